@@ -1,0 +1,48 @@
+# Polytask: `make help` lists the targets. PYTHON=python3.12 make test picks another interpreter.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint bench clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Two test processes with one thread each: more threads wait for each other and are slower on small machines.
+TEST_JOBS ?= 2
+PYTEST_ARGS ?=
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## the environment in .venv, pinned by constraints.txt
+
+# torch first and through the constraints, so that the rest resolves around it.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## phantom cohort, plan, two models, comparison and report; under 6 minutes once installed
+	@PATH="$(abspath $(BIN)):$$PATH" examples/demo.sh demo
+
+test: $(STAMP) ## the fast tests, under 10 minutes on 2 cores
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" -n $(TEST_JOBS) $(PYTEST_ARGS)
+
+test-slow: $(STAMP) ## the tests that train long
+	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800 $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff (rules and format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## every figure we quote, measured here: each file in benchmarks/ prints its ratio
+	@for file in benchmarks/[a-z]*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+
+clean: ## remove the environment, the demo and all caches
+	rm -rf $(VENV) demo build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,128 @@
+"""What a DICOM header says about each of its frames, and the regular grid that frames form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.layout import LPS_TO_RAS, RASTER
+from polytask.images.volume import Affine
+
+UNEVEN = 0.05  # of the spacing
+TILT = 0.01  # sideways step per slice, of the spacing: half a degree
+_SWAP: Affine = np.eye(4)[:, [1, 0, 2, 3]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One slice: where it is stored and where it lies (LPS, mm; None when the file does not say)."""
+
+    file: Path
+    number: int
+    position: Affine | None
+    orientation: Affine | None
+    pixel: tuple[float, float]
+    slope: float
+    inter: float
+
+
+def frames_of(file: Path, header: Any) -> list[Frame]:
+    """One frame per slice: classic files, RTDOSE grids, and enhanced files with functional groups."""
+    count = int(header.get("NumberOfFrames") or 1)
+    groups = header.get("PerFrameFunctionalGroupsSequence")
+    if groups is not None:
+        shared = header.get("SharedFunctionalGroupsSequence") or [{}]
+        return [_enhanced(file, k, shared[0], group) for k, group in enumerate(groups[:count])]
+    orientation, position = (
+        _floats(header, "ImageOrientationPatient", 6),
+        _floats(header, "ImagePositionPatient", 3),
+    )
+    pixel = _floats(header, "PixelSpacing", 2)
+    pixel = _floats(header, "ImagerPixelSpacing", 2) if pixel is None else pixel
+    pair = (1.0, 1.0) if pixel is None else (float(pixel[0]), float(pixel[1]))
+    slope, inter = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
+    if "DoseGridScaling" in header:
+        slope, inter = float(header.DoseGridScaling), 0.0
+    offsets = _floats(header, "GridFrameOffsetVector", count)
+    places: list[Affine | None] = [position] * count
+    if offsets is not None and position is not None and orientation is not None:
+        normal = np.cross(orientation[:3], orientation[3:])
+        places = [position + normal * (o - offsets[0]) for o in offsets]
+    return [Frame(file, k, places[k], orientation, pair, slope, inter) for k in range(count)]
+
+
+def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
+    def item(name: str) -> Any:
+        found = group.get(name) or shared.get(name)
+        return found[0] if found else {}
+
+    pixel = _floats(item("PixelMeasuresSequence"), "PixelSpacing", 2)
+    values = item("PixelValueTransformationSequence")
+    return Frame(
+        file,
+        number,
+        _floats(item("PlanePositionSequence"), "ImagePositionPatient", 3),
+        _floats(item("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
+        (1.0, 1.0) if pixel is None else (float(pixel[0]), float(pixel[1])),
+        float(values.get("RescaleSlope") or 1),
+        float(values.get("RescaleIntercept") or 0),
+    )
+
+
+def _floats(item: Any, name: str, count: int) -> Affine | None:
+    value = item.get(name)
+    return None if value is None or len(value) != count else np.array([float(v) for v in value])
+
+
+def thickness_of(header: Any) -> float:
+    """Slice step of a single slice, which no neighbour tells."""
+    return float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0)
+
+
+def ordered(path: Path, frames: list[Frame], thickness: float) -> tuple[list[int], Affine]:
+    """Order along the normal and the RAS affine; uneven, doubled or tilted stacks are refused."""
+    first = frames[0]
+    if first.position is None or first.orientation is None:
+        if len(frames) > 1:
+            raise PolytaskError(
+                f"{path}: {len(frames)} slices without positions; expected ImagePositionPatient; convert it"
+            )
+        return [0], RASTER @ _SWAP @ np.diag([first.pixel[1], first.pixel[0], 1.0, 1.0])
+    if any(f.position is None or f.orientation is None for f in frames):
+        raise PolytaskError(f"{path}: some slices lack their position; expected ImagePositionPatient in each")
+    turned = max(float(np.abs(f.orientation - first.orientation).max()) for f in frames)  # type: ignore[operator]
+    if turned > 1e-3 or any(f.pixel != first.pixel for f in frames):
+        raise PolytaskError(
+            f"{path}: slices differ in orientation or pixel spacing (a localiser?); expected one stack; remove it"
+        )
+    row, column = first.orientation[:3], first.orientation[3:]
+    normal = np.cross(row, column)
+    positions = np.stack([f.position for f in frames if f.position is not None])
+    heights = positions @ normal
+    order = [int(k) for k in np.argsort(heights, kind="stable")]
+    step = normal * (thickness if thickness > 0 else 1.0)
+    if len(frames) > 1:
+        gaps, last = np.diff(heights[order]), positions[order[-1]]
+        if gaps.min() < 1e-3:
+            raise PolytaskError(
+                f"{path}: two slices lie at one place (several phases?); expected one each; split the series"
+            )
+        middle = float(np.median(gaps))
+        if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.01):
+            raise PolytaskError(
+                f"{path}: slice steps vary from {gaps.min():.3f} to {gaps.max():.3f} mm (a slice is missing?); "
+                "expected even steps; complete the series"
+            )
+        step = (last - positions[order[0]]) / (len(frames) - 1)
+        if np.linalg.norm(step - normal * (step @ normal)) > TILT * (step @ normal):
+            raise PolytaskError(
+                f"{path}: the slices are sheared (gantry tilt); expected a straight stack; resample it first"
+            )
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = row * first.pixel[1], column * first.pixel[0], step
+    affine[:3, 3] = positions[order[0]]
+    return order, LPS_TO_RAS @ affine

@@ -1,0 +1,81 @@
+"""A DICOM series as one stack: consistent files, type of the values, stored numbers to real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.dicom_frames import Frame, frames_of, ordered, thickness_of
+from polytask.images.volume import Affine, Array
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A series in order.
+
+    Args:
+        affine: RAS, of the axes columns, rows, slices.
+        span: smallest and largest stored number.
+        dtype: of the real values: int16 or int32 when every factor is whole, uint8 for colour, else float32.
+        invert: MONOCHROME1.
+    """
+
+    frames: tuple[Frame, ...]
+    rows: int
+    columns: int
+    channels: int
+    affine: Affine
+    span: tuple[int, int]
+    dtype: np.dtype[np.generic]
+    invert: bool
+
+    def real(self, stored: Array, frame: Frame) -> Array:
+        """Real values of one frame."""
+        if self.channels > 1:
+            return stored
+        values: Any = stored
+        if self.dtype.kind in "iu":
+            values = values.astype(np.int64)
+            values = sum(self.span) - values if self.invert else values
+            return np.asarray(values * int(frame.slope) + int(frame.inter)).astype(self.dtype)
+        values = sum(self.span) - values.astype(np.float64) if self.invert else values.astype(np.float64)
+        return np.asarray(values * frame.slope + frame.inter).astype(np.float32)
+
+
+def stack_of(path: Path, headers: dict[Path, Any]) -> Stack:
+    """Check that the files form one regular stack, and order it along its normal."""
+    first = next(iter(headers.values()))
+    for name in ("Rows", "Columns", "PhotometricInterpretation", "BitsStored", "PixelRepresentation"):
+        found = {str(h.get(name)) for h in headers.values()}
+        if len(found) > 1:
+            raise PolytaskError(
+                f"{path}: slices differ in {name} ({', '.join(sorted(found))}); expected one; split the series"
+            )
+    frames = [frame for file, header in headers.items() for frame in frames_of(file, header)]
+    order, affine = ordered(path, frames, thickness_of(first))
+    frames = [frames[k] for k in order]
+    photometric, channels = str(first.PhotometricInterpretation), int(first.get("SamplesPerPixel", 1))
+    if photometric.startswith("PALETTE") or any("ModalityLUTSequence" in h for h in headers.values()):
+        raise PolytaskError(
+            f"{path}: pixels go through a lookup table; expected plain values; convert the file"
+        )
+    bits, signed = int(first.get("BitsStored", 32)), int(first.get("PixelRepresentation", 0)) == 1
+    span = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    whole = "FloatPixelData" not in first and "BitsStored" in first
+    dtype = np.dtype(np.uint8) if channels > 1 and bits <= 8 else _dtype(frames, span, whole)
+    invert = photometric == "MONOCHROME1"
+    return Stack(tuple(frames), int(first.Rows), int(first.Columns), channels, affine, span, dtype, invert)
+
+
+def _dtype(frames: list[Frame], span: tuple[int, int], whole: bool) -> np.dtype[np.generic]:
+    if not whole or any(f.slope != int(f.slope) or f.inter != int(f.inter) for f in frames):
+        return np.dtype(np.float32)
+    ends = [v * int(f.slope) + int(f.inter) for f in frames for v in span]
+    for name in ("uint8", "int16", "int32"):
+        if np.iinfo(name).min <= min(ends) and max(ends) <= np.iinfo(name).max:
+            return np.dtype(name)
+    return np.dtype(np.float32)

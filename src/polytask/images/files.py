@@ -1,0 +1,59 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from polytask.errors import PolytaskError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the name `path` only after everything was written."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PolytaskError(
+            f"{path}: cannot be written ({reason}); expected a writable folder with free space"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def beside(header: Path, name: str) -> Path:
+    """The data file that a header names: in the header's own folder and nowhere else."""
+    if Path(name).name != name or "\\" in name or "\0" in name or name in ("", ".", ".."):
+        raise PolytaskError(
+            f"{header}: names the data file {name!r}; expected a plain file name in the same folder; move the file"
+        )
+    data = header.with_name(name)
+    if not data.is_file():
+        raise PolytaskError(
+            f"{header}: its data file {name!r} is missing; expected it in the same folder; copy it there"
+        )
+    return data
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """No warnings and no log lines of a library, whose complaints become one error of ours."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = before

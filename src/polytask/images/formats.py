@@ -1,0 +1,111 @@
+"""One registry of image formats: ending → how to probe, read and write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.errors import PolytaskError
+from polytask.images import dicom, metaimage, nifti, nrrd, raster, tiff
+from polytask.images.volume import Info, Volume
+
+
+@dataclass(frozen=True)
+class Format:
+    """Functions of one format; `write` is None where a format is only read."""
+
+    name: str
+    probe: Callable[[Path, int, int | None], Info]
+    read: Callable[[Path, int, int | None], Volume]
+    write: Callable[[Path, Volume], None] | None = None
+
+
+FOLDER = "/"  # a DICOM series: a folder, or folder#SeriesInstanceUID
+_JPEG = Format("JPEG", raster.probe, raster.read)
+_TIFF = Format("TIFF", tiff.probe, tiff.read, tiff.write)
+_DICOM = Format("DICOM series", dicom.probe, dicom.read)
+_NIFTI = Format("NIfTI", nifti.probe, nifti.read, nifti.write)
+
+FORMATS: dict[str, Format] = {
+    ".nii.gz": _NIFTI,
+    ".nii": _NIFTI,
+    ".nrrd": Format("NRRD", nrrd.probe, nrrd.read, nrrd.write),
+    ".nhdr": Format("NRRD, detached header", nrrd.probe, nrrd.read),
+    ".mha": Format("MetaImage", metaimage.probe, metaimage.read, metaimage.write),
+    ".mhd": Format("MetaImage, detached header", metaimage.probe, metaimage.read),
+    ".png": Format("PNG", raster.probe, raster.read, raster.write),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".dcm": _DICOM,
+    ".ima": _DICOM,
+    FOLDER: _DICOM,
+}
+
+
+def ending(path: str | Path) -> str | None:
+    """The registered ending of a path (`.nii.gz`; `/` for a DICOM folder), or None."""
+    path = Path(path)
+    folder = str(path).rpartition("#")[0]
+    if path.is_dir() or (folder and not path.exists() and Path(folder).is_dir()):
+        return FOLDER
+    name = path.name.lower()
+    return max((e for e in FORMATS if name.endswith(e)), key=len, default=None)
+
+
+def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
+    """Grid, channels and type from the header alone (a gzip stream is inflated when its trailer looks wrong)."""
+    path = Path(path)
+    with _readable(path):
+        return _format(path).probe(path, dims, limit)
+
+
+def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
+    """Voxels `[C, *space]` on their grid, `dims` space axes.
+
+    The array may be a view in the file's memory order. `limit` bytes at most (default 4 GiB, see `limits`).
+    """
+    path = Path(path)
+    with _readable(path):
+        return _format(path).read(path, dims, limit)
+
+
+def write(path: str | Path, volume: Volume) -> None:
+    """Write in the format of the ending, whole or not at all."""
+    path = Path(path)
+    found = FORMATS.get(ending(path) or "")
+    if found is None or found.write is None:
+        known = ", ".join(e for e, f in FORMATS.items() if f.write)
+        raise PolytaskError(f"{path}: this ending cannot be written; expected one of {known}; rename it")
+    found.write(path, volume)
+
+
+def _format(path: Path) -> Format:
+    found = ending(path)
+    if found is None and path.exists():
+        with path.open("rb") as file:
+            found = ".dcm" if file.read(132)[128:] == b"DICM" else None
+    if found != FOLDER and not path.exists():
+        raise PolytaskError(f"{path}: no such file; expected an image; mend the path")
+    if found is None:
+        known = ", ".join(e for e in FORMATS if e != FOLDER)
+        raise PolytaskError(
+            f"{path}: unknown image format; expected one of {known} or a DICOM folder; convert it"
+        )
+    return FORMATS[found]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Errors of the disk and a shortage of memory as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise PolytaskError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+    except MemoryError:
+        raise PolytaskError(
+            f"{path}: does not fit into memory; expected a smaller image; free memory"
+        ) from None

@@ -1,0 +1,72 @@
+"""Compressed streams, read in pieces of bounded size and never further than asked."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from polytask.errors import PolytaskError
+
+CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"
+
+
+def fill(source: Path, file: BinaryIO, offset: int, into: memoryview) -> int:
+    """Inflate `file` from its position, drop `offset` bytes, fill `into`; returns how many bytes it got."""
+    done = -offset
+    for piece in inflate(source, file):
+        start = max(0, -done)
+        take = piece[start : start + len(into) - max(done, 0)]
+        into[max(done, 0) : max(done, 0) + len(take)] = take
+        done += len(piece)
+        if done > len(into):
+            break
+    return min(max(done, 0), len(into))
+
+
+def holds(source: Path, file: BinaryIO, skip: int, needed: int) -> int:
+    """Inflated bytes of the stream at `skip`, counted up to `needed`.
+
+    A gzip file whose trailer names `needed` bytes is believed without inflating it, and so is a zlib stream.
+    """
+    file.seek(skip)
+    if file.read(2) != GZIP:
+        return needed
+    file.seek(-4, 2)
+    if int.from_bytes(file.read(4), "little") == needed % 2**32:
+        return needed
+    file.seek(skip)
+    done = 0
+    for piece in inflate(source, file):
+        done += len(piece)
+        if done >= needed:
+            return needed
+    return done
+
+
+def inflate(source: Path, file: BinaryIO) -> Iterator[bytes]:
+    """Pieces of at most 1 MiB of a gzip (several members allowed) or zlib stream, checksums verified."""
+    engine, pending = zlib.decompressobj(47), b""
+    while True:
+        pending = pending or file.read(CHUNK)
+        try:
+            piece = engine.decompress(pending, CHUNK)
+        except zlib.error as error:
+            raise PolytaskError(
+                f"{source}: damaged, or not compressed as its name says ({error}); copy the file again"
+            ) from None
+        if piece:
+            yield piece
+        if engine.eof:
+            pending = engine.unused_data or file.read(CHUNK)
+            if pending[:2] != GZIP:
+                return
+            engine = zlib.decompressobj(47)
+        elif not pending and not piece:
+            raise PolytaskError(
+                f"{source}: truncated: the compressed stream stops in the middle; copy the file again"
+            )
+        else:
+            pending = engine.unconsumed_tail

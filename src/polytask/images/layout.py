@@ -1,0 +1,61 @@
+"""From a file's axes to a grid: affine checks, LPS to RAS, and the axis that a 2D image drops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.volume import Affine, Grid
+
+LPS_TO_RAS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+RASTER: Affine = np.array([[0.0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+def check_affine(path: Path, affine: Affine) -> Affine:
+    """The affine as float64, finite and invertible; PolytaskError otherwise."""
+    with np.errstate(all="ignore"):
+        affine = np.asarray(affine, np.float64)
+        edges = np.linalg.norm(affine[:3, :3], axis=0)
+        fine = bool(np.isfinite(affine).all() and np.abs(affine).max() < 1e9 and edges.min() > 1e-9)
+        fine = fine and abs(float(np.linalg.det(affine[:3, :3] / edges))) > 1e-6
+    if not fine:
+        raise PolytaskError(
+            f"{path}: the affine is not finite or has no inverse; expected three independent voxel axes; "
+            "mend the header's orientation and spacing"
+        )
+    return affine
+
+
+def from_vectors(vectors: Sequence[Affine], origin: Affine) -> Affine:
+    """4×4 affine of two or three axis vectors `[3]`; two get their unit normal as the third."""
+    affine = np.eye(4)
+    with np.errstate(all="ignore"):
+        if len(vectors) == 2:
+            normal = np.cross(vectors[0], vectors[1])
+            vectors = [*vectors, normal / np.linalg.norm(normal)]
+        affine[:3, :3] = np.stack(vectors, axis=1)
+    affine[:3, 3] = origin
+    return affine
+
+
+def place(path: Path, shape: Sequence[int], affine: Affine, dims: int) -> tuple[Grid, int | None]:
+    """The grid for `dims` axes, and which of the file's three axes is dropped (None for 3D).
+
+    Args:
+        shape: two or three space axes of the file.
+        affine: RAS affine of those axes.
+    """
+    affine = check_affine(path, affine)
+    full = (*shape, 1, 1)[: max(3, len(shape))]
+    if dims == 3:
+        return Grid(full, affine), None
+    single = [axis for axis in (2, 0, 1) if full[axis] == 1]
+    if not single:
+        said = "×".join(str(n) for n in full)
+        raise PolytaskError(f"{path}: holds a volume {said}; expected a 2D image; declare dims: 3")
+    order = [axis for axis in range(3) if axis != single[0]]
+    flat = affine[:, [*order, single[0], 3]]
+    return Grid((full[order[0]], full[order[1]]), flat), single[0]

@@ -1,0 +1,152 @@
+"""MetaImage: MHA, and MHD with one data file beside it; raw or zlib voxels, other forms through SimpleITK."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.files import atomic, beside
+from polytask.images.layout import LPS_TO_RAS, from_vectors
+from polytask.images.raw import Block, file_order, load, verify
+from polytask.images.volume import Info, Volume
+
+MAX_HEADER = 1 << 16
+TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG": "i4",
+    "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
+
+
+def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+    """What the header says."""
+    return verify(_block(path), dims, limit)
+
+
+def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+    """Voxels; a fourth axis or ElementNumberOfChannels gives channels."""
+    return load(_block(path), dims, limit)
+
+
+def write(path: Path, volume: Volume) -> None:
+    """One `.mha` file, zlib, LPS; a 2D image is stored as H×W×1."""
+    stored = file_order(volume)
+    affine = LPS_TO_RAS @ volume.grid.affine
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    body = zlib.compress(stored.tobytes("F"), 1)
+
+    def numbers(values: np.typing.ArrayLike) -> str:
+        return " ".join(repr(float(v)) for v in np.ravel(values))
+
+    fields = {
+        "ObjectType": "Image",
+        "NDims": 3,
+        "BinaryData": True,
+        "BinaryDataByteOrderMSB": False,
+        "CompressedData": True,
+        "CompressedDataSize": len(body),
+        "TransformMatrix": numbers((affine[:3, :3] / spacing).T),
+        "Offset": numbers(affine[:3, 3]),
+        "CenterOfRotation": "0 0 0",
+        "AnatomicalOrientation": "RAI",
+        "ElementSpacing": numbers(spacing),
+        "DimSize": " ".join(str(n) for n in stored.shape[1:]),
+        "ElementNumberOfChannels": stored.shape[0],
+        "ElementType": next(name for name, code in TYPES.items() if code == stored.dtype.str[1:]),
+        "ElementDataFile": "LOCAL",
+    }
+    with atomic(path) as file:
+        file.write("".join(f"{k} = {v}\n" for k, v in fields.items()).encode() + body)
+
+
+def _block(path: Path) -> Block:
+    fields, end = _fields(path)
+    try:
+        with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
+            return _parse(path, fields, end)
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise PolytaskError(f"{path}: not a valid MetaImage header ({said}); export the file again") from None
+
+
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """The header's fields, keys in lower case, and where the header ends; ElementDataFile is its last line."""
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER)
+    fields, place = {}, 0
+    for line in head.splitlines(keepends=True):
+        name, equals, value = line.decode("utf-8", "replace").partition("=")
+        if not equals or not name.strip().isidentifier():
+            break
+        place += len(line)
+        fields[name.strip().lower()] = value.strip()
+        if name.strip().lower() == "elementdatafile":
+            return fields, place
+    raise PolytaskError(
+        f"{path}: not a MetaImage file; expected a header that ends with ElementDataFile; export it again"
+    )
+
+
+def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+    count, named = int(fields["ndims"]), fields["elementdatafile"]
+    sizes = [int(n) for n in fields["dimsize"].split()]
+    if len(sizes) != count or count not in (2, 3, 4):
+        raise ValueError(f"NDims {count} with {len(sizes)} sizes; expected 2 to 4")
+    code = TYPES.get(fields["elementtype"].upper().removesuffix("_ARRAY"))
+    if code is None:
+        raise ValueError(f"ElementType {fields['elementtype']!r} is not a number type")
+    vector = int(fields.get("elementnumberofchannels", 1))
+    if vector != 1 and count == 4:
+        raise ValueError("a fourth axis and several channels; expected one of the two")
+    swapped = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "False"))
+    plain, deflated = _true(fields.get("binarydata", "True")), _true(fields.get("compresseddata", "False"))
+    skip, local = int(fields.get("headersize", 0)), named.upper() == "LOCAL"
+    if named.upper().startswith("LIST") or "%" in named:
+        raise ValueError("the voxels lie in several files; expected one")
+    return Block(
+        path,
+        path if local else beside(path, named),
+        np.dtype((">" if _true(swapped) else "<") + code),
+        tuple(sizes[:3]),
+        LPS_TO_RAS @ _affine(fields, count),
+        channels=sizes[3] if count == 4 else vector,
+        interleaved=vector > 1,
+        deflated=deflated,
+        skip=-1 if skip < 0 else (end if local else 0) + skip,
+        foreign="" if plain else "MetaImage text",
+    )
+
+
+def _affine(fields: dict[str, str], count: int) -> np.typing.NDArray[np.float64]:
+    """LPS affine; the file lists the direction of one axis after the other."""
+
+    def numbers(*names: str, default: list[float]) -> list[float]:
+        found = next((fields[n] for n in names if n in fields), None)
+        values = default if found is None else [float(w) for w in found.split()]
+        if len(values) != len(default):
+            raise ValueError(f"{names[0]} has {len(values)} numbers; expected {len(default)}")
+        return values
+
+    matrix = numbers("transformmatrix", "rotation", "orientation", default=list(np.eye(count).ravel()))
+    spacing = numbers("elementspacing", "elementsize", default=[1.0] * count)
+    offset = numbers("offset", "position", "origin", default=[0.0] * count)
+    used = min(count, 3)
+    rows = np.reshape(matrix, (count, count))[:used, :used] * np.array(spacing[:used])[:, None]
+    vectors = [np.array((*row, 0.0)[:3]) for row in rows]
+    return from_vectors(vectors, np.array((*offset[:used], 0.0)[:3]))
+
+
+def _true(text: str) -> bool:
+    return text.strip().lower() in ("true", "1", "t")

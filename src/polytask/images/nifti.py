@@ -1,0 +1,122 @@
+"""NIfTI-1 and NIfTI-2, plain or gzipped. nibabel reads the header, the voxels are read under a cap."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.files import atomic
+from polytask.images.raw import Block, file_order, load, verify
+from polytask.images.volume import Info, Volume
+
+_QUIET = logging.Logger("polytask.nifti", level=logging.CRITICAL)  # nibabel would tell stderr what it mended
+_TO_MM = {"meter": 1000.0, "micron": 0.001}
+
+
+def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+    """What the header says."""
+    return verify(_block(path), dims, limit)
+
+
+def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+    """Voxels with `scl_slope` applied (then float32); 4-D files and 5-D vectors give channels."""
+    return load(_block(path), dims, limit)
+
+
+def write(path: Path, volume: Volume) -> None:
+    """C = 1 gives a 3-D file, more channels a 4-D file; a 2D image is stored as H×W×1. Affine in sform and qform."""
+    import nibabel
+
+    nib: Any = nibabel
+    data = np.moveaxis(file_order(volume), 0, -1)
+    if data.shape[-1] == 1:
+        data = data[..., 0]
+    kind = nib.Nifti2Image if max(data.shape) > 32_767 else nib.Nifti1Image
+    image = kind(data, volume.grid.affine, dtype=data.dtype)
+    image.set_sform(volume.grid.affine, code=1)
+    image.set_qform(volume.grid.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    with atomic(path) as file:
+        if path.name.lower().endswith(".gz"):
+            with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:
+                image.to_stream(stream)
+        else:
+            image.to_stream(file)
+
+
+def _block(path: Path) -> Block:
+    """The header as a block; every way in which a header can be wrong ends in one line."""
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    try:
+        with np.errstate(all="ignore"):
+            return _parse(path, _header(path))
+    except (HeaderDataError, WrapStructError, OverflowError, ValueError, KeyError, TypeError) as error:
+        said = " ".join(str(error).split())
+        raise PolytaskError(f"{path}: not a valid NIfTI header ({said}); export the file again") from None
+
+
+def _header(path: Path) -> Any:
+    import nibabel
+
+    nib: Any = nibabel
+    deflated = path.name.lower().endswith(".gz")
+    with path.open("rb") as file:
+        head = file.read(1 << 16 if deflated else 540)
+    if deflated:
+        try:
+            head = zlib.decompressobj(31).decompress(head, 540)
+        except zlib.error:
+            raise PolytaskError(
+                f"{path}: not a gzip file although its name says so; expected .nii.gz; rename or export it again"
+            ) from None
+    for kind, size, magic in ((nib.Nifti1Header, 348, slice(344, 348)), (nib.Nifti2Header, 540, slice(4, 8))):
+        if len(head) >= size and head[magic] in (b"n+1\0", b"n+2\0"):
+            header = kind(head[:size], check=False)
+            header.check_fix(logger=_QUIET, error_level=40)
+            return header
+    raise PolytaskError(f"{path}: not a NIfTI file; expected .nii or .nii.gz content; export the file again")
+
+
+def _parse(path: Path, header: Any) -> Block:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    dtype, interleaved, keep = header.get_data_dtype(), False, 0
+    if dtype.names:  # RGB24 and RGBA32
+        channels, dtype, interleaved, keep = len(dtype.names), np.dtype(np.uint8), True, 3
+        extra = shape[3:]
+    else:
+        extra, channels = shape[3:], int(np.prod([1, *shape[3:]], dtype=np.float64))
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise PolytaskError(
+            f"{path}: voxels are {dtype.name}; expected whole numbers, float32 or float64; convert it"
+        )
+    if sum(n != 1 for n in extra) > (0 if interleaved else 1):
+        said = "×".join(str(n) for n in shape)
+        raise PolytaskError(
+            f"{path}: has the shape {said}; expected one axis beyond space at most; split the file"
+        )
+    slope, inter = header.get_slope_inter()
+    if slope is not None and (float(slope), float(inter)) == (1.0, 0.0):
+        slope = None
+    unit = _TO_MM.get(header.get_xyzt_units()[0], 1.0)
+    return Block(
+        path,
+        path,
+        dtype,
+        shape[:3],
+        np.diag([unit, unit, unit, 1.0]) @ header.get_best_affine(),
+        channels,
+        interleaved=interleaved,
+        keep=keep,
+        deflated=path.name.lower().endswith(".gz"),
+        offset=int(header.get_data_offset()),
+        slope=None if slope is None else float(slope),
+        inter=float(inter or 0.0),
+    )

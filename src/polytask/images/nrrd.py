@@ -1,0 +1,157 @@
+"""NRRD with raw or gzip voxels, attached or in one file beside the header; other encodings through SimpleITK."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.files import atomic, beside
+from polytask.images.layout import LPS_TO_RAS, from_vectors
+from polytask.images.raw import Block, file_order, load, verify
+from polytask.images.volume import Affine, Info, Volume
+
+MAX_HEADER = 1 << 20
+_TYPES = {
+    "i1": "signed char, int8, int8_t",
+    "u1": "uchar, unsigned char, uint8, uint8_t",
+    "i2": "short, short int, signed short, signed short int, int16, int16_t",
+    "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+    "i4": "int, signed int, int32, int32_t",
+    "u4": "uint, unsigned int, uint32, uint32_t",
+    "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t",
+    "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+    "f4": "float",
+    "f8": "double",
+}
+TYPES = {name: code for code, names in _TYPES.items() for name in names.split(", ")}
+_FLIPS = {
+    "right-anterior-superior": np.eye(4),
+    "ras": np.eye(4),
+    "left-anterior-superior": np.diag([-1.0, 1, 1, 1]),
+    "las": np.diag([-1.0, 1, 1, 1]),
+}
+_PLAIN = {"raw": False, "gzip": True, "gz": True}
+
+
+def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+    """What the header says."""
+    return verify(_block(path), dims, limit)
+
+
+def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+    """Voxels; an axis that is not space (vector, list, time) gives channels."""
+    return load(_block(path), dims, limit)
+
+
+def write(path: Path, volume: Volume) -> None:
+    """Attached header, gzip, LPS; channels as the first axis of kind vector; a 2D image is stored as H×W×1."""
+    stored = file_order(volume)
+    affine = LPS_TO_RAS @ volume.grid.affine
+    rows = [",".join(repr(float(v)) for v in affine[:3, c]) for c in range(4)]
+    vectors, kinds, sizes = [f"({r})" for r in rows[:3]], ["domain"] * 3, stored.shape[1:]
+    if stored.shape[0] > 1:
+        vectors, kinds, sizes = ["none", *vectors], ["vector", *kinds], stored.shape
+    fields = {
+        "type": next(n for n, code in TYPES.items() if code == stored.dtype.str[1:] and n != "signed char"),
+        "dimension": len(sizes),
+        "space": "left-posterior-superior",
+        "sizes": " ".join(map(str, sizes)),
+        "space directions": " ".join(vectors),
+        "kinds": " ".join(kinds),
+        "endian": "little",
+        "encoding": "gzip",
+        "space origin": f"({rows[3]})",
+    }
+    with atomic(path) as file:
+        file.write(("NRRD0005\n" + "".join(f"{k}: {v}\n" for k, v in fields.items()) + "\n").encode())
+        with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:
+            stream.write(stored.tobytes("F"))
+
+
+def _block(path: Path) -> Block:
+    fields, end = _fields(path)
+    try:
+        with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
+            return _parse(path, fields, end)
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise PolytaskError(f"{path}: not a valid NRRD header ({said}); export the file again") from None
+
+
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """The header's fields in lower case, and where the header ends."""
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER)
+    if not head.startswith(b"NRRD"):
+        raise PolytaskError(f"{path}: not an NRRD file; expected NRRD content; export the file again")
+    stop = re.search(rb"\n\r?\n", head)
+    text = head[: stop.end() if stop else len(head)].decode("utf-8", "replace")
+    pairs = re.findall(r"^([A-Za-z][A-Za-z ]*): ?(.*?)\r?$", text, re.MULTILINE)
+    fields = {name.lower().replace(" ", ""): value.strip() for name, value in pairs}
+    if stop is None and "datafile" not in fields:
+        raise PolytaskError(f"{path}: the NRRD header does not end; expected an empty line before the voxels")
+    return fields, stop.end() if stop else len(head)
+
+
+def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+    sizes = [int(n) for n in fields["sizes"].split()]
+    if len(sizes) != int(fields["dimension"]):
+        raise ValueError(f"{fields['dimension']} dimensions but {len(sizes)} sizes")
+    code = TYPES.get(fields["type"].lower())
+    if code is None:
+        raise ValueError(f"type {fields['type']!r} is not a number type")
+    order = ">" if fields.get("endian", "little").lower() == "big" else "<"
+    space, affine = _space(fields, len(sizes))
+    other = [axis for axis in range(len(sizes)) if axis not in space]
+    if len(space) not in (2, 3) or len(other) > 1 or (other and other[0] not in (0, len(sizes) - 1)):
+        raise ValueError(
+            f"{len(space)} space axes of {len(sizes)}; expected 2 or 3 and at most one other, first or last"
+        )
+    encoding = fields.get("encoding", "raw").lower()
+    plain = encoding in _PLAIN and int(fields.get("lineskip", 0)) == 0
+    skip, named = int(fields.get("byteskip", 0)), fields.get("datafile")
+    deflated = plain and _PLAIN[encoding]
+    return Block(
+        path,
+        beside(path, named) if named else path,
+        np.dtype(order + code),
+        tuple(sizes[axis] for axis in space),
+        affine,
+        channels=sizes[other[0]] if other else 1,
+        interleaved=other == [0],
+        deflated=deflated,
+        skip=-1 if skip < 0 else (0 if named else end) + (0 if deflated else skip),
+        offset=skip if deflated else 0,
+        foreign="" if plain else f"NRRD encoding {encoding}",
+    )
+
+
+def _space(fields: dict[str, str], count: int) -> tuple[list[int], Affine]:
+    """Which axes are space, and their RAS affine. A file without `space` is taken as LPS, as ITK does."""
+    kinds = (fields.get("kinds", "").lower().split() + ["?"] * count)[:count]
+    space = [axis for axis, kind in enumerate(kinds) if kind in ("domain", "space", "?", "???", "none")]
+    if "spacedirections" in fields:
+        words = re.findall(r"none|\([^)]*\)", fields["spacedirections"].lower())
+        if len(words) != count:
+            raise ValueError(f"{count} dimensions but {len(words)} space directions")
+        space = [axis for axis, word in enumerate(words) if word != "none"]
+        vectors = [_vector(words[axis]) for axis in space]
+    else:
+        space = space[:3]
+        spacings = [float(w) for w in fields.get("spacings", "").split()] or [1.0] * count
+        vectors = [np.eye(3)[k] * spacings[axis] for k, axis in enumerate(space)]
+    origin = _vector(fields["spaceorigin"]) if "spaceorigin" in fields else np.zeros(3)
+    flip = _FLIPS.get(fields.get("space", "").lower(), LPS_TO_RAS)
+    return space, flip @ from_vectors(vectors, origin)
+
+
+def _vector(text: str) -> Affine:
+    """`(1,0,0)` as three numbers; a plane's vectors get a third 0."""
+    numbers = [float(w) for w in text.strip("() ").split(",")]
+    if len(numbers) not in (2, 3):
+        raise ValueError(f"vector {text}: expected 2 or 3 numbers")
+    return np.array((*numbers, 0.0)[:3], np.float64)

@@ -1,0 +1,140 @@
+"""PNG and JPEG. Rows and columns lie as ITK lays them: column → left, row → posterior, 1 mm unless a PNG says more.
+
+A palette image keeps its indices and a grey image its stored numbers (labels stay labels); alpha is dropped;
+the EXIF orientation of a JPEG is not applied, so that image and mask keep one grid. PNG files written here
+carry their affine in a text chunk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.files import atomic
+from polytask.images.layout import RASTER, place
+from polytask.images.limits import check_size
+from polytask.images.raw import settle
+from polytask.images.volume import Affine, Array, Info, Volume
+
+KEY = "polytask-affine"
+_CHANNELS = {
+    "1": 1,
+    "L": 1,
+    "P": 1,
+    "PA": 1,
+    "LA": 1,
+    "I": 1,
+    "I;16": 1,
+    "I;16B": 1,
+    "F": 1,
+    "RGB": 3,
+    "RGBA": 3,
+}
+_TYPES = {"I": "i4", "I;16": "u2", "I;16B": "u2", "F": "f4"}
+_SPREAD = {
+    "L;2": 85,
+    "L;4": 17,
+}  # Pillow spreads 2- and 4-bit grey over 0..255; the stored numbers are wanted
+
+
+def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+    """What the header says."""
+    with _opened(path, limit) as image:
+        grid, _ = place(path, (image.height, image.width), affine_from(image.info.get(KEY)), dims)
+        return Info(grid, _CHANNELS[image.mode], _dtype(image))
+
+
+def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+    """Voxels `[1 or 3, rows, columns]`."""
+    with _opened(path, limit) as image:
+        affine = affine_from(image.info.get(KEY))
+        return settle(path, samples(image), affine, dims)
+
+
+def write(path: Path, volume: Volume) -> None:
+    """One channel as 8- or 16-bit grey, three uint8 channels as RGB; 2D and whole numbers only."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    array = volume.array[..., 0] if volume.array.ndim == 4 and volume.array.shape[-1] == 1 else volume.array
+    whole = array.dtype.kind in "iub" and array.ndim == 3 and array.shape[0] in (1, 3)
+    top = int(array.max()) if whole and array.size else -1
+    if not whole or int(array.min()) < 0 or top > (65_535 if array.shape[0] == 1 else 255):
+        raise PolytaskError(
+            f"{path}: PNG expected 2D whole numbers, 0 to 65535 (RGB: 0 to 255); write .nii.gz or .tif"
+        )
+    plane = np.moveaxis(
+        array.astype(np.uint8 if top < 256 and array.dtype != np.uint16 else np.uint16), 0, -1
+    )
+    image = Image.fromarray(np.ascontiguousarray(plane[..., 0] if plane.shape[-1] == 1 else plane))
+    note = PngInfo()
+    note.add_text(KEY, json.dumps(volume.grid.affine.tolist()))
+    with atomic(path) as file:
+        image.save(file, format="PNG", pnginfo=note, compress_level=3)
+
+
+def affine_from(text: object) -> Affine:
+    """The affine a writer left, else that of a bare picture."""
+    try:
+        affine = np.asarray(json.loads(text), np.float64) if isinstance(text, str) else RASTER
+    except (ValueError, TypeError):
+        return RASTER
+    return affine if affine.shape == (4, 4) else RASTER
+
+
+def samples(image: Any) -> Array:
+    """A Pillow image as `[channels, rows, columns]`, numbers as the file stores them, without alpha."""
+    spread = _SPREAD.get(_rawmode(image), 1)
+    if image.mode in ("PA", "LA", "RGBA"):
+        image.load()
+        image = image.getchannel(0) if image.mode != "RGBA" else image.convert("RGB")
+    array = np.asarray(image)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = array // spread if spread > 1 else array
+    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+
+
+@contextmanager
+def _opened(path: Path, limit: int | None) -> Iterator[Any]:
+    """An image whose header was checked; every decoder error becomes one line."""
+    import warnings
+
+    from PIL import Image
+
+    formats = ["PNG"] if path.name.lower().endswith(".png") else ["JPEG", "MPO"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=formats) as image:
+                if image.mode not in _CHANNELS or _rawmode(image).startswith(("RGB;16", "RGBA;16")):
+                    raise PolytaskError(
+                        f"{path}: pixels are {_rawmode(image) or image.mode}; expected grey, palette or 8-bit RGB"
+                    )
+                check_size(path, (_CHANNELS[image.mode], image.height, image.width), _dtype(image), limit)
+                yield image
+    except PolytaskError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise PolytaskError(
+            f"{path}: cannot be read as {formats[0]} ({said}); export the file again"
+        ) from None
+
+
+def _rawmode(image: Any) -> str:
+    tile = image.tile[0] if getattr(image, "tile", None) else None
+    args = tile[3] if tile else ""
+    return str(args[0] if isinstance(args, tuple) and args else args or "")
+
+
+def _dtype(image: Any) -> np.dtype[np.generic]:
+    return np.dtype(_TYPES.get(image.mode, "u1"))

@@ -1,0 +1,165 @@
+"""Voxels stored as one block of numbers, plain or deflated: what NIfTI, NRRD and MetaImage share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.inflate import fill, holds
+from polytask.images.layout import place
+from polytask.images.limits import DEFLATE_RATIO, MAX_CHANNELS, byte_limit, check_size
+from polytask.images.simpleitk import voxels
+from polytask.images.volume import Affine, Array, Info, Volume
+
+
+@dataclass(frozen=True)
+class Block:
+    """How a file stores its voxels.
+
+    Args:
+        source: the file a person named (for messages).
+        data: the file with the voxels, the same or beside it.
+        dtype: in the byte order of the file.
+        shape: two or three space axes, the fastest first.
+        affine: RAS, of those axes.
+        channels: numbers per voxel.
+        interleaved: the channel axis is the fastest; else it is the slowest.
+        keep: channels that are read (RGBA keeps 3).
+        deflated: the block is a gzip or zlib stream.
+        skip: bytes of the file before the block; -1 = the block ends the file.
+        offset: bytes inside the (inflated) block before the voxels.
+        foreign: an encoding that only SimpleITK reads, in words.
+        slope: with `inter`, the real value is `slope · stored + inter`; None = as stored.
+    """
+
+    source: Path
+    data: Path
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+    affine: Affine
+    channels: int = 1
+    interleaved: bool = False
+    keep: int = 0
+    deflated: bool = False
+    skip: int = 0
+    offset: int = 0
+    foreign: str = ""
+    slope: float | None = None
+    inter: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the voxels."""
+        return math.prod(self.shape) * self.channels * self.dtype.itemsize
+
+    @property
+    def result(self) -> np.dtype[np.generic]:
+        """Type in memory: float32 when scaled, else as stored in native byte order."""
+        return np.dtype(np.float32) if self.slope is not None else self.dtype.newbyteorder("=")
+
+
+def describe(block: Block, dims: int, limit: int | None = None) -> Info:
+    """What the header says, after the checks that need no voxel: size, affine, and whether the file can hold it."""
+    if not 1 <= block.channels <= MAX_CHANNELS:
+        raise PolytaskError(
+            f"{block.source}: header claims {block.channels} channels; expected 1 to {MAX_CHANNELS}; check the file"
+        )
+    wider = max(block.dtype, block.result, key=lambda d: d.itemsize)
+    check_size(block.source, (*block.shape, block.channels), wider, limit)
+    grid, _ = place(block.source, block.shape, block.affine, dims)
+    held = block.data.stat().st_size
+    room = (held - max(block.skip, 0)) * (DEFLATE_RATIO if block.deflated or block.foreign else 1)
+    if block.offset < 0 or block.offset > byte_limit(limit) or block.offset + block.size > room:
+        raise _short(block, f"the file is {held} bytes")
+    return Info(grid, block.keep or block.channels, block.result)
+
+
+def verify(block: Block, dims: int, limit: int | None = None) -> Info:
+    """`describe`, and the stream holds what the header claims; it is inflated only when its trailer says otherwise."""
+    info = describe(block, dims, limit)
+    if block.deflated:
+        needed = block.offset + block.size
+        with block.data.open("rb") as file:
+            held = holds(block.source, file, max(block.skip, 0), needed)
+        if held < needed:
+            raise _short(block, f"the stream ends after {max(held - block.offset, 0)} bytes")
+    return info
+
+
+def file_order(volume: Volume) -> Array:
+    """`[C, *three axes]` in a type and byte order that every format here can store (little endian)."""
+    array = volume.array if volume.grid.dims == 3 else volume.array[..., None]
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    elif array.dtype == np.float16:
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"voxels of type {array.dtype.name} cannot be stored")
+    return array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
+def load(block: Block, dims: int, limit: int | None = None) -> Volume:
+    """The voxels `[C, *space]`. The array may be a view in the file's own memory order."""
+    describe(block, dims, limit)
+    if block.foreign:
+        found = voxels(block.source, block.foreign)
+        array = (
+            found if block.interleaved else found[None] if block.channels == 1 else np.moveaxis(found, -1, 0)
+        )
+        if array.shape != (block.channels, *block.shape):
+            raise _short(block, f"SimpleITK finds {'×'.join(map(str, found.shape))}")
+        return settle(block.source, array, block.affine, dims)
+    flat = np.empty(block.size // block.dtype.itemsize, block.dtype)
+    view: Any = flat.view(np.uint8)
+    with block.data.open("rb") as file:
+        if block.deflated:
+            file.seek(max(block.skip, 0))
+            got = fill(block.source, file, block.offset, memoryview(view))
+        else:
+            file.seek(block.data.stat().st_size - block.size if block.skip < 0 else block.skip + block.offset)
+            got = file.readinto(view)
+    if got < block.size:
+        raise _short(block, f"the stream ends after {got} bytes")
+    if not flat.dtype.isnative:
+        flat = flat.byteswap(inplace=True).view(flat.dtype.newbyteorder("="))
+    if block.interleaved:
+        array = flat.reshape((block.channels, *block.shape), order="F")
+    else:
+        array = np.moveaxis(flat.reshape((*block.shape, block.channels), order="F"), -1, 0)
+    if block.keep:
+        array = array[: block.keep]
+    if block.slope is not None:
+        array = _scaled(array, block.slope, block.inter)
+    return settle(block.source, array, block.affine, dims)
+
+
+def settle(source: Path, array: Array, affine: Affine, dims: int) -> Volume:
+    """`[C, *two or three file axes]` as a volume of `dims` axes."""
+    grid, dropped = place(source, array.shape[1:], affine, dims)
+    while array.ndim < 4:
+        array = array[..., None]
+    if dropped is not None:
+        array = array.squeeze(dropped + 1)
+    return Volume(array, grid)
+
+
+def _scaled(array: Any, slope: float, inter: float) -> Array:
+    """float32 `slope · array + inter`, computed in float64 slab by slab."""
+    out = np.empty_like(array, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(array.shape[-1]):
+            out[..., k] = array[..., k] * np.float64(slope) + inter
+    return out
+
+
+def _short(block: Block, found: str) -> PolytaskError:
+    said = "×".join(str(n) for n in (*block.shape, block.channels))
+    return PolytaskError(
+        f"{block.source}: truncated: header claims {said} {block.dtype.name} = {block.size} bytes, but {found}; "
+        "copy the file again"
+    )

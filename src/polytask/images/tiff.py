@@ -1,0 +1,166 @@
+"""TIFF with any number type; pages are the third axis.
+
+Axes in memory are rows, columns, pages. Spacing comes from what the writer left: our own affine, ImageJ's
+`spacing`, or a JSON file beside it with `spacing` in the order pages, rows, columns (nnU-Net's form). The
+resolution tags of scanners and editors are not believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.files import atomic, quiet
+from polytask.images.layout import RASTER, place
+from polytask.images.limits import check_size
+from polytask.images.raster import KEY, affine_from, samples
+from polytask.images.raw import settle
+from polytask.images.volume import Affine, Array, Info, Volume
+
+RATIO = 4_096  # no codec of TIFF packs more tightly on images
+
+
+def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+    """What the header says."""
+    with _opened(path, limit) as (tiff, pages, channels):
+        series = tiff.series[0]
+        shape = (series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")], pages)
+        grid, _ = place(path, shape, _affine(path, tiff), dims)
+        return Info(grid, channels, _dtype(series.dtype))
+
+
+def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+    """Voxels `[C, rows, columns(, pages)]` without alpha.
+
+    White-is-zero grey is inverted; bilevel masks keep their bits.
+    """
+    with _opened(path, limit) as (tiff, pages, channels):
+        series, turned = tiff.series[0], False
+        try:
+            array = _arranged(series.asarray(), series.axes, pages)
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            array = _through_pillow(path, pages)
+            turned = array.dtype == np.uint8  # Pillow turns white-is-zero itself, for 8 bits and fewer
+        array = array[:channels].astype(_dtype(array.dtype), copy=False)
+        white = tiff.pages[0].photometric == 0 and array.dtype.kind == "u"
+        if white and turned != (series.dtype.kind != "b"):
+            array = (1 if series.dtype.kind == "b" else 256**array.dtype.itemsize - 1) - array
+        return settle(path, array, _affine(path, tiff), dims)
+
+
+def write(path: Path, volume: Volume) -> None:
+    """One page per slice, zlib, with the affine in the description."""
+    import tifffile
+
+    array = volume.array if volume.grid.dims == 3 else volume.array[..., None]
+    stack = np.ascontiguousarray(array.transpose(3, 1, 2, 0))
+    stack = stack.astype(np.uint8) if stack.dtype == np.bool_ else stack
+    colour = stack.shape[-1] == 3 and stack.dtype == np.uint8
+    single = stack.shape[-1] == 1
+    with atomic(path) as file, quiet("tifffile"):
+        tifffile.imwrite(
+            file,
+            stack[..., 0] if single else stack,
+            photometric="rgb" if colour else "minisblack",
+            planarconfig=None if single else "contig",
+            compression="zlib",
+            metadata={"axes": "ZYX" if single else "ZYXS", KEY: json.dumps(volume.grid.affine.tolist())},
+        )
+
+
+@contextmanager
+def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
+    """The open file, its number of pages and of channels, after the size check; errors become one line."""
+    import tifffile
+
+    try:
+        with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
+            yield tiff, *_checked(path, tiff, limit)
+    except PolytaskError:
+        raise
+    except Exception as error:  # a damaged TIFF leads its parser to any error at all
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise PolytaskError(f"{path}: cannot be read as TIFF ({said}); export the file again") from None
+
+
+def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
+    if len(tiff.series) != 1:
+        raise PolytaskError(
+            f"{path}: holds {len(tiff.series)} images of different form; expected one; split the file"
+        )
+    series, page = tiff.series[0], tiff.pages[0]
+    shape = dict(zip(series.axes, series.shape, strict=True))
+    channels = shape.get("S", 1) * shape.get("C", 1)
+    rest = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]
+    if len(rest) > 1 or min(shape.get("S", 1), shape.get("C", 1)) > 1 or series.dtype.kind not in "biuf":
+        raise PolytaskError(
+            f"{path}: has the axes {series.axes} {series.shape} {series.dtype}; expected rows, columns, pages and one "
+            "channel axis of plain numbers; split the file"
+        )
+    size = check_size(path, series.shape, _dtype(series.dtype), limit)
+    if size > path.stat().st_size * (8 if page.compression == 1 else RATIO):
+        raise PolytaskError(f"{path}: truncated: header claims {size} bytes of pixels; copy the file again")
+    alpha = sum(int(e) in (1, 2) for e in page.extrasamples) if "S" in shape else 0
+    return (rest[0] if rest else 1), max(1, channels - alpha)
+
+
+def _arranged(array: Array, axes: str, pages: int) -> Array:
+    """`[C, rows, columns, pages]`."""
+    order = [axes.index(a) for a in "SC" if a in axes]
+    other = [i for i, a in enumerate(axes) if a not in "SCYX"]
+    moved = array.transpose(*order, *other, axes.index("Y"), axes.index("X"))
+    return np.moveaxis(moved.reshape(-1, pages, *moved.shape[-2:]), 1, -1)
+
+
+def _through_pillow(path: Path, pages: int) -> Array:
+    """Codecs that tifffile lacks (LZW, JPEG), page by page."""
+    from PIL import Image
+
+    with Image.open(path, formats=["TIFF"]) as image:
+        planes = []
+        for page in range(pages):
+            image.seek(page)
+            planes.append(samples(image))
+    return np.stack(planes, axis=-1)
+
+
+def _affine(path: Path, tiff: Any) -> Affine:
+    shaped = tiff.shaped_metadata
+    if shaped and KEY in shaped[0]:
+        return affine_from(shaped[0][KEY])
+    spacing = _sidecar(path)
+    if spacing is None and tiff.is_imagej:
+        spacing = [float(tiff.imagej_metadata.get("spacing", 1.0)), 1.0, 1.0]
+    if spacing is None:
+        return RASTER
+    return RASTER @ np.diag([spacing[1], spacing[2], spacing[0], 1.0])
+
+
+def _sidecar(path: Path) -> list[float] | None:
+    """`spacing` of `NAME.json` beside `NAME.tif` or `NAME_0000.tif`."""
+    stem = path.name[: path.name.rindex(".")]
+    for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
+        file = path.with_name(f"{name}.json")
+        if not file.is_file() or file.stat().st_size > 1 << 16:
+            continue
+        found = json.loads(file.read_text(encoding="utf-8"))
+        spacing = found.get("spacing") if isinstance(found, dict) else None
+        if isinstance(spacing, list) and len(spacing) in (2, 3):
+            return [1.0, *map(float, spacing)][-3:]
+    return None
+
+
+def _dtype(dtype: Any) -> np.dtype[np.generic]:
+    """Native byte order; bilevel as uint8, half floats as float32."""
+    found = np.dtype(dtype)
+    if found.kind == "b":
+        return np.dtype(np.uint8)
+    return np.dtype(np.float32) if found.char == "e" else found.newbyteorder("=")

@@ -1,0 +1,62 @@
+"""An image in memory: voxels with the grid that places them in the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+Affine = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels lie: `world = affine @ (i, j, k, 1)` in millimetres, RAS+.
+
+    A 2D image has two axes in `shape`; its affine is 4×4 all the same (third column = normal, as long as the file
+    says a slice is thick, else 1).
+    """
+
+    shape: tuple[int, ...]
+    affine: Affine
+
+    @property
+    def dims(self) -> int:
+        """2 or 3."""
+        return len(self.shape)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel edge per axis, in mm."""
+        return tuple(float(v) for v in np.linalg.norm(self.affine[:3, : self.dims], axis=0))
+
+    def same(self, other: Grid, tolerance: float = 1e-3) -> bool:
+        """Same shape, and no corner further apart than `tolerance` voxels."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(
+            self.dims, -1
+        )
+        points = np.zeros((4, corners.shape[1]))
+        points[: self.dims], points[3] = corners, 1
+        gap = (self.affine - other.affine) @ points
+        return bool(np.abs(gap[:3]).max() <= tolerance * min(self.spacing))
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Voxels `[C, *space]` on a grid (`grid.shape == array.shape[1:]`)."""
+
+    array: Array
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a file's header says, known before any voxel is read."""
+
+    grid: Grid
+    channels: int
+    dtype: np.dtype[np.generic]

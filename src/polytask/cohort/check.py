@@ -1,0 +1,73 @@
+"""`check`: every problem of a cohort at once, from its header to the voxels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from polytask.cohort.checks.agreement import check_agreement
+from polytask.cohort.checks.cells import check_cells
+from polytask.cohort.checks.columns import check_columns
+from polytask.cohort.checks.counts import check_constant, check_counts, check_structures
+from polytask.cohort.checks.evidence import Evidence, Progress, gather
+from polytask.cohort.checks.files import check_files, check_twins
+from polytask.cohort.checks.grids import check_grids, check_labels
+from polytask.cohort.checks.order import check_order
+from polytask.cohort.checks.pairs import check_pairs
+from polytask.cohort.cohort import load
+from polytask.errors import PolytaskError, Problem
+
+CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
+    "columns": check_columns,
+    "cells": check_cells,
+    "pairs": check_pairs,
+    "agreement": check_agreement,
+    "order": check_order,
+    "counts": check_counts,
+    "constant": check_constant,
+    "files": check_files,
+    "grids": check_grids,
+    "labels": check_labels,
+    "structures": check_structures,
+    "twins": check_twins,
+}
+
+
+def check(
+    folder: str | Path,
+    images: bool = True,
+    folds: int = 5,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[Problem]:
+    """Every problem of a cohort, errors first. An empty list is a sound cohort.
+
+    Args:
+        images: whether files are read too (each once); without, header and table alone are looked at.
+        folds: a class with fewer subjects than that is a warning.
+        jobs: threads that read files (default: the machine's cores, at most 8).
+        progress: called with (done, total) files.
+    """
+    cohort, table, problems = load(Path(folder))
+    if cohort is None or table is None:
+        return problems
+    if images:
+        evidence = gather(cohort, table, folds, jobs or min(8, os.cpu_count() or 1), progress)
+    else:
+        evidence = Evidence(cohort, table, folds=folds)
+    found = [*problems, *(p for look in CHECKS.values() for p in look(evidence))]
+    return sorted(found, key=lambda p: p.level != "error")
+
+
+def require_sound(folder: str | Path, folds: int = 5) -> None:
+    """Refuse a cohort whose header or table has an error; files are left to whoever reads them.
+
+    Raises:
+        PolytaskError: with the first error and their number.
+    """
+    errors = [p for p in check(folder, images=False, folds=folds) if p.level == "error"]
+    if errors:
+        place = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
+        more = f" (and {len(errors) - 1} more: see `polytask check`)" if len(errors) > 1 else ""
+        raise PolytaskError(f"{place}: {errors[0].message}; {errors[0].remedy}{more}")

@@ -1,0 +1,1 @@
+"""What `polytask check` looks at, one concept per file; each is a function from `Evidence` to problems."""

@@ -1,0 +1,52 @@
+"""Columns: missing ones, and unlisted ones named once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence
+from polytask.cohort.header import Segmentation, nearest
+from polytask.cohort.loading import IDENTITY
+from polytask.cohort.tasks import columns_of, optional_columns
+from polytask.errors import Problem
+
+
+def check_columns(evidence: Evidence) -> Iterator[Problem]:
+    """Columns the header names and the table lacks, and the other way round."""
+    header, present = evidence.header, evidence.table.columns
+    wanted = dict(header.input_columns)
+    allowed = {*IDENTITY, *wanted}
+    for name, task in header.tasks.items():
+        allowed.update((*columns_of(name, task), *optional_columns(name, task)))
+        stem = task.column or name
+        if isinstance(task, Segmentation) and task.structures is not None and stem not in present:
+            single = [f"{stem}.{s}" for s in task.structures]
+            if any(column in present for column in single):
+                wanted |= dict.fromkeys(single, name)
+                continue
+        wanted |= dict.fromkeys(columns_of(name, task), name)
+    spare = [c for c in present if c not in allowed]
+    for column, owner in wanted.items():
+        if column not in present:
+            remedy = "add the column (empty cells are unknown), or remove it from cohort.yaml"
+            close = nearest(column, spare)
+            remedy = close if close.startswith("did you") else remedy
+            yield evidence.problem(
+                "error",
+                "missing-column",
+                f"no column {column!r}, which {owner!r} reads",
+                remedy,
+                row=1,
+                column=column,
+            )
+    if spare:
+        names = ", ".join(repr(c) for c in spare[:8]) + (
+            f" and {len(spare) - 8} more" if len(spare) > 8 else ""
+        )
+        yield evidence.problem(
+            "warning",
+            "unlisted-column",
+            f"columns not in the header are ignored: {names}",
+            "list them in cohort.yaml if they matter",
+            row=1,
+        )

@@ -1,0 +1,133 @@
+"""What the checks look at: the cohort, its rows, and one reading of every file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from polytask.cohort.checks.look import Look, Role, look
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.table import Table
+from polytask.cohort.values import ABSENT
+from polytask.errors import Problem
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Use:
+    """One cell that names a file.
+
+    Args:
+        owner: the input or task that reads it.
+        part: channel of an image; structure of a mask with a column of its own, else "".
+        image: the image input whose grid it must have.
+    """
+
+    subject: str
+    visit: str
+    row: int
+    column: str
+    cell: str
+    path: Path
+    role: Role
+    owner: str
+    part: str
+    image: str
+    dims: int
+
+    @property
+    def key(self) -> tuple[Path, Role, int]:
+        """Uses with one key are read once."""
+        return self.path, self.role, self.dims
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a check may read.
+
+    Args:
+        uses: every cell that names a file; empty when images are left out.
+        looks: key of a use → what its file says; files that cannot be read are missing here.
+        failures: key of a use → why it could not be read; "" = no such file.
+        folds: number of folds the cohort will be split into.
+    """
+
+    cohort: Cohort
+    table: Table
+    uses: tuple[Use, ...] = ()
+    looks: dict[tuple[Path, Role, int], Look] = field(default_factory=dict)
+    failures: dict[tuple[Path, Role, int], str] = field(default_factory=dict)
+    folds: int = 5
+
+    @property
+    def header(self) -> Header:
+        """The cohort's header."""
+        return self.cohort.header
+
+    def problem(
+        self, level: Literal["error", "warning"], code: str, message: str, remedy: str,
+        row: int = 0, subject: str = "", column: str = "", file: str = "",
+    ) -> Problem:  # fmt: skip
+        """A problem of the table, or of a file named by it."""
+        name = file or self.table.path.name
+        return Problem(level, code, message, remedy, file=name, row=row, subject=subject, column=column)
+
+    def of(
+        self, use: Use, level: Literal["error", "warning"], code: str, message: str, remedy: str
+    ) -> Problem:
+        """A problem of the file a cell names."""
+        return Problem(level, code, message, remedy, use.cell, use.row, use.subject, use.column)
+
+
+def find_uses(cohort: Cohort) -> Iterator[Use]:
+    """Every cell that names a file."""
+    header = cohort.header
+    wanted: list[tuple[str, Role, str, str, str]] = []
+    for name, image in header.images.items():
+        wanted += [(f"{name}.{channel}", "image", name, channel, name) for channel in image.channels]
+    for name, task in header.tasks.items():
+        if isinstance(task, Segmentation | Dose):
+            stem = task.column or name
+            wanted.append((stem, "dose" if isinstance(task, Dose) else "mask", name, "", task.image))
+            wanted.append((f"{stem}_region", "region", name, "", task.image))
+            if isinstance(task, Segmentation):
+                wanted += [
+                    (f"{stem}.{part}", "mask", name, part, task.image) for part in task.structures or []
+                ]
+    for case in cohort.cases:
+        for column, role, owner, part, place in wanted:
+            cell = case.cells.get(column)
+            if cell is None or (role == "mask" and part and cell == ABSENT):
+                continue
+            path, dims = cohort.path(cell), header.images[place].dims
+            yield Use(case.subject, case.visit, case.row, column, cell, path, role, owner, part, place, dims)
+
+
+def gather(cohort: Cohort, table: Table, folds: int, jobs: int, progress: Progress | None) -> Evidence:
+    """Read every file once, in `jobs` threads; `progress(done, total)` is called after each."""
+    uses = tuple(find_uses(cohort))
+    looks: dict[tuple[Path, Role, int], Look] = {}
+    failures: dict[tuple[Path, Role, int], str] = {}
+    keys = list(dict.fromkeys(use.key for use in uses))
+    if progress:
+        progress(0, len(keys))
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(look, *key): key for key in keys}
+        try:
+            for done, future in enumerate(as_completed(waiting), start=1):
+                found = future.result()
+                if isinstance(found, Look):
+                    looks[waiting[future]] = found
+                else:
+                    failures[waiting[future]] = found
+                if progress:
+                    progress(done, len(keys))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return Evidence(cohort, table, uses, looks, failures, folds)

@@ -1,0 +1,102 @@
+"""Files: missing, unreadable, not finite, constant, of another subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence, Use
+from polytask.cohort.header import planes_of
+from polytask.errors import Problem
+
+
+def check_files(evidence: Evidence) -> Iterator[Problem]:
+    """Files that are missing, cannot be read, or hold what no image may hold."""
+    header = evidence.header
+    for use in evidence.uses:
+        if (failure := evidence.failures.get(use.key)) is not None:
+            yield _failed(evidence, use, failure)
+            continue
+        look = evidence.looks[use.key]
+        if not look.finite:
+            yield evidence.of(
+                use,
+                "error",
+                "not-finite",
+                f"{use.column}: NaN or Inf among the voxels",
+                "replace them by the background value, or say where it counts in `_region`"
+                if use.role == "dose"
+                else "replace them by the background value",
+            )
+        if use.role == "image":
+            expected = planes_of(header.images[use.owner].channels[use.part])
+            if look.channels != expected and not (expected == 3 and look.channels in (1, 4)):
+                yield evidence.of(
+                    use,
+                    "error",
+                    "wrong-channels",
+                    f"{use.column}: {look.channels} channels in one file, expected {expected}",
+                    "write one file per channel, or say `RGB` in the header for a colour image",
+                )
+            if look.constant and look.finite:
+                yield evidence.of(
+                    use,
+                    "warning",
+                    "constant-image",
+                    f"{use.column}: all voxels are equal",
+                    "look at the file; empty the cell if the image is not to be had",
+                )
+        elif use.role == "region" and look.values and all(v <= {0} for v in look.values):
+            yield evidence.of(
+                use,
+                "warning",
+                "empty-region",
+                f"{use.column}: the region is empty, so the target counts nowhere",
+                "empty the cell if it counts everywhere",
+            )
+
+
+def _failed(evidence: Evidence, use: Use, failure: str) -> Problem:
+    if not failure:
+        return evidence.of(
+            use,
+            "error",
+            "missing-file",
+            f"{use.column}: no such file",
+            "mend the path (it is relative to the table), or empty the cell if the file is not to be had",
+        )
+    message, _, remedy = failure.rpartition("; ")
+    return evidence.of(
+        use,
+        "error",
+        "unreadable",
+        f"{use.column}: {message or failure}",
+        remedy if message else "write the file again, or empty the cell",
+    )
+
+
+def check_twins(evidence: Evidence) -> Iterator[Problem]:
+    """The same image or dose under two subjects, by content; the same mask file under two."""
+    first: dict[tuple[str, str], Use] = {}
+    for use in evidence.uses:
+        look = evidence.looks.get(use.key)
+        if look is None or use.role == "region" or look.constant:
+            continue
+        content = look.digest or str(use.path.resolve())
+        before = first.setdefault((use.role, content), use)
+        if before.subject != use.subject:
+            yield evidence.of(
+                use,
+                "error",
+                "same-file",
+                f"{use.column}: the same content as {before.cell} of subject "
+                f"{before.subject!r} (row {before.row})",
+                "give both rows one subject, or remove one",
+            )
+        elif before.visit != use.visit:
+            yield evidence.of(
+                use,
+                "warning",
+                "same-visit-file",
+                f"{use.column}: the same content as at visit {before.visit!r} (row {before.row})",
+                "mend one of the two paths",
+            )

@@ -1,0 +1,109 @@
+"""Grids: channels of an image, masks and doses must lie where their image lies, with labels the header knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence, Use
+from polytask.cohort.header import Segmentation
+from polytask.errors import Problem
+from polytask.images.volume import Grid
+
+SHIFT = 0.5
+"""Corners further apart than this many voxels: not the same place."""
+
+
+def check_grids(evidence: Evidence) -> Iterator[Problem]:
+    """Shape and place of channels against the first channel, of masks and doses against their image."""
+    rows: dict[tuple[int, str], list[Use]] = {}
+    for use in evidence.uses:
+        if use.key in evidence.looks:
+            rows.setdefault((use.row, use.image), []).append(use)
+    for (_, image), uses in rows.items():
+        spec = evidence.header.images[image]
+        channels = [use for use in uses if use.role == "image"]
+        if not channels:
+            continue
+        first = channels[0]
+        strict = spec.align == "strict"
+        for use in channels[1:] if strict else []:
+            yield from _compare(evidence, use, first, spec.dims, "or write `align: resample` for the input")
+        for use in uses:
+            if use.role != "image" and strict:
+                yield from _compare(
+                    evidence, use, first, spec.dims, "or write `align: resample` for the image"
+                )
+
+
+def _compare(evidence: Evidence, use: Use, first: Use, dims: int, way_out: str) -> Iterator[Problem]:
+    grid, other = evidence.looks[use.key].grid, evidence.looks[first.key].grid
+    if grid.shape != other.shape:
+        yield evidence.of(
+            use,
+            "error",
+            "wrong-shape",
+            f"{use.column}: size {_size(grid)}, but {first.column} has {_size(other)}",
+            f"bring it to the grid of {first.cell}, {way_out}",
+        )
+    elif dims == 3 and not grid.same(other, SHIFT):
+        yield evidence.of(
+            use,
+            "error",
+            "wrong-place",
+            f"{use.column}: same size as {first.column}, but its file header places it "
+            "elsewhere in the world",
+            f"write it again with the affine of {first.cell}, {way_out}",
+        )
+
+
+def _size(grid: Grid) -> str:
+    return "×".join(str(n) for n in grid.shape)
+
+
+def check_labels(evidence: Evidence) -> Iterator[Problem]:
+    """Values of masks that the header does not know."""
+    for use in evidence.uses:
+        look = evidence.looks.get(use.key)
+        task = evidence.header.tasks.get(use.owner)
+        if look is None or use.role != "mask" or not isinstance(task, Segmentation):
+            continue
+        planes = len(task.structures) if task.structures and not use.part else 1
+        if look.channels != planes:
+            yield evidence.of(
+                use,
+                "error",
+                "wrong-channels",
+                f"{use.column}: {look.channels} masks in the file, expected {planes}",
+                "write the structures in the header's order as a 4-D file, or as one column each"
+                if planes > 1
+                else "write one mask per file",
+            )
+        if look.odd is not None:
+            yield evidence.of(
+                use,
+                "error",
+                "wrong-label",
+                f"{use.column}: the value {look.odd:g} is no label",
+                "write masks with integer values, resampled with the nearest neighbour",
+            )
+        elif task.labels is not None:
+            known = {0, *(v for values in task.values.values() for v in values)}
+            known |= set() if task.ignore is None else {task.ignore}
+            if extra := sorted({v for plane in look.values for v in plane} - known):
+                names = ", ".join(str(v) for v in extra[:5]) + (", …" if len(extra) > 5 else "")
+                yield evidence.of(
+                    use,
+                    "error",
+                    "wrong-label",
+                    f"{use.column}: the mask has the label {names}, which the header does not know",
+                    "add it to `labels` (or as `ignore`) in cohort.yaml, or mend the mask",
+                )
+        elif many := [v for v in look.values if len(v - {0}) > 1]:
+            names = ", ".join(str(v) for v in sorted(many[0])[:5])
+            yield evidence.of(
+                use,
+                "error",
+                "wrong-label",
+                f"{use.column}: a mask of one structure has the values {names}",
+                "write 0 outside and one other value inside, or use `labels`",
+            )

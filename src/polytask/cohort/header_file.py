@@ -1,0 +1,180 @@
+"""`cohort.yaml` on disk: read with every problem named at once, written, and its JSON Schema for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from polytask.cohort import inputs, tasks
+from polytask.cohort.header import Header, nearest
+from polytask.cohort.words import Strict
+from polytask.errors import PolytaskError, Problem
+
+HEADER = "cohort.yaml"
+SCHEMA = Path(__file__).with_name("header.schema.json")
+LIMIT = 4 << 20
+"""Bytes a header may have."""
+_KINDS: dict[str, type[Strict]] = {
+    "image": inputs.ImageInput,
+    "table": inputs.TableInput,
+    "segmentation": tasks.Segmentation,
+    "classification": tasks.Classification,
+    "multilabel": tasks.Multilabel,
+    "ordinal": tasks.Ordinal,
+    "regression": tasks.Regression,
+    "survival": tasks.Survival,
+    "dose": tasks.Dose,
+}
+
+
+def read_header(path: Path) -> Header:
+    """The header, or one line that names its first problem and how many there are."""
+    header, problems = load_header(path)
+    if header is None:
+        more = f" (and {len(problems) - 1} more: see `polytask check`)" if len(problems) > 1 else ""
+        first = problems[0]
+        raise PolytaskError(f"{first.file}: {first.message}; {first.remedy}{more}")
+    return header
+
+
+def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
+    """The header, or every problem found in it."""
+
+    def fail(code: str, message: str, remedy: str) -> tuple[None, list[Problem]]:
+        return None, [Problem("error", code, message, remedy, file=str(path))]
+
+    try:
+        if path.stat().st_size > LIMIT:
+            return fail("header", f"the header is larger than {LIMIT >> 20} MB", "name the right file")
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (FileNotFoundError, NotADirectoryError):
+        return fail("no-header", "no such file: a cohort is a folder with cohort.yaml and cases.csv",
+                    "name that folder, or make one with `polytask import` or `polytask phantom`")  # fmt: skip
+    except OSError as error:
+        return fail("header", f"cannot be read ({error.strerror})", "mend its permissions")
+    except UnicodeDecodeError:
+        return fail("header", "the file is not UTF-8 text", "save it as UTF-8")
+    except (yaml.YAMLError, RecursionError) as error:
+        return fail("header", f"not YAML: {_one_line(error)}", "mend that line")
+    if not isinstance(content, dict):
+        return fail(
+            "header", "expected keys and values (polytask, name, inputs, tasks)", "see the guide `A cohort`"
+        )
+    try:
+        return Header.model_validate(content), []
+    except ValidationError as error:
+        first: dict[str, list[tuple[str, str]]] = {}  # a value that fits no branch of a union is one problem
+        for e in error.errors():
+            first.setdefault(_place(e["loc"]), said(e))
+        return None, [
+            Problem("error", "header", m, r, file=str(path)) for lines in first.values() for m, r in lines
+        ]
+
+
+def write_header(header: Header, path: Path) -> None:
+    """Write a header; what has its default value is left out."""
+    content = header.model_dump(mode="json", exclude_defaults=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+
+
+def canonical(header: Header) -> str:
+    """One text per meaning, for hashing."""
+    return json.dumps(header.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of `cohort.yaml`, shipped as `header.schema.json` for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Header.model_json_schema()}
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML that refuses a key written twice instead of keeping the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value!r} is written twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _one_line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or "nested too deeply"
+    return f"{what} (line {mark.line + 1})" if mark else str(what)
+
+
+def said(error: ErrorDetails) -> list[tuple[str, str]]:
+    """A pydantic error as (message, remedy) in our words."""
+    context: dict[str, Any] = error.get("ctx", {})
+    kind, where = error["type"], _place(error["loc"])
+    word = str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "rules":
+        return [
+            (f"{place}: {m}", r) for place, text in context["found"] for m, _, r in [text.partition(": ")]
+        ]
+    if kind in ("rule", "quote"):
+        message, _, remedy = error["msg"].partition(": ")
+        return [(f"{where}: {message}", remedy)]
+    if kind == "extra_forbidden":
+        return [(f"{where}: unknown key {word!r}", nearest(word, list(_model_at(error["loc"]).model_fields)))]
+    if kind == "missing":
+        return [(f"{where}: the key {word!r} is missing", "add it")]
+    if kind == "union_tag_not_found":
+        return [(f"{where}: the key 'kind' is missing", f"add one of {', '.join(_kinds_at(error['loc']))}")]
+    if kind == "union_tag_invalid":
+        return [
+            (f"{where}: unknown kind {context['tag']!r}", nearest(context["tag"], _kinds_at(error["loc"])))
+        ]
+    if kind == "literal_error":
+        given = error["input"]
+        return [(f"{where}: {given!r} is not {context['expected']}", f"write {context['expected']}")]
+    if kind.startswith("int_"):
+        return [(f"{where}: {error['input']!r} is not an integer", "write an integer, or a list of them")]
+    if kind == "string_pattern_mismatch":
+        return [
+            (
+                f"{where}: the name {error['input']!r} is not made of letters, digits, - and _",
+                "choose another name",
+            )
+        ]
+    return [
+        (
+            f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}",
+            f"given was {str(error['input'])[:60]!r}; mend it",
+        )
+    ]
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """`tasks.os.horizons` from pydantic's path, which also holds kinds, union branches and key marks."""
+    kept = [
+        str(p)
+        for i, p in enumerate(loc)
+        if not (i == 2 and p in _KINDS) and p not in ("[key]", "list[int]", "int")
+    ]
+    return ".".join(kept) or "the header"
+
+
+def _model_at(loc: tuple[int | str, ...]) -> type[Strict]:
+    """The model whose key stands last in a path."""
+    if len(loc) < 4:
+        return Header
+    return inputs.Column if len(loc) > 4 and loc[3] == "columns" else _KINDS[str(loc[2])]
+
+
+def _kinds_at(loc: tuple[int | str, ...]) -> list[str]:
+    return (
+        ["image", "table"]
+        if loc and loc[0] == "inputs"
+        else [k for k in _KINDS if k not in ("image", "table")]
+    )

@@ -1,0 +1,18 @@
+"""Layouts that become a cohort: header and table are written, images stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from polytask.cohort.importers.decathlon import import_decathlon
+from polytask.cohort.importers.draft import Imported
+from polytask.cohort.importers.nnunet import import_nnunet
+from polytask.cohort.importers.table import import_table
+
+IMPORTERS: dict[str, Callable[..., Imported]] = {
+    "nnunet": import_nnunet,
+    "decathlon": import_decathlon,
+    "table": import_table,
+}
+
+__all__ = ["IMPORTERS", "Imported", "import_decathlon", "import_nnunet", "import_table"]

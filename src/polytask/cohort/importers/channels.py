@@ -1,0 +1,67 @@
+"""Channel names and label lists of nnU-Net and Decathlon files, as header entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.header import ImageInput
+from polytask.cohort.importers.words import clean, modality
+from polytask.errors import PolytaskError
+
+
+def image_input(
+    names: Sequence[str], files: int, dims: int, planes: int, where: Path, notes: list[str]
+) -> tuple[ImageInput, dict[int, str]]:
+    """The image input, and channel number → channel name.
+
+    Args:
+        names: what the file calls the channels.
+        files: files per case; one file with three planes in 2D is a colour image.
+        planes: array channels of one file.
+    """
+    if files == 1 and dims == 2 and planes in (3, 4) and len(names) in (1, 3):
+        notes.append("one colour file per case: channel 'rgb' (RGB)")
+        return ImageInput(kind="image", dims=2, channels={"rgb": "RGB"}), {0: "rgb"}
+    if planes != 1:
+        raise PolytaskError(
+            f"{where}: an image holds {planes} channels in one file; expected a file per channel; write them as "
+            "case_0000, case_0001, …"
+        )
+    if files > len(names):
+        raise PolytaskError(
+            f"{where}: {files} files per case, but {len(names)} channels; expected one each; mend the names"
+        )
+    taken: dict[str, str] = {}
+    numbers: dict[int, str] = {}
+    for number, name in enumerate(names):
+        short = clean(name).lower()
+        short = short if short not in taken else f"{short}_{number}"
+        taken[short], numbers[number] = modality(name), short
+        notes.append(f"channel {number} {name!r}: {short!r} ({taken[short]})")
+    return ImageInput.model_validate({"kind": "image", "dims": dims, "channels": taken}), numbers
+
+
+def label_spec(labels: dict[str, Any], where: Path) -> tuple[dict[str, int | list[int]], int | None]:
+    """(labels without background, ignore). Reads name → value (or list: a region) and the older value → name."""
+    if all(str(key).isdigit() for key in labels) and all(isinstance(v, str) for v in labels.values()):
+        labels = {str(name): int(value) for value, name in labels.items()}
+    found: dict[str, int | list[int]] = {}
+    ignore = None
+    for name, value in labels.items():
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        region = isinstance(value, list) and value and all(isinstance(v, int) for v in value)
+        if not (whole or region):
+            raise PolytaskError(
+                f"{where}: label {name!r} has the value {value!r}; expected an integer or a list; mend it"
+            )
+        if name == "ignore" and whole:
+            ignore = int(value)
+        elif value != 0 and value != [0]:
+            found[str(name)] = int(value) if whole else [int(v) for v in value]
+    if not found:
+        raise PolytaskError(
+            f"{where}: no label beside background; expected one or more; add them to `labels`"
+        )
+    return found, ignore

@@ -1,0 +1,167 @@
+"""A JSON list of cases as the Medical Segmentation Decathlon and MONAI write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.header import Segmentation
+from polytask.cohort.importers.channels import image_input, label_spec
+from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
+from polytask.cohort.importers.options import parse_tasks
+from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.survey import labels_in, survey
+from polytask.cohort.importers.targets import Chosen, add_targets
+from polytask.cohort.importers.words import UNKNOWN
+from polytask.cohort.splits import read_json
+from polytask.errors import PolytaskError
+from polytask.images.formats import ending
+
+INPUT, MASK = "image", "mask"
+_OWN = ("image", "label", "fold", "subject")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of the file: `cells` are its other keys as text, unknown ones empty."""
+
+    case: str
+    part: str
+    images: list[Path]
+    mask: Path | None
+    cells: dict[str, str]
+    fold: int | None
+
+
+def import_decathlon(
+    file: str | Path,
+    out: str | Path | None = None,
+    *,
+    tasks: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    unknown: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Imported:
+    """Write a cohort beside a Decathlon or MONAI list.
+
+    `training` and `validation` are cases to train on, `test` is the test part. `validation`, or a number `fold` in the
+    entries, becomes `splits_final.json`. An entry's other keys are targets, inferred like the columns of a table, and a
+    `label` that is no file is one of them.
+    """
+    file = Path(file)
+    content = read_json(file)
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("training"), list)
+        or not content["training"]
+    ):
+        raise PolytaskError(
+            f"{file}: expected a list `training` of {{image, label}}; replace it by a Decathlon file"
+        )
+    draft = Draft(str(content.get("name") or file.stem))
+    words = {*UNKNOWN, *unknown}
+    items = [
+        _item(file, part, entry, words)
+        for part in ("training", "validation", "test")
+        for entry in content.get(part) or []
+    ]
+    ids = [item.case for item in items]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise PolytaskError(
+            f"{file}: two cases are called {twice!r}; expected one per image; add a key `subject` to tell them"
+        )
+    names = (content.get("modality") or content.get("channel_names") or {"0": "image"}).values()
+    dims, planes = survey(items[0].images[0])
+    most = max(len(item.images) for item in items)
+    image, numbers = image_input([str(n) for n in names], most, dims, planes, file, draft.notes)
+    draft.inputs[INPUT] = image
+    _add_masks(draft, content, [item.mask for item in items if item.mask is not None], dims, file)
+    for item in items:
+        row: Cells = {"subject": item.case, "split": "test" if item.part == "test" else "train"}
+        row |= {f"{INPUT}.{name}": item.images[n] for n, name in numbers.items() if n < len(item.images)}
+        draft.rows.append(row | ({MASK: item.mask} if item.mask is not None else {}))
+    columns = tuple(dict.fromkeys(k for item in items for k in item.cells))
+    if columns:
+        rows = tuple({**item.cells, "case": item.case, "subject": item.case} for item in items)
+        sheet = Sheet(file, columns, rows, {"subject": "subject"})
+        add_targets(draft, sheet, ids, Chosen(parse_tasks(tasks), tuple(inputs), tuple(skip)))
+    elif tasks or inputs:
+        raise PolytaskError(
+            f"{file}: no entry has a key beside image and label; --task and --input need one; leave them"
+        )
+    draft.splits = _splits(items)
+    if draft.splits:
+        draft.notes.append(f"splits_final.json: {len(draft.splits)} fold(s) from `validation` or `fold`")
+    return draft.write(Path(out) if out is not None else beside(file), overwrite)
+
+
+def _item(file: Path, part: str, entry: Any, unknown: set[str]) -> Item:
+    """One entry; a bare path or list of paths is an image without a mask."""
+    entry = {"image": entry} if isinstance(entry, str | list) else entry
+    given = entry.get("image") if isinstance(entry, dict) else None
+    listed = given if isinstance(given, list) else [given]
+    if not listed or not all(isinstance(p, str) and p for p in listed):
+        raise PolytaskError(
+            f"{file}: an entry of `{part}` has no `image`; expected {{image, label}}; mend {str(entry)[:80]}"
+        )
+    images = [file.parent / str(p) for p in listed]
+    label = entry.get("label")
+    mask = file.parent / label if isinstance(label, str) and ending(label) is not None else None
+    cells = {k: _cell(v) for k, v in entry.items() if k not in _OWN and not isinstance(v, list | dict)}
+    if mask is None and label is not None:
+        cells["label"] = _cell(label)
+    cells = {k: "" if v in unknown else v for k, v in cells.items()}
+    fold = entry.get("fold")
+    return Item(
+        str(entry.get("subject") or _stem(images[0])),
+        part,
+        images,
+        mask,
+        cells,
+        fold if isinstance(fold, int) else None,
+    )
+
+
+def _add_masks(draft: Draft, content: dict[str, Any], given: list[Path], dims: int, file: Path) -> None:
+    if not given:
+        return
+    if isinstance(content.get("labels"), dict):
+        labels, ignore = label_spec(content["labels"], file)
+    else:
+        labels, ignore = {f"label_{v}": v for v in labels_in(given, dims)}, None
+        draft.notes.append(f"`labels` is missing: the first masks hold {examples(labels.values())}")
+    draft.tasks[MASK] = Segmentation.model_validate(
+        {"kind": "segmentation", "image": INPUT, "labels": labels, "ignore": ignore}
+    )
+    draft.notes.append(f"task {MASK!r}: labels {labels}")
+
+
+def _splits(items: list[Item]) -> list[dict[str, list[str]]] | None:
+    """Folds that the file already holds."""
+    train = [item for item in items if item.part == "training"]
+    val = [item.case for item in items if item.part == "validation"]
+    if val:
+        return [{"train": [item.case for item in train], "val": val}]
+    if any(item.fold is None for item in train):
+        return None
+    return [
+        {
+            "train": [item.case for item in train if item.fold != fold],
+            "val": [item.case for item in train if item.fold == fold],
+        }
+        for fold in sorted({item.fold for item in train if item.fold is not None})
+    ]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(path.name[-len(ending(path) or "") :]) if ending(path) else path.name

@@ -1,0 +1,146 @@
+"""A cohort on its way to disk: gathered in memory, checked, then written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from polytask.cohort.header import Header
+from polytask.cohort.header_file import HEADER, said, write_header
+from polytask.cohort.inputs import Input
+from polytask.cohort.nnunet_splits import NAME as SPLITS
+from polytask.cohort.splits import write_json
+from polytask.cohort.table import write_table
+from polytask.cohort.tasks import Task, columns_of
+from polytask.errors import PolytaskError
+
+Cells = dict[str, "str | Path"]
+_FIRST = ("subject", "visit", "day", "site", "split")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an importer leaves: the cohort's folder, and every decision it took as a line for people."""
+
+    folder: Path
+    notes: tuple[str, ...]
+
+
+@dataclass
+class Draft:
+    """Parts of a cohort while they are being gathered. A `Path` in a row is a file that stays where it is."""
+
+    name: str
+    inputs: dict[str, Input] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    visits: list[str] | None = None
+    rows: list[Cells] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    splits: list[dict[str, list[str]]] | None = None
+    """Content of `splits_final.json`."""
+
+    def header(self) -> Header:
+        """The header, or what of it does not fit together."""
+        content = {
+            "polytask": 1,
+            "name": self.name,
+            "visits": self.visits,
+            "inputs": {k: v.model_dump() for k, v in self.inputs.items()},
+            "tasks": {k: v.model_dump() for k, v in self.tasks.items()},
+        }
+        try:
+            return Header.model_validate(content)
+        except ValidationError as error:
+            message, remedy = said(error.errors()[0])[0]
+            raise PolytaskError(
+                f"import: {message}; {remedy} (by the options of `polytask import`)"
+            ) from None
+
+    def write(self, folder: Path, overwrite: bool) -> Imported:
+        """Write `cohort.yaml`, `cases.csv` and, when there are folds, `splits_final.json`."""
+        header = self.header()
+        columns = self._columns()
+        folder = folder.absolute()
+        root = folder.resolve()
+        rows = [
+            {k: _relative(v, root) if isinstance(v, Path) else v for k, v in row.items()} for row in self.rows
+        ]
+        if (folder / HEADER).exists() and not overwrite:
+            raise PolytaskError(
+                f"{folder}: holds a cohort already; expected a new folder; choose another -o, or --overwrite"
+            )
+        parts: dict[str, Callable[[Path], None]] = {
+            "cases.csv": lambda path: write_table(path, columns, rows)
+        }
+        if self.splits is not None:
+            parts[SPLITS] = lambda path: write_json(path, self.splits)
+        parts[HEADER] = lambda path: write_header(header, path)  # last: without it a folder is no cohort
+        _place(folder, parts)
+        if overwrite:
+            for stale in {"cases.tsv", SPLITS} - set(parts):
+                (folder / stale).unlink(missing_ok=True)
+        return Imported(folder, tuple(self.notes))
+
+    def _columns(self) -> list[str]:
+        present = dict.fromkeys(c for row in self.rows for c, v in row.items() if v != "")
+        listed = dict.fromkeys(
+            (*(c for c in _FIRST if c in present or c == "subject"), *self._listed(), *present)
+        )
+        return [c for c in listed if c not in ("visit",) or self.visits]
+
+    def _listed(self) -> list[str]:
+        images = self.header().input_columns
+        return [*images, *(c for name, task in self.tasks.items() for c in columns_of(name, task))]
+
+
+def _place(folder: Path, parts: dict[str, Callable[[Path], None]]) -> None:
+    """Write all parts under other names, then rename them."""
+    made = not folder.exists()
+    mark = f".{secrets.token_hex(4)}.part"
+    drafts = {name: folder / f".{name}{mark}" for name in parts}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, write in parts.items():
+            write(drafts[name])
+        for name, draft in drafts.items():
+            os.replace(draft, folder / name)
+    except OSError as error:
+        for draft in drafts.values():
+            with suppress(OSError):
+                draft.unlink()
+        if made and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        reason = error.strerror or str(error)
+        raise PolytaskError(
+            f"{folder}: cannot be written ({reason}); expected a writable folder; choose another -o"
+        ) from None
+
+
+def _relative(path: Path, root: Path) -> str:
+    """The path from the table's folder when they are near, so that both can move together; else absolute."""
+    path = Path(os.path.abspath(path))
+    home = path.parent.resolve() / path.name
+    apart = os.path.commonpath([home, root]) == home.anchor
+    near = str(home) if apart else os.path.relpath(home, root)
+    return near if near.split(os.sep).count("..") <= 2 else str(home)
+
+
+def beside(source: Path) -> Path:
+    """Where a cohort goes unless told otherwise: a folder named after the source, next to it."""
+    stem = (
+        source.name.removesuffix("".join(source.suffixes[-1:])) if source.is_file() else source.resolve().name
+    )
+    return source.absolute().parent / f"{stem}_cohort"
+
+
+def examples(words: Iterable[Any], most: int = 5) -> str:
+    """The first few of many, for a note."""
+    listed = [str(w) for w in words]
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -1,0 +1,168 @@
+"""A raw data set of nnU-Net (v1 or v2): `dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`, plus `targets.tsv`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.header import Segmentation
+from polytask.cohort.importers.channels import image_input, label_spec
+from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
+from polytask.cohort.importers.options import parse_tasks
+from polytask.cohort.importers.sheet import Sheet, read_sheet
+from polytask.cohort.importers.survey import survey
+from polytask.cohort.importers.targets import Chosen, add_targets
+from polytask.cohort.nnunet_splits import NAME as SPLITS
+from polytask.cohort.splits import read_json
+from polytask.errors import PolytaskError
+
+INPUT, MASK = "image", "mask"
+"""What the image input and the segmentation task are called."""
+
+
+@dataclass
+class Scan:
+    """One case: its files by channel number, its mask, whether it is from `imagesTs`."""
+
+    case: str
+    images: dict[int, Path]
+    mask: Path | None
+    test: bool
+
+
+def import_nnunet(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    targets: str | Path | None = None,
+    tasks: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    unknown: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Imported:
+    """Write a cohort beside an nnU-Net folder.
+
+    Args:
+        targets: table of the other tasks, first column the case (default: `targets.tsv` or `.csv` in the folder).
+        tasks: stated tasks, `NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL]`; the other columns are inferred.
+        inputs: columns of `targets` that are input, not target.
+        skip: columns of `targets` to leave out.
+        unknown: more words that mean an empty cell.
+        columns: subject, visit, day, site, split → column of `targets`.
+    """
+    folder = Path(folder)
+    content = read_json(folder / "dataset.json")
+    if not isinstance(content, dict):
+        raise PolytaskError(
+            f"{folder / 'dataset.json'}: expected keys and values; replace it by nnU-Net's file"
+        )
+    channels = content.get("channel_names", content.get("modality"))
+    if not isinstance(channels, dict) or not isinstance(content.get("labels"), dict):
+        raise PolytaskError(
+            f"{folder / 'dataset.json'}: expected `channel_names` and `labels`; add them as nnU-Net asks"
+        )
+    draft = Draft(str(content.get("name") or folder.resolve().name))
+    scans = _scans(folder, content, draft.notes)
+    said = content.get("numTraining")
+    count = sum(not s.test for s in scans)
+    if isinstance(said, int) and said != count:
+        draft.notes.append(f"dataset.json says numTraining {said}, but there are {count} training cases")
+    names = [str(channels[key]) for key in sorted(channels, key=_index)]
+    first = next(path for scan in scans for path in scan.images.values())
+    dims, planes = survey(first)
+    files = max(len(scan.images) for scan in scans)
+    image, numbers = image_input(names, files, dims, planes, folder / "dataset.json", draft.notes)
+    draft.inputs[INPUT] = image
+    labels, ignore = label_spec(content["labels"], folder / "dataset.json")
+    draft.tasks[MASK] = Segmentation.model_validate(
+        {"kind": "segmentation", "image": INPUT, "labels": labels, "ignore": ignore}
+    )
+    draft.notes.append(
+        f"task {MASK!r}: labels {labels}" + (f", ignore {ignore}" if ignore is not None else "")
+    )
+    for scan in scans:
+        row: Cells = {"subject": scan.case, "split": "test" if scan.test else "train"}
+        row |= {f"{INPUT}.{name}": scan.images[n] for n, name in numbers.items() if n in scan.images}
+        if scan.mask is not None:
+            row[MASK] = scan.mask
+        draft.rows.append(row)
+    sheet = _targets(folder, targets, unknown, dict(columns or {}))
+    if sheet is not None:
+        add_targets(
+            draft, sheet, [s.case for s in scans], Chosen(parse_tasks(tasks), tuple(inputs), tuple(skip))
+        )
+    elif tasks or inputs:
+        raise PolytaskError(
+            f"{folder}: no targets.tsv for --task and --input; expected one; name it with --targets"
+        )
+    if (folder / SPLITS).is_file():
+        draft.splits = read_json(folder / SPLITS)
+        draft.notes.append(f"{SPLITS} is copied: its `val` becomes held_out")
+    return draft.write(Path(out) if out is not None else beside(folder), overwrite)
+
+
+def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan]:
+    """All cases, training first, by name."""
+    ending = str(content.get("file_ending") or ".nii.gz")
+    found: dict[tuple[bool, str], Scan] = {}
+    odd: list[str] = []
+    for images, masks, test in (("imagesTr", "labelsTr", False), ("imagesTs", "labelsTs", True)):
+        pattern = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(ending))
+        for path in sorted((folder / images).glob(f"*{ending}")) if (folder / images).is_dir() else []:
+            match = pattern.fullmatch(path.name)
+            if match is None:
+                odd.append(f"{images}/{path.name}")
+                continue
+            mask = folder / masks / f"{match['case']}{ending}"
+            scan = found.setdefault(
+                (test, match["case"]), Scan(match["case"], {}, mask if mask.is_file() else None, test)
+            )
+            scan.images[int(match["channel"])] = path
+    for case, files in (content["dataset"] if isinstance(content.get("dataset"), dict) else {}).items():
+        given = [folder / name for name in files["images"]]
+        label = folder / files["label"] if files.get("label") else None
+        found[False, case] = Scan(case, dict(enumerate(given)), label, False)
+    if odd:
+        notes.append(f"files without the ending _0000{ending} are left out: {examples(odd)}")
+    if both := sorted({c for t, c in found if t} & {c for t, c in found if not t}):
+        raise PolytaskError(
+            f"{folder}: case {both[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
+        )
+    if not any(not test for test, _ in found):
+        raise PolytaskError(
+            f"{folder}: no image in imagesTr; expected names like case_0000{ending}; mend `file_ending` or the folder"
+        )
+    scans = [found[key] for key in sorted(found)]
+    known = {scan.mask.name for scan in scans if scan.mask is not None}
+    files = sorted((folder / "labelsTr").glob(f"*{ending}")) if (folder / "labelsTr").is_dir() else []
+    if lonely := [p.name for p in files if p.name not in known]:
+        notes.append(f"{len(lonely)} masks have no image and are left out: {examples(lonely)}")
+    if blank := [s.case for s in scans if s.mask is None and not s.test]:
+        notes.append(f"{len(blank)} training cases have no mask (unknown): {examples(blank)}")
+    return scans
+
+
+def _targets(
+    folder: Path, path: str | Path | None, unknown: Sequence[str], columns: dict[str, str]
+) -> Sheet | None:
+    """The table of targets. Its first column is the case; `subject` is another column when cases share subjects."""
+    places = [Path(path)] if path is not None else [folder / "targets.tsv", folder / "targets.csv"]
+    found = next((p for p in places if p.is_file()), None)
+    if found is None:
+        if path is not None:
+            raise PolytaskError(f"{path}: no such file; expected the table of targets; mend --targets")
+        return None
+    return read_sheet(found, columns, unknown, case=True)
+
+
+def _index(key: str) -> int:
+    if not str(key).isdigit():
+        raise PolytaskError(
+            f"dataset.json: channel {key!r} is no number; expected 0, 1, …; mend `channel_names`"
+        )
+    return int(key)

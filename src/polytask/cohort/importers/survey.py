@@ -1,0 +1,36 @@
+"""What an image file says of itself, before a header is written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.formats import probe, read
+
+SAMPLE = 5
+"""Masks that are looked into for their labels when nobody named them."""
+
+
+def survey(path: Path) -> tuple[Literal[2, 3], int]:
+    """(space axes, channels): a single slice is 2D."""
+    info = probe(path, 3)
+    return (2 if 1 in info.grid.shape else 3), info.channels
+
+
+def labels_in(paths: Iterable[Path], dims: int) -> list[int]:
+    """Values above 0 in the first few masks that have any."""
+    found: set[int] = set()
+    looked = 0
+    for path in paths:
+        values = np.unique(read(path, dims).array).astype(np.float64)
+        if not np.array_equal(values, np.rint(values)):
+            raise PolytaskError(f"{path}: values of a mask are no integers; expected labels; write it again")
+        found |= {int(v) for v in values if v > 0}
+        looked += bool((values > 0).any())
+        if looked >= SAMPLE:
+            break
+    return sorted(found)

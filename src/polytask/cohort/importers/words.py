@@ -1,0 +1,134 @@
+"""What names and words in other people's files usually mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from polytask.cohort.inputs import Modality
+from polytask.cohort.words import RESERVED, number
+
+UNKNOWN = (
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "NaN",
+    "nan",
+    "NAN",
+    "null",
+    "NULL",
+    "na",
+    "unknown",
+    "Unknown",
+    "UNKNOWN",
+)
+"""Words of a foreign table that mean an empty cell."""
+IDENTITY: dict[str, tuple[str, ...]] = {
+    "subject": ("subject", "subject_id", "subjectid", "patient", "patient_id", "patientid", "participant_id", "case",
+                "case_id", "caseid", "id", "image_id"),
+    "visit": ("visit", "session", "session_id", "ses", "timepoint"),
+    "day": ("day", "days_since_baseline", "offset"),
+    "site": ("site", "center", "centre", "hospital", "institution"),
+    "split": ("split", "set", "partition"),
+}  # fmt: skip
+SPLIT = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
+         "test": "test", "testing": "test"}  # fmt: skip
+_YES = frozenset(
+    {"1", "dead", "deceased", "died", "death", "yes", "y", "true", "event", "observed"}
+    | {"relapse", "relapsed", "recurrence", "recurred", "progression", "progressed"}
+)
+_NO = frozenset(
+    {"0", "alive", "living", "censored", "no", "n", "false", "none"}
+    | {"free", "diseasefree", "disease free", "progression free"}
+)
+_ROMAN = {"0": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5}
+
+
+def clean(name: str) -> str:
+    """A name made of letters, digits, `-` and `_`."""
+    found = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_") or "x"
+    return f"{found}_" if found in RESERVED else found
+
+
+def modality(name: str) -> Modality:
+    """What a channel's name says of how it was taken."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    flat = name.lower()
+    if "ct" in words or "cbct" in words:
+        return "CT"
+    if words & {"pet", "suv", "pt", "fdg"}:
+        return "PET"
+    if words & {"xr", "cxr", "xray", "dx", "cr", "mammography"} or "x-ray" in flat:
+        return "XR"
+    if words & {"rgb", "dermoscopy", "photo", "fundus"}:
+        return "RGB"
+    if words & {"mr", "mri", "adc", "dwi", "swi", "dce", "pre", "post"} or re.search(
+        r"flair|(^|[^a-z])t[12]", flat
+    ):
+        return "MR"
+    return "other"
+
+
+def find(kind: str, columns: Sequence[str]) -> str | None:
+    """The column that says subject, visit, day, site or split."""
+    lower = {c.lower(): c for c in reversed(columns)}
+    return next((lower[name] for name in IDENTITY[kind] if name in lower), None)
+
+
+def ladder(name: str, words: Sequence[str]) -> list[str] | None:
+    """Words in order when the column is called grade or stage and they count up (1, 2 · G1, G2 · I, II)."""
+    if not re.search(r"grade|stage|birads|rads|class_?score|rcb", name.lower()):
+        return None
+    steps: dict[str, float] = {}
+    for word in words:
+        match = re.fullmatch(r"[A-Za-z]*[ _-]?(\d+(?:\.0+)?)", word)
+        value = number(word) if number(word) is not None else float(match[1]) if match else None
+        roman = _ROMAN.get(re.sub(r"^(stage|grade)\s*", "", word, flags=re.I).upper())
+        found = value if value is not None else roman
+        if found is None:
+            return None
+        steps[word] = float(found)
+    return sorted(steps, key=lambda w: steps[w]) if len(set(steps.values())) == len(steps) > 1 else None
+
+
+def event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], str] | None:
+    """Word → 0 or 1 for a column that says whether the event was observed, and how it was understood; None = unclear.
+
+    "1:DECEASED" is read by its number, {1, 2} as in R (2 = observed), a column of censoring the other way round.
+    """
+    turned = "cens" in name.lower() and "event" not in name.lower()
+    plain = {w: (w.split(":")[0] if re.match(r"^[01]:", w) else w).strip().lower() for w in words}
+    numbers = {number(p) for p in plain.values()}
+    if numbers <= {1.0, 2.0} and 2.0 in numbers:
+        return {w: "1" if number(p) == 2 else "0" for w, p in plain.items()}, "2 = observed, 1 = censored"
+    found = {}
+    for word, said in plain.items():
+        value = number(said)
+        bit = (
+            ("1" if said in _YES else "0" if said in _NO else None)
+            if value is None
+            else {1.0: "1", 0.0: "0"}.get(value)
+        )
+        if bit is None:
+            return None
+        named = said in (
+            "censored",
+            "alive",
+            "dead",
+            "deceased",
+            "died",
+            "death",
+        )  # says itself what it means
+        found[word] = str(1 - int(bit)) if turned and not named else bit
+    ones, zeros = ([w for w in words if found[w] == bit] for bit in ("1", "0"))
+    return (
+        found,
+        f"{' '.join(map(repr, ones)) or 'nothing'} = observed, {' '.join(map(repr, zeros)) or 'nothing'} = censored",
+    )
+
+
+def time_unit(name: str) -> str:
+    """The unit in a time column's name; days when it names none."""
+    lower = name.lower()
+    return next((f"{unit}s" for unit in ("month", "week", "year", "day") if unit in lower), "days")

@@ -1,0 +1,178 @@
+"""Rows of a table to cases: who, when, where, which split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
+
+from polytask.cohort.header import Header, nearest
+from polytask.cohort.table import Row, Table
+from polytask.cohort.words import number
+from polytask.errors import Problem
+
+IDENTITY = ("subject", "visit", "day", "site", "split")
+"""Columns that say who, when and where; the others are cells."""
+
+
+def safe(word: str) -> str:
+    """A word as a file name: other signs than letters, digits, `-`, `_`, `.` as %XX, no leading dot. Injective."""
+    found = quote(word, safe="").replace("~", "%7E")
+    return f"%2E{found[1:]}" if found.startswith(".") else found
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    Args:
+        visit: "" where the header names no visits.
+        day: days since some origin of the subject, None where unknown.
+        site: "" where unknown.
+        test: whether the subject belongs to the test part.
+        row: line in the table (the column names are line 1), 0 when the case was made in memory.
+        cells: column → text of the known cells, identity columns left out.
+    """
+
+    subject: str
+    visit: str = ""
+    day: float | None = None
+    site: str = ""
+    test: bool = False
+    row: int = 0
+    cells: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """`subject` or `subject@visit`, file-name safe."""
+        return f"{safe(self.subject)}@{safe(self.visit)}" if self.visit else safe(self.subject)
+
+
+def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]:
+    """Every row as a case, and what stands against it. Site and split hold for all rows of a subject."""
+    problems: list[Problem] = []
+    for column in [c for c in ("subject",) if c not in table.columns]:
+        problems.append(
+            _problem(table, "missing-column", f"no column {column!r}", nearest(column, list(table.columns)))
+        )
+    if problems:
+        return [], problems
+    several = len(header.visits or []) > 1
+    if several and "visit" not in table.columns:
+        return [], [
+            _problem(
+                table, "missing-column", "no column 'visit', but the header names visits", "add the column"
+            )
+        ]
+    unknown = {"", *header.unknown}
+    cases: list[Case] = []
+    splits: dict[int, str] = {}
+    for row in table.rows:
+        known = {k: v for k, v in row.cells.items() if v not in unknown}
+        subject = known.get("subject", "")
+        splits[row.line] = known.get("split", "")
+        if not subject:
+            problems.append(
+                _problem(table, "no-subject", "the subject is empty", "name it, or remove the row", row)
+            )
+            continue
+        visit, odd = _visit(header, known.get("visit", ""))
+        day = number(known["day"]) if "day" in known else None
+        if "day" in known and day is None:
+            odd.append(
+                (
+                    "odd-cell",
+                    f"day {known['day']!r} is not a number",
+                    "write days as a number, or leave it empty",
+                )
+            )
+        if known.get("split", "train") not in ("train", "test"):
+            odd.append(
+                (
+                    "odd-split",
+                    f"split {known['split']!r} is neither train nor test",
+                    "write train, test or nothing",
+                )
+            )
+        problems += [_problem(table, code, m, r, row, subject) for code, m, r in odd]
+        cells = {k: v for k, v in known.items() if k not in IDENTITY}
+        cases.append(
+            Case(subject, visit, day, known.get("site", ""), known.get("split") == "test", row.line, cells)
+        )
+    if not cases and not problems:
+        problems.append(
+            _problem(table, "no-case", "no row below the column names", "add a row per subject and visit")
+        )
+    problems += _duplicates(table, cases)
+    problems += _disagreements(table, cases, splits)
+    return _spread(cases), problems
+
+
+def _visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, str]]]:
+    """The visit a cell names and what is wrong with it."""
+    visits = header.visits or []
+    if not visits:
+        wrong = (
+            "unknown-visit",
+            f"visit {cell!r}, but the header names no visits",
+            f"add `visits: [{cell}]` to cohort.yaml",
+        )
+        return "", [wrong] if cell else []
+    if not cell and len(visits) == 1:
+        return visits[0], []
+    if cell in visits:
+        return cell, []
+    if not cell:
+        return cell, [("unknown-visit", "the visit is empty", f"name one of {', '.join(visits)}")]
+    return cell, [("unknown-visit", f"visit {cell!r} is not in the header", nearest(cell, visits))]
+
+
+def _duplicates(table: Table, cases: list[Case]) -> Iterator[Problem]:
+    first: dict[tuple[str, str], int] = {}
+    for case in cases:
+        before = first.setdefault((case.subject, case.visit), case.row)
+        if before != case.row:
+            what = f"subject {case.subject!r}" + (f" at visit {case.visit!r}" if case.visit else "")
+            yield Problem(
+                "error",
+                "duplicate-case",
+                f"{what} stands already in row {before}",
+                "keep one of the two rows",
+                file=table.path.name,
+                row=case.row,
+                subject=case.subject,
+            )
+
+
+def _disagreements(table: Table, cases: list[Case], splits: dict[int, str]) -> Iterator[Problem]:
+    """Site and split that differ between the filled rows of a subject."""
+    for column in ("site", "split"):
+        seen: dict[str, tuple[str, int]] = {}
+        for case in cases:
+            word = case.site if column == "site" else splits[case.row]
+            before, row = seen.setdefault(case.subject, (word, case.row)) if word else ("", 0)
+            if word and word != before:
+                yield Problem(
+                    "error",
+                    "disagreement",
+                    f"{column} {word!r}, but {before!r} in row {row}",
+                    f"a subject has one {column}: make its rows agree",
+                    file=table.path.name,
+                    row=case.row,
+                    subject=case.subject,
+                    column=column,
+                )
+
+
+def _spread(cases: list[Case]) -> list[Case]:
+    """Give every row of a subject its site and split."""
+    test = {c.subject for c in cases if c.test}
+    site = {c.subject: c.site for c in reversed(cases) if c.site}
+    return [replace(c, test=c.subject in test, site=site.get(c.subject, "")) for c in cases]
+
+
+def _problem(
+    table: Table, code: str, message: str, remedy: str, row: Row | None = None, subject: str = ""
+) -> Problem:
+    line = row.line if row else 0
+    return Problem("error", code, message, remedy, file=table.path.name, row=line, subject=subject)

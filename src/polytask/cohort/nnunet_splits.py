@@ -1,0 +1,88 @@
+"""`splits_final.json` of nnU-Net: read into folds and written from them. Its `val` is our `held_out`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import nearest
+from polytask.cohort.marks import marks, needed
+from polytask.cohort.splits import Fold, Splits, divide_training, read_json, require_complete, write_json
+from polytask.cohort.values import image_paths
+from polytask.errors import PolytaskError
+
+NAME = "splits_final.json"
+_CHANNEL = re.compile(r"^(?P<case>.+)_\d{4}\.[A-Za-z0-9.]+$")
+
+
+def case_id(cohort: Cohort, case: Case) -> str:
+    """What nnU-Net calls a case: its image's name before `_0000`, else the case's key."""
+    for name in cohort.header.images:
+        for path in image_paths(cohort, case, name).values():
+            if path is not None and (match := _CHANNEL.match(path.name)):
+                return match["case"]
+    return case.key
+
+
+def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
+    """Folds of nnU-Net for a cohort. An entry is a case of nnU-Net, a case's key or a subject.
+
+    Args:
+        seed: draws `tune` from nnU-Net's `train`.
+
+    Raises:
+        PolytaskError: another form, an unknown case, a test subject, or a subject on both sides of a fold.
+    """
+    path = Path(path)
+    content = read_json(path)
+    known = {case_id(cohort, c): c.subject for c in cohort.cases} | {c.key: c.subject for c in cohort.cases}
+    known |= {s: s for s in cohort.subjects}
+    brought = marks(cohort, cohort.in_split("train"))
+    wanted = frozenset(need.mark for need in needed(cohort.header))
+    if not isinstance(content, list) or not content:
+        raise PolytaskError(
+            f"{path}: expected a list of {{train, val}}, one per fold; replace it by nnU-Net's file"
+        )
+    folds = []
+    for number, entry in enumerate(content):
+        sides = []
+        for side in ("train", "val"):
+            words = entry.get(side) if isinstance(entry, dict) else None
+            if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+                raise PolytaskError(
+                    f"{path}: fold {number} has no list {side!r}; expected case ids; replace the file"
+                )
+            sides.append({_subject(path, number, word, known, brought) for word in words})
+        if both := sorted(sides[0] & sides[1]):
+            raise PolytaskError(
+                f"{path}: fold {number} has cases of subject {both[0]} in train and in val; a subject never sits on "
+                "both sides; move them to one"
+            )
+        train, tune = divide_training({s: brought[s] for s in sides[0]}, wanted, f"{seed}/{number}")
+        folds.append(Fold(tuple(train), tuple(tune), tuple(sorted(sides[1]))))
+    found = Splits(tuple(folds), "nnunet", seed)
+    require_complete(cohort, found, brought)
+    return found
+
+
+def write_nnunet(splits: Splits, cohort: Cohort, path: str | Path) -> None:
+    """Write folds so that nnU-Net trains and validates on the same cases; `tune` belongs to its `train`."""
+
+    def ids(*parts: tuple[str, ...]) -> list[str]:
+        return sorted(case_id(cohort, c) for part in parts for s in part for c in cohort.subjects[s])
+
+    write_json(Path(path), [{"train": ids(f.train, f.tune), "val": ids(f.held_out)} for f in splits.folds])
+
+
+def _subject(path: Path, fold: int, word: str, known: dict[str, str], brought: object) -> str:
+    if word not in known:
+        raise PolytaskError(
+            f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {nearest(word, list(known)[:500])}"
+        )
+    subject = known[word]
+    if subject not in brought:  # type: ignore[operator]
+        raise PolytaskError(
+            f"{path}: fold {fold} names case {word!r} of test subject {subject}; test subjects enter no fold; remove it"
+        )
+    return subject

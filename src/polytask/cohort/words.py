@@ -1,0 +1,68 @@
+"""Text and names as they stand in a header: always strings, however YAML would read them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+RESERVED = ("subject", "visit", "day", "site", "split", "fold", "seed", "member")
+"""Columns of the table and of `predictions.csv` that no input and no task may be called."""
+
+
+class Strict(BaseModel):
+    """Base of everything in the header: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def text(value: Any) -> Any:
+    """What YAML made of a word: `yes`, `1.50` and `2020-01-01` do not survive, so they must be quoted."""
+    if isinstance(value, bool):
+        raise PydanticCustomError(
+            "quote",
+            'YAML reads this word as {what}: quote them, e.g. ["no", "yes"]',
+            {"what": str(value).lower()},
+        )
+    if isinstance(value, int):
+        return str(value)
+    if value is not None and not isinstance(value, str | list | dict):
+        raise PydanticCustomError(
+            "quote", "YAML reads this word as {what}: put it in quotes", {"what": str(value)}
+        )
+    return value
+
+
+Text = Annotated[str, BeforeValidator(text), Field(min_length=1)]
+"""A class, structure, visit or word: any non-empty text."""
+
+Name = Annotated[str, BeforeValidator(text), Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+"""An input, channel or task: becomes part of column and file names."""
+
+Whole = Annotated[int, Field(strict=True)]
+"""An integer that YAML wrote as one."""
+
+
+def same_word(a: str, b: str) -> bool:
+    """Whether a cell says a class: equal as text, or as numbers when both parse ("2.0" = "2")."""
+    if a == b:
+        return True
+    x, y = number(a), number(b)
+    return x is not None and x == y
+
+
+def number(cell: str) -> float | None:
+    """A finite number with a dot as decimal sign, else None."""
+    if not cell or not set(cell) <= set("0123456789+-.eE"):
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def repeated(words: list[str]) -> list[str]:
+    """Words that say the same as one before them."""
+    return [w for i, w in enumerate(words) if any(same_word(w, v) for v in words[:i])]

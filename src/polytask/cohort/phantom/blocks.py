@@ -1,0 +1,116 @@
+"""Twelve subjects at a time: their truth and what is hidden of it, dealt so that every class has its share.
+
+A block is drawn again until it is `fair`; then the first block alone can be split into folds. A block depends on the
+seed, not on how many follow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 12
+BANDS = ((0.075, 0.092), (0.104, 0.124), (0.138, 0.158))
+"""Lesion radius by grade at the first visit, as shares of the field of view."""
+GRADES = (0.098, 0.131)
+"""Radii that part the grades, inside the gaps of `BANDS`."""
+RESPONSE = 0.8
+"""A lesion below this share of its first diameter has responded."""
+FINDINGS = ("effusion", "stone", "nodal")
+VISIT_CELLS = (
+    *("lesion", "organs", "dose", "grade", "pattern", "diameter", "marker"),
+    *(f"findings.{name}" for name in FINDINGS),
+)
+"""What is unknown for two or three of twelve subjects, at each visit anew."""
+SUBJECT_CELLS = ("os", "response")
+RARE = {
+    "age": 1,
+    "sex": 1,
+    "scan.mr": 1,
+    "nodes": 2,
+    "ignored": 1,
+    "bladder": 2,
+    "organs_region": 2,
+    "dose_region": 1,
+}
+"""What is unknown, or true of the files, for so many of twelve."""
+
+Row = npt.NDArray[Any]
+
+
+def truth(rng: np.random.Generator, sites: int) -> dict[str, Row]:
+    """Per name twelve values."""
+    cell = rng.permutation(np.arange(BLOCK))  # grade × response: two of each
+    grade, responds = cell % 3, cell // 3 % 2 == 1
+    radius = rng.uniform(*np.array(BANDS)[grade].T)
+    nodes, hollow = _deal(rng, [3, 3, 3, 3]), _deal(rng, [6, 6]) == 1
+    hazard = 0.6 * (radius - 0.117) / 0.03 + 0.35 * (nodes - 1.5)
+    time = 30 + 700 * np.exp(-hazard) * rng.exponential(size=BLOCK) ** 0.25
+    censoring = rng.uniform(500, 2600, BLOCK)
+    share = np.full(sites, BLOCK // sites) + (np.arange(sites) < BLOCK % sites)
+    if sites > 1:  # the isotropic site has the majority: its spacing is the median
+        share[0], share[-1] = share[0] + 1, share[-1] - 1
+    return {
+        "grade": grade,
+        "responds": responds,
+        "radius": radius,
+        "ratio": np.where(responds, rng.uniform(0.62, 0.72, BLOCK), rng.uniform(0.95, 1.07, BLOCK)),
+        "hollow": hollow,
+        "nodes": nodes,
+        "effusion": _deal(rng, [6, 6]) == 1,
+        "stone": _deal(rng, [6, 6]) == 1,
+        "absent": np.array(["", "kidney_l", "kidney_r"])[_deal(rng, [10, 1, 1])],
+        "sex": np.array(["female", "male"])[_deal(rng, [6, 6])],
+        "age": np.clip(rng.normal(62 + 4 * hazard, 8), 20, 95).round(),
+        "luck": rng.normal(size=BLOCK),
+        "hazard": hazard,
+        "time": np.minimum(time, censoring).round(),
+        "event": time <= censoring,
+        "site": _deal(rng, share.tolist()),
+        "test": _deal(rng, [10, 2]) == 1,
+        "skipped": _deal(rng, [10, 2]) == 1,
+    }
+
+
+def hidden(rng: np.random.Generator) -> dict[str, Row]:
+    """Per cell or oddity, for which of twelve it holds at one visit; `skips` = the visit did not take place."""
+    found: dict[str, Row] = {}
+    for name in (*VISIT_CELLS, *SUBJECT_CELLS):
+        few = int(rng.integers(2, 4))
+        found[name] = _deal(rng, [BLOCK - few, few]) == 1
+    for name, few in {**RARE, "skips": 1}.items():
+        found[name] = _deal(rng, [BLOCK - few, few]) == 1
+    return found
+
+
+def fair(true: dict[str, Row], unseen: dict[str, Row], sites: int) -> bool:
+    """Whether what is known of the subjects that are not for testing has enough of every class, at every site."""
+    learnt = ~true["test"].astype(bool)
+    labels = {
+        "grade": true["grade"],
+        "pattern": true["hollow"],
+        "os": true["event"],
+        "response": true["responds"],
+    }
+    labels |= {f"findings.{n}": true[n] for n in ("effusion", "stone")} | {
+        "findings.nodal": true["nodes"] >= 2
+    }
+    for name, values in labels.items():
+        known = learnt & ~unseen.get(name, np.zeros(BLOCK, bool)).astype(bool)
+        if name == "response":
+            known &= ~true["skipped"].astype(bool)
+        least = {"grade": 2, "os": 2}.get(name, 3)
+        counts = [int((known & (values == value)).sum()) for value in range(3 if name == "grade" else 2)]
+        if min(counts) < least or (name == "os" and counts[1] < 4):
+            return False
+        for site in range(sites if sites == 2 else 0):
+            if any(not (known & (true["site"] == site) & (values == v)).any() for v in range(len(counts))):
+                return False
+    return sites == 1 or len(set(true["site"][true["test"].astype(bool)].tolist())) == 2
+
+
+def _deal(rng: np.random.Generator, counts: list[int]) -> npt.NDArray[np.intp]:
+    """Value k `counts[k]` times, shuffled."""
+    return rng.permutation(np.repeat(np.arange(len(counts)), counts))

@@ -1,0 +1,140 @@
+"""The phantom cohort: a folder that passes every check, with unknown cells, and its truth beside it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from polytask.cohort.header import Header
+from polytask.cohort.phantom.case import write_case
+from polytask.cohort.phantom.declare import columns, header, select
+from polytask.cohort.phantom.design import draw
+from polytask.cohort.phantom.render import SCANNERS
+from polytask.cohort.phantom.writer import Cells, Spec
+from polytask.errors import PolytaskError
+
+PARTS = ("images", "masks", "truth", "truth.csv", "cases.csv", "cohort.yaml")
+"""What a phantom folder holds; the header comes last, so that a folder without it is not yet a cohort."""
+Progress = Callable[[int, int], None]
+
+
+def make_phantom(
+    folder: str | Path,
+    subjects: int = 24,
+    size: int = 32,
+    seed: int = 0,
+    dims: Literal[2, 3] = 3,
+    visits: int = 2,
+    tasks: Iterable[str] | None = None,
+    sites: int = 2,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a synthetic cohort in which every label can be seen in the image; the same call writes the same bytes.
+
+    From 12 subjects and 24 voxels on it passes `check` and every class has cases in each of three folds.
+
+    Args:
+        folder: made new, or empty; with `force` an earlier phantom in it is replaced and other files stay.
+        size: voxels across the image.
+        visits: with 1 there is neither a visit column nor the task `response`.
+        tasks: keep only these, see `declare.TASKS`.
+        sites: how many sites share the subjects.
+        progress: called with (cases done, cases in all).
+
+    Returns:
+        the folder.
+    """
+    for name, value, least, most in (
+        ("subjects", subjects, 1, 9999),
+        ("size", size, 24, 1024),
+        ("seed", seed, 0, 2**63),
+        ("dims", dims, 2, 3),
+        ("visits", visits, 1, 9),
+        ("sites", sites, 1, len(SCANNERS)),
+    ):
+        if not least <= value <= most:
+            raise PolytaskError(
+                f"phantom: {name} is {value}; expected {least} to {most}; choose another {name}"
+            )
+    spec = Spec(size, seed, dims, visits, sites, select(tasks, visits))
+    folder = Path(folder).absolute()
+    try:
+        _check_target(folder, force)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+        draft.mkdir()
+        try:
+            _write(draft, spec, subjects, progress)
+            _place(draft, folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise PolytaskError(
+            f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder with free space"
+        ) from None
+    return folder
+
+
+def _write(draft: Path, spec: Spec, count: int, progress: Progress | None) -> None:
+    people = draw(count, spec.seed, spec.visits, spec.sites)
+    todo = [(s, v) for s in people for v in range(spec.visits) if v not in s.skipped]
+    rows: list[tuple[Cells, Cells]] = []
+    for number, (subject, visit) in enumerate(todo, 1):
+        rows.append(write_case(draft, subject, visit, spec))
+        if progress:
+            progress(number, len(todo))
+    shown = columns(spec.dims, spec.visits, spec.tasks)
+    whole = [c for c in shown if not c.endswith(("_known", "_region"))] + ["nodes", "ratio", "hazard"]
+    _table(draft / "cases.csv", shown, [row for row, _ in rows])
+    _table(draft / "truth.csv", whole, [row for _, row in rows])
+    stated = header(spec.dims, spec.visits, spec.tasks)
+    Header.model_validate(stated)
+    text = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=110)
+    (draft / "cohort.yaml").write_text(text, encoding="utf-8")
+
+
+def _table(path: Path, names: list[str], rows: list[Cells]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _check_target(folder: Path, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise PolytaskError(f"{folder}: is a file; expected a new or empty folder; choose another name")
+    inside = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if inside and not force:
+        raise PolytaskError(
+            f"{folder}: is not empty; expected a new or empty folder; choose another name or --force"
+        )
+    if inside & set(PARTS) and not {"truth.csv", "cohort.yaml"} <= inside:
+        raise PolytaskError(
+            f"{folder}: holds a cohort that is no phantom; nothing is replaced; choose another name"
+        )
+
+
+def _place(draft: Path, folder: Path) -> None:
+    """Move the finished draft into place: one rename, or part by part beside files that are not ours."""
+    if not folder.exists() or not any(folder.iterdir()):
+        if folder.exists():
+            folder.rmdir()
+        os.replace(draft, folder)
+        return
+    for part in reversed(PARTS):
+        old = folder / part
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+    for part in PARTS:
+        if (draft / part).exists():
+            os.replace(draft / part, folder / part)

@@ -1,0 +1,114 @@
+"""Exactly one of several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from polytask.tasks.confusion import NAN, accuracy, confusion, f1, macro, sensitivity, specificity
+from polytask.tasks.constants import shares
+from polytask.tasks.heads import linear_head
+from polytask.tasks.losses import ItemCriterion
+from polytask.tasks.ranking import auc
+from polytask.tasks.task import Arrays, Level, Prediction
+
+
+def weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Loss per item: the class's weight times −log p."""
+
+    def loss(output: Tensor, value: Tensor) -> Tensor:
+        w = torch.tensor(list(weights), device=output.device)
+        value = value.long()
+        return w[value] * cross_entropy(output, value, reduction="none")
+
+    return loss
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Exactly one of several classes: cross-entropy.
+
+    `balanced` weighs a class by 1 / (number of classes · its share), so that every class counts alike and the mean
+    weight is 1; the constant predictor is then the uniform one.
+    """
+
+    kind: ClassVar[str] = "classification"
+    primary: ClassVar[str] = "auc"
+    higher: ClassVar[bool] = True
+
+    name: str
+    level: Level
+    classes: tuple[str, ...]
+    frequencies: tuple[float, ...] = ()
+    balanced: bool = False
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """One logit a class."""
+        return len(self.classes)
+
+    def _shares(self) -> npt.NDArray[np.float64]:
+        return shares(self.frequencies or [1.0] * self.outputs)
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        """Biases: log of the training shares, or 0 when balanced."""
+        f = self._shares()
+        return linear_head(features, (np.zeros(f.size) if self.balanced else np.log(f)).tolist())
+
+    def criterion(self) -> nn.Module:
+        """Cross-entropy, see the class."""
+        f = self._shares()
+        weights = 1 / (f.size * f) if self.balanced else np.ones(f.size)
+        return ItemCriterion(weighted_cross_entropy(weights.tolist()), self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        """`p [N, classes]`."""
+        return {"p": output.float().softmax(1)}
+
+    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
+        """The most probable class, and every class's probability."""
+        p = prediction["p"][row]
+        cells: dict[str, str | float] = {"": self.classes[int(p.argmax())]}
+        return cells | {f".p.{c}": float(v) for c, v in zip(self.classes, p, strict=True)}
+
+    def metrics(
+        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """Two classes: the second is the positive one. More: one against the rest, per class and their mean."""
+        known = np.asarray(known, dtype=bool)
+        p, truth = prediction["p"][known], np.asarray(value)[known].astype(np.int64)
+        m = confusion(truth, p.argmax(1), self.outputs)
+        each = range(self.outputs)
+        found = {"n": float(truth.size), "accuracy": accuracy(m)}
+        found["balanced_accuracy"] = macro([sensitivity(m, k) for k in each])
+        found["f1"] = macro([f1(m, k) for k in each])
+        if self.outputs == 2:
+            return found | {
+                "auc": auc(p[:, 1], truth == 1),
+                "sensitivity": sensitivity(m, 1),
+                "specificity": specificity(m, 1),
+            }
+        for k, c in enumerate(self.classes):
+            found[f"auc.{c}"] = auc(p[:, k], truth == k)
+            found[f"sensitivity.{c}"], found[f"specificity.{c}"] = sensitivity(m, k), specificity(m, k)
+        for name in ("auc", "sensitivity", "specificity"):
+            found[name] = macro([found[f"{name}.{c}"] for c in self.classes])
+        return found
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        """2·AUC − 1; with a class missing, from the classes whose AUC is defined."""
+        area = metrics.get("auc", NAN)
+        if np.isnan(area):
+            defined = [
+                metrics[f"auc.{c}"] for c in self.classes if not np.isnan(metrics.get(f"auc.{c}", NAN))
+            ]
+            area = macro(defined)
+        return 2 * area - 1

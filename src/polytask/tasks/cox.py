@@ -1,0 +1,131 @@
+"""Cox's loss over the batch and a buffer of recent subjects, so that a batch of one has a risk set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import torch
+from torch import Tensor, nn
+
+from polytask.tasks.efron import efron_terms, efron_weights
+from polytask.tasks.gather import other_rows, processes
+from polytask.tasks.losses import absent, full_precision
+from polytask.tasks.target import Target
+
+
+def subject_ids(subjects: Sequence[str], device: torch.device) -> Tensor:
+    """64-bit ids `[N]`: equal in every process and run, and no name stands in a checkpoint."""
+    codes = [
+        int.from_bytes(blake2b(s.encode(), digest_size=8).digest(), "big", signed=True) for s in subjects
+    ]
+    return torch.tensor(codes, dtype=torch.int64, device=device)
+
+
+class CoxCriterion(nn.Module):
+    """Efron's partial likelihood over the subjects of this step (of all processes) and of the buffer.
+
+    The buffer holds the newest score of each of the last `capacity` subjects, detached. It is kept in plain
+    tensors of fixed shape that are saved with the state. Its subjects stand in risk sets and its events count.
+
+    - Value: the sum over events divided by what equal scores would cost on the same risk sets, times the number of
+      events; so the mean is 1 for a constant predictor whether the buffer is empty or full.
+    - Gradient: only the step's own b of m subjects can pass one on. It is multiplied by m / b, which makes it an
+      unbiased estimate of the gradient over all m, as large as other tasks' per item, and leaves it alone when
+      the buffer is empty.
+    - Several processes: each returns 1/world of the value and the count, with the full gradient of its own scores;
+      so sums over processes are right. `count` and `forward` are then collective: every process calls both for every
+      step, also without a known item of its own.
+    """
+
+    ids: Tensor
+    rows: Tensor
+    filled: Tensor
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.register_buffer("ids", torch.zeros(capacity, dtype=torch.int64))
+        self.register_buffer("rows", torch.zeros(capacity, 3))
+        self.register_buffer("filled", torch.zeros(1, dtype=torch.int64))
+        self.pending: list[tuple[Tensor, Tensor]] = []
+
+    def buffer_state(self) -> dict[str, Tensor]:
+        """`ids [n]` and `rows [n, 3]` (score, time, event), newest first."""
+        n = int(self.filled)
+        return {"ids": self.ids[:n].clone(), "rows": self.rows[:n].clone()}
+
+    def load_buffer(self, state: dict[str, Tensor]) -> None:
+        """Take over what `buffer_state` gave; what does not fit is the oldest."""
+        n = min(len(state["ids"]), self.capacity)
+        self.ids[:n], self.rows[:n] = state["ids"][:n], state["rows"][:n]
+        self.filled.fill_(n)
+
+    def _union(self, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, int, int]:
+        """(ids, rows (score, time, event), start of our own rows, size of the step) of step and buffer."""
+        lower_ids, higher_ids = other_rows(ids)
+        lower, higher = other_rows(rows)
+        step_ids, step = torch.cat([lower_ids, ids, higher_ids]), torch.cat([lower, rows, higher])
+        n = int(self.filled)
+        older = ~torch.isin(self.ids[:n], step_ids)
+        union_ids = torch.cat([step_ids, self.ids[:n][older]])
+        return union_ids, torch.cat([step, self.rows[:n][older]]), len(lower), len(step)
+
+    def _own(self, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        known = target.known.bool()
+        device = known.device
+        names = [s for s, k in zip(subjects, known.tolist(), strict=True) if k]
+        return known, subject_ids(names, device), target.value[known].float()
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Events of step and buffer with somebody else at risk, divided by the processes; 0 when the step brings
+        nobody whose time is known."""
+        known, ids, value = self._own(target, subjects)
+        _, rows, _, step = self._union(ids, torch.cat([torch.zeros_like(value[:, :1]), value], dim=1))
+        index, _ = efron_weights(rows[:, 1], rows[:, 2])
+        events = torch.tensor(float(len(index)), device=known.device)
+        return events / processes()[1] if step else torch.zeros_like(events)
+
+    def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """`output [N, 1]` log hazard ratios."""
+        with full_precision(output):
+            known, ids, value = self._own(target, subjects)
+            scores = output[known].float().squeeze(1)
+            union_ids, rows, start, step = self._union(
+                ids, torch.cat([scores.detach()[:, None], value], dim=1)
+            )
+            if self.training and torch.is_grad_enabled():
+                self.pending.append((union_ids[:step], rows[:step]))
+            index, log_weights = efron_weights(rows[:, 1], rows[:, 2])
+            if not step or not len(index):
+                return absent(output)
+            own = slice(start, start + len(scores))
+            union = torch.cat([rows[: own.start, 0], scores, rows[own.stop :, 0]])
+            constant = torch.logsumexp(log_weights, dim=1).sum()
+            total = efron_terms(union, index, log_weights).sum() / constant * len(index)
+            world, scale = processes()[1], len(union) / step
+            value_part = total.detach() / world
+            count = torch.tensor(float(len(index)), device=output.device) / world
+            return value_part + scale * (total - total.detach()), count
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the scores of the step before the older ones; scores that are not finite are left out.
+
+        Within a step the order is that of the ids: who drops out of a full buffer depends neither on the number of
+        processes nor on how the step was cut into micro-batches.
+        """
+        if not self.pending:
+            return
+        new_ids, new = (torch.cat(parts) for parts in zip(*self.pending, strict=True))
+        self.pending.clear()
+        fine = new[:, 0].isfinite()
+        new_ids, new = new_ids[fine], new[fine]
+        last = (new_ids[:, None] == new_ids[None, :]).triu(1).sum(1) == 0
+        new_ids, order = new_ids[last].sort()
+        new = new[last][order]
+        old = self.buffer_state()
+        older = ~torch.isin(old["ids"], new_ids)
+        self.load_buffer(
+            {"ids": torch.cat([new_ids, old["ids"][older]]), "rows": torch.cat([new, old["rows"][older]])}
+        )

@@ -1,0 +1,75 @@
+"""Masked L1 of a value per voxel, with an option that looks at dose-volume histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polytask.tasks.losses import absent, full_precision, level_weights, levels_of, shrink
+from polytask.tasks.target import Target
+
+
+def histogram_distance(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Mean |D_x predicted − D_x true| over all x, for the voxels of one structure.
+
+    Sorting both makes this the area between the two dose-volume curves: differentiable, exact, at least as large
+    as the difference of the mean doses, and blind to where in the structure the dose lies.
+    """
+    return (predicted.sort().values - truth.sort().values).abs().mean()
+
+
+class DoseCriterion(nn.Module):
+    """Mean over images of the L1 inside the region, in units of `scale`; plus `dvh` times the histogram distance,
+    averaged over the structures that occur inside it (finest level only)."""
+
+    def __init__(self, scale: float, dvh: float, constant: float) -> None:
+        super().__init__()
+        self.scale, self.dvh, self.constant = scale, dvh, constant
+
+    def _kept(self, target: Target) -> Tensor:
+        kept = target.known.bool().flatten(1).any(1)
+        return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Images with a known dose and a voxel where it counts."""
+        return self._kept(target).sum().float()
+
+    def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """`output [N, 1, *space]` or a list of them, finest first."""
+        outputs = levels_of(output)
+        kept = self._kept(target)
+        if not bool(kept.any()):
+            return absent(outputs)
+        value = target.value[kept]
+        if target.region is None:
+            region = torch.ones(value.shape, dtype=torch.bool, device=value.device)
+        else:
+            region = target.region[kept].bool()
+        value = torch.where(region, value, torch.zeros_like(value)).float() / self.scale
+        with full_precision(outputs):
+            total = torch.zeros((), device=kept.device)
+            for weight, level in zip(level_weights(len(outputs)), outputs, strict=True):
+                space = level.shape[2:]
+                inside = shrink(region, space).flatten(1)
+                error = (level[kept].float()[:, 0] - shrink(value, space)).flatten(1).abs()
+                total = total + weight * ((error * inside).sum(1) / inside.sum(1).clamp_min(1)).sum()
+            if self.dvh > 0 and target.structures is not None:
+                drawn = outputs[0][kept].float()[:, 0]
+                total = total + self.dvh * self._histograms(drawn, value, region, target.structures[kept])
+            return total / self.constant, kept.sum().float()
+
+    def _histograms(self, drawn: Tensor, value: Tensor, region: Tensor, structures: Tensor) -> Tensor:
+        total = drawn.new_zeros(())
+        for i in range(len(drawn)):
+            masks = [m for m in structures[i].bool() & region[i] if bool(m.any())]
+            if masks:
+                total = (
+                    total + torch.stack([histogram_distance(drawn[i][m], value[i][m]) for m in masks]).mean()
+                )
+        return total
+
+    def update(self) -> None:
+        """No state."""

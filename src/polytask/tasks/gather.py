@@ -1,0 +1,34 @@
+"""Rows of the other processes, for a loss whose terms run over the subjects of all of them."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def processes() -> tuple[int, int]:
+    """(rank, world)."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def other_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """(rows of the lower ranks, rows of the higher ranks), detached, for `rows [n, …]` with n differing by rank.
+
+    A collective call: every process makes it equally often.
+    """
+    rank, world = processes()
+    rows = rows.detach()
+    if world == 1:
+        return rows[:0], rows[:0]
+    sizes = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
+    dist.all_gather(sizes, torch.tensor([len(rows)], dtype=torch.int64, device=rows.device))
+    counts = [int(s.item()) for s in sizes]
+    padded = rows.new_zeros((max(counts), *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    found = [torch.empty_like(padded) for _ in range(world)]
+    dist.all_gather(found, padded)
+    kept = [f[:n] for f, n in zip(found, counts, strict=True)]
+    return torch.cat([rows[:0], *kept[:rank]]), torch.cat([rows[:0], *kept[rank + 1 :]])

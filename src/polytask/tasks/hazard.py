@@ -1,0 +1,77 @@
+"""Discrete-time survival: the probability of the event in each interval, given that it has not happened before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from polytask.tasks.losses import absent, full_precision
+from polytask.tasks.target import Target
+
+
+def intervals(value: Tensor, bins: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """(at risk, event) bool `[n, M]`; the torch twin of `curves.discretise`, which says what counts as passed."""
+    time, event = value[:, :1], value[:, 1:] > 0
+    right = torch.tensor(list(bins), device=value.device)
+    left = torch.cat([torch.zeros_like(right[:1]), right[:-1]])
+    happened = ((time > left) | (left == 0)) & (time <= right) & event
+    passed = torch.where(event, time > right, time >= (left + right) / 2)
+    return happened | passed, happened
+
+
+class HazardCriterion(nn.Module):
+    """Negative log-likelihood per subject that was at risk in at least one interval, divided by `constant`."""
+
+    def __init__(self, bins: Sequence[float], constant: float) -> None:
+        super().__init__()
+        self.bins, self.constant = tuple(bins), constant
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Known items at risk in at least one interval."""
+        at_risk, _ = intervals(target.value[target.known.bool()].float(), self.bins)
+        return at_risk.any(1).sum().float()
+
+    def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """`output [N, M]` log-odds of the hazards."""
+        count = self.count(target, subjects)
+        if not bool(count > 0):
+            return absent(output)
+        with full_precision(output):
+            known = target.known.bool()
+            logits = output[known].float()
+            at_risk, happened = intervals(target.value[known].float(), self.bins)
+            terms = torch.where(happened, logsigmoid(logits), logsigmoid(-logits))
+            return -torch.where(at_risk, terms, torch.zeros_like(terms)).sum() / self.constant, count
+
+    def update(self) -> None:
+        """No state."""
+
+
+def log_survival(output: Tensor) -> Tensor:
+    """log P(no event by the end of each interval) `[N, M]`."""
+    return logsigmoid(-output.float()).cumsum(1)
+
+
+def survival_at(output: Tensor, bins: Sequence[float], horizons: Sequence[float]) -> Tensor:
+    """P(no event by each horizon) `[N, H]`, the hazard being even inside an interval; NaN past the last edge."""
+    known = torch.cat([output.new_zeros(len(output), 1).float(), log_survival(output)], dim=1)
+    edges = torch.tensor([0.0, *bins], device=output.device)
+    columns = []
+    for t in horizons:
+        i = int(torch.searchsorted(edges[1:], torch.tensor(float(t), device=output.device)))
+        if i >= len(bins):
+            columns.append(torch.full_like(known[:, 0], float("nan")))
+            continue
+        part = (t - edges[i]) / (edges[i + 1] - edges[i])
+        columns.append((known[:, i] + part * (known[:, i + 1] - known[:, i])).exp())
+    return torch.stack(columns, dim=1) if columns else known[:, :0]
+
+
+def expected_time(output: Tensor, bins: Sequence[float]) -> Tensor:
+    """Mean time without event up to the last edge `[N]` (trapezes below the survival curve)."""
+    survival = torch.cat([output.new_ones(len(output), 1).float(), log_survival(output).exp()], dim=1)
+    widths = torch.tensor([0.0, *bins], device=output.device).diff()
+    return ((survival[:, 1:] + survival[:, :-1]) / 2 * widths).sum(1)

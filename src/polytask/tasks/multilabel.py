@@ -1,0 +1,130 @@
+"""Several yes/no findings, each known or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from polytask.tasks.confusion import NAN, accuracy, confusion, f1, macro, sensitivity, specificity
+from polytask.tasks.constants import label_shares
+from polytask.tasks.heads import linear_head
+from polytask.tasks.losses import absent, full_precision
+from polytask.tasks.ranking import auc
+from polytask.tasks.target import Target
+from polytask.tasks.task import Arrays, Level, Prediction
+
+
+class LabelCriterion(nn.Module):
+    """Binary cross-entropy over known (item, label) pairs; `present`/`missing` weigh each label's yes and no."""
+
+    def __init__(self, present: Sequence[float], missing: Sequence[float], constant: float) -> None:
+        super().__init__()
+        self.weights, self.constant = (list(present), list(missing)), constant
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Known (item, label) pairs."""
+        return target.known.sum().float()
+
+    def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """`output [N, L]`."""
+        known = target.known.bool()
+        if not bool(known.any()):
+            return absent(output)
+        with full_precision(output):
+            present, missing = torch.tensor(self.weights, device=output.device)
+            value = target.value[known].float()
+            weight = torch.where(
+                value > 0.5, present.expand(known.shape)[known], missing.expand(known.shape)[known]
+            )
+            terms = weight * binary_cross_entropy_with_logits(output[known].float(), value, reduction="none")
+            return terms.sum() / self.constant, self.count(target, subjects)
+
+    def update(self) -> None:
+        """No state."""
+
+
+@dataclass(frozen=True)
+class Multilabel:
+    """Several yes/no findings, each known or not: binary cross-entropy per label.
+
+    `balanced`: yes and no of every label count alike.
+    """
+
+    kind: ClassVar[str] = "multilabel"
+    primary: ClassVar[str] = "auc"
+    higher: ClassVar[bool] = True
+
+    name: str
+    level: Level
+    labels: tuple[str, ...]
+    frequencies: tuple[float, ...] = ()
+    balanced: bool = False
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """One logit a label."""
+        return len(self.labels)
+
+    def _shares(self) -> npt.NDArray[np.float64]:
+        return label_shares(self.frequencies or [0.5] * self.outputs)
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        """Biases: log-odds of the training shares, or 0 when balanced."""
+        f = self._shares()
+        bias = np.zeros(f.size) if self.balanced else np.log(f / (1 - f))
+        return linear_head(features, bias.tolist())
+
+    def criterion(self) -> nn.Module:
+        """See the class."""
+        f = self._shares()
+        present, missing = (0.5 / f, 0.5 / (1 - f)) if self.balanced else (np.ones(f.size), np.ones(f.size))
+        return LabelCriterion(present.tolist(), missing.tolist(), self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        """`p [N, labels]`."""
+        return {"p": output.float().sigmoid()}
+
+    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
+        """The labels with probability ½ or more joined by `;`, and every label's probability."""
+        p = prediction["p"][row]
+        cells: dict[str, str | float] = {
+            "": ";".join(c for c, v in zip(self.labels, p, strict=True) if v >= 0.5)
+        }
+        return cells | {f".p.{c}": float(v) for c, v in zip(self.labels, p, strict=True)}
+
+    def metrics(
+        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """Per label (`auc.LABEL`, `n.LABEL`, …) and the mean over the labels for which it is defined.
+
+        `n` counts the items with any known label.
+        """
+        known = np.asarray(known, dtype=bool)
+        found: dict[str, float] = {"n": float(known.any(1).sum())}
+        for k, c in enumerate(self.labels):
+            p, truth = prediction["p"][known[:, k], k], np.asarray(value)[known[:, k], k] > 0.5
+            m = confusion(truth, p >= 0.5, 2)
+            found |= {
+                f"n.{c}": float(truth.size),
+                f"auc.{c}": auc(p, truth),
+                f"accuracy.{c}": accuracy(m),
+                f"f1.{c}": f1(m, 1),
+                f"sensitivity.{c}": sensitivity(m, 1),
+                f"specificity.{c}": specificity(m, 1),
+            }
+        for name in ("auc", "accuracy", "f1", "sensitivity", "specificity"):
+            each = [found[f"{name}.{c}"] for c in self.labels]
+            found[name] = macro([v for v in each if not np.isnan(v)])
+        return found
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        """2·AUC − 1."""
+        return 2 * metrics.get("auc", NAN) - 1

@@ -1,0 +1,105 @@
+"""Exactly one of several ordered classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from polytask.tasks.confusion import NAN, accuracy, confusion, quadratic_kappa
+from polytask.tasks.constants import shares
+from polytask.tasks.heads import CumulativeHead
+from polytask.tasks.losses import ItemCriterion
+from polytask.tasks.ranking import auc
+from polytask.tasks.task import Arrays, Level, Prediction
+
+SMALLEST_GAP = 1e-6
+
+
+def cumulative_loss(output: Tensor, value: Tensor) -> Tensor:
+    """−log P(y = value) for log-odds of y > k `[n, K − 1]` that fall with k.
+
+    A middle class lies between log-odds a (of the threshold below it) and b < a: its probability
+    σ(a) − σ(b) = σ(a) · σ(−b) · (1 − exp(b − a)), whose logarithm is finite however extreme the score.
+    """
+    value = value.long()
+    last = output.shape[1]
+    above = output.gather(1, (value - 1).clamp_min(0)[:, None]).squeeze(1)
+    below = output.gather(1, value.clamp_max(last - 1)[:, None]).squeeze(1)
+    inner = (value > 0) & (value < last)
+    gap = torch.where(inner, (above - below).clamp_min(SMALLEST_GAP), torch.ones_like(above))
+    zero = torch.zeros_like(above)
+    terms = torch.where(value > 0, logsigmoid(above), zero) + torch.where(
+        value < last, logsigmoid(-below), zero
+    )
+    return -(terms + torch.where(inner, torch.log(-torch.expm1(-gap)), zero))
+
+
+@dataclass(frozen=True)
+class Ordinal:
+    """Exactly one of several ordered classes: one score against ordered cut-points (rank-consistent), likelihood."""
+
+    kind: ClassVar[str] = "ordinal"
+    primary: ClassVar[str] = "kappa"
+    higher: ClassVar[bool] = True
+
+    name: str
+    level: Level
+    classes: tuple[str, ...]
+    frequencies: tuple[float, ...] = ()
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """One log-odds a threshold."""
+        return len(self.classes) - 1
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        """Cut-points start at the training shares."""
+        return CumulativeHead(features, shares(self.frequencies or [1.0] * len(self.classes)).tolist())
+
+    def criterion(self) -> nn.Module:
+        """See the class."""
+        return ItemCriterion(cumulative_loss, self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        """`p [N, classes]`."""
+        over = output.float().cummin(1).values.sigmoid()
+        ends = over.new_ones(len(over), 1), over.new_zeros(len(over), 1)
+        p = -torch.cat([ends[0], over, ends[1]], dim=1).diff(dim=1)
+        return {"p": p / p.sum(1, keepdim=True)}
+
+    def grade(self, prediction: Arrays) -> npt.NDArray[np.int64]:
+        """The median class `[N]`: how many thresholds are passed with probability above ½."""
+        over = 1 - np.cumsum(np.asarray(prediction["p"], dtype=np.float64), axis=1)[:, :-1]
+        return np.asarray((over > 0.5).sum(1), dtype=np.int64)
+
+    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
+        """The median class, and every class's probability."""
+        p = prediction["p"][row : row + 1]
+        cells: dict[str, str | float] = {"": self.classes[int(self.grade({"p": p})[0])]}
+        return cells | {f".p.{c}": float(v) for c, v in zip(self.classes, p[0], strict=True)}
+
+    def metrics(
+        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """Quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: that class or a higher one against the lower ones."""
+        known = np.asarray(known, dtype=bool)
+        p, truth = np.asarray(prediction["p"], np.float64)[known], np.asarray(value)[known].astype(np.int64)
+        answer = self.grade({"p": p})
+        m = confusion(truth, answer, len(self.classes))
+        found = {"n": float(truth.size), "kappa": quadratic_kappa(m), "accuracy": accuracy(m)}
+        found["mae"] = float(np.abs(truth - answer).mean()) if truth.size else NAN
+        for k, c in enumerate(self.classes[1:], start=1):
+            found[f"auc.{c}"] = auc(p[:, k:].sum(1), truth >= k)
+        return found
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        """κ."""
+        return metrics.get("kappa", NAN)

@@ -1,0 +1,109 @@
+"""Dice plus cross-entropy per image, with unknown structures and voxels left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from polytask.tasks.losses import absent, full_precision, level_weights, levels_of, shrink
+from polytask.tasks.target import Target
+
+
+def dice_terms(overlap: Tensor, predicted: Tensor, truth: Tensor, expected: Tensor) -> Tensor:
+    """1 − soft Dice per image and structure `[n, K]`, from sums of probabilities and of voxels.
+
+    A structure that is not there has no overlap to gain; its term is the false volume relative to itself plus the
+    volume `expected` of the structure, which is ½ for the constant predictor and 0 for an empty answer.
+    """
+    there = 1 - 2 * overlap / (predicted + truth).clamp_min(1e-6)
+    return torch.where(truth > 0, there, predicted / (predicted + expected).clamp_min(1e-6))
+
+
+def exclusive_terms(
+    output: Tensor, value: Tensor, known: Tensor, region: Tensor, fractions: Tensor
+) -> Tensor:
+    """Loss per image `[n]` of labels that exclude each other: `output [n, 1 + K, *s]`, `value [n, *s]`,
+    `known [n, K]`, `region [n, *s]`.
+
+    Marginal: a label unknown in an image is part of its background, whose probability is the sum over both.
+    """
+    log_p = output.flatten(2).log_softmax(1)
+    inside = region.flatten(1)
+    voxels = inside.sum(1, keepdim=True).float()
+    named = torch.cat([torch.ones_like(known[:, :1]), known], dim=1)
+    label = torch.where(inside, value.flatten(1), torch.zeros_like(value.flatten(1))).long()
+    label = label * named.gather(1, label)
+    judged = log_p
+    if not bool(known.all()):
+        merged = ~named
+        merged[:, 0] = True
+        background = log_p.masked_fill(~merged[:, :, None], float("-inf")).logsumexp(1, keepdim=True)
+        judged = torch.cat([background, log_p[:, 1:]], dim=1)
+    right = judged.gather(1, label[:, None]).squeeze(1)
+    cross = -(right * inside).sum(1) / voxels.squeeze(1).clamp_min(1)
+    truth = (label[:, None] == torch.arange(1, named.shape[1], device=label.device)[None, :, None]).float()
+    overlap = torch.bmm(truth, right.exp()[:, :, None]).squeeze(2)
+    predicted = torch.bmm(log_p[:, 1:].exp(), inside.float()[:, :, None]).squeeze(2)
+    dice = dice_terms(overlap, predicted, truth.sum(2), fractions * voxels)
+    return cross + (dice * known).sum(1) / known.sum(1).clamp_min(1)
+
+
+def overlapping_terms(
+    output: Tensor, value: Tensor, known: Tensor, region: Tensor, fractions: Tensor
+) -> Tensor:
+    """Loss per image `[n]` of structures of their own: `output`, `value [n, K, *s]`, mean over the known ones."""
+    logits, inside = output.flatten(2), region.flatten(1)[:, None]
+    voxels = inside.sum(2).float()
+    judged = inside & known[:, :, None]
+    truth = torch.where(judged, value.flatten(2), torch.zeros_like(value.flatten(2))).float()
+    cross = binary_cross_entropy_with_logits(logits, truth, judged.float(), reduction="none")
+    cross = cross.sum(2) / voxels.clamp_min(1)
+    p = logits.sigmoid()
+    predicted = torch.bmm(p, inside.float().movedim(1, 2)).squeeze(2)
+    dice = dice_terms((p * truth).sum(2), predicted, truth.sum(2), fractions * voxels)
+    return ((cross + dice) * known).sum(1) / known.sum(1).clamp_min(1)
+
+
+class OverlapCriterion(nn.Module):
+    """Mean over images with anything known; deep supervision weighs the levels 1, ½, ¼, … (normalised)."""
+
+    def __init__(self, fractions: Sequence[float], exclusive: bool, constant: float) -> None:
+        super().__init__()
+        self.fractions, self.exclusive, self.constant = list(fractions), exclusive, constant
+
+    def _kept(self, target: Target) -> Tensor:
+        kept = target.known.bool().any(1)
+        return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Images with a known structure and a voxel where it counts."""
+        return self._kept(target).sum().float()
+
+    def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """`output [N, 1 + K or K, *space]` or a list of them, finest first; targets shrink by nearest voxel."""
+        outputs = levels_of(output)
+        kept = self._kept(target)
+        if not bool(kept.any()):
+            return absent(outputs)
+        terms_of = exclusive_terms if self.exclusive else overlapping_terms
+        value, known = target.value[kept], target.known[kept].bool()
+        with full_precision(outputs):
+            fractions = torch.tensor(self.fractions, device=kept.device)
+            total = torch.zeros((), device=kept.device)
+            for weight, level in zip(level_weights(len(outputs)), outputs, strict=True):
+                space = level.shape[2:]
+                if target.region is None:
+                    region = torch.ones((len(value), *space), dtype=torch.bool, device=kept.device)
+                else:
+                    region = shrink(target.region[kept].bool(), space)
+                judged = level if bool(kept.all()) else level[kept]
+                terms = terms_of(judged.float(), shrink(value, space), known, region, fractions)
+                total = total + weight * terms.sum()
+            return total / self.constant, kept.sum().float()
+
+    def update(self) -> None:
+        """No state."""

@@ -1,0 +1,28 @@
+"""Measures of order: the area under the ROC curve from ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def wins(scores: Floats, against: Floats) -> Floats:
+    """For each of `scores`, how many of `against` it exceeds, ties counting one half."""
+    ordered = np.sort(against)
+    below = np.searchsorted(ordered, scores, side="left")
+    not_above = np.searchsorted(ordered, scores, side="right")
+    return np.asarray((below + not_above) / 2, dtype=np.float64)
+
+
+def auc(scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
+    """Probability that a positive scores higher than a negative; NaN unless there are both.
+
+    `weights` are those of the positives (used at their positions only).
+    """
+    s, p = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if not p.any() or p.all() or not np.isfinite(s).all():
+        return float("nan")
+    w = np.ones(int(p.sum())) if weights is None else np.asarray(weights, dtype=np.float64)[p]
+    return float((w * wins(s[p], s[~p])).sum() / (w.sum() * (~p).sum()))

@@ -1,0 +1,99 @@
+"""A number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
+
+from polytask.tasks.confusion import NAN
+from polytask.tasks.heads import linear_head
+from polytask.tasks.losses import ItemCriterion
+from polytask.tasks.task import Arrays, Level, Prediction
+
+
+def _rounding(x: npt.NDArray[np.float64]) -> float:
+    """The sum of squares that equal numbers can show through rounding of their mean."""
+    return 1e-28 * x.size * float(np.abs(x).max()) ** 2
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A number: smooth L1 on the z-score.
+
+    Quadratic within one standard deviation, linear beyond, so that one mistyped cell does not rule the trunk.
+
+    Args:
+        mean, sd: of the training values; the head starts at the mean.
+        deviation: mean absolute error of the training median.
+    """
+
+    kind: ClassVar[str] = "regression"
+    primary: ClassVar[str] = "r2"
+    higher: ClassVar[bool] = True
+
+    name: str
+    level: Level
+    mean: float = 0.0
+    sd: float = 1.0
+    unit: str = ""
+    deviation: float = 1.0
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """The z-score."""
+        return 1
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        """Starts at the training mean."""
+        return linear_head(features, [0.0])
+
+    def criterion(self) -> nn.Module:
+        """See the class."""
+
+        def loss(output: Tensor, value: Tensor) -> Tensor:
+            z = ((value.double() if value.device.type != "mps" else value) - self.mean) / self.sd
+            return smooth_l1_loss(output.squeeze(1), z.float(), reduction="none")
+
+        return ItemCriterion(loss, self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        """`value [N]` in the task's unit."""
+        return {"value": output.float().squeeze(1) * self.sd + self.mean}
+
+    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
+        """The number."""
+        return {"": float(prediction["value"][row])}
+
+    def metrics(
+        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """MAE, RMSE, R² (NaN when the truth does not vary), Pearson's r (NaN when either does not)."""
+        known = np.asarray(known, dtype=bool)
+        truth = np.asarray(value, dtype=np.float64)[known]
+        answer = np.asarray(prediction["value"], dtype=np.float64)[known]
+        if not truth.size:
+            return {"n": 0.0, "mae": NAN, "rmse": NAN, "r2": NAN, "pearson": NAN}
+        error = answer - truth
+        spread, moved = truth - truth.mean(), answer - answer.mean()
+        total, drawn = float((spread**2).sum()), float((moved**2).sum())
+        varies = total > _rounding(truth)
+        both = varies and drawn > _rounding(answer)
+        return {
+            "n": float(truth.size),
+            "mae": float(np.abs(error).mean()),
+            "rmse": float(np.sqrt((error**2).mean())),
+            "r2": 1 - float((error**2).sum()) / total if varies else NAN,
+            "pearson": float((spread * moved).sum() / np.sqrt(total * drawn)) if both else NAN,
+        }
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        """R²; where the truth does not vary, 1 − MAE / MAE of the training median."""
+        r2 = metrics.get("r2", NAN)
+        return 1 - metrics.get("mae", NAN) / self.deviation if np.isnan(r2) and self.deviation > 0 else r2

@@ -1,0 +1,109 @@
+"""Masks: labels that exclude each other, or overlapping structures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from polytask.tasks.confusion import NAN
+from polytask.tasks.constants import structure_shares
+from polytask.tasks.heads import voxel_head
+from polytask.tasks.overlap import OverlapCriterion
+from polytask.tasks.surface import mask_metrics
+from polytask.tasks.task import Level, Prediction
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Masks: Dice plus cross-entropy, softmax with background when `exclusive`, else a sigmoid per structure.
+
+    Args:
+        fractions: mean share of the voxels (inside the region) of each structure in train.
+        tolerance: of the surface Dice, in mm.
+    """
+
+    kind: ClassVar[str] = "segmentation"
+    primary: ClassVar[str] = "dice"
+    higher: ClassVar[bool] = True
+
+    name: str
+    structures: tuple[str, ...]
+    exclusive: bool
+    level: Level = "voxel"
+    fractions: tuple[float, ...] = ()
+    tolerance: float = 2.0
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """One logit a structure, and one for the background when exclusive."""
+        return len(self.structures) + int(self.exclusive)
+
+    def _shares(self) -> npt.NDArray[np.float64]:
+        return structure_shares(
+            self.fractions or [1 / (1 + len(self.structures))] * len(self.structures), self.exclusive
+        )
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        """Biases: log of the training shares, or their log-odds."""
+        f = self._shares()
+        bias = np.log(np.append(1 - f.sum(), f)) if self.exclusive else np.log(f / (1 - f))
+        return voxel_head(features, dims, bias.tolist())
+
+    def criterion(self) -> nn.Module:
+        """See `overlap.py`."""
+        return OverlapCriterion(self._shares().tolist(), self.exclusive, self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        """`p`, see `Prediction`."""
+        return {"p": output.float().softmax(1) if self.exclusive else output.float().sigmoid()}
+
+    def answer(self, prediction: Prediction) -> Tensor:
+        """The most probable label, or every structure of probability ½ or more."""
+        p = prediction["p"]
+        return p.argmax(1).to(torch.uint8) if self.exclusive else (p >= 0.5).to(torch.uint8)
+
+    def case_metrics(
+        self,
+        answer: npt.NDArray[Any],
+        value: npt.NDArray[Any],
+        known: npt.NDArray[np.bool_],
+        region: npt.NDArray[np.bool_] | None,
+        spacing: Sequence[float],
+        structures: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        distances: bool = True,
+    ) -> dict[str, float]:
+        """Per known structure `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (mm), `volume.NAME` (truth) and
+        `volume_error.NAME` (predicted − truth; ml, in 2D cm²), `empty_truth.NAME`, `empty_answer.NAME` (0 or 1);
+        and the mean of each over the structures for which it is defined.
+
+        `distances=False` leaves out the surfaces, which take most of the time.
+        """
+        found: dict[str, float] = {}
+        each: dict[str, list[float]] = {}
+        for k, name in enumerate(self.structures):
+            if not known[k]:
+                continue
+            drawn, truth = (
+                (np.asarray(x) == k + 1 if self.exclusive else np.asarray(x[k]) > 0) for x in (answer, value)
+            )
+            if region is not None:
+                drawn, truth = drawn & np.asarray(region, bool), truth & np.asarray(region, bool)
+            for metric, v in mask_metrics(drawn, truth, spacing, self.tolerance, distances).items():
+                found[f"{metric}.{name}"] = v
+                each.setdefault(metric, []).append(v)
+        means = {m: [v for v in vs if not np.isnan(v)] for m, vs in each.items() if not m.startswith("empty")}
+        return {"n": float(bool(each)), "dice": NAN} | {
+            **{m: float(np.mean(vs)) if vs else NAN for m, vs in means.items()},
+            **found,
+        }
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        """Dice."""
+        return metrics.get("dice", NAN)

@@ -1,0 +1,72 @@
+"""How well a risk orders survival times, and how true probabilities at a horizon are, under censoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.tasks.curves import survival_at
+from polytask.tasks.ranking import auc
+
+Floats = npt.NDArray[np.float64]
+NAN = float("nan")
+SMALLEST_CENSORING = 0.1
+"""Where fewer than this share of the training subjects would still be followed, weights 1/G explode: a horizon
+there is not defined."""
+BLOCK = 1024
+
+
+def concordance(risk: Floats, times: Floats, events: Floats) -> float:
+    """Harrell's C: of the pairs of which it is known who had the event first, the share ordered right.
+
+    A pair is comparable when the earlier time is an event, or both times are equal and only one is an event; equal
+    risks count one half. NaN without a comparable pair.
+    """
+    happened = np.flatnonzero(np.asarray(events) > 0)
+    if not np.isfinite(risk).all():
+        return NAN
+    right = pairs = 0.0
+    for start in range(0, happened.size, BLOCK):
+        i = happened[start : start + BLOCK, None]
+        later = (times[None, :] > times[i]) | (
+            (times[None, :] == times[i]) & ~(np.asarray(events) > 0)[None, :]
+        )
+        pairs += float(later.sum())
+        right += float((later & (risk[i] > risk[None, :])).sum())
+        right += 0.5 * float((later & (risk[i] == risk[None, :])).sum())
+    return right / pairs if pairs else NAN
+
+
+def defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:
+    """Whether enough training subjects are followed up to the horizon."""
+    return float(survival_at(censoring, np.array([horizon]))[0]) >= SMALLEST_CENSORING
+
+
+def _weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
+    """1 / P(not censored before one's own time)."""
+    return np.asarray(1 / np.maximum(survival_at(censoring, times, left=True), 1e-12), dtype=np.float64)
+
+
+def auc_at(
+    score: Floats, times: Floats, events: Floats, horizon: float, censoring: Mapping[str, Sequence[float]]
+) -> float:
+    """Uno's cumulative/dynamic AUC: events by the horizon, weighted 1/G, against those beyond it."""
+    case = (times <= horizon) & (events > 0)
+    keep = case | (times > horizon)
+    if not defined(censoring, horizon):
+        return NAN
+    return auc(score[keep], case[keep], _weights(times, censoring)[keep])
+
+
+def brier_at(
+    p: Floats, times: Floats, events: Floats, horizon: float, censoring: Mapping[str, Sequence[float]]
+) -> float:
+    """Graf's Brier score of P(event by the horizon), weighted for censoring by 1/G."""
+    if not times.size or not np.isfinite(p).all() or not defined(censoring, horizon):
+        return NAN
+    case, beyond = (times <= horizon) & (events > 0), times > horizon
+    late = 1 / survival_at(censoring, np.array([horizon]))[0]
+    terms = case * (1 - p) ** 2 * _weights(times, censoring) + beyond * p**2 * late
+    return float(terms.mean())

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from polytask.tasks.dose import Dose
+from polytask.tasks.dose_loss import DoseCriterion, histogram_distance
+from polytask.tasks.dvh import dose_to_volume, dvh_statistics, openkbp_dose_score, openkbp_dvh_differences
+from polytask.tasks.target import Target
+
+R = np.random.default_rng(0)
+SPACING = (3.9, 3.9, 2.5)
+
+
+def test_statistics_by_hand() -> None:
+    dose = np.arange(101.0).reshape(1, 1, 101)
+    found = dvh_statistics(dose, np.ones(dose.shape, bool), (1.0, 1.0, 1.0))
+    # 100 voxels of 1 mm³ are 0.1 cm³: percentile 100 − 100·100/101 of 0…100
+    assert found == pytest.approx(
+        {"mean": 50, "D99": 1, "D95": 5, "D50": 50, "D5": 95, "D1": 99, "D0.1cc": 100 / 101}
+    )
+    assert dvh_statistics(dose, np.zeros(dose.shape, bool), SPACING) == {}
+    assert "D0.1cc" not in dvh_statistics(dose[0], np.ones((1, 101), bool), (1.0, 1.0))
+
+
+def test_hottest_volume_is_at_least_one_voxel_and_at_most_all() -> None:
+    inside = np.array([1.0, 2, 3, 4])
+    assert dose_to_volume(inside, 0.1, 1000.0) == pytest.approx(1 + 3 * 0.75)
+    assert dose_to_volume(inside, 0.1, 1.0) == 1
+
+
+def openkbp(dose: np.ndarray, mask: np.ndarray, statistic: str) -> float:
+    """The challenge's own formulas, as published: percentiles of the dose of the structure's voxels."""
+    inside = dose[mask]
+    if statistic == "D_0.1_cc":
+        voxels = max(1, np.round(100 / np.prod(SPACING)))
+        return float(np.percentile(inside, 100 - voxels / inside.size * 100))
+    return {
+        "mean": inside.mean(),
+        "D_99": np.percentile(inside, 1),
+        "D_95": np.percentile(inside, 5),
+        "D_1": np.percentile(inside, 99),
+    }[statistic]
+
+
+def test_openkbp_scores() -> None:
+    dose, predicted = R.uniform(0, 70, (2, 12, 12, 12))
+    possible = R.random(dose.shape) < 0.5
+    assert openkbp_dose_score(dose, predicted, possible) == pytest.approx(
+        np.abs(dose - predicted).sum() / possible.sum()
+    )
+    structures = {name: R.random(dose.shape) < 0.2 for name in ("cord", "PTV70", "skin")} | {
+        "larynx": possible & False
+    }
+    found = openkbp_dvh_differences(dose, predicted, structures, ["cord", "larynx"], ["PTV70"], SPACING)
+    names = {"D0.1cc": "D_0.1_cc", "mean": "mean", "D99": "D_99", "D95": "D_95", "D1": "D_1"}
+    expected = {
+        f"{s}.{ours}": abs(openkbp(dose, structures[s], theirs) - openkbp(predicted, structures[s], theirs))
+        for s, wanted in (("cord", ("D0.1cc", "mean")), ("PTV70", ("D99", "D95", "D1")))
+        for ours, theirs in names.items()
+        if ours in wanted
+    }
+    assert found == pytest.approx(expected)
+
+
+def test_case_metrics() -> None:
+    task = Dose("d", scale=10.0, deviation=8.0, structures=("a",))
+    truth = R.uniform(0, 70, (6, 6, 6))
+    answer, region, mask = truth + 2, np.zeros(truth.shape, bool), np.zeros(truth.shape, bool)
+    region[:4], mask[2:] = True, True
+    spoilt = np.where(region, truth, np.nan)
+    found = task.case_metrics(
+        answer, spoilt, np.array([True]), region, SPACING, {"a": mask, "none": ~region & False}
+    )
+    assert found["mae"] == pytest.approx(2)
+    assert found["dvh"] == pytest.approx(2)
+    assert found["dvh.a.D95"] == pytest.approx(2)
+    assert not any(k.startswith("dvh.none") for k in found)
+    assert task.skill(found) == pytest.approx(0.75)
+
+
+def test_loss_is_the_masked_mean_absolute_error() -> None:
+    value, output = torch.rand(3, 5, 6, 7) * 70, torch.rand(3, 1, 5, 6, 7)
+    region = torch.rand(3, 5, 6, 7) < 0.4
+    target = Target(value, torch.tensor([[True], [True], [False]]), region)
+    found, count = DoseCriterion(10.0, 0.0, 2.0)(output, target, ["a"] * 3)
+    expected = sum((output[i, 0] - value[i] / 10)[region[i]].abs().mean() for i in range(2)) / 2.0
+    assert count == 2
+    torch.testing.assert_close(found, expected)
+
+
+def test_histogram_distance() -> None:
+    truth = torch.rand(500)
+    assert histogram_distance(truth[torch.randperm(500)], truth) == 0
+    assert histogram_distance(truth + 0.3, truth).item() == pytest.approx(0.3, rel=1e-4)
+    other = torch.rand(500) * 2
+    assert histogram_distance(other, truth) >= (other.mean() - truth.mean()).abs() - 1e-6
+    scipy = pytest.importorskip("scipy.stats")
+    assert histogram_distance(other, truth).item() == pytest.approx(
+        scipy.wasserstein_distance(other, truth), rel=1e-5
+    )
+
+
+def test_histogram_part_looks_only_into_structures_and_region() -> None:
+    value = torch.zeros(1, 4, 4)
+    output = torch.ones(1, 1, 4, 4, requires_grad=True)
+    region = torch.ones(1, 4, 4, dtype=torch.bool)
+    region[:, 3] = False
+    structures = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
+    structures[:, 0, 2:] = True
+    plain = DoseCriterion(1.0, 0.0, 1.0)(output, Target(value, torch.ones(1, 1), region, structures), ["a"])[
+        0
+    ]
+    total = DoseCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region, structures), ["a"])[
+        0
+    ]
+    assert (total - plain).item() == pytest.approx(2.0)
+    (grad,) = torch.autograd.grad(total - plain, output)
+    assert grad[0, 0, 2].sum().item() == pytest.approx(2.0)
+    assert grad[0, 0, [0, 1, 3]].abs().sum() == 0
+    without = DoseCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region), ["a"])[0]
+    assert without.item() == pytest.approx(plain.item())

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from polytask.tasks.segmentation import Segmentation
+from polytask.tasks.surface import mask_metrics
+
+NOTHING = np.zeros((8, 8, 8), bool)
+BOX = NOTHING.copy()
+BOX[2:5, 2:5, 2:5] = True
+
+
+def blobs(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2)
+    return np.asarray(noise > np.quantile(noise, 0.8))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 3.0), (0.5, 2.0)])
+def test_distances_are_those_of_monai(spacing: tuple[float, ...]) -> None:
+    metrics = pytest.importorskip("monai.metrics")
+    shape = (20, 22, 17)[: len(spacing)]
+    for seed in range(3):
+        a, b = blobs(seed, shape), blobs(seed + 10, shape)
+        found = mask_metrics(a, b, spacing, 2.0)
+        one, two = (torch.from_numpy(m)[None, None] for m in (a, b))
+        hd = metrics.compute_hausdorff_distance(
+            one, two, include_background=True, percentile=95, spacing=spacing
+        )
+        near = metrics.compute_surface_dice(one, two, [2.0], include_background=True, spacing=spacing)
+        dice = metrics.compute_dice(one, two)
+        assert found["hd95"] == pytest.approx(float(hd), rel=1e-5)
+        assert found["surface_dice"] == pytest.approx(float(near), rel=1e-5)
+        assert found["dice"] == pytest.approx(float(dice), rel=1e-5)
+
+
+def test_a_shift_by_hand() -> None:
+    moved = np.roll(BOX, 1, axis=2)
+    found = mask_metrics(moved, BOX, (1.0, 1.0, 2.5), 1.0)
+    assert found["hd95"] == 2.5
+    assert found["dice"] == pytest.approx(2 * 18 / 54)
+    assert found["volume"] == pytest.approx(27 * 2.5 / 1000)
+    assert found["volume_error"] == 0
+
+
+def test_empty_masks() -> None:
+    both = mask_metrics(NOTHING, NOTHING, (1.0, 1.0, 2.0), 2.0)
+    assert (both["dice"], both["surface_dice"], both["empty_truth"], both["empty_answer"]) == (1, 1, 1, 1)
+    assert np.isnan(both["hd95"])
+    for drawn, truth in ((BOX, NOTHING), (NOTHING, BOX)):
+        one = mask_metrics(drawn, truth, (1.0, 1.0, 2.0), 2.0)
+        assert (one["dice"], one["surface_dice"]) == (0, 0)
+        assert one["hd95"] == pytest.approx(np.sqrt(8**2 + 8**2 + 16**2))
+        assert one["volume_error"] == pytest.approx((drawn.sum() - truth.sum()) * 2 / 1000)
+
+
+def test_case_metrics_leave_out_what_is_unknown_and_outside() -> None:
+    task = Segmentation("m", ("a", "b"), exclusive=True)
+    value = BOX.astype(np.uint8)
+    value[6:] = 2
+    answer = np.where(BOX, 1, 0).astype(np.uint8)
+    answer[7, 7, 7] = 1
+    spacing = (1.0, 1.0, 1.0)
+    both = task.case_metrics(answer, value, np.array([True, True]), None, spacing)
+    assert both["dice.b"] == 0
+    assert both["dice"] == pytest.approx(both["dice.a"] / 2)
+    region = np.ones(BOX.shape, bool)
+    region[6:] = False
+    first = task.case_metrics(answer, value, np.array([True, False]), region, spacing)
+    assert first["dice"] == first["dice.a"] == 1
+    assert "dice.b" not in first
+    quick = task.case_metrics(answer, value, np.array([True, True]), None, spacing, distances=False)
+    assert quick["dice"] == both["dice"]
+    assert "hd95" not in quick
+    empty = task.case_metrics(answer * 0, value * 0, np.array([True, True]), None, spacing)
+    assert empty["dice"] == 1
+    assert np.isnan(empty["hd95"])

@@ -1,0 +1,153 @@
+"""Survival numbers against scikit-survival 0.28.0 (values stored) and lifelines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from polytask.tasks import constants, make_task
+from polytask.tasks.curves import breslow, censoring_curve, discretise, kaplan_meier, step, survival_at
+from polytask.tasks.hazard import expected_time, intervals
+from polytask.tasks.hazard import survival_at as hazard_survival_at
+from polytask.tasks.survival_metrics import auc_at, brier_at, concordance
+
+# fmt: off
+TIMES = np.array([
+    233.4, 110.6, 61.5, 223.3, 167.6, 32.1, 28.9, 8.3, 75.1, 28.8, 8.7, 28.9, 97.9, 14.6, 10.2, 25.8, 105.6, 27.0,
+    48.3, 242.4, 171.3, 113.6, 40.1, 201.1, 77.9, 102.0, 19.9, 101.7, 110.6, 97.6, 193.5, 54.7, 234.7, 21.2, 15.1,
+    206.4, 51.5, 37.2, 17.8, 23.3])
+EVENTS = np.array([
+    0, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1,
+    1, 0])
+RISK = np.array([
+    0.06, -0.11, -0.35, -2.29, -1.24, -0.74, -1.43, 1.93, -1.71, -0.09, -0.1, 0.91, 0.2, -2.01, 0.84, 1.71, -1.39,
+    -0.65, -2.01, -1.97, -1.07, -0.62, -1.31, -0.29, -0.28, -1.08, -1.64, -0.65, 0.63, 0.12, -2.02, -0.71, -1.37, -0.8,
+    0.8, -1.02, -1.0, 0.32, 0.58, -0.58])
+TRAIN_TIMES = np.array([
+    39.95, 5.55, 71.9, 2.95, 44.85, 19.05, 75.75, 2.55, 49.55, 29.4, 100.85, 33.45, 43.3, 42.7, 15.45, 156.35, 6.75,
+    86.6, 179.85, 89.55, 31.75, 118.7, 10.65, 40.35, 123.55, 34.2, 75.35, 204.1, 69.75, 21.25, 57.45, 26.1, 13.65,
+    135.65, 57.7, 76.05, 7.65, 25.65, 39.15, 41.4, 46.95, 171.05, 86.65, 23.75, 2.75, 24.35, 24.65, 134.35, 34.15,
+    170.3, 56.1, 105.45, 144.95, 1.75, 84.55, 12.65, 81.25, 18.3, 49.35, 29.65])
+TRAIN_EVENTS = np.array([
+    1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1,
+    1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1])
+# fmt: on
+HORIZONS = (30.0, 60.0, 100.0)
+SKSURV_C = 0.6781970649895178
+SKSURV_AUC = (0.6923098370430103, 0.6637334103303723, 0.7354530518102542)
+SKSURV_BRIER = (0.14780428650724084, 0.1968412346853317, 0.22422544085231175)
+SKSURV_G = (0.9329446064139941, 0.7548062703342205, 0.6709389069637516)
+CENSORING = censoring_curve(TRAIN_TIMES, TRAIN_EVENTS)
+
+
+def probabilities() -> np.ndarray:
+    return (1 - np.exp(-np.outer(np.exp(RISK * 0.5), [0.3, 0.7, 1.2]))).round(3)
+
+
+def test_concordance_auc_and_brier_are_those_of_scikit_survival() -> None:
+    assert concordance(RISK, TIMES, EVENTS) == pytest.approx(SKSURV_C, abs=1e-12)
+    np.testing.assert_allclose(survival_at(CENSORING, np.array(HORIZONS)), SKSURV_G, atol=1e-12)
+    aucs = [auc_at(RISK, TIMES, EVENTS, t, CENSORING) for t in HORIZONS]
+    np.testing.assert_allclose(aucs, SKSURV_AUC, atol=1e-12)
+    p = probabilities()
+    briers = [brier_at(p[:, i], TIMES, EVENTS, t, CENSORING) for i, t in enumerate(HORIZONS)]
+    np.testing.assert_allclose(briers, SKSURV_BRIER, atol=1e-12)
+
+
+def test_concordance_counts_pairs_by_hand() -> None:
+    # comparable: 1-2, 1-3, 1-4, 2-4, and 2-3, where the event comes before the censoring at the same time
+    times, events = np.array([1.0, 2, 2, 3]), np.array([1, 1, 0, 0])
+    assert concordance(np.array([4.0, 3, 2, 1]), times, events) == 1
+    assert concordance(np.array([4.0, 2, 3, 2]), times, events) == pytest.approx((3 + 0 + 0.5) / 5)
+    assert np.isnan(concordance(np.array([1.0, 2]), np.array([1.0, 2]), np.array([0, 1])))
+    assert np.isnan(concordance(np.array([np.nan, 2]), np.array([1.0, 2]), np.array([1, 1])))
+
+
+def test_a_horizon_with_too_few_left_is_not_defined() -> None:
+    curve = {"times": (10.0, 50.0), "survival": (0.5, 0.09)}
+    risk, p = RISK, probabilities()[:, 0]
+    assert np.isfinite(auc_at(risk, TIMES, EVENTS, 49.0, curve))
+    assert np.isfinite(brier_at(p, TIMES, EVENTS, 49.0, curve))
+    assert np.isnan(auc_at(risk, TIMES, EVENTS, 50.0, curve))
+    assert np.isnan(brier_at(p, TIMES, EVENTS, 50.0, curve))
+    assert np.isnan(auc_at(risk, TIMES, EVENTS, 1000.0, {}))
+
+
+def test_curves_are_those_of_lifelines() -> None:
+    lifelines = pytest.importorskip("lifelines")
+    times = np.ceil(TIMES / 20)
+    found = kaplan_meier(times, EVENTS)
+    reference = lifelines.KaplanMeierFitter().fit(times, EVENTS).survival_function_at_times(found["times"])
+    np.testing.assert_allclose(found["survival"], reference, atol=1e-12)
+    hazard = breslow(np.zeros(len(times)), times, EVENTS)
+    fitter = lifelines.NelsonAalenFitter(nelson_aalen_smoothing=False).fit(times, EVENTS)
+    np.testing.assert_allclose(
+        hazard["hazard"], fitter.cumulative_hazard_at_times(hazard["times"]).to_numpy(), atol=1e-12
+    )
+
+
+def test_breslow_by_hand() -> None:
+    found = breslow(np.log([2.0, 3.0, 1.0, 4.0]), [1, 1, 2, 3], [1, 1, 1, 0])
+    assert found["times"] == (1.0, 2.0)
+    np.testing.assert_allclose(found["hazard"], [2 / 10, 2 / 10 + 1 / 5])
+
+
+def test_an_event_comes_before_a_censoring_at_the_same_time() -> None:
+    found = censoring_curve([1, 2, 2, 3], [1, 1, 0, 0])
+    assert found["times"] == (2.0, 3.0)
+    np.testing.assert_allclose(found["survival"], [0.5, 0.0])
+
+
+def test_step_is_right_continuous_with_a_left_limit() -> None:
+    at = np.array([0.5, 1.0, 1.5, 2.0])
+    assert step((1.0, 2.0), (0.8, 0.4), at, 1.0).tolist() == [1.0, 0.8, 0.8, 0.4]
+    assert step((1.0, 2.0), (0.8, 0.4), at, 1.0, left=True).tolist() == [1.0, 1.0, 0.8, 0.8]
+    assert step((), (), at, 1.0).tolist() == [1.0] * 4
+
+
+def test_intervals_by_hand_and_in_torch() -> None:
+    bins = (10.0, 20.0, 40.0)
+    times = [0.0, 10.0, 10.5, 14.0, 15.0, 50.0, 35.0, 5.0]
+    events = [1, 1, 1, 0, 0, 1, 0, 0]
+    at_risk, happened = discretise(times, events, bins)
+    assert happened.astype(int).tolist() == [
+        [1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0],
+    ]  # fmt: skip
+    assert at_risk.astype(int).tolist() == [
+        [1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1], [1, 0, 0],
+    ]  # fmt: skip
+    twin = intervals(torch.tensor([times, events]).T, bins)
+    assert torch.equal(twin[0], torch.from_numpy(at_risk))
+    assert torch.equal(twin[1], torch.from_numpy(happened))
+
+
+def test_training_hazards_are_the_best_constant() -> None:
+    bins = constants.hazard_bins(TIMES, EVENTS, 4, (240.0,))
+    assert bins[-1] >= 240
+    best = constants.constant_hazard(TIMES, EVENTS, bins)
+    at_risk, happened = discretise(TIMES, EVENTS, bins)
+    for shift in (0.8, 1.25):
+        h = np.clip(np.array(constants.hazard_rates(TIMES, EVENTS, bins)) * shift, 0, 0.999)
+        assert -(happened * np.log(h) + (at_risk & ~happened) * np.log(1 - h)).sum(1).mean() > best
+
+
+def test_hazards_give_survival_between_edges() -> None:
+    output = torch.logit(torch.tensor([[0.2, 0.5]]))
+    found = hazard_survival_at(output, (10.0, 30.0), (5.0, 10.0, 20.0, 30.0, 31.0))[0]
+    np.testing.assert_allclose(found[:4], [0.8**0.5, 0.8, 0.8 * 0.5**0.5, 0.4], rtol=1e-5)
+    assert bool(found[4].isnan())
+    assert expected_time(output, (10.0, 30.0)).item() == pytest.approx(9 + 12, rel=1e-5)
+
+
+def test_cox_probabilities_need_a_baseline_and_follow_it() -> None:
+    task = make_task("os", {"kind": "survival", "level": "subject", "horizons": [1.0, 2.5]})
+    output = torch.log(torch.tensor([[1.0], [3.0]]))
+    assert bool(task.decode(output)["p"].isnan().all())
+    arrays = {k: v.numpy() for k, v in task.decode(output).items()}
+    assert list(task.columns(arrays, 0)) == [".risk"]  # type: ignore[attr-defined]
+    ready = task.with_baseline(np.log([2.0, 3, 1, 4]), [1, 1, 2, 3], [1, 1, 1, 0])  # type: ignore[attr-defined]
+    p = ready.decode(output)["p"].numpy()
+    np.testing.assert_allclose(p, 1 - np.exp(-np.outer([1, 3], [0.2, 0.4])), rtol=1e-5)
+    cells = ready.columns({k: v.numpy() for k, v in ready.decode(output).items()}, 1)
+    assert list(cells) == [".risk", ".p.T1", ".p.T2.5"]

@@ -1,0 +1,65 @@
+"""The residual encoder: stages as a list, so that a sharing block can weave through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from polytask.model.layers import Residual
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Topology of one image input.
+
+    Args:
+        dims: 2 or 3.
+        planes: input planes (channels, plus a flag each where channels may be missing).
+        widths: channels per stage, finest first.
+        blocks: residual blocks per stage.
+        strides: stride with which each stage begins.
+    """
+
+    dims: int
+    planes: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+
+class Stage(nn.Module):
+    """One resolution: a strided block, then plain ones."""
+
+    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int], blocks: int):
+        super().__init__()
+        self.first = Residual(dims, inputs, outputs, stride)
+        self.rest = nn.Sequential(*[Residual(dims, outputs, outputs, (1,) * dims) for _ in range(blocks - 1)])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`[N, C, *space]` → the map after the first and after the last block."""
+        first = self.first(x)
+        return first, cast(Tensor, self.rest(first))
+
+
+class Encoder(nn.Module):
+    """`[N, planes, *space]` → one map per stage, finest first."""
+
+    def __init__(self, spec: EncoderSpec):
+        super().__init__()
+        self.channels = spec.widths
+        inputs = (spec.planes, *spec.widths[:-1])
+        self.stages = nn.ModuleList(
+            Stage(spec.dims, i, o, s, b)
+            for i, o, s, b in zip(inputs, spec.widths, spec.strides, spec.blocks, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """The pyramid of last maps."""
+        pyramid = []
+        for stage in self.stages:
+            _, x = stage(x)
+            pyramid.append(x)
+        return pyramid

@@ -1,0 +1,26 @@
+"""What a network reads: the tensors of a batch, by name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Inputs(Protocol):
+    """The input side of `prepare.Batch`; shapes are written there."""
+
+    @property
+    def visit_known(self) -> Tensor: ...
+    @property
+    def day(self) -> Tensor: ...
+    @property
+    def whole(self) -> dict[str, Tensor]: ...
+    @property
+    def patch(self) -> dict[str, Tensor]: ...
+    @property
+    def channel_known(self) -> dict[str, Tensor]: ...
+    @property
+    def tables(self) -> dict[str, Tensor]: ...
+    @property
+    def table_known(self) -> dict[str, Tensor]: ...

@@ -1,0 +1,82 @@
+"""The few layers everything is built of, the same in 2D and 3D."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def conv(dims: int, inputs: int, outputs: int, kernel: int = 3, stride: Sequence[int] | int = 1) -> nn.Module:
+    """A convolution that keeps the size (divided by `stride`, rounded up), without bias: a norm follows."""
+    step = stride if isinstance(stride, int) else tuple(stride)
+    return cast(nn.Module, CONV[dims](inputs, outputs, kernel, step, padding=kernel // 2, bias=False))  # type: ignore[arg-type]
+
+
+def norm(channels: int) -> nn.Module:
+    """GroupNorm (up to 8 groups of at least 4 channels): cases never depend on each other, intensity is not
+    wiped out channel by channel as instance norm does."""
+    groups = max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 4))
+    return nn.GroupNorm(groups, channels)
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution, norm, activation."""
+
+    def __init__(
+        self, dims: int, inputs: int, outputs: int, kernel: int = 3, stride: Sequence[int] | int = 1
+    ):
+        super().__init__(
+            conv(dims, inputs, outputs, kernel, stride), norm(outputs), nn.LeakyReLU(0.01, inplace=True)
+        )
+
+
+class Residual(nn.Module):
+    """Two convolutions and a shortcut: `[N, inputs, *space] → [N, outputs, *space / stride]`."""
+
+    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int]):
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvNormAct(dims, inputs, outputs, stride=stride), conv(dims, outputs, outputs), norm(outputs)
+        )
+        strided = any(s > 1 for s in stride)
+        pool = (nn.AvgPool2d, nn.AvgPool3d)[dims - 2]
+        shortcut: list[nn.Module] = []
+        if strided:
+            shortcut.append(pool(tuple(stride), ceil_mode=True))  # type: ignore[arg-type]
+        if inputs != outputs:
+            shortcut += [conv(dims, inputs, outputs, kernel=1), norm(outputs)]
+        self.shortcut = nn.Sequential(*shortcut)
+        self.activation = nn.LeakyReLU(0.01, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return cast(Tensor, self.activation(self.body(x) + self.shortcut(x)))
+
+
+def pool_mean_max(x: Tensor) -> Tensor:
+    """`[N, C, *space] → [N, 2C]`: the mean says how much, the max whether at all."""
+    flat = x.flatten(2)
+    return torch.cat([flat.mean(-1), flat.amax(-1)], dim=1)
+
+
+class ByName(nn.Module):
+    """Modules by task or input name. Names are prefixed inside, so that a task may be called `type` or `half`."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]):
+        super().__init__()
+        self.members = nn.ModuleDict({f"@{name}": module for name, module in modules.items()})
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self.members[f"@{name}"]
+
+    def __contains__(self, name: str) -> bool:
+        return f"@{name}" in self.members
+
+    def items(self) -> list[tuple[str, nn.Module]]:
+        """(name, module) in order."""
+        return [(key[1:], module) for key, module in self.members.items()]

@@ -1,0 +1,30 @@
+"""The upstream answer as a soft class embedding, as in MM-DLS (subtype and stage → survival)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from polytask.errors import PolytaskError
+from polytask.tasks.task import Task
+
+
+class Embedding(nn.Module):
+    """Class probabilities times a learned table of class vectors: differentiable in both."""
+
+    def __init__(self, upstream: Task, width: int):
+        super().__init__()
+        self.decode = upstream.decode
+        with torch.no_grad():
+            decoded = self.decode(torch.zeros(1, upstream.outputs))
+        if "p" not in decoded or upstream.kind == "survival":
+            raise PolytaskError(
+                f"model.after: {upstream.name!r} is a {upstream.kind} task; an embedding needs class probabilities"
+            )
+        self.table = nn.Parameter(0.1 * torch.randn(decoded["p"].shape[1], width))
+
+    def forward(self, output: Tensor) -> Tensor:
+        """`[..., outputs] → [..., width]`."""
+        p = self.decode(output.flatten(0, -2))["p"].unflatten(0, output.shape[:-1])
+        token: Tensor = p @ self.table
+        return token

@@ -1,0 +1,24 @@
+"""How sources (images, tables) become one vector for a task: one file per fusion, one registry.
+
+A fusion is built as `Fusion(sources, width)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from polytask.model.sources.concat import Concat
+
+
+class SourceFusion(Protocol):
+    """An `nn.Module` that joins the tokens of one task."""
+
+    def __call__(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Tokens `[N, S, width]`, `known [N, S]` → a vector `[N, width]` and, where the fusion has them, weights
+        `[N, S]` that sum to 1 over the known sources."""
+
+
+SOURCES: dict[str, Callable[[int, int], SourceFusion]] = {"concat": Concat}

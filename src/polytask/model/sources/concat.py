@@ -1,0 +1,22 @@
+"""Sources side by side: missing ones are zero, with a flag."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Concat(nn.Module):
+    """Tokens side by side and a layer on top; one source alone passes through an activation."""
+
+    def __init__(self, sources: int, width: int):
+        super().__init__()
+        self.layer = nn.Linear(sources * (width + 1), width) if sources > 1 else nn.Identity()
+
+    def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        """See `SourceFusion`."""
+        if tokens.shape[1] == 1:
+            return nn.functional.leaky_relu(tokens[:, 0], 0.01), None
+        flags = known.to(tokens.dtype)[..., None]
+        joined = torch.cat([tokens * flags, flags], dim=-1).flatten(1)
+        return nn.functional.leaky_relu(self.layer(joined), 0.01), None

@@ -1,0 +1,161 @@
+"""The battery every sharing block passes by being registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from polytask.model.network import Network
+from polytask.model.roles import JOINT, TRUNK, private
+from polytask.model.sharing import SHARINGS
+from tests.model.worlds import MIXES, inputs_of, network_of, tasks_of, total
+
+pytestmark = pytest.mark.parametrize("sharing", list(SHARINGS))
+dims_and_mix = pytest.mark.parametrize(("dims", "mix"), [(d, m) for d in (2, 3) for m in MIXES])
+
+
+@dims_and_mix
+def test_shapes(sharing: str, dims: int, mix: str) -> None:
+    tasks = tasks_of(mix)
+    outputs = network_of(tasks, dims, sharing=sharing)(inputs_of(dims))
+    assert list(outputs) == list(tasks)
+    for name, task in tasks.items():
+        if task.level == "voxel":
+            assert [tuple(o.shape) for o in outputs[name]][:2] == [
+                (5, task.outputs, *(12,) * dims),
+                (5, task.outputs, *(6,) * dims),
+            ]
+        else:
+            assert outputs[name].shape == (3 if task.level == "subject" else 6, task.outputs)
+
+
+@dims_and_mix
+def test_measured_roles_equal_declared_ones(sharing: str, dims: int, mix: str) -> None:
+    """Each task's loss alone: which parameters does it reach? No parameter may be dead."""
+    network = network_of(tasks_of(mix), dims, sharing=sharing)
+    reached: dict[str, set[str]] = {name: set() for name, _ in network.named_parameters()}
+    for task, output in network(inputs_of(dims)).items():
+        network.zero_grad(set_to_none=True)
+        total(output).backward(retain_graph=True)
+        for name, parameter in network.named_parameters():
+            if parameter.grad is not None and parameter.grad.abs().sum() > 0:
+                reached[name].add(task)
+    roles = network.roles()
+    assert set(roles) == set(reached)
+    for name, tasks in reached.items():
+        assert tasks, f"{name} is dead"
+        if roles[name] == JOINT:
+            assert len(tasks) > 1, name
+        elif roles[name] != TRUNK:
+            assert {private(t) for t in tasks} == {roles[name]}, name
+
+
+@dims_and_mix
+def test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss(sharing: str, dims: int, mix: str) -> None:
+    network = network_of(tasks_of(mix), dims, sharing=sharing)
+    inputs = inputs_of(dims)
+    torch.stack([total(o) for o in network(inputs).values()]).sum().backward()
+    summed = {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
+    network.zero_grad(set_to_none=True)
+    shared: list[Tensor] = []
+    leaves: list[dict[str, Tensor]] = []
+
+    def cut(tensor: Tensor, readers: Sequence[str]) -> dict[str, Tensor]:
+        shared.append(tensor)
+        leaves.append({task: tensor.detach().requires_grad_() for task in readers})
+        return leaves[-1]
+
+    torch.stack([total(o) for o in network(inputs, cut).values()]).sum().backward()
+    if shared:
+        back = [
+            torch.stack([t.grad for t in by_task.values() if t.grad is not None]).sum(0) for by_task in leaves
+        ]
+        torch.autograd.backward(shared, back)
+    for name, role in network.roles().items():
+        if role == TRUNK:
+            ours, theirs = dict(network.named_parameters())[name].grad, summed[name]
+            assert ours is not None
+            assert (ours - theirs).norm() <= 1e-5 * theirs.norm().clamp(min=1e-3), name
+
+
+@dims_and_mix
+def test_permuting_tasks_permutes_outputs(sharing: str, dims: int, mix: str) -> None:
+    tasks = tasks_of(mix)
+    network = network_of(tasks, dims, sharing=sharing)
+    turned = Network(network.spec, dict(reversed(tasks.items())))
+    turned.load_state_dict(network.state_dict())
+    ours, theirs = network(inputs_of(dims)), turned(inputs_of(dims))
+    assert list(theirs) == list(reversed(tasks))
+    for name in tasks:
+        torch.testing.assert_close(total(ours[name]), total(theirs[name]))
+
+
+@dims_and_mix
+def test_eval_is_deterministic_and_cases_do_not_see_each_other(sharing: str, dims: int, mix: str) -> None:
+    network = network_of(tasks_of(mix), dims, sharing=sharing).eval()
+    three, one = inputs_of(dims, 3), inputs_of(dims, 3)
+    one = type(one)(**{k: _first(v) for k, v in vars(one).items()})
+    with torch.inference_mode():
+        together, again, alone = network(three), network(three), network(one)
+    for name, task in network.tasks.items():
+        if task.level == "voxel":
+            assert len(together[name]) == 1
+            pairs = (together[name][0], again[name][0], alone[name][0], 2)
+        else:
+            pairs = (together[name], again[name], alone[name], 2 if task.level == "visit" else 1)
+        full, repeat, single, count = pairs
+        torch.testing.assert_close(full, repeat, rtol=0, atol=0)
+        torch.testing.assert_close(full[:count], single, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_padded_visits_do_not_matter(sharing: str, dims: int) -> None:
+    network = network_of(tasks_of("all"), dims, sharing=sharing).eval()
+    clean, dirty = inputs_of(dims), inputs_of(dims)
+    dirty.whole["scan"][1, 1] = 1e6
+    dirty.tables["clinic"][1, 1] = 1e6
+    dirty.day[1, 1] = 1e6
+    with torch.inference_mode():
+        ours, theirs = network(clean), network(dirty)
+    for name, task in network.tasks.items():
+        known = clean.visit_known.flatten() if task.level == "visit" else slice(None)
+        a, b = (o[name][0] if task.level == "voxel" else o[name][known] for o in (ours, theirs))
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("size", [9, 13])
+def test_any_size_passes(sharing: str, size: int) -> None:
+    outputs = network_of(tasks_of("all"), 2, sharing=sharing)(inputs_of(2, size=size))
+    assert outputs["mask"][0].shape[2:] == (size, size)
+
+
+def test_state_dict_round_trip(sharing: str) -> None:
+    network, other = (network_of(tasks_of("all"), 2, sharing=sharing) for _ in range(2))
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    other.load_state_dict(network.state_dict())
+    ours, theirs = network(inputs_of(2)), other(inputs_of(2))
+    for name in ours:
+        torch.testing.assert_close(total(ours[name]), total(theirs[name]), rtol=0, atol=0)
+
+
+def test_shared_decoder_is_joint(sharing: str) -> None:
+    network = network_of(tasks_of("all"), 2, sharing=sharing, decoder="shared")
+    roles = network.roles()
+    assert {r for n, r in roles.items() if n.startswith("decoders.")} == {JOINT}
+    assert set(roles) == {n for n, _ in network.named_parameters()}
+    outputs = network(inputs_of(2))
+    assert outputs["mask"][0].shape == (5, 3, 12, 12)
+    assert outputs["dose"][0].shape == (5, 1, 12, 12)
+
+
+def _first(value: object) -> object:
+    """The first subject of every tensor."""
+    if isinstance(value, dict):
+        return {k: v[:1] for k, v in value.items()}
+    assert isinstance(value, Tensor)
+    return value[:1]

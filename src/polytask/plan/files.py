@@ -1,0 +1,140 @@
+"""`plan.yaml`: written to be read by people, read back with every value checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.plan.settings import set_value, set_values
+from polytask.plan.validate import to_plan
+
+NAME = "plan.yaml"
+WIDTH = 110
+INLINE = 96
+"""A mapping of plain values stands in one line up to this length."""
+TOP = """\
+# The plan: every number, decided from the data and the machine. Edit what you like, or plan with --set; unknown names
+# and impossible sizes are refused with a hint. The reason of each value stands under `why` by its dotted path.
+"""
+SHARED = """
+# For all folds; from image headers, sizes and the machine.
+"""
+FOLDS = """
+# Per fold; intensities, table columns and targets of its training subjects only.
+"""
+
+__all__ = ["ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
+
+
+def read_plan(work: Path | str) -> Plan:
+    """The plan of a work folder (or of a `plan.yaml` itself).
+
+    Raises:
+        PolytaskError: not there, not YAML, an unknown name, a wrong type, or sizes the topology cannot take.
+    """
+    path = Path(work)
+    path = path if path.suffix in (".yaml", ".yml") else path / NAME
+    try:
+        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except FileNotFoundError:
+        raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolytaskError(f"{path}: cannot be read ({error}); expected a plan; mend the path") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "nested too deeply"
+        raise PolytaskError(f"{path}{line}: not YAML ({what}); mend the line or plan again") from None
+    return to_plan(content, str(path))
+
+
+def write_plan(plan: Plan, work: Path | str) -> Path:
+    """Write `WORK/plan.yaml`, whole or not at all. The cohort's folder is written relative to `work`."""
+    work = Path(work)
+    part = work / f".{NAME}.part"
+    try:
+        part.write_text(plan_text(plan, work), encoding="utf-8")
+        os.replace(part, work / NAME)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise PolytaskError(
+            f"{work}: cannot be written ({error.strerror}); choose another folder with -o"
+        ) from None
+    return work / NAME
+
+
+def plan_text(plan: Plan, work: Path) -> str:
+    """The file's text in a work folder."""
+    content = plan.model_dump(mode="json")
+    folder = Path(plan.cohort)
+    if folder.is_absolute():
+        with suppress(ValueError):  # another drive
+            content["cohort"] = Path(os.path.relpath(folder, work.resolve())).as_posix()
+    shared, folds = content.pop("shared"), {int(k): fold for k, fold in content.pop("folds").items()}
+    return TOP + _text(content) + SHARED + _text({"shared": shared}) + FOLDS + _text({"folds": folds})
+
+
+def ensure_cohort(plan: Plan, cohort: Cohort) -> None:
+    """Refuse a cohort that is not the one the plan was made from, or whose header or table changed since."""
+    if cohort.digest != plan.digest:
+        raise PolytaskError(
+            f"{cohort.root}: the plan belongs to another cohort, or header or table changed since it was made "
+            f"(digest {plan.digest[:8]}, now {cohort.digest[:8]}); run `polytask plan` again"
+        )
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe, in C where it is built in (a plan has thousands of numbers), and a key written twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Keys and values of a mapping."""
+        found: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            raise yaml.constructor.ConstructorError(
+                problem="a key is written twice", problem_mark=node.start_mark
+            )
+        return found
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short mappings and lists of numbers stand in one line; nothing is an alias."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Equal lists are written out each time."""
+        return True
+
+
+def _plain(value: Any) -> bool:
+    return not isinstance(value, list | dict)
+
+
+def _flat(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _plain(v) or (isinstance(v, list) and all(map(_plain, v))) for v in value
+    )
+
+
+def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=_flat(value))
+
+
+def _mapping(dumper: yaml.SafeDumper, value: Mapping[Any, Any]) -> yaml.Node:
+    flat = all(_plain(v) or (isinstance(v, list) and all(map(_plain, v))) for v in value.values())
+    short = flat and sum(len(f"{k}{v}") + 4 for k, v in value.items()) <= INLINE
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=short)
+
+
+_Dumper.add_representer(list, _list)
+_Dumper.add_representer(dict, _mapping)
+
+
+def _text(content: dict[str, Any]) -> str:
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)

@@ -1,0 +1,117 @@
+"""What the plan may use: cores, memory, a device, and the precision that is quick on it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["cpu", "cuda", "mps"]
+GIB = 1024**3
+THREADS = 16
+"""More threads than this do not speed up convolutions of one small batch."""
+SPEED = {
+    "cpu": {"float32": 45e9, "bf16": 100e9},
+    "cuda": {"float32": 6e12, "bf16": 15e12},
+    "mps": {"float32": 1e12, "bf16": 1e12},
+}
+"""Training FLOP/s that such networks reach: per thread on a CPU, per device otherwise. For sizing, not for promises."""
+STEP_SECONDS = {"cpu": 2.5, "cuda": 0.4, "mps": 1.0}
+"""What the smallest batch may take, with the largest view or patches."""
+BRISK_SECONDS = {"cpu": 0.6, "cuda": 0.15, "mps": 0.4}
+"""What a larger batch may take."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Facts the rules use; given by hand in tests and to plan for another machine.
+
+    Args:
+        cores: usable by this process.
+        memory: bytes of host memory (what the system or the container has, or `--memory`).
+        device: where training will run.
+        device_memory: bytes on the device, 0 on a CPU.
+        precision: quick and safe on the device.
+        gain: float32 time / bf16 time of the probe's training step; 0 when it did not run.
+    """
+
+    cores: int
+    memory: int
+    device: Device = "cpu"
+    device_memory: int = 0
+    precision: Literal["float32", "bf16"] = "float32"
+    gain: float = 0.0
+
+    @property
+    def threads(self) -> int:
+        """Threads of a training process."""
+        return max(1, min(self.cores, THREADS))
+
+    @property
+    def speed(self) -> float:
+        """Training FLOP/s to expect."""
+        return SPEED[self.device][self.precision] * (self.threads if self.device == "cpu" else 1)
+
+    @property
+    def budget(self) -> int:
+        """Bytes the activations and the model of one step may take."""
+        return self.device_memory * 7 // 10 if self.device == "cuda" else self.memory // 2
+
+    def __str__(self) -> str:
+        parts = [f"{self.cores} cores", f"{self.memory / GIB:.0f} GiB"]
+        if self.device != "cpu":
+            parts.append(
+                f"{self.device}" + (f" {self.device_memory / GIB:.0f} GiB" if self.device_memory else "")
+            )
+        return ", ".join(parts)
+
+
+def this_machine(memory: float | None = None) -> Machine:
+    """The machine this runs on; `memory` (GB) replaces what it has, on the device when there is one."""
+    found = _look()
+    if memory is None:
+        return found
+    size = int(memory * 1e9)
+    host = min(found.memory, size) if found.device == "cuda" else size
+    device = size if found.device == "cuda" else found.device_memory
+    return Machine(found.cores, host, found.device, device, found.precision, found.gain)
+
+
+@cache
+def _look() -> Machine:
+    from polytask.plan.probe import find_device, probe_precision
+
+    device, device_memory = find_device()
+    precision, gain = probe_precision(device)
+    return Machine(usable_cores(), host_memory(), device, device_memory, precision, gain)
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, with the limit a container sets."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    words = _first_line(Path("/sys/fs/cgroup/cpu.max")).split()
+    if len(words) == 2 and words[0].isdigit():
+        count = min(count, max(1, int(words[0]) // int(words[1])))
+    return max(1, count)
+
+
+def host_memory() -> int:
+    """Bytes of host memory, with the limit a container sets; 8 GiB when the system does not say."""
+    sizes = []
+    try:
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        sizes.append(8 * GIB)
+    limit = _first_line(Path("/sys/fs/cgroup/memory.max"))
+    if limit.isdigit():
+        sizes.append(int(limit))
+    return min(sizes)
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

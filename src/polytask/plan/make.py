@@ -1,0 +1,120 @@
+"""From facts to the plan: the shared part from headers and sizes, each fold from its own train part."""
+
+from __future__ import annotations
+
+from statistics import median_low
+from typing import Any
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import (
+    Classification,
+    Dose,
+    Multilabel,
+    Ordinal,
+    Regression,
+    Segmentation,
+    Survival,
+)
+from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
+from polytask.plan.machine import Machine, this_machine
+from polytask.plan.plan import FoldPlan, Plan, Shared
+from polytask.plan.records import Fingerprint
+from polytask.plan.rules.augmentation import plan_augmentation
+from polytask.plan.rules.basis import Basis
+from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.rules.images import plan_images
+from polytask.plan.rules.normalisation import plan_normalisation
+from polytask.plan.rules.pooled_tasks import (
+    plan_classification,
+    plan_multilabel,
+    plan_ordinal,
+    plan_regression,
+    plan_survival,
+)
+from polytask.plan.rules.tables import plan_tables
+from polytask.plan.rules.training import plan_model, plan_training
+from polytask.plan.rules.voxel_tasks import plan_dose, plan_segmentation
+from polytask.plan.rules.why import Why
+
+
+def make_plan(
+    cohort: Cohort, fingerprint: Fingerprint, splits: Splits, seed: int = 0, machine: Machine | None = None
+) -> Plan:
+    """Decide every number.
+
+    Args:
+        cohort: test subjects in it are not looked at.
+        fingerprint: of the same cohort.
+        splits: folds; a plan has one part for each.
+        seed: of the splits, kept in the plan.
+        machine: what to plan for; None looks at this one (about a second).
+
+    Raises:
+        PolytaskError: a class, event, structure or image is missing from a fold's train part.
+    """
+    if not cohort.header.tasks:
+        raise PolytaskError(f"{cohort.root}: cohort.yaml names no task; add at least one under `tasks`")
+    lacking = [c.key for c in cohort.cases if not c.test and c.key not in fingerprint.cases]
+    if lacking:
+        raise PolytaskError(f"fingerprint: case {lacking[0]} is not in it; run `polytask plan` again")
+    shared = _shared(cohort, fingerprint, splits, machine or this_machine())
+    folds = {
+        number: _fold(FoldBasis(cohort, fingerprint, number, fold.train, shared.images))
+        for number, fold in enumerate(splits.folds)
+    }
+    return Plan(
+        cohort=str(cohort.root.resolve()), digest=cohort.digest, seed=seed, shared=shared, folds=folds
+    )
+
+
+def _shared(cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: Machine) -> Shared:
+    sizes = [len(cohort.samples(fold.train)) for fold in splits.folds]
+    basis = Basis(cohort, fingerprint, machine, median_low(sizes))
+    why = Why()
+    why["max_visits"] = (
+        "all visits of the header: a subject task joins them"
+        if cohort.pooled_by_subject
+        else "one: no task joins visits, so every visit is a sample"
+    )
+    model = plan_model(basis, why)
+    decoders = {n: min(1, len(v)) if model.decoder == "shared" else len(v) for n, v in basis.voxel_on.items()}
+    images, step = plan_images(basis, decoders, why)
+    return Shared(
+        max_visits=basis.max_visits,
+        images=images,
+        augmentation=plan_augmentation(cohort.header, fingerprint, images, basis.pooled, why),
+        model=model,
+        training=plan_training(basis, step, images, why),
+        why=why.reasons,
+    )
+
+
+def _fold(basis: FoldBasis) -> FoldPlan:
+    why = Why()
+    return FoldPlan(
+        normalisation=plan_normalisation(basis, why),
+        tables=plan_tables(basis, why),
+        tasks={name: _task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},
+        why=why.reasons,
+    )
+
+
+def _task(basis: FoldBasis, name: str, why: Why) -> dict[str, Any]:
+    """The rule of the task's kind."""
+    task = basis.cohort.header.tasks[name]
+    match task:
+        case Segmentation():
+            return plan_segmentation(basis, name, task, why)
+        case Dose():
+            return plan_dose(basis, name, task, why)
+        case Classification():
+            return plan_classification(basis, name, task, why)
+        case Multilabel():
+            return plan_multilabel(basis, name, task, why)
+        case Ordinal():
+            return plan_ordinal(basis, name, task, why)
+        case Regression():
+            return plan_regression(basis, name, task, why)
+        case Survival():
+            return plan_survival(basis, name, task, why)

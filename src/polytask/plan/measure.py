@@ -1,0 +1,127 @@
+"""Measuring one case: geometry, crop boxes and intensities. With `structures.py` all of planning that reads voxels."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.orientations import aff2axcodes
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import ImageInput, planes_of
+from polytask.cohort.values import image_paths, voxel_source
+from polytask.errors import PolytaskError
+from polytask.images.formats import read
+from polytask.images.geometry import canonical, resample
+from polytask.images.volume import Grid, Volume
+from polytask.plan.boxes import Box, Mask, body_mask, box_around, nonzero_mask
+from polytask.plan.records import VERSION, CaseRecord, Crops, ImageRecord, PlaneRecord, VoxelRecord
+from polytask.plan.sketch import short, summarise
+from polytask.plan.structures import Place, measure_task, voxel_tasks
+
+
+def case_digest(cohort: Cohort, case: Case) -> str:
+    """Hash of the bytes of every file a case names and of the header's words about them."""
+    total = hashlib.sha256(str(VERSION).encode())
+    for name, spec in cohort.header.images.items():
+        total.update(f"\n{name} {spec.model_dump_json()}".encode())
+        for channel, path in image_paths(cohort, case, name).items():
+            total.update(f"\n{channel} {_content(path)}".encode())
+    for name, task in voxel_tasks(cohort.header):
+        total.update(f"\n{name} {task.model_dump_json()}".encode())
+        source = voxel_source(cohort, case, name)
+        if source is not None:
+            total.update(f"\n{source.known} {source.absent} {_content(source.region)}".encode())
+            for path in source.paths:
+                total.update(f"\n{_content(path)}".encode())
+    return total.hexdigest()[:32]
+
+
+def _content(path: Path | None) -> str:
+    """Hash of a file, or of every file of a series folder."""
+    if path is None:
+        return "-"
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    total = hashlib.blake2b(digest_size=16)
+    try:
+        for file in files:
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "blake2b").digest())
+    except OSError as error:
+        raise PolytaskError(
+            f"{path}: cannot be read ({error.strerror}); restore it or empty the cell"
+        ) from None
+    return total.hexdigest()
+
+
+def measure_case(cohort: Cohort, case: Case, digest: str) -> CaseRecord:
+    """Read a case's files once and keep what the rules need."""
+    images: dict[str, ImageRecord] = {}
+    voxels: dict[str, VoxelRecord] = {}
+    for name, spec in cohort.header.images.items():
+        volumes, source = _channels(cohort, case, name, spec)
+        if source is None:
+            continue
+        grid = next(iter(volumes.values())).grid
+        stack = np.concatenate([v.array for v in volumes.values()])
+        modalities = [spec.channels[c] for c in volumes]
+        body = body_mask(stack, modalities)
+        boxes: dict[Crops, Box] = {
+            "none": ((0,) * spec.dims, grid.shape),
+            "nonzero": box_around(nonzero_mask(stack)),
+            "body": box_around(body),
+        }
+        place = Place(source, spec.dims == 3, spec.align == "resample", boxes)
+        foreground = np.zeros(grid.shape, bool)
+        for task_name, task in voxel_tasks(cohort.header):
+            if task.image == name:
+                record, mask = measure_task(task, voxel_source(cohort, case, task_name), place)
+                if record is not None:
+                    voxels[task_name] = record
+                foreground |= mask
+        images[name] = ImageRecord(
+            source_shape=source.shape,
+            source_spacing=tuple(short(s) for s in source.spacing),
+            orientation="".join(str(c) for c in aff2axcodes(source.affine)[: spec.dims]),
+            shape=grid.shape,
+            spacing=tuple(short(s) for s in grid.spacing),
+            boxes=boxes,
+            zeros=short(float((stack == 0).all(axis=0).mean()), 4),
+            planes={c: [_plane(p, body, foreground) for p in v.array] for c, v in volumes.items()},
+        )
+    return CaseRecord(digest=digest, subject=case.subject, images=images, voxels=voxels)
+
+
+def _plane(values: npt.NDArray[np.generic], body: Mask, foreground: Mask) -> PlaneRecord:
+    return PlaneRecord(body=summarise(values[body]), foreground=summarise(values[foreground]))
+
+
+def _channels(
+    cohort: Cohort, case: Case, name: str, spec: ImageInput
+) -> tuple[dict[str, Volume], Grid | None]:
+    """Channel → volume in the store's axis order, on the grid of the first that is there; and that grid as it
+    is in the file."""
+    found: dict[str, Volume] = {}
+    first: Grid | None = None
+    for channel, path in image_paths(cohort, case, name).items():
+        if path is None:
+            continue
+        volume = read(path, spec.dims)
+        planes = planes_of(spec.channels[channel])
+        if volume.array.shape[0] != planes:
+            raise PolytaskError(
+                f"{path}: {volume.array.shape[0]} planes, but channel {name}.{channel} is "
+                f"{spec.channels[channel]} and has {planes}; run `polytask check` on the cohort"
+            )
+        first = first or volume.grid
+        if spec.align == "resample" and not volume.grid.same(first):
+            volume = resample(volume, first, 1)
+        if volume.grid.shape != first.shape:
+            raise PolytaskError(
+                f"{path}: size {volume.grid.shape}, but the first channel has {first.shape}; "
+                "run `polytask check` on the cohort"
+            )
+        found[channel] = canonical(Volume(volume.array, first))
+    return found, first

@@ -1,0 +1,184 @@
+"""The plan: every number decided from the data and the machine, each with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from polytask.cohort.header import Modality
+
+Field3 = Literal["whole", "patch", "both"]
+
+
+class Part(BaseModel):
+    """Base of every section: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Crop(Part):
+    """What is cut away before anything else. `margin` in mm."""
+
+    rule: Literal["none", "nonzero", "body", "box"] = "none"
+    margin: float = 0.0
+    column: str | None = None
+
+
+class ImagePlan(Part):
+    """Geometry and network topology of one image input. Sizes are in voxels, in the order of the array's axes."""
+
+    dims: Literal[2, 3]
+    channels: dict[str, Modality]
+    orientation: Literal["RAS", "none"]
+    crop: Crop
+    spacing: tuple[float, ...]
+    field: Field3
+    view: tuple[int, ...] | None
+    """Size of the whole view (field `whole` or `both`), a multiple of the total stride."""
+    view_spacing: tuple[float, ...] | None
+    """Equals `spacing` when field is `whole`."""
+    patch: tuple[int, ...] | None
+    """Size of a patch at `spacing` (field `patch` or `both`)."""
+    patches: int
+    """Patches per sample and visit and step."""
+    widths: tuple[int, ...]
+    """Channels per encoder stage, finest first."""
+    blocks: tuple[int, ...]
+    """Residual blocks per stage."""
+    strides: tuple[tuple[int, ...], ...]
+    """Stride with which each stage begins; the first is all ones."""
+    foreground: float
+    """Share of patches centred on a known structure."""
+    channel_flags: bool
+    """Whether each channel's presence is an extra input plane (a training sample lacks one)."""
+    channel_dropout: float
+
+
+class Augmentation(Part):
+    """Strength of augmentation; 0 switches a part off."""
+
+    rotate: float = 15.0
+    """Degrees, around every axis (2D: the only one)."""
+    scale: float = 0.15
+    translate: float = 0.05
+    elastic: float = 0.0
+    """Displacement in voxels of a coarse grid."""
+    flip: tuple[bool, ...] = ()
+    """Per array axis; an axis along which mirrored structures exist swaps their labels."""
+    probability: float = 0.5
+    noise: float = 0.1
+    blur: float = 0.5
+    brightness: float = 0.2
+    contrast: float = 0.2
+    gamma: float = 0.2
+    low_resolution: float = 0.5
+
+
+class Training(Part):
+    """How the network is fitted."""
+
+    batch: int
+    accumulation: int = 1
+    epochs: int
+    steps_per_epoch: int
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    rate: float = 1e-3
+    weight_decay: float = 1e-2
+    schedule: Literal["poly", "cosine", "constant"] = "cosine"
+    warmup: int = 20
+    clip: float = 1.0
+    ema: float = 0.0
+    patience: int = 0
+    """Evaluations on tune without a better mean skill before stopping; 0 = never."""
+    tune_every: int = 1
+    """Epochs between two evaluations on tune."""
+    precision: Literal["float32", "bf16"]
+    threads: int
+    workers: int
+    require_every: dict[str, int] = {}
+    """Rare tasks: at least one known case in that many steps."""
+
+
+class Model(Part):
+    """The point in the model space; each value names a member of a registry."""
+
+    sharing: str = "hard"
+    time: str = "concat"
+    sources: str = "concat"
+    after: dict[str, list[str]] = {}
+    """Visit or subject task → the tasks whose answers it reads (a cascade); each task's place in the order follows."""
+    link: str = "embedding"
+    stop_gradient: bool = False
+    """Whether a downstream loss stops at the upstream answer."""
+    decoder: Literal["private", "shared"] = "private"
+    dropout: float = 0.1
+    embedding: int = 128
+    """Width of a pooled head's hidden layer and of a table token."""
+    deep_supervision: int = 2
+    """Decoder levels below the finest that also get a loss."""
+
+
+class Shared(Part):
+    """Decided from headers and sizes of non-test subjects and from the machine; same for all folds."""
+
+    max_visits: int
+    images: dict[str, ImagePlan]
+    augmentation: Augmentation
+    model: Model
+    training: Training
+    why: dict[str, str]
+    """Dotted path below `shared` → reason with its statistic."""
+
+
+class Normalisation(Part):
+    """`(clip(x, lower, upper) − mean) / sd`; rule `image` takes mean and sd of the image itself (non-zero voxels
+    when `nonzero`)."""
+
+    rule: Literal["fixed", "image"]
+    lower: float | None = None
+    upper: float | None = None
+    mean: float = 0.0
+    sd: float = 1.0
+    nonzero: bool = False
+
+
+class ColumnPlan(Part):
+    """One table column: numbers are imputed by `mean` and divided by `sd`; categories are one-hot."""
+
+    type: Literal["number", "category"]
+    mean: float = 0.0
+    sd: float = 1.0
+    values: list[str] = []
+
+
+class FoldPlan(Part):
+    """Decided from intensities, cells and targets of the fold's train part only."""
+
+    normalisation: dict[str, dict[str, list[Normalisation]]]
+    """image input → channel → one rule per plane."""
+    tables: dict[str, dict[str, ColumnPlan]]
+    tasks: dict[str, dict[str, Any]]
+    """task → `kind` and the fields of its dataclass in `polytask.tasks`."""
+    why: dict[str, str]
+
+
+class Plan(Part):
+    """`plan.yaml`."""
+
+    polytask: Literal[1] = 1
+    cohort: str
+    """Folder of the cohort, relative to the work folder where possible."""
+    digest: str
+    """Hash of header and table the plan was made from."""
+    seed: int = 0
+    shared: Shared
+    folds: dict[int, FoldPlan] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, work: Path | str) -> Plan:
+        """The plan of a work folder, every value checked."""
+        from polytask.plan.files import read_plan
+
+        return read_plan(work)

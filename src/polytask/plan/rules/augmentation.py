@@ -1,0 +1,92 @@
+"""Strength of augmentation: what a label would survive."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from polytask.cohort.header import Classification, Header, Multilabel, Segmentation
+from polytask.plan.plan import Augmentation, ImagePlan
+from polytask.plan.records import Fingerprint
+from polytask.plan.rules.why import Why, few
+
+SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
+POOLED_SCALE = 0.05
+"""An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that follow from millimetres."""
+
+
+def plan_augmentation(
+    header: Header, fingerprint: Fingerprint, images: dict[str, ImagePlan], pooled: list[str], why: Why
+) -> Augmentation:
+    """Defaults of the schema, less where a task could not stand them."""
+    why = why.at("augmentation")
+    flip = _flips(header, fingerprint, why)
+    scale = 0.15
+    why["scale"] = "edges change by up to 15 %: only voxel tasks, whose masks change along"
+    if pooled:
+        scale = POOLED_SCALE
+        why["scale"] = f"edges change by up to 5 %: {few(pooled)} may depend on size in mm"
+    flat = all(p.dims == 2 for p in images.values())
+    coloured = any(m == "RGB" for p in images.values() for m in p.channels.values())
+    rotate = 30.0 if flat and coloured else 15.0
+    why["rotate"] = "degrees; pictures have no up" if rotate == 30 else "degrees; patients lie about alike"
+    why["translate"] = "shift by up to 5 % of the field of view, as patients lie"
+    why["elastic"] = "off: rotation and scale do most of it, and shape may be what is asked for"
+    why["probability"] = (
+        "every kind of change for half of the samples, so that the network also sees them as they are"
+    )
+    for name in ("noise", "blur", "brightness", "contrast", "gamma", "low_resolution"):
+        why[name] = "moderate, for normalised intensities; scanners and sites differ as much"
+    return Augmentation(rotate=rotate, scale=scale, flip=flip)
+
+
+def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ...]:
+    """Left–right where it is known which axis that is and no word depends on the side; both axes of pictures."""
+    dims = max((image.dims for image in header.images.values()), default=3)
+    sided = list(_sided(header))
+    if sided:
+        why["flip"] = (
+            f"off: {few(sided)} depend on the side; name the pairs in `mirror` and they are swapped when flipping"
+        )
+        return (False,) * dims
+    allowed = [True] * dims
+    words = []
+    for name, spec in header.images.items():
+        modalities = set(spec.channels.values())
+        if spec.dims == 2 and modalities <= {"RGB", "other"}:
+            words.append(f"{name} is a picture without sides: every axis")
+            continue
+        axis = 0 if spec.dims == 3 else _left_right(name, fingerprint)
+        for other in range(spec.dims):
+            allowed[other] = allowed[other] and other == axis
+        words.append(f"{name} left–right" + (f" (axis {axis})" if axis is not None else " unknown: none"))
+    pairs = [f"{a}/{b}" for t in header.tasks.values() if isinstance(t, Segmentation) for a, b in t.mirror]
+    swapped = f"; {few(pairs)} are swapped along" if pairs else ""
+    why["flip"] = (
+        f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never seen upside down or back to front"
+    )
+    return tuple(allowed)
+
+
+def _left_right(name: str, fingerprint: Fingerprint) -> int | None:
+    """The array axis that runs left–right in (nearly) all 2D images of an input."""
+    axes: Counter[int | None] = Counter()
+    for record in fingerprint.images(name):
+        axes[next((a for a, code in enumerate(record.orientation) if code in "LR"), None)] += 1
+    axis, count = axes.most_common(1)[0] if axes else (None, 0)
+    return axis if count > 0.9 * axes.total() else None
+
+
+def _sided(header: Header) -> Iterator[str]:
+    """Structures without a mirror pair, classes and labels whose name says left or right."""
+    for task, spec in header.tasks.items():
+        names: list[str] = []
+        if isinstance(spec, Segmentation):
+            paired = {name for pair in spec.mirror for name in pair}
+            names = [n for n in spec.names if n not in paired]
+        elif isinstance(spec, Classification):
+            names = spec.classes
+        elif isinstance(spec, Multilabel):
+            names = spec.labels
+        yield from (f"{task}.{n}" for n in names if SIDE.search(n.lower()))

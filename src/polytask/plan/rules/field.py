@@ -1,0 +1,110 @@
+"""What one step sees of an image: the whole of it, patches, or both; and how large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polytask.plan.plan import Field3
+from polytask.plan.rules.cost import Topology
+from polytask.plan.rules.geometry import Geometry
+from polytask.plan.rules.sizes import SMALL, Budget, covering, finest_view, largest_patch, small, view_flops
+from polytask.plan.rules.topology import padded, topology
+from polytask.plan.rules.why import Why, times
+
+TOLERANCE = 1.5
+"""One whole view may cost this much more than view and patches: it needs no stitching."""
+VIEW_SHARE = 0.3
+"""The whole view's part of the budget, where it is divided between view and patches."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The decision: sizes in voxels, all multiples of the topology's total stride."""
+
+    field: Field3
+    spacing: tuple[float, ...]
+    view: tuple[int, ...] | None
+    view_spacing: tuple[float, ...] | None
+    patch: tuple[int, ...] | None
+    patches: int
+    topology: Topology
+
+    def flops(self, decoders: int) -> float:
+        """Forward pass of one visit."""
+        whole = view_flops(self.topology, self.view, 0 if self.patch else decoders) if self.view else 0.0
+        return whole + (self.patches * view_flops(self.topology, self.patch, decoders) if self.patch else 0.0)
+
+
+def choose_field(g: Geometry, planes: int, voxel: int, pooled: int, budget: Budget, why: Why) -> Seen:
+    """The field of one image input.
+
+    Args:
+        g: geometry with the sizes of all cases.
+        planes: input planes.
+        voxel: voxel tasks on this image (each has a decoder).
+        pooled: visit and subject tasks.
+        budget: for one visit of one subject.
+    """
+
+    def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
+        return topology(size, spacing, planes, budget.device, int(budget.memory))
+
+    full = g.largest()
+    t = net(full, g.spacing)
+    size = padded(full, t.total)
+    cost = f"{times(full)} voxels cost {view_flops(t, size, voxel) / 1e9:.3g} GFLOP a visit forward"
+    limit = f"at most {TOLERANCE * budget.flops / 1e9:.3g}: {budget.words}"
+    if budget.share(TOLERANCE).fits(t, size, voxel) or (small(full) and budget.holds(t, size, voxel)):
+        reason = f"; up to {times([SMALL[t.dims]] * t.dims)} it always is" if small(full) else ""
+        why["field"] = f"the largest case is seen whole: {cost} ({limit}{reason})"
+        why["view_spacing"] = "the spacing itself: the view is at full resolution"
+        return _whole(full, g.spacing, size, t, why)
+    if voxel == 0:
+        why["field"] = f"no voxel task needs full resolution, and {cost} ({limit})"
+        spacing, size, t = finest_view(full, g.spacing, budget, net)
+        words = f"the median is {times(g.spacing, 'mm')}; made coarser until the largest case fits the budget"
+        why["spacing"] = why["view_spacing"] = f"{words}: {times(spacing, 'mm')}"
+        return _whole(covering(full, g.spacing, spacing), spacing, size, t, why)
+    if pooled == 0:
+        why["field"] = f"only voxel tasks read this image, and {cost} ({limit})"
+        why["view"] = why["view_spacing"] = "no whole view: no visit or subject task reads this image"
+        patch, t = largest_patch(g.typical(), g.spacing, budget, voxel, net)
+        _why_patch(g, t, 1, why)
+        return Seen("patch", g.spacing, None, None, patch, 1, t)
+    why["field"] = (
+        f"visit and subject tasks need the whole, voxel tasks full resolution, and {cost} ({limit})"
+    )
+    rest, patches = budget.share(1 - VIEW_SHARE), 1
+    patch, _ = largest_patch(g.typical(), g.spacing, rest, voxel, net)
+    halved, _ = largest_patch(g.typical(), g.spacing, rest.share(0.5), voxel, net)
+    if min(halved) >= min(SMALL[t.dims], *patch):
+        patch, patches = halved, 2
+    view_spacing, view, _ = finest_view(full, g.spacing, budget.share(VIEW_SHARE), net)
+    t = net([min(v, p) for v, p in zip(view, patch, strict=True)], g.spacing)
+    view, patch = padded(covering(full, g.spacing, view_spacing), t.total), padded(patch, t.total)
+    why["view"] = f"the largest case, {times(full)}, at the view's spacing, in multiples of {times(t.total)}"
+    why["view_spacing"] = (
+        f"made coarser than {times(g.spacing, 'mm')} until the encoder alone fits {VIEW_SHARE:.0%} of the budget"
+    )
+    _why_patch(g, t, patches, why)
+    return Seen("both", g.spacing, view, view_spacing, patch, patches, t)
+
+
+def _whole(
+    full: Sequence[int], spacing: tuple[float, ...], size: tuple[int, ...], t: Topology, why: Why
+) -> Seen:
+    why["view"] = f"the largest case, {times(full)}, padded to multiples of the total stride {times(t.total)}"
+    why["patch"] = "no patches: the whole image is seen"
+    why["patches"] = "not used: the whole image is seen"
+    return Seen("whole", spacing, size, spacing, None, 1, t)
+
+
+def _why_patch(g: Geometry, t: Topology, patches: int, why: Why) -> None:
+    why["patch"] = (
+        f"the largest box with equal edges in mm, within the median case {times(g.typical())}, that fits the rest "
+        f"of the budget, in multiples of the total stride {times(t.total)}"
+    )
+    why["patches"] = (
+        "two a visit fit the budget" if patches > 1 else "one a visit, as large as the budget allows"
+    )

@@ -1,0 +1,118 @@
+"""Orientation, crop and spacing of one image input, and how large its cases are after them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+from statistics import median
+
+import numpy as np
+
+from polytask.cohort.header import ImageInput
+from polytask.plan.plan import Crop
+from polytask.plan.records import Crops, ImageRecord
+from polytask.plan.rules.why import Why, percent, times
+from polytask.plan.sketch import short
+
+CROP_SAVES = 0.15
+"""A crop is worth its trouble when it takes away this share of the voxels of the median case."""
+BODY_MARGIN = 5.0
+ANISOTROPIC = 3.0
+"""Above this ratio of the median spacings the coarse axis takes the 10th percentile, not the median."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Decided, with the sizes that follow: of every case at `spacing`, after the crop, rounded up."""
+
+    orientation: str
+    crop: Crop
+    spacing: tuple[float, ...]
+    sizes: tuple[tuple[int, ...], ...]
+
+    def largest(self) -> tuple[int, ...]:
+        """Per axis the largest case."""
+        return tuple(int(v) for v in np.max(self.sizes, axis=0))
+
+    def typical(self) -> tuple[int, ...]:
+        """Per axis the median case."""
+        return tuple(ceil(v) for v in np.median(self.sizes, axis=0))
+
+
+def geometry(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Geometry:
+    """From the headers and crop boxes of all cases outside the test part."""
+    orientation = _orientation(spec, records, why)
+    crop = _crop(spec, records, why)
+    spacing = _spacing(records, why)
+    sizes = tuple(
+        tuple(
+            max(1, ceil(n * own / new - 0.01))
+            for n, own, new in zip(kept_size(record, crop), record.spacing, spacing, strict=True)
+        )
+        for record in records
+    )
+    return Geometry(orientation, crop, spacing, sizes)
+
+
+def _orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> str:
+    if spec.dims == 2:
+        why["orientation"] = "2D images stay as they are in their files"
+        return "none"
+    found = Counter(r.orientation for r in records)
+    listed = ", ".join(f"{code} {n}" for code, n in found.most_common(4))
+    why["orientation"] = (
+        f"axes are turned to right, front, top by flips and transposes only; in the files: {listed}"
+    )
+    return "RAS"
+
+
+def _crop(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Crop:
+    """Body for CT, non-zero voxels for other volumes, when it saves enough."""
+    if spec.dims == 2 or not records:
+        why["crop"] = "2D images are used whole"
+        return Crop()
+    modalities = set(spec.channels.values())
+    rule: Crops = "body" if "CT" in modalities else "nonzero"
+    margin = BODY_MARGIN if rule == "body" else 0.0
+    trial = Crop(rule=rule, margin=margin)
+    saved = median(1 - prod(kept_size(r, trial)) / prod(r.shape) for r in records)
+    words = f"the {rule} box would take away {percent(max(saved, 0))} of the median case's voxels"
+    if saved < CROP_SAVES:
+        why["crop"] = f"{words}, less than {percent(CROP_SAVES)}: nothing is cut"
+        return Crop()
+    why["crop"] = f"{words.replace('would take', 'takes')}" + (
+        f"; {margin:g} mm are left around" if margin else ""
+    )
+    return trial
+
+
+def kept_size(record: ImageRecord, crop: Crop) -> tuple[int, ...]:
+    """Voxels per axis after the crop, on the case's own spacing."""
+    if crop.rule == "box":
+        return record.shape
+    low, high = record.boxes[crop.rule]
+    wide = [0 if crop.rule == "none" else ceil(crop.margin / s) for s in record.spacing]
+    return tuple(
+        min(n, hi + w) - max(0, lo - w) for lo, hi, w, n in zip(low, high, wide, record.shape, strict=True)
+    )
+
+
+def _spacing(records: Sequence[ImageRecord], why: Why) -> tuple[float, ...]:
+    """The median per axis; the 10th percentile on an axis that is more than three times as coarse as the finest."""
+    all_of = np.array([r.spacing for r in records])
+    middle = np.median(all_of, axis=0)
+    chosen, extra = middle.copy(), ""
+    coarse = int(middle.argmax())
+    if middle[coarse] > ANISOTROPIC * middle.min():
+        chosen[coarse] = max(np.percentile(all_of[:, coarse], 10), np.delete(middle, coarse).max())
+        extra = (
+            f"; axis {coarse} is {middle[coarse] / middle.min():.1f} times as coarse as the finest, so it takes the "
+            f"10th percentile {chosen[coarse]:.4g} mm instead of the median {middle[coarse]:.4g} mm"
+        )
+    spacing = tuple(short(float(v), 4) for v in chosen)
+    low, high = all_of.min(axis=0), all_of.max(axis=0)
+    spread = ", ".join(f"{a:.4g}" if a == b else f"{a:.4g}–{b:.4g}" for a, b in zip(low, high, strict=True))
+    why["spacing"] = f"median over {len(records)} images (range {spread} mm){extra}: {times(spacing, 'mm')}"
+    return spacing

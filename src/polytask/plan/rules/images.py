@@ -1,0 +1,151 @@
+"""The plan of one image input, put together from the rules of geometry, field and topology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from polytask.cohort.header import ImageInput
+from polytask.errors import PolytaskError
+from polytask.plan.machine import GIB, STEP_SECONDS, Machine
+from polytask.plan.plan import ImagePlan
+from polytask.plan.records import ImageRecord
+from polytask.plan.rules.basis import Basis
+from polytask.plan.rules.cost import BACKWARD, activation_bytes, parameter_bytes
+from polytask.plan.rules.field import Seen, choose_field
+from polytask.plan.rules.geometry import geometry
+from polytask.plan.rules.sizes import Budget
+from polytask.plan.rules.topology import EDGE
+from polytask.plan.rules.why import Why, few, times
+
+SMALLEST_BATCH = {2: 4, 3: 2}
+"""Samples, by the dimensions of the largest image input: enough for a gradient that means something."""
+FOREGROUND = 0.5
+CHANNEL_DROPOUT = 0.2
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one sample costs in a step: training FLOP and bytes; and the bytes of the model."""
+
+    flops: float
+    activations: float
+    model: float
+
+    def seconds(self, batch: int, machine: Machine) -> float:
+        """Expected time of a step."""
+        return batch * self.flops / machine.speed
+
+    def fits(self, batch: int, machine: Machine) -> bool:
+        """Whether the memory is enough."""
+        return batch * self.activations + self.model <= machine.budget
+
+
+def plan_images(basis: Basis, decoders: Mapping[str, int], why: Why) -> tuple[dict[str, ImagePlan], Step]:
+    """Every image input, and what a sample costs with so many decoders per input."""
+    plans: dict[str, ImagePlan] = {}
+    flops = activations = model = 0.0
+    for name, spec in basis.cohort.header.images.items():
+        records = basis.fingerprint.images(name)
+        if not records:
+            raise PolytaskError(
+                f"{basis.cohort.table}: input {name} has no image outside the test part; fill its columns or remove "
+                "the input from cohort.yaml"
+            )
+        plans[name], seen = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
+        visits, t = basis.max_visits, seen.topology
+        flops += BACKWARD * visits * seen.flops(decoders[name])
+        for size, count, heads in (
+            (seen.view, 1, 0 if seen.patch else decoders[name]),
+            (seen.patch, seen.patches, decoders[name]),
+        ):
+            if size:
+                kept = activation_bytes(t, size, heads, basis.machine.precision)
+                activations += visits * count * kept
+        model += parameter_bytes(t, decoders[name])
+    return plans, Step(flops, activations, model)
+
+
+def smallest_batch(basis: Basis) -> int:
+    """Samples of the smallest batch; a training part that is smaller still is taken as a whole."""
+    dims = max((spec.dims for spec in basis.cohort.header.images.values()), default=2)
+    return max(1, min(SMALLEST_BATCH[dims], basis.train))
+
+
+def _budget(basis: Basis) -> Budget:
+    """One view's part of the smallest batch: the budget is shared by samples, visits and inputs."""
+    machine, inputs, batch = basis.machine, len(basis.cohort.header.images), smallest_batch(basis)
+    views = batch * basis.max_visits * inputs
+    seconds = STEP_SECONDS[machine.device]
+    words = (
+        f"{seconds:g} s for a step of {batch} samples"
+        + (f" × {basis.max_visits} visits" if basis.max_visits > 1 else "")
+        + (f" × {inputs} images" if inputs > 1 else "")
+        + f" at about {machine.speed / 1e9:.3g} GFLOP/s of {machine} in {machine.precision}, and "
+        f"{machine.budget / GIB:.3g} GiB for activations"
+    )
+    flops = seconds * machine.speed / BACKWARD / views
+    return Budget(flops, machine.budget / views, machine.device, machine.precision, words)
+
+
+def _plan_image(
+    basis: Basis, name: str, spec: ImageInput, records: list[ImageRecord], decoders: int, why: Why
+) -> tuple[ImagePlan, Seen]:
+    lacking = [c for c in spec.channels if any(c not in r.planes for r in records)]
+    cases = sum(not case.test for case in basis.cohort.cases)
+    flags = bool(lacking) or len(records) < cases
+    why["dims"] = why["channels"] = "as the header says"
+    if lacking:
+        each = [f"{c} in {sum(c not in r.planes for r in records)}" for c in lacking]
+        why["channel_flags"] = f"on: of {len(records)} images a channel is missing ({few(each)})"
+    elif flags:
+        why["channel_flags"] = f"on: {cases - len(records)} of {cases} cases have no image of this input"
+    else:
+        why["channel_flags"] = (
+            f"off: all {len(records)} images have every channel; a missing one is refused later"
+        )
+    dropout = CHANNEL_DROPOUT if flags and len(spec.channels) > 1 else 0.0
+    why["channel_dropout"] = (
+        "channels are dropped at random so that the network learns to do without"
+        if dropout
+        else "no channel is dropped: " + ("the input has a single one" if flags else "none is ever missing")
+    )
+    geo = geometry(spec, records, why)
+    planes = spec.planes + (len(spec.channels) if flags else 0)
+    seen = choose_field(geo, planes, decoders, len(basis.pooled), _budget(basis), why)
+    t = seen.topology
+    deepest = [n // s for n, s in zip(seen.patch or seen.view or (), t.total, strict=True)]
+    why["widths"] = (
+        f"{t.widths[0]} channels at full resolution, doubled a stage to at most {max(t.widths)}: "
+        f"{'a CPU' if basis.machine.device == 'cpu' else basis.machine.device} with {basis.machine.budget / GIB:.3g} "
+        "GiB for a step"
+    )
+    why["blocks"] = "one residual block a stage on a CPU, two below the first on a GPU"
+    why["strides"] = (
+        f"every axis is halved while {EDGE} positions stay ({times(deepest)} at the deepest stage), an axis more than "
+        "twice as coarse as the finest one later; once less where padding would cost over a fifth of an edge"
+    )
+    why["foreground"] = (
+        f"{FOREGROUND:.0%} of patches are centred on a known structure, so that small ones are seen"
+        if seen.patch
+        else "not used: there are no patches"
+    )
+    plan = ImagePlan(
+        dims=spec.dims,
+        channels=dict(spec.channels),
+        orientation="RAS" if geo.orientation == "RAS" else "none",
+        crop=geo.crop,
+        spacing=seen.spacing,
+        field=seen.field,
+        view=seen.view,
+        view_spacing=seen.view_spacing,
+        patch=seen.patch,
+        patches=seen.patches,
+        widths=t.widths,
+        blocks=t.blocks,
+        strides=t.strides,
+        foreground=FOREGROUND if seen.patch else 0.0,
+        channel_flags=flags,
+        channel_dropout=dropout,
+    )
+    return plan, seen

@@ -1,0 +1,74 @@
+"""How intensities become comparable: one rule per plane of every channel, from the train part."""
+
+from __future__ import annotations
+
+from polytask.cohort.header import Modality, planes_of
+from polytask.plan.plan import Normalisation
+from polytask.plan.records import PlaneRecord
+from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.rules.why import Why, percent
+from polytask.plan.sketch import Pool, short
+
+CLIP = (0.005, 0.995)
+NONZERO_SHARE = 0.25
+"""From this median share of zero voxels on, zeros are taken for background and left out of mean and deviation."""
+ENOUGH = 3
+"""Cases with known structures before their intensities stand for what matters in CT."""
+
+
+def plan_normalisation(basis: FoldBasis, why: Why) -> dict[str, dict[str, list[Normalisation]]]:
+    """Image input → channel → rule per plane."""
+    return {
+        name: {
+            channel: _channel(basis, name, channel, modality, why.at(f"normalisation.{name}"))
+            for channel, modality in plan.channels.items()
+        }
+        for name, plan in basis.images.items()
+    }
+
+
+def _channel(basis: FoldBasis, name: str, channel: str, modality: Modality, why: Why) -> list[Normalisation]:
+    images = [r.images[name] for r in basis.records if name in r.images]
+    there = [image.planes[channel] for image in images if channel in image.planes]
+    if not there:
+        why[channel] = "no training image has this channel; where it is missing it is 0"
+        return [Normalisation(rule="image")] * planes_of(modality)
+    if modality in ("CT", "PET", "RGB"):
+        rules, words = [], ""
+        for plane in range(planes_of(modality)):
+            rule, words = _fixed([planes[plane] for planes in there], modality)
+            rules.append(rule)
+        why[channel] = words
+        return rules
+    zeros = sorted(image.zeros for image in images if channel in image.planes)
+    share = zeros[len(zeros) // 2]
+    nonzero = share >= NONZERO_SHARE
+    why[channel] = (
+        f"{modality} has no absolute scale: mean and deviation of the image itself"
+        + (", of its non-zero voxels" if nonzero else "")
+        + f" ({percent(share)} of the median training image's voxels are 0, {len(there)} images)"
+    )
+    return [Normalisation(rule="image", nonzero=nonzero)] * planes_of(modality)
+
+
+def _fixed(planes: list[PlaneRecord], modality: Modality) -> tuple[Normalisation, str]:
+    """One scale for all images, where numbers mean the same in each."""
+    structures = [p.foreground for p in planes if p.foreground is not None]
+    body = [p.body for p in planes if p.body is not None]
+    foreground = modality == "CT" and len(structures) >= ENOUGH
+    pool = Pool(structures if foreground else body)
+    where = f"{'the known structures' if foreground else 'the body'} of {pool.cases} training images"
+    mean, sd = short(pool.mean, 5), short(pool.sd, 5) if pool.sd > 0 else 1.0
+    scaled = f"mean {mean:g} and deviation {sd:g} over {where}"
+    if modality == "RGB":
+        return Normalisation(
+            rule="fixed", mean=mean, sd=sd
+        ), f"colours mean the same in every picture: {scaled}"
+    low, high = (short(pool.quantile(q), 5) for q in CLIP)
+    if modality == "PET":
+        words = f"uptake: clipped at 0 and at its {100 * CLIP[1]:g}th percentile {high:g}; {scaled}"
+        return Normalisation(rule="fixed", lower=0.0, upper=high, mean=mean, sd=sd), words
+    percentiles = f"{100 * CLIP[0]:g}th–{100 * CLIP[1]:g}th percentile"
+    words = f"Hounsfield units: clipped to the {percentiles} {low:g}–{high:g}; {scaled}"
+
+    return Normalisation(rule="fixed", lower=low, upper=high, mean=mean, sd=sd), words

@@ -1,0 +1,94 @@
+"""The largest view and the largest patch that a budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+
+from polytask.plan.rules.cost import Topology, activation_bytes, decoder_flops, encoder_flops
+from polytask.plan.rules.topology import padded
+from polytask.plan.sketch import short
+
+SMALL = {2: 256, 3: 64}
+"""Edge of the smallest view or patch worth having."""
+LEAST_PATCH = {2: 64, 3: 32}
+STEP = 1.04
+"""Factor between sizes that are tried."""
+Net = Callable[[Sequence[int], Sequence[float]], Topology]
+"""Size and spacing → the network for it."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one view of one visit of one subject may cost: forward FLOP and bytes of activations."""
+
+    flops: float
+    memory: float
+    device: str
+    precision: str
+    words: str
+    """The budget in words, for reasons."""
+
+    def share(self, part: float) -> Budget:
+        """A part of it."""
+        return Budget(self.flops * part, self.memory * part, self.device, self.precision, self.words)
+
+    def holds(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
+        """Whether the memory is enough for one image of this size with so many decoders."""
+        return activation_bytes(t, size, decoders, self.precision) <= self.memory
+
+    def fits(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
+        """Whether memory and time are enough."""
+        return view_flops(t, size, decoders) <= self.flops and self.holds(t, size, decoders)
+
+
+def view_flops(t: Topology, size: Sequence[int], decoders: int) -> float:
+    """Forward pass of the encoder and so many decoders on one image."""
+    return encoder_flops(t, size) + decoders * decoder_flops(t, size)
+
+
+def small(size: Sequence[int]) -> bool:
+    """Whether an image is within the smallest view worth having."""
+    return bool(prod(size) <= SMALL[len(size)] ** len(size))
+
+
+def largest_patch(
+    typical: Sequence[int], spacing: Sequence[float], budget: Budget, decoders: int, net: Net
+) -> tuple[tuple[int, ...], Topology]:
+    """The largest patch with about equal edges in mm, no larger than the typical case."""
+    edge = max(n * s for n, s in zip(typical, spacing, strict=True))
+    least = LEAST_PATCH[len(typical)] * min(spacing)
+    while True:
+        raw = [max(1, min(n, round(edge / s))) for n, s in zip(typical, spacing, strict=True)]
+        t = net(raw, spacing)
+        size = tuple(
+            padded((n,), (s,))[0] if n >= whole else max(4 * s, n // s * s)
+            for n, whole, s in zip(raw, typical, t.total, strict=True)
+        )
+        if edge <= least or budget.fits(t, size, decoders):
+            return size, t
+        edge /= STEP
+
+
+def finest_view(
+    full: Sequence[int], spacing: Sequence[float], budget: Budget, net: Net
+) -> tuple[tuple[float, ...], tuple[int, ...], Topology]:
+    """The finest spacing, made coarser on the finest axes first, at which the encoder can see the largest case.
+
+    It stops at half the voxels of the smallest view worth having, whatever the budget.
+    """
+    edge = min(spacing)
+    while True:
+        coarse = tuple(short(max(s, edge), 4) for s in spacing)
+        raw = covering(full, spacing, coarse)
+        t = net(raw, coarse)
+        size = padded(raw, t.total)
+        if budget.fits(t, size, 0) or 2 * prod(size) <= SMALL[len(size)] ** len(size):
+            return coarse, size, t
+        edge *= STEP
+
+
+def covering(full: Sequence[int], spacing: Sequence[float], coarse: Sequence[float]) -> tuple[int, ...]:
+    """Voxels of another spacing that cover `full` voxels of `spacing`."""
+    return tuple(max(1, ceil(n * s / c - 0.01)) for n, s, c in zip(full, spacing, coarse, strict=True))

@@ -1,0 +1,156 @@
+"""Batch, steps, optimiser, precision, threads; and the point in the model space to start from."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from polytask.plan.machine import BRISK_SECONDS, GIB
+from polytask.plan.plan import ImagePlan, Model, Training
+from polytask.plan.probe import WORTH
+from polytask.plan.rules.basis import Basis
+from polytask.plan.rules.images import Step, smallest_batch
+from polytask.plan.rules.why import Why, few, percent
+
+LARGEST_BATCH = {2: 32, 3: 8}
+STEPS = {"cpu": (80, 600, 6_000), "gpu": (500, 5_000, 100_000)}
+"""Passes over the training samples, and at least and at most so many steps in all."""
+EVALUATIONS = 20
+PATIENCE = 8
+RARE = 0.5
+"""A task known less often than this per step is drawn on purpose."""
+
+
+def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: Why) -> Training:
+    """How the network is fitted; sizes from the median train part of the folds."""
+    why = why.at("training")
+    machine = basis.machine
+    batch = _batch(basis, step, images, why)
+    per_epoch = ceil(basis.train / batch)
+    kind = "cpu" if machine.device == "cpu" else "gpu"
+    passes, least, most = STEPS[kind]
+    total = min(max(passes * per_epoch, least), most)
+    epochs = ceil(total / per_epoch)
+    why["steps_per_epoch"] = f"one pass over {basis.train} training samples, {batch} at a time"
+    why["epochs"] = (
+        f"{epochs * per_epoch} steps: {passes} passes, but at least {least} and at most {most} steps on a "
+        f"{kind.upper()}; about {_hours(step.seconds(batch, machine) * epochs * per_epoch)}"
+    )
+    every = max(1, epochs // EVALUATIONS)
+    patience = PATIENCE if total > least else 0
+    why["tune_every"] = f"about {EVALUATIONS} evaluations on tune in all"
+    why["patience"] = (
+        f"{PATIENCE} of about {EVALUATIONS} evaluations without a better mean skill end the training"
+        if patience
+        else "never stops early: the training is short, and the best checkpoint is kept anyway"
+    )
+    why["optimiser"] = "AdamW: needs the least tuning when losses of several kinds are added"
+    why["rate"] = "usual for AdamW with small batches and group norm"
+    why["weight_decay"] = "usual for AdamW"
+    why["schedule"] = "cosine: ends at a rate of almost 0 without further numbers to choose"
+    warmup = min(100, max(5, total // 20))
+    why["warmup"] = f"a twentieth of the steps, at most 100: AdamW's moments settle ({total} steps)"
+    why["clip"] = "keeps one odd batch from deciding a step"
+    why["ema"] = "off: the best checkpoint is chosen on tune"
+    why["accumulation"] = "the batch fits in one go"
+    if machine.gain:
+        # The figure itself would differ a little from run to run, and with it the bytes of the plan.
+        found = f"{'at least' if machine.gain >= WORTH else 'less than'} {WORTH:g} times as quick in bf16"
+        why["precision"] = f"a probe's training step was {found} as in float32 on this {machine.device}"
+    else:
+        why["precision"] = f"{machine.precision}: no probe was run on this {machine.device}"
+    why["threads"] = f"the machine has {machine}; part of the plan, because sums depend on it"
+    workers = _workers(machine.cores, kind)
+    why["workers"] = f"{machine.cores} cores: " + (
+        "the network uses them all, data are read between steps"
+        if workers == 0
+        else "some are left for reading"
+    )
+    return Training(
+        batch=batch,
+        epochs=epochs,
+        steps_per_epoch=per_epoch,
+        warmup=warmup,
+        patience=patience,
+        tune_every=every,
+        precision=machine.precision,
+        threads=machine.threads,
+        workers=workers,
+        require_every=_rare(basis, batch, why),
+    )
+
+
+def _batch(basis: Basis, step: Step, images: dict[str, ImagePlan], why: Why) -> int:
+    """The smallest batch, more while a step stays brisk."""
+    machine = basis.machine
+    brisk = BRISK_SECONDS[machine.device]
+    limit = min((LARGEST_BATCH[p.dims] for p in images.values()), default=64)
+    least = batch = smallest_batch(basis)
+    most = max(least, min(limit, basis.train // 4))
+    while (
+        batch < most
+        and step.fits(batch + 1, machine)
+        and (not images or step.seconds(batch + 1, machine) <= brisk)
+    ):
+        batch += 1
+    why["batch"] = (
+        f"{batch} samples cost about {step.seconds(batch, machine):.2g} s and "
+        f"{(batch * step.activations + step.model) / GIB:.2g} GiB a step on {machine}; at least {least}, more "
+        f"while a step takes at most {brisk:g} s, at most {most}"
+    )
+    return batch
+
+
+def _workers(cores: int, kind: str) -> int:
+    if cores <= 2:
+        return 0
+    return min(8, max(1, cores // 4)) if kind == "cpu" else min(12, cores - 1)
+
+
+def _rare(basis: Basis, batch: int, why: Why) -> dict[str, int]:
+    """Tasks that would be absent from most steps → in how many steps they must come once."""
+    shares = {name: basis.known_share(name) for name in basis.cohort.header.tasks}
+    found = {n: ceil(1 / (s * batch)) for n, s in shares.items() if 0 < s * batch < RARE}
+    for name, steps in found.items():
+        why[f"require_every.{name}"] = (
+            f"known in {percent(shares[name])} of samples, so by chance once in {steps} steps of {batch}; made certain"
+        )
+    if not found:
+        rarest = min(shares, key=lambda n: shares[n], default=None)
+        words = f"; the rarest, {rarest}, in {percent(shares[rarest])}" if rarest else ""
+        why["require_every"] = (
+            f"no task is rare: each is known in enough samples for every second step{words}"
+        )
+    return found
+
+
+def plan_model(basis: Basis, why: Why) -> Model:
+    """Where to start: shared encoder, concatenation over time and sources."""
+    why = why.at("model")
+    why["sharing"] = "hard: one encoder for all tasks costs about one task; compare with others in a study"
+    why["time"] = "visits are set side by side" + (" (there is one)" if basis.max_visits == 1 else "")
+    why["sources"] = "inputs are set side by side"
+    voxel = [n for names in basis.voxel_on.values() for n in names]
+    why["decoder"] = (
+        f"one per voxel task ({few(voxel)}); `shared` has the tasks of an image share one and saves time"
+        if len(voxel) > 1
+        else f"one for {voxel[0]}"
+        if voxel
+        else "there is no voxel task"
+    )
+    why["after"] = (
+        "no chain: all tasks are answered side by side; `after.TASK=[OTHER]` lets one read another's answer"
+    )
+    why["link"] = (
+        "an upstream answer is read as the mean of its classes' vectors, weighted by their probabilities"
+    )
+    why["stop_gradient"] = "off: a chain is trained end to end"
+    why["dropout"] = "a tenth of a pooled head's inputs: cohorts are small"
+    why["embedding"] = "wide enough for a handful of answers"
+    why["deep_supervision"] = (
+        "two coarser decoder levels get a loss too: gradients reach the bottleneck early"
+    )
+    return Model()
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, seconds / 60):.0f} min"

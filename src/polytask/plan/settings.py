@@ -1,0 +1,170 @@
+"""`--set training.epochs=4`: one value of a plan by its dotted path, checked as if the file had been edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from polytask.cohort.header import nearest
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.plan.rescale import rescaled
+from polytask.plan.rules.sizes import covering
+from polytask.plan.rules.topology import padded
+from polytask.plan.validate import to_plan
+
+FIXED = ("polytask", "cohort", "digest", "seed")
+BY_TASK = (["shared", "training", "require_every"], ["shared", "model", "after"])
+"""Sections whose names are tasks, so that a name may be new."""
+Path = list[str]
+
+
+def set_value(plan: Plan, text: str) -> Plan:
+    """A plan with one value changed, e.g. `training.epochs=4` or `folds.0.tasks.os.loss=hazard`.
+
+    `shared` may be left out, `folds.*` means every fold. What follows from the value follows: a whole view from its
+    spacing, a task's `constant` from its other fields.
+
+    Raises:
+        PolytaskError: an unknown name (with the nearest right one), a wrong type, a size the topology cannot take.
+    """
+    return set_values(plan, [text])
+
+
+def set_values(plan: Plan, texts: Sequence[str]) -> Plan:
+    """Several values at once; only the outcome is checked, so that a field and its patch can be set together."""
+    content: dict[str, Any] = _open(plan.model_dump(mode="python"))
+    done: list[Path] = []
+    for text in texts:
+        name, sign, word = text.partition("=")
+        if not sign or not name.strip():
+            raise PolytaskError(f"--set {text}: expected name=value, e.g. training.epochs=4")
+        for path in _paths(content, name.strip(), text):
+            _set(content, path, _parsed(word, text), text)
+            done.append(path)
+    _follow(content, done)
+    return to_plan(content, f"--set {' '.join(texts)}" if texts else "plan")
+
+
+def _open(value: Any) -> Any:
+    """The same with lists for tuples, so that an entry can be changed."""
+    if isinstance(value, dict):
+        return {key: _open(inner) for key, inner in value.items()}
+    return [_open(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _paths(content: dict[str, Any], name: str, text: str) -> Iterator[Path]:
+    words = name.split(".")
+    if words[0] in FIXED or "why" in words:
+        raise PolytaskError(f"--set {text}: {name} is written by `polytask plan` and cannot be set")
+    if words[0] not in ("shared", "folds"):
+        words = ["shared", *words]
+    if words[:2] == ["folds", "*"]:
+        yield from (["folds", str(number), *words[2:]] for number in content["folds"])
+    else:
+        yield words
+
+
+def _parsed(word: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(word)
+    except yaml.YAMLError:
+        raise PolytaskError(
+            f"--set {text}: {word!r} cannot be read; write a number, a word or [a, list]"
+        ) from None
+
+
+def _set(content: dict[str, Any], words: Path, value: Any, text: str) -> None:
+    """Change the value and its reason."""
+    node: Any = content
+    keys: list[Any] = []
+    left = list(words)
+    while left:
+        key, used = _key(node, left, keys, content, text)
+        keys.append(key)
+        left = left[used:]
+        if left:
+            node = node[key]
+            if not isinstance(node, dict | list):
+                raise PolytaskError(
+                    f"--set {text}: {'.'.join(map(str, keys))} is a single value; end the name there"
+                )
+    last = keys[-1]
+    before = node.get(last) if isinstance(node, dict) else node[last]
+    if isinstance(before, dict) and before and not isinstance(value, dict):
+        inner = ", ".join(map(str, list(before)[:8]))
+        raise PolytaskError(
+            f"--set {text}: {'.'.join(map(str, keys))} is a section; name a value in it, e.g. {inner}"
+        )
+    if isinstance(value, bool) and isinstance(before, int | float) and not isinstance(before, bool):
+        raise PolytaskError(f"--set {text}: expected a number as {before!r}, not {value}")
+    node[last] = value
+    root, depth = (content["shared"], 1) if keys[0] == "shared" else (content["folds"][keys[1]], 2)
+    root["why"][".".join(map(str, keys[depth:]))] = f"set by hand (was {_word(before)})"
+
+
+def _key(node: Any, left: Path, keys: list[Any], content: dict[str, Any], text: str) -> tuple[Any, int]:
+    """The key of a node that the next words name (a column's name may hold dots), and how many words it took."""
+    if isinstance(node, list):
+        if left[0].isdigit() and int(left[0]) < len(node):
+            return int(left[0]), 1
+        here = ".".join(map(str, keys))
+        raise PolytaskError(f"--set {text}: {left[0]!r} is no index; {here} has {len(node)} entries")
+    names = {str(key): key for key in node if key != "why"}
+    for count in range(len(left), 0, -1):
+        word = ".".join(left[:count])
+        if word in names:
+            return names[word], count
+    if keys in BY_TASK:
+        tasks = {name for fold in content["folds"].values() for name in fold["tasks"]}
+        if left[0] in tasks:
+            return left[0], 1
+        names = dict.fromkeys(sorted(tasks))
+    where = ".".join(map(str, keys)) or "the plan"
+    raise PolytaskError(f"--set {text}: {left[0]!r} is not in {where}; {nearest(left[0], list(names))}")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_word, value))}]"
+    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _follow(content: dict[str, Any], done: Sequence[Path]) -> None:
+    """What follows from the values set, unless it was set too."""
+    for path in done:
+        match path:
+            case ["shared", "images", name, "spacing"]:
+                image = content["shared"]["images"][name]
+                own = {tuple(p) for p in done}
+                if image["field"] == "whole" and ("shared", "images", name, "view_spacing") not in own:
+                    _view(image, content["shared"]["why"], name, ("shared", "images", name, "view") in own)
+            case ["folds", number, "tasks", name, field] if field != "constant":
+                fold = content["folds"][int(number)]
+                constant = rescaled(fold["tasks"][name])
+                if constant is not None and [*path[:-1], "constant"] not in done:
+                    fold["tasks"][name]["constant"] = constant
+                    fold["why"][f"tasks.{name}.constant"] = f"follows {field}, which was set by hand"
+
+
+def _view(image: dict[str, Any], why: dict[str, str], name: str, kept: bool) -> None:
+    """A whole view covers the same mm at another spacing."""
+    before, after = image["view_spacing"], image["spacing"]
+    image["view_spacing"] = after
+    why[f"images.{name}.view_spacing"] = "follows spacing, which was set by hand"
+    try:
+        if kept:
+            return
+        total = [1] * len(before)
+        for stride in image["strides"]:
+            total = [t * s for t, s in zip(total, stride, strict=True)]
+        image["view"] = padded(covering(image["view"], before, [float(s) for s in after]), total)
+        why[f"images.{name}.view"] = "follows spacing, which was set by hand: covers the same mm"
+    except (
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+    ):  # a spacing of another form: refused by the check that follows
+        return

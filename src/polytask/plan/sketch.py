@@ -1,0 +1,83 @@
+"""Summaries of many numbers that can be pooled over cases: what a fingerprint keeps of intensities and doses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+POINTS = 501
+"""Quantiles kept of every summary: 0, 0.002, …, 1."""
+LIMIT = 500_000
+"""Above this many values the quantiles are taken from every n-th one (mean, variance and range see all)."""
+Floats = npt.NDArray[np.float64]
+
+
+class Summary(BaseModel):
+    """Count, mean, variance, range and `POINTS` equally spaced quantiles of a set of numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n: int
+    mean: float
+    variance: float
+    low: float
+    high: float
+    quantiles: list[float]
+
+
+def summarise(values: npt.NDArray[np.generic]) -> Summary | None:
+    """Finite values of any shape → their summary; None when there is none."""
+    flat = np.asarray(values).reshape(-1)
+    if not np.issubdtype(flat.dtype, np.integer):
+        flat = flat[np.isfinite(flat)]
+    if flat.size == 0:
+        return None
+    ordered = np.sort(flat[:: _stride(flat.size)]).astype(np.float64)
+    points = np.interp(np.linspace(0, ordered.size - 1, POINTS), np.arange(ordered.size), ordered)
+    points[0], points[-1] = float(flat.min()), float(flat.max())
+    return Summary(
+        n=int(flat.size),
+        mean=short(float(flat.mean(dtype=np.float64))),
+        variance=short(float(flat.var(dtype=np.float64))),
+        low=short(float(points[0])),
+        high=short(float(points[-1])),
+        quantiles=[short(float(v)) for v in points],
+    )
+
+
+def _stride(size: int) -> int:
+    """Every how many values one is kept: a prime, so that no image's rows keep step with it."""
+    step = -(-size // LIMIT)
+    while step > 1 and any(step % d == 0 for d in range(2, int(step**0.5) + 1)):
+        step += 1
+    return step
+
+
+class Pool:
+    """Several summaries taken together, every case with the same weight however large its image is."""
+
+    def __init__(self, parts: Sequence[Summary]):
+        self.n = sum(p.n for p in parts)
+        self.cases = len(parts)
+        self.mean = float(np.mean([p.mean for p in parts])) if parts else 0.0
+        spread = np.mean([p.variance + p.mean**2 for p in parts]) - self.mean**2 if parts else 1.0
+        self.sd = float(np.sqrt(max(float(spread), 0.0)))
+        # A quantile sketch stands for as many equally likely numbers: the middles of its intervals.
+        edges = np.array([p.quantiles for p in parts], dtype=np.float64).reshape(-1, POINTS)
+        self.points: Floats = np.sort(((edges[:, 1:] + edges[:, :-1]) / 2).reshape(-1))
+
+    def quantile(self, q: float) -> float:
+        """The value below which the share `q` lies."""
+        return float(np.quantile(self.points, q)) if self.points.size else 0.0
+
+    def deviation(self) -> float:
+        """Mean distance from the median: the error of the best constant answer."""
+        return float(np.abs(self.points - self.quantile(0.5)).mean()) if self.points.size else 0.0
+
+
+def short(value: float, digits: int = 6) -> float:
+    """Rounded to so many significant digits: files stay readable."""
+    return float(f"{value:.{digits}g}")

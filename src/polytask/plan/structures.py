@@ -1,0 +1,146 @@
+"""Measuring the voxel tasks of one case: how large the structures are, what the dose is, and where it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.values import VoxelSource
+from polytask.errors import PolytaskError
+from polytask.images.formats import read
+from polytask.images.geometry import canonical, resample
+from polytask.images.volume import Grid, Volume
+from polytask.plan.boxes import Box, Mask, bounding_box
+from polytask.plan.records import Crops, VoxelRecord
+from polytask.plan.sketch import short, summarise
+
+THIN = 96
+"""Components are measured on a grid of at most this many voxels an axis."""
+Voxels = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the masks of an image have to go.
+
+    Args:
+        source: grid of the image as in its file.
+        oriented: whether axes are turned to the store's order.
+        resampled: whether a mask on another grid is brought to the image's.
+        boxes: crop boxes, in voxels of the turned image.
+    """
+
+    source: Grid
+    oriented: bool
+    resampled: bool
+    boxes: Mapping[Crops, Box]
+
+    def load(self, path: Path, order: int = 0) -> Volume:
+        """A mask or dose `[C, *space]` on the turned grid of its image."""
+        volume = read(path, self.source.dims)
+        if self.resampled and not volume.grid.same(self.source):
+            volume = resample(volume, self.source, order)
+        if volume.grid.shape != self.source.shape:
+            raise PolytaskError(
+                f"{path}: size {volume.grid.shape}, but its image has {self.source.shape}; "
+                "run `polytask check` on the cohort"
+            )
+        placed = Volume(volume.array, self.source)
+        return canonical(placed) if self.oriented else placed
+
+
+def voxel_tasks(header: Header) -> Iterator[tuple[str, Segmentation | Dose]]:
+    """Name and header entry of every task with a value per voxel."""
+    for name, task in header.tasks.items():
+        if isinstance(task, Segmentation | Dose):
+            yield name, task
+
+
+def measure_task(
+    task: Segmentation | Dose, source: VoxelSource | None, place: Place
+) -> tuple[VoxelRecord | None, Mask]:
+    """The record of one voxel task (None: unknown) and, for masks, where its structures are."""
+    shape = tuple(place.boxes["none"][1])
+    empty = np.zeros(shape, bool)
+    if source is None:
+        return None, empty
+    valid = np.ones(shape, bool)
+    if source.region is not None:
+        valid = (place.load(source.region).array != 0).any(axis=0)
+    if isinstance(task, Dose):
+        path = next((p for p in source.paths if p is not None), None)
+        return (None if path is None else _dose(place.load(path, 1).array[0], valid, place.boxes)), empty
+    return _segmentation(task, source, place, valid)
+
+
+def _dose(dose: Voxels, valid: Mask, boxes: Mapping[Crops, Box]) -> VoxelRecord:
+    found = {rule: summarise(_inside(dose, box)[_inside(valid, box)]) for rule, box in boxes.items()}
+    values = {rule: summary for rule, summary in found.items() if summary is not None}
+    return VoxelRecord(counts={}, totals=_totals(valid, boxes), sizes={}, values=values)
+
+
+def _segmentation(
+    task: Segmentation, source: VoxelSource, place: Place, valid: Mask
+) -> tuple[VoxelRecord, Mask]:
+    volumes = {path: place.load(path) for path in dict.fromkeys(source.paths) if path is not None}
+    if task.labels is not None and task.ignore is not None:
+        for volume in volumes.values():
+            valid = valid & (volume.array != task.ignore).all(axis=0)
+    union = np.zeros(valid.shape, bool)
+    counts: dict[str, int] = {}
+    sizes: dict[str, tuple[float, ...]] = {}
+    for index, structure in enumerate(task.names):
+        if not source.known[index]:
+            continue
+        counts[structure] = 0
+        path = source.paths[index if source.single else 0]
+        if source.absent[index] or path is None:
+            continue
+        mask = _structure(volumes[path].array, task, structure, 0 if source.single else index) & valid
+        counts[structure] = int(mask.sum())
+        if counts[structure]:
+            sizes[structure] = _largest(mask, volumes[path].grid.spacing)
+            union |= mask
+    return VoxelRecord(counts=counts, totals=_totals(valid, place.boxes), sizes=sizes), union
+
+
+def _structure(array: Voxels, task: Segmentation, structure: str, plane: int) -> Mask:
+    """The mask of one structure in a label map, in its plane of a 4-D file, or in a file of its own."""
+    if task.labels is None:
+        if plane >= array.shape[0]:
+            has = f"its mask file has {array.shape[0]} planes, fewer than the header's structures"
+            raise PolytaskError(f"structure {structure}: {has}; run `polytask check`")
+        own: Mask = array[plane] != 0
+        return own
+    labels = np.rint(array[0]) if array.dtype.kind == "f" else array[0]
+    return np.isin(labels, task.values[structure])
+
+
+def _totals(valid: Mask, boxes: Mapping[Crops, Box]) -> dict[Crops, int]:
+    return {rule: int(_inside(valid, box).sum()) for rule, box in boxes.items()}
+
+
+def _inside(array: npt.NDArray[np.generic], box: Box) -> npt.NDArray[np.generic]:
+    return array[tuple(slice(lo, hi) for lo, hi in zip(*box, strict=True))]
+
+
+def _largest(mask: Mask, spacing: tuple[float, ...]) -> tuple[float, ...]:
+    """Edges in mm of the box around the largest connected part."""
+    box = bounding_box(mask)
+    assert box is not None, "called for a structure that occurs"
+    part = _inside(mask, box)
+    edges = list(part.shape)
+    step = tuple(-(-n // THIN) for n in part.shape)
+    labels, count = ndimage.label(part[tuple(slice(None, None, s) for s in step)])
+    if count > 1:
+        largest = labels == 1 + int(np.argmax(np.bincount(labels.reshape(-1))[1:]))
+        found = bounding_box(largest)
+        assert found is not None, "a component has voxels"
+        edges = [(hi - lo) * s for lo, hi, s in zip(*found, step, strict=True)]
+    return tuple(short(min(e, n) * s, 4) for e, n, s in zip(edges, part.shape, spacing, strict=True))

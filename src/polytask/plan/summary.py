@@ -1,0 +1,137 @@
+"""The plan on one page: what was decided, and because of what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
+
+from polytask.cohort.splits import Splits
+from polytask.plan.plan import ImagePlan, Plan
+from polytask.plan.rules.why import times
+
+PRIMARY = {
+    "segmentation": "dice",
+    "dose": "mae",
+    "classification": "auc",
+    "multilabel": "auc",
+    "ordinal": "kappa",
+    "regression": "r2",
+    "survival": "c",
+}
+"""Kind → name of its primary metric."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One decision."""
+
+    what: str
+    value: str
+    why: str
+
+
+def rows(plan: Plan) -> list[Row]:
+    """The decisions a reader looks for first."""
+    found = [
+        row for name, image in plan.shared.images.items() for row in _image(name, image, plan.shared.why)
+    ]
+    training, why = plan.shared.training, plan.shared.why
+    steps = training.epochs * training.steps_per_epoch
+    found += [
+        Row("batch", f"{training.batch} samples", why["training.batch"]),
+        Row(
+            "steps",
+            f"{training.epochs} epochs × {training.steps_per_epoch} = {steps}",
+            why["training.epochs"],
+        ),
+        Row("precision", training.precision, why["training.precision"]),
+        Row("threads, workers", f"{training.threads}, {training.workers}", why["training.workers"]),
+        Row("decoder", plan.shared.model.decoder, why["model.decoder"]),
+    ]
+    rare = ", ".join(f"{name} every {n} steps" for name, n in training.require_every.items())
+    if rare:
+        found.append(
+            Row("rare tasks", rare, next(why[f"training.require_every.{n}"] for n in training.require_every))
+        )
+    flips = [str(axis) for axis, on in enumerate(plan.shared.augmentation.flip) if on]
+    found.append(Row("flips", f"axis {', '.join(flips)}" if flips else "none", why["augmentation.flip"]))
+    return found
+
+
+def _image(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[Row]:
+    def reason(key: str) -> str:
+        return why.get(f"images.{name}.{key}", "")
+
+    yield Row(f"{name}: crop", image.crop.rule, reason("crop"))
+    yield Row(
+        f"{name}: spacing",
+        times(image.spacing, "mm" if image.orientation == "RAS" else ""),
+        reason("spacing"),
+    )
+    yield Row(f"{name}: field", image.field, reason("field"))
+    if image.view is not None and image.view_spacing is not None:
+        yield Row(f"{name}: view", f"{times(image.view)} at {times(image.view_spacing)}", reason("view"))
+    if image.patch is not None:
+        yield Row(f"{name}: patches", f"{image.patches} of {times(image.patch)}", reason("patch"))
+    widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
+    yield Row(f"{name}: network", widths, reason("strides"))
+
+
+def task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
+    """Task, kind, level, primary metric, what fold 0 learnt of it."""
+    if not plan.folds:
+        return []
+    fold = plan.folds[min(plan.folds)]
+    found = []
+    for name, fields in fold.tasks.items():
+        keys = ("fractions", "frequencies", "horizons", "mean", "scale")
+        words = next(
+            (fold.why[w] for k in keys if (w := f"tasks.{name}.{k}") in fold.why and k in fields), ""
+        )
+        if fields["kind"] == "survival":
+            words = fold.why.get(f"tasks.{name}.bins", words)
+        found.append((name, str(fields["kind"]), str(fields["level"]), PRIMARY[fields["kind"]], words))
+    return found
+
+
+def headline(plan: Plan, splits: Splits | None = None) -> str:
+    """One line about folds and seed."""
+    if splits is None or not splits.folds:
+        return f"{len(plan.folds)} folds, seed {plan.seed}"
+    parts = [(len(f.train), len(f.tune), len(f.held_out)) for f in splits.folds]
+    sizes = ", ".join(
+        f"{name} {min(n)}" if min(n) == max(n) else f"{name} {min(n)}–{max(n)}"
+        for name, n in zip(("train", "tune", "held out"), zip(*parts, strict=True), strict=True)
+    )
+    return f"{len(splits.folds)} folds by {splits.scheme}: {sizes} subjects; seed {splits.seed}"
+
+
+def text(plan: Plan, splits: Splits | None = None, width: int = 110) -> str:
+    """The page as plain text."""
+    lines = [headline(plan, splits), ""]
+    for row in rows(plan):
+        lines += _wrapped(f"{row.what:<20} {row.value:<26} ", row.why, width)
+    lines.append("")
+    for name, kind, level, primary, words in task_rows(plan):
+        lines += _wrapped(f"{name:<20} {f'{kind}, {level}, {primary}':<32} ", words, width)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _wrapped(start: str, words: str, width: int) -> list[str]:
+    lines = wrap(words, max(30, width - len(start))) or [""]
+    return [start + lines[0], *(" " * len(start) + line for line in lines[1:])]
+
+
+def as_dict(plan: Plan, splits: Splits | None = None) -> dict[str, Any]:
+    """For `--json`: the shared part without reasons, the sizes of the folds, the tasks."""
+    shared = plan.shared.model_dump(mode="json", exclude={"why"})
+    folds = (
+        [{p: len(f.part(p)) for p in ("train", "tune", "held_out")} for f in splits.folds] if splits else []
+    )
+    tasks = {
+        name: {"kind": kind, "level": level, "primary": primary}
+        for name, kind, level, primary, _ in task_rows(plan)
+    }
+    return {"seed": plan.seed, "shared": shared, "folds": folds, "tasks": tasks}

@@ -1,0 +1,181 @@
+"""Mapping → plan: types, names and the arithmetic of the topology, each error one line with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from polytask.cohort.header import nearest
+from polytask.errors import PolytaskError
+from polytask.plan.fields import FIELDS
+from polytask.plan.plan import ImagePlan, Plan
+from polytask.plan.rules.topology import LEAST_EDGE
+
+
+def to_plan(content: Any, where: str) -> Plan:
+    """A plan from what YAML holds.
+
+    Args:
+        where: the file or the option, for the error.
+    """
+    if not isinstance(content, Mapping):
+        raise PolytaskError(f"{where}: not a plan; expected `shared` and `folds`; run `polytask plan` again")
+    try:
+        plan = Plan.model_validate(content)
+        for number, fold in plan.folds.items():
+            for name, fields in fold.tasks.items():
+                fold.tasks[name] = _task(fields, f"folds.{number}.tasks.{name}")
+    except ValidationError as error:
+        raise PolytaskError(f"{where}: {_said(error, Plan)}; correct it or plan again") from None
+    except PolytaskError as error:
+        raise PolytaskError(f"{where}: {error}; correct it or plan again") from None
+    for place, problem in breaches(plan):
+        raise PolytaskError(f"{where}: {place}: {problem}")
+    return plan
+
+
+def _task(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """A task's fields with their types."""
+    kind = str(fields.get("kind"))
+    if kind not in FIELDS:
+        raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {nearest(kind, list(FIELDS))}")
+    try:
+        return FIELDS[kind].model_validate(fields).model_dump()
+    except ValidationError as error:
+        raise PolytaskError(f"{place}.{_said(error, FIELDS[kind])}") from None
+
+
+def _said(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first of pydantic's errors: place, what was found, what was expected."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{place}: unknown name, {nearest(str(first['loc'][-1]), names_at(model, first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place}: {first['input']!r} does not do, {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The names a section may have, found by walking the schema along a place."""
+    current: Any = model
+    for part in place:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = current.model_fields[str(part)].annotation
+            continue
+        inner = [a for a in get_args(current) if a is not str and a is not int]
+        current = inner[-1] if inner else current
+    while not (isinstance(current, type) and issubclass(current, BaseModel)):
+        inner = [a for a in get_args(current) if a is not str and a is not int]
+        if not inner:
+            return []
+        current = inner[-1]
+    return list(current.model_fields)
+
+
+def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(place, what is wrong: what to do) of every rule between values that does not hold."""
+    for name, image in plan.shared.images.items():
+        for key, problem in _image_breaches(image):
+            yield f"shared.images.{name}.{key}", problem
+    training = plan.shared.training
+    least = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "accumulation": 1, "threads": 1, "tune_every": 1}
+    for key, value in least.items():
+        if getattr(training, key) < value:
+            yield f"shared.training.{key}", f"{getattr(training, key)} is too small; it is at least {value}"
+    if training.rate <= 0:
+        yield "shared.training.rate", f"{training.rate:g} does not train; it is above 0"
+    if plan.shared.max_visits < 1:
+        yield "shared.max_visits", "a sample has at least 1 visit"
+    yield from _task_name_breaches(plan)
+    for number, fold in plan.folds.items():
+        for name, fields in fold.tasks.items():
+            for short, long in (
+                ("frequencies", "classes"),
+                ("frequencies", "labels"),
+                ("fractions", "structures"),
+            ):
+                if short in fields and long in fields and len(fields[short]) != len(fields[long]):
+                    yield f"folds.{number}.tasks.{name}.{short}", f"expected one number for each of {long}"
+
+
+def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Sections that name tasks: each name is one, and no task waits for itself."""
+    tasks = list(next(iter(plan.folds.values())).tasks) if plan.folds else []
+    after = plan.shared.model.after
+    named = [("training.require_every", name) for name in plan.shared.training.require_every]
+    named += [("model.after", name) for task, others in after.items() for name in (task, *others)]
+    for section, name in named:
+        if tasks and name not in tasks:
+            yield f"shared.{section}", f"{name!r} is no task; {nearest(name, tasks)}"
+    for task in after:
+        waits, seen = set(after[task]), set[str]()
+        while waits - seen:
+            seen |= waits
+            waits = {other for name in waits for other in after.get(name, [])}
+        if task in seen:
+            yield f"shared.model.after.{task}", "the chain comes back to the task itself; break the circle"
+
+
+def _image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
+    dims, stages = image.dims, len(image.widths)
+    for key in ("spacing", "view", "view_spacing", "patch"):
+        value = getattr(image, key)
+        if value is not None and len(value) != dims:
+            yield key, f"{list(value)} has {len(value)} numbers; a {dims}D image needs {dims}"
+        elif value is not None and min(value) <= 0:
+            yield key, f"{list(value)} must be above 0"
+    if stages == 0 or len(image.blocks) != stages or len(image.strides) != stages:
+        counts = f"{stages}, {len(image.blocks)} and {len(image.strides)}"
+        yield "widths", f"widths, blocks and strides have {counts} stages; expected as many of each"
+        return
+    if any(len(s) != dims or min(s) < 1 for s in image.strides) or max(image.strides[0]) > 1:
+        yield "strides", f"expected {dims} whole numbers above 0 a stage, all 1 in the first"
+        return
+    if min(image.widths) < 1 or min(image.blocks) < 1:
+        yield "widths", "every stage has at least 1 channel and 1 block"
+    wanted = {
+        "whole": ("view", "view_spacing"),
+        "patch": ("patch",),
+        "both": ("view", "view_spacing", "patch"),
+    }
+    for key in ("view", "view_spacing", "patch"):
+        needed = key in wanted[image.field]
+        if needed and getattr(image, key) is None:
+            yield key, f"field {image.field} needs it; give {dims} numbers"
+        if not needed and getattr(image, key) is not None:
+            yield key, f"field {image.field} has none; set it to null, or choose another field"
+    if image.field == "whole" and image.view_spacing is not None and image.view_spacing != image.spacing:
+        yield (
+            "view_spacing",
+            f"field whole sees the image at its spacing {list(image.spacing)}; set it to that",
+        )
+    total = [prod(s[a] for s in image.strides) for a in range(dims)]
+    for key in ("view", "patch"):
+        size = getattr(image, key)
+        if size is None or len(size) != dims:
+            continue
+        if any(n % t for n, t in zip(size, total, strict=True)):
+            fit = [max(t, round(n / t) * t) for n, t in zip(size, total, strict=True)]
+            yield (
+                key,
+                f"{list(size)} is not divisible by the total stride {total}; take {fit}, or change strides",
+            )
+        elif dims == 3 and min(n // t for n, t in zip(size, total, strict=True)) < LEAST_EDGE:
+            deepest = [n // t for n, t in zip(size, total, strict=True)]
+            few = f"{deepest} positions at the deepest stage, fewer than {LEAST_EDGE}"
+            yield (
+                key,
+                f"{list(size)} leaves {few}; enlarge it, or take away a stage (widths, blocks, strides)",
+            )
+    if image.patches < 1:
+        yield "patches", "at least 1 a visit"
+    if not 0 <= image.foreground <= 1:
+        yield "foreground", f"{image.foreground:g} is no share; it is between 0 and 1"
+    if not 0 <= image.channel_dropout < 1:
+        yield "channel_dropout", f"{image.channel_dropout:g} is no share below 1"
+    if image.crop.rule == "box" and not image.crop.column:
+        yield "crop.column", "the rule box needs the name of a column of the table"

@@ -1,0 +1,125 @@
+"""From a cohort's folder to a work folder: splits, fingerprint and plan, each file whole or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.nnunet_splits import read_nnunet
+from polytask.cohort.splits import Splits, make_splits, read_json, require_complete
+from polytask.errors import PolytaskError
+from polytask.plan.files import NAME, plan_text, write_plan
+from polytask.plan.fingerprint import Progress, fingerprint
+from polytask.plan.machine import Machine, this_machine
+from polytask.plan.make import make_plan
+from polytask.plan.plan import Plan
+from polytask.plan.records import Fingerprint
+from polytask.plan.settings import set_values
+
+OLD = f"{NAME}.old"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `plan_into` did. `kept_old`: an earlier, different plan lies in `plan.yaml.old`."""
+
+    plan: Plan
+    splits: Splits
+    work: Path
+    kept_old: bool
+
+
+def plan_into(
+    folder: Path | str,
+    work: Path | str,
+    folds: int = 5,
+    by: Literal["subject", "site"] = "subject",
+    splits: Path | str | None = None,
+    seed: int = 0,
+    machine: Machine | None = None,
+    memory: float | None = None,
+    settings: Sequence[str] = (),
+    jobs: int = 2,
+    progress: Progress | None = None,
+) -> Planned:
+    """Write `fingerprint.json`, `splits.json` and `plan.yaml`.
+
+    Args:
+        folder: of the cohort.
+        work: made when it is not there. A fingerprint in it is used for files that have not changed.
+        folds: number of folds; by site there is one for each.
+        splits: folds to use instead: our `splits.json` or nnU-Net's `splits_final.json`.
+        machine: what to plan for; None looks at this one.
+        memory: GB to plan for instead of what the machine has.
+        settings: values set by hand, e.g. `training.epochs=4`.
+        jobs: threads that read images.
+    """
+    work = Path(work)
+    cohort = Cohort.read(folder)
+    divided = _splits(cohort, folds, by, splits, seed)
+    _ready(work)
+    found = fingerprint(cohort, jobs, progress, Fingerprint.find(work), lambda part: part.write(work))
+    found.write(work)
+    plan = make_plan(cohort, found, divided, seed, machine or this_machine(memory))
+    if settings:
+        plan = set_values(plan, settings)
+    fresh = work / ".splits.json.new"
+    try:  # a full disk leaves the earlier plan and its splits, or none
+        divided.write(fresh)
+        kept = _keep_old(plan, work)
+        write_plan(plan, work)
+        os.replace(fresh, work / "splits.json")
+    finally:
+        fresh.unlink(missing_ok=True)
+    return Planned(plan, divided, work, kept)
+
+
+def _splits(
+    cohort: Cohort, folds: int, by: Literal["subject", "site"], given: Path | str | None, seed: int
+) -> Splits:
+    if given is None:
+        return make_splits(cohort, folds, seed, by)
+    if isinstance(read_json(Path(given)), list):
+        return read_nnunet(given, cohort, seed)
+    found = Splits.read(given)
+    allowed = set(cohort.in_split("train"))
+    for number, fold in enumerate(found.folds):
+        odd = [s for s in (*fold.train, *fold.tune, *fold.held_out) if s not in allowed]
+        if odd:
+            what = "is a test subject" if odd[0] in cohort.subjects else "is not in the cohort"
+            raise PolytaskError(
+                f"{given}: fold {number}: subject {odd[0]} {what}; remove it or make other splits"
+            )
+    require_complete(cohort, found)
+    return found
+
+
+def _ready(work: Path) -> None:
+    """The work folder exists and can be written."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        trial = work / ".trial"
+        trial.write_bytes(b"")
+        trial.unlink()
+    except OSError as error:
+        raise PolytaskError(
+            f"{work}: cannot be written ({error.strerror}); expected a folder for the plan; choose another with -o"
+        ) from None
+
+
+def _keep_old(plan: Plan, work: Path) -> bool:
+    """Put an earlier plan aside, since it may have been edited by hand."""
+    path = work / NAME
+    try:
+        same = not path.exists() or path.read_text(encoding="utf-8") == plan_text(plan, work)
+    except (OSError, UnicodeDecodeError):
+        same = False
+    if same:
+        return False
+    shutil.copyfile(path, work / OLD)
+    return True

@@ -1,0 +1,143 @@
+"""Whole, patch or both: what a step can see within its budget."""
+
+from __future__ import annotations
+
+from math import prod
+
+import pytest
+
+from polytask.errors import PolytaskError
+from polytask.plan.machine import GIB, Machine
+from polytask.plan.make import make_plan
+from polytask.plan.plan import ImagePlan, Plan
+from tests.plan.worlds import LAPTOP, SERVER, cohort_of, graded, header, one_fold, prints
+
+PLAIN = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}
+MASKS = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}}
+
+
+def plan_of(
+    size: tuple[int, ...], tasks: dict[str, object], machine: Machine = LAPTOP, **parts: object
+) -> Plan:
+    """Twelve subjects with images of one size."""
+    head = header(tasks=tasks, **parts)
+    cohort = cohort_of(head, graded(12))
+    return make_plan(cohort, prints([size] * 12), one_fold(cohort), machine=machine)
+
+
+def scan(plan: Plan) -> ImagePlan:
+    """The only image."""
+    return plan.shared.images["scan"]
+
+
+def test_a_large_image_with_a_mask_and_a_grade_is_seen_twice() -> None:
+    plan = plan_of((192, 192, 192), MASKS | PLAIN)
+    image = scan(plan)
+    assert image.field == "both"
+    assert image.spacing == (1.0, 1.0, 1.0), "voxel tasks at full spacing"
+    assert image.view is not None
+    assert image.view_spacing is not None
+    assert image.patch is not None
+    assert all(64 <= v <= 96 for v in image.view)
+    assert all(64 <= p <= 96 for p in image.patch)
+    assert all(v * s >= 192 - 1 for v, s in zip(image.view, image.view_spacing, strict=True)), (
+        "all of it is in view"
+    )
+    assert image.patches == 2
+    assert image.foreground > 0
+    assert plan.shared.training.batch == 2
+    assert "visit and subject tasks need the whole" in plan.shared.why["images.scan.field"]
+
+
+@pytest.mark.parametrize(
+    ("size", "tasks", "field"),
+    [
+        ((48, 48, 48), MASKS | PLAIN, "whole"),
+        ((64, 64, 64), MASKS | PLAIN, "whole"),
+        ((96, 96, 96), MASKS | PLAIN, "whole"),
+        ((128, 128, 128), MASKS | PLAIN, "both"),
+        ((192, 192, 192), MASKS, "patch"),
+        ((192, 192, 192), PLAIN, "whole"),
+    ],
+)
+def test_field(size: tuple[int, ...], tasks: dict[str, object], field: str) -> None:
+    assert scan(plan_of(size, tasks)).field == field
+
+
+def test_without_voxel_tasks_the_whole_becomes_coarser() -> None:
+    image = scan(plan_of((256, 256, 256), PLAIN))
+    assert image.spacing == image.view_spacing
+    assert image.spacing[0] > 2
+    assert image.view is not None
+    assert all(v * image.spacing[0] >= 255 for v in image.view)
+    assert image.patch is None
+
+
+def test_patches_alone_are_larger_than_beside_a_view() -> None:
+    alone, beside = scan(plan_of((192,) * 3, MASKS)), scan(plan_of((192,) * 3, MASKS | PLAIN))
+    assert alone.view is None
+    assert alone.patch is not None
+    assert beside.patch is not None
+    assert prod(alone.patch) > prod(beside.patch)
+
+
+def test_a_patch_has_equal_edges_in_mm_within_a_thin_image() -> None:
+    cohort = cohort_of(header(tasks=MASKS), graded(12))
+    found = prints([(512, 512, 60)] * 12, [(0.7, 0.7, 5.0)] * 12)
+    image = scan(make_plan(cohort, found, one_fold(cohort), machine=LAPTOP))
+    assert image.patch is not None
+    edges = [n * s for n, s in zip(image.patch, image.spacing, strict=True)]
+    assert max(edges) < 1.3 * min(edges)
+    assert (1, 1) != image.strides[1][:2] == (2, 2)
+    assert image.strides[1][2] == 1, "the coarse axis waits"
+
+
+def test_the_largest_case_fits_the_view() -> None:
+    cohort = cohort_of(header(tasks=MASKS), graded(12))
+    sizes = [(40, 40, 40)] * 11 + [(50, 44, 40)]
+    image = scan(make_plan(cohort, prints(sizes), one_fold(cohort), machine=LAPTOP))
+    assert image.view == (56, 48, 40)
+
+
+def test_memory_narrows_what_is_seen() -> None:
+    little = Machine(cores=64, memory=2 * GIB, precision="float32", gain=1.0)
+    much = Machine(cores=64, memory=512 * GIB, precision="float32", gain=1.0)
+    assert scan(plan_of((160,) * 3, MASKS | PLAIN, little)).field == "both"
+    assert scan(plan_of((160,) * 3, MASKS | PLAIN, much)).field == "whole"
+
+
+def test_a_gpu_sees_more() -> None:
+    image = scan(plan_of((128, 128, 128), MASKS | PLAIN, SERVER))
+    assert image.field == "whole"
+    assert image.widths[0] == 32
+    assert image.blocks[1] == 2
+
+
+def test_several_visits_share_the_budget() -> None:
+    subject = {"response": {"kind": "classification", "level": "subject", "classes": ["no", "yes"]}}
+    cells = [
+        {
+            "subject": f"s{i:02d}",
+            "visit": v,
+            "scan.ct": "x.nii.gz",
+            "tumour": "m.nii.gz",
+            "response": "yes" if i % 2 else "no",
+        }
+        for i in range(12)
+        for v in ("a", "b")
+    ]
+    cohort = cohort_of(header(visits=["a", "b"], tasks=MASKS | subject), cells)
+    single = prints([(112, 112, 112)] * 12).cases
+    found = type(prints([]))(cases={f"{k}@{v}": record for k, record in single.items() for v in ("a", "b")})
+    plan = make_plan(cohort, found, one_fold(cohort), machine=LAPTOP)
+    assert plan.shared.max_visits == 2
+    assert scan(plan).field == "both"
+    assert scan(plan_of((112, 112, 112), MASKS | PLAIN)).field == "whole", "one visit of the same size fits"
+
+
+def test_an_input_without_an_image_is_named() -> None:
+    cohort = cohort_of(header(), graded(12))
+    empty = prints([(24, 24, 24)] * 12)
+    bare = type(empty)(cases={k: c.model_copy(update={"images": {}}) for k, c in empty.cases.items()})
+    with pytest.raises(PolytaskError, match="input scan has no image outside the test part"):
+        make_plan(cohort, bare, one_fold(cohort), machine=LAPTOP)

@@ -1,0 +1,58 @@
+"""A batch: fixed schema, every tensor named, no free metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from polytask.tasks.target import Target
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples of at most V visits.
+
+    Args:
+        subjects: `B` subject ids.
+        visits: for each sample the names of its V visits, "" where padded.
+        visit_known: bool `[B, V]`, False where padded.
+        day: float `[B, V]`, days since the first visit.
+        whole: per image input `[B, V, C, *space]`; inputs with field `patch` are not in it.
+        patch: per image input `[B, V, P, C, *patch]`; inputs with field `whole` are not in it.
+        channel_known: per image input bool `[B, V, channels of the header]`.
+        tables: per table input float `[B, V, F]`, imputed and scaled.
+        table_known: per table input bool `[B, V, F]`.
+        targets: per task a `Target` whose leading axes are `[B]`, `[B, V]` or, for voxel tasks, `[B, V]`
+            beside a whole view and `[B, V, P]` beside patches (then `known` is `[B, V, K]` and holds for all P).
+    """
+
+    subjects: tuple[str, ...]
+    visits: tuple[tuple[str, ...], ...]
+    visit_known: Tensor
+    day: Tensor
+    whole: dict[str, Tensor]
+    patch: dict[str, Tensor]
+    channel_known: dict[str, Tensor]
+    tables: dict[str, Tensor]
+    table_known: dict[str, Tensor]
+    targets: dict[str, Target]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+
+        def move(d: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {k: v.to(device, non_blocking=True) for k, v in d.items()}
+
+        return replace(
+            self,
+            visit_known=self.visit_known.to(device),
+            day=self.day.to(device),
+            whole=move(self.whole),
+            patch=move(self.patch),
+            channel_known=move(self.channel_known),
+            tables=move(self.tables),
+            table_known=move(self.table_known),
+            targets={k: t.to(device) for k, t in self.targets.items()},
+        )

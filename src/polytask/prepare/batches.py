@@ -1,0 +1,110 @@
+"""One batch from its place in the run: a pure function, so that it does not matter which process calls it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch.utils.data import Dataset
+
+from polytask.cohort.cohort import Cohort, Sample
+from polytask.errors import PolytaskError
+from polytask.prepare.batch import Batch
+from polytask.prepare.order import epoch_order
+from polytask.prepare.samples import Draw, read_sample, together
+from polytask.prepare.schema import Schema
+from polytask.prepare.slots import slots_of
+from polytask.prepare.store import Store
+from polytask.prepare.targets import known_in
+
+Place = tuple[int, int]
+"""(epoch, batch of the epoch)."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a worker: a line for people, and the traceback for who wants it."""
+
+    line: str
+    details: str
+
+    def error(self) -> PolytaskError:
+        """To be raised in the process that asked."""
+        problem = PolytaskError(self.line)
+        problem.add_note(self.details)
+        return problem
+
+
+class Batches(Dataset[Batch | Failure]):
+    """(epoch, batch) → this process' part of that batch. Plain data, so that it travels to workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        cohort: Cohort,
+        samples: Sequence[Sample],
+        schema: Schema,
+        seed: int,
+        batch: int,
+        steps: int,
+        shuffle: bool,
+        augment: bool,
+        rank: int,
+        world: int,
+    ):
+        self.store, self.cohort, self.samples, self.schema = store, cohort, list(samples), schema
+        self.seed, self.batch, self.steps = seed, batch, steps
+        self.shuffle, self.augment, self.rank, self.world = shuffle, augment, rank, world
+        places: dict[str, list[int]] = {}
+        for index, sample in enumerate(self.samples):
+            places.setdefault(sample.subject, []).append(index)
+        self._subjects = [tuple(v) for v in places.values()]
+        every = schema.plan.shared.training.require_every if shuffle else {}
+        self._every = {t: n for t, n in every.items() if t in schema.voxel or t in schema.pooled}
+        self._known = {task: self._known_samples(task) for task in self._every}
+        self._row: tuple[int, list[int]] = (-1, [])
+
+    def members(self, place: Place) -> list[tuple[int, Sample]]:
+        """This process' samples of a batch, each with its place in the epoch."""
+        epoch, step = place
+        first = step * self.batch
+        row = self._epoch(epoch)
+        mine = range(first + self.rank, min(first + self.batch, len(row)), self.world)
+        return [(at, self.samples[row[at]]) for at in mine]
+
+    def __getitem__(self, place: Place) -> Batch | Failure:
+        """Read, augment and join; what fails is handed back by name instead of raised, for it has to cross a
+        process."""
+        parts = []
+        for at, sample in self.members(place):
+            draw = Draw((self.seed, place[0], at, sample.subject), self.augment)
+            try:
+                parts.append(read_sample(self.store, self.cohort, sample, self.schema, draw))
+            except PolytaskError as error:
+                return Failure(f"subject {sample.subject}: {error}", traceback.format_exc())
+            except Exception as error:
+                line = f"subject {sample.subject}: reading failed with {type(error).__name__}: {error}"
+                return Failure(
+                    f"{line}; if its files are right, run `polytask prepare` again", traceback.format_exc()
+                )
+        return together(parts)
+
+    def _epoch(self, epoch: int) -> list[int]:
+        if not self.shuffle:
+            return list(range(len(self.samples)))
+        if self._row[0] != epoch:
+            accumulation = self.schema.plan.shared.training.accumulation
+            group = self.batch * (accumulation if self.steps % accumulation == 0 else 1)
+            count = self.steps * self.batch // group
+            row = epoch_order(self._subjects, self.seed, epoch, count, group, self._every, self._known)
+            self._row = (epoch, row)
+        return self._row[1]
+
+    def _known_samples(self, task: str) -> frozenset[int]:
+        found = set()
+        for index, sample in enumerate(self.samples):
+            cases = slots_of(self.cohort, sample, self.schema.plan.shared.max_visits).cases
+            if known_in(self.cohort, task, cases):
+                found.add(index)
+        return frozenset(found)

@@ -1,0 +1,83 @@
+"""What is cut away before anything else: a rule of the plan, or a box the cohort's table names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from polytask.cohort.header import Modality
+from polytask.errors import PolytaskError
+from polytask.images.volume import Array, Grid
+from polytask.plan.boxes import Box, bounding_box, crop_box
+from polytask.plan.plan import Crop
+
+
+def kept_box(array: Array, modalities: Sequence[Modality], grid: Grid, rule: Crop, box: Box | None) -> Box:
+    """The box of `array [planes, *space]` on `grid` that the plan keeps.
+
+    Args:
+        array: the channels that are there.
+        modalities: theirs, one per channel.
+        grid: theirs, after orientation.
+        rule: from the plan; its margin is in mm.
+        box: for the rule `box`, on `grid`; None keeps everything.
+    """
+    if rule.rule != "box":
+        return crop_box(array, modalities, rule.rule, rule.margin, grid.spacing)
+    if box is None:
+        return (0,) * grid.dims, grid.shape
+    margin = [int(np.ceil(rule.margin / s)) for s in grid.spacing]
+    return cut_to(
+        [lo - m for lo, m in zip(box[0], margin, strict=True)],
+        [up + m for up, m in zip(box[1], margin, strict=True)],
+        grid.shape,
+    )
+
+
+def box_on(box: Box, grid: Grid, other: Grid) -> Box:
+    """The smallest box of `other` that holds `box` of `grid`, cut to `other`'s size."""
+    corners = np.array(np.meshgrid(*zip(*box, strict=True), indexing="ij"), dtype=float).reshape(
+        grid.dims, -1
+    )
+    points = np.zeros((4, corners.shape[1]))
+    points[: grid.dims], points[3] = corners - 0.5, 1
+    there = (np.linalg.inv(other.affine) @ grid.affine @ points)[: other.dims] + 0.5
+    return cut_to(
+        np.floor(there.min(axis=1) + 1e-3).tolist(), np.ceil(there.max(axis=1) - 1e-3).tolist(), other.shape
+    )
+
+
+def cut_to(lower: Sequence[float], upper: Sequence[float], shape: Sequence[int]) -> Box:
+    """A box within `shape` that has at least one voxel."""
+    low = tuple(int(min(max(0, lo), n - 1)) for lo, n in zip(lower, shape, strict=True))
+    return low, tuple(int(min(max(up, lo + 1), n)) for up, lo, n in zip(upper, low, shape, strict=True))
+
+
+def box_of_cell(cell: str, path: Path, grid: Grid, where: str) -> Box | None:
+    """The box a table cell means, on the image's own grid.
+
+    Args:
+        cell: `x0 x1 y0 y1 z0 z1` (first voxel and one past the last along each axis; spaces or `;` between) or
+            a mask file, whose non-zero voxels the box surrounds.
+        path: the cell read as a path.
+        grid: of the image as it is in its file.
+        where: for the error.
+    """
+    words = cell.replace(";", " ").split()
+    try:
+        numbers = [int(w) for w in words]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 2 * grid.dims:
+        return cut_to(numbers[::2], numbers[1::2], grid.shape)
+    if not path.is_file():
+        raise PolytaskError(
+            f"{where}: the box {cell!r} is neither {2 * grid.dims} whole numbers nor a mask file; mend the cell"
+        )
+    from polytask.images.formats import read
+
+    mask = read(path, dims=grid.dims)
+    box = bounding_box((mask.array != 0).any(axis=0))
+    return None if box is None else box_on(box, mask.grid, grid)

@@ -1,0 +1,118 @@
+"""A whole sample as the network reads it at evaluation: normalised, at full stored size, not augmented, not padded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.values import column_value
+from polytask.plan.plan import ColumnPlan, FoldPlan, ImagePlan, Normalisation, Plan
+from polytask.prepare.image import PreparedImage
+from polytask.prepare.normalise import normalise, with_flags
+from polytask.prepare.slots import slots_of
+from polytask.prepare.tables import table_features, table_width
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+
+class SourceCase(Protocol):
+    """A case that can give its images."""
+
+    def prepared(self, name: str) -> PreparedImage | None:
+        """An image input on the plan's grid; None when the case has none of its channels."""
+
+
+class Source(Protocol):
+    """A store, or what stands in its place for new cases."""
+
+    def case(self, key: str) -> SourceCase:
+        """A case by its `Case.key`."""
+
+
+@dataclass(frozen=True)
+class FullSample:
+    """V visit slots of one subject.
+
+    Args:
+        subject: its id.
+        visits: names, "" where padded.
+        keys: `Case.key` per slot, None where padded: the way to the store's masks and grids.
+        visit_known: bool `[V]`.
+        day: float `[V]`.
+        images: per image input and slot `[planes (+ flags), *space]` at `spacing`; None without any channel.
+        whole: the same at `view_spacing`, for inputs with field `both`.
+        channel_known: per image input bool `[V, channels]`.
+        tables: per table input float `[V, F]`, imputed and scaled.
+        table_known: per table input bool `[V, F]`.
+    """
+
+    subject: str
+    visits: tuple[str, ...]
+    keys: tuple[str | None, ...]
+    visit_known: Flags
+    day: Floats
+    images: dict[str, list[Floats | None]]
+    whole: dict[str, list[Floats | None]]
+    channel_known: dict[str, Flags]
+    tables: dict[str, Floats]
+    table_known: dict[str, Flags]
+
+
+def full_sample(store: Source, cohort: Cohort, sample: Sample, plan: Plan, fold: FoldPlan) -> FullSample:
+    """Read one sample of a store (or of new cases) by the fold's rules."""
+    slots = slots_of(cohort, sample, plan.shared.max_visits)
+    images: dict[str, list[Floats | None]] = {}
+    whole: dict[str, list[Floats | None]] = {}
+    channel_known: dict[str, Flags] = {}
+    for name, image in plan.shared.images.items():
+        found = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
+        views = [(None, None) if p is None else full_image(p, image, fold.normalisation[name]) for p in found]
+        images[name] = [v[0] for v in views]
+        if image.field == "both":
+            whole[name] = [v[1] for v in views]
+        missing = (False,) * len(image.channels)
+        channel_known[name] = np.array([missing if p is None else p.channel_known for p in found], bool)
+    tables = {n: table_rows(cohort, n, slots.cases, columns) for n, columns in fold.tables.items()}
+    return FullSample(
+        subject=sample.subject,
+        visits=slots.visits,
+        keys=tuple(None if c is None else c.key for c in slots.cases),
+        visit_known=np.array([c is not None for c in slots.cases], bool),
+        day=np.array(slots.day, np.float32),
+        images=images,
+        whole=whole,
+        channel_known=channel_known,
+        tables={n: t[0] for n, t in tables.items()},
+        table_known={n: t[1] for n, t in tables.items()},
+    )
+
+
+def full_image(
+    prepared: PreparedImage, plan: ImagePlan, rules: Mapping[str, Sequence[Normalisation]]
+) -> tuple[Floats, Floats | None]:
+    """Image and whole view as the network reads them; also for a new case from `prepare_image`."""
+
+    def read(array: npt.NDArray[np.generic]) -> Floats:
+        planes = normalise(array, prepared.statistics, prepared.channel_known, plan, rules)
+        return with_flags(planes, prepared.channel_known, plan)
+
+    return read(prepared.image), None if prepared.whole is None else read(prepared.whole)
+
+
+def table_rows(
+    cohort: Cohort, name: str, cases: Sequence[Case | None], columns: Mapping[str, ColumnPlan]
+) -> tuple[Floats, Flags]:
+    """Features and known flags `[V, F]` of one table input; a subject-level column may stand on any visit."""
+    values = np.zeros((len(cases), table_width(columns)), np.float32)
+    known = np.zeros(values.shape, bool)
+    for slot, case in enumerate(cases):
+        if case is not None:
+            cells = {column: column_value(cohort, (case,), name, column) for column in columns}
+            values[slot], known[slot] = table_features(cells, columns)
+    return values, known

@@ -1,0 +1,108 @@
+"""The one geometric draw of a subject: flips, rotation, scale, shift and a coarse elastic lattice, in millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.plan.plan import Augmentation
+
+Floats = npt.NDArray[np.float64]
+LATTICE = 8
+"""Nodes of the elastic lattice per axis."""
+THICK = 3.0
+"""With slices so many times thicker than the pixels, only the slice axis is rotated around."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a voxel of the augmented image comes from; lengths in mm from the middle of the image.
+
+    `source = matrix @ place + shift + elastic(place)`, where the lattice spans `extent` about the middle.
+
+    Args:
+        matrix: `[d, d]`, flips included.
+        shift: `[d]`.
+        lattice: `[d, g, …]` displacements in mm, or None.
+        extent: `[d]`.
+        flips: per axis, whether `matrix` turns it round.
+        plain: nothing but flips: voxels are copied, not interpolated.
+    """
+
+    matrix: Floats
+    shift: Floats
+    lattice: npt.NDArray[np.float32] | None
+    extent: Floats
+    flips: tuple[bool, ...]
+    plain: bool
+
+    def back(self, source: Floats) -> Floats:
+        """The place whose voxel comes from `source`, up to the elastic part."""
+        return np.asarray(np.linalg.solve(self.matrix, source - self.shift))
+
+
+def identity(dims: int) -> Geometry:
+    """Nothing moves."""
+    return Geometry(np.eye(dims), np.zeros(dims), None, np.ones(dims), (False,) * dims, True)
+
+
+def draw_geometry(
+    random: np.random.Generator, strength: Augmentation, extent: Sequence[float], spacing: Sequence[float]
+) -> Geometry:
+    """Draw for one subject.
+
+    The same numbers are taken from `random` whatever the outcome and the image's size, so that a subject's images
+    of different size move alike.
+
+    Args:
+        random: the subject's generator.
+        strength: from the plan.
+        extent: size in mm of the subject's largest image of this input.
+        spacing: of its voxels, for elastic displacements and for thick slices.
+    """
+    dims = len(extent)
+    chances = random.random(2 + dims)
+    angles = random.uniform(-1, 1, 3) * np.deg2rad(strength.rotate)
+    scale = float(np.exp(random.uniform(-1, 1) * np.log1p(strength.scale)))
+    shift = random.uniform(-1, 1, dims) * strength.translate * np.asarray(extent)
+    amplitude = float(random.random())
+    nodes = random.standard_normal((dims, *[LATTICE] * dims)).astype(np.float32)
+
+    allowed = (*strength.flip, *[False] * dims)[:dims]
+    flips = tuple(bool(a and c < 0.5) for a, c in zip(allowed, chances[2:], strict=True))
+    moves = chances[0] < strength.probability and max(strength.rotate, strength.scale, strength.translate) > 0
+    bends = chances[1] < strength.probability and strength.elastic > 0
+    mirror = np.diag(np.where(flips, -1.0, 1.0))
+    matrix = _rotation(angles, spacing) @ mirror * scale if moves else mirror
+    reach = amplitude * strength.elastic * np.asarray(spacing, np.float32)
+    lattice = nodes * reach.reshape(-1, *[1] * dims).astype(np.float32) if bends else None
+    return Geometry(
+        matrix=matrix,
+        shift=shift if moves else np.zeros(dims),
+        lattice=lattice,
+        extent=np.asarray(extent, np.float64),
+        flips=flips,
+        plain=not moves and not bends,
+    )
+
+
+def _rotation(angles: Floats, spacing: Sequence[float]) -> Floats:
+    """`[d, d]` from angles around each axis; in 2D from the first."""
+    if len(spacing) == 2:
+        cos, sin = np.cos(angles[0]), np.sin(angles[0])
+        return np.array([[cos, -sin], [sin, cos]])
+    thick = int(np.argmax(spacing))
+    matrix = np.eye(3)
+    for axis in range(3):
+        if max(spacing) / min(spacing) >= THICK and axis != thick:
+            continue
+        first, second = (a for a in range(3) if a != axis)
+        turn = np.eye(3)
+        cos, sin = np.cos(angles[axis]), np.sin(angles[axis])
+        turn[first, first] = turn[second, second] = cos
+        turn[first, second], turn[second, first] = -sin, sin
+        matrix = turn @ matrix
+    return matrix

@@ -1,0 +1,139 @@
+"""One image, from its files' voxels to the plan's grid: the same for the store and for a new case at prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from polytask.cohort.header import planes_of
+from polytask.errors import PolytaskError
+from polytask.images.geometry import canonical, crop, resample, spaced
+from polytask.images.volume import Array, Grid, Volume
+from polytask.plan.boxes import Box
+from polytask.plan.plan import ImagePlan
+from polytask.prepare.crop import box_on, kept_box
+from polytask.prepare.normalise import PlaneStatistics, plane_statistics
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """An image on the plan's grid, not normalised.
+
+    Args:
+        image: `[C, *space]` at the plan's `spacing`; uint8, int16 or float32.
+        whole: `[C, *space]` at `view_spacing`, for field `both` only.
+        grid, whole_grid: where these two lie.
+        source_grid: of the file as read (first channel that is there); predictions go back to it.
+        box: what was kept, in voxels of the re-oriented source.
+        channel_known: per channel of the plan.
+        statistics: per plane of `image`.
+    """
+
+    image: Array
+    whole: Array | None
+    grid: Grid
+    whole_grid: Grid | None
+    source_grid: Grid
+    box: Box
+    channel_known: tuple[bool, ...]
+    statistics: tuple[PlaneStatistics, ...]
+
+
+def prepare_image(
+    volumes: Mapping[str, Volume | None],
+    plan: ImagePlan,
+    box: Box | None = None,
+    align: Literal["strict", "resample"] = "strict",
+    where: str = "image",
+) -> PreparedImage:
+    """Orient, crop and resample the channels of one image input.
+
+    Args:
+        volumes: channel → `[planes, *space]` as read; a missing one (absent or None) becomes zeros.
+        plan: geometry of the input.
+        box: for the crop rule `box`, in voxels of the first channel that is there.
+        align: the header's; `resample` brings all channels to the first one's grid.
+        where: names the case in errors.
+    """
+    there = {name: v for name in plan.channels if (v := volumes.get(name)) is not None}
+    if not there:
+        raise PolytaskError(
+            f"{where}: no channel of {', '.join(plan.channels)} is there; at least one is needed"
+        )
+    first = next(iter(there.values()))
+    aligned = {name: _on_grid(v, first.grid, align, f"{where}, channel {name}") for name, v in there.items()}
+    turned = {name: canonical(v) if plan.orientation == "RAS" else v for name, v in aligned.items()}
+    planes = np.concatenate([turned[n].array for n in turned], dtype=_stored_type(turned), casting="unsafe")
+    grid = next(iter(turned.values())).grid
+    if planes.dtype.kind == "f" and not np.isfinite(planes).all():
+        raise PolytaskError(f"{where}: voxels are NaN or infinite; numbers are expected: mend the file")
+    own = None if box is None else box_on(box, first.grid, grid)
+    keep = kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
+    kept = crop(Volume(planes, grid), *keep)
+    target = spaced(kept.grid, plan.spacing)
+    image = _with_missing(_resampled(kept, target), plan, there)
+    whole, whole_grid = None, None
+    if plan.field == "both":
+        assert plan.view_spacing is not None
+        whole_grid = spaced(kept.grid, plan.view_spacing)
+        whole = _with_missing(_resampled(kept, whole_grid), plan, there)
+    known = tuple(name in there for name in plan.channels)
+    return PreparedImage(image, whole, target, whole_grid, first.grid, keep, known, plane_statistics(image))
+
+
+def _on_grid(volume: Volume, grid: Grid, align: str, where: str) -> Volume:
+    """The channel on the first channel's grid: by position when strict, by the affines otherwise."""
+    if align == "resample":
+        return volume if volume.grid.same(grid) else resample(volume, grid, 1)
+    if volume.grid.shape != grid.shape:
+        raise PolytaskError(
+            f"{where}: size {_size(volume.grid)}, but the first channel has {_size(grid)}; "
+            "bring them to one grid, or write `align: resample` in the header"
+        )
+    return Volume(volume.array, grid)
+
+
+def _size(grid: Grid) -> str:
+    return "×".join(str(n) for n in grid.shape)
+
+
+def _stored_type(volumes: Mapping[str, Volume]) -> np.dtype[np.generic]:
+    """uint8 or int16 when all channels are whole numbers that fit, else float32."""
+    arrays = [v.array for v in volumes.values()]
+    if all(a.dtype in (np.uint8, np.bool_) for a in arrays):
+        return np.dtype(np.uint8)
+    if all(a.dtype.kind in "iub" for a in arrays):
+        limits = np.iinfo(np.int16)
+        if all(a.dtype == np.int16 or (a.min() >= limits.min and a.max() <= limits.max) for a in arrays):
+            return np.dtype(np.int16)
+    return np.dtype(np.float32)
+
+
+def _resampled(volume: Volume, grid: Grid) -> Array:
+    """Linear, anti-aliased; whole numbers are rounded back to their type."""
+    kind = volume.array.dtype
+    if volume.grid.same(grid):
+        return volume.array
+    values = resample(volume, grid, 1).array
+    if kind.kind in "iu" and values.dtype != kind:
+        limits = np.iinfo(str(kind))
+        return np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+    return values.astype(kind, copy=False)
+
+
+def _with_missing(array: Array, plan: ImagePlan, there: Mapping[str, Volume]) -> Array:
+    """All planes of the plan, zeros where a channel is missing."""
+    if len(there) == len(plan.channels):
+        return np.ascontiguousarray(array)
+    full = np.zeros((sum(planes_of(m) for m in plan.channels.values()), *array.shape[1:]), array.dtype)
+    source, target = 0, 0
+    for name, modality in plan.channels.items():
+        count = planes_of(modality)
+        if name in there:
+            full[target : target + count] = array[source : source + count]
+            source += count
+        target += count
+    return full

@@ -1,0 +1,123 @@
+"""The intensity draw of one image: noise, blur, brightness, contrast, gamma, low resolution, in plain torch.
+
+The arithmetic is elementwise (sums go through numpy), so that results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from polytask.plan.plan import Augmentation
+from polytask.prepare.stretch import stretch
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """What is done to one image (all its views alike). Neutral: 0, 0, 1, 1, 1, 1.
+
+    `brightness`, `contrast` and `gamma` have one factor per channel; `noise` is a standard deviation, `blur` a
+    Gaussian's in voxels, `resolution` the share of voxels that is kept per axis.
+    """
+
+    noise: float
+    blur: float
+    brightness: tuple[float, ...]
+    contrast: tuple[float, ...]
+    gamma: tuple[float, ...]
+    resolution: float
+
+
+def draw_intensity(random: np.random.Generator, strength: Augmentation, channels: int) -> Intensity:
+    """Each operation with the plan's probability, of a strength up to the plan's."""
+    chance = random.random(6) < strength.probability
+    unit = random.random(3)
+    factors = random.uniform(-1, 1, (3, channels))
+
+    def factor(row: int, limit: float) -> tuple[float, ...]:
+        spread = factors[row] * np.log1p(limit) if chance[2 + row] and limit > 0 else np.zeros(channels)
+        return tuple(float(f) for f in np.exp(spread))
+
+    return Intensity(
+        noise=float(unit[0] * strength.noise) if chance[0] else 0.0,
+        blur=float(unit[1] * strength.blur) if chance[1] else 0.0,
+        brightness=factor(0, strength.brightness),
+        contrast=factor(1, strength.contrast),
+        gamma=factor(2, strength.gamma),
+        resolution=1 - float(unit[2] * (1 - strength.low_resolution))
+        if chance[5] and strength.low_resolution
+        else 1.0,
+    )
+
+
+def drop_channels(random: np.random.Generator, known: Sequence[bool], probability: float) -> tuple[bool, ...]:
+    """Channels that stay known: each is dropped with `probability`, but never the last one."""
+    chances, keep = random.random(len(known)), int(random.integers(max(1, sum(known))))
+    left = [k and c >= probability for k, c in zip(known, chances, strict=True)]
+    if any(known) and not any(left):
+        left[[i for i, k in enumerate(known) if k][keep]] = True
+    return tuple(bool(v) for v in left)
+
+
+def apply_intensity(
+    image: Tensor, what: Intensity, channel_of: Sequence[int], noise: torch.Generator
+) -> Tensor:
+    """Change `image [planes, *space]`, in place where possible.
+
+    Args:
+        image: normalised planes.
+        what: the draw.
+        channel_of: the channel of each plane.
+        noise: generator of the noise voxels.
+    """
+    if what.resolution < 1:
+        image = _coarser(image, what.resolution)
+    if what.blur > 0:
+        image = blur(image, what.blur)
+    for plane, channel in zip(image, channel_of, strict=True):
+        bright, contrast, gamma = what.brightness[channel], what.contrast[channel], what.gamma[channel]
+        if gamma != 1:
+            _gamma(plane, gamma)
+        if contrast != 1:
+            mean = float(plane.numpy().mean(dtype=np.float64))
+            plane.mul_(contrast * bright).add_(mean * (1 - contrast) * bright)
+        elif bright != 1:
+            plane.mul_(bright)
+    if what.noise > 0:
+        image.add_(torch.randn(image.shape, generator=noise), alpha=what.noise)
+    return image
+
+
+def blur(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian of `sigma` voxels, in place: neighbours exchange at most a quarter at a time, as often as it takes."""
+    times = max(1, int(np.ceil(sigma**2 / 0.5)))
+    weight = sigma**2 / (2 * times)
+    for _ in range(times):
+        for axis in range(1, image.dim()):
+            n = image.shape[axis]
+            if n < 2:
+                continue
+            step = (image.narrow(axis, 1, n - 1) - image.narrow(axis, 0, n - 1)).mul_(weight)
+            image.narrow(axis, 0, n - 1).add_(step)
+            image.narrow(axis, 1, n - 1).sub_(step)
+    return image
+
+
+def _gamma(plane: Tensor, gamma: float) -> None:
+    """Power law between the plane's own darkest and brightest value, in place."""
+    low, high = (float(v) for v in torch.aminmax(plane))
+    if high - low > 1e-6:
+        plane.sub_(low).mul_(1 / (high - low)).clamp_(0, 1).pow_(gamma).mul_(high - low).add_(low)
+
+
+def _coarser(image: Tensor, share: float) -> Tensor:
+    """Fewer voxels (nearest), then as many as before (linear)."""
+    size = image.shape[1:]
+    small = [max(1, round(n * share)) for n in size]
+    coarse = interpolate(image[None], small, mode="nearest")[0]
+    return stretch(coarse, [(np.arange(n) + 0.5) * s / n - 0.5 for n, s in zip(size, small, strict=True)])

@@ -1,0 +1,149 @@
+"""`polytask prepare`: every case of the cohort into the store, in parallel, restartable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
+from polytask.plan.files import ensure_cohort, read_plan
+from polytask.plan.plan import Plan
+from polytask.prepare.make_case import HALF, NotStoredError, make_case, storage_error
+from polytask.prepare.recipe import Recipe, digest_of, geometry_of, recipe_of
+from polytask.prepare.store import VERSION, Store
+
+Progress = Callable[[int, int, str], None]
+"""(cases done, cases in all, key of the case just done)."""
+Made = tuple[str, int, bool]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` did."""
+
+    store: Store
+    cases: int
+    made: int
+    bytes: int
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Plain form for `--json`."""
+        return {
+            "store": str(self.store.folder),
+            "cases": self.cases,
+            "made": self.made,
+            "skipped": self.cases - self.made,
+            "bytes": self.bytes,
+            "content": self.store.content,
+        }
+
+
+def prepare(work: Path | str, jobs: int = 2, progress: Progress | None = None) -> Prepared:
+    """Bring every case of the plan's cohort into `WORK/store`.
+
+    A case whose files, table cells and geometry have not changed since it was stored is left alone, so the command
+    can be interrupted and run again at any time. Cases of the test part are prepared too (nothing is learnt here).
+
+    Args:
+        work: the folder that holds `plan.yaml`.
+        jobs: cases at a time (threads: decompression and numpy release the lock).
+        progress: called after every case.
+    """
+    work = Path(work)
+    plan = read_plan(work)
+    return fill_store(Store(work / "store"), cohort_of(plan, work), plan, jobs, progress)
+
+
+def fill_store(
+    store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
+) -> Prepared:
+    """Make the cases that are not there yet, then the index. See `prepare`."""
+    recipes = [recipe_of(cohort, case, plan) for case in cohort.cases]
+    _ready(store.folder)
+    (store.folder / "store.json").unlink(missing_ok=True)
+    made: dict[str, Made] = {}
+    try:
+        for recipe, result in _each(recipes, store.folder, jobs):
+            made[recipe.key] = result
+            if progress is not None:
+                progress(len(made), len(recipes), recipe.key)
+    except NotStoredError as refused:
+        left = len(recipes) - len(made)
+        what = f"the {left} cases left (estimated from one)"
+        raise storage_error(refused.error, store.folder, refused.needed * left, what) from None
+    except MemoryError:
+        raise PolytaskError(
+            f"{store.folder}: not enough memory for {jobs} cases at a time; run again with --jobs {max(1, jobs // 2)}"
+        ) from None
+    index = {
+        "version": VERSION,
+        "geometry": geometry_of(cohort.header, plan),
+        "cohort": cohort.digest,
+        "content": digest_of(sorted((key, made[key][0]) for key in made)),
+        "cases": [r.key for r in recipes],
+    }
+    _write_index(store.folder, index)
+    return Prepared(store, len(recipes), sum(m[2] for m in made.values()), sum(m[1] for m in made.values()))
+
+
+def cohort_of(plan: Plan, work: Path) -> Cohort:
+    """The cohort a plan was made from; refused when header or table have changed since."""
+    folder = Path(plan.cohort)
+    folder = folder if folder.is_absolute() else (work / folder).resolve()
+    cohort = Cohort.read(folder)
+    ensure_cohort(plan, cohort)
+    return cohort
+
+
+def check_store(store: Store, cohort: Cohort, plan: Plan) -> None:
+    """Refuse a store that was not made from this cohort with this plan's geometry."""
+    index = store.index
+    if index.get("geometry") != geometry_of(cohort.header, plan) or index.get("cohort") != cohort.digest:
+        raise PolytaskError(
+            f"{store.folder}: the store was made with another plan or cohort; run `polytask prepare "
+            f"{store.folder.parent}` again (unchanged cases are kept)"
+        )
+
+
+def _each(recipes: Sequence[Recipe], folder: Path, jobs: int) -> Iterator[tuple[Recipe, Made]]:
+    """Results as they come. After the first failure (or Ctrl-C) no further case is begun."""
+    pool = ThreadPoolExecutor(max(1, jobs))
+    futures: dict[Future[Made], Recipe] = {pool.submit(make_case, r, folder): r for r in recipes}
+    left = set(futures)
+    try:
+        while left:
+            ready, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ready(folder: Path) -> None:
+    """Make the store's folder, see that it can be written, and drop what an interrupted run left half done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = folder / f"{HALF}trial"
+        trial.write_bytes(b"")
+        trial.unlink()
+        for half in folder.glob(f"{HALF}*"):
+            shutil.rmtree(half, ignore_errors=True)
+    except OSError as error:
+        raise storage_error(error, folder, 1000, "its files") from None
+
+
+def _write_index(folder: Path, index: dict[str, object]) -> None:
+    part = folder / f"{HALF}store.json"
+    text = json.dumps(index)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, folder / "store.json")
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise storage_error(error, folder, len(text), "its files") from None

@@ -1,0 +1,148 @@
+"""One case from its files into the store: whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.cohort import header
+from polytask.errors import PolytaskError
+from polytask.images.formats import read
+from polytask.images.volume import Array, Volume
+from polytask.prepare.crop import box_of_cell
+from polytask.prepare.image import PreparedImage, prepare_image
+from polytask.prepare.masks import Frame, StoredTarget, dose, segmentation
+from polytask.prepare.recipe import Recipe, hash_files
+from polytask.prepare.store import VERSION, array_file, grid_dict
+
+HALF = ".half-"
+"""Start of the name of a folder that is still being written."""
+
+
+class NotStoredError(Exception):
+    """The disk refused a case of `needed` bytes."""
+
+    def __init__(self, error: OSError, needed: int):
+        super().__init__(error, needed)
+        self.error, self.needed = error, needed
+
+
+def finished(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
+    """Whether the store already holds what this recipe makes."""
+    try:
+        meta = json.loads((store / recipe.key / "meta.json").read_text(encoding="utf-8"))
+        return bool(meta["recipe"] == recipe.digest(hashes))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
+    """Make one case unless it is there → (digest of its recipe, bytes of its arrays, whether it was made)."""
+    hashes = hash_files(recipe.files, recipe.where)
+    if finished(recipe, store, hashes):
+        size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())
+        return recipe.digest(hashes), size, False
+    images = {name: image for name in recipe.images if (image := image_of(recipe, name)) is not None}
+    targets = {name: _target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets}
+    arrays: dict[str, Array] = {}
+    for name, image in images.items():
+        arrays[array_file("image", name)] = image.image
+        if image.whole is not None:
+            arrays[array_file("whole", name)] = image.whole
+    for name, target in targets.items():
+        arrays[array_file("voxel", name)] = target.value
+        arrays[array_file("points", name)] = target.points
+        if target.region is not None:
+            arrays[array_file("region", name)] = target.region
+    meta = {
+        "version": VERSION,
+        "recipe": recipe.digest(hashes),
+        "sources": hashes,
+        "images": {name: _image_meta(image) for name, image in images.items()},
+        "targets": {n: {"known": list(t.known), "region": t.region is not None} for n, t in targets.items()},
+    }
+    write_case(store, recipe.key, arrays, meta)
+    return str(meta["recipe"]), sum(a.nbytes for a in arrays.values()), True
+
+
+def write_case(store: Path, key: str, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
+    """Write into a folder of another name, then rename: a reader sees the old case, the new one, or none."""
+    half = store / f"{HALF}{key}"
+    needed = sum(a.nbytes + 128 for a in arrays.values())
+    try:
+        shutil.rmtree(half, ignore_errors=True)
+        if shutil.disk_usage(store).free < needed:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        half.mkdir()
+        for name, array in arrays.items():
+            with (half / name).open("xb") as stream:
+                np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+        with (half / "meta.json").open("x", encoding="utf-8") as text:
+            json.dump(meta, text)
+            text.flush()
+            os.fsync(text.fileno())
+        shutil.rmtree(store / key, ignore_errors=True)
+        os.replace(half, store / key)
+    except OSError as error:
+        raise NotStoredError(error, needed) from error
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def storage_error(error: OSError, place: Path, needed: int, what: str) -> PolytaskError:
+    """What went wrong with the disk, for people."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(place).free
+        return PolytaskError(
+            f"{place}: disk full; {what} need {needed / 1e6:.1f} MB and {free / 1e6:.1f} MB are free; "
+            "make room and run the same command again, finished cases are kept"
+        )
+    return PolytaskError(
+        f"{place}: cannot be written ({error.strerror or error}); expected a writable folder; "
+        "change its permissions or choose another work folder"
+    )
+
+
+def image_of(recipe: Recipe, name: str) -> PreparedImage | None:
+    """Read and prepare one image input of a case; None when it has none of its channels."""
+    sources, plan = recipe.images[name], recipe.plans[name]
+    volumes: dict[str, Volume | None] = {
+        channel: read(path, dims=plan.dims) for channel, path in sources.paths.items() if path is not None
+    }
+    first = next((v for c in plan.channels if (v := volumes.get(c)) is not None), None)
+    if first is None:
+        return None
+    where = f"{recipe.where}, {name}"
+    box = None
+    if sources.box:
+        box = box_of_cell(sources.box, sources.box_path or Path(sources.box), first.grid, where)
+    return prepare_image(volumes, plan, box, recipe.aligns[name], where)
+
+
+def _target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
+    task, source = recipe.tasks[name], recipe.targets[name]
+    oriented = recipe.plans[task.image].orientation == "RAS"
+    frame = Frame(image, oriented, recipe.aligns[task.image], f"{recipe.where}, {name}")
+    if isinstance(task, header.Dose):
+        assert source.paths[0] is not None
+        return dose(source.paths[0], source.region, frame)
+    return segmentation(task, source.paths, source.known, source.region, frame)
+
+
+def _image_meta(image: PreparedImage) -> dict[str, Any]:
+    return {
+        "source_grid": grid_dict(image.source_grid),
+        "box": [list(image.box[0]), list(image.box[1])],
+        "grid": grid_dict(image.grid),
+        "whole_grid": None if image.whole_grid is None else grid_dict(image.whole_grid),
+        "channel_known": list(image.channel_known),
+        "statistics": [s.as_dict() for s in image.statistics],
+    }

@@ -1,0 +1,223 @@
+"""Masks and doses from their files to the stored grid of their image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort import header
+from polytask.errors import PolytaskError
+from polytask.images.formats import read
+from polytask.images.geometry import canonical, crop, resample
+from polytask.images.volume import Array, Grid, Volume
+from polytask.prepare.draws import generator
+from polytask.prepare.image import PreparedImage
+
+EVEN = 1e-4
+"""At an even share a structure wins over the background, as it does for overlapping masks."""
+POINTS = 2000
+"""Voxels kept of every structure, for patches that are centred on it."""
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a target has to go: the way its image went."""
+
+    image: PreparedImage
+    oriented: bool
+    align: Literal["strict", "resample"]
+    where: str
+
+    def bring(self, volume: Volume, order: int) -> Array:
+        """Voxels `[C, *space]` on the stored grid, outside 0."""
+        source = self.image.source_grid
+        if volume.grid.shape == source.shape and (self.align == "strict" or volume.grid.same(source)):
+            volume = Volume(volume.array, source)
+            turned = canonical(volume) if self.oriented else volume
+            volume = crop(turned, *self.image.box)
+        return (
+            volume.array
+            if volume.grid.same(self.image.grid)
+            else resample(volume, self.image.grid, order).array
+        )
+
+    def read(self, path: Path) -> Volume:
+        """A file with the image's number of axes; where grids are strict, of the image's size."""
+        volume, source = read(path, dims=self.image.grid.dims), self.image.source_grid
+        if self.align == "strict" and volume.grid.shape != source.shape:
+            sizes = ["×".join(str(n) for n in g.shape) for g in (volume.grid, source)]
+            raise PolytaskError(
+                f"{self.where}: {path.name} has size {sizes[0]}, but its image has {sizes[1]}; "
+                "bring it to the image's grid, or write `align: resample` in the header"
+            )
+        return volume
+
+    def likely(self, mask: Mask, grid: Grid) -> npt.NDArray[np.float32]:
+        """How much of each stored voxel a mask `[*space]` fills: `[*stored]`."""
+        share: npt.NDArray[np.float32] = self.bring(Volume(mask[None].astype(np.float32), grid), 1)[0]
+        return share
+
+
+@dataclass(frozen=True)
+class StoredTarget:
+    """Arrays of one voxel task as stored.
+
+    Args:
+        value: uint8 `[*space]` (exclusive), uint8 `[K, *space]` (overlapping) or float32 `[*space]` (dose).
+        region: bool `[*space]` where it counts; None = everywhere.
+        points: int32 `[n, 1 + dims]`: structure (0-based) and voxel of at most 2,000 voxels per structure.
+        known: per structure; one entry for a dose.
+    """
+
+    value: Array
+    region: Mask | None
+    points: npt.NDArray[np.int32]
+    known: tuple[bool, ...]
+
+
+def segmentation(
+    task: header.Segmentation,
+    paths: Sequence[Path | None],
+    known: Sequence[bool],
+    region: Path | None,
+    frame: Frame,
+) -> StoredTarget:
+    """Masks of one case.
+
+    Args:
+        task: the header's; its label values become 1..K (exclusive) or planes (overlapping).
+        paths: one file, or one per structure (None: not there, so empty or unknown as `known` says).
+        known: per structure.
+        region: mask file of where the masks count.
+        frame: where they go.
+    """
+    here = _region(region, frame)
+    if task.labels is not None:
+        path = paths[0]
+        assert path is not None
+        labels = frame.read(path)
+        source = (
+            np.rint(labels.array[0]).astype(np.int64) if labels.array.dtype.kind == "f" else labels.array[0]
+        )
+        _check_labels(task, source, f"{frame.where}, {path.name}")
+        if task.ignore is not None and bool((source == task.ignore).any()):
+            ignored = (
+                frame.bring(Volume((source == task.ignore)[None].astype(np.uint8), labels.grid), 0)[0] > 0
+            )
+            here = ~ignored if here is None else here & ~ignored
+        if task.exclusive:
+            value = _exclusive(
+                [v for v in task.labels.values() if isinstance(v, int)], source, labels.grid, frame
+            )
+        else:
+            sets = [[v] if isinstance(v, int) else v for v in task.labels.values()]
+            value = np.stack([_half(np.isin(source, s), labels.grid, frame) for s in sets])
+    else:
+        value = _structures(len(task.names), paths, frame)
+    return StoredTarget(value, here, _points(value, task.exclusive, known, here, frame.where), tuple(known))
+
+
+def dose(path: Path, region: Path | None, frame: Frame) -> StoredTarget:
+    """A dose of one case; patches are centred where it is above a tenth of its maximum."""
+    volume = frame.read(path)
+    value = np.ascontiguousarray(frame.bring(volume, 1)[0], np.float32)
+    here = _region(region, frame)
+    high = (value > 0.1 * float(value.max()))[None].astype(np.uint8)
+    return StoredTarget(value, here, _points(high, False, [True], here, frame.where), (True,))
+
+
+def _region(path: Path | None, frame: Frame) -> Mask | None:
+    if path is None:
+        return None
+    volume = frame.read(path)
+    inside: Mask = frame.bring(Volume((volume.array[:1] != 0).astype(np.uint8), volume.grid), 0)[0] > 0
+    return inside
+
+
+def _check_labels(task: header.Segmentation, source: Array, where: str) -> None:
+    assert task.labels is not None
+    allowed = {0} | {x for v in task.labels.values() for x in ([v] if isinstance(v, int) else v)}
+    odd = sorted({int(v) for v in np.unique(source)} - allowed - {task.ignore})
+    if odd:
+        raise PolytaskError(
+            f"{where}: label {odd[0]} is not in the header (it has {', '.join(map(str, sorted(allowed)))}); "
+            "add it to `labels`, or mend the mask"
+        )
+
+
+def _exclusive(values: Sequence[int], source: Array, grid: Grid, frame: Frame) -> Array:
+    """Label map → uint8 0..K. Between grids every label is interpolated and the largest share wins, the lower
+    label at a tie, so that thin parts do not break where the nearest voxel misses them."""
+    shape = frame.image.grid.shape
+    if _only_moves(frame, grid):
+        moved = frame.bring(Volume(source[None], grid), 0)[0]
+        out = np.zeros(shape, np.uint8)
+        for k, value in enumerate(values, start=1):
+            out[moved == value] = k
+        return out
+    best = np.maximum(frame.likely(~np.isin(source, values), grid) - EVEN, EVEN)
+    out = np.zeros(shape, np.uint8)
+    for k, value in enumerate(values, start=1):
+        mask = source == value
+        if mask.any():
+            share = frame.likely(mask, grid)
+            better = share > best
+            out[better] = k
+            np.copyto(best, share, where=better)
+    return out
+
+
+def _only_moves(frame: Frame, grid: Grid) -> bool:
+    """Whether voxels are flipped, turned and cut but not interpolated."""
+    sizes = tuple(up - lo for lo, up in zip(*frame.image.box, strict=True))
+    return grid.shape == frame.image.source_grid.shape and sizes == frame.image.grid.shape
+
+
+def _half(mask: Mask, grid: Grid, frame: Frame) -> npt.NDArray[np.uint8]:
+    """Voxels that a mask fills at least by half."""
+    return (frame.likely(mask, grid) >= 0.5).astype(np.uint8)
+
+
+def _structures(count: int, paths: Sequence[Path | None], frame: Frame) -> npt.NDArray[np.uint8]:
+    """Masks of their own: one file `[K, *space]`, or a file each."""
+    out = np.zeros((count, *frame.image.grid.shape), np.uint8)
+    if len(paths) == 1 and paths[0] is not None:
+        volume = frame.read(paths[0])
+        if volume.array.shape[0] != count:
+            raise PolytaskError(
+                f"{frame.where}: {paths[0].name} has {volume.array.shape[0]} masks, the header {count} structures; "
+                "write them in the header's order as a 4-D file, or as one column each"
+            )
+        for k in range(count):
+            out[k] = _half(volume.array[k] != 0, volume.grid, frame)
+        return out
+    for k, path in enumerate(paths):
+        if path is not None:
+            volume = frame.read(path)
+            out[k] = _half(volume.array[0] != 0, volume.grid, frame)
+    return out
+
+
+def _points(
+    value: Array, exclusive: bool, known: Sequence[bool], region: Mask | None, where: str
+) -> npt.NDArray[np.int32]:
+    """At most 2,000 voxels of each known structure, drawn from the case's own seed."""
+    rows = []
+    space = value.shape if exclusive else value.shape[1:]
+    for k, there in enumerate(known):
+        if not there:
+            continue
+        mask = value == k + 1 if exclusive else value[k] > 0
+        places = np.flatnonzero(mask if region is None else mask & region)
+        if places.size > POINTS:
+            places = np.sort(generator("points", where, k).choice(places, POINTS, replace=False))
+        found = np.stack(np.unravel_index(places, space), axis=1)
+        rows.append(np.concatenate([np.full((len(found), 1), k), found], axis=1))
+    empty = np.zeros((0, 1 + len(space)), np.int64)
+    return np.concatenate([empty, *rows]).astype(np.int32)

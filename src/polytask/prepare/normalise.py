@@ -1,0 +1,106 @@
+"""Raw voxels to what the network reads: the fold's intensity rules, and planes that say which channels are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.header import planes_of
+from polytask.images.volume import Array
+from polytask.plan.plan import ImagePlan, Normalisation
+
+
+@dataclass(frozen=True)
+class PlaneStatistics:
+    """Mean and standard deviation of one stored plane, over all and over the non-zero voxels."""
+
+    mean: float
+    sd: float
+    nonzero_mean: float
+    nonzero_sd: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain form for `meta.json`."""
+        return asdict(self)
+
+
+def plane_statistics(image: Array) -> tuple[PlaneStatistics, ...]:
+    """Statistics of every plane of `image [C, *space]`, in float64."""
+    result = []
+    for plane in image:
+        inside = plane[plane != 0]
+        some = inside if inside.size else np.zeros(1)
+        values = (float(f(v, dtype=np.float64)) for v in (plane, some) for f in (np.mean, np.std))
+        result.append(PlaneStatistics(*values))
+    return tuple(result)
+
+
+def channel_planes(plan: ImagePlan) -> dict[str, slice]:
+    """Which planes of the array belong to which channel."""
+    places: dict[str, slice] = {}
+    start = 0
+    for name, modality in plan.channels.items():
+        places[name] = slice(start, start + planes_of(modality))
+        start += planes_of(modality)
+    return places
+
+
+def input_planes(plan: ImagePlan) -> int:
+    """Planes the encoder of this input reads: those of all channels, and a flag each when the plan says so."""
+    planes = sum(planes_of(m) for m in plan.channels.values())
+    return planes + (len(plan.channels) if plan.channel_flags else 0)
+
+
+def normalise(
+    image: Array,
+    statistics: Sequence[PlaneStatistics],
+    known: Sequence[bool],
+    plan: ImagePlan,
+    rules: Mapping[str, Sequence[Normalisation]],
+) -> npt.NDArray[np.float32]:
+    """Planes `[C, *space]` as stored (or a block of them) → float32 by the fold's rules; a missing channel is 0.
+
+    Args:
+        image: any numeric type.
+        statistics: of the whole stored planes, for the rule `image`.
+        known: per channel.
+        plan: names the channels.
+        rules: channel → one rule per plane, from the fold.
+    """
+    out = np.zeros(image.shape, np.float32)
+    for (channel, place), there in zip(channel_planes(plan).items(), known, strict=True):
+        if not there:
+            continue
+        for plane, rule in zip(range(place.start, place.stop), rules[channel], strict=True):
+            _normalise_plane(image[plane], rule, statistics[plane], out[plane])
+    return out
+
+
+def _normalise_plane(
+    plane: Array, rule: Normalisation, statistics: PlaneStatistics, out: npt.NDArray[np.float32]
+) -> None:
+    """`(clip(x) − mean) / sd` in place into `out`."""
+    mean, sd = rule.mean, rule.sd
+    if rule.rule == "image":
+        mean, sd = statistics.mean, statistics.sd
+        if rule.nonzero:
+            mean, sd = statistics.nonzero_mean, statistics.nonzero_sd
+    out[...] = plane
+    if rule.lower is not None or rule.upper is not None:
+        np.clip(out, rule.lower, rule.upper, out=out)
+    out -= np.float32(mean)
+    out *= np.float32(1.0 / sd if sd > 0 else 1.0)
+
+
+def with_flags(
+    image: npt.NDArray[np.float32], known: Sequence[bool], plan: ImagePlan
+) -> npt.NDArray[np.float32]:
+    """Append a plane per channel, 1 = there, if the plan says so: `[C, *space]` → `[C + channels, *space]`."""
+    if not plan.channel_flags:
+        return image
+    flags = np.empty((len(known), *image.shape[1:]), np.float32)
+    flags[:] = np.asarray(known, np.float32).reshape(-1, *[1] * (image.ndim - 1))
+    return np.concatenate([image, flags])

@@ -1,0 +1,82 @@
+"""Which samples make which batch: a function of (seed, epoch), the same for any number of workers and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from polytask.prepare.draws import generator
+
+Known = Mapping[str, frozenset[int]]
+"""Task → the samples in which it is known."""
+
+
+def shuffled(subjects: Sequence[Sequence[int]], seed: int, start: int, count: int) -> list[int]:
+    """Samples at the places `start … start + count` of an endless row.
+
+    The row is permutation after permutation of the subjects, so every subject comes once before any comes twice,
+    across the borders of batches and epochs (the last batch is filled from the next permutation). A subject with
+    several samples (its visits, when nothing is asked across visits) shows them in turn.
+
+    Args:
+        subjects: the samples of each subject.
+    """
+    row = []
+    for place in range(start, start + count):
+        turn, index = divmod(place, len(subjects))
+        if index == 0 or place == start:
+            permutation = generator(seed, "order", turn).permutation(len(subjects))
+        mine = subjects[int(permutation[index])]
+        row.append(mine[(turn + int(permutation[index])) % len(mine)])
+    return row
+
+
+def with_rare(
+    row: list[int], batch: int, every: Mapping[str, int], known: Known, draw: Callable[[int], float]
+) -> list[int]:
+    """Replace samples so that each rare task is known at least once in any `every[task]` steps in a row.
+
+    A task is due when that many steps have gone without it, and in the first step of an epoch. It takes a place of
+    the batch whose sample no other due task needs, or brings a sample there that serves them as well; when there is
+    neither (more rare tasks than places) it stays due.
+
+    Args:
+        row: an epoch's samples, `batch` for each step.
+        every: task → steps.
+        known: task → samples in which it is known.
+        draw: number of the draw → uniform in [0, 1).
+    """
+    row, last, draws = list(row), {task: -steps for task, steps in every.items()}, 0
+    for step in range(len(row) // batch):
+        places = range(step * batch, (step + 1) * batch)
+        due = [t for t, steps in every.items() if step - last[t] >= steps and known[t]]
+        for task in due:
+            missing = [t for t in due if not any(row[p] in known[t] for p in places)]
+            if task not in missing:
+                continue
+            needs = {p: [t for t in due if [q for q in places if row[q] in known[t]] == [p]] for p in places}
+            for place in sorted(places, key=lambda p: len(needs[p])):
+                fitting = known[task].intersection(*(known[t] for t in needs[place]))
+                if fitting:
+                    most = max(sum(s in known[t] for t in missing) for s in fitting)
+                    best = sorted(s for s in fitting if sum(s in known[t] for t in missing) == most)
+                    row[place] = best[int(draw(draws) * len(best))]
+                    draws += 1
+                    break
+        for task in every:
+            if any(row[p] in known[task] for p in places):
+                last[task] = step
+    return row
+
+
+def epoch_order(
+    subjects: Sequence[Sequence[int]],
+    seed: int,
+    epoch: int,
+    steps: int,
+    batch: int,
+    every: Mapping[str, int],
+    known: Known,
+) -> list[int]:
+    """The samples of one epoch, `batch` for each of its steps."""
+    row = shuffled(subjects, seed, epoch * steps * batch, steps * batch)
+    return with_rare(row, batch, every, known, lambda n: float(generator(seed, "rare", epoch, n).random()))

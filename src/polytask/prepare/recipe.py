@@ -1,0 +1,144 @@
+"""What a stored case is made from, as one digest: when it has not changed, the case is not made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.values import VoxelSource, image_paths, voxel_source
+from polytask.plan.plan import ImagePlan, Plan
+from polytask.prepare.store import VERSION
+
+GEOMETRY = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
+"""Fields of an `ImagePlan` that decide what is stored; the others only decide how it is read."""
+
+
+@dataclass(frozen=True)
+class ImageSources:
+    """Files of one image input: channel → file, and what the table says about the crop box."""
+
+    paths: dict[str, Path | None]
+    box: str | None
+    box_path: Path | None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything needed to make one case; plain data, so that it travels to another process."""
+
+    key: str
+    where: str
+    plans: dict[str, ImagePlan]
+    aligns: dict[str, Any]
+    images: dict[str, ImageSources]
+    tasks: dict[str, header.Segmentation | header.Dose]
+    targets: dict[str, VoxelSource]
+    geometry: str
+
+    @property
+    def files(self) -> list[Path]:
+        """All source files, sorted, each once."""
+        found = {p for s in self.images.values() for p in (*s.paths.values(), s.box_path) if p is not None}
+        for source in self.targets.values():
+            found |= {p for p in (*source.paths, source.region) if p is not None}
+        return sorted(found)
+
+    def digest(self, hashes: dict[str, str]) -> str:
+        """Digest of geometry, flags and the content of the source files."""
+        images = {
+            name: [
+                {c: hashes.get(str(p), "") for c, p in s.paths.items()},
+                s.box,
+                hashes.get(str(s.box_path), ""),
+            ]
+            for name, s in self.images.items()
+        }
+        targets = {
+            name: [[hashes.get(str(p), "") for p in (*s.paths, s.region)], list(s.known), list(s.absent)]
+            for name, s in self.targets.items()
+        }
+        return digest_of([self.geometry, images, targets])
+
+
+def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
+    """The recipe of one case of the table."""
+    images: dict[str, ImageSources] = {}
+    for name, image in plan.shared.images.items():
+        column = image.crop.column if image.crop.rule == "box" else None
+        cell = case.cells.get(column) if column else None
+        path = cohort.path(cell) if cell else None
+        here = path if path is not None and path.is_file() else None
+        images[name] = ImageSources(dict(image_paths(cohort, case, name)), cell, here)
+    tasks = voxel_tasks(cohort.header)
+    sources = {name: voxel_source(cohort, case, name) for name in tasks}
+    targets = {
+        name: s
+        for name, s in sources.items()
+        if s is not None and any(s.known) and any(images[tasks[name].image].paths.values())
+    }
+    return Recipe(
+        key=case.key,
+        where=f"subject {case.subject}" + (f", visit {case.visit}" if case.visit else ""),
+        plans=dict(plan.shared.images),
+        aligns={name: cohort.header.images[name].align for name in plan.shared.images},
+        images=images,
+        tasks=tasks,
+        targets=targets,
+        geometry=geometry_of(cohort.header, plan),
+    )
+
+
+def voxel_tasks(of: header.Header) -> dict[str, header.Segmentation | header.Dose]:
+    """The tasks with a value per voxel."""
+    return {n: t for n, t in of.tasks.items() if isinstance(t, header.Segmentation | header.Dose)}
+
+
+def geometry_of(of: header.Header, plan: Plan) -> str:
+    """Digest of what plan and header say about the stored form, whatever the case."""
+    images = {
+        name: image.model_dump(mode="json", include=GEOMETRY) | {"both": image.field == "both"}
+        for name, image in plan.shared.images.items()
+    }
+    for image in images.values():
+        if not image["both"]:
+            image.pop("view_spacing")
+    aligns = {name: image.align for name, image in of.images.items()}
+    tasks = {
+        name: task.model_dump(mode="json", include={"kind", "image", "labels", "structures", "ignore"})
+        for name, task in voxel_tasks(of).items()
+    }
+    for name, task in voxel_tasks(of).items():
+        if isinstance(task, header.Dose):
+            tasks[name].pop("structures")
+    return digest_of([VERSION, images, aligns, tasks])
+
+
+def digest_of(plain: object) -> str:
+    """sha256 of the canonical JSON of plain data; the order of keys counts (it is the order of planes)."""
+    return hashlib.sha256(json.dumps(plain, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
+    """File (a folder stands for its files) → sha256 of its content."""
+    from polytask.errors import PolytaskError
+
+    hashes: dict[str, str] = {}
+    for path in files:
+        parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        total = hashlib.sha256()
+        for part in parts:
+            try:
+                with part.open("rb") as stream:
+                    total.update(hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                raise PolytaskError(
+                    f"{where}: {part} cannot be read ({error.strerror}); mend the path in the table"
+                ) from None
+        hashes[str(path)] = total.hexdigest()
+    return hashes

@@ -1,0 +1,121 @@
+"""One sample from the store to tensors: read, normalise, augment, cut into views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.cohort.cohort import Cohort, Sample
+from polytask.plan.plan import ImagePlan
+from polytask.prepare.batch import Batch
+from polytask.prepare.draws import generator
+from polytask.prepare.full import table_rows
+from polytask.prepare.geometry import draw_geometry, identity
+from polytask.prepare.intensity import draw_intensity, drop_channels
+from polytask.prepare.schema import Schema
+from polytask.prepare.slots import Slots, slots_of
+from polytask.prepare.store import Store
+from polytask.prepare.targets import pooled_target
+from polytask.prepare.views import Seen, patch_views, whole_views
+from polytask.tasks.target import Target
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Where a sample's random numbers come from: (seed, epoch, place in the epoch, subject) and nothing else."""
+
+    key: tuple[object, ...]
+    augment: bool
+
+
+def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: Schema, draw: Draw) -> Batch:
+    """The sample as a batch of one.
+
+    Geometry is drawn once for the subject and used for all visits, views, masks, doses and regions; intensity once
+    per image; patch positions per visit.
+    """
+    slots = slots_of(cohort, sample, schema.plan.shared.max_visits)
+    whole: dict[str, Tensor] = {}
+    patch: dict[str, Tensor] = {}
+    channel_known: dict[str, Tensor] = {}
+    targets = {n: pooled_target(cohort, n, slots.cases) for n in schema.pooled}
+    for name, plan in schema.images.items():
+        seen = _look(store, slots, name, plan, schema, draw)
+        channel_known[name] = torch.zeros((schema.slots, len(plan.channels)), dtype=torch.bool)
+        for one in seen:
+            channel_known[name][one.slot] = torch.tensor(one.known)
+        if name in schema.whole:
+            whole[name] = whole_views(seen, name, schema, targets)
+        if name in schema.patch:
+            patch[name] = patch_views(seen, name, schema, targets)
+    tables = {n: table_rows(cohort, n, slots.cases, columns) for n, columns in schema.fold.tables.items()}
+    return Batch(
+        subjects=(sample.subject,),
+        visits=(slots.visits,),
+        visit_known=torch.tensor([[c is not None for c in slots.cases]]),
+        day=torch.tensor([slots.day]),
+        whole={n: t[None] for n, t in whole.items()},
+        patch={n: t[None] for n, t in patch.items()},
+        channel_known={n: t[None] for n, t in channel_known.items()},
+        tables={n: torch.from_numpy(t[0])[None] for n, t in tables.items()},
+        table_known={n: torch.from_numpy(t[1])[None] for n, t in tables.items()},
+        targets={n: _batched(targets[n]) for n in cohort.header.tasks if n in targets},
+    )
+
+
+def _batched(target: Target) -> Target:
+    region = None if target.region is None else target.region[None]
+    return Target(target.value[None], target.known[None], region)
+
+
+def _look(store: Store, slots: Slots, name: str, plan: ImagePlan, schema: Schema, draw: Draw) -> list[Seen]:
+    """The images of one input that are there, with what is drawn for them."""
+    strength = schema.plan.shared.augmentation
+    seen = []
+    for slot, case in enumerate(slots.cases):
+        stored = None if case is None else store.case(case.key)
+        prepared = None if stored is None else stored.prepared(name)
+        if stored is None or prepared is None:
+            continue
+        key = (*draw.key, name, slot)
+        known, intensity = prepared.channel_known, None
+        if draw.augment:
+            random = generator(*key, "intensity")
+            intensity = draw_intensity(random, strength, len(plan.channels))
+            known = drop_channels(random, known, plan.channel_dropout)
+        seen.append(Seen(name, slot, stored, prepared, known, identity(plan.dims), intensity, key))
+    if not draw.augment or not seen:
+        return seen
+    sizes = [np.asarray(one.prepared.grid.shape) * np.asarray(plan.spacing) for one in seen]
+    random = generator(*draw.key, "geometry", plan.dims)
+    geometry = draw_geometry(random, strength, np.max(sizes, axis=0).tolist(), plan.spacing)
+    return [replace(one, geometry=geometry) for one in seen]
+
+
+def together(batches: list[Batch]) -> Batch:
+    """Samples side by side: all leading axes joined."""
+
+    def joined(name: str) -> dict[str, Tensor]:
+        return {n: torch.cat([getattr(b, name)[n] for b in batches]) for n in getattr(batches[0], name)}
+
+    def target(name: str) -> Target:
+        parts = [b.targets[name] for b in batches]
+        regions = [t.region for t in parts if t.region is not None]
+        value, known = torch.cat([t.value for t in parts]), torch.cat([t.known for t in parts])
+        return Target(value, known, torch.cat(regions) if regions else None)
+
+    return Batch(
+        subjects=tuple(s for b in batches for s in b.subjects),
+        visits=tuple(v for b in batches for v in b.visits),
+        visit_known=torch.cat([b.visit_known for b in batches]),
+        day=torch.cat([b.day for b in batches]),
+        whole=joined("whole"),
+        patch=joined("patch"),
+        channel_known=joined("channel_known"),
+        tables=joined("tables"),
+        table_known=joined("table_known"),
+        targets={name: target(name) for name in batches[0].targets},
+    )

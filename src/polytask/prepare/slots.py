@@ -1,0 +1,57 @@
+"""Which visit of a sample stands in which slot, and how many days after the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.header import Header
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The visits of one sample: `cases[slot]`, None where nothing stands, and the days since the first visit."""
+
+    cases: tuple[Case | None, ...]
+    day: tuple[float, ...]
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        """Names of the visits, "" where padded."""
+        return tuple("" if c is None else c.visit for c in self.cases)
+
+
+def visit_slots(header: Header, max_visits: int) -> int:
+    """Slots of every sample: one when nothing is asked across visits, for then a sample is one case."""
+    return max_visits if any(t.level == "subject" for t in header.tasks.values()) else 1
+
+
+def slots_of(cohort: Cohort, sample: Sample, max_visits: int) -> Slots:
+    """Every visit keeps the slot of its place in the header's `visits`, so that a subject whose first visit is
+    missing is not read as if the second were the first. With more names than slots the visits fill from the left
+    and the last ones are left out.
+    """
+    count = visit_slots(cohort.header, max_visits)
+    names = cohort.header.visits or []
+    cases: list[Case | None] = [None] * count
+    for place, case in enumerate(sample.cases):
+        slot = names.index(case.visit) if 1 < len(names) <= count else place
+        if slot < count:
+            cases[slot] = case
+    return Slots(tuple(cases), _days(cases, names))
+
+
+def _days(cases: list[Case | None], names: list[str]) -> tuple[float, ...]:
+    """Days since the first visit; without any day the order of the visits counts, and a visit without one among
+    others that have one takes that of the visit before."""
+    known = [c.day for c in cases if c is not None and c.day is not None]
+    if not known:
+        order = [names.index(c.visit) if c is not None and c.visit in names else 0 for c in cases]
+        first = min((o for o, c in zip(order, cases, strict=True) if c is not None), default=0)
+        return tuple(float(o - first) if c is not None else 0.0 for o, c in zip(order, cases, strict=True))
+    days, last = [], known[0]
+    for case in cases:
+        if case is not None and case.day is not None:
+            last = case.day
+        days.append(last - known[0] if case is not None else 0.0)
+    return tuple(days)

@@ -1,0 +1,166 @@
+"""The store: prepared arrays as .npy files that every process reads through memory maps.
+
+store/store.json        geometry, cohort and content digests: written last, when all cases are there
+store/KEY/meta.json     where the arrays came from and what is known
+store/KEY/image.INPUT.npy  whole.INPUT.npy  voxel.TASK.npy  region.TASK.npy  points.TASK.npy
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.volume import Array, Grid
+from polytask.prepare.image import PreparedImage
+from polytask.prepare.normalise import PlaneStatistics
+
+VERSION = 1
+"""Raise it when the stored form changes: older stores are then made anew."""
+
+
+def array_file(kind: str, name: str) -> str:
+    """File name of an array inside a case's folder."""
+    return f"{kind}.{quote(name, safe='')}.npy"
+
+
+class Arrays(Mapping[str, Array]):
+    """Name → read-only memory map, opened when asked for and closed when let go (so open files do not pile up)."""
+
+    def __init__(self, folder: Path, kind: str, names: tuple[str, ...]):
+        self._folder, self._kind, self._names = folder, kind, names
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        path = self._folder / array_file(self._kind, name)
+        try:
+            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise PolytaskError(
+                f"{path}: cannot be read ({error}); expected a stored array: delete its folder and run "
+                "`polytask prepare` again"
+            ) from None
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """One prepared case."""
+
+    folder: Path
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """`meta.json`: `images`, `targets`, `sources` (sha256), `recipe` (what the case was made from)."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise PolytaskError(
+                f"{self.folder}: the case is not in the store; run `polytask prepare` again"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise PolytaskError(
+                f"{self.folder / 'meta.json'}: cannot be read ({error}); delete the folder and run "
+                "`polytask prepare` again"
+            ) from None
+        return found
+
+    @property
+    def image(self) -> Arrays:
+        """Input → `[C, *space]` at `spacing`. An input without any channel in this case is not in it."""
+        return Arrays(self.folder, "image", tuple(self.meta["images"]))
+
+    @property
+    def whole(self) -> Arrays:
+        """Input → `[C, *space]` at `view_spacing` (field `both` only)."""
+        return Arrays(
+            self.folder, "whole", tuple(n for n, m in self.meta["images"].items() if m["whole_grid"])
+        )
+
+    @property
+    def voxel(self) -> Arrays:
+        """Voxel task → uint8 label map `[*space]`, uint8 `[K, *space]`, or float32 dose `[*space]`."""
+        return Arrays(self.folder, "voxel", tuple(self.meta["targets"]))
+
+    @property
+    def region(self) -> Arrays:
+        """Voxel task → bool `[*space]` where it counts; a task that counts everywhere is not in it."""
+        return Arrays(self.folder, "region", tuple(t for t, m in self.meta["targets"].items() if m["region"]))
+
+    @property
+    def points(self) -> Arrays:
+        """Voxel task → int32 `[n, 1 + dims]`: structure and voxel, for patches."""
+        return Arrays(self.folder, "points", tuple(self.meta["targets"]))
+
+    def known(self, task: str) -> tuple[bool, ...]:
+        """Per structure, whether its mask is known in this case; empty when nothing is."""
+        return tuple(self.meta["targets"].get(task, {"known": ()})["known"])
+
+    def prepared(self, name: str) -> PreparedImage | None:
+        """An image input as `prepare_image` made it, on memory maps; None when the case has none of its channels."""
+        meta = self.meta["images"].get(name)
+        if meta is None:
+            return None
+        whole = meta["whole_grid"]
+        return PreparedImage(
+            image=self.image[name],
+            whole=self.whole[name] if whole else None,
+            grid=grid_from(meta["grid"]),
+            whole_grid=grid_from(whole) if whole else None,
+            source_grid=grid_from(meta["source_grid"]),
+            box=(tuple(meta["box"][0]), tuple(meta["box"][1])),
+            channel_known=tuple(meta["channel_known"]),
+            statistics=tuple(PlaneStatistics(**s) for s in meta["statistics"]),
+        )
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of prepared cases. It holds a path only, so it travels to workers for nothing."""
+
+    folder: Path
+
+    def case(self, key: str) -> StoredCase:
+        """A case by its `Case.key`."""
+        return StoredCase(Path(self.folder) / key)
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """`store.json`: `version`, `geometry`, `cohort`, `content` (digests) and `cases` (keys)."""
+        path = Path(self.folder) / "store.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise PolytaskError(
+                f"{path}: there is no finished store here; run `polytask prepare {Path(self.folder).parent}` first"
+            ) from None
+        return found
+
+    @property
+    def content(self) -> str:
+        """One digest over everything the store was made from: for the record of a run."""
+        return str(self.index["content"])
+
+
+def grid_dict(grid: Grid) -> dict[str, Any]:
+    """Plain form of a grid."""
+    return {"shape": list(grid.shape), "affine": grid.affine.tolist()}
+
+
+def grid_from(plain: Mapping[str, Any]) -> Grid:
+    """Back from `grid_dict`."""
+    return Grid(tuple(plain["shape"]), np.array(plain["affine"], np.float64))

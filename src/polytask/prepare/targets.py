@@ -1,0 +1,87 @@
+"""Targets of a sample from the table, and the shapes of those from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.values import pooled_value, voxel_source
+from polytask.prepare.schema import Voxel
+from polytask.tasks.target import Target
+
+
+def pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Target:
+    """Target of a visit task `[V, …]` or a subject task `[…]`; 0 where unknown."""
+    task = cohort.header.tasks[name]
+    if task.level == "subject":
+        first = next(c for c in cases if c is not None)
+        return _target(task, [pooled_value(cohort, (first,), name)], single=True)
+    return _target(
+        task, [None if c is None else pooled_value(cohort, (c,), name) for c in cases], single=False
+    )
+
+
+def known_in(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
+    """Whether a task of any level is known anywhere in the sample."""
+    if isinstance(cohort.header.tasks[name], header.Segmentation | header.Dose):
+        sources = [voxel_source(cohort, c, name) for c in cases if c is not None]
+        return any(s is not None and any(s.known) for s in sources)
+    return bool(pooled_target(cohort, name, cases).known.any())
+
+
+def _target(task: header.Task, values: Sequence[Any], single: bool) -> Target:
+    count = len(values)
+    value: Tensor
+    if isinstance(task, header.Multilabel):
+        table = np.zeros((count, len(task.labels)), np.float32)
+        flags = np.zeros(table.shape, bool)
+        for row, cells in enumerate(values):
+            for column, cell in enumerate(cells or ()):
+                if cell is not None:
+                    table[row, column], flags[row, column] = cell, True
+        value, known = torch.from_numpy(table), torch.from_numpy(flags)
+    else:
+        known = torch.tensor([v is not None for v in values])
+        if isinstance(task, header.Survival):
+            value = torch.tensor([v if v is not None else (0.0, 0.0) for v in values], dtype=torch.float32)
+        elif isinstance(task, header.Regression):
+            value = torch.tensor([0.0 if v is None else v for v in values], dtype=torch.float32)
+        else:
+            value = torch.tensor([0 if v is None else v for v in values], dtype=torch.int64)
+    return Target(value[0], known[0]) if single else Target(value, known)
+
+
+def empty_target(task: Voxel, lead: Sequence[int], size: Sequence[int]) -> Target:
+    """A voxel target of which nothing is known: leading axes `[V]` or `[V, P]`, to be filled in."""
+    shape = tuple(size) if task.exclusive or task.dose else (task.structures, *size)
+    return Target(
+        value=torch.zeros((*lead, *shape), dtype=torch.float32 if task.dose else torch.uint8),
+        known=torch.zeros((lead[0], task.structures), dtype=torch.bool),
+        region=torch.zeros((*lead, *size), dtype=torch.bool),
+    )
+
+
+def mirrored(value: Tensor, task: Voxel) -> Tensor:
+    """Swap the labels of mirror images in a uint8 `[1 or K, *space]` that was flipped left to right."""
+    if not task.swaps:
+        return value
+    if task.exclusive:
+        table = torch.arange(256, dtype=torch.uint8)
+        for a, b in task.swaps:
+            table[a + 1], table[b + 1] = b + 1, a + 1
+        return table[value.int()]
+    return value[list(swapped(range(task.structures), task))]
+
+
+def swapped(of: Sequence[Any], task: Voxel) -> list[Any]:
+    """Per-structure entries in the order they have after a flip."""
+    order = list(of)
+    for a, b in task.swaps:
+        order[a], order[b] = order[b], order[a]
+    return order

@@ -1,0 +1,149 @@
+"""The views of one image: the whole of it, or patches, with the masks and doses that lie on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.images.volume import Array, Grid
+from polytask.plan.plan import ImagePlan
+from polytask.prepare.draws import generator, torch_generator
+from polytask.prepare.geometry import Geometry
+from polytask.prepare.image import PreparedImage
+from polytask.prepare.intensity import Intensity, apply_intensity
+from polytask.prepare.lens import Lens, lens_on
+from polytask.prepare.normalise import channel_planes, input_planes, normalise, with_flags
+from polytask.prepare.schema import Schema
+from polytask.prepare.store import StoredCase
+from polytask.prepare.targets import empty_target, mirrored, swapped
+from polytask.tasks.target import Target
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image of one visit, with what was drawn for it.
+
+    Args:
+        name: the image input. slot: of the visit.
+        case: where its masks are. prepared: its arrays.
+        known: channels that are there and were not dropped.
+        geometry: the subject's. intensity: the image's, None = unchanged.
+        key: of its random numbers.
+    """
+
+    name: str
+    slot: int
+    case: StoredCase
+    prepared: PreparedImage
+    known: tuple[bool, ...]
+    geometry: Geometry
+    intensity: Intensity | None
+    key: tuple[object, ...]
+
+
+def whole_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
+    """`[V, C, *view]`; adds the voxel targets of an input that is only seen whole to `targets`."""
+    plan = schema.images[name]
+    assert plan.view is not None
+    both = plan.field == "both"
+    spacing = plan.view_spacing if both and plan.view_spacing is not None else plan.spacing
+    tasks = [] if both else [n for n, t in schema.voxel.items() if t.image == name]
+    targets |= {n: empty_target(schema.voxel[n], (schema.slots,), plan.view) for n in tasks}
+    views = torch.zeros((schema.slots, input_planes(plan), *plan.view))
+    for one in seen:
+        array = one.prepared.whole if both else one.prepared.image
+        assert array is not None
+        lens = lens_on(one.geometry, array.shape[1:], spacing, plan.view, None)
+        views[one.slot] = _image(one, array, lens, schema, (*one.key, "whole"))
+        for task in tasks:
+            _fill(targets[task], one, lens, task, schema, ())
+    return views
+
+
+def patch_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
+    """`[V, P, C, *patch]`; adds the voxel targets of an input that is seen in patches to `targets`."""
+    plan = schema.images[name]
+    assert plan.patch is not None
+    tasks = [n for n, t in schema.voxel.items() if t.image == name]
+    lead = (schema.slots, plan.patches)
+    targets |= {n: empty_target(schema.voxel[n], lead, plan.patch) for n in tasks}
+    views = torch.zeros((*lead, input_planes(plan), *plan.patch))
+    for one in seen:
+        for number in range(plan.patches):
+            key = (*one.key, "patch", number)
+            centre = _centre(one, tasks, plan, generator(*key, "centre"))
+            lens = lens_on(one.geometry, one.prepared.grid.shape, plan.spacing, plan.patch, centre)
+            views[one.slot, number] = _image(one, one.prepared.image, lens, schema, key)
+            for task in tasks:
+                _fill(targets[task], one, lens, task, schema, (number,))
+    return views
+
+
+def _image(one: Seen, array: Array, lens: Lens, schema: Schema, key: tuple[object, ...]) -> Tensor:
+    """`[planes (+ flags), *size]`: only the block under the lens is read."""
+    plan = schema.images[one.name]
+    block = array[(slice(None), *lens.block)]
+    values = normalise(block, one.prepared.statistics, one.known, plan, schema.fold.normalisation[one.name])
+    image = lens.linear(torch.from_numpy(values))
+    if one.intensity is not None:
+        places = channel_planes(plan).values()
+        channel_of = [
+            channel for channel, place in enumerate(places) for _ in range(place.stop - place.start)
+        ]
+        image = apply_intensity(image, one.intensity, channel_of, torch_generator(*key, "noise"))
+        for known, place in zip(one.known, places, strict=True):
+            if not known:
+                image[place] = 0
+    return torch.from_numpy(with_flags(image.numpy(), one.known, plan))
+
+
+def _fill(target: Target, one: Seen, lens: Lens, name: str, schema: Schema, part: tuple[int, ...]) -> None:
+    """Write value, known and region of one voxel task into the visit's (and patch's) place."""
+    known = one.case.known(name)
+    if not any(known):
+        return
+    task, place = schema.voxel[name], (one.slot, *part)
+    stored = one.case.voxel[name]
+    flat = stored.ndim == len(lens.block)
+    planes = stored[None] if flat else stored
+    block = torch.from_numpy(np.array(planes[(slice(None), *lens.block)]))
+    value = lens.linear(block) if task.dose else lens.nearest(block)
+    mirror = one.geometry.flips[left_right(one.prepared.grid)]
+    if mirror and not task.dose:
+        value = mirrored(value, task)
+    assert target.region is not None
+    target.value[place] = value[0] if flat else value
+    target.known[one.slot] = torch.tensor(swapped(known, task) if mirror else known)
+    regions = one.case.region
+    if name in regions:
+        inside = torch.from_numpy(np.array(regions[name][lens.block]))[None]
+        target.region[place] = lens.nearest(inside)[0].logical_and_(lens.inside)
+    else:
+        target.region[place] = lens.inside
+
+
+def left_right(grid: Grid) -> int:
+    """The array axis that runs from the patient's left to the right."""
+    return int(np.argmax(np.abs(grid.affine[0, : grid.dims])))
+
+
+def _centre(one: Seen, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator) -> tuple[int, ...]:
+    """Middle of a patch in stored voxels: with the plan's share on a known structure (each task, then each of its
+    structures, equally likely), else anywhere."""
+    assert plan.patch is not None
+    chance, anywhere = random.random(), random.random(len(plan.patch))
+    if chance < plan.foreground:
+        points = [p for name in tasks if len(p := one.case.points[name] if one.case.known(name) else ())]
+        if points:
+            mine = np.asarray(points[int(random.integers(len(points)))])
+            structures = np.unique(mine[:, 0])
+            mine = mine[mine[:, 0] == structures[int(random.integers(len(structures)))], 1:]
+            return tuple(int(v) for v in mine[int(random.integers(len(mine)))])
+    shape = one.prepared.grid.shape
+    return tuple(
+        int(a * max(1, n - s + 1)) + s // 2 for a, n, s in zip(anywhere, shape, plan.patch, strict=True)
+    )

@@ -1,0 +1,20 @@
+"""The loop, the state that resumes, the log. `train` and `Run` load on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polytask.training.folder import Run as Run
+    from polytask.training.run import train as train
+
+_PLACES = {"Run": "folder", "train": "run"}
+__all__ = ["Run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'polytask.training' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"polytask.training.{_PLACES[name]}"), name)

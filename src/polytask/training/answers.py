@@ -1,0 +1,103 @@
+"""Predictions beside the truth: collected by id, turned into metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Cohort, Sample
+from polytask.prepare.full import FullSample
+from polytask.prepare.slots import slots_of
+from polytask.prepare.store import Store
+from polytask.prepare.targets import pooled_target
+from polytask.tasks.task import Arrays, PooledTask, Prediction, Task, VoxelTask
+from polytask.training.infer import Predictions
+
+
+@dataclass
+class Collected:
+    """Items of one pooled task: ids, predictions and truths, in the same order."""
+
+    ids: list[tuple[str, str]] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    values: list[npt.NDArray[Any]] = field(default_factory=list)
+    known: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+
+    def arrays(self) -> tuple[Arrays, npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Stacked: prediction by key, value, known, first axis N."""
+        keys = self.predictions[0]
+        prediction = {k: np.concatenate([p[k].numpy() for p in self.predictions]) for k in keys}
+        return prediction, np.stack(self.values), np.stack(self.known)
+
+
+def pooled_truth(
+    cohort: Cohort, task: Task, sample: Sample, slot: int, max_visits: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """(value, known) of one item; `slot` −1 for a subject task."""
+    target = pooled_target(cohort, task.name, slots_of(cohort, sample, max_visits).cases)
+    if slot < 0:
+        return target.value.numpy(), target.known.numpy()
+    return target.value[slot].numpy(), target.known[slot].numpy()
+
+
+class Answers:
+    """Everything predicted on one part of a fold, on the stored grids."""
+
+    def __init__(
+        self, cohort: Cohort, store: Store, tasks: dict[str, Task], max_visits: int, spacings: dict[str, Any]
+    ):
+        self.cohort, self.store, self.tasks, self.max_visits = cohort, store, tasks, max_visits
+        self.spacings = spacings
+        self.pooled = {n: Collected() for n, t in tasks.items() if t.level != "voxel"}
+        self.cases: dict[str, list[dict[str, float]]] = {
+            n: [] for n, t in tasks.items() if t.level == "voxel"
+        }
+
+    def add(self, sample: Sample, full: FullSample, found: Predictions) -> None:
+        """One sample's predictions."""
+        for name, slots in found.items():
+            for slot, prediction in slots.items():
+                if name in self.pooled:
+                    value, known = pooled_truth(self.cohort, self.tasks[name], sample, slot, self.max_visits)
+                    mine = self.pooled[name]
+                    mine.ids.append((sample.subject, full.visits[slot] if slot >= 0 else ""))
+                    mine.predictions.append(prediction)
+                    mine.values.append(value)
+                    mine.known.append(known)
+                elif (key := full.keys[slot]) is not None and any(self.store.case(key).known(name)):
+                    self.cases[name].append(self._voxel(name, key, prediction))
+
+    def _voxel(self, name: str, key: str, prediction: Prediction) -> dict[str, float]:
+        task, case = cast(VoxelTask, self.tasks[name]), self.store.case(key)
+        return task.case_metrics(
+            task.answer(prediction)[0].numpy(),
+            np.asarray(case.voxel[name]),
+            np.array(case.known(name), bool),
+            np.asarray(case.region[name], bool) if name in case.region else None,
+            self.spacings[name],
+            distances=False,
+        )
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Metrics by task: of all items together (pooled), mean over cases where defined (voxel)."""
+        result: dict[str, dict[str, float]] = {}
+        for name, task in self.tasks.items():
+            if name in self.pooled:
+                mine = self.pooled[name]
+                result[name] = cast(PooledTask, task).metrics(*mine.arrays()) if mine.ids else {"n": 0.0}
+            else:
+                result[name] = mean_metrics(self.cases[name])
+        return result
+
+
+def mean_metrics(cases: list[dict[str, float]]) -> dict[str, float]:
+    """Mean over the cases in which a metric is defined, and `n` cases."""
+    names = dict.fromkeys(k for case in cases for k in case)
+    means = {"n": float(len(cases))}
+    for name in names:
+        values = [case[name] for case in cases if name in case and np.isfinite(case[name])]
+        means[name] = float(np.mean(values)) if values else float("nan")
+    return means

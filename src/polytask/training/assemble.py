@@ -1,0 +1,73 @@
+"""Plan → tasks and network: the one place where the plan's words become objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.model.encoder import EncoderSpec
+from polytask.model.network import Network, NetworkSpec
+from polytask.plan.plan import FoldPlan, Plan
+from polytask.prepare.normalise import input_planes
+from polytask.prepare.slots import visit_slots
+from polytask.prepare.tables import table_width
+from polytask.tasks import make_task
+from polytask.tasks.task import Task
+
+
+def make_tasks(
+    fold: FoldPlan, only: Iterable[str] | None = None, extra: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Task]:
+    """The fold's tasks, or those named; `extra` adds fields learnt after training (a baseline hazard)."""
+    names = list(fold.tasks) if only is None else [n for n in fold.tasks if n in set(only)]
+    return {name: make_task(name, {**fold.tasks[name], **(extra or {}).get(name, {})}) for name in names}
+
+
+def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
+    """The point in the model space that the plan names."""
+    images = {
+        name: EncoderSpec(
+            image.dims,
+            input_planes(image),
+            image.widths,
+            image.blocks,
+            image.strides,
+        )
+        for name, image in plan.shared.images.items()
+    }
+    tables = {name: table_width(columns) for name, columns in fold.tables.items()}
+    slots = {v: i for i, v in enumerate(header.visits or [])}
+    model = plan.shared.model
+    return NetworkSpec(
+        images=images,
+        tables=tables,
+        voxel_image={n: t.image for n, t in header.tasks.items() if isinstance(t, Segmentation | Dose)},
+        visits={
+            n: [slots[v] for v in t.visits]
+            for n, t in header.tasks.items()
+            if not isinstance(t, Segmentation | Dose) and t.visits and slots
+        },
+        max_visits=visit_slots(header, plan.shared.max_visits),
+        sharing=model.sharing,
+        time=model.time,
+        sources=model.sources,
+        after=model.after,
+        link=model.link,
+        stop_gradient=model.stop_gradient,
+        decoder=model.decoder,
+        deep_supervision=model.deep_supervision,
+        embedding=model.embedding,
+        dropout=model.dropout,
+    )
+
+
+def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Network:
+    """A network whose first weights are a function of the seed alone."""
+    state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    network = Network(spec, tasks)
+    torch.random.set_rng_state(state)
+    return network

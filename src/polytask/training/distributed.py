@@ -1,0 +1,98 @@
+"""One or many processes: who am I, and sums over all of us. Started by torchrun; alone without it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import Parameter
+
+from polytask.errors import PolytaskError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among `size`, and its device."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes files."""
+        return self.rank == 0
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Sum over all processes; a new tensor."""
+        if self.size == 1:
+            return tensor
+        summed = tensor.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    def wait(self) -> None:
+        """Until everybody is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def add_gradients(self, parameters: Sequence[Parameter]) -> None:
+        """Sum gradients over processes in one message. A parameter nobody has a gradient for keeps None."""
+        if self.size == 1:
+            return
+        flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        there = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
+        message = self.total(torch.cat([there, *[g.float().flatten() for g in flat]]))
+        there, sums = message[: len(parameters)], message[len(parameters) :]
+        for known, parameter, values in zip(
+            there.tolist(), parameters, sums.split([p.numel() for p in parameters]), strict=True
+        ):
+            parameter.grad = values.view_as(parameter).to(parameter.dtype) if known else None
+
+
+def device_named(name: str | None) -> torch.device:
+    """The device a person names (`cpu`, `cuda`, `cuda:1`, `mps`), or the best there is."""
+    if name is None:
+        return best_device()
+    kind, colon, number = name.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in there or (colon and not number.isdigit()):
+        raise PolytaskError(f"device {name!r} is not known; expected one of cpu, cuda, cuda:0, mps")
+    if int(number or 0) >= there[kind]:
+        has = ", ".join(k for k, n in there.items() if n)
+        raise PolytaskError(
+            f"device {name!r}: this machine has no such device; it has {has}; choose another --device"
+        )
+    index = number or (os.environ.get("LOCAL_RANK", "0") if kind == "cuda" else "")
+    return torch.device(kind, int(index)) if index else torch.device(kind)
+
+
+def best_device() -> torch.device:
+    """CUDA (of this process' own), else MPS, else CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+@contextmanager
+def join_world(device: str | None = None) -> Iterator[World]:
+    """Join the processes torchrun has started (its environment variables say so), or be alone."""
+    place = device_named(device)
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    started = size > 1 and not dist.is_initialized()
+    if place.type == "cuda":
+        torch.cuda.set_device(place)
+    if started:
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank() if size > 1 else 0, size, place)
+    finally:
+        if started:
+            dist.destroy_process_group()

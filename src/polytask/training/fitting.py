@@ -1,0 +1,173 @@
+"""One network of a run: build it, find its state, fit it, keep what was learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import Dose as DoseSpec
+from polytask.cohort.splits import Fold
+from polytask.errors import PolytaskError
+from polytask.model.layers import ByName
+from polytask.model.network import Network
+from polytask.plan.plan import Plan, Training
+from polytask.prepare.loader import Loader
+from polytask.prepare.store import Store
+from polytask.tasks.dose import Dose
+from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.budget import steps_within
+from polytask.training.distributed import World
+from polytask.training.files import replace_folder
+from polytask.training.folder import Run
+from polytask.training.initial import start_from
+from polytask.training.interrupt import Asked
+from polytask.training.log import Log
+from polytask.training.loop import Reporter, Surroundings, fit, number_of
+from polytask.training.schedule import Schedule
+from polytask.training.state import State, save_weights
+from polytask.training.survival import learn_survival
+from polytask.training.tune import Tuning
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all networks of a run share."""
+
+    run: Run
+    plan: Plan
+    fold: int
+    seed: int
+    cohort: Cohort
+    parts: Fold
+    store: Store
+    world: World
+
+    @property
+    def plan_hash(self) -> str:
+        """What the run's checkpoints are sealed with."""
+        return str(self.run.record["plan"])
+
+
+def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter: Reporter) -> None:
+    """Fit one network to its end; a finished one is left alone unless it is extended."""
+    run, world = context.run, context.world
+    settings = context.plan.shared.training.model_copy()
+    state = new_state(context, name)
+    saved = run.last_saved(name)
+    if saved:
+        state.load(saved, context.plan_hash)
+        state.network.to(world.device)
+        settings = settings.model_copy(update=state.settings)
+    if state.finished and not extend:
+        reporter.say(f"{name or run.record['name']}: finished after {state.step} steps")
+        return
+    loader = Loader(
+        context.store,
+        context.cohort,
+        context.plan,
+        context.fold,
+        "train",
+        context.seed,
+        tasks=dict.fromkeys([*run.networks[name], *state.structures.values()]),
+        rank=world.rank,
+        world=world.size,
+    )
+    tuning = Tuning(state, context)
+    try:
+        if not saved:
+            settings = first_settings(context, name, state, loader, tuning, settings)
+        if extend:
+            state.schedule = state.schedule.extended(extend * settings.steps_per_epoch)
+            state.finished, state.stale = False, 0
+        log = Log(run.folder, state.step, name) if world.chief else None
+        around = Surroundings(
+            settings=settings,
+            seed=context.seed,
+            world=world,
+            tune=tuning,
+            keep_best=lambda: _keep_best(context, state, name),
+            keep_last=lambda: _keep_last(context, state, name),
+            log=log,
+            reporter=reporter,
+            asked=asked,
+        )
+        around.keep_last()
+        reporter.begin(name or str(run.record["name"]), state.step, state.schedule.end)
+        fit(state, loader, around)
+        if log:
+            log.close()
+    finally:
+        loader.close()
+    if world.chief:
+        learn_survival(context, name)
+    world.wait()
+
+
+def new_state(context: Context, name: str) -> State:
+    """Network, criteria and optimiser at step 0: a function of plan and seed."""
+    run, plan = context.run, context.plan
+    fold, header = plan.folds[context.fold], context.cohort.header
+    tasks = make_tasks(fold, run.networks[name])
+    network = make_network(network_spec(plan, fold, header), tasks, number_of(context.seed, "weights"))
+    if run.record["init"] and run.last_saved(name) is None:
+        start_from(network, Path(str(run.record["init"])))
+    network.to(context.world.device)
+    criteria = ByName({n: t.criterion() for n, t in tasks.items()}).to(context.world.device)
+    settings = plan.shared.training
+    steps = int(run.record["steps"] or settings.epochs * settings.steps_per_epoch)
+    beside = {
+        n: spec.structures
+        for n, t in tasks.items()
+        if isinstance(t, Dose)
+        and t.dvh > 0
+        and isinstance(spec := header.tasks[n], DoseSpec)
+        and spec.structures
+    }
+    optimiser = make_optimiser(network, settings)
+    return State(network, optimiser, criteria, Schedule.of(settings, steps), beside)
+
+
+def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:
+    """The planned optimiser; weight decay on matrices and kernels only."""
+    groups = [
+        {"params": [p for p in network.parameters() if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in network.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=settings.rate, momentum=0.99, nesterov=True)
+    return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
+
+
+def first_settings(
+    context: Context, name: str, state: State, loader: Loader, tuning: Tuning, settings: Training
+) -> Training:
+    """Turn a time budget into steps, once; several networks share it evenly."""
+    minutes = context.run.record["minutes"]
+    if minutes and not context.run.record["steps"]:
+        share = float(minutes) / len(context.run.networks)
+        steps, settings = steps_within(share, state, loader.batches(0), tuning, settings, context.world)
+        state.schedule = Schedule.of(settings, steps)
+        state.settings = {"tune_every": settings.tune_every}
+    return settings
+
+
+def _keep_best(context: Context, state: State, name: str) -> None:
+    if context.world.chief:
+        folder = context.run.best(name)
+        weights = state.average or state.network.state_dict()
+        replace_folder(folder, lambda new: save_weights(new, weights))
+
+
+def _keep_last(context: Context, state: State, name: str) -> None:
+    if context.world.chief:
+        try:
+            replace_folder(context.run.last(name), lambda new: state.save(new, context.plan_hash))
+        except OSError as error:
+            raise PolytaskError(
+                f"{context.run.last(name)}: cannot write the checkpoint ({error.strerror}); free some space, then "
+                f"`polytask train {context.run.work} --resume {context.run.folder.name}`"
+            ) from None
+    context.world.wait()

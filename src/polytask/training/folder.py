@@ -1,0 +1,119 @@
+"""The folder of a run: what is where, and the record that explains it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.errors import PolytaskError
+from polytask.training.files import existing_folder
+
+NAME = "run.yaml"
+RECORDED = {"name", "fold", "seed", "sharing", "networks", "plan", "store", "header"}
+"""What a record holds at least."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """`WORK/runs/NAME`.
+
+    Args:
+        folder: where it is.
+        record: `run.yaml`: name, fold, seed, sharing, networks, steps, hashes, versions.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Run:
+        """An existing run."""
+        folder = Path(folder)
+        try:
+            record = yaml.safe_load((folder / NAME).read_text(encoding="utf-8"))
+        except OSError:
+            raise PolytaskError(
+                f"{folder}: not a run (no {NAME}); expected WORK/runs/NAME{_runs_near(folder)}"
+            ) from None
+        except yaml.YAMLError as error:
+            raise PolytaskError(
+                f"{folder / NAME}: not readable YAML ({str(error).splitlines()[0]})"
+            ) from None
+        if not (isinstance(record, dict) and set(record) >= RECORDED):
+            raise PolytaskError(f"{folder / NAME}: not a run record; restore it or train again")
+        return cls(folder, record)
+
+    @classmethod
+    def create(cls, folder: Path, record: Mapping[str, Any]) -> Run:
+        """A new run; refuses to overwrite."""
+        if (folder / NAME).exists():
+            raise PolytaskError(
+                f"{folder}: this run exists; go on with --resume {folder.name} or choose another --name"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / NAME).write_text(yaml.safe_dump(dict(record), sort_keys=False), encoding="utf-8")
+        except OSError as error:
+            raise PolytaskError(
+                f"{folder}: cannot write here ({error.strerror}); choose another work folder"
+            ) from None
+        return cls(folder, record)
+
+    def forget_unbegun(self) -> None:
+        """Remove a run that stopped before anything was logged or saved, so that its name is free again."""
+        if {p.name for p in self.folder.iterdir()} <= {NAME, "plan.yaml"}:
+            shutil.rmtree(self.folder)
+
+    @property
+    def work(self) -> Path:
+        """The work folder the run belongs to."""
+        return self.folder.parent.parent
+
+    @property
+    def networks(self) -> dict[str, list[str]]:
+        """Network → its tasks: {"": all tasks}, or one network a task when sharing is `single`."""
+        return dict(self.record["networks"])
+
+    def best(self, network: str) -> Path:
+        """Folder of a network's best checkpoint."""
+        return self.folder / "best" / network
+
+    def best_saved(self, network: str) -> Path:
+        """The best checkpoint as it lies there, also when a crash came while it was replaced."""
+        return existing_folder(self.best(network)) or self.best(network)
+
+    def last(self, network: str) -> Path:
+        """Folder of a network's last checkpoint."""
+        return self.folder / "last" / network
+
+    def last_saved(self, network: str) -> Path | None:
+        """The last checkpoint if there is one."""
+        return existing_folder(self.last(network))
+
+
+def _runs_near(folder: Path) -> str:
+    """The runs a person may have meant: those of a work folder, or those beside."""
+    for place in (folder / "runs", folder if folder.name == "runs" else folder.parent):
+        if names := sorted(p.parent.name for p in place.glob(f"*/{NAME}")):
+            return f"; runs in {place}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+    return ""
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, for the record."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "polytask": version("polytask"),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }

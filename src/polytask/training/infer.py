@@ -1,0 +1,161 @@
+"""Outputs of a network for one whole sample: the view for pooled tasks, sliding windows for voxel tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, combinations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from polytask.model.network import Network
+from polytask.model.window import sliding_window
+from polytask.plan.plan import Plan
+from polytask.prepare.batch import Batch
+from polytask.prepare.full import FullSample
+from polytask.prepare.normalise import input_planes
+from polytask.tasks.task import Prediction
+from polytask.training.step import autocast
+
+Predictions = dict[str, dict[int, Prediction]]
+"""Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU."""
+
+
+def infer(
+    network: Network,
+    sample: FullSample,
+    plan: Plan,
+    device: torch.device,
+    overlap: float = 0.5,
+    flips: Sequence[Sequence[int]] = ((),),
+    pooled_only: bool = False,
+) -> Predictions:
+    """Decoded predictions, averaged over `flips` (each a set of array axes to mirror).
+
+    `pooled_only` leaves out sliding windows.
+    """
+    network.eval()
+    sums: Predictions = {}
+    for axes in flips:
+        with torch.inference_mode(), autocast(plan.shared.training.precision, device):
+            for task, slots in _once(network, sample, plan, device, overlap, axes, pooled_only).items():
+                mine = sums.setdefault(task, {})
+                for slot, prediction in slots.items():
+                    mine[slot] = (
+                        {k: mine[slot][k] + v for k, v in prediction.items()} if slot in mine else prediction
+                    )
+    return {
+        task: {slot: {k: v / len(flips) for k, v in p.items()} for slot, p in slots.items()}
+        for task, slots in sums.items()
+    }
+
+
+def all_flips(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Every subset of the axes, the empty one first: 1, 2, 4 or 8 passes."""
+    return list(chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)))
+
+
+def _once(
+    network: Network,
+    sample: FullSample,
+    plan: Plan,
+    device: torch.device,
+    overlap: float,
+    axes: Sequence[int],
+    pooled_only: bool,
+) -> Predictions:
+    present = [slot for slot, known in enumerate(sample.visit_known) if known]
+    found: Predictions = {}
+    views = bool(network.pooled) or any(p.field == "whole" for p in plan.shared.images.values())
+    outputs = network(_batch(sample, plan, axes).to(device)) if views else {}
+    for name, output in outputs.items():
+        task = network.tasks[name]
+        if task.level == "subject":
+            found[name] = {-1: _cpu(task.decode(output))}
+        elif task.level == "visit":
+            found[name] = {slot: _cpu(task.decode(output[slot : slot + 1])) for slot in present}
+        else:
+            image = network.spec.voxel_image[name]
+            found[name] = {}
+            for index, slot in enumerate(present):
+                array = sample.images[image][slot]
+                if array is not None:
+                    back = _unflip(_centre(output[0][index], array.shape[1:]), axes)
+                    found[name][slot] = _cpu(task.decode(back[None]))
+    for image, image_plan in plan.shared.images.items():
+        names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
+        if image_plan.field == "whole" or not names or pooled_only:
+            continue
+        for slot in present:
+            array = sample.images[image][slot]
+            if array is None:
+                continue
+            assert image_plan.patch is not None
+            outputs = sliding_window(
+                lambda x, image=image: {t: o[0] for t, o in network.voxel_outputs(image, x).items()},  # type: ignore[misc]
+                _flip(torch.from_numpy(array).to(device), axes),
+                image_plan.patch,
+                overlap,
+            )
+            for name, output in outputs.items():
+                found.setdefault(name, {})[slot] = _cpu(
+                    network.tasks[name].decode(_unflip(output, axes)[None])
+                )
+    return found
+
+
+def _batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
+    """The sample as a batch of one, without patches and targets."""
+    whole: dict[str, Tensor] = {}
+    for name, image in plan.shared.images.items():
+        if image.field == "patch":
+            continue
+        arrays = sample.images[name] if image.field == "whole" else sample.whole[name]
+        assert image.view is not None
+        shapes = [a.shape[1:] for a in arrays if a is not None] or [image.view]
+        size = [max(*column) for column in zip(image.view, *shapes, strict=True)]
+        planes = next((a.shape[0] for a in arrays if a is not None), input_planes(image))
+        views = [
+            torch.zeros((planes, *size))
+            if a is None
+            else _pad(_flip(torch.from_numpy(a).float(), axes), size)
+            for a in arrays
+        ]
+        whole[name] = torch.stack(views)[None]
+    return Batch(
+        subjects=(sample.subject,),
+        visits=(sample.visits,),
+        visit_known=torch.from_numpy(sample.visit_known)[None],
+        day=torch.from_numpy(sample.day).float()[None],
+        whole=whole,
+        patch={},
+        channel_known={k: torch.from_numpy(v)[None] for k, v in sample.channel_known.items()},
+        tables={k: torch.from_numpy(v).float()[None] for k, v in sample.tables.items()},
+        table_known={k: torch.from_numpy(v)[None] for k, v in sample.table_known.items()},
+        targets={},
+    )
+
+
+def _pad(array: Tensor, size: Sequence[int]) -> Tensor:
+    """Zeros around `[C, *space]`, the image in the middle as in training."""
+    gaps = [(n - s) for n, s in zip(size, array.shape[1:], strict=True)]
+    return pad(array, [v for gap in reversed(gaps) for v in (gap // 2, gap - gap // 2)])
+
+
+def _centre(output: Tensor, space: Sequence[int]) -> Tensor:
+    """Cut the padding off `[K, *size]`."""
+    starts = [(n - s) // 2 for n, s in zip(output.shape[1:], space, strict=True)]
+    return output[(slice(None), *[slice(a, a + s) for a, s in zip(starts, space, strict=True)])]
+
+
+def _flip(array: Tensor, axes: Sequence[int]) -> Tensor:
+    """Mirror `[C, *space]` along spatial axes."""
+    return array.flip([1 + a for a in axes]) if axes else array
+
+
+_unflip = _flip
+
+
+def _cpu(prediction: Prediction) -> Prediction:
+    return {k: v.float().cpu() for k, v in prediction.items()}

@@ -1,0 +1,63 @@
+"""The log: one JSON line per entry, and TensorBoard when it is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from polytask.plain import plain
+
+
+class Log:
+    """`metrics.jsonl`. A resumed run first drops the lines after its step: the file reads as if nothing happened."""
+
+    def __init__(self, folder: Path, step: int, prefix: str = ""):
+        self.path = folder / "metrics.jsonl"
+        self.prefix = prefix
+        self._keep_until(step)
+        self.board: Any = None
+        if find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(folder / "tensorboard" / (prefix or "joint")), purge_step=step)
+
+    def write(self, step: int, entry: Mapping[str, Any]) -> None:
+        """One line; numbers also go to TensorBoard as `task/split/metric`."""
+        line = {"step": step} | ({"network": self.prefix} if self.prefix else {}) | dict(entry)
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(plain(line)) + "\n")
+        if self.board is not None:
+            for key, value in flat(entry).items():
+                self.board.add_scalar(key, value, step)
+
+    def close(self) -> None:
+        """Flush TensorBoard."""
+        if self.board is not None:
+            self.board.close()
+
+    def _keep_until(self, step: int) -> None:
+        if not self.path.exists():
+            return
+        kept = []
+        for text in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if line.get("network", "") != self.prefix or line["step"] <= step:
+                kept.append(text + "\n")
+        self.path.write_text("".join(kept), encoding="utf-8")
+
+
+def flat(entry: Mapping[str, Any], above: str = "") -> dict[str, float]:
+    """Nested numbers → `a/b/c`."""
+    numbers: dict[str, float] = {}
+    for key, value in entry.items():
+        if isinstance(value, Mapping):
+            numbers |= flat(value, f"{above}{key}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            numbers[above + key] = float(value)
+    return numbers

@@ -1,0 +1,165 @@
+"""The loop: epochs of steps, an evaluation on tune, the best and the last checkpoint. Read it top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import torch
+
+from polytask.plan.plan import Training
+from polytask.prepare.batch import Batch
+from polytask.training.distributed import World
+from polytask.training.interrupt import Asked, Interrupted
+from polytask.training.log import Log
+from polytask.training.state import State
+from polytask.training.step import take_step
+
+
+class Batches(Protocol):
+    """Where batches come from; a pure function of epoch and step."""
+
+    def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from `start_step` on."""
+
+
+class Reporter(Protocol):
+    """Who watches: the command line's progress bar, or nobody."""
+
+    def begin(self, title: str, done: int, total: int) -> None:
+        """A network's fit starts at step `done` of `total`."""
+
+    def step(self, step: int, losses: Mapping[str, float]) -> None:
+        """A step is done."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+Tune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
+"""Evaluate on tune → mean skill, metrics by task."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a fit needs besides its state and its data."""
+
+    settings: Training
+    seed: int
+    world: World
+    tune: Tune
+    keep_best: Callable[[], None]
+    keep_last: Callable[[], None]
+    log: Log | None
+    reporter: Reporter
+    asked: Asked
+
+
+def fit(state: State, data: Batches, around: Surroundings) -> None:
+    """Train until the schedule ends, tune no longer improves, or somebody asks to stop."""
+    settings, world = around.settings, around.world
+    per_epoch, every = settings.steps_per_epoch, settings.accumulation
+    while not state.finished:
+        epoch, within = divmod(state.step, per_epoch)
+        left = min(per_epoch - within, state.schedule.end - state.step)
+        started, sums = time.perf_counter(), Means()
+        state.network.train()
+        micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
+        for batches in islice(grouped(micro_batches, every), left):
+            rate = state.schedule.rate(state.step)
+            torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
+            skipped = state.skipped
+            losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
+            update_average(state, settings.ema)
+            sums.add(losses)
+            around.reporter.step(state.step, losses)
+            if state.skipped > skipped:
+                around.reporter.say(state.complaint)
+                if around.log:
+                    around.log.write(state.step, {"skipped": state.complaint})
+            if stop_asked(around.asked, world):
+                around.keep_last()
+                raise Interrupted(around.asked.signal, state.step)
+        ends = state.step >= state.schedule.end
+        entry: dict[str, object] = {"epoch": epoch, "rate": rate, "loss": sums.means()}
+        entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, sums.steps)
+        if ends or (epoch + 1) % settings.tune_every == 0:
+            entry["tune"] = look_at_tune(state, around, epoch)
+            if 0 < settings.patience <= state.stale:
+                ends = True
+                around.reporter.say(f"stopped early: no better mean skill for {state.stale} evaluations")
+        state.finished = ends
+        if around.log:
+            around.log.write(state.step, entry)
+        around.keep_last()
+
+
+def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, object]:
+    """Evaluate on tune; the highest mean skill so far is the best checkpoint."""
+    state.network.eval()
+    skill, metrics = around.tune()
+    state.network.train()
+    if skill > state.best or state.best_epoch < 0:
+        state.best, state.best_epoch, state.stale = skill, epoch, 0
+        around.keep_best()
+    else:
+        state.stale += 1
+    return {"skill": skill, **metrics}
+
+
+def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """`size` batches at a time, the accumulation of one step."""
+    source = iter(batches)
+    while group := list(islice(source, size)):
+        yield group
+
+
+def stop_asked(asked: Asked, world: World) -> bool:
+    """Whether any process was asked to stop; all agree."""
+    if world.size == 1:
+        return asked.signal > 0
+    flag = world.total(torch.tensor(float(asked.signal), device=world.device))
+    asked.signal = asked.signal or int(flag)
+    return bool(flag > 0)
+
+
+def update_average(state: State, decay: float) -> None:
+    """Exponential moving average of the weights."""
+    if decay <= 0:
+        return
+    weights = state.network.state_dict()
+    if state.average is None:
+        state.average = {k: v.detach().clone() for k, v in weights.items()}
+        return
+    for name, value in weights.items():
+        state.average[name].lerp_(value, 1 - decay)
+
+
+def number_of(*parts: object) -> int:
+    """A 63-bit number from anything that prints: random numbers are functions, not streams."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+class Means:
+    """Running means of the losses that were there."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.steps = 0
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """One step."""
+        self.steps += 1
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Mean by name."""
+        return {name: self.sums[name] / self.counts[name] for name in self.sums}

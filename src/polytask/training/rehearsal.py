@@ -1,0 +1,93 @@
+"""What a run would begin with, without a run: for measuring. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
+from polytask.plan.files import ensure_cohort, read_plan
+from polytask.plan.settings import set_values
+from polytask.prepare.batch import Batch
+from polytask.prepare.loader import Loader
+from polytask.prepare.store import Store
+from polytask.training.distributed import World, best_device
+from polytask.training.fitting import Context, new_state
+from polytask.training.folder import Run
+from polytask.training.state import State
+from polytask.training.step import Lap, no_lap, take_step
+from polytask.training.tune import Tuning
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A fit before its first step: one network for all tasks, whatever the sharing."""
+
+    context: Context
+    state: State
+
+    def loader(self, workers: int | None = None) -> Loader:
+        """The training batches; `workers` by default the plan's. The caller closes it."""
+        c = self.context
+        names = dict.fromkeys([*self.state.network.tasks, *self.state.structures.values()])
+        return Loader(c.store, c.cohort, c.plan, c.fold, "train", c.seed, tasks=names, workers=workers)
+
+    def batches(self, count: int) -> list[Batch]:
+        """The first training batches."""
+        with self.loader(0) as loader:
+            return list(islice(loader.batches(0), count))
+
+    def step(self, batch: Batch, lap: Lap = no_lap) -> None:
+        """One training step at a rate that hardly changes the weights."""
+        settings, world = self.context.plan.shared.training, self.context.world
+        self.state.network.train()
+        moved = [batch.to(world.device)]
+        take_step(self.state, moved, world, 1e-6, settings.precision, settings.clip, lap)
+
+    def tune(self) -> None:
+        """One evaluation on the tune part."""
+        self.state.network.eval()
+        Tuning(self.state, self.context)()
+
+
+def rehearse(
+    work: Path | str,
+    fold: int = 0,
+    tasks: Sequence[str] | None = None,
+    changes: Sequence[str] = (),
+    device: str | None = None,
+    seed: int = 0,
+) -> Rehearsal:
+    """Read a planned and prepared work folder up to where training would begin.
+
+    Args:
+        work: folder with `plan.yaml`, `splits.json` and `store/`.
+        fold: which fold of the plan.
+        tasks: only these.
+        changes: `training.precision=bf16` and the like, for this time only.
+        device: cpu, cuda, mps; by default the best there is.
+    """
+    work = Path(work)
+    plan = set_values(read_plan(work), changes)
+    if fold not in plan.folds:
+        raise PolytaskError(
+            f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
+        )
+    known = list(plan.folds[fold].tasks)
+    if unknown := [t for t in tasks or () if t not in known]:
+        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
+    world = World(0, 1, torch.device(device) if device else best_device())
+    cohort = Cohort.read((work / plan.cohort).resolve())
+    ensure_cohort(plan, cohort)
+    torch.set_num_threads(plan.shared.training.threads)
+    chosen = [t for t in known if tasks is None or t in tasks]
+    run = Run(work / "runs" / "", {"networks": {"": chosen}, "init": None, "steps": None})
+    parts = Splits.read(work / "splits.json").folds[fold]
+    context = Context(run, plan, fold, seed, cohort, parts, Store(work / "store"), world)
+    return Rehearsal(context, new_state(context, ""))

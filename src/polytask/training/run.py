@@ -1,0 +1,218 @@
+"""`train`: from a planned and prepared work folder to a run, new or resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header_file import HEADER, read_header
+from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
+from polytask.plan.files import ensure_cohort, read_plan, set_value, write_plan
+from polytask.plan.plan import Plan
+from polytask.prepare.store import Store
+from polytask.training.distributed import World, join_world
+from polytask.training.fitting import Context, fit_network
+from polytask.training.folder import Run, environment
+from polytask.training.interrupt import Interrupted, listen
+from polytask.training.loop import Reporter
+from polytask.training.state import read_state
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def begin(self, title: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def step(self, step: int, losses: Any) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+
+def train(
+    work: Path | str,
+    *,
+    fold: int = 0,
+    seed: int = 0,
+    sharing: str | None = None,
+    name: str | None = None,
+    tasks: Sequence[str] | None = None,
+    minutes: float | None = None,
+    match: str | None = None,
+    init: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    resume: str | None = None,
+    extend: int = 0,
+    workers: int | None = None,
+    device: str | None = None,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Fit one model for all tasks (or with `sharing="single"` one after another for each) and return its run.
+
+    Args:
+        work: folder with `plan.yaml`, `splits.json` and `store/`.
+        fold: which fold of the plan. seed: of weights, order, augmentation and dropout.
+        sharing: a member of the sharing registry; the plan's by default.
+        name: of the run; `SHARING-foldF-seedS` by default.
+        tasks: only these.
+        minutes: a time budget, turned into steps before the first step.
+        match: name of a run whose number of steps is taken over (a fair baseline).
+        init: a run or model folder whose weights, where names and shapes agree, are the start.
+        overrides: `training.epochs=4` and the like.
+        resume: name of a run to go on with; of the rest only `extend`, `workers` and `device` count then.
+        extend: epochs to add behind the planned end (with `resume`).
+        workers: data processes; the plan's by default. Does not change the result.
+    """
+    work = Path(work)
+    with join_world(device) as world, listen() as asked:
+        if resume:
+            run = Run.read(work / "runs" / resume)
+        else:
+            plan = _new_plan(work, sharing, overrides)
+            label = name or f"{plan.shared.model.sharing}-fold{fold}-seed{seed}"
+            run = _new_run(work, label, plan, fold, seed, tasks, minutes, match, init, world)
+        world.wait()
+        try:
+            plan = read_plan(run.folder)
+            if workers is not None:
+                plan.shared.training.workers = workers
+            context = _context(run, plan, world)
+            for network in run.networks:
+                fit_network(context, network, extend if resume else 0, asked, reporter or Quiet())
+        except Interrupted as stop:
+            stop.run = run.folder.name
+            raise
+        except Exception:
+            if world.chief and not resume:
+                run.forget_unbegun()
+            raise
+        return run
+
+
+def plan_hash(plan: Plan, fold: int) -> str:
+    """Of all that decides the weights: not the reasons, not the number of data workers."""
+    shared = plan.shared.model_dump(mode="json", exclude={"why": True, "training": {"workers"}})
+    mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
+    return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
+
+
+def _new_plan(work: Path, sharing: str | None, overrides: Sequence[str]) -> Plan:
+    """The work folder's plan with this run's changes."""
+    plan = read_plan(work)
+    for change in overrides:
+        plan = set_value(plan, change)
+    return set_value(plan, f"model.sharing={sharing}") if sharing else plan
+
+
+def _new_run(
+    work: Path,
+    name: str,
+    plan: Plan,
+    fold: int,
+    seed: int,
+    tasks: Sequence[str] | None,
+    minutes: float | None,
+    match: str | None,
+    init: Path | str | None,
+    world: World,
+) -> Run:
+    """The run's folder with its record and its own copy of the plan (written by one process)."""
+    from polytask.model.sharing import SHARINGS
+
+    if name in (".", "..") or Path(name).name != name:
+        raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
+    sharing = plan.shared.model.sharing
+    if sharing not in SHARINGS:
+        raise PolytaskError(f"sharing {sharing!r} is not known; expected one of {', '.join(SHARINGS)}")
+    if fold not in plan.folds:
+        raise PolytaskError(
+            f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
+        )
+    known = list(plan.folds[fold].tasks)
+    if unknown := [t for t in tasks or () if t not in known]:
+        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
+    chosen = [t for t in known if tasks is None or t in tasks]
+    store, cohort = Store(work / "store"), _cohort_folder(work, plan)
+    record = {
+        "polytask": 1,
+        "name": name,
+        "fold": fold,
+        "seed": seed,
+        "sharing": sharing,
+        "networks": {t: [t] for t in chosen} if sharing == "single" else {"": chosen},
+        "minutes": minutes,
+        "steps": _steps_of(work / "runs" / match) if match else None,
+        "init": None if init is None else str(Path(init).resolve()),
+        "plan": plan_hash(plan, fold),
+        "cohort": plan.digest,
+        "header": read_header(cohort / HEADER).model_dump(mode="json", exclude_defaults=True),
+        "store": store.content,
+        "processes": world.size,
+        **environment(),
+    }
+    if not world.chief:
+        world.wait()
+        return Run.read(work / "runs" / name)
+    run = Run.create(work / "runs" / name, record)
+    with suppress(ValueError):  # another drive
+        plan = plan.model_copy(update={"cohort": Path(os.path.relpath(cohort, work.resolve())).as_posix()})
+    write_plan(plan, run.folder)
+    world.wait()
+    return run
+
+
+def _steps_of(folder: Path) -> int:
+    """Steps of another run's first network."""
+    run = Run.read(folder)
+    last = run.last_saved(next(iter(run.networks)))
+    if last is None:
+        raise PolytaskError(f"{folder}: the run to match has no checkpoint; train it first")
+    return int(read_state(last)["schedule"]["end"])
+
+
+def _context(run: Run, plan: Plan, world: World) -> Context:
+    """What all networks of the run share."""
+    fold = int(run.record["fold"])
+    if run.record["plan"] != plan_hash(plan, fold):
+        raise PolytaskError(
+            f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint is of another plan; "
+            "restore plan.yaml, or start a new run from these weights with --init"
+        )
+    store = Store(run.work / "store")
+    if store.content != run.record["store"]:
+        raise PolytaskError(f"{store.folder}: the store has changed since the run began; start a new run")
+    cohort = Cohort.read(cohort_folder_of(run, plan))
+    ensure_cohort(plan, cohort)
+    splits = Splits.read(run.work / "splits.json")
+    settings = plan.shared.training
+    torch.set_num_threads(max(1, settings.threads // world.size))
+    if world.device.type == "cuda":
+        torch.backends.cudnn.deterministic = True
+    return Context(run, plan, fold, int(run.record["seed"]), cohort, splits.folds[fold], store, world)
+
+
+def cohort_folder_of(run: Run, plan: Plan) -> Path:
+    """Of the cohort a run learns from."""
+    return _cohort_folder(run.work, plan, run.folder)
+
+
+def _cohort_folder(work: Path, plan: Plan, planned: Path | None = None) -> Path:
+    """The plan's `cohort` is relative to the work folder, wherever the plan lies."""
+    folder = (work / plan.cohort).resolve()
+    if not folder.is_dir():
+        raise PolytaskError(
+            f"{folder}: the cohort of the plan is not there; bring it back, or write where it is under `cohort` in "
+            f"{(planned or work) / 'plan.yaml'}"
+        )
+    return folder

@@ -1,0 +1,139 @@
+"""What a run must remember to go on bit for bit: weights, optimiser, buffers, counters."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from polytask.errors import PolytaskError
+from polytask.model.layers import ByName
+from polytask.model.network import Network
+from polytask.plain import write_json
+from polytask.training.files import load_tensors, save_tensors, sha256
+from polytask.training.schedule import Schedule
+
+
+@dataclass
+class State:
+    """The changing part of a fit.
+
+    Args:
+        network, optimiser, criteria: what is fitted, how, and against what.
+        schedule: where the learning rate is.
+        structures: dose task whose loss looks at DVHs → the segmentation with the masks.
+        average: exponential moving average of the weights, when wanted.
+        step: optimiser steps done.
+        best, best_epoch: highest mean skill on tune, and when.
+        stale: evaluations since then.
+        settings: of the plan, as changed by the time budget.
+        skipped, in_a_row, complaint: steps left out for a loss that was not finite, and the last one.
+    """
+
+    network: Network
+    optimiser: Optimizer
+    criteria: ByName
+    schedule: Schedule
+    structures: dict[str, str] = field(default_factory=dict)
+    average: dict[str, Tensor] | None = None
+    step: int = 0
+    best: float = -float("inf")
+    best_epoch: int = -1
+    stale: int = 0
+    skipped: int = 0
+    in_a_row: int = 0
+    finished: bool = False
+    complaint: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    COUNTERS = ("step", "best", "best_epoch", "stale", "skipped", "in_a_row", "finished", "settings")
+
+    def save(self, folder: Path, plan_hash: str) -> None:
+        """Write everything into a new folder."""
+        save_weights(folder, self.network.state_dict())
+        save_tensors(folder / "optimiser.safetensors", _optimiser_tensors(self.optimiser))
+        buffers = {k: v for k, v in self.criteria.state_dict().items() if isinstance(v, Tensor)}
+        save_tensors(folder / "criteria.safetensors", buffers)
+        extra = {k: v for k, v in self.criteria.state_dict().items() if not isinstance(v, Tensor)}
+        if self.average is not None:
+            save_tensors(folder / "average.safetensors", self.average)
+        counters = {k: getattr(self, k) for k in self.COUNTERS}
+        write_json(
+            folder / "state.json",
+            {
+                "plan": plan_hash,
+                "torch": torch.__version__,
+                "schedule": self.schedule.as_dict(),
+                "criteria": extra,
+            }
+            | counters,
+        )
+
+    def load(self, folder: Path, plan_hash: str) -> None:
+        """Read a folder that `save` wrote."""
+        stored = read_state(folder)
+        if stored["plan"] != plan_hash:
+            raise PolytaskError(
+                f"{folder}: a checkpoint of another plan; resume with the run's own plan.yaml unchanged, or start "
+                "a new run from these weights with --init"
+            )
+        self.network.load_state_dict(load_weights(folder))
+        _load_optimiser(self.optimiser, load_tensors(folder / "optimiser.safetensors"))
+        self.criteria.load_state_dict(load_tensors(folder / "criteria.safetensors") | stored["criteria"])
+        average = folder / "average.safetensors"
+        self.average = load_tensors(average) if average.exists() else None
+        self.schedule = Schedule(**stored["schedule"])
+        for key in self.COUNTERS:
+            setattr(self, key, stored[key] if stored[key] is not None else getattr(self, key))
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """The counters of a checkpoint."""
+    try:
+        stored: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PolytaskError(
+            f"{folder}: not a checkpoint ({error}); expected state.json beside the weights"
+        ) from None
+    return stored
+
+
+def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
+    """`model.safetensors` and its hash."""
+    save_tensors(folder / "model.safetensors", weights)
+    (folder / "model.sha256").write_text(sha256(folder / "model.safetensors") + "\n", encoding="utf-8")
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Weights whose hash is the recorded one."""
+    path, seal = folder / "model.safetensors", folder / "model.sha256"
+    if not path.exists():
+        raise PolytaskError(
+            f"{path}: no such file: no checkpoint was kept here yet; train the run, or go on with --resume"
+        )
+    if seal.exists() and seal.read_text(encoding="utf-8").strip() != sha256(path):
+        raise PolytaskError(f"{path}: the file has changed since it was written (hash mismatch); restore it")
+    return load_tensors(path)
+
+
+def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as flat tensors `INDEX.NAME`."""
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -1,0 +1,58 @@
+"""A batch's targets, flattened to the order of the network's outputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from polytask.prepare.batch import Batch
+from polytask.tasks.target import Target
+from polytask.tasks.task import Task
+
+
+def flat_target(
+    batch: Batch, task: Task, patched: bool = False, structures: str | None = None
+) -> tuple[Target, list[str]]:
+    """The target with one leading axis N, and the id of each item.
+
+    N runs over known visits (times patches when the voxel task is `patched`), all visits, or subjects. `structures`
+    names the segmentation whose masks stand beside a dose.
+    """
+    target = batch.targets[task.name]
+    if task.level == "subject":
+        return target, list(batch.subjects)
+    ids = [
+        f"{subject}@{visit}" if visit else subject
+        for subject, visits in zip(batch.subjects, batch.visits, strict=True)
+        for visit in visits
+    ]
+    if task.level == "visit":
+        known = target.known.flatten(0, 1)
+        seen = batch.visit_known.flatten()
+        return Target(target.value.flatten(0, 1), known & seen.view(-1, *[1] * (known.dim() - 1))), ids
+    present = batch.visit_known.flatten()
+    assert target.region is not None
+    known, value, region = (t.flatten(0, 1)[present] for t in (target.known, target.value, target.region))
+    names = [i for i, there in zip(ids, present.tolist(), strict=True) if there]
+    if patched:
+        count = region.shape[1]
+        names = [n for n in names for _ in range(count)]
+        known, value, region = known.repeat_interleave(count, 0), value.flatten(0, 1), region.flatten(0, 1)
+    masks = None if structures is None else structure_masks(batch.targets[structures], patched)[present]
+    if masks is not None and patched:
+        masks = masks.flatten(0, 1)
+    return Target(value, known, region, masks), names
+
+
+def structure_masks(target: Target, patched: bool) -> Tensor:
+    """Masks of a segmentation target `[B, V(, P), …]` as bool `[B·V(, P), K, *space]`; unknown ones are empty."""
+    assert target.region is not None
+    value, known = target.value.flatten(0, 1), target.known.flatten(0, 1)
+    lead = 1 + patched
+    if target.value.dim() == target.region.dim():
+        labels = torch.arange(1, known.shape[-1] + 1, device=value.device)
+        masks = value.unsqueeze(lead) == labels.view(*[1] * lead, -1, *[1] * (value.dim() - lead))
+    else:
+        masks = value > 0
+    flags = known.view(known.shape[0], *[1] * patched, known.shape[1], *[1] * (masks.dim() - lead - 1))
+    return masks & flags

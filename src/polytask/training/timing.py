@@ -1,0 +1,202 @@
+"""Where the time of a step goes on this machine, data apart from compute."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from polytask.prepare.batch import Batch
+from polytask.training.rehearsal import Rehearsal, rehearse
+
+WARM = 2
+ROUND = 4
+"""Steps on a cached batch, then as many fed by the loader, and so on: both see the same machine."""
+DATA_BOUND = 1.05
+LONG_TUNE = 0.15
+PARTS = ("targets", "forward", "losses", "backward", "optimiser")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds, medians over the steps.
+
+    Args:
+        batch: samples of a step. workers: data processes of the plan.
+        read: per batch from the loader with the plan's workers, nothing else to do.
+        read_here: the same with 0 workers.
+        parts: of a step on a cached batch: targets, forward, losses, backward, optimiser.
+        losses: of the part `losses`, by task (forward pass of the criterion).
+        step: on a cached batch. fed: on batches from the loader. data_path: fed / step.
+        tune: one evaluation on the tune part; per_epoch: steps between two of them take `per_epoch · tune_every`.
+        hints: what to try, one line each.
+    """
+
+    device: str
+    precision: str
+    threads: int
+    batch: int
+    steps: int
+    workers: int
+    read: float
+    read_here: float
+    parts: dict[str, float]
+    losses: dict[str, float]
+    step: float
+    fed: float
+    data_path: float
+    tune: float
+    tune_share: float
+    hints: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def time_steps(
+    work: Path | str,
+    fold: int = 0,
+    steps: int = 20,
+    changes: Sequence[str] = (),
+    device: str | None = None,
+    progress: Callable[[str], None] = lambda what: None,
+) -> Timing:
+    """Measure reading, the parts of a step, both together, and one evaluation on tune. Nothing is written."""
+    rehearsal = rehearse(work, fold, changes=changes, device=device)
+    settings = rehearsal.context.plan.shared.training
+    progress("reading in this process")
+    here = _reading(rehearsal, 0, steps)
+    if settings.workers:
+        progress(f"reading with {settings.workers} workers")
+    read = _reading(rehearsal, settings.workers, steps) if settings.workers else here
+    progress("steps")
+    laps, cached, fed = _steps(rehearsal, steps)
+    progress("tune")
+    started = _now(rehearsal)
+    rehearsal.tune()
+    tune = _now(rehearsal) - started
+    names = list(rehearsal.state.network.tasks)
+    losses = {name: _median(laps, f"loss {name}") for name in names}
+    parts = {part: _median(laps, part) for part in PARTS} | {"losses": sum(losses.values())}
+    between = fed * settings.steps_per_epoch * settings.accumulation * settings.tune_every
+    found = Timing(
+        device=str(rehearsal.context.world.device),
+        precision=settings.precision,
+        threads=torch.get_num_threads(),
+        batch=settings.batch,
+        steps=steps,
+        workers=settings.workers,
+        read=read,
+        read_here=here,
+        parts=parts,
+        losses=losses,
+        step=cached,
+        fed=fed,
+        data_path=fed / cached,
+        tune=tune,
+        tune_share=tune / (tune + between),
+        hints=(),
+    )
+    return Timing(**{**vars(found), "hints": tuple(_hints(found, settings.tune_every))})
+
+
+def _reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
+    """Seconds per batch when nobody waits for anything else; the workers' start and first batches are left out."""
+    with rehearsal.loader(workers) as loader:
+        batches = _endless(loader.batches)
+        for _ in islice(batches, WARM + 2 * workers):
+            pass
+        started = time.perf_counter()
+        for _ in islice(batches, steps):
+            pass
+        return (time.perf_counter() - started) / steps
+
+
+def _steps(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[str, float]], float, float]:
+    """Laps of the cached steps; seconds of a cached and of a fed step, in turns."""
+    laps: list[dict[str, float]] = []
+    seconds: dict[str, list[float]] = {"cached": [], "fed": []}
+    with rehearsal.loader() as loader:
+        fed = _endless(loader.batches)
+        cached = next(fed)
+        for batch in islice(fed, WARM):
+            rehearsal.step(batch)
+        while len(seconds["fed"]) < steps:
+            for _ in range(ROUND):
+                lap, at = {}, _now(rehearsal)
+                started = at
+
+                def note(part: str, lap: dict[str, float] = lap) -> None:
+                    nonlocal at
+                    now = _now(rehearsal)
+                    lap[part], at = now - at, now
+
+                rehearsal.step(cached, note)
+                seconds["cached"].append(at - started)
+                laps.append(lap)
+            for _ in range(ROUND):
+                started = _now(rehearsal)
+                rehearsal.step(next(fed))
+                seconds["fed"].append(_now(rehearsal) - started)
+    return laps, median(seconds["cached"]), median(seconds["fed"])
+
+
+def _endless(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
+    """Epoch after epoch."""
+    epoch = 0
+    while True:
+        yield from batches(epoch)
+        epoch += 1
+
+
+def _now(rehearsal: Rehearsal) -> float:
+    """Seconds, after the device has done what it was given."""
+    device = rehearsal.context.world.device
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter()
+
+
+def _median(laps: Sequence[dict[str, float]], part: str) -> float:
+    found = [lap[part] for lap in laps if part in lap]
+    return median(found) if found else 0.0
+
+
+def _hints(t: Timing, tune_every: int) -> Iterator[str]:
+    """What would help, most first."""
+    from polytask.plan.machine import usable_cores
+    from polytask.plan.probe import WORTH, probe_precision
+
+    cores = usable_cores()
+    if t.data_path > DATA_BOUND:
+        lost = f"reading costs {100 * (t.data_path - 1):.0f} % of a step"
+        if t.workers == 0:
+            yield f"{lost}: try --set training.workers={1 if cores <= 2 else 2}"
+        elif t.workers + 1 < cores:
+            yield f"{lost} with {t.workers} workers: try --set training.workers={min(cores - 1, 2 * t.workers)}"
+        elif t.read_here <= t.read:
+            yield f"{lost} and {t.workers} workers do not help: try --set training.workers=0"
+        else:
+            yield f"{lost} and all {cores} cores are busy: weaken augmentation, or train on a device of its own"
+    if t.precision == "float32" and t.device.split(":")[0] in ("cpu", "cuda"):
+        best, gain = probe_precision("cuda" if t.device.startswith("cuda") else "cpu")
+        if best == "bf16":
+            yield f"bf16 is {gain:.1f} times as quick in a probe: try --set training.precision=bf16"
+    if t.threads < cores and t.device == "cpu" and t.threads + t.workers < cores:
+        yield f"{t.threads} of {cores} cores compute: try --set training.threads={cores - t.workers}"
+    if t.tune_share > LONG_TUNE:
+        wanted = int(tune_every * t.tune_share / (1 - t.tune_share) / LONG_TUNE) + 1
+        yield f"tune takes {100 * t.tune_share:.0f} % of the time: try --set training.tune_every={wanted}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if t.device == "cpu" and load > cores + 1:
+        yield f"the machine is busy (load {load:.1f} on {cores} cores): measure again when it is quiet"

@@ -1,0 +1,65 @@
+"""How good the network is on the fold's tune part: metrics by task, and their mean skill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from polytask.prepare.full import full_sample
+from polytask.training.answers import Answers
+from polytask.training.infer import infer
+from polytask.training.state import State
+
+if TYPE_CHECKING:
+    from polytask.training.fitting import Context
+
+
+class Tuning:
+    """Called after an epoch. One process evaluates, all learn the skill.
+
+    Mean skill: each task's primary metric on a scale with chance 0 and perfect 1, averaged over the tasks for which
+    tune knows an answer.
+    """
+
+    def __init__(self, state: State, context: Context):
+        self.state, self.context = state, context
+
+    def __call__(self) -> tuple[float, dict[str, dict[str, float]]]:
+        """(mean skill, metrics by task; on other processes than the first only the skill)."""
+        world = self.context.world
+        skill, metrics = (0.0, {})
+        if world.chief:
+            with averaged(self.state):
+                metrics = self._metrics()
+            skills = [self.state.network.tasks[t].skill(m) for t, m in metrics.items()]
+            known = [s for s in skills if np.isfinite(s)]
+            skill = float(np.mean(known)) if known else 0.0
+        return float(world.total(torch.tensor(skill, device=world.device, dtype=torch.float32))), metrics
+
+    def _metrics(self) -> dict[str, dict[str, float]]:
+        context, network = self.context, self.state.network
+        plan = context.plan
+        spacings = {t: plan.shared.images[i].spacing for t, i in network.spec.voxel_image.items()}
+        answers = Answers(context.cohort, context.store, network.tasks, plan.shared.max_visits, spacings)
+        for sample in context.cohort.samples(context.parts.tune):
+            full = full_sample(context.store, context.cohort, sample, plan, plan.folds[context.fold])
+            answers.add(sample, full, infer(network, full, plan, context.world.device, overlap=0.0))
+        return answers.metrics()
+
+
+@contextmanager
+def averaged(state: State) -> Iterator[None]:
+    """Inside, the network has the averaged weights, if the run keeps an average."""
+    if state.average is None:
+        yield
+        return
+    own = {k: v.detach().clone() for k, v in state.network.state_dict().items()}
+    state.network.load_state_dict(state.average)
+    try:
+        yield
+    finally:
+        state.network.load_state_dict(own)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from polytask.errors import PolytaskError
+from polytask.training.run import train
+from polytask.training.state import read_state
+
+
+def last(work: Path, name: str, network: str = "") -> dict[str, torch.Tensor]:
+    return load_file(work / "runs" / name / "last" / network / "model.safetensors")
+
+
+def test_a_run_explains_itself(work: Path) -> None:
+    run = train(work, name="a", overrides=["training.epochs=2"])
+    assert {"fold", "seed", "sharing", "networks", "plan", "store", "torch", "created"} <= set(run.record)
+    lines = [json.loads(x) for x in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in lines] == [4, 8]
+    assert {"grade", "os", "lesion", "dose"} <= set(lines[0]["loss"])
+    assert "skill" in lines[1]["tune"]
+    assert list((run.folder / "tensorboard").rglob("events*"))
+    assert not list(run.folder.rglob("*.new"))
+
+
+def test_seeds_differ_and_repeat(work: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(work, name=name, seed=seed, overrides=["training.epochs=1"])
+    a, b, c = (last(work, n) for n in "abc")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not all(torch.equal(a[k], c[k]) for k in a)
+
+
+def test_an_existing_run_is_not_overwritten(work: Path) -> None:
+    train(work, name="a", overrides=["training.epochs=1"])
+    with pytest.raises(PolytaskError, match="--resume a"):
+        train(work, name="a")
+
+
+def test_extend_goes_on_behind_the_planned_end(work: Path) -> None:
+    train(work, name="a", overrides=["training.epochs=1"])
+    before = last(work, "a")
+    train(work, resume="a", extend=2)
+    state = read_state(work / "runs" / "a" / "last")
+    assert state["step"] == 12
+    assert state["finished"]
+    assert (state["schedule"]["start"], state["schedule"]["end"]) == (4, 12)
+    assert not all(torch.equal(before[k], v) for k, v in last(work, "a").items())
+
+
+def test_init_starts_from_other_weights(work: Path) -> None:
+    train(work, name="a", overrides=["training.epochs=1"])
+    change = ["training.epochs=1", "training.rate=1e-12", "training.weight_decay=0"]
+    train(work, name="b", seed=5, init=work / "runs" / "a", overrides=change)
+    best = load_file(work / "runs" / "a" / "best" / "model.safetensors")
+    for key, value in last(work, "b").items():
+        torch.testing.assert_close(value, best[key], rtol=0, atol=1e-6)
+    with pytest.raises(PolytaskError, match="neither a run"):
+        train(work, name="c", init=work)
+
+
+def test_single_takes_the_steps_of_the_run_it_is_matched_with(work: Path) -> None:
+    train(work, name="a", overrides=["training.epochs=3"])
+    train(work, name="s", sharing="single", tasks=["grade", "lesion"], match="a")
+    for task in ("grade", "lesion"):
+        assert read_state(work / "runs" / "s" / "last" / task)["step"] == 12
+        assert (work / "runs" / "s" / "best" / task / "model.safetensors").exists()
+
+
+def test_a_time_budget_becomes_steps_once(work: Path) -> None:
+    train(work, name="a", minutes=0.05)
+    state = read_state(work / "runs" / "a" / "last")
+    assert state["finished"]
+    assert state["step"] == state["schedule"]["end"] >= 1
+    train(work, resume="a")
+    assert read_state(work / "runs" / "a" / "last")["step"] == state["step"]
+
+
+def test_accumulation_is_a_larger_batch(work: Path) -> None:
+    """Two micro-batches of 2 give the step that one batch of 4 gives (losses that are means over known items)."""
+    names = ["grade", "diameter", "lesion"]
+    same = ["training.epochs=1", "training.steps_per_epoch=1", "model.dropout=0", "training.optimiser=sgd"]
+    train(work, name="one", tasks=names, overrides=[*same, "training.batch=4"])
+    train(work, name="two", tasks=names, overrides=[*same, "training.batch=2", "training.accumulation=2"])
+    one, two = last(work, "one"), last(work, "two")
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], rtol=1e-4, atol=1e-6)
+
+
+def test_average_of_weights_is_kept_and_used(work: Path) -> None:
+    train(work, name="a", overrides=["training.ema=0.9"])
+    run = work / "runs" / "a"
+    average, final = load_file(run / "last" / "average.safetensors"), last(work, "a")
+    assert set(average) == set(final)
+    assert not all(torch.equal(average[k], final[k]) for k in final)
+    best = load_file(run / "best" / "model.safetensors")
+    assert not all(torch.equal(best[k], final[k]) for k in final)
+
+
+def test_nonsense_names_task_and_subjects_and_stops(work: Path) -> None:
+    for path in (work / "store").glob("*/image.scan.npy"):
+        array = np.load(path).astype(np.float32)
+        array[:] = np.nan
+        np.save(path, array)
+    said: list[str] = []
+
+    class Ears:
+        def begin(self, title: str, done: int, total: int) -> None: ...
+        def step(self, step: int, losses: object) -> None: ...
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    with pytest.raises(PolytaskError, match="20 in a row"):
+        train(work, name="a", overrides=["training.epochs=10", "training.tune_every=100"], reporter=Ears())
+    assert "lesion" in said[0]
+    assert "subjects 00" in said[0]
+    assert len(said) == 19
+    assert all(torch.isfinite(v).all() for v in last(work, "a").values())
+
+
+def test_early_stop(work: Path) -> None:
+    run = train(
+        work,
+        name="a",
+        tasks=["grade"],
+        overrides=[
+            "training.epochs=50",
+            "training.rate=1e-12",
+            "training.patience=2",
+            "training.tune_every=1",
+        ],
+    )
+    assert read_state(run.folder / "last")["step"] == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fold": 9}, "fold 9"),
+        ({"sharing": "hrad"}, "hard"),
+        ({"tasks": ["grad"]}, "grad"),
+        ({"resume": "nothing"}, "not a run"),
+        ({"match": "nothing"}, "not a run"),
+        ({"overrides": ["training.epoch=4"]}, "epochs"),
+    ],
+)
+def test_wrong_words_are_answered_in_one_line(work: Path, options: dict[str, object], words: str) -> None:
+    with pytest.raises(PolytaskError, match=words) as caught:
+        train(work, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert not (work / "runs").exists() or not list((work / "runs").iterdir())
+
+
+def test_the_dose_loss_sees_the_masks_of_its_structures(work: Path) -> None:
+    same = ["training.epochs=1", "training.steps_per_epoch=2"]
+    train(work, name="plain", tasks=["dose"], overrides=same)
+    train(work, name="dvh", tasks=["dose"], overrides=[*same, "folds.0.tasks.dose.dvh=0.5"])
+    logs = [(work / "runs" / n / "metrics.jsonl").read_text().splitlines()[0] for n in ("plain", "dvh")]
+    plain, dvh = (json.loads(line) for line in logs)
+    assert plain["loss"]["dose"] != dvh["loss"]["dose"]

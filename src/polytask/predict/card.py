@@ -1,0 +1,62 @@
+"""The README of an exported model: what it is, what it reads, how good it was, how to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card(model: Mapping[str, Any]) -> str:
+    """Markdown."""
+    members = model["members"]
+    lines = [
+        f"# {model['name']}: a Polytask model",
+        "",
+        f"**{model['notice']}**",
+        "",
+        f"{len(members)} member{'s' if len(members) > 1 else ''}: "
+        + "; ".join(f"{m['run']['name']} (sharing {m['run']['sharing']}, fold {m['fold']})" for m in members),
+        "",
+        "## Reads",
+        "",
+        *(_input_line(n, i) for n, i in model["header"]["inputs"].items()),
+        "",
+        "## Answers",
+        "",
+        *(f"- `{n}`: {t['kind']}, one per {t['level']}" for n, t in members[0]["tasks"].items()),
+        "",
+        "## Run it",
+        "",
+        "    polytask predict THIS_FOLDER NEW_CASES -o OUT",
+        "",
+        "NEW_CASES is a folder with `cohort.yaml`, a table with the columns above, or a plain folder of images named "
+        "`CASE_0000.nii.gz`.",
+        "",
+    ]
+    for member in members:
+        if member["evaluation"]:
+            lines += _metric_lines(member)
+    return "\n".join(lines) + "\n"
+
+
+def _input_line(name: str, spec: Mapping[str, Any]) -> str:
+    if spec["kind"] == "image":
+        channels = ", ".join(f"`{name}.{c}` ({m})" for c, m in spec["channels"].items())
+        return f"- image `{name}`, {spec['dims']}D: {channels}"
+    return f"- table `{name}`: " + ", ".join(f"`{c}` ({s['type']})" for c, s in spec["columns"].items())
+
+
+def _metric_lines(member: Mapping[str, Any]) -> list[str]:
+    """Held-out metrics with intervals, as a table."""
+    lines = [
+        f"## Held-out metrics of {member['run']['name']}",
+        "",
+        "| task | metric | value | 95 % interval | n |",
+    ]
+    lines.append("|---|---|---|---|---|")
+    for task, metrics in member["evaluation"].items():
+        for name, m in metrics.items():
+            if isinstance(m, Mapping) and m.get("estimate") is not None:
+                low, high = (f"{m[k]:.3f}" if m.get(k) is not None else "–" for k in ("low", "high"))
+                lines.append(f"| {task} | {name} | {m['estimate']:.3f} | {low} – {high} | {m['n']} |")
+    return [*lines, ""]

@@ -1,0 +1,53 @@
+"""Cases that are not in a store: their images, prepared in memory when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.prepare.image import PreparedImage
+from polytask.prepare.make_case import image_of
+from polytask.prepare.recipe import Recipe, recipe_of
+
+
+@dataclass
+class FreshCase:
+    """One case, prepared the way `prepare` does it; masks and targets are not read."""
+
+    recipe: Recipe
+    done: dict[str, PreparedImage | None] = field(default_factory=dict)
+
+    def prepared(self, name: str) -> PreparedImage | None:
+        """An image input on the plan's grid; None when the case has none of its channels."""
+        if name not in self.done:
+            self._refuse_missing(name)
+            self.done[name] = image_of(self.recipe, name)
+        return self.done[name]
+
+    def _refuse_missing(self, name: str) -> None:
+        paths, flags = self.recipe.images[name].paths, self.recipe.plans[name].channel_flags
+        missing = [c for c, p in paths.items() if p is None]
+        if missing and not flags and len(missing) < len(paths):
+            raise PolytaskError(
+                f"{self.recipe.where}: channel {name}.{missing[0]} is missing, but every training case had it; give "
+                "its file, or train with cases that lack it"
+            )
+
+
+@dataclass
+class Fresh:
+    """Stands where a `Store` stands: `case(key).prepared(input)`. Keeps one sample's cases at a time."""
+
+    cohort: Cohort
+    plan: Plan
+    cases: dict[str, FreshCase] = field(default_factory=dict)
+
+    def begin(self, cases: tuple[Case, ...]) -> None:
+        """Forget the sample before, take this one."""
+        self.cases = {c.key: FreshCase(recipe_of(self.cohort, c, self.plan)) for c in cases}
+
+    def case(self, key: str) -> FreshCase:
+        """A case of the present sample."""
+        return self.cases[key]

@@ -1,0 +1,89 @@
+"""What a person gives to `predict`: a cohort folder, a table, or a plain folder of images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import Header
+from polytask.cohort.loading import safe
+from polytask.errors import PolytaskError
+from polytask.images.formats import FORMATS, ending
+
+NUMBERED = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
+"""nnU-Net's `case_0000`: the channel by its number."""
+
+
+def read_inputs(source: Path, header: Header) -> Cohort:
+    """The cases of a source under the model's header."""
+    if source.is_file():
+        return _with_inputs(Cohort.from_table(header, source), header)
+    if not source.is_dir():
+        raise PolytaskError(
+            f"{source}: no such file or folder; expected a cohort, a table or a folder of images"
+        )
+    if (source / "cohort.yaml").exists():
+        cohort = Cohort.read(source)
+        under = Cohort(header, cohort.root, cohort.table, cohort.columns, cohort.cases)
+        return _with_inputs(under, header)
+    return plain_folder(source, header)
+
+
+def plain_folder(folder: Path, header: Header) -> Cohort:
+    """A folder of images: files `CASE_0000.nii.gz` (channel 0, 1, … in the header's order), `CASE.nii.gz` when there is
+    one channel, or one subfolder with a DICOM series per case."""
+    if len(header.images) != 1:
+        raise PolytaskError(
+            f"{folder}: a plain folder can only feed a model with one image input; this one reads "
+            f"{', '.join(header.images) or 'none'}: give a table instead"
+        )
+    name, image = next(iter(header.images.items()))
+    channels = list(image.channels)
+    cells: dict[str, dict[str, str]] = {}
+    for path in sorted(folder.iterdir()):
+        found = ending(path)
+        if found is None or path.name.startswith("."):
+            continue
+        stem = path.name if found == "/" else path.name[: -len(found)]
+        match = NUMBERED.match(stem)
+        case, number = (match["case"], int(match["channel"])) if match else (stem, 0)
+        if not match and len(channels) > 1:
+            raise PolytaskError(
+                f"{path}: the model reads {len(channels)} channels ({', '.join(channels)}); name the files "
+                "CASE_0000, CASE_0001, …, or give a table"
+            )
+        if number >= len(channels):
+            raise PolytaskError(f"{path}: channel {number}, but the model reads {len(channels)}")
+        column = f"{name}.{channels[number]}"
+        if column in cells.setdefault(case, {}):
+            raise PolytaskError(f"{path}: a second file for channel {channels[number]} of case {case}")
+        cells[case][column] = path.name
+    if not cells:
+        known = ", ".join(e for e in FORMATS if e != "/")
+        raise PolytaskError(f"{folder}: no image here; expected files ending in {known}, or DICOM subfolders")
+    cases = tuple(
+        Case(
+            subject=safe(case),
+            visit=(header.visits or [""])[0],
+            day=None,
+            site="",
+            test=False,
+            row=0,
+            cells=row,
+        )
+        for case, row in cells.items()
+    )
+    columns = tuple(dict.fromkeys(c for row in cells.values() for c in row))
+    return Cohort(header, folder, folder / "(folder)", columns, cases)
+
+
+def _with_inputs(cohort: Cohort, header: Header) -> Cohort:
+    """Refuse a table that has no column of an image input at all."""
+    for name, image in header.images.items():
+        columns = [f"{name}.{c}" for c in image.channels]
+        if not any(c in cohort.columns for c in columns):
+            raise PolytaskError(
+                f"{cohort.table}: no column {' or '.join(columns)}; the model reads image {name!r} from there"
+            )
+    return cohort

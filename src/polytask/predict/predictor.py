@@ -1,0 +1,190 @@
+"""`Predictor`: what is trained, ready for new cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.header import Header
+from polytask.errors import PolytaskError
+from polytask.images.volume import Volume
+from polytask.model.network import Network
+from polytask.plan.plan import FoldPlan, Plan
+from polytask.predict.fresh import Fresh
+from polytask.predict.restore import restore, restored_probabilities
+from polytask.prepare.full import full_sample
+from polytask.tasks.task import Arrays, Task
+from polytask.training.distributed import device_named
+from polytask.training.infer import Predictions, all_flips, infer
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of an ensemble: the networks of one fold and seed, and the tasks as that fold knows them."""
+
+    fold: int
+    seed: int
+    plan: FoldPlan
+    tasks: dict[str, Task]
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True)
+class CaseAnswer:
+    """What was predicted for one case (or, `case` None, for the whole subject).
+
+    Args:
+        subject, visit: whom; visit "" for subject tasks.
+        pooled: task → decoded arrays with a leading axis of 1.
+        voxel: task → answer on the source grid.
+        probabilities: segmentation → probabilities on the source grid, when asked for.
+    """
+
+    subject: str
+    visit: str
+    case: Case | None
+    pooled: dict[str, Arrays]
+    voxel: dict[str, Volume]
+    probabilities: dict[str, Volume]
+
+
+class Predictor:
+    """Predictions of one model, or of an ensemble of folds and seeds.
+
+    >>> predictor = Predictor.load("work/runs/hard")           # doctest: +SKIP
+    >>> predictor.predict("new-patients", "out")               # doctest: +SKIP
+    """
+
+    def __init__(self, header: Header, plan: Plan, members: Sequence[Member], device: torch.device):
+        self.header, self.plan, self.members, self.device = header, plan, tuple(members), device
+        for member in members:
+            for network in member.networks:
+                network.to(device).eval()
+
+    @classmethod
+    def load(cls, *sources: Path | str, device: str | None = None) -> Predictor:
+        """Runs of one plan (an ensemble when several), or one exported model."""
+        from polytask.predict.bundle import load_bundle
+        from polytask.predict.runs import load_runs
+
+        folders = [Path(s) for s in sources]
+        place = device_named(device)
+        if len(folders) == 1 and (folders[0] / "model.json").exists():
+            return load_bundle(folders[0], place)
+        for folder in folders:
+            if not (folder / "run.yaml").exists():
+                raise PolytaskError(
+                    f"{folder}: neither a run (run.yaml) nor an exported model (model.json); expected "
+                    "RUN|MODEL first and the input last"
+                )
+        return load_runs(folders, place)
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The tasks, as the first member knows them."""
+        return self.members[0].tasks
+
+    def flip_axes(self) -> list[int]:
+        """Axes along which test-time augmentation may mirror: those that training flipped, without left and right
+        when structures are mirror images."""
+        mirrored = any(t.mirror for t in self.header.tasks.values() if isinstance(t, header.Segmentation))
+        return [
+            a for a, on in enumerate(self.plan.shared.augmentation.flip) if on and not (mirrored and a == 0)
+        ]
+
+    def answers(
+        self,
+        cohort: Cohort,
+        samples: Sequence[Sample] | None = None,
+        *,
+        tta: bool = False,
+        probabilities: bool = False,
+        overlap: float = 0.5,
+    ) -> Iterator[CaseAnswer]:
+        """Predict sample by sample; memory holds one sample at a time.
+
+        Args:
+            cohort: its header's inputs must be the model's.
+            samples: all by default.
+            tta: average over mirror images too.
+            probabilities: also keep voxel probabilities.
+            overlap: of sliding windows.
+        """
+        torch.set_num_threads(self.plan.shared.training.threads)
+        flips = all_flips(self.flip_axes()) if tta else [()]
+        fresh = Fresh(cohort, self.plan)
+        for sample in cohort.samples() if samples is None else samples:
+            fresh.begin(sample.cases)
+            keys, found = self._predictions(cohort, sample, fresh, flips, overlap)
+            yield from self._answers(sample, keys, found, fresh, probabilities)
+
+    def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
+        """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.outputs.write`."""
+        from polytask.predict.inputs import read_inputs
+        from polytask.predict.outputs import write
+        from polytask.predict.ready import ensure_ready
+
+        cohort = read_inputs(Path(source), self.header)
+        ensure_ready(cohort, self.plan)
+        return write(self, cohort, Path(out), **options)
+
+    def _predictions(
+        self, cohort: Cohort, sample: Sample, fresh: Fresh, flips: Sequence[Sequence[int]], overlap: float
+    ) -> tuple[tuple[str | None, ...], Predictions]:
+        """Key of the case in each visit slot, and the mean over the members' probabilities and values; each member
+        reads by its own fold's normalisation."""
+        sums: Predictions = {}
+        keys: tuple[str | None, ...] = ()
+        for member in self.members:
+            full = full_sample(fresh, cohort, sample, self.plan, member.plan)
+            keys = full.keys
+            for network in member.networks:
+                for task, slots in infer(network, full, self.plan, self.device, overlap, flips).items():
+                    mine = sums.setdefault(task, {})
+                    for slot, p in slots.items():
+                        mine[slot] = {k: mine[slot][k] + v for k, v in p.items()} if slot in mine else p
+        count = len(self.members)
+        means = {t: {s: {k: v / count for k, v in p.items()} for s, p in f.items()} for t, f in sums.items()}
+        return keys, means
+
+    def _answers(
+        self,
+        sample: Sample,
+        keys: Sequence[str | None],
+        found: Predictions,
+        fresh: Fresh,
+        probabilities: bool,
+    ) -> Iterator[CaseAnswer]:
+        by_key = {c.key: c for c in sample.cases}
+        for slot in [*range(len(keys)), -1]:
+            key = keys[slot] if slot >= 0 else None
+            if slot >= 0 and key is None:
+                continue
+            mine = {t: slots[slot] for t, slots in found.items() if slot in slots}
+            pooled = {
+                t: {k: v.numpy() for k, v in p.items()}
+                for t, p in mine.items()
+                if self.tasks[t].level != "voxel"
+            }
+            voxel: dict[str, Volume] = {}
+            chances: dict[str, Volume] = {}
+            for name in mine:
+                spec = self.header.tasks[name]
+                if key is None or not isinstance(spec, header.Segmentation | header.Dose):
+                    continue
+                prepared = fresh.case(key).prepared(spec.image)
+                assert prepared is not None
+                voxel[name] = restore(spec, mine[name], prepared.grid, prepared.source_grid)
+                if probabilities and isinstance(spec, header.Segmentation):
+                    chances[name] = restored_probabilities(
+                        spec, mine[name], prepared.grid, prepared.source_grid
+                    )
+            if mine:
+                case = by_key.get(key or "")
+                yield CaseAnswer(sample.subject, case.visit if case else "", case, pooled, voxel, chances)

@@ -1,0 +1,46 @@
+"""What would stop a prediction half way is found before the first file is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import ImageInput
+from polytask.cohort.values import image_paths
+from polytask.errors import PolytaskError
+from polytask.images.formats import probe
+from polytask.plan.plan import Plan
+
+
+def ensure_ready(cohort: Cohort, plan: Plan) -> None:
+    """Refuse images that are missing, cannot be read, or lack a channel that the plan does not let go missing.
+
+    Headers alone are read. One line: the first problem, and how many cases have one.
+    """
+    found = [problem for case in cohort.cases if (problem := next(_problems(cohort, case, plan), ""))]
+    if found:
+        more = f" ({len(found)} cases have such a problem)" if len(found) > 1 else ""
+        raise PolytaskError(f"{found[0]}{more}")
+
+
+def _problems(cohort: Cohort, case: Case, plan: Plan) -> Iterator[str]:
+    row = f"{cohort.table}, row {case.row}, " if case.row else ""
+    where = f"{row}subject {case.subject}" + (f", visit {case.visit}" if case.visit else "")
+    for name, image in cohort.header.images.items():
+        paths = image_paths(cohort, case, name)
+        missing = [channel for channel, path in paths.items() if path is None]
+        if missing and not plan.shared.images[name].channel_flags:
+            yield (
+                f"{where}: channel {name}.{missing[0]} is missing, but every training case had it; give its file, or "
+                "train with cases that lack it"
+            )
+        yield from _unreadable(where, image, [p for p in paths.values() if p is not None])
+
+
+def _unreadable(where: str, image: ImageInput, paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        try:
+            probe(path, image.dims)
+        except PolytaskError as error:
+            yield f"{where}: {error}"

@@ -1,0 +1,50 @@
+"""From the stored grid back to the file's own: never flipped, never shifted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort import header
+from polytask.images.geometry import labels, resample
+from polytask.images.volume import Grid, Volume
+from polytask.tasks.task import Prediction
+
+
+def restore(
+    task: header.Segmentation | header.Dose, prediction: Prediction, grid: Grid, source: Grid
+) -> Volume:
+    """The answer on the source grid, `[1, *space]` or one plane per overlapping structure.
+
+    Exclusive: uint8 1..K in the order of the header's labels (0 = background). Overlapping: uint8 0/1
+    `[K, *space]`. Dose: float32. Probabilities travel, then the answer is taken, so that borders are sharp on the
+    source grid; what lay outside the crop is background, or no dose.
+    """
+    if isinstance(task, header.Dose):
+        return resample(Volume(prediction["value"].numpy(), grid), source, 1)
+    p = Volume(prediction["p"][0].numpy(), grid)
+    if task.exclusive:
+        return labels(p, source)
+    masks = [
+        resample(Volume(p.array[k : k + 1], grid), source, 1).array[0] >= 0.5 for k in range(len(p.array))
+    ]
+    return Volume(np.stack(masks).astype(np.uint8), source)
+
+
+def restored_probabilities(
+    task: header.Segmentation, prediction: Prediction, grid: Grid, source: Grid
+) -> Volume:
+    """Probabilities on the source grid, float32 `[classes, *space]`; outside the crop all background."""
+    fill = [1.0] + [0.0] * len(task.names) if task.exclusive else 0.0
+    return resample(Volume(prediction["p"][0].numpy(), grid), source, 1, fill)
+
+
+def with_label_values(task: header.Segmentation, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """1..K → the label values of the header."""
+    assert task.labels is not None
+    values = [0, *(v if isinstance(v, int) else 0 for v in task.labels.values())]
+    table = np.array(values, np.uint8 if max(values) < 256 else np.uint16)
+    values_there: npt.NDArray[Any] = table[answer]
+    return values_there

@@ -1,0 +1,67 @@
+"""Runs of a work folder, as an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from polytask.cohort.header import Header
+from polytask.errors import PolytaskError
+from polytask.plan.files import read_plan
+from polytask.plan.plan import Plan
+from polytask.predict.predictor import Member, Predictor
+from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.folder import Run
+from polytask.training.run import plan_hash
+from polytask.training.state import load_weights
+from polytask.training.survival import read_learnt
+
+
+def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
+    """One member per run; all must ask the same of the same prepared data."""
+    runs = [Run.read(f) for f in folders]
+    plans = [read_plan(r.folder) for r in runs]
+    first = runs[0]
+    for run, plan in zip(runs, plans, strict=True):
+        if run.record["store"] != first.record["store"] or plan.shared.images != plans[0].shared.images:
+            raise PolytaskError(
+                f"{run.folder}: prepared differently from {first.folder}; an ensemble shares one plan"
+            )
+        if run.record["plan"] != plan_hash(plan, int(run.record["fold"])):
+            raise PolytaskError(
+                f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint is of another plan; "
+                "restore plan.yaml"
+            )
+        if run.record["header"] != first.record["header"]:
+            raise PolytaskError(
+                f"{run.folder}: learnt under another cohort.yaml than {first.folder}; an ensemble shares one"
+            )
+        if sorted(_tasks_of(run)) != sorted(_tasks_of(first)):
+            raise PolytaskError(
+                f"{run.folder}: has other tasks than {first.folder}; an ensemble shares its tasks"
+            )
+    header = Header.model_validate(
+        first.record["header"]
+    )  # as it was learnt: the cohort may have changed or gone
+    return Predictor(
+        header, plans[0], [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)], device
+    )
+
+
+def load_member(run: Run, plan: Plan, header: Header) -> Member:
+    """A run's best networks."""
+    fold = plan.folds[int(run.record["fold"])]
+    learnt = read_learnt(run.folder)
+    networks = []
+    for name, names in run.networks.items():
+        network = make_network(network_spec(plan, fold, header), make_tasks(fold, names, learnt), 0)
+        network.load_state_dict(load_weights(run.best_saved(name)))
+        networks.append(network)
+    tasks = make_tasks(fold, _tasks_of(run), learnt)
+    return Member(int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks))
+
+
+def _tasks_of(run: Run) -> list[str]:
+    return [task for names in run.networks.values() for task in names]

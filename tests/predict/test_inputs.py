@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from polytask.cohort.header import Header
+from polytask.errors import PolytaskError
+from polytask.predict.inputs import plain_folder, read_inputs
+
+ONE = {"scan": {"kind": "image", "channels": {"ct": "CT"}}}
+TWO = {"scan": {"kind": "image", "channels": {"t1": "MR", "t2": "MR"}}}
+
+
+def header(inputs: dict[str, object]) -> Header:
+    tasks = {"grade": {"kind": "ordinal", "order": ["a", "b"]}}
+    return Header.model_validate({"polytask": 1, "name": "x", "inputs": inputs, "tasks": tasks})
+
+
+def images(folder: Path, *names: str) -> None:
+    for name in names:
+        nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), folder / name)
+
+
+def test_numbered_endings(tmp_path: Path) -> None:
+    images(tmp_path, "a_1_0000.nii.gz", "a_1_0001.nii.gz", "b_0001.nii.gz")
+    cohort = plain_folder(tmp_path, header(TWO))
+    assert {c.subject: dict(c.cells) for c in cohort.cases} == {
+        "a_1": {"scan.t1": "a_1_0000.nii.gz", "scan.t2": "a_1_0001.nii.gz"},
+        "b": {"scan.t2": "b_0001.nii.gz"},
+    }
+
+
+def test_one_channel_needs_no_ending(tmp_path: Path) -> None:
+    images(tmp_path, "a.nii.gz", "b_0000.nii")
+    assert [c.subject for c in read_inputs(tmp_path, header(ONE)).cases] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("names", "inputs", "words"),
+    [
+        ((), ONE, "no image here"),
+        (("a.nii.gz",), TWO, "CASE_0000"),
+        (("a_0003.nii.gz",), TWO, "channel 3"),
+        (("a_0000.nii.gz", "a.nii"), ONE, "second file"),
+        (("a.nii.gz",), {**ONE, "other": ONE["scan"]}, "give a table"),
+    ],
+)
+def test_what_does_not_fit_is_said(
+    tmp_path: Path, names: tuple[str, ...], inputs: dict[str, object], words: str
+) -> None:
+    images(tmp_path, *names)
+    with pytest.raises(PolytaskError, match=words):
+        plain_folder(tmp_path, header(inputs))
+
+
+def test_a_table_without_the_image_column(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("subject,scan.pet\n1,a.nii.gz\n")
+    with pytest.raises(PolytaskError, match="no column scan.ct"):
+        read_inputs(tmp_path / "cases.csv", header(ONE))
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(PolytaskError, match="no such file or folder"):
+        read_inputs(tmp_path / "nothing", header(ONE))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from polytask.model.layers import ConvNormAct, conv
+from polytask.model.layers import ConvNormAct
+from polytask.tasks.pointwise import Pointwise
 
 
 class Up(nn.Module):
@@ -20,12 +21,16 @@ class Up(nn.Module):
 
     def __init__(self, dims: int, below: int, skip: int):
         super().__init__()
-        self.reduce = conv(dims, below, skip, kernel=1)
+        self.reduce = Pointwise(below, skip)
         self.join = ConvNormAct(dims, 2 * skip, skip)
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
         """`[N, below, *s], [N, skip, *S] → [N, skip, *S]`."""
-        up = interpolate(self.reduce(below), size=skip.shape[2:], mode="nearest")
+        reduced = self.reduce(below)
+        with torch.autocast(
+            below.device.type, enabled=False
+        ):  # it would enlarge and join the largest maps in float32
+            up = interpolate(reduced, size=skip.shape[2:], mode="nearest")
         joined: Tensor = self.join(torch.cat([up, skip.to(up.dtype)], dim=1))
         return joined
 

@@ -8,13 +8,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from polytask.tasks.pointwise import Pointwise
+
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
-def conv(dims: int, inputs: int, outputs: int, kernel: int = 3, stride: Sequence[int] | int = 1) -> nn.Module:
-    """A convolution that keeps the size (divided by `stride`, rounded up), without bias: a norm follows."""
+def conv(dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1) -> nn.Module:
+    """A 3×3(×3) convolution that keeps the size (divided by `stride`, rounded up), without bias: a norm follows."""
     step = stride if isinstance(stride, int) else tuple(stride)
-    return cast(nn.Module, CONV[dims](inputs, outputs, kernel, step, padding=kernel // 2, bias=False))  # type: ignore[arg-type]
+    return cast(nn.Module, CONV[dims](inputs, outputs, 3, step, padding=1, bias=False))  # type: ignore[arg-type]
 
 
 def norm(channels: int) -> nn.Module:
@@ -27,12 +29,34 @@ def norm(channels: int) -> nn.Module:
 class ConvNormAct(nn.Sequential):
     """Convolution, norm, activation."""
 
-    def __init__(
-        self, dims: int, inputs: int, outputs: int, kernel: int = 3, stride: Sequence[int] | int = 1
-    ):
-        super().__init__(
-            conv(dims, inputs, outputs, kernel, stride), norm(outputs), nn.LeakyReLU(0.01, inplace=True)
-        )
+    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1):
+        super().__init__(conv(dims, inputs, outputs, stride), norm(outputs), nn.LeakyReLU(0.01, inplace=True))
+
+
+class MeanPool(nn.Module):
+    """Mean over windows of `stride`; a window that sticks out at the upper border is the mean of what it covers.
+
+    Axis by axis and in the precision that comes: four times as quick on a CPU as torch's pooling, which knows no bf16
+    in 3D and makes autocast copy the largest maps to float32.
+    """
+
+    def __init__(self, stride: Sequence[int]):
+        super().__init__()
+        self.stride = tuple(stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, C, *space] → [N, C, *space / stride]`, rounded up."""
+        for axis, step in enumerate(self.stride, 2):
+            if step == 1:
+                continue
+            full = x.shape[axis] // step
+            parts = x.narrow(axis, 0, full * step).unflatten(axis, (full, step)).unbind(axis + 1)
+            mean = sum(parts[1:], parts[0]).mul_(1 / step)
+            if x.shape[axis] > full * step:
+                rest = x.narrow(axis, full * step, x.shape[axis] - full * step)
+                mean = torch.cat([mean, rest.mean(axis, keepdim=True)], axis)
+            x = mean
+        return x
 
 
 class Residual(nn.Module):
@@ -43,13 +67,11 @@ class Residual(nn.Module):
         self.body = nn.Sequential(
             ConvNormAct(dims, inputs, outputs, stride=stride), conv(dims, outputs, outputs), norm(outputs)
         )
-        strided = any(s > 1 for s in stride)
-        pool = (nn.AvgPool2d, nn.AvgPool3d)[dims - 2]
         shortcut: list[nn.Module] = []
-        if strided:
-            shortcut.append(pool(tuple(stride), ceil_mode=True))  # type: ignore[arg-type]
+        if any(s > 1 for s in stride):
+            shortcut.append(MeanPool(stride))
         if inputs != outputs:
-            shortcut += [conv(dims, inputs, outputs, kernel=1), norm(outputs)]
+            shortcut += [Pointwise(inputs, outputs), norm(outputs)]
         self.shortcut = nn.Sequential(*shortcut)
         self.activation = nn.LeakyReLU(0.01, inplace=True)
 

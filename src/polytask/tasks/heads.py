@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from polytask.tasks.pointwise import Pointwise
+
 START = 0.1
 """Spread of a fresh head's outputs for features of unit size: the loss starts within a percent or so of the
 constant predictor's, and the trunk still gets a gradient in the first step."""
@@ -28,8 +30,8 @@ def linear_head(features: int, bias: Sequence[float]) -> nn.Module:
 
 
 def voxel_head(features: int, dims: int, bias: Sequence[float]) -> nn.Module:
-    """`[N, features, *space] → [N, len(bias), *space]`: a 1×1 convolution."""
-    head: nn.Module = nn.Conv2d(features, len(bias), 1) if dims == 2 else nn.Conv3d(features, len(bias), 1)
+    """`[N, features, *space] → [N, len(bias), *space]`: a 1×1 convolution, the same in 2D and 3D."""
+    head = Pointwise(features, len(bias), bias=True)
     _start(head, features, bias)
     return head
 

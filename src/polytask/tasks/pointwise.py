@@ -1,0 +1,31 @@
+"""A 1×1 convolution as a matrix product."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Pointwise(nn.Module):
+    """`[N, inputs, *space] → [N, outputs, *space]`, in any number of dimensions.
+
+    Weights start as those of a convolution. With the few channels of full-resolution maps a product needs a third to a
+    half of a convolution's time on a CPU, whose layouts are made for many channels.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        flat, weight = x.flatten(2), self.weight.expand(len(x), -1, -1)
+        if self.bias is None:
+            mixed = torch.bmm(weight, flat)
+        else:
+            mixed = torch.baddbmm(self.bias[None, :, None], weight, flat)
+        return mixed.unflatten(2, x.shape[2:])

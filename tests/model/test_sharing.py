@@ -148,7 +148,11 @@ def test_shared_decoder_is_joint(sharing: str) -> None:
     roles = network.roles()
     assert {r for n, r in roles.items() if n.startswith("decoders.")} == {JOINT}
     assert set(roles) == {n for n, _ in network.named_parameters()}
+    calls: list[int] = []
+    for _, decoder in network.decoders.items():
+        decoder.register_forward_hook(lambda *_: calls.append(1))
     outputs = network(inputs_of(2))
+    assert len(calls) == (1 if sharing == "hard" else 2)
     assert outputs["mask"][0].shape == (5, 3, 12, 12)
     assert outputs["dose"][0].shape == (5, 1, 12, 12)
 

@@ -167,11 +167,18 @@ class Network(nn.Module):
         return self._decoded(image, self.blocks[image](x, self._voxel_on(image), cut))
 
     def _decoded(self, image: str, pyramids: Mapping[str, Sequence[Tensor | None]]) -> dict[str, Output]:
-        """Run the voxel branches of one image."""
+        """Run the voxel branches of one image. A shared decoder runs once for all tasks that see the same maps."""
         shared = dict(self.decoders.items()).get(image)
-        return {
-            t: self.branches[t](shared(pyramid) if shared else pyramid) for t, pyramid in pyramids.items()
-        }
+        if shared is None:
+            return {task: self.branches[task](pyramid) for task, pyramid in pyramids.items()}
+        decoded: dict[tuple[int, ...], list[Tensor]] = {}
+        outputs: dict[str, Output] = {}
+        for task, pyramid in pyramids.items():
+            maps = tuple(id(level) for level in pyramid)
+            if maps not in decoded:
+                decoded[maps] = shared(pyramid)
+            outputs[task] = self.branches[task](decoded[maps])
+        return outputs
 
     def _linked(self, task: str, upstream: str, output: Output, known: Tensor) -> Token:
         """The upstream answer as a source of `task`: one token per visit."""

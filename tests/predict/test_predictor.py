@@ -22,7 +22,12 @@ from polytask.predict import Predictor, export
 from polytask.prepare.make import prepare
 from polytask.training.run import train
 
-QUICK = ("training.precision=float32", "training.threads=1", "training.epochs=1", "training.steps_per_epoch=2")
+QUICK = (
+    "training.precision=float32",
+    "training.threads=1",
+    "training.epochs=1",
+    "training.steps_per_epoch=2",
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.mkdir()
     splits = make_splits(cohort, folds=3, seed=0)
     splits.write(work / "splits.json")
-    plan = set_values(make_plan(cohort, fingerprint(cohort), splits), (*QUICK, "images.scan.widths=[8,16,16]"))
+    plan = set_values(
+        make_plan(cohort, fingerprint(cohort), splits), (*QUICK, "images.scan.widths=[8,16,16]")
+    )
     write_plan(plan, work)
     prepare(work, jobs=1)
     for fold in (0, 1):

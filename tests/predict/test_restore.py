@@ -11,7 +11,7 @@ import torch
 from polytask.cohort.header import Dose, Segmentation
 from polytask.images.geometry import canonical, crop, resample, spaced
 from polytask.images.volume import Grid, Volume
-from polytask.predict.restore import restore, restored_probabilities, with_label_values
+from polytask.predict.restore import mirror_order, restore, restored_probabilities, with_label_values
 
 LABELS = Segmentation(kind="segmentation", image="scan", labels={"a": 3, "b": 7})
 STRUCTURES = Segmentation(kind="segmentation", image="scan", structures=["a", "b"])
@@ -72,3 +72,12 @@ def test_outside_the_crop_is_background() -> None:
 
 def test_label_values_are_those_of_the_header() -> None:
     assert with_label_values(LABELS, np.array([0, 1, 2])).tolist() == [0, 3, 7]
+
+
+def test_planes_change_places_with_left_and_right() -> None:
+    pair = {"kind": "segmentation", "image": "scan", "mirror": [("a", "c")]}
+    exclusive = Segmentation.model_validate(pair | {"labels": {"a": 3, "b": 7, "c": 9}})
+    overlapping = Segmentation.model_validate(pair | {"structures": ["a", "b", "c"]})
+    assert mirror_order(exclusive) == [0, 3, 2, 1]
+    assert mirror_order(overlapping) == [2, 1, 0]
+    assert mirror_order(STRUCTURES) == [0, 1]

@@ -1,12 +1,10 @@
 import os
+import pickle
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Fold, Splits
@@ -15,7 +13,6 @@ from polytask.plan.plan import Plan
 from polytask.prepare import batches as batches_module
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
-from polytask.prepare.order import epoch_order, shuffled, with_rare
 from polytask.prepare.store import Store
 from tests.prepare.worlds import SUBJECTS, filled, image_plan, make_plan
 
@@ -183,60 +180,28 @@ def test_a_killed_worker_is_an_error_with_its_cause(world: World, monkeypatch: p
         list(source.batches(0))
 
 
-def test_every_subject_once_before_any_twice() -> None:
-    subjects = [(i,) for i in range(7)]
-    row = shuffled(subjects, 3, 0, 70)
-    for turn in range(10):
-        assert sorted(row[7 * turn : 7 * turn + 7]) == list(range(7))
-    assert shuffled(subjects, 3, 25, 20) == row[25:45]
-
-
-def test_visits_of_a_subject_take_turns() -> None:
-    row = shuffled([(0, 1), (2,), (3, 4, 5)], 0, 0, 18)
-    assert Counter(row) == {0: 3, 1: 3, 2: 6, 3: 2, 4: 2, 5: 2}
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    count=st.integers(2, 20),
-    batch=st.integers(1, 3),
-    steps=st.integers(1, 30),
-    every=st.integers(1, 6),
-    seed=st.integers(0, 99),
-)
-def test_a_rare_task_is_there_as_often_as_promised(
-    count: int, batch: int, steps: int, every: int, seed: int
-) -> None:
-    known = {"rare": frozenset({0})}
-    gap = every
-    for epoch in range(3):
-        row = epoch_order([(i,) for i in range(count)], seed, epoch, steps, batch, {"rare": every}, known)
-        assert len(row) == steps * batch
-        for step in range(steps):
-            gap = 1 if 0 in row[step * batch : (step + 1) * batch] else gap + 1
-            assert gap <= every or epoch == step == 0
-
-
-def test_two_rare_tasks_in_one_batch() -> None:
-    row = with_rare(
-        [5, 6, 7, 8], 2, {"a": 1, "b": 1}, {"a": frozenset({1}), "b": frozenset({2})}, lambda n: 0.0
-    )
-    assert [set(row[:2]), set(row[2:])] == [{1, 2}, {1, 2}]
-
-
-def test_one_sample_can_serve_two_tasks() -> None:
-    known = {"a": frozenset({1, 3}), "b": frozenset({2, 3})}
-    assert with_rare([5, 6], 1, {"a": 1, "b": 1}, known, lambda n: 0.0) == [3, 3]
-
-
-def test_what_is_common_enough_is_left_alone() -> None:
-    row = [0, 1, 2, 0, 1, 2]
-    assert with_rare(row, 1, {"a": 3}, {"a": frozenset({0})}, lambda n: 0.0) == row
-
-
 def test_the_loader_keeps_the_promise(world: World) -> None:
     cohort, _, store = world
     plan = make_plan(cohort, require_every={"rare": 2, "tumour": 1})
     found = list(loader((cohort, plan, store), batch=1, steps=8).batches(0))
     rare = [bool(b.targets["rare"].known.any()) for b in found]
     assert all(any(rare[i : i + 2]) for i in range(7))
+
+
+def test_nothing_stays_open_however_many_cases(world: World) -> None:
+    source = loader(world, steps=40, batch=1)
+    row = source.batches(0)
+    next(row)
+    before = len(os.listdir("/proc/self/fd"))
+    maps = Path("/proc/self/maps").read_text().count(".npy")
+    for _ in row:
+        pass
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert Path("/proc/self/maps").read_text().count(".npy") == maps == 0
+
+
+def test_what_workers_get_can_be_sent_anywhere(world: World) -> None:
+    """Where processes are not forked, everything travels by pickle."""
+    source = loader(world)
+    sent = pickle.loads(pickle.dumps(source._batches))
+    assert same(sent[(0, 1)], source._batches[(0, 1)])

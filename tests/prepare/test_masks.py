@@ -7,8 +7,9 @@ from polytask.cohort.header import Segmentation
 from polytask.errors import PolytaskError
 from polytask.images.formats import write
 from polytask.images.volume import Grid, Volume
+from polytask.prepare.frame import Frame
 from polytask.prepare.image import prepare_image
-from polytask.prepare.masks import POINTS, Frame, dose, segmentation
+from polytask.prepare.masks import POINTS, dose, segmentation
 from tests.prepare.worlds import affine, image_plan
 
 SHAPE = (20, 18, 16)

@@ -45,6 +45,11 @@ def read_plan(work: Path | str) -> Plan:
     try:
         content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
+        if (path.parent / "cohort.yaml").is_file():
+            raise PolytaskError(
+                f"{path.parent}: is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` first, "
+                "then name WORK"
+            ) from None
         raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PolytaskError(f"{path}: cannot be read ({error}); expected a plan; mend the path") from None

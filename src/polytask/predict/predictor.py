@@ -17,9 +17,10 @@ from polytask.images.volume import Volume
 from polytask.model.network import Network
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.predict.fresh import Fresh
-from polytask.predict.restore import restore, restored_probabilities
+from polytask.predict.restore import mirror_order, restore, restored_probabilities
 from polytask.prepare.full import full_sample
-from polytask.tasks.task import Arrays, Task
+from polytask.prepare.views import left_right
+from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.distributed import device_named
 from polytask.training.infer import Predictions, all_flips, infer
 
@@ -77,11 +78,13 @@ class Predictor:
         place = device_named(device)
         if len(folders) == 1 and (folders[0] / "model.json").exists():
             return load_bundle(folders[0], place)
+        from polytask.training.folder import runs_near
+
         for folder in folders:
             if not (folder / "run.yaml").exists():
                 raise PolytaskError(
                     f"{folder}: neither a run (run.yaml) nor an exported model (model.json); expected "
-                    "RUN|MODEL first and the input last"
+                    f"RUN|MODEL first and the input last{runs_near(folder)}"
                 )
         return load_runs(folders, place)
 
@@ -91,12 +94,8 @@ class Predictor:
         return self.members[0].tasks
 
     def flip_axes(self) -> list[int]:
-        """Axes along which test-time augmentation may mirror: those that training flipped, without left and right
-        when structures are mirror images."""
-        mirrored = any(t.mirror for t in self.header.tasks.values() if isinstance(t, header.Segmentation))
-        return [
-            a for a, on in enumerate(self.plan.shared.augmentation.flip) if on and not (mirrored and a == 0)
-        ]
+        """Axes along which test-time augmentation may mirror: those that training flipped."""
+        return [axis for axis, on in enumerate(self.plan.shared.augmentation.flip) if on]
 
     def answers(
         self,
@@ -141,11 +140,21 @@ class Predictor:
         reads by its own fold's normalisation."""
         sums: Predictions = {}
         keys: tuple[str | None, ...] = ()
+
+        def named(task: str, slot: int, axes: Sequence[int], seen: Prediction) -> Prediction:
+            spec, key = self.header.tasks[task], keys[slot]
+            if not axes or key is None or not isinstance(spec, header.Segmentation) or not spec.mirror:
+                return seen
+            prepared = fresh.case(key).prepared(spec.image)
+            sides = prepared is not None and left_right(prepared.grid) in axes
+            return {"p": seen["p"][:, mirror_order(spec)]} if sides else seen
+
         for member in self.members:
             full = full_sample(fresh, cohort, sample, self.plan, member.plan)
             keys = full.keys
             for network in member.networks:
-                for task, slots in infer(network, full, self.plan, self.device, overlap, flips).items():
+                found = infer(network, full, self.plan, self.device, overlap, flips, named=named)
+                for task, slots in found.items():
                     mine = sums.setdefault(task, {})
                     for slot, p in slots.items():
                         mine[slot] = {k: mine[slot][k] + v for k, v in p.items()} if slot in mine else p

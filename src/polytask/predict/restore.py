@@ -41,6 +41,16 @@ def restored_probabilities(
     return resample(Volume(prediction["p"][0].numpy(), grid), source, 1, fill)
 
 
+def mirror_order(task: header.Segmentation) -> list[int]:
+    """The planes of `p` in the order they have after left and right changed places."""
+    names = ["", *task.names] if task.exclusive else list(task.names)  # exclusive: background comes first
+    order = list(range(len(names)))
+    for a, b in task.mirror:
+        i, j = names.index(a), names.index(b)
+        order[i], order[j] = j, i
+    return order
+
+
 def with_label_values(task: header.Segmentation, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """1..K → the label values of the header."""
     assert task.labels is not None

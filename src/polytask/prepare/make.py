@@ -89,7 +89,9 @@ def fill_store(
         "cases": [r.key for r in recipes],
     }
     _write_index(store.folder, index)
-    return Prepared(store, len(recipes), sum(m[2] for m in made.values()), sum(m[1] for m in made.values()))
+    return Prepared(
+        Store(store.folder), len(recipes), sum(m[2] for m in made.values()), sum(m[1] for m in made.values())
+    )
 
 
 def cohort_of(plan: Plan, work: Path) -> Cohort:

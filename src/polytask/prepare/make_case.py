@@ -16,8 +16,9 @@ from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.volume import Array, Volume
 from polytask.prepare.crop import box_of_cell
+from polytask.prepare.frame import Frame
 from polytask.prepare.image import PreparedImage, prepare_image
-from polytask.prepare.masks import Frame, StoredTarget, dose, segmentation
+from polytask.prepare.masks import StoredTarget, dose, segmentation
 from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.store import VERSION, array_file, grid_dict
 

@@ -28,4 +28,4 @@ class Pointwise(nn.Module):
             mixed = torch.bmm(weight, flat)
         else:
             mixed = torch.baddbmm(self.bias[None, :, None], weight, flat)
-        return mixed.unflatten(2, x.shape[2:])
+        return mixed.reshape(*mixed.shape[:2], *x.shape[2:])

@@ -41,7 +41,7 @@ class Run:
             record = yaml.safe_load((folder / NAME).read_text(encoding="utf-8"))
         except OSError:
             raise PolytaskError(
-                f"{folder}: not a run (no {NAME}); expected WORK/runs/NAME{_runs_near(folder)}"
+                f"{folder}: not a run (no {NAME}); expected WORK/runs/NAME{runs_near(folder)}"
             ) from None
         except yaml.YAMLError as error:
             raise PolytaskError(
@@ -99,7 +99,7 @@ class Run:
         return existing_folder(self.last(network))
 
 
-def _runs_near(folder: Path) -> str:
+def runs_near(folder: Path) -> str:
     """The runs a person may have meant: those of a work folder, or those beside."""
     for place in (folder / "runs", folder if folder.name == "runs" else folder.parent):
         if names := sorted(p.parent.name for p in place.glob(f"*/{NAME}")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, combinations
 
 import torch
@@ -21,6 +21,9 @@ from polytask.training.step import autocast
 Predictions = dict[str, dict[int, Prediction]]
 """Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU."""
 
+Turn = Callable[[str, int, Sequence[int], Prediction], Prediction]
+"""(task, visit slot, mirrored axes, prediction brought back) → the same with left and right named as they are."""
+
 
 def infer(
     network: Network,
@@ -30,10 +33,11 @@ def infer(
     overlap: float = 0.5,
     flips: Sequence[Sequence[int]] = ((),),
     pooled_only: bool = False,
+    named: Turn | None = None,
 ) -> Predictions:
     """Decoded predictions, averaged over `flips` (each a set of array axes to mirror).
 
-    `pooled_only` leaves out sliding windows.
+    `pooled_only` leaves out sliding windows. `named` gives what a mirrored pass called left its right name again.
     """
     network.eval()
     sums: Predictions = {}
@@ -41,7 +45,8 @@ def infer(
         with torch.inference_mode(), autocast(plan.shared.training.precision, device):
             for task, slots in _once(network, sample, plan, device, overlap, axes, pooled_only).items():
                 mine = sums.setdefault(task, {})
-                for slot, prediction in slots.items():
+                for slot, seen in slots.items():
+                    prediction = named(task, slot, axes, seen) if named else seen
                     mine[slot] = (
                         {k: mine[slot][k] + v for k, v in prediction.items()} if slot in mine else prediction
                     )

@@ -32,7 +32,7 @@ def flat_target(
         return Target(target.value.flatten(0, 1), known & seen.view(-1, *[1] * (known.dim() - 1))), ids
     present = batch.visit_known.flatten()
     assert target.region is not None
-    known, value, region = (t.flatten(0, 1)[present] for t in (target.known, target.value, target.region))
+    known, value, region = (_kept(t, present) for t in (target.known, target.value, target.region))
     names = [i for i, there in zip(ids, present.tolist(), strict=True) if there]
     if patched:
         count = region.shape[1]
@@ -42,6 +42,12 @@ def flat_target(
     if masks is not None and patched:
         masks = masks.flatten(0, 1)
     return Target(value, known, region, masks), names
+
+
+def _kept(items: Tensor, present: Tensor) -> Tensor:
+    """`[B, V, …]` → the known visits `[N, …]`; full-resolution maps are copied only when a visit is missing."""
+    flat = items.flatten(0, 1)
+    return flat if bool(present.all()) else flat[present]
 
 
 def structure_masks(target: Target, patched: bool) -> Tensor:

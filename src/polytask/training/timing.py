@@ -105,7 +105,7 @@ def time_steps(
         tune_share=tune / (tune + between),
         hints=(),
     )
-    return Timing(**{**vars(found), "hints": tuple(_hints(found, settings.tune_every))})
+    return Timing(**{**vars(found), "hints": tuple(advise(found, settings.tune_every))})
 
 
 def _reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
@@ -131,8 +131,8 @@ def _steps(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[str, float]], fl
             rehearsal.step(batch)
         while len(seconds["fed"]) < steps:
             for _ in range(ROUND):
-                lap, at = {}, _now(rehearsal)
-                started = at
+                lap: dict[str, float] = {}
+                started = at = _now(rehearsal)
 
                 def note(part: str, lap: dict[str, float] = lap) -> None:
                     nonlocal at
@@ -172,10 +172,10 @@ def _median(laps: Sequence[dict[str, float]], part: str) -> float:
     return median(found) if found else 0.0
 
 
-def _hints(t: Timing, tune_every: int) -> Iterator[str]:
+def advise(t: Timing, tune_every: int) -> Iterator[str]:
     """What would help, most first."""
     from polytask.plan.machine import usable_cores
-    from polytask.plan.probe import WORTH, probe_precision
+    from polytask.plan.probe import probe_precision
 
     cores = usable_cores()
     if t.data_path > DATA_BOUND:

@@ -1,0 +1,36 @@
+"""Bland–Altman: how far two measures of one thing lie apart."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+WITHIN = 1.96
+
+
+class Agreement(NamedTuple):
+    """Mean difference and the limits between which 95 % of differences lie when they are normal.
+
+    Args:
+        bias: mean of predicted − true. low, high: bias ∓ 1.96 standard deviations; NaN below two items. n: how many.
+    """
+
+    bias: float
+    low: float
+    high: float
+    n: int
+
+
+def agreement(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Agreement:
+    """Limits of agreement."""
+    difference = np.asarray(predicted, np.float64) - np.asarray(true, np.float64)
+    nan = float("nan")
+    if not difference.size:
+        return Agreement(nan, nan, nan, 0)
+    bias = float(difference.mean())
+    if difference.size < 2:
+        return Agreement(bias, nan, nan, 1)
+    half = WITHIN * float(difference.std(ddof=1))
+    return Agreement(bias, bias - half, bias + half, int(difference.size))

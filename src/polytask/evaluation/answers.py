@@ -1,0 +1,151 @@
+"""Predictions beside the truth, joined by subject and visit: what metrics, comparisons and pictures are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.errors import PolytaskError
+from polytask.plain import write_json
+from polytask.tasks.task import Arrays
+
+Id = tuple[str, str]
+"""Subject and visit; the visit is "" for answers about the subject."""
+FILE = "answers.json"
+
+
+@dataclass(frozen=True)
+class Items:
+    """One visit or subject task.
+
+    Args:
+        ids: who, in the order of the first axis of everything else.
+        prediction: decoded arrays `[N, …]`.
+        value, known: the truth, see `tasks.target.Target`.
+    """
+
+    ids: tuple[Id, ...]
+    prediction: Arrays
+    value: npt.NDArray[Any]
+    known: npt.NDArray[np.bool_]
+
+    def take(self, index: npt.NDArray[np.int64]) -> Items:
+        """Some items, also several times."""
+        return Items(
+            tuple(self.ids[i] for i in index),
+            {k: v[index] for k, v in self.prediction.items()},
+            self.value[index],
+            self.known[index],
+        )
+
+
+@dataclass(frozen=True)
+class Cases:
+    """One voxel task: metrics of each case of which something is known, `metrics[i]` of `ids[i]`."""
+
+    ids: tuple[Id, ...]
+    metrics: tuple[Mapping[str, float], ...]
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """One metric of all cases `[N]`, NaN where it is not defined."""
+        return np.array([m.get(name, np.nan) for m in self.metrics], np.float64)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All that was predicted on one part.
+
+    Args:
+        sites: subject → site ("" where unknown), every subject of the part in order.
+        pooled, voxel: by task.
+        unanswered: task → known truths without a prediction (no image, a visit beyond the last slot).
+    """
+
+    sites: dict[str, str]
+    pooled: dict[str, Items]
+    voxel: dict[str, Cases]
+    unanswered: dict[str, int]
+
+    def ids(self, task: str) -> tuple[Id, ...]:
+        """Who was answered."""
+        return self.pooled[task].ids if task in self.pooled else self.voxel[task].ids
+
+    def only(self, wanted: Mapping[str, Sequence[Id]]) -> Answers:
+        """Tasks of `wanted`, each with its ids in that order."""
+        pooled, voxel = {}, {}
+        for task, ids in wanted.items():
+            place = {i: k for k, i in enumerate(self.ids(task))}
+            index = np.array([place[i] for i in ids], np.int64)
+            if task in self.pooled:
+                pooled[task] = self.pooled[task].take(index)
+            else:
+                voxel[task] = Cases(tuple(ids), tuple(self.voxel[task].metrics[k] for k in index))
+        return Answers(self.sites, pooled, voxel, {t: self.unanswered.get(t, 0) for t in wanted})
+
+    def write(self, path: Path) -> None:
+        """As JSON; numbers that are not finite become null."""
+        pooled = {
+            name: {
+                "ids": items.ids,
+                "prediction": {k: v.tolist() for k, v in items.prediction.items()},
+                "value": items.value.tolist(),
+                "known": items.known.tolist(),
+            }
+            for name, items in self.pooled.items()
+        }
+        voxel = {name: {"ids": c.ids, "metrics": c.metrics} for name, c in self.voxel.items()}
+        write_json(
+            path,
+            {
+                "polytask": 1,
+                "sites": self.sites,
+                "pooled": pooled,
+                "voxel": voxel,
+                "unanswered": self.unanswered,
+            },
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Answers:
+        """What `write` wrote."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            pooled = {
+                name: Items(
+                    tuple((str(s), str(v)) for s, v in entry["ids"]),
+                    {k: _numbers(v) for k, v in entry["prediction"].items()},
+                    _numbers(entry["value"]),
+                    np.array(entry["known"], bool),
+                )
+                for name, entry in content["pooled"].items()
+            }
+            voxel = {
+                name: Cases(
+                    tuple((str(s), str(v)) for s, v in entry["ids"]),
+                    tuple({k: _number(v) for k, v in row.items()} for row in entry["metrics"]),
+                )
+                for name, entry in content["voxel"].items()
+            }
+            return cls(content["sites"], pooled, voxel, content["unanswered"])
+        except OSError:
+            raise PolytaskError(f"{path}: no such file; run `polytask evaluate` first") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PolytaskError(
+                f"{path}: not the answers of an evaluation ({error}); run `polytask evaluate` again"
+            ) from None
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _numbers(values: Any) -> npt.NDArray[Any]:
+    """Whole numbers stay so; null becomes NaN."""
+    found = np.array(values)
+    return found.astype(np.float64) if found.dtype == object else found

@@ -1,0 +1,65 @@
+"""`cases.csv`: a row per subject and visit, truth beside answer, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from polytask.evaluation.answers import Answers, Id, Items
+from polytask.evaluation.measure import names_of
+from polytask.tasks.task import PooledTask, Task
+
+Cell = str | float
+
+
+def write_cases(tasks: Mapping[str, Task], answers: Answers, path: Path) -> None:
+    """Columns `TASK.truth`, `TASK.answer`, `TASK.p.CLASS`, `TASK.dice.STRUCTURE`, …; the row of an answer about the
+    subject has an empty visit. Unknown and undefined are empty."""
+    rows: dict[Id, dict[str, Cell]] = {}
+    for name, task in tasks.items():
+        for k, who in enumerate(answers.ids(name)):
+            row = rows.setdefault(who, {"subject": who[0], "visit": who[1], "site": answers.sites[who[0]]})
+            if name in answers.voxel:
+                found: dict[str, Cell] = {**answers.voxel[name].metrics[k]}
+                found.pop("n", None)
+            else:
+                found = pooled_cells(cast(PooledTask, task), answers.pooled[name], k)
+            row |= {f"{name}.{column}": value for column, value in found.items()}
+    order = {s: i for i, s in enumerate(answers.sites)}
+    columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))
+    part = path.with_name(path.name + ".part")
+    with part.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(columns)
+        for who in sorted(rows, key=lambda w: order[w[0]]):
+            table.writerow([_text(rows[who].get(c, "")) for c in columns])
+    os.replace(part, path)
+
+
+def pooled_cells(task: PooledTask, items: Items, k: int) -> dict[str, Cell]:
+    """Truth and answer of one item."""
+    found = _truth(task, items.value[k], items.known[k])
+    answer = task.columns(items.prediction, k)
+    return found | {"answer" if suffix == "" else suffix[1:]: v for suffix, v in answer.items()}
+
+
+def _truth(task: Task, value: Any, known: Any) -> dict[str, Cell]:
+    names = names_of(task)
+    if task.kind == "multilabel":
+        return {f"truth.{c}": int(v > 0.5) if k else "" for c, v, k in zip(names, value, known, strict=True)}
+    if task.kind == "survival":
+        return {"time": float(value[0]) if known else "", "event": int(value[1] > 0) if known else ""}
+    if not known:
+        return {"truth": ""}
+    return {"truth": names[int(value)] if names else float(value)}
+
+
+def _text(value: Cell) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}" if np.isfinite(value) else ""

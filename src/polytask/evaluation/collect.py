@@ -1,0 +1,99 @@
+"""From predicted cases to answers: each prediction meets its truth as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.evaluation.answers import Answers, Cases, Id, Items
+from polytask.evaluation.truth import structure_masks, voxel_truth
+from polytask.images.volume import Volume
+from polytask.prepare.targets import known_in, pooled_target
+from polytask.tasks.task import Arrays, Task, VoxelTask
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import CaseAnswer
+
+
+@dataclass
+class _Pooled:
+    ids: list[Id] = field(default_factory=list)
+    predictions: list[Arrays] = field(default_factory=list)
+    values: list[npt.NDArray[Any]] = field(default_factory=list)
+    known: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+
+    def items(self) -> Items:
+        keys = list(self.predictions[0]) if self.predictions else []
+        prediction = {k: np.concatenate([p[k] for p in self.predictions]) for k in keys}
+        value, known = (np.stack(x) if x else np.zeros(0) for x in (self.values, self.known))
+        return Items(tuple(self.ids), prediction, value, known.astype(bool))
+
+
+class Collector:
+    """Called with every `CaseAnswer`; memory holds metrics, not volumes."""
+
+    def __init__(self, cohort: Cohort, tasks: Mapping[str, Task]):
+        self.cohort, self.tasks = cohort, tasks
+        self.pooled = {n: _Pooled() for n, t in tasks.items() if t.level != "voxel"}
+        self.voxel: dict[str, list[tuple[Id, dict[str, float]]]] = {
+            n: [] for n, t in tasks.items() if t.level == "voxel"
+        }
+
+    def __call__(self, answer: CaseAnswer) -> None:
+        """Judge what was predicted for one case or subject."""
+        who = (answer.subject, answer.visit)
+        for name, prediction in answer.pooled.items():
+            cases = self.cohort.subjects[answer.subject] if answer.case is None else (answer.case,)
+            target = pooled_target(self.cohort, name, cases)
+            value, known = target.value.numpy(), target.known.numpy()
+            single = self.tasks[name].level == "subject"
+            mine = self.pooled[name]
+            mine.ids.append(who)
+            mine.predictions.append(prediction)
+            mine.values.append(value if single else value[0])
+            mine.known.append(known if single else known[0])
+        for name, volume in answer.voxel.items():
+            assert answer.case is not None
+            metrics = case_metrics(self.cohort, answer.case, cast(VoxelTask, self.tasks[name]), volume)
+            if metrics is not None:
+                self.voxel[name].append((who, metrics))
+
+    def answers(self, samples: list[Sample]) -> Answers:
+        """Everything, and the known truths of these samples that nothing was predicted for."""
+        sites = {s.subject: s.cases[0].site for s in samples}
+        pooled = {n: p.items() for n, p in self.pooled.items()}
+        voxel = {n: Cases(tuple(i for i, _ in v), tuple(m for _, m in v)) for n, v in self.voxel.items()}
+        found = Answers(sites, pooled, voxel, {})
+        for name, task in self.tasks.items():
+            met = set(found.ids(name))
+            found.unanswered[name] = sum(who not in met for who in _known_ids(self.cohort, task, samples))
+        return found
+
+
+def case_metrics(cohort: Cohort, case: Case, task: VoxelTask, answer: Volume) -> dict[str, float] | None:
+    """Metrics of a mask or dose on the source grid, None when the truth is unknown. A dose is also judged by the
+    histograms of the structures that the header names."""
+    spec, grid = cohort.header.tasks[task.name], answer.grid
+    truth = voxel_truth(cohort, case, task.name, grid)
+    if truth is None:
+        return None
+    structures = None
+    if isinstance(spec, header.Dose) and spec.structures:
+        structures = structure_masks(cohort, case, spec.structures, grid)
+    overlapping = isinstance(spec, header.Segmentation) and not spec.exclusive
+    drawn = answer.array if overlapping else answer.array[0]
+    return task.case_metrics(drawn, truth.value, truth.known, truth.region, grid.spacing, structures)
+
+
+def _known_ids(cohort: Cohort, task: Task, samples: list[Sample]) -> set[Id]:
+    if task.level == "subject":
+        subjects = {s.subject for s in samples}
+        return {(s, "") for s in subjects if known_in(cohort, task.name, cohort.subjects[s])}
+    cases = [c for s in samples for c in s.cases]
+    return {(c.subject, c.visit) for c in cases if known_in(cohort, task.name, (c,))}

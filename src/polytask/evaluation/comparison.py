@@ -1,0 +1,184 @@
+"""Two runs on the same subjects: paired differences with intervals, costs beside gains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import FILE as ANSWERS
+from polytask.evaluation.answers import Answers, Id
+from polytask.evaluation.costs import Costs, costs
+from polytask.evaluation.intervals import Indices, bootstrap
+from polytask.evaluation.part import folder_of, weights_of
+from polytask.evaluation.result import FILE, Estimate, Evaluation, Part
+from polytask.evaluation.statistic import SKILL, Statistic
+from polytask.plan.files import read_plan
+from polytask.tasks.task import Task
+from polytask.training.assemble import make_tasks
+from polytask.training.folder import Run
+from polytask.training.survival import read_learnt
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A run with its results on one part."""
+
+    run: Run
+    evaluation: Evaluation
+    answers: Answers
+    tasks: dict[str, Task]
+
+    @classmethod
+    def read(cls, folder: Path | str, part: Part = "held_out") -> Evaluated:
+        """An evaluated run; refuses results of other weights than its best ones of today."""
+        run = Run.read(folder)
+        place = folder_of(run.folder, part)
+        again = f"run `polytask evaluate {run.folder}{'' if part == 'held_out' else f' --part {part}'}`"
+        if not (place / FILE).exists():
+            raise PolytaskError(f"{place / FILE}: not evaluated on {part}; {again} first")
+        evaluation = Evaluation.read(place / FILE)
+        if evaluation.weights != weights_of(run):
+            raise PolytaskError(f"{place / FILE}: evaluated before the weights changed; {again} again")
+        names = [t for names in run.networks.values() for t in names]
+        plan = read_plan(run.folder)
+        tasks = make_tasks(plan.folds[int(run.record["fold"])], names, read_learnt(run.folder))
+        return cls(run, evaluation, Answers.read(place / ANSWERS), tasks)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One task of two runs.
+
+    Args:
+        metric, higher: its primary metric, and whether more is better.
+        values: of the run and of the other, on the items both answered.
+        difference: run − other, paired over subjects.
+        skill: difference of the skills.
+    """
+
+    metric: str
+    higher: bool
+    values: tuple[float, float]
+    difference: Estimate
+    skill: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run against another.
+
+    Args:
+        run, other: their names; sharings: theirs.
+        tasks: what both have. only: tasks that one of them lacks.
+        mean_skill: difference over the tasks of both.
+        costs: of the run and of the other.
+    """
+
+    run: str
+    other: str
+    sharings: tuple[str, str]
+    part: Part
+    subjects: int
+    tasks: dict[str, Difference]
+    only: tuple[str, ...]
+    mean_skill: Estimate
+    costs: tuple[Costs, Costs]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form, estimates as `{estimate, low, high, n}`."""
+        content = asdict(self)
+        content["mean_skill"] = self.mean_skill._asdict()
+        for name, task in self.tasks.items():
+            content["tasks"][name]["difference"] = task.difference._asdict()
+            content["tasks"][name]["skill"] = task.skill._asdict()
+        return content
+
+
+def compare(
+    run: Path | str, others: Sequence[Path | str], part: Part = "held_out", resamples: int = 1000
+) -> list[Comparison]:
+    """`run` against each of `others`: all evaluated on the same part of the same fold."""
+    mine = Evaluated.read(run, part)
+    return [paired(mine, Evaluated.read(o, part), resamples) for o in others]
+
+
+def paired(mine: Evaluated, other: Evaluated, resamples: int = 1000) -> Comparison:
+    """Differences on the items that both answered, joined by subject and visit."""
+    require_same(mine, other)
+    shared = [t for t in mine.tasks if t in other.tasks]
+    ids = {t: common(mine.answers, other.answers, t) for t in shared}
+    found, whole = differences(
+        {t: mine.tasks[t] for t in shared}, mine.answers.only(ids), other.answers.only(ids), resamples
+    )
+    return Comparison(
+        run=mine.evaluation.run,
+        other=other.evaluation.run,
+        sharings=(mine.evaluation.sharing, other.evaluation.sharing),
+        part=mine.evaluation.part,
+        subjects=len(mine.evaluation.subjects),
+        tasks=found,
+        only=tuple(t for t in {**mine.tasks, **other.tasks} if t not in shared),
+        mean_skill=whole,
+        costs=(costs(mine.run), costs(other.run)),
+    )
+
+
+def differences(
+    tasks: Mapping[str, Task], mine: Answers, other: Answers, resamples: int = 1000
+) -> tuple[dict[str, Difference], Estimate]:
+    """By task, and of the mean skill over the tasks whose skill both know."""
+    sides = [Statistic(tasks, answers, list(mine.sites)) for answers in (mine, other)]
+    both = [t for t in tasks if all(t in s.skilled for s in sides)]
+    for side in sides:
+        side.skilled = both
+
+    def gap(drawn: Indices) -> dict[str, float]:
+        first, second = (s(drawn) for s in sides)
+        return {k: v - second.get(k, NAN) for k, v in first.items()}
+
+    intervals = bootstrap(gap, list(mine.sites), resamples)
+    found = {}
+    for name, task in tasks.items():
+        n = min(s.n(name, task.primary) for s in sides)
+        found[name] = Difference(
+            metric=task.primary,
+            higher=task.higher,
+            values=(sides[0].whole[name][task.primary], sides[1].whole[name][task.primary]),
+            difference=_estimate(intervals.get(f"{name}/{task.primary}"), n),
+            skill=_estimate(intervals.get(f"{name}/{SKILL}"), min(s.n(name, SKILL) for s in sides)),
+        )
+    return found, _estimate(intervals.get(f"/{SKILL}"), len(both))
+
+
+def _estimate(interval: Any, n: int) -> Estimate:
+    defined = interval is not None and np.isfinite(interval.estimate)
+    return Estimate.of(interval if defined else None, n)
+
+
+def common(mine: Answers, other: Answers, task: str) -> list[Id]:
+    """Who both answered, in the first one's order."""
+    theirs = set(other.ids(task))
+    return [i for i in mine.ids(task) if i in theirs]
+
+
+def require_same(mine: Evaluated, other: Evaluated) -> None:
+    """Only the same fold of the same cohort, on the same subjects, can be compared."""
+    a, b = mine.evaluation, other.evaluation
+    where = f"{other.run.folder} cannot be compared with {mine.run.folder}"
+    if mine.run.record["cohort"] != other.run.record["cohort"]:
+        raise PolytaskError(f"{where}: they are of different cohorts; compare runs of one plan")
+    if a.part != b.part:
+        raise PolytaskError(f"{where}: {b.part} against {a.part}; evaluate both on the same part")
+    if a.fold != b.fold:
+        raise PolytaskError(
+            f"{where}: fold {b.fold} against fold {a.fold}, so their subjects differ; compare runs of one fold"
+        )
+    if set(a.subjects) != set(b.subjects):
+        raise PolytaskError(f"{where}: judged on different subjects; evaluate both again")

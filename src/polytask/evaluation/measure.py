@@ -1,0 +1,114 @@
+"""From answers to estimates: on all subjects, per site, and the counts beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from polytask.evaluation.answers import Answers, Items
+from polytask.evaluation.intervals import bootstrap
+from polytask.evaluation.result import Estimate, Metrics
+from polytask.evaluation.statistic import SKILL, Statistic
+from polytask.tasks.task import Task
+
+Progress = Callable[[int, int, str], None]
+"""(done, total, what)."""
+
+
+def estimates(
+    statistic: Statistic, resamples: int, seed: int = 0
+) -> tuple[Metrics, dict[str, Estimate], Estimate]:
+    """(metrics by task, skill by task, mean skill). Subjects are resampled, each with all its items and tasks."""
+    names = [str(i) for i in range(len(statistic.subjects))]
+    intervals = bootstrap(statistic, names, resamples, seed)
+    metrics: Metrics = {name: {} for name in statistic.tasks}
+    for key, interval in intervals.items():
+        name, _, metric = key.partition("/")
+        if name and metric != SKILL:
+            metrics[name][metric] = Estimate.of(interval, statistic.n(name, metric))
+    for name, task in statistic.tasks.items():
+        metrics[name].setdefault(task.primary, Estimate.of(None, 0))
+    skills = {n: Estimate.of(intervals.get(f"{n}/{SKILL}"), statistic.n(n, SKILL)) for n in statistic.tasks}
+    mean = intervals.get(f"/{SKILL}")
+    return metrics, skills, Estimate.of(mean, len(statistic.skilled))
+
+
+def by_site(
+    tasks: Mapping[str, Task],
+    answers: Answers,
+    whole: Metrics,
+    resamples: int,
+    progress: Progress | None = None,
+) -> dict[str, Metrics]:
+    """The metrics of each site's subjects; a part with one site gets its name on the metrics of all."""
+    names = sorted({s for s in answers.sites.values() if s})
+    if len(names) == 1 and all(answers.sites.values()):
+        return {names[0]: whole}
+    found: dict[str, Metrics] = {}
+    for k, name in enumerate(names):
+        subjects = [s for s, site in answers.sites.items() if site == name]
+        found[name] = estimates(Statistic(tasks, answers, subjects), resamples)[0]
+        if progress:
+            progress(k + 1, len(names), f"intervals of site {name}")
+    return found
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """What a reader of the numbers has to know of a task."""
+    return {
+        "kind": task.kind,
+        "level": task.level,
+        "primary": task.primary,
+        "higher": task.higher,
+        "unit": getattr(task, "unit", ""),
+        "names": list(names_of(task)),
+    }
+
+
+def names_of(task: Task) -> Sequence[str]:
+    """Classes, labels or structures."""
+    for field in ("classes", "labels", "structures"):
+        if hasattr(task, field):
+            found: Sequence[str] = getattr(task, field)
+            return found
+    return ()
+
+
+def counts(task: Task, answers: Answers) -> dict[str, Any]:
+    """How much the numbers of a task rest on."""
+    ids = answers.ids(task.name)
+    found: dict[str, Any] = {"items": len(ids)}
+    if task.name in answers.voxel:
+        cases = answers.voxel[task.name]
+        judged = cases.column("n") > 0
+        for metric in ("empty_truth", "empty_answer"):
+            sums = {n: cases.column(f"{metric}.{n}") for n in names_of(task)}
+            if task.kind == "segmentation":
+                found[metric] = {n: int(np.nansum(v)) for n, v in sums.items()}
+    else:
+        items = answers.pooled[task.name]
+        judged = np.asarray(items.known.reshape(len(ids), -1).any(1) if ids else [], bool)
+        found |= _of_kind(task, items)
+    found["known"] = int(judged.sum())
+    found["subjects"] = len({i[0] for i, k in zip(ids, judged, strict=True) if k})
+    found["unanswered"] = answers.unanswered.get(task.name, 0)
+    return found
+
+
+def _of_kind(task: Task, items: Items) -> dict[str, Any]:
+    if task.kind in ("classification", "ordinal"):
+        truth = np.asarray(items.value[items.known] if items.ids else [], np.int64)
+        return {"classes": {c: int(np.sum(np.equal(truth, k))) for k, c in enumerate(names_of(task))}}
+    if task.kind == "survival":
+        return {"events": int((items.value[items.known][:, 1] > 0).sum()) if items.ids else 0}
+    if task.kind == "multilabel" and items.ids:
+        known, there = items.known, (items.value > 0.5) & items.known
+        return {
+            "labels": {
+                c: {"known": int(known[:, k].sum()), "present": int(there[:, k].sum())}
+                for k, c in enumerate(names_of(task))
+            }
+        }
+    return {}

@@ -1,0 +1,88 @@
+"""Which subjects are judged, where the results go, and the log of the test part."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
+from polytask.evaluation.result import PARTS, Part
+from polytask.training.folder import Run
+
+LOG = "test_log.jsonl"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The subjects of a part and the folder of its results (`RUN`, `RUN/tune` or `RUN/test`)."""
+
+    part: Part
+    subjects: tuple[str, ...]
+    folder: Path
+
+
+def folder_of(run: Path, part: Part) -> Path:
+    """Where the results of a part lie."""
+    return run if part == "held_out" else run / part
+
+
+def judged(run: Run, cohort: Cohort, part: Part) -> Judged:
+    """The part of the run's fold."""
+    if part not in PARTS:
+        raise PolytaskError(f"part {part!r} is not known; expected one of {', '.join(PARTS)}")
+    if part == "test":
+        subjects = cohort.in_split("test")
+        if not subjects:
+            raise PolytaskError(
+                f"{cohort.table}: no test part; write `test` in the column `split` of its subjects"
+            )
+    else:
+        folds = Splits.read(run.work / "splits.json").folds
+        number = int(run.record["fold"])
+        if number >= len(folds):
+            raise PolytaskError(
+                f"{run.work / 'splits.json'}: no fold {number}; restore the file, or train again"
+            )
+        subjects = folds[number].part(part)
+        gone = [s for s in subjects if s not in cohort.subjects]
+        if gone:
+            raise PolytaskError(
+                f"{run.work / 'splits.json'}: subject {gone[0]} is not in {cohort.table}; plan again"
+            )
+    return Judged(part, subjects, folder_of(run.folder, part))
+
+
+def note_test(run: Run, subjects: int) -> None:
+    """A line in `WORK/test_log.jsonl`, before the first test subject is looked at."""
+    line = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": run.folder.name,
+        "subjects": subjects,
+    }
+    path = run.work / LOG
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise PolytaskError(
+            f"{path}: cannot be written ({error.strerror}); the test part is not touched without a note"
+        ) from None
+
+
+def times_touched(work: Path) -> int:
+    """How often the test part was evaluated."""
+    path = work / LOG
+    return sum(1 for line in path.read_text(encoding="utf-8").splitlines() if line) if path.exists() else 0
+
+
+def weights_of(run: Run) -> dict[str, str]:
+    """Network → sha256 of its best weights: whether an evaluation is of the present ones."""
+    found = {}
+    for name in run.networks:
+        seal = run.best_saved(name) / "model.sha256"
+        found[name] = seal.read_text(encoding="utf-8").strip() if seal.exists() else ""
+    return found

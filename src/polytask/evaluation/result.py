@@ -1,0 +1,130 @@
+"""The result of an evaluation: `evaluation.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.intervals import Interval
+from polytask.plain import write_json
+
+Part = Literal["held_out", "tune", "test"]
+PARTS: tuple[Part, ...] = ("held_out", "tune", "test")
+FILE = "evaluation.json"
+NAN = float("nan")
+
+
+class Estimate(NamedTuple):
+    """A number with its 95 % interval.
+
+    Args:
+        estimate: NaN when it is not defined.
+        low, high: NaN when the bootstrap was defined on too few resamples.
+        n: known items (cases, or subjects for subject tasks) it rests on; 0 when it is not defined.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, interval: Interval | None, n: int) -> Estimate:
+        """From a bootstrap; without one (nobody to resample) nothing is defined."""
+        return cls(NAN, NAN, NAN, 0) if interval is None else cls(*interval[:3], n)
+
+
+Metrics = dict[str, dict[str, Estimate]]
+"""Task → metric → estimate."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run on one part.
+
+    Args:
+        run, fold, seed, sharing: whose answers.
+        part: `held_out`, `tune` or `test`.
+        subjects: all of the part, in order.
+        tasks: task → `kind`, `level`, `primary`, `higher` (is better), `unit`, `names` (classes, labels, structures).
+        metrics: task → metric → estimate.
+        sites: site → the same on its subjects, for cohorts with sites.
+        skill: task → skill (chance 0, perfect 1); mean_skill: their mean over the tasks where it is defined.
+        counts: task → `items`, `known`, `unanswered`, `subjects`, and by kind `classes`, `labels`, `events`,
+            `empty_truth`, `empty_answer`.
+        test_touched: how often the test part was evaluated in this work folder, this time included.
+        tta, resamples, weights, created: how and of which weights (sha256 per network).
+    """
+
+    run: str
+    fold: int
+    seed: int
+    sharing: str
+    part: Part
+    subjects: tuple[str, ...]
+    tasks: dict[str, dict[str, Any]]
+    metrics: Metrics
+    sites: dict[str, Metrics]
+    skill: dict[str, Estimate]
+    mean_skill: Estimate
+    counts: dict[str, dict[str, Any]]
+    test_touched: int = 0
+    tta: bool = False
+    resamples: int = 1000
+    weights: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    def primary(self, task: str) -> Estimate:
+        """The task's primary metric."""
+        return self.metrics[task][str(self.tasks[task]["primary"])]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form, estimates as `{estimate, low, high, n}`."""
+        content: dict[str, Any] = {"polytask": 1, **asdict(self)}
+        content["metrics"] = _plain(self.metrics)
+        content["sites"] = {s: _plain(m) for s, m in self.sites.items()}
+        content["skill"] = {t: e._asdict() for t, e in self.skill.items()}
+        content["mean_skill"] = self.mean_skill._asdict()
+        return content
+
+    def write(self, path: Path) -> None:
+        """Whole or not at all; numbers that are not finite become null."""
+        write_json(path, self.as_dict())
+
+    @classmethod
+    def read(cls, path: Path) -> Evaluation:
+        """What `write` wrote."""
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content.pop("polytask")
+            content["subjects"] = tuple(content["subjects"])
+            content["metrics"] = _metrics(content["metrics"])
+            content["sites"] = {s: _metrics(m) for s, m in content["sites"].items()}
+            content["skill"] = {t: _estimate(e) for t, e in content["skill"].items()}
+            content["mean_skill"] = _estimate(content["mean_skill"])
+            return cls(**content)
+        except OSError:
+            raise PolytaskError(
+                f"{path}: no such file; run `polytask evaluate {path.parent}` first"
+            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PolytaskError(
+                f"{path}: not an evaluation ({error}); run `polytask evaluate {path.parent}` again"
+            ) from None
+
+
+def _plain(metrics: Metrics) -> dict[str, dict[str, dict[str, Any]]]:
+    return {t: {m: e._asdict() for m, e in found.items()} for t, found in metrics.items()}
+
+
+def _metrics(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Metrics:
+    return {t: {m: _estimate(e) for m, e in found.items()} for t, found in content.items()}
+
+
+def _estimate(entry: Mapping[str, Any]) -> Estimate:
+    estimate, low, high = (NAN if entry[k] is None else float(entry[k]) for k in ("estimate", "low", "high"))
+    return Estimate(estimate, low, high, int(entry["n"]))

@@ -1,0 +1,110 @@
+"""All metrics of a part as one function of the subjects in it, so that one bootstrap serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import numpy as np
+
+from polytask.evaluation.answers import Answers, Cases
+from polytask.evaluation.intervals import Indices
+from polytask.tasks.task import PooledTask, Task
+
+NAN = float("nan")
+SKILL = "skill"
+COUNTS = ("n", "events", "volume", "empty_truth", "empty_answer")
+"""Entries of a task's metrics that describe the truth or count; they get no interval."""
+
+
+class CaseTable:
+    """Metrics of a voxel task's cases as a matrix, so that a resample is a mean over rows."""
+
+    def __init__(self, cases: Cases, primary: str):
+        names = dict.fromkeys([primary, *(k for m in cases.metrics for k in m)])
+        self.names = [n for n in names if is_metric(n)]
+        columns = [cases.column(n) for n in self.names]
+        self.values = np.stack(columns, axis=1) if len(cases.ids) else np.zeros((0, len(self.names)))
+        self.there = np.isfinite(self.values)
+        self.filled = np.where(self.there, self.values, 0.0)
+
+    def __call__(self, index: Indices) -> dict[str, float]:
+        """Mean over the cases in which a metric is defined."""
+        count = self.there[index].sum(0)
+        means = np.where(count > 0, self.filled[index].sum(0) / np.maximum(count, 1), NAN)
+        return dict(zip(self.names, means.tolist(), strict=True))
+
+    def n(self, metric: str, index: Indices) -> int:
+        """Cases in which it is defined; the skill goes with the primary metric."""
+        column = self.names.index(metric) if metric in self.names else 0
+        return int(self.there[index, column].sum())
+
+
+class Statistic:
+    """Subjects (by position) → `TASK/METRIC`, `TASK/skill` and `/skill`, the mean over the tasks.
+
+    The mean skill is over the tasks whose skill is defined on all subjects; a resample in which one of them is not
+    gives none, so that it always means the same.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], answers: Answers, subjects: Sequence[str]):
+        self.tasks, self.answers, self.subjects = dict(tasks), answers, list(subjects)
+        self.tables = {n: CaseTable(c, tasks[n].primary) for n, c in answers.voxel.items() if n in tasks}
+        order = {s: i for i, s in enumerate(self.subjects)}
+        self.places: dict[str, list[Indices]] = {}
+        for name in self.tasks:
+            rows: list[list[int]] = [[] for _ in self.subjects]
+            for k, (subject, _) in enumerate(answers.ids(name)):
+                if subject in order:
+                    rows[order[subject]].append(k)
+            self.places[name] = [np.array(r, np.int64) for r in rows]
+        everybody = np.arange(len(self.subjects), dtype=np.int64)
+        self.whole = {n: self.task(n, everybody) for n in self.tasks}
+        self.skilled = [n for n, m in self.whole.items() if np.isfinite(m[SKILL])]
+
+    def task(self, name: str, drawn: Indices) -> dict[str, float]:
+        """Metrics and skill of one task."""
+        task = self.tasks[name]
+        index = self.items(name, drawn)
+        if name in self.tables:
+            found = self.tables[name](index)
+        elif not index.size:
+            found = {}
+        else:
+            items = self.answers.pooled[name]
+            prediction = {k: v[index] for k, v in items.prediction.items()}
+            found = cast(PooledTask, task).metrics(prediction, items.value[index], items.known[index])
+        found = {task.primary: NAN, **found}
+        return found | {SKILL: task.skill(found)}
+
+    def items(self, name: str, drawn: Indices) -> Indices:
+        """Positions of the items of the drawn subjects."""
+        places = [self.places[name][i] for i in drawn]
+        return np.concatenate(places) if places else np.zeros(0, np.int64)
+
+    def __call__(self, drawn: Indices) -> dict[str, float]:
+        """Everything, flat."""
+        found: dict[str, float] = {}
+        skills: list[float] = []
+        for name in self.tasks:
+            metrics = self.task(name, drawn)
+            found |= {f"{name}/{k}": v for k, v in metrics.items() if is_metric(k)}
+            if name in self.skilled:
+                skills.append(metrics[SKILL])
+        return found | {f"/{SKILL}": float(np.mean(skills)) if skills else NAN}
+
+    def n(self, name: str, metric: str) -> int:
+        """Known items that a metric on all subjects rests on; 0 when it is not defined."""
+        found = self.whole[name]
+        if not np.isfinite(found.get(metric, NAN)):
+            return 0
+        if name in self.tables:
+            everybody = np.arange(len(self.subjects), dtype=np.int64)
+            return self.tables[name].n(metric, self.items(name, everybody))
+        own = found.get(f"n.{metric.partition('.')[2]}")
+        return int(own if own is not None else found.get("n", 0.0))
+
+
+def is_metric(name: str) -> bool:
+    """Whether an entry of a task's metrics is a measure, not a count or a property of the truth."""
+    return name.partition(".")[0] not in COUNTS

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polytask.cohort.cohort import Cohort
+from polytask.evaluation.answers import Answers
+from polytask.evaluation.cases import write_cases
+from polytask.evaluation.collect import Collector
+from polytask.evaluation.make import judge, predicted
+from polytask.evaluation.part import Judged
+from polytask.evaluation.result import Evaluation
+from tests.evaluation.worlds import Someone, phantom
+
+RECORD = {"name": "x", "fold": 0, "seed": 3, "sharing": "hard"}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return phantom(tmp_path_factory.mktemp("collect") / "c", dims=3)
+
+
+def run(who: Someone, folder: Path, subjects: tuple[str, ...]) -> Answers:
+    return predicted(who, who.cohort, Judged("held_out", subjects, folder))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def perfect(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> tuple[Someone, Answers, Path]:
+    folder = tmp_path_factory.mktemp("perfect")
+    who = Someone(cohort, skill=1.0)
+    return who, run(who, folder, tuple(cohort.subjects)), folder
+
+
+def test_right_answers_are_judged_perfect_in_source_geometry(perfect: tuple[Someone, Answers, Path]) -> None:
+    who, answers, _ = perfect
+    found = judge(who.tasks, answers, RECORD, "held_out", resamples=20)
+    for task in ("lesion", "organs"):
+        assert found.metrics[task]["dice"][:3] == (1, 1, 1)
+        assert np.nanmax([m.get("hd95", 0) for m in answers.voxel[task].metrics]) == 0
+    assert found.metrics["dose"]["mae"].estimate == 0
+    assert found.metrics["dose"]["dvh"].estimate == 0
+    for task, metric in (
+        ("pattern", "auc"),
+        ("grade", "kappa"),
+        ("diameter", "r2"),
+        ("os", "c"),
+        ("findings", "auc"),
+    ):
+        assert found.metrics[task][metric].estimate == pytest.approx(1, abs=1e-6), task
+    assert found.mean_skill.estimate == pytest.approx(1, abs=1e-6)
+    assert found.mean_skill.n == 9
+
+
+def test_unknown_truths_are_left_out_and_counted(
+    perfect: tuple[Someone, Answers, Path], cohort: Cohort
+) -> None:
+    who, answers, _ = perfect
+    found = judge(who.tasks, answers, RECORD, "held_out", resamples=5)
+    grades = [c for c in cohort.cases if "grade" in c.cells]
+    assert 0 < len(grades) < len(cohort.cases)
+    assert found.counts["grade"]["known"] == found.metrics["grade"]["kappa"].n == len(grades)
+    assert found.counts["grade"]["items"] == len(cohort.cases)
+    assert sum(found.counts["grade"]["classes"].values()) == len(grades)
+    masks = [c for c in cohort.cases if "lesion" in c.cells]
+    assert found.metrics["lesion"]["dice"].n == found.counts["lesion"]["known"] == len(masks)
+    events = {c.subject for c in cohort.cases if c.cells.get("os_event") == "1"}
+    assert found.counts["os"]["events"] == len(events)
+
+
+def test_a_known_truth_without_a_prediction_is_counted(cohort: Cohort) -> None:
+    who = Someone(cohort)
+    collector = Collector(cohort, who.tasks)
+    samples = cohort.samples()
+    for answer in who.answers(cohort, samples):
+        if answer.case is None or answer.case is not cohort.cases[0]:
+            collector(answer)
+    unanswered = collector.answers(samples).unanswered
+    assert unanswered["grade"] == int("grade" in cohort.cases[0].cells)
+    assert unanswered["lesion"] == int("lesion" in cohort.cases[0].cells)
+    assert unanswered["os"] == 0
+    assert max(unanswered.values()) == 1
+
+
+def test_answers_are_joined_by_id_not_by_position(cohort: Cohort) -> None:
+    who = Someone(cohort)
+    forth, back = Collector(cohort, who.tasks), Collector(cohort, who.tasks)
+    found = list(who.answers(cohort))
+    for answer in found:
+        forth(answer)
+    for answer in reversed(found):
+        back(answer)
+    samples = cohort.samples()
+    one, two = (judge(who.tasks, c.answers(samples), RECORD, "held_out", 5) for c in (forth, back))
+    for task, metrics in one.metrics.items():
+        for name, estimate in metrics.items():
+            assert estimate.estimate == pytest.approx(two.metrics[task][name].estimate, nan_ok=True), (
+                task,
+                name,
+            )
+
+
+def test_files_of_an_evaluation_read_back_the_same(
+    perfect: tuple[Someone, Answers, Path], tmp_path: Path
+) -> None:
+    who, answers, _ = perfect
+    answers.write(tmp_path / "answers.json")
+    again = Answers.read(tmp_path / "answers.json")
+    assert again.sites == answers.sites
+    assert again.unanswered == answers.unanswered
+    for task, items in answers.pooled.items():
+        assert again.pooled[task].ids == items.ids
+        for key, array in items.prediction.items():
+            np.testing.assert_array_equal(again.pooled[task].prediction[key], array)
+        np.testing.assert_array_equal(again.pooled[task].value, items.value)
+        np.testing.assert_array_equal(again.pooled[task].known, items.known)
+    found = judge(who.tasks, answers, RECORD, "held_out", resamples=10)
+    found.write(tmp_path / "evaluation.json")
+    text = (tmp_path / "evaluation.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    back = Evaluation.read(tmp_path / "evaluation.json")
+    assert str(back) == str(dataclasses.replace(found, subjects=tuple(found.subjects)))
+    entry = json.loads(text)["metrics"]["grade"]["kappa"]
+    assert set(entry) == {"estimate", "low", "high", "n"}
+
+
+def test_case_table_has_truth_beside_answer(
+    perfect: tuple[Someone, Answers, Path], cohort: Cohort, tmp_path: Path
+) -> None:
+    who, answers, _ = perfect
+    write_cases(who.tasks, answers, tmp_path / "cases.csv")
+    with (tmp_path / "cases.csv").open(newline="", encoding="utf-8") as stream:
+        rows = {(r["subject"], r["visit"]): r for r in csv.DictReader(stream)}
+    assert len(rows) == len(cohort.cases) + len(cohort.subjects)
+    for case in cohort.cases:
+        row = rows[case.subject, case.visit]
+        assert row["site"] == case.site
+        assert row["grade.truth"] == case.cells.get("grade", "")
+        if "grade" in case.cells:
+            assert row["grade.answer"] == case.cells["grade"]
+        assert (row["lesion.dice"] == "1") == ("lesion" in case.cells)
+        if "diameter" in case.cells:
+            assert float(row["diameter.truth"]) == pytest.approx(float(case.cells["diameter"]), rel=1e-4)
+    subject = next(s for s, cases in cohort.subjects.items() if any("os_time" in c.cells for c in cases))
+    told = next(c for c in cohort.subjects[subject] if "os_time" in c.cells)
+    assert float(rows[subject, ""]["os.time"]) == pytest.approx(float(told.cells["os_time"]), rel=1e-5)
+    assert rows[subject, ""]["grade.truth"] == ""

@@ -1,0 +1,85 @@
+"""Reliability, risk groups and agreement against outside references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from lifelines import KaplanMeierFitter
+
+from polytask.evaluation.agreement import agreement
+from polytask.evaluation.calibration import calibration_error, reliability, wilson
+from polytask.evaluation.groups import risk_groups
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # scipy.stats.binomtest(hits, n).proportion_ci(method="wilson")
+    [
+        (8, 10, 0.490162, 0.943318),
+        (0, 5, 0.0, 0.434482),
+        (5, 5, 0.565518, 1.0),
+        (50, 100, 0.403832, 0.596168),
+    ],
+)
+def test_wilson(hits: int, n: int, low: float, high: float) -> None:
+    assert wilson(hits, n) == pytest.approx((low, high), abs=1e-5)
+
+
+def test_reliability_by_hand() -> None:
+    p = np.array([0.1] * 5 + [0.8] * 5)
+    happened = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 1], bool)
+    low, high = reliability(p, happened)
+    assert (low.predicted, low.observed, low.n) == (pytest.approx(0.1), 0.2, 5)
+    assert (high.predicted, high.observed, high.n) == (pytest.approx(0.8), 0.8, 5)
+    assert calibration_error([low, high]) == pytest.approx(0.05)
+
+
+def test_every_item_is_in_one_bin() -> None:
+    random = np.random.default_rng(0)
+    p, happened = random.random(203), random.random(203) < 0.3
+    bins = reliability(p, happened)
+    assert len(bins) == 10
+    assert sum(b.n for b in bins) == 203
+    assert min(b.n for b in bins) >= 5
+    assert sum(b.n * b.observed for b in bins) == pytest.approx(happened.sum())
+    assert [b.predicted for b in bins] == sorted(b.predicted for b in bins)
+
+
+def test_reliability_of_nothing_of_one_and_of_equal_probabilities() -> None:
+    assert reliability([], []) == []
+    assert np.isnan(calibration_error([]))
+    assert [b.n for b in reliability([0.3], [True])] == [1]
+    assert [b.n for b in reliability([0.5] * 40, [True] * 10 + [False] * 30)] == [40]
+
+
+def test_groups_have_the_curves_of_lifelines() -> None:
+    random = np.random.default_rng(3)
+    risk, times = random.normal(size=60), random.integers(1, 30, 60).astype(float)
+    events = random.random(60) < 0.6
+    groups = risk_groups(risk, times, events)
+    assert [g.name for g in groups] == ["low risk", "middle risk", "high risk"]
+    assert [g.n for g in groups] == [20, 20, 20]
+    order = np.argsort(risk)
+    for k, group in enumerate(groups):
+        mine = order[20 * k : 20 * (k + 1)]
+        fitted = KaplanMeierFitter().fit(times[mine], events[mine])
+        at = np.array(group.times)
+        np.testing.assert_allclose(group.survival, fitted.survival_function_at_times(at), atol=1e-12)
+        assert group.events == events[mine].sum()
+        assert len(group.censored) == 20 - group.events
+        assert group.at_risk([0, 10, 40]) == [20, int((times[mine] >= 10).sum()), 0]
+
+
+def test_few_subjects_make_halves_and_equal_risks_one_group() -> None:
+    halves = risk_groups([1.0, 2.0, 3.0, 4.0], [5, 6, 7, 8], [1, 0, 1, 0])
+    assert [(g.name, g.n) for g in halves] == [("lower risk", 2), ("higher risk", 2)]
+    assert [(g.name, g.n) for g in risk_groups([0.0] * 5, range(1, 6), [1] * 5)] == [("all", 5)]
+    assert risk_groups([], [], []) == []
+
+
+def test_agreement_by_hand() -> None:
+    found = agreement([11, 12, 13], [10, 12, 14])  # differences 1, 0, -1: mean 0, sd 1
+    assert found == pytest.approx((0, -1.96, 1.96, 3))
+    assert agreement([3], [1]).bias == 2
+    assert np.isnan(agreement([3], [1]).low)
+    assert agreement([], []).n == 0

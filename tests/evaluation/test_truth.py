@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.errors import PolytaskError
+from polytask.evaluation.truth import structure_masks, voxel_truth
+from polytask.images.formats import read, write
+from polytask.images.volume import Grid, Volume
+from tests.prepare.worlds import write_cohort
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return write_cohort(tmp_path_factory.mktemp("truth") / "c")
+
+
+def with_cells(case: Case, **cells: str) -> Case:
+    kept = {k: v for k, v in {**case.cells, **cells}.items() if v}
+    return dataclasses.replace(case, cells=kept)
+
+
+def raw(cohort: Cohort, case: Case, column: str) -> np.ndarray:
+    return np.asarray(nib.load(cohort.path(case.cells[column])).dataobj)  # type: ignore[attr-defined]
+
+
+def grid_of(cohort: Cohort, case: Case) -> Grid:
+    return read(cohort.path(case.cells["scan.ct"])).grid
+
+
+def test_labels_become_1_to_k_in_the_files_own_orientation(cohort: Cohort) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s2")
+    truth = voxel_truth(cohort, case, "tumour", grid_of(cohort, case))
+    assert truth is not None
+    file = raw(cohort, case, "tumour")
+    np.testing.assert_array_equal(truth.value, np.where(file == 2, 1, np.where(file == 5, 2, 0)))
+    np.testing.assert_array_equal(truth.region, file != 9)
+    assert truth.known.tolist() == [True, True]
+
+
+def test_a_region_file_and_ignored_voxels_both_do_not_count(cohort: Cohort) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s1")
+    truth = voxel_truth(cohort, case, "tumour", grid_of(cohort, case))
+    assert truth is not None
+    region = raw(cohort, case, "tumour_region") != 0
+    np.testing.assert_array_equal(truth.region, region & (raw(cohort, case, "tumour") != 9))
+    assert truth.region is not None
+    assert not truth.region[..., 14:].any()
+
+
+def test_known_labels_absent_structures_and_no_file(cohort: Cohort) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s1")
+    grid = grid_of(cohort, case)
+    some = voxel_truth(cohort, with_cells(case, tumour_known="rim"), "tumour", grid)
+    assert some is not None
+    assert some.known.tolist() == [False, True]
+    single = with_cells(case, sides="", **{"sides.lung_l": "absent"})
+    truth = voxel_truth(cohort, single, "sides", grid)
+    assert truth is not None
+    assert truth.known.tolist() == [True, False]
+    assert not truth.value.any()
+    assert structure_masks(cohort, single, "sides", grid).keys() == {"lung_l"}
+    nothing = with_cells(case, sides="")
+    assert voxel_truth(cohort, nothing, "sides", grid) is None
+    assert structure_masks(cohort, nothing, "sides", grid) == {}
+
+
+def test_overlapping_planes_and_dose_are_the_files(cohort: Cohort) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s2")
+    grid = grid_of(cohort, case)
+    sides, dose = (voxel_truth(cohort, case, t, grid) for t in ("sides", "dose"))
+    assert sides is not None
+    assert dose is not None
+    np.testing.assert_array_equal(sides.value, np.moveaxis(raw(cohort, case, "sides"), -1, 0))
+    np.testing.assert_array_equal(dose.value, raw(cohort, case, "dose"))
+    masks = structure_masks(cohort, case, "halves", grid)
+    np.testing.assert_array_equal(masks["left"], raw(cohort, case, "halves") == 1)
+
+
+def test_structure_masks_leave_out_what_is_ignored(cohort: Cohort, tmp_path: Path) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s1")
+    masks = structure_masks(cohort, case, "tumour", grid_of(cohort, case))
+    file, region = raw(cohort, case, "tumour"), raw(cohort, case, "tumour_region") != 0
+    np.testing.assert_array_equal(masks["core"], (file == 2) & region)
+
+
+def test_a_mask_of_another_size_is_refused_by_name(cohort: Cohort, tmp_path: Path) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s2")
+    write(tmp_path / "small.nii.gz", Volume(np.ones((1, 4, 4, 4), np.uint8), Grid((4, 4, 4), np.eye(4))))
+    odd = with_cells(case, tumour=str(tmp_path / "small.nii.gz"))
+    with pytest.raises(PolytaskError, match=r"tumour: .*size 4×4×4, but its image has 22×18×16"):
+        voxel_truth(cohort, odd, "tumour", grid_of(cohort, case))

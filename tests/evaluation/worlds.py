@@ -1,0 +1,149 @@
+"""A phantom cohort and somebody who answers it: nearly right, by a seed, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.inputs import ImageInput
+from polytask.cohort.phantom import make_phantom
+from polytask.cohort.values import image_paths, pooled_value
+from polytask.evaluation.answers import Answers, Cases, Items
+from polytask.evaluation.truth import voxel_truth
+from polytask.images.formats import read
+from polytask.images.volume import Grid, Volume
+from polytask.predict.predictor import CaseAnswer
+from polytask.tasks import make_task
+from polytask.tasks.task import Arrays, Task
+
+CENSORING = {"times": (400.0, 900.0, 5000.0), "survival": (0.9, 0.7, 0.05)}
+
+
+def tasks_of(cohort: Cohort) -> dict[str, Task]:
+    """The tasks of a cohort without a plan."""
+    found = {}
+    for name, spec in cohort.header.tasks.items():
+        fields: dict[str, Any] = {"kind": spec.kind, "level": spec.level}
+        if isinstance(spec, header.Segmentation):
+            fields |= {"structures": spec.names, "exclusive": spec.exclusive}
+        elif isinstance(spec, header.Classification):
+            fields["classes"] = spec.classes
+        elif isinstance(spec, header.Ordinal):
+            fields["classes"] = spec.order
+        elif isinstance(spec, header.Multilabel):
+            fields["labels"] = spec.labels
+        elif isinstance(spec, header.Survival):
+            fields |= {"horizons": spec.horizons, "unit": spec.unit, "censoring": CENSORING}
+        elif isinstance(spec, header.Regression | header.Dose):
+            fields["unit"] = spec.unit
+        found[name] = make_task(name, fields)
+    return found
+
+
+@dataclass
+class Someone:
+    """Stands where a `Predictor` stands; `skill` 1 answers right, 0 at random."""
+
+    cohort: Cohort
+    skill: float = 0.7
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.tasks = tasks_of(self.cohort)
+        self.members = [type("Member", (), {"fold": 0, "seed": self.seed})()]
+
+    def answers(
+        self, cohort: Cohort, samples: Sequence[Sample] | None = None, **_: Any
+    ) -> Iterator[CaseAnswer]:
+        """A guess for every case and subject."""
+        self.random = np.random.default_rng(self.seed)
+        for sample in cohort.samples() if samples is None else samples:
+            for case in sample.cases:
+                pooled = {n: self.guess(n, (case,)) for n, t in self.tasks.items() if t.level == "visit"}
+                voxel = {n: self.paint(n, case) for n, t in self.tasks.items() if t.level == "voxel"}
+                yield CaseAnswer(sample.subject, case.visit, case, pooled, voxel, {})
+            pooled = {n: self.guess(n, sample.cases) for n, t in self.tasks.items() if t.level == "subject"}
+            if pooled:
+                yield CaseAnswer(sample.subject, "", None, pooled, {}, {})
+
+    def guess(self, name: str, cases: Sequence[Case]) -> Arrays:
+        """Truth and noise, mixed."""
+        task, truth = self.tasks[name], pooled_value(self.cohort, cases, name)
+        noise = self.random.random(8)
+        mixed = self.skill if truth is not None else 0.0
+        if task.kind in ("classification", "ordinal"):
+            count = len(task.classes)  # type: ignore[attr-defined]
+            p = (1 - mixed) * noise[:count] / noise[:count].sum()
+            if isinstance(truth, int):
+                p[truth] += mixed
+            return {"p": (p / p.sum())[None]}
+        if task.kind == "multilabel":
+            labels = truth if isinstance(truth, tuple) else (None,) * task.outputs
+            p = [noise[k] if v is None else mixed * v + (1 - mixed) * noise[k] for k, v in enumerate(labels)]
+            return {"p": np.array([p])}
+        if task.kind == "survival":
+            time = truth[0] if isinstance(truth, tuple) else 500.0
+            risk = mixed * -np.log(float(time or 1.0)) + (1 - mixed) * 4 * noise[0]
+            horizons = task.horizons  # type: ignore[attr-defined]
+            return {"risk": np.array([risk]), "p": noise[None, 1 : 1 + len(horizons)]}
+        value = truth if isinstance(truth, float) else 0.0
+        return {"value": np.array([value + (1 - mixed) * 10 * (noise[0] - 0.5)])}
+
+    def paint(self, name: str, case: Case) -> Volume:
+        """The truth, shifted by a voxel or two unless all is answered right."""
+        grid = grid_of(self.cohort, case, name)
+        truth = voxel_truth(self.cohort, case, name, grid)
+        task = self.tasks[name]
+        plain = task.kind == "dose" or task.exclusive  # type: ignore[attr-defined]
+        shape = grid.shape if plain else (task.outputs, *grid.shape)
+        value = np.zeros(shape, np.uint8) if truth is None else np.asarray(truth.value)
+        moved = np.roll(value, int(self.random.integers(0, 3)) if self.skill < 1 else 0, axis=-1)
+        moved = moved.astype(np.float32) if task.kind == "dose" else moved
+        return Volume(moved[None] if plain else moved, grid)
+
+
+def grid_of(cohort: Cohort, case: Case, task: str) -> Grid:
+    """Source grid of the task's image."""
+    spec = cohort.header.tasks[task]
+    assert isinstance(spec, header.Segmentation | header.Dose)
+    image = cohort.header.inputs[spec.image]
+    assert isinstance(image, ImageInput)
+    path = next(p for p in image_paths(cohort, case, spec.image).values() if p)
+    return read(path, dims=image.dims).grid
+
+
+def phantom(folder: Path, dims: int = 2, subjects: int = 12, seed: int = 0, **options: Any) -> Cohort:
+    """A small phantom."""
+    return Cohort.read(make_phantom(folder, subjects, 24, seed, dims, **options))  # type: ignore[arg-type]
+
+
+def items(prediction: dict[str, Any], value: Any, known: Any = None, subjects: Any = None) -> Items:
+    """Items of subjects s0, s1, … without visits."""
+    value = np.asarray(value)
+    names = [f"s{i}" for i in range(len(value))] if subjects is None else subjects
+    there = np.ones(value.shape[:1], bool) if known is None else np.asarray(known, bool)
+    return Items(
+        tuple((s, "") for s in names), {k: np.asarray(v) for k, v in prediction.items()}, value, there
+    )
+
+
+def answers(
+    pooled: dict[str, Items] | None = None,
+    voxel: dict[str, Cases] | None = None,
+    sites: dict[str, str] | None = None,
+) -> Answers:
+    """Answers whose subjects are those of the items."""
+    found = {**(pooled or {}), **(voxel or {})}
+    named = dict.fromkeys(s for entry in found.values() for s, _ in entry.ids)
+    return Answers(
+        sites if sites is not None else dict.fromkeys(named, ""),
+        pooled or {},
+        voxel or {},
+        dict.fromkeys(found, 0),
+    )

@@ -1,0 +1,44 @@
+"""A run against another, as rows of text: paired differences, costs, and a warning when they are not alike."""
+
+from __future__ import annotations
+
+from polytask.evaluation.comparison import Comparison
+from polytask.report.facts import minutes, seconds
+from polytask.report.tables import NAMES, Cell, Table, cell, number
+
+
+def comparison(found: Comparison) -> Table:
+    """Values of both, paired difference of the primary metric and of the skill."""
+    rows = []
+    for name, task in found.tasks.items():
+        better = "" if task.higher else ", less is better"
+        values = [Cell(number(v)) for v in task.values]
+        gaps = [cell(task.difference, difference=True), cell(task.skill, difference=True)]
+        rows.append((name, [Cell(f"{NAMES.get(task.metric, task.metric)}{better}"), *values, *gaps]))
+    mean = cell(found.mean_skill, difference=True)._replace(n=f"{found.mean_skill.n} tasks")
+    rows.append(("mean skill", [Cell(""), Cell(""), Cell(""), Cell(""), mean]))
+    columns = ["task", "metric", found.run, found.other, "difference", "difference of skill"]
+    return Table(f"{found.run} against {found.other}", columns, rows)
+
+
+def prices(found: Comparison) -> Table:
+    """What both cost."""
+    mine, other = found.costs
+    rows = [
+        ("parameters", [Cell(f"{c.parameters:,}".replace(",", " ")) for c in (mine, other)]),
+        ("steps", [Cell(str(c.steps)) for c in (mine, other)]),
+        ("one step of every network", [Cell(seconds(c.seconds_per_step)) for c in (mine, other)]),
+        ("training", [Cell(minutes(c.minutes)) for c in (mine, other)]),
+    ]
+    return Table("", ["cost", found.run, found.other], rows)
+
+
+def unequal(found: Comparison) -> str:
+    """A warning when the two were not trained equally long."""
+    mine, other = (c.steps for c in found.costs)
+    if max(mine, other) <= 1.05 * min(mine, other):
+        return ""
+    return (
+        f"Not trained equally long: {mine} steps against {other}. Part of the difference may be the training time; "
+        "`train --match` gives a run another one's number of steps."
+    )

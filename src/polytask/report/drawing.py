@@ -1,0 +1,103 @@
+"""Figures of one look, drawn without a display and kept inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import matplotlib
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#56b4e9",
+    "#8c564b",
+)
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN)
+"""Told apart by colour-blind readers too (Okabe and Ito)."""
+INK, FAINT = "#22303c", "#b8c1c9"
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "grid.color": "#e8ecef",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "legend.frameon": True,
+    "legend.framealpha": 0.75,
+    "legend.edgecolor": "none",
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "text.parse_math": False,  # a class may be called $5
+    "svg.hashsalt": "polytask",  # the same numbers draw the same bytes
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page.
+
+    Args:
+        source: data URI. alt: what it shows, for who cannot see it. note: caption. wide: takes the full width.
+    """
+
+    source: str
+    alt: str
+    note: str = ""
+    wide: bool = False
+
+
+def colour(k: int) -> str:
+    """The k-th colour; they repeat after seven."""
+    return COLOURS[k % len(COLOURS)]
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Inside, figures have the report's look. A sign that the font lacks is drawn as a box, without a warning."""
+    with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def svg(drawn: Figure) -> str:
+    """As a data URI of vector graphics."""
+    stream = io.BytesIO()
+    drawn.savefig(stream, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def png(drawn: Figure, dots: int = 130) -> str:
+    """As a data URI of pixels, for pictures made of voxels."""
+    stream = io.BytesIO()
+    drawn.savefig(stream, format="png", dpi=dots)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def nothing(axes: Any, why: str) -> None:
+    """An empty panel that says why it is empty."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, why, ha="center", va="center", color="#6b7780", wrap=True, transform=axes.transAxes)

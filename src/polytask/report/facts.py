@@ -1,0 +1,77 @@
+"""What the run is, in words: facts and the plan's decisions with their reasons."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import NamedTuple
+
+from polytask.plan.plan import Plan
+from polytask.plan.summary import rows
+from polytask.report.material import Material
+
+PARTS = {"held_out": "held-out part", "tune": "tune part", "test": "test part"}
+
+
+class Fact(NamedTuple):
+    """A name and its value."""
+
+    name: str
+    value: str
+
+
+class Decision(NamedTuple):
+    """One value of the plan and why."""
+
+    what: str
+    value: str
+    why: str
+
+
+def facts(material: Material) -> list[Fact]:
+    """Of the head of the page."""
+    record, found, spent = material.record, material.evaluation, material.costs
+    sites = [s for s in found.sites if s]
+    details = [
+        Fact("cohort", material.cohort.header.name),
+        Fact("judged on", f"{PARTS[found.part]}: {len(found.subjects)} subjects"),
+        Fact("sites", ", ".join(sites) if sites else "not named"),
+        Fact("fold, seed", f"{found.fold}, {found.seed}"),
+        Fact("sharing", found.sharing),
+        Fact("parameters", f"{spent.parameters:,}".replace(",", " ")),
+        Fact("steps", f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"),
+        Fact("trained", when(str(record.get("created", "")))),
+        Fact("versions", f"polytask {record.get('polytask', '?')}, torch {record.get('torch', '?')}"),
+        Fact("test part", touched(found.test_touched)),
+    ]
+    if found.tta:
+        details.append(Fact("predicted", "averaged over mirror images"))
+    return details
+
+
+def when(stamp: str) -> str:
+    """Date and minute of an ISO time stamp in UTC."""
+    return f"{stamp[:16].replace('T', ' ')} UTC" if stamp else "unknown"
+
+
+def touched(times: int) -> str:
+    """How often the test part was looked at."""
+    return {0: "never touched", 1: "touched once"}.get(times, f"touched {times} times")
+
+
+def seconds(value: float) -> str:
+    """A step's time."""
+    if not isfinite(value):
+        return "time unknown"
+    return f"{value:.2f} s" if value >= 0.1 else f"{1000 * value:.0f} ms"
+
+
+def minutes(value: float) -> str:
+    """A training's time."""
+    if not isfinite(value):
+        return "time unknown"
+    return f"{value / 60:.1f} h" if value >= 90 else f"{value:.1f} min"
+
+
+def decisions(plan: Plan) -> list[Decision]:
+    """The plan on one page."""
+    return [Decision(row.what, row.value, row.why) for row in rows(plan)]

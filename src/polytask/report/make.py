@@ -1,0 +1,71 @@
+"""`make_report`: a run's page, evaluated first where that is missing or out of date."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import FILE as ANSWERS
+from polytask.evaluation.make import evaluate
+from polytask.evaluation.measure import Progress
+from polytask.evaluation.part import folder_of, weights_of
+from polytask.evaluation.result import FILE, Evaluation, Part
+from polytask.report.material import Material, gather
+from polytask.report.page import page
+from polytask.training.folder import Run
+
+
+def make_report(
+    run: Path | str,
+    against: Sequence[Path | str] = (),
+    out: Path | str | None = None,
+    part: Part = "held_out",
+    progress: Progress | None = None,
+) -> tuple[Path, Material]:
+    """Write the page of a run, with a comparison to each run of `against`.
+
+    Args:
+        run: WORK/runs/NAME. against: other runs of the same fold.
+        out: file to write; `report.html` beside the results by default.
+        part: which was judged. The test part is never evaluated by a report: run `evaluate --part test` yourself.
+        progress: called with (done, total, what) while something is evaluated.
+
+    Returns:
+        the file, and what it was made of.
+    """
+    folders = [Path(run), *map(Path, against)]
+    for folder in folders:
+        ensure_evaluated(folder, part, progress)
+    material = gather(folders[0], folders[1:], part)
+    path = Path(out) if out else folder_of(folders[0], part) / "report.html"
+    write_text(path, page(material))
+    return path, material
+
+
+def ensure_evaluated(folder: Path, part: Part, progress: Progress | None = None) -> None:
+    """Evaluate a run on a part unless that was done with its present weights."""
+    run, place = Run.read(folder), folder_of(folder, part)
+    there = (place / FILE).exists() and (place / ANSWERS).exists()
+    if there and Evaluation.read(place / FILE).weights == weights_of(run):
+        return
+    if part == "test":
+        raise PolytaskError(
+            f"{folder}: not evaluated on the test part with its present weights; a report does not touch it; "
+            f"run `polytask evaluate {folder} --part test` first"
+        )
+    evaluate(folder, part, progress=progress)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise PolytaskError(
+            f"{path}: cannot be written ({error.strerror}); choose another file with -o"
+        ) from None

@@ -1,0 +1,64 @@
+"""All a report is made of, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.cohort import Cohort
+from polytask.evaluation.answers import Answers
+from polytask.evaluation.comparison import Comparison, Evaluated, paired
+from polytask.evaluation.costs import Costs, costs, read_log
+from polytask.evaluation.part import folder_of
+from polytask.evaluation.result import Evaluation, Part
+from polytask.plan.files import read_plan
+from polytask.plan.plan import Plan
+from polytask.tasks.task import Task
+from polytask.training.run import cohort_folder_of
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run, its results on one part, and the runs it stands against.
+
+    Args:
+        folder: of the results (predictions.csv, predictions/).
+        record: `run.yaml`. log: `metrics.jsonl` by network.
+        comparisons: the run against each of the others; others: their evaluations.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    plan: Plan
+    cohort: Cohort
+    tasks: dict[str, Task]
+    evaluation: Evaluation
+    answers: Answers
+    log: dict[str, list[Mapping[str, Any]]]
+    costs: Costs
+    comparisons: tuple[Comparison, ...] = ()
+    others: tuple[Evaluation, ...] = ()
+
+
+def gather(
+    run: Path, against: Sequence[Path] = (), part: Part = "held_out", resamples: int = 1000
+) -> Material:
+    """Read an evaluated run, and compare it with the others."""
+    mine = Evaluated.read(run, part)
+    others = [Evaluated.read(o, part) for o in against]
+    plan = read_plan(mine.run.folder)
+    return Material(
+        folder=folder_of(mine.run.folder, part),
+        record=mine.run.record,
+        plan=plan,
+        cohort=Cohort.read(cohort_folder_of(mine.run, plan)),
+        tasks=mine.tasks,
+        evaluation=mine.evaluation,
+        answers=mine.answers,
+        log=read_log(mine.run.folder),
+        costs=costs(mine.run),
+        comparisons=tuple(paired(mine, o, resamples) for o in others),
+        others=tuple(o.evaluation for o in others),
+    )

@@ -1,0 +1,80 @@
+"""Pictures of a number: predicted against true, and Bland–Altman."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.agreement import agreement
+from polytask.evaluation.answers import Items
+from polytask.report.drawing import BLUE, FAINT, INK, RED, Picture, figure, nothing, styled, svg
+from polytask.report.material import Material
+
+Floats = npt.NDArray[np.float64]
+
+
+def pictures(material: Material, name: str) -> list[Picture]:
+    """Scatter and Bland–Altman side by side."""
+    truth, answer = values_of(material.answers.pooled[name])
+    unit = str(getattr(material.tasks[name], "unit", ""))
+    with styled():
+        drawn = figure(7.4, 3.3)
+        left, right = drawn.subplots(1, 2)
+        draw_scatter(left, truth, answer, unit)
+        draw_agreement(right, truth, answer, unit)
+        note = "Right: differences against means; lines are the bias and the limits in which 95 % of differences lie."
+        return [Picture(svg(drawn), f"Predicted against true {name}, and Bland–Altman", note)]
+
+
+def values_of(items: Items) -> tuple[Floats, Floats]:
+    """(true, predicted) of the known items."""
+    if not items.ids:
+        return np.zeros(0), np.zeros(0)
+    return (
+        np.asarray(items.value[items.known], np.float64),
+        np.asarray(items.prediction["value"][items.known], np.float64),
+    )
+
+
+def draw_scatter(axes: Any, truth: Floats, answer: Floats, unit: str) -> None:
+    """Predicted against true on equal axes."""
+    where = f" ({unit})" if unit else ""
+    axes.set(title="Predicted against true", xlabel=f"true{where}", ylabel=f"predicted{where}")
+    if not truth.size:
+        nothing(axes, "nothing known here")
+        return
+    low, high = float(min(truth.min(), answer.min())), float(max(truth.max(), answer.max()))
+    gap = 0.05 * (high - low) or 1.0
+    ends = (low - gap, high + gap)
+    axes.plot(ends, ends, color=FAINT, lw=1, ls="--", zorder=1)
+    axes.plot(truth, answer, "o", color=BLUE, ms=4, alpha=0.65, mew=0, rasterized=truth.size > 2000)
+    axes.set(xlim=ends, ylim=ends, aspect="equal")
+
+
+def draw_agreement(axes: Any, truth: Floats, answer: Floats, unit: str) -> None:
+    """Difference against mean, with bias and limits of agreement."""
+    where = f" ({unit})" if unit else ""
+    axes.set(title="Bland–Altman", xlabel=f"mean of both{where}", ylabel=f"predicted − true{where}")
+    if not truth.size:
+        nothing(axes, "nothing known here")
+        return
+    found = agreement(answer, truth)
+    axes.plot((truth + answer) / 2, answer - truth, "o", color=BLUE, ms=4, alpha=0.65, mew=0)
+    axes.margins(y=0.15)
+    for value, ink, text in (
+        (found.bias, INK, "bias"),
+        (found.low, RED, "− 1.96 sd"),
+        (found.high, RED, "+ 1.96 sd"),
+    ):
+        if np.isfinite(value):
+            axes.axhline(value, color=ink, lw=1.1, ls="-" if ink == INK else "--")
+            axes.annotate(
+                f"{text} {value:.3g}",
+                (1.01, value),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=8,
+                color=ink,
+            )

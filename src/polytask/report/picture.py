@@ -1,0 +1,99 @@
+"""One summary picture of a run: skill, curves, overlays, and one panel of each kind of answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from polytask.report import classes, curves, numbers, overlays, survival
+from polytask.report.drawing import figure, styled
+from polytask.report.material import Material, gather
+from polytask.report.voxels import chosen, look
+
+PANELS = 4
+"""Panels of the last row."""
+ORDER = ("classification", "survival", "ordinal", "regression", "multilabel")
+Panel = Callable[[Any], None]
+
+
+def make_picture(run: Path | str, out: Path | str, dots: int = 120) -> Path:
+    """Draw the picture of an evaluated run into a PNG."""
+    return save(gather(Path(run)), Path(out), dots)
+
+
+def save(material: Material, path: Path, dots: int = 120) -> Path:
+    """Draw the picture of what was gathered into a PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with styled():
+        draw(material).savefig(path, format="png", dpi=dots)
+    return path
+
+
+def draw(material: Material) -> Any:
+    """The figure; drawn and saved in the report's look (`styled`)."""
+    name = next(
+        (n for n, t in material.tasks.items() if t.kind == "segmentation" and chosen(material, n)), None
+    )
+    drawn = figure(14, 11.2 if name else 7.4)
+    parts: Any = drawn.subfigures(3 if name else 2, 1, height_ratios=(3.6, 3.8, 3.8) if name else (1, 1))
+    found = material.evaluation
+    title = f"{found.run}: {len(found.subjects)} {found.part.replace('_', '-')} subjects"
+    drawn.suptitle(f"{title} · research use only, not a medical device", fontsize=11, x=0.01, ha="left")
+    left, middle, right = parts[0].subplots(1, 3, width_ratios=(1.25, 1, 1))
+    curves.draw_forest(left, [found])
+    left.set_title("Skill with 95 % intervals")
+    curves.draw_losses(middle, material.log, list(material.tasks))
+    curves.draw_skills(right, material.log, material.tasks)
+    if name:
+        draw_overlays(parts[1], material, name)
+    panels = answers(material)[:PANELS]
+    for axes, panel in zip(
+        parts[-1].subplots(1, max(1, len(panels)), squeeze=False)[0], panels, strict=False
+    ):
+        panel(axes)
+    return drawn
+
+
+def draw_overlays(part: Any, material: Material, name: str) -> None:
+    """Three cuts: the planes of the median case, or in 2D the best, median and worst case."""
+    shown = chosen(material, name)
+    seen = [look(material, name, s.who) for s in shown]
+    structures = list(getattr(material.tasks[name], "structures", ()))
+    axes = part.subplots(1, 3)
+    if seen[0].grid.dims == 3:
+        middle = len(seen) // 2
+        overlays.draw_case(axes, seen[middle], structures)
+        axes[0].set_title(overlays.heading(shown[middle], material.tasks[name].primary), fontsize=9)
+    else:
+        for panel, case, found in zip(axes, shown, seen, strict=False):
+            overlays.draw_case([panel], found, structures)
+            panel.set_title(overlays.heading(case, material.tasks[name].primary), fontsize=9)
+        for panel in axes[len(seen) :]:
+            panel.set_axis_off()
+    overlays.legend(part, structures)
+
+
+def answers(material: Material) -> list[Panel]:
+    """A panel for the first task of each kind, in the order of `ORDER`."""
+    first: dict[str, str] = {}
+    for name, task in material.tasks.items():
+        first.setdefault(task.kind, name)
+    return [_panel(first[k], material.tasks[first[k]], material) for k in ORDER if k in first]
+
+
+def _panel(name: str, task: Any, material: Material) -> Panel:
+    items = material.answers.pooled[name]
+
+    def panel(axes: Any) -> None:
+        if task.kind == "survival":
+            survival.draw_survival(axes, survival.groups_of(items), task.unit)
+        elif task.kind == "regression":
+            numbers.draw_scatter(axes, *numbers.values_of(items), task.unit)
+        elif task.kind == "ordinal":
+            classes.draw_confusion(axes, task.classes, classes.matrix(task, items))
+        else:
+            classes.draw_roc(axes, classes.questions(task, items))
+        axes.set_title(f"{name}: {axes.get_title(loc='left')}")
+
+    return panel

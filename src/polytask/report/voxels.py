@@ -1,0 +1,122 @@
+"""A case of a voxel task as it lies in its files: image, truth and prediction on one grid; and which cases to show."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case
+from polytask.cohort.values import image_paths
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import Id
+from polytask.evaluation.truth import VoxelTruth, voxel_truth
+from polytask.images.formats import read
+from polytask.images.volume import Array, Grid
+from polytask.report.material import Material
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One case.
+
+    Args:
+        who: subject and visit. word: best, median, worst. value: of the task's primary metric.
+    """
+
+    who: Id
+    word: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The arrays of one case.
+
+    Args:
+        image: `[C, *space]` of the first channel there (three planes of a colour image).
+        truth: as its file says. answer: in the same form as `truth.value`.
+    """
+
+    image: Array
+    grid: Grid
+    truth: VoxelTruth
+    answer: npt.NDArray[Any]
+
+
+def chosen(material: Material, name: str) -> list[Shown]:
+    """The best, the median and the worst case by the primary metric; fewer when there are fewer."""
+    task, cases = material.tasks[name], material.answers.voxel[name]
+    values = cases.column(task.primary)
+    order = [int(i) for i in np.argsort(values, kind="stable") if np.isfinite(values[i])]
+    order = order[::-1] if task.higher else order
+    words = {1: ("only case",), 2: ("best", "worst")}.get(len(order), ("best", "median", "worst"))
+    places = {"only case": 0, "best": 0, "median": len(order) // 2, "worst": len(order) - 1}
+    return [
+        Shown(cases.ids[order[places[w]]], w, float(values[order[places[w]]])) for w in words if len(order)
+    ]
+
+
+def look(material: Material, name: str, who: Id) -> Seen:
+    """Read one case."""
+    cohort = material.cohort
+    case = next(c for c in cohort.subjects[who[0]] if c.visit == who[1])
+    spec = cohort.header.tasks[name]
+    assert isinstance(spec, header.Segmentation | header.Dose)
+    channels = image_paths(cohort, case, spec.image)
+    path = next(p for p in channels.values() if p is not None)
+    image = read(path, dims=cohort.header.images[spec.image].dims)
+    truth = voxel_truth(cohort, case, name, image.grid)
+    assert truth is not None
+    return Seen(image.array, image.grid, truth, predicted(material, name, case, image.grid.dims))
+
+
+def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArray[Any]:
+    """The written prediction in the form of the truth: 0..K, `[K, *space]` or a dose."""
+    spec = material.cohort.header.tasks[name]
+    assert isinstance(spec, header.Segmentation | header.Dose)
+    row = _row(material.folder / "predictions.csv", (case.subject, case.visit))
+    if isinstance(spec, header.Segmentation) and row.get(name, "") == "":
+        paths = [row.get(f"{name}.{s}", "") for s in spec.names]
+        return np.concatenate([_read(material.folder, p, dims) for p in paths]) > 0
+    array = _read(material.folder, row.get(name, ""), dims)
+    if isinstance(spec, header.Dose):
+        dose: npt.NDArray[Any] = array[0]
+        return dose
+    if not spec.exclusive:
+        return array > 0
+    out = np.zeros(array.shape[1:], np.uint8)
+    for k, values in enumerate(spec.values.values(), start=1):
+        out[np.isin(array[0], values)] = k
+    return out
+
+
+def _row(table: Path, who: Id) -> dict[str, str]:
+    try:
+        with table.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if (row["subject"], row["visit"]) == who:
+                    return row
+    except (OSError, KeyError):
+        pass
+    raise PolytaskError(f"{table}: no row of subject {who[0]}; run `polytask evaluate` again")
+
+
+def _read(folder: Path, cell: str, dims: int) -> npt.NDArray[Any]:
+    if not cell:
+        raise PolytaskError(f"{folder / 'predictions.csv'}: a file is missing; run `polytask evaluate` again")
+    return read(folder / cell, dims=dims).array
+
+
+def masks(value: Array, structures: int) -> list[Mask]:
+    """A mask per structure, of labels 0..K `[*space]` or planes `[K, *space]`."""
+    if value.ndim and value.shape[0] == structures and value.dtype == np.bool_:
+        return [np.asarray(v, bool) for v in value]
+    return [np.asarray(value == k + 1) for k in range(structures)]

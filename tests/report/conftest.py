@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polytask.report.material import Material
+from tests.report.worlds import finished, material_of
+
+
+@pytest.fixture(scope="session")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """A 2D phantom run."""
+    return material_of(finished(tmp_path_factory.mktemp("flat"), dims=2))
+
+
+@pytest.fixture(scope="session")
+def solid(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """A 3D phantom run."""
+    return material_of(finished(tmp_path_factory.mktemp("solid"), dims=3))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder of its own."""
+    return finished(tmp_path, dims=2).folder

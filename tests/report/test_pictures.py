@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+from polytask.report import classes, curves, doses, survival
+from polytask.report.drawing import figure, styled
+from polytask.report.material import Material
+from polytask.report.picture import save
+from polytask.tasks import make_task
+from tests.evaluation.worlds import items
+
+
+@pytest.mark.parametrize("name", ["flat", "solid"])
+def test_summary_picture(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = save(request.getfixturevalue(name), tmp_path / "docs" / "report.png", dots=40)
+    with Image.open(path) as image:
+        assert image.width == 560
+        colours = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
+    assert len(colours) > 100
+
+
+def test_summary_picture_without_masks(flat: Material, tmp_path: Path) -> None:
+    only = {"grade": flat.tasks["grade"]}
+    found = replace(
+        flat.evaluation,
+        tasks={"grade": flat.evaluation.tasks["grade"]},
+        skill={"grade": flat.evaluation.skill["grade"]},
+    )
+    assert (
+        save(replace(flat, tasks=only, evaluation=found), tmp_path / "x.png", dots=40).stat().st_size > 1000
+    )
+
+
+def test_questions_of_each_kind() -> None:
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+    three = make_task("t", {"kind": "classification", "level": "visit", "classes": ("a", "b", "c")})
+    asked = classes.questions(three, items({"p": p}, [0, 2]))
+    assert [q.name for q in asked] == ["a", "b", "c"]
+    assert asked[2].truth.tolist() == [False, True]
+    grade = make_task("t", {"kind": "ordinal", "level": "visit", "classes": ("a", "b", "c")})
+    ordered = classes.questions(grade, items({"p": p}, [0, 2]))
+    assert [q.name for q in ordered] == ["≥ b", "≥ c"]
+    np.testing.assert_allclose(ordered[0].p, [0.3, 0.9])
+    two = make_task("t", {"kind": "classification", "level": "visit", "classes": ("a", "b")})
+    assert [q.name for q in classes.questions(two, items({"p": p[:, :2]}, [0, 1]))] == ["b"]
+    labels = make_task("t", {"kind": "multilabel", "level": "visit", "labels": ("x", "y")})
+    known = np.array([[True, False], [True, True]])
+    per = classes.questions(labels, items({"p": p[:, :2]}, [[1, 0], [0, 1]], known))
+    assert [(q.name, q.truth.tolist()) for q in per] == [("x", [True, False]), ("y", [True])]
+
+
+def test_confusion_is_that_of_sklearn() -> None:
+    random = np.random.default_rng(0)
+    truth, p = random.integers(0, 3, 30), random.dirichlet([1, 1, 1], 30)
+    task = make_task("t", {"kind": "classification", "level": "visit", "classes": ("a", "b", "c")})
+    np.testing.assert_array_equal(
+        classes.matrix(task, items({"p": p}, truth)), confusion_matrix(truth, p.argmax(1))
+    )
+
+
+def test_names_with_signs_of_formulas_or_foreign_letters_are_drawn() -> None:
+    with styled():
+        drawn = figure(3, 3)
+        axes = drawn.subplots()
+        asked = [
+            classes.Question(n, np.array([0.1, 0.8, 0.3]), np.array([False, True, True]))
+            for n in ("$x_", "肺")
+        ]
+        classes.draw_roc(axes, asked)
+        drawn.canvas.draw()
+        assert "$x_" in axes.get_legend().get_texts()[0].get_text()
+
+
+def test_curve_after_the_last_event_and_ticks_of_the_censored() -> None:
+    groups = survival.groups_of(
+        items({"risk": np.array([0.0, 0.1, 2.0, 3.0])}, [[5.0, 1], [9.0, 0], [2.0, 1], [3.0, 1]])
+    )
+    with styled():
+        drawn = figure(5, 4)
+        top, below = drawn.subplots(2, 1)
+        survival.draw_survival(top, groups, "days", below)
+    steps = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line in top.lines if line.get_label()[0] != "_"]
+    assert steps == [(9.0, 0.5), (3.0, 0.0)]
+    ticks = [line for line in top.lines if line.get_marker() == "|"]
+    assert [list(map(float, t.get_ydata())) for t in ticks] == [[0.5], []]
+    assert next(t.get_text() for t in below.texts) == "2"
+
+
+def test_single_networks_have_a_curve_each(flat: Material) -> None:
+    log = {t: [{**e, "network": t} for e in flat.log[""]] for t in flat.tasks}
+    with styled():
+        axes = figure(4, 3).subplots()
+        curves.draw_skills(axes, log, flat.tasks)
+        assert {t.get_text() for t in axes.get_legend().get_texts()} == set(flat.tasks)
+
+
+def test_cumulative_histogram() -> None:
+    dose, share = doses.cumulative(np.array([10.0, 30.0, 20.0, 40.0]))
+    assert dose.tolist() == [0, 10, 20, 30, 40]
+    assert share.tolist() == [1, 1, 0.75, 0.5, 0.25]
+    assert len(doses.cumulative(np.arange(1e5))[0]) <= 400

@@ -1,0 +1,149 @@
+"""The command line: verbs, each a few lines over the public API in a file of its own.
+
+Only the verb that was asked for is imported, so that `polytask --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+import typer.core
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from polytask.errors import PolytaskError
+from polytask.plain import plain
+
+typer.core.HAS_RICH = False  # plain help: quicker, and rich would escape the brackets of [required]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "phantom": ("phantom", "make a synthetic cohort with known truth"),
+    "check": ("check", "list every problem of a cohort at once"),
+    "import": ("import_", "describe existing data (nnU-Net, Decathlon, tables) without copying images"),
+    "plan": ("plan", "decide every number from the data and this machine, with reasons"),
+    "prepare": ("prepare", "resample once into a fast store"),
+    "train": ("train", "fit one model for all tasks, or one for each"),
+    "evaluate": ("evaluate", "metrics with intervals on the held-out part"),
+    "predict": ("predict", "outputs for new cases, in the geometry of their own files"),
+    "export": ("export", "a self-contained model folder"),
+    "report": ("report", "one HTML page about a run"),
+    "list": ("list_", "every registry and its members"),
+    "bench": ("bench", "where the time of a step goes, on this machine"),
+}
+"""Verb → (module in this folder, one line for --help)."""
+
+
+class Verbs(TyperGroup):
+    """Commands that are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of a journey."""
+        return list(VERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of --help, without importing any verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C is answered in one line; files are whole or not there, so every verb can be run again."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("polytask: interrupted; run the same command again", file=sys.stderr)
+            raise typer.Exit(128 + signal.SIGINT) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb, or the nearest one to what was written."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], VERBS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(VERBS)}"
+            raise click.UsageError(f"there is no verb {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb that was asked for."""
+        if cmd_name not in VERBS:
+            return None
+        module, line = VERBS[cmd_name]
+        verb = getattr(import_module(f"polytask.cli.{module}"), module)
+        command = get_command(verb if isinstance(verb, typer.Typer) else single(verb))
+        command.name, command.short_help = cmd_name, line
+        return command
+
+
+app = typer.Typer(
+    cls=Verbs,
+    name="polytask",
+    help="Multi-task deep learning on medical images. Research use only, not a medical device.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def single(verb: Callable[..., None]) -> typer.Typer:
+    """An app of one command."""
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(verb)
+    return alone
+
+
+def show_version(wanted: bool) -> None:
+    """`--version`."""
+    if wanted:
+        from polytask import __version__
+
+        print(f"polytask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=show_version),
+    ] = False,
+) -> None:
+    """Multi-task deep learning on medical images. Research use only, not a medical device."""
+
+
+def main() -> None:
+    """Entry point: bad input becomes one line and exit code 2, never a traceback."""
+    try:
+        app(prog_name="polytask")
+    except PolytaskError as error:
+        fail(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:  # a disk that fills up, a folder that goes away
+        place = f"{error.filename}: " if error.filename else ""
+        fail(
+            f"{place}{error.strerror or error}; expected a readable, writable place with free space; see to it"
+        )
+    except MemoryError:
+        fail("not enough memory; free some, or plan again with a smaller --memory")
+
+
+def fail(line: str) -> NoReturn:
+    """One line on standard error, exit code 2."""
+    print(f"polytask: error: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(plain(value), indent=1))

@@ -1,0 +1,38 @@
+"""`polytask check`: every problem of a cohort at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A cohort: cohort.yaml and cases.csv.")],
+    images: Annotated[bool, typer.Option(help="Read every image and mask too.")] = True,
+    folds: Annotated[int, typer.Option(help="Classes with fewer subjects are named.", min=2)] = 5,
+    jobs: Annotated[int | None, typer.Option(help="Threads that read files.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone."""
+    from polytask.cli import say_json
+    from polytask.cli.bars import passing_bar
+    from polytask.cohort.check import check as find
+
+    with passing_bar() as bar:
+        line = bar.add_task("check", total=None)
+        found = find(
+            folder, images, folds, jobs, lambda done, total: bar.update(line, completed=done, total=total)
+        )
+    errors = sum(p.level == "error" for p in found)
+    warnings = len(found) - errors
+    if as_json:
+        say_json({"errors": errors, "warnings": warnings, "problems": [p.as_dict() for p in found]})
+    else:
+        for problem in found:
+            print(problem)
+        print(f"{folder}: {errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+        if not errors:
+            print(f"next: polytask plan {folder} -o WORK")
+    raise typer.Exit(1 if errors else 0)

@@ -1,0 +1,181 @@
+"""`polytask import`: other people's layouts become a cohort; images stay where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from polytask.cohort.importers.draft import Imported
+
+import_ = typer.Typer(
+    help="Write cohort.yaml and cases.csv for data in another layout. Images stay where they are.",
+    no_args_is_help=True,
+    suggest_commands=False,  # click does
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder of the cohort; default: beside the source.")
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; survival:TIME,EVENT.",
+    ),
+]
+Inputs = Annotated[list[str] | None, typer.Option("--input", help="A column the model reads.")]
+Skip = Annotated[list[str] | None, typer.Option("--skip", help="A column to leave out.")]
+Unknown = Annotated[list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")]
+Subject = Annotated[str | None, typer.Option(help="Column that names the subject.")]
+Visit = Annotated[str | None, typer.Option(help="Column that names the visit.")]
+Day = Annotated[str | None, typer.Option(help="Column with the day of the visit.")]
+Site = Annotated[str | None, typer.Option(help="Column that names the site.")]
+Split = Annotated[str | None, typer.Option(help="Column that says train or test.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace header and table of an earlier import.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@import_.command()
+def nnunet(
+    folder: Annotated[
+        Path, typer.Argument(help="A raw data set: dataset.json, imagesTr, labelsTr, imagesTs.")
+    ],
+    out: Out = None,
+    targets: Annotated[
+        Path | None, typer.Option(help="Table of the other tasks; default: targets.tsv there.")
+    ] = None,
+    task: Tasks = None,
+    input: Inputs = None,
+    skip: Skip = None,
+    unknown: Unknown = None,
+    subject: Subject = None,
+    visit: Visit = None,
+    day: Day = None,
+    site: Site = None,
+    split: Split = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """A raw data set of nnU-Net, with targets.tsv beside it for the other tasks."""
+    from polytask.cohort.importers.nnunet import import_nnunet
+
+    done = import_nnunet(
+        folder,
+        out,
+        targets=targets,
+        tasks=task or (),
+        inputs=input or (),
+        skip=skip or (),
+        unknown=unknown or (),
+        columns=_stated(subject, visit, day, site, split),
+        overwrite=overwrite,
+    )
+    _say(done, as_json)
+
+
+@import_.command()
+def decathlon(
+    file: Annotated[Path, typer.Argument(help="dataset.json of the Decathlon, or a data list of MONAI.")],
+    out: Out = None,
+    task: Tasks = None,
+    input: Inputs = None,
+    skip: Skip = None,
+    unknown: Unknown = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """A JSON list of cases: training, validation, test."""
+    from polytask.cohort.importers.decathlon import import_decathlon
+
+    done = import_decathlon(
+        file,
+        out,
+        tasks=task or (),
+        inputs=input or (),
+        skip=skip or (),
+        unknown=unknown or (),
+        overwrite=overwrite,
+    )
+    _say(done, as_json)
+
+
+@import_.command()
+def table(
+    files: Annotated[list[Path], typer.Argument(help="CSV or TSV files, joined by subject (and visit).")],
+    out: Out = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image", help="INPUT.CHANNEL[:MODALITY]=COLUMN, or a pattern: scan.ct=images/{subject}.nii.gz."
+        ),
+    ] = None,
+    mask: Annotated[list[str] | None, typer.Option("--mask", help="TASK=COLUMN or pattern.")] = None,
+    dose: Annotated[list[str] | None, typer.Option("--dose", help="TASK=COLUMN or pattern.")] = None,
+    region: Annotated[
+        list[str] | None, typer.Option("--region", help="Where it counts: TASK=COLUMN or pattern.")
+    ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--labels", help="TASK=NAME:VALUE,NAME:VALUE of a mask.")
+    ] = None,
+    structures: Annotated[
+        list[str] | None, typer.Option("--structures", help="TASK=NAME,NAME of a 4-D mask.")
+    ] = None,
+    task: Tasks = None,
+    input: Inputs = None,
+    skip: Skip = None,
+    unknown: Unknown = None,
+    subject: Subject = None,
+    visit: Visit = None,
+    day: Day = None,
+    site: Site = None,
+    split: Split = None,
+    name: Annotated[str, typer.Option(help="Name of the cohort; default: the first file's.")] = "",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """One or several tables."""
+    from polytask.cohort.importers.table import import_table
+
+    done = import_table(
+        files,
+        out,
+        images=image or (),
+        masks=mask or (),
+        doses=dose or (),
+        regions=region or (),
+        labels=labels or (),
+        structures=structures or (),
+        tasks=task or (),
+        inputs=input or (),
+        skip=skip or (),
+        unknown=unknown or (),
+        columns=_stated(subject, visit, day, site, split),
+        name=name,
+        overwrite=overwrite,
+    )
+    _say(done, as_json)
+
+
+def _stated(*columns: str | None) -> dict[str, str]:
+    names = ("subject", "visit", "day", "site", "split")
+    return {name: column for name, column in zip(names, columns, strict=True) if column}
+
+
+def _say(done: Imported, as_json: bool) -> None:
+    from polytask.cli import say_json
+
+    if as_json:
+        say_json({"cohort": str(done.folder), "notes": done.notes})
+        return
+    for note in done.notes:
+        print(note)
+    print(f"written: {done.folder}/cohort.yaml, cases.csv")
+    print(f"next: polytask check {done.folder}")

@@ -1,0 +1,99 @@
+"""`polytask plan`: decide every number, with reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+
+def plan(
+    folder: Annotated[Path, typer.Argument(help="A cohort: cohort.yaml and cases.csv.")],
+    work: Annotated[
+        Path, typer.Option("--output", "-o", help="Work folder for fingerprint.json, splits.json, plan.yaml.")
+    ],
+    folds: Annotated[int, typer.Option(help="Folds.", min=2)] = 5,
+    split_by: Annotated[
+        str, typer.Option(help="subject, or site to leave one site out at a time.")
+    ] = "subject",
+    splits: Annotated[
+        Path | None, typer.Option(help="Folds to use: a splits.json, or nnU-Net's splits_final.json.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, other folds.", min=0)] = 0,
+    memory: Annotated[
+        float | None, typer.Option(help="GB to plan for; default: what this machine has.", min=0.5)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A value by hand, e.g. training.epochs=4; may be repeated."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Threads that read images; 0 = one a core.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Look at the data and this machine and decide every number; plan.yaml holds each with its reason."""
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from polytask.cli import say_json
+    from polytask.cli.bars import passing_bar
+    from polytask.errors import PolytaskError
+    from polytask.plan.machine import usable_cores
+    from polytask.plan.summary import as_dict
+    from polytask.plan.work import plan_into
+
+    if split_by not in ("subject", "site"):
+        raise PolytaskError(f"--split-by {split_by}: expected subject or site")
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    with passing_bar(*columns, TextColumn("{task.fields[key]}")) as bar:
+        line = bar.add_task(f"measuring {folder}", total=None, key="")
+        by = cast(Literal["subject", "site"], split_by)
+        done = plan_into(
+            folder,
+            work,
+            folds,
+            by,
+            splits,
+            seed,
+            memory=memory,
+            settings=settings or [],
+            jobs=jobs or usable_cores(),
+            progress=lambda n, total, key: bar.update(line, completed=n, total=total, key=key),
+        )
+    if as_json:
+        say_json({"work": str(work), **as_dict(done.plan, done.splits)})
+        return
+    show(done.plan, done.splits)
+    if done.kept_old:
+        print(f"the earlier plan lies in {work / 'plan.yaml.old'}")
+    print(f"written: {work / 'plan.yaml'}, splits.json, fingerprint.json")
+    print(f"next: polytask prepare {work}")
+
+
+def show(made: object, splits: object) -> None:
+    """The summary as tables on a terminal, as plain text elsewhere."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from polytask.cohort.splits import Splits
+    from polytask.plan.plan import Plan
+    from polytask.plan.summary import headline, rows, task_rows, text
+
+    assert isinstance(made, Plan)
+    assert isinstance(splits, Splits)
+    if not sys.stdout.isatty():
+        print(text(made, splits))
+        return
+    console = Console()
+    console.print(headline(made, splits), markup=False)
+    decided = Table("decided", "value", "because", box=None, pad_edge=False, header_style="bold")
+    for row in rows(made):
+        decided.add_row(row.what, row.value, row.why)
+    console.print(decided)
+    tasks = Table(
+        "task", "kind", "level", "primary metric", "fold 0", box=None, pad_edge=False, header_style="bold"
+    )
+    for cells in task_rows(made):
+        tasks.add_row(*cells)
+    console.print(tasks)

@@ -1,0 +1,54 @@
+"""`polytask prepare`: bring the cohort into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def prepare(
+    work: Annotated[Path, typer.Argument(help="Work folder with plan.yaml; the arrays go to WORK/store.")],
+    jobs: Annotated[
+        int, typer.Option(help="Cases at a time; 0 = as many as there are processors.", min=0)
+    ] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON document.")] = False,
+) -> None:
+    """Resample every case onto the plan's grid, once. Run it again at any time: finished cases are kept."""
+    import os
+    import signal
+
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from polytask.cli import say_json
+    from polytask.cli.bars import passing_bar
+    from polytask.prepare.make import prepare as make
+
+    bar = passing_bar(
+        TextColumn("prepare"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with bar:
+        line = bar.add_task(f"into {work / 'store'}", total=None)
+
+        def progress(done: int, total: int, key: str) -> None:
+            bar.update(line, completed=done, total=total, description=key)
+
+        try:
+            done = make(work, jobs or os.cpu_count() or 1, progress)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; finished cases are kept. Go on with:", err=True)
+            typer.echo(f"  polytask prepare {work}", err=True)
+            raise typer.Exit(128 + signal.SIGINT) from None
+    if json:
+        say_json(done.as_dict())
+    else:
+        print(
+            f"{done.cases} cases in {done.store.folder}: {done.made} made, {done.cases - done.made} kept, "
+            f"{done.bytes / 1e6:.1f} MB"
+        )
+        print(f"next: polytask train {work}")

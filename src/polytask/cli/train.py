@@ -1,0 +1,143 @@
+"""`polytask train`: fit one model for all tasks, or one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+
+def train(
+    work: Annotated[Path, typer.Argument(help="Work folder: planned and prepared.")],
+    fold: Annotated[str, typer.Option(help="Number of the fold, or `all`.")] = "0",
+    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and dropout.", min=0)] = 0,
+    sharing: Annotated[str | None, typer.Option(help="hard, single, … (`polytask list sharing`).")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the run; default SHARING-foldF-seedS.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time budget, turned into steps at the start.", min=0.01)
+    ] = None,
+    match: Annotated[str | None, typer.Option(help="Take the number of steps from this run.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Start from the weights of a run or model folder.")
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change the plan for this run: training.epochs=4")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with the run of this name.")] = None,
+    extend: Annotated[int, typer.Option(help="With --resume: add so many epochs behind the end.", min=0)] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Data processes; does not change the result.", min=0)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; default the best there is.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON document.")] = False,
+) -> None:
+    """Fit one model for all tasks, or with --sharing single one network for each, one after another.
+
+    Writes WORK/runs/NAME. Can be interrupted: `--resume NAME` goes on to the same weights, bit for bit. Under torchrun
+    all processes train one model.
+    """
+    from polytask.cli import say_json
+    from polytask.errors import PolytaskError
+    from polytask.plan.files import read_plan
+    from polytask.training.interrupt import Interrupted
+    from polytask.training.run import train as fit
+
+    folds = list(read_plan(work).folds) if fold == "all" else [_number(fold)]
+    if resume and (fold == "all" or name):
+        raise PolytaskError("--resume names its run: leave out --fold all and --name")
+    if extend and not resume:
+        raise PolytaskError("--extend adds to a run: name it with --resume")
+    runs = []
+    for number in folds:
+        label = f"{name}-fold{number}" if name and len(folds) > 1 else name
+        reporter = Bar()
+        try:
+            with reporter:
+                run = fit(
+                    work,
+                    fold=number,
+                    seed=seed,
+                    sharing=sharing,
+                    name=label,
+                    tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
+                    minutes=minutes,
+                    match=match,
+                    init=init,
+                    overrides=change or (),
+                    resume=resume,
+                    extend=extend,
+                    workers=workers,
+                    device=device,
+                    reporter=reporter,
+                )
+        except Interrupted as stop:
+            typer.echo(f"{stop}; everything is saved. Go on with:", err=True)
+            typer.echo(f"  polytask train {work} --resume {stop.run}", err=True)
+            raise typer.Exit(128 + stop.number) from None
+        runs.append(run)
+    if as_json:
+        say_json([{"run": str(r.folder), **r.record} for r in runs])
+        return
+    for run in runs:
+        typer.echo(f"{run.folder}\nnext: polytask evaluate {run.folder}")
+
+
+def _number(fold: str) -> int:
+    from polytask.errors import PolytaskError
+
+    if not fold.isdigit():
+        raise PolytaskError(f"--fold {fold}: expected a number or `all`")
+    return int(fold)
+
+
+TELL_EVERY = 30.0
+"""Seconds between two lines in a log."""
+
+
+class Bar:
+    """Progress on standard error: one bar per network, with the mean loss and the time left; in a log, where no bar
+    can move, a line now and then."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[loss]}"),
+            console=Console(stderr=True),
+        )
+
+    def __enter__(self) -> Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def begin(self, title: str, done: int, total: int) -> None:
+        """A network starts."""
+        self.current = self.bar.add_task(title, completed=done, total=total, loss="")
+        self.title, self.total, self.told = title, total, monotonic()
+
+    def step(self, step: int, losses: Mapping[str, float]) -> None:
+        """A step is done."""
+        known = [v for k, v in losses.items() if k != "norm"]
+        mean = f"loss {sum(known) / len(known):.3f}" if known else ""
+        self.bar.update(self.current, completed=step, loss=mean)
+        if not self.bar.console.is_terminal and monotonic() - self.told >= TELL_EVERY:
+            self.told = monotonic()
+            self.say(f"{self.title}: step {step} of {self.total}, {mean}")
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self.bar.console.print(text, markup=False, highlight=False)

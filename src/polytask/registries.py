@@ -1,0 +1,74 @@
+"""Where every registry lives: what `polytask list` shows.
+
+A registry is an explicit dict, name → member, in the room that uses it. This page names each by module and
+attribute and reads it only when asked, so that looking up one registry does not load the others.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from polytask.errors import PolytaskError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The place of one registry: `attribute` of `module`, and in one line what its members decide."""
+
+    module: str
+    attribute: str
+    line: str
+
+
+REGISTRIES: dict[str, Registry] = {
+    "tasks": Registry("polytask.tasks", "KINDS", "what is asked: `kind` of a task in cohort.yaml"),
+    "formats": Registry("polytask.images.formats", "FORMATS", "files that are read and written as images"),
+    "importers": Registry(
+        "polytask.cohort.importers", "IMPORTERS", "layouts `polytask import` turns into a cohort"
+    ),
+    "checks": Registry("polytask.cohort.check", "CHECKS", "what `polytask check` looks at"),
+    "sharing": Registry(
+        "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
+    ),
+    "time": Registry(
+        "polytask.model.time", "TIMES", "how visits become one: `shared.model.time` in plan.yaml"
+    ),
+    "sources": Registry("polytask.model.sources", "SOURCES", "how inputs become one: `shared.model.sources`"),
+}
+
+
+def registry(name: str) -> Mapping[str, Any]:
+    """The dict itself, name → member."""
+    if name not in REGISTRIES:
+        near = get_close_matches(name, REGISTRIES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(REGISTRIES)}"
+        raise PolytaskError(f"no registry is called {name!r}: {hint}")
+    place = REGISTRIES[name]
+    found: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
+    return found
+
+
+def members(name: str) -> dict[str, str]:
+    """Member → its line, in the registry's order."""
+    return {member: line_of(value) for member, value in registry(name).items()}
+
+
+def line_of(member: object) -> str:
+    """First docstring line of a class, function or module; an object's `name`, else that of its class.
+
+    "" when there is none: the text `Name(field: type, …)` that dataclasses write themselves does not count.
+    """
+    owner = member
+    if not (isinstance(member, type) or inspect.isroutine(member) or inspect.ismodule(member)):
+        if isinstance(name := getattr(member, "name", None), str):
+            return name
+        owner = type(member)
+    text = owner.__doc__ or ""
+    if is_dataclass(owner) and text.startswith(f"{getattr(owner, '__name__', '')}("):
+        return ""
+    return text.strip().split("\n", maxsplit=1)[0].strip()

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.cli import done
+from tests.journeys.worlds import Journey, quick, small
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`cohort`, `work` with the run `a`, and the exported `model`: 3D, one channel, three tasks."""
+    folder = tmp_path_factory.mktemp("small")
+    small(folder / "cohort")
+    done("plan", folder / "cohort", "-o", folder / "work", "--folds", 2, *quick())
+    done("prepare", folder / "work")
+    done("train", folder / "work", "--name", "a")
+    done("export", folder / "work/runs/a", "-o", folder / "model")
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """A copy of it that the test may spoil."""
+    shutil.copytree(trained_once, tmp_path / "t")
+    return tmp_path / "t"
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """A small cohort without a work folder."""
+    return small(tmp_path / "cohort")
+
+
+def walk(folder: Path, dims: int, subjects: int, widths: str) -> Journey:
+    """Phantom → check → plan → prepare → train two folds `hard` and one `single`."""
+    cohort, work = folder / "cohort", folder / "work"
+    done("phantom", cohort, "--subjects", subjects, "--size", 24, "--dims", dims, "--seed", 3)
+    done("check", cohort)
+    done("plan", cohort, "-o", work, "--folds", 2, *quick(widths))
+    done("prepare", work)
+    done("train", work, "--fold", "all", "--name", "hard")
+    done("train", work, "--sharing", "single", "--name", "single", "--tasks", "lesion,grade,os")
+    return Journey(dims, cohort, work)
+
+
+@pytest.fixture(scope="session")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    """The whole way in 2D."""
+    return walk(tmp_path_factory.mktemp("flat"), 2, 14, "[4,8,8]")
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    """The whole way in 3D."""
+    return walk(tmp_path_factory.mktemp("deep"), 3, 12, "[4,4,8]")
+
+
+@pytest.fixture(params=["flat", "deep"])
+def journey(request: pytest.FixtureRequest) -> Journey:
+    """Both."""
+    found: Journey = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(words, capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a small file system cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)

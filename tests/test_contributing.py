@@ -1,0 +1,328 @@
+"""CONTRIBUTING.md is true: a toy member of every family, added as it says, is found, tested and trained.
+
+Each toy is what a new file would hold; `monkeypatch.setitem` stands for the line in the registry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+
+from polytask import Predictor, evaluate, train
+from polytask.cohort.check import check
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import ImageInput, Regression, Task
+from polytask.cohort.header_file import _KINDS
+from polytask.cohort.importers import IMPORTERS
+from polytask.cohort.importers.draft import Cells, Draft, Imported
+from polytask.images.formats import FORMATS, Format
+from polytask.images.limits import check_size
+from polytask.images.volume import Grid, Info, Volume
+from polytask.model.cut import Cut
+from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.layers import ByName, pool_mean_max
+from polytask.model.roles import TRUNK, Roles, private, same_role
+from polytask.model.sharing import SHARINGS
+from polytask.model.sources import SOURCES
+from polytask.model.time import DEPTHS, TIMES
+from polytask.plan.fields import FIELDS, TaskFields
+from polytask.plan.files import read_plan, write_plan
+from polytask.plan.summary import PRIMARY
+from polytask.registries import members
+from polytask.tasks import KINDS, make_task
+from polytask.tasks.heads import linear_head
+from polytask.tasks.losses import ItemCriterion
+from polytask.tasks.target import Target
+from polytask.tasks.task import Arrays, Level, Prediction
+from tests.docs.starts import prepared as prepare_phantom
+from tests.images import test_formats
+from tests.images.shapes import DIRECTIONS
+from tests.model import test_fusions, test_sharing
+from tests.tasks import test_battery
+from tests.tasks.worlds import World
+
+STEPS = ("training.epochs=1", "training.steps_per_epoch=2")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A planned and prepared 2D phantom."""
+    prepare_phantom(tmp_path)
+    return tmp_path / "work"
+
+
+# A sharing block: one encoder, and before each task a gate of its own (a toy of attention).
+
+
+class Gated(nn.Module):
+    """One encoder, and a private gate on every map a task reads."""
+
+    interacts = False
+
+    def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]]):
+        super().__init__()
+        self.needs, self.channels = dict(needs), spec.widths
+        self.encoder = Encoder(spec)
+        self.gates = ByName(
+            {
+                t: nn.ModuleList(nn.Linear(spec.widths[k], spec.widths[k]) for k in sorted(ks))
+                for t, ks in needs.items()
+            }
+        )
+
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+        found: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
+        for level, shared in enumerate(self.encoder(x)):
+            readers = [t for t in tasks if level in self.needs[t]]
+            leaves = cut(shared, readers) if readers else {}
+            for task in tasks:
+                found[task].append(self._gated(task, level, leaves[task]) if task in leaves else None)
+        return found
+
+    def _gated(self, task: str, level: int, leaf: Tensor) -> Tensor:
+        gate = self.gates[task][sorted(self.needs[task]).index(level)]
+        weight = gate(leaf.flatten(2).mean(2)).sigmoid()
+        return leaf * weight.reshape(*weight.shape, *[1] * (leaf.dim() - 2))
+
+    def roles(self) -> Roles:
+        found = same_role(self.encoder, "encoder.", TRUNK)
+        for task, gates in self.gates.items():
+            found |= same_role(gates, f"gates.members.@{task}.", private(task))
+        return found
+
+
+def test_a_sharing_block_is_one_file_and_one_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHARINGS, "gated", Gated)
+    assert members("sharing")["gated"].startswith("One encoder, and a private gate")
+    for mix in ("voxel+visit", "all"):
+        test_sharing.test_shapes("gated", 2, mix)
+        test_sharing.test_measured_roles_equal_declared_ones("gated", 2, mix)
+        test_sharing.test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss("gated", 2, mix)
+        test_sharing.test_eval_is_deterministic_and_cases_do_not_see_each_other("gated", 2, mix)
+    test_sharing.test_padded_visits_do_not_matter("gated", 2)
+    run = train(work, sharing="gated", overrides=STEPS)
+    assert run.record["sharing"] == "gated"
+    assert Predictor.load(run.folder).members[0].networks[0].blocks["scan"].gates.members
+
+
+# Fusions: the mean over what is there.
+
+
+class MeanVisit(nn.Module):
+    """The mean of the visits that are there."""
+
+    def __init__(self, channels: Sequence[int], visits: int, width: int):
+        super().__init__()
+        self.layer = nn.Linear(2 * channels[-1], width)
+
+    def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
+        deepest = maps[-1]
+        pooled = pool_mean_max(deepest.flatten(0, 1)).reshape(*deepest.shape[:2], -1)
+        there = known[..., None]
+        mean = torch.where(there, pooled, 0.0).sum(1) / there.sum(1).clamp(min=1)
+        fused: Tensor = self.layer(mean)
+        return fused
+
+
+class MeanSource(nn.Module):
+    """The mean of the inputs that are there, with equal weights."""
+
+    def __init__(self, sources: int, width: int):
+        super().__init__()
+
+    def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        weights = known.to(tokens.dtype) / known.sum(1, keepdim=True).clamp(min=1)
+        return (torch.where(known[..., None], tokens, 0.0) * weights[..., None]).sum(1), weights
+
+
+def test_fusions_are_one_file_and_one_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TIMES, "mean", MeanVisit)
+    monkeypatch.setitem(DEPTHS, "mean", 2)
+    monkeypatch.setitem(SOURCES, "mean", MeanSource)
+    assert "mean" in members("time")
+    assert "mean" in members("sources")
+    test_fusions.test_every_time_fusion_says_how_deep_it_reads()
+    test_fusions.test_padded_visits_do_not_matter("mean", "mean", 2)
+    test_fusions.test_the_token_of_an_unknown_input_does_not_matter("mean")
+    run = train(work, overrides=("model.time=mean", "model.sources=mean", *STEPS))
+    network = Predictor.load(run.folder).members[0].networks[0]
+    assert any(isinstance(module, MeanVisit) for module in network.modules())
+    assert any(isinstance(module, MeanSource) for module in network.modules())
+
+
+# A kind of task that reads the cells of an existing one: the place in an order as a number.
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place among ordered classes, as a number: squared error."""
+
+    kind: ClassVar[str] = "place"
+    primary: ClassVar[str] = "mae"
+    higher: ClassVar[bool] = False
+
+    name: str
+    level: Level
+    mean: float = 0.0
+    deviation: float = 1.0
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        return 1
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        return linear_head(features, [self.mean])
+
+    def criterion(self) -> nn.Module:
+        return ItemCriterion(lambda output, value: (output.squeeze(1) - value.float()) ** 2, self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        return {"value": output.float().squeeze(1)}
+
+    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
+        return {"": float(prediction["value"][row])}
+
+    def metrics(
+        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
+    ) -> dict[str, float]:
+        error = np.abs(prediction["value"] - value)[known]
+        return {"n": float(known.sum()), "mae": float(error.mean()) if known.any() else float("nan")}
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        return 1 - metrics["mae"] / self.deviation
+
+
+class PlaceFields(TaskFields):
+    """See `Place`."""
+
+    kind: str
+    level: str
+    mean: float
+    deviation: float
+
+
+def place_world() -> World:
+    """A fold of it, as `tests/tasks/worlds.py` has one per kind."""
+    truth = torch.arange(48) % 3
+    fields = {"kind": "place", "level": "visit", "mean": 1.0, "deviation": 2 / 3, "constant": 2 / 3}
+    return World(make_task("t", fields), Target(truth, truth >= 0), truth.float()[:, None])
+
+
+def test_a_kind_of_task_trains_beside_the_others(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "place", Place)
+    monkeypatch.setitem(FIELDS, "place", PlaceFields)
+    world = place_world()
+    for proof in (
+        test_battery.test_sum_and_count,
+        test_battery.test_untrained_is_about_one,
+        test_battery.test_unknown_is_never_read,
+        test_battery.test_adding_an_unknown_item_changes_nothing,
+        test_battery.test_parts_add_up,
+        test_battery.test_losses_run_in_float32_under_autocast,
+        test_battery.test_skill_of_perfect_and_constant,
+        test_battery.test_metrics_without_anything_known_are_not_numbers,
+        test_battery.test_fields_go_through_json_and_back,
+    ):
+        proof(world)
+    plan = read_plan(work)
+    for fold in plan.folds.values():  # what its rule in `plan/rules/` would write
+        fold.tasks["grade"] = {
+            "kind": "place",
+            "level": "visit",
+            "mean": 1.0,
+            "deviation": 0.7,
+            "constant": 0.7,
+        }
+    write_plan(plan, work)
+    run = train(work, name="place", overrides=STEPS)
+    found = evaluate(run.folder, resamples=5)
+    assert found.tasks["grade"]["kind"] == "place"
+    assert found.metrics["grade"]["mae"].n > 0
+    header = (run.folder / "predictions.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert "grade" in header
+    assert "grade.p.G1" not in header
+
+
+def test_every_kind_stands_where_contributing_says() -> None:
+    """Registry, plan fields, header, error messages, summary: the places that name the kinds."""
+    stated = {get_args(t.model_fields["kind"].annotation)[0] for t in get_args(get_args(Task)[0])}
+    assert set(KINDS) == set(FIELDS) == set(PRIMARY) == stated == set(_KINDS) - {"image", "table"}
+
+
+# An image format: a line of JSON, then the voxels.
+
+
+def _probe(path: Path, dims: int, limit: int | None) -> Info:
+    with path.open("rb") as file:
+        said = json.loads(file.readline())
+    shape, kind = tuple(said["shape"]), np.dtype(said["dtype"])
+    check_size(path, shape, kind, limit)
+    return Info(Grid(shape[1:], np.array(said["affine"])), shape[0], kind)
+
+
+def _read(path: Path, dims: int, limit: int | None) -> Volume:
+    info = _probe(path, dims, limit)
+    data = path.read_bytes().partition(b"\n")[2]
+    return Volume(np.frombuffer(data, info.dtype).reshape(info.channels, *info.grid.shape), info.grid)
+
+
+def _write(path: Path, volume: Volume) -> None:
+    said = {
+        "shape": volume.array.shape,
+        "dtype": volume.array.dtype.str,
+        "affine": volume.grid.affine.tolist(),
+    }
+    path.write_bytes(json.dumps(said).encode() + b"\n" + volume.array.tobytes())
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_an_image_format_is_one_file_and_one_name(
+    direction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FORMATS, ".toy", Format("A line of JSON, then voxels", _probe, _read, _write))
+    assert members("formats")[".toy"].startswith("A line of JSON")
+    test_formats.test_round_trip_keeps_world_places(tmp_path, ".toy", direction, 3)
+
+
+# An importer: a folder of images whose names hold the target.
+
+
+def import_named(folder: Path | str, out: Path | str) -> Imported:
+    """Files called ID_NUMBER.png: the number is the target."""
+    draft = Draft("named")
+    draft.inputs["photo"] = ImageInput(kind="image", dims=2, channels={"grey": "other"})
+    draft.tasks["size"] = Regression(kind="regression")
+    for path in sorted(Path(folder).glob("*.png")):
+        subject, _, size = path.stem.partition("_")
+        row: Cells = {"subject": subject, "photo.grey": path, "size": size}
+        draft.rows.append(row)
+    return draft.write(Path(out), overwrite=False)
+
+
+def test_an_importer_is_one_file_and_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from polytask.images.formats import write
+
+    r = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for n in range(12):
+        pixels = r.integers(0, 255, (1, 24, 24), dtype=np.uint8)
+        write(tmp_path / "photos" / f"p{n}_{10 + n}.png", Volume(pixels, Grid((24, 24), np.eye(4))))
+    monkeypatch.setitem(IMPORTERS, "named", import_named)
+    assert members("importers")["named"].startswith("Files called ID_NUMBER.png")
+    done = IMPORTERS["named"](tmp_path / "photos", tmp_path / "cohort")
+    cohort = Cohort.read(done.folder)
+    assert [p for p in check(done.folder) if p.level == "error"] == []
+    assert cohort.cases[0].cells["photo.grey"].endswith("photos/p0_10.png")
+    assert sorted(p.name for p in done.folder.iterdir()) == ["cases.csv", "cohort.yaml"], (
+        "images are not copied"
+    )

@@ -1,0 +1,131 @@
+"""Loop: our fit loop against a bare torch loop with the same network, data, losses and optimiser. At most 1.03 ×.
+
+    python benchmarks/loop.py [--size 64] [--steps 3] [--rounds 20] [--threads N] [--clock wall|cpu] [--json]
+
+3D, batch 2, all tasks of a phantom of one visit, the precision the plan chose; both sides see the same cached batches.
+Ours is `polytask.training.loop.fit` with log and progress reporter and everything a step looks at: what is known,
+counts, skipped steps, signals, the rate. The bare loop is forward, losses, backward, clip, step, with the targets
+flattened beforehand. Checkpoints and the evaluation on tune are left out on both sides: they come once an epoch.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import torch
+
+from _measure import CLOCKS, finish, in_turns, options, phantom_work, ratio
+from polytask.prepare.batch import Batch
+from polytask.training.interrupt import Asked
+from polytask.training.log import Log
+from polytask.training.loop import Surroundings, fit
+from polytask.training.rehearsal import Rehearsal, rehearse
+from polytask.training.run import Quiet
+from polytask.training.schedule import Schedule
+from polytask.training.step import autocast
+from polytask.training.targets import flat_target
+
+BOUND = 1.03
+RATE = 1e-6
+
+
+class Cached:
+    """The same batches again and again."""
+
+    def __init__(self, batches: list[Batch]):
+        self.kept = batches
+
+    def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """See `polytask.training.loop.Batches`."""
+        return islice(cycle(self.kept), start_step, None)
+
+
+def ours(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Log) -> None:
+    """One epoch of `steps`."""
+    state, plan = rehearsal.state, rehearsal.context.plan
+    state.step, state.finished = 0, False
+    state.schedule = Schedule("constant", RATE, 0, 0, steps)
+    settings = plan.shared.training.model_copy(
+        update={"steps_per_epoch": steps, "tune_every": 10**6, "patience": 0, "accumulation": 1}
+    )
+    around = Surroundings(
+        settings=settings,
+        seed=0,
+        world=rehearsal.context.world,
+        tune=lambda: (0.0, {}),
+        keep_best=lambda: None,
+        keep_last=lambda: None,
+        log=log,
+        reporter=Quiet(),
+        asked=Asked(),
+    )
+    fit(state, Cached(batches), around)
+
+
+def bare(rehearsal: Rehearsal, batches: list[Batch], targets: list[dict[str, tuple]], steps: int) -> None:
+    """What one would write by hand for these tasks."""
+    network, criteria, optimiser = (
+        rehearsal.state.network,
+        rehearsal.state.criteria,
+        rehearsal.state.optimiser,
+    )
+    settings, device = rehearsal.context.plan.shared.training, rehearsal.context.world.device
+    network.train()
+    for batch, target in islice(cycle(zip(batches, targets, strict=True)), steps):
+        optimiser.zero_grad(set_to_none=True)
+        with autocast(settings.precision, device):
+            outputs = network(batch)
+        total = torch.zeros(())
+        for name, flat in target.items():
+            loss, count = criteria[name](outputs[name], *flat)
+            total = total + loss / count.clamp_min(1)
+        (total / len(target)).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimiser.step()
+        for name in target:
+            criteria[name].update()
+
+
+def main() -> None:
+    """Measure and print."""
+    chosen = options(__doc__, rounds=20, size=64, steps=3)
+    settings = ["training.batch=2", f"training.threads={chosen.threads}"]
+    with phantom_work(12, chosen.size, settings=settings) as work, tempfile.TemporaryDirectory() as folder:
+        mine, hand = rehearse(work, device="cpu"), rehearse(work, device="cpu")
+        batches = mine.batches(chosen.steps)
+        targets = [
+            {
+                n: flat_target(b, t, structures=hand.state.structures.get(n))
+                for n, t in hand.state.network.tasks.items()
+            }
+            for b in batches
+        ]
+        log = Log(Path(folder), 0, "")
+        seconds = in_turns(
+            {
+                "ours": lambda: ours(mine, batches, chosen.steps, log),
+                "bare": lambda: bare(hand, batches, targets, chosen.steps),
+            },
+            chosen.rounds,
+            CLOCKS[chosen.clock],
+        )
+        log.close()
+        settings_used = mine.context.plan.shared.training
+        found = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
+        per_step = {side: sorted(s)[len(s) // 2] / chosen.steps for side, s in seconds.items()}
+        details = {
+            "seconds per step": {k: round(v, 4) for k, v in per_step.items()},
+            "view": mine.context.plan.shared.images["scan"].view,
+            "tasks": list(mine.state.network.tasks),
+            "precision": settings_used.precision,
+            "threads": torch.get_num_threads(),
+            "clock": chosen.clock,
+        }
+    finish([ratio("fit loop / bare loop", found, BOUND)], chosen.json, details)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 demo=${1:-demo}
-minutes=${MINUTES:-1.5}
+minutes=${MINUTES:-1}
 work=$demo/work
 SECONDS=0
 
@@ -19,7 +19,7 @@ step polytask check "$demo/cohort"
 step polytask plan "$demo/cohort" -o "$work" --folds 3
 step polytask prepare "$work"
 step polytask train "$work" --sharing hard --name hard --minutes "$minutes"
-step polytask train "$work" --sharing single --name single --minutes "$minutes"
+step polytask train "$work" --sharing single --name single --match hard
 step polytask evaluate "$work/runs/hard"
 step polytask evaluate "$work/runs/single"
 step polytask report "$work/runs/hard" --against "$work/runs/single"

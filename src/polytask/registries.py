@@ -39,6 +39,9 @@ REGISTRIES: dict[str, Registry] = {
         "polytask.model.time", "TIMES", "how visits become one: `shared.model.time` in plan.yaml"
     ),
     "sources": Registry("polytask.model.sources", "SOURCES", "how inputs become one: `shared.model.sources`"),
+    "order": Registry(
+        "polytask.model.order", "LINKS", "how a task reads another's answer: `shared.model.after` and `link`"
+    ),
 }
 
 

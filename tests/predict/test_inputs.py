@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_said(
 
 def test_a_table_without_the_image_column(tmp_path: Path) -> None:
     (tmp_path / "cases.csv").write_text("subject,scan.pet\n1,a.nii.gz\n")
-    with pytest.raises(PolytaskError, match="no column scan.ct"):
+    with pytest.raises(PolytaskError, match=r"no column scan\.ct"):
         read_inputs(tmp_path / "cases.csv", header(ONE))
 
 

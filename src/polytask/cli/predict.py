@@ -64,6 +64,5 @@ def predict(
     if as_json:
         say_json(done)
     else:
-        typer.echo(
-            f"{done['cases']} case{'s' * (done['cases'] != 1)} → {done['table']} (research use only, not a medical device)"
-        )
+        cases = f"{len(cohort.cases)} case{'s' * (len(cohort.cases) != 1)}"
+        typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")

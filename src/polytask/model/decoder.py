@@ -26,11 +26,7 @@ class Up(nn.Module):
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
         """`[N, below, *s], [N, skip, *S] → [N, skip, *S]`."""
-        reduced = self.reduce(below)
-        with torch.autocast(
-            below.device.type, enabled=False
-        ):  # it would enlarge and join the largest maps in float32
-            up = interpolate(reduced, size=skip.shape[2:], mode="nearest")
+        up = interpolate(self.reduce(below), size=skip.shape[2:], mode="nearest")
         joined: Tensor = self.join(torch.cat([up, skip.to(up.dtype)], dim=1))
         return joined
 

@@ -52,7 +52,9 @@ def draw_losses(axes: Any, log: Log, tasks: Sequence[str]) -> None:
     for k, task in enumerate(tasks):
         points = [(e["step"], e["loss"][task]) for es in log.values() for e in epochs(es) if _there(e, task)]
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour(k), label=task, ls=_dash(k), lw=1.3)
+            axes.plot(
+                *zip(*points, strict=True), _dot(points), color=colour(k), label=task, ls=_dash(k), lw=1.3
+            )
             drawn = True
     if not drawn:
         nothing(axes, "nothing was logged")
@@ -76,6 +78,7 @@ def draw_skills(axes: Any, log: Log, tasks: Mapping[str, Task]) -> None:
                 label = task if name else None
                 axes.plot(
                     *zip(*points, strict=True),
+                    _dot(points),
                     color=colour(k),
                     lw=1.3 if name else 0.8,
                     label=label,
@@ -137,6 +140,11 @@ def _legend(axes: Any) -> None:
 def _dash(k: int) -> str:
     """After seven tasks the colours repeat, dashed."""
     return "-" if k < 7 else "--"
+
+
+def _dot(points: Sequence[tuple[int, float]]) -> str:
+    """A mark where there is no line to see."""
+    return "o" if len(points) == 1 else ""
 
 
 def _there(entry: Entry, task: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,9 +66,10 @@ def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
 
 
 def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Network:
-    """A network whose first weights are a function of the seed alone."""
+    """A network whose first weights are a function of the seed alone. Of chains, the links between its tasks count."""
+    after = {t: [u for u in upstream if u in tasks] for t, upstream in spec.after.items() if t in tasks}
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
-    network = Network(spec, tasks)
+    network = Network(replace(spec, after=after), tasks)
     torch.random.set_rng_state(state)
     return network

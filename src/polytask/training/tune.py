@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from polytask.training.fitting import Context
 
 
+WORST = -1.0
+"""No task counts for less in the mean: R² has no lower end, and one bad task would choose the checkpoint alone."""
+
+
 class Tuning:
     """Called after an epoch. One process evaluates, all learn the skill.
 
@@ -36,7 +40,7 @@ class Tuning:
             with averaged(self.state):
                 metrics = self._metrics()
             skills = [self.state.network.tasks[t].skill(m) for t, m in metrics.items()]
-            known = [s for s in skills if np.isfinite(s)]
+            known = [max(s, WORST) for s in skills if np.isfinite(s)]
             skill = float(np.mean(known)) if known else 0.0
         return float(world.total(torch.tensor(skill, device=world.device, dtype=torch.float32))), metrics
 

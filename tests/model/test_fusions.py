@@ -1,0 +1,51 @@
+"""The battery every fusion of visits and of inputs passes by being registered."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from polytask.model.sources import SOURCES
+from polytask.model.time import DEPTHS, TIMES
+from tests.model.worlds import inputs_of, network_of, tasks_of, total
+
+
+def test_every_time_fusion_says_how_deep_it_reads() -> None:
+    assert set(DEPTHS) == set(TIMES)
+    assert min(DEPTHS.values()) >= 1
+
+
+@pytest.mark.parametrize("sources", list(SOURCES))
+@pytest.mark.parametrize("time", list(TIMES))
+@pytest.mark.parametrize("dims", [2, 3])
+def test_padded_visits_do_not_matter(time: str, sources: str, dims: int) -> None:
+    network = network_of(tasks_of("all"), dims, time=time, sources=sources).eval()
+    clean, dirty = inputs_of(dims), inputs_of(dims)
+    dirty.whole["scan"][1, 1], dirty.tables["clinic"][1, 1], dirty.day[1, 1] = 1e6, 1e6, 1e6
+    with torch.inference_mode():
+        torch.testing.assert_close(network(clean)["response"], network(dirty)["response"])
+
+
+@pytest.mark.parametrize("sources", list(SOURCES))
+@pytest.mark.parametrize("time", list(TIMES))
+def test_no_parameter_is_dead_and_roles_are_complete(time: str, sources: str) -> None:
+    network = network_of(tasks_of("all"), 2, time=time, sources=sources)
+    torch.stack([total(output) for output in network(inputs_of(2)).values()]).sum().backward()
+    dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert dead == []
+    assert set(network.roles()) == {name for name, _ in network.named_parameters()}
+
+
+@pytest.mark.parametrize("sources", list(SOURCES))
+def test_the_token_of_an_unknown_input_does_not_matter(sources: str) -> None:
+    torch.manual_seed(0)
+    fusion = SOURCES[sources](3, 8)
+    tokens, known = torch.randn(4, 3, 8), torch.ones(4, 3, dtype=torch.bool)
+    known[1, 2] = known[2, 0] = False
+    dirty = torch.where(known[..., None], tokens, 1e6)
+    (ours, weights), (theirs, _) = fusion(tokens, known), fusion(dirty, known)
+    assert ours.shape == (4, 8)
+    torch.testing.assert_close(ours, theirs)
+    if weights is not None:
+        torch.testing.assert_close(weights.sum(1), torch.ones(4))
+        assert bool((weights[~known] == 0).all())

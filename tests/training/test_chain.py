@@ -1,0 +1,32 @@
+"""A chain declared in the plan is trained, saved and predicted like any other model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from polytask.errors import PolytaskError
+from polytask.predict import Predictor
+from polytask.training.run import train
+
+
+def test_survival_may_read_the_grade(work: Path, tmp_path: Path) -> None:
+    change = ["training.epochs=1", "model.after.os=[grade]"]
+    run = train(work, name="chain", tasks=["os", "grade"], overrides=change)
+    weights = load_file(run.folder / "last" / "model.safetensors")
+    table = next(v for k, v in weights.items() if "links" in k)
+    assert table.shape == (3, 16)
+    Predictor.load(run.folder).predict(work.parent / "cohort", tmp_path / "out")
+    assert (tmp_path / "out" / "predictions.csv").read_text().count("os.risk") == 1
+    assert all(torch.isfinite(v).all() for v in weights.values())
+
+
+def test_single_networks_have_no_chain_and_wrong_names_are_refused(work: Path) -> None:
+    change = ["training.epochs=1", "training.steps_per_epoch=1", "model.after.os=[grade]"]
+    run = train(work, name="single", sharing="single", tasks=["os", "grade"], overrides=change)
+    assert not any("links" in k for k in load_file(run.folder / "last" / "os" / "model.safetensors"))
+    with pytest.raises(PolytaskError, match="'grad' is no task"):
+        train(work, name="b", overrides=["model.after.os=[grad]"])

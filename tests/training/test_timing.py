@@ -1,0 +1,99 @@
+"""Where the time of a step goes: through `polytask bench`, and the advice for machines this one is not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from polytask import cli
+from polytask.errors import PolytaskError
+from polytask.plan.machine import usable_cores
+from polytask.training.rehearsal import rehearse
+from polytask.training.timing import PARTS, Timing, advise, time_steps
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of one command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["polytask", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    said = capsys.readouterr()
+    return int(caught.value.code or 0), said.out, said.err
+
+
+def files(work: Path) -> set[str]:
+    return {str(p.relative_to(work)) for p in work.rglob("*")}
+
+
+def test_the_verb_separates_data_from_compute(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files(work)
+    code, out, _ = run(capsys, "bench", str(work), "--steps", "4", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert files(work) == before
+    assert set(found["parts"]) == set(PARTS)
+    assert set(found["losses"]) >= {"lesion", "organs", "dose", "grade", "os", "response"}
+    assert found["parts"]["losses"] == pytest.approx(sum(found["losses"].values()))
+    assert all(v > 0 for v in [*found["parts"].values(), found["read"], found["step"], found["tune"]])
+    assert max(found["parts"].values()) < found["step"] * 1.5
+    assert found["data_path"] == pytest.approx(found["fed"] / found["step"])
+
+
+def test_the_table_names_every_part_and_task(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "bench", str(work), "--steps", "1", "--set", "training.precision=bf16")
+    assert code == 0
+    assert "bf16" in out.splitlines()[0]
+    for word in (*PARTS, "lesion", "grade", "read a batch", "one evaluation on tune"):
+        assert word in out
+
+
+def test_workers_are_measured_beside_this_process(work: Path) -> None:
+    found = time_steps(work, steps=2, changes=["training.workers=1", "training.precision=bf16"])
+    assert found.workers == 1
+    assert found.read > 0
+    assert found.read_here > 0
+
+
+def test_a_rehearsal_starts_where_a_run_does_and_measures_real_steps(work: Path) -> None:
+    rehearsal, again = (rehearse(work, tasks=["grade", "lesion"], device="cpu") for _ in range(2))
+    assert list(rehearsal.state.network.tasks) == ["lesion", "grade"]
+    start = {k: v.clone() for k, v in rehearsal.state.network.state_dict().items()}
+    assert all(torch.equal(v, start[k]) for k, v in again.state.network.state_dict().items())
+    seen: list[str] = []
+    rehearsal.step(rehearsal.batches(1)[0], seen.append)
+    assert seen == ["targets", "forward", "loss lesion", "loss grade", "backward", "optimiser"]
+    assert not all(torch.equal(v, start[k]) for k, v in rehearsal.state.network.state_dict().items())
+
+
+@pytest.mark.parametrize(("options", "words"), [({"fold": 9}, "fold 9"), ({"tasks": ["grad"]}, "grad")])
+def test_wrong_words_are_answered_in_one_line(work: Path, options: dict[str, object], words: str) -> None:
+    with pytest.raises(PolytaskError, match=words):
+        rehearse(work, **options)  # type: ignore[arg-type]
+
+
+FINE = Timing("cpu", "bf16", 10**6, 2, 20, 0, 0.01, 0.01, {}, {}, 1.0, 1.01, 1.01, 1.0, 0.01, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data_path": 1.3}, "training.workers="),
+        ({"data_path": 1.3, "workers": usable_cores(), "read": 0.2, "read_here": 0.1}, "training.workers=0"),
+        ({"tune_share": 0.5}, "training.tune_every=7"),
+        ({"threads": 0}, f"training.threads={usable_cores()}"),
+    ],
+)
+def test_advice(change: dict[str, object], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    assert list(advise(FINE, 1)) == []
+    assert words in " ".join(advise(replace(FINE, **change), 1))  # type: ignore[arg-type]
+
+
+def test_a_busy_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (100.0, 0.0, 0.0))
+    assert "busy" in " ".join(advise(FINE, 1))

@@ -53,7 +53,13 @@ def draw_losses(axes: Any, log: Log, tasks: Sequence[str]) -> None:
         points = [(e["step"], e["loss"][task]) for es in log.values() for e in epochs(es) if _there(e, task)]
         if points:
             axes.plot(
-                *zip(*points, strict=True), _dot(points), color=colour(k), label=task, ls=_dash(k), lw=1.3
+                *zip(*points, strict=True),
+                marker=_dot(points),
+                ms=4,
+                color=colour(k),
+                label=task,
+                ls=_dash(k),
+                lw=1.3,
             )
             drawn = True
     if not drawn:
@@ -78,7 +84,8 @@ def draw_skills(axes: Any, log: Log, tasks: Mapping[str, Task]) -> None:
                 label = task if name else None
                 axes.plot(
                     *zip(*points, strict=True),
-                    _dot(points),
+                    marker=_dot(points),
+                    ms=4,
                     color=colour(k),
                     lw=1.3 if name else 0.8,
                     label=label,

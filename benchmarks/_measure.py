@@ -16,6 +16,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+os.environ.setdefault(
+    "GOMP_SPINCOUNT", "1000"
+)  # as the command line has it; OpenMP reads it when torch is loaded
 Clock = Callable[[], float]
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 """`cpu` with one thread counts this process' work alone: the figure to take while others use the machine."""

@@ -137,9 +137,11 @@ def test_damaged_models(trained: Path, tmp_path: Path, damage: Callable[[Path], 
 def test_what_is_not_there_yet(trained: Path, tmp_path: Path) -> None:
     work = trained / "work"
     for words, wanted in (
+        (("prepare", trained / "cohort"), ("is a cohort", "polytask plan", "-o WORK")),
         (("prepare", tmp_path / "no"), ("no/plan.yaml", "polytask plan COHORT -o")),
         (("train", tmp_path / "no"), ("no/plan.yaml", "polytask plan COHORT -o")),
         (("evaluate", work), ("not a run", "WORK/runs/NAME", "runs in", ": a")),
+        (("evaluate", work / "a"), ("not a run", "runs in", ": a")),
         (("evaluate", work / "runs/b"), ("not a run", "runs in", ": a")),
         (("train", work, "--resume", "b"), ("runs/b", "not a run", ": a")),
         (("train", work, "--match", "b"), ("runs/b", "not a run", ": a")),
@@ -166,6 +168,7 @@ def test_what_is_not_there_yet(trained: Path, tmp_path: Path) -> None:
     ("words", "wanted"),
     [
         (["--set", "training.epoch=4"], ["training.epoch=4", "did you mean 'epochs'"]),
+        (["--set", "epochs=4"], ["did you mean training.epochs?"]),
         (["--set", "training.epochs"], ["name=value"]),
         (["--set", "training.epochs=0"], ["at least 1"]),
         (["--fold", "9"], ["fold 9", "0, 1"]),

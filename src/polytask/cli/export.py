@@ -10,7 +10,7 @@ import typer
 
 def export(
     runs: Annotated[list[Path], typer.Argument(help="One run, or several of one plan: an ensemble.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The model's folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", "--output", help="The model's folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write weights, description and README of a model that predicts without the cohort it came from."""

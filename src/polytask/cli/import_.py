@@ -20,7 +20,8 @@ import_ = typer.Typer(
 )
 
 Out = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder of the cohort; default: beside the source.")
+    Path | None,
+    typer.Option("-o", "--out", "--output", help="Folder of the cohort; default: beside the source."),
 ]
 Tasks = Annotated[
     list[str] | None,

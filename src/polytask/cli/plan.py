@@ -11,7 +11,10 @@ import typer
 def plan(
     folder: Annotated[Path, typer.Argument(help="A cohort: cohort.yaml and cases.csv.")],
     work: Annotated[
-        Path, typer.Option("--output", "-o", help="Work folder for fingerprint.json, splits.json, plan.yaml.")
+        Path,
+        typer.Option(
+            "-o", "--out", "--output", help="Work folder for fingerprint.json, splits.json, plan.yaml."
+        ),
     ],
     folds: Annotated[int, typer.Option(help="Folds.", min=2)] = 5,
     split_by: Annotated[

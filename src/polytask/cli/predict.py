@@ -15,7 +15,9 @@ def predict(
             help="RUN [RUN …] or MODEL, then the input: a cohort, a table, or a folder of images."
         ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for predictions.csv and predictions/.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", "--output", help="Folder for predictions.csv and predictions/.")
+    ],
     tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write voxel probabilities.")

@@ -21,7 +21,9 @@ def report(
     against: Annotated[
         list[Path] | None, typer.Option(help="Another run of the same fold to compare with; may be repeated.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="File; RUN/report.html by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", "--output", help="File; RUN/report.html by default.")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Also draw a summary picture into this PNG.")] = None,
     part: Annotated[Part, typer.Option(help="Which part was judged.")] = Part.held_out,
     as_json: Annotated[bool, typer.Option("--json", help="Print file and comparisons as JSON.")] = False,

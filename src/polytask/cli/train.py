@@ -108,13 +108,16 @@ class Bar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        console = Console(stderr=True)
+        self.moves = console.is_terminal
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[loss]}"),
-            console=Console(stderr=True),
+            console=console,
+            disable=not self.moves,
         )
 
     def __enter__(self) -> Bar:
@@ -128,13 +131,15 @@ class Bar:
         """A network starts."""
         self.current = self.bar.add_task(title, completed=done, total=total, loss="")
         self.title, self.total, self.told = title, total, monotonic()
+        if not self.moves:
+            self.say(f"{title}: step {done} of {total}")
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
         """A step is done."""
         known = [v for k, v in losses.items() if k != "norm"]
         mean = f"loss {sum(known) / len(known):.3f}" if known else ""
         self.bar.update(self.current, completed=step, loss=mean)
-        if not self.bar.console.is_terminal and monotonic() - self.told >= TELL_EVERY:
+        if not self.moves and monotonic() - self.told >= TELL_EVERY:
             self.told = monotonic()
             self.say(f"{self.title}: step {step} of {self.total}, {mean}")
 

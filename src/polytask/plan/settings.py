@@ -123,6 +123,11 @@ def _key(node: Any, left: Path, keys: list[Any], content: dict[str, Any], text: 
             return left[0], 1
         names = dict.fromkeys(sorted(tasks))
     where = ".".join(map(str, keys)) or "the plan"
+    inner = [f"{k}.{left[0]}" for k, v in node.items() if k != "why" and isinstance(v, dict) and left[0] in v]
+    if inner:
+        raise PolytaskError(
+            f"--set {text}: {left[0]!r} is not in {where}; did you mean {' or '.join(inner)}?"
+        )
     raise PolytaskError(f"--set {text}: {left[0]!r} is not in {where}; {nearest(left[0], list(names))}")
 
 

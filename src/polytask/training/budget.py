@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from math import ceil
+from statistics import median
 
 import torch
 
@@ -16,7 +17,9 @@ from polytask.training.state import State
 from polytask.training.step import autocast
 from polytask.training.targets import flat_target
 
-TRIALS = 4
+LEAST, MOST = 4, 40
+"""Passes that are timed."""
+SHARE_OF_TIMING = 0.02
 SHARE_OF_TUNE = 0.15
 
 
@@ -30,25 +33,40 @@ def steps_within(
 ) -> tuple[int, Training]:
     """Steps that fit into `minutes`, and the settings with `tune_every` such that tune takes at most 15 %.
 
-    Times a few forward and backward passes (the first, which warms up, is left out) and one evaluation on tune.
-    No weight changes. All processes agree on the slowest.
+    Times passes for about 2 % of the budget (the first, which warms up, is left out; the median counts, so that a
+    moment in which the machine was busy does not) and an evaluation on tune. No weight changes.
     """
-    seconds = [
-        _pass(state, batch.to(world.device), settings.precision, world) for batch in islice(batches, TRIALS)
-    ]
+    started = time.perf_counter()
+
+    def mean(seconds: float) -> float:
+        return (
+            float(world.total(torch.tensor(seconds, device=world.device, dtype=torch.float32))) / world.size
+        )
+
+    def timed(count: int) -> list[float]:
+        moved = (batch.to(world.device) for batch in islice(batches, count))
+        return [_pass(state, batch, settings.precision, world) for batch in moved]
+
+    first = timed(2)
+    more = SHARE_OF_TIMING * minutes * 60 / max(mean(first[-1]), 1e-3)
+    seconds = first[1:] + timed(min(max(int(more), LEAST), MOST))
     state.network.zero_grad(set_to_none=True)
-    per_step = sorted(seconds[1:] or seconds)[len(seconds[1:] or seconds) // 2] * settings.accumulation * 1.05
+    per_step = mean(median(seconds)) * settings.accumulation * 1.05
+    per_tune = mean(_seconds(state, tune))
+    if per_tune < SHARE_OF_TIMING * minutes * 60:  # the first time loads libraries
+        per_tune = mean(_seconds(state, tune))
+    every = max(settings.tune_every, ceil(per_tune / (SHARE_OF_TUNE * per_step * settings.steps_per_epoch)))
+    budget = max(minutes * 60 - mean(time.perf_counter() - started) - per_tune, per_step)
+    steps = max(1, int(budget / (per_step + per_tune / (every * settings.steps_per_epoch))))
+    return steps, settings.model_copy(update={"tune_every": every})
+
+
+def _seconds(state: State, tune: Callable[[], object]) -> float:
+    """Of one evaluation on tune."""
     started = time.perf_counter()
     state.network.eval()
     tune()
-    per_tune = time.perf_counter() - started
-    mean = world.total(torch.tensor([per_step, per_tune], device=world.device)) / world.size
-    per_step, per_tune = float(mean[0]), float(mean[1])
-    per_epoch = per_step * settings.steps_per_epoch
-    every = max(settings.tune_every, ceil(per_tune / (SHARE_OF_TUNE * per_epoch)))
-    budget = max(minutes * 60 - per_tune, per_step)
-    steps = max(1, int(budget / (per_step + per_tune / (every * settings.steps_per_epoch))))
-    return steps, settings.model_copy(update={"tune_every": every})
+    return time.perf_counter() - started
 
 
 def _pass(state: State, batch: Batch, precision: str, world: World) -> float:

@@ -101,7 +101,7 @@ class Run:
 
 def runs_near(folder: Path) -> str:
     """The runs a person may have meant: those of a work folder, or those beside."""
-    for place in (folder / "runs", folder if folder.name == "runs" else folder.parent):
+    for place in (folder / "runs", folder, folder.parent, folder.parent / "runs"):
         if names := sorted(p.parent.name for p in place.glob(f"*/{NAME}")):
             return f"; runs in {place}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
     return ""

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-
 from _measure import CLOCKS, finish, in_turns, options, phantom_work, ratio
 from polytask.prepare.batch import Batch
 from polytask.training.rehearsal import Rehearsal, rehearse
@@ -42,13 +40,14 @@ def main() -> None:
         turns = range(chosen.rounds)
         alone = [seconds["hard"][i] / seconds[VOXEL][i] for i in turns]
         apart = [sum(seconds[name][i] for name in tasks) / seconds["hard"][i] for i in turns]
+        settings_used = networks["hard"].context.plan.shared.training
         image = networks["hard"].context.plan.shared.images["scan"]
         details = {
             "seconds per step": {k: round(sorted(v)[len(v) // 2], 4) for k, v in seconds.items()},
             "view": image.view,
             "widths": image.widths,
-            "precision": networks["hard"].context.plan.shared.training.precision,
-            "threads": torch.get_num_threads(),
+            "precision": settings_used.precision,
+            "threads": settings_used.threads,
             "clock": chosen.clock,
         }
     found = [

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
-import torch
-
 from _measure import CLOCKS, finish, in_turns, options, phantom_work, ratio
 from polytask.prepare.batch import Batch
 from polytask.training.interrupt import Asked
@@ -67,6 +65,8 @@ def ours(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Log) -> No
 
 def bare(rehearsal: Rehearsal, batches: list[Batch], targets: list[dict[str, tuple]], steps: int) -> None:
     """What one would write by hand for these tasks."""
+    import torch  # not before _measure has set how its threads wait
+
     network, criteria, optimiser = (
         rehearsal.state.network,
         rehearsal.state.criteria,
@@ -121,7 +121,7 @@ def main() -> None:
             "view": mine.context.plan.shared.images["scan"].view,
             "tasks": list(mine.state.network.tasks),
             "precision": settings_used.precision,
-            "threads": torch.get_num_threads(),
+            "threads": settings_used.threads,
             "clock": chosen.clock,
         }
     finish([ratio("fit loop / bare loop", found, BOUND)], chosen.json, details)

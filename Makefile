@@ -41,7 +41,7 @@ lint: $(STAMP) ## ruff (rules and format) and mypy --strict
 	$(BIN)/mypy
 
 bench: $(STAMP) ## every figure we quote, measured here: each file in benchmarks/ prints its ratio
-	@for file in benchmarks/[a-z]*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+	@failed=0; for file in benchmarks/[a-z]*.py; do echo "$$file"; $(BIN)/python "$$file" || failed=1; done; exit $$failed
 
 clean: ## remove the environment, the demo and all caches
 	rm -rf $(VENV) demo build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

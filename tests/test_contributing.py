@@ -33,7 +33,7 @@ from polytask.model.layers import ByName, pool_mean_max
 from polytask.model.roles import TRUNK, Roles, private, same_role
 from polytask.model.sharing import SHARINGS
 from polytask.model.sources import SOURCES
-from polytask.model.time import DEPTHS, TIMES
+from polytask.model.time import DEPTHS, LEAST, TIMES
 from polytask.plan.fields import FIELDS, TaskFields
 from polytask.plan.files import read_plan, write_plan
 from polytask.plan.summary import PRIMARY
@@ -104,11 +104,11 @@ def test_a_sharing_block_is_one_file_and_one_name(work: Path, monkeypatch: pytes
     monkeypatch.setitem(SHARINGS, "gated", Gated)
     assert members("sharing")["gated"].startswith("One encoder, and a private gate")
     for mix in ("voxel+visit", "all"):
-        test_sharing.test_shapes("gated", 2, mix)
-        test_sharing.test_measured_roles_equal_declared_ones("gated", 2, mix)
-        test_sharing.test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss("gated", 2, mix)
-        test_sharing.test_eval_is_deterministic_and_cases_do_not_see_each_other("gated", 2, mix)
-    test_sharing.test_padded_visits_do_not_matter("gated", 2)
+        test_sharing.test_shapes("gated", "light", 2, mix)
+        test_sharing.test_measured_roles_equal_declared_ones("gated", "light", 2, mix)
+        test_sharing.test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss("gated", "light", 2, mix)
+        test_sharing.test_eval_is_deterministic_and_cases_do_not_see_each_other("gated", "light", 2, mix)
+    test_sharing.test_padded_visits_do_not_matter("gated", "light", 2)
     run = train(work, sharing="gated", overrides=STEPS)
     assert run.record["sharing"] == "gated"
     assert Predictor.load(run.folder).members[0].networks[0].blocks["scan"].gates.members
@@ -120,7 +120,7 @@ def test_a_sharing_block_is_one_file_and_one_name(work: Path, monkeypatch: pytes
 class MeanVisit(nn.Module):
     """The mean of the visits that are there."""
 
-    def __init__(self, channels: Sequence[int], visits: int, width: int):
+    def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
         super().__init__()
         self.layer = nn.Linear(2 * channels[-1], width)
 
@@ -147,6 +147,7 @@ class MeanSource(nn.Module):
 def test_fusions_are_one_file_and_one_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TIMES, "mean", MeanVisit)
     monkeypatch.setitem(DEPTHS, "mean", 2)
+    monkeypatch.setitem(LEAST, "mean", 1)
     monkeypatch.setitem(SOURCES, "mean", MeanSource)
     assert "mean" in members("time")
     assert "mean" in members("sources")
@@ -256,7 +257,7 @@ def test_a_kind_of_task_trains_beside_the_others(work: Path, monkeypatch: pytest
 def test_every_kind_stands_where_contributing_says() -> None:
     """Registry, plan fields, header, error messages, summary: the places that name the kinds."""
     stated = {get_args(t.model_fields["kind"].annotation)[0] for t in get_args(get_args(Task)[0])}
-    assert set(KINDS) == set(FIELDS) == set(PRIMARY) == stated == set(_KINDS) - {"image", "table"}
+    assert set(KINDS) == set(FIELDS) == set(PRIMARY) == stated == set(_KINDS) - {"image", "table", "slide"}
 
 
 # An image format: a line of JSON, then the voxels.

@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "plan": {"cohort", "images", "tasks"},
     "prepare": {"cohort", "images", "plan", "tasks"},
     "model": {"tasks"},
-    "training": {"model", "prepare", "plan", "cohort", "tasks"},
+    "training": {"model", "prepare", "plan", "cohort", "tasks", "registries"},
     "predict": {"cohort", "images", "plan", "prepare", "tasks", "model", "training"},
     "evaluation": {"predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
     "report": {"evaluation", "predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
@@ -41,7 +41,7 @@ TORCH_FREE = {"cohort", "images"}
 # Import name → distribution, where they differ; pydantic_core is pinned by pydantic, whose errors come from it.
 DISTRIBUTIONS = {
     **{"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "SimpleITK": "simpleitk"},
-    "pydantic_core": "pydantic",
+    **{"pydantic_core": "pydantic", "openslide": "openslide-python"},
 }
 
 

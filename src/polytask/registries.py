@@ -35,13 +35,12 @@ REGISTRIES: dict[str, Registry] = {
     "sharing": Registry(
         "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
     ),
-    "time": Registry(
-        "polytask.model.time", "TIMES", "how visits become one: `shared.model.time` in plan.yaml"
-    ),
-    "sources": Registry("polytask.model.sources", "SOURCES", "how inputs become one: `shared.model.sources`"),
+    "time": Registry("polytask.model.time", "TIMES", "how visits become one: `train --time`"),
+    "sources": Registry("polytask.model.sources", "SOURCES", "how inputs become one: `train --sources`"),
     "order": Registry(
-        "polytask.model.order", "LINKS", "how a task reads another's answer: `shared.model.after` and `link`"
+        "polytask.model.order", "LINKS", "how a task reads another's answer: `train --after`, `model.link`"
     ),
+    "presets": Registry("polytask.plan.presets", "PRESETS", "published systems: `train --preset`"),
 }
 
 

@@ -31,6 +31,13 @@ def test_text_names_the_next_step(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "writing" in said.err, "progress goes to stderr"
 
 
+def test_slides_are_an_option(tmp_path: Path) -> None:
+    phantom(tmp_path / "p", subjects=2, size=24, dims=2, visits=1, tasks="grade", slides=True)
+    cohort = Cohort.read(tmp_path / "p")
+    assert list(cohort.header.slides) == ["biopsy"]
+    assert all(cohort.path(c.cells["biopsy"]).exists() for c in cohort.cases if "biopsy" in c.cells)
+
+
 def test_wrong_task_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError, match="did you mean 'grade'"):
         phantom(tmp_path / "p", tasks="grad")

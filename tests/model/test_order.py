@@ -1,47 +1,148 @@
+"""Chains: who reaches whom, what travels down a chain, and what is refused."""
+
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from polytask.errors import PolytaskError
+from polytask.model.network import Network
 from polytask.model.order import sequence
+from polytask.model.order.gate import FLOOR, Gate
+from polytask.model.order.maps import answer_map, entropy_map
 from polytask.model.roles import JOINT, private
+from polytask.model.sharing import SHARINGS
 from tests.model.worlds import inputs_of, network_of, tasks_of, total
 
-CHAIN = {"response": ["grade", "type"]}
+CHAINS: dict[str, dict[str, Any]] = {
+    "embeddings": {"after": {"response": ["grade", "type"]}},
+    "gate": {"after": {"grade": ["mask"]}},
+    "gate of a subject task": {"after": {"response": ["mask", "grade"]}},
+    "second network of a pooled task": {"after": {"response": ["mask"]}, "link": {"response": "channel"}},
+    "second network of a voxel task": {"after": {"mask": ["dose"]}},
+    "three in a row": {"after": {"mask": ["dose"], "grade": ["mask"], "response": ["grade"]}},
+    "with entropy": {"after": {"grade": ["mask"]}, "link": {"grade": "channel"}, "uncertainty": "entropy"},
+    "with variance": {"after": {"grade": ["mask"]}, "uncertainty": "variance"},
+    "from a shared decoder": {"after": {"grade": ["mask"], "type": ["dose"]}, "decoder": "shared"},
+}
+chains = pytest.mark.parametrize("chain", CHAINS)
 
 
-def reached(stop: bool) -> dict[str, set[str]]:
+def reached(network: Network, dims: int = 2) -> dict[str, set[str]]:
     """Parameter → tasks whose loss reaches it."""
-    network = network_of(tasks_of("all"), 2, after=CHAIN, stop_gradient=stop)
     found: dict[str, set[str]] = {n: set() for n, _ in network.named_parameters()}
-    for task, output in network(inputs_of(2)).items():
+    for task, output in network(inputs_of(dims)).items():
         network.zero_grad(set_to_none=True)
         total(output).backward(retain_graph=True)
         for name, p in network.named_parameters():
             if p.grad is not None and p.grad.abs().sum() > 0:
                 found[name].add(task)
+    return found
+
+
+@chains
+@pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.parametrize("sharing", ["hard", "single"])
+def test_measured_roles_equal_declared_ones(chain: str, stop: bool, sharing: str) -> None:
+    network = network_of(tasks_of("all"), 2, stop_gradient=stop, sharing=sharing, **CHAINS[chain])
+    found = reached(network)
     for name, role in network.roles().items():
+        assert found[name], f"{name} is dead"
         if role == JOINT:
             assert len(found[name]) > 1, name
         elif role.startswith("private"):
             assert {private(t) for t in found[name]} == {role}, name
-    return found
 
 
-def test_a_chain_is_trained_end_to_end_unless_stopped() -> None:
-    grade = [n for n in reached(stop=False) if n.startswith("branches.members.@grade")]
-    assert all("response" in reached(stop=False)[n] for n in grade)
-    assert all("response" not in reached(stop=True)[n] for n in grade)
-
-
-def test_the_upstream_answer_matters() -> None:
-    network = network_of(tasks_of("all"), 2, after=CHAIN).eval()
-    before = network(inputs_of(2))["response"]
+@chains
+def test_the_answer_travels_down_the_chain_and_only_down(chain: str) -> None:
+    """Another upstream answer changes the downstream one, and nobody else's; so does another downstream head not
+    change the upstream answer."""
+    network = network_of(tasks_of("all"), 3, sharing="single", **CHAINS[chain]).eval()
+    after = CHAINS[chain]["after"]
     with torch.no_grad():
-        for parameter in network.branches["grade"].head.parameters():  # type: ignore[union-attr]
-            parameter.add_(3.0)
-    assert not torch.allclose(before, network(inputs_of(2))["response"])
+        before = network(inputs_of(3))
+        for task, ups in after.items():
+            for up in ups:
+                head = _head(network, up)
+                kept = {n: p.clone() for n, p in head.named_parameters()}
+                for p in head.parameters():
+                    p.add_(torch.randn_like(p))
+                now = network(inputs_of(3))
+                changed = {t for t in now if not torch.equal(total(before[t]), total(now[t]))}
+                assert {up, task} <= changed
+                assert changed <= {up, *_below(up, after)}
+                for n, p in head.named_parameters():
+                    p.copy_(kept[n])
+
+
+@chains
+def test_a_chain_answers_alike_every_time_and_cases_do_not_see_each_other(chain: str) -> None:
+    network = network_of(tasks_of("all"), 2, **CHAINS[chain]).eval()
+    three = inputs_of(2, 3)
+    one = type(three)(**{k: _first(v) for k, v in vars(three).items()})
+    with torch.inference_mode():
+        together, again, alone = network(three), network(three), network(one)
+    for name, task in network.tasks.items():
+        a, b, c = (o[name][0] if task.level == "voxel" else o[name] for o in (together, again, alone))
+        assert torch.equal(a, b)
+        torch.testing.assert_close(a[: len(c)], c, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sharing", list(SHARINGS))
+def test_every_sharing_carries_chains(sharing: str) -> None:
+    network = network_of(tasks_of("all"), 2, sharing=sharing, **CHAINS["three in a row"])
+    outputs = network(inputs_of(2))
+    torch.stack([total(o) for o in outputs.values()]).sum().backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_patches_beside_a_view_are_answered_and_the_chain_reads_the_view() -> None:
+    inputs = inputs_of(2)
+    inputs.patch["scan"] = torch.randn(3, 2, 4, 2, 8, 8)
+    network = network_of(tasks_of("all"), 2, **CHAINS["gate"]).eval()
+    outputs = network(inputs)
+    assert outputs["mask"][0].shape == (20, 3, 8, 8)
+    assert torch.equal(outputs["grade"], network(inputs_of(2))["grade"])
+
+
+def test_a_gate_gathers_what_lies_inside() -> None:
+    """By hand: one plane, one channel, a layer of ones; inside the mask the map is 3, outside 100."""
+    gate = Gate(1, [1], 1)
+    nn.init.ones_(gate.layer.weight)
+    nn.init.zeros_(gate.layer.bias)
+    region = torch.zeros(1, 1, 4, 4)
+    region[..., :2, :2] = 1
+    maps = torch.full((1, 1, 2, 2), 100.0)
+    maps[..., 0, 0] = 3
+    weight = 1 + FLOOR, FLOOR
+    mean = (3 * weight[0] + 3 * 100 * weight[1]) / (weight[0] + 3 * weight[1])
+    strongest = max(3 * weight[0], 100 * weight[1])
+    assert gate(region, [maps]).item() == pytest.approx(4 / 16 + 1 + mean + strongest, rel=1e-5)
+
+
+def test_maps_are_probabilities_and_their_entropy_is_between_0_and_1() -> None:
+    mask = tasks_of("all")["mask"]
+    even = torch.zeros(1, 3, 2, 2)
+    sure = torch.tensor([0.0, 40.0, 0.0]).reshape(1, 3, 1, 1)
+    assert answer_map(mask, even).shape == (1, 2, 2, 2)
+    torch.testing.assert_close(answer_map(mask, even), torch.full((1, 2, 2, 2), 1 / 3))
+    torch.testing.assert_close(entropy_map(mask, even), torch.ones(1, 1, 2, 2))
+    assert entropy_map(mask, sure).item() < 1e-3
+
+
+def test_thinned_heads_disagree_where_channels_do() -> None:
+    """A map on which every channel votes alike gives no spread beyond the scale's; opposed channels give some."""
+    network = network_of(tasks_of("all"), 2, **CHAINS["with variance"])
+    heads = network.voxels.heads["mask"]
+    quiet = heads.variance(torch.zeros(1, 8, 4, 4))  # type: ignore[operator]
+    loud = heads.variance(20 * torch.randn(1, 8, 4, 4))  # type: ignore[operator]
+    assert quiet.abs().max() < 1e-6
+    assert loud.max() > 0.05
+    assert loud.max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -49,10 +150,43 @@ def test_the_upstream_answer_matters() -> None:
     [
         ({"grade": ["type"], "type": ["grade"]}, "cycle: (grade → type → grade|type → grade → type)"),
         ({"grade": ["nothing"]}, "'nothing' is not there"),
-        ({"grade": ["mask"]}, "voxel task"),
+        ({"mask": ["grade"]}, "can only follow voxel"),
         ({"grade": ["response"]}, "later visits"),
     ],
 )
 def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) -> None:
     with pytest.raises(PolytaskError, match=words):
         sequence(tasks_of("all"), after)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"after": {"grade": ["mask"]}, "link": {"grade": "embedding"}}, "choose gate or channel"),
+        ({"after": {"mask": ["dose"]}, "link": {"mask": "gate"}}, "choose channel"),
+        ({"after": {"grade": ["mask"]}, "uncertainty": "doubt"}, "none, entropy, variance"),
+        ({"after": {"response": ["os"]}}, "'os' is not there"),
+    ],
+)
+def test_impossible_links_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(PolytaskError, match=words):
+        network_of(tasks_of("all"), 2, **changes)
+
+
+def _head(network: Network, task: str) -> nn.Module:
+    if task in network.voxel:
+        return network.voxels.heads[task]
+    return network.branches[task].head  # type: ignore[return-value]
+
+
+def _below(task: str, after: dict[str, list[str]]) -> set[str]:
+    """Tasks that read a task's answer, through others too."""
+    direct = {t for t, ups in after.items() if task in ups}
+    return direct.union(*[_below(t, after) for t in direct])
+
+
+def _first(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: v[:1] for k, v in value.items()}
+    assert isinstance(value, torch.Tensor)
+    return value[:1]

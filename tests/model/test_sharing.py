@@ -1,4 +1,7 @@
-"""The battery every sharing block passes by being registered."""
+"""The battery every sharing block passes by being registered, in each of its forms, inside a network.
+
+What is asked of a block alone, for any number of tasks, is in `sharing/test_blocks.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,18 @@ from torch import Tensor
 
 from polytask.model.network import Network
 from polytask.model.roles import JOINT, TRUNK, private
-from polytask.model.sharing import SHARINGS
+from polytask.model.sharing import SHARINGS, forms_of
 from tests.model.worlds import MIXES, inputs_of, network_of, tasks_of, total
 
-pytestmark = pytest.mark.parametrize("sharing", list(SHARINGS))
-dims_and_mix = pytest.mark.parametrize(("dims", "mix"), [(d, m) for d in (2, 3) for m in MIXES])
+pytestmark = pytest.mark.parametrize(("sharing", "form"), [(s, f) for s in SHARINGS for f in forms_of(s)])
+every_place = pytest.mark.parametrize(("dims", "mix"), [(d, m) for d in (2, 3) for m in MIXES])
+places = pytest.mark.parametrize(("dims", "mix"), [*((2, m) for m in MIXES), (3, "all")])
 
 
-@dims_and_mix
-def test_shapes(sharing: str, dims: int, mix: str) -> None:
+@every_place
+def test_shapes(sharing: str, form: str, dims: int, mix: str) -> None:
     tasks = tasks_of(mix)
-    outputs = network_of(tasks, dims, sharing=sharing)(inputs_of(dims))
+    outputs = network_of(tasks, dims, sharing=sharing, form=form)(inputs_of(dims))
     assert list(outputs) == list(tasks)
     for name, task in tasks.items():
         if task.level == "voxel":
@@ -32,10 +36,10 @@ def test_shapes(sharing: str, dims: int, mix: str) -> None:
             assert outputs[name].shape == (3 if task.level == "subject" else 6, task.outputs)
 
 
-@dims_and_mix
-def test_measured_roles_equal_declared_ones(sharing: str, dims: int, mix: str) -> None:
+@places
+def test_measured_roles_equal_declared_ones(sharing: str, form: str, dims: int, mix: str) -> None:
     """Each task's loss alone: which parameters does it reach? No parameter may be dead."""
-    network = network_of(tasks_of(mix), dims, sharing=sharing)
+    network = network_of(tasks_of(mix), dims, sharing=sharing, form=form)
     reached: dict[str, set[str]] = {name: set() for name, _ in network.named_parameters()}
     for task, output in network(inputs_of(dims)).items():
         network.zero_grad(set_to_none=True)
@@ -53,9 +57,11 @@ def test_measured_roles_equal_declared_ones(sharing: str, dims: int, mix: str) -
             assert {private(t) for t in tasks} == {roles[name]}, name
 
 
-@dims_and_mix
-def test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss(sharing: str, dims: int, mix: str) -> None:
-    network = network_of(tasks_of(mix), dims, sharing=sharing)
+@places
+def test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss(
+    sharing: str, form: str, dims: int, mix: str
+) -> None:
+    network = network_of(tasks_of(mix), dims, sharing=sharing, form=form)
     inputs = inputs_of(dims)
     torch.stack([total(o) for o in network(inputs).values()]).sum().backward()
     summed = {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
@@ -69,22 +75,24 @@ def test_trunk_gradient_at_the_cut_is_that_of_the_summed_loss(sharing: str, dims
         return leaves[-1]
 
     torch.stack([total(o) for o in network(inputs, cut).values()]).sum().backward()
+    roles, parameters = network.roles(), dict(network.named_parameters())
+    assert [n for n, role in roles.items() if role == TRUNK and parameters[n].grad is not None] == []
     if shared:
         back = [
             torch.stack([t.grad for t in by_task.values() if t.grad is not None]).sum(0) for by_task in leaves
         ]
         torch.autograd.backward(shared, back)
-    for name, role in network.roles().items():
+    for name, role in roles.items():
         if role == TRUNK:
-            ours, theirs = dict(network.named_parameters())[name].grad, summed[name]
+            ours, theirs = parameters[name].grad, summed[name]
             assert ours is not None
             assert (ours - theirs).norm() <= 1e-5 * theirs.norm().clamp(min=1e-3), name
 
 
-@dims_and_mix
-def test_permuting_tasks_permutes_outputs(sharing: str, dims: int, mix: str) -> None:
+@places
+def test_permuting_tasks_permutes_outputs(sharing: str, form: str, dims: int, mix: str) -> None:
     tasks = tasks_of(mix)
-    network = network_of(tasks, dims, sharing=sharing)
+    network = network_of(tasks, dims, sharing=sharing, form=form)
     turned = Network(network.spec, dict(reversed(tasks.items())))
     turned.load_state_dict(network.state_dict())
     ours, theirs = network(inputs_of(dims)), turned(inputs_of(dims))
@@ -93,9 +101,11 @@ def test_permuting_tasks_permutes_outputs(sharing: str, dims: int, mix: str) -> 
         torch.testing.assert_close(total(ours[name]), total(theirs[name]))
 
 
-@dims_and_mix
-def test_eval_is_deterministic_and_cases_do_not_see_each_other(sharing: str, dims: int, mix: str) -> None:
-    network = network_of(tasks_of(mix), dims, sharing=sharing).eval()
+@places
+def test_eval_is_deterministic_and_cases_do_not_see_each_other(
+    sharing: str, form: str, dims: int, mix: str
+) -> None:
+    network = network_of(tasks_of(mix), dims, sharing=sharing, form=form).eval()
     three, one = inputs_of(dims, 3), inputs_of(dims, 3)
     one = type(one)(**{k: _first(v) for k, v in vars(one).items()})
     with torch.inference_mode():
@@ -112,8 +122,8 @@ def test_eval_is_deterministic_and_cases_do_not_see_each_other(sharing: str, dim
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_padded_visits_do_not_matter(sharing: str, dims: int) -> None:
-    network = network_of(tasks_of("all"), dims, sharing=sharing).eval()
+def test_padded_visits_do_not_matter(sharing: str, form: str, dims: int) -> None:
+    network = network_of(tasks_of("all"), dims, sharing=sharing, form=form).eval()
     clean, dirty = inputs_of(dims), inputs_of(dims)
     dirty.whole["scan"][1, 1] = 1e6
     dirty.tables["clinic"][1, 1] = 1e6
@@ -126,14 +136,43 @@ def test_padded_visits_do_not_matter(sharing: str, dims: int) -> None:
         torch.testing.assert_close(a, b)
 
 
+@places
+def test_batch_of_one(sharing: str, form: str, dims: int, mix: str) -> None:
+    network = network_of(tasks_of(mix), dims, sharing=sharing, form=form)
+    for output in network(inputs_of(dims, subjects=1)).values():
+        total(output).backward(retain_graph=True)
+        assert total(output).isfinite()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("mix", [m for m in MIXES if len(MIXES[m]) == 1])
+def test_one_task_trains(sharing: str, form: str, mix: str) -> None:
+    """The block alone is trained: what it feeds stays as it is."""
+    network, inputs = network_of(tasks_of(mix), 2, sharing=sharing, form=form), inputs_of(2)
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(network.blocks.parameters(), lr=3e-3)
+    losses, target = [], None
+    for _ in range(12):
+        (output,) = network(inputs).values()
+        answer = output[0] if isinstance(output, list) else output
+        if target is None:
+            target = answer.detach() + torch.randn(answer.shape, generator=generator)
+        loss = (answer - target).square().mean()
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.97 * losses[0]
+
+
 @pytest.mark.parametrize("size", [9, 13])
-def test_any_size_passes(sharing: str, size: int) -> None:
-    outputs = network_of(tasks_of("all"), 2, sharing=sharing)(inputs_of(2, size=size))
+def test_any_size_passes(sharing: str, form: str, size: int) -> None:
+    outputs = network_of(tasks_of("all"), 2, sharing=sharing, form=form)(inputs_of(2, size=size))
     assert outputs["mask"][0].shape[2:] == (size, size)
 
 
-def test_state_dict_round_trip(sharing: str) -> None:
-    network, other = (network_of(tasks_of("all"), 2, sharing=sharing) for _ in range(2))
+def test_state_dict_round_trip(sharing: str, form: str) -> None:
+    network, other = (network_of(tasks_of("all"), 2, sharing=sharing, form=form) for _ in range(2))
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
@@ -143,13 +182,13 @@ def test_state_dict_round_trip(sharing: str) -> None:
         torch.testing.assert_close(total(ours[name]), total(theirs[name]), rtol=0, atol=0)
 
 
-def test_shared_decoder_is_joint(sharing: str) -> None:
-    network = network_of(tasks_of("all"), 2, sharing=sharing, decoder="shared")
+def test_shared_decoder_is_joint(sharing: str, form: str) -> None:
+    network = network_of(tasks_of("all"), 2, sharing=sharing, form=form, decoder="shared")
     roles = network.roles()
-    assert {r for n, r in roles.items() if n.startswith("decoders.")} == {JOINT}
+    assert {r for n, r in roles.items() if n.startswith("voxels.decoders.")} == {JOINT}
     assert set(roles) == {n for n, _ in network.named_parameters()}
     calls: list[int] = []
-    for _, decoder in network.decoders.items():
+    for _, decoder in network.voxels.decoders.items():
         decoder.register_forward_hook(lambda *_: calls.append(1))
     outputs = network(inputs_of(2))
     assert len(calls) == (1 if sharing == "hard" else 2)

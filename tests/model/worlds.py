@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from polytask.model.encoder import EncoderSpec
-from polytask.model.network import Network, NetworkSpec
+from polytask.model.network import Network
+from polytask.model.spec import NetworkSpec
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 
@@ -51,6 +52,8 @@ class Inputs:
     tables: dict[str, Tensor]
     table_known: dict[str, Tensor]
     patch: dict[str, Tensor] = field(default_factory=dict)
+    bags: dict[str, Tensor] = field(default_factory=dict)
+    bag_known: dict[str, Tensor] = field(default_factory=dict)
 
 
 def tasks_of(mix: str) -> dict[str, Task]:
@@ -63,7 +66,7 @@ def network_of(tasks: Mapping[str, Task], dims: int, **changes: Any) -> Network:
     strides = ((1,) * dims, (2,) * dims, (2,) * dims)
     spec = NetworkSpec(
         images={"scan": EncoderSpec(dims, 2, (8, 16, 16), (1, 2, 1), strides)},
-        tables={"clinic": 3},
+        tables={"clinic": (3,)},
         voxel_image={n: "scan" for n, t in tasks.items() if t.level == "voxel"},
         max_visits=2,
         embedding=8,

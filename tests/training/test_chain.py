@@ -10,23 +10,36 @@ from safetensors.torch import load_file
 
 from polytask.errors import PolytaskError
 from polytask.predict import Predictor
-from polytask.training.run import train
+from polytask.training.run import networks_of, train
 
 
 def test_survival_may_read_the_grade(work: Path, tmp_path: Path) -> None:
     change = ["training.epochs=1", "model.after.os=[grade]"]
     run = train(work, name="chain", tasks=["os", "grade"], overrides=change)
     weights = load_file(run.folder / "last" / "model.safetensors")
-    table = next(v for k, v in weights.items() if "links" in k)
+    table = next(v for k, v in weights.items() if "embeddings" in k)
     assert table.shape == (3, 16)
     Predictor.load(run.folder).predict(work.parent / "cohort", tmp_path / "out")
     assert (tmp_path / "out" / "predictions.csv").read_text().count("os.risk") == 1
     assert all(torch.isfinite(v).all() for v in weights.values())
 
 
-def test_single_networks_have_no_chain_and_wrong_names_are_refused(work: Path) -> None:
+def test_single_networks_of_a_chain_are_one_and_wrong_names_are_refused(work: Path) -> None:
+    """Under `single` a chain still needs its tasks together: each keeps an encoder of its own in one network."""
     change = ["training.epochs=1", "training.steps_per_epoch=1", "model.after.os=[grade]"]
-    run = train(work, name="single", sharing="single", tasks=["os", "grade"], overrides=change)
-    assert not any("links" in k for k in load_file(run.folder / "last" / "os" / "model.safetensors"))
+    tasks = ["os", "grade", "response"]
+    run = train(work, name="single", sharing="single", tasks=tasks, overrides=change)
+    assert run.networks == {"grade+os": ["grade", "os"], "response": ["response"]}
+    weights = load_file(run.folder / "last" / "grade+os" / "model.safetensors")
+    assert any("encoders.members.@os" in k for k in weights)
+    assert any("embeddings" in k for k in weights)
     with pytest.raises(PolytaskError, match="'grad' is no task"):
         train(work, name="b", overrides=["model.after.os=[grad]"])
+
+
+def test_networks_of_a_run() -> None:
+    after = {"os": ["grade"], "pcr": ["mask"]}
+    tasks = ["mask", "grade", "os", "size", "pcr"]
+    assert networks_of(tasks, "hard", after) == {"": tasks}
+    assert list(networks_of(tasks, "single", after).values()) == [["mask", "pcr"], ["grade", "os"], ["size"]]
+    assert networks_of(tasks, "single", {}) == {t: [t] for t in tasks}

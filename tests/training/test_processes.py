@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from polytask.training.run import train
 
-SAME = ["training.epochs=2", "training.batch=4", "model.dropout=0"]
+SAME = ["training.epochs=2", "training.batch=4", "model.dropout=0", "model.source_dropout=0"]
 
 
 def test_two_processes_equal_one(work: Path) -> None:

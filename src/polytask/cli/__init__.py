@@ -37,7 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("export", "a self-contained model folder"),
     "report": ("report", "one HTML page about a run"),
     "list": ("list_", "every registry and its members"),
-    "bench": ("bench", "where the time of a step goes, on this machine"),
+    "bench": ("bench", "where the time of a step goes, and what each sharing costs"),
 }
 """Verb → (module in this folder, one line for --help)."""
 

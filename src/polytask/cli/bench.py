@@ -1,20 +1,53 @@
-"""`polytask bench`: where the time of a step goes, on this machine."""
+"""`polytask bench`: where the time of a step goes, and what each sharing costs, on this machine."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
+import click
 import typer
+from typer.core import TyperGroup
+
+from polytask.errors import PolytaskError
 
 if TYPE_CHECKING:
+    from polytask.plan.machine import Device
     from polytask.training.timing import Timing
 
 
-def bench(
+class Bench(TyperGroup):
+    """`bench WORK` is `bench steps WORK`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """What is no sub-verb is what `steps` is asked for."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            near = get_close_matches(args[0], self.commands, n=1)
+            if near and not Path(args[0]).exists():
+                raise click.UsageError(f"there is no folder {args[0]!r}; did you mean {near[0]!r}?", ctx)
+            args = ["steps", *args]
+        return super().parse_args(ctx, args)
+
+
+bench = typer.Typer(
+    cls=Bench,
+    help="Measure on this machine. `polytask bench WORK` is short for `polytask bench steps WORK`.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@bench.command()
+def steps(
     work: Annotated[Path, typer.Argument(help="Work folder: planned and prepared.")],
     fold: Annotated[int, typer.Option(help="Number of the fold.")] = 0,
-    steps: Annotated[int, typer.Option(help="To measure; more steps, steadier figures.", min=1)] = 20,
+    count: Annotated[
+        int, typer.Option("--steps", help="To measure; more steps, steadier figures.", min=1)
+    ] = 20,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Try a change of the plan: training.workers=2")
     ] = None,
@@ -28,11 +61,68 @@ def bench(
     from polytask.training.timing import time_steps
 
     with Console(stderr=True).status("plan and store") as status:
-        found = time_steps(work, fold, steps, change or (), device, status.update)
+        found = time_steps(work, fold, count, change or (), device, status.update)
     if as_json:
         say_json(found.as_dict())
         return
     print(table(found))
+
+
+@bench.command()
+def models(
+    tasks: Annotated[str, typer.Option(help="Numbers of tasks.")] = "2,3,5",
+    size: Annotated[int, typer.Option(help="Edge of the image.")] = 64,
+    dims: Annotated[int, typer.Option(help="2 or 3.")] = 3,
+    mix: Annotated[str, typer.Option(help="one-voxel (the rest pooled), all-voxel, both.")] = "both",
+    rounds: Annotated[int, typer.Option(help="Timed, in turns; 0: count only.", min=0)] = 5,
+    sharing: Annotated[str | None, typer.Option(help="A,B beside hard and single; default: all.")] = None,
+    forms: Annotated[str, typer.Option(help="light, paper: of blocks that come in both.")] = "light,paper",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document.")] = False,
+) -> None:
+    """Parameters, operations, memory and time of every sharing, beside hard and a network per task; no data needed."""
+    from rich.console import Console
+
+    from polytask.cli import cost_table, say_json
+    from polytask.model.cost_setting import MIXES, Setting
+    from polytask.model.costs import measure
+    from polytask.model.sharing import SHARINGS
+    from polytask.plan.probe import probe_precision
+    from polytask.training.distributed import device_named
+
+    found = device_named(device)
+    kinds = MIXES if mix == "both" else (mix,)
+    settings = [Setting(m, n, size, dims, device=str(found)) for m in kinds for n in _numbers(tasks)]
+    chosen = list(SHARINGS) if sharing is None else _words(sharing)
+    documents = []
+    with Console(stderr=True).status("precision") as status:
+        precision = probe_precision(cast("Device", found.type))[0]
+        for setting in (replace(s, precision=precision) for s in settings):
+            words = cost_table.title(setting)
+            costs = measure(
+                setting,
+                chosen,
+                _words(forms),
+                rounds,
+                progress=lambda what, words=words: status.update(f"{words}: {what}"),  # type: ignore[misc]
+            )
+            documents.append(cost_table.as_dict(setting, costs))
+            if not as_json:
+                print("\n".join(["" if len(documents) > 1 else cost_table.head(setting, rounds), words]))
+                print(cost_table.table(costs))
+    if as_json:
+        say_json(documents)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    words = _words(text)
+    if not words or not all(map(str.isdecimal, words)):
+        raise PolytaskError(f"--tasks {text!r}: expected numbers of tasks, such as 2,3,5")
+    return [int(word) for word in words]
 
 
 def table(t: Timing) -> str:

@@ -17,6 +17,9 @@ def phantom(
     visits: Annotated[int, typer.Option(help="Visits per subject; response needs two.")] = 2,
     sites: Annotated[int, typer.Option(help="Sites that share the subjects, 1 to 4.")] = 2,
     tasks: Annotated[str | None, typer.Option(help="Keep only these, e.g. lesion,grade.")] = None,
+    slides: Annotated[
+        bool, typer.Option("--slides", help="Also a whole slide per subject (biopsy).")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier phantom.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document about what was written.")
@@ -47,7 +50,9 @@ def phantom(
             bar.update(bar.task_ids[0], completed=done, total=total)
 
         size_of = cast(Literal[2, 3], dims)
-        written = make_phantom(folder, subjects, size, seed, size_of, visits, kept, sites, force, told)
+        written = make_phantom(
+            folder, subjects, size, seed, size_of, visits, kept, sites, force, told, slides
+        )
     if as_json:
         print(json.dumps({"cohort": str(written), "subjects": subjects, "cases": cases, "tasks": list(kept)}))
     else:

@@ -14,8 +14,21 @@ def train(
     work: Annotated[Path, typer.Argument(help="Work folder: planned and prepared.")],
     fold: Annotated[str, typer.Option(help="Number of the fold, or `all`.")] = "0",
     seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and dropout.", min=0)] = 0,
+    preset: Annotated[
+        str | None, typer.Option(help="A published system, e.g. rpnet (`polytask list presets`).")
+    ] = None,
     sharing: Annotated[str | None, typer.Option(help="hard, single, … (`polytask list sharing`).")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the run; default SHARING-foldF-seedS.")] = None,
+    time: Annotated[str | None, typer.Option(help="concat, difference, … (`polytask list time`).")] = None,
+    sources: Annotated[
+        str | None, typer.Option(help="concat, attention, … (`polytask list sources`).")
+    ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(help="A chain, e.g. os=grade,stage: os reads both answers; may be repeated."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the run; default PRESET- or SHARING-foldF-seedS.")
+    ] = None,
     tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Time budget, turned into steps at the start.", min=0.01)
@@ -63,7 +76,11 @@ def train(
                     work,
                     fold=number,
                     seed=seed,
+                    preset=preset,
                     sharing=sharing,
+                    time=time,
+                    sources=sources,
+                    after=dict(_chain(text) for text in after or ()),
                     name=label,
                     tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
                     minutes=minutes,
@@ -86,6 +103,17 @@ def train(
         return
     for run in runs:
         typer.echo(f"{run.folder}\nnext: polytask evaluate {run.folder}")
+
+
+def _chain(text: str) -> tuple[str, list[str]]:
+    """`os=grade,stage` → (os, [grade, stage])."""
+    from polytask.errors import PolytaskError
+
+    task, sign, others = text.partition("=")
+    names = [name.strip() for name in others.split(",") if name.strip()]
+    if not (sign and task.strip() and names):
+        raise PolytaskError(f"--after {text}: expected TASK=OTHER,OTHER, e.g. os=grade,stage")
+    return task.strip(), names
 
 
 def _number(fold: str) -> int:

@@ -15,6 +15,7 @@ from polytask.cohort.checks.files import check_files, check_twins
 from polytask.cohort.checks.grids import check_grids, check_labels
 from polytask.cohort.checks.order import check_order
 from polytask.cohort.checks.pairs import check_pairs
+from polytask.cohort.checks.slides import check_slides
 from polytask.cohort.cohort import load
 from polytask.errors import PolytaskError, Problem
 
@@ -31,6 +32,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "labels": check_labels,
     "structures": check_structures,
     "twins": check_twins,
+    "slides": check_slides,
 }
 
 

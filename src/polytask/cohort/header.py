@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from polytask.cohort.inputs import Column, ImageInput, Input, Modality, TableInput, planes_of
+from polytask.cohort.inputs import Column, ImageInput, Input, Modality, SlideInput, TableInput, planes_of
 from polytask.cohort.tasks import (
     Classification,
     Dose,
@@ -40,6 +40,7 @@ __all__ = [
     "Ordinal",
     "Regression",
     "Segmentation",
+    "SlideInput",
     "Strict",
     "Survival",
     "TableInput",
@@ -70,12 +71,18 @@ class Header(Strict):
         return {k: v for k, v in self.inputs.items() if isinstance(v, TableInput)}
 
     @property
+    def slides(self) -> dict[str, SlideInput]:
+        """The slide inputs."""
+        return {k: v for k, v in self.inputs.items() if isinstance(v, SlideInput)}
+
+    @property
     def input_columns(self) -> dict[str, str]:
         """Column → the input that reads it."""
         images = {
             f"{name}.{channel}": name for name, image in self.images.items() for channel in image.channels
         }
-        return images | {column: name for name, table in self.tables.items() for column in table.columns}
+        tables = {column: name for name, table in self.tables.items() for column in table.columns}
+        return images | tables | {name: name for name in self.slides}
 
     @model_validator(mode="after")
     def _rules(self) -> Header:
@@ -99,6 +106,10 @@ def _breaches(header: Header) -> Iterator[tuple[str, str]]:
     if header.visits and (twice := repeated(header.visits)):
         yield "visits", f"visit {twice[0]!r} is named twice: name it once"
     taken = header.input_columns
+    for name, table in header.tables.items():
+        for column in table.columns:
+            if column in header.slides:
+                yield f"inputs.{name}", f"column {column!r} is also the slide input: rename one of the two"
     for column, owner in taken.items():
         if column in RESERVED:
             yield f"inputs.{owner}", f"column {column!r} has a meaning of its own: rename the column"

@@ -23,6 +23,7 @@ LIMIT = 4 << 20
 _KINDS: dict[str, type[Strict]] = {
     "image": inputs.ImageInput,
     "table": inputs.TableInput,
+    "slide": inputs.SlideInput,
     "segmentation": tasks.Segmentation,
     "classification": tasks.Classification,
     "multilabel": tasks.Multilabel,
@@ -173,8 +174,5 @@ def _model_at(loc: tuple[int | str, ...]) -> type[Strict]:
 
 
 def _kinds_at(loc: tuple[int | str, ...]) -> list[str]:
-    return (
-        ["image", "table"]
-        if loc and loc[0] == "inputs"
-        else [k for k in _KINDS if k not in ("image", "table")]
-    )
+    of_input = ("image", "table", "slide")
+    return list(of_input) if loc and loc[0] == "inputs" else [k for k in _KINDS if k not in of_input]

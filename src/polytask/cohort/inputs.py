@@ -1,4 +1,4 @@
-"""What the model reads, as the header writes it: images and tables."""
+"""What the model reads, as the header writes it: images, slides and tables."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ def planes_of(modality: Modality) -> int:
 
 
 class Column(Strict):
-    """One column of a table input. A category without `values` takes those of the table."""
+    """One column of a table input. A category without `values` takes those of the table. Columns of the same `group`
+    are encoded together first (thousands of columns without groups are grouped by their names)."""
 
     type: Literal["number", "category"]
     level: Literal["visit", "subject"] = "visit"
     values: Annotated[list[Text], Field(min_length=1)] | None = None
+    group: Text | None = None
 
     @model_validator(mode="after")
     def _values(self) -> Column:
@@ -59,4 +61,36 @@ class TableInput(Strict):
     columns: Annotated[dict[Text, Column], Field(min_length=1)]
 
 
-Input = Annotated[ImageInput | TableInput, Field(discriminator="kind")]
+class SlideInput(Strict):
+    """A whole slide, read as a bag of patches, or with `features` a bag of numbers that another network computed.
+
+    One column, named as the input. A patch has `patch` pixels an edge at `mpp` µm (or `downsample` pixels of the
+    file) each; when neither is said, at 1 µm.
+    """
+
+    kind: Literal["slide"]
+    level: Literal["visit", "subject"] = "visit"
+    patch: Annotated[int, Field(strict=True, ge=16, le=1024)] = 224
+    mpp: Annotated[float, Field(gt=0)] | None = None
+    downsample: Annotated[float, Field(ge=1)] | None = None
+    features: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+    @property
+    def resolution(self) -> float | None:
+        """µm of a patch's pixel; None when `downsample` counts in the file's own pixels."""
+        return None if self.downsample is not None else self.mpp or 1.0
+
+    @model_validator(mode="after")
+    def _rules(self) -> SlideInput:
+        if self.mpp is not None and self.downsample is not None:
+            raise PydanticCustomError(
+                "rule", "`mpp` and `downsample` both say how fine a patch is: name one of them"
+            )
+        if self.features is not None and {"patch", "mpp", "downsample"} & self.model_fields_set:
+            raise PydanticCustomError(
+                "rule", "a bag of features is cut already: remove `patch`, `mpp` and `downsample`"
+            )
+        return self
+
+
+Input = Annotated[ImageInput | TableInput | SlideInput, Field(discriminator="kind")]

@@ -49,6 +49,14 @@ def image_paths(cohort: Cohort, case: Case, input: str) -> dict[str, Path | None
     return {channel: _path(cohort, case, f"{input}.{channel}") for channel in channels}
 
 
+def slide_path(cohort: Cohort, case: Case, input: str) -> Path | None:
+    """File of a slide input, None where unknown. Subject level: the cell may stand on any row of the subject."""
+    if cohort.header.slides[input].level == "visit":
+        return _path(cohort, case, input)
+    rows = cohort.subjects[case.subject]
+    return next((p for row in rows if (p := _path(cohort, row, input)) is not None), None)
+
+
 def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     """The files of a voxel task at a case, None when nothing of it is known."""
     spec = cohort.header.tasks[task]

@@ -15,7 +15,7 @@ from polytask.evaluation.answers import Answers, Cases, Id, Items
 from polytask.evaluation.truth import structure_masks, voxel_truth
 from polytask.images.volume import Volume
 from polytask.prepare.targets import known_in, pooled_target
-from polytask.tasks.task import Arrays, Task, VoxelTask
+from polytask.tasks.task import BY_PATCH, Arrays, Task, VoxelTask
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer
@@ -29,7 +29,8 @@ class _Pooled:
     known: list[npt.NDArray[np.bool_]] = field(default_factory=list)
 
     def items(self) -> Items:
-        keys = list(self.predictions[0]) if self.predictions else []
+        seen = self.predictions[0] if self.predictions else {}
+        keys = [k for k in seen if not k.startswith(BY_PATCH)]
         prediction = {k: np.concatenate([p[k] for p in self.predictions]) for k in keys}
         value, known = (np.stack(x) if x else np.zeros(0) for x in (self.values, self.known))
         return Items(tuple(self.ids), prediction, value, known.astype(bool))

@@ -50,3 +50,13 @@ def check_size(
             f"check the file, or raise {ENV}"
         )
     return size
+
+
+def check_bytes(path: Path, size: int, limit: int | None = None) -> int:
+    """`size` bytes, or PolytaskError when a file may not ask for so many."""
+    cap = byte_limit(limit)
+    if size > cap:
+        raise PolytaskError(
+            f"{path}: asks for {size / 1e9:.1f} GB; expected at most {cap / 1e9:.1f} GB; check the file, or raise {ENV}"
+        )
+    return size

@@ -1,4 +1,4 @@
-"""From what a task sees to its answer: the voxel branch and the pooled branch."""
+"""From what a visit or subject task sees to its answer: tokens of all sources → time → sources → head."""
 
 from __future__ import annotations
 
@@ -9,38 +9,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from polytask.model.decoder import Decoder
 from polytask.model.layers import ByName, pool_mean_max
 from polytask.model.sources import SOURCES
-from polytask.model.time import DEPTHS, TIMES
+from polytask.model.time import DEPTHS, LEAST, TIMES
 from polytask.model.time.concat import Visits
 from polytask.tasks.task import Task
-
-
-class VoxelHeads(nn.Module):
-    """1×1 heads on decoded maps, finest first; the coarser ones only while training (deep supervision)."""
-
-    def __init__(self, task: Task, dims: int, channels: Sequence[int]):
-        super().__init__()
-        self.heads = nn.ModuleList(task.head(c, dims) for c in channels)
-
-    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps `[N, C, *space]` → outputs; one output in eval mode."""
-        count = len(self.heads) if self.training else 1
-        return [head(m) for head, m in zip(self.heads[:count], maps[:count], strict=True)]
-
-
-class VoxelBranch(nn.Module):
-    """A decoder of the task's own and its heads: pyramid → outputs, finest first."""
-
-    def __init__(self, task: Task, dims: int, channels: Sequence[int], levels: int):
-        super().__init__()
-        self.decoder = Decoder(dims, channels, levels)
-        self.heads = VoxelHeads(task, dims, channels[: self.decoder.outputs])
-
-    def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
-        """See the class."""
-        return cast(list[Tensor], self.heads(self.decoder(pyramid)))
 
 
 @dataclass(frozen=True)
@@ -66,19 +39,18 @@ class PooledBranch(nn.Module):
 
     Args:
         task: visit or subject task.
-        images: image input → channels per stage.
-        tables: table inputs.
-        links: upstream task → what turns its output into a token.
+        images: image input → its dims and channels per stage.
+        vectors: sources that come as one vector per visit: tables, slides, upstream answers.
         visits: slots of the visits a subject task may read, in order.
+        time: how they are joined; a task that reads too few visits to compare has them side by side.
         width: embedding width.
     """
 
     def __init__(
         self,
         task: Task,
-        images: Mapping[str, Sequence[int]],
-        tables: Sequence[str],
-        links: Mapping[str, nn.Module],
+        images: Mapping[str, tuple[int, Sequence[int]]],
+        vectors: Sequence[str],
         visits: Sequence[int],
         width: int,
         dropout: float,
@@ -88,26 +60,34 @@ class PooledBranch(nn.Module):
         super().__init__()
         self.subject = task.level == "subject"
         self.slots = list(visits)
+        time = time if len(visits) >= LEAST[time] else "concat"
+        self.pairs = LEAST[time] > 1
+        """Whether images are compared between neighbouring visits."""
         depth = DEPTHS[time]
         embed: dict[str, nn.Module] = {}
-        for name, channels in images.items():
-            fusion = TIMES[time](channels[-depth:], len(visits), width) if self.subject else None
-            embed[name] = cast(nn.Module, fusion) if fusion else nn.Linear(2 * channels[-1], width)
-        self.links = ByName(links)
-        for name in [*tables, *map(behind, links)]:
+        for name, (dims, channels) in images.items():
+            if self.subject:
+                embed[name] = cast(nn.Module, TIMES[time](channels[-depth:], len(visits), width, dims))
+            else:
+                embed[name] = nn.Linear(2 * channels[-1], width)
+        for name in vectors:
             embed[name] = Visits(width, len(visits), width) if self.subject else nn.Identity()
         self.embed = ByName(embed)
-        self.fusion = SOURCES[sources](len(embed), width)
+        self.fusion = cast(nn.Module, SOURCES[sources](len(embed), width))
         self.dropout = nn.Dropout(dropout)
         self.head = task.head(width, 0)
 
-    def forward(self, tokens: Mapping[str, Token], day: Tensor) -> Tensor:
-        """Tokens by source, `day [B, V]` → `[B, outputs]` (subject) or `[B·V, outputs]` (visit)."""
+    def forward(self, tokens: Mapping[str, Token], day: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Tokens by source, `day [B, V]` → `[B, outputs]` (subject) or `[B·V, outputs]` (visit), and the weight of each
+        source `[B]` or `[B·V]` where the fusion weighs them."""
         vectors, known = zip(
             *[self._vector(n, m, tokens[n], day) for n, m in self.embed.items()], strict=True
         )
-        fused, _ = cast(nn.Module, self.fusion)(torch.stack(vectors, 1), torch.stack(known, 1))
-        return cast(Tensor, self.head(self.dropout(fused)))
+        fused, weights = self.fusion(torch.stack(vectors, 1), torch.stack(known, 1))
+        names = [n for n, _ in self.embed.items()]
+        told = {} if weights is None else dict(zip(names, weights.unbind(1), strict=True))
+        with torch.autocast(fused.device.type, enabled=False):  # rounded scores would tie
+            return cast(Tensor, self.head(self.dropout(fused.float()))), told
 
     def _vector(self, name: str, embed: nn.Module, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
         """One source → `[N, width]` and whether it is there `[N]`."""
@@ -115,7 +95,9 @@ class PooledBranch(nn.Module):
             maps = [m[:, self.slots] for m in token.maps]
             known = token.known[:, self.slots]
             seen = maps[0] if isinstance(embed, Visits) else maps
-            return embed(seen, known, day[:, self.slots]), known.any(1)
+            compared = self.pairs and not isinstance(embed, Visits)
+            there = known[:, 1:] & known[:, :-1] if compared else known
+            return embed(seen, known, day[:, self.slots]), there.any(1)
         deepest = token.maps[-1].flatten(0, 1)
         pooled = pool_mean_max(deepest) if deepest.dim() > 2 else deepest
         return embed(pooled), token.known.flatten()

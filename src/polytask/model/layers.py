@@ -99,6 +99,10 @@ class ByName(nn.Module):
     def __contains__(self, name: str) -> bool:
         return f"@{name}" in self.members
 
+    def names(self) -> list[str]:
+        """Names in order."""
+        return [key[1:] for key in self.members]
+
     def items(self) -> list[tuple[str, nn.Module]]:
         """(name, module) in order."""
         return [(key[1:], module) for key, module in self.members.items()]

@@ -3,59 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import cast
 
 from torch import Tensor, nn
 
+from polytask.errors import PolytaskError
+from polytask.model.complete import known_rows
 from polytask.model.cut import Cut, no_cut
-from polytask.model.decoder import Decoder
-from polytask.model.encoder import EncoderSpec
-from polytask.model.heads import PooledBranch, Token, VoxelBranch, VoxelHeads, behind
+from polytask.model.heads import PooledBranch, Token, behind
 from polytask.model.inputs import Inputs
 from polytask.model.layers import ByName
-from polytask.model.order import LINKS, sequence
-from polytask.model.roles import JOINT, TRUNK, Roles, owned_by, private, same_role
-from polytask.model.sharing import SHARINGS
-from polytask.model.table import TableEncoder
-from polytask.model.time import DEPTHS
+from polytask.model.order import sequence, upstream_of
+from polytask.model.order.chain import Chain
+from polytask.model.roles import JOINT, Roles, private, same_role
+from polytask.model.sharing import make_block
+from polytask.model.sources import SOURCES
+from polytask.model.sources.condition import Condition
+from polytask.model.sources.dropout import hidden_sources
+from polytask.model.sources.film import Modulation
+from polytask.model.spec import NetworkSpec
+from polytask.model.time import DEPTHS, LEAST
+from polytask.model.vectors import Tokens, Told, VectorSide
+from polytask.model.voxel import VoxelSide
 from polytask.tasks.task import Task
 
 Output = Tensor | list[Tensor]
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """A point in the model space.
-
-    Args:
-        images: topology per image input.
-        tables: table input → number of features.
-        voxel_image: voxel task → the image input it lives on.
-        visits: subject task → the visit slots it may read.
-        max_visits: visit slots.
-        sharing, time, sources: names in the registries.
-        after: task → the tasks whose answers it reads, through a `link`; `stop_gradient` keeps its loss from them.
-        decoder: `private`, or `shared` by all voxel tasks of an image.
-        deep_supervision: levels below the finest that get a loss too.
-        embedding: width of tokens. dropout: in front of pooled heads.
-    """
-
-    images: Mapping[str, EncoderSpec]
-    tables: Mapping[str, int] = field(default_factory=dict)
-    voxel_image: Mapping[str, str] = field(default_factory=dict)
-    visits: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    max_visits: int = 1
-    sharing: str = "hard"
-    time: str = "concat"
-    sources: str = "concat"
-    after: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    link: str = "embedding"
-    stop_gradient: bool = False
-    decoder: str = "private"
-    deep_supervision: int = 2
-    embedding: int = 128
-    dropout: float = 0.1
+Pyramid = list[Tensor | None]
 
 
 class Network(nn.Module):
@@ -67,149 +40,229 @@ class Network(nn.Module):
         self.tasks = dict(tasks)
         self.voxel = [t for t in tasks if tasks[t].level == "voxel"]
         self.pooled = [t for t in tasks if tasks[t].level != "voxel"]
-        self.chain = [t for t in sequence(tasks, spec.after) if t in self.pooled]
+        self.order = sequence(tasks, spec.after)
+        self.chain = Chain(spec, tasks)
         self.blocks = ByName({name: self._block(name) for name in spec.images if self._readers(name)})
-        self.tables = ByName(
-            {name: TableEncoder(n, spec.embedding) for name, n in spec.tables.items() if self.pooled}
+        self.seconds = ByName(self.chain.seconds())
+        self.modulates = getattr(SOURCES[spec.sources], "modulates", False) and bool(spec.tables)
+        subject = {t: tasks[t].level == "subject" for t in self.pooled}
+        self.vectors = VectorSide(spec, subject, self.voxel if self.modulates else [])
+        self.films = ByName(self._films() if self.modulates else {})
+        self.voxels = VoxelSide(
+            spec, {t: tasks[t] for t in self.voxel}, self.chain.alone, self.chain.upstream
         )
-        images = {name: spec.images[name].widths for name in spec.images}
-        levels = 1 + spec.deep_supervision
-        self.decoders = ByName({})
-        branches: dict[str, nn.Module] = {}
-        if spec.decoder == "shared":
-            for name in spec.images:
-                if self._voxel_on(name):
-                    decoder = Decoder(spec.images[name].dims, images[name], levels)
-                    self.decoders.members[f"@{name}"] = decoder
-                    for task in self._voxel_on(name):
-                        widths = images[name][: decoder.outputs]
-                        branches[task] = VoxelHeads(tasks[task], spec.images[name].dims, widths)
-        else:
-            for task in self.voxel:
-                image = spec.voxel_image[task]
-                branches[task] = VoxelBranch(tasks[task], spec.images[image].dims, images[image], levels)
-        for task in self.pooled:
-            slots = spec.visits.get(task) or range(spec.max_visits)
-            branches[task] = PooledBranch(
-                tasks[task],
-                images,
-                list(spec.tables),
-                {
-                    up: cast(nn.Module, LINKS[spec.link](tasks[up], spec.embedding))
-                    for up in spec.after.get(task, ())
-                },
-                list(slots),
-                spec.embedding,
-                spec.dropout,
-                spec.time,
-                spec.sources,
-            )
-        self.branches = ByName({task: branches[task] for task in tasks})
+        self.gates = ByName(self.chain.gates())
+        self.embeddings = ByName(self.chain.embeddings())
+        images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
+        slots = {t: list(spec.visits.get(t) or range(spec.max_visits)) for t in self.pooled}
+        self._check_visits(slots)
+        self.branches = ByName(
+            {
+                task: PooledBranch(
+                    tasks[task],
+                    images,
+                    [*spec.tables, *spec.slides, *map(behind, self.chain.tokens(task))],
+                    slots[task],
+                    spec.embedding,
+                    spec.dropout,
+                    spec.time,
+                    spec.sources,
+                )
+                for task in self.pooled
+            }
+        )
 
-    def forward(self, inputs: Inputs, cut: Cut = no_cut) -> dict[str, Output]:
-        """Outputs by task.
+    def forward(self, inputs: Inputs, cut: Cut = no_cut, told: Told | None = None) -> dict[str, Output]:
+        """Outputs by task; `told` is filled where it is given.
 
         Voxel tasks: a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
         patches) in order. Visit tasks `[B·V, outputs]`, subject tasks `[B, outputs]`.
         """
-        present = inputs.visit_known.flatten()
+        present = known_rows(inputs)
+        there = hidden_sources(inputs, self.spec.source_dropout if self.training else 0.0)
         outputs: dict[str, Output] = {}
-        tokens: dict[str, dict[str, Token]] = {task: {} for task in self.pooled}
-        for name, block in self.blocks.items():
+        tokens, rows = self.vectors(inputs, there, cut, told)
+        condition = rows.take(present) if rows is not None and self.modulates else None
+        for name in self.blocks.names():
             voxel = self._voxel_on(name)
             in_patch = name in inputs.patch
             if in_patch and voxel:
-                outputs |= self.voxel_outputs(
-                    name, inputs.patch[name].flatten(0, 1)[present].flatten(0, 1), cut
-                )
-            beside = [] if in_patch else voxel
+                patches = inputs.patch[name].flatten(0, 1)[present]
+                repeated = None if condition is None else condition.repeat(patches.shape[1])
+                outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
+            beside = self.chain.seen_beside(self.voxel, name) if in_patch else voxel
             if name in inputs.whole and self.pooled + beside:
-                pyramids = block(inputs.whole[name].flatten(0, 1)[present], self.pooled + beside, cut)
-                outputs |= self._decoded(name, {t: pyramids[t] for t in beside})
-                known = inputs.channel_known[name].any(-1) & inputs.visit_known
-                for task in self.pooled:
-                    depth = DEPTHS[self.spec.time] if self.tasks[task].level == "subject" else 1
-                    maps = [cast(Tensor, f) for f in pyramids[task][-depth:]]
-                    tokens[task][name] = Token(tuple(_unfold(f, present, known.shape) for f in maps), known)
-        for name, encoder in self.tables.items():
-            known = inputs.table_known[name]
-            shared = encoder(inputs.tables[name], known)
-            there = known.any(-1) & inputs.visit_known
-            for task, token in cut(shared, self.pooled).items():
-                tokens[task][name] = Token((token,), there)
-        for task in self.chain:
-            for upstream in self.spec.after.get(task, ()):
-                tokens[task][behind(upstream)] = self._linked(
+                view = inputs.whole[name].flatten(0, 1)[present]
+                answers, pyramids, maps = self._look(name, view, beside, self.pooled, condition, cut)
+                outputs |= {} if in_patch else answers
+                self._image_tokens(name, pyramids, maps, present, there[name], tokens)
+        for task in self.order:
+            if task not in self.pooled:
+                continue
+            for upstream in self.chain.embedded(task):
+                tokens[task][behind(upstream)] = self._embedded(
                     task, upstream, outputs[upstream], inputs.visit_known
                 )
-            outputs[task] = self.branches[task](tokens[task], inputs.day)
+            outputs[task], weights = self.branches[task](tokens[task], inputs.day)
+            if told is not None and weights:
+                told.setdefault(task, {}).update({f"source.{n}": w for n, w in weights.items()})
         return {task: outputs[task] for task in self.tasks if task in outputs}
+
+    def condition(self, inputs: Inputs) -> Condition | None:
+        """What modulates the maps, a row per visit slot `B·V`; None where nothing does."""
+        return (
+            self.vectors.tabled(inputs, hidden_sources(inputs, 0.0), no_cut, {}) if self.modulates else None
+        )
+
+    def voxel_outputs(
+        self, image: str, x: Tensor, condition: Condition | None = None, cut: Cut = no_cut
+    ) -> dict[str, Output]:
+        """The voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
+        return self._look(image, x, self._voxel_on(image), [], condition, cut)[0]
+
+    def rates(self) -> dict[str, float]:
+        """Factor on the learning rate of the parameters whose block asks for one."""
+        found: dict[str, float] = {}
+        for name, block in self.blocks.items():
+            asked = cast("Mapping[str, float]", getattr(block, "rates", {}))
+            for parameter, _ in block.named_parameters():
+                factors = [f for prefix, f in asked.items() if parameter.startswith(prefix)]
+                found |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
+        return found
 
     def roles(self) -> Roles:
         """Role of every parameter; see `polytask.model.roles`."""
         roles: Roles = {}
         for name, block in self.blocks.items():
-            prefix = f"blocks.members.@{name}."
-            roles |= {prefix + k: v for k, v in cast("dict[str, str]", block.roles()).items()}  # type: ignore[operator]
-        for name, encoder in self.tables.items():
-            roles |= same_role(encoder, f"tables.members.@{name}.", TRUNK)
-        for name, decoder in self.decoders.items():
-            roles |= same_role(decoder, f"decoders.members.@{name}.", owned_by(self._voxel_on(name)))
-        for task, branch in self.branches.items():
-            roles |= same_role(branch, f"branches.members.@{task}.", private(task))
-        if not self.spec.stop_gradient:
-            for upstream in {u for ups in self.spec.after.values() for u in ups}:
-                roles |= same_role(self.branches[upstream], f"branches.members.@{upstream}.", JOINT)
-        return roles
+            mine = cast("dict[str, str]", block.roles())  # type: ignore[operator]
+            roles |= {f"blocks.members.@{name}.{k}": v for k, v in mine.items()}
+        for part, side in (("vectors", self.vectors), ("voxels", self.voxels)):
+            roles |= {f"{part}.{k}": v for k, v in side.roles().items()}
+        for part, members in (
+            ("branches", self.branches),
+            ("films", self.films),
+            ("seconds", self.seconds),
+            ("gates", self.gates),
+            ("embeddings", self.embeddings),
+        ):
+            for name, module in members.items():
+                roles |= same_role(module, f"{part}.members.@{name}.", private(name.split(" ")[0]))
+        if self.spec.stop_gradient:
+            return roles
+        read = {private(u) for t in self.tasks for u in upstream_of(t, self.spec.after)}
+        coarse = {f"voxels.heads.members.@{t}.heads.{k}." for t in self.voxel for k in range(1, 9)}
+        return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
 
-    def voxel_outputs(self, image: str, x: Tensor, cut: Cut = no_cut) -> dict[str, Output]:
-        """The voxel tasks alone, on images or patches `[N, C, *space]` of one input."""
-        return self._decoded(image, self.blocks[image](x, self._voxel_on(image), cut))
+    def _look(
+        self,
+        image: str,
+        x: Tensor,
+        voxel: Sequence[str],
+        pooled: Sequence[str],
+        condition: Condition | None,
+        cut: Cut,
+    ) -> tuple[dict[str, Output], dict[str, Pyramid], dict[str, Tensor]]:
+        """Outputs of the voxel tasks, pyramids of the pooled ones and maps of upstream tasks, for one view `[N, …]`."""
+        trunk = [t for t in (*voxel, *pooled) if not self.chain.maps_of(t, image)]
+        pyramids: dict[str, Pyramid] = self.blocks[image](x, trunk, cut)
+        pyramids = {t: self._with_tables(t, image, p, condition) for t, p in pyramids.items()}
+        answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids})
+        maps: dict[str, Tensor] = {}
+        for task in self.order:
+            upstream = self.chain.maps_of(task, image)
+            if upstream and task in (*voxel, *pooled):
+                second = self.seconds[f"{task} {image}"]
+                pyramids[task] = self._with_tables(
+                    task, image, second(x, [maps[u] for u in upstream]), condition
+                )
+                if task in voxel:
+                    answers |= self.voxels({task: pyramids[task]})
+            if task in answers and task in self.chain.upstream:
+                found, decoded = answers[task]
+                maps[task] = self.voxels.handed_down(task, found, decoded, self.spec.stop_gradient)
+        outputs: dict[str, Output] = {task: found for task, (found, _) in answers.items()}
+        return outputs, {t: pyramids[t] for t in pooled}, maps
 
-    def _decoded(self, image: str, pyramids: Mapping[str, Sequence[Tensor | None]]) -> dict[str, Output]:
-        """Run the voxel branches of one image. A shared decoder runs once for all tasks that see the same maps."""
-        shared = dict(self.decoders.items()).get(image)
-        if shared is None:
-            return {task: self.branches[task](pyramid) for task, pyramid in pyramids.items()}
-        decoded: dict[tuple[int, ...], list[Tensor]] = {}
-        outputs: dict[str, Output] = {}
+    def _image_tokens(
+        self,
+        image: str,
+        pyramids: Mapping[str, Pyramid],
+        maps: Mapping[str, Tensor],
+        present: Tensor | slice,
+        known: Tensor,
+        tokens: Tokens,
+    ) -> None:
+        """The image as every pooled task sees it, and the regions that voxel tasks found in it."""
         for task, pyramid in pyramids.items():
-            maps = tuple(id(level) for level in pyramid)
-            if maps not in decoded:
-                decoded[maps] = shared(pyramid)
-            outputs[task] = self.branches[task](decoded[maps])
-        return outputs
+            depth = DEPTHS[self.spec.time] if self.tasks[task].level == "subject" else 1
+            levels = [_unfold(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
+            tokens[task][image] = Token(tuple(levels), known)
+            for upstream in self.chain.gated(task):
+                if upstream in maps:
+                    gate = self.gates[f"{task} {upstream}"]
+                    token = gate(maps[upstream], [f for f in pyramid if f is not None])
+                    tokens[task][behind(upstream)] = Token((_unfold(token, present, known.shape),), known)
 
-    def _linked(self, task: str, upstream: str, output: Output, known: Tensor) -> Token:
+    def _with_tables(self, task: str, image: str, pyramid: Pyramid, condition: Condition | None) -> Pyramid:
+        """A task's maps, modulated by the tables."""
+        if condition is None:
+            return pyramid
+        film = self.films[f"{task} {image}"]
+        return cast(Pyramid, film(pyramid, condition.tokens[task], condition.known))
+
+    def _embedded(self, task: str, upstream: str, output: Output, known: Tensor) -> Token:
         """The upstream answer as a source of `task`: one token per visit."""
         values = cast(Tensor, output).detach() if self.spec.stop_gradient else cast(Tensor, output)
         if self.tasks[upstream].level == "subject":
             values = values[:, None].expand(-1, known.shape[1], -1)
         else:
             values = values.unflatten(0, known.shape)
-        return Token((self.branches[task].links[upstream](values),), known)  # type: ignore[operator, index]
+        return Token((self.embeddings[f"{task} {upstream}"](values),), known)
+
+    def _check_visits(self, slots: Mapping[str, Sequence[int]]) -> None:
+        """Refuse to compare visits where no task reads enough of them."""
+        least = LEAST[self.spec.time]
+        read = max((len(slots[t]) for t in self.pooled if self.tasks[t].level == "subject"), default=0)
+        if least > 1 and read < least:
+            raise PolytaskError(
+                f"model.time: {self.spec.time!r} compares {least} visits, and no subject task reads so many; name more "
+                "`visits` in cohort.yaml, or choose concat"
+            )
+
+    def _films(self) -> dict[str, nn.Module]:
+        """A modulation for every task and image it reads."""
+        return {
+            f"{task} {name}": Modulation(
+                len(self.spec.tables), self.spec.embedding, image.widths, sorted(self._levels(task, name))
+            )
+            for name, image in self.spec.images.items()
+            for task in [*self._voxel_on(name), *self.pooled]
+        }
 
     def _voxel_on(self, image: str) -> list[str]:
         return [t for t in self.voxel if self.spec.voxel_image[t] == image]
 
     def _readers(self, image: str) -> list[str]:
-        return self._voxel_on(image) + self.pooled
+        """Tasks that read the trunk's pyramid of an image."""
+        return [t for t in [*self._voxel_on(image), *self.pooled] if not self.chain.maps_of(t, image)]
+
+    def _levels(self, task: str, image: str) -> frozenset[int]:
+        """Levels of an image's pyramid a task reads."""
+        stages = len(self.spec.images[image].widths)
+        if task in self.voxel:
+            return frozenset(range(stages))
+        depth = DEPTHS[self.spec.time] if self.tasks[task].level == "subject" else 1
+        return frozenset(range(max(0, stages - max(depth, self.chain.depth(task, image))), stages))
 
     def _block(self, image: str) -> nn.Module:
         """The sharing block of one image, told which levels each task reads."""
-        spec = self.spec.images[image]
-        stages = len(spec.widths)
-        needs: dict[str, frozenset[int]] = {}
-        for task in self._readers(image):
-            depth = DEPTHS[self.spec.time] if self.tasks[task].level == "subject" else 1
-            deepest = frozenset(range(stages - depth, stages))
-            needs[task] = frozenset(range(stages)) if task in self.voxel else deepest
-        return cast(nn.Module, SHARINGS[self.spec.sharing](spec, needs))
+        needs = {task: self._levels(task, image) for task in self._readers(image)}
+        return cast(nn.Module, make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form))
 
 
-def _unfold(maps: Tensor, present: Tensor, shape: Sequence[int]) -> Tensor:
+def _unfold(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
     """`[N, C, *space]` of the known visits → `[B, V, C, *space]`, zero where a visit is not known."""
-    if bool(present.all()):
+    if isinstance(present, slice) or bool(present.all()):
         return maps.reshape(*shape, *maps.shape[1:])
     full = maps.new_zeros((present.numel(), *maps.shape[1:]))
     return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
@@ -220,4 +273,4 @@ def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-__all__ = ["Network", "NetworkSpec", "Output", "parameter_count"]
+__all__ = ["Network", "NetworkSpec", "Output", "Told", "parameter_count"]

@@ -32,6 +32,8 @@ from polytask.plan.rules.pooled_tasks import (
     plan_regression,
     plan_survival,
 )
+from polytask.plan.rules.slides import plan_slide_scales, plan_slides
+from polytask.plan.rules.sources import source_subsets
 from polytask.plan.rules.tables import plan_tables
 from polytask.plan.rules.training import plan_model, plan_training
 from polytask.plan.rules.voxel_tasks import plan_dose, plan_segmentation
@@ -80,21 +82,25 @@ def _shared(cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: M
     model = plan_model(basis, why)
     decoders = {n: min(1, len(v)) if model.decoder == "shared" else len(v) for n, v in basis.voxel_on.items()}
     images, step = plan_images(basis, decoders, why)
+    slides, more = plan_slides(basis, why)
     return Shared(
         max_visits=basis.max_visits,
         images=images,
+        slides=slides,
         augmentation=plan_augmentation(cohort.header, fingerprint, images, basis.pooled, why),
         model=model,
-        training=plan_training(basis, step, images, why),
+        training=plan_training(basis, step.plus(more), images, why),
         why=why.reasons,
     )
 
 
 def _fold(basis: FoldBasis) -> FoldPlan:
     why = Why()
+    why["sources"] = source_subsets(basis)
     return FoldPlan(
         normalisation=plan_normalisation(basis, why),
         tables=plan_tables(basis, why),
+        slides=plan_slide_scales(basis, why),
         tasks={name: _task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},
         why=why.reasons,
     )

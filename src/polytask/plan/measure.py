@@ -11,12 +11,13 @@ from nibabel.orientations import aff2axcodes
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import ImageInput, planes_of
-from polytask.cohort.values import image_paths, voxel_source
+from polytask.cohort.values import image_paths, slide_path, voxel_source
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.geometry import canonical, resample
 from polytask.images.volume import Grid, Volume
 from polytask.plan.boxes import Box, Mask, body_mask, box_around, nonzero_mask
+from polytask.plan.measure_slides import measure_slides
 from polytask.plan.records import VERSION, CaseRecord, Crops, ImageRecord, PlaneRecord, VoxelRecord
 from polytask.plan.sketch import short, summarise
 from polytask.plan.structures import Place, measure_task, voxel_tasks
@@ -36,6 +37,10 @@ def case_digest(cohort: Cohort, case: Case) -> str:
             total.update(f"\n{source.known} {source.absent} {_content(source.region)}".encode())
             for path in source.paths:
                 total.update(f"\n{_content(path)}".encode())
+    for name, slide in cohort.header.slides.items():
+        total.update(
+            f"\n{name} {slide.model_dump_json()} {_content(slide_path(cohort, case, name))}".encode()
+        )
     return total.hexdigest()[:32]
 
 
@@ -91,7 +96,8 @@ def measure_case(cohort: Cohort, case: Case, digest: str) -> CaseRecord:
             zeros=short(float((stack == 0).all(axis=0).mean()), 4),
             planes={c: [_plane(p, body, foreground) for p in v.array] for c, v in volumes.items()},
         )
-    return CaseRecord(digest=digest, subject=case.subject, images=images, voxels=voxels)
+    slides = measure_slides(cohort, case)
+    return CaseRecord(digest=digest, subject=case.subject, images=images, voxels=voxels, slides=slides)
 
 
 def _plane(values: npt.NDArray[np.generic], body: Mask, foreground: Mask) -> PlaneRecord:

@@ -56,6 +56,27 @@ class ImagePlan(Part):
     channel_dropout: float
 
 
+class SlidePlan(Part):
+    """How one slide input is cut and how much of it is seen. A bag of features has no patches to cut."""
+
+    features: int | None
+    """Width of a precomputed feature; None for pixels."""
+    patch: int | None
+    """Pixels of an edge."""
+    mpp: float | None
+    """µm of such a pixel, or:"""
+    downsample: float | None
+    """Pixels of the slide's finest level along it."""
+    tissue: float
+    """Share of a patch that must be tissue."""
+    patches: int
+    """Patches per slide and step of training."""
+    most: int
+    """Patches stored of a slide; prediction sees them all."""
+    widths: tuple[int, ...]
+    """Channels per stage of the patch encoder, each with stride 2."""
+
+
 class Augmentation(Part):
     """Strength of augmentation; 0 switches a part off."""
 
@@ -99,20 +120,31 @@ class Training(Part):
     workers: int
     require_every: dict[str, int] = {}
     """Rare tasks: at least one known case in that many steps."""
+    weights: dict[str, float] = {}
+    """Weight of a task's loss where it is not 1."""
 
 
 class Model(Part):
     """The point in the model space; each value names a member of a registry."""
 
+    preset: str = ""
+    """The preset these values were taken from; what is set by hand may differ."""
     sharing: str = "hard"
+    form: Literal["light", "paper"] = "light"
+    """Of a sharing block that has two: made for speed, or as published."""
     time: str = "concat"
     sources: str = "concat"
+    source_dropout: float = 0.0
+    """Share of training samples from which one of several inputs is hidden."""
     after: dict[str, list[str]] = {}
-    """Visit or subject task → the tasks whose answers it reads (a cascade); each task's place in the order follows."""
-    link: str = "embedding"
+    """Task → the tasks whose answers it reads (a cascade); each task's place in the order follows."""
+    link: dict[str, str] = {}
+    """Task → how it reads the map of a voxel task, `gate` or `channel`, where not by default."""
+    uncertainty: Literal["none", "entropy", "variance"] = "none"
+    """What goes down a chain beside a map."""
     stop_gradient: bool = False
     """Whether a downstream loss stops at the upstream answer."""
-    decoder: Literal["private", "shared"] = "private"
+    decoder: Literal["private", "shared", "attention"] = "private"
     dropout: float = 0.1
     embedding: int = 128
     """Width of a pooled head's hidden layer and of a table token."""
@@ -125,6 +157,7 @@ class Shared(Part):
 
     max_visits: int
     images: dict[str, ImagePlan]
+    slides: dict[str, SlidePlan] = {}
     augmentation: Augmentation
     model: Model
     training: Training
@@ -145,12 +178,14 @@ class Normalisation(Part):
 
 
 class ColumnPlan(Part):
-    """One table column: numbers are imputed by `mean` and divided by `sd`; categories are one-hot."""
+    """One table column: numbers are imputed by `mean` and divided by `sd`; categories are one-hot. Columns of the same
+    `group` share a small encoder in front of the table's own."""
 
     type: Literal["number", "category"]
     mean: float = 0.0
     sd: float = 1.0
     values: list[str] = []
+    group: str | None = None
 
 
 class FoldPlan(Part):
@@ -159,6 +194,8 @@ class FoldPlan(Part):
     normalisation: dict[str, dict[str, list[Normalisation]]]
     """image input → channel → one rule per plane."""
     tables: dict[str, dict[str, ColumnPlan]]
+    slides: dict[str, list[Normalisation]] = {}
+    """slide input → one rule for each of red, green and blue, or one for all features."""
     tasks: dict[str, dict[str, Any]]
     """task → `kind` and the fields of its dataclass in `polytask.tasks`."""
     why: dict[str, str]

@@ -62,6 +62,18 @@ class VoxelRecord(Record):
     """Dose in the voxels that count."""
 
 
+class SlideRecord(Record):
+    """One slide or bag of one case: patches with tissue, and mean and variance of their colours or features."""
+
+    patches: int
+    size: tuple[int, int]
+    """Width and height of the finest level; of a bag (0, 0)."""
+    mpp: float | None
+    mean: tuple[float, ...]
+    """Red, green and blue; one number for features."""
+    variance: tuple[float, ...]
+
+
 class CaseRecord(Record):
     """Everything measured of a case; `digest` is the hash of its files and of what the header says of them."""
 
@@ -69,6 +81,7 @@ class CaseRecord(Record):
     subject: str
     images: dict[str, ImageRecord]
     voxels: dict[str, VoxelRecord]
+    slides: dict[str, SlideRecord] = {}
 
 
 class Fingerprint(Record):
@@ -85,6 +98,10 @@ class Fingerprint(Record):
     def images(self, name: str) -> list[ImageRecord]:
         """This image of every case that has it."""
         return [case.images[name] for case in self.cases.values() if name in case.images]
+
+    def slides(self, name: str) -> list[SlideRecord]:
+        """This slide of every case that has it."""
+        return [case.slides[name] for case in self.cases.values() if name in case.slides]
 
     def write(self, work: Path) -> Path:
         """`WORK/fingerprint.json`, a line per case, atomically."""

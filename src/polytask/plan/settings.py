@@ -16,7 +16,12 @@ from polytask.plan.rules.topology import padded
 from polytask.plan.validate import to_plan
 
 FIXED = ("polytask", "cohort", "digest", "seed")
-BY_TASK = (["shared", "training", "require_every"], ["shared", "model", "after"])
+BY_TASK = (
+    ["shared", "training", "require_every"],
+    ["shared", "training", "weights"],
+    ["shared", "model", "after"],
+    ["shared", "model", "link"],
+)
 """Sections whose names are tasks, so that a name may be new."""
 Path = list[str]
 

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from polytask.cohort.splits import Splits
-from polytask.plan.plan import ImagePlan, Plan
+from polytask.plan.plan import ImagePlan, Plan, SlidePlan
 from polytask.plan.rules.why import times
 
 PRIMARY = {
@@ -37,6 +37,8 @@ def rows(plan: Plan) -> list[Row]:
     found = [
         row for name, image in plan.shared.images.items() for row in _image(name, image, plan.shared.why)
     ]
+    for name, slide in plan.shared.slides.items():
+        found += _slide(name, slide, plan.shared.why)
     training, why = plan.shared.training, plan.shared.why
     steps = training.epochs * training.steps_per_epoch
     found += [
@@ -77,6 +79,14 @@ def _image(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[Row]:
         yield Row(f"{name}: patches", f"{image.patches} of {times(image.patch)}", reason("patch"))
     widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
     yield Row(f"{name}: network", widths, reason("strides"))
+
+
+def _slide(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterator[Row]:
+    fine = f"{slide.mpp:g} µm" if slide.mpp else f"1:{slide.downsample or 1:g}"
+    what = f"{slide.features} features" if slide.features else f"{slide.patch} pixels at {fine}"
+    yield Row(f"{name}: patch", what, why.get(f"slides.{name}.{'features' if slide.features else 'mpp'}", ""))
+    seen = f"{slide.patches} a step, {slide.most} at most"
+    yield Row(f"{name}: patches", seen, why.get(f"slides.{name}.patches", ""))
 
 
 def task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:

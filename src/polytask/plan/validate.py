@@ -13,6 +13,7 @@ from polytask.errors import PolytaskError
 from polytask.plan.fields import FIELDS
 from polytask.plan.plan import ImagePlan, Plan
 from polytask.plan.rules.topology import LEAST_EDGE
+from polytask.plan.validate_slides import slide_breaches
 
 
 def to_plan(content: Any, where: str) -> Plan:
@@ -81,6 +82,9 @@ def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     for name, image in plan.shared.images.items():
         for key, problem in _image_breaches(image):
             yield f"shared.images.{name}.{key}", problem
+    for name, slide in plan.shared.slides.items():
+        for key, problem in slide_breaches(slide):
+            yield f"shared.slides.{name}.{key}", problem
     training = plan.shared.training
     least = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "accumulation": 1, "threads": 1, "tune_every": 1}
     for key, value in least.items():
@@ -106,18 +110,35 @@ def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Sections that name tasks: each name is one, and no task waits for itself."""
     tasks = list(next(iter(plan.folds.values())).tasks) if plan.folds else []
     after = plan.shared.model.after
-    named = [("training.require_every", name) for name in plan.shared.training.require_every]
+    training = plan.shared.training
+    named = [("training.require_every", name) for name in training.require_every]
+    named += [("training.weights", name) for name in training.weights]
+    named += [("model.link", name) for name in plan.shared.model.link]
     named += [("model.after", name) for task, others in after.items() for name in (task, *others)]
     for section, name in named:
         if tasks and name not in tasks:
             yield f"shared.{section}", f"{name!r} is no task; {nearest(name, tasks)}"
+    for task, weight in training.weights.items():
+        if not 0 <= weight < float("inf"):
+            yield f"shared.training.weights.{task}", f"{weight:g} is no weight; it is 0 or more"
     for task in after:
-        waits, seen = set(after[task]), set[str]()
-        while waits - seen:
-            seen |= waits
-            waits = {other for name in waits for other in after.get(name, [])}
-        if task in seen:
-            yield f"shared.model.after.{task}", "the chain comes back to the task itself; break the circle"
+        if circle := _circle(task, after):
+            yield f"shared.model.after.{task}", f"a cycle: {' → '.join(circle)}; remove one link"
+    if not 0 <= plan.shared.model.source_dropout < 1:
+        yield "shared.model.source_dropout", f"{plan.shared.model.source_dropout:g} is no share below 1"
+
+
+def _circle(task: str, after: Mapping[str, list[str]]) -> list[str]:
+    """The way from a task back to itself along `after`; empty when there is none."""
+    ways = [[task]]
+    while ways:
+        way = ways.pop()
+        for name in after.get(way[-1], []):
+            if name == task:
+                return [*way, task]
+            if name not in way:
+                ways.append([*way, name])
+    return []
 
 
 def _image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:

@@ -39,11 +39,19 @@ def card(model: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+MOST = 40
+"""Columns named one by one."""
+
+
 def _input_line(name: str, spec: Mapping[str, Any]) -> str:
     if spec["kind"] == "image":
         channels = ", ".join(f"`{name}.{c}` ({m})" for c, m in spec["channels"].items())
         return f"- image `{name}`, {spec['dims']}D: {channels}"
-    return f"- table `{name}`: " + ", ".join(f"`{c}` ({s['type']})" for c, s in spec["columns"].items())
+    if spec["kind"] == "slide":
+        return f"- slide `{name}`: a whole-slide file or a bag of features"
+    columns = [f"`{c}` ({s['type']})" for c, s in spec["columns"].items()]
+    more = f" and {len(columns) - MOST} more columns of `cohort.yaml`" if len(columns) > MOST else ""
+    return f"- table `{name}`: " + ", ".join(columns[:MOST]) + more
 
 
 def _metric_lines(member: Mapping[str, Any]) -> list[str]:

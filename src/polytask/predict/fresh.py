@@ -10,6 +10,7 @@ from polytask.plan.plan import Plan
 from polytask.prepare.image import PreparedImage
 from polytask.prepare.make_case import image_of
 from polytask.prepare.recipe import Recipe, recipe_of
+from polytask.prepare.slide import PreparedBag, slide_file
 
 
 @dataclass
@@ -18,6 +19,7 @@ class FreshCase:
 
     recipe: Recipe
     done: dict[str, PreparedImage | None] = field(default_factory=dict)
+    cut: dict[str, PreparedBag] = field(default_factory=dict)
 
     def prepared(self, name: str) -> PreparedImage | None:
         """An image input on the plan's grid; None when the case has none of its channels."""
@@ -25,6 +27,14 @@ class FreshCase:
             self._refuse_missing(name)
             self.done[name] = image_of(self.recipe, name)
         return self.done[name]
+
+    def bag(self, name: str) -> PreparedBag | None:
+        """A slide input cut as the plan says; None when the case has no slide."""
+        path = self.recipe.slides.get(name)
+        if path is not None and name not in self.cut:
+            where = f"{self.recipe.where}, {name}"
+            self.cut[name] = slide_file(path, self.recipe.cuts[name], where).bag(path)
+        return self.cut.get(name)
 
     def _refuse_missing(self, name: str) -> None:
         paths, flags = self.recipe.images[name].paths, self.recipe.plans[name].channel_flags

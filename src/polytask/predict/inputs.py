@@ -79,11 +79,16 @@ def plain_folder(folder: Path, header: Header) -> Cohort:
 
 
 def _with_inputs(cohort: Cohort, header: Header) -> Cohort:
-    """Refuse a table that has no column of an image input at all."""
+    """Refuse a table that has no column of an image input at all, or none of any slide a model without images reads."""
     for name, image in header.images.items():
         columns = [f"{name}.{c}" for c in image.channels]
         if not any(c in cohort.columns for c in columns):
             raise PolytaskError(
                 f"{cohort.table}: no column {' or '.join(columns)}; the model reads image {name!r} from there"
             )
+    slides = list(header.slides)
+    if slides and not header.images and not any(s in cohort.columns for s in slides):
+        raise PolytaskError(
+            f"{cohort.table}: no column {' or '.join(slides)}; the model reads slides from there; add the column"
+        )
     return cohort

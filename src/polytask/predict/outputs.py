@@ -18,7 +18,7 @@ from polytask.images.formats import ending
 from polytask.images.formats import write as write_image
 from polytask.images.volume import Volume
 from polytask.predict.restore import with_label_values
-from polytask.tasks.task import PooledTask
+from polytask.tasks.task import Arrays, PooledTask
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer, Predictor
@@ -76,6 +76,9 @@ def _row(predictor: Predictor, cohort: Cohort, answer: CaseAnswer, out: Path) ->
         task = cast(PooledTask, predictor.tasks[name])
         for suffix, value in task.columns(arrays, 0).items():
             row[f"{name}{suffix}"] = value if isinstance(value, str) else f"{value:.6g}"
+        row |= {f"{name}.{k}": f"{v[0]:.4g}" for k, v in arrays.items() if k.startswith("source.")}
+        for column, path in _write_attention(name, arrays, answer, out).items():
+            row[column] = path.relative_to(out).as_posix()
     for name, volume in answer.voxel.items():
         assert answer.case is not None
         spec = cast("header.Segmentation | header.Dose", cohort.header.tasks[name])
@@ -86,6 +89,21 @@ def _row(predictor: Predictor, cohort: Cohort, answer: CaseAnswer, out: Path) ->
             write_image(path, answer.probabilities[name])
             row[f"{name}.p"] = path.relative_to(out).as_posix()
     return row
+
+
+def _write_attention(name: str, arrays: Arrays, answer: CaseAnswer, out: Path) -> dict[str, Path]:
+    """How much each patch of a slide counted, and where it lies: `TASK.patches.SLIDE` → a file with `attention`
+    `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`."""
+    found: dict[str, Path] = {}
+    for key in [k for k in arrays if k.startswith("patches.")]:
+        slide = key.removeprefix("patches.")
+        folder = out / "predictions" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{answer.case.key if answer.case else answer.subject}.{slide}.npz"
+        with atomic(path) as stream:
+            np.savez(stream, attention=arrays[key][0], places=arrays[f"places.{slide}"][0])
+        found[f"{name}.{key}"] = path
+    return found
 
 
 def _write_voxel(

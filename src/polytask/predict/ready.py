@@ -7,14 +7,16 @@ from pathlib import Path
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import ImageInput
-from polytask.cohort.values import image_paths
+from polytask.cohort.values import image_paths, slide_path
 from polytask.errors import PolytaskError
+from polytask.images.bags import require_bag
 from polytask.images.formats import probe
+from polytask.images.slides import opened
 from polytask.plan.plan import Plan
 
 
 def ensure_ready(cohort: Cohort, plan: Plan) -> None:
-    """Refuse images that are missing, cannot be read, or lack a channel that the plan does not let go missing.
+    """Refuse images and slides that cannot be read, and images that lack a channel the plan does not let go missing.
 
     Headers alone are read. One line: the first problem, and how many cases have one.
     """
@@ -36,6 +38,16 @@ def _problems(cohort: Cohort, case: Case, plan: Plan) -> Iterator[str]:
                 "train with cases that lack it"
             )
         yield from _unreadable(where, image, [p for p in paths.values() if p is not None])
+    for name, slide in cohort.header.slides.items():
+        if (path := slide_path(cohort, case, name)) is not None:
+            try:
+                if slide.features is not None:
+                    require_bag(path)
+                else:
+                    with opened(path):
+                        pass
+            except PolytaskError as error:
+                yield f"{where}: {error}"
 
 
 def _unreadable(where: str, image: ImageInput, paths: list[Path]) -> Iterator[str]:

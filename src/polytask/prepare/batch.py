@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ class Batch:
         table_known: per table input bool `[B, V, F]`.
         targets: per task a `Target` whose leading axes are `[B]`, `[B, V]` or, for voxel tasks, `[B, V]`
             beside a whole view and `[B, V, P]` beside patches (then `known` is `[B, V, K]` and holds for all P).
+        bags: per slide input `[B, V, P, 3, h, w]` uint8 colours or `[B, V, P, F]` features, both as they are stored:
+            the slide encoder scales them.
+        bag_known: per slide input bool `[B, V, P]`; without any patch the slide is missing.
     """
 
     subjects: tuple[str, ...]
@@ -38,6 +41,8 @@ class Batch:
     tables: dict[str, Tensor]
     table_known: dict[str, Tensor]
     targets: dict[str, Target]
+    bags: dict[str, Tensor] = field(default_factory=dict)
+    bag_known: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -55,4 +60,6 @@ class Batch:
             tables=move(self.tables),
             table_known=move(self.table_known),
             targets={k: t.to(device) for k, t in self.targets.items()},
+            bags=move(self.bags),
+            bag_known=move(self.bag_known),
         )

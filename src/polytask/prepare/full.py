@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.values import column_value
+from polytask.images.volume import Array
 from polytask.plan.plan import ColumnPlan, FoldPlan, ImagePlan, Normalisation, Plan
 from polytask.prepare.image import PreparedImage
 from polytask.prepare.normalise import normalise, with_flags
+from polytask.prepare.slide import PreparedBag
 from polytask.prepare.slots import slots_of
 from polytask.prepare.tables import table_features, table_width
 
@@ -26,6 +28,9 @@ class SourceCase(Protocol):
 
     def prepared(self, name: str) -> PreparedImage | None:
         """An image input on the plan's grid; None when the case has none of its channels."""
+
+    def bag(self, name: str) -> PreparedBag | None:
+        """A slide input cut as the plan says; None when the case has no slide."""
 
 
 class Source(Protocol):
@@ -50,6 +55,9 @@ class FullSample:
         channel_known: per image input bool `[V, channels]`.
         tables: per table input float `[V, F]`, imputed and scaled.
         table_known: per table input bool `[V, F]`.
+        bags: per slide input and slot all stored patches `[P, 3, h, w]` or `[P, F]`; None where there is no slide.
+        bag_known: per slide input bool `[V, P]`, P the most of any slot (at least one).
+        coords: per slide input and slot int32 `[P, 2]`, where on the slide each patch lies (see `PreparedBag`).
     """
 
     subject: str
@@ -62,6 +70,9 @@ class FullSample:
     channel_known: dict[str, Flags]
     tables: dict[str, Floats]
     table_known: dict[str, Flags]
+    bags: dict[str, list[Array | None]] = field(default_factory=dict)
+    bag_known: dict[str, Flags] = field(default_factory=dict)
+    coords: dict[str, list[Array | None]] = field(default_factory=dict)
 
 
 def full_sample(store: Source, cohort: Cohort, sample: Sample, plan: Plan, fold: FoldPlan) -> FullSample:
@@ -79,6 +90,9 @@ def full_sample(store: Source, cohort: Cohort, sample: Sample, plan: Plan, fold:
         missing = (False,) * len(image.channels)
         channel_known[name] = np.array([missing if p is None else p.channel_known for p in found], bool)
     tables = {n: table_rows(cohort, n, slots.cases, columns) for n, columns in fold.tables.items()}
+    bags = {
+        n: [None if c is None else store.case(c.key).bag(n) for c in slots.cases] for n in plan.shared.slides
+    }
     return FullSample(
         subject=sample.subject,
         visits=slots.visits,
@@ -90,7 +104,15 @@ def full_sample(store: Source, cohort: Cohort, sample: Sample, plan: Plan, fold:
         channel_known=channel_known,
         tables={n: t[0] for n, t in tables.items()},
         table_known={n: t[1] for n, t in tables.items()},
+        bags={n: [None if b is None else b.patches for b in found] for n, found in bags.items()},
+        bag_known={n: _there(found) for n, found in bags.items()},
+        coords={n: [None if b is None else b.coords for b in found] for n, found in bags.items()},
     )
+
+
+def _there(bags: Sequence[PreparedBag | None]) -> Flags:
+    counts = np.array([0 if b is None else len(b.patches) for b in bags])
+    return np.asarray(np.arange(max(1, counts.max(initial=0))) < counts[:, None])
 
 
 def full_image(

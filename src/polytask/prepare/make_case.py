@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from polytask.prepare.frame import Frame
 from polytask.prepare.image import PreparedImage, prepare_image
 from polytask.prepare.masks import StoredTarget, dose, segmentation
 from polytask.prepare.recipe import Recipe, hash_files
+from polytask.prepare.slide import Streamed, slide_file
 from polytask.prepare.store import VERSION, array_file, grid_dict
 
 HALF = ".half-"
@@ -51,7 +53,8 @@ def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
         return recipe.digest(hashes), size, False
     images = {name: image for name in recipe.images if (image := image_of(recipe, name)) is not None}
     targets = {name: _target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets}
-    arrays: dict[str, Array] = {}
+    slides = {n: slide_file(p, recipe.cuts[n], f"{recipe.where}, {n}") for n, p in recipe.slides.items()}
+    arrays: dict[str, Array | Streamed] = {}
     for name, image in images.items():
         arrays[array_file("image", name)] = image.image
         if image.whole is not None:
@@ -61,18 +64,21 @@ def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
         arrays[array_file("points", name)] = target.points
         if target.region is not None:
             arrays[array_file("region", name)] = target.region
+    for name, slide in slides.items():
+        arrays[array_file("bag", name)], arrays[array_file("coords", name)] = slide.patches, slide.coords
     meta = {
         "version": VERSION,
         "recipe": recipe.digest(hashes),
         "sources": hashes,
         "images": {name: _image_meta(image) for name, image in images.items()},
         "targets": {n: {"known": list(t.known), "region": t.region is not None} for n, t in targets.items()},
+        "slides": {n: {"extent": s.extent, "of": s.of} for n, s in slides.items()},
     }
     write_case(store, recipe.key, arrays, meta)
     return str(meta["recipe"]), sum(a.nbytes for a in arrays.values()), True
 
 
-def write_case(store: Path, key: str, arrays: dict[str, Array], meta: dict[str, Any]) -> None:
+def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], meta: dict[str, Any]) -> None:
     """Write into a folder of another name, then rename: a reader sees the old case, the new one, or none."""
     half = store / f"{HALF}{key}"
     needed = sum(a.nbytes + 128 for a in arrays.values())
@@ -83,7 +89,10 @@ def write_case(store: Path, key: str, arrays: dict[str, Array], meta: dict[str, 
         half.mkdir()
         for name, array in arrays.items():
             with (half / name).open("xb") as stream:
-                np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+                if isinstance(array, Streamed):
+                    array.write(stream)
+                else:
+                    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
                 stream.flush()
                 os.fsync(stream.fileno())
         with (half / "meta.json").open("x", encoding="utf-8") as text:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.values import VoxelSource, image_paths, voxel_source
-from polytask.plan.plan import ImagePlan, Plan
+from polytask.cohort.values import VoxelSource, image_paths, slide_path, voxel_source
+from polytask.plan.plan import ImagePlan, Plan, SlidePlan
 from polytask.prepare.store import VERSION
 
 GEOMETRY = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
 """Fields of an `ImagePlan` that decide what is stored; the others only decide how it is read."""
+
+CUT = {"features", "patch", "mpp", "downsample", "tissue", "most"}
+"""The same of a `SlidePlan`."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Recipe:
     tasks: dict[str, header.Segmentation | header.Dose]
     targets: dict[str, VoxelSource]
     geometry: str
+    slides: dict[str, Path] = field(default_factory=dict)
+    cuts: dict[str, SlidePlan] = field(default_factory=dict)
 
     @property
     def files(self) -> list[Path]:
@@ -47,6 +52,8 @@ class Recipe:
         found = {p for s in self.images.values() for p in (*s.paths.values(), s.box_path) if p is not None}
         for source in self.targets.values():
             found |= {p for p in (*source.paths, source.region) if p is not None}
+        found |= {part for path in self.slides.values() for part in (path, path.with_suffix(""))
+                  if part == path or (path.suffix.lower() == ".mrxs" and part.is_dir())}  # fmt: skip
         return sorted(found)
 
     def digest(self, hashes: dict[str, str]) -> str:
@@ -63,7 +70,10 @@ class Recipe:
             name: [[hashes.get(str(p), "") for p in (*s.paths, s.region)], list(s.known), list(s.absent)]
             for name, s in self.targets.items()
         }
-        return digest_of([self.geometry, images, targets])
+        slides = {
+            name: [hashes[str(p)], hashes.get(str(p.with_suffix("")))] for name, p in self.slides.items()
+        }
+        return digest_of([self.geometry, images, targets, *([slides] if slides else [])])
 
 
 def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
@@ -91,6 +101,8 @@ def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
         tasks=tasks,
         targets=targets,
         geometry=geometry_of(cohort.header, plan),
+        slides={n: p for n in plan.shared.slides if (p := slide_path(cohort, case, n)) is not None},
+        cuts=dict(plan.shared.slides),
     )
 
 
@@ -116,7 +128,8 @@ def geometry_of(of: header.Header, plan: Plan) -> str:
     for name, task in voxel_tasks(of).items():
         if isinstance(task, header.Dose):
             tasks[name].pop("structures")
-    return digest_of([VERSION, images, aligns, tasks])
+    cuts = {name: slide.model_dump(mode="json", include=CUT) for name, slide in plan.shared.slides.items()}
+    return digest_of([VERSION, images, aligns, tasks, *([cuts] if cuts else [])])
 
 
 def digest_of(plain: object) -> str:

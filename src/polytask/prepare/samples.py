@@ -10,6 +10,7 @@ from torch import Tensor
 
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.plan.plan import ImagePlan
+from polytask.prepare.bags import drawn, padded
 from polytask.prepare.batch import Batch
 from polytask.prepare.draws import generator
 from polytask.prepare.full import table_rows
@@ -52,6 +53,7 @@ def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: Schema, dr
         if name in schema.patch:
             patch[name] = patch_views(seen, name, schema, targets)
     tables = {n: table_rows(cohort, n, slots.cases, columns) for n, columns in schema.fold.tables.items()}
+    bags = {n: _bags(store, slots, n, schema, draw) for n in schema.slides}
     return Batch(
         subjects=(sample.subject,),
         visits=(slots.visits,),
@@ -63,7 +65,17 @@ def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: Schema, dr
         tables={n: torch.from_numpy(t[0])[None] for n, t in tables.items()},
         table_known={n: torch.from_numpy(t[1])[None] for n, t in tables.items()},
         targets={n: _batched(targets[n]) for n in cohort.header.tasks if n in targets},
+        bags={n: b[0][None] for n, b in bags.items()},
+        bag_known={n: b[1][None] for n, b in bags.items()},
     )
+
+
+def _bags(store: Store, slots: Slots, name: str, schema: Schema, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Patches of one slide input drawn for this step, and which of them are there."""
+    found = [None if case is None else store.case(case.key).bag(name) for case in slots.cases]
+    shared = schema.plan.shared
+    strength = shared.augmentation if draw.augment else None
+    return drawn(found, shared.slides[name], strength, (*draw.key, name))
 
 
 def _batched(target: Target) -> Target:
@@ -118,4 +130,6 @@ def together(batches: list[Batch]) -> Batch:
         tables=joined("tables"),
         table_known=joined("table_known"),
         targets={name: target(name) for name in batches[0].targets},
+        bags={n: padded([b.bags[n] for b in batches]) for n in batches[0].bags},
+        bag_known={n: padded([b.bag_known[n] for b in batches]) for n in batches[0].bag_known},
     )

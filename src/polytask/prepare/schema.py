@@ -30,6 +30,7 @@ class Schema:
     Args:
         images: the plan's, by input.
         whole: inputs with a whole view. patch: inputs with patches.
+        slides: inputs with bags; empty when only voxel tasks are asked for, which read none.
         voxel: the voxel tasks asked for. pooled: the names of the others.
         slots: visits per sample.
         plan, fold: where the numbers come from.
@@ -38,6 +39,7 @@ class Schema:
     images: dict[str, ImagePlan]
     whole: tuple[str, ...]
     patch: tuple[str, ...]
+    slides: tuple[str, ...]
     voxel: dict[str, Voxel]
     pooled: tuple[str, ...]
     slots: int
@@ -70,6 +72,7 @@ def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str]
         images=images,
         whole=tuple(n for n, i in images.items() if i.field == "whole" or (i.field == "both" and pooled)),
         patch=tuple(n for n, i in images.items() if i.field == "patch" or (i.field == "both" and n in on)),
+        slides=tuple(plan.shared.slides) if pooled else (),
         voxel=voxel,
         pooled=pooled,
         slots=visit_slots(cohort.header, plan.shared.max_visits),

@@ -3,6 +3,7 @@
 store/store.json        geometry, cohort and content digests: written last, when all cases are there
 store/KEY/meta.json     where the arrays came from and what is known
 store/KEY/image.INPUT.npy  whole.INPUT.npy  voxel.TASK.npy  region.TASK.npy  points.TASK.npy
+                        bag.INPUT.npy  coords.INPUT.npy
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -21,6 +22,7 @@ from polytask.errors import PolytaskError
 from polytask.images.volume import Array, Grid
 from polytask.prepare.image import PreparedImage
 from polytask.prepare.normalise import PlaneStatistics
+from polytask.prepare.slide import PreparedBag
 
 VERSION = 1
 """Raise it when the stored form changes: older stores are then made anew."""
@@ -29,6 +31,18 @@ VERSION = 1
 def array_file(kind: str, name: str) -> str:
     """File name of an array inside a case's folder."""
     return f"{kind}.{quote(name, safe='')}.npy"
+
+
+def read_array(path: Path, mode: Literal["r", "c"]) -> Array:
+    """A stored array as a memory map that leaves its file alone: read-only, or with private changes."""
+    try:
+        array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise PolytaskError(
+            f"{path}: cannot be read ({error}); expected a stored array: delete its folder and run "
+            "`polytask prepare` again"
+        ) from None
+    return array
 
 
 class Arrays(Mapping[str, Array]):
@@ -40,15 +54,7 @@ class Arrays(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             raise KeyError(name)
-        path = self._folder / array_file(self._kind, name)
-        try:
-            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise PolytaskError(
-                f"{path}: cannot be read ({error}); expected a stored array: delete its folder and run "
-                "`polytask prepare` again"
-            ) from None
-        return array
+        return read_array(self._folder / array_file(self._kind, name), "r")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -65,7 +71,7 @@ class StoredCase:
 
     @cached_property
     def meta(self) -> dict[str, Any]:
-        """`meta.json`: `images`, `targets`, `sources` (sha256), `recipe` (what the case was made from)."""
+        """`meta.json`: `images`, `targets`, `slides`, `sources` (sha256), `recipe` (what the case was made from)."""
         try:
             found: dict[str, Any] = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -105,6 +111,19 @@ class StoredCase:
     def points(self) -> Arrays:
         """Voxel task → int32 `[n, 1 + dims]`: structure and voxel, for patches."""
         return Arrays(self.folder, "points", tuple(self.meta["targets"]))
+
+    def bag(self, name: str) -> PreparedBag | None:
+        """A slide input on memory maps; None when the case has no slide.
+
+        The maps are private copies on write, which torch takes without copying; the file itself is never changed.
+        """
+        meta = self.meta.get("slides", {}).get(name)
+        if meta is None:
+            return None
+        patches, coords = (
+            read_array(self.folder / array_file(kind, name), "c") for kind in ("bag", "coords")
+        )
+        return PreparedBag(patches, coords, int(meta["extent"]), int(meta["of"]))
 
     def known(self, task: str) -> tuple[bool, ...]:
         """Per structure, whether its mask is known in this case; empty when nothing is."""

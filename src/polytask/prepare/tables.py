@@ -12,29 +12,46 @@ from polytask.plan.plan import ColumnPlan
 Cell = float | str | None
 
 
+def table_groups(columns: Mapping[str, ColumnPlan]) -> tuple[int, ...]:
+    """Features of each group of one table input, in their order: one per number, one per value of a category."""
+    return tuple(
+        sum(len(c.values) if c.type == "category" else 1 for c in group.values())
+        for group in _grouped(columns)
+    )
+
+
 def table_width(columns: Mapping[str, ColumnPlan]) -> int:
-    """Features of one table input: one per number, one per value of a category."""
-    return sum(len(c.values) if c.type == "category" else 1 for c in columns.values())
+    """Features of one table input."""
+    return sum(table_groups(columns))
 
 
 def table_features(
     cells: Mapping[str, Cell], columns: Mapping[str, ColumnPlan]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Features and known flags `[F]`, in the order of the fold's columns.
+    """Features and known flags `[F]`, group by group, each in the order of the fold's columns.
 
     An unknown number becomes the training mean, which is 0 after scaling; an unknown category, or a value the fold
-    never saw, is no category at all.
+    never saw, is no category at all. Cells of columns the fold does not use are not looked at.
     """
     values: list[float] = []
     known: list[bool] = []
-    for name, column in columns.items():
-        cell = cells.get(name)
-        if column.type == "number":
-            there = cell is not None
-            values.append((float(cell) - column.mean) / (column.sd or 1.0) if cell is not None else 0.0)
-            known.append(there)
-        else:
-            there = cell is not None and str(cell) in column.values
-            values += [float(there and str(cell) == value) for value in column.values]
-            known += [there] * len(column.values)
+    for group in _grouped(columns):
+        for name, column in group.items():
+            cell = cells.get(name)
+            if column.type == "number":
+                there = cell is not None
+                values.append((float(cell) - column.mean) / (column.sd or 1.0) if cell is not None else 0.0)
+                known.append(there)
+            else:
+                there = cell is not None and str(cell) in column.values
+                values += [float(there and str(cell) == value) for value in column.values]
+                known += [there] * len(column.values)
     return np.array(values, np.float32), np.array(known, bool)
+
+
+def _grouped(columns: Mapping[str, ColumnPlan]) -> list[Mapping[str, ColumnPlan]]:
+    """The columns of each group, groups in the order in which they first occur: an edited plan may mix them."""
+    found: dict[str | None, dict[str, ColumnPlan]] = {}
+    for name, column in columns.items():
+        found.setdefault(column.group, {})[name] = column
+    return list(found.values())

@@ -23,7 +23,7 @@ class Pointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        flat, weight = x.flatten(2), self.weight.expand(len(x), -1, -1)
+        flat, weight = x.flatten(2), self.weight.expand(x.shape[0], -1, -1)
         if self.bias is None:
             mixed = torch.bmm(weight, flat)
         else:

@@ -24,6 +24,9 @@ survival: `risk [N]` (log hazard ratio or minus expected time), `p [N, horizons]
 segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *space]` · dose: `value [N, *space]`.
 """
 Arrays = dict[str, npt.NDArray[Any]]
+BY_PATCH = ("patches.", "places.")
+"""Beginnings of keys a network adds to a prediction that have a length per slide: the attention on its patches `[N, P]`
+(`[N, V, P]` of a subject task) and where they lie. Not answers: they are never put side by side."""
 
 
 class Criterion(Protocol):

@@ -13,7 +13,7 @@ from polytask.prepare.full import FullSample
 from polytask.prepare.slots import slots_of
 from polytask.prepare.store import Store
 from polytask.prepare.targets import pooled_target
-from polytask.tasks.task import Arrays, PooledTask, Prediction, Task, VoxelTask
+from polytask.tasks.task import BY_PATCH, Arrays, PooledTask, Prediction, Task, VoxelTask
 from polytask.training.infer import Predictions
 
 
@@ -28,7 +28,7 @@ class Collected:
 
     def arrays(self) -> tuple[Arrays, npt.NDArray[Any], npt.NDArray[np.bool_]]:
         """Stacked: prediction by key, value, known, first axis N."""
-        keys = self.predictions[0]
+        keys = [k for k in self.predictions[0] if not k.startswith(BY_PATCH)]
         prediction = {k: np.concatenate([p[k].numpy() for p in self.predictions]) for k in keys}
         return prediction, np.stack(self.values), np.stack(self.known)
 

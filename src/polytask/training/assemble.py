@@ -10,11 +10,13 @@ import torch
 
 from polytask.cohort.header import Dose, Header, Segmentation
 from polytask.model.encoder import EncoderSpec
-from polytask.model.network import Network, NetworkSpec
+from polytask.model.network import Network
+from polytask.model.slide import SlideSpec
+from polytask.model.spec import NetworkSpec
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.prepare.normalise import input_planes
 from polytask.prepare.slots import visit_slots
-from polytask.prepare.tables import table_width
+from polytask.prepare.tables import table_groups
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 
@@ -39,12 +41,16 @@ def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
         )
         for name, image in plan.shared.images.items()
     }
-    tables = {name: table_width(columns) for name, columns in fold.tables.items()}
+    tables = {name: table_groups(columns) for name, columns in fold.tables.items()}
     slots = {v: i for i, v in enumerate(header.visits or [])}
     model = plan.shared.model
     return NetworkSpec(
         images=images,
         tables=tables,
+        slides={
+            n: SlideSpec(s.features, s.widths, *zip(*[(r.mean, r.sd) for r in fold.slides[n]], strict=True))
+            for n, s in plan.shared.slides.items()
+        },
         voxel_image={n: t.image for n, t in header.tasks.items() if isinstance(t, Segmentation | Dose)},
         visits={
             n: [slots[v] for v in t.visits]
@@ -53,10 +59,13 @@ def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
         },
         max_visits=visit_slots(header, plan.shared.max_visits),
         sharing=model.sharing,
+        form=model.form,
         time=model.time,
         sources=model.sources,
+        source_dropout=model.source_dropout,
         after=model.after,
         link=model.link,
+        uncertainty=model.uncertainty,
         stop_gradient=model.stop_gradient,
         decoder=model.decoder,
         deep_supervision=model.deep_supervision,

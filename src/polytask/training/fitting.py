@@ -131,10 +131,14 @@ def new_state(context: Context, name: str) -> State:
 
 
 def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:
-    """The planned optimiser; weight decay on matrices and kernels only."""
+    """The planned optimiser; weight decay on matrices and kernels only. A group's `factor` multiplies the rate."""
+    rates = network.rates()
+    kinds: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        kinds.setdefault((parameter.dim() > 1, rates.get(name, 1.0)), []).append(parameter)
     groups = [
-        {"params": [p for p in network.parameters() if p.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in network.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": found, "weight_decay": settings.weight_decay if decays else 0.0, "factor": factor}
+        for (decays, factor), found in sorted(kinds.items(), key=lambda item: item[0], reverse=True)
     ]
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=settings.rate, momentum=0.99, nesterov=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, combinations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from polytask.model.network import Network
+from polytask.model.network import Network, Told
+from polytask.model.sources.condition import Condition
 from polytask.model.window import sliding_window
 from polytask.plan.plan import Plan
+from polytask.prepare.bags import stacked
 from polytask.prepare.batch import Batch
 from polytask.prepare.full import FullSample
 from polytask.prepare.normalise import input_planes
@@ -19,7 +23,8 @@ from polytask.tasks.task import Prediction
 from polytask.training.step import autocast
 
 Predictions = dict[str, dict[int, Prediction]]
-"""Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU."""
+"""Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU. Beside the
+task's own keys stand those of `Told`."""
 
 Turn = Callable[[str, int, Sequence[int], Prediction], Prediction]
 """(task, visit slot, mirrored axes, prediction brought back) → the same with left and right named as they are."""
@@ -73,13 +78,20 @@ def _once(
     present = [slot for slot, known in enumerate(sample.visit_known) if known]
     found: Predictions = {}
     views = bool(network.pooled) or any(p.field == "whole" for p in plan.shared.images.values())
-    outputs = network(_batch(sample, plan, axes).to(device)) if views else {}
+    batch = _batch(sample, plan, axes).to(device)
+    told: Told = {}
+    outputs = network(batch, told=told) if views else {}
+    _tell_places(network, sample, told)
     for name, output in outputs.items():
         task = network.tasks[name]
         if task.level == "subject":
-            found[name] = {-1: _cpu(task.decode(output))}
+            found[name] = {-1: _cpu(task.decode(output) | told.get(name, {}))}
         elif task.level == "visit":
-            found[name] = {slot: _cpu(task.decode(output[slot : slot + 1])) for slot in present}
+            beside = told.get(name, {})
+            found[name] = {
+                slot: _cpu({k: v[slot : slot + 1] for k, v in (task.decode(output) | beside).items()})
+                for slot in present
+            }
         else:
             image = network.spec.voxel_image[name]
             found[name] = {}
@@ -92,13 +104,15 @@ def _once(
         names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
         if image_plan.field == "whole" or not names or pooled_only:
             continue
+        condition = network.condition(batch)
         for slot in present:
             array = sample.images[image][slot]
             if array is None:
                 continue
             assert image_plan.patch is not None
+            row = None if condition is None else condition.take(torch.tensor([slot], device=device))
             outputs = sliding_window(
-                lambda x, image=image: {t: o[0] for t, o in network.voxel_outputs(image, x).items()},  # type: ignore[misc]
+                partial(_voxels, network, image, row),
                 _flip(torch.from_numpy(array).to(device), axes),
                 image_plan.patch,
                 overlap,
@@ -128,6 +142,7 @@ def _batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
             for a in arrays
         ]
         whole[name] = torch.stack(views)[None]
+    bags = {n: stacked(found, plan.shared.slides[n]) for n, found in sample.bags.items()}
     return Batch(
         subjects=(sample.subject,),
         visits=(sample.visits,),
@@ -139,7 +154,27 @@ def _batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
         tables={k: torch.from_numpy(v).float()[None] for k, v in sample.tables.items()},
         table_known={k: torch.from_numpy(v)[None] for k, v in sample.table_known.items()},
         targets={},
+        bags={n: b[0][None] for n, b in bags.items()},
+        bag_known={n: b[1][None] for n, b in bags.items()},
     )
+
+
+def _tell_places(network: Network, sample: FullSample, told: Told) -> None:
+    """Beside the attention on each patch of a slide, where it lies: `places.NAME`, pixels of the finest level."""
+    for task, found in told.items():
+        for key in [k for k in found if k.startswith("patches.")]:
+            name = key.removeprefix("patches.")
+            places = torch.zeros((*sample.bag_known[name].shape, 2))
+            for slot, coords in enumerate(sample.coords[name]):
+                if coords is not None:
+                    places[slot, : len(coords)] = torch.from_numpy(np.array(coords, np.float32))
+            found[f"places.{name}"] = places[None] if network.tasks[task].level == "subject" else places
+
+
+def _voxels(network: Network, image: str, row: Condition | None, windows: Tensor) -> dict[str, Tensor]:
+    """The finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image."""
+    condition = None if row is None else row.repeat(len(windows))
+    return {t: o[0] for t, o in network.voxel_outputs(image, windows, condition).items()}
 
 
 def _pad(array: Tensor, size: Sequence[int]) -> Tensor:

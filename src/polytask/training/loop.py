@@ -73,7 +73,9 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             rate = state.schedule.rate(state.step)
             torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
             skipped = state.skipped
-            losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
+            losses = take_step(
+                state, batches, world, rate, settings.precision, settings.clip, weights=settings.weights
+            )
             update_average(state, settings.ema)
             sums.add(losses)
             around.reporter.step(state.step, losses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 import torch
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import nearest
 from polytask.cohort.header_file import HEADER, read_header
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
-from polytask.plan.files import ensure_cohort, read_plan, set_value, write_plan
+from polytask.plan.files import ensure_cohort, read_plan, write_plan
 from polytask.plan.plan import Plan
+from polytask.plan.presets import apply_preset
+from polytask.plan.settings import set_values
 from polytask.prepare.store import Store
+from polytask.registries import registry
 from polytask.training.distributed import World, join_world
 from polytask.training.fitting import Context, fit_network
 from polytask.training.folder import Run, environment
@@ -45,7 +49,11 @@ def train(
     *,
     fold: int = 0,
     seed: int = 0,
+    preset: str | None = None,
     sharing: str | None = None,
+    time: str | None = None,
+    sources: str | None = None,
+    after: Mapping[str, Sequence[str]] | None = None,
     name: str | None = None,
     tasks: Sequence[str] | None = None,
     minutes: float | None = None,
@@ -63,8 +71,10 @@ def train(
     Args:
         work: folder with `plan.yaml`, `splits.json` and `store/`.
         fold: which fold of the plan. seed: of weights, order, augmentation and dropout.
-        sharing: a member of the sharing registry; the plan's by default.
-        name: of the run; `SHARING-foldF-seedS` by default.
+        preset: a published system, see `plan.presets`; what follows overrides parts of it.
+        sharing, time, sources: members of these registries; the plan's by default.
+        after: task → tasks whose answers it reads.
+        name: of the run; `PRESET-foldF-seedS` by default, or `SHARING-foldF-seedS` without a preset.
         tasks: only these.
         minutes: a time budget, turned into steps before the first step.
         match: name of a run whose number of steps is taken over (a fair baseline).
@@ -79,8 +89,9 @@ def train(
         if resume:
             run = Run.read(work / "runs" / resume)
         else:
-            plan = _new_plan(work, sharing, overrides)
-            label = name or f"{plan.shared.model.sharing}-fold{fold}-seed{seed}"
+            named = {"sharing": sharing, "time": time, "sources": sources}
+            plan = _new_plan(work, preset, named, after or {}, overrides)
+            label = name or f"{preset or plan.shared.model.sharing}-fold{fold}-seed{seed}"
             run = _new_run(work, label, plan, fold, seed, tasks, minutes, match, init, world)
         world.wait()
         try:
@@ -107,12 +118,47 @@ def plan_hash(plan: Plan, fold: int) -> str:
     return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
 
 
-def _new_plan(work: Path, sharing: str | None, overrides: Sequence[str]) -> Plan:
-    """The work folder's plan with this run's changes."""
+def _new_plan(
+    work: Path,
+    preset: str | None,
+    named: Mapping[str, str | None],
+    after: Mapping[str, Sequence[str]],
+    overrides: Sequence[str],
+) -> Plan:
+    """The work folder's plan with this run's changes: the preset, then its parts, then single values."""
     plan = read_plan(work)
-    for change in overrides:
-        plan = set_value(plan, change)
-    return set_value(plan, f"model.sharing={sharing}") if sharing else plan
+    if preset:
+        plan = apply_preset(plan, preset, read_header(_cohort_folder(work, plan) / HEADER))
+    changes = [f"model.{key}={value}" for key, value in named.items() if value]
+    changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in after.items()]
+    plan = set_values(plan, [*changes, *overrides])
+    for key in named:
+        choose(key, getattr(plan.shared.model, key))
+    return plan
+
+
+def choose(registry_name: str, member: str) -> None:
+    """Refuse a name that a registry does not have.
+
+    Raises:
+        PolytaskError: with the nearest right name.
+    """
+    if member not in registry(registry_name):
+        raise PolytaskError(f"--{registry_name} {member}: {nearest(member, list(registry(registry_name)))}")
+
+
+def networks_of(
+    tasks: Sequence[str], sharing: str, after: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Network → its tasks: one for all; under `single` one for each task, or for each chain of tasks."""
+    if sharing != "single":
+        return {"": list(tasks)}
+    groups: list[list[str]] = []
+    for task in tasks:
+        tied = [g for g in groups if any(o in after.get(task, ()) or task in after.get(o, ()) for o in g)]
+        groups = [g for g in groups if g not in tied] + [[t for g in tied for t in g] + [task]]
+    found = [[t for t in tasks if t in group] for group in groups]
+    return {"+".join(group): group for group in sorted(found, key=lambda group: tasks.index(group[0]))}
 
 
 def _new_run(
@@ -128,13 +174,9 @@ def _new_run(
     world: World,
 ) -> Run:
     """The run's folder with its record and its own copy of the plan (written by one process)."""
-    from polytask.model.sharing import SHARINGS
-
     if name in (".", "..") or Path(name).name != name:
         raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
-    sharing = plan.shared.model.sharing
-    if sharing not in SHARINGS:
-        raise PolytaskError(f"sharing {sharing!r} is not known; expected one of {', '.join(SHARINGS)}")
+    model = plan.shared.model
     if fold not in plan.folds:
         raise PolytaskError(
             f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
@@ -149,8 +191,9 @@ def _new_run(
         "name": name,
         "fold": fold,
         "seed": seed,
-        "sharing": sharing,
-        "networks": {t: [t] for t in chosen} if sharing == "single" else {"": chosen},
+        "preset": model.preset or None,
+        "sharing": model.sharing,
+        "networks": networks_of(chosen, model.sharing, model.after),
         "minutes": minutes,
         "steps": _steps_of(work / "runs" / match) if match else None,
         "init": None if init is None else str(Path(init).resolve()),

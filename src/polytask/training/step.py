@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import isfinite
 
@@ -39,11 +39,13 @@ def take_step(
     precision: str,
     clip: float,
     lap: Lap = no_lap,
+    weights: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Accumulate over `batches`, balance, clip, update → mean loss by task, gradient norm.
 
     Counts come first: each task's mean divides by its count over all processes and micro-batches, and a task
-    whose count is zero is absent - no loss, no gradient, no change of state. Equal weights: Σ present losses / T.
+    whose count is zero is absent - no loss, no gradient, no change of state. The step is Σ weight · loss / T over the
+    tasks that are present; a weight is 1 where `weights` says nothing.
     """
     network, tasks = state.network, state.network.tasks
     targets = [
@@ -68,7 +70,7 @@ def take_step(
         for name, count in present.items():
             loss, _ = state.criteria[name](outputs[name], *target[name])
             losses[name] = losses[name] + loss.detach() / count
-            total = total + loss / count
+            total = total + (weights or {}).get(name, 1.0) * loss / count
             lap(f"loss {name}")
         if total.requires_grad:
             (total / len(tasks)).backward()
@@ -81,7 +83,7 @@ def take_step(
     values = dict(zip(tasks, found, strict=True))
     if all(map(isfinite, [*found, length])):
         for group in state.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         state.optimiser.step()
         state.in_a_row = 0
     else:

@@ -18,6 +18,7 @@ def check_agreement(evidence: Evidence) -> Iterator[Problem]:
         for column, spec in table.columns.items()
         if spec.level == "subject"
     ]
+    columns += [name for name, slide in evidence.header.slides.items() if slide.level == "subject"]
     for name, task in evidence.header.tasks.items():
         if task.level == "subject":
             columns += columns_of(name, task)

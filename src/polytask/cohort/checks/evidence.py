@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from polytask.cohort.checks.look import Look, Role, look
+from polytask.cohort.checks.look_slide import SlideLook, look_slide
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Dose, Header, Segmentation
 from polytask.cohort.table import Table
@@ -16,6 +17,7 @@ from polytask.cohort.values import ABSENT
 from polytask.errors import Problem
 
 Progress = Callable[[int, int], None]
+Key = tuple[Path, Role, int]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Use:
     Args:
         owner: the input or task that reads it.
         part: channel of an image; structure of a mask with a column of its own, else "".
-        image: the image input whose grid it must have.
+        image: the image input whose grid it must have; "" for a slide.
+        dims: of the image; for a slide its place among the slide inputs, each of which cuts in its own way.
     """
 
     subject: str
@@ -41,7 +44,7 @@ class Use:
     dims: int
 
     @property
-    def key(self) -> tuple[Path, Role, int]:
+    def key(self) -> Key:
         """Uses with one key are read once."""
         return self.path, self.role, self.dims
 
@@ -53,6 +56,7 @@ class Evidence:
     Args:
         uses: every cell that names a file; empty when images are left out.
         looks: key of a use → what its file says; files that cannot be read are missing here.
+        slides: the same for slides.
         failures: key of a use → why it could not be read; "" = no such file.
         folds: number of folds the cohort will be split into.
     """
@@ -60,9 +64,10 @@ class Evidence:
     cohort: Cohort
     table: Table
     uses: tuple[Use, ...] = ()
-    looks: dict[tuple[Path, Role, int], Look] = field(default_factory=dict)
-    failures: dict[tuple[Path, Role, int], str] = field(default_factory=dict)
+    looks: dict[Key, Look] = field(default_factory=dict)
+    failures: dict[Key, str] = field(default_factory=dict)
     folds: int = 5
+    slides: dict[Key, SlideLook] = field(default_factory=dict)
 
     @property
     def header(self) -> Header:
@@ -106,23 +111,36 @@ def find_uses(cohort: Cohort) -> Iterator[Use]:
                 continue
             path, dims = cohort.path(cell), header.images[place].dims
             yield Use(case.subject, case.visit, case.row, column, cell, path, role, owner, part, place, dims)
+        for number, name in enumerate(header.slides):
+            if (cell := case.cells.get(name)) is not None:
+                path = cohort.path(cell)
+                yield Use(case.subject, case.visit, case.row, name, cell, path, "slide", name, "", "", number)
 
 
 def gather(cohort: Cohort, table: Table, folds: int, jobs: int, progress: Progress | None) -> Evidence:
     """Read every file once, in `jobs` threads; `progress(done, total)` is called after each."""
     uses = tuple(find_uses(cohort))
-    looks: dict[tuple[Path, Role, int], Look] = {}
-    failures: dict[tuple[Path, Role, int], str] = {}
+    looks: dict[Key, Look] = {}
+    slides: dict[Key, SlideLook] = {}
+    failures: dict[Key, str] = {}
+    specs = list(cohort.header.slides.values())
     keys = list(dict.fromkeys(use.key for use in uses))
     if progress:
         progress(0, len(keys))
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(look, *key): key for key in keys}
+        waiting: dict[Future[Look | SlideLook | str], Key] = {
+            pool.submit(look_slide, key[0], specs[key[2]])
+            if key[1] == "slide"
+            else pool.submit(look, *key): key
+            for key in keys
+        }
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 found = future.result()
                 if isinstance(found, Look):
                     looks[waiting[future]] = found
+                elif isinstance(found, SlideLook):
+                    slides[waiting[future]] = found
                 else:
                     failures[waiting[future]] = found
                 if progress:
@@ -130,4 +148,4 @@ def gather(cohort: Cohort, table: Table, folds: int, jobs: int, progress: Progre
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return Evidence(cohort, table, uses, looks, failures, folds)
+    return Evidence(cohort, table, uses, looks, failures, folds, slides)

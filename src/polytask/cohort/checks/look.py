@@ -13,7 +13,7 @@ from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.volume import Array, Grid
 
-Role = Literal["image", "mask", "region", "dose"]
+Role = Literal["image", "mask", "region", "dose", "slide"]
 
 
 @dataclass(frozen=True)

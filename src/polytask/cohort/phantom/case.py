@@ -13,6 +13,7 @@ from polytask.cohort.phantom.declare import channel_names
 from polytask.cohort.phantom.design import Subject
 from polytask.cohort.phantom.labels import cells, latent
 from polytask.cohort.phantom.shapes import lattice
+from polytask.cohort.phantom.slide import INPUT, has_slide, write_slide
 from polytask.cohort.phantom.writer import Cells, Spec, Writer
 
 
@@ -39,6 +40,8 @@ def write_case(folder: Path, subject: Subject, visit: int, spec: Spec) -> tuple[
     ):
         if not writer.hidden("scan.mr") or name != "mr":
             writer.both[f"scan.{name}"] = writer.file("images", name, image)
+    if spec.slides and not visit and has_slide(subject, spec.seed):
+        writer.both[INPUT] = write_slide(folder, subject, spec.seed)
     for task, write in {"lesion": _lesion, "organs": _organs, "dose": _dose}.items():
         if task in spec.tasks:
             write(writer, anatomy)

@@ -41,7 +41,7 @@ def channel_names(dims: int) -> tuple[str, str]:
     return ("ct", "mr") if dims == 3 else ("xr", "mr")
 
 
-def header(dims: int, visits: int, tasks: tuple[str, ...]) -> dict[str, Any]:
+def header(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False) -> dict[str, Any]:
     """`cohort.yaml` as plain data."""
     first, second = channel_names(dims)
     found: dict[str, Any] = {"polytask": 1, "name": "phantom"}
@@ -58,6 +58,8 @@ def header(dims: int, visits: int, tasks: tuple[str, ...]) -> dict[str, Any]:
             },
         },
     }
+    if slides:
+        found["inputs"]["biopsy"] = {"kind": "slide", "patch": 64, "mpp": 1.0}
     declared = _declared(visits)
     if "organs" not in tasks:
         del declared["dose"]["structures"]
@@ -65,10 +67,11 @@ def header(dims: int, visits: int, tasks: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def columns(dims: int, visits: int, tasks: tuple[str, ...]) -> list[str]:
+def columns(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False) -> list[str]:
     """Columns of `cases.csv` in order."""
     found = ["subject", *(["visit", "day"] if visits > 1 else []), "site", "split"]
     found += [f"scan.{name}" for name in channel_names(dims)] + ["age", "sex", "marker"]
+    found += ["biopsy"] if slides else []
     own = {
         "lesion": ["lesion", "lesion_known"],
         "organs": ["organs", "organs_known"] if dims == 3 else [f"organs.{name}" for name in STRUCTURES],

@@ -20,7 +20,7 @@ from polytask.cohort.phantom.render import SCANNERS
 from polytask.cohort.phantom.writer import Cells, Spec
 from polytask.errors import PolytaskError
 
-PARTS = ("images", "masks", "truth", "truth.csv", "cases.csv", "cohort.yaml")
+PARTS = ("images", "masks", "slides", "truth", "truth.csv", "cases.csv", "cohort.yaml")
 """What a phantom folder holds; the header comes last, so that a folder without it is not yet a cohort."""
 Progress = Callable[[int, int], None]
 
@@ -36,6 +36,7 @@ def make_phantom(
     sites: int = 2,
     force: bool = False,
     progress: Progress | None = None,
+    slides: bool = False,
 ) -> Path:
     """Write a synthetic cohort in which every label can be seen in the image; the same call writes the same bytes.
 
@@ -47,6 +48,7 @@ def make_phantom(
         visits: with 1 there is neither a visit column nor the task `response`.
         tasks: keep only these, see `declare.TASKS`.
         sites: how many sites share the subjects.
+        slides: also a whole slide per subject, whose nuclei tell the grade of the first visit.
         progress: called with (cases done, cases in all).
 
     Returns:
@@ -64,7 +66,7 @@ def make_phantom(
             raise PolytaskError(
                 f"phantom: {name} is {value}; expected {least} to {most}; choose another {name}"
             )
-    spec = Spec(size, seed, dims, visits, sites, select(tasks, visits))
+    spec = Spec(size, seed, dims, visits, sites, select(tasks, visits), slides)
     folder = Path(folder).absolute()
     try:
         _check_target(folder, force)
@@ -91,11 +93,11 @@ def _write(draft: Path, spec: Spec, count: int, progress: Progress | None) -> No
         rows.append(write_case(draft, subject, visit, spec))
         if progress:
             progress(number, len(todo))
-    shown = columns(spec.dims, spec.visits, spec.tasks)
+    shown = columns(spec.dims, spec.visits, spec.tasks, spec.slides)
     whole = [c for c in shown if not c.endswith(("_known", "_region"))] + ["nodes", "ratio", "hazard"]
     _table(draft / "cases.csv", shown, [row for row, _ in rows])
     _table(draft / "truth.csv", whole, [row for _, row in rows])
-    stated = header(spec.dims, spec.visits, spec.tasks)
+    stated = header(spec.dims, spec.visits, spec.tasks, spec.slides)
     Header.model_validate(stated)
     text = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=110)
     (draft / "cohort.yaml").write_text(text, encoding="utf-8")

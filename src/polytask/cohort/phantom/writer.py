@@ -27,6 +27,7 @@ class Spec:
     visits: int
     sites: int
     tasks: tuple[str, ...]
+    slides: bool = False
 
 
 class Writer:

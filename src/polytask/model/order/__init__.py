@@ -1,48 +1,61 @@
 """Which task's answer feeds which: nothing (parallel), or chains.
 
-A task declared `after` others reads a token per upstream task, made by a link. A link is built as
-`Link(upstream task, width)`; to add one, write the file and name it here.
+A task declared `after` others reads each upstream answer through a link. Of a visit or subject task that is a token
+(`embedding`); of a voxel task a token again (`gate`), or planes of a second network (`channel`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Protocol
 
-from torch import Tensor
+from torch import nn
 
 from polytask.errors import PolytaskError
+from polytask.model.order.channel import Channel
 from polytask.model.order.embedding import Embedding
+from polytask.model.order.gate import Gate
 from polytask.tasks.task import Task
 
-
-class Link(Protocol):
-    """An `nn.Module` that turns an upstream output into a token of the downstream task."""
-
-    def __call__(self, output: Tensor) -> Tensor:
-        """`[..., outputs] → [..., width]`, differentiable: the chain is trained end to end."""
+LINKS: dict[str, type[nn.Module]] = {"embedding": Embedding, "gate": Gate, "channel": Channel}
 
 
-LINKS: dict[str, Callable[[Task, int], Link]] = {"embedding": Embedding}
+def link_of(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
+    """How a task reads an upstream answer: what is chosen for it, else the light way.
+
+    Raises:
+        PolytaskError: a link that cannot carry this answer there.
+    """
+    if upstream.level != "voxel":
+        return "embedding"
+    usual = "channel" if task.level == "voxel" else "gate"
+    link = chosen.get(task.name, usual)
+    if link not in LINKS or link == "embedding" or (link == "gate" and task.level == "voxel"):
+        can = "channel" if task.level == "voxel" else "gate or channel"
+        raise PolytaskError(
+            f"model.link.{task.name}: {link!r} cannot carry the map of {upstream.name!r} to a {task.level} task; "
+            f"choose {can}"
+        )
+    return link
 
 
 def sequence(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> list[str]:
     """The tasks such that every task comes behind those it is `after`; otherwise in their own order.
 
     Raises:
-        PolytaskError: an unknown task, a cycle (it is named), or a visit task after a subject task, which would let it
-            see later visits.
+        PolytaskError: an unknown task, a cycle (it is named), a voxel task after a pooled one, or a visit task after a
+            subject task, which would let it see later visits.
     """
     for task, upstream in after.items():
         for name in (task, *upstream):
             if name not in tasks:
                 raise PolytaskError(f"model.after: task {name!r} is not there; it has {', '.join(tasks)}")
-            if tasks[name].level == "voxel":
-                raise PolytaskError(
-                    f"model.after: {name!r} is a voxel task; chains join visit and subject tasks"
-                )
         for name in upstream:
+            if tasks[task].level == "voxel" and tasks[name].level != "voxel":
+                raise PolytaskError(
+                    f"model.after: {task!r} is a voxel task and {name!r} is not; a voxel task can only follow voxel "
+                    "tasks"
+                )
             if tasks[task].level == "visit" and tasks[name].level == "subject":
                 raise PolytaskError(
                     f"model.after: {task!r} is asked at a visit, {name!r} of the whole subject; a visit must not see "
@@ -54,3 +67,15 @@ def sequence(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> l
         raise PolytaskError(
             f"model.after: a cycle: {' → '.join(reversed(error.args[1]))}; remove one link"
         ) from None
+
+
+def upstream_of(task: str, after: Mapping[str, Sequence[str]]) -> set[str]:
+    """All tasks whose answers a task reads, through others too."""
+    found: set[str] = set()
+    left = list(after.get(task, ()))
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += after.get(name, ())
+    return found

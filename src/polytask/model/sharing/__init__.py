@@ -7,33 +7,70 @@ name it here; the shared battery of tests finds it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Protocol
 
 from torch import Tensor
 
+from polytask.errors import PolytaskError
 from polytask.model.cut import Cut
 from polytask.model.encoder import EncoderSpec
 from polytask.model.roles import Roles
+from polytask.model.sharing.cross_stitch import CrossStitch
+from polytask.model.sharing.ctan import CTAN
 from polytask.model.sharing.hard import Hard
+from polytask.model.sharing.mtan import MTAN
 from polytask.model.sharing.single import Single
+from polytask.model.sharing.task_tokens import TaskTokens
 
 Pyramid = list[Tensor | None]
 Needs = Mapping[str, frozenset[int]]
-"""Task → the levels (0 = finest) it reads."""
+"""Task → the levels (0 = finest) it reads; the deepest is always among them."""
 
 
 class Sharing(Protocol):
-    """An `nn.Module` built as `Block(spec, needs)`."""
+    """An `nn.Module` built as `Block(spec, needs)`, or `Block(spec, needs, form)` where the class has `forms`.
+
+    A class may also have `rates`: prefix of parameter names → factor on the learning rate.
+    """
 
     channels: tuple[int, ...]
     interacts: bool
     """Whether, behind the cut, another task's branch reaches a task's loss."""
 
     def __call__(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, Pyramid]:
-        """`[N, planes, *space]` → for each of `tasks` its pyramid, None at levels it does not need."""
+        """`[N, planes, *space]` → for each of `tasks` its pyramid, None at levels it does not need.
+
+        `tasks` may be some of those the block was built with; a task's answer does not depend on which.
+        """
 
     def roles(self) -> Roles:
         """Role of every parameter."""
 
 
-SHARINGS: dict[str, Callable[[EncoderSpec, Needs], Sharing]] = {"hard": Hard, "single": Single}
+SHARINGS: dict[str, Callable[..., Sharing]] = {
+    "hard": Hard,
+    "single": Single,
+    "cross_stitch": CrossStitch,
+    "mtan": MTAN,
+    "ctan": CTAN,
+    "task_tokens": TaskTokens,
+}
+
+
+def forms_of(name: str) -> tuple[str, ...]:
+    """The forms a block comes in, the default first."""
+    forms: tuple[str, ...] = getattr(SHARINGS[name], "forms", ("light",))
+    return forms
+
+
+def make_block(name: str, spec: EncoderSpec, needs: Needs, form: str = "light") -> Sharing:
+    """The sharing block `name` in `form`, for one image input."""
+    if name not in SHARINGS:
+        near = get_close_matches(name, SHARINGS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(SHARINGS)}"
+        raise PolytaskError(f"no sharing is called {name!r}: {hint}")
+    if form not in forms_of(name):
+        raise PolytaskError(f"sharing {name!r} has no form {form!r}: choose from {', '.join(forms_of(name))}")
+    block = SHARINGS[name]
+    return block(spec, needs, form) if hasattr(block, "forms") else block(spec, needs)

@@ -25,7 +25,7 @@ class Hard(nn.Module):
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
         """`[N, planes, *space]` → task → pyramid."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
-        for level, shared in enumerate(self.encoder(x)):
+        for level, shared in enumerate(self.encoder(x) if tasks else ()):
             readers = [t for t in tasks if level in self.needs[t]]
             leaves = cut(shared, readers) if readers else {}
             for task in tasks:

@@ -10,7 +10,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from polytask.model.sources.attention import Attention
 from polytask.model.sources.concat import Concat
+from polytask.model.sources.film import Film
 
 
 class SourceFusion(Protocol):
@@ -21,4 +23,8 @@ class SourceFusion(Protocol):
         `[N, S]` that sum to 1 over the known sources."""
 
 
-SOURCES: dict[str, Callable[[int, int], SourceFusion]] = {"concat": Concat}
+SOURCES: dict[str, Callable[[int, int], SourceFusion]] = {
+    "concat": Concat,
+    "attention": Attention,
+    "film": Film,
+}

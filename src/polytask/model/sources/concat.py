@@ -18,5 +18,5 @@ class Concat(nn.Module):
         if tokens.shape[1] == 1:
             return nn.functional.leaky_relu(tokens[:, 0], 0.01), None
         flags = known.to(tokens.dtype)[..., None]
-        joined = torch.cat([tokens * flags, flags], dim=-1).flatten(1)
+        joined = torch.cat([torch.where(known[..., None], tokens, 0.0), flags], dim=-1).flatten(1)
         return nn.functional.leaky_relu(self.layer(joined), 0.01), None

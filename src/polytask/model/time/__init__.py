@@ -1,7 +1,8 @@
 """How visits become one answer: one file per fusion, one registry.
 
-A fusion is built as `Fusion(channels, visits, width)`: channels of each level it reads (`DEPTHS` says how many), the
-number of visit slots, the width of its answer. Tokens without space (tables) always go through `concat.Visits`.
+A fusion is built as `Fusion(channels, visits, width, dims)`: channels of each level it reads (`DEPTHS` says how many),
+the number of visit slots, the width of its answer, 2D or 3D. Tokens without space (tables) always go through
+`concat.Visits`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Protocol
 
 from torch import Tensor
 
+from polytask.model.time.attention import Attention
 from polytask.model.time.concat import Concat
+from polytask.model.time.correlation import Correlation
+from polytask.model.time.difference import Difference
 
 
 class TimeFusion(Protocol):
@@ -19,9 +23,16 @@ class TimeFusion(Protocol):
 
     def __call__(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """Maps `[B, V, C, *space]` of the needed levels, finest first, `known [B, V]`, `day [B, V]` →
-        `[B, width]`. Values of unknown visits are zero and must not matter."""
+        `[B, width]`. What stands at unknown visits must not matter."""
 
 
-TIMES: dict[str, Callable[[Sequence[int], int, int], TimeFusion]] = {"concat": Concat}
-DEPTHS: dict[str, int] = {"concat": 1}
-"""How many of the deepest levels a fusion reads."""
+TIMES: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] = {
+    "concat": Concat,
+    "difference": Difference,
+    "correlation": Correlation,
+    "attention": Attention,
+}
+DEPTHS: dict[str, int] = {"concat": 3, "difference": 3, "correlation": 3, "attention": 3}
+"""How many of the deepest levels a fusion reads; all of them where an encoder has fewer."""
+LEAST: dict[str, int] = {"concat": 1, "difference": 2, "correlation": 2, "attention": 1}
+"""Visit slots a fusion needs at least; built with fewer it raises `PolytaskError`."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.layers import pool_mean_max
+from polytask.model.time.known import YEAR, only, pooled
 
 
 class Visits(nn.Module):
@@ -20,22 +20,20 @@ class Visits(nn.Module):
     def forward(self, vectors: Tensor, known: Tensor, day: Tensor) -> Tensor:
         """`known [B, V]`, `day [B, V]`; what stands at unknown visits does not matter."""
         flags = known.to(vectors.dtype)[..., None]
-        years = torch.where(known, day, 0.0).to(vectors.dtype)[..., None] / 365.25
-        slots = torch.cat([torch.where(known[..., None], vectors, 0.0), flags, years], dim=-1)
+        years = only(known, day).to(vectors.dtype)[..., None] / YEAR
+        slots = torch.cat([only(known, vectors), flags, years], dim=-1)
         fused: Tensor = self.layer(slots.flatten(1))
         return fused
 
 
 class Concat(nn.Module):
-    """The deepest maps of all visits, pooled and side by side."""
+    """The maps of all visits at three depths, pooled and side by side, each with a flag and its day."""
 
-    def __init__(self, channels: Sequence[int], visits: int, width: int):
+    def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
         super().__init__()
-        self.visits = Visits(2 * channels[-1], visits, width)
+        self.visits = Visits(2 * sum(channels), visits, width)
 
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """See `TimeFusion`."""
-        deepest = maps[-1]
-        pooled = pool_mean_max(deepest.flatten(0, 1)).reshape(*deepest.shape[:2], -1)
-        fused: Tensor = self.visits(pooled, known, day)
+        fused: Tensor = self.visits(pooled(maps, known), known, day)
         return fused

@@ -32,6 +32,10 @@ class Step:
     activations: float
     model: float
 
+    def plus(self, other: Step) -> Step:
+        """Both together."""
+        return Step(self.flops + other.flops, self.activations + other.activations, self.model + other.model)
+
     def seconds(self, batch: int, machine: Machine) -> float:
         """Expected time of a step."""
         return batch * self.flops / machine.speed

@@ -1,6 +1,9 @@
-"""Columns of table inputs: how numbers are imputed and scaled, and which categories there are, from the train part."""
+"""Columns of table inputs, from the train part: which are used, how numbers are scaled, which categories there are."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,22 +11,49 @@ from polytask.cohort.header import Column
 from polytask.cohort.values import column_value
 from polytask.plan.plan import ColumnPlan
 from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.rules.groups import column_groups
+from polytask.plan.rules.screening import column_limit, screen
 from polytask.plan.rules.why import Why, few
 from polytask.plan.sketch import short
 
 
 def plan_tables(basis: FoldBasis, why: Why) -> dict[str, dict[str, ColumnPlan]]:
-    """Table input → column → plan."""
+    """Table input → column → plan, columns of a group one after the other."""
     return {
-        name: {
-            column: _column(basis, name, column, spec, why.at(f"tables.{name}"))
-            for column, spec in table.columns.items()
-        }
+        name: _table(basis, name, table.columns, why.at(f"tables.{name}"))
         for name, table in basis.cohort.header.tables.items()
     }
 
 
-def _column(basis: FoldBasis, table: str, column: str, spec: Column, why: Why) -> ColumnPlan:
+def _table(basis: FoldBasis, table: str, columns: Mapping[str, Column], why: Why) -> dict[str, ColumnPlan]:
+    """One table: its columns are screened when there are very many, and grouped."""
+    numbers = [column for column, spec in columns.items() if spec.type == "number"]
+    notes = dict.fromkeys(columns, "")
+    reasons: list[str] = []
+    if len(numbers) > column_limit(len(basis.train)):
+        screening = screen(basis, table, numbers)
+        notes = {c: screening.kept.get(c, "") for c in columns if c not in screening.dropped}
+        reasons.append(screening.reason)
+    groups, how = column_groups(columns, list(notes))
+    order = list(dict.fromkeys(groups.values()))
+    if len(order) > 1:
+        sizes = Counter(groups.values())
+        named = few([f"{group or 'without'} {sizes[group]}" for group in order])
+        reasons.append(f"{len(order)} groups {how}: {named}")
+    if reasons:
+        why["."] = "; ".join(reasons)
+    found = {
+        column: _column(basis, table, column, columns[column], groups[column], why)
+        for column in sorted(notes, key=lambda c: order.index(groups[c]))
+    }
+    for column, note in notes.items():
+        why.extend(column, note)
+    return found
+
+
+def _column(
+    basis: FoldBasis, table: str, column: str, spec: Column, group: str | None, why: Why
+) -> ColumnPlan:
     cells = [column_value(basis.cohort, cases, table, column) for cases in basis.items(spec.level)]
     known = [cell for cell in cells if cell is not None]
     filled = f"{len(known)} of {len(cells)} training cells are filled"
@@ -35,13 +65,13 @@ def _column(basis: FoldBasis, table: str, column: str, spec: Column, why: Why) -
             if spec.values is not None
             else f"categories seen in train ({few(seen) or 'none'}); {filled}"
         )
-        return ColumnPlan(type="category", values=values)
+        return ColumnPlan(type="category", values=values, group=group)
     numbers = np.array([float(cell) for cell in known])
     if not numbers.size:
         why[column] = f"{filled}: the column says nothing in this fold"
-        return ColumnPlan(type="number")
+        return ColumnPlan(type="number", group=group)
     mean, sd = short(float(numbers.mean()), 5), short(float(numbers.std()), 5)
     why[column] = f"mean {mean:g} (stands for unknown cells) and deviation {sd:g}; {filled}" + (
         "; all alike, so it is only centred" if sd == 0 else ""
     )
-    return ColumnPlan(type="number", mean=mean, sd=sd or 1.0)
+    return ColumnPlan(type="number", mean=mean, sd=sd or 1.0, group=group)

@@ -17,6 +17,7 @@ STEPS = {"cpu": (80, 600, 6_000), "gpu": (500, 5_000, 100_000)}
 EVALUATIONS = 20
 PATIENCE = 8
 RARE = 0.5
+SOURCE_DROPOUT = 0.1
 """A task known less often than this per step is drawn on purpose."""
 
 
@@ -37,6 +38,7 @@ def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: W
     )
     every = max(1, epochs // EVALUATIONS)
     patience = PATIENCE if total > least else 0
+    why["weights"] = "every task counts 1: losses are about 1 when untrained"
     why["tune_every"] = f"about {EVALUATIONS} evaluations on tune in all"
     why["patience"] = (
         f"{PATIENCE} of about {EVALUATIONS} evaluations without a better mean skill end the training"
@@ -89,7 +91,7 @@ def _batch(basis: Basis, step: Step, images: dict[str, ImagePlan], why: Why) -> 
     while (
         batch < most
         and step.fits(batch + 1, machine)
-        and (not images or step.seconds(batch + 1, machine) <= brisk)
+        and (not step.flops or step.seconds(batch + 1, machine) <= brisk)
     ):
         batch += 1
     why["batch"] = (
@@ -126,9 +128,19 @@ def _rare(basis: Basis, batch: int, why: Why) -> dict[str, int]:
 def plan_model(basis: Basis, why: Why) -> Model:
     """Where to start: shared encoder, concatenation over time and sources."""
     why = why.at("model")
+    header = basis.cohort.header
+    several = len(header.inputs) > 1
+    why["preset"] = "none: the values below are where to start; `train --preset` takes a published system's"
     why["sharing"] = "hard: one encoder for all tasks costs about one task; compare with others in a study"
+    why["form"] = "light: where a sharing block has a form as published too, that is 2 to 4 times slower"
     why["time"] = "visits are set side by side" + (" (there is one)" if basis.max_visits == 1 else "")
-    why["sources"] = "inputs are set side by side"
+    why["sources"] = "inputs are set side by side" + ("" if several else " (there is one)")
+    why["source_dropout"] = (
+        f"one of the {len(header.inputs)} inputs is hidden from a tenth of the samples, so that a case without it can "
+        "be answered"
+        if several
+        else "there is one input"
+    )
     voxel = [n for names in basis.voxel_on.values() for n in names]
     why["decoder"] = (
         f"one per voxel task ({few(voxel)}); `shared` has the tasks of an image share one and saves time"
@@ -141,15 +153,17 @@ def plan_model(basis: Basis, why: Why) -> Model:
         "no chain: all tasks are answered side by side; `after.TASK=[OTHER]` lets one read another's answer"
     )
     why["link"] = (
-        "an upstream answer is read as the mean of its classes' vectors, weighted by their probabilities"
+        "in a chain, classes are read as the mean of their vectors, weighted by their probabilities; a mask by pooled "
+        "tasks as a gate on the features, by voxel tasks as a channel of a second network"
     )
+    why["uncertainty"] = "none: a chain hands down the answer alone"
     why["stop_gradient"] = "off: a chain is trained end to end"
     why["dropout"] = "a tenth of a pooled head's inputs: cohorts are small"
     why["embedding"] = "wide enough for a handful of answers"
     why["deep_supervision"] = (
         "two coarser decoder levels get a loss too: gradients reach the bottleneck early"
     )
-    return Model()
+    return Model(source_dropout=SOURCE_DROPOUT if several else 0.0)
 
 
 def _hours(seconds: float) -> str:

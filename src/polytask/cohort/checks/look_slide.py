@@ -1,0 +1,65 @@
+"""One look at a slide or a bag of features, and what the checks keep of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polytask.cohort.inputs import SlideInput
+from polytask.errors import PolytaskError
+from polytask.images.bags import read_bag
+from polytask.images.patches import TISSUE, Cut, places
+from polytask.images.slides import opened
+
+ENDS = 1 << 20
+"""Bytes at both ends of a slide that stand for its content: slides are too large to be read for that."""
+
+
+@dataclass(frozen=True)
+class SlideLook:
+    """What one look tells.
+
+    Args:
+        patches: with enough tissue; of a bag, its rows.
+        width: features of a patch; 0 for pixels.
+        digest: of the content.
+    """
+
+    patches: int
+    width: int
+    digest: str
+
+
+def cut_of(spec: SlideInput) -> Cut:
+    """How the header wants a slide cut."""
+    return Cut(spec.patch, spec.resolution, spec.downsample, TISSUE)
+
+
+def look_slide(path: Path, spec: SlideInput) -> SlideLook | str:
+    """Look at a file as the header says, or say in one line why not; "" = no such file."""
+    if not path.exists():
+        return ""
+    try:
+        if spec.features is None:
+            with opened(path) as slide:
+                return SlideLook(len(places(slide, cut_of(spec))), 0, _ends(path))
+        features = read_bag(path).features
+        digest = hashlib.blake2b(np.ascontiguousarray(features).data, digest_size=16).hexdigest()
+        return SlideLook(features.shape[0], features.shape[1], digest)
+    except PolytaskError as error:
+        return str(error).removeprefix(f"{path}: ")
+    except (OSError, ValueError, MemoryError) as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _ends(path: Path) -> str:
+    size = path.stat().st_size
+    found = hashlib.blake2b(str(size).encode(), digest_size=16)
+    with path.open("rb") as file:
+        found.update(file.read(ENDS))
+        file.seek(max(0, size - ENDS))
+        found.update(file.read(ENDS))
+    return found.hexdigest()

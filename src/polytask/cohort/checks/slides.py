@@ -1,0 +1,43 @@
+"""Slides: no tissue, bags of another width than the header says, the same slide under two subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence, Use
+from polytask.errors import Problem
+
+
+def check_slides(evidence: Evidence) -> Iterator[Problem]:
+    """What the slides hold. Files that are missing or cannot be read are named by the check of files."""
+    first: dict[tuple[str, str], Use] = {}
+    for use in evidence.uses:
+        look = evidence.slides.get(use.key)
+        if look is None:
+            continue
+        width = evidence.header.slides[use.owner].features
+        if width is None and not look.patches:
+            yield evidence.of(
+                use,
+                "error",
+                "no-tissue",
+                f"{use.column}: no patch with enough tissue",
+                "look at the slide; take smaller patches (`patch`, `mpp`), or empty the cell",
+            )
+        if width is not None and look.width != width:
+            yield evidence.of(
+                use,
+                "error",
+                "wrong-width",
+                f"{use.column}: {look.width} features a patch, but the header says {width}",
+                "compute all bags with one network, and write its width as `features`",
+            )
+        before = first.setdefault((use.owner, look.digest), use)
+        if before.subject != use.subject:
+            yield evidence.of(
+                use,
+                "error",
+                "same-file",
+                f"{use.column}: the same content as {before.cell} of subject {before.subject!r} (row {before.row})",
+                "give both rows one subject, or remove one",
+            )

@@ -1,0 +1,162 @@
+"""Bags of features that another network computed: `.npz`, `.h5` and `.pt`, the same array from each."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.errors import PolytaskError
+from polytask.images.limits import check_bytes
+from polytask.images.torch_file import read_torch
+from polytask.images.volume import Array
+
+WHAT = "`features` [patches, width] and optionally `coords` [patches, 2]"
+
+
+@dataclass(frozen=True)
+class Bag:
+    """One slide.
+
+    Args:
+        features: `[P, F]`, float16 where the file has that, else float32; P is at least 1.
+        coords: `[P, 2]` x and y in the slide's finest pixels, None when the file does not say.
+    """
+
+    features: Array
+    coords: npt.NDArray[np.int32] | None
+
+
+def read_bag(path: Path | str) -> Bag:
+    """The bag of a file; sizes are checked before memory is taken, and nothing in the file is run."""
+    path = Path(path)
+    reader = require_bag(path)
+    try:
+        found = reader(path)
+    except OSError as error:
+        raise PolytaskError(
+            f"{path}: cannot be read ({error.strerror or error}); expected {WHAT}; write the file again"
+        ) from None
+    return _bag(path, found)
+
+
+def require_bag(path: Path) -> Callable[[Path], dict[str, Array]]:
+    """What reads a file, when it is there and its ending is that of a bag."""
+    if not path.is_file():
+        raise PolytaskError(f"{path}: no such file; expected a bag of features; mend the path")
+    reader = next((r for e, r in READERS.items() if path.name.lower().endswith(e)), None)
+    if reader is None:
+        raise PolytaskError(
+            f"{path}: unknown kind of bag; expected one of {', '.join(READERS)}; for a whole slide leave `features` "
+            "out of the header"
+        )
+    return reader
+
+
+def _bag(path: Path, found: dict[str, Array]) -> Bag:
+    features, coords = found.get("features"), found.get("coords")
+    if features is None:
+        names = ", ".join(found) or "nothing"
+        raise PolytaskError(f"{path}: holds {names}; expected {WHAT}; write the file again")
+    if features.ndim == 3 and features.shape[0] == 1:
+        features = features[0]
+    if features.ndim != 2 or features.dtype.kind not in "fiu":
+        raise PolytaskError(
+            f"{path}: `features` is {list(features.shape)} {features.dtype}; expected numbers [patches, width]; write "
+            "one row per patch"
+        )
+    if not features.shape[0] or not features.shape[1]:
+        raise PolytaskError(f"{path}: a bag of zero patches; expected at least one; empty the cell")
+    if features.dtype != np.float16:
+        features = features.astype(np.float32, copy=False)
+    if not np.isfinite(features).all():
+        raise PolytaskError(
+            f"{path}: NaN or Inf among the features; expected finite numbers; compute them again"
+        )
+    return Bag(features, None if coords is None else _coords(path, coords, len(features)))
+
+
+def _coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32]:
+    if coords.ndim == 3 and coords.shape[0] == 1:
+        coords = coords[0]
+    top = np.iinfo(np.int32).max
+    if coords.ndim != 2 or coords.shape[0] != count or coords.shape[1] < 2 or coords.dtype.kind not in "fiu":
+        raise PolytaskError(
+            f"{path}: `coords` is {list(coords.shape)} for {count} patches; expected [{count}, 2]; mend or leave it out"
+        )
+    pairs = coords[:, :2]
+    if not np.isfinite(pairs).all() or float(np.abs(pairs).max()) > top:
+        raise PolytaskError(
+            f"{path}: `coords` are no pixels of a slide; expected x and y; mend or leave it out"
+        )
+    return np.rint(pairs).astype(np.int32)
+
+
+def _npz(path: Path) -> dict[str, Array]:
+    """Arrays of an .npz; each header is looked at before its array is read."""
+    found: dict[str, Array] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in ("features", "coords"):
+                if f"{name}.npy" in archive.namelist():
+                    with archive.open(f"{name}.npy") as stream:
+                        version = np.lib.format.read_magic(stream)
+                        read = (
+                            np.lib.format.read_array_header_1_0
+                            if version == (1, 0)
+                            else np.lib.format.read_array_header_2_0
+                        )
+                        shape, _, dtype = read(stream)
+                    check_bytes(path, int(np.prod(shape, dtype=np.float64)) * dtype.itemsize)
+                    with archive.open(f"{name}.npy") as stream:
+                        found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+    except (PolytaskError, OSError):
+        raise
+    except Exception as error:  # a damaged file leads its parser to any error at all
+        said = " ".join(str(error).split())
+        raise PolytaskError(
+            f"{path}: cannot be read as npz ({said}); expected {WHAT}; write it with numpy.savez"
+        ) from None
+    return found
+
+
+def _hdf5(path: Path) -> dict[str, Array]:
+    """Datasets of an HDF5 file; links to other files are not followed."""
+    try:
+        import h5py
+    except ImportError:
+        raise PolytaskError(
+            f"{path}: HDF5 is read by h5py, which is not here; expected the extra; pip install 'polytask[slides]'"
+        ) from None
+    found: dict[str, Array] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for name in ("features", "coords"):
+                if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                    continue
+                data = file[name]
+                if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+                    continue
+                check_bytes(path, int(data.size or 0) * data.dtype.itemsize)
+                if data.dtype.kind in "fiu":
+                    found[name] = data[...]
+    except PolytaskError:
+        raise
+    except Exception as error:  # a damaged file leads its parser to any error at all
+        said = " ".join(str(error).split())
+        raise PolytaskError(
+            f"{path}: cannot be read as HDF5 ({said}); expected {WHAT}; write it again"
+        ) from None
+    return found
+
+
+READERS: dict[str, Callable[[Path], dict[str, Array]]] = {
+    ".npz": _npz,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".pt": read_torch,
+}

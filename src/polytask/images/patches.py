@@ -1,0 +1,111 @@
+"""A slide as a bag: the grid of patches with enough tissue, and their pixels one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from polytask.errors import PolytaskError
+from polytask.images.slides import Pixels, Slide, best_level
+from polytask.images.tissue import tissue_mask
+
+Places = npt.NDArray[np.int32]
+TISSUE = 0.5
+"""Share of a patch that must be tissue, unless a plan says another."""
+CELLS = 8
+"""Cells of the tissue mask along the edge of a patch."""
+FINEST = 0.9
+"""Patches may be this much finer than the slide (scanners differ by some percent); more would invent pixels."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a slide is cut.
+
+    Args:
+        patch: pixels of an edge.
+        mpp: µm of such a pixel, or
+        downsample: pixels of the finest level along it.
+        tissue: share of a patch that must be tissue.
+    """
+
+    patch: int
+    mpp: float | None
+    downsample: float | None
+    tissue: float
+
+
+def downsample_of(slide: Slide, cut: Cut) -> float:
+    """Pixels of the finest level along one pixel of a patch."""
+    if cut.downsample is not None:
+        return cut.downsample
+    if slide.mpp is None:
+        raise PolytaskError(
+            f"{slide.path}: does not say how many µm a pixel has; expected it for `mpp`; name the `downsample` of "
+            "the slide input instead"
+        )
+    assert cut.mpp is not None
+    scale = cut.mpp / slide.mpp
+    if scale < FINEST:
+        raise PolytaskError(
+            f"{slide.path}: has {slide.mpp:.3g} µm a pixel, coarser than the {cut.mpp:g} asked for; expected `mpp` "
+            f"of {slide.mpp:.3g} or more; change the slide input, or leave this slide out"
+        )
+    return scale
+
+
+def extent_of(slide: Slide, cut: Cut) -> int:
+    """Edge of a patch in pixels of the finest level."""
+    return max(1, round(cut.patch * downsample_of(slide, cut)))
+
+
+def places(slide: Slide, cut: Cut) -> Places:
+    """Upper left corners `[P, 2]` (x, y in pixels of the finest level) of whole patches with enough tissue, row by
+    row. Patches lie side by side from the slide's corner; what is left at the far borders is no patch."""
+    extent, size = extent_of(slide, cut), slide.levels[0]
+    across, down = size.width // extent, size.height // extent
+    if not across or not down:
+        return np.zeros((0, 2), np.int32)
+    mask = tissue_mask(slide, extent / CELLS)
+    sums = np.zeros([n + 1 for n in mask.tissue.shape], np.int64)
+    sums[1:, 1:] = mask.tissue.cumsum(axis=0).cumsum(axis=1)
+    top, bottom = _cells(down, extent, mask.cell, mask.tissue.shape[0])
+    left, right = _cells(across, extent, mask.cell, mask.tissue.shape[1])
+    inside = (
+        sums[bottom][:, right] - sums[top][:, right] - sums[bottom][:, left] + sums[top][:, left]
+    ) / np.outer(bottom - top, right - left)
+    rows, columns = np.nonzero(inside >= cut.tissue)
+    return (np.stack([columns, rows], axis=1) * extent).astype(np.int32)
+
+
+def stream(slide: Slide, where: Places, cut: Cut) -> Iterator[Pixels]:
+    """Pixels `[patch, patch, 3]` of each place; one patch at a time is in memory."""
+    scale = downsample_of(slide, cut)
+    level = best_level(slide, scale)
+    fine = slide.levels[level].downsample
+    edge = max(1, round(cut.patch * scale / fine))
+    for x, y in where.tolist():
+        pixels = slide.read(level, round(x / fine), round(y / fine), edge, edge)
+        if edge != cut.patch:
+            # Pillow widens the filter when it shrinks, so that this is a mean and not every n-th pixel.
+            small = Image.fromarray(pixels).resize((cut.patch, cut.patch), Image.Resampling.BILINEAR)
+            pixels = np.asarray(small)
+        yield pixels
+
+
+def thinned(count: int, most: int) -> npt.NDArray[np.intp]:
+    """Indices of at most `most` of `count` patches, evenly spread."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.intp)
+
+
+def _cells(
+    count: int, extent: int, cell: float, most: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """First and behind-last cell of the mask under each of `count` patches along an axis."""
+    edges = np.arange(count + 1) * (extent / cell)
+    first = np.minimum(edges[:-1].round().astype(np.intp), most - 1)
+    return first, np.minimum(np.maximum(edges[1:].round().astype(np.intp), first + 1), most)

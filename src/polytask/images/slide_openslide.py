@@ -1,0 +1,72 @@
+"""Scanners' own formats through openslide, when the extra `slides` is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.slides import WHITE, Level, Pixels, believable
+
+INSTALL = "pip install 'polytask[slides]'"
+
+
+class OpenSlideSlide:
+    """A `Slide` on openslide."""
+
+    def __init__(self, path: Path, slide: Any):
+        self.path, self._slide = path, slide
+        self.levels = tuple(
+            Level(int(w), int(h), float(d))
+            for (w, h), d in zip(slide.level_dimensions, slide.level_downsamples, strict=True)
+        )
+        self.mpp = _mpp(dict(slide.properties))
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+        """See `Slide`. What the scanner left out is transparent there, and white here."""
+        import openslide
+
+        scale = self.levels[level].downsample
+        try:
+            region = self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height))
+        except openslide.OpenSlideError as error:
+            raise PolytaskError(
+                f"{self.path}: a region cannot be read ({error}); export the slide again"
+            ) from None
+        rgba = np.asarray(region)
+        pixels: Pixels = np.where(rgba[:, :, 3:] > 0, rgba[:, :, :3], np.uint8(WHITE))
+        return pixels
+
+    def close(self) -> None:
+        """See `Slide`."""
+        self._slide.close()
+
+
+def open_with_openslide(path: Path, first: PolytaskError | None) -> OpenSlideSlide:
+    """The slide, or one line: what tifffile said `first`, and that openslide could be installed or said no too."""
+    try:
+        import openslide
+    except (ImportError, OSError):
+        if first is not None:
+            raise PolytaskError(f"{str(first).rpartition('; ')[0]}; other encodings need {INSTALL}") from None
+        raise PolytaskError(
+            f"{path}: a scanner's format; expected the extra that reads it; {INSTALL}"
+        ) from None
+    try:
+        return OpenSlideSlide(path, openslide.OpenSlide(str(path)))
+    except openslide.OpenSlideError as error:
+        if first is not None:
+            raise first from None
+        said = " ".join(str(error).split())
+        raise PolytaskError(
+            f"{path}: openslide cannot read it ({said}); expected a whole slide; export the file again"
+        ) from None
+
+
+def _mpp(properties: dict[str, str]) -> float | None:
+    try:
+        return believable(float(properties["openslide.mpp-x"]))
+    except (KeyError, ValueError):
+        return None

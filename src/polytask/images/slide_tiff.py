@@ -1,0 +1,200 @@
+"""Pyramids in TIFF through tifffile: tiles are found by their offsets and decoded one by one."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.images.files import quiet
+from polytask.images.slides import WHITE, Level, Pixels, believable
+
+MAX_TILE = 64 * 1024**2
+"""Bytes one decoded tile or strip may take."""
+KEPT = 16 * 1024**2
+"""Bytes of decoded tiles kept at hand, the last one always: neighbouring patches share them."""
+TO_MICRONS = {2: 25_400.0, 3: 10_000.0}
+"""Resolution unit of TIFF → µm in it: inch, centimetre."""
+SAID = re.compile(r"\bMPP\s*=\s*([0-9.]+)")
+
+
+class TiffSlide:
+    """A `Slide` on tifffile."""
+
+    def __init__(self, path: Path, tiff: Any, pages: list[Any]):
+        self.path = path
+        self._tiff, self._pages = tiff, pages
+        width, height = pages[0].imagewidth, pages[0].imagelength
+        self.levels = tuple(
+            Level(p.imagewidth, p.imagelength, (width / p.imagewidth + height / p.imagelength) / 2)
+            for p in pages
+        )
+        self.mpp = _mpp(pages[0])
+        self._tiles: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self._held = 0
+
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+        """See `Slide`."""
+        page, size = self._pages[level], self.levels[level]
+        out = np.full((height, width, 3), WHITE, np.uint8)
+        left, top = max(0, x), max(0, y)
+        right, bottom = min(size.width, x + width), min(size.height, y + height)
+        if right <= left or bottom <= top:
+            return out
+        tall, wide = _tile(page)
+        across = -(-size.width // wide)
+        for row in range(top // tall, -(-bottom // tall)):
+            for column in range(left // wide, -(-right // wide)):
+                pixels = self._decoded(level, row * across + column)
+                y0, x0 = row * tall, column * wide
+                a, b = max(top, y0), min(bottom, y0 + pixels.shape[0])
+                c, d = max(left, x0), min(right, x0 + pixels.shape[1])
+                if b > a and d > c:
+                    out[a - y : b - y, c - x : d - x] = pixels[a - y0 : b - y0, c - x0 : d - x0]
+        return out
+
+    def close(self) -> None:
+        """See `Slide`."""
+        self._tiles.clear()
+        self._tiff.close()
+
+    def problem(self) -> PolytaskError | None:
+        """What stands in the way of decoding the first tile of each level, most often a codec that is not here."""
+        try:
+            for level in range(len(self._pages)):
+                self._decoded(level, 0)
+        except PolytaskError as error:
+            return error
+        return None
+
+    def _decoded(self, level: int, index: int) -> Pixels:
+        """One tile, valid pixels only."""
+        key = (level, index)
+        if key not in self._tiles:
+            self._tiles[key] = self._decode(self._pages[level], index)
+            self._held += self._tiles[key].nbytes
+            while self._held > KEPT and len(self._tiles) > 1:
+                self._held -= self._tiles.popitem(last=False)[1].nbytes
+        self._tiles.move_to_end(key)
+        return self._tiles[key]
+
+    def _decode(self, page: Any, index: int) -> Pixels:
+        tall, wide = _tile(page)
+        count = page.databytecounts[index]
+        if not count:  # a tile that was left out
+            return np.full((tall, wide, 3), WHITE, np.uint8)
+        try:
+            with quiet("tifffile"):
+                self._tiff.filehandle.seek(page.dataoffsets[index])
+                data = self._tiff.filehandle.read(min(count, MAX_TILE))
+                array, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
+        except Exception as error:  # a damaged tile leads a codec to any error at all
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise PolytaskError(
+                f"{self.path}: a tile cannot be read ({said}); export the slide again"
+            ) from None
+        pixels: Pixels = np.asarray(array)[0, : shape[1], : shape[2]]
+        pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
+        return WHITE - pixels if page.photometric == 0 else pixels
+
+
+def open_tiff(path: Path) -> TiffSlide | PolytaskError:
+    """The pyramid of a TIFF, or what tifffile says when it cannot decode it (another library may).
+
+    Raises:
+        PolytaskError: the file is damaged, or no slide, whoever reads it.
+    """
+    import tifffile
+
+    tiff = None
+    try:
+        with quiet("tifffile"):
+            tiff = tifffile.TiffFile(path)
+            pages = _levels(tiff)
+        for page in pages:
+            _check(path, page)
+        slide = TiffSlide(path, tiff, pages)
+        if (problem := slide.problem()) is not None:
+            tiff.close()
+            return problem
+        return slide
+    except PolytaskError:
+        if tiff is not None:
+            tiff.close()
+        raise
+    except Exception as error:  # a damaged TIFF leads its parser to any error at all
+        if tiff is not None:
+            tiff.close()
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise PolytaskError(
+            f"{path}: cannot be read as a slide in TIFF ({said}); export the file again"
+        ) from None
+
+
+def _levels(tiff: Any) -> list[Any]:
+    """Pages of the pyramid, finest first: those tifffile finds, else the smaller tiled pages of the same shape."""
+    pages = [level.pages[0] for level in tiff.series[0].levels]
+    if len(pages) == 1:
+        first = pages[0].aspage() if hasattr(pages[0], "aspage") else pages[0]
+        pages += [p for p in (q.aspage() for q in tiff.pages[1:]) if _smaller(p, first)]
+    whole = [p.aspage() if hasattr(p, "aspage") else p for p in pages]
+    return sorted(whole, key=lambda p: -p.imagewidth)
+
+
+def _smaller(page: Any, first: Any) -> bool:
+    """Whether a page is a coarser level of the first (labels and thumbnails are not tiled)."""
+    return (
+        bool(page.is_tiled)
+        and page.samplesperpixel == first.samplesperpixel
+        and page.imagewidth < first.imagewidth
+        and abs(page.imagewidth / first.imagewidth * first.imagelength / page.imagelength - 1) < 0.05
+    )
+
+
+def _check(path: Path, page: Any) -> None:
+    """Refuse, before any pixel is read, what is no slide or asks for too much memory."""
+    if page.bitspersample != 8 or page.samplesperpixel not in (1, 3, 4) or page.planarconfig != 1:
+        raise PolytaskError(
+            f"{path}: {page.samplesperpixel} samples of {page.bitspersample} bits; expected 8-bit colour or grey, "
+            "interleaved; export it as RGB"
+        )
+    if page.photometric == 3:
+        raise PolytaskError(f"{path}: has a palette; expected colours as they are; export it as RGB")
+    tall, wide = _tile(page)
+    if tall * wide * page.samplesperpixel > MAX_TILE:
+        raise PolytaskError(
+            f"{path}: its pixels lie in pieces of {wide}×{tall}; expected tiles of at most {MAX_TILE >> 20} MiB; "
+            "export it as a tiled pyramid"
+        )
+    tiles = -(-page.imagelength // tall) * -(-page.imagewidth // wide)
+    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if len(page.dataoffsets) != tiles or max(ends, default=0) > path.stat().st_size:
+        raise PolytaskError(
+            f"{path}: truncated: {page.imagewidth}×{page.imagelength} pixels need {tiles} tiles, and not all lie in "
+            "the file; copy it again"
+        )
+
+
+def _tile(page: Any) -> tuple[int, int]:
+    """Rows and columns of a tile, or of a strip."""
+    if page.is_tiled:
+        return int(page.tilelength), int(page.tilewidth)
+    return int(min(page.rowsperstrip, page.imagelength)), int(page.imagewidth)
+
+
+def _mpp(page: Any) -> float | None:
+    """From the words of the scanner, else from the resolution tags, when believable."""
+    if found := SAID.search(page.description or ""):
+        try:
+            return believable(float(found[1]))
+        except ValueError:
+            return None
+    tag, unit = page.tags.get("XResolution"), page.tags.get("ResolutionUnit")
+    if tag is None or unit is None or int(unit.value) not in TO_MICRONS:
+        return None
+    over, under = (float(v) for v in tag.value)
+    return believable(TO_MICRONS[int(unit.value)] * under / over) if over else None

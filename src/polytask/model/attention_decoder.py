@@ -1,0 +1,73 @@
+"""One decoder for several tasks, with attention stages of each task's own (MTAN's decoder; Liu, CVPR 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from polytask.model.decoder import Decoder
+from polytask.model.layers import ByName, norm
+from polytask.model.roles import Roles, owned_by, private, same_role
+from polytask.tasks.pointwise import Pointwise
+
+
+class Stage(nn.Module):
+    """One task's mask at one level: from the shared map and the task's map below, a gate on the shared map."""
+
+    def __init__(self, shared: int, below: int):
+        super().__init__()
+        hidden = max(4, shared // 4)
+        self.reduce = nn.Sequential(Pointwise(shared + below, hidden), norm(hidden), nn.LeakyReLU(0.01))
+        self.mask = Pointwise(hidden, shared, bias=True)
+
+    def forward(self, shared: Tensor, below: Tensor) -> Tensor:
+        """`[N, C, *space]`, `[N, C', *coarser]` → `[N, C, *space]`. The mask is made at the coarser size."""
+        small = interpolate(shared, size=below.shape[2:], mode="nearest")
+        mask = self.mask(self.reduce(torch.cat([small, below.to(small.dtype)], 1))).sigmoid()
+        attended: Tensor = shared * interpolate(2 * mask, size=shared.shape[2:], mode="nearest")
+        return attended
+
+
+class AttentionDecoder(nn.Module):
+    """A shared decoder over the mean of the tasks' pyramids, and per task a mask on each of its maps.
+
+    MTAN's decoder reads the shared encoder; under a sharing block that gives every task maps of its own, their mean
+    stands for it (under hard sharing that is the shared map itself).
+    """
+
+    def __init__(self, dims: int, channels: Sequence[int], tasks: Sequence[str], outputs: int = 1):
+        super().__init__()
+        self.tasks = list(tasks)
+        self.decoder = Decoder(dims, channels, len(channels) - 1)
+        self.outputs = max(1, min(outputs, len(channels) - 1))
+        stages = list(zip(reversed(channels[:-1]), reversed(channels[1:]), strict=True))
+        self.stages = ByName({t: nn.ModuleList(Stage(c, below) for c, below in stages) for t in tasks})
+
+    def forward(self, pyramids: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
+        """Task → pyramid (finest first) to task → decoded maps, finest first."""
+        levels = zip(*pyramids.values(), strict=True)
+        decoded = self.decoder([_mean(maps) for maps in levels])[::-1]
+        found: dict[str, list[Tensor]] = {}
+        for task, pyramid in pyramids.items():
+            below, maps = pyramid[-1], []
+            for stage, shared in zip(self.stages[task], decoded, strict=True):  # type: ignore[call-overload]
+                below = stage(shared, below)
+                maps.append(below)
+            found[task] = maps[::-1][: self.outputs]
+        return found
+
+    def roles(self) -> Roles:
+        """The shared path is joint, a task's masks are its own."""
+        roles = same_role(self.decoder, "decoder.", owned_by(self.tasks))
+        for task, stages in self.stages.items():
+            roles |= same_role(stages, f"stages.members.@{task}.", private(task))
+        return roles
+
+
+def _mean(maps: Sequence[Tensor]) -> Tensor:
+    """Mean of the tasks' maps; one that all share is not added to itself."""
+    own = list({id(m): m for m in maps}.values())
+    return own[0] if len(own) == 1 else torch.stack(own).mean(0)

@@ -1,0 +1,89 @@
+"""What the cost table asks of every sharing: a mix of tasks, and a network for it without data or plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log2
+from typing import Any
+
+import torch
+
+from polytask.errors import PolytaskError
+from polytask.model.complete import Complete
+from polytask.model.encoder import EncoderSpec
+from polytask.model.network import Network
+from polytask.model.spec import NetworkSpec
+from polytask.tasks import make_task
+from polytask.tasks.task import Task
+
+MIXES = ("one-voxel", "all-voxel")
+WIDTHS = (16, 32, 64, 128, 256)
+SMALLEST, COARSEST = 8, 4
+"""Edge of the smallest image, and of the deepest map at least."""
+VOXEL = {"kind": "segmentation", "structures": ("a",), "exclusive": False, "fractions": (0.1,)}
+POOLED: tuple[dict[str, Any], ...] = (
+    {"kind": "classification", "level": "visit", "classes": ("n", "y"), "frequencies": (0.5, 0.5)},
+    {"kind": "ordinal", "level": "visit", "classes": ("1", "2", "3"), "frequencies": (0.3, 0.3, 0.4)},
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is asked of every sharing: `tasks` tasks of a `mix` on images of edge `size`, in batches of `batch`."""
+
+    mix: str = "one-voxel"
+    tasks: int = 3
+    size: int = 64
+    dims: int = 3
+    batch: int = 2
+    widths: tuple[int, ...] = WIDTHS
+    precision: str = "float32"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        wrong = {
+            f"mix {self.mix!r}: choose from {', '.join(MIXES)}": self.mix not in MIXES,
+            f"{self.tasks} tasks: at least 1": self.tasks < 1,
+            f"size {self.size}: at least {SMALLEST}": self.size < SMALLEST,
+            f"dims {self.dims}: choose 2 or 3": self.dims not in (2, 3),
+        }
+        for line in (line for line, found in wrong.items() if found):
+            raise PolytaskError(line)
+
+    @property
+    def levels(self) -> int:
+        """Stages: as many as `widths`, fewer where the deepest map would get too small."""
+        return min(len(self.widths), int(log2(self.size / COARSEST)) + 1)
+
+
+def tasks_of(setting: Setting) -> dict[str, Task]:
+    """One segmentation and visit tasks, or segmentations only."""
+    voxel = setting.tasks if setting.mix == "all-voxel" else 1
+    fields = [VOXEL if i < voxel else POOLED[(i - voxel) % len(POOLED)] for i in range(setting.tasks)]
+    return {f"task{i}": make_task(f"task{i}", f) for i, f in enumerate(fields, 1)}
+
+
+def network_of(
+    setting: Setting, tasks: Mapping[str, Task], sharing: str = "hard", form: str = "light"
+) -> Network:
+    """A plain U-Net's topology, a residual block per stage."""
+    dims, levels = setting.dims, setting.levels
+    strides = ((1,) * dims, *[(2,) * dims] * (levels - 1))
+    spec = NetworkSpec(
+        images={"scan": EncoderSpec(dims, 1, setting.widths[:levels], (1,) * levels, strides)},
+        voxel_image={n: "scan" for n, t in tasks.items() if t.level == "voxel"},
+        sharing=sharing,
+        form=form,
+    )
+    torch.manual_seed(0)
+    return Network(spec, tasks).to(setting.device).train()
+
+
+def noise_for(setting: Setting) -> Complete:
+    """One image per subject."""
+    noise = torch.Generator().manual_seed(0)
+    image = torch.randn((setting.batch, 1, 1, *(setting.size,) * setting.dims), generator=noise)
+    return Complete(
+        {"scan": image.to(setting.device)}, {}, torch.zeros(setting.batch, 1, device=setting.device)
+    )

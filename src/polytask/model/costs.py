@@ -1,0 +1,156 @@
+"""What each sharing costs: parameters, operations, memory and time of a step, side by side in one process.
+
+A step is forward, the mean square of every output, backward: what differs between sharings. Criteria and optimiser
+would bring all ratios nearer to 1.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from statistics import quantiles
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from polytask.errors import PolytaskError
+from polytask.model.complete import Complete
+from polytask.model.cost_setting import Setting, network_of, noise_for, tasks_of
+from polytask.model.network import Network, Output, parameter_count
+from polytask.model.sharing import SHARINGS, forms_of
+
+Clock = Callable[[], float]
+FORMS = ("light", "paper")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One sharing at one setting; of `single` the sum of a network for every task.
+
+    Args:
+        flops: of the forward pass; a multiplication and its addition are 2.
+        memory: bytes kept for the backward pass, without parameters; on CUDA the peak of a step above what lay there.
+        seconds: of a step, a figure for each round.
+    """
+
+    sharing: str
+    form: str
+    parameters: int
+    flops: int
+    memory: int
+    seconds: tuple[float, ...]
+
+    def time_against(self, other: Cost) -> tuple[float, float, float]:
+        """Time as a multiple of another's, round by round: median, lower and upper quartile."""
+        ratios = [mine / its for mine, its in zip(self.seconds, other.seconds, strict=True)]
+        first, middle, third = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+        return middle, first, third
+
+
+def measure(
+    setting: Setting,
+    sharings: Sequence[str],
+    forms: Sequence[str] = FORMS,
+    rounds: int = 5,
+    clock: Clock = time.perf_counter,
+    progress: Callable[[str], None] = lambda what: None,
+) -> list[Cost]:
+    """`hard` and `single`, then the `sharings` in each of the `forms` they have; they take turns in one process.
+
+    Every other round is in reverse order. `rounds` may be 0: then nothing is timed.
+
+    Raises:
+        PolytaskError: a sharing or a form that is not there.
+    """
+    for sharing in sharings:
+        _ensure("sharing", sharing, list(SHARINGS))
+    for form in forms:
+        _ensure("form", form, FORMS)
+    tasks = tasks_of(setting)
+    singles = [network_of(setting, {name: task}) for name, task in tasks.items()]
+    sides = {("hard", "light"): [network_of(setting, tasks)], ("single", "light"): singles}
+    for sharing in (s for s in sharings if s not in ("hard", "single")):
+        for form in (f for f in forms_of(sharing) if f in forms):
+            sides[sharing, form] = [network_of(setting, tasks, sharing, form)]
+    inputs = noise_for(setting)
+    counted: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for side, networks in sides.items():
+        progress(f"counting {' '.join(side)}")
+        parameters, flops = (
+            sum(map(count, networks)) for count in (parameter_count, lambda n: _flops(n, inputs))
+        )
+        counted[side] = (parameters, flops, sum(_memory(n, inputs, setting) for n in networks))
+    seconds: dict[tuple[str, str], list[float]] = {side: [] for side in sides}
+    for turn in range(-1 if rounds else 0, rounds):
+        progress(f"round {turn + 1} of {rounds}")
+        for side in list(sides)[:: -1 if turn % 2 else 1]:
+            started = _now(setting, clock)
+            for network in sides[side]:
+                _step(network, inputs, setting)
+            if turn >= 0:
+                seconds[side].append(_now(setting, clock) - started)
+    return [Cost(*side, *counted[side], tuple(seconds[side])) for side in sides]
+
+
+def _ensure(what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+        raise PolytaskError(f"no {what} is called {name!r}: {hint}")
+
+
+def _forward(network: Network, inputs: Complete, setting: Setting) -> Tensor:
+    """Outputs → a scalar that every output reaches."""
+    with torch.autocast(setting.device.split(":")[0], torch.bfloat16, enabled=setting.precision == "bf16"):
+        outputs: dict[str, Output] = network(inputs)
+    flat = [o for output in outputs.values() for o in (output if isinstance(output, list) else [output])]
+    return torch.stack([o.float().square().mean() for o in flat]).sum()
+
+
+def _step(network: Network, inputs: Complete, setting: Setting) -> None:
+    """Forward and backward."""
+    _forward(network, inputs, setting).backward()
+    network.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def _flops(network: Network, inputs: Complete) -> int:
+    """Counted by torch in the forward pass; attention as the plain products it stands for, as on every device."""
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        network(inputs)
+    return int(counter.get_total_flops())
+
+
+def _memory(network: Network, inputs: Complete, setting: Setting) -> int:
+    """See `Cost`. Storages are counted once, however many operations keep them."""
+    if setting.device.startswith("cuda"):
+        _step(network, inputs, setting)
+        before = torch.cuda.memory_allocated(setting.device)
+        torch.cuda.reset_peak_memory_stats(setting.device)
+        _step(network, inputs, setting)
+        return int(torch.cuda.max_memory_allocated(setting.device) - before)
+    kept: dict[int, int] = {}
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+
+    def pack(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    with saved_tensors_hooks(pack, lambda x: x):
+        loss = _forward(network, inputs, setting)
+    del loss
+    return sum(size for place, size in kept.items() if place not in weights)
+
+
+def _now(setting: Setting, clock: Clock) -> float:
+    """Seconds, after the device has done what it was given."""
+    if setting.device.startswith("cuda"):
+        torch.cuda.synchronize(setting.device)
+    elif setting.device == "mps":
+        torch.mps.synchronize()
+    return clock()

@@ -1,0 +1,48 @@
+"""A network as a function of plain tensors, for ONNX, `torch.export` and `torch.compile`."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from polytask.errors import PolytaskError
+from polytask.model.complete import Complete
+from polytask.model.network import Network
+
+
+class Exportable(nn.Module):
+    """A trained network in eval mode whose inputs and outputs are tensors; every visit and image is there.
+
+    `inputs` names what `forward` takes, in order: images `[B, V, C, *space]`, tables `[B, V, F]` (NaN: not known), days
+    since the first visit `[B, V]`. `outputs` names what it returns, in the order of the tasks: logits of a voxel task
+    `[B·V, K, *space]`, of a visit task `[B·V, K]`, of a subject task `[B, K]`. Voxel tasks see the tensor that is
+    given: windows of a network that reads patches are the caller's business, as are geometry and calibration.
+
+        module = Exportable(network)
+        torch.onnx.export(module, tensors, "model.onnx", input_names=module.inputs, output_names=module.outputs)
+    """
+
+    def __init__(self, network: Network):
+        super().__init__()
+        if network.spec.slides:
+            raise PolytaskError(
+                f"slide {next(iter(network.spec.slides))!r}: a bag of any number of patches has no fixed graph; export "
+                "a network without slides"
+            )
+        self.network = network
+        self.images = list(network.spec.images)
+        self.tables = list(network.spec.tables)
+        self.inputs = [*self.images, *self.tables, "day"]
+        self.outputs = list(network.tasks)
+        self.eval()
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """See the class."""
+        given = dict(zip(self.inputs, tensors, strict=True))
+        complete = Complete(
+            {name: given[name] for name in self.images},
+            {name: given[name] for name in self.tables},
+            given["day"],
+        )
+        found = self.network(complete)
+        answers = (found[name] for name in self.outputs)
+        return tuple(a[0] if isinstance(a, list) else a for a in answers)

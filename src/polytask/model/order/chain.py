@@ -1,0 +1,105 @@
+"""The links of a network's chains: who reads whose answer, and through what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+
+from polytask.errors import PolytaskError
+from polytask.model.order import link_of, upstream_of
+from polytask.model.order.channel import Channel
+from polytask.model.order.embedding import Embedding
+from polytask.model.order.gate import DEPTH, Gate
+from polytask.model.order.maps import UNCERTAINTIES, map_planes
+from polytask.model.spec import NetworkSpec
+from polytask.tasks.task import Task
+
+
+class Chain:
+    """Links by task. Modules are made here and owned by the network, under `TASK UPSTREAM` or `TASK IMAGE`."""
+
+    def __init__(self, spec: NetworkSpec, tasks: Mapping[str, Task]):
+        if spec.uncertainty not in UNCERTAINTIES:
+            raise PolytaskError(
+                f"model.uncertainty: {spec.uncertainty!r} is not known; expected one of {', '.join(UNCERTAINTIES)}"
+            )
+        self.spec, self.tasks = spec, tasks
+        self.links = {
+            (task, up): link_of(tasks[task], tasks[up], spec.link)
+            for task, ups in spec.after.items()
+            for up in ups
+        }
+        for task, up in self.links:
+            image, other = spec.voxel_image.get(task), spec.voxel_image.get(up)
+            if image and other != image:
+                raise PolytaskError(
+                    f"model.after: {task!r} lives on image {image!r} and {up!r} on {other!r}; voxel tasks can only "
+                    "follow each other on one image"
+                )
+        self.upstream = frozenset(up for (_, up), link in self.links.items() if link != "embedding")
+        """Voxel tasks whose map somebody reads."""
+        self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
+        """Voxel tasks with a second network of their own."""
+
+    def embedded(self, task: str) -> list[str]:
+        """Upstream tasks read as class embeddings."""
+        return self._by(task, "embedding")
+
+    def gated(self, task: str) -> list[str]:
+        """Upstream tasks read as soft gates."""
+        return self._by(task, "gate")
+
+    def tokens(self, task: str) -> list[str]:
+        """Upstream tasks that are a source of a pooled task."""
+        return self.embedded(task) + self.gated(task)
+
+    def maps_of(self, task: str, image: str) -> list[str]:
+        """Upstream tasks on an image that `task` reads through a second network."""
+        return [up for up in self._by(task, "channel") if self.spec.voxel_image[up] == image]
+
+    def depth(self, task: str, image: str) -> int:
+        """Deepest levels of the trunk's pyramid that gates of a task read."""
+        return DEPTH if any(self.spec.voxel_image[up] == image for up in self.gated(task)) else 0
+
+    def seen_beside(self, voxel: Sequence[str], image: str) -> list[str]:
+        """Voxel tasks on an image whose answer pooled tasks read, so that they are asked on the whole view too."""
+        mine = [t for t in voxel if self.spec.voxel_image[t] == image]
+        pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
+        asked = {up for t in pooled for up in upstream_of(t, self.spec.after) if up in mine}
+        if asked and self.spec.decoder == "attention":  # their decoder reads the mean of all
+            return mine
+        return [t for t in mine if t in asked]
+
+    def seconds(self) -> dict[str, nn.Module]:
+        """The second networks."""
+        found: dict[str, nn.Module] = {}
+        for task in self.tasks:
+            for image, spec in self.spec.images.items():
+                if ups := self.maps_of(task, image):
+                    found[f"{task} {image}"] = Channel(sum(map(self._planes, ups)), spec)
+        return found
+
+    def gates(self) -> dict[str, nn.Module]:
+        """A gate for each map a pooled task reads."""
+        return {
+            f"{task} {up}": Gate(
+                self._planes(up), self.spec.images[self.spec.voxel_image[up]].widths, self.spec.embedding
+            )
+            for task in self.tasks
+            for up in self.gated(task)
+        }
+
+    def embeddings(self) -> dict[str, nn.Module]:
+        """A table of class vectors for each answer a pooled task reads."""
+        return {
+            f"{task} {up}": Embedding(self.tasks[up], self.spec.embedding)
+            for task in self.tasks
+            for up in self.embedded(task)
+        }
+
+    def _planes(self, upstream: str) -> int:
+        return map_planes(self.tasks[upstream], self.spec.uncertainty)
+
+    def _by(self, task: str, link: str) -> list[str]:
+        return [up for up in self.spec.after.get(task, ()) if self.links[task, up] == link]

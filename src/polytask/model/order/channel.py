@@ -1,0 +1,25 @@
+"""The upstream map as extra planes of a second network, as in the ISLES chain (generator → segmentor)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.encoder import Encoder, EncoderSpec
+
+
+class Channel(nn.Module):
+    """An encoder of the downstream task's own that reads the image and the upstream maps."""
+
+    def __init__(self, planes: int, spec: EncoderSpec):
+        super().__init__()
+        self.encoder = Encoder(replace(spec, planes=spec.planes + planes))
+
+    def forward(self, image: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
+        """`[N, planes, *space]` and maps `[N, K, *space]` → a pyramid, finest first."""
+        joined = torch.cat([image, *[m.to(image.dtype) for m in maps]], 1)
+        return cast(list[Tensor], self.encoder(joined))

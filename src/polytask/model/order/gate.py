@@ -1,0 +1,46 @@
+"""The upstream mask as a soft gate: the features of a region, and how much of it there is, as a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
+
+FLOOR = 0.01
+"""Weight of a position where the upstream task sees nothing: a region that is missed still has features."""
+DEPTH = 3
+"""Deepest levels whose features are gathered."""
+
+
+class Gate(nn.Module):
+    """Features of the downstream task weighted by an upstream mask, level by level, and the mask's size."""
+
+    def __init__(self, planes: int, channels: Sequence[int], width: int):
+        super().__init__()
+        self.depth = min(DEPTH, len(channels))
+        self.layer = nn.Linear(planes * (sum(2 * c for c in channels[-self.depth :]) + 2), width)
+
+    def forward(self, region: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """`region [N, K, *space]`, maps `[N, C, *space / stride]` of the deepest levels → `[N, width]`.
+
+        For each of the K planes: mean and strongest answer of every channel inside, the share of the image and the
+        strongest probability.
+        """
+        found = [region.flatten(2).mean(2), region.flatten(2).amax(2)]
+        for level in maps[-self.depth :]:
+            weight = FLOOR + _shrunk(region, level.shape[2:]).flatten(2).to(level.dtype)
+            inside = level.flatten(2)
+            mean = torch.einsum("nkx,ncx->nkc", weight / weight.sum(2, keepdim=True), inside)
+            strongest = (weight[:, :, None] * inside[:, None]).amax(3)
+            found += [mean.flatten(1), strongest.flatten(1)]
+        token: Tensor = self.layer(torch.cat([f.to(found[0].dtype) for f in found], 1))
+        return token
+
+
+def _shrunk(region: Tensor, size: Sequence[int]) -> Tensor:
+    """Mean of the region in each position of a coarser map."""
+    pool = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
+    shrunk: Tensor = pool(region.float(), tuple(size))  # type: ignore[arg-type]
+    return shrunk

@@ -1,0 +1,39 @@
+"""What a voxel task hands down a chain: its answer as a map, and how sure it is of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from polytask.tasks.task import Task
+
+UNCERTAINTIES = {
+    "none": "the answer alone",
+    "entropy": "entropy of the answer's probabilities, 1 where every class is as likely",
+    "variance": "variance of the answer over thinned heads (MC dropout with fixed masks; Mehta, TMI 2022)",
+}
+
+
+def map_planes(task: Task, uncertainty: str) -> int:
+    """Planes of `answer_map`, with the uncertainty's."""
+    return task.outputs - int(getattr(task, "exclusive", False)) + int(uncertainty != "none")
+
+
+def answer_map(task: Task, output: Tensor) -> Tensor:
+    """Head output `[N, outputs, *space]` → `[N, K, *space]`: probability of each structure, or the value in units of
+    its scale. Background is what is left over."""
+    if task.kind != "segmentation":
+        return output
+    p = task.decode(output)["p"]
+    return p[:, 1:] if getattr(task, "exclusive", False) else p
+
+
+def entropy_map(task: Task, output: Tensor) -> Tensor:
+    """Entropy of the probabilities, between 0 and 1: `[N, outputs, *space] → [N, 1, *space]`. Structures that overlap
+    count on their own; the mean is given."""
+    p = task.decode(output)["p"].clamp(1e-6, 1 - 1e-6)
+    if getattr(task, "exclusive", False):
+        count = torch.tensor(float(p.shape[1]), device=p.device)
+        return -(p * p.log()).sum(1, keepdim=True) / count.log()
+    bits = -(p * p.log() + (1 - p) * (1 - p).log()) / torch.tensor(2.0, device=p.device).log()
+    return bits.mean(1, keepdim=True)

@@ -1,0 +1,155 @@
+"""Soft attention along one shared encoder, a branch per task: what `mtan` and `ctan` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, max_pool2d, max_pool3d
+
+from polytask.model.cut import Cut
+from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.layers import ByName, ConvNormAct, MeanPool, norm
+from polytask.model.roles import TRUNK, Roles, same_role
+from polytask.tasks.pointwise import Pointwise
+
+FORMS = ("light", "paper")
+MAX_POOL = {2: max_pool2d, 3: max_pool3d}
+OPEN = 2.0
+"""Masks start at sigmoid(2) = 0.88 almost everywhere: close to hard sharing, and the sigmoid still has a slope."""
+Exchange = Callable[[int, dict[str, Tensor]], dict[str, Tensor]]
+"""(level, task → attended map) → task → the map it goes on with."""
+
+
+def low_rank(channels: int) -> int:
+    """Channels of what is squeezed: a quarter."""
+    return max(4, channels // 4)
+
+
+def small(layer: Pointwise | nn.Linear, factor: float) -> None:
+    """Let a layer start small; at zero it would stop the gradient of what lies before it."""
+    layer.weight.data.mul_(factor)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+class Mask(nn.Module):
+    """How much of every channel a task takes at every place: `[N, C, *space]` between 0 and 1.
+
+    A 1×1 convolution of the shared map and of what the task brings from the level above (the sum is that of the
+    two side by side), norm, activation, 1×1 convolution, sigmoid.
+    """
+
+    def __init__(self, channels: int, below: int, hidden: int, normed: bool):
+        super().__init__()
+        self.shared = Pointwise(channels, hidden)
+        self.brought = Pointwise(below, hidden) if below else None
+        self.hidden = nn.Sequential(norm(hidden), nn.LeakyReLU(0.01, inplace=True))
+        self.out = Pointwise(hidden, channels, bias=not normed)
+        self.norm = norm(channels) if normed else nn.Identity()
+        if isinstance(self.norm, nn.GroupNorm):
+            nn.init.constant_(self.norm.weight, 0.1)
+            nn.init.constant_(self.norm.bias, OPEN)
+        elif self.out.bias is not None:
+            small(self.out, 0.25)
+            nn.init.constant_(self.out.bias, OPEN)
+
+    def forward(self, shared: Tensor, brought: Tensor | None) -> Tensor:
+        """`[N, C, *space]`, `[N, below, *space]` (None at the first level) → `[N, C, *space]`."""
+        hidden = self.shared(shared)
+        if self.brought is not None and brought is not None:
+            hidden = hidden + self.brought(brought)
+        mask: Tensor = self.norm(self.out(self.hidden(hidden))).sigmoid()
+        return mask
+
+
+class Path(nn.Module):
+    """Shared encoder, masks per task and level, and what a task brings from one level to the next.
+
+    `paper`: masks as wide as the level, at its resolution; from level to level a 3×3(×3) convolution of the task's
+    own and max-pooling (or, when `strided`, a stride in the convolution).
+
+    `light`: masks through a quarter of the channels; from level to level mean-pooling and the next mask's 1×1
+    convolution (one linear map, for a task's maps matter to the next level through its mask only); and *on demand* at
+    level 0, where full-resolution maps cost the time: masks and what goes on live at the resolution of level 1, and
+    only for tasks whose head reads level 0 the mask is enlarged and laid on the full shared map. Such masks are a
+    window of voxels coarse, the features under them stay sharp.
+
+    The cut lies in front of every tensor a branch reads: last and first maps of a stage, or their pooled copies.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]], form: str, strided: bool = False
+    ):
+        super().__init__()
+        light = form == "light"
+        widths, strides = spec.widths, spec.strides[1:]
+        self.dims, self.strided = spec.dims, strided
+        self.needs = dict(needs)
+        self.encoder = Encoder(spec)
+        self.strides = strides
+        demand = light and bool(strides) and any(s > 1 for s in strides[0])
+        self.shrink = MeanPool(strides[0]) if demand else None
+        below = (0, *widths[:-1]) if light else (0, *widths[1:])
+        self.masks = nn.ModuleList(
+            ByName({t: Mask(c, b, low_rank(c) if light else c, normed=not light) for t in needs})
+            for c, b in zip(widths, below, strict=True)
+        )
+        self.pools = nn.ModuleList(MeanPool(s) for s in strides) if light else None
+        self.refine = nn.ModuleList(
+            ByName({t: ConvNormAct(spec.dims, c, n, s if strided else 1) for t in needs} if not light else {})
+            for (c, n), s in zip(pairwise(widths), strides, strict=True)
+        )
+
+    def forward(
+        self, x: Tensor, branches: Sequence[str], asked: Sequence[str], cut: Cut, exchange: Exchange
+    ) -> dict[str, list[Tensor | None]]:
+        """`[N, planes, *space]` → for each task asked its pyramid; `branches` are the tasks that are computed."""
+        pyramids: dict[str, list[Tensor | None]] = {t: [] for t in asked}
+        if not asked:
+            return pyramids
+        brought: dict[str, Tensor] = {}
+        for level, stage in enumerate(self.encoder.stages):
+            early, x = stage(x)
+            readers = [t for t in asked if level in self.needs[t]]
+            shrink = self.shrink if level == 0 else None
+            full = cut(x, readers) if shrink and readers else {}
+            last = cut(shrink(x) if shrink else x, branches)
+            first = last if early is x else cut(shrink(early) if shrink else early, branches)
+            masks = {t: self._masks(level)[t](first[t], brought.get(t)) for t in branches}
+            taken = exchange(level, {t: masks[t] * last[t] for t in branches})
+            for task in asked:
+                answer = laid_on(full[task], masks[task]) if task in full else taken[task]
+                pyramids[task].append(answer if task in readers else None)
+            if level < len(self.strides):
+                brought = {t: self._onward(level, t, taken[t]) for t in branches}
+        return pyramids
+
+    def roles(self, prefix: str, role: Callable[[str], str]) -> Roles:
+        """The encoder is trunk, what belongs to a task has `role(task)`."""
+        roles = same_role(self.encoder, f"{prefix}encoder.", TRUNK)
+        for kind in ("masks", "refine"):
+            for level, members in enumerate(cast(nn.ModuleList, getattr(self, kind))):
+                for task, module in cast(ByName, members).items():
+                    roles |= same_role(module, f"{prefix}{kind}.{level}.members.@{task}.", role(task))
+        return roles
+
+    def _masks(self, level: int) -> ByName:
+        return cast(ByName, self.masks[level])
+
+    def _onward(self, level: int, task: str, x: Tensor) -> Tensor:
+        """What a task brings to the next level, at that level's resolution."""
+        if self.pools is not None:
+            return x if level == 0 and self.shrink is not None else cast(Tensor, self.pools[level](x))
+        stride = self.strides[level]
+        refined = cast(Tensor, cast(ByName, self.refine[level])[task](x))
+        if self.strided or max(stride) == 1:
+            return refined
+        return MAX_POOL[self.dims](refined, stride, stride, ceil_mode=True)
+
+
+def laid_on(shared: Tensor, mask: Tensor) -> Tensor:
+    """A coarse mask enlarged and laid on a map: `[N, C, *space], [N, C, *coarse] → [N, C, *space]`."""
+    return shared * interpolate(mask, size=shared.shape[2:], mode="nearest")

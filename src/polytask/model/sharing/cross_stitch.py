@@ -1,0 +1,111 @@
+"""Cross-stitch: an encoder per task, mixed channel by channel after each stage. Misra et al., CVPR 2016."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.cut import Cut
+from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.layers import ByName
+from polytask.model.roles import TRUNK, Roles, private, same_role
+
+OWN = 0.9
+"""Share of a task's own map at the start; the rest is spread evenly over the others."""
+
+
+class Unit(nn.Module):
+    """What one task takes of every encoder, a number per channel: `alpha [K, C]`."""
+
+    def __init__(self, own: int, encoders: int, channels: int):
+        super().__init__()
+        start = torch.full((encoders, channels), (1 - OWN) / (encoders - 1))
+        start[own] = OWN
+        self.alpha = nn.Parameter(start)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """K maps `[N, C, *space]` → their mixture."""
+        shape = (-1, *[1] * (maps[0].dim() - 2))
+        alpha = self.alpha.to(maps[0].dtype)
+        mixed = maps[0] * alpha[0].view(shape)
+        for share, x in zip(alpha[1:], maps[1:], strict=True):
+            mixed = torch.addcmul(mixed, x, share.view(shape))
+        return mixed
+
+
+class CrossStitch(nn.Module):
+    """An encoder per task, mixed by learned units per channel after each stage (Misra et al. 2016).
+
+    Every stage has a unit per task for what goes on to the task's next stage and, where its head reads the level, one
+    for what the head sees; the paper has one for both. So each parameter lies on one side of the cut, which is in
+    front of the heads' units: encoders and the units between stages are trunk, a head's units are the task's own, and
+    one backward pass suffices for balancing. The deepest level, all that pooled tasks read, is as in the paper.
+
+    Encoders read each other, so all are computed whichever tasks are asked for; an answer does not depend on who is
+    asked beside it. One task: one encoder, no units.
+
+    Units ask for ten times the learning rate. Adam's step has the size of the rate: at 1e-3 a unit would need hundreds
+    of steps to go from 0.9 to 0.5, at 1e-2 some forty. The factor of 100 reported for SGD would move units by a
+    tenth a step, as much as the others' share itself.
+    """
+
+    interacts = False
+    rates: Mapping[str, float] = {"units.": 10.0}
+
+    def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]]):
+        super().__init__()
+        self.needs = dict(needs)
+        self.channels = spec.widths
+        self.tasks = tuple(sorted(needs))
+        self.encoders = ByName({t: Encoder(spec) for t in self.tasks})
+        several = len(needs) > 1
+
+        def units(level: int, readers: Sequence[str]) -> ByName:
+            count, width = len(self.tasks), spec.widths[level]
+            return ByName({t: Unit(self.tasks.index(t), count, width) for t in readers if several})
+
+        levels = range(len(spec.widths))
+        self.units = nn.ModuleDict(
+            {
+                "on": nn.ModuleList(units(level, self.tasks) for level in levels[:-1]),
+                "heads": nn.ModuleList(
+                    units(level, [t for t in self.tasks if level in needs[t]]) for level in levels
+                ),
+            }
+        )
+
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+        """`[N, planes, *space]` → task → pyramid."""
+        pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
+        if not tasks:
+            return pyramids
+        maps = dict.fromkeys(self.tasks, x)
+        for level in range(len(self.channels)):
+            maps = {t: encoder.stages[level](maps[t])[1] for t, encoder in self.encoders.items()}  # type: ignore[index, operator]
+            readers = [t for t in tasks if level in self.needs[t]]
+            leaves = [cut(maps[t], readers) for t in self.tasks] if readers else []
+            for task in tasks:
+                seen = [leaf[task] for leaf in leaves if task in readers]
+                pyramids[task].append(self._mixed("heads", level, task, seen) if seen else None)
+            if level < len(self.channels) - 1:
+                own = list(maps.values())
+                maps = {t: self._mixed("on", level, t, own) for t in self.tasks}
+        return pyramids
+
+    def roles(self) -> Roles:
+        """Encoders and the units between their stages are trunk, a head's units private."""
+        roles = same_role(self.encoders, "encoders.", TRUNK) | same_role(self.units["on"], "units.on.", TRUNK)
+        for level, units in enumerate(cast(nn.ModuleList, self.units["heads"])):
+            for task, unit in cast(ByName, units).items():
+                roles |= same_role(unit, f"units.heads.{level}.members.@{task}.", private(task))
+        return roles
+
+    def _mixed(self, kind: str, level: int, task: str, maps: Sequence[Tensor]) -> Tensor:
+        """What `task` takes of all encoders' maps; its own where there is one encoder."""
+        if len(self.tasks) == 1:
+            return maps[0]
+        mixed: Tensor = self.units[kind][level][task](maps)  # type: ignore[index]
+        return mixed

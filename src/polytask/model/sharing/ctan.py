@@ -1,0 +1,113 @@
+"""CTAN-style: tasks with attention over one encoder that read each other's maps.
+
+After Kim, Purdie, McIntosh, *Cross-Task Attention Network*, MICCAI 2023 Workshops. Neither code nor full text of
+it was at hand: known for certain are the two ideas, tasks from voxel to image level that exchange by attention in the
+encoder and in a bottleneck. Reconstructed are the form of the masks (MTAN's), of the exchange (own map plus a
+function of the others'), of the token attention, all widths, norms and starting values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.cut import Cut
+from polytask.model.encoder import EncoderSpec
+from polytask.model.layers import ByName, ConvNormAct, norm
+from polytask.model.roles import Roles, owned_by, same_role
+from polytask.model.sharing.attention import FORMS, Path, low_rank, small
+from polytask.model.sharing.tokens import Meeting
+from polytask.tasks.pointwise import Pointwise
+
+
+class LowRank(nn.Module):
+    """Own map plus a low-rank function of the sum of what the others give; 1×1 convolutions."""
+
+    def __init__(self, channels: int, tasks: Sequence[str]):
+        super().__init__()
+        rank = low_rank(channels)
+        self.give = ByName({t: Pointwise(channels, rank) for t in tasks})
+        self.take = ByName(
+            {t: nn.Sequential(norm(rank), nn.LeakyReLU(0.01), Pointwise(rank, channels)) for t in tasks}
+        )
+        for _, take in self.take.items():
+            small(take[-1], 0.1)  # type: ignore[index]
+
+    def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Task → `[N, C, *space]` → the same."""
+        given = {t: give(maps[t]) for t, give in self.give.items()}
+        others = {t: [g for other, g in given.items() if other != t] for t in given}
+        return {t: maps[t] + take(sum(others[t][1:], others[t][0])) for t, take in self.take.items()}
+
+
+class Full(nn.Module):
+    """Own map plus a 3×3(×3) convolution, norm and activation of the others' side by side."""
+
+    def __init__(self, dims: int, channels: int, tasks: Sequence[str]):
+        super().__init__()
+        self.take = ByName({t: ConvNormAct(dims, (len(tasks) - 1) * channels, channels) for t in tasks})
+        for _, take in self.take.items():
+            nn.init.constant_(take[1].weight, 0.1)  # type: ignore[index]
+
+    def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Task → `[N, C, *space]` → the same."""
+        names = [t for t, _ in self.take.items()]
+        return {
+            t: maps[t] + take(torch.cat([maps[u] for u in names if u != t], 1))
+            for t, take in self.take.items()
+        }
+
+
+class CTAN(nn.Module):
+    """CTAN-style: cross-task attention in encoder stages and in a token bottleneck (after Kim et al. 2023).
+
+    At each stage every task masks the shared map as in MTAN and adds a function of the other tasks' masked maps; at
+    the deepest level the places of each task attend to one another and then to those of the other tasks. Light form:
+    rank C/4, attention of half the channels, and at level 0 on demand (see `Path`): the exchange there lives at the
+    resolution of level 1 and reaches heads through the levels below. Paper form: 3×3(×3) convolutions at
+    every resolution, attention of all channels. With one task there is no exchange and self-attention only.
+
+    Answers depend on all tasks the block was built with, so all branches are computed whichever are asked for, and a
+    task's answer is the same whoever is asked beside it.
+    """
+
+    forms = FORMS
+
+    def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]], form: str = "light"):
+        super().__init__()
+        self.needs = dict(needs)
+        self.channels = spec.widths
+        self.tasks = tuple(sorted(needs))
+        self.interacts = len(needs) > 1
+        self.path = Path(spec, needs, form, strided=True)
+        light, deepest = form == "light", spec.widths[-1]
+        self.exchanges = nn.ModuleList(
+            LowRank(c, self.tasks) if light else Full(spec.dims, c, self.tasks)
+            for c in spec.widths
+            if self.interacts
+        )
+        inner, hidden = (deepest // 2, deepest) if light else (deepest, 4 * deepest)
+        self.meeting = Meeting(deepest, self.tasks, inner, hidden)
+
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+        """`[N, planes, *space]` → task → pyramid."""
+        pyramids: dict[str, list[Tensor | None]] = self.path(
+            x, self.tasks, tasks, cut, partial(self._exchange, tuple(tasks))
+        )
+        return pyramids
+
+    def roles(self) -> Roles:
+        """The encoder is trunk; what comes before an exchange is joint, what comes after the last private."""
+        role = owned_by(self.tasks)
+        roles = self.path.roles("path.", lambda _: role)
+        return roles | same_role(self.exchanges, "exchanges.", role) | self.meeting.roles("meeting.")
+
+    def _exchange(self, asked: Sequence[str], level: int, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Own map plus what the others tell; at the deepest level the meeting of tokens."""
+        told = self.exchanges[level](maps) if self.interacts else maps
+        if level < len(self.channels) - 1:
+            return dict(told)
+        return dict(self.meeting(told, asked))

@@ -1,0 +1,40 @@
+"""MTAN: one encoder, and for each task attention over its maps. Liu, Johns, Davison, CVPR 2019."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from polytask.model.cut import Cut
+from polytask.model.encoder import EncoderSpec
+from polytask.model.roles import Roles, private
+from polytask.model.sharing.attention import FORMS, Path
+
+
+class MTAN(nn.Module):
+    """A shared encoder with attention modules per task at every stage (Liu, Johns, Davison 2019).
+
+    Each task masks the stage's last map; its mask is made of the stage's first map and of what the task took from the
+    level above. Pooled tasks have attention in the encoder too. Forms: see `Path`; the paper's refinement between
+    levels is shared by all tasks, here each task has its own, so that nothing behind the cut is reached by two
+    losses. Only the tasks asked for are computed.
+    """
+
+    interacts = False
+    forms = FORMS
+
+    def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]], form: str = "light"):
+        super().__init__()
+        self.needs = dict(needs)
+        self.channels = spec.widths
+        self.path = Path(spec, needs, form)
+
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+        """`[N, planes, *space]` → task → pyramid."""
+        pyramids: dict[str, list[Tensor | None]] = self.path(x, tasks, tasks, cut, lambda _, maps: maps)
+        return pyramids
+
+    def roles(self) -> Roles:
+        """The encoder is trunk, attention is private."""
+        return self.path.roles("path.", private)

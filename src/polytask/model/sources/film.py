@@ -1,0 +1,53 @@
+"""Tables that modulate the image: every map is scaled and shifted by them, so that voxel tasks use them too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.sources.concat import Concat
+
+
+class Film(nn.Module):
+    """Tables scale and shift the image's maps (Perez, AAAI 2018); tokens side by side for pooled tasks."""
+
+    modulates = True
+
+    def __init__(self, sources: int, width: int):
+        super().__init__()
+        self.join = Concat(sources, width)
+
+    def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        """See `SourceFusion`."""
+        joined: tuple[Tensor, Tensor | None] = self.join(tokens, known)
+        return joined
+
+
+class Modulation(nn.Module):
+    """Scale and shift of one task's pyramid by the tables: γ and β start near 0, and are 0 without any table.
+
+    The finest map is left as it is: time is bound by full-resolution tensors, and what a table says (age, stage) is not
+    a matter of voxels. A pyramid of one level is modulated there.
+    """
+
+    def __init__(self, tables: int, width: int, channels: Sequence[int], levels: Sequence[int]):
+        super().__init__()
+        self.levels = [level for level in levels if level > 0] or list(levels)
+        self.channels = [channels[level] for level in self.levels]
+        self.layer = nn.Linear(tables * width, 2 * sum(self.channels), bias=False)
+        nn.init.normal_(self.layer.weight, std=0.02)
+
+    def forward(self, pyramid: Sequence[Tensor | None], tokens: Tensor, known: Tensor) -> list[Tensor | None]:
+        """Maps `[N, C, *space]`, tokens `[N, S, width]`, known `[N, S]` → the maps, modulated."""
+        seen = torch.where(known[..., None], tokens, 0.0).flatten(1)
+        parts = self.layer(seen).split([c for c in self.channels for _ in range(2)], 1)
+        found = list(pyramid)
+        for index, level in enumerate(self.levels):
+            maps = found[level]
+            assert maps is not None
+            shape = (*maps.shape[:2], *[1] * (maps.dim() - 2))
+            scale, shift = (p.reshape(shape).to(maps.dtype) for p in parts[2 * index : 2 * index + 2])
+            found[level] = torch.addcmul(maps + shift, maps, scale)
+        return found

@@ -1,0 +1,51 @@
+"""A point in the model space, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from polytask.model.encoder import EncoderSpec
+from polytask.model.slide import SlideSpec
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Trunk (encoder × time fusion × source fusion) × sharing × order.
+
+    Args:
+        images: topology per image input.
+        tables: table input → number of features of each group of columns.
+        slides: slide input → what a bag holds.
+        voxel_image: voxel task → the image input it lives on.
+        visits: subject task → the visit slots it may read.
+        max_visits: visit slots.
+        sharing, form, time, sources: names in the registries, and the form of the sharing block.
+        source_dropout: share of samples from which one source is hidden in training.
+        after: task → the tasks whose answers it reads. link: task → how, where not by default (`order.link_of`).
+        uncertainty: what travels beside an upstream map: `none`, `entropy` or `variance`.
+        stop_gradient: whether a downstream loss stops at the upstream answer.
+        decoder: `private`, `shared` by all voxel tasks of an image, or shared with `attention` stages per task.
+        deep_supervision: levels below the finest that get a loss too.
+        embedding: width of tokens. dropout: in front of pooled heads.
+    """
+
+    images: Mapping[str, EncoderSpec]
+    tables: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    slides: Mapping[str, SlideSpec] = field(default_factory=dict)
+    voxel_image: Mapping[str, str] = field(default_factory=dict)
+    visits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    max_visits: int = 1
+    sharing: str = "hard"
+    form: str = "light"
+    time: str = "concat"
+    sources: str = "concat"
+    source_dropout: float = 0.0
+    after: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    link: Mapping[str, str] = field(default_factory=dict)
+    uncertainty: str = "none"
+    stop_gradient: bool = False
+    decoder: str = "private"
+    deep_supervision: int = 2
+    embedding: int = 128
+    dropout: float = 0.1

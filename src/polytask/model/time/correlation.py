@@ -1,0 +1,73 @@
+"""How the maps of one visit lie on those of the next, shift by shift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.time.concat import Visits
+from polytask.model.time.known import consecutive, only, pair_slots
+from polytask.tasks.pointwise import Pointwise
+
+FILTERS = 16
+"""Channels that are correlated at each depth."""
+RADIUS = 1
+"""Positions a map is shifted to each side of every axis; at three depths these are three distances in the image."""
+
+
+def cross_correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
+    """Two `[N, C, *space]` → `[N, C, *shifts]`: y(s) = mean over x of a(x) · b(x + s) per channel, b zero outside.
+
+    Each axis has the 2·radius + 1 shifts from -radius on. Window by window rather than as a convolution with N·C groups
+    and kernels as large as maps, for which no backend has a quick path.
+    """
+    padded = nn.functional.pad(b, [radius] * (2 * (a.dim() - 2)))
+    size = (2 * radius + 1,) * (a.dim() - 2)
+    found = []
+    for start in product(*map(range, size)):
+        window = padded
+        for axis, (s, n) in enumerate(zip(start, a.shape[2:], strict=True), 2):
+            window = window.narrow(axis, s, n)
+        found.append((a * window).flatten(2).mean(-1))
+    shifts: Tensor = torch.stack(found, -1).unflatten(-1, size)
+    return shifts
+
+
+def standardised(x: Tensor) -> Tensor:
+    """Each channel of `[N, C, *space]` in float32, with mean 0 and, unless it is constant, mean square 1."""
+    flat = x.float().flatten(2)
+    flat = flat - flat.mean(-1, keepdim=True)
+    return (flat * torch.rsqrt(flat.square().mean(-1, keepdim=True) + 1e-5)).reshape(x.shape)
+
+
+class Correlation(nn.Module):
+    """Depth-wise cross-correlation of consecutive visits at three depths (RP-Net, Jin 2021, rebuilt).
+
+    One map of shifts per channel; what is left of it in RP-Net's released code is a constant. The maps of both visits
+    go to `FILTERS` channels by the same weights, and each channel loses its mean and scale, so that a correlation
+    between -1 and 1 remains: 1 for the same image twice, mirrored when the visits swap. Growing differs from shrinking
+    by the side to which edges moved.
+    """
+
+    def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
+        super().__init__()
+        pairs = pair_slots("correlation", visits)
+        self.reduce = nn.ModuleList(Pointwise(c, FILTERS) for c in channels)
+        shifts: int = (2 * RADIUS + 1) ** dims
+        self.pairs = Visits(len(channels) * FILTERS * shifts, pairs, width)
+
+    def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
+        """See `TimeFusion`."""
+        both, gap = consecutive(known, day)
+        found = []
+        for level, reduce in zip(maps, self.reduce, strict=True):
+            a, b = (
+                standardised(reduce(only(both, visits).flatten(0, 1)))
+                for visits in (level[:, :-1], level[:, 1:])
+            )
+            found.append(cross_correlation(a, b, RADIUS).flatten(1))
+        fused: Tensor = self.pairs(torch.cat(found, 1).unflatten(0, both.shape), both, gap)
+        return fused

@@ -1,0 +1,41 @@
+"""What changed from one visit to the next, map by map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.layers import ConvNormAct, pool_mean_max
+from polytask.model.time.concat import Visits
+from polytask.model.time.known import consecutive, only, pair_slots
+
+FILTERS = 32
+"""Of the convolution at each depth, as in RP-Net."""
+
+
+class Difference(nn.Module):
+    """Earlier minus later maps of consecutive visits at three depths (RP-Net, Jin 2021).
+
+    At each depth a convolution, shared by all pairs, reads the difference. Beside what it finds stand the mean of
+    the difference and of its size per channel: the norm behind the convolution takes away how large the change is. A
+    pair counts when both its visits are there, and tells the years between them.
+    """
+
+    def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
+        super().__init__()
+        pairs = pair_slots("difference", visits)
+        self.blocks = nn.ModuleList(ConvNormAct(dims, c, FILTERS) for c in channels)
+        self.pairs = Visits(sum(2 * FILTERS + 2 * c for c in channels), pairs, width)
+
+    def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
+        """See `TimeFusion`."""
+        both, gap = consecutive(known, day)
+        found: list[Tensor] = []
+        for level, block in zip(maps, self.blocks, strict=True):
+            change = only(both, level[:, :-1] - level[:, 1:]).flatten(0, 1)
+            flat = change.flatten(2)
+            found += [pool_mean_max(block(change)), flat.mean(-1), flat.abs().mean(-1)]
+        fused: Tensor = self.pairs(torch.cat(found, 1).unflatten(0, both.shape), both, gap)
+        return fused

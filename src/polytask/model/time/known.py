@@ -1,0 +1,40 @@
+"""What a fusion may read of the visits: only those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from polytask.errors import PolytaskError
+from polytask.model.layers import pool_mean_max
+
+YEAR = 365.25
+
+
+def only(known: Tensor, maps: Tensor) -> Tensor:
+    """`[B, K, …]` with exact zeros where `known [B, K]` is false: neither value nor gradient passes, NaN included."""
+    return torch.where(known.reshape(*known.shape, *[1] * (maps.dim() - 2)), maps, 0.0)
+
+
+def pooled(maps: Sequence[Tensor], known: Tensor) -> Tensor:
+    """Mean and max of every level side by side: levels `[B, V, C, *space]` → `[B, V, 2 ΣC]`."""
+    levels = [pool_mean_max(only(known, level).flatten(0, 1)) for level in maps]
+    side_by_side: Tensor = torch.cat(levels, 1).unflatten(0, known.shape)
+    return side_by_side
+
+
+def pair_slots(fusion: str, visits: int) -> int:
+    """Pairs of consecutive visits; an error where there are none to compare."""
+    if visits < 2:
+        raise PolytaskError(
+            f"time fusion {fusion!r} compares visits, the task reads {visits}: name two `visits`, or choose concat"
+        )
+    return visits - 1
+
+
+def consecutive(known: Tensor, day: Tensor) -> tuple[Tensor, Tensor]:
+    """`known [B, V]`, `day [B, V]` → of every pair of neighbouring slots: are both there, and the days between them
+    `[B, V - 1]`."""
+    return known[:, :-1] & known[:, 1:], day[:, 1:] - day[:, :-1]

@@ -1,0 +1,138 @@
+"""The voxel side: from pyramids to a value per voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.attention_decoder import AttentionDecoder
+from polytask.model.decoder import Decoder
+from polytask.model.layers import ByName
+from polytask.model.order.maps import answer_map, entropy_map
+from polytask.model.roles import Roles, owned_by, private, same_role
+from polytask.model.spec import NetworkSpec
+from polytask.tasks.task import Task
+
+Pyramid = Sequence[Tensor | None]
+KEEP = 0.8
+"""Share of the channels a thinned head sees."""
+HEADS = 8
+"""Thinned heads whose spread is the variance."""
+
+
+class VoxelHeads(nn.Module):
+    """1×1 heads on decoded maps, finest first; the coarser ones only while training (deep supervision).
+
+    When `thinned`, the head learns to do with some of its channels, and `variance` compares fixed subsets of them: MC
+    dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
+    """
+
+    def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
+        super().__init__()
+        self.task = task
+        self.heads = nn.ModuleList(task.head(c, dims) for c in channels)
+        self.thinned = thinned
+        if thinned:
+            masks = torch.rand((HEADS, channels[0]), generator=torch.Generator().manual_seed(0)) < KEEP
+            self.register_buffer("masks", masks.float() / KEEP)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps `[N, C, *space]` → outputs; one output in eval mode."""
+        count = len(self.heads) if self.training else 1
+        seen = list(maps[:count])
+        if self.thinned and self.training:
+            kept = seen[0].new_empty(seen[0].shape[:2]).bernoulli_(KEEP) / KEEP
+            seen[0] = seen[0] * kept.reshape(*kept.shape, *[1] * (seen[0].dim() - 2))
+        return [head(m) for head, m in zip(self.heads[:count], seen, strict=True)]
+
+    @torch.no_grad()
+    def variance(self, finest: Tensor) -> Tensor:
+        """`[N, C, *space] → [N, 1, *space]`: spread of the thinned heads' answers, 1 where they are all of 0 and 1."""
+        total = square = torch.zeros((), device=finest.device)
+        for mask in cast(Tensor, self.masks):
+            seen = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
+            answer = answer_map(self.task, self.heads[0](seen)).float()
+            total, square = total + answer, square + answer.square()
+        spread = square / HEADS - (total / HEADS).square()
+        return 4 * spread.clamp_min(0).mean(1, keepdim=True)
+
+
+class VoxelSide(nn.Module):
+    """Decoders and heads of all voxel tasks.
+
+    Args:
+        alone: voxel tasks with a network of their own, which keep a decoder of their own.
+        upstream: voxel tasks whose answer others read.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, tasks: Mapping[str, Task], alone: frozenset[str], upstream: frozenset[str]
+    ):
+        super().__init__()
+        self.spec, self.tasks, self.uncertainty = spec, dict(tasks), spec.uncertainty
+        self.keys = {
+            t: t if spec.decoder == "private" or t in alone else f"image {spec.voxel_image[t]}" for t in tasks
+        }
+        levels = 1 + spec.deep_supervision
+        decoders: dict[str, nn.Module] = {}
+        heads: dict[str, nn.Module] = {}
+        for name, task in tasks.items():
+            key, image = self.keys[name], spec.images[spec.voxel_image[name]]
+            if key not in decoders and spec.decoder == "attention" and name not in alone:
+                decoders[key] = AttentionDecoder(image.dims, image.widths, self._users(key), levels)
+            elif key not in decoders:
+                decoders[key] = Decoder(image.dims, image.widths, levels)
+            widths = image.widths[: cast(int, decoders[key].outputs)]
+            thinned = spec.uncertainty == "variance" and name in upstream
+            heads[name] = VoxelHeads(task, image.dims, widths, thinned)
+        self.decoders, self.heads = ByName(decoders), ByName(heads)
+
+    def forward(self, pyramids: Mapping[str, Pyramid]) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
+        """Task → (outputs, decoded maps), finest first."""
+        found: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
+        for key in dict.fromkeys(self.keys[t] for t in pyramids):
+            mine = {t: p for t, p in pyramids.items() if self.keys[t] == key}
+            for name, maps in self._decoded(self.decoders[key], mine).items():
+                found[name] = (self.heads[name](maps), maps)
+        return found
+
+    @staticmethod
+    def _decoded(decoder: nn.Module, pyramids: Mapping[str, Pyramid]) -> dict[str, list[Tensor]]:
+        """Decoded maps of the tasks that use a decoder; it runs once for those that see the same maps."""
+        if isinstance(decoder, AttentionDecoder):
+            return decoder(cast("Mapping[str, Sequence[Tensor]]", pyramids))  # type: ignore[no-any-return]
+        done: dict[tuple[int, ...], list[Tensor]] = {}
+        found: dict[str, list[Tensor]] = {}
+        for name, pyramid in pyramids.items():
+            seen = tuple(id(level) for level in pyramid)
+            found[name] = done[seen] if seen in done else done.setdefault(seen, decoder(pyramid))
+        return found
+
+    def handed_down(self, name: str, outputs: Sequence[Tensor], maps: Sequence[Tensor], stop: bool) -> Tensor:
+        """What a task gives those after it: its answer `[N, K, *space]`, and an uncertainty where one is asked for."""
+        task, output = self.tasks[name], outputs[0].detach() if stop else outputs[0]
+        parts = [answer_map(task, output)]
+        if self.uncertainty == "entropy":
+            parts.append(entropy_map(task, output))
+        if self.uncertainty == "variance":
+            parts.append(cast(VoxelHeads, self.heads[name]).variance(maps[0]))
+        return torch.cat([p.to(parts[0].dtype) for p in parts], 1)
+
+    def roles(self) -> Roles:
+        """Decoders belong to who uses them, heads to their task."""
+        roles: Roles = {}
+        for key, decoder in self.decoders.items():
+            users = self._users(key)
+            if isinstance(decoder, AttentionDecoder):
+                roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
+            else:
+                roles |= same_role(decoder, f"decoders.members.@{key}.", owned_by(users))
+        for name, heads in self.heads.items():
+            roles |= same_role(heads, f"heads.members.@{name}.", private(name))
+        return roles
+
+    def _users(self, key: str) -> list[str]:
+        return [t for t, k in self.keys.items() if k == key]

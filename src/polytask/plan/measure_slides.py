@@ -1,0 +1,69 @@
+"""Measuring a slide: how many patches have tissue and how bright they are; of a bag, its rows and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import SlideInput
+from polytask.cohort.values import slide_path
+from polytask.errors import PolytaskError
+from polytask.images.bags import read_bag
+from polytask.images.patches import TISSUE, Cut, places, stream, thinned
+from polytask.images.slides import opened
+from polytask.plan.records import SlideRecord
+from polytask.plan.sketch import short
+
+LOOKED_AT = 128
+"""Patches of a slide whose colours are measured, evenly spread."""
+
+
+def measure_slides(cohort: Cohort, case: Case) -> dict[str, SlideRecord]:
+    """Slide input → record, for the slides this case has."""
+    paths = {name: slide_path(cohort, case, name) for name in cohort.header.slides}
+    return {n: measure_slide(p, cohort.header.slides[n]) for n, p in paths.items() if p is not None}
+
+
+def measure_slide(path: Path, spec: SlideInput) -> SlideRecord:
+    """Look at one file as the header says."""
+    if spec.features is not None:
+        bag = read_bag(path)
+        if bag.features.shape[1] != spec.features:
+            raise PolytaskError(
+                f"{path}: {bag.features.shape[1]} features a patch, but the header says {spec.features}; run "
+                "`polytask check` on the cohort"
+            )
+        mean, variance = _moments([bag.features.reshape(-1, 1)])
+        return SlideRecord(patches=len(bag.features), size=(0, 0), mpp=None, mean=mean, variance=variance)
+    cut = Cut(spec.patch, spec.resolution, spec.downsample, TISSUE)
+    with opened(path) as slide:
+        where = places(slide, cut)
+        if not len(where):
+            raise PolytaskError(
+                f"{path}: no patch with enough tissue; expected one at least; run `polytask check` on the cohort"
+            )
+        few = where[thinned(len(where), LOOKED_AT)]
+        mean, variance = _moments(pixels.reshape(-1, 3) for pixels in stream(slide, few, cut))
+        level = slide.levels[0]
+        return SlideRecord(
+            patches=len(where), size=(level.width, level.height), mpp=slide.mpp, mean=mean, variance=variance
+        )
+
+
+def _moments(
+    parts: Iterable[npt.NDArray[np.generic]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and variance of each column of all parts together, one part at a time in memory."""
+    count, total, square = 0, np.zeros(0), np.zeros(0)
+    for part in parts:
+        values = part.astype(np.float64)
+        count += len(values)
+        total = values.sum(axis=0) + (total if total.size else 0.0)
+        square = (values**2).sum(axis=0) + (square if square.size else 0.0)
+    mean = total / count
+    spread = np.maximum(square / count - mean**2, 0.0)
+    return tuple(short(float(m)) for m in mean), tuple(short(float(v)) for v in spread)

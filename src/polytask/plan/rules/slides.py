@@ -1,0 +1,159 @@
+"""Slides: how a bag is cut, how much of it a step sees, and how its colours or features are scaled."""
+
+from __future__ import annotations
+
+from math import floor, log2
+
+import numpy as np
+
+from polytask.cohort.header import SlideInput
+from polytask.errors import PolytaskError
+from polytask.images.patches import TISSUE
+from polytask.plan.machine import GIB, STEP_SECONDS
+from polytask.plan.plan import Normalisation, SlidePlan
+from polytask.plan.records import SlideRecord
+from polytask.plan.rules.basis import Basis
+from polytask.plan.rules.cost import BACKWARD, Topology, activation_bytes, encoder_flops, parameter_bytes
+from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.rules.images import Step, smallest_batch
+from polytask.plan.rules.why import Why, percent
+from polytask.plan.sketch import short
+
+DRAWN = {"cpu": (8, 64), "gpu": (16, 256)}
+"""Raw patches of a slide in a step, at least and at most."""
+DRAWN_FEATURES = 1024
+MOST = {"cpu": 1024, "gpu": 4096}
+"""Raw patches kept of a slide: every evaluation encodes them all."""
+MOST_FEATURES = 50_000
+FIRST_WIDTH = {"cpu": 16, "gpu": 32}
+STAGES = 4
+EDGE = 4
+"""Positions along the edge of the deepest map of a patch."""
+
+
+def plan_slides(basis: Basis, why: Why) -> tuple[dict[str, SlidePlan], Step]:
+    """Every slide input, and what a sample of them costs."""
+    plans: dict[str, SlidePlan] = {}
+    total = Step(0.0, 0.0, 0.0)
+    slides = basis.cohort.header.slides
+    if not slides:
+        why["slides"] = "the header has no slide input"
+    for name, spec in slides.items():
+        records = basis.fingerprint.slides(name)
+        if not records:
+            raise PolytaskError(
+                f"{basis.cohort.table}: input {name} has no slide outside the test part; fill its column or remove "
+                "the input from cohort.yaml"
+            )
+        branch = why.at(f"slides.{name}")
+        plan, step = (_features if spec.features else _pixels)(basis, spec, records, branch)
+        plans[name], total = plan, total.plus(step)
+    return plans, total
+
+
+def plan_slide_scales(basis: FoldBasis, why: Why) -> dict[str, list[Normalisation]]:
+    """Slide input → a rule for each of red, green and blue, or one for all features."""
+    slides = basis.cohort.header.slides
+    if not slides:
+        why["slides"] = "the header has no slide input"
+    return {name: _scale(basis, name, spec, why.at("slides")) for name, spec in slides.items()}
+
+
+def topology_of(plan: SlidePlan) -> Topology:
+    """The encoder of one raw patch."""
+    stages = len(plan.widths)
+    return Topology(2, 3, tuple(plan.widths), (1,) * stages, ((2, 2),) * stages)
+
+
+def _features(basis: Basis, spec: SlideInput, records: list[SlideRecord], why: Why) -> tuple[SlidePlan, Step]:
+    counts = [r.patches for r in records]
+    why["features"] = "as the header says; a linear layer makes them as wide as the other tokens"
+    for key in ("patch", "mpp", "downsample", "tissue", "widths"):
+        why[key] = "not used: the bag was cut and encoded elsewhere"
+    patches = min(DRAWN_FEATURES, max(counts))
+    why["patches"] = _drawn(counts, f"up to {DRAWN_FEATURES} rows cost next to nothing")
+    most = MOST_FEATURES
+    why["most"] = _kept(counts, most)
+    plan = SlidePlan(
+        features=spec.features, patch=None, mpp=None, downsample=None, tissue=0.0, patches=patches, most=most,
+        widths=(),
+    )  # fmt: skip
+    return plan, Step(0.0, 4.0 * basis.max_visits * patches * (spec.features or 0), 0.0)
+
+
+def _pixels(basis: Basis, spec: SlideInput, records: list[SlideRecord], why: Why) -> tuple[SlidePlan, Step]:
+    machine, counts = basis.machine, [r.patches for r in records]
+    kind = "cpu" if machine.device == "cpu" else "gpu"
+    stages = max(1, min(STAGES, floor(log2(spec.patch / EDGE))))
+    widths = tuple(FIRST_WIDTH[kind] * 2**i for i in range(stages))
+    t = Topology(2, 3, widths, (1,) * stages, ((2, 2),) * stages)
+    flops = encoder_flops(t, (spec.patch, spec.patch))
+    kept = activation_bytes(t, (spec.patch, spec.patch), 0, machine.precision)
+    bags = smallest_batch(basis) * basis.max_visits * len(basis.cohort.header.slides)
+    seconds = STEP_SECONDS[machine.device]
+    least, largest = DRAWN[kind]
+    fit = min(seconds * machine.speed / BACKWARD / flops, machine.budget / 2 / kept) / bags
+    patches = min(max(least, min(largest, int(fit))), max(counts))
+    mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
+    found = f"{len(records)} slides of up to {max(r.size for r in records)[0]} pixels across, " + (
+        f"{' and '.join(mpps[:3])} µm a pixel" if mpps else "which do not say how many µm a pixel has"
+    )
+    why["features"] = "none: the header names whole slides, so patches are encoded here"
+    why["patch"] = f"pixels of an edge, as the header says; {found}"
+    why["mpp"] = (
+        f"µm of a patch's pixel{'' if spec.mpp else ' (the header names none: nuclei are still seen at 1 µm)'}"
+        if spec.resolution
+        else "not used: `downsample` counts in the slide's own pixels"
+    )
+    why["downsample"] = (
+        "as the header says" if spec.downsample else "not used: it follows from `mpp` slide by slide"
+    )
+    why["tissue"] = "a patch is kept when half of it is tissue (Otsu's threshold on the saturation)"
+    why["patches"] = _drawn(
+        counts,
+        f"one costs {flops / 1e9:.2g} GFLOP forward, and {bags} bags share {seconds:g} s and "
+        f"{machine.budget / 2 / GIB:.3g} GiB of a step on {machine}; {least} to {largest}",
+    )
+    most = MOST[kind]
+    why["most"] = _kept(counts, most)
+    why["widths"] = (
+        f"channels per stage, each halving the patch: {spec.patch // 2**stages} positions an edge are left"
+    )
+    plan = SlidePlan(
+        features=None, patch=spec.patch, mpp=spec.resolution, downsample=spec.downsample, tissue=TISSUE,
+        patches=patches, most=most, widths=widths,
+    )  # fmt: skip
+    each = basis.max_visits * patches
+    return plan, Step(BACKWARD * each * flops, each * kept, parameter_bytes(t, 0))
+
+
+def _drawn(counts: list[int], reason: str) -> str:
+    middle = int(np.median(counts))
+    return (
+        f"drawn anew in every step from {min(counts)} to {max(counts)} (median {middle}) of a slide; {reason}"
+    )
+
+
+def _kept(counts: list[int], most: int) -> str:
+    over = sum(c > most for c in counts)
+    return f"stored of a slide and looked at when predicting, evenly spread; {over} of {len(counts)} slides have more"
+
+
+def _scale(basis: FoldBasis, name: str, spec: SlideInput, why: Why) -> list[Normalisation]:
+    records = [r.slides[name] for r in basis.records if name in r.slides]
+    planes = 3 if spec.features is None else 1
+    if not records:
+        why[name] = "no training subject has this slide; where it is missing it is no bag at all"
+        return [Normalisation(rule="fixed")] * planes
+    means = np.array([r.mean for r in records])
+    squares = np.array([r.variance for r in records]) + means**2
+    mean = means.mean(axis=0)
+    sd = np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0))
+    what = "colours of tissue patches" if spec.features is None else "all features"
+    share = len(records) / max(1, len(basis.records))
+    words = ", ".join(f"{m:.4g} ± {s:.3g}" for m, s in zip(mean, sd, strict=True))
+    why[name] = f"{what} of {len(records)} training slides ({percent(share)} of cases), each alike: {words}"
+    return [
+        Normalisation(rule="fixed", mean=short(float(m), 5), sd=short(float(s), 5) if s > 0 else 1.0)
+        for m, s in zip(mean, sd, strict=True)
+    ]

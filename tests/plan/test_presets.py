@@ -1,0 +1,95 @@
+"""Presets: each file is read, meets the phantom's tasks, and says what a cohort lacks for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import Header
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.plan.presets import PRESETS, apply_preset, chain_of, lacking
+from tests.plan.worlds import header
+
+TABLES_ONLY = """
+polytask: 1
+name: tables
+inputs:
+  clinic: {kind: table, columns: {age: {type: number}}}
+tasks:
+  os: {kind: survival, unit: days}
+"""
+
+
+def test_the_presets_of_the_literature_are_there() -> None:
+    named = {"single", "parallel", "interacted", "cascaded", "hybrid", "rpnet", "mmdls"}
+    assert named | {"ctan", "mtan", "cross_stitch", "mtmedformer"} <= set(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_meets_the_phantom(name: str, phantom: Cohort, phantom_plan: Plan) -> None:
+    plan = apply_preset(phantom_plan, name, phantom.header)
+    model, preset = plan.shared.model, PRESETS[name]
+    assert model.preset == name
+    for key, value in preset.model.items():
+        assert getattr(model, key) == value
+        assert plan.shared.why[f"model.{key}"].startswith(f"preset {name}")
+    assert bool(model.after) == bool(preset.after)
+    assert bool(plan.shared.training.weights) == bool(preset.weights)
+
+
+def test_rpnet_weighs_masks_a_fifth(phantom: Cohort, phantom_plan: Plan) -> None:
+    weights = apply_preset(phantom_plan, "rpnet", phantom.header).shared.training.weights
+    voxel = {t for t, spec in phantom.header.tasks.items() if spec.level == "voxel"}
+    assert weights == dict.fromkeys(voxel, 0.2)
+
+
+def test_mmdls_has_survival_read_diagnosis_and_stage(phantom: Cohort, phantom_plan: Plan) -> None:
+    after = apply_preset(phantom_plan, "mmdls", phantom.header).shared.model.after
+    assert set(after) == {"os"}
+    assert {"grade", "pattern"} <= set(after["os"])
+
+
+def test_a_preset_takes_the_place_of_the_one_before(phantom: Cohort, phantom_plan: Plan) -> None:
+    first = apply_preset(phantom_plan, "cascaded", phantom.header)
+    model = apply_preset(first, "mmdls", phantom.header).shared.model
+    assert set(model.after) == {"os"}
+    assert model.link == {}
+    assert model.uncertainty == "none"
+
+
+def test_chains_leave_out_what_cannot_be() -> None:
+    tasks = {
+        "mask": {"kind": "segmentation", "image": "scan", "labels": {"a": 1}},
+        "grade": {"kind": "ordinal", "order": ["1", "2"]},
+        "pcr": {"kind": "classification", "level": "subject", "classes": ["n", "y"]},
+        "size": {"kind": "regression"},
+    }
+    here: Header = header(tasks=tasks)
+    assert chain_of({"pooled": ["segmentation"]}, here) == {
+        "grade": ["mask"],
+        "pcr": ["mask"],
+        "size": ["mask"],
+    }
+    found = chain_of({"pooled": ["pooled"]}, here)
+    assert "pcr" not in found.get("grade", [])  # a visit must not see the whole subject
+    assert all("size" not in ups for ups in found.values())  # a number is no class
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rpnet", "it compares 2 visits and the cohort has 1: name `visits`"),
+        ("mmdls", "it joins 2 inputs and the cohort has 1"),
+        ("cascaded", "it needs a segmentation task"),
+        ("rpnett", "did you mean 'rpnet'"),
+    ],
+)
+def test_what_a_cohort_lacks_is_said(name: str, words: str, phantom_plan: Plan) -> None:
+    with pytest.raises(PolytaskError, match=words):
+        apply_preset(phantom_plan, name, header(TABLES_ONLY))
+
+
+def test_every_lack_is_a_line() -> None:
+    for preset in PRESETS.values():
+        assert all(line and "\n" not in line for line in lacking(preset.needs, header(TABLES_ONLY)))

@@ -1,0 +1,133 @@
+"""The plan of slides: reasons, bounds, and nothing learnt from subjects who must not teach."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits, make_splits
+from polytask.errors import PolytaskError
+from polytask.plan.files import plan_text, read_plan, write_plan
+from polytask.plan.fingerprint import fingerprint
+from polytask.plan.make import make_plan
+from polytask.plan.plan import Plan, SlidePlan
+from polytask.plan.settings import set_value
+from polytask.plan.summary import text
+from tests.images.slide_cohorts import SUBJECTS, features, write_cohort
+from tests.images.slide_worlds import TISSUE, write_pyramid
+from tests.images.test_bags import write
+from tests.plan.test_make import unexplained
+from tests.plan.worlds import LAPTOP, SERVER
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cohort(tmp_path_factory.mktemp("slides") / "cohort")
+
+
+@pytest.fixture(scope="module")
+def splits(folder: Path) -> Splits:
+    return make_splits(Cohort.read(folder), folds=2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def plan(folder: Path, splits: Splits) -> Plan:
+    cohort = Cohort.read(folder)
+    return make_plan(cohort, fingerprint(cohort), splits, machine=LAPTOP)
+
+
+def test_values_follow_the_header_and_the_slides(plan: Plan) -> None:
+    pixels, bag = plan.shared.slides["biopsy"], plan.shared.slides["bag"]
+    # squares(n) has at most four squares of 64 pixels, each exactly one patch of 32 at 1 µm.
+    assert pixels == SlidePlan(
+        features=None, patch=32, mpp=1.0, downsample=None, tissue=0.5, patches=4, most=1024, widths=(16, 32, 64)
+    )  # fmt: skip
+    assert (bag.features, bag.patch, bag.patches, bag.most, bag.widths) == (5, None, 30, 50_000, ())
+
+
+def test_every_value_has_a_reason(plan: Plan, folder: Path, splits: Splits) -> None:
+    cohort = Cohort.read(folder)
+    server = make_plan(cohort, fingerprint(cohort), splits, machine=SERVER)
+    for found in (plan, server):
+        shared = found.shared.model_dump(mode="json")
+        assert [leaf for leaf in unexplained(shared, 99) if leaf.startswith("slides")] == []
+        for fold in found.folds.values():
+            missing = unexplained(fold.model_dump(mode="json"), 2)
+            assert [leaf for leaf in missing if leaf.startswith("slides")] == []
+    assert server.shared.slides["biopsy"].widths == (32, 64, 128)
+
+
+def test_scales_are_those_of_the_training_slides(plan: Plan, splits: Splits) -> None:
+    train = splits.folds[0].train
+    rules = plan.folds[0].slides
+    assert [r.mean for r in rules["biopsy"]] == pytest.approx(TISSUE, abs=1)
+    own = [features(SUBJECTS.index(s)).astype(np.float64) for s in train if s != "s05"]
+    mean = np.mean([f.mean() for f in own])
+    sd = np.sqrt(np.mean([(f**2).mean() for f in own]) - mean**2)
+    assert [(r.mean, r.sd) for r in rules["bag"]] == [pytest.approx((mean, sd), rel=1e-4)]
+
+
+def test_held_out_slides_change_no_byte_of_their_fold(
+    folder: Path, splits: Splits, plan: Plan, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    fold = splits.folds[0]
+    for subject in (*fold.held_out, *fold.tune, SUBJECTS[-1]):
+        number = SUBJECTS.index(subject)
+        write_pyramid(copy / f"{subject}.tif", 256, 64, {(0, 0)}, (1,), tile=64, mpp=0.4)
+        write(copy / f"{subject}{('.npz', '.h5', '.pt')[number % 3]}", features(number) * 3 + 1)
+    cohort = Cohort.read(copy)
+    after = make_plan(cohort, fingerprint(cohort), splits, machine=LAPTOP)
+
+    def learnt(found: Plan, number: int) -> str:
+        part = {number: found.folds[number]}
+        own = found.model_copy(update={"folds": part, "shared": plan.shared, "cohort": "x", "digest": "x"})
+        return plan_text(own, folder)
+
+    assert learnt(after, 0) == learnt(plan, 0)
+    assert learnt(after, 1) != learnt(plan, 1)
+
+
+def test_it_is_written_read_and_set(plan: Plan, tmp_path: Path) -> None:
+    write_plan(plan, tmp_path)
+    assert read_plan(tmp_path).shared == plan.shared
+    assert set_value(plan, "slides.biopsy.patches=2").shared.slides["biopsy"].patches == 2
+    for word, message in {
+        "slides.biopsy.patch=4": "cannot be halved 3 times",
+        "slides.biopsy.most=1": "fewer than the 4 of a step",
+        "slides.biopsy.downsample=4": "either `mpp` or `downsample`",
+        "slides.bag.patches=0": "at least 1",
+        "slides.biops.patch=4": "did you mean 'biopsy'",
+    }.items():
+        with pytest.raises(PolytaskError, match=message):
+            set_value(plan, word)
+    assert "biopsy: patches" in text(plan)
+
+
+def test_a_fingerprint_is_used_again_until_the_slide_changes(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    cohort = Cohort.read(copy)
+    before = fingerprint(cohort)
+    assert before.cases["s01@first"].slides["biopsy"].patches == 3
+    write_pyramid(copy / "s01.tif", 256, 64, {(0, 0)}, (1, 2), tile=64)
+    after = fingerprint(cohort, previous=before)
+    changed = [key for key in after.cases if after.cases[key] != before.cases[key]]
+    assert changed == ["s01@first"]
+
+
+def test_slides_that_cannot_be_planned(folder: Path, splits: Splits, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    write_pyramid(copy / "s01.tif", 256, 64, set(), (1,), tile=64)
+    with pytest.raises(PolytaskError, match=r"s01\.tif: no patch with enough tissue"):
+        fingerprint(Cohort.read(copy))
+    table = copy / "cases.csv"
+    table.write_text(re.sub(r"s\d\d\.tif", "", table.read_text()))
+    cohort = Cohort.read(copy)
+    found = fingerprint(cohort)
+    with pytest.raises(PolytaskError, match="input biopsy has no slide outside the test part"):
+        make_plan(cohort, found, splits, machine=LAPTOP)

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
 
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
@@ -65,3 +66,17 @@ def test_a_table_without_the_image_column(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError, match="no such file or folder"):
         read_inputs(tmp_path / "nothing", header(ONE))
+
+
+@pytest.mark.parametrize("known", [["before"], None])
+def test_more_visits_than_the_model_was_trained_on_are_refused(
+    tmp_path: Path, known: list[str] | None
+) -> None:
+    images(tmp_path, "a.nii.gz", "b.nii.gz")
+    other = header(ONE).model_copy(update={"visits": ["before", "after"]})
+    (tmp_path / "cohort.yaml").write_text(yaml.safe_dump(other.model_dump(mode="json", exclude_none=True)))
+    (tmp_path / "cases.csv").write_text("subject,visit,scan.ct\na,before,a.nii.gz\na,after,b.nii.gz\n")
+    model = header(ONE).model_copy(update={"visits": known})
+    with pytest.raises(PolytaskError, match=r"row 3, subject a: visit 'after', but the model was trained on"):
+        read_inputs(tmp_path, model)
+    assert len(read_inputs(tmp_path, other).cases) == 2

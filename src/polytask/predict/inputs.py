@@ -26,7 +26,7 @@ def read_inputs(source: Path, header: Header) -> Cohort:
     if (source / "cohort.yaml").exists():
         cohort = Cohort.read(source)
         under = Cohort(header, cohort.root, cohort.table, cohort.columns, cohort.cases)
-        return _with_inputs(under, header)
+        return _with_inputs(_known_visits(under, header), header)
     return plain_folder(source, header)
 
 
@@ -76,6 +76,21 @@ def plain_folder(folder: Path, header: Header) -> Cohort:
     )
     columns = tuple(dict.fromkeys(c for row in cells.values() for c in row))
     return Cohort(header, folder, folder / "(folder)", columns, cases)
+
+
+def _known_visits(cohort: Cohort, header: Header) -> Cohort:
+    """Refuse visits the model has not learnt to tell apart."""
+    names = header.visits or []
+    seen: dict[str, str] = {}
+    for case in cohort.cases:
+        first = seen.setdefault(case.subject, case.visit)
+        if (names and case.visit not in names) or (not names and first != case.visit):
+            learnt = f"visits {', '.join(names)}" if names else "one visit a subject"
+            raise PolytaskError(
+                f"{cohort.table}, row {case.row}, subject {case.subject}: visit {case.visit!r}, but the model was "
+                f"trained on {learnt}; leave the row out, or train on a cohort that has it"
+            )
+    return cohort
 
 
 def _with_inputs(cohort: Cohort, header: Header) -> Cohort:

@@ -15,7 +15,7 @@ from polytask.predict.predictor import Member, Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.folder import Run
 from polytask.training.run import plan_hash
-from polytask.training.state import load_weights
+from polytask.training.state import load_weights, put_weights
 from polytask.training.survival import read_learnt
 
 
@@ -57,7 +57,7 @@ def load_member(run: Run, plan: Plan, header: Header) -> Member:
     networks = []
     for name, names in run.networks.items():
         network = make_network(network_spec(plan, fold, header), make_tasks(fold, names, learnt), 0)
-        network.load_state_dict(load_weights(run.best_saved(name)))
+        put_weights(network, load_weights(run.best_saved(name)), run.best_saved(name))
         networks.append(network)
     tasks = make_tasks(fold, _tasks_of(run), learnt)
     return Member(int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks))

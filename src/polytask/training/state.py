@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class State:
                 f"{folder}: a checkpoint of another plan; resume with the run's own plan.yaml unchanged, or start "
                 "a new run from these weights with --init"
             )
-        self.network.load_state_dict(load_weights(folder))
+        put_weights(self.network, load_weights(folder), folder)
         _load_optimiser(self.optimiser, load_tensors(folder / "optimiser.safetensors"))
         self.criteria.load_state_dict(load_tensors(folder / "criteria.safetensors") | stored["criteria"])
         average = folder / "average.safetensors"
@@ -119,6 +120,24 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     if seal.exists() and seal.read_text(encoding="utf-8").strip() != sha256(path):
         raise PolytaskError(f"{path}: the file has changed since it was written (hash mismatch); restore it")
     return load_tensors(path)
+
+
+def put_weights(network: Network, weights: Mapping[str, Tensor], where: Path) -> None:
+    """Give a network weights that were made for it.
+
+    Raises:
+        PolytaskError: they are another network's, which another version of Polytask builds for the same plan.
+    """
+    own = network.state_dict()
+    odd = sorted(own.keys() ^ weights.keys()) + sorted(
+        name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape
+    )
+    if odd:
+        raise PolytaskError(
+            f"{where}: {len(odd)} weights do not fit the network of its plan (the first: {odd[0]}); another version of "
+            "Polytask wrote them (run.yaml or model.json says which): use that version, or train again with --init"
+        )
+    network.load_state_dict(weights)
 
 
 def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:

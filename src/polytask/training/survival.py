@@ -13,7 +13,7 @@ from polytask.tasks.survival import Survival
 from polytask.training.answers import Answers
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.infer import infer
-from polytask.training.state import load_weights
+from polytask.training.state import load_weights, put_weights
 
 if TYPE_CHECKING:
     from polytask.training.fitting import Context
@@ -36,7 +36,7 @@ def learn_survival(context: Context, name: str) -> None:
     if not cox:
         return
     network = make_network(network_spec(plan, fold, context.cohort.header), tasks, 0)
-    network.load_state_dict(load_weights(context.run.best(name)))
+    put_weights(network, load_weights(context.run.best(name)), context.run.best(name))
     network.to(context.world.device)
     answers = Answers(context.cohort, context.store, {n: tasks[n] for n in cox}, plan.shared.max_visits, {})
     for sample in context.cohort.samples(context.parts.train):

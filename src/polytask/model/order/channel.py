@@ -13,7 +13,7 @@ from polytask.model.encoder import Encoder, EncoderSpec
 
 
 class Channel(nn.Module):
-    """An encoder of the downstream task's own that reads the image and the upstream maps."""
+    """A second encoder that reads the image and the upstream maps (ISLES chain, Wang 2020; Mehta 2022)."""
 
     def __init__(self, planes: int, spec: EncoderSpec):
         super().__init__()

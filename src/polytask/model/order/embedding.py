@@ -10,7 +10,7 @@ from polytask.tasks.task import Task
 
 
 class Embedding(nn.Module):
-    """Class probabilities times a learned table of class vectors: differentiable in both."""
+    """Class probabilities times a learned table of class vectors (MM-DLS, Wang 2026): differentiable in both."""
 
     def __init__(self, upstream: Task, width: int):
         super().__init__()

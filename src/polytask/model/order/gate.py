@@ -15,7 +15,7 @@ DEPTH = 3
 
 
 class Gate(nn.Module):
-    """Features of the downstream task weighted by an upstream mask, level by level, and the mask's size."""
+    """Features weighted by an upstream mask, level by level, and the mask's size (mask-guided, MB-DCNN, Xie 2020)."""
 
     def __init__(self, planes: int, channels: Sequence[int], width: int):
         super().__init__()

@@ -36,7 +36,7 @@ def facts(material: Material) -> list[Fact]:
         Fact("judged on", f"{PARTS[found.part]}: {len(found.subjects)} subjects"),
         Fact("sites", ", ".join(sites) if sites else "not named"),
         Fact("fold, seed", f"{found.fold}, {found.seed}"),
-        Fact("sharing", found.sharing),
+        *_architecture(material),
         Fact("parameters", f"{spent.parameters:,}".replace(",", " ")),
         Fact("steps", f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"),
         Fact("trained", when(str(record.get("created", "")))),
@@ -46,6 +46,22 @@ def facts(material: Material) -> list[Fact]:
     if found.tta:
         details.append(Fact("predicted", "averaged over mirror images"))
     return details
+
+
+def _architecture(material: Material) -> list[Fact]:
+    """The point in the model space; what is not used is not named."""
+    model, header = material.plan.shared.model, material.cohort.header
+    found = [Fact("preset", model.preset)] if model.preset else []
+    form = f" ({model.form} form)" if model.form != "light" else ""
+    found.append(Fact("sharing", f"{material.evaluation.sharing}{form}"))
+    if material.plan.shared.max_visits > 1:
+        found.append(Fact("over visits", model.time))
+    if len(header.inputs) > 1:
+        found.append(Fact("over inputs", model.sources))
+    if model.after:
+        chains = [f"{task} after {' and '.join(others)}" for task, others in model.after.items()]
+        found.append(Fact("chains", "; ".join(chains)))
+    return found
 
 
 def when(stamp: str) -> str:

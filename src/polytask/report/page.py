@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from polytask.report import against, curves, tables
+from polytask.report import against, curves, sources, tables
 from polytask.report.facts import PARTS, decisions, facts, when
 from polytask.report.kinds import PICTURES
 from polytask.report.material import Material
@@ -42,6 +42,7 @@ def page(material: Material) -> str:
             for c in material.comparisons
         ],
         sites=tables.sites(found),
+        sources=sources.weights(material),
         tasks=tasks,
         decisions=decisions(material.plan),
         resamples=found.resamples,

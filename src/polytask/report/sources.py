@@ -1,0 +1,26 @@
+"""What answers rest on: the weight each input had, by task."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polytask.report.material import Material
+from polytask.report.tables import DASH, Cell, Table
+
+PREFIX = "source."
+
+
+def weights(material: Material) -> Table | None:
+    """Mean weight of every source over the answers, and its middle 80 %; None where the fusion does not weigh."""
+    found: dict[str, dict[str, Cell]] = {}
+    for task, items in material.answers.pooled.items():
+        for key, values in items.prediction.items():
+            if key.startswith(PREFIX) and len(values):
+                low, high = np.quantile(values, (0.1, 0.9))
+                cell = Cell(f"{np.mean(values):.2f}", f"{low:.2f} to {high:.2f}", f"n {len(values)}")
+                found.setdefault(task, {})[key.removeprefix(PREFIX)] = cell
+    if not found:
+        return None
+    columns = list(dict.fromkeys(name for cells in found.values() for name in cells))
+    rows = [(task, [cells.get(c, Cell(DASH)) for c in columns]) for task, cells in found.items()]
+    return Table("", columns, rows)

@@ -28,7 +28,7 @@ def steps(count: int) -> list[str]:
 
 
 def test_all_task_kinds_are_learnt_in_minutes(tmp_path: Path) -> None:
-    make_phantom(tmp_path / "cohort", subjects=72, size=32, seed=0)
+    make_phantom(tmp_path / "cohort", subjects=144, size=32, seed=0)
     work = tmp_path / "work"
     plan_into(tmp_path / "cohort", work, folds=3)
     prepare(work)

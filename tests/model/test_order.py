@@ -15,7 +15,8 @@ from polytask.model.order.gate import FLOOR, Gate
 from polytask.model.order.maps import answer_map, entropy_map
 from polytask.model.roles import JOINT, private
 from polytask.model.sharing import SHARINGS
-from tests.model.worlds import inputs_of, network_of, tasks_of, total
+from polytask.tasks import make_task
+from tests.model.worlds import FIELDS, inputs_of, network_of, tasks_of, total
 
 CHAINS: dict[str, dict[str, Any]] = {
     "embeddings": {"after": {"response": ["grade", "type"]}},
@@ -166,11 +167,32 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
         ({"after": {"mask": ["dose"]}, "link": {"mask": "gate"}}, "choose channel"),
         ({"after": {"grade": ["mask"]}, "uncertainty": "doubt"}, "none, entropy, variance"),
         ({"after": {"response": ["os"]}}, "'os' is not there"),
+        (
+            {"after": {"mask": ["dose"]}, "uncertainty": "entropy"},
+            "'dose' is a dose; choose variance or none",
+        ),
     ],
 )
 def test_impossible_links_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(PolytaskError, match=words):
         network_of(tasks_of("all"), 2, **changes)
+
+
+def test_a_chain_shows_no_task_a_visit_it_may_not_read() -> None:
+    """Both answers are of the subject; one reads the first visit alone."""
+    tasks = tasks_of("all")
+    tasks["early"] = make_task("early", FIELDS["response"])
+    after = {"early": ["response"]}
+    with pytest.raises(PolytaskError, match="'early' reads fewer visits than 'response'"):
+        network_of(tasks, 2, after=after, visits={"early": [0]})
+    network_of(tasks, 2, after=after)
+    network = network_of(tasks, 2, after={"response": ["early"]}, visits={"early": [0]}).eval()
+    now, later = inputs_of(2), inputs_of(2)
+    later.whole["scan"][0, 1] += 3
+    with torch.inference_mode():
+        ours, theirs = network(now), network(later)
+    assert torch.equal(ours["early"], theirs["early"])
+    assert not torch.equal(ours["response"][0], theirs["response"][0])
 
 
 def _head(network: Network, task: str) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -17,14 +18,13 @@ from polytask.plan.plan import Plan
 from polytask.predict.inputs import plain_folder
 from polytask.predict.ready import ensure_ready
 
-HEADER = Header.model_validate(
-    {
-        "polytask": 1,
-        "name": "x",
-        "inputs": {"scan": {"kind": "image", "channels": {"t1": "MR", "t2": "MR"}}},
-        "tasks": {"grade": {"kind": "ordinal", "order": ["a", "b"]}},
-    }
-)
+RAW = {
+    "polytask": 1,
+    "name": "x",
+    "inputs": {"scan": {"kind": "image", "channels": {"t1": "MR", "t2": "MR"}}},
+    "tasks": {"grade": {"kind": "ordinal", "order": ["a", "b"]}},
+}
+HEADER = Header.model_validate(RAW)
 
 
 def plan(flags: bool) -> Plan:
@@ -57,3 +57,14 @@ def test_every_case_is_looked_at(cohort: Cohort) -> None:
     (cohort.root / "b_0001.nii.gz").unlink()
     with pytest.raises(PolytaskError, match=r"subject a: .*a_0000.*not a gzip file.*\(2 cases have"):
         ensure_ready(cohort, plan(True))
+
+
+def test_a_whole_image_may_be_missing_where_there_are_other_inputs(cohort: Cohort) -> None:
+    table = {"clinic": {"kind": "table", "columns": {"age": {"type": "number"}}}}
+    both = HEADER.model_copy(
+        update={"inputs": HEADER.inputs | Header.model_validate({**RAW, "inputs": table}).inputs}
+    )
+    empty = tuple(replace(case, cells={"age": "61"}) for case in cohort.cases)
+    ensure_ready(replace(cohort, header=both, cases=empty), plan(False))
+    with pytest.raises(PolytaskError, match=r"scan\.t1 is missing"):
+        ensure_ready(replace(cohort, cases=empty), plan(False))

@@ -56,6 +56,7 @@ class Network(nn.Module):
         images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
         slots = {t: list(spec.visits.get(t) or range(spec.max_visits)) for t in self.pooled}
         self._check_visits(slots)
+        self._check_future(slots)
         self.branches = ByName(
             {
                 task: PooledBranch(
@@ -228,6 +229,17 @@ class Network(nn.Module):
                 f"model.time: {self.spec.time!r} compares {least} visits, and no subject task reads so many; name more "
                 "`visits` in cohort.yaml, or choose concat"
             )
+
+    def _check_future(self, slots: Mapping[str, Sequence[int]]) -> None:
+        """Refuse a chain through which a task would see a visit it may not read."""
+        subject = [t for t in self.pooled if self.tasks[t].level == "subject"]
+        for task in subject:
+            for up in upstream_of(task, self.spec.after) & set(subject):
+                if not set(slots[up]) <= set(slots[task]):
+                    raise PolytaskError(
+                        f"model.after: {task!r} reads fewer visits than {up!r}, whose answer would show it the others; "
+                        "give both the same `visits` in cohort.yaml, or take the link away"
+                    )
 
     def _films(self) -> dict[str, nn.Module]:
         """A modulation for every task and image it reads."""

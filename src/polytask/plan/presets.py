@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from polytask.cohort.header import Header, nearest
+from polytask.cohort.header import Dose, Header, Segmentation, nearest
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Model, Plan
 from polytask.plan.settings import set_values
@@ -140,16 +140,24 @@ def is_a(word: str, task: str, header: Header) -> bool:
 
 
 def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[str]]:
-    """Task → tasks before it. What cannot be is left out: a task after itself or after one that is after it, a visit
-    task after a subject task, an embedding of what is no class."""
+    """Task → tasks before it. What cannot be is left out: a task after itself or after one that is after it, one after
+    a task that sees more visits, an embedding of what is no class."""
     found: dict[str, list[str]] = {}
     for word, others in after.items():
         for task in (t for t in header.tasks if is_a(word, t, header)):
             for up in header.tasks:
                 if not any(is_a(other, up, header) for other in others) or up == task:
                     continue
-                later = header.tasks[up].level == "subject" and header.tasks[task].level == "visit"
+                later = header.tasks[up].level == "subject" and not _seen(up, header) <= _seen(task, header)
                 answer = header.tasks[up].level == "voxel" or header.tasks[up].kind in CLASSES
                 if answer and not later and task not in found.get(up, []):
                     found.setdefault(task, []).append(up)
     return found
+
+
+def _seen(task: str, header: Header) -> set[str]:
+    """Visits a visit or subject task may read; of a visit task none for sure."""
+    spec = header.tasks[task]
+    if isinstance(spec, Segmentation | Dose) or spec.level == "visit":
+        return set()
+    return set(spec.visits or header.visits or [""])

@@ -99,7 +99,8 @@ def _with_inputs(cohort: Cohort, header: Header) -> Cohort:
         columns = [f"{name}.{c}" for c in image.channels]
         if not any(c in cohort.columns for c in columns):
             raise PolytaskError(
-                f"{cohort.table}: no column {' or '.join(columns)}; the model reads image {name!r} from there"
+                f"{cohort.table}: no column {' or '.join(columns)}; the model reads image {name!r} from there "
+                "(leave its cells empty to predict without it)"
             )
     slides = list(header.slides)
     if slides and not header.images and not any(s in cohort.columns for s in slides):

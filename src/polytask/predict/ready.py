@@ -18,7 +18,8 @@ from polytask.plan.plan import Plan
 def ensure_ready(cohort: Cohort, plan: Plan) -> None:
     """Refuse images and slides that cannot be read, and images that lack a channel the plan does not let go missing.
 
-    Headers alone are read. One line: the first problem, and how many cases have one.
+    An image that is not there at all is one input less, where the model reads others. Headers alone are read. One line:
+    the first problem, and how many cases have one.
     """
     found = [problem for case in cohort.cases if (problem := next(_problems(cohort, case, plan), ""))]
     if found:
@@ -32,7 +33,8 @@ def _problems(cohort: Cohort, case: Case, plan: Plan) -> Iterator[str]:
     for name, image in cohort.header.images.items():
         paths = image_paths(cohort, case, name)
         missing = [channel for channel, path in paths.items() if path is None]
-        if missing and not plan.shared.images[name].channel_flags:
+        absent = len(missing) == len(paths) and len(cohort.header.inputs) > 1
+        if missing and not absent and not plan.shared.images[name].channel_flags:
             yield (
                 f"{where}: channel {name}.{missing[0]} is missing, but every training case had it; give its file, or "
                 "train with cases that lack it"

@@ -37,6 +37,11 @@ class Chain:
                     f"model.after: {task!r} lives on image {image!r} and {up!r} on {other!r}; voxel tasks can only "
                     "follow each other on one image"
                 )
+        for _, up in self.links:
+            if spec.uncertainty == "entropy" and tasks[up].kind == "dose":
+                raise PolytaskError(
+                    f"model.uncertainty: entropy is of probabilities, and {up!r} is a dose; choose variance or none"
+                )
         self.upstream = frozenset(up for (_, up), link in self.links.items() if link != "embedding")
         """Voxel tasks whose map somebody reads."""
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")

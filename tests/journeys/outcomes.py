@@ -1,0 +1,110 @@
+"""What the outcome tests share: parts of a chosen size, a run with its evaluation, and paired differences."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from polytask.cohort.cohort import Cohort
+from polytask.evaluation import compare, evaluate
+from polytask.evaluation.comparison import Difference
+from polytask.evaluation.result import Evaluation
+from polytask.images.formats import write
+from polytask.images.volume import Grid, Volume
+from polytask.plan.work import plan_into
+from polytask.prepare.make import prepare
+from polytask.training import train
+
+EPOCHS = 10
+SMALL = (
+    "images.scan.widths=[8,16,32]",
+    "images.scan.blocks=[1,1,1]",
+    "images.scan.strides=[[1,1],[2,2],[2,2]]",
+    "model.embedding=32",
+    "training.batch=16",
+    "training.rate=0.003",
+    "training.precision=float32",
+    "training.threads=1",
+    "training.workers=0",
+    "training.patience=0",
+    "training.tune_every=1",
+)
+"""A 2D network that learns in a minute, the same on every machine."""
+
+
+def steps(count: int) -> list[str]:
+    """A fixed length: a busy machine takes longer and learns the same."""
+    return [f"training.epochs={EPOCHS}", f"training.steps_per_epoch={count // EPOCHS}"]
+
+
+def planned(cohort: Path, work: Path, learning: int, tuning: int, *settings: str) -> Path:
+    """Plan and prepare with one fold: so many subjects to learn from and to tune on, all others held out."""
+    subjects = sorted(Cohort.read(cohort).subjects)
+    parts = {
+        "train": subjects[:learning],
+        "tune": subjects[learning : learning + tuning],
+        "held_out": subjects[learning + tuning :],
+    }
+    splits = cohort / "splits.json"
+    splits.write_text(json.dumps({"polytask": 1, "scheme": "subject", "seed": 0, "folds": [parts]}))
+    plan_into(cohort, work, splits=splits, settings=[*SMALL, *settings], jobs=1)
+    prepare(work, jobs=1)
+    return work
+
+
+def learnt(work: Path, name: str, count: int, *overrides: str, **options: Any) -> Evaluation:
+    """A run of `count` steps, judged on the held-out part."""
+    run = train(work, name=name, overrides=[*steps(count), *overrides], device="cpu", **options)
+    return evaluate(run.folder, device="cpu")
+
+
+def gain(work: Path, run: str, other: str, task: str) -> Difference:
+    """`run` − `other` on the same held-out subjects, paired."""
+    (found,) = compare(work / "runs" / run, [work / "runs" / other])
+    return found.tasks[task]
+
+
+def better(found: Difference) -> bool:
+    """Whether the whole 95 % interval of the paired difference lies on the better side of 0."""
+    return found.difference.low > 0 if found.higher else found.difference.high < 0
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """Rows of `cases.csv`."""
+    with (folder / "cases.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def rewrite(
+    cohort: Path,
+    header: Callable[[dict[str, Any]], None] = lambda _: None,
+    row: Callable[[dict[str, str]], Mapping[str, str]] = dict,
+    keep: Callable[[Mapping[str, str]], bool] = lambda _: True,
+) -> Path:
+    """Change a cohort's header in place, each row of its table, and which rows stay."""
+    stated = yaml.safe_load((cohort / "cohort.yaml").read_text(encoding="utf-8"))
+    header(stated)
+    (cohort / "cohort.yaml").write_text(yaml.safe_dump(stated, sort_keys=False), encoding="utf-8")
+    table(cohort, [row(dict(r)) for r in rows_of(cohort) if keep(r)])
+    return cohort
+
+
+def table(cohort: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """`cases.csv`."""
+    with (cohort / "cases.csv").open("w", encoding="utf-8", newline="") as stream:
+        out = csv.DictWriter(stream, list(rows[0]))
+        out.writeheader()
+        out.writerows(rows)
+
+
+def picture(path: Path, array: np.ndarray) -> None:
+    """A grey 2D image `[H, W]` of 1 mm pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    write(path, Volume(array.astype(np.uint8)[None], Grid(array.shape, affine)))

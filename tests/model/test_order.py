@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from polytask.errors import PolytaskError
-from polytask.model.network import Network
+from polytask.model.network import Network, Told
 from polytask.model.order import sequence
 from polytask.model.order.gate import FLOOR, Gate
 from polytask.model.order.maps import answer_map, entropy_map
@@ -176,6 +176,23 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
 def test_impossible_links_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(PolytaskError, match=words):
         network_of(tasks_of("all"), 2, **changes)
+
+
+def test_an_answer_that_rests_on_nothing_is_no_source() -> None:
+    """Without image and table the upstream answer is a constant: no weight goes to it."""
+    tasks = tasks_of("all")
+    network = network_of(tasks, 2, sources="attention", after={"response": ["grade"]}).eval()
+    inputs = inputs_of(2)
+    for known in (inputs.channel_known, inputs.table_known):
+        for name in known:
+            known[name] = known[name].clone()
+            known[name][0] = False
+    told: Told = {}
+    with torch.inference_mode():
+        network(inputs, told=told)
+    weights = torch.stack(list(told["response"].values()), 1)
+    assert set(told["response"]) == {"source.scan", "source.clinic", "source.after grade"}
+    torch.testing.assert_close(weights.sum(1), torch.tensor([0.0, 1.0, 1.0]))
 
 
 def test_a_chain_shows_no_task_a_visit_it_may_not_read() -> None:

@@ -38,10 +38,10 @@ def test_every_preset_meets_the_phantom(name: str, phantom: Cohort, phantom_plan
     assert bool(plan.shared.training.weights) == bool(preset.weights)
 
 
-def test_rpnet_weighs_masks_a_fifth(phantom: Cohort, phantom_plan: Plan) -> None:
+def test_rpnet_weighs_the_masks_of_each_visit_a_fifth(phantom: Cohort, phantom_plan: Plan) -> None:
     weights = apply_preset(phantom_plan, "rpnet", phantom.header).shared.training.weights
     voxel = {t for t, spec in phantom.header.tasks.items() if spec.level == "voxel"}
-    assert weights == dict.fromkeys(voxel, 0.2)
+    assert weights == dict.fromkeys(voxel, 0.4)
 
 
 def test_mmdls_has_survival_read_diagnosis_and_stage(phantom: Cohort, phantom_plan: Plan) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header_file import read_header
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Plan
+from polytask.plan.work import plan_into
+from polytask.predict import Predictor
+from polytask.predict.bundle import export
 from polytask.predict.inputs import read_inputs
 from polytask.predict.ready import ensure_ready
+from polytask.prepare.make import prepare
+from polytask.training.run import train
 from tests.images.slide_cohorts import write_cohort
 
 PLAN = cast(Plan, SimpleNamespace(shared=SimpleNamespace(images={})))
@@ -48,3 +55,26 @@ def test_a_table_without_any_slide_is_refused(folder: Path) -> None:
     table.write_text("\n".join([*lines, *table.read_text().splitlines()[1:]]))
     with pytest.raises(PolytaskError, match="no column biopsy or bag"):
         read_inputs(table, header)
+
+
+def test_an_exported_model_answers_from_slides_as_its_run_does(sound: Path, tmp_path: Path) -> None:
+    """And says for every slide which patches counted."""
+    short = ["training.epochs=1", "training.steps_per_epoch=1", "training.threads=1", "model.embedding=16"]
+    plan_into(sound, tmp_path / "work", folds=2, settings=short, jobs=1)
+    prepare(tmp_path / "work", jobs=1)
+    run = train(tmp_path / "work", sources="attention")
+    export([run.folder], tmp_path / "model")
+    tables = []
+    for source, out in ((run.folder, tmp_path / "a"), (tmp_path / "model", tmp_path / "b")):
+        Predictor.load(source).predict(sound, out)
+        tables.append((out / "predictions.csv").read_text())
+    assert tables[0] == tables[1]
+    rows = list(csv.DictReader(tables[0].splitlines()))
+    files = [(row[c], c) for row in rows for c in row if ".patches." in c and row[c]]
+    assert files
+    for name, _ in files:
+        found = np.load(tmp_path / "a" / name)
+        sums = found["attention"].reshape(-1, found["attention"].shape[-1]).sum(1)
+        assert bool((np.isclose(sums, 1, atol=1e-4) | (sums == 0)).all())
+        assert found["places"].shape == (*found["attention"].shape, 2)
+    assert any(np.load(tmp_path / "a" / name)["attention"].any() for name, _ in files)

@@ -37,6 +37,24 @@ def test_single_networks_of_a_chain_are_one_and_wrong_names_are_refused(work: Pa
         train(work, name="b", overrides=["model.after.os=[grad]"])
 
 
+def test_a_chain_is_not_taken_apart_by_the_choice_of_tasks(work: Path) -> None:
+    with pytest.raises(PolytaskError, match="--tasks os: 'os' reads the answer of 'grade'"):
+        train(work, name="b", tasks=["os"], overrides=["model.after.os=[grade]"])
+    with pytest.raises(PolytaskError, match="it needs a task of kind classification or ordinal"):
+        train(work, name="b", tasks=["os"], preset="mmdls")
+    assert not (work / "runs" / "b").exists()
+
+
+def test_an_ensemble_is_of_one_network(work: Path) -> None:
+    short = ["training.epochs=1", "training.steps_per_epoch=1"]
+    runs = [
+        train(work, name=name, tasks=["grade"], sources=name, overrides=short)
+        for name in ("concat", "attention")
+    ]
+    with pytest.raises(PolytaskError, match="an ensemble is of folds and seeds of one"):
+        Predictor.load(*[run.folder for run in runs])
+
+
 def test_networks_of_a_run() -> None:
     after = {"os": ["grade"], "pcr": ["mask"]}
     tasks = ["mask", "grade", "os", "size", "pcr"]

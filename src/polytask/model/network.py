@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
@@ -54,16 +55,16 @@ class Network(nn.Module):
         self.gates = ByName(self.chain.gates())
         self.embeddings = ByName(self.chain.embeddings())
         images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
-        slots = {t: list(spec.visits.get(t) or range(spec.max_visits)) for t in self.pooled}
-        self._check_visits(slots)
-        self._check_future(slots)
+        self.slots = {t: list(spec.visits.get(t) or range(spec.max_visits)) for t in self.pooled}
+        self._check_visits()
+        self._check_future()
         self.branches = ByName(
             {
                 task: PooledBranch(
                     tasks[task],
                     images,
                     [*spec.tables, *spec.slides, *map(behind, self.chain.tokens(task))],
-                    slots[task],
+                    self.slots[task],
                     spec.embedding,
                     spec.dropout,
                     spec.time,
@@ -73,8 +74,11 @@ class Network(nn.Module):
             }
         )
 
-    def forward(self, inputs: Inputs, cut: Cut = no_cut, told: Told | None = None) -> dict[str, Output]:
-        """Outputs by task; `told` is filled where it is given.
+    def forward(
+        self, inputs: Inputs, cut: Cut = no_cut, told: Told | None = None, elsewhere: Collection[str] = ()
+    ) -> dict[str, Output]:
+        """Outputs by task; `told` is filled where it is given. Of images `elsewhere`, voxel tasks are asked window by
+        window (`voxel_outputs`); here only those whose answer a pooled task reads.
 
         Voxel tasks: a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
         patches) in order. Visit tasks `[B·V, outputs]`, subject tasks `[B, outputs]`.
@@ -86,8 +90,8 @@ class Network(nn.Module):
         condition = rows.take(present) if rows is not None and self.modulates else None
         for name in self.blocks.names():
             voxel = self._voxel_on(name)
-            in_patch = name in inputs.patch
-            if in_patch and voxel:
+            in_patch = name in inputs.patch or name in elsewhere
+            if name in inputs.patch and voxel:
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
                 outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
@@ -102,7 +106,7 @@ class Network(nn.Module):
                 continue
             for upstream in self.chain.embedded(task):
                 tokens[task][behind(upstream)] = self._embedded(
-                    task, upstream, outputs[upstream], inputs.visit_known
+                    task, upstream, outputs[upstream], tokens[upstream], inputs.visit_known
                 )
             outputs[task], weights = self.branches[task](tokens[task], inputs.day)
             if told is not None and weights:
@@ -148,11 +152,23 @@ class Network(nn.Module):
         ):
             for name, module in members.items():
                 roles |= same_role(module, f"{part}.members.@{name}.", private(name.split(" ")[0]))
+        if self.spec.decoder == "attention":
+            roles = self._mixed(roles)
         if self.spec.stop_gradient:
             return roles
         read = {private(u) for t in self.tasks for u in upstream_of(t, self.spec.after)}
         coarse = {f"voxels.heads.members.@{t}.heads.{k}." for t in self.voxel for k in range(1, 9)}
         return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
+
+    def _mixed(self, roles: Roles) -> Roles:
+        """A decoder that averages its tasks' maps lets the loss of each reach what the others' maps come from."""
+        for users in self.voxels.sharers():
+            mixed = {private(t) for t in users}
+            roles = {
+                n: JOINT if r in mixed and n.startswith(("blocks.", "films.")) else r
+                for n, r in roles.items()
+            }
+        return roles
 
     def _look(
         self,
@@ -211,31 +227,35 @@ class Network(nn.Module):
         film = self.films[f"{task} {image}"]
         return cast(Pyramid, film(pyramid, condition.tokens[task], condition.known))
 
-    def _embedded(self, task: str, upstream: str, output: Output, known: Tensor) -> Token:
-        """The upstream answer as a source of `task`: one token per visit."""
+    def _embedded(
+        self, task: str, upstream: str, output: Output, rests_on: Mapping[str, Token], visits: Tensor
+    ) -> Token:
+        """The upstream answer as a source of `task`: one token per visit, known where it rests on anything."""
         values = cast(Tensor, output).detach() if self.spec.stop_gradient else cast(Tensor, output)
+        known = torch.stack([token.known for token in rests_on.values()]).any(0)
         if self.tasks[upstream].level == "subject":
-            values = values[:, None].expand(-1, known.shape[1], -1)
+            values = values[:, None].expand(-1, visits.shape[1], -1)
+            known = known[:, self.slots[upstream]].any(1, keepdim=True) & visits
         else:
-            values = values.unflatten(0, known.shape)
+            values = values.unflatten(0, visits.shape)
         return Token((self.embeddings[f"{task} {upstream}"](values),), known)
 
-    def _check_visits(self, slots: Mapping[str, Sequence[int]]) -> None:
+    def _check_visits(self) -> None:
         """Refuse to compare visits where no task reads enough of them."""
         least = LEAST[self.spec.time]
-        read = max((len(slots[t]) for t in self.pooled if self.tasks[t].level == "subject"), default=0)
+        read = max((len(self.slots[t]) for t in self.pooled if self.tasks[t].level == "subject"), default=0)
         if least > 1 and read < least:
             raise PolytaskError(
                 f"model.time: {self.spec.time!r} compares {least} visits, and no subject task reads so many; name more "
                 "`visits` in cohort.yaml, or choose concat"
             )
 
-    def _check_future(self, slots: Mapping[str, Sequence[int]]) -> None:
+    def _check_future(self) -> None:
         """Refuse a chain through which a task would see a visit it may not read."""
         subject = [t for t in self.pooled if self.tasks[t].level == "subject"]
         for task in subject:
             for up in upstream_of(task, self.spec.after) & set(subject):
-                if not set(slots[up]) <= set(slots[task]):
+                if not set(self.slots[up]) <= set(self.slots[task]):
                     raise PolytaskError(
                         f"model.after: {task!r} reads fewer visits than {up!r}, whose answer would show it the others; "
                         "give both the same `visits` in cohort.yaml, or take the link away"

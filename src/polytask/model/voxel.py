@@ -134,5 +134,10 @@ class VoxelSide(nn.Module):
             roles |= same_role(heads, f"heads.members.@{name}.", private(name))
         return roles
 
+    def sharers(self) -> list[list[str]]:
+        """Tasks that share a decoder with others, decoder by decoder."""
+        groups = [self._users(key) for key in dict.fromkeys(self.keys.values())]
+        return [users for users in groups if len(users) > 1]
+
     def _users(self, key: str) -> list[str]:
         return [t for t, k in self.keys.items() if k == key]

@@ -108,6 +108,9 @@ def _set(content: dict[str, Any], words: Path, value: Any, text: str) -> None:
     node[last] = value
     root, depth = (content["shared"], 1) if keys[0] == "shared" else (content["folds"][keys[1]], 2)
     root["why"][".".join(map(str, keys[depth:]))] = f"set by hand (was {_word(before)})"
+    for section in BY_TASK:  # that it is empty needs no reason any more
+        if keys[: len(section)] == section and len(keys) > len(section):
+            root["why"].pop(".".join(section[1:]), None)
 
 
 def _key(node: Any, left: Path, keys: list[Any], content: dict[str, Any], text: str) -> tuple[Any, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +30,11 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
             raise PolytaskError(
                 f"{run.folder}: prepared differently from {first.folder}; an ensemble shares one plan"
             )
+        if _point(plan) != _point(plans[0]):
+            raise PolytaskError(
+                f"{run.folder}: another network than {first.folder} (`model` of its plan.yaml); an ensemble is of folds "
+                "and seeds of one"
+            )
         if run.record["plan"] != plan_hash(plan, int(run.record["fold"])):
             raise PolytaskError(
                 f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint is of another plan; "
@@ -48,6 +54,11 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
     return Predictor(
         header, plans[0], [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)], device
     )
+
+
+def _point(plan: Plan) -> dict[str, Any]:
+    """The point in the model space, whatever it is called."""
+    return plan.shared.model.model_dump(exclude={"preset"})
 
 
 def load_member(run: Run, plan: Plan, header: Header) -> Member:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,10 @@ from polytask.training.schedule import Schedule
 from polytask.training.state import State, save_weights
 from polytask.training.survival import learn_survival
 from polytask.training.tune import Tuning
+
+
+NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
+"""Ends of names of parameters that have several axes and still are no matrix."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +136,13 @@ def new_state(context: Context, name: str) -> State:
 
 
 def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:
-    """The planned optimiser; weight decay on matrices and kernels only. A group's `factor` multiplies the rate."""
+    """The planned optimiser; weight decay on matrices and kernels only, whatever the shape of biases, queries and
+    shares. A group's `factor` multiplies the rate."""
     rates = network.rates()
     kinds: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        kinds.setdefault((parameter.dim() > 1, rates.get(name, 1.0)), []).append(parameter)
+        decays = parameter.dim() > 1 and not NOT_A_MATRIX.search(name)
+        kinds.setdefault((decays, rates.get(name, 1.0)), []).append(parameter)
     groups = [
         {"params": found, "weight_decay": settings.weight_decay if decays else 0.0, "factor": factor}
         for (decays, factor), found in sorted(kinds.items(), key=lambda item: item[0], reverse=True)

@@ -80,7 +80,8 @@ def _once(
     views = bool(network.pooled) or any(p.field == "whole" for p in plan.shared.images.values())
     batch = _batch(sample, plan, axes).to(device)
     told: Told = {}
-    outputs = network(batch, told=told) if views else {}
+    both = [name for name, image in plan.shared.images.items() if image.field == "both"]
+    outputs = network(batch, told=told, elsewhere=both) if views else {}
     _tell_places(network, sample, told)
     for name, output in outputs.items():
         task = network.tasks[name]

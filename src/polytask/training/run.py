@@ -90,7 +90,7 @@ def train(
             run = Run.read(work / "runs" / resume)
         else:
             named = {"sharing": sharing, "time": time, "sources": sources}
-            plan = _new_plan(work, preset, named, after or {}, overrides)
+            plan = _new_plan(work, preset, tasks, named, after or {}, overrides)
             label = name or f"{preset or plan.shared.model.sharing}-fold{fold}-seed{seed}"
             run = _new_run(work, label, plan, fold, seed, tasks, minutes, match, init, world)
         world.wait()
@@ -121,6 +121,7 @@ def plan_hash(plan: Plan, fold: int) -> str:
 def _new_plan(
     work: Path,
     preset: str | None,
+    tasks: Sequence[str] | None,
     named: Mapping[str, str | None],
     after: Mapping[str, Sequence[str]],
     overrides: Sequence[str],
@@ -128,7 +129,9 @@ def _new_plan(
     """The work folder's plan with this run's changes: the preset, then its parts, then single values."""
     plan = read_plan(work)
     if preset:
-        plan = apply_preset(plan, preset, read_header(_cohort_folder(work, plan) / HEADER))
+        header = read_header(_cohort_folder(work, plan) / HEADER)
+        asked = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
+        plan = apply_preset(plan, preset, header.model_copy(update={"tasks": asked}))
     changes = [f"model.{key}={value}" for key, value in named.items() if value]
     changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in after.items()]
     plan = set_values(plan, [*changes, *overrides])
@@ -185,6 +188,12 @@ def _new_run(
     if unknown := [t for t in tasks or () if t not in known]:
         raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
     chosen = [t for t in known if tasks is None or t in tasks]
+    for task in chosen:
+        if lost := [up for up in model.after.get(task, ()) if up not in chosen]:
+            raise PolytaskError(
+                f"--tasks {','.join(chosen)}: {task!r} reads the answer of {lost[0]!r} (model.after); train both, or take "
+                "the link away"
+            )
     store, cohort = Store(work / "store"), _cohort_folder(work, plan)
     record = {
         "polytask": 1,

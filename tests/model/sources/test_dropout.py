@@ -25,6 +25,17 @@ def test_the_asked_share_is_hidden_and_never_the_last() -> None:
     assert (~image[500:]).float().mean().item() == pytest.approx(0.15, abs=0.03)
 
 
+def test_a_visit_keeps_its_only_source() -> None:
+    """The table is there at the second visit alone: whatever is hidden, both visits keep something."""
+    torch.manual_seed(0)
+    inputs = inputs_of(2, 400, size=4)
+    inputs.table_known["clinic"] = inputs.table_known["clinic"].clone()
+    inputs.table_known["clinic"][:, 0] = False
+    found = hidden_sources(inputs, 0.5)
+    assert torch.equal(found["scan"] | found["clinic"], inputs.visit_known)
+    assert 0.15 < (~found["scan"][:, 1] & inputs.visit_known[:, 1]).float().mean().item() < 0.35
+
+
 def test_nothing_is_hidden_without_a_rate_or_outside_training() -> None:
     inputs = inputs_of(2)
     found = hidden_sources(inputs, 0.0)

@@ -59,12 +59,6 @@ def plan_slide_scales(basis: FoldBasis, why: Why) -> dict[str, list[Normalisatio
     return {name: _scale(basis, name, spec, why.at("slides")) for name, spec in slides.items()}
 
 
-def topology_of(plan: SlidePlan) -> Topology:
-    """The encoder of one raw patch."""
-    stages = len(plan.widths)
-    return Topology(2, 3, tuple(plan.widths), (1,) * stages, ((2, 2),) * stages)
-
-
 def _features(basis: Basis, spec: SlideInput, records: list[SlideRecord], why: Why) -> tuple[SlidePlan, Step]:
     counts = [r.patches for r in records]
     why["features"] = "as the header says; a linear layer makes them as wide as the other tokens"

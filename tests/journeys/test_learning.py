@@ -32,7 +32,7 @@ def test_all_task_kinds_are_learnt_in_minutes(tmp_path: Path) -> None:
     work = tmp_path / "work"
     plan_into(tmp_path / "cohort", work, folds=3)
     prepare(work)
-    run = train(work, overrides=steps(900))
+    run = train(work, overrides=steps(1400))
     evaluate(run.folder)
     found = json.loads((run.folder / "evaluation.json").read_text())["metrics"]
     assert estimate(found, "organs", "dice") > 0.6

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Concat(nn.Module):
-    """Tokens side by side and a layer on top; one source alone passes through an activation."""
+    """Tokens side by side and a layer on top, as in MM-DLS (Wang 2026); one source alone passes an activation."""
 
     def __init__(self, sources: int, width: int):
         super().__init__()

@@ -91,6 +91,13 @@ def test_what_a_cohort_lacks_is_said(name: str, words: str, phantom_plan: Plan) 
         apply_preset(phantom_plan, name, header(TABLES_ONLY))
 
 
+def test_a_preset_without_its_chain_is_refused(phantom_plan: Plan) -> None:
+    """Two numbers: nobody's answer can be read as a class or a mask."""
+    two = header(tasks={name: {"kind": "regression"} for name in ("size", "weight")})
+    with pytest.raises(PolytaskError, match="--preset hybrid: no task of the cohort can follow another"):
+        apply_preset(phantom_plan, "hybrid", two)
+
+
 def test_every_lack_is_a_line() -> None:
     for preset in PRESETS.values():
         assert all(line and "\n" not in line for line in lacking(preset.needs, header(TABLES_ONLY)))

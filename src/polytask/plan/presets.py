@@ -96,6 +96,11 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
             f"--preset {name}: {lack}; it is {preset.line}; choose another of `polytask list presets`"
         )
     after = chain_of(preset.after, header)
+    if preset.after and not after:
+        raise PolytaskError(
+            f"--preset {name}: no task of the cohort can follow another in it (it is {preset.line}); choose another of "
+            "`polytask list presets`"
+        )
     values: dict[str, Any] = {"model.preset": name, **{f"model.{k}": v for k, v in preset.model.items()}}
     values |= {f"model.after.{task}": others for task, others in after.items()}
     if preset.link:

@@ -32,7 +32,6 @@ from polytask.training.state import State, save_weights
 from polytask.training.survival import learn_survival
 from polytask.training.tune import Tuning
 
-
 NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
 """Ends of names of parameters that have several axes and still are no matrix."""
 

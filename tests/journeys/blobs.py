@@ -1,4 +1,4 @@
-"""A cohort in which a label is a function of one region: how bright the ringed blob is, among others without a ring."""
+"""A cohort in which a label is a property of a region: how bright all lesions are together, however many there are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import yaml
 from tests.journeys.outcomes import picture, table
 
 SIZE = 48
-PLACES = tuple((r, c) for r in range(6, 48, 12) for c in range(6, 48, 12))
-BLOBS = 16
-DARK, BRIGHT, RING = (90.0, 115.0), (145.0, 170.0), 20.0
+PLACES = tuple((row, column) for row in range(6, SIZE, 12) for column in range(6, SIZE, 12))
+GROUND, DARK_RING, BRIGHT_RING, NOISE = 60.0, 20.0, 180.0, 12.0
+VALUES, MIDDLE = (60.0, 160.0), 110.0
 HEADER = {
     "polytask": 1,
     "name": "blobs",
@@ -24,35 +24,41 @@ HEADER = {
 }
 
 
-def blobs(folder: Path, subjects: int, seed: int = 0, unknown: int = 0) -> Path:
-    """Write it. The lesion is the blob within a dark ring; it is hot when it is bright. Every other blob is bright or
-    dark by a coin of its own, so that neither the brightest place nor the mean of the image tells."""
+def blobs(folder: Path, subjects: int, seed: int = 0) -> Path:
+    """Write it.
+
+    Sixteen blobs, each with a brightness of its own. Those within a dark ring are lesions, some to most of them. The
+    subject is hot when the mean over all voxels of its lesions is high: neither the brightest lesion tells that, nor a
+    sum over the image, which grows with their number.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for number in range(1, subjects + 1):
-        hot = bool(rng.integers(2))
-        image, mask = draw(rng, hot)
+        image, mask, hot = draw(rng)
         name = f"{number:04}"
-        picture(folder / f"images/{name}.png", image)
-        picture(folder / f"masks/{name}.png", mask)
-        rows.append({"subject": name, "scan.xr": f"images/{name}.png", "lesion": f"masks/{name}.png"}
-                    | {"kind": "" if number <= unknown else ("cold", "hot")[hot]})  # fmt: skip
+        row = {"subject": name, "scan.xr": f"images/{name}.png", "lesion": f"masks/{name}.png"}
+        picture(folder / row["scan.xr"], image)
+        picture(folder / row["lesion"], mask)
+        rows.append(row | {"kind": ("cold", "hot")[hot]})
     table(folder, rows)
     (folder / "cohort.yaml").write_text(yaml.safe_dump(HEADER, sort_keys=False), encoding="utf-8")
     return folder
 
 
-def draw(rng: np.random.Generator, hot: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask `[SIZE, SIZE]`."""
-    image, mask = np.full((SIZE, SIZE), 60.0), np.zeros((SIZE, SIZE))
+def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Image, mask `[SIZE, SIZE]`, and whether the lesions are bright on the whole."""
+    shape = (SIZE, SIZE)
+    plain, mask, image = np.zeros(shape), np.zeros(shape), np.full(shape, GROUND)
     y, x = np.mgrid[:SIZE, :SIZE]
-    places = rng.permutation(len(PLACES))[:BLOBS]
-    for number, place in enumerate(places):
-        row, column = np.array(PLACES[place]) + rng.uniform(-1.5, 1.5, 2)
-        away, radius = np.hypot(y - row, x - column), rng.uniform(2.6, 3.4)
-        bright = hot if number == 0 else bool(rng.integers(2))
-        if number == 0:
-            image[away < radius + 1.6] = RING
-            mask[away < radius] = 1
-        image[away < radius] = rng.uniform(*(BRIGHT if bright else DARK))
-    return np.clip(image + rng.normal(0, 12, image.shape), 0, 255), mask
+    share = rng.uniform(0.1, 0.6)
+    ringed = rng.random(len(PLACES)) < share
+    ringed[rng.integers(len(PLACES))] = True
+    for place, lesion in zip(PLACES, ringed, strict=True):
+        row, column = np.array(place) + rng.uniform(-1.5, 1.5, 2)
+        away, radius = np.hypot(y - row, x - column), rng.uniform(2.6, 3.6)
+        inside = away < radius
+        image[away < radius + 1.6] = DARK_RING if lesion else BRIGHT_RING
+        plain[inside] = image[inside] = rng.uniform(*VALUES)
+        mask[inside] = lesion
+    hot = bool(plain[mask > 0].mean() > MIDDLE)
+    return np.clip(image + rng.normal(0, NOISE, shape), 0, 255), mask, hot

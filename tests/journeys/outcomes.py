@@ -13,7 +13,8 @@ import yaml
 
 from polytask.cohort.cohort import Cohort
 from polytask.evaluation import compare, evaluate
-from polytask.evaluation.comparison import Difference
+from polytask.evaluation.answers import Answers
+from polytask.evaluation.comparison import Difference, Evaluated, differences
 from polytask.evaluation.result import Evaluation
 from polytask.images.formats import write
 from polytask.images.volume import Grid, Volume
@@ -108,3 +109,21 @@ def picture(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     write(path, Volume(array.astype(np.uint8)[None], Grid(array.shape, affine)))
+
+
+def gain_between(work: Path, mine: tuple[str, str], other: tuple[str, str]) -> Difference:
+    """(run, task) − (run, task) where two tasks ask the same of the same subjects under two names."""
+    first, second = (Evaluated.read(work / "runs" / run) for run, _ in (mine, other))
+    items, others = first.answers.pooled[mine[1]], second.answers.pooled[other[1]]
+    ids = {"asked": [i for i in items.ids if i in set(others.ids)]}
+    sides = [Answers(first.answers.sites, {"asked": i}, {}, {}).only(ids) for i in (items, others)]
+    found, _ = differences({"asked": first.tasks[mine[1]]}, *sides)
+    return found["asked"]
+
+
+def spread(work: Path, run: str, prefix: str) -> dict[str, np.ndarray]:
+    """Columns of a run's `predictions.csv` whose names begin so, without empty cells: `[N]` by the rest of the name."""
+    with (work / "runs" / run / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = [name for name in rows[0] if name.startswith(prefix)]
+    return {c.removeprefix(prefix): np.array([float(r[c]) for r in rows if r[c]]) for c in columns}

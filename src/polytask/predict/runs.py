@@ -32,8 +32,8 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
             )
         if _point(plan) != _point(plans[0]):
             raise PolytaskError(
-                f"{run.folder}: another network than {first.folder} (`model` of its plan.yaml); an ensemble is of folds "
-                "and seeds of one"
+                f"{run.folder}: another network than {first.folder} (`model` of its plan.yaml); an ensemble is of "
+                "folds and seeds of one"
             )
         if run.record["plan"] != plan_hash(plan, int(run.record["fold"])):
             raise PolytaskError(

@@ -191,8 +191,8 @@ def _new_run(
     for task in chosen:
         if lost := [up for up in model.after.get(task, ()) if up not in chosen]:
             raise PolytaskError(
-                f"--tasks {','.join(chosen)}: {task!r} reads the answer of {lost[0]!r} (model.after); train both, or take "
-                "the link away"
+                f"--tasks {','.join(chosen)}: {task!r} reads the answer of {lost[0]!r} (model.after); train both, or "
+                "take the link away"
             )
     store, cohort = Store(work / "store"), _cohort_folder(work, plan)
     record = {

@@ -27,7 +27,7 @@ class Visits(nn.Module):
 
 
 class Concat(nn.Module):
-    """Maps of all visits at three depths, pooled and side by side, with flags and days (an option of RP-Net, Jin 2021)."""
+    """Maps of all visits at three depths, pooled and side by side, with flags and days (as in RP-Net, Jin 2021)."""
 
     def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
         super().__init__()

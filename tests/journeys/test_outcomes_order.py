@@ -1,0 +1,25 @@
+"""Where a label is a property of a region, a model that hands its mask down a chain beats one that does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.blobs import blobs
+from tests.journeys.outcomes import better, gain, learnt, planned
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+LEARNING, TUNING, HELD_OUT, STEPS = 160, 40, 200, 300
+
+
+def test_a_mask_as_gate_beats_no_mask(tmp_path: Path) -> None:
+    """The same trunk, steps and subjects; only the chain differs. What is asked is a mean within the mask."""
+    blobs(tmp_path / "cohort", LEARNING + TUNING + HELD_OUT)
+    work = planned(tmp_path / "cohort", tmp_path / "work", LEARNING, TUNING)
+    beside = learnt(work, "parallel", STEPS, preset="parallel")
+    chained = learnt(work, "gate", STEPS, preset="parallel", after={"kind": ["lesion"]})
+    assert min(found.metrics["lesion"]["dice.lesion"].low for found in (beside, chained)) > 0.9
+    assert beside.primary("kind").low > 0.6  # it does learn: the arm it is held against is no straw man
+    gained = gain(work, "gate", "parallel", "kind")
+    assert better(gained), gained

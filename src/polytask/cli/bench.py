@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import click
 import typer
@@ -77,6 +78,9 @@ def models(
     rounds: Annotated[int, typer.Option(help="Timed, in turns; 0: count only.", min=0)] = 5,
     sharing: Annotated[str | None, typer.Option(help="A,B beside hard and single; default: all.")] = None,
     forms: Annotated[str, typer.Option(help="light, paper: of blocks that come in both.")] = "light,paper",
+    clock: Annotated[
+        Literal["wall", "cpu"], typer.Option(help="cpu: on a busy machine, with OMP_NUM_THREADS=1.")
+    ] = "wall",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document.")] = False,
 ) -> None:
@@ -104,11 +108,14 @@ def models(
                 chosen,
                 _words(forms),
                 rounds,
+                {"wall": time.perf_counter, "cpu": time.process_time}[clock],
                 progress=lambda what, words=words: status.update(f"{words}: {what}"),  # type: ignore[misc]
             )
             documents.append(cost_table.as_dict(setting, costs))
             if not as_json:
-                print("\n".join(["" if len(documents) > 1 else cost_table.head(setting, rounds), words]))
+                print(
+                    "\n".join(["" if len(documents) > 1 else cost_table.head(setting, rounds, clock), words])
+                )
                 print(cost_table.table(costs))
     if as_json:
         say_json(documents)

@@ -9,20 +9,23 @@ if TYPE_CHECKING:
     from polytask.model.cost_setting import Setting
     from polytask.model.costs import Cost
 
-COLUMNS = ("sharing", "params M", "GFLOP", "memory MB", "time s", "memory ÷ hard", "time ÷ hard", "÷ singles")
+COLUMNS = (
+    *("sharing", "params M", "GFLOP", "memory MB", "time s"),
+    *("memory ÷ hard", "÷ singles", "time ÷ hard", "÷ singles"),
+)
 LEGEND = (
     "single is the sum of a network for every task. time: forward and backward, median over rounds, with quartiles;",
-    "memory: kept for the backward pass; GFLOP: of the forward pass. ÷ singles: time.",
+    "memory: kept for the backward pass; GFLOP: of the forward pass.",
 )
 
 
-def head(setting: Setting, rounds: int) -> str:
+def head(setting: Setting, rounds: int, clock: str) -> str:
     """What holds for all tables of one command."""
     import torch
 
     machine = f"{setting.device}, {setting.precision}, {torch.get_num_threads()} threads"
     images = f"{setting.dims}D images of edge {setting.size}, batch {setting.batch}, {setting.levels} levels"
-    return "\n".join([f"{machine}; {images}; {rounds} rounds", *LEGEND, ""])
+    return "\n".join([f"{machine}; {images}; {rounds} rounds, {clock} clock", *LEGEND, ""])
 
 
 def title(setting: Setting) -> str:
@@ -70,11 +73,11 @@ def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
 def _row(cost: Cost, hard: Cost, singles: Cost) -> tuple[str, ...]:
     name = cost.sharing if cost.form == "light" else f"{cost.sharing}, {cost.form} form"
     figures = (f"{cost.parameters / 1e6:.2f}", _few(cost.flops / 1e9), _few(cost.memory / 1e6))
-    memory = f"{cost.memory / hard.memory:.2f}"
+    memory = (f"{cost.memory / hard.memory:.2f}", f"{cost.memory / singles.memory:.2f}")
     if not cost.seconds:
-        return (name, *figures, "", memory, "", "")
+        return (name, *figures, "", *memory, "", "")
     middle = sorted(cost.seconds)[len(cost.seconds) // 2]
-    return (name, *figures, f"{middle:.3f}", memory, _spread(cost, hard), _spread(cost, singles))
+    return (name, *figures, f"{middle:.3f}", *memory, _spread(cost, hard), _spread(cost, singles))
 
 
 def _spread(cost: Cost, other: Cost) -> str:

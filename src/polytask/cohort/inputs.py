@@ -86,7 +86,10 @@ class SlideInput(Strict):
             raise PydanticCustomError(
                 "rule", "`mpp` and `downsample` both say how fine a patch is: name one of them"
             )
-        if self.features is not None and {"patch", "mpp", "downsample"} & self.model_fields_set:
+        usual = type(self).model_fields  # a header written out in full names what is not used
+        if self.features is not None and any(
+            getattr(self, key) != usual[key].default for key in ("patch", "mpp", "downsample")
+        ):
             raise PydanticCustomError(
                 "rule", "a bag of features is cut already: remove `patch`, `mpp` and `downsample`"
             )

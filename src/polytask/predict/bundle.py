@@ -65,7 +65,7 @@ def export(runs: Sequence[Path | str], out: Path | str) -> Path:
             "name": predictor.header.name,
             "notice": "Research use only. Not a medical device.",
             "sha256": sha256(new / WEIGHTS),
-            "header": predictor.header.model_dump(mode="json", exclude_defaults=True),
+            "header": predictor.header.model_dump(mode="json"),
             "plan": plan,
             "members": members,
             "environment": environment(),

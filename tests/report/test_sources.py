@@ -25,7 +25,8 @@ def with_weights(material: Material) -> Material:
 def test_weights_are_a_row_per_task(flat: Material) -> None:
     table = weights(with_weights(flat))
     assert table is not None
-    assert table.columns == ["scan", "clinic"]
+    assert table.columns == ["task", "scan", "clinic"]
+    assert all(len(cells) == len(table.columns) - 1 for _, cells in table.rows)  # a heading for every cell
     assert [(name, [c.value for c in cells]) for name, cells in table.rows] == [("grade", ["0.25", "0.75"])]
     assert 'id="sources"' in page(with_weights(flat))
 

@@ -8,7 +8,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from polytask.errors import PolytaskError
 from polytask.model.complete import known_rows
 from polytask.model.cut import Cut, no_cut
 from polytask.model.heads import PooledBranch, Token, behind
@@ -23,8 +22,9 @@ from polytask.model.sources.condition import Condition
 from polytask.model.sources.dropout import hidden_sources
 from polytask.model.sources.film import Modulation
 from polytask.model.spec import NetworkSpec
-from polytask.model.time import DEPTHS, LEAST
+from polytask.model.time import DEPTHS
 from polytask.model.vectors import Tokens, Told, VectorSide
+from polytask.model.visits import visit_slots_of
 from polytask.model.voxel import VoxelSide
 from polytask.tasks.task import Task
 
@@ -55,16 +55,14 @@ class Network(nn.Module):
         self.gates = ByName(self.chain.gates())
         self.embeddings = ByName(self.chain.embeddings())
         images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
-        self.slots = {t: list(spec.visits.get(t) or range(spec.max_visits)) for t in self.pooled}
-        self._check_visits()
-        self._check_future()
+        self.slots = visit_slots_of(spec, tasks)
         self.branches = ByName(
             {
                 task: PooledBranch(
                     tasks[task],
                     images,
                     [*spec.tables, *spec.slides, *map(behind, self.chain.tokens(task))],
-                    self.slots[task],
+                    self.slots.get(task, []),
                     spec.embedding,
                     spec.dropout,
                     spec.time,
@@ -239,27 +237,6 @@ class Network(nn.Module):
         else:
             values = values.unflatten(0, visits.shape)
         return Token((self.embeddings[f"{task} {upstream}"](values),), known)
-
-    def _check_visits(self) -> None:
-        """Refuse to compare visits where no task reads enough of them."""
-        least = LEAST[self.spec.time]
-        read = max((len(self.slots[t]) for t in self.pooled if self.tasks[t].level == "subject"), default=0)
-        if least > 1 and read < least:
-            raise PolytaskError(
-                f"model.time: {self.spec.time!r} compares {least} visits, and no subject task reads so many; name more "
-                "`visits` in cohort.yaml, or choose concat"
-            )
-
-    def _check_future(self) -> None:
-        """Refuse a chain through which a task would see a visit it may not read."""
-        subject = [t for t in self.pooled if self.tasks[t].level == "subject"]
-        for task in subject:
-            for up in upstream_of(task, self.spec.after) & set(subject):
-                if not set(self.slots[up]) <= set(self.slots[task]):
-                    raise PolytaskError(
-                        f"model.after: {task!r} reads fewer visits than {up!r}, whose answer would show it the others; "
-                        "give both the same `visits` in cohort.yaml, or take the link away"
-                    )
 
     def _films(self) -> dict[str, nn.Module]:
         """A modulation for every task and image it reads."""

@@ -23,4 +23,4 @@ def weights(material: Material) -> Table | None:
         return None
     columns = list(dict.fromkeys(name for cells in found.values() for name in cells))
     rows = [(task, [cells.get(c, Cell(DASH)) for c in columns]) for task, cells in found.items()]
-    return Table("", columns, rows)
+    return Table("", ["task", *columns], rows)

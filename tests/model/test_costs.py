@@ -114,6 +114,10 @@ def test_the_verb_prints_a_table_for_every_mix(capsys: pytest.CaptureFixture[str
     titles = ("1 voxel task and 1 pooled", "2 voxel tasks")
     lines = out.splitlines()
     assert [line for line in lines if line in titles] == list(titles)
+    heading = next(line.split() for line in lines if line.startswith("sharing "))
+    assert heading.count("hard") == heading.count("singles") == 4, (
+        "each of the four figures stands beside both"
+    )
     for name in ("hard ", "single ", "mtan ", "mtan, paper form "):
         assert sum(line.startswith(name) for line in lines) == 2 + (name == "single "), name  # the legend too
 
@@ -130,6 +134,7 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert [c["sharing"] for c in document["costs"]] == ["hard", "single", "ctan"]
     assert hard["flops"] < single["flops"]
     assert ctan["flops_to_hard"] == ctan["flops"] / hard["flops"]
+    assert ctan["parameters_to_hard"] == ctan["parameters"] / hard["parameters"]
     assert ctan["memory_to_single"] == ctan["memory"] / single["memory"]
     assert ctan["time_to_single"]["median"] == pytest.approx(ctan["seconds"][0] / single["seconds"][0])
 

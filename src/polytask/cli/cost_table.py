@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from polytask.model.costs import Cost
 
 COLUMNS = (
-    *("sharing", "params M", "GFLOP", "memory MB", "time s"),
-    *("memory ÷ hard", "÷ singles", "time ÷ hard", "÷ singles"),
+    "sharing",
+    *(c for q in ("params M", "GFLOP", "memory MB", "time s") for c in (q, "÷ hard", "÷ singles")),
 )
+COUNTED = {"parameters": 1e6, "flops": 1e9, "memory": 1e6}
+"""What a table counts → its unit; the order of the columns."""
 LEGEND = (
-    "single is the sum of a network for every task. time: forward and backward, median over rounds, with quartiles;",
-    "memory: kept for the backward pass; GFLOP: of the forward pass.",
+    "single is the sum of a network for every task. GFLOP: of the forward pass; memory: kept for the backward pass;",
+    "time: forward and backward, median over rounds, with quartiles.",
 )
 
 
@@ -50,15 +52,12 @@ def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
     hard, singles = costs[:2]
     rows = []
     for cost in costs:
-        row = {
-            **vars(cost),
-            "memory_to_hard": cost.memory / hard.memory,
-            "flops_to_hard": cost.flops / hard.flops,
-        }
-        row |= {
-            "memory_to_single": cost.memory / singles.memory,
-            "flops_to_single": cost.flops / singles.flops,
-        }
+        row = dict(vars(cost))
+        for what in COUNTED:
+            row |= {
+                f"{what}_to_{n}": _ratio(cost, other, what)
+                for n, other in (("hard", hard), ("single", singles))
+            }
         if cost.seconds:
             names = ("median", "lower_quartile", "upper_quartile")
             row["time_to_hard"] = dict(zip(names, cost.time_against(hard), strict=True))
@@ -71,13 +70,20 @@ def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
 
 
 def _row(cost: Cost, hard: Cost, singles: Cost) -> tuple[str, ...]:
-    name = cost.sharing if cost.form == "light" else f"{cost.sharing}, {cost.form} form"
-    figures = (f"{cost.parameters / 1e6:.2f}", _few(cost.flops / 1e9), _few(cost.memory / 1e6))
-    memory = (f"{cost.memory / hard.memory:.2f}", f"{cost.memory / singles.memory:.2f}")
+    cells = [cost.sharing if cost.form == "light" else f"{cost.sharing}, {cost.form} form"]
+    for what, unit in COUNTED.items():
+        cells += [
+            _few(getattr(cost, what) / unit),
+            *(f"{_ratio(cost, other, what):.2f}" for other in (hard, singles)),
+        ]
     if not cost.seconds:
-        return (name, *figures, "", *memory, "", "")
+        return (*cells, "", "", "")
     middle = sorted(cost.seconds)[len(cost.seconds) // 2]
-    return (name, *figures, f"{middle:.3f}", *memory, _spread(cost, hard), _spread(cost, singles))
+    return (*cells, f"{middle:.3f}", _spread(cost, hard), _spread(cost, singles))
+
+
+def _ratio(cost: Cost, other: Cost, what: str) -> float:
+    return float(getattr(cost, what) / getattr(other, what))
 
 
 def _spread(cost: Cost, other: Cost) -> str:

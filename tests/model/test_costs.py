@@ -6,12 +6,13 @@ import json
 from itertools import count
 
 import pytest
+from psutil import Process
 
 from polytask import cli
 from polytask.cli.cost_table import title
 from polytask.errors import PolytaskError
-from polytask.model.cost_setting import MIXES, Setting, tasks_of
-from polytask.model.costs import Cost, measure
+from polytask.model.cost_setting import MIXES, Setting, network_of, noise_for, tasks_of
+from polytask.model.costs import Cost, _memory, measure
 from polytask.model.sharing import SHARINGS, forms_of
 
 TINY = {"dims": 2, "size": 16, "widths": (8, 16, 16)}
@@ -80,6 +81,17 @@ def test_memory_is_that_of_the_maps(precision: str) -> None:
     assert [b - a for a, b in zip(one, two, strict=True)] == [c - b for b, c in zip(two, three, strict=True)]
     if precision == "float32":
         assert [2 * a for a in one] == two
+
+
+def test_counting_memory_gives_it_back() -> None:
+    """Saved tensors must not be handed back to the graph that saved them: it would never be freed."""
+    setting = Setting("all-voxel", 2, 32, precision="float32")
+    network, inputs = network_of(setting, tasks_of(setting), "mtan", "paper"), noise_for(setting)
+    sizes = []
+    for _ in range(4):
+        kept = _memory(network, inputs, setting)
+        sizes.append(Process().memory_info().rss)
+    assert sizes[-1] - sizes[0] < kept, (sizes, kept)
 
 
 def test_mixes_hold_what_they_say() -> None:

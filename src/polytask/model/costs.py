@@ -137,13 +137,14 @@ def _memory(network: Network, inputs: Complete, setting: Setting) -> int:
     kept: dict[int, int] = {}
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
 
-    def pack(x: Tensor) -> Tensor:
+    alive: list[Tensor] = []  # so that no storage's place is taken by a later one
+
+    def pack(x: Tensor) -> None:  # handing x itself back would tie a node to its own output: never freed
         kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-        return x
+        alive.append(x.detach())
 
     with saved_tensors_hooks(pack, lambda x: x):
-        loss = _forward(network, inputs, setting)
-    del loss
+        _forward(network, inputs, setting)
     return sum(size for place, size in kept.items() if place not in weights)
 
 

@@ -30,6 +30,7 @@ from polytask.plan.work import plan_into
 from polytask.prepare import Loader, Store, prepare
 from polytask.prepare.batch import Batch
 from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
 from polytask.training.fitting import make_optimiser
 from polytask.training.schedule import Schedule
@@ -111,7 +112,8 @@ def fresh(cohort: Cohort, plan: Plan) -> State:
     network = make_network(network_spec(plan, plan.folds[0], cohort.header), tasks, 0)
     criteria = ByName({name: task.criterion() for name, task in tasks.items()})
     settings = plan.shared.training
-    return State(network, make_optimiser(network, settings), criteria, Schedule.of(settings, 1000))
+    balancer = Balancer.of(network, settings)
+    return State(network, make_optimiser(network, settings), criteria, balancer, Schedule.of(settings, 1000))
 
 
 def run(state: State, plan: Plan, batches: Iterator[Batch]) -> float:

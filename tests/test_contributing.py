@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from polytask import Predictor, evaluate, train
+from polytask.balance import RULES
+from polytask.balance.rule import Memory, Seen
 from polytask.cohort.check import check
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import ImageInput, Regression, Task
@@ -43,6 +45,7 @@ from polytask.tasks.heads import linear_head
 from polytask.tasks.losses import ItemCriterion
 from polytask.tasks.target import Target
 from polytask.tasks.task import Arrays, Level, Prediction
+from tests.balance import test_rules
 from tests.docs.starts import prepared as prepare_phantom
 from tests.images import test_formats
 from tests.images.shapes import DIRECTIONS
@@ -112,6 +115,43 @@ def test_a_sharing_block_is_one_file_and_one_name(work: Path, monkeypatch: pytes
     run = train(work, sharing="gated", overrides=STEPS)
     assert run.record["sharing"] == "gated"
     assert Predictor.load(run.folder).members[0].networks[0].blocks["scan"].gates.members
+
+
+# Balancing rules: by the lengths of the gradients, and by the size of the losses.
+
+
+def by_length(gramian: npt.NDArray[np.float64], draw: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Every gradient brought to the mean length (a toy)."""
+    lengths = np.sqrt(np.diag(gramian))
+    return np.asarray(lengths.mean() / lengths)
+
+
+@dataclass(frozen=True)
+class LateBloomer:
+    """Weight in proportion to the loss: who is worst off counts most (a toy)."""
+
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        return {}
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[npt.NDArray[np.float64], Memory]:
+        return seen.losses / seen.positive.mean(), memory
+
+
+def test_a_balancing_rule_is_one_function_or_file_and_one_name(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, member in (("by_length", by_length), ("late_bloomer", LateBloomer)):
+        monkeypatch.setitem(RULES, name, member)
+        test_rules.test_weights_are_finite_and_the_same_again(name)
+        test_rules.test_the_order_of_tasks_does_not_matter(name)
+        test_rules.test_an_absent_task_is_as_if_it_were_not_there(name)
+        run = train(work, balance=name, name=name, overrides=STEPS)
+        assert run.record["balance"] == name
+    test_rules.test_no_two_rules_take_the_same_step_where_tasks_conflict()
+    test_rules.test_equal_gradients_give_that_gradient("by_length")
+    assert members("balance")["by_length"].startswith("Every gradient brought")
 
 
 # Fusions: the mean over what is there.

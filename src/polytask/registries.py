@@ -40,6 +40,9 @@ REGISTRIES: dict[str, Registry] = {
     "order": Registry(
         "polytask.model.order", "LINKS", "how a task reads another's answer: `train --after`, `model.link`"
     ),
+    "balance": Registry(
+        "polytask.balance", "RULES", "how losses or gradients become one step: `train --balance`"
+    ),
     "presets": Registry("polytask.plan.presets", "PRESETS", "published systems: `train --preset`"),
 }
 

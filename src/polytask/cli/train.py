@@ -22,6 +22,12 @@ def train(
     sources: Annotated[
         str | None, typer.Option(help="concat, attention, … (`polytask list sources`).")
     ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="equal, uncertainty, upgrad, … (`polytask list balance`).")
+    ] = None,
+    cut: Annotated[
+        str | None, typer.Option(help="Where a rule takes gradients: features or parameters.")
+    ] = None,
     after: Annotated[
         list[str] | None,
         typer.Option(help="A chain, e.g. os=grade,stage: os reads both answers; may be repeated."),
@@ -32,6 +38,9 @@ def train(
     tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Time budget, turned into steps at the start.", min=0.01)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of every network, instead of epochs.", min=1)
     ] = None,
     match: Annotated[str | None, typer.Option(help="Take the number of steps from this run.")] = None,
     init: Annotated[
@@ -80,10 +89,13 @@ def train(
                     sharing=sharing,
                     time=time,
                     sources=sources,
+                    balance=balance,
+                    cut=cut,
                     after=dict(_chain(text) for text in after or ()),
                     name=label,
                     tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
                     minutes=minutes,
+                    steps=steps,
                     match=match,
                     init=init,
                     overrides=change or (),

@@ -97,6 +97,21 @@ class Augmentation(Part):
     low_resolution: float = 0.5
 
 
+class Balance(Part):
+    """How the tasks' losses or gradients become one step."""
+
+    rule: str = "equal"
+    """A member of `polytask list balance`."""
+    cut: Literal["features", "parameters"] = "features"
+    """Where a rule that reads gradients takes them: at the shared features, or at the shared parameters."""
+    options: dict[str, float] = {}
+    """The rule's own settings."""
+    every: int = 1
+    """Steps between two looks of such a rule, where a look needs a pass per task; its weights stand in between."""
+    log_every: int = 50
+    """Steps between two looks that only the log asks for; 0 = never."""
+
+
 class Training(Part):
     """How the network is fitted."""
 
@@ -120,8 +135,9 @@ class Training(Part):
     workers: int
     require_every: dict[str, int] = {}
     """Rare tasks: at least one known case in that many steps."""
+    balance: Balance = Balance()
     weights: dict[str, float] = {}
-    """Weight of a task's loss where it is not 1."""
+    """Weight of a task's loss where it is not 1: what the rule `fixed` goes by."""
 
 
 class Model(Part):

@@ -108,10 +108,11 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     for task in header.tasks:
         for word, weight in preset.weights.items():
             if is_a(word, task, header):
-                values[f"training.weights.{task}"] = weight
+                values |= {f"training.weights.{task}": weight, "training.balance.rule": "fixed"}
     cleared = plan.model_copy(deep=True)
     cleared.shared.model = Model(**{key: getattr(plan.shared.model, key) for key in KEPT})
     cleared.shared.training.weights = {}
+    cleared.shared.training.balance.rule = "equal"
     chosen = set_values(cleared, [f"{key}={json.dumps(value)}" for key, value in values.items()])
     for key in values:
         chosen.shared.why[key] = f"preset {name}: {preset.line}"

@@ -154,6 +154,18 @@ def _follow(content: dict[str, Any], done: Sequence[Path]) -> None:
                 own = {tuple(p) for p in done}
                 if image["field"] == "whole" and ("shared", "images", name, "view_spacing") not in own:
                     _view(image, content["shared"]["why"], name, ("shared", "images", name, "view") in own)
+            case ["shared", "training", "weights", *_]:
+                balance = content["shared"]["training"]["balance"]
+                if balance["rule"] == "equal":
+                    balance["rule"] = "fixed"
+                    content["shared"]["why"]["training.balance.rule"] = (
+                        "follows weights, which were set by hand"
+                    )
+            case ["shared", "training", "balance", "rule"] if ["shared", "training", "weights"] not in [
+                p[:3] for p in done
+            ]:
+                if content["shared"]["training"]["balance"]["rule"] != "fixed":
+                    content["shared"]["training"]["weights"] = {}
             case ["folds", number, "tasks", name, field] if field != "constant":
                 fold = content["folds"][int(number)]
                 constant = rescaled(fold["tasks"][name])

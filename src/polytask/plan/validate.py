@@ -121,6 +121,16 @@ def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     for task, weight in training.weights.items():
         if not 0 <= weight < float("inf"):
             yield f"shared.training.weights.{task}", f"{weight:g} is no weight; it is 0 or more"
+    balance = training.balance
+    if training.weights and balance.rule != "fixed":
+        yield (
+            "shared.training.balance.rule",
+            f"{balance.rule!r} does not read training.weights; take them away, or choose fixed",
+        )
+    if balance.rule == "fixed" and not training.weights:
+        yield "shared.training.balance.rule", "'fixed' goes by training.weights; name some, or choose equal"
+    if balance.every < 1 or balance.log_every < 0:
+        yield "shared.training.balance", "every is at least 1 step, log_every at least 0"
     for task in after:
         if circle := _circle(task, after):
             yield f"shared.model.after.{task}", f"a cycle: {' → '.join(circle)}; remove one link"

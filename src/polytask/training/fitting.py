@@ -19,6 +19,7 @@ from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
 from polytask.tasks.dose import Dose
 from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.balancing import Balancer
 from polytask.training.budget import steps_within
 from polytask.training.distributed import World
 from polytask.training.files import replace_folder
@@ -131,7 +132,8 @@ def new_state(context: Context, name: str) -> State:
         and spec.structures
     }
     optimiser = make_optimiser(network, settings)
-    return State(network, optimiser, criteria, Schedule.of(settings, steps), beside)
+    balancer = Balancer.of(network, settings, number_of(context.seed, "balance"))
+    return State(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
 
 
 def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:

@@ -16,6 +16,7 @@ from polytask.prepare.batch import Batch
 from polytask.training.distributed import World
 from polytask.training.interrupt import Asked, Interrupted
 from polytask.training.log import Log
+from polytask.training.looks import Common
 from polytask.training.state import State
 from polytask.training.step import take_step
 
@@ -66,19 +67,20 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
-        started, sums = time.perf_counter(), Means()
+        started, sums, common = time.perf_counter(), Means(), Common(list(state.network.tasks))
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
         for batches in islice(grouped(micro_batches, every), left):
             rate = state.schedule.rate(state.step)
             torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
             skipped = state.skipped
-            losses = take_step(
-                state, batches, world, rate, settings.precision, settings.clip, weights=settings.weights
-            )
+            losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
             update_average(state, settings.ema)
             sums.add(losses)
+            common.add(state.together)
             around.reporter.step(state.step, losses)
+            if state.look and around.log:
+                around.log.write(state.step, {"gradients": state.look})
             if state.skipped > skipped:
                 around.reporter.say(state.complaint)
                 if around.log:
@@ -88,6 +90,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
                 raise Interrupted(around.asked.signal, state.step)
         ends = state.step >= state.schedule.end
         entry: dict[str, object] = {"epoch": epoch, "rate": rate, "loss": sums.means()}
+        if common.pairs:
+            entry["common"] = common.shares()
         entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, sums.steps)
         if ends or (epoch + 1) % settings.tune_every == 0:
             entry["tune"] = look_at_tune(state, around, epoch)

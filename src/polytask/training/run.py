@@ -30,6 +30,15 @@ from polytask.training.interrupt import Interrupted, listen
 from polytask.training.loop import Reporter
 from polytask.training.state import read_state
 
+PLACES = {
+    **{key: f"model.{key}" for key in ("sharing", "time", "sources")},
+    "balance": "training.balance.rule",
+    "cut": "training.balance.cut",
+}
+"""Option of `train` → the value of a plan it sets."""
+Budget = tuple[float | None, int | None, str | None]
+"""Minutes, steps, or a run whose steps are taken over: at most one of them."""
+
 
 class Quiet:
     """A reporter that says nothing."""
@@ -53,10 +62,13 @@ def train(
     sharing: str | None = None,
     time: str | None = None,
     sources: str | None = None,
+    balance: str | None = None,
+    cut: str | None = None,
     after: Mapping[str, Sequence[str]] | None = None,
     name: str | None = None,
     tasks: Sequence[str] | None = None,
     minutes: float | None = None,
+    steps: int | None = None,
     match: str | None = None,
     init: Path | str | None = None,
     overrides: Sequence[str] = (),
@@ -72,11 +84,13 @@ def train(
         work: folder with `plan.yaml`, `splits.json` and `store/`.
         fold: which fold of the plan. seed: of weights, order, augmentation and dropout.
         preset: a published system, see `plan.presets`; what follows overrides parts of it.
-        sharing, time, sources: members of these registries; the plan's by default.
+        sharing, time, sources, balance: members of these registries; the plan's by default.
+        cut: where a balancing rule takes gradients, `features` or `parameters`.
         after: task → tasks whose answers it reads.
         name: of the run; `PRESET-foldF-seedS` by default, or `SHARING-foldF-seedS` without a preset.
         tasks: only these.
         minutes: a time budget, turned into steps before the first step.
+        steps: of every network, instead of the plan's epochs.
         match: name of a run whose number of steps is taken over (a fair baseline).
         init: a run or model folder whose weights, where names and shapes agree, are the start.
         overrides: `training.epochs=4` and the like.
@@ -89,10 +103,10 @@ def train(
         if resume:
             run = Run.read(work / "runs" / resume)
         else:
-            named = {"sharing": sharing, "time": time, "sources": sources}
+            named = {"sharing": sharing, "time": time, "sources": sources, "balance": balance, "cut": cut}
             plan = _new_plan(work, preset, tasks, named, after or {}, overrides)
             label = name or f"{preset or plan.shared.model.sharing}-fold{fold}-seed{seed}"
-            run = _new_run(work, label, plan, fold, seed, tasks, minutes, match, init, world)
+            run = _new_run(work, label, plan, fold, seed, tasks, (minutes, steps, match), init, world)
         world.wait()
         try:
             plan = read_plan(run.folder)
@@ -132,11 +146,19 @@ def _new_plan(
         header = read_header(_cohort_folder(work, plan) / HEADER)
         asked = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
         plan = apply_preset(plan, preset, header.model_copy(update={"tasks": asked}))
-    changes = [f"model.{key}={value}" for key, value in named.items() if value]
+    changes = [f"{PLACES[key]}={value}" for key, value in named.items() if value]
     changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in after.items()]
     plan = set_values(plan, [*changes, *overrides])
-    for key in named:
-        choose(key, getattr(plan.shared.model, key))
+    model, rule = plan.shared.model, plan.shared.training.balance.rule
+    for key, member in (
+        ("sharing", model.sharing),
+        ("time", model.time),
+        ("sources", model.sources),
+        ("balance", rule),
+    ):
+        choose(key, member)
+    if model.sharing == "single" and rule not in ("equal", "fixed"):
+        raise PolytaskError(f"--balance {rule} does not apply to single: each of its networks has one task's loss")
     return plan
 
 
@@ -171,8 +193,7 @@ def _new_run(
     fold: int,
     seed: int,
     tasks: Sequence[str] | None,
-    minutes: float | None,
-    match: str | None,
+    budget: Budget,
     init: Path | str | None,
     world: World,
 ) -> Run:
@@ -180,6 +201,9 @@ def _new_run(
     if name in (".", "..") or Path(name).name != name:
         raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
     model = plan.shared.model
+    minutes, steps, match = budget
+    if sum(given is not None for given in budget) > 1:
+        raise PolytaskError("--minutes, --steps and --match each say how long to train: give one of them")
     if fold not in plan.folds:
         raise PolytaskError(
             f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
@@ -204,7 +228,8 @@ def _new_run(
         "sharing": model.sharing,
         "networks": networks_of(chosen, model.sharing, model.after),
         "minutes": minutes,
-        "steps": _steps_of(work / "runs" / match) if match else None,
+        "balance": plan.shared.training.balance.rule,
+        "steps": _steps_of(work / "runs" / match) if match else steps,
         "init": None if init is None else str(Path(init).resolve()),
         "plan": plan_hash(plan, fold),
         "cohort": plan.digest,

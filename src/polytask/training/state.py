@@ -16,7 +16,9 @@ from polytask.errors import PolytaskError
 from polytask.model.layers import ByName
 from polytask.model.network import Network
 from polytask.plain import write_json
+from polytask.training.balancing import Balancer
 from polytask.training.files import load_tensors, save_tensors, sha256
+from polytask.training.looks import Look
 from polytask.training.schedule import Schedule
 
 
@@ -25,7 +27,7 @@ class State:
     """The changing part of a fit.
 
     Args:
-        network, optimiser, criteria: what is fitted, how, and against what.
+        network, optimiser, criteria, balancer: what is fitted, how, against what, and how tasks become one.
         schedule: where the learning rate is.
         structures: dose task whose loss looks at DVHs → the segmentation with the masks.
         average: exponential moving average of the weights, when wanted.
@@ -33,12 +35,15 @@ class State:
         best, best_epoch: highest mean skill on tune, and when.
         stale: evaluations since then.
         settings: of the plan, as changed by the time budget.
+        look: what the last step saw of the tasks' gradients, when it looked. together: `[T, T]`, more than 0 where
+            it had a sample with both tasks known.
         skipped, in_a_row, complaint: steps left out for a loss that was not finite, and the last one.
     """
 
     network: Network
     optimiser: Optimizer
     criteria: ByName
+    balancer: Balancer
     schedule: Schedule
     structures: dict[str, str] = field(default_factory=dict)
     average: dict[str, Tensor] | None = None
@@ -50,6 +55,8 @@ class State:
     in_a_row: int = 0
     finished: bool = False
     complaint: str = ""
+    look: Look | None = None
+    together: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
     COUNTERS = ("step", "best", "best_epoch", "stale", "skipped", "in_a_row", "finished", "settings")
@@ -58,6 +65,7 @@ class State:
         """Write everything into a new folder."""
         save_weights(folder, self.network.state_dict())
         save_tensors(folder / "optimiser.safetensors", _optimiser_tensors(self.optimiser))
+        save_tensors(folder / "balance.safetensors", self.balancer.tensors())
         buffers = {k: v for k, v in self.criteria.state_dict().items() if isinstance(v, Tensor)}
         save_tensors(folder / "criteria.safetensors", buffers)
         extra = {k: v for k, v in self.criteria.state_dict().items() if not isinstance(v, Tensor)}
@@ -86,6 +94,7 @@ class State:
         put_weights(self.network, load_weights(folder), folder)
         _load_optimiser(self.optimiser, load_tensors(folder / "optimiser.safetensors"))
         self.criteria.load_state_dict(load_tensors(folder / "criteria.safetensors") | stored["criteria"])
+        self.balancer.load(load_tensors(folder / "balance.safetensors"))
         average = folder / "average.safetensors"
         self.average = load_tensors(average) if average.exists() else None
         self.schedule = Schedule(**stored["schedule"])

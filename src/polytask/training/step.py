@@ -13,11 +13,14 @@ from torch.nn.utils import clip_grad_norm_
 from polytask.errors import PolytaskError
 from polytask.model.network import Network
 from polytask.prepare.batch import Batch
+from polytask.tasks.target import Target
 from polytask.training.distributed import World
 from polytask.training.state import State
 from polytask.training.targets import flat_target
+from polytask.training.turn import Turn
 
 PATIENCE_WITH_NONSENSE = 20
+Targets = Mapping[str, tuple[Target, list[str]]]
 Lap = Callable[[str], None]
 """Told the name of each part of a step when it is done."""
 
@@ -39,15 +42,16 @@ def take_step(
     precision: str,
     clip: float,
     lap: Lap = no_lap,
-    weights: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Accumulate over `batches`, balance, clip, update → mean loss by task, gradient norm.
 
     Counts come first: each task's mean divides by its count over all processes and micro-batches, and a task
     whose count is zero is absent - no loss, no gradient, no change of state. The step is Σ weight · loss / T over the
-    tasks that are present; a weight is 1 where `weights` says nothing.
+    tasks that are present; weights are the balancing rule's, for each micro-batch by itself.
     """
     network, tasks = state.network, state.network.tasks
+    turn = Turn.of(state.balancer, state.step, world)
+    state.look = None
     targets = [
         {
             name: flat_target(batch, task, _patched(network, batch, name), state.structures.get(name))
@@ -55,25 +59,23 @@ def take_step(
         }
         for batch in batches
     ]
-    counts = world.total(
-        torch.stack([_sum([state.criteria[n].count(*t[n]) for t in targets]) for n in tasks]).float()  # type: ignore[operator]
-    )
-    there = [count > 0 for count in counts.tolist()]
-    present = {name: count for name, count, known in zip(tasks, counts, there, strict=True) if known}
-    losses = {name: counts.new_zeros(()) for name in tasks}
+    rows, state.together = _counted(state, batches, targets, world)
+    by_batch = [dict(zip(tasks, row, strict=True)) for row in rows.tolist()]
+    of_step = {name: sum(row[name] for row in by_batch) for name in tasks}
+    present = {n: count for n, count in zip(tasks, rows.sum(0), strict=True) if of_step[n] > 0}
+    losses = {name: rows.new_zeros(()) for name in tasks}
     lap("targets")
-    for batch, target in zip(batches, targets, strict=True):
+    for batch, target, own in zip(batches, targets, by_batch, strict=True):
         with autocast(precision, world.device):
-            outputs = network(batch)
+            outputs = network(batch, turn.cut())
         lap("forward")
-        total = counts.new_zeros(())
+        parts = {}
         for name, count in present.items():
             loss, _ = state.criteria[name](outputs[name], *target[name])
             losses[name] = losses[name] + loss.detach() / count
-            total = total + (weights or {}).get(name, 1.0) * loss / count
+            parts[name] = loss / count
             lap(f"loss {name}")
-        if total.requires_grad:
-            (total / len(tasks)).backward()
+        turn.backward(parts, {n: of_step[n] / own[n] if own[n] > 0 else 0.0 for n in parts})
         lap("backward")
     means = world.total(torch.stack([losses[n] for n in tasks]))
     parameters = [p for p in network.parameters() if p.requires_grad]
@@ -86,6 +88,11 @@ def take_step(
             group["lr"] = rate * group["factor"]
         state.optimiser.step()
         state.in_a_row = 0
+        if turn.learns:
+            turn.after(
+                {n: values[n] for n in present}, _again(state, batches, targets, present, world, precision)
+            )
+        state.look = turn.commit()
     else:
         _count_nonsense(state, values, batches)
     for name in tasks:
@@ -94,6 +101,44 @@ def take_step(
     state.step += 1
     lap("optimiser")
     return {n: v for n, v in values.items() if n in present} | {"norm": length}
+
+
+def _counted(
+    state: State, batches: Sequence[Batch], targets: Sequence[Targets], world: World
+) -> tuple[Tensor, list[list[float]]]:
+    """Over all processes: counts `[batches, tasks]`, and in how many batches two tasks are known of one sample."""
+    tasks = list(state.network.tasks)
+    rows = [[state.criteria[n].count(*target[n]).float() for n in tasks] for target in targets]  # type: ignore[operator]
+    counts = torch.stack([torch.stack(row) for row in rows])
+    together = counts.new_zeros(len(tasks), len(tasks))
+    for batch in batches:
+        size = len(batch.subjects)
+        known = torch.stack([batch.targets[n].known.reshape(size, -1).any(1) for n in tasks]).to(counts)
+        together += (known @ known.T > 0).to(counts)
+    message = world.total(torch.cat([counts.flatten(), together.flatten()]))
+    totals = message[: counts.numel()].view_as(counts)
+    return totals, message[counts.numel() :].view_as(together).tolist()
+
+
+@torch.no_grad()
+def _again(
+    state: State,
+    batches: Sequence[Batch],
+    targets: Sequence[Targets],
+    present: Mapping[str, Tensor],
+    world: World,
+    precision: str,
+) -> dict[str, float]:
+    """The losses of the same samples after the step, under the same dropout; criteria do not remember the scores."""
+    torch.manual_seed(torch.initial_seed())
+    state.criteria.eval()
+    total = torch.zeros(len(present), device=world.device)
+    for batch, target in zip(batches, targets, strict=True):
+        with autocast(precision, world.device):
+            outputs = state.network(batch)
+        total += torch.stack([state.criteria[n](outputs[n], *target[n])[0] / c for n, c in present.items()])
+    state.criteria.train()
+    return dict(zip(present, world.total(total).tolist(), strict=True))
 
 
 def _count_nonsense(state: State, losses: dict[str, float], batches: Sequence[Batch]) -> None:
@@ -115,7 +160,3 @@ def _count_nonsense(state: State, losses: dict[str, float], batches: Sequence[Ba
 def _patched(network: Network, batch: Batch, task: str) -> bool:
     image = network.spec.voxel_image.get(task)
     return image is not None and image in batch.patch
-
-
-def _sum(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.stack([t.float() for t in tensors]).sum()

@@ -39,6 +39,11 @@ def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: W
     every = max(1, epochs // EVALUATIONS)
     patience = PATIENCE if total > least else 0
     why["weights"] = "every task counts 1: losses are about 1 when untrained"
+    why["balance.rule"] = "equal: what every other rule has to beat; compare rules with `polytask study`"
+    why["balance.cut"] = "features: one backward pass through the trunk whatever the number of tasks"
+    why["balance.options"] = "none: each rule has its published settings"
+    why["balance.every"] = "1: a rule that reads gradients reads them in every step"
+    why["balance.log_every"] = "50: what the log shows of the tasks' gradients costs about a hundredth of the time"
     why["tune_every"] = f"about {EVALUATIONS} evaluations on tune in all"
     why["patience"] = (
         f"{PATIENCE} of about {EVALUATIONS} evaluations without a better mean skill end the training"

@@ -1,0 +1,69 @@
+"""How the tasks' losses or gradients become one step: one registry of rules, and the cut where gradients are taken.
+
+To add a rule, write a frozen dataclass (`rule.py` says what it has) or a function of the Gramian (see `gradients.py`)
+and name it here; the shared battery of tests finds it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from polytask.balance import gradients
+from polytask.balance.equal import Equal, Fixed
+from polytask.balance.formulas import Gls, Rlw, Si, Stch
+from polytask.balance.graddrop import GradDrop
+from polytask.balance.learnt_scale import ImtlL, Uncertainty
+from polytask.balance.of_gramian import OfGramian
+from polytask.balance.pace import Dwa, Famo, GradNorm
+from polytask.balance.rule import Rule
+from polytask.errors import PolytaskError
+
+RULES: dict[str, Callable[..., Any]] = {
+    "equal": Equal,
+    "fixed": Fixed,
+    "uncertainty": Uncertainty,
+    "dwa": Dwa,
+    "rlw": Rlw,
+    "gls": Gls,
+    "si": Si,
+    "imtl_l": ImtlL,
+    "famo": Famo,
+    "gradnorm": GradNorm,
+    "stch": Stch,
+    "mgda": gradients.mgda,
+    "pcgrad": gradients.pcgrad,
+    "cagrad": gradients.cagrad,
+    "graddrop": GradDrop,
+    "imtl_g": gradients.imtl_g,
+    "nash": gradients.nash,
+    "aligned": gradients.aligned,
+    "upgrad": gradients.upgrad,
+    "fairgrad": gradients.fairgrad,
+}
+
+
+def make_rule(name: str, options: Mapping[str, float] | None = None, weights: Sequence[float] = ()) -> Rule:
+    """The rule `name`; `options` are its own settings, `weights` those of `fixed`.
+
+    Raises:
+        PolytaskError: a setting it does not have.
+    """
+    member = RULES[name]
+    known = [p for p in inspect.signature(member).parameters if p not in ("gramian", "draw", "weights")]
+    for option in options or {}:
+        if option not in known:
+            raise PolytaskError(
+                f"training.balance.options: {name!r} has no setting {option!r}; it has {', '.join(known) or 'none'}"
+            )
+    if member is Fixed:
+        return Fixed(tuple(weights))
+    if isinstance(member, type):
+        rule: Rule = member(**(options or {}))
+        return rule
+    return OfGramian(partial(member, **(options or {})))
+
+
+__all__ = ["RULES", "Rule", "make_rule"]

@@ -1,0 +1,42 @@
+"""No balancing: every task counts once, or as much as it was told to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from polytask.balance.rule import NOTHING, Array, Memory, Seen
+
+
+@dataclass(frozen=True)
+class Equal:
+    """Every task counts once: the plain mean of the losses."""
+
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """1 for each."""
+        return np.ones(len(seen.losses)), memory
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Weights set by hand: `training.weights`, 1 where nothing is said."""
+
+    weights: tuple[float, ...] = ()
+    """One for each of the T tasks."""
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """As set."""
+        return np.array(self.weights, np.float64)[seen.present], memory

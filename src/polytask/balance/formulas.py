@@ -1,0 +1,83 @@
+"""Rules that are a formula of the losses: the weight of a task is the formula's derivative by its loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from polytask.balance.means import added, history, past, rolled, softmax
+from polytask.balance.rule import NOTHING, SMALLEST, Array, Memory, Seen
+
+
+@dataclass(frozen=True)
+class Rlw:
+    """Weights drawn anew for every step, K · softmax(N(0, I)): what a rule must beat (RLW; Lin, TMLR 2022)."""
+
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """Drawn."""
+        count = len(seen.losses)
+        return count * softmax(seen.draw.standard_normal(count)), memory
+
+
+@dataclass(frozen=True)
+class Gls:
+    """The geometric mean of the losses, K (Π Lₖ)^(1/K) (GLS; Chennupati, CVPR workshops 2019)."""
+
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """Geometric mean / Lₖ."""
+        return np.exp(np.log(seen.positive).mean()) / seen.positive, memory
+
+
+@dataclass(frozen=True)
+class Si:
+    """The sum of the logarithms, Σ log Lₖ: no loss counts more for its scale (scale-invariant; as in LibMTL)."""
+
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """1 / Lₖ."""
+        return 1 / seen.positive, memory
+
+
+@dataclass(frozen=True)
+class Stch:
+    """A smooth maximum of the losses relative to a warm-up (STCH; Lin, ICML 2024).
+
+    `warmup` epochs of Σ log Lₖ; the last one's mean losses are the reference. Then K μ log Σ (Lₖ / reference)^(1/μ).
+    """
+
+    mu: float = 1.0
+    warmup: int = 4
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """No epoch yet."""
+        return history(tasks, 1)
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """K softmax(log(Lₖ / reference) / μ) / Lₖ."""
+        if seen.epoch <= self.warmup:
+            memory = rolled(memory, seen)
+        reference = past(memory, seen, 1)
+        if seen.epoch < self.warmup or not np.isfinite(reference).all():
+            return 1 / seen.positive, added(memory, seen)
+        progress = np.log(seen.positive / np.maximum(reference, SMALLEST))
+        return len(progress) * softmax(progress / self.mu) / seen.positive, memory

@@ -1,0 +1,78 @@
+"""Small solvers on the Gramian of K gradients; all are invariant to its scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import nnls
+
+from polytask.balance.rule import Array
+
+EDGE = 1e-12
+"""What counts as 0 beside 1."""
+RIDGE = 1e-8
+"""Added to a scaled Gramian where a solution might run off."""
+
+
+def scaled(gramian: Array) -> Array:
+    """Symmetric, mean of the diagonal 1."""
+    even = (gramian + gramian.T) / 2
+    size = np.trace(even) / len(even)
+    found: Array = even / size if size > 0 else even
+    return found
+
+
+def root(gramian: Array) -> Array:
+    """R with RᵀR = the Gramian: its columns are the gradients in K coordinates."""
+    values, vectors = np.linalg.eigh(gramian)
+    found: Array = np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T
+    return found
+
+
+def projected(gramian: Array, start: Array) -> Array:
+    """The vector Σ vₖ gₖ nearest to Σ startₖ gₖ that no gradient opposes, as its v; the dual is v − start ≥ 0."""
+    sides = root(scaled(gramian))
+    found: Array = start + nnls(sides, -sides @ start)[0]
+    return found
+
+
+def shortest(gramian: Array) -> Array:
+    """The point of least norm in the convex hull of the gradients, as its weights (sum 1).
+
+    min λᵀGλ / 2 − Σλ over λ ≥ 0 has the same conditions up to scale; a ridge keeps it bounded where the hull holds 0.
+    """
+    even = scaled(gramian)
+    values, vectors = np.linalg.eigh(even)
+    roots = np.sqrt(np.clip(values, 0.0, None) + EDGE)
+    sides = roots[:, None] * vectors.T
+    found = nnls(sides, (vectors / roots).T @ np.ones(len(even)))[0]
+    return np.asarray(found / found.sum())
+
+
+def fair(gramian: Array, power: float, rounds: int = 200) -> Array:
+    """α > 0 with Gα = α^(−power), 0 < power ≤ 1.
+
+    It is the least of αᵀGα / 2 − Σ α^(1−power) / (1 − power), the logarithm at power 1: convex, so Newton's steps,
+    halved until it falls, find it. A ridge keeps α bounded where the hull of the gradients holds 0.
+    """
+    even = scaled(gramian) + RIDGE * np.eye(len(gramian))
+
+    def height(alpha: Array) -> float:
+        gain = np.log(alpha) if power == 1 else alpha ** (1 - power) / (1 - power)
+        return float(alpha @ even @ alpha / 2 - gain.sum())
+
+    alpha = np.ones(len(even))
+    for _ in range(rounds):
+        slope = even @ alpha - alpha**-power
+        step = np.linalg.solve(even + np.diag(power * alpha ** (-power - 1)), slope)
+        fall = float(slope @ step)
+        if fall < EDGE:
+            break
+        length = 1.0
+        while (alpha <= length * step).any() or height(alpha - length * step) > height(
+            alpha
+        ) - length * fall / 4:
+            length /= 2
+            if length < EDGE:
+                return alpha
+        alpha = alpha - length * step
+    return alpha

@@ -1,0 +1,39 @@
+"""GradDrop: the one rule that works element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.balance.rule import NOTHING, Array, Memory, Seen
+
+
+@dataclass(frozen=True)
+class GradDrop:
+    """Each element keeps one sign, drawn by how much of its gradient has it (GradDrop; Chen, NeurIPS 2020)."""
+
+    reads: ClassVar[str] = "gradients"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """1 for each: what `combine` does is not a weight."""
+        return np.ones(len(seen.losses)), memory
+
+    def combine(self, gradients: list[Tensor], uniform: Tensor) -> Tensor:
+        """The sum of the gradients of the drawn sign; positive with probability (1 + Σg / Σ|g|) / 2."""
+        total, size = torch.zeros_like(uniform), torch.zeros_like(uniform)
+        for gradient in gradients:
+            total += gradient
+            size += gradient.abs()
+        positive = uniform * 2 * size < size + total
+        kept = torch.zeros_like(uniform)
+        for gradient in gradients:
+            kept += torch.where((gradient > 0) == positive, gradient, 0)
+        return kept

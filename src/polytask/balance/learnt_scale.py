@@ -1,0 +1,48 @@
+"""Rules that learn a scale per task beside the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from polytask.balance.adam import learner, learnt
+from polytask.balance.rule import Array, Memory, Seen
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """A learnt variance per task: Σ Lₖ / (2 exp sₖ) + sₖ / 2 (Kendall, Gal & Cipolla, CVPR 2018).
+
+    It tends to wₖ = 1 / (2 Lₖ), as `imtl_l` to 1 / Lₖ: the same rule at another speed and length of step.
+    """
+
+    rate: float = 0.01
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """A variance of 1 for each."""
+        return learner(tasks)
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """1 / (2 variance)."""
+        weights = 0.5 * np.exp(-memory["value"][seen.present])
+        return weights, learnt(memory, seen, 0.5 - weights * seen.losses, self.rate)
+
+
+@dataclass(frozen=True)
+class ImtlL:
+    """A learnt scale per task that brings all losses to 1: Σ exp(sₖ) Lₖ − sₖ (IMTL-L; Liu, ICLR 2021)."""
+
+    rate: float = 0.02
+    reads: ClassVar[str] = "losses"
+
+    def start(self, tasks: int) -> Memory:
+        """A scale of 1 for each."""
+        return learner(tasks)
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """The scale."""
+        weights = np.exp(memory["value"][seen.present])
+        return weights, learnt(memory, seen, weights * seen.losses - 1, self.rate)

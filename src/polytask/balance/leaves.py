@@ -1,0 +1,81 @@
+"""Gradients at the cut: a leaf for every task behind each shared tensor, so that what comes back can be weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from polytask.balance.rule import Combines
+
+Gradients = Mapping[str, Tensor]
+"""Task → gradient of its loss by one shared tensor; a task that does not reach it is not there."""
+
+
+@dataclass
+class Leaves:
+    """A cut (see `polytask.model.cut`) that keeps the shared tensors and hands out leaves in their place.
+
+    Args:
+        apart: a leaf per task, so that one backward pass of the sum leaves T gradients in T leaves; else one leaf for
+            all, for a pass per task.
+    """
+
+    apart: bool = True
+    shared: list[Tensor] = field(default_factory=list)
+    leaves: list[dict[str, Tensor]] = field(default_factory=list)
+
+    def __call__(self, shared: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """What each task reads."""
+        if not shared.requires_grad:
+            return dict.fromkeys(tasks, shared)
+        if self.apart:
+            leaves = {task: shared.detach().requires_grad_() for task in tasks}
+        else:
+            leaves = dict.fromkeys(tasks, shared.detach().requires_grad_())
+        self.shared.append(shared)
+        self.leaves.append(leaves)
+        return leaves
+
+    def gathered(self) -> list[Gradients]:
+        """What a backward pass has left in leaves apart, by shared tensor."""
+        return [
+            {t: leaf.grad for t, leaf in leaves.items() if leaf.grad is not None} for leaves in self.leaves
+        ]
+
+    @property
+    def single(self) -> list[Tensor]:
+        """The one leaf of each shared tensor (not `apart`)."""
+        return [next(iter(leaves.values())) for leaves in self.leaves]
+
+
+def gramian(gradients: Sequence[Gradients], tasks: Sequence[str]) -> Tensor:
+    """Inner products of the tasks' gradients over all tensors, `[T, T]` in float32; 0 for who reaches none."""
+    device = next((g.device for found in gradients for g in found.values()), torch.device("cpu"))
+    total = torch.zeros(len(tasks), len(tasks), device=device)
+    for found in gradients:
+        there = [i for i, task in enumerate(tasks) if task in found]
+        flat = {i: found[tasks[i]].detach().flatten().float() for i in there}
+        for place, i in enumerate(there):
+            for j in there[: place + 1]:
+                total[i, j] += torch.dot(flat[i], flat[j])
+    return total + total.tril(-1).T
+
+
+def weighed(
+    found: Gradients, weights: Mapping[str, float], rule: object, generator: torch.Generator | None
+) -> Tensor | None:
+    """The gradients of one tensor as one; None where no task reaches it."""
+    if not found:
+        return None
+    if isinstance(rule, Combines) and len(found) > 1:
+        like = next(iter(found.values()))
+        uniform = torch.rand(like.shape, generator=generator, device=like.device)
+        return rule.combine([g.float() for g in found.values()], uniform).to(like.dtype)
+    total: Tensor | None = None
+    for task, gradient in found.items():
+        part = gradient * weights[task]
+        total = part if total is None else total.add_(part)
+    return total

@@ -1,0 +1,47 @@
+"""Means of losses over epochs, for rules that compare epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polytask.balance.rule import Array, Memory, Seen
+
+NONE = float("nan")
+
+
+def history(tasks: int, epochs: int) -> Memory:
+    """Nothing seen yet; room for the means of `epochs` finished epochs, the newest last."""
+    zeros = np.zeros(tasks)
+    return {"epoch": np.zeros(1), "sum": zeros, "count": zeros, "past": np.full((epochs, tasks), NONE)}
+
+
+def rolled(memory: Memory, seen: Seen) -> Memory:
+    """When a new epoch begins, the mean of the one before joins the past; a task it did not see keeps its last mean."""
+    if seen.epoch == int(memory["epoch"][0]):
+        return memory
+    count, past = memory["count"], memory["past"]
+    mean = np.where(count > 0, memory["sum"] / np.maximum(count, 1), past[-1])
+    zeros = np.zeros_like(count)
+    new = {"epoch": np.array([float(seen.epoch)]), "sum": zeros, "count": zeros}
+    return {**memory, **new, "past": np.concatenate([past[1:], mean[None]])}
+
+
+def added(memory: Memory, seen: Seen) -> Memory:
+    """With this batch's losses in the running epoch."""
+    total, count = memory["sum"].copy(), memory["count"].copy()
+    total[seen.present] += seen.losses
+    count[seen.present] += 1
+    return {**memory, "sum": total, "count": count}
+
+
+def past(memory: Memory, seen: Seen, back: int) -> Array:
+    """The mean losses `[K]` `back` epochs ago (1 = the last finished one); NaN where there is none."""
+    found: Array = memory["past"][-back][seen.present]
+    return found
+
+
+def softmax(x: Array) -> Array:
+    """Positive, sum 1."""
+    powers = np.exp(x - x.max())
+    found: Array = powers / powers.sum()
+    return found

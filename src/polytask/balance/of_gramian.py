@@ -1,0 +1,32 @@
+"""A function of the Gramian as a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from polytask.balance.rule import NOTHING, Array, Memory, Seen
+
+
+@dataclass(frozen=True)
+class OfGramian:
+    """Weights from how the gradients lie; a task whose gradient is 0 stands aside with weight 1."""
+
+    formula: Callable[[Array, np.random.Generator], Array]
+    reads: ClassVar[str] = "gradients"
+
+    def start(self, tasks: int) -> Memory:
+        """Nothing."""
+        return NOTHING
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """The formula's, of the tasks that have a gradient."""
+        weights = np.ones(len(seen.losses))
+        size = np.diag(seen.gramian)
+        moved = np.flatnonzero(size > 0)
+        if len(moved) > 1:
+            weights[moved] = self.formula(seen.gramian[np.ix_(moved, moved)], seen.draw)
+        return weights, memory

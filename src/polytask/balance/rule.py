@@ -1,0 +1,79 @@
+"""What a balancing rule is: from the tasks' losses and gradients to a weight for each.
+
+Rules are pure: settings in, weights and a new memory out. What they remember is plain numbers, so that it is saved with
+the run; what they draw comes from a generator made of seed and step, so that all processes draw the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Memory: TypeAlias = Mapping[str, Array]
+"""What a rule remembers between steps, by name; an entry per task where it is about tasks."""
+NOTHING: Memory = {}
+SMALLEST = 1e-8
+"""A loss below it counts as this: logarithms and quotients stay finite."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One batch as a rule sees it; of T tasks, K are known in it.
+
+    Args:
+        present: their positions among the T, `[K]`.
+        losses: `[K]`, about 1 when untrained, never negative.
+        gramian: inner products of the tasks' gradients, `[K, K]`; empty for a rule that reads losses only.
+        epoch: of the batch.
+        draw: for rules that are random.
+    """
+
+    present: npt.NDArray[np.int64]
+    losses: Array
+    gramian: Array
+    epoch: int = 0
+    draw: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    @property
+    def positive(self) -> Array:
+        """The losses, never quite 0."""
+        return np.maximum(self.losses, SMALLEST)
+
+
+class Rule(Protocol):
+    """A frozen dataclass whose fields are the rule's settings. The step is Σ wₖ gₖ / T; `equal` has w = 1.
+
+    A rule may also `combine` gradients element by element (see `Combines`) or `learn` from the step's effect (see
+    `Learns`).
+    """
+
+    reads: ClassVar[str]
+    """`losses`, or `gradients`: then it needs the Gramian."""
+
+    def start(self, tasks: int) -> Memory:
+        """What it remembers before the first step."""
+
+    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+        """Weights `[K]`, and what to remember."""
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """A rule that looks at the same batch again after the step."""
+
+    def learn(self, seen: Seen, after: Array, memory: Memory) -> Memory:
+        """`after`: the losses `[K]` of the same samples once the weights have moved."""
+
+
+@runtime_checkable
+class Combines(Protocol):
+    """A rule that works on single elements of the gradients, so that weights cannot say what it does."""
+
+    def combine(self, gradients: list[Tensor], uniform: Tensor) -> Tensor:
+        """K gradients of one shared tensor → one; `uniform` holds a draw from [0, 1) for each element."""

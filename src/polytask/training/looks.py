@@ -1,0 +1,64 @@
+"""What the log learns of the tasks' gradients now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from polytask.balance.rule import Array
+
+Look = dict[str, object]
+
+
+def look_of(
+    tasks: Sequence[str], seen: Sequence[tuple[Array, Array]], weights: Array, apart: float | None
+) -> Look:
+    """Losses, norms and cosines of the tasks' gradients where they were taken, and the weights they got.
+
+    Args:
+        seen: of each batch Gramian `[T, T]` and losses `[T]`, NaN where a task is not there.
+        apart: cosine between the steps under the two cuts, where both were looked at: `cuts`.
+    """
+    inner, losses = (_mean([s[i] for s in seen]) for i in (0, 1))
+    norms = np.sqrt(np.clip(np.diag(inner), 0.0, None))
+    there = [i for i in range(len(tasks)) if np.isfinite(norms[i])]
+    cosines = {
+        f"{tasks[i]} {tasks[j]}": float(inner[i, j] / (norms[i] * norms[j]))
+        for place, i in enumerate(there)
+        for j in there[place + 1 :]
+        if norms[i] > 0 and norms[j] > 0 and np.isfinite(inner[i, j])
+    }
+    found: Look = {
+        name: {tasks[i]: float(values[i]) for i in there}
+        for name, values in (("losses", losses), ("norms", norms), ("weights", weights))
+    }
+    return found | {"cosines": cosines} | ({} if apart is None else {"cuts": apart})
+
+
+def _mean(arrays: Sequence[Array]) -> Array:
+    """Over the batches in which a number is there; NaN where it is in none."""
+    there = np.isfinite(arrays)
+    count = there.sum(0)
+    found: Array = np.where(count > 0, np.where(there, arrays, 0.0).sum(0) / np.maximum(count, 1), np.nan)
+    return found
+
+
+class Common:
+    """In what share of steps two tasks were known in one sample: only then can features show their conflict."""
+
+    def __init__(self, tasks: Sequence[str]):
+        self.pairs = [(i, j) for i in range(len(tasks)) for j in range(i)]
+        self.names = [f"{tasks[j]} {tasks[i]}" for i, j in self.pairs]
+        self.counts = [0] * len(self.pairs)
+        self.steps = 0
+
+    def add(self, together: Sequence[Sequence[float]]) -> None:
+        """One step: `[T, T]`, more than 0 where some sample had both."""
+        self.steps += 1
+        for place, (i, j) in enumerate(self.pairs):
+            self.counts[place] += together[i][j] > 0
+
+    def shares(self) -> dict[str, float]:
+        """By pair of tasks, `A B`."""
+        return {name: count / max(1, self.steps) for name, count in zip(self.names, self.counts, strict=True)}

@@ -1,0 +1,181 @@
+"""The backward passes of one step under a balancing rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.balance.leaves import Gradients, gramian, weighed
+from polytask.balance.places import AtFeatures, Place
+from polytask.balance.rule import Array, Combines, Learns, Memory, Seen
+from polytask.model.cut import Cut, no_cut
+from polytask.training.balancing import Balancer
+from polytask.training.distributed import World
+from polytask.training.looks import Look, look_of
+
+BOTH_CUTS = 10
+"""One of so many looks also takes the gradients at the parameters, to say how far the two cuts are apart."""
+NO_GRAMIAN = np.zeros((0, 0))
+
+
+@dataclass
+class Turn:
+    """A cut for each forward pass, a backward pass for each batch, and what to keep if the step counts.
+
+    A rule that weighs losses multiplies the heads' gradients too; one that weighs gradients leaves a head the plain
+    gradient of its own loss, except between two looks (`training.balance.every`).
+    """
+
+    balancer: Balancer
+    step: int
+    world: World
+    memory: Memory
+    place: Place | None = None
+    weights: list[Array] = field(default_factory=list)
+    """Of each batch, over all T tasks."""
+    seen: list[tuple[Array, Array]] = field(default_factory=list)
+    """Of each batch of a look, over all T tasks: Gramian and losses, NaN where a task is not there."""
+    apart: float | None = None
+
+    @classmethod
+    def of(cls, balancer: Balancer, step: int, world: World) -> Turn:
+        """The next step."""
+        return cls(balancer, step, world, balancer.memory)
+
+    @property
+    def reads(self) -> bool:
+        """Whether the rule reads gradients now."""
+        return self.balancer.due(self.step)
+
+    @property
+    def looks(self) -> bool:
+        """Whether the log does."""
+        return self.balancer.looks(self.step)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the rule wants to know what the step did."""
+        return len(self.balancer.tasks) > 1 and isinstance(self.balancer.rule, Learns)
+
+    def cut(self) -> Cut:
+        """For the next forward pass."""
+        self.place = self.balancer.place() if self.reads or self.looks else None
+        return self.place.cut if self.place else no_cut
+
+    def backward(self, losses: Mapping[str, Tensor], ratio: Mapping[str, float]) -> None:
+        """Gradients of Σ wₖ Lₖ / T into the parameters.
+
+        Args:
+            losses: of the tasks known in the step, each divided by its count over all processes and batches.
+            ratio: that count over the one in this batch, so that a rule sees the batch's own mean; 0 where the batch
+                has none of the task.
+        """
+        tasks = [t for t in losses if ratio[t] > 0]
+        if not tasks:
+            return
+        names = self.balancer.tasks
+        present = np.array([names.index(t) for t in tasks], np.int64)
+        scale = np.array([ratio[t] for t in tasks])
+        means = self.world.total(torch.stack([losses[t].detach() for t in tasks]).float())
+        epoch = self.step // self.balancer.steps_per_epoch
+        draw = np.random.default_rng([self.balancer.seed, self.step, len(self.weights)])
+        seen = Seen(present, means.cpu().double().numpy() * scale, NO_GRAMIAN, epoch, draw)
+        weights = self.balancer.weights[present]
+        if self.balancer.rule.reads == "losses":
+            weights = self._weights(seen)
+        heads = np.ones(len(tasks)) if self.reads else weights
+        parts = {t: losses[t] * (w / len(names)) for t, w in zip(tasks, heads.tolist(), strict=True)}
+        if self.place is None:
+            total = torch.stack(list(parts.values())).sum()
+            if total.requires_grad:
+                total.backward()
+        else:
+            weights = self._gathered(self.place, parts, seen, scale, weights)
+        spread = self.balancer.weights.copy()
+        spread[present] = weights
+        self.weights.append(spread)
+
+    def after(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+        """Losses of the step's samples before and after it, for a rule that learns from the difference."""
+        rule, tasks = self.balancer.rule, list(before)
+        assert isinstance(rule, Learns)
+        present = np.array([self.balancer.tasks.index(t) for t in tasks], np.int64)
+        seen = Seen(present, np.array([before[t] for t in tasks]), NO_GRAMIAN)
+        self.memory = rule.learn(seen, np.array([after[t] for t in tasks]), self.memory)
+
+    def commit(self) -> Look | None:
+        """The step counts: the rule remembers it. What a look has found, for the log."""
+        self.balancer.memory = self.memory
+        if self.weights:
+            self.balancer.weights = self.weights[-1]
+        if not self.seen:
+            return None
+        return look_of(self.balancer.tasks, self.seen, np.mean(self.weights, axis=0), self.apart)
+
+    def _weights(self, seen: Seen) -> Array:
+        """The rule's; 1 for a single task, and where a number is not finite: that step is not taken."""
+        finite = np.isfinite(seen.losses).all() and np.isfinite(seen.gramian).all()
+        if len(self.balancer.tasks) == 1 or not finite:
+            return np.ones(len(seen.losses))
+        weights, self.memory = self.balancer.rule.weigh(seen, self.memory)
+        return weights
+
+    def _gathered(
+        self, place: Place, parts: Mapping[str, Tensor], seen: Seen, scale: Array, weights: Array
+    ) -> Array:
+        """Gather, weigh, release; the weights."""
+        tasks, total = list(parts), len(self.balancer.tasks)
+        found = place.gather(parts)
+        inner = self._gramian(place, found, tasks) * np.outer(scale, scale) * total**2
+        if self.reads:
+            asked = Seen(seen.present, seen.losses, inner, seen.epoch, seen.draw)
+            weights = self._weights(asked)
+            first = not self.weights and self.balancer.looks(self.step, BOTH_CUTS)
+            if first and isinstance(place, AtFeatures) and not isinstance(self.balancer.rule, Combines):
+                trunk = gramian(place.through(found, self.balancer.trunk, tasks), tasks)
+                self.apart = self._between(
+                    asked, weights, trunk.cpu().double().numpy() * np.outer(scale, scale)
+                )
+        onward = weights if self.reads else np.ones(len(tasks))
+        place.release(self._whole(found, dict(zip(tasks, onward.tolist(), strict=True))))
+        if self.looks:
+            mine = np.ones(len(tasks)) if self.reads else np.where(weights > 0, weights, np.inf)
+            gram, losses = np.full((total, total), np.nan), np.full(total, np.nan)
+            gram[np.ix_(seen.present, seen.present)] = inner / np.outer(mine, mine)
+            losses[seen.present] = seen.losses
+            self.seen.append((gram, losses))
+        return weights
+
+    def _gramian(self, place: Place, found: list[Gradients], tasks: list[str]) -> Array:
+        """Of all processes' gradients."""
+        measured = place.measured(found)
+        if self.world.size > 1 and not place.additive:
+            measured = [{t: self.world.total(g) for t, g in one.items()} for one in measured]
+            return gramian(measured, tasks).cpu().double().numpy()
+        return self.world.total(gramian(measured, tasks).to(self.world.device)).cpu().double().numpy()
+
+    def _whole(self, found: list[Gradients], weights: Mapping[str, float]) -> list[Tensor | None]:
+        """One gradient for each shared tensor."""
+        rule = self.balancer.rule if self.reads else None
+        generator = None
+        if isinstance(rule, Combines):
+            number = np.random.default_rng([self.balancer.seed, self.step, len(self.weights), 1]).integers(
+                2**62
+            )
+            generator = torch.Generator(self.world.device).manual_seed(int(number))
+        return [weighed(one, weights, rule, generator) for one in found]
+
+    def _between(self, seen: Seen, weights: Array, trunk: Array) -> float | None:
+        """Cosine between the trunk's steps under the two cuts, on this process' samples; `trunk`: Gramian there."""
+        if not np.isfinite(trunk).all():
+            return None
+        draw = np.random.default_rng([self.balancer.seed, self.step, len(self.weights)])
+        other, _ = self.balancer.rule.weigh(
+            Seen(seen.present, seen.losses, trunk, seen.epoch, draw), self.memory
+        )
+        length = float(np.sqrt(max((weights @ trunk @ weights) * (other @ trunk @ other), 0.0)))
+        return float(weights @ trunk @ other) / length if length > 0 else None

@@ -1,0 +1,234 @@
+"""Balancing inside a step: absent tasks, accumulation, several processes, resume, and what the log says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from polytask.balance import RULES
+from polytask.errors import PolytaskError
+from polytask.prepare.batch import Batch
+from polytask.tasks.target import Target
+from polytask.training.distributed import World
+from polytask.training.rehearsal import Rehearsal, rehearse
+from polytask.training.run import train
+from polytask.training.step import take_step
+from tests.training.test_resume import entries, start, wait_for_step, weights
+
+ALONE = World(0, 1, torch.device("cpu"))
+STILL = ["model.dropout=0", "model.source_dropout=0", "training.balance.log_every=0"]
+GIVEN = {"fixed": ["training.weights.grade=0.5"]}
+
+
+def settings(rule: str, *more: str) -> list[str]:
+    return [f"training.balance.rule={rule}", *GIVEN.get(rule, []), *STILL, *more]
+
+
+def gradients(found: Rehearsal, batches: list[Batch]) -> dict[str, torch.Tensor]:
+    """What the optimiser of one step gets."""
+    kept: dict[str, torch.Tensor] = {}
+
+    def keep(*_: Any) -> None:
+        kept.update({n: p.grad.clone() for n, p in found.state.network.named_parameters() if p.grad is not None})
+
+    found.state.optimiser.register_step_pre_hook(keep)
+    found.state.network.train()
+    torch.manual_seed(0)
+    take_step(found.state, batches, ALONE, 1e-6, "float32", 0.0)
+    return kept
+
+
+def test_a_look_does_not_change_the_step(work: Path) -> None:
+    """Gradients gathered at the cut and put together again are those of the summed loss."""
+    for sharing in ("hard", "mtan", "ctan", "cross_stitch"):
+        plain, looked = (
+            rehearse(work, changes=[*STILL[:2], f"model.sharing={sharing}", f"training.balance.log_every={n}"])
+            for n in (0, 1)
+        )
+        batch = plain.batches(1)
+        one, other = gradients(plain, batch), gradients(looked, batch)
+        assert set(one) == set(other)
+        for name in one:
+            error = (one[name] - other[name]).norm() / one[name].norm().clamp_min(1e-12)
+            assert error < 1e-5, (sharing, name)
+        assert plain.state.look is None
+        assert set(looked.state.look or {}) == {"losses", "norms", "weights", "cosines"}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_takes_steps(work: Path, rule: str) -> None:
+    found = rehearse(work, changes=settings(rule, "training.steps_per_epoch=1", "training.balance.log_every=2"))
+    before = {n: p.clone() for n, p in found.state.network.named_parameters()}
+    for step, batch in enumerate(found.batches(1) * 4):
+        torch.manual_seed(step)
+        found.state.network.train()
+        take_step(found.state, [batch], ALONE, 1e-3, "float32", 1.0)
+    assert found.state.skipped == 0
+    assert all(not torch.equal(before[n], p) for n, p in found.state.network.named_parameters() if "trunk" in n)
+    assert (found.state.balancer.weights != 1).any() == (rule not in ("equal", "graddrop"))
+
+
+@pytest.mark.parametrize("cut", ["features", "parameters"])
+@pytest.mark.parametrize("sharing", ["hard", "ctan"])
+def test_a_head_keeps_its_plain_gradient_and_the_trunk_gets_the_weighed_one(
+    work: Path, sharing: str, cut: str
+) -> None:
+    changes = [f"model.sharing={sharing}", f"training.balance.cut={cut}"]
+    plain = rehearse(work, changes=[*STILL, *changes])
+    ruled = rehearse(work, changes=settings("mgda", *changes))
+    batch = plain.batches(1)
+    one, other = gradients(plain, batch), gradients(ruled, batch)
+    roles = plain.state.network.roles()
+    for name in one:
+        same = torch.allclose(one[name], other[name], rtol=1e-4, atol=1e-6)
+        assert same or not roles[name].startswith("private"), name
+    moved = [n for n in one if roles[n] == "trunk" and not torch.allclose(one[n], other[n], rtol=1e-3)]
+    assert moved
+    assert abs(ruled.state.balancer.weights - 1).max() > 0.01
+
+
+@pytest.mark.parametrize("rule", ["famo", "upgrad", "uncertainty"])
+def test_an_absent_task_has_no_part_in_the_step(work: Path, rule: str) -> None:
+    found = rehearse(work, changes=settings(rule))
+    (batch,) = found.batches(1)
+    target = batch.targets["grade"]
+    hidden = replace(batch, targets=batch.targets | {"grade": Target(target.value, torch.zeros_like(target.known))})
+    position = list(found.state.network.tasks).index("grade")
+    before = {k: v[..., position].copy() for k, v in found.state.balancer.memory.items() if v.shape[-1] > 1}
+    kept = gradients(found, [hidden])
+    assert not any("@grade." in name for name in kept)
+    after = found.state.balancer
+    assert after.weights[position] == 1
+    assert all((after.memory[k][..., position] == v).all() or k == "past" for k, v in before.items())
+    others = [w for i, w in enumerate(after.weights) if i != position]
+    assert any(w != 1 for w in others)
+
+
+@pytest.mark.parametrize("rule", ["famo", "upgrad", "dwa"])
+def test_a_loss_that_is_not_finite_stops_the_step_and_is_not_remembered(work: Path, rule: str) -> None:
+    found = rehearse(work, changes=settings(rule))
+    first, second = found.batches(2)
+    gradients(found, [first])
+    balancer = found.state.balancer
+    kept = {k: v.copy() for k, v in balancer.memory.items()}
+    table = {k: torch.full_like(v, float("nan")) for k, v in second.tables.items()}
+    before = [p.clone() for p in found.state.network.parameters()]
+    take_step(found.state, [replace(second, tables=table)], ALONE, 1e-3, "float32", 1.0)
+    assert found.state.skipped == 1
+    assert all(torch.equal(a, b) for a, b in zip(before, found.state.network.parameters(), strict=True))
+    assert all(np.array_equal(balancer.memory[k], v, equal_nan=True) for k, v in kept.items())
+
+
+@pytest.mark.parametrize("rule", ["equal", "famo", "upgrad", "pcgrad"])
+def test_one_task_is_plain_training(work: Path, rule: str) -> None:
+    plain = rehearse(work, tasks=["grade"], changes=STILL)
+    ruled = rehearse(work, tasks=["grade"], changes=settings(rule))
+    batch = plain.batches(1)
+    one, other = gradients(plain, batch), gradients(ruled, batch)
+    assert all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_under_accumulation_weights_are_each_batch_s_own(work: Path) -> None:
+    """Both batches' weights are what the batch alone would get, and the gradient is their sum."""
+    batches = rehearse(work, changes=STILL).batches(2)
+    alone = []
+    for batch in batches:
+        found = rehearse(work, changes=settings("upgrad"))
+        gradients(found, [batch])
+        alone.append(found.state.balancer.weights)
+    both = rehearse(work, changes=settings("upgrad"))
+    gradients(both, batches)
+    assert both.state.balancer.weights == pytest.approx(alone[1], rel=1e-3)
+
+
+def test_between_looks_the_weights_stand(work: Path) -> None:
+    found = rehearse(work, changes=settings("mgda", "model.sharing=ctan", "training.balance.every=3"))
+    seen = []
+    for batch in found.batches(4):
+        gradients(found, [batch])
+        seen.append(found.state.balancer.weights.tolist())
+    assert seen[0] == seen[1] == seen[2] != seen[3]
+
+
+@pytest.mark.parametrize("rule", ["famo", "gradnorm"])
+def test_a_killed_run_goes_on_with_what_its_rule_remembers(work: Path, rule: str) -> None:
+    options = ["--balance", rule]
+    train(work, name="whole", balance=rule)
+    process = start(work, "--name", "cut", *options)
+    wait_for_step(work, "cut", process, 4)
+    process.kill()
+    process.communicate()
+    train(work, resume="cut")
+    assert weights(work, "whole") == weights(work, "cut")
+    assert entries(work, "whole") == entries(work, "cut")
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"),
+    [("upgrad", []), ("famo", []), ("upgrad", ["training.balance.cut=parameters", "model.sharing=ctan"])],
+)
+def test_two_processes_equal_one(work: Path, rule: str, more: list[str]) -> None:
+    changes = ["training.epochs=1", "training.batch=4", *STILL[:2], *more]
+    train(work, name="one", balance=rule, overrides=changes)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "polytask", "train", str(work), "--name", "two", "--device", "cpu", "--balance", rule]
+    command += [word for change in changes for word in ("--set", change)]
+    done = subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (load_file(work / "runs" / n / "last" / "model.safetensors") for n in ("one", "two"))
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}")
+    one, two = (load_file(work / "runs" / n / "last" / "balance.safetensors") for n in ("one", "two"))
+    torch.testing.assert_close(one["weights"], two["weights"], rtol=2e-3, atol=2e-3)
+
+
+def test_the_log_says_how_tasks_lie_to_each_other(work: Path) -> None:
+    run = train(work, name="a", balance="upgrad", overrides=["training.epochs=1", "training.balance.log_every=2"])
+    lines = [json.loads(x) for x in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    looks = [x for x in lines if "gradients" in x]
+    assert [x["step"] for x in looks] == [1, 3]
+    first = looks[0]["gradients"]
+    tasks = set(first["norms"])
+    assert len(tasks) > 2
+    assert tasks == set(first["losses"]) == set(first["weights"])
+    assert all(v >= 0 for v in first["norms"].values())
+    assert all(-1 - 1e-6 <= v <= 1 + 1e-6 for v in first["cosines"].values())
+    assert -1 <= first["cuts"] <= 1 + 1e-6, "the first look compares both cuts"
+    (epoch,) = [x for x in lines if "loss" in x]
+    names = list(run.networks[""])
+    assert len(epoch["common"]) == len(names) * (len(names) - 1) // 2
+    assert all(0 <= v <= 1 for v in epoch["common"].values())
+    assert max(epoch["common"].values()) > 0.5
+
+
+def test_wrong_words(work: Path) -> None:
+    with pytest.raises(PolytaskError, match="did you mean 'upgrad'"):
+        train(work, balance="upgrd")
+    with pytest.raises(PolytaskError, match="no setting 'speed'"):
+        train(work, name="b", overrides=["training.balance.rule=famo", "training.balance.options={speed: 1}"])
+    with pytest.raises(PolytaskError, match="'fixed' goes by training.weights"):
+        train(work, balance="fixed")
+    with pytest.raises(PolytaskError, match="does not apply to single"):
+        train(work, balance="famo", sharing="single")
+    with pytest.raises(PolytaskError, match="give one of them"):
+        train(work, minutes=1, steps=3)
+
+
+def test_a_rule_set_by_hand_puts_weights_aside(work: Path) -> None:
+    run = train(work, name="a", balance="rlw", steps=1)
+    assert run.record["balance"] == "rlw"
+    weighed = train(work, name="b", overrides=["training.weights.grade=0.2"], steps=1)
+    assert weighed.record["balance"] == "fixed"
+    assert json.loads((run.folder / "last" / "state.json").read_text())["step"] == 1

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The whole way on a synthetic cohort: examples/demo.sh [FOLDER]. Replaces FOLDER/cohort and FOLDER/work.
-# MINUTES=0.2 examples/demo.sh shortens the trainings.
+# MINUTES=0.1 examples/demo.sh shortens the trainings.
 set -euo pipefail
 
 demo=${1:-demo}
-minutes=${MINUTES:-1}
+minutes=${MINUTES:-0.4}
 work=$demo/work
 SECONDS=0
 
@@ -18,9 +18,7 @@ step polytask phantom "$demo/cohort" --subjects 24 --size 32 --seed 0
 step polytask check "$demo/cohort"
 step polytask plan "$demo/cohort" -o "$work" --folds 3
 step polytask prepare "$work"
-step polytask train "$work" --sharing hard --name hard --minutes "$minutes"
-step polytask train "$work" --sharing single --name single --match hard
-step polytask evaluate "$work/runs/hard"
-step polytask evaluate "$work/runs/single"
-step polytask report "$work/runs/hard" --against "$work/runs/single"
+step polytask study "$work" --sharing hard --folds 3 --seeds 1 --minutes-per-run "$minutes" -o "$work/studies/demo"
+step polytask report "$work/runs/demo.hard-fold0-seed0" --against "$work/runs/demo.single-fold0-seed0"
+step polytask study "$work/studies/demo"
 printf '\nDemo done in %d s.\n' "$SECONDS"

@@ -31,10 +31,14 @@ ROOMS: dict[str, set[str]] = {
     "predict": {"cohort", "images", "plan", "prepare", "tasks", "model", "training"},
     "evaluation": {"predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
     "report": {"evaluation", "predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
+    "study": {
+        *("images", "cohort", "tasks", "plan", "prepare", "model", "training"),
+        *("predict", "evaluation", "report", "registries"),
+    },
     "registries": set(),
     "cli": {
         *("images", "cohort", "tasks", "plan", "prepare", "model"),
-        *("training", "predict", "evaluation", "report", "registries"),
+        *("training", "predict", "evaluation", "report", "study", "registries"),
     },
     "__main__": {"cli"},
 }

@@ -39,7 +39,9 @@ def gradients(found: Rehearsal, batches: list[Batch]) -> dict[str, torch.Tensor]
     kept: dict[str, torch.Tensor] = {}
 
     def keep(*_: Any) -> None:
-        kept.update({n: p.grad.clone() for n, p in found.state.network.named_parameters() if p.grad is not None})
+        kept.update(
+            {n: p.grad.clone() for n, p in found.state.network.named_parameters() if p.grad is not None}
+        )
 
     found.state.optimiser.register_step_pre_hook(keep)
     found.state.network.train()
@@ -52,7 +54,9 @@ def test_a_look_does_not_change_the_step(work: Path) -> None:
     """Gradients gathered at the cut and put together again are those of the summed loss."""
     for sharing in ("hard", "mtan", "ctan", "cross_stitch"):
         plain, looked = (
-            rehearse(work, changes=[*STILL[:2], f"model.sharing={sharing}", f"training.balance.log_every={n}"])
+            rehearse(
+                work, changes=[*STILL[:2], f"model.sharing={sharing}", f"training.balance.log_every={n}"]
+            )
             for n in (0, 1)
         )
         batch = plain.batches(1)
@@ -67,14 +71,18 @@ def test_a_look_does_not_change_the_step(work: Path) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_takes_steps(work: Path, rule: str) -> None:
-    found = rehearse(work, changes=settings(rule, "training.steps_per_epoch=1", "training.balance.log_every=2"))
+    found = rehearse(
+        work, changes=settings(rule, "training.steps_per_epoch=1", "training.balance.log_every=2")
+    )
     before = {n: p.clone() for n, p in found.state.network.named_parameters()}
     for step, batch in enumerate(found.batches(1) * 4):
         torch.manual_seed(step)
         found.state.network.train()
         take_step(found.state, [batch], ALONE, 1e-3, "float32", 1.0)
     assert found.state.skipped == 0
-    assert all(not torch.equal(before[n], p) for n, p in found.state.network.named_parameters() if "trunk" in n)
+    assert all(
+        not torch.equal(before[n], p) for n, p in found.state.network.named_parameters() if "trunk" in n
+    )
     assert (found.state.balancer.weights != 1).any() == (rule not in ("equal", "graddrop"))
 
 
@@ -102,7 +110,9 @@ def test_an_absent_task_has_no_part_in_the_step(work: Path, rule: str) -> None:
     found = rehearse(work, changes=settings(rule))
     (batch,) = found.batches(1)
     target = batch.targets["grade"]
-    hidden = replace(batch, targets=batch.targets | {"grade": Target(target.value, torch.zeros_like(target.known))})
+    hidden = replace(
+        batch, targets=batch.targets | {"grade": Target(target.value, torch.zeros_like(target.known))}
+    )
     position = list(found.state.network.tasks).index("grade")
     before = {k: v[..., position].copy() for k, v in found.state.balancer.memory.items() if v.shape[-1] > 1}
     kept = gradients(found, [hidden])
@@ -195,7 +205,9 @@ def test_two_processes_equal_one(work: Path, rule: str, more: list[str]) -> None
 
 
 def test_the_log_says_how_tasks_lie_to_each_other(work: Path) -> None:
-    run = train(work, name="a", balance="upgrad", overrides=["training.epochs=1", "training.balance.log_every=2"])
+    run = train(
+        work, name="a", balance="upgrad", overrides=["training.epochs=1", "training.balance.log_every=2"]
+    )
     lines = [json.loads(x) for x in (run.folder / "metrics.jsonl").read_text().splitlines()]
     looks = [x for x in lines if "gradients" in x]
     assert [x["step"] for x in looks] == [1, 3]
@@ -218,7 +230,7 @@ def test_wrong_words(work: Path) -> None:
         train(work, balance="upgrd")
     with pytest.raises(PolytaskError, match="no setting 'speed'"):
         train(work, name="b", overrides=["training.balance.rule=famo", "training.balance.options={speed: 1}"])
-    with pytest.raises(PolytaskError, match="'fixed' goes by training.weights"):
+    with pytest.raises(PolytaskError, match="'fixed' goes by"):
         train(work, balance="fixed")
     with pytest.raises(PolytaskError, match="does not apply to single"):
         train(work, balance="famo", sharing="single")

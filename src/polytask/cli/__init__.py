@@ -33,6 +33,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "prepare": ("prepare", "resample once into a fast store"),
     "train": ("train", "fit one model for all tasks, or one for each"),
     "evaluate": ("evaluate", "metrics with intervals on the held-out part"),
+    "study": ("study", "arms on the same folds, seeds and budget, beside a network per task"),
+    "pick": ("pick", "a study's recommended model as a model folder"),
     "predict": ("predict", "outputs for new cases, in the geometry of their own files"),
     "export": ("export", "a self-contained model folder"),
     "report": ("report", "one HTML page about a run"),

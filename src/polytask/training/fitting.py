@@ -39,7 +39,11 @@ NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
 
 @dataclass(frozen=True)
 class Context:
-    """What all networks of a run share."""
+    """What all networks of a run share.
+
+    Args:
+        seed: of weights, order, augmentation and dropout: see `luck_of`.
+    """
 
     run: Run
     plan: Plan
@@ -54,6 +58,12 @@ class Context:
     def plan_hash(self) -> str:
         """What the run's checkpoints are sealed with."""
         return str(self.run.record["plan"])
+
+
+def luck_of(seed: int, fold: int) -> int:
+    """What a run draws from. Folds of one seed have nothing in common, so that a study over folds sees as many
+    trainings as it has runs; runs of one fold and seed share everything, whatever their architecture."""
+    return seed if fold == 0 else number_of(seed, "fold", fold)
 
 
 def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter: Reporter) -> None:

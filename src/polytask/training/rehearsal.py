@@ -18,7 +18,7 @@ from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
 from polytask.training.distributed import World, best_device
-from polytask.training.fitting import Context, new_state
+from polytask.training.fitting import Context, luck_of, new_state
 from polytask.training.folder import Run
 from polytask.training.state import State
 from polytask.training.step import Lap, no_lap, take_step
@@ -89,5 +89,5 @@ def rehearse(
     chosen = [t for t in known if tasks is None or t in tasks]
     run = Run(work / "runs" / "", {"networks": {"": chosen}, "init": None, "steps": None})
     parts = Splits.read(work / "splits.json").folds[fold]
-    context = Context(run, plan, fold, seed, cohort, parts, Store(work / "store"), world)
+    context = Context(run, plan, fold, luck_of(seed, fold), cohort, parts, Store(work / "store"), world)
     return Rehearsal(context, new_state(context, ""))

@@ -24,7 +24,7 @@ from polytask.plan.settings import set_values
 from polytask.prepare.store import Store
 from polytask.registries import registry
 from polytask.training.distributed import World, join_world
-from polytask.training.fitting import Context, fit_network
+from polytask.training.fitting import Context, fit_network, luck_of
 from polytask.training.folder import Run, environment
 from polytask.training.interrupt import Interrupted, listen
 from polytask.training.loop import Reporter
@@ -158,7 +158,9 @@ def _new_plan(
     ):
         choose(key, member)
     if model.sharing == "single" and rule not in ("equal", "fixed"):
-        raise PolytaskError(f"--balance {rule} does not apply to single: each of its networks has one task's loss")
+        raise PolytaskError(
+            f"--balance {rule} does not apply to single: each of its networks has one task's loss"
+        )
     return plan
 
 
@@ -276,7 +278,9 @@ def _context(run: Run, plan: Plan, world: World) -> Context:
     torch.set_num_threads(max(1, settings.threads // world.size))
     if world.device.type == "cuda":
         torch.backends.cudnn.deterministic = True
-    return Context(run, plan, fold, int(run.record["seed"]), cohort, splits.folds[fold], store, world)
+    return Context(
+        run, plan, fold, luck_of(int(run.record["seed"]), fold), cohort, splits.folds[fold], store, world
+    )
 
 
 def cohort_folder_of(run: Run, plan: Plan) -> Path:

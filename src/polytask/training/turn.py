@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import sqrt
 
 import numpy as np
 import torch
@@ -177,5 +178,5 @@ class Turn:
         other, _ = self.balancer.rule.weigh(
             Seen(seen.present, seen.losses, trunk, seen.epoch, draw), self.memory
         )
-        length = float(np.sqrt(max((weights @ trunk @ weights) * (other @ trunk @ other), 0.0)))
+        length = sqrt(max(float((weights @ trunk @ weights) * (other @ trunk @ other)), 0.0))
         return float(weights @ trunk @ other) / length if length > 0 else None

@@ -43,7 +43,9 @@ def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: W
     why["balance.cut"] = "features: one backward pass through the trunk whatever the number of tasks"
     why["balance.options"] = "none: each rule has its published settings"
     why["balance.every"] = "1: a rule that reads gradients reads them in every step"
-    why["balance.log_every"] = "50: what the log shows of the tasks' gradients costs about a hundredth of the time"
+    why["balance.log_every"] = (
+        "50: what the log shows of the tasks' gradients costs about a hundredth of the time"
+    )
     why["tune_every"] = f"about {EVALUATIONS} evaluations on tune in all"
     why["patience"] = (
         f"{PATIENCE} of about {EVALUATIONS} evaluations without a better mean skill end the training"

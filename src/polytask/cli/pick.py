@@ -1,0 +1,30 @@
+"""`polytask pick`: the recommended model of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pick(
+    study: Annotated[Path, typer.Argument(help="Folder of a study.")],
+    out: Annotated[Path, typer.Option("-o", "--out", "--output", help="The model's folder.")],
+    arm: Annotated[str | None, typer.Option(help="This arm instead of the recommended one.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="One member for each fold instead of the single best run.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was taken as JSON.")] = False,
+) -> None:
+    """Export the arm that did best on tune (the cheapest among equals) as a self-contained model folder."""
+    from polytask.cli import say_json
+    from polytask.study.pick import pick as take
+
+    found = take(study, out, arm, ensemble)
+    if as_json:
+        say_json({"arm": found.arm, "why": found.why, "runs": list(found.runs), "model": str(found.model)})
+        return
+    typer.echo(f"{found.arm}: {found.why}")
+    typer.echo(f"{found.model}: {', '.join(found.runs)}")
+    typer.echo(f"next: polytask predict {found.model} NEW_CASES -o OUT")

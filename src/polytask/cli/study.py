@@ -1,0 +1,226 @@
+"""`polytask study`: a matrix of runs on the same folds, seeds and budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from polytask.study.ahead import Forecast
+    from polytask.study.conclusions.make import Conclusions
+    from polytask.study.folder import Study
+
+
+def study(
+    source: Annotated[
+        Path,
+        typer.Argument(help="A work folder, a cohort (planned into STUDY/work), or a study to go on with."),
+    ],
+    sharing: Annotated[
+        str | None, typer.Option(help="hard,mtan,… (default hard); single is always there.")
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="equal,famo,… (default equal), each with each sharing and preset.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Published systems as further arms, e.g. mmdls,rpnet.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="The plan's first so many; default all.", min=1)] = None,
+    seeds: Annotated[int | None, typer.Option(help="So many, from 0 on; default 3.", min=1)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Of every network; default the plan's epochs.", min=1)
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes-per-run",
+            help="Of the slowest joint arm, turned into steps before the first run.",
+            min=0.01,
+        ),
+    ] = None,
+    cut: Annotated[
+        str | None, typer.Option(help="Where balancing rules take gradients: features or parameters.")
+    ] = None,
+    tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change the plan for all arms: training.rate=3e-4")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Runs at a time; the plan's threads are divided among them.", min=1)
+    ] = 1,
+    backend: Annotated[
+        str, typer.Option(help="Of joblib: loky (processes here), threading, ray, dask.")
+    ] = "loky",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    resamples: Annotated[
+        int | None, typer.Option(help="Of each run's own intervals; default 1000.", min=1)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", "--output", help="The study's folder; default WORK/studies/study."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; run nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Run every arm on the same folds and seeds, with one budget, beside a network for each task.
+
+    Can be stopped at any time; the same command goes on. Results: STUDY/results.parquet, what they say in
+    conclusions.json. Exit code 1 when a run failed.
+    """
+    import shlex
+    import sys
+
+    from polytask.cli import say_json
+    from polytask.study.wanted import Wanted
+
+    wanted = Wanted(
+        sharing=_names(sharing),
+        balance=_names(balance),
+        presets=_names(preset) or (),
+        folds=folds,
+        seeds=seeds,
+        steps=steps,
+        minutes=minutes,
+        tasks=_names(tasks),
+        overrides=tuple(change) if change else None,
+        cut=cut,
+        device=device,
+        resamples=resamples,
+    )
+    if dry_run:
+        from polytask.study.ahead import forecast
+
+        found = forecast(source, wanted, out, jobs=jobs, say=_say)
+        if as_json:
+            say_json(found.as_dict())
+        else:
+            print(told(found))
+        return
+    from polytask.cli.study_progress import Progress
+    from polytask.study.make import run_study
+
+    with Progress() as progress:
+        ended = run_study(
+            source,
+            wanted,
+            out,
+            jobs=jobs,
+            backend=backend,
+            command=shlex.join(["polytask", *sys.argv[1:]]),
+            watch=progress,
+            say=progress.say,
+        )
+    said = concluded(ended.study)
+    if as_json:
+        say_json(as_dict(ended.study) | {"conclusions": None if said is None else said.as_dict()})
+    else:
+        print("\n".join(summary(ended.study)))
+        if said is not None:
+            print(f"\n{said.sentence}")
+    if ended.stopped:
+        import signal
+
+        print(
+            f"stopped by {signal.Signals(ended.stopped).name}; everything is saved. Go on with:",
+            file=sys.stderr,
+        )
+        print(f"  polytask study {ended.study.folder}", file=sys.stderr)
+    raise typer.Exit(ended.code)
+
+
+def concluded(study: Study) -> Conclusions | None:
+    """What the finished runs say, written beside them; None while there is nothing to compare."""
+    if not any(run.state == "done" for run in study.runs):
+        return None
+    from polytask.study.conclusions.make import conclude
+
+    found = conclude(study)
+    found.write(study.folder)
+    return found
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """`a,b` → (a, b), each once."""
+    if text is None:
+        return None
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def told(f: Forecast) -> str:
+    """A forecast for people."""
+    lines = [
+        f"{f.study}: {_counted(len(f.arms), 'arm')} × {_counted(f.folds, 'fold')} × {_counted(f.seeds, 'seed')} = "
+        f"{_counted(f.runs, 'run')}: {f.done} done, "
+        f"{f.todo} to do" + (f" ({f.failed} of them failed before)" if f.failed else ""),
+        f"{f.steps} steps a network ({f.how}); tune every {f.tune_every} epochs; "
+        f"{_counted(f.threads, 'thread')} a run, {_counted(f.jobs, 'run')} at a time",
+    ]
+    width = max(map(len, f.arms))
+    time = f"{f.hours:.1f} hours" if f.hours >= 1.5 else f"{f.hours * 60:.0f} minutes"
+    for arm in f.arms:
+        source = "from finished runs" if arm in f.measured else "from a probe"
+        minutes = (
+            f"{f.minutes[arm]:8.1f} minutes a run, {source}" if arm in f.minutes else "could not be timed"
+        )
+        lines.append(f"  {arm:<{width}}  {minutes}")
+    lines.append(f"about {time} and {f.gigabytes:.2g} GB for what is to do; nothing was run")
+    return "\n".join(lines)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def as_dict(study: Study) -> dict[str, Any]:
+    """A study after a command, for JSON."""
+    return {
+        "study": str(study.folder),
+        "work": str(study.work),
+        "steps": study.design.steps,
+        "results": str(study.results),
+        "arms": [arm.name for arm in study.arms],
+        "runs": [
+            {
+                "run": str(run.folder),
+                "arm": run.arm.name,
+                "fold": run.fold,
+                "seed": run.seed,
+                "state": run.state,
+                "error": run.error,
+            }
+            for run in study.runs
+        ],
+    }
+
+
+def summary(study: Study) -> list[str]:
+    """A study after a command, for people: counts, what failed and why, arms without any result."""
+    count = {state: sum(run.state == state for run in study.runs) for state in ("done", "failed", "missing")}
+    active = sum(run.active for run in study.runs if run.state != "done")
+    parts = [f"{count['done']} of {len(study.runs)} runs done"]
+    parts += [f"{count['failed']} failed"] * (count["failed"] > 0)
+    parts += [f"{count['missing']} to do"] * (count["missing"] > 0)
+    parts += [f"{active} of them at work in another command"] * (active > 0)
+    lines = [f"{study.folder}: {', '.join(parts)}"]
+    for run in study.runs:
+        if run.state == "failed":
+            lines.append(f"failed: {run.arm.name}, fold {run.fold}, seed {run.seed}: {run.error}")
+            lines.append(f"  {run.spec.failed}")
+    for arm in study.arms:
+        mine = list(study.of_arm(arm.name))
+        if all(run.state == "failed" for run in mine):
+            lines.append(f"arm {arm.name}: all {len(mine)} runs failed, so there is nothing to compare it by")
+            continue
+        for fold in study.design.folds:
+            if all(run.state == "failed" for run in mine if run.fold == fold):
+                lines.append(f"arm {arm.name}, fold {fold}: all seeds failed")
+    if count["failed"]:
+        lines.append(f"mend what they say, then: polytask study {study.folder}")
+    lines.append(f"results: {study.results}")
+    return lines

@@ -1,0 +1,82 @@
+"""The arms of a study: sharing × balance, presets × balance, and always `single`, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polytask.cohort.header import Header
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.plan.presets import apply_preset
+from polytask.plan.settings import set_values
+
+BASELINE = "single"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One column of a study.
+
+    Args:
+        name: `hard`, `hard+famo`, `mmdls`, `single`; a preset with the name of a sharing is `preset-ctan`.
+        sharing, balance: in force. A preset brings its own.
+        preset: its name, "" for none.
+    """
+
+    name: str
+    sharing: str
+    balance: str = "equal"
+    preset: str = ""
+
+    @property
+    def baseline(self) -> bool:
+        """A network for each task, every one with the steps of a joint network."""
+        return self.name == BASELINE
+
+    def plan(self, plan: Plan, header: Header, changes: Sequence[str]) -> Plan:
+        """The plan of a run of this arm, made as `train` makes it.
+
+        Raises:
+            PolytaskError: what the cohort or the plan lacks for this arm, or a change that makes it another arm.
+        """
+        named = [] if self.preset else [f"model.sharing={self.sharing}"]
+        start = apply_preset(plan, self.preset, header) if self.preset else plan
+        found = set_values(start, [*named, f"training.balance.rule={self.balance}", *changes])
+        model, rule = found.shared.model, found.shared.training.balance.rule
+        if (model.sharing, rule) != (self.sharing, self.balance):
+            raise PolytaskError(
+                f"arm {self.name}: --set {' '.join(changes)} makes it {model.sharing} with {rule}, another arm; leave "
+                "out what changes sharing or balance"
+            )
+        return found
+
+
+def arms_of(
+    sharing: Sequence[str],
+    balance: Sequence[str],
+    presets: Sequence[str],
+    plan: Plan,
+    header: Header,
+    known: Sequence[str],
+) -> tuple[Arm, ...]:
+    """Every arm once, `single` first. Balancing does not apply to `single`: each of its networks has one task.
+
+    Args:
+        known: names of sharing blocks, from which those of presets are kept apart.
+    """
+    found = {BASELINE: Arm(BASELINE, "single")}
+    for member in sharing:
+        for rule in () if member == BASELINE else balance:
+            name = member if rule == "equal" else f"{member}+{rule}"
+            found.setdefault(name, Arm(name, member, rule))
+    for preset in presets:
+        if preset == BASELINE:
+            continue
+        own = apply_preset(plan, preset, header).shared
+        label = f"preset-{preset}" if preset in known else preset
+        for rule in balance:
+            name = label if rule == "equal" else f"{label}+{rule}"
+            mine = own.training.balance.rule if rule == "equal" else rule
+            found.setdefault(name, Arm(name, own.model.sharing, mine, preset))
+    return tuple(found.values())

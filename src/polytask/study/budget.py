@@ -1,0 +1,73 @@
+"""How long every run trains: optimiser steps, fixed once, before the first run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Training
+from polytask.study.arms import Arm
+from polytask.study.design import Pace
+from polytask.study.wanted import Wanted
+
+SHARE_OF_TUNE = 0.15
+SET_BY_HAND = "training.tune_every="
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Steps of every network, epochs between evaluations on tune, and where the steps come from."""
+
+    steps: int
+    tune_every: int
+    how: str
+
+
+def budget_of(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: Mapping[str, Pace]) -> Budget:
+    """From `--steps`, from `--minutes-per-run` and the slowest joint arm, or from the plan's epochs.
+
+    The minutes are those of a *joint* run: each network of `single` gets as many steps, so that its run takes as
+    long as its networks together need.
+    """
+    every = tune_every(wanted, settings, arms, paces)
+    if wanted.steps is not None:
+        return Budget(wanted.steps, every, f"--steps {wanted.steps}")
+    if wanted.minutes is None:
+        steps = settings.epochs * settings.steps_per_epoch
+        how = f"the plan's {settings.epochs} epochs of {settings.steps_per_epoch} steps"
+        return Budget(steps, every, how)
+    timed = [arm for arm in joint(arms) if arm.name in paces]
+    if not timed:
+        raise PolytaskError(
+            f"--minutes-per-run {wanted.minutes:g}: no arm could be timed; see what was said of each, or give --steps"
+        )
+    slowest = max(timed, key=lambda arm: paces[arm.name].step)
+    pace = paces[slowest.name]
+    seconds = wanted.minutes * 60 - pace.tune
+    steps = int(seconds / (pace.step + pace.tune / (every * settings.steps_per_epoch)))
+    if steps < 1:
+        raise PolytaskError(
+            f"--minutes-per-run {wanted.minutes:g}: one step of arm {slowest.name} takes {pace.step:.3g} s and one "
+            f"evaluation on tune {pace.tune:.3g} s; give more minutes, or --steps"
+        )
+    return Budget(
+        steps,
+        every,
+        f"{wanted.minutes:g} minutes of arm {slowest.name}, the slowest joint one, at {pace.step:.3g} s a step",
+    )
+
+
+def tune_every(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: Mapping[str, Pace]) -> int:
+    """Such that evaluating on tune takes a joint arm at most 15 % of its steps' time; the plan's at least."""
+    if any(SET_BY_HAND in text.replace(" ", "") for text in wanted.overrides or ()):
+        return settings.tune_every
+    known = [paces[arm.name] for arm in joint(arms) if arm.name in paces]
+    least = [ceil(p.tune / (SHARE_OF_TUNE * p.step * settings.steps_per_epoch)) for p in known if p.step > 0]
+    return max([settings.tune_every, *least])
+
+
+def joint(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms whose networks have several tasks; all when there is none."""
+    return [arm for arm in arms if not arm.baseline] or list(arms)

@@ -1,0 +1,135 @@
+"""Which tasks pull together: the cosines of their gradients over the runs of an arm, and a grouping with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.costs import read_log
+from polytask.plain import plain
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.gather import Finished, Gathered
+
+ENOUGH = 0.5
+"""Below this share of steps with a sample of both tasks, features show too little of how they lie to each other."""
+RUNS = 3
+"""Fewer runs than this say nothing about how sure a mean cosine is."""
+NOTHING = "not visible"
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """How the tasks' gradients lie to each other in the runs of one arm.
+
+    Args:
+        arm: whose runs. runs, looks: how many were read.
+        tasks: order of the matrices.
+        cosine: `[T, T]`, mean over the looks of a run and then over runs. spread: its standard error over runs.
+        common: `[T, T]`, share of steps with a sample in which both were known.
+        groups: tasks to learn together; empty when nothing is to be seen. why: the evidence in a sentence.
+    """
+
+    arm: str
+    runs: int
+    looks: int
+    tasks: tuple[str, ...]
+    cosine: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+    common: npt.NDArray[np.float64]
+    groups: tuple[tuple[str, ...], ...]
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        found: dict[str, Any] = plain(
+            {**vars(self), **{k: getattr(self, k).tolist() for k in ("cosine", "spread", "common")}}
+        )
+        return found
+
+
+def affinity(found: Gathered) -> Affinity | None:
+    """From the joint arm with the most looks, the first with equal weights where there is a choice."""
+    best: Affinity | None = None
+    for arm in sorted(
+        (a for a in found.study.arms if a.name != BASELINE), key=lambda a: a.balance != "equal"
+    ):
+        made = _of_arm(found.of_arm(arm.name), arm.name, tuple(found.asked))
+        if made is not None and (best is None or made.looks > best.looks):
+            best = made
+    return best
+
+
+def _of_arm(runs: Sequence[Finished], arm: str, tasks: tuple[str, ...]) -> Affinity | None:
+    by_run, shares, looks = [], [], 0
+    for one in runs:
+        entries = read_log(one.run.folder).get("", [])
+        seen = [e["gradients"]["cosines"] for e in entries if "gradients" in e]
+        looks += len(seen)
+        if seen:
+            by_run.append(_mean([_matrix(s, tasks) for s in seen]))
+        shares += [_matrix(e["common"], tasks) for e in entries if "common" in e]
+    if not by_run:
+        return None
+    cosine = _mean(by_run)
+    spread = np.full_like(cosine, np.nan)
+    if len(by_run) >= RUNS:
+        spread = np.std(by_run, axis=0, ddof=1) / np.sqrt(len(by_run))
+    common = _mean(shares) if shares else np.full_like(cosine, np.nan)
+    groups, why = grouping(tasks, cosine, spread, common)
+    return Affinity(arm, len(by_run), looks, tasks, cosine, spread, common, groups, why)
+
+
+def grouping(
+    tasks: tuple[str, ...],
+    cosine: npt.NDArray[np.float64],
+    spread: npt.NDArray[np.float64],
+    common: npt.NDArray[np.float64],
+) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """Tasks whose gradients clearly oppose each other are kept apart, all others stay together.
+
+    Clearly: the mean cosine is below 0 by more than twice its standard error over runs, and the tasks were often enough
+    known in one sample for it to be seen. Where no pair is, the answer is `NOTHING`, in those words.
+    """
+    pairs = [(i, j) for i in range(len(tasks)) for j in range(i)]
+    seen = [(i, j) for i, j in pairs if np.isfinite(spread[i, j]) and not common[i, j] < ENOUGH]
+    if not seen:
+        lack = f"it takes {RUNS} runs, and samples in which both tasks are known in half of the steps"
+        return (), f"{NOTHING}: {lack}"
+    apart = {(i, j) for i, j in seen if cosine[i, j] + 2 * spread[i, j] < 0}
+    if not apart:
+        words = f"no pair of the {len(seen)} that can be judged has gradients that clearly oppose each other"
+        return (), f"{NOTHING} which tasks to part: {words}"
+    groups: list[list[int]] = []
+    for task in sorted(range(len(tasks)), key=lambda k: -sum(k in pair for pair in apart)):
+        fits = [g for g in groups if not any((max(task, o), min(task, o)) in apart for o in g)]
+        if fits:
+            max(fits, key=lambda g: float(np.nanmean([cosine[task, o] for o in g]))).append(task)
+        else:
+            groups.append([task])
+    evidence = ", ".join(
+        f"{tasks[j]} and {tasks[i]} {cosine[i, j]:+.2f} (± {2 * spread[i, j]:.2f})" for i, j in sorted(apart)
+    )
+    named = tuple(tuple(tasks[k] for k in sorted(g)) for g in groups)
+    return named, f"gradients that oppose each other (mean cosine): {evidence}"
+
+
+def _matrix(pairs: Mapping[str, float], tasks: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """`{"A B": x}` → symmetric, 1 on the diagonal, NaN where nothing is said."""
+    found = np.full((len(tasks), len(tasks)), np.nan)
+    np.fill_diagonal(found, 1.0)
+    names = {f"{a} {b}": (i, j) for i, a in enumerate(tasks) for j, b in enumerate(tasks)}
+    for pair, value in pairs.items():
+        if pair in names:
+            i, j = names[pair]
+            found[i, j] = found[j, i] = value
+    return found
+
+
+def _mean(arrays: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    there = np.isfinite(arrays)
+    count = there.sum(0)
+    return np.where(count > 0, np.where(there, arrays, 0.0).sum(0) / np.maximum(count, 1), np.nan)

@@ -1,0 +1,171 @@
+"""Every joint arm against the single networks, task by task: effect, verdict, cross-checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from polytask.evaluation.comparison import common
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.gather import Finished, Gathered, Key
+from polytask.study.statistics.check import Check
+from polytask.study.statistics.delong import Scored, delong
+from polytask.study.statistics.delta_m import DeltaM, delta_m
+from polytask.study.statistics.effect import Effect, effect
+from polytask.study.statistics.paired import sign_flips, wilcoxon
+from polytask.study.statistics.words import Verdict, verdicts
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm against `single` on one task.
+
+    Args:
+        effect: arm − single in points. verdict: among all comparisons of the study. checks: other tests of the same
+            question on the cases; they choose no word.
+    """
+
+    task: str
+    arm: str
+    effect: Effect
+    verdict: Verdict
+    checks: tuple[Check, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "task": self.task,
+            "arm": self.arm,
+            "effect": self.effect.as_dict(),
+            "verdict": self.verdict.as_dict(),
+            "checks": [c.as_dict() for c in self.checks],
+        }
+
+
+def comparisons(found: Gathered) -> list[Comparison]:
+    """All of them; one Holm adjustment over every arm and task."""
+    effects: dict[tuple[str, str], Effect] = {}
+    for task, asked in found.asked.items():
+        values = found.values(task, found.arms)
+        for arm in found.arms:
+            if arm != BASELINE:
+                effects[task, arm] = effect(values, arm, BASELINE, asked.higher, asked.points, "nested")
+    judged = verdicts(effects)
+    return [
+        Comparison(task, arm, one, judged[task, arm], tuple(_checks(found, task, arm)))
+        for (task, arm), one in effects.items()
+    ]
+
+
+def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
+    """Δm of every joint arm, over the tasks whose single network beats chance in every fold it is judged in."""
+    beats = {task: _beats_chance(found, task) for task in found.asked}
+    gains = {}
+    for arm in found.arms:
+        if arm == BASELINE:
+            continue
+        mine = {c.task: c.effect for c in made if c.arm == arm}
+        gains[arm] = delta_m(
+            {t: e.arm for t, e in mine.items()},
+            {t: e.baseline for t, e in mine.items()},
+            {t: found.asked[t].higher for t in mine},
+            {t: beats[t] for t in mine},
+        )
+    return gains
+
+
+def _beats_chance(found: Gathered, task: str) -> bool:
+    """Whether the skill of the single networks, averaged over folds and seeds, is clearly above chance: its mean is
+    larger than the half-width of a run's own 95 % interval over the root of the number of folds."""
+    runs = [r.evaluated.evaluation.skill.get(task) for r in found.of_arm(BASELINE)]
+    skills = [s for s in runs if s is not None and np.isfinite([s.estimate, s.low]).all()]
+    if not skills:
+        return False
+    mean = float(np.mean([s.estimate for s in skills]))
+    below = float(np.mean([s.estimate - s.low for s in skills])) / np.sqrt(len(found.folds))
+    return bool(mean - below > 0)
+
+
+def _checks(found: Gathered, task: str, arm: str) -> list[Check]:
+    """On the mean over seeds of each case: Wilcoxon and sign flips where a case has a value, DeLong for two classes."""
+    if task in _voxel(found):
+        values = _case_differences(found, task, arm)
+        return [wilcoxon(values), sign_flips(values)] if len(values) else []
+    folds = [s for s in (_scored(runs, task, arm) for runs in found.folds.values()) if s is not None]
+    if folds:
+        return [delong(folds)]
+    values = _errors(found, task, arm)
+    return [wilcoxon(values), sign_flips(values)] if len(values) else []
+
+
+def _voxel(found: Gathered) -> set[str]:
+    return {t for runs in found.folds.values() for r in runs.values() for t in r.evaluated.answers.voxel}
+
+
+def _of(runs: Mapping[Key, Finished], arm: str, task: str) -> list[Finished]:
+    return [r for (name, _), r in runs.items() if name == arm and task in r.evaluated.tasks]
+
+
+def _case_differences(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Arm − single of each case's primary metric, means over seeds, better = positive."""
+    asked = found.asked[task]
+    differences = []
+    for runs in found.folds.values():
+        by_side = []
+        for name in (arm, BASELINE):
+            by_case: dict[tuple[str, str], list[float]] = {}
+            for one in _of(runs, name, task):
+                cases = one.evaluated.answers.voxel[task]
+                for who, value in zip(cases.ids, cases.column(asked.metric), strict=True):
+                    by_case.setdefault(who, []).append(float(value))
+            by_side.append({who: float(np.mean(v)) for who, v in by_case.items()})
+        mine, other = by_side
+        differences += [mine[w] - other[w] for w in mine if w in other]
+    scale = asked.points if asked.higher else -asked.points
+    return scale * np.array([d for d in differences if np.isfinite(d)], np.float64)
+
+
+def _scored(runs: Mapping[Key, Finished], task: str, arm: str) -> Scored | None:
+    """Truth and each seed's probabilities for a task with two classes, on the cases both sides answered."""
+    sides = [_of(runs, name, task) for name in (arm, BASELINE)]
+    if not all(sides) or any(
+        r.evaluated.tasks[task].kind != "classification" for side in sides for r in side
+    ):
+        return None
+    first = sides[0][0].evaluated.answers
+    ids = common(first, sides[1][0].evaluated.answers, task)
+    scores = []
+    for side in sides:
+        answered = [r.evaluated.answers.only({task: ids}).pooled[task] for r in side]
+        if answered[0].prediction["p"].shape[1] != 2:
+            return None
+        scores.append(np.array([items.prediction["p"][:, 1] for items in answered], np.float64))
+    items = first.only({task: ids}).pooled[task]
+    known = items.known.reshape(len(items.known), -1).any(1)
+    truth = items.value[known] == 1
+    if not known.any() or truth.all() or not truth.any():
+        return None
+    return Scored(truth, scores[0][:, known], scores[1][:, known])
+
+
+def _errors(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Single − arm of each case's absolute error, means over seeds (better = positive), of a number."""
+    differences: list[float] = []
+    for runs in found.folds.values():
+        sides = [_of(runs, name, task) for name in (arm, BASELINE)]
+        if not all(sides) or any(
+            r.evaluated.tasks[task].kind != "regression" for side in sides for r in side
+        ):
+            continue
+        ids = common(sides[0][0].evaluated.answers, sides[1][0].evaluated.answers, task)
+        errors = []
+        for side in sides:
+            items = [r.evaluated.answers.only({task: ids}).pooled[task] for r in side]
+            known = items[0].known.reshape(len(items[0].known), -1).any(1)
+            answers = [np.abs(i.prediction["value"] - i.value.reshape(len(i.value)))[known] for i in items]
+            errors.append(np.mean(answers, axis=0))
+        differences += (errors[1] - errors[0]).tolist()
+    return np.array(differences, np.float64)

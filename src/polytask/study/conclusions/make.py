@@ -1,0 +1,116 @@
+"""`conclude`: from a study's finished runs to what may be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.plain import write_json
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.affinity import Affinity, affinity
+from polytask.study.conclusions.compare import Comparison, comparisons, gains
+from polytask.study.conclusions.gather import Asked, Gathered, gather
+from polytask.study.conclusions.prices import Price, prices
+from polytask.study.conclusions.sentence import sentence
+from polytask.study.conclusions.tuned import Choice, choose
+from polytask.study.folder import Study
+from polytask.study.statistics.delta_m import DeltaM
+
+FILE = "conclusions.json"
+
+
+@dataclass(frozen=True)
+class Conclusions:
+    """What a study says.
+
+    Args:
+        gathered: what it rests on.
+        sentence: the answer, about the arm `shown`: the recommended one, or the best joint arm on tune.
+        comparisons: every joint arm against `single` on every task. gains: Δm by arm. prices: costs by arm.
+        choice: the recommended arm. affinity: how the tasks' gradients lie; None when no log says.
+        notes: what a reader must be told first.
+    """
+
+    gathered: Gathered
+    sentence: str
+    shown: str
+    comparisons: list[Comparison]
+    gains: dict[str, DeltaM]
+    prices: dict[str, Price]
+    choice: Choice | None
+    affinity: Affinity | None
+    notes: tuple[str, ...]
+
+    @property
+    def asked(self) -> dict[str, Asked]:
+        """Task → what it is."""
+        return dict(self.gathered.asked)
+
+    def of(self, task: str, arm: str) -> Comparison | None:
+        """One comparison."""
+        return next((c for c in self.comparisons if (c.task, c.arm) == (task, arm)), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "polytask": 1,
+            "study": self.gathered.study.design.name,
+            "sentence": self.sentence,
+            "shown": self.shown,
+            "tasks": {t: vars(a) for t, a in self.asked.items()},
+            "comparisons": [c.as_dict() for c in self.comparisons],
+            "delta_m": {a: g.as_dict() for a, g in self.gains.items()},
+            "costs": {a: p.as_dict() for a, p in self.prices.items()},
+            "recommended": None if self.choice is None else self.choice.as_dict(),
+            "affinity": None if self.affinity is None else self.affinity.as_dict(),
+            "notes": list(self.notes),
+        }
+
+    def write(self, folder: Path) -> Path:
+        """`conclusions.json` in the study's folder."""
+        write_json(folder / FILE, self.as_dict())
+        return folder / FILE
+
+
+def conclude(study: Study | Path | str, resamples: int = 1000) -> Conclusions:
+    """Compare what is finished; a study that still runs can be concluded at any time.
+
+    Raises:
+        PolytaskError: nothing is finished.
+    """
+    found = gather(study if isinstance(study, Study) else Study.read(study), resamples)
+    made, priced = comparisons(found), prices(found)
+    choice = choose(found, priced)
+    joint = [a for a in found.arms if a != BASELINE]
+    shown = choice.arm if choice and choice.arm != BASELINE else ""
+    if not shown and joint:
+        skills = choice.skills if choice else {}
+        shown = max(joint, key=lambda a: skills.get(a, float("-inf")))
+    said = (
+        sentence(made, found.asked, priced, shown)
+        if shown
+        else "No joint arm is finished: nothing to compare."
+    )
+    return Conclusions(
+        found, said, shown, made, gains(found, made), priced, choice, affinity(found), tuple(_notes(found))
+    )
+
+
+def _notes(found: Gathered) -> list[str]:
+    """Runs that are not there."""
+    notes = []
+    for arm in found.study.arms:
+        runs = list(found.study.of_arm(arm.name))
+        failed = [r for r in runs if r.state == "failed"]
+        missing = [r for r in runs if r.state == "missing"]
+        if failed and len(failed) == len(runs):
+            notes.append(f"{arm.name}: all runs failed ({failed[0].error})")
+        elif failed:
+            names = ", ".join(r.name for r in failed)
+            notes.append(f"{arm.name}: {len(failed)} of {len(runs)} runs failed: {names}")
+        if missing:
+            notes.append(f"{arm.name}: {len(missing)} of {len(runs)} runs are not finished")
+    if len({r.seed for r in found.study.runs}) == 1:
+        notes.append("one seed: seed variation not measured, so an interval tells of the patients only")
+    return notes

@@ -1,0 +1,74 @@
+"""Which arm to take: by the tune part alone, so that what is said of it on the held-out part stays honest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from polytask.plain import plain
+from polytask.study.conclusions.gather import Gathered
+from polytask.study.conclusions.prices import Price
+from polytask.training.state import read_state
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The recommended arm.
+
+    Args:
+        arm: its name. skills: arm → mean skill on tune over its runs; of `single` the mean over its networks.
+        errors: arm → standard error of the difference to the best, over the runs both have.
+        why: in a sentence.
+    """
+
+    arm: str
+    skills: dict[str, float]
+    errors: dict[str, float]
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        found: dict[str, Any] = plain(asdict(self))
+        return found
+
+
+def tune_skills(found: Gathered, arm: str) -> dict[tuple[int, int], float]:
+    """(fold, seed) → the best mean skill on tune; of several networks, their mean."""
+    skills = {}
+    for one in found.of_arm(arm):
+        run = one.evaluated.run
+        last = [run.last_saved(name) for name in run.networks]
+        best = [read_state(folder)["best"] for folder in last if folder is not None]
+        known = [float(b) for b in best if b is not None and np.isfinite(b)]
+        if known:
+            skills[one.run.fold, one.run.seed] = float(np.mean(known))
+    return skills
+
+
+def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
+    """The cheapest arm to train among those within one standard error of the best on tune."""
+    by_arm = {arm: s for arm in found.arms if (s := tune_skills(found, arm))}
+    if not by_arm:
+        return None
+    skills = {arm: float(np.mean(list(s.values()))) for arm, s in by_arm.items()}
+    best = max(skills, key=lambda a: skills[a])
+    errors = {arm: _error(by_arm[arm], by_arm[best]) for arm in by_arm}
+    close = [a for a in by_arm if a == best or skills[best] - skills[a] <= errors[a]]
+    arm = min(close, key=lambda a: priced[a].training_seconds)
+    mean = f"mean skill on tune {skills[arm]:.3f}"
+    if arm == best:
+        return Choice(arm, skills, errors, f"the highest {mean}")
+    return Choice(
+        arm,
+        skills,
+        errors,
+        f"{mean}, within one standard error of {best} ({skills[best]:.3f}), and cheaper to train",
+    )
+
+
+def _error(mine: dict[tuple[int, int], float], other: dict[tuple[int, int], float]) -> float:
+    """Standard error of the mean difference over common folds and seeds; 0 where there is one."""
+    both = [mine[k] - other[k] for k in mine if k in other]
+    return float(np.std(both, ddof=1) / np.sqrt(len(both))) if len(both) > 1 else 0.0

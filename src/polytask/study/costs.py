@@ -1,0 +1,87 @@
+"""What a run of a study cost: memory, time and disk, measured in the run's own process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits
+from polytask.evaluation.costs import costs as logged
+from polytask.plan.files import read_plan
+from polytask.predict.predictor import Predictor
+from polytask.prepare.full import full_sample
+from polytask.prepare.store import Store
+from polytask.study.folder import read_record
+from polytask.study.memory import MIB, peak_memory
+from polytask.training.folder import Run
+from polytask.training.infer import infer
+from polytask.training.run import cohort_folder_of
+
+SAMPLES = 9
+"""Held-out samples that prediction is timed on; the first warms up."""
+
+
+@dataclass(frozen=True)
+class StudyCosts:
+    """Costs of one run, of all its networks together.
+
+    Args:
+        parameters: numbers in the weights. networks: how many there are.
+        steps: of each network. seconds_per_step: sum over the networks.
+        training_seconds: of steps, without the evaluations on tune.
+        inference_ms: of the networks, from prepared arrays to decoded answers, per case; the median over samples.
+        peak_memory_mb: of host memory, the run's process up to the end of training.
+        device_memory_mb: the same of the accelerator; NaN without one.
+        disk_mb: of the run's folder.
+    """
+
+    parameters: int
+    networks: int
+    steps: int
+    seconds_per_step: float
+    training_seconds: float
+    inference_ms: float
+    peak_memory_mb: float
+    device_memory_mb: float
+    disk_mb: float
+
+
+def costs_of(run: Run, device: str) -> StudyCosts:
+    """Of a trained and evaluated run."""
+    found = logged(run)
+    cuda = torch.cuda.is_available() and device.startswith("cuda")
+    return StudyCosts(
+        parameters=found.parameters,
+        networks=len(run.networks),
+        steps=found.steps,
+        seconds_per_step=found.seconds_per_step,
+        training_seconds=found.minutes * 60,
+        inference_ms=inference_ms(run, device),
+        peak_memory_mb=float(read_record(run.folder).get("memory") or peak_memory()),
+        device_memory_mb=torch.cuda.max_memory_allocated() / MIB if cuda else float("nan"),
+        disk_mb=sum(p.stat().st_size for p in run.folder.rglob("*") if p.is_file()) / MIB,
+    )
+
+
+def inference_ms(run: Run, device: str, most: int = SAMPLES) -> float:
+    """Milliseconds per case; reading and writing files is the same for every arm and left out."""
+    plan = read_plan(run.folder)
+    cohort = Cohort.read(cohort_folder_of(run, plan))
+    subjects = Splits.read(run.work / "splits.json").folds[int(run.record["fold"])].held_out
+    predictor, store = Predictor.load(run.folder, device=device), Store(run.work / "store")
+    torch.set_num_threads(plan.shared.training.threads)
+    seconds = []
+    for sample in cohort.samples(subjects)[:most]:
+        member = predictor.members[0]
+        full = full_sample(store, cohort, sample, plan, member.plan)
+        started = time.perf_counter()
+        for network in member.networks:
+            infer(network, full, plan, predictor.device)
+        if predictor.device.type == "cuda":
+            torch.cuda.synchronize(predictor.device)
+        seconds.append((time.perf_counter() - started) / len(sample.cases))
+    return 1000 * median(seconds[1:] or seconds)

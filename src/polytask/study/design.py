@@ -1,0 +1,218 @@
+"""`study.yaml`: what is compared, on what, and with which budget; fixed before the first run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Balance
+from polytask.study.arms import Arm
+from polytask.study.wanted import Wanted
+
+FILE = "study.yaml"
+LOOKS = 20
+"""So many times at least a run's log looks at the tasks' gradients, however short it is."""
+
+
+@dataclass(frozen=True)
+class Rests:
+    """Hashes of what the runs of a study have in common; a change between two runs is refused.
+
+    Args:
+        plan: by fold, without the reasons and the number of data workers.
+        splits: of `splits.json`. cohort: of header and table. store: of the prepared arrays.
+    """
+
+    plan: dict[int, str]
+    splits: str
+    cohort: str
+    store: str
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one arm, measured before the first run.
+
+    Args:
+        step: an optimiser step; of an arm with several networks, a step of each.
+        tune: an evaluation on tune, of all its networks.
+        parameters: numbers in the weights of all its networks.
+    """
+
+    step: float
+    tune: float
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a study consists of.
+
+    Args:
+        work: work folder, relative to the study's.
+        folds, seeds: their numbers; every arm runs on all of them.
+        steps: optimiser steps of every network. how: where they come from.
+        minutes: what was asked for per run, if that is where they come from.
+        tune_every: epochs between two evaluations on tune, of every arm.
+        threads, precision, device: of every run. tasks: None = all.
+        paces: by arm, where measured.
+        commands: each command that made or extended the study.
+    """
+
+    name: str
+    work: str
+    arms: tuple[Arm, ...]
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    how: str
+    minutes: float | None
+    tune_every: int
+    threads: int
+    precision: str
+    device: str
+    cut: str | None
+    tasks: tuple[str, ...] | None
+    overrides: tuple[str, ...]
+    resamples: int
+    rests: Rests
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+
+    def changes(self) -> tuple[str, ...]:
+        """What `--set` of a run gets: the study's own values, after those given by hand."""
+        cut = (f"training.balance.cut={self.cut}",) if self.cut else ()
+        fixed = ("training.patience=0", f"training.tune_every={self.tune_every}")
+        looks = f"training.balance.log_every={max(1, min(Balance().log_every, self.steps // LOOKS))}"
+        return (looks, *self.overrides, *cut, *fixed, f"training.threads={self.threads}")
+
+    def write(self, folder: Path) -> None:
+        """`STUDY/study.yaml`, whole or not at all."""
+        part = folder / f".{FILE}.part"
+        try:
+            part.write_text(_text(self), encoding="utf-8")
+            os.replace(part, folder / FILE)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise PolytaskError(
+                f"{folder}: cannot be written ({error.strerror}); choose another folder with -o"
+            ) from None
+
+    @classmethod
+    def read(cls, folder: Path) -> Design:
+        """What `write` wrote."""
+        path = folder / FILE
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content.pop("polytask")
+            content["arms"] = tuple(Arm(**arm) for arm in content["arms"])
+            content["rests"] = Rests(**content["rests"])
+            content["paces"] = {arm: Pace(**pace) for arm, pace in content["paces"].items()}
+            for key in ("folds", "seeds", "overrides", "commands", "tasks"):
+                content[key] = None if content[key] is None else tuple(content[key])
+            return cls(**content)
+        except FileNotFoundError:
+            raise PolytaskError(
+                f"{folder}: not a study (no {FILE}); expected STUDY; begin one with `polytask study WORK -o {folder}`"
+            ) from None
+        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+            what = (str(error).splitlines() or ["?"])[0]
+            raise PolytaskError(
+                f"{path}: not the record of a study ({what}); restore it, or begin another study with -o"
+            ) from None
+
+    def extended(self, other: Design, command: str) -> Design:
+        """With the arms, folds and seeds of another one too; the same object when there is nothing new."""
+        names = {arm.name for arm in self.arms}
+        merged = replace(
+            self,
+            arms=(*self.arms, *(arm for arm in other.arms if arm.name not in names)),
+            folds=tuple(sorted({*self.folds, *other.folds})),
+            seeds=tuple(sorted({*self.seeds, *other.seeds})),
+        )
+        if (merged.arms, merged.folds, merged.seeds) == (self.arms, self.folds, self.seeds):
+            return self
+        commands = (*self.commands, command) if command else self.commands
+        return replace(merged, paces={**other.paces, **self.paces}, commands=commands)
+
+
+def refuse_other_budget(design: Design, wanted: Wanted, folder: Path) -> None:
+    """A study may grow, but all its runs have one budget and one set of values.
+
+    Raises:
+        PolytaskError: naming what the study has and what was asked for.
+    """
+    given = {
+        "--steps": (wanted.steps, design.steps),
+        "--minutes-per-run": (wanted.minutes, design.minutes),
+        "--tasks": (wanted.tasks, design.tasks),
+        "--set": (wanted.overrides or None, design.overrides),
+        "--cut": (wanted.cut, design.cut),
+        "--device": (wanted.device, design.device),
+        "--resamples": (wanted.resamples, design.resamples),
+    }
+    for option, (asked, has) in given.items():
+        if asked is None or asked == has:
+            continue
+        ours = "that was not given" if has in (None, ()) else f"it has {_word(has)}"
+        raise PolytaskError(
+            f"{folder}: {option} {_word(asked)}: the study began with another budget or other values ({ours}), and "
+            f"runs must stay comparable; leave {option} out to go on, or begin another study with -o"
+        )
+
+
+def refuse_changes(design: Design, now: Rests, folder: Path, work: Path) -> None:
+    """What the runs rest on is what it was when the study began.
+
+    Raises:
+        PolytaskError: naming what has changed.
+    """
+    was, lost = design.rests, "the runs before and after would not be comparable"
+    other = "or begin another study with -o"
+    if was.cohort != now.cohort:
+        raise PolytaskError(
+            f"{folder}: the study belongs to another cohort than {work}, or header or table have changed since it "
+            f"began (digest {was.cohort[:8]}, now {now.cohort[:8]}); restore them, {other}"
+        )
+    if was.splits != now.splits:
+        raise PolytaskError(
+            f"{work / 'splits.json'}: the folds have changed since the study {folder} began; {lost}: restore the file, "
+            f"{other}"
+        )
+    changed = [fold for fold in was.plan if was.plan[fold] != now.plan.get(fold)]
+    if changed or set(was.plan) != set(now.plan):
+        where = (
+            "for all folds" if len(changed) == len(was.plan) else f"for fold {', '.join(map(str, changed))}"
+        )
+        raise PolytaskError(
+            f"{work / 'plan.yaml'}: the plan has changed {where} since the study {folder} began; {lost}: restore the "
+            f"file, {other}"
+        )
+    if was.store != now.store:
+        raise PolytaskError(
+            f"{work / 'store'}: the prepared data have changed since the study {folder} began (content "
+            f"{was.store[:8]}, now {now.store[:8]}); {lost}: restore the files and prepare again, {other}"
+        )
+
+
+def _word(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _text(design: Design) -> str:
+    content = {"polytask": 1, **asdict(design)}
+    head = "# A study: written by `polytask study`; all its runs rest on what stands here.\n"
+    return head + yaml.safe_dump(_lists(content), sort_keys=False, allow_unicode=True, width=110)
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _lists(inner) for key, inner in value.items()}
+    return [_lists(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,148 @@
+"""From what was asked for to a design: a new study's, or what an existing one becomes. Nothing is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from polytask.plan.machine import usable_cores
+from polytask.plan.plan import Plan
+from polytask.plan.settings import set_values
+from polytask.prepare.make import check_store
+from polytask.study.arms import Arm, arms_of
+from polytask.study.budget import budget_of
+from polytask.study.design import FILE, Design, Pace, refuse_changes, refuse_other_budget
+from polytask.study.ground import Ground
+from polytask.study.ready import Place
+from polytask.study.wanted import Wanted
+
+SEEDS = 3
+RESAMPLES = 1000
+
+
+def draft(
+    place: Place,
+    ground: Ground,
+    wanted: Wanted,
+    jobs: int = 1,
+    command: str = "",
+    say: Callable[[str], None] = lambda what: None,
+) -> Design:
+    """The design, with every arm's plan checked; arms that were never timed are timed.
+
+    Args:
+        jobs: runs at a time; the plan's threads are divided among them, once, for all runs.
+        command: for the record.
+
+    Raises:
+        PolytaskError: something the plan or the cohort does not have, or a study that cannot become this one.
+    """
+    if (place.folder / FILE).is_file():
+        return _continued(Design.read(place.folder), place, ground, wanted, command, say)
+    return _begun(place, ground, wanted, jobs, command, say)
+
+
+def _begun(
+    place: Place, ground: Ground, wanted: Wanted, jobs: int, command: str, say: Callable[[str], None]
+) -> Design:
+    from polytask.training.distributed import device_named
+    from polytask.training.folder import environment
+
+    tasks, settings = ground.tasks(wanted.tasks), ground.plan.shared.training
+    sharing = wanted.sharing if wanted.sharing is not None else () if wanted.presets else ("hard",)
+    arms = _arms(ground, sharing, wanted.balance or ("equal",), wanted.presets, wanted.tasks)
+    overrides = wanted.overrides or ()
+    threads = max(1, min(settings.threads, usable_cores() // jobs))
+    device = wanted.device or str(device_named(None))
+    folds = ground.folds(wanted.folds)
+    cut = (f"training.balance.cut={wanted.cut}",) if wanted.cut else ()
+    changes = (*overrides, *cut, "training.patience=0", f"training.threads={threads}")
+    plans = _plans(ground, arms, wanted.tasks, changes)
+    paces = _timed(ground, plans, folds[0], tasks, device, say)
+    chosen = set_values(ground.plan, overrides).shared.training
+    budget = budget_of(wanted, chosen, arms, paces)
+    return Design(
+        name=place.folder.resolve().name,
+        work=os.path.relpath(place.work.resolve(), place.folder.resolve()),
+        arms=arms,
+        folds=folds,
+        seeds=tuple(range(wanted.seeds or SEEDS)),
+        steps=budget.steps,
+        how=budget.how,
+        minutes=wanted.minutes,
+        tune_every=budget.tune_every,
+        threads=threads,
+        precision=chosen.precision,
+        device=device,
+        cut=wanted.cut,
+        tasks=wanted.tasks,
+        overrides=overrides,
+        resamples=wanted.resamples or RESAMPLES,
+        rests=ground.rests(),
+        paces=paces,
+        versions=environment(),
+        commands=(command,) if command else (),
+    )
+
+
+def _continued(
+    design: Design,
+    place: Place,
+    ground: Ground,
+    wanted: Wanted,
+    command: str,
+    say: Callable[[str], None],
+) -> Design:
+    refuse_changes(design, ground.rests(), place.folder, place.work)
+    refuse_other_budget(design, wanted, place.folder)
+    arms = design.arms
+    if wanted.sharing is not None or wanted.balance is not None or wanted.presets:
+        own = dict.fromkeys(a.sharing for a in arms if not a.preset and not a.baseline)
+        sharing = wanted.sharing if wanted.sharing is not None else () if wanted.presets else tuple(own)
+        arms = _arms(ground, sharing, wanted.balance or ("equal",), wanted.presets, design.tasks)
+    new = [arm for arm in arms if arm not in design.arms]
+    plans = _plans(ground, new, design.tasks, design.changes())
+    paces = _timed(ground, plans, design.folds[0], ground.tasks(design.tasks), design.device, say)
+    other = {
+        **vars(design),
+        "arms": arms,
+        "folds": ground.folds(wanted.folds) if wanted.folds else design.folds,
+        "seeds": tuple(range(wanted.seeds)) if wanted.seeds else design.seeds,
+        "paces": paces,
+    }
+    return design.extended(Design(**other), command)
+
+
+def _arms(
+    ground: Ground,
+    sharing: Sequence[str],
+    balance: Sequence[str],
+    presets: Sequence[str],
+    tasks: Sequence[str] | None,
+) -> tuple[Arm, ...]:
+    from polytask.registries import registry
+
+    return arms_of(sharing, balance, presets, ground.plan, ground.header(tasks), list(registry("sharing")))
+
+
+def _plans(
+    ground: Ground, arms: Sequence[Arm], tasks: Sequence[str] | None, changes: Sequence[str]
+) -> dict[str, Plan]:
+    """Of each arm, checked against the store."""
+    plans = {arm.name: arm.plan(ground.plan, ground.header(tasks), changes) for arm in arms}
+    for plan in plans.values():
+        check_store(ground.store, ground.cohort, plan)
+    return plans
+
+
+def _timed(
+    ground: Ground,
+    plans: Mapping[str, Plan],
+    fold: int,
+    tasks: Sequence[str],
+    device: str,
+    say: Callable[[str], None],
+) -> dict[str, Pace]:
+    from polytask.study.probe import probe
+
+    return probe(ground.work, ground.cohort, plans, fold, tasks, device, say) if plans else {}

@@ -1,0 +1,86 @@
+"""How long a run will take and how much room it needs: from finished runs of its arm, else from the probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean
+
+from polytask.cohort.header import Dose, Segmentation
+from polytask.cohort.values import voxel_source
+from polytask.study.design import Design
+from polytask.study.folder import Study, StudyRun
+from polytask.study.ground import Ground
+
+START = 6.0
+"""Seconds until a run's process has loaded everything."""
+JUDGING = 3.0
+"""A held-out case costs so many times what a tune case does: windows overlap, masks go back to their grids."""
+COPIES = 4
+"""Of the weights: the best, the last, and the optimiser's two moments."""
+FLOAT = 4
+LOOKED_AT = 20
+"""Cases whose mask files are measured."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One run of an arm. `measured`: from finished runs."""
+
+    seconds: float
+    megabytes: float
+    measured: bool
+
+
+def expected(study: Study, ground: Ground) -> dict[str, Expected]:
+    """Arm → what one of its runs takes; an arm that could not be timed is not in it."""
+    masks = mask_megabytes(ground, study.design)
+    found = {arm.name: _of_arm(arm.name, study, ground, masks) for arm in study.arms}
+    return {arm: one for arm, one in found.items() if one is not None}
+
+
+def _of_arm(arm: str, study: Study, ground: Ground, masks: float) -> Expected | None:
+    done = [run for run in study.of_arm(arm) if run.state == "done"]
+    if done:
+        return Expected(
+            fmean(float(run.record.get("seconds") or 0) for run in done),
+            fmean(float(run.record["costs"]["disk_mb"] or 0) for run in done),
+            True,
+        )
+    design, pace = study.design, study.design.paces.get(arm)
+    if pace is None:
+        return None
+    fold = ground.splits.folds[design.folds[0]]
+    looks = 1 + design.steps // (design.tune_every * ground.plan.shared.training.steps_per_epoch)
+    judged = JUDGING * pace.tune * len(fold.held_out) / max(1, len(fold.tune))
+    seconds = START + design.steps * pace.step + looks * pace.tune + judged
+    return Expected(seconds, pace.parameters * FLOAT * COPIES / 1e6 + masks, False)
+
+
+def remaining(runs: Iterator[StudyRun] | list[StudyRun], by_arm: dict[str, Expected], jobs: int) -> float:
+    """Seconds until these runs are done, `jobs` at a time; NaN when nothing is known of one of their arms."""
+    seconds = []
+    for run in runs:
+        if run.arm.name not in by_arm:
+            return float("nan")
+        seconds.append(by_arm[run.arm.name].seconds * (1 - run.progress[0]))
+    return max([sum(seconds) / max(1, min(jobs, len(seconds))), *seconds])
+
+
+def mask_megabytes(ground: Ground, design: Design) -> float:
+    """Of the masks and doses a run predicts: about what the true ones take."""
+    cohort, sizes = ground.cohort, []
+    tasks = [
+        name
+        for name in ground.tasks(design.tasks)
+        if isinstance(cohort.header.tasks[name], Segmentation | Dose)
+    ]
+    subjects = ground.splits.folds[design.folds[0]].held_out
+    cases = [case for subject in subjects for case in cohort.subjects.get(subject, ())]
+    for case in cases[:LOOKED_AT]:
+        for task in tasks:
+            source = voxel_source(cohort, case, task)
+            sizes += [
+                p.stat().st_size for p in (source.paths if source else ()) if p is not None and p.is_file()
+            ]
+    return fmean(sizes) * len(tasks) * len(cases) / 1e6 if sizes else 0.0

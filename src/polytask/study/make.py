@@ -1,0 +1,108 @@
+"""`run_study`: a matrix of runs, begun or gone on with, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.study.design import FILE
+from polytask.study.draft import draft
+from polytask.study.expect import expected
+from polytask.study.folder import Study
+from polytask.study.ground import Ground
+from polytask.study.lock import hold
+from polytask.study.matrix import Snapshot, Watch, ready_backend, run_matrix
+from polytask.study.ready import make_ready, place_of
+from polytask.study.results import PART, Results
+from polytask.study.wanted import Wanted
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A study after a command.
+
+    Args:
+        study: as it is now.
+        stopped: number of the signal that ended the command early, 0 without one.
+    """
+
+    study: Study
+    stopped: int
+
+    @property
+    def code(self) -> int:
+        """Exit code: 1 when a run failed."""
+        failed = any(run.state == "failed" for run in self.study.runs)
+        return 128 + self.stopped if self.stopped else int(failed)
+
+
+def run_study(
+    source: Path | str,
+    wanted: Wanted | None = None,
+    out: Path | str | None = None,
+    *,
+    name: str = "study",
+    jobs: int = 1,
+    backend: str = "loky",
+    command: str = "",
+    watch: Watch = lambda snapshot: None,
+    say: Callable[[str], None] = lambda what: None,
+) -> Ended:
+    """Run what is not done yet of a study and write `STUDY/results.parquet`.
+
+    Finished runs are kept, killed ones go on, failed ones are tried again. Test subjects are never looked at.
+
+    Args:
+        source: a cohort (checked, planned and prepared into `STUDY/work`), a work folder, or a study to go on with.
+        wanted: the matrix and its budget; in a study that exists it may add arms, folds and seeds.
+        out: the study's folder; WORK/studies/NAME by default.
+        jobs: runs at a time. backend: joblib's: `loky` (processes on this machine), `threading`, `ray`, …
+        command: for the record.
+        watch: called twice a second with how far the matrix is.
+        say: called with a line for people, now and then.
+
+    Raises:
+        PolytaskError: bad input; nothing was run.
+    """
+    wanted = wanted or Wanted()
+    wanted.refuse_nonsense()
+    ready_backend(backend)
+    place = place_of(source, out, name)
+    make_ready(place, wanted.folds, say)
+    ground = Ground.read(place.work)
+    results = Results()
+    with hold(place.folder / LOCK, wait=True):
+        (place.folder / PART).unlink(missing_ok=True)
+        new = not (place.folder / FILE).exists()
+        design = draft(place, ground, wanted, jobs, command, say)
+        design.write(place.folder)
+    say(f"{place.folder}: {design.steps} steps a network ({design.how})") if new else None
+    study = Study.of(place.folder, design)
+    seen = {run.name for run in study.runs if run.state == "done"}
+
+    def look(snapshot: Snapshot) -> None:
+        done = {run.name for run in snapshot.of("done")}
+        if done - seen:
+            seen.update(done)
+            _write(results, snapshot.study)
+        watch(snapshot)
+
+    stopped = 0
+    if any(run.state != "done" for run in study.runs):
+        stopped = run_matrix(study, lambda now: expected(now, ground), jobs, backend, look)
+        study = Study.of(place.folder, design)
+    _write(results, study)
+    for emptied in ("active", "failed"):
+        with suppress(OSError):  # not there, or not empty
+            (study.folder / emptied).rmdir()
+    return Ended(study, stopped)
+
+
+def _write(results: Results, study: Study) -> None:
+    """One command at a time."""
+    with hold(study.folder / LOCK, wait=True):
+        results.write(study)

@@ -1,0 +1,104 @@
+"""What one run does: train, or go on; evaluate on held out; note what it cost."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.make import evaluate
+from polytask.study.costs import costs_of
+from polytask.study.folder import read_record
+from polytask.study.memory import peak_memory
+from polytask.study.pulse import Pulse
+from polytask.study.run_one import recorded
+from polytask.study.spec import Spec
+from polytask.training.folder import NAME, Run
+from polytask.training.run import train
+
+
+class Reporter:
+    """A pulse that first notes, in the new run's folder, whose it is."""
+
+    def __init__(self, pulse: Pulse, folder: Path, spec: Spec):
+        self.pulse, self.folder, self.spec = pulse, folder, spec
+        self.step, self.say = pulse.step, pulse.say
+
+    def begin(self, title: str, done: int, total: int) -> None:
+        """A network starts; nothing of it is learnt yet."""
+        recorded(self.folder, run=self.spec.identity())
+        self.pulse.networks = list(Run.read(self.folder).networks)
+        self.pulse.begin(title, done, total)
+
+
+def perform(work: Path, spec: Spec, pulse: Pulse) -> None:
+    """Bring one run to its end from wherever it is.
+
+    Raises:
+        PolytaskError: bad input, or a folder of that name that is not this run's.
+        Interrupted: asked to stop; everything is saved.
+    """
+    folder = work / "runs" / spec.name
+    clock = _clock(folder)
+    resume = claimed(folder, spec)
+    try:
+        reporter = Reporter(pulse, folder, spec)
+        if resume:
+            train(work, resume=spec.name, device=spec.device, reporter=reporter)
+        else:
+            train(
+                work,
+                name=spec.name,
+                fold=spec.fold,
+                seed=spec.seed,
+                preset=spec.preset or None,
+                sharing=None if spec.preset else spec.sharing,
+                balance=spec.balance,
+                steps=spec.steps,
+                tasks=spec.tasks,
+                overrides=spec.overrides,
+                device=spec.device,
+                reporter=reporter,
+            )
+        recorded(folder, memory=max(peak_memory(), float(read_record(folder).get("memory") or 0)))
+        pulse.tell(0.9, "evaluating")
+        evaluate(folder, "held_out", resamples=spec.resamples, progress=pulse.evaluated, device=spec.device)
+        costs = costs_of(Run.read(folder), spec.device)
+    finally:
+        clock()
+    recorded(folder, costs=asdict(costs))
+
+
+def claimed(folder: Path, spec: Spec) -> bool:
+    """Whether there is something of this run to go on with.
+
+    Raises:
+        PolytaskError: the folder is of another run.
+    """
+    if not folder.exists():
+        return False
+    was = read_record(folder).get("run")
+    if was == spec.identity() and (folder / NAME).exists():
+        return True
+    if was is None and not (folder / "metrics.jsonl").exists() and not (folder / "best").exists():
+        shutil.rmtree(folder)  # killed before its first epoch: nothing is lost
+        return False
+    raise PolytaskError(
+        f"{folder}: a run of this name exists and is not this study's, or was made with other values; move it away, or "
+        "begin another study with -o"
+    )
+
+
+def _clock(folder: Path) -> Callable[[], None]:
+    """Adds the seconds since now to those the run took before."""
+    started = time.perf_counter()
+
+    def stop() -> None:
+        if folder.is_dir():
+            before = float(read_record(folder).get("seconds") or 0)
+            recorded(folder, seconds=before + time.perf_counter() - started)
+
+    return stop

@@ -1,0 +1,60 @@
+"""The recommended model of a study as an exported model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.cohort.header import nearest
+from polytask.errors import PolytaskError
+from polytask.predict.bundle import export
+from polytask.study.conclusions.gather import gather
+from polytask.study.conclusions.prices import prices
+from polytask.study.conclusions.tuned import choose, tune_skills
+from polytask.study.folder import Study
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What was taken.
+
+    Args:
+        arm, why: see `conclusions.tuned`. runs: the members. model: the folder written.
+    """
+
+    arm: str
+    why: str
+    runs: tuple[str, ...]
+    model: Path
+
+
+def pick(study: Study | Path | str, out: Path | str, arm: str | None = None, ensemble: bool = False) -> Pick:
+    """Export a study's model: of the recommended arm, or of `arm`.
+
+    One run, the best of the arm on its tune part; or as `ensemble` the best seed of every fold. Nothing is chosen on
+    the held-out part.
+
+    Raises:
+        PolytaskError: no such arm, or none of its runs is finished.
+    """
+    study = study if isinstance(study, Study) else Study.read(study)
+    found = gather(study)
+    if arm is None:
+        choice = choose(found, prices(found))
+        if choice is None:
+            raise PolytaskError(f"{study.folder}: no run was judged on tune; name an --arm")
+        arm, why = choice.arm, choice.why
+    else:
+        why = "named by hand"
+        if arm not in found.arms:
+            raise PolytaskError(f"--arm {arm}: {nearest(arm, found.arms)}; these have finished runs")
+    skills = tune_skills(found, arm)
+    by_fold: dict[int, list[tuple[float, str]]] = {}
+    for one in found.of_arm(arm):
+        skill = skills.get((one.run.fold, one.run.seed), float("-inf"))
+        by_fold.setdefault(one.run.fold, []).append((skill, str(one.run.folder)))
+    best = [max(runs) for runs in by_fold.values()]
+    members: Sequence[tuple[float, str]] = best if ensemble else [max(best)]
+    folders = [Path(folder) for _, folder in members]
+    return Pick(arm, why, tuple(f.name for f in folders), export(folders, out))

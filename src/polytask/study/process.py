@@ -1,0 +1,55 @@
+"""The process of one run: `python -m polytask.study.process`, told what to do on standard input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polytask.errors import PolytaskError
+from polytask.study.folder import state_of
+from polytask.study.leash import Leash
+from polytask.study.lock import hold
+from polytask.study.pulse import Pulse
+from polytask.study.run_one import DONE, ELSEWHERE, FAILED, STOPPED, note_failure
+from polytask.study.spec import Spec
+from polytask.training.interrupt import Interrupted
+
+
+def execute(given: Mapping[str, Any]) -> int:
+    """Do the run; its exit code."""
+    values = dict(given["spec"])
+    for key in ("tasks", "overrides"):
+        values[key] = None if values[key] is None else tuple(values[key])
+    spec, work = Spec(**values), Path(given["work"])
+    with hold(spec.active) as mine:
+        if mine is None:
+            return ELSEWHERE
+        if state_of(spec, work / "runs" / spec.name)[0] == "done":
+            return DONE
+        spec.failed.unlink(missing_ok=True)
+        try:
+            from polytask.study.perform import perform
+
+            perform(work, spec, Pulse(mine, spec, Leash(**given["leash"])))
+        except (Interrupted, KeyboardInterrupt):
+            return STOPPED
+        except Exception as error:
+            note_failure(spec, first_line(error), traceback.format_exc())
+            return FAILED
+        return DONE
+
+
+def first_line(error: Exception) -> str:
+    """What a person reads first."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, PolytaskError) else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    sys.exit(execute(json.load(sys.stdin)))

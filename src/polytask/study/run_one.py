@@ -1,0 +1,119 @@
+"""`run_one`: one run of a study, in a process of its own; what joblib carries to wherever there is room.
+
+A process each, so that the peak memory noted is the run's own, and so that a run that is killed for lack of memory
+takes nobody with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from polytask.study.folder import read_record, state_of
+from polytask.study.leash import Leash
+from polytask.study.lock import held
+from polytask.study.spec import RECORD, Spec
+
+Ended = Literal["done", "failed", "stopped", "elsewhere"]
+DONE, FAILED, STOPPED, ELSEWHERE = 0, 1, 3, 4
+"""Exit codes of the run's process."""
+ENDED: dict[int, Ended] = {DONE: "done", FAILED: "failed", STOPPED: "stopped", ELSEWHERE: "elsewhere"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `stopped` = asked to, saved; `elsewhere` = another command works on it."""
+
+    name: str
+    ended: Ended
+    seconds: float
+
+
+def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
+    """Train one run to its end, evaluate it, note its costs; a finished one is left alone.
+
+    Args:
+        work: the work folder.
+        leash: of the command; when it is pulled the run saves itself and ends.
+    """
+    started = time.perf_counter()
+
+    def outcome(ended: Ended) -> Outcome:
+        return Outcome(spec.name, ended, time.perf_counter() - started)
+
+    if state_of(spec, Path(work) / "runs" / spec.name)[0] == "done":
+        return outcome("done")
+    if leash.pulled:
+        return outcome("stopped")
+    if held(spec.active):
+        return outcome("elsewhere")
+    given = {
+        "work": str(Path(work).resolve()),
+        "spec": asdict(spec),
+        "leash": leash.held_by_this_process(),
+    }
+    threads = str(spec.threads)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "polytask.study.process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
+    )
+    with deaf(leash):
+        _, said = child.communicate(json.dumps(given).encode())
+    ended = ENDED.get(child.returncode)
+    if ended is None or (ended == "failed" and not spec.failed.exists()):
+        note_failure(spec, death(child.returncode), said.decode(errors="replace"))
+        ended = "failed"
+    return outcome(ended)
+
+
+@contextmanager
+def deaf(leash: Leash) -> Iterator[None]:
+    """Inside, a worker's process does not hear SIGINT and SIGTERM, which reach it when they are meant for all: it only
+    waits for a run, and its death would make joblib kill every run before it is saved."""
+    if os.getpid() == leash.pid or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def death(code: int) -> str:
+    """What became of a process that could not say it itself."""
+    if code >= 0:
+        return f"the run's process ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else f"signal {-code}"
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"the run's process was ended by {name}{hint}; run the same command again to go on"
+
+
+def note_failure(spec: Spec, line: str, details: str) -> None:
+    """`STUDY/failed/NAME.txt`: the error in one line, then everything known of it."""
+    spec.failed.parent.mkdir(parents=True, exist_ok=True)
+    part = spec.failed.with_suffix(".part")
+    part.write_text(f"{' '.join(line.split())}\n\n{details.strip()}\n", encoding="utf-8")
+    os.replace(part, spec.failed)
+
+
+def recorded(folder: Path, **changes: object) -> None:
+    """Change `study.json` of a run, whole or not at all."""
+    from polytask.plain import write_json
+
+    write_json(folder / RECORD, {**read_record(folder), **changes})

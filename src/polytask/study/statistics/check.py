@@ -1,0 +1,31 @@
+"""What a cross-check found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from polytask.plain import plain
+
+
+@dataclass(frozen=True)
+class Check:
+    """A cross-check beside the effect.
+
+    Args:
+        name: of the test.
+        estimate: what it tests against 0, in the metric's own unit.
+        statistic, p: two-sided; p is 1 when nothing differs, NaN when the test is not defined.
+        n: cases.
+    """
+
+    name: str
+    estimate: float
+    statistic: float
+    p: float
+    n: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what is not defined is null."""
+        found: dict[str, Any] = plain(asdict(self))
+        return found

@@ -1,0 +1,66 @@
+"""Δm: one number for all tasks, relative to the single networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from polytask.plain import plain
+
+FORMULA = (
+    "Δm = mean over tasks of (−1)^[lower is better] × (M_arm − M_single) / |M_single| × 100; higher is better"
+)
+
+
+@dataclass(frozen=True)
+class DeltaM:
+    """Mean relative gain in percent.
+
+    Args:
+        value: None when not defined (no task counts).
+        tasks: task → its own relative gain, of the tasks that count.
+        left_out: task → why it does not count.
+    """
+
+    value: float | None
+    tasks: dict[str, float]
+    left_out: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        found: dict[str, Any] = plain(asdict(self) | {"formula": FORMULA})
+        return found
+
+
+def delta_m(
+    arm: Mapping[str, float],
+    single: Mapping[str, float],
+    higher: Mapping[str, bool],
+    beats_chance: Mapping[str, bool],
+) -> DeltaM:
+    """Δm as in `FORMULA`, HIGHER IS BETTER (the literature often turns the sign).
+
+    Only over tasks whose single network beats chance (the lower end of its skill's interval above 0: the caller looks):
+    a relative change of a κ, a C − ½ or an R² near 0 says nothing and may be of any size.
+
+    Args:
+        arm, single: task → primary metric, in the same unit.
+        higher: task → whether more of it is better.
+        beats_chance: task → of the single network.
+    """
+    gains: dict[str, float] = {}
+    left_out: dict[str, str] = {}
+    for task in single:
+        m, base = arm.get(task, float("nan")), single[task]
+        if not beats_chance[task]:
+            left_out[task] = "its single network does not clearly beat chance"
+        elif not (np.isfinite(m) and np.isfinite(base)):
+            left_out[task] = "its metric is not defined"
+        elif base == 0:
+            left_out[task] = "the metric of its single network is 0"
+        else:
+            gains[task] = float((1 if higher[task] else -1) * (m - base) / abs(base) * 100)
+    return DeltaM(float(np.mean(list(gains.values()))) if gains else None, gains, left_out)

@@ -1,0 +1,125 @@
+"""A finished study concluded: every number is one of its files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polytask.errors import PolytaskError
+from polytask.study.conclusions.gather import gather
+from polytask.study.conclusions.make import conclude
+from polytask.study.conclusions.tuned import choose, tune_skills
+from polytask.study.folder import Study
+from polytask.study.pick import pick
+from polytask.study.statistics.effect import ONE_SEED
+
+
+def test_effects_are_differences_of_the_evaluations(finished: Study) -> None:
+    found = conclude(finished, resamples=50)
+    assert {c.arm for c in found.comparisons} == {"hard"}
+    assert {c.task for c in found.comparisons} == set(found.asked) == {"lesion", "grade", "os"}
+    by_run = {
+        (r.arm.name, r.fold): json.loads((r.folder / "evaluation.json").read_text())["metrics"]
+        for r in finished.runs
+    }
+    for c in found.comparisons:
+        metric = found.asked[c.task].metric
+        rows = []
+        for fold in (0, 1):
+            mine, other = (by_run[arm, fold][c.task][metric] for arm in ("hard", "single"))
+            if mine["estimate"] is not None and other["estimate"] is not None:
+                rows.append((100 * (mine["estimate"] - other["estimate"]), mine["n"]))
+        if c.effect.folds and len(c.effect.folds) == len(rows):
+            values, n = np.array(rows).T
+            assert c.effect.estimate == pytest.approx((values * n).sum() / n.sum(), abs=1e-6)
+        assert ONE_SEED in c.effect.notes or not c.effect.folds
+    assert any("one seed" in note for note in found.notes)
+
+
+def test_the_document_is_whole(finished: Study) -> None:
+    found = conclude(finished, resamples=50)
+    document = json.loads(found.write(finished.folder).read_text())
+    assert document["sentence"] == found.sentence
+    assert found.sentence.endswith(".")
+    assert document["costs"]["single"]["relative"]["parameters"] == 1
+    assert document["costs"]["hard"]["relative"]["parameters"] < 1
+    assert set(document["delta_m"]["hard"]) >= {"value", "left_out", "formula"}
+    assert {c["verdict"]["word"] for c in document["comparisons"]} <= {
+        "better",
+        "worse",
+        "no difference shown",
+        "not defined",
+    }
+
+
+def test_the_arm_is_chosen_on_tune_alone(finished: Study) -> None:
+    """Whatever the held-out evaluations say, the choice stands; another best skill on tune turns it."""
+    found = gather(finished, 20)
+    first = choose(found, conclude(finished, 20).prices)
+    assert first is not None
+    for run in finished.runs:
+        path = run.folder / "evaluation.json"
+        document = json.loads(path.read_text())
+        document["skill"] = {
+            t: {**e, "estimate": 0.99 * (run.arm.name != first.arm)} for t, e in document["skill"].items()
+        }
+        path.write_text(json.dumps(document))
+    again = choose(gather(finished, 20), conclude(finished, 20).prices)
+    assert again == first
+    other = next(a for a in found.arms if a != first.arm)
+    for run in finished.of_arm(other):
+        for path in (run.folder / "last").rglob("state.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"best": 0.98}))
+    turned = choose(gather(finished, 20), conclude(finished, 20).prices)
+    assert turned is not None
+    assert turned.arm == other
+    assert set(tune_skills(gather(finished, 20), other).values()) == {0.98}
+
+
+def test_a_run_that_is_missing_is_said(finished: Study) -> None:
+    run = next(finished.of_arm("hard"))
+    shutil.rmtree(run.folder)
+    found = conclude(Study.read(finished.folder), resamples=20)
+    assert any(n == "hard: 1 of 2 runs are not finished" for n in found.notes)
+    assert all(len(c.effect.folds) <= 1 for c in found.comparisons)
+
+
+def test_nothing_finished(finished: Study) -> None:
+    for run in finished.runs:
+        shutil.rmtree(run.folder)
+    with pytest.raises(PolytaskError, match="no run of this study is finished"):
+        conclude(finished.folder)
+
+
+def test_pick_exports_the_recommended_model(finished: Study, tmp_path: Path) -> None:
+    found = pick(finished, tmp_path / "model")
+    assert found.arm == (conclude(finished, 20).choice or pytest.fail("no choice")).arm
+    assert len(found.runs) == 1
+    assert (found.model / "model.json").exists()
+    several = pick(finished, tmp_path / "ensemble", arm="hard", ensemble=True)
+    assert {name.split("-")[1] for name in several.runs} == {"fold0", "fold1"}
+    assert several.why == "named by hand"
+    with pytest.raises(PolytaskError, match="did you mean 'hard'"):
+        pick(finished, tmp_path / "x", arm="hrd")
+
+
+def test_two_arms_that_are_one_differ_nowhere(finished: Study) -> None:
+    """The same answers under another arm's name: effect 0, p 1, no difference shown."""
+    for fold in (0, 1):
+        mine, other = (finished.run(arm, fold, 0).folder for arm in ("hard", "single"))
+        for name in ("answers.json", "evaluation.json"):
+            document = json.loads((other / name).read_text())
+            if name == "evaluation.json":
+                document |= {"run": mine.name, "weights": json.loads((mine / name).read_text())["weights"]}
+            (mine / name).write_text(json.dumps(document))
+    found = conclude(finished, resamples=50)
+    for c in found.comparisons:
+        assert c.verdict.word in ("no difference shown", "not defined")
+        assert not c.effect.estimate or np.isnan(c.effect.estimate)
+    assert found.sentence.startswith("No difference shown")
+    assert replace(found, sentence="x").sentence == "x"

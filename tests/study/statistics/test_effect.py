@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from polytask.errors import PolytaskError
+from polytask.study.statistics.effect import ONE_SEED, effect
+from polytask.study.statistics.values import CaseMean, FoldValues, fold_values
+from polytask.tasks.ranking import auc
+
+
+def world(arms: Mapping[str, np.ndarray], folds: int = 3, resamples: int = 400) -> list[FoldValues]:
+    """Arms' values `[subjects, seeds]`, NaN where there is no run; subjects are dealt to folds in order."""
+    count = len(next(iter(arms.values())))
+    found = []
+    for fold, places in enumerate(np.array_split(np.arange(count), folds)):
+        metrics = {
+            (arm, seed): CaseMean.of(x[places, seed], np.arange(len(places)), len(places))
+            for arm, x in arms.items()
+            for seed in range(x.shape[1])
+        }
+        found.append(fold_values(fold, metrics, len(places), resamples=resamples))
+    return found
+
+
+def noise(seed: int, subjects: int = 60, seeds: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(subjects, seeds))
+
+
+def test_one_fold_and_seed_is_nearly_the_paired_t_test() -> None:
+    base = 5 + noise(0, 40, 1)
+    arm = base + 0.2 + 0.5 * noise(1, 40, 1)
+    found = effect(world({"hard": arm, "single": base}, 1, 20_000), "hard", points=1)
+    outside = stats.ttest_rel(arm[:, 0], base[:, 0])
+    assert found.estimate == pytest.approx((arm - base).mean())
+    assert found.p == pytest.approx(outside.pvalue, rel=0.05)
+    assert found.interval() == pytest.approx(tuple(outside.confidence_interval()), abs=0.01)
+    assert float(found.uncertainty.freedom()) == 39
+    assert found.notes == (ONE_SEED,)
+    assert (found.arm, found.baseline) == pytest.approx((arm.mean(), base.mean()))
+
+
+def test_points_and_sign() -> None:
+    base = noise(0)
+    folds = world({"hard": base + 0.1, "single": base + 0.01 * noise(1)})
+    up, down = effect(folds, "hard"), effect(folds, "hard", higher=False, points=1)
+    assert up.estimate == pytest.approx(10, abs=0.2)
+    assert down.estimate == pytest.approx(-up.estimate / 100)
+    assert down.p == pytest.approx(up.p)
+    assert up.interval()[0] > 0 > down.interval()[1]
+    assert up.arm - up.baseline == pytest.approx(up.estimate)
+    assert down.arm - down.baseline == pytest.approx(-down.estimate)
+    low, high = up.interval(0.99)
+    assert low < up.interval()[0] < up.interval()[1] < high
+
+
+def test_arms_that_never_differ() -> None:
+    for seeds in (1, 3):
+        found = effect(world({"hard": noise(0, seeds=seeds), "single": noise(0, seeds=seeds)}), "hard")
+        assert (found.estimate, found.p, found.error, found.interval()) == (0, 1, 0, (0, 0))
+        assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["freedom"] is None
+
+
+def test_the_same_shift_of_everybody_is_no_evidence_by_itself() -> None:
+    found = effect(world({"hard": np.ones((12, 1)), "single": np.zeros((12, 1))}), "hard")
+    assert found.estimate == pytest.approx(100)
+    assert np.isnan([found.p, *found.interval()]).all()
+    assert "every subject differs by the same amount" in found.notes[-1]
+
+
+def test_seeds_make_the_interval_wider() -> None:
+    base, lucky = noise(0), np.array([-0.5, 0.0, 0.5])
+    arm = base + 0.5 * noise(1, seeds=1) + 0.1 * noise(2)
+    still = effect(world({"hard": arm, "single": base}), "hard")
+    moved = effect(world({"hard": arm + lucky, "single": base}), "hard")
+    assert still.estimate == pytest.approx(moved.estimate)
+    assert moved.error > 3 * still.error
+    assert 2 <= moved.uncertainty.freedom() < 2.5
+    assert still.uncertainty.freedom() > 40
+    nested = effect(world({"hard": arm + lucky, "single": base}), "hard", seeds="nested")
+    assert 6 <= nested.uncertainty.freedom() < 7
+
+
+def test_what_is_missing_is_left_out_and_said() -> None:
+    base, arm = noise(0), noise(0) + 0.3 * noise(1)
+    no_fold = arm.copy()
+    no_fold[:20] = np.nan
+    found = effect(world({"hard": no_fold, "single": base}), "hard")
+    assert set(found.folds) == set(found.cases) == {1, 2}
+    assert found.subjects == 40
+    assert found.notes == ("fold 0 is left out: hard or single has no metric there",)
+    assert found.estimate == pytest.approx(100 * (arm - base)[20:].mean())
+
+    one_run = arm.copy()
+    one_run[:20, 1] = np.nan
+    found = effect(world({"hard": one_run, "single": base}), "hard")
+    assert (set(found.folds), found.seeds) == ({0, 1, 2}, (0, 2))
+    assert "seed 1 is left out" in found.notes[0]
+
+    found = effect(world({"hard": arm[:, :1], "single": base}), "hard")
+    assert found.seeds == (0,)
+    assert found.notes[-1] == ONE_SEED
+
+    found = effect(world({"hard": np.full((60, 3), np.nan), "single": base}), "hard")
+    assert np.isnan([found.estimate, found.p]).all()
+    assert found.as_dict()["estimate"] is None
+    assert effect([], "hard").folds == {}
+
+
+def test_a_fold_of_one_subject_has_no_variance() -> None:
+    folds = world({"hard": noise(0, 21), "single": noise(1, 21)}, 2)
+    few = world({"hard": noise(0, 1), "single": noise(1, 1)}, 1)[0]
+    found = effect([*folds, FoldValues(7, 1, 1, few.runs, few.weights)], "hard")
+    assert set(found.folds) == {0, 1}
+    assert "fold 7 is left out: fewer than two subjects" in found.notes[0]
+
+
+def test_a_rank_measure_stays_within_fold_and_seed() -> None:
+    """Scores of folds on different scales: within each the arms rank alike, pooled they would not."""
+    rng = np.random.default_rng(0)
+    folds = []
+    for fold in range(3):
+        truth = np.arange(20) % 2 == 0
+        s = rng.normal(size=20) + truth
+        sides = {("hard", 0): s * 10**fold + 100 * fold, ("single", 0): s}
+        metrics = {k: (lambda i, x=x, y=truth: auc(x[i], y[i])) for k, x in sides.items()}
+        folds.append(fold_values(fold, metrics, 20, resamples=50))
+    found = effect(folds, "hard")
+    assert (found.estimate, found.p) == (0, 1)
+
+
+def test_resamples_without_the_metric_are_dropped_or_end_the_interval() -> None:
+    rng = np.random.default_rng(0)
+
+    def of(positives: int):  # type: ignore[no-untyped-def]
+        truth = np.arange(20) < positives
+        sides = {("hard", 0): rng.normal(size=20), ("single", 0): rng.normal(size=20)}
+        metrics = {k: (lambda i, x=x: auc(x[i], truth[i])) for k, x in sides.items()}
+        return fold_values(0, metrics, 20, resamples=300)
+
+    some = effect([of(2)], "hard")
+    assert np.isfinite(some.p)
+    truth = np.arange(20) < 1
+    rare = {
+        (arm, 0): (lambda i, k=k: float(k + truth[i].mean()) if truth[i].sum() == 1 else float("nan"))
+        for k, arm in enumerate(("single", "hard"))
+    }
+    none = effect([fold_values(0, rare, 20, resamples=300)], "hard")
+    assert none.estimate == 100
+    assert np.isnan(none.p)
+    assert "not defined on most resamples" in none.notes[-1]
+
+
+def test_one_arm_with_itself_is_refused() -> None:
+    with pytest.raises(PolytaskError, match="compared with itself"):
+        effect([], "single")

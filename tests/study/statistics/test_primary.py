@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import Cases
+from polytask.evaluation.statistic import Statistic
+from polytask.study.statistics.effect import effect
+from polytask.study.statistics.primary import from_statistics
+from polytask.tasks import make_task
+from tests.evaluation.worlds import answers, items
+
+TASKS = {
+    "type": make_task("type", {"kind": "classification", "level": "visit", "classes": ("no", "yes")}),
+    "mask": make_task("mask", {"kind": "segmentation", "structures": ("s",), "exclusive": True}),
+}
+SUBJECTS = [f"s{i}" for i in range(20)]
+
+
+def run(seed: int, unknown: int = 0) -> Statistic:
+    """Twenty subjects; masks of all but the last, two visits of the first; labels of all but the first `unknown`."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(20) % 2
+    p = 1 / (1 + np.exp(-(rng.normal(size=20) + truth)))
+    ids = [("s0", "a"), ("s0", "b"), *((s, "a") for s in SUBJECTS[1:19])]
+    masks = Cases(tuple(ids), tuple({"n": 1.0, "dice": float(v)} for v in rng.random(len(ids))))
+    labels = items({"p": np.stack([1 - p, p], 1)}, truth, np.arange(20) >= unknown)
+    return Statistic(TASKS, answers({"type": labels}, {"mask": masks}), SUBJECTS)
+
+
+def test_whole_and_resamples_are_the_statistic_s_own() -> None:
+    runs = {("hard", 0): run(0), ("single", 0): run(1)}
+    for task, people, n in (("mask", 19, 20), ("type", 20, 20)):
+        found = from_statistics(0, task, runs, resamples=30)
+        assert found is not None
+        assert (found.subjects, found.n) == (people, n)
+        for key, statistic in runs.items():
+            primary = TASKS[task].primary
+            whole = np.arange(people, dtype=np.int64)
+            assert found.runs[key].whole == pytest.approx(statistic.task(task, whole)[primary])
+            assert np.isfinite(found.runs[key].drawn).sum() == 30
+    assert np.isfinite(effect([found], "hard").p)
+
+
+def test_only_subjects_that_every_run_can_be_judged_on() -> None:
+    found = from_statistics(0, "type", {("hard", 0): run(0, unknown=5), ("single", 0): run(1)}, resamples=5)
+    assert found is not None
+    assert (found.subjects, found.n) == (15, 15)
+    assert from_statistics(0, "type", {("hard", 0): run(0, unknown=20)}, resamples=5) is None
+
+
+def test_different_lists_of_subjects_are_refused() -> None:
+    other = Statistic(TASKS, run(1).answers, SUBJECTS[::-1])
+    with pytest.raises(PolytaskError, match="fold 3: runs judged on different subjects"):
+        from_statistics(3, "type", {("hard", 0): run(0), ("single", 0): other})

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polytask.errors import PolytaskError
+from polytask.study.arms import Arm, arms_of
+from polytask.study.ground import Ground
+from polytask.study.wanted import Wanted
+
+KNOWN = ("single", "hard", "mtan", "ctan")
+
+
+def named(prepared: Path, *given: tuple[str, ...]) -> list[str]:
+    ground = Ground.read(prepared / "work")
+    sharing, balance, presets = given
+    return [a.name for a in arms_of(sharing, balance, presets, ground.plan, ground.header(None), KNOWN)]
+
+
+def test_single_is_there_once_and_never_balanced(prepared_once: Path) -> None:
+    names = named(prepared_once, ("hard", "single", "ctan"), ("equal", "famo"), ())
+    assert names == ["single", "hard", "hard+famo", "ctan", "ctan+famo"]
+    assert named(prepared_once, ("hard", "hard"), ("famo", "famo"), ("single",)) == ["single", "hard+famo"]
+
+
+def test_a_preset_with_the_name_of_a_sharing_is_told_apart(prepared_once: Path) -> None:
+    assert named(prepared_once, ("ctan",), ("equal",), ("ctan", "parallel")) == [
+        "single",
+        "ctan",
+        "preset-ctan",
+        "parallel",
+    ]
+
+
+def test_a_preset_brings_its_own_sharing(prepared_once: Path) -> None:
+    ground = Ground.read(prepared_once / "work")
+    arms = arms_of((), ("equal",), ("cascaded",), ground.plan, ground.header(None), KNOWN)
+    cascaded = arms[-1]
+    assert (cascaded.name, cascaded.sharing, cascaded.preset) == ("cascaded", "single", "cascaded")
+    assert not cascaded.baseline
+    plan = cascaded.plan(ground.plan, ground.header(None), ["training.patience=0"])
+    assert plan.shared.model.after
+    assert plan.shared.training.patience == 0
+
+
+def test_a_preset_that_does_not_fit_is_refused_before_anything_runs(prepared_once: Path) -> None:
+    with pytest.raises(PolytaskError, match=r"rpnet.*visits"):
+        named(prepared_once, (), ("equal",), ("rpnet",))
+
+
+def test_a_change_that_makes_it_another_arm_is_refused(prepared_once: Path) -> None:
+    ground = Ground.read(prepared_once / "work")
+    with pytest.raises(PolytaskError, match="another arm"):
+        Arm("hard", "hard").plan(ground.plan, ground.header(None), ["training.weights.lesion=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Wanted(sharing=("hrad",)), "--sharing hrad: did you mean 'hard'"),
+        (Wanted(balance=("eqaul",)), "--balance eqaul: did you mean 'equal'"),
+        (Wanted(presets=("mmdsl",)), "--preset mmdsl: did you mean 'mmdls'"),
+        (Wanted(steps=5, minutes=1.0), "give one of them"),
+        (Wanted(seeds=0), "--seeds 0: expected 1 or more"),
+        (Wanted(cut="feature"), "expected features or parameters"),
+        (Wanted(sharing=()), "--sharing names nothing"),
+        (Wanted(overrides=("model.sharing=ctan",)), "use --sharing"),
+        (Wanted(overrides=("shared.training.patience=3",)), "a study decides training.patience itself"),
+    ],
+)
+def test_nonsense_is_refused(wanted: Wanted, said: str) -> None:
+    with pytest.raises(PolytaskError) as error:
+        wanted.refuse_nonsense()
+    assert said in str(error.value)

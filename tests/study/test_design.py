@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from polytask.errors import PolytaskError
+from polytask.study.arms import Arm
+from polytask.study.design import Design, Pace, Rests, refuse_changes, refuse_other_budget
+from polytask.study.spec import specs_of
+from polytask.study.wanted import Wanted
+
+DESIGN = Design(
+    name="s",
+    work="../..",
+    arms=(Arm("single", "single"), Arm("hard", "hard")),
+    folds=(0, 1),
+    seeds=(0,),
+    steps=8,
+    how="--steps 8",
+    minutes=None,
+    tune_every=2,
+    threads=1,
+    precision="float32",
+    device="cpu",
+    cut=None,
+    tasks=None,
+    overrides=("training.rate=1e-3",),
+    resamples=100,
+    rests=Rests({0: "a", 1: "b"}, "splits", "cohort-digest", "store"),
+    paces={"hard": Pace(0.5, 1.5, 9)},
+    versions={"torch": "2"},
+    commands=("polytask study w",),
+)
+
+
+def test_it_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    DESIGN.write(tmp_path)
+    assert Design.read(tmp_path) == DESIGN
+    assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolytaskError, match="not a study"):
+        Design.read(tmp_path)
+    (tmp_path / "study.yaml").write_text("polytask: 1\nname: x\n")
+    with pytest.raises(PolytaskError, match="not the record of a study"):
+        Design.read(tmp_path)
+
+
+def test_it_grows_and_says_by_which_command() -> None:
+    other = replace(
+        DESIGN,
+        arms=(Arm("single", "single"), Arm("ctan", "ctan")),
+        folds=(0,),
+        seeds=(0, 1),
+        paces={"hard": Pace(9, 9, 9), "ctan": Pace(1, 1, 1)},
+    )
+    grown = DESIGN.extended(other, "polytask study w --seeds 2")
+    assert [a.name for a in grown.arms] == ["single", "hard", "ctan"]
+    assert (grown.folds, grown.seeds) == ((0, 1), (0, 1))
+    assert grown.paces["hard"] == DESIGN.paces["hard"]
+    assert grown.commands == (*DESIGN.commands, "polytask study w --seeds 2")
+    assert DESIGN.extended(replace(DESIGN, folds=(0,)), "again") is DESIGN
+
+
+def test_runs_come_fold_by_fold_with_all_arms(tmp_path: Path) -> None:
+    specs = specs_of(DESIGN, tmp_path)
+    assert [s.name for s in specs] == [
+        "s.single-fold0-seed0",
+        "s.hard-fold0-seed0",
+        "s.single-fold1-seed0",
+        "s.hard-fold1-seed0",
+    ]
+    looks = max(1, DESIGN.steps // 20)
+    assert {s.overrides for s in specs} == {
+        (
+            f"training.balance.log_every={looks}",
+            "training.rate=1e-3",
+            "training.patience=0",
+            "training.tune_every=2",
+            "training.threads=1",
+        )
+    }
+    assert len({(s.steps, s.threads, s.device, s.tasks) for s in specs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "option"),
+    [
+        (Wanted(steps=9), "--steps 9"),
+        (Wanted(minutes=2.0), "--minutes-per-run 2"),
+        (Wanted(tasks=("grade",)), "--tasks grade"),
+        (Wanted(overrides=("training.rate=1",)), "--set training.rate=1"),
+        (Wanted(cut="parameters"), "--cut parameters"),
+        (Wanted(device="cuda"), "--device cuda"),
+        (Wanted(resamples=5), "--resamples 5"),
+    ],
+)
+def test_another_budget_is_refused(wanted: Wanted, option: str, tmp_path: Path) -> None:
+    with pytest.raises(PolytaskError, match=option) as error:
+        refuse_other_budget(DESIGN, wanted, tmp_path)
+    assert "another study with -o" in str(error.value)
+
+
+def test_the_same_budget_is_welcome(tmp_path: Path) -> None:
+    same = Wanted(steps=8, overrides=("training.rate=1e-3",), device="cpu", resamples=100)
+    refuse_other_budget(DESIGN, same, tmp_path)
+    refuse_other_budget(DESIGN, Wanted(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cohort": "other"}, "another cohort"),
+        ({"splits": "other"}, "the folds have changed"),
+        ({"plan": {0: "a", 1: "x"}}, "the plan has changed for fold 1 "),
+        ({"plan": {0: "x", 1: "y"}}, "the plan has changed for all folds"),
+        ({"plan": {0: "a", 1: "b", 2: "c"}}, "the plan has changed"),
+        ({"store": "other"}, "the prepared data have changed"),
+    ],
+)
+def test_what_changed_is_named(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    refuse_changes(DESIGN, DESIGN.rests, tmp_path, tmp_path)
+    with pytest.raises(PolytaskError, match=said):
+        refuse_changes(DESIGN, replace(DESIGN.rests, **change), tmp_path, tmp_path)  # type: ignore[arg-type]

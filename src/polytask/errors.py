@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 
@@ -11,6 +13,13 @@ class PolytaskError(Exception):
 
     The command line prints it without a traceback and exits with 2.
     """
+
+
+def nearest(word: str, words: Iterable[str], what: str = "use one of") -> str:
+    """The remedy for a wrong word: the nearest right one, else all of them."""
+    known = list(words)
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"{what} {', '.join(known) or '(there is none)'}"
 
 
 @dataclass(frozen=True)

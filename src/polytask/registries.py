@@ -9,11 +9,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ REGISTRIES: dict[str, Registry] = {
     "balance": Registry(
         "polytask.balance", "RULES", "how losses or gradients become one step: `train --balance`"
     ),
+    "doctor": Registry("polytask.evaluation.doctor", "FINDINGS", "what `polytask doctor` looks for"),
     "presets": Registry("polytask.plan.presets", "PRESETS", "published systems: `train --preset`"),
 }
 
@@ -50,9 +50,7 @@ REGISTRIES: dict[str, Registry] = {
 def registry(name: str) -> Mapping[str, Any]:
     """The dict itself, name → member."""
     if name not in REGISTRIES:
-        near = get_close_matches(name, REGISTRIES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(REGISTRIES)}"
-        raise PolytaskError(f"no registry is called {name!r}: {hint}")
+        raise PolytaskError(f"no registry is called {name!r}: {nearest(name, REGISTRIES, 'choose from')}")
     place = REGISTRIES[name]
     found: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
     return found

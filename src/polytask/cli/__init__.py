@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -20,7 +19,7 @@ import typer.core
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.plain import plain
 
 typer.core.HAS_RICH = False  # plain help: quicker, and rich would escape the brackets of [required]
@@ -33,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "prepare": ("prepare", "resample once into a fast store"),
     "train": ("train", "fit one model for all tasks, or one for each"),
     "evaluate": ("evaluate", "metrics with intervals on the held-out part"),
+    "doctor": ("doctor", "what is wrong with a training, and what helps"),
     "study": ("study", "arms on the same folds, seeds and budget, beside a network per task"),
     "pick": ("pick", "a study's recommended model as a model folder"),
     "predict": ("predict", "outputs for new cases, in the geometry of their own files"),
@@ -69,8 +69,7 @@ class Verbs(TyperGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb, or the nearest one to what was written."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], VERBS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(VERBS)}"
+            hint = nearest(args[0], VERBS, "choose from")
             raise click.UsageError(f"there is no verb {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from polytask.cohort.header import nearest
 from polytask.cohort.words import number, same_word
+from polytask.errors import nearest
 
 EVENT = "1 = event observed, 0 = censored"
 PRESENT = "1 = present, 0 = absent, empty = unknown"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -24,6 +23,7 @@ from polytask.cohort.tasks import (
     optional_columns,
 )
 from polytask.cohort.words import RESERVED, Name, Strict, Text, repeated
+from polytask.errors import nearest
 
 Level = Literal["voxel", "visit", "subject"]
 
@@ -45,7 +45,6 @@ __all__ = [
     "Survival",
     "TableInput",
     "Task",
-    "nearest",
     "planes_of",
 ]
 
@@ -89,12 +88,6 @@ class Header(Strict):
         if found := list(_breaches(self)):
             raise PydanticCustomError("rules", "the parts do not fit together", {"found": found})
         return self
-
-
-def nearest(word: str, words: list[str], what: str = "use one of") -> str:
-    """The remedy for a wrong word: the nearest right one, else all of them."""
-    near = get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"{what} {', '.join(words) or '(there is none)'}"
 
 
 def _breaches(header: Header) -> Iterator[tuple[str, str]]:

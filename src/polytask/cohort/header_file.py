@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from polytask.cohort import inputs, tasks
-from polytask.cohort.header import Header, nearest
+from polytask.cohort.header import Header
 from polytask.cohort.words import Strict
-from polytask.errors import PolytaskError, Problem
+from polytask.errors import PolytaskError, Problem, nearest
 
 HEADER = "cohort.yaml"
 SCHEMA = Path(__file__).with_name("header.schema.json")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
-from polytask.cohort.header import Header, nearest
+from polytask.cohort.header import Header
 from polytask.cohort.table import Row, Table
 from polytask.cohort.words import number
-from polytask.errors import Problem
+from polytask.errors import Problem, nearest
 
 IDENTITY = ("subject", "visit", "day", "site", "split")
 """Columns that say who, when and where; the others are cells."""

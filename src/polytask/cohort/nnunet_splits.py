@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.header import nearest
 from polytask.cohort.marks import marks, needed
 from polytask.cohort.splits import Fold, Splits, divide_training, read_json, require_complete, write_json
 from polytask.cohort.values import image_paths
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 
 NAME = "splits_final.json"
 _CHANNEL = re.compile(r"^(?P<case>.+)_\d{4}\.[A-Za-z0-9.]+$")

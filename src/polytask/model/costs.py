@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from statistics import quantiles
 
 import torch
@@ -18,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.model.complete import Complete
 from polytask.model.cost_setting import Setting, network_of, noise_for, tasks_of
 from polytask.model.network import Network, Output, parameter_count
@@ -99,9 +98,7 @@ def measure(
 
 def _ensure(what: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
-        raise PolytaskError(f"no {what} is called {name!r}: {hint}")
+        raise PolytaskError(f"no {what} is called {name!r}: {nearest(name, known, 'choose from')}")
 
 
 def _forward(network: Network, inputs: Complete, setting: Setting) -> Tensor:

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from polytask.cohort.header import Dose, Header, Segmentation, nearest
-from polytask.errors import PolytaskError
+from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.errors import PolytaskError, nearest
 from polytask.plan.plan import Model, Plan
 from polytask.plan.settings import set_values
 

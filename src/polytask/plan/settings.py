@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-from polytask.cohort.header import nearest
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.plan.plan import Plan
 from polytask.plan.rescale import rescaled
 from polytask.plan.rules.sizes import covering

@@ -8,8 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from polytask.cohort.header import nearest
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.plan.fields import FIELDS
 from polytask.plan.plan import ImagePlan, Plan
 from polytask.plan.rules.topology import LEAST_EDGE

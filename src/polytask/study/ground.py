@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import Header, nearest
+from polytask.cohort.header import Header
 from polytask.cohort.splits import Splits
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
 from polytask.prepare.make import cohort_of

@@ -13,8 +13,7 @@ from threading import Thread
 import joblib
 from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 
-from polytask.cohort.header import nearest
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.study.expect import Expected, remaining
 from polytask.study.folder import Study, StudyRun
 from polytask.study.leash import Leash

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polytask.cohort.header import nearest
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.predict.bundle import export
 from polytask.study.conclusions.gather import gather
 from polytask.study.conclusions.prices import prices

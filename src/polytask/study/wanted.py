@@ -63,7 +63,7 @@ class Wanted:
             choose("sharing", member)
         for member in self.balance or ():
             choose("balance", member)
-        from polytask.cohort.header import nearest
+        from polytask.errors import nearest
 
         for name in self.presets:
             if name not in PRESETS:

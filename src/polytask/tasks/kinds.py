@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
-from difflib import get_close_matches
 from typing import Any
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.tasks.classification import Classification
 from polytask.tasks.dose import Dose
 from polytask.tasks.multilabel import Multilabel
@@ -56,8 +55,7 @@ def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
     known = {f.name: f for f in fields(kind) if f.name != "name"}
     for key in given:
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+            hint = nearest(key, known, "expected one of")
             raise PolytaskError(
                 f"plan, task {name!r}: unknown field {key!r}; {hint}; correct it or plan again"
             )

@@ -13,10 +13,9 @@ from typing import Any
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import nearest
 from polytask.cohort.header_file import HEADER, read_header
 from polytask.cohort.splits import Splits
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.plan.files import ensure_cohort, read_plan, write_plan
 from polytask.plan.plan import Plan
 from polytask.plan.presets import apply_preset

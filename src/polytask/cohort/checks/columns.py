@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Segmentation, nearest
+from polytask.cohort.header import Segmentation
 from polytask.cohort.loading import IDENTITY
 from polytask.cohort.tasks import columns_of, optional_columns
-from polytask.errors import Problem
+from polytask.errors import Problem, nearest
 
 
 def check_columns(evidence: Evidence) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from polytask.cohort.header import Classification, Multilabel, Ordinal, Regression, nearest
+from polytask.cohort.header import Classification, Multilabel, Ordinal, Regression
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.found import Found, add
 from polytask.cohort.importers.kinds import as_level, kind_of, level_of, words_of
@@ -13,7 +13,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import add_survival
 from polytask.cohort.importers.words import clean, ladder
 from polytask.cohort.tasks import Task
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 
 
 def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:

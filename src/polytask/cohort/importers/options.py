@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polytask.cohort.header import nearest
 from polytask.cohort.importers.words import clean
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 
 KINDS = ("classification", "multilabel", "ordinal", "regression", "survival")
 

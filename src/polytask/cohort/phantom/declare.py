@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from polytask.cohort.phantom.anatomy import STRUCTURES
 from polytask.cohort.phantom.blocks import FINDINGS
 from polytask.cohort.phantom.labels import ORDER, PATTERNS
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 
 TASKS = ("lesion", "organs", "dose", "grade", "pattern", "findings", "diameter", "os", "response")
 """Every task, in the order of the columns. `response` needs two visits."""
@@ -26,9 +25,7 @@ def select(tasks: Iterable[str] | None, visits: int) -> tuple[str, ...]:
     wanted = possible if tasks is None else tuple(tasks)
     for task in wanted:
         if task not in TASKS:
-            near = get_close_matches(task, TASKS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(TASKS)}"
-            raise PolytaskError(f"--tasks: no task is called {task!r}; {hint}")
+            raise PolytaskError(f"--tasks: no task is called {task!r}; {nearest(task, TASKS, 'choose from')}")
         if task not in possible:
             raise PolytaskError("--tasks: response is the change between visits; ask for --visits 2 or more")
     if not wanted:

@@ -7,12 +7,11 @@ name it here; the shared battery of tests finds it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Protocol
 
 from torch import Tensor
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.model.cut import Cut
 from polytask.model.encoder import EncoderSpec
 from polytask.model.roles import Roles
@@ -67,9 +66,7 @@ def forms_of(name: str) -> tuple[str, ...]:
 def make_block(name: str, spec: EncoderSpec, needs: Needs, form: str = "light") -> Sharing:
     """The sharing block `name` in `form`, for one image input."""
     if name not in SHARINGS:
-        near = get_close_matches(name, SHARINGS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(SHARINGS)}"
-        raise PolytaskError(f"no sharing is called {name!r}: {hint}")
+        raise PolytaskError(f"no sharing is called {name!r}: {nearest(name, SHARINGS, 'choose from')}")
     if form not in forms_of(name):
         raise PolytaskError(f"sharing {name!r} has no form {form!r}: choose from {', '.join(forms_of(name))}")
     block = SHARINGS[name]

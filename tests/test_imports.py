@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "balance": {"model"},
     "training": {"balance", "model", "prepare", "plan", "cohort", "tasks", "registries"},
     "predict": {"cohort", "images", "plan", "prepare", "tasks", "model", "training"},
-    "evaluation": {"predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
+    "evaluation": {"balance", "predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
     "report": {"evaluation", "predict", "training", "tasks", "cohort", "plan", "prepare", "images"},
     "study": {
         *("images", "cohort", "tasks", "plan", "prepare", "model", "training"),

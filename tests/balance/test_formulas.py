@@ -150,7 +150,7 @@ def test_mgda_by_hand() -> None:
 def test_pcgrad_and_upgrad_by_hand() -> None:
     """g₁ + g₂ / 8 and g₂ + g₁ / 2, whatever the order; with two tasks the projections of UPGrad are the same."""
     assert of("pcgrad") == pytest.approx([1.5, 1.125])
-    assert of("upgrad") == pytest.approx([1.5, 1.125])
+    assert of("upgrad") == pytest.approx([1.5, 1.125], rel=1e-4)
     agree = [[1.0, 0.2], [0.2, 4.0]]
     assert of("pcgrad", agree) == of("upgrad", agree) == pytest.approx([1, 1])
 

@@ -20,7 +20,7 @@ REFERENCE = {
     "fairgrad": ([0.47136292, 0.31945423], [0.73423016, 0.37791864, 0.73205783]),
 }
 """`gramian_weighting(J Jᵀ)` in float64: MGDA(), IMTLG(), AlignedMTL(), UPGrad(), CAGrad(c=0.4), NashMTL(n_tasks=K),
-FairGrad(alpha=2). MGDA stops its search at 1e-3, UPGrad adds 1e-4 to the Gramian: ours are exact."""
+FairGrad(alpha=2). MGDA stops its search at 1e-3, ours is exact; UPGrad adds 1e-4 to the Gramian, ours 1e-5."""
 LOOSE = {"mgda": 0.02, "upgrad": 1e-3}
 LENGTH = {"cagrad": 1 / 1.4}
 """CAGrad is divided by 1 + c here."""
@@ -60,4 +60,4 @@ def test_with_two_tasks_some_rules_are_one() -> None:
     seen = Seen(np.arange(2), np.ones(2), TWO @ TWO.T)
     found = {n: make_rule(n).weigh(seen, {})[0] for n in ("nash", "imtl_g", "pcgrad", "upgrad")}
     assert found["nash"] == pytest.approx(found["imtl_g"], rel=1e-6)
-    assert found["pcgrad"] == pytest.approx(found["upgrad"], rel=1e-6)
+    assert found["pcgrad"] == pytest.approx(found["upgrad"], rel=1e-4)

@@ -114,7 +114,7 @@ def test_equal_gradients_give_that_gradient(name: str) -> None:
 
 @pytest.mark.parametrize("name", FREE_OF_SCALE)
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), scale=st.lists(st.floats(0.1, 10), min_size=3, max_size=3))
+@given(seed=st.integers(0, 10**6), scale=st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3))
 def test_the_scale_of_a_loss_does_not_turn_the_step(name: str, seed: int, scale: list[float]) -> None:
     rule, gradients, losses = rule_of(name), gradients_of(seed), np.array([0.3, 1.0, 2.0])
     factor = np.array(scale)
@@ -134,7 +134,26 @@ def test_no_task_is_opposed(name: str, seed: int, tasks: int, width: int) -> Non
     gradients, rule = gradients_of(seed, tasks, width), rule_of(name, tasks)
     step = step_of(rule, seen_of(gradients, np.ones(tasks)), gradients, {})
     lengths = np.linalg.norm(gradients, axis=1)
-    assert (gradients @ step >= -1e-5 * lengths * max(np.linalg.norm(step), lengths.mean())).all()
+    slack = 1e-3 if name == "upgrad" else 1e-5  # it holds diagonals a little firmer, see `geometry.FIRM`
+    assert (gradients @ step >= -slack * lengths * max(np.linalg.norm(step), lengths.mean())).all()
+
+
+def test_opposite_gradients_of_float32_do_not_make_a_long_step() -> None:
+    """[a, −3a, b] with the Gramian's rounding: the exact projection would be as long as that is small."""
+    draw = np.random.default_rng(0)
+    a, b = draw.standard_normal((2, 100_000)).astype(np.float32)
+    gradients = np.stack([a, np.float32(-3) * a, b])
+    inner = np.array([[np.float32(x @ y) for y in gradients] for x in gradients], np.float64)
+    seen = Seen(np.arange(3), np.ones(3), inner)
+    for name in NO_CONFLICT:
+        weights, _ = rule_of(name).weigh(seen, {})
+        assert np.linalg.norm(weights @ gradients / 3) < 5 * np.linalg.norm(gradients.mean(0)), name
+
+
+def test_imtl_g_never_turns_against_every_task() -> None:
+    gradients = np.array([[0.0, 1, 0], [-2, 2, -1], [2, 0, 2]])
+    weights, _ = rule_of("imtl_g").weigh(seen_of(gradients, np.ones(3)), {})
+    assert (gradients @ (weights @ gradients) > 0).all()
 
 
 def test_the_plain_mean_does_oppose_a_task() -> None:

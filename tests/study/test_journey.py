@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import signal
@@ -38,12 +39,10 @@ def test_what_is_left_is_looked_at_ahead_and_done(walk: Walk) -> None:
     assert walk.mended.code == 0
     assert [run["state"] for run in mended["runs"]] == ["done"] * 4
     study = Study.read(walk.work / "studies" / "s")
-    assert sorted(p.name for p in study.folder.iterdir()) == [
-        "conclusions.json",
-        "results.parquet",
-        "study.yaml",
-    ]
-    assert mended["conclusions"]["sentence"].endswith(".")
+    files = ["conclusions.json", "report.html", "results.parquet", "study.yaml"]
+    assert sorted(p.name for p in study.folder.iterdir()) == files
+    page = html.unescape((study.folder / "report.html").read_text(encoding="utf-8"))
+    assert mended["conclusions"]["sentence"] in page
     assert not (walk.work / "test_log.jsonl").exists(), "the test part was not touched"
 
 

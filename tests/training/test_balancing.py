@@ -23,11 +23,15 @@ from polytask.training.distributed import World
 from polytask.training.rehearsal import Rehearsal, rehearse
 from polytask.training.run import train
 from polytask.training.step import take_step
+from polytask.training.turn import Turn
 from tests.training.test_resume import entries, start, wait_for_step, weights
 
 ALONE = World(0, 1, torch.device("cpu"))
 STILL = ["model.dropout=0", "model.source_dropout=0", "training.balance.log_every=0"]
-GIVEN = {"fixed": ["training.weights.grade=0.5"]}
+GIVEN = {
+    "fixed": ["training.weights.grade=0.5"],
+    "stch": ["training.balance.options={warmup: 1}"],
+}
 
 
 def settings(rule: str, *more: str) -> list[str]:
@@ -139,6 +143,28 @@ def test_a_loss_that_is_not_finite_stops_the_step_and_is_not_remembered(work: Pa
     assert all(np.array_equal(balancer.memory[k], v, equal_nan=True) for k, v in kept.items())
 
 
+def test_a_network_without_features_in_common_is_not_looked_at(work: Path) -> None:
+    """A chain of second networks alone: nothing is shared in front of a cut."""
+    same = ["model.sharing=hard", "model.after.grade=[lesion]", "model.link.grade=channel", "model.dropout=0"]
+    sides = [
+        rehearse(work, tasks=["lesion", "grade"], changes=[*same, f"training.balance.log_every={n}"])
+        for n in (0, 1)
+    ]
+    batch = sides[0].batches(1)
+    one, other = (gradients(side, batch) for side in sides)
+    assert set(one) == set(other)
+    assert all(torch.allclose(one[n], other[n], rtol=1e-3, atol=1e-6) for n in one)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_second_look_that_is_not_finite_teaches_nothing(work: Path, value: float) -> None:
+    found = rehearse(work, changes=settings("famo"))
+    turn = Turn.of(found.state.balancer, 0, ALONE)
+    before = dict.fromkeys(found.state.network.tasks, 1.0)
+    turn.after(before, before | {"grade": value})
+    assert turn.memory is found.state.balancer.memory
+
+
 @pytest.mark.parametrize("rule", ["equal", "famo", "upgrad", "pcgrad"])
 def test_one_task_is_plain_training(work: Path, rule: str) -> None:
     plain = rehearse(work, tasks=["grade"], changes=STILL)
@@ -168,6 +194,8 @@ def test_between_looks_the_weights_stand(work: Path) -> None:
         gradients(found, [batch])
         seen.append(found.state.balancer.weights.tolist())
     assert seen[0] == seen[1] == seen[2] != seen[3]
+    moved = sum(abs(a - b) for a, b in zip(seen[2], seen[3], strict=True)) / len(seen[3])
+    assert found.state.balancer.drift == pytest.approx(moved), "what it cost to look seldom is told"
 
 
 @pytest.mark.parametrize("rule", ["famo", "gradnorm"])
@@ -228,6 +256,12 @@ def test_the_log_says_how_tasks_lie_to_each_other(work: Path) -> None:
 def test_wrong_words(work: Path) -> None:
     with pytest.raises(PolytaskError, match="did you mean 'upgrad'"):
         train(work, balance="upgrd")
+    with pytest.raises(PolytaskError, match="begins after a warm-up"):
+        train(work, name="w", balance="stch", steps=4)
+    with pytest.raises(PolytaskError, match="is out of range; it is 0 to 1"):
+        train(work, name="c", balance="cagrad", overrides=["training.balance.options={c: 1.5}"])
+    with pytest.raises(PolytaskError, match="no weights that could stand"):
+        train(work, name="d", balance="graddrop", overrides=["training.balance.every=3"])
     with pytest.raises(PolytaskError, match="no setting 'speed'"):
         train(work, name="b", overrides=["training.balance.rule=famo", "training.balance.options={speed: 1}"])
     with pytest.raises(PolytaskError, match="'fixed' goes by"):

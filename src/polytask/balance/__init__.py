@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from polytask.balance import gradients
@@ -18,7 +19,7 @@ from polytask.balance.graddrop import GradDrop
 from polytask.balance.learnt_scale import ImtlL, Uncertainty
 from polytask.balance.of_gramian import OfGramian
 from polytask.balance.pace import Dwa, Famo, GradNorm
-from polytask.balance.rule import Rule
+from polytask.balance.rule import SMALLEST, Rule
 from polytask.errors import PolytaskError
 
 RULES: dict[str, Callable[..., Any]] = {
@@ -44,6 +45,9 @@ RULES: dict[str, Callable[..., Any]] = {
     "fairgrad": gradients.fairgrad,
 }
 
+RANGES = {"c": (0.0, 1.0), "decay": (0.0, inf), "warmup": (1.0, inf)}
+"""Setting of a rule → what it may be; others are more than 0."""
+
 
 def make_rule(name: str, options: Mapping[str, float] | None = None, weights: Sequence[float] = ()) -> Rule:
     """The rule `name`; `options` are its own settings, `weights` those of `fixed`.
@@ -57,6 +61,13 @@ def make_rule(name: str, options: Mapping[str, float] | None = None, weights: Se
         if option not in known:
             raise PolytaskError(
                 f"training.balance.options: {name!r} has no setting {option!r}; it has {', '.join(known) or 'none'}"
+            )
+    for option, value in (options or {}).items():
+        least, most = RANGES.get(option, (SMALLEST, inf))
+        if not least <= value <= most or value == inf:
+            raise PolytaskError(
+                f"training.balance.options.{option}: {value:g} is out of range; it is "
+                + (f"{least:g} to {most:g}" if most < inf else "0 or more" if least == 0 else "more than 0")
             )
     if member is Fixed:
         return Fixed(tuple(weights))

@@ -14,7 +14,7 @@ from polytask.balance.rule import NOTHING, Array, Memory, Seen
 class Equal:
     """Every task counts once: the plain mean of the losses."""
 
-    reads: ClassVar[str] = "losses"
+    reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
         """Nothing."""
@@ -31,7 +31,7 @@ class Fixed:
 
     weights: tuple[float, ...] = ()
     """One for each of the T tasks."""
-    reads: ClassVar[str] = "losses"
+    reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
         """Nothing."""

@@ -15,7 +15,7 @@ from polytask.balance.rule import NOTHING, SMALLEST, Array, Memory, Seen
 class Rlw:
     """Weights drawn anew for every step, K · softmax(N(0, I)): what a rule must beat (RLW; Lin, TMLR 2022)."""
 
-    reads: ClassVar[str] = "losses"
+    reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
         """Nothing."""
@@ -77,7 +77,10 @@ class Stch:
         if seen.epoch <= self.warmup:
             memory = rolled(memory, seen)
         reference = past(memory, seen, 1)
-        if seen.epoch < self.warmup or not np.isfinite(reference).all():
+        if seen.epoch < self.warmup:
             return 1 / seen.positive, added(memory, seen)
+        reference = np.where(
+            np.isfinite(reference), reference, seen.positive
+        )  # of a task that came late: its own
         progress = np.log(seen.positive / np.maximum(reference, SMALLEST))
         return len(progress) * softmax(progress / self.mu) / seen.positive, memory

@@ -9,8 +9,16 @@ from polytask.balance.rule import Array
 
 EDGE = 1e-12
 """What counts as 0 beside 1."""
+FIRM = 1e-5
+"""Added to the diagonal, relative to it, where rounding could be taken for an angle."""
 RIDGE = 1e-8
 """Added to a scaled Gramian where a solution might run off."""
+
+
+def unit(gramian: Array) -> tuple[Array, Array]:
+    """Cosines of the gradients, and their lengths."""
+    lengths = np.sqrt(np.diag(gramian))
+    return gramian / np.outer(lengths, lengths), lengths
 
 
 def scaled(gramian: Array) -> Array:
@@ -29,8 +37,13 @@ def root(gramian: Array) -> Array:
 
 
 def projected(gramian: Array, start: Array) -> Array:
-    """The vector Σ vₖ gₖ nearest to Σ startₖ gₖ that no gradient opposes, as its v; the dual is v − start ≥ 0."""
-    sides = root(scaled(gramian))
+    """The vector Σ vₖ gₖ nearest to Σ startₖ gₖ that no gradient opposes, as its v; the dual is v − start ≥ 0.
+
+    Directly opposed gradients of float32 leave a Gramian that is not quite singular, whose exact solution is as long as
+    rounding is small: hence `FIRM`.
+    """
+    even = scaled(gramian)
+    sides = root(even + FIRM * np.diag(np.diag(even)))
     found: Array = start + nnls(sides, -sides @ start)[0]
     return found
 
@@ -54,7 +67,8 @@ def fair(gramian: Array, power: float, rounds: int = 200) -> Array:
     It is the least of αᵀGα / 2 − Σ α^(1−power) / (1 − power), the logarithm at power 1: convex, so Newton's steps,
     halved until it falls, find it. A ridge keeps α bounded where the hull of the gradients holds 0.
     """
-    even = scaled(gramian) + RIDGE * np.eye(len(gramian))
+    even = scaled(gramian)
+    even = even + RIDGE * np.diag(np.diag(even))
 
     def height(alpha: Array) -> float:
         gain = np.log(alpha) if power == 1 else alpha ** (1 - power) / (1 - power)

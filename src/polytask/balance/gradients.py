@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from polytask.balance.geometry import EDGE, fair, projected, scaled, shortest
+from polytask.balance.geometry import EDGE, fair, projected, scaled, shortest, unit
 from polytask.balance.rule import Array
 
 
@@ -60,17 +60,18 @@ def cagrad(gramian: Array, draw: np.random.Generator, c: float = 0.4) -> Array:
 
 def imtl_g(gramian: Array, draw: np.random.Generator) -> Array:
     """The step whose projection on every task's direction is the same (IMTL-G; Liu, ICLR 2021); Σ w = K."""
-    even = scaled(gramian)
-    found = np.linalg.pinv(even, rcond=1e-10, hermitian=True) @ np.sqrt(np.diag(even))
-    total = found.sum()
-    if abs(total) < EDGE:
-        return np.ones(len(even))
-    return np.asarray(len(even) * found / total)
+    cosines, lengths = unit(gramian)
+    found = np.linalg.pinv(cosines, rcond=1e-10, hermitian=True) @ np.ones(len(cosines)) / lengths
+    total = abs(found.sum())  # its sign would turn the step against every task
+    if total <= EDGE * abs(found).max():
+        return np.ones(len(found))
+    return np.asarray(len(found) * found / total)
 
 
 def nash(gramian: Array, draw: np.random.Generator) -> Array:
     """Nash's bargain among the tasks, Gα = 1 / α (Nash-MTL; Navon, ICML 2022); α scaled to Σ w = K."""
-    alpha = fair(gramian, 1.0)
+    cosines, lengths = unit(gramian)  # the bargain does not depend on how long each gradient is
+    alpha = fair(cosines, 1.0) / lengths
     return np.asarray(len(alpha) * alpha / alpha.sum())
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from polytask.balance.adam import learner, learnt
 from polytask.balance.rule import Array, Memory, Seen
 
+FAR = 20.0
+"""Where a learnt exponent ends: a loss that stays at 0 would drive it on for ever."""
+
 
 @dataclass(frozen=True)
 class Uncertainty:
@@ -27,7 +30,7 @@ class Uncertainty:
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
         """1 / (2 variance)."""
-        weights = 0.5 * np.exp(-memory["value"][seen.present])
+        weights = 0.5 * np.exp(-np.clip(memory["value"][seen.present], -FAR, FAR))
         return weights, learnt(memory, seen, 0.5 - weights * seen.losses, self.rate)
 
 
@@ -44,5 +47,5 @@ class ImtlL:
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
         """The scale."""
-        weights = np.exp(memory["value"][seen.present])
+        weights = np.exp(np.clip(memory["value"][seen.present], -FAR, FAR))
         return weights, learnt(memory, seen, weights * seen.losses - 1, self.rate)

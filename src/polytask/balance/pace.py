@@ -49,7 +49,9 @@ class GradNorm:
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
         """K · softmax(v); v goes down the gradient of Σ |wₖ‖gₖ‖ − target|, the target held fixed."""
         if np.isnan(memory["past"]).any():
+            first = memory["past"]
             memory = rolled(memory, seen)
+            memory = {**memory, "past": np.where(np.isnan(first), memory["past"], first)}
         at_first = past(memory, seen, 1)
         count = len(at_first)
         if np.isnan(at_first).any():

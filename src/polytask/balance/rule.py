@@ -54,7 +54,7 @@ class Rule(Protocol):
     """
 
     reads: ClassVar[str]
-    """`losses`, or `gradients`: then it needs the Gramian."""
+    """`nothing`, `losses`, or `gradients`: then it needs the Gramian."""
 
     def start(self, tasks: int) -> Memory:
         """What it remembers before the first step."""

@@ -67,7 +67,7 @@ def study(
     """Run every arm on the same folds and seeds, with one budget, beside a network for each task.
 
     Can be stopped at any time; the same command goes on. Results: STUDY/results.parquet, what they say in
-    conclusions.json. Exit code 1 when a run failed.
+    conclusions.json and report.html. Exit code 1 when a run failed.
     """
     import shlex
     import sys
@@ -118,7 +118,7 @@ def study(
     else:
         print("\n".join(summary(ended.study)))
         if said is not None:
-            print(f"\n{said.sentence}")
+            print(f"report: {ended.study.folder / 'report.html'}\n\n{said.sentence}")
     if ended.stopped:
         import signal
 
@@ -135,9 +135,11 @@ def concluded(study: Study) -> Conclusions | None:
     if not any(run.state == "done" for run in study.runs):
         return None
     from polytask.study.conclusions.make import conclude
+    from polytask.study.report.make import write_report
 
     found = conclude(study)
     found.write(study.folder)
+    write_report(found)
     return found
 
 

@@ -76,6 +76,8 @@ def arms_of(
         own = apply_preset(plan, preset, header).shared
         label = f"preset-{preset}" if preset in known else preset
         for rule in balance:
+            if rule == own.training.balance.rule != "equal" and "equal" in balance:
+                continue  # what the preset brings by itself
             name = label if rule == "equal" else f"{label}+{rule}"
             mine = own.training.balance.rule if rule == "equal" else rule
             found.setdefault(name, Arm(name, own.model.sharing, mine, preset))

@@ -12,7 +12,8 @@ from torch.nn import Parameter
 
 from polytask.balance import make_rule
 from polytask.balance.places import AtFeatures, AtParameters, Place
-from polytask.balance.rule import Array, Memory, Rule
+from polytask.balance.rule import Array, Combines, Memory, Rule
+from polytask.errors import PolytaskError
 from polytask.model.network import Network
 from polytask.model.roles import JOINT, TRUNK, private
 from polytask.plan.plan import Balance, Training
@@ -26,6 +27,7 @@ class Balancer:
         rule, settings: of the plan. tasks: of the network, in order.
         memory: the rule's; saved with the run.
         weights: of the last step, by position of the task: what stands between two looks of a rule; saved too.
+        drift: how far the weights had moved, in the mean, when they were last looked at anew; 0 with `every` 1.
         trunk, joint, own: parameters in front of the cut, behind it and reached by several tasks, and by one.
         per_task: one backward pass of the sum cannot tell the tasks apart.
         seed, steps_per_epoch: for what rules draw, and for those that count epochs.
@@ -42,12 +44,17 @@ class Balancer:
     per_task: bool
     seed: int = 0
     steps_per_epoch: int = 1
+    drift: float = 0.0
 
     @classmethod
     def of(cls, network: Network, settings: Training, seed: int = 0) -> Balancer:
         """For a network, before its first step."""
         tasks, balance = tuple(network.tasks), settings.balance
         rule = make_rule(balance.rule, balance.options, [settings.weights.get(t, 1.0) for t in tasks])
+        if isinstance(rule, Combines) and balance.every > 1:
+            raise PolytaskError(
+                f"training.balance.every: {balance.rule!r} has no weights that could stand between two looks; set 1"
+            )
         roles = network.roles()
         of_role: dict[str, list[Parameter]] = {}
         for name, parameter in network.named_parameters():
@@ -87,10 +94,13 @@ class Balancer:
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
-        kept = {"weights": self.weights} | {f"memory.{name}": v for name, v in self.memory.items()}
+        kept = {"weights": self.weights, "drift": np.array(self.drift)} | {
+            f"memory.{name}": v for name, v in self.memory.items()
+        }
         return {name: torch.from_numpy(np.array(values)) for name, values in kept.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """What `tensors` gave."""
         self.weights = tensors["weights"].numpy()
+        self.drift = float(tensors["drift"]) if "drift" in tensors else 0.0
         self.memory = {name: tensors[f"memory.{name}"].numpy() for name in self.memory}

@@ -143,6 +143,12 @@ def new_state(context: Context, name: str) -> State:
     }
     optimiser = make_optimiser(network, settings)
     balancer = Balancer.of(network, settings, number_of(context.seed, "balance"))
+    warmup = getattr(balancer.rule, "warmup", 0) * settings.steps_per_epoch
+    if len(tasks) > 1 and warmup >= steps:
+        raise PolytaskError(
+            f"training.balance: {settings.balance.rule!r} begins after a warm-up of {warmup} steps, and the run has "
+            f"{steps}; train longer, or set training.balance.options={{warmup: 1}}"
+        )
     return State(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
 
 

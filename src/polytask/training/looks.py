@@ -12,28 +12,38 @@ Look = dict[str, object]
 
 
 def look_of(
-    tasks: Sequence[str], seen: Sequence[tuple[Array, Array]], weights: Array, apart: float | None
+    tasks: Sequence[str], seen: Sequence[tuple[Array, Array]], weights: Sequence[Array], apart: float | None
 ) -> Look:
     """Losses, norms and cosines of the tasks' gradients where they were taken, and the weights they got.
 
+    Each is the mean over the step's batches that have it.
+
     Args:
-        seen: of each batch Gramian `[T, T]` and losses `[T]`, NaN where a task is not there.
+        seen: of each batch Gramian `[T, T]` and losses `[T]`. weights: of each `[T]`. NaN where a task is not there.
         apart: cosine between the steps under the two cuts, where both were looked at: `cuts`.
     """
-    inner, losses = (_mean([s[i] for s in seen]) for i in (0, 1))
-    norms = np.sqrt(np.clip(np.diag(inner), 0.0, None))
-    there = [i for i in range(len(tasks)) if np.isfinite(norms[i])]
-    cosines = {
-        f"{tasks[i]} {tasks[j]}": float(inner[i, j] / (norms[i] * norms[j]))
-        for place, i in enumerate(there)
-        for j in there[place + 1 :]
-        if norms[i] > 0 and norms[j] > 0 and np.isfinite(inner[i, j])
+    lengths = [np.sqrt(np.clip(np.diag(inner), 0.0, None)) for inner, _ in seen]
+    turned = [_cosines(inner, length) for (inner, _), length in zip(seen, lengths, strict=True)]
+    cosine = _mean(turned)
+    named = {
+        f"{tasks[i]} {tasks[j]}": float(cosine[i, j])
+        for i in range(len(tasks))
+        for j in range(i + 1, len(tasks))
+        if np.isfinite(cosine[i, j])
     }
+    means = {"losses": _mean([s[1] for s in seen]), "norms": _mean(lengths), "weights": _mean(weights)}
     found: Look = {
-        name: {tasks[i]: float(values[i]) for i in there}
-        for name, values in (("losses", losses), ("norms", norms), ("weights", weights))
+        name: {task: float(v) for task, v in zip(tasks, values, strict=True) if np.isfinite(v)}
+        for name, values in means.items()
     }
-    return found | {"cosines": cosines} | ({} if apart is None else {"cuts": apart})
+    return found | {"cosines": named} | ({} if apart is None else {"cuts": apart})
+
+
+def _cosines(inner: Array, lengths: Array) -> Array:
+    """NaN where a gradient is 0 or not there."""
+    known = np.where(lengths > 0, lengths, np.nan)
+    found: Array = inner / np.outer(known, known)
+    return found
 
 
 def _mean(arrays: Sequence[Array]) -> Array:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from typing import Protocol
 
 import torch
@@ -163,6 +164,8 @@ class Means:
         """One step."""
         self.steps += 1
         for name, value in losses.items():
+            if not isfinite(value):
+                continue
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 

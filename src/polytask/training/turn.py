@@ -78,15 +78,20 @@ class Turn:
         tasks = [t for t in losses if ratio[t] > 0]
         if not tasks:
             return
+        if isinstance(self.place, AtFeatures) and not self.reads and not self.place.leaves.leaves:
+            self.place = None  # nothing is shared in front of a cut: there is nothing to look at
         names = self.balancer.tasks
         present = np.array([names.index(t) for t in tasks], np.int64)
         scale = np.array([ratio[t] for t in tasks])
-        means = self.world.total(torch.stack([losses[t].detach() for t in tasks]).float())
+        values = np.ones(len(tasks))
+        if self.place is not None or self.balancer.rule.reads != "nothing":
+            means = self.world.total(torch.stack([losses[t].detach() for t in tasks]).float())
+            values = means.cpu().double().numpy() * scale
         epoch = self.step // self.balancer.steps_per_epoch
         draw = np.random.default_rng([self.balancer.seed, self.step, len(self.weights)])
-        seen = Seen(present, means.cpu().double().numpy() * scale, NO_GRAMIAN, epoch, draw)
-        weights = self.balancer.weights[present]
-        if self.balancer.rule.reads == "losses":
+        seen = Seen(present, values, NO_GRAMIAN, epoch, draw)
+        weights = np.maximum(self.balancer.weights[present], 0.0)  # a head must not climb its own loss
+        if self.balancer.rule.reads != "gradients":
             weights = self._weights(seen)
         heads = np.ones(len(tasks)) if self.reads else weights
         parts = {t: losses[t] * (w / len(names)) for t, w in zip(tasks, heads.tolist(), strict=True)}
@@ -96,7 +101,7 @@ class Turn:
                 total.backward()
         else:
             weights = self._gathered(self.place, parts, seen, scale, weights)
-        spread = self.balancer.weights.copy()
+        spread = np.full(len(names), np.nan)
         spread[present] = weights
         self.weights.append(spread)
 
@@ -104,18 +109,25 @@ class Turn:
         """Losses of the step's samples before and after it, for a rule that learns from the difference."""
         rule, tasks = self.balancer.rule, list(before)
         assert isinstance(rule, Learns)
+        if not np.isfinite([*before.values(), *after.values()]).all():
+            return
         present = np.array([self.balancer.tasks.index(t) for t in tasks], np.int64)
         seen = Seen(present, np.array([before[t] for t in tasks]), NO_GRAMIAN)
         self.memory = rule.learn(seen, np.array([after[t] for t in tasks]), self.memory)
 
     def commit(self) -> Look | None:
         """The step counts: the rule remembers it. What a look has found, for the log."""
-        self.balancer.memory = self.memory
-        if self.weights:
-            self.balancer.weights = self.weights[-1]
+        of = self.balancer
+        of.memory = self.memory
+        for weights in self.weights:
+            new = np.where(np.isfinite(weights), weights, of.weights)
+            if self.reads and of.settings.every > 1 and self.step:
+                of.drift = float(np.abs(new - of.weights).mean())
+            of.weights = new
         if not self.seen:
             return None
-        return look_of(self.balancer.tasks, self.seen, np.mean(self.weights, axis=0), self.apart)
+        found = look_of(of.tasks, self.seen, self.weights, self.apart)
+        return found | {"drift": of.drift} if of.settings.every > 1 else found
 
     def _weights(self, seen: Seen) -> Array:
         """The rule's; 1 for a single task, and where a number is not finite: that step is not taken."""
@@ -144,7 +156,7 @@ class Turn:
         onward = weights if self.reads else np.ones(len(tasks))
         place.release(self._whole(found, dict(zip(tasks, onward.tolist(), strict=True))))
         if self.looks:
-            mine = np.ones(len(tasks)) if self.reads else np.where(weights > 0, weights, np.inf)
+            mine = np.ones(len(tasks)) if self.reads else np.where(weights > 0, weights, np.nan)
             gram, losses = np.full((total, total), np.nan), np.full(total, np.nan)
             gram[np.ix_(seen.present, seen.present)] = inner / np.outer(mine, mine)
             losses[seen.present] = seen.losses
@@ -164,9 +176,10 @@ class Turn:
         rule = self.balancer.rule if self.reads else None
         generator = None
         if isinstance(rule, Combines):
-            number = np.random.default_rng([self.balancer.seed, self.step, len(self.weights), 1]).integers(
-                2**62
-            )
+            rank = self.world.rank if self.place is not None and self.place.additive else 0
+            number = np.random.default_rng(
+                [self.balancer.seed, self.step, len(self.weights), 1, rank]
+            ).integers(2**62)
             generator = torch.Generator(self.world.device).manual_seed(int(number))
         return [weighed(one, weights, rule, generator) for one in found]
 

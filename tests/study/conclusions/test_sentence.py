@@ -35,6 +35,8 @@ PRICES = {"single": price(1.0), "hard": price(0.37), "ctan": price(0.5)}
 
 def test_helps_and_hurts() -> None:
     made = [said("mask", "hard", "better", 2.1), said("os", "hard", "worse", -3.0)]
+    assert sentence(made, ASKED, PRICES, "hard").endswith("single networks."), "ctan was never compared"
+    made.append(said("mask", "ctan", "no difference shown"))
     found = sentence(made, ASKED, PRICES, "hard")
     assert found == (
         "Together (hard) helps mask (+2.1 [0.4, 3.9]), hurts os (−3.0 [−4.7, −1.2]); cheapest that is not shown to be "

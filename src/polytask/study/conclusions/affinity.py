@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from polytask.evaluation.costs import read_log
 from polytask.plain import plain
@@ -18,6 +19,8 @@ ENOUGH = 0.5
 """Below this share of steps with a sample of both tasks, features show too little of how they lie to each other."""
 RUNS = 3
 """Fewer runs than this say nothing about how sure a mean cosine is."""
+SLIGHT = 0.02
+"""Gradients that oppose each other by less are as good as orthogonal, however sure that is."""
 NOTHING = "not visible"
 
 
@@ -57,13 +60,16 @@ def affinity(found: Gathered) -> Affinity | None:
     for arm in sorted(
         (a for a in found.study.arms if a.name != BASELINE), key=lambda a: a.balance != "equal"
     ):
-        made = _of_arm(found.of_arm(arm.name), arm.name, tuple(found.asked))
+        at_parameters = found.study.design.cut == "parameters"
+        made = _of_arm(found.of_arm(arm.name), arm.name, tuple(found.asked), at_parameters)
         if made is not None and (best is None or made.looks > best.looks):
             best = made
     return best
 
 
-def _of_arm(runs: Sequence[Finished], arm: str, tasks: tuple[str, ...]) -> Affinity | None:
+def _of_arm(
+    runs: Sequence[Finished], arm: str, tasks: tuple[str, ...], by_parameters: bool
+) -> Affinity | None:
     by_run, shares, looks = [], [], 0
     for one in runs:
         entries = read_log(one.run.folder).get("", [])
@@ -79,7 +85,8 @@ def _of_arm(runs: Sequence[Finished], arm: str, tasks: tuple[str, ...]) -> Affin
     if len(by_run) >= RUNS:
         spread = np.std(by_run, axis=0, ddof=1) / np.sqrt(len(by_run))
     common = _mean(shares) if shares else np.full_like(cosine, np.nan)
-    groups, why = grouping(tasks, cosine, spread, common)
+    told = np.ones_like(common) if by_parameters else common
+    groups, why = grouping(tasks, cosine, spread, told, len(by_run))
     return Affinity(arm, len(by_run), looks, tasks, cosine, spread, common, groups, why)
 
 
@@ -88,18 +95,21 @@ def grouping(
     cosine: npt.NDArray[np.float64],
     spread: npt.NDArray[np.float64],
     common: npt.NDArray[np.float64],
+    runs: int,
 ) -> tuple[tuple[tuple[str, ...], ...], str]:
     """Tasks whose gradients clearly oppose each other are kept apart, all others stay together.
 
-    Clearly: the mean cosine is below 0 by more than twice its standard error over runs, and the tasks were often enough
-    known in one sample for it to be seen. Where no pair is, the answer is `NOTHING`, in those words.
+    Clearly: the mean cosine over `runs` is below −`SLIGHT` by more than chance makes of it once in twenty studies, over
+    all pairs that can be judged (t quantile, divided among them); and the tasks were often enough known in one sample
+    for it to be seen. Where no pair is, the answer is `NOTHING`, in those words.
     """
     pairs = [(i, j) for i in range(len(tasks)) for j in range(i)]
     seen = [(i, j) for i, j in pairs if np.isfinite(spread[i, j]) and not common[i, j] < ENOUGH]
     if not seen:
         lack = f"it takes {RUNS} runs, and samples in which both tasks are known in half of the steps"
         return (), f"{NOTHING}: {lack}"
-    apart = {(i, j) for i, j in seen if cosine[i, j] + 2 * spread[i, j] < 0}
+    wide = float(stats.t.ppf(1 - 0.05 / len(seen), runs - 1))
+    apart = {(i, j) for i, j in seen if cosine[i, j] + wide * spread[i, j] < -SLIGHT}
     if not apart:
         words = f"no pair of the {len(seen)} that can be judged has gradients that clearly oppose each other"
         return (), f"{NOTHING} which tasks to part: {words}"
@@ -111,7 +121,8 @@ def grouping(
         else:
             groups.append([task])
     evidence = ", ".join(
-        f"{tasks[j]} and {tasks[i]} {cosine[i, j]:+.2f} (± {2 * spread[i, j]:.2f})" for i, j in sorted(apart)
+        f"{tasks[j]} and {tasks[i]} {cosine[i, j]:+.2f} (± {wide * spread[i, j]:.2f})".replace(" -", " −")
+        for i, j in sorted(apart)
     )
     named = tuple(tuple(tasks[k] for k in sorted(g)) for g in groups)
     return named, f"gradients that oppose each other (mean cosine): {evidence}"

@@ -61,7 +61,7 @@ def comparisons(found: Gathered) -> list[Comparison]:
 
 
 def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
-    """Δm of every joint arm, over the tasks whose single network beats chance in every fold it is judged in."""
+    """Δm of every joint arm, over the tasks whose single network clearly beats chance on average."""
     beats = {task: _beats_chance(found, task) for task in found.asked}
     gains = {}
     for arm in found.arms:
@@ -80,12 +80,13 @@ def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
 def _beats_chance(found: Gathered, task: str) -> bool:
     """Whether the skill of the single networks, averaged over folds and seeds, is clearly above chance: its mean is
     larger than the half-width of a run's own 95 % interval over the root of the number of folds."""
-    runs = [r.evaluated.evaluation.skill.get(task) for r in found.of_arm(BASELINE)]
-    skills = [s for s in runs if s is not None and np.isfinite([s.estimate, s.low]).all()]
-    if not skills:
+    judged = [(r.run.fold, r.evaluated.evaluation.skill.get(task)) for r in found.of_arm(BASELINE)]
+    known = [(fold, s) for fold, s in judged if s is not None and np.isfinite([s.estimate, s.low]).all()]
+    if not known:
         return False
+    skills, folds = [s for _, s in known], {fold for fold, _ in known}
     mean = float(np.mean([s.estimate for s in skills]))
-    below = float(np.mean([s.estimate - s.low for s in skills])) / np.sqrt(len(found.folds))
+    below = float(np.mean([s.estimate - s.low for s in skills])) / np.sqrt(len(folds))
     return bool(mean - below > 0)
 
 
@@ -123,9 +124,18 @@ def _case_differences(found: Gathered, task: str, arm: str) -> np.ndarray[Any, n
                     by_case.setdefault(who, []).append(float(value))
             by_side.append({who: float(np.mean(v)) for who, v in by_case.items()})
         mine, other = by_side
-        differences += [mine[w] - other[w] for w in mine if w in other]
+        differences += _by_subject({w: mine[w] - other[w] for w in mine if w in other})
     scale = asked.points if asked.higher else -asked.points
-    return scale * np.array([d for d in differences if np.isfinite(d)], np.float64)
+    return scale * np.array(differences, np.float64)
+
+
+def _by_subject(cases: Mapping[tuple[str, str], float]) -> list[float]:
+    """One number for each subject, the mean over its visits: visits of a subject are no independent evidence."""
+    found: dict[str, list[float]] = {}
+    for (subject, _), value in cases.items():
+        if np.isfinite(value):
+            found.setdefault(subject, []).append(value)
+    return [float(np.mean(values)) for values in found.values()]
 
 
 def _scored(runs: Mapping[Key, Finished], task: str, arm: str) -> Scored | None:
@@ -167,5 +177,6 @@ def _errors(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np
             known = items[0].known.reshape(len(items[0].known), -1).any(1)
             answers = [np.abs(i.prediction["value"] - i.value.reshape(len(i.value)))[known] for i in items]
             errors.append(np.mean(answers, axis=0))
-        differences += (errors[1] - errors[0]).tolist()
+        who = [ids[k] for k in np.flatnonzero(known)]
+        differences += _by_subject(dict(zip(who, (errors[1] - errors[0]).tolist(), strict=True)))
     return np.array(differences, np.float64)

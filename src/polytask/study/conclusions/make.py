@@ -111,6 +111,6 @@ def _notes(found: Gathered) -> list[str]:
             notes.append(f"{arm.name}: {len(failed)} of {len(runs)} runs failed: {names}")
         if missing:
             notes.append(f"{arm.name}: {len(missing)} of {len(runs)} runs are not finished")
-    if len({r.seed for r in found.study.runs}) == 1:
+    if len({seed for runs in found.folds.values() for _, seed in runs}) == 1:
         notes.append("one seed: seed variation not measured, so an interval tells of the patients only")
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil, log10
 
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
@@ -36,18 +37,23 @@ def sentence(
 
 
 def _effect(c: Comparison, asked: Asked) -> str:
+    """+2.1 [0.4, 3.9], with as many decimals as keep the smallest of the three from reading 0."""
     unit = "" if asked.unit in ("", "points") else f" {asked.unit}"
     v = c.verdict
-    return f"{v.estimate:+.1f}{unit} [{v.low:.1f}, {v.high:.1f}]".replace("-", "−")
+    least = min(abs(x) for x in (v.estimate, v.low, v.high))
+    digits = 1 if least >= 0.1 or least == 0 else min(4, ceil(-log10(least)))
+    text = f"{v.estimate:+.{digits}f}{unit} [{v.low:.{digits}f}, {v.high:.{digits}f}]"
+    return text.replace("-", "−")
 
 
 def _cheapest(made: Sequence[Comparison], priced: Mapping[str, Price]) -> str:
     """Of the arms that are not worse on any task, the one with the least training time."""
     worse = {c.arm for c in made if c.verdict.word == "worse"}
+    judged = {c.arm for c in made if c.verdict.word != "not defined"} | {BASELINE}
     times = {
         a: p.relative["training_seconds"]
         for a, p in priced.items()
-        if a not in worse and "training_seconds" in p.relative
+        if a in judged - worse and "training_seconds" in p.relative
     }
     if not times:
         return "what it costs is not known"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -48,15 +49,24 @@ def tune_skills(found: Gathered, arm: str) -> dict[tuple[int, int], float]:
 
 
 def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
-    """The cheapest arm to train among those within one standard error of the best on tune."""
+    """The cheapest arm to train among those within one standard error of the best on tune.
+
+    Only arms with the most finished runs take part, and only on the folds and seeds that all of them have.
+    """
     by_arm = {arm: s for arm in found.arms if (s := tune_skills(found, arm))}
     if not by_arm:
         return None
+    most = max(map(len, by_arm.values()))
+    whole = {arm: s for arm, s in by_arm.items() if len(s) == most}
+    common = set.intersection(*(set(s) for s in whole.values()))
+    if not common:
+        return None
+    by_arm = {arm: {k: s[k] for k in common} for arm, s in whole.items()}
     skills = {arm: float(np.mean(list(s.values()))) for arm, s in by_arm.items()}
     best = max(skills, key=lambda a: skills[a])
     errors = {arm: _error(by_arm[arm], by_arm[best]) for arm in by_arm}
     close = [a for a in by_arm if a == best or skills[best] - skills[a] <= errors[a]]
-    arm = min(close, key=lambda a: priced[a].training_seconds)
+    arm = min(close, key=lambda a: (not isfinite(t := priced[a].training_seconds), t))
     mean = f"mean skill on tune {skills[arm]:.3f}"
     if arm == best:
         return Choice(arm, skills, errors, f"the highest {mean}")

@@ -1,0 +1,40 @@
+"""`polytask doctor`: what is wrong with a training, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from polytask.evaluation.doctor import Chart
+
+
+def doctor(
+    run: Annotated[Path, typer.Argument(help="WORK/runs/NAME.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+) -> None:
+    """Read a run's log and say what is wrong with it, each time with the numbers and a remedy; leaves with 0.
+
+    Looks for what `polytask list doctor` names. A log too short to say is no finding.
+    """
+    from polytask.cli import say_json
+    from polytask.evaluation.doctor import Chart, diagnose
+
+    chart = Chart.read(run)
+    findings = diagnose(chart)
+    if as_json:
+        seen = {"looks": chart.looks, "epochs": chart.epochs, "enough": not chart.lacks}
+        say_json({"run": str(run), **seen, "findings": [f.as_dict() for f in findings]})
+        return
+    for finding in findings:
+        print(f"{finding.name}: {', '.join(finding.tasks)}\n  {finding.says}\n  → {finding.remedy}")
+    if not findings:
+        print(nothing(chart))
+
+
+def nothing(chart: Chart) -> str:
+    """The one line about a run that is well, or of which too little is known."""
+    seen = f"{chart.looks} looks at the gradients, {chart.epochs} epochs"
+    return f"nothing found ({seen})" + (f"; too little to say much: {chart.lacks}" if chart.lacks else "")

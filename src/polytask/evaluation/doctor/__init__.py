@@ -1,0 +1,46 @@
+"""What is wrong with a run, read from its log: `diagnose(RUN)`, a file per illness, and the registry of them.
+
+`chart.py` reads the run and `course.py` its log, `peers.py` sets a task beside the others. To add an illness, write a
+function from a chart to findings and name it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from polytask.evaluation.doctor.chart import Chart
+from polytask.evaluation.doctor.conflict import conflict
+from polytask.evaluation.doctor.dead import dead
+from polytask.evaluation.doctor.finding import Finding
+from polytask.evaluation.doctor.overfit import overfit
+from polytask.evaluation.doctor.scale import scale
+from polytask.evaluation.doctor.seldom import seldom
+from polytask.evaluation.doctor.skipped import skipped
+from polytask.evaluation.doctor.starved import starved
+from polytask.evaluation.doctor.strangers import strangers
+
+FINDINGS: dict[str, Callable[[Chart], Iterator[Finding]]] = {
+    "skipped": skipped,
+    "dead": dead,
+    "starved": starved,
+    "seldom": seldom,
+    "scale": scale,
+    "conflict": conflict,
+    "strangers": strangers,
+    "overfit": overfit,
+}
+"""In the order in which they are said: what explains others comes first."""
+
+
+def diagnose(run: Path | str | Chart) -> list[Finding]:
+    """Everything found in a run; nothing when it is well, or when the log is too short to say.
+
+    Raises:
+        PolytaskError: not a run, or nothing was logged.
+    """
+    chart = run if isinstance(run, Chart) else Chart.read(run)
+    return [finding for look in FINDINGS.values() for finding in look(chart)]
+
+
+__all__ = ["FINDINGS", "Chart", "Finding", "diagnose"]

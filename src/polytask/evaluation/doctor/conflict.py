@@ -1,0 +1,46 @@
+"""Two tasks that pull the shared features in opposite directions all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from polytask.evaluation.doctor.chart import LOOKS, Chart
+from polytask.evaluation.doctor.finding import Finding
+
+AGAINST = -0.1
+"""A cosine below is against each other. In healthy runs that is so in at most 45 % of the looks of a pair, with a
+median of -0.07 at the lowest; two readers who draw one lesion differently came to 83 % and -0.34."""
+MOST, CLEAR = 0.6, -0.2
+"""Share of the looks that must lie below it, and what their median must be."""
+
+
+def conflict(chart: Chart) -> Iterator[Finding]:
+    """Two tasks whose gradients at the cut point against each other in most looks."""
+    for course in chart.courses:
+        for (a, b), cosines in course.cosines.items():
+            seen = cosines[np.isfinite(cosines)]
+            if len(seen) < LOOKS or float(np.median(seen)) > CLEAR:
+                continue
+            few = int((seen < AGAINST).sum())
+            if few < MOST * len(seen):
+                continue
+            yield Finding(
+                "conflict",
+                (a, b),
+                f"{a} and {b} pull against each other: in {few} of {len(seen)} looks the cosine of their gradients at "
+                f"the cut is below {AGAINST:g} (median {np.median(seen):.2f})",
+                {"share": few / len(seen), "looks": len(seen), "cosine": float(np.median(seen))},
+                _remedy(chart, a, b),
+            )
+
+
+def _remedy(chart: Chart, a: str, b: str) -> str:
+    tasks = [t for t in chart.tasks if t != b]
+    apart = f"train {b} apart: --tasks {','.join(tasks)} and --tasks {b}"
+    if not chart.reads_gradients:
+        return f"a rule whose step goes against neither: {chart.command} --balance upgrad; or {apart}"
+    if chart.run.record["sharing"] == "hard":
+        return f"features of their own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
+    return f"{chart.command} --sharing single shows what each gains alone; or {apart}"

@@ -1,0 +1,112 @@
+"""One network's part of the log as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.costs import Entry
+
+Array = npt.NDArray[np.float64]
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one network's training went; T tasks.
+
+    Args:
+        name: of the network, "" for a joint one. tasks: its own, in order.
+        entries: its lines of the log.
+        look_steps: at which the gradients were looked at, `[L]`.
+        losses, norms, weights: then, `[L, T]`; NaN where a task was not in the batch.
+        cosines: of two tasks in the order of `tasks`, `[L]`.
+        epoch_steps: at which epochs ended, `[E]`.
+        means: mean loss of each epoch, `[E, T]`.
+        lengths: mean length of the whole gradient, `[E]`.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    entries: Sequence[Entry]
+    look_steps: Array
+    losses: Array
+    norms: Array
+    weights: Array
+    cosines: Mapping[tuple[str, str], Array]
+    epoch_steps: Array
+    means: Array
+    lengths: Array
+
+    @classmethod
+    def of(cls, name: str, tasks: Sequence[str], entries: Sequence[Entry]) -> Course:
+        """From the lines of one network."""
+        looks = [(e["step"], e["gradients"]) for e in entries if isinstance(e.get("gradients"), Mapping)]
+        ends = [e for e in entries if isinstance(e.get("loss"), Mapping)]
+        table = {
+            key: np.array([[_cell(g, key, t) for t in tasks] for _, g in looks]).reshape(-1, len(tasks))
+            for key in ("losses", "norms", "weights")
+        }
+        pairs = [(a, b) for k, a in enumerate(tasks) for b in tasks[k + 1 :]]
+        return cls(
+            name,
+            tuple(tasks),
+            entries,
+            np.array([number(step) for step, _ in looks]),
+            table["losses"],
+            table["norms"],
+            table["weights"],
+            {pair: np.array([_pair(g.get("cosines"), pair) for _, g in looks]) for pair in pairs},
+            np.array([number(e["step"]) for e in ends]),
+            np.array([[_cell(e, "loss", t) for t in tasks] for e in ends]).reshape(-1, len(tasks)),
+            np.array([_cell(e, "loss", "norm") for e in ends]),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps taken."""
+        return max((int(number(e["step"])) for e in self.entries), default=0)
+
+    def tuned(self) -> Iterator[tuple[int, Mapping[str, Mapping[str, Any]]]]:
+        """Step, and metrics on tune by task."""
+        for entry in self.entries:
+            if isinstance(found := entry.get("tune"), Mapping):
+                yield (
+                    int(number(entry["step"])),
+                    {k: v for k, v in found.items() if isinstance(v, Mapping)},
+                )
+
+    def common(self) -> dict[tuple[str, str], float]:
+        """Share of all steps in which some sample knew both tasks."""
+        sums: dict[tuple[str, str], float] = {}
+        counted, before = 0.0, 0.0
+        for entry in self.entries:
+            if not isinstance(shares := entry.get("common"), Mapping):
+                continue
+            steps, before = number(entry["step"]) - before, number(entry["step"])
+            counted += steps
+            for pair in self.cosines:
+                sums[pair] = sums.get(pair, 0.0) + _pair(shares, pair) * steps
+        return {pair: value / counted for pair, value in sums.items() if counted > 0 and np.isfinite(value)}
+
+
+def number(value: Any) -> float:
+    """What the log holds; NaN for null and for anything else."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else NAN
+
+
+def _cell(entry: Mapping[str, Any], key: str, name: str) -> float:
+    inner = entry.get(key)
+    return number(inner.get(name)) if isinstance(inner, Mapping) else NAN
+
+
+def _pair(values: object, pair: tuple[str, str]) -> float:
+    """Of two tasks, whichever the log names first."""
+    if not isinstance(values, Mapping):
+        return NAN
+    a, b = pair
+    return number(values.get(f"{a} {b}", values.get(f"{b} {a}")))

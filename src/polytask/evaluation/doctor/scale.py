@@ -1,0 +1,109 @@
+"""A loss that is on another scale than the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from polytask.evaluation.doctor.chart import LOOKS, Chart
+from polytask.evaluation.doctor.course import NAN, Course
+from polytask.evaluation.doctor.finding import Finding
+from polytask.evaluation.doctor.peers import beside, middle, peers, pulls
+
+HIGH, LOW = 3.0, 0.1
+"""Where a loss that was divided by a constant answer's cannot begin. Healthy first epochs had 0.5 to 1.1, the
+first batches 0.36 to 1.5, so both must agree; no later epoch had more than 1.4."""
+TENFOLD, STILL = 10.0, 3.0
+"""Of the others' weight × loss: ten times as if nothing below 1 were learnt, so that a task that learns late does not
+look heavy, and three times what is really there, so that a rule that weighs learnt tasks up is no illness."""
+LONG = 100.0
+"""Of the others' pull among three or more of one level; single healthy looks reach 52, medians 17."""
+MOST = 2 / 3
+"""Of the looks."""
+
+
+def scale(chart: Chart) -> Iterator[Finding]:
+    """A loss on another scale: far from 1 at the start, or with its weight far above the others'."""
+    for course in chart.courses:
+        risen = list(_rose(chart, course))
+        yield from risen
+        for k, task in enumerate(course.tasks):
+            if not any(task in f.tasks for f in risen):
+                yield from list(_start(chart, course, k)) or _above(chart, course, k)
+
+
+def _start(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
+    """Not about 1 when untrained."""
+    if not len(course.means) or not np.isfinite(course.means[0, k]):
+        return
+    task, epoch = course.tasks[k], float(course.means[0, k])
+    seen = course.losses[:, k][np.isfinite(course.losses[:, k])]
+    first = float(seen[0]) if len(seen) else epoch
+    trained = chart.run.record.get("init") is not None
+    if not (min(first, epoch) > HIGH or (max(first, epoch) < LOW and not trained)):
+        return
+    constant = chart.constants[task]
+    yield Finding(
+        "scale",
+        (task,),
+        f"the loss of {task} began at {first:.3g} (mean of the first epoch {epoch:.3g}); divided by a constant "
+        f"answer's it begins at about 1, so its constant {constant:g} does not fit its labels",
+        {"first": first, "epoch": epoch, "constant": constant},
+        f"plan again (`polytask plan` measures it), or {chart.command} --set "
+        f"folds.{chart.run.record['fold']}.tasks.{task}.constant={constant * first:.4g}",
+    )
+
+
+def _rose(chart: Chart, course: Course) -> Iterator[Finding]:
+    """Far above 1 after a beginning at about 1: the training ran away."""
+    risen = {}
+    for k, task in enumerate(course.tasks):
+        means, seen = course.means[:, k], course.losses[:, k]
+        first = next(iter(seen[np.isfinite(seen)]), NAN)
+        top = float(np.nanmax(means)) if np.isfinite(means).any() else NAN
+        if first <= HIGH < top:
+            risen[task] = (float(first), top)
+    if risen:
+        words = ", ".join(f"{t} from {first:.2f} to {top:.3g}" for t, (first, top) in risen.items())
+        yield Finding(
+            "scale",
+            tuple(risen),
+            f"the training ran away: the highest mean loss of an epoch against the first look: {words}",
+            {t: top for t, (_, top) in risen.items()},
+            f"smaller steps: {chart.command} --set training.rate={chart.gentler:.2g} --set training.clip=1",
+        )
+
+
+def _above(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
+    """Weighted, an order of magnitude above the others in most looks."""
+    task = course.tasks[k]
+    others, alike = [j for j in range(len(course.tasks)) if j != k], peers(chart, course, k)
+    worth = beside(course.weights * course.losses, k, others)
+    full = beside(course.weights * np.maximum(course.losses, 1.0), k, others)  # what is learnt does not count
+    pull = beside(pulls(course), k, alike)
+    of = int(np.isfinite(worth).sum())
+    if of < LOOKS:
+        return
+    # A weight set by hand to 1 or less is not the heavy one: then another's is too small.
+    by_hand = chart.settings.balance.rule == "fixed" and chart.weight(task) <= 1
+    heavy = (worth > STILL) & (full > TENFOLD) & (not chart.reads_gradients and not by_hand)
+    long = (pull > LONG) & (len(alike) >= 2)
+    few = int((heavy | long).sum())
+    if few < MOST * of:
+        return
+    weight = middle(course.weights[:, k])
+    if heavy.sum() >= MOST * of:
+        ratio, limit, what = middle(full), TENFOLD, "weight × loss, what is learnt not counted,"
+    else:
+        ratio, limit, what = middle(pull), LONG, "weight × gradient at the cut"
+    yield Finding(
+        "scale",
+        (task,),
+        f"{task} drowns the others: in {few} of {of} looks its {what} is over {limit:g} times theirs (median "
+        f"{ratio:.3g} times); its weight is {weight:.3g}",
+        {"share": few / of, "looks": of, "ratio": ratio, "weight": weight},
+        f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
+        if chart.weight(task) > 1
+        else f"let a rule find the scales: {chart.command} --balance uncertainty, or imtl_g",
+    )

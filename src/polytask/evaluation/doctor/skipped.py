@@ -1,0 +1,37 @@
+"""Steps that were not taken."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from polytask.evaluation.doctor.chart import Chart
+from polytask.evaluation.doctor.finding import Finding
+
+LOSS = re.compile(r"step \d+: loss of (.+?) is not finite")
+SUBJECTS = re.compile(r"subjects (.+?); step skipped")
+
+
+def skipped(chart: Chart) -> Iterator[Finding]:
+    """Steps that were skipped because a loss or gradient was not finite."""
+    for course in chart.courses:
+        said = [str(e["skipped"]) for e in course.entries if e.get("skipped")]
+        if not said:
+            continue
+        named = [name for text in said if (m := LOSS.search(text)) for name in m[1].split(", ")]
+        losses = Counter(name for name in named if name in course.tasks)
+        of = course.steps
+        subjects = Counter(s for text in said if (m := SUBJECTS.search(text)) for s in m[1].split(", "))
+        subject, times = subjects.most_common(1)[0] if subjects else ("", 0)
+        whose = ", ".join(f"the loss of {t} ({n} times)" for t, n in losses.most_common()) or "the gradient"
+        always = f"; subject {subject} was in {times} of them" if times > len(said) / 2 and times > 1 else ""
+        precision = " --set training.precision=float32" if chart.settings.precision != "float32" else ""
+        yield Finding(
+            "skipped",
+            tuple(losses) or course.tasks,
+            f"{len(said)} of {of} steps were skipped: {whose} was not finite{always}",
+            {"skipped": len(said), "steps": of, "share": len(said) / max(1, of)},
+            f"{chart.command}{precision} --set training.rate={chart.gentler:.2g}; or look at "
+            f"{'subject ' + subject if always else 'these subjects'} with `polytask check`",
+        )

@@ -1,0 +1,36 @@
+"""Tasks that are hardly ever known of one sample, under a rule that must see them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.evaluation.doctor.chart import Chart
+from polytask.evaluation.doctor.finding import Finding
+
+HALF = 0.5
+"""DESIGN.md, 'The cut'."""
+STEPS = 20
+"""Fewer steps say little of a share: two standard errors of one half are 0.22 then."""
+SHOWN = 3
+
+
+def strangers(chart: Chart) -> Iterator[Finding]:
+    """Pairs without a common known sample in most steps, while the rule reads gradients at the features."""
+    if not chart.reads_gradients or chart.settings.balance.cut != "features":
+        return
+    for course in chart.courses:
+        common = course.common()
+        pairs = sorted((share, pair) for pair, share in common.items() if share < HALF)
+        if course.steps < STEPS or not pairs:
+            continue
+        words = ", ".join(f"{a} and {b} {share:.0%}" for share, (a, b) in pairs[:SHOWN])
+        rest = f" and {len(pairs) - SHOWN} more pairs" if len(pairs) > SHOWN else ""
+        yield Finding(
+            "strangers",
+            tuple(t for t in course.tasks if any(t in pair for _, pair in pairs)),
+            f"{chart.settings.balance.rule} reads gradients at the features, where tasks that share no sample cannot "
+            f"show their conflict: share of steps with a common known sample: {words}{rest}",
+            {f"{a} {b}": share for share, (a, b) in pairs} | {"steps": course.steps},
+            f"take the gradients at the parameters: {chart.command} --balance {chart.settings.balance.rule} --cut "
+            "parameters",
+        )

@@ -1,0 +1,147 @@
+"""How the training went: each task's loss by arm, and the skill on tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.costs import Entry, epochs, read_log
+from polytask.report.drawing import FAINT, Picture, colour, figure, nothing, styled, svg
+from polytask.study.conclusions.make import Conclusions
+from polytask.study.report.amounts import short
+
+Floats = npt.NDArray[np.float64]
+Line = list[tuple[float, float]]
+"""(step, value), by step."""
+ACROSS = 3
+BANDS = 4
+"""With more arms than this, bands would hide each other."""
+FEW = 5
+"""Up to so many points are marked."""
+DASHES = ("-", "--", ":", "-.")
+SKILL = ""
+"""The panel that is no task's."""
+
+
+def picture(found: Conclusions) -> Picture | None:
+    """A panel a task and one for the skill on tune; None when nothing was logged."""
+    lines = lines_of(found)
+    tasks = [t for t in found.asked if any(t in by for by in lines.values())]
+    if not tasks:
+        return None
+    arms = [a for a in found.gathered.arms if a in lines]
+    panels = [*tasks, SKILL]
+    with styled():
+        rows = ceil(len(panels) / ACROSS)
+        drawn = figure(10.3, 2.5 * rows + 0.35 * ceil(len(arms) / 5) + 0.1)
+        drawn.set_layout_engine("constrained", h_pad=0.09, w_pad=0.08)
+        grid = drawn.subplots(rows, ACROSS, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
+            for k, arm in enumerate(arms):
+                draw(axes, lines[arm].get(panel, []), k, arm, len(arms) <= BANDS)
+            dress(
+                axes, panel, "skill on tune, mean of tasks" if panel == SKILL else f"loss of {short(panel)}"
+            )
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        handles: dict[str, Any] = {}
+        for axes in grid[: len(panels)]:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        drawn.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=min(5, len(handles)))
+        several = any(len(runs) > 1 for by in lines.values() for runs in by.values())
+        band = "Bands: from the lowest run to the highest. " if several and len(arms) <= BANDS else ""
+        means = f"Means over the runs of an arm. {band}" if several else "One run an arm. "
+        note = (
+            f"{means}A loss of 1 is that of the best constant answer; losses are those "
+            "of training, before weighting. Skill: chance 0, perfect 1; the best checkpoint is chosen by it, in every "
+            "arm by the same rule. Of single networks it is the mean over them."
+        )
+        return Picture(
+            svg(drawn), "Losses and skill on tune over the steps of training, by arm", note, wide=True
+        )
+
+
+def lines_of(found: Conclusions) -> dict[str, dict[str, list[Line]]]:
+    """Arm → panel (a task, or the skill on tune) → a line a run."""
+    lines: dict[str, dict[str, list[Line]]] = {}
+    for arm in found.gathered.arms:
+        for one in found.gathered.of_arm(arm):
+            log = {name: epochs(entries) for name, entries in read_log(one.run.folder).items()}
+            for task in found.asked:
+                points = losses(log, task)
+                if points:
+                    lines.setdefault(arm, {}).setdefault(task, []).append(points)
+            skills = [points for entries in log.values() if (points := skill(entries))]
+            if skills:
+                lines.setdefault(arm, {}).setdefault(SKILL, []).append(mean(skills))
+    return lines
+
+
+def losses(log: Mapping[str, Sequence[Entry]], task: str) -> Line:
+    """A task's mean loss by epoch, in the network that has the task."""
+    for entries in log.values():
+        points = [(float(e["step"]), float(v)) for e in entries if _is_number(v := e["loss"].get(task))]
+        if points:
+            return points
+    return []
+
+
+def skill(entries: Sequence[Entry]) -> Line:
+    """The mean skill on tune of one network."""
+    looked = [
+        (float(e["step"]), e["tune"].get("skill")) for e in entries if isinstance(e.get("tune"), Mapping)
+    ]
+    return [(step, float(v)) for step, v in looked if _is_number(v)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def mean(lines: Sequence[Line]) -> Line:
+    """Of lines over the steps that all of them have."""
+    grid, values = together(lines)
+    return list(zip(grid.tolist(), values.mean(0).tolist(), strict=True))
+
+
+def together(lines: Sequence[Line]) -> tuple[Floats, Floats]:
+    """All steps of the lines between the last beginning and the first end `[steps]`, and the lines there
+    `[lines, steps]`."""
+    every = np.unique([step for line in lines for step, _ in line])
+    low, high = max(line[0][0] for line in lines), min(line[-1][0] for line in lines)
+    grid = every[(every >= low) & (every <= high)]
+    if not grid.size:
+        grid = np.array([low])
+    return grid, np.stack([np.interp(grid, *np.array(line, np.float64).T) for line in lines])
+
+
+def draw(axes: Any, lines: Sequence[Line], k: int, arm: str, band: bool) -> None:
+    """An arm's mean, and from its lowest to its highest run."""
+    if not lines:
+        return
+    grid, values = together(lines)
+    ink, dash = colour(k), DASHES[(k // 7) % len(DASHES)]
+    mark = "o" if len(grid) <= FEW else ""
+    if band and len(lines) > 1:
+        axes.fill_between(grid, values.min(0), values.max(0), color=ink, alpha=0.15, lw=0)
+    axes.plot(grid, values.mean(0), color=ink, ls=dash, marker=mark, ms=4, label=short(arm))
+
+
+def dress(axes: Any, panel: str, title: str) -> None:
+    """Title, labels, and limits that one wild value does not spoil."""
+    if not axes.lines:
+        nothing(axes, f"{title}: nothing was logged")
+        return
+    axes.set(title=title, xlabel="step")
+    low, high = axes.get_ylim()
+    if panel == SKILL:
+        axes.set_ylim(max(low, -0.5), min(1.02, high))
+        axes.axhline(0, color=FAINT, lw=1, ls="--", zorder=1)
+    else:
+        axes.set_ylim(0, min(3.0, max(1.15, high)))
+        axes.axhline(1, color=FAINT, lw=1, ls="--", zorder=1)

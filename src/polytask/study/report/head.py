@@ -1,0 +1,73 @@
+"""The head of the page: facts, the recommended arm, and what a reader must be told first."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from polytask.report.facts import Fact
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.make import Conclusions
+from polytask.study.report.amounts import counted
+from polytask.study.report.repeat import distinct, records
+
+
+def facts(found: Conclusions) -> list[Fact]:
+    """What the answer rests on."""
+    study = found.gathered.study
+    design = study.design
+    evaluations = [r.evaluated.evaluation for by in found.gathered.folds.values() for r in by.values()]
+    subjects = {s for e in evaluations for s in e.subjects}
+    sites = {s for e in evaluations for s in e.sites if s}
+    done = sum(r.state == "done" for r in study.runs)
+    cohorts = distinct((r.get("header") or {}).get("name") for r in records(found))
+    where = f" from {counted(len(sites), 'site')}" if sites else ""
+    return [
+        Fact("cohort", cohorts),
+        Fact("judged on", f"{counted(len(subjects), 'held-out subject')}{where}"),
+        Fact("tasks", ", ".join(found.asked)),
+        Fact("arms", ", ".join(a.name for a in study.arms)),
+        Fact("folds × seeds", f"{len(design.folds)} × {len(design.seeds)}"),
+        Fact("runs", f"{done} of {len(study.runs)} done"),
+        Fact("budget", f"{design.steps} optimiser steps of every network"),
+        Fact("test part", "not used by this study"),
+    ]
+
+
+def about(found: Conclusions) -> str:
+    """Whose effects the sentence tells, and at which level; "" when there are none."""
+    if not found.shown:
+        return ""
+    ours = found.choice is not None and found.choice.arm == found.shown
+    why = "the recommended one" if ours else "the joint one with the highest mean skill on tune"
+    made = sum(isfinite(c.verdict.p) for c in found.comparisons)
+    if not made:
+        return (
+            f"The sentence tells of the arm {found.shown}, {why}. No comparison could be made: see why below."
+        )
+    return (
+        f"The sentence tells of the arm {found.shown}, {why}. Differences are against single networks on held-out "
+        "subjects; above 0 is better. Each interval is at the level at which the difference was judged among "
+        f"{counted(made, 'comparison')}."
+    )
+
+
+FIXED = (
+    "Held fixed for all arms: folds, seeds, augmentation, optimiser steps of every network, precision and threads, and "
+    "the rule by which the best checkpoint is chosen on the tune part. Every run is judged on its fold’s held-out "
+    "subjects. “single” is one network for each task, each with as many steps as a joint network."
+)
+
+
+def recommended(found: Conclusions) -> tuple[str, str] | None:
+    """The arm and the reason."""
+    choice = found.choice
+    if choice is None:
+        return None
+    name = "single networks" if choice.arm == BASELINE else choice.arm
+    return name, f"{choice.why[:1].upper()}{choice.why[1:]}."
+
+
+BY_TUNE = (
+    "Chosen on the tune part alone: what is said here of held-out subjects took no part in the choice, so it "
+    "stays honest."
+)

@@ -1,0 +1,146 @@
+"""Gain against price: what an arm brings on average over tasks, and what its training costs beside single networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, log10
+from typing import Any
+
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from polytask.report.drawing import COLOURS, FAINT, INK, Picture, colour, figure, styled, svg
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.compare import Comparison
+from polytask.study.conclusions.make import Conclusions
+from polytask.study.report.amounts import POINTS, listed, short
+
+MARKS = ("o", "^", "D")
+TICKS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One arm.
+
+    Args:
+        compute: training time ÷ that of the single networks together.
+        mean: effect in points, mean over the tasks. tasks: each one's own.
+        interval: plain 95 %, when there is only one task.
+    """
+
+    arm: str
+    compute: float
+    mean: float
+    tasks: Mapping[str, float]
+    interval: tuple[float, float] | None
+
+
+def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
+    """The arms that can be drawn, the tasks they are averaged over, and what is left out and why.
+
+    All arms are averaged over the same tasks: those in points whose effect is defined for every arm that has any.
+    """
+    effects: dict[str, dict[str, Comparison]] = {}
+    for c in found.comparisons:
+        effects.setdefault(c.arm, {})[c.task] = c
+    points = [t for t, a in found.asked.items() if a.unit == POINTS]
+    out = [f"{t} (in {a.unit or 'its own unit'})" for t, a in found.asked.items() if a.unit != POINTS]
+    known = {a: {t for t in points if _known(e.get(t))} for a, e in effects.items()}
+    out += [f"{a} (no effect is defined)" for a, there in known.items() if points and not there]
+    known = {a: there for a, there in known.items() if there}
+    counted = [t for t in points if all(t in there for there in known.values())]
+    for task in points:
+        if task not in counted and known:
+            lack = [a for a, there in known.items() if task not in there]
+            out.append(f"{task} (not defined for {listed(lack)})")
+    gains = []
+    for arm in known if counted else ():
+        compute = found.prices[arm].relative.get("training_seconds") if arm in found.prices else None
+        if compute is None or not compute > 0:
+            out.append(f"{arm} (its compute beside that of single networks is not known)")
+            continue
+        own = {t: effects[arm][t].effect.estimate for t in counted}
+        only = effects[arm][counted[0]].effect.interval() if len(counted) == 1 else None
+        interval = only if only and isfinite(only[0]) else None
+        gains.append(Gain(arm, compute, sum(own.values()) / len(own), own, interval))
+    return gains, counted, out
+
+
+def _known(c: Comparison | None) -> bool:
+    return c is not None and isfinite(c.effect.estimate)
+
+
+def picture(found: Conclusions) -> tuple[Picture | None, str]:
+    """The scatter and what is left out of it; None when nothing can be drawn."""
+    gains, counted, out = gains_of(found)
+    left = f"Left out: {'; '.join(out)}." if out else ""
+    if not gains:
+        return None, left
+    with styled():
+        drawn = figure(8.4, 3.9)
+        axes = drawn.subplots()
+        draw(axes, gains)
+        if len(counted) == 1:
+            beside = f"Effect on {counted[0]}, the only task told in points; lines are plain 95 % intervals."
+        else:
+            beside = (
+                f"Large dots: mean effect over {listed(counted)}; small dots: each of these tasks. The mean has no "
+                "interval here, because the tasks’ effects are not independent; each task’s own stands above."
+            )
+        told = ", ".join(f"{g.arm}: {g.compute:.2f} × the compute, {g.mean:+.1f} points" for g in gains)
+        note = f"Upper left is better: more gain for less training. {beside}"
+        return Picture(svg(drawn), f"Mean effect against training compute. {told}", note), left
+
+
+def draw(axes: Any, gains: list[Gain]) -> None:
+    """Points on a logarithmic axis; names in a column to the right, so that they never lie on each other."""
+    heights = [v for g in gains for v in (g.mean, *(g.interval or ()), *_own(g))] + [0.0]
+    low, high = min(heights), max(heights)
+    gap = 0.12 * (high - low) or 1.0
+    bottom, top = low - gap, high + gap
+    left = min([g.compute for g in gains] + [1.0]) / 1.25
+    right = max([g.compute for g in gains] + [1.0]) * 1.25
+    axes.set(xscale="log", xlim=(left, right), ylim=(bottom, top))
+    axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if left <= t <= right]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} ×"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("training time, single networks together = 1")
+    axes.set_ylabel("effect against single, points")
+    axes.axhline(0, color=FAINT, lw=1.2, ls="--", zorder=1)
+    axes.axvline(1, color=FAINT, lw=1.2, ls="--", zorder=1)
+    axes.plot(1, 0, "s", color=INK, ms=7, zorder=4)
+    named = [(1.0, 0.0, BASELINE, INK, "s")]
+    for k, g in enumerate(gains):
+        ink, mark, own = colour(k), MARKS[(k // len(COLOURS)) % len(MARKS)], _own(g)
+        if g.interval:
+            axes.plot([g.compute] * 2, g.interval, color=ink, lw=1.5, zorder=2)
+        axes.plot([g.compute] * len(own), own, mark, color=ink, ms=3.5, alpha=0.55, mew=0, zorder=2)
+        axes.plot(g.compute, g.mean, mark, color=ink, ms=8, zorder=5)
+        named.append((g.compute, g.mean, g.arm, ink, mark))
+    named.sort(key=lambda p: p[1])
+    places = apart([p[1] for p in named], 0.075 * (top - bottom), bottom, top)
+    for (x, y, name, ink, mark), place in zip(named, places, strict=True):
+        across = (log10(x) - log10(left)) / (log10(right) - log10(left))
+        up = (place - bottom) / (top - bottom)
+        lead = [[across, 1.03], [(y - bottom) / (top - bottom), up]]
+        axes.plot(*lead, color=FAINT, lw=0.7, transform=axes.transAxes, clip_on=False, zorder=1)
+        axes.plot(1.04, up, mark, color=ink, ms=6, transform=axes.transAxes, clip_on=False)
+        axes.text(1.06, up, short(name), va="center", transform=axes.transAxes)
+
+
+def _own(g: Gain) -> list[float]:
+    return list(g.tasks.values()) if len(g.tasks) > 1 else []
+
+
+def apart(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Rising heights, moved as little as a plain pass needs to be `gap` apart, and inside the limits if they fit."""
+    places: list[float] = []
+    for y in wanted:
+        places.append(max(y, places[-1] + gap) if places else max(y, low))
+    over = max(0.0, places[-1] - high) if places else 0.0
+    limit = float("inf")
+    for k in range(len(places) - 1, -1, -1):
+        places[k] = min(places[k], (high if over else limit), limit)
+        limit = places[k] - gap
+    return places

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from polytask.study.conclusions.gather import Finished
+from polytask.study.conclusions.make import Conclusions
+from polytask.study.report import curves
+from tests.study.report.worlds import DICE
+
+
+def test_lines_are_between_the_last_beginning_and_the_first_end() -> None:
+    grid, values = curves.together([[(1.0, 0.0), (3.0, 2.0)], [(2.0, 5.0), (4.0, 7.0)]])
+    assert grid.tolist() == [2.0, 3.0]
+    assert values.tolist() == [[1.0, 2.0], [5.0, 6.0]]
+    assert curves.mean([[(1.0, 0.0), (3.0, 2.0)], [(2.0, 5.0), (4.0, 7.0)]]) == [(2.0, 3.0), (3.0, 4.0)]
+
+
+def test_lines_that_do_not_overlap_still_have_a_point() -> None:
+    grid, values = curves.together([[(1.0, 0.5)], [(5.0, 0.7)]])
+    assert grid.tolist() == [5.0]
+    assert values[:, 0].tolist() == [0.5, 0.7]
+
+
+def test_every_run_has_a_line_for_each_task(full: Conclusions) -> None:
+    lines = curves.lines_of(full)
+    assert list(lines) == ["single", "hard", "hard+famo", "ctan"]
+    for by_task in lines.values():
+        assert set(by_task) == {"lesion", "grade", "dose", "os", ""}
+        assert all(len(runs) == 9 for runs in by_task.values())
+
+
+def test_numbers_that_are_none_are_left_out() -> None:
+    log = {"": [{"step": 1, "loss": {"a": None}}, {"step": 2, "loss": {"a": 0.5, "b": True}}]}
+    assert curves.losses(log, "a") == [(2.0, 0.5)]
+    assert curves.losses(log, "c") == []
+    assert curves.skill([{"step": 1, "tune": {"skill": None}}, {"step": 2, "tune": {"skill": 0.25}}]) == [
+        (2.0, 0.25)
+    ]
+
+
+def test_nothing_logged_nothing_drawn(study: Callable[..., Conclusions]) -> None:
+    assert curves.picture(study(silent=True)) is None
+
+
+def test_bands_only_while_they_can_be_told_apart(study: Callable[..., Conclusions]) -> None:
+    found = study(tasks={"lesion": DICE}, arms=("single", "a", "b", "c", "d"), seeds=(0,))
+    few = replace(found, gathered=replace(found.gathered, folds=two_arms(found)))
+    drawn = [curves.picture(found), curves.picture(few)]
+    assert [p is not None and "Bands" in p.note for p in drawn] == [False, True]
+
+
+def test_one_run_an_arm_has_no_band(study: Callable[..., Conclusions]) -> None:
+    found = curves.picture(study(tasks={"lesion": DICE}, folds=(0,), seeds=(0,)))
+    assert found is not None
+    assert found.note.startswith("One run an arm.")
+
+
+def two_arms(found: Conclusions) -> dict[int, dict[tuple[str, int], Finished]]:
+    """The runs of the first two arms alone."""
+    return {
+        fold: {key: run for key, run in runs.items() if key[0] in ("single", "a")}
+        for fold, runs in found.gathered.folds.items()
+    }

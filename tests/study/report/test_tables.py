@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from polytask.report.tables import Table
+from polytask.study.conclusions.make import Conclusions
+from polytask.study.report import tables
+
+
+def row(table: Table | None, name: str) -> dict[str, str]:
+    """Column → everything in the cell."""
+    assert table is not None
+    cells = dict(table.rows)[name]
+    return {head: " ".join(filter(None, c[:3])) for head, c in zip(table.columns[1:], cells, strict=True)}
+
+
+def test_a_task_tells_values_difference_and_what_it_rests_on(full: Conclusions) -> None:
+    part = next(p for p in tables.tasks(full) if p.name == "dose")
+    c = full.of("dose", "ctan")
+    assert c is not None
+    told = row(part.effects, "ctan")
+    assert part.metric == "MAE (Gy), less is better"
+    assert float(told["MAE (Gy)"]) == pytest.approx(c.effect.arm, abs=6e-4)
+    assert float(told["single"]) == pytest.approx(c.effect.baseline, abs=6e-4)
+    assert told["difference in Gy"].startswith("+0.")
+    assert told["known cases"] == "60 of 60 subjects 3 folds × 3 seeds"
+    assert told["difference by fold"].count(",") == 2
+    assert "at 9" in told["difference in Gy"]
+
+
+def test_values_are_in_the_metrics_unit_and_differences_in_points(full: Conclusions) -> None:
+    part = next(p for p in tables.tasks(full) if p.name == "lesion")
+    told = row(part.effects, "hard")
+    gap = float(told["Dice"]) - float(told["single"])
+    assert float(told["difference in points"].split()[0]) == pytest.approx(100 * gap, abs=0.2)
+
+
+def test_cross_checks_stand_last(full: Conclusions) -> None:
+    assert row(tables.tasks(full)[0].effects, "hard")["cross-checks"] == "Wilcoxon: p = 0.040 n 60"
+    c = full.comparisons[0]
+    assert tables.checks(replace(c, checks=())).value == "–"
+    sure = replace(c, checks=(replace(c.checks[0], p=1e-9),))
+    assert tables.checks(sure).value == "Wilcoxon: p < 0.001"
+
+
+def test_a_note_of_some_arms_names_them(full: Conclusions) -> None:
+    rows = [c for c in full.comparisons if c.task == "os"]
+    some = [replace(rows[0], effect=replace(rows[0].effect, notes=("fold 1 is left out",))), *rows[1:]]
+    every = [replace(c, effect=replace(c.effect, notes=("fold 1 is left out",))) for c in rows]
+    assert tables.notes(some) == ["hard: fold 1 is left out"]
+    assert tables.notes(every) == ["fold 1 is left out"]
+
+
+def test_delta_m_says_what_is_left_out(full: Conclusions) -> None:
+    table, left = tables.delta_m(full)
+    told = row(table, "hard")
+    assert told["Δm"].endswith(" %")
+    assert "lesion +" in told["tasks that count"]
+    assert left == "Left out: grade: its single network does not clearly beat chance."
+    other = full.gains | {"ctan": replace(full.gains["ctan"], left_out={})}
+    table, left = tables.delta_m(replace(full, gains=other))
+    assert left == ""
+    assert row(table, "ctan")["left out, and why"] == "none"
+    assert row(table, "hard")["left out, and why"] == "grade: its single network does not clearly beat chance"
+
+
+def test_delta_m_that_is_not_defined(study: Callable[..., Conclusions]) -> None:
+    table, _ = tables.delta_m(study(undefined=("lesion", "grade", "dose", "os")))
+    assert row(table, "hard")["Δm"] == "not defined"
+
+
+def test_costs_stand_beside_the_single_networks(full: Conclusions) -> None:
+    told = row(tables.costs(full), "hard")
+    assert told == {
+        "parameters": "456 000 0.38 ×",
+        "training": "2.2 min 0.38 ×",
+        "inference per case": "18 ms 0.38 ×",
+        "peak memory, host": "900 MB 1.00 ×",
+        "disk": "8 MB 0.38 ×",
+        "runs": "9",
+    }
+    assert "×" not in " ".join(row(tables.costs(full), "single").values())
+
+
+def test_the_recommendation_is_marked(full: Conclusions) -> None:
+    table = tables.tuned(full)
+    assert [n for n, cells in (table.rows if table else []) if cells[-1].value == "recommended"] == ["hard"]
+    assert tables.tuned(replace(full, choice=None)) is None

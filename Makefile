@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## phantom cohort, plan, two models, comparison and report; under 6 minutes once installed
+demo: $(STAMP) ## phantom cohort, plan, a small study, its report and its answer; under 8 minutes once installed
 	@PATH="$(abspath $(BIN)):$$PATH" examples/demo.sh demo
 
 test: $(STAMP) ## the fast tests, under 10 minutes on 2 cores

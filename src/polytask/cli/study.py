@@ -118,7 +118,8 @@ def study(
     else:
         print("\n".join(summary(ended.study)))
         if said is not None:
-            print(f"report: {ended.study.folder / 'report.html'}\n\n{said.sentence}")
+            print(f"report: {ended.study.folder / 'report.html'}\n")
+            print("".join(f"note: {note}\n" for note in said.notes) + said.sentence)
     if ended.stopped:
         import signal
 

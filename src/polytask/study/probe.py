@@ -11,15 +11,11 @@ from statistics import median
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Plan
-from polytask.prepare.store import Store
 from polytask.study.design import Pace
 from polytask.training.distributed import World, device_named
-from polytask.training.fitting import Context, new_state
-from polytask.training.folder import Run
-from polytask.training.rehearsal import Rehearsal
+from polytask.training.rehearsal import Rehearsal, rehearse_network
 from polytask.training.run import networks_of
 
 LEAST, MOST = 3, 12
@@ -44,7 +40,7 @@ def probe(
     Args:
         plans: of the arms. fold: whose data. tasks: that are fitted.
     """
-    splits = Splits.read(work / "splits.json")
+    world = World(0, 1, device_named(device))
     threads = torch.get_num_threads()
     found: dict[str, Pace] = {}
     try:
@@ -54,9 +50,7 @@ def probe(
             model = plan.shared.model
             groups = networks_of(tasks, model.sharing, model.after).values()
             try:
-                paces = [
-                    _pace(_rehearsal(work, cohort, plan, splits, fold, names, device)) for names in groups
-                ]
+                paces = [_pace(rehearse_network(work, cohort, plan, fold, names, world)) for names in groups]
             except PolytaskError:
                 raise
             except Exception as error:  # its runs will fail and be shown; the other arms need not
@@ -70,16 +64,6 @@ def probe(
     finally:
         torch.set_num_threads(threads)
     return found
-
-
-def _rehearsal(
-    work: Path, cohort: Cohort, plan: Plan, splits: Splits, fold: int, tasks: Sequence[str], device: str
-) -> Rehearsal:
-    """One network of a run before its first step."""
-    run = Run(work / "runs" / "", {"networks": {"": list(tasks)}, "init": None, "steps": None})
-    world = World(0, 1, device_named(device))
-    context = Context(run, plan, fold, 0, cohort, splits.folds[fold], Store(work / "store"), world)
-    return Rehearsal(context, new_state(context, ""))
 
 
 def _pace(rehearsal: Rehearsal) -> Pace:

@@ -24,14 +24,18 @@ def look_of(
     """
     lengths = [np.sqrt(np.clip(np.diag(inner), 0.0, None)) for inner, _ in seen]
     turned = [_cosines(inner, length) for (inner, _), length in zip(seen, lengths, strict=True)]
-    cosine = _mean(turned)
+    cosine = known_mean(turned)
     named = {
         f"{tasks[i]} {tasks[j]}": float(cosine[i, j])
         for i in range(len(tasks))
         for j in range(i + 1, len(tasks))
         if np.isfinite(cosine[i, j])
     }
-    means = {"losses": _mean([s[1] for s in seen]), "norms": _mean(lengths), "weights": _mean(weights)}
+    means = {
+        "losses": known_mean([s[1] for s in seen]),
+        "norms": known_mean(lengths),
+        "weights": known_mean(weights),
+    }
     found: Look = {
         name: {task: float(v) for task, v in zip(tasks, values, strict=True) if np.isfinite(v)}
         for name, values in means.items()
@@ -46,7 +50,7 @@ def _cosines(inner: Array, lengths: Array) -> Array:
     return found
 
 
-def _mean(arrays: Sequence[Array]) -> Array:
+def known_mean(arrays: Sequence[Array]) -> Array:
     """Over the batches in which a number is there; NaN where it is in none."""
     there = np.isfinite(arrays)
     count = there.sum(0)

@@ -13,6 +13,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.plan.files import ensure_cohort, read_plan
+from polytask.plan.plan import Plan
 from polytask.plan.settings import set_values
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
@@ -87,7 +88,14 @@ def rehearse(
     ensure_cohort(plan, cohort)
     torch.set_num_threads(plan.shared.training.threads)
     chosen = [t for t in known if tasks is None or t in tasks]
-    run = Run(work / "runs" / "", {"networks": {"": chosen}, "init": None, "steps": None})
+    return rehearse_network(work, cohort, plan, fold, chosen, world, seed)
+
+
+def rehearse_network(
+    work: Path, cohort: Cohort, plan: Plan, fold: int, tasks: Sequence[str], world: World, seed: int = 0
+) -> Rehearsal:
+    """One network for `tasks` under a plan that is at hand."""
+    run = Run(work / "runs" / "", {"networks": {"": list(tasks)}, "init": None, "steps": None})
     parts = Splits.read(work / "splits.json").folds[fold]
     context = Context(run, plan, fold, luck_of(seed, fold), cohort, parts, Store(work / "store"), world)
     return Rehearsal(context, new_state(context, ""))

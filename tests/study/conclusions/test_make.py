@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,4 +121,3 @@ def test_two_arms_that_are_one_differ_nowhere(finished: Study) -> None:
         assert c.verdict.word in ("no difference shown", "not defined")
         assert not c.effect.estimate or np.isnan(c.effect.estimate)
     assert found.sentence.startswith("No difference shown")
-    assert replace(found, sentence="x").sentence == "x"

@@ -27,7 +27,7 @@ def said(task: str, arm: str, word: Word, estimate: float = 0.0) -> Comparison:
 
 
 def price(relative: float) -> Price:
-    return Price(3, 1.0, 1.0, 1.0, 1.0, NAN, 1.0, {"training_seconds": relative})
+    return Price(3, 1.0, 1.0, 1.0, 1.0, NAN, 1.0, 1.0, {"training_seconds": relative})
 
 
 PRICES = {"single": price(1.0), "hard": price(0.37), "ctan": price(0.5)}
@@ -40,7 +40,7 @@ def test_helps_and_hurts() -> None:
     found = sentence(made, ASKED, PRICES, "hard")
     assert found == (
         "Together (hard) helps mask (+2.1 [0.4, 3.9]), hurts os (−3.0 [−4.7, −1.2]); cheapest that is not shown to be "
-        "worse: ctan, 2.0 × less compute."
+        "worse: ctan, 2.0 × less training time."
     )
 
 
@@ -48,7 +48,7 @@ def test_a_unit_is_named_and_what_was_not_shown_is_said() -> None:
     made = [said("dose", "hard", "better", 0.5), said("os", "hard", "no difference shown")]
     found = sentence(made, ASKED, PRICES, "hard")
     assert "helps dose (+0.5 Gy [−1.2, 2.3]); no difference shown on os; cheapest" in found
-    assert found.endswith("hard, 2.7 × less compute.")
+    assert found.endswith("hard, 2.7 × less training time.")
 
 
 def test_nothing_shown() -> None:
@@ -64,8 +64,8 @@ def test_nothing_shown() -> None:
     ("relative", "words"),
     [
         (1.4, "single networks."),
-        (0.97, "hard, 0.97 × the compute of single networks."),
-        (0.5, "hard, 2.0 × less compute."),
+        (0.97, "hard, 0.97 × the training time of single networks."),
+        (0.5, "hard, 2.0 × less training time."),
     ],
 )
 def test_the_cheapest_may_be_single(relative: float, words: str) -> None:

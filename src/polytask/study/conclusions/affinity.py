@@ -14,6 +14,7 @@ from polytask.evaluation.costs import read_log
 from polytask.plain import plain
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.gather import Finished, Gathered
+from polytask.training.looks import known_mean
 
 ENOUGH = 0.5
 """Below this share of steps with a sample of both tasks, features show too little of how they lie to each other."""
@@ -76,15 +77,15 @@ def _of_arm(
         seen = [e["gradients"]["cosines"] for e in entries if "gradients" in e]
         looks += len(seen)
         if seen:
-            by_run.append(_mean([_matrix(s, tasks) for s in seen]))
+            by_run.append(known_mean([_matrix(s, tasks) for s in seen]))
         shares += [_matrix(e["common"], tasks) for e in entries if "common" in e]
     if not by_run:
         return None
-    cosine = _mean(by_run)
+    cosine = known_mean(by_run)
     spread = np.full_like(cosine, np.nan)
     if len(by_run) >= RUNS:
         spread = np.std(by_run, axis=0, ddof=1) / np.sqrt(len(by_run))
-    common = _mean(shares) if shares else np.full_like(cosine, np.nan)
+    common = known_mean(shares) if shares else np.full_like(cosine, np.nan)
     told = np.ones_like(common) if by_parameters else common
     groups, why = grouping(tasks, cosine, spread, told, len(by_run))
     return Affinity(arm, len(by_run), looks, tasks, cosine, spread, common, groups, why)
@@ -138,9 +139,3 @@ def _matrix(pairs: Mapping[str, float], tasks: tuple[str, ...]) -> npt.NDArray[n
             i, j = names[pair]
             found[i, j] = found[j, i] = value
     return found
-
-
-def _mean(arrays: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    there = np.isfinite(arrays)
-    count = there.sum(0)
-    return np.where(count > 0, np.where(there, arrays, 0.0).sum(0) / np.maximum(count, 1), np.nan)

@@ -11,7 +11,7 @@ from polytask.study.arms import BASELINE
 from polytask.study.conclusions.affinity import Affinity, affinity
 from polytask.study.conclusions.compare import Comparison, comparisons, gains
 from polytask.study.conclusions.gather import Asked, Gathered, gather
-from polytask.study.conclusions.prices import Price, prices
+from polytask.study.conclusions.prices import UNEVEN, Price, prices
 from polytask.study.conclusions.sentence import sentence
 from polytask.study.conclusions.tuned import Choice, choose
 from polytask.study.folder import Study
@@ -93,12 +93,20 @@ def conclude(study: Study | Path | str, resamples: int = 1000) -> Conclusions:
         else "No joint arm is finished: nothing to compare."
     )
     return Conclusions(
-        found, said, shown, made, gains(found, made), priced, choice, affinity(found), tuple(_notes(found))
+        found,
+        said,
+        shown,
+        made,
+        gains(found, made),
+        priced,
+        choice,
+        affinity(found),
+        tuple(_notes(found, priced)),
     )
 
 
-def _notes(found: Gathered) -> list[str]:
-    """Runs that are not there."""
+def _notes(found: Gathered, priced: dict[str, Price]) -> list[str]:
+    """Runs that are not there, chance that was not measured, times that were disturbed."""
     notes = []
     for arm in found.study.arms:
         runs = list(found.study.of_arm(arm.name))
@@ -113,4 +121,10 @@ def _notes(found: Gathered) -> list[str]:
             notes.append(f"{arm.name}: {len(missing)} of {len(runs)} runs are not finished")
     if len({seed for runs in found.folds.values() for _, seed in runs}) == 1:
         notes.append("one seed: seed variation not measured, so an interval tells of the patients only")
+    uneven = [f"{arm} {price.uneven:.1f} ×" for arm, price in priced.items() if price.uneven > UNEVEN]
+    if uneven:
+        notes.append(
+            f"the machine did other work: runs of one arm differ in training time ({', '.join(uneven)}); the quickest "
+            "counts, and costs are rough"
+        )
     return notes

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import isfinite
+from statistics import fmean
 from typing import Any
-
-import numpy as np
 
 from polytask.plain import plain
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.gather import Gathered
 
+TIMES = ("training_seconds", "inference_ms")
+"""Of these an arm's quickest run counts: whatever else the machine does only ever adds."""
+UNEVEN = 1.5
+"""Runs of an arm all take the same steps; when they differ by more than this, the machine did other work."""
 WHAT = ("parameters", "training_seconds", "inference_ms", "peak_memory_mb", "device_memory_mb", "disk_mb")
 
 
 @dataclass(frozen=True)
 class Price:
-    """Costs of an arm, the mean over its runs, each with all its networks.
+    """Costs of an arm, each run with all its networks: the mean over its runs, of times the quickest.
 
     Args:
-        runs: how many. relative: each cost ÷ that of the single networks together; below 1 is cheaper.
+        runs: how many.
+        uneven: training time of the slowest run ÷ that of the quickest.
+        relative: each cost ÷ that of the single networks together; below 1 is cheaper.
     """
 
     runs: int
@@ -30,6 +35,7 @@ class Price:
     peak_memory_mb: float
     device_memory_mb: float
     disk_mb: float
+    uneven: float
     relative: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,23 +46,29 @@ class Price:
 
 def prices(found: Gathered) -> dict[str, Price]:
     """By arm."""
-    means = {arm: _means(found, arm) for arm in found.arms}
-    base = means.get(BASELINE, {})
+    tables = {arm: _noted(found, arm) for arm in found.arms}
+    costs = {arm: {w: _cost(w, table[w]) for w in WHAT} for arm, table in tables.items()}
+    base = costs.get(BASELINE, {})
     priced = {}
-    for arm, costs in means.items():
-        known = {w: v for w, v in costs.items() if isfinite(v) and base.get(w, 0) > 0}
-        relative = {w: v / base[w] for w, v in known.items()}
-        priced[arm] = Price(len(found.of_arm(arm)), relative=relative, **costs)
+    for arm, mine in costs.items():
+        known = {w: v for w, v in mine.items() if isfinite(v) and base.get(w, 0) > 0}
+        seconds = tables[arm]["training_seconds"]
+        priced[arm] = Price(
+            runs=len(found.of_arm(arm)),
+            uneven=max(seconds) / min(seconds) if seconds and min(seconds) > 0 else 1.0,
+            relative={w: v / base[w] for w, v in known.items()},
+            **mine,
+        )
     return priced
 
 
-def _means(found: Gathered, arm: str) -> dict[str, float]:
-    """Over the runs that noted them."""
+def _noted(found: Gathered, arm: str) -> dict[str, list[float]]:
+    """What each run noted, where it did."""
     noted = [r.run.record.get("costs") or {} for r in found.of_arm(arm)]
-    nan = float("nan")
-    rows = [[nan if c.get(w) is None else float(c[w]) for w in WHAT] for c in noted]
-    table = np.array(rows, np.float64)
-    there = np.isfinite(table)
-    sums = np.where(there, table, 0.0).sum(0)
-    counts = there.sum(0)
-    return {w: float(s / n) if n else nan for w, s, n in zip(WHAT, sums, counts, strict=True)}
+    return {w: [float(c[w]) for c in noted if c.get(w) is not None and isfinite(c[w])] for w in WHAT}
+
+
+def _cost(what: str, values: list[float]) -> float:
+    if not values:
+        return float("nan")
+    return min(values) if what in TIMES else fmean(values)

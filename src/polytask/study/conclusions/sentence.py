@@ -62,8 +62,8 @@ def _cheapest(made: Sequence[Comparison], priced: Mapping[str, Price]) -> str:
         return "cheapest that is not shown to be worse: single networks"
     share = times[arm]
     price = (
-        f"{1 / share:.1f} × less compute"
+        f"{1 / share:.1f} × less training time"
         if share <= 0.95
-        else f"{share:.2f} × the compute of single networks"
+        else f"{share:.2f} × the training time of single networks"
     )
     return f"cheapest that is not shown to be worse: {arm}, {price}"

@@ -25,6 +25,7 @@ from polytask.plan.plan import Balance, Training
 from polytask.plan.probe import probe_precision
 from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
+from polytask.training.freed_memory import keep_freed_memory
 from polytask.training.turn import Turn
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -105,6 +106,7 @@ def main() -> None:
     """Measure and print."""
     chosen = options(__doc__, rounds=9, size=64)
     torch.set_num_threads(chosen.threads)
+    keep_freed_memory()
     precision = probe_precision("cpu")[0]
     found = []
     details: dict[str, object] = {"precision": precision, "threads": chosen.threads, "clock": chosen.clock}

@@ -15,6 +15,7 @@ from _measure import CLOCKS, finish, options, ratio
 from polytask.model.cost_setting import Setting
 from polytask.model.costs import measure
 from polytask.plan.probe import probe_precision
+from polytask.training.freed_memory import keep_freed_memory
 
 SHARINGS = ("mtan", "ctan")
 BOUNDS = {"one-voxel": (1.5, 1.6, 1.8), "all-voxel": (1.3, 1.3, 1.35)}
@@ -26,6 +27,7 @@ def main() -> None:
     """Measure and print."""
     chosen = options(__doc__, rounds=12, size=64)
     torch.set_num_threads(chosen.threads)
+    keep_freed_memory()
     precision = probe_precision("cpu")[0]
     found, details = [], {"precision": precision, "threads": chosen.threads, "clock": chosen.clock}
     for mix, (mtan, ctan, singles) in BOUNDS.items():

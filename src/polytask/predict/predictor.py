@@ -22,6 +22,7 @@ from polytask.prepare.full import full_sample
 from polytask.prepare.views import left_right
 from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.distributed import device_named
+from polytask.training.freed_memory import keep_freed_memory
 from polytask.training.infer import Predictions, all_flips, infer
 
 
@@ -116,6 +117,7 @@ class Predictor:
             overlap: of sliding windows.
         """
         torch.set_num_threads(self.plan.shared.training.threads)
+        keep_freed_memory()
         flips = all_flips(self.flip_axes()) if tta else [()]
         fresh = Fresh(cohort, self.plan)
         for sample in cohort.samples() if samples is None else samples:

@@ -21,6 +21,7 @@ from polytask.prepare.store import Store
 from polytask.training.distributed import World, best_device
 from polytask.training.fitting import Context, luck_of, new_state
 from polytask.training.folder import Run
+from polytask.training.freed_memory import keep_freed_memory
 from polytask.training.state import State
 from polytask.training.step import Lap, no_lap, take_step
 from polytask.training.tune import Tuning
@@ -95,6 +96,7 @@ def rehearse_network(
     work: Path, cohort: Cohort, plan: Plan, fold: int, tasks: Sequence[str], world: World, seed: int = 0
 ) -> Rehearsal:
     """One network for `tasks` under a plan that is at hand."""
+    keep_freed_memory()
     run = Run(work / "runs" / "", {"networks": {"": list(tasks)}, "init": None, "steps": None})
     parts = Splits.read(work / "splits.json").folds[fold]
     context = Context(run, plan, fold, luck_of(seed, fold), cohort, parts, Store(work / "store"), world)

@@ -25,6 +25,7 @@ from polytask.registries import registry
 from polytask.training.distributed import World, join_world
 from polytask.training.fitting import Context, fit_network, luck_of
 from polytask.training.folder import Run, environment
+from polytask.training.freed_memory import keep_freed_memory
 from polytask.training.interrupt import Interrupted, listen
 from polytask.training.loop import Reporter
 from polytask.training.state import read_state
@@ -275,6 +276,7 @@ def _context(run: Run, plan: Plan, world: World) -> Context:
     splits = Splits.read(run.work / "splits.json")
     settings = plan.shared.training
     torch.set_num_threads(max(1, settings.threads // world.size))
+    keep_freed_memory()
     if world.device.type == "cuda":
         torch.backends.cudnn.deterministic = True
     return Context(

@@ -1,0 +1,81 @@
+"""What it is worth that freed memory is kept for the next step (`training.freed_memory`). At most 0.95 × the time.
+
+    python benchmarks/freed_memory.py [--size 64] [--steps 12] [--rounds 7] [--threads N] [--json]
+
+Forward and backward of a 3D network with a voxel task and two pooled ones on the CPU, batch 2, in the precision a plan
+would choose, then a forward pass alone. Each side is a process of its own, in turns: what one has mapped stays mapped.
+The peak of each is printed beside.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from statistics import median
+
+import torch
+
+from _measure import finish, options, ratio
+from polytask.model.cost_setting import Setting, network_of, noise_for, tasks_of
+from polytask.model.cut import no_cut
+from polytask.model.network import Network
+from polytask.plan.probe import probe_precision
+from polytask.training.freed_memory import keep_freed_memory
+
+BOUND = 0.95
+WARM = 2
+WHAT = {"training step": True, "prediction": False}
+
+
+def step(network: Network, inputs: object, precision: str, learn: bool) -> float:
+    """Seconds of forward, and of backward if asked."""
+    started = time.perf_counter()
+    with torch.set_grad_enabled(learn), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        outputs = network(inputs, no_cut)  # type: ignore[arg-type]
+    if learn:
+        lists = [o if isinstance(o, list) else [o] for o in outputs.values()]
+        torch.stack([o.float().square().mean() for many in lists for o in many]).sum().backward()
+        network.zero_grad(set_to_none=True)
+    return time.perf_counter() - started
+
+
+def inside(side: str, size: int, steps: int, threads: int) -> None:
+    """One side: print the median seconds and the peak in MiB."""
+    if side == "kept":
+        keep_freed_memory()
+    torch.set_num_threads(threads)
+    precision = probe_precision("cpu")[0]
+    setting = Setting("one-voxel", 3, size, precision=precision)
+    inputs, network = noise_for(setting), network_of(setting, tasks_of(setting), "hard")
+    found: dict[str, object] = {"precision": precision}
+    for what, learn in WHAT.items():
+        seconds = [step(network, inputs, precision, learn) for _ in range(WARM + steps)]
+        found[what] = median(seconds[WARM:])
+    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found))
+
+
+def main() -> None:
+    """Measure and print."""
+    chosen = options(__doc__, rounds=7, size=64, steps=12, inside="")
+    if chosen.inside:
+        inside(chosen.inside, chosen.size, chosen.steps, chosen.threads)
+        return
+    numbers = ["--size", chosen.size, "--steps", chosen.steps, "--threads", chosen.threads]
+
+    def side(name: str) -> dict[str, float]:
+        command = [sys.executable, __file__, "--inside", name, *map(str, numbers)]
+        return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+    turns = [(side("kept"), side("given back")) for _ in range(chosen.rounds)]
+    found = [ratio(f"{w}: memory kept / given back", [a[w] / b[w] for a, b in turns], BOUND) for w in WHAT]
+    peaks = [f"{median(one):.0f}" for one in zip(*((a["peak"], b["peak"]) for a, b in turns), strict=True)]
+    details = {"precision": turns[0][0]["precision"], "threads": chosen.threads}
+    finish(found, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.study.arms import Arm
-from polytask.study.design import Design, Pace, Rests, refuse_changes, refuse_other_budget
+from polytask.study.design import Design, Pace, Ratio, Rests, refuse_changes, refuse_other_budget
 from polytask.study.spec import specs_of
 from polytask.study.wanted import Wanted
 
@@ -29,7 +29,7 @@ DESIGN = Design(
     overrides=("training.rate=1e-3",),
     resamples=100,
     rests=Rests({0: "a", 1: "b"}, "splits", "cohort-digest", "store"),
-    paces={"hard": Pace(0.5, 1.5, 9)},
+    paces={"hard": Pace(0.5, 1.5, 9, Ratio(0.4, 0.3, 0.5)), "single": Pace(1.2, 3.0, 20)},
     versions={"torch": "2"},
     commands=("polytask study w",),
 )
@@ -60,9 +60,17 @@ def test_it_grows_and_says_by_which_command() -> None:
     grown = DESIGN.extended(other, "polytask study w --seeds 2")
     assert [a.name for a in grown.arms] == ["single", "hard", "ctan"]
     assert (grown.folds, grown.seeds) == ((0, 1), (0, 1))
-    assert grown.paces["hard"] == DESIGN.paces["hard"]
+    assert grown.paces["hard"] == DESIGN.paces["hard"], "timed in turns before"
     assert grown.commands == (*DESIGN.commands, "polytask study w --seeds 2")
-    assert DESIGN.extended(replace(DESIGN, folds=(0,)), "again") is DESIGN
+    assert DESIGN.extended(replace(DESIGN, folds=(0,)), "again") == DESIGN
+
+
+def test_an_arm_that_was_not_timed_beside_single_is_timed_later() -> None:
+    """So does a study go on whose probe failed, or that an older version began."""
+    later = replace(DESIGN, paces={"single": Pace(1.0, 3.0, 20, Ratio(1, 1, 1)), "hard": Pace(9, 9, 9)})
+    grown = DESIGN.extended(later, "again")
+    assert grown.paces == {"single": later.paces["single"], "hard": DESIGN.paces["hard"]}
+    assert grown.commands == DESIGN.commands
 
 
 def test_runs_come_fold_by_fold_with_all_arms(tmp_path: Path) -> None:

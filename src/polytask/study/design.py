@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from polytask.errors import PolytaskError
@@ -36,6 +37,21 @@ class Rests:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """Of pairs that were measured one after the other: median and quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, these: Sequence[float], those: Sequence[float]) -> Ratio:
+        """These ÷ those, pair by pair."""
+        low, middle, high = np.percentile(np.divide(these, those), [25, 50, 75]).tolist()
+        return cls(middle, low, high)
+
+
+@dataclass(frozen=True)
 class Pace:
     """Seconds of one arm, measured before the first run.
 
@@ -43,11 +59,19 @@ class Pace:
         step: an optimiser step; of an arm with several networks, a step of each.
         tune: an evaluation on tune, of all its networks.
         parameters: numbers in the weights of all its networks.
+        beside: a step ÷ one of each single network in the same turn; None when those could not be timed.
     """
 
     step: float
     tune: float
     parameters: int
+    beside: Ratio | None = None
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Pace:
+        """From `study.yaml`."""
+        beside = content.get("beside")
+        return cls(**{**content, "beside": Ratio(**beside) if beside else None})
 
 
 @dataclass(frozen=True)
@@ -114,7 +138,7 @@ class Design:
             content.pop("polytask")
             content["arms"] = tuple(Arm(**arm) for arm in content["arms"])
             content["rests"] = Rests(**content["rests"])
-            content["paces"] = {arm: Pace(**pace) for arm, pace in content["paces"].items()}
+            content["paces"] = {arm: Pace.read(pace) for arm, pace in content["paces"].items()}
             for key in ("folds", "seeds", "overrides", "commands", "tasks"):
                 content[key] = None if content[key] is None else tuple(content[key])
             return cls(**content)
@@ -129,18 +153,23 @@ class Design:
             ) from None
 
     def extended(self, other: Design, command: str) -> Design:
-        """With the arms, folds and seeds of another one too; the same object when there is nothing new."""
+        """With the arms, folds and seeds of another one too; the same when there is nothing new. What was timed in
+        turns with the single networks stays as it is."""
         names = {arm.name for arm in self.arms}
         merged = replace(
             self,
             arms=(*self.arms, *(arm for arm in other.arms if arm.name not in names)),
             folds=tuple(sorted({*self.folds, *other.folds})),
             seeds=tuple(sorted({*self.seeds, *other.seeds})),
+            paces={**self.paces, **{a: p for a, p in other.paces.items() if not self.timed(a)}},
         )
         if (merged.arms, merged.folds, merged.seeds) == (self.arms, self.folds, self.seeds):
-            return self
-        commands = (*self.commands, command) if command else self.commands
-        return replace(merged, paces={**other.paces, **self.paces}, commands=commands)
+            return merged
+        return replace(merged, commands=(*self.commands, command) if command else self.commands)
+
+    def timed(self, arm: str) -> bool:
+        """Whether an arm's steps were timed in turns with those of the single networks."""
+        return arm in self.paces and self.paces[arm].beside is not None
 
 
 def refuse_other_budget(design: Design, wanted: Wanted, folder: Path) -> None:

@@ -100,8 +100,9 @@ def _continued(
         own = dict.fromkeys(a.sharing for a in arms if not a.preset and not a.baseline)
         sharing = wanted.sharing if wanted.sharing is not None else () if wanted.presets else tuple(own)
         arms = _arms(ground, sharing, wanted.balance or ("equal",), wanted.presets, design.tasks)
-    new = [arm for arm in arms if arm not in design.arms]
-    plans = _plans(ground, new, design.tasks, design.changes())
+    new = [arm for arm in arms if not design.timed(arm.name)]
+    beside = [arm for arm in arms if arm.baseline and new and arm not in new]
+    plans = _plans(ground, [*beside, *new], design.tasks, design.changes())
     paces = _timed(ground, plans, design.folds[0], ground.tasks(design.tasks), design.device, say)
     other = {
         **vars(design),
@@ -143,6 +144,7 @@ def _timed(
     device: str,
     say: Callable[[str], None],
 ) -> dict[str, Pace]:
-    from polytask.study.probe import probe
+    from polytask.study.probe import WITHOUT_LOOKS, probe
 
-    return probe(ground.work, ground.cohort, plans, fold, tasks, device, say) if plans else {}
+    quiet = {arm: set_values(plan, [WITHOUT_LOOKS]) for arm, plan in plans.items()}
+    return probe(ground.work, ground.cohort, quiet, fold, tasks, device, say) if quiet else {}

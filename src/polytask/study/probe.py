@@ -1,9 +1,15 @@
-"""Seconds of a step and of an evaluation on tune, of each arm, before the first run. Nothing is written."""
+"""Seconds of a step and of an evaluation on tune, of each arm, before the first run. Nothing is written.
+
+The networks of all arms take their steps in turns, so that whatever else the machine does meets them alike: the ratio
+of two arms' seconds in the same turn says what one costs beside the other even where the seconds themselves do not.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -13,17 +19,72 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Plan
-from polytask.study.design import Pace
+from polytask.prepare.batch import Batch
+from polytask.study.arms import BASELINE
+from polytask.study.design import Pace, Ratio
 from polytask.training.distributed import World, device_named
 from polytask.training.rehearsal import Rehearsal, rehearse_network
 from polytask.training.run import networks_of
 
-LEAST, MOST = 3, 12
-"""Steps that are timed, behind one that warms up."""
+LEAST, MOST = 3, 15
+"""Turns that are timed, behind one that warms up."""
 ENOUGH = 10.0
-"""Seconds of steps after which no further one is timed."""
+"""Seconds for each network after which there is no further turn."""
+BATCHES = 3
+"""That a network's steps are timed on."""
 BRIEF = 2.0
 """Seconds of an evaluation that is worth timing twice."""
+WITHOUT_LOOKS = "training.balance.log_every=0"
+"""What timed plans have set: looks for the log are rare in a run and would be frequent among a few steps."""
+
+
+@dataclass
+class Stopwatch:
+    """One network before its first step.
+
+    Args:
+        reading: seconds of a batch, in this process. tune: of an evaluation on tune.
+        turns: of an optimiser step, by turn.
+    """
+
+    rehearsal: Rehearsal
+    batches: list[Batch]
+    reading: float
+    tune: float
+    turns: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal) -> Stopwatch:
+        """With its first batches read."""
+        with rehearsal.loader(0) as loader:
+            stream = loader.batches(0)
+            first = next(stream)  # opens what is read from
+            started = time.perf_counter()
+            batches = list(islice(stream, BATCHES))
+            reading = (time.perf_counter() - started) / max(1, len(batches))
+        tune = seconds_of(rehearsal.tune, rehearsal)
+        if tune < BRIEF:  # the first time loads libraries
+            tune = min(tune, seconds_of(rehearsal.tune, rehearsal))
+        return cls(rehearsal, batches or [first], reading, tune)
+
+    def turn(self, number: int) -> float:
+        """Seconds of a step as the mean over a run: reading goes on beside it if there are workers, and where a rule
+        looks at gradients every so many steps, the others are quicker. The first turn is not kept."""
+        settings = self.rehearsal.context.plan.shared.training
+        batch = self.batches[number % len(self.batches)]
+        every = settings.balance.every
+        looking = self._step(batch, every)
+        between = self._step(batch, every + 1) if every > 1 else looking
+        step = (looking + (every - 1) * between) / every
+        ready = self.reading / max(1, settings.workers)
+        step = max(step, ready) if settings.workers else step + ready
+        if number:
+            self.turns.append(step * settings.accumulation)
+        return looking + between
+
+    def _step(self, batch: Batch, number: int) -> float:
+        self.rehearsal.state.step = number
+        return seconds_of(lambda: self.rehearsal.step(batch), self.rehearsal)
 
 
 def probe(
@@ -35,63 +96,71 @@ def probe(
     device: str,
     say: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Pace]:
-    """Arm → pace. An arm with several networks is timed network by network.
+    """Arm → pace; an arm that cannot be timed is said and is not in it: its runs will fail and be shown.
 
     Args:
         plans: of the arms. fold: whose data. tasks: that are fitted.
     """
-    world = World(0, 1, device_named(device))
-    threads = torch.get_num_threads()
-    found: dict[str, Pace] = {}
+    world, threads = World(0, 1, device_named(device)), torch.get_num_threads()
+    arms: dict[str, list[Stopwatch]] = {}
+    spent = 0.0
     try:
         for arm, plan in plans.items():
             say(f"timing {arm}")
             torch.set_num_threads(plan.shared.training.threads)
             model = plan.shared.model
             groups = networks_of(tasks, model.sharing, model.after).values()
-            try:
-                paces = [_pace(rehearse_network(work, cohort, plan, fold, names, world)) for names in groups]
-            except PolytaskError:
-                raise
-            except Exception as error:  # its runs will fail and be shown; the other arms need not
-                say(
-                    f"arm {arm} cannot be timed: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                )
-                continue
-            found[arm] = Pace(
-                sum(p.step for p in paces), sum(p.tune for p in paces), sum(p.parameters for p in paces)
-            )
+            with spared(arm, arms, say):
+                networks = (rehearse_network(work, cohort, plan, fold, names, world) for names in groups)
+                arms[arm] = [Stopwatch.of(network) for network in networks]
+        for number in range(1 + MOST):
+            if number > LEAST and spent > ENOUGH * sum(map(len, arms.values())):
+                break
+            for arm in list(arms):
+                with spared(arm, arms, say):
+                    spent += sum(watch.turn(number) for watch in arms[arm])
     finally:
         torch.set_num_threads(threads)
-    return found
+    return paces_of(arms)
 
 
-def _pace(rehearsal: Rehearsal) -> Pace:
-    """The median step, reading included, and one evaluation."""
-    settings = rehearsal.context.plan.shared.training
-    seconds: list[float] = []
-    with rehearsal.loader() as loader:
-        for batch in islice(loader.batches(0), MOST + 1):
-            started = time.perf_counter()
-            rehearsal.step(batch)
-            _wait(rehearsal)
-            seconds.append(time.perf_counter() - started)
-            if len(seconds) > LEAST and sum(seconds) > ENOUGH:
-                break
-    tune = _tune(rehearsal)
-    if tune < BRIEF:  # the first time loads libraries
-        tune = min(tune, _tune(rehearsal))
-    numbers = sum(p.numel() for p in rehearsal.state.network.parameters())
-    return Pace(median(seconds[1:] or seconds) * settings.accumulation, tune, numbers)
+@contextmanager
+def spared(arm: str, arms: dict[str, list[Stopwatch]], say: Callable[[str], None]) -> Iterator[None]:
+    """An arm that breaks down takes no other with it."""
+    try:
+        yield
+    except PolytaskError:
+        raise
+    except Exception as error:
+        arms.pop(arm, None)
+        line = (str(error).splitlines() or [""])[0]
+        say(f"arm {arm} cannot be timed: {type(error).__name__}: {line}")
 
 
-def _tune(rehearsal: Rehearsal) -> float:
+def paces_of(arms: Mapping[str, Sequence[Stopwatch]]) -> dict[str, Pace]:
+    """From what was timed in turns."""
+    by_turn = {
+        arm: [sum(step) for step in zip(*(w.turns for w in watches), strict=True)]
+        for arm, watches in arms.items()
+    }
+    base = by_turn.get(BASELINE)
+    return {
+        arm: Pace(
+            step=median(by_turn[arm]),
+            tune=sum(w.tune for w in watches),
+            parameters=sum(p.numel() for w in watches for p in w.rehearsal.state.network.parameters()),
+            beside=Ratio.of(by_turn[arm], base) if base else None,
+        )
+        for arm, watches in arms.items()
+    }
+
+
+def seconds_of(what: Callable[[], object], rehearsal: Rehearsal) -> float:
+    """Until the device is done with it."""
+    device = rehearsal.context.world.device
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda device: None
+    wait(device)
     started = time.perf_counter()
-    rehearsal.tune()
-    _wait(rehearsal)
+    what()
+    wait(device)
     return time.perf_counter() - started
-
-
-def _wait(rehearsal: Rehearsal) -> None:
-    if rehearsal.context.world.device.type == "cuda":
-        torch.cuda.synchronize(rehearsal.context.world.device)

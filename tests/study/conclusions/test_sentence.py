@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
 from polytask.study.conclusions.prices import Price
 from polytask.study.conclusions.sentence import sentence
+from polytask.study.design import Ratio
 from polytask.study.statistics.words import Verdict, Word
 
 NAN = float("nan")
@@ -58,6 +60,16 @@ def test_nothing_shown() -> None:
     )
     made = [said(t, "hard", "not defined") for t in ASKED]
     assert sentence(made, ASKED, PRICES, "hard").startswith("Nothing can be said about hard")
+
+
+def test_what_was_timed_in_turns_comes_before_the_runs_own_time() -> None:
+    prices = {
+        "single": replace(price(1.0), compute=Ratio(1.0, 1.0, 1.0)),
+        "hard": replace(price(0.9), compute=Ratio(0.4, 0.39, 0.41)),
+        "ctan": price(0.5),
+    }
+    made = [said("os", a, "no difference shown") for a in ("hard", "ctan")]
+    assert sentence(made, ASKED, prices, "hard").endswith("worse: hard, 2.5 × less compute.")
 
 
 @pytest.mark.parametrize(

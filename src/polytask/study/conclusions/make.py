@@ -123,8 +123,10 @@ def _notes(found: Gathered, priced: dict[str, Price]) -> list[str]:
         notes.append("one seed: seed variation not measured, so an interval tells of the patients only")
     uneven = [f"{arm} {price.uneven:.1f} ×" for arm, price in priced.items() if price.uneven > UNEVEN]
     if uneven:
+        turns = all(price.compute for price in priced.values())
+        rest = "compute was timed in turns and does not suffer" if turns else "costs are rough"
         notes.append(
             f"the machine did other work: runs of one arm differ in training time ({', '.join(uneven)}); the quickest "
-            "counts, and costs are rough"
+            f"counts; {rest}"
         )
     return notes

@@ -10,6 +10,7 @@ from typing import Any
 from polytask.plain import plain
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.gather import Gathered
+from polytask.study.design import Ratio
 
 TIMES = ("training_seconds", "inference_ms")
 """Of these an arm's quickest run counts: whatever else the machine does only ever adds."""
@@ -26,6 +27,7 @@ class Price:
         runs: how many.
         uneven: training time of the slowest run ÷ that of the quickest.
         relative: each cost ÷ that of the single networks together; below 1 is cheaper.
+        compute: a training step ÷ one of each single network, timed in turns before the first run.
     """
 
     runs: int
@@ -37,6 +39,12 @@ class Price:
     disk_mb: float
     uneven: float
     relative: dict[str, float]
+    compute: Ratio | None = None
+
+    @property
+    def share(self) -> float:
+        """Training ÷ that of the single networks: by steps in turns, else by the runs' time; NaN when not known."""
+        return self.compute.median if self.compute else self.relative.get("training_seconds", float("nan"))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -48,7 +56,7 @@ def prices(found: Gathered) -> dict[str, Price]:
     """By arm."""
     tables = {arm: _noted(found, arm) for arm in found.arms}
     costs = {arm: {w: _cost(w, table[w]) for w in WHAT} for arm, table in tables.items()}
-    base = costs.get(BASELINE, {})
+    base, paces = costs.get(BASELINE, {}), found.study.design.paces
     priced = {}
     for arm, mine in costs.items():
         known = {w: v for w, v in mine.items() if isfinite(v) and base.get(w, 0) > 0}
@@ -57,6 +65,7 @@ def prices(found: Gathered) -> dict[str, Price]:
             runs=len(found.of_arm(arm)),
             uneven=max(seconds) / min(seconds) if seconds and min(seconds) > 0 else 1.0,
             relative={w: v / base[w] for w, v in known.items()},
+            compute=paces[arm].beside if arm in paces else None,
             **mine,
         )
     return priced

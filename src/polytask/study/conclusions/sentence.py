@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, log10
+from math import ceil, isfinite, log10
 
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
@@ -47,23 +47,17 @@ def _effect(c: Comparison, asked: Asked) -> str:
 
 
 def _cheapest(made: Sequence[Comparison], priced: Mapping[str, Price]) -> str:
-    """Of the arms that are not worse on any task, the one with the least training time."""
+    """Of the arms that are not worse on any task, the one whose training costs least."""
     worse = {c.arm for c in made if c.verdict.word == "worse"}
     judged = {c.arm for c in made if c.verdict.word != "not defined"} | {BASELINE}
-    times = {
-        a: p.relative["training_seconds"]
-        for a, p in priced.items()
-        if a in judged - worse and "training_seconds" in p.relative
-    }
-    if not times:
+    shares = {a: p.share for a, p in priced.items() if a in judged - worse and isfinite(p.share)}
+    if not shares:
         return "what it costs is not known"
-    arm = min(times, key=lambda a: times[a])
+    arm = min(shares, key=lambda a: shares[a])
     if arm == BASELINE:
         return "cheapest that is not shown to be worse: single networks"
-    share = times[arm]
+    share, what = shares[arm], "compute" if priced[arm].compute else "training time"
     price = (
-        f"{1 / share:.1f} × less training time"
-        if share <= 0.95
-        else f"{share:.2f} × the training time of single networks"
+        f"{1 / share:.1f} × less {what}" if share <= 0.95 else f"{share:.2f} × the {what} of single networks"
     )
     return f"cheapest that is not shown to be worse: {arm}, {price}"

@@ -66,7 +66,7 @@ def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
     best = max(skills, key=lambda a: skills[a])
     errors = {arm: _error(by_arm[arm], by_arm[best]) for arm in by_arm}
     close = [a for a in by_arm if a == best or skills[best] - skills[a] <= errors[a]]
-    arm = min(close, key=lambda a: (not isfinite(t := priced[a].training_seconds), t))
+    arm = min(close, key=lambda a: (not isfinite(t := priced[a].share), t))
     mean = f"mean skill on tune {skills[arm]:.3f}"
     if arm == best:
         return Choice(arm, skills, errors, f"the highest {mean}")

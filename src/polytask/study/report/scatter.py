@@ -24,7 +24,7 @@ class Gain:
     """One arm.
 
     Args:
-        compute: training time ÷ that of the single networks together.
+        compute: of training ÷ that of the single networks together.
         mean: effect in points, mean over the tasks. tasks: each one's own.
         interval: plain 95 %, when there is only one task.
     """
@@ -56,8 +56,8 @@ def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
             out.append(f"{task} (not defined for {listed(lack)})")
     gains = []
     for arm in known if counted else ():
-        compute = found.prices[arm].relative.get("training_seconds") if arm in found.prices else None
-        if compute is None or not compute > 0:
+        compute = found.prices[arm].share if arm in found.prices else 0.0
+        if not compute > 0:
             out.append(f"{arm} (its compute beside that of single networks is not known)")
             continue
         own = {t: effects[arm][t].effect.estimate for t in counted}
@@ -105,7 +105,7 @@ def draw(axes: Any, gains: list[Gain]) -> None:
     axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if left <= t <= right]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} ×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("training time, single networks together = 1")
+    axes.set_xlabel("compute of training, single networks together = 1")
     axes.set_ylabel("effect against single, points")
     axes.axhline(0, color=FAINT, lw=1.2, ls="--", zorder=1)
     axes.axvline(1, color=FAINT, lw=1.2, ls="--", zorder=1)

@@ -11,7 +11,7 @@ from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
 from polytask.study.conclusions.make import Conclusions
-from polytask.study.conclusions.prices import WHAT
+from polytask.study.conclusions.prices import WHAT, Price
 from polytask.study.report.amounts import (
     amount,
     between,
@@ -168,8 +168,16 @@ def costs(found: Conclusions) -> Table | None:
             ratio = price.relative.get(what)
             beside = "" if ratio is None or arm == BASELINE else times(ratio)
             cells.append(Cell(cost(what, getattr(price, what)), beside))
-        rows.append((arm, [*cells, Cell(str(price.runs))]))
-    return Table("", ["arm", *(HEADS[w] for w in noted), "runs"], rows)
+        rows.append((arm, [compute(price), *cells, Cell(str(price.runs))]))
+    return Table("", ["arm", "compute of training", *(HEADS[w] for w in noted), "runs"], rows)
+
+
+def compute(price: Price) -> Cell:
+    """A training step beside one of each single network, with the quartiles of the turns it was timed in."""
+    if price.compute is None:
+        return Cell(DASH)
+    c = price.compute
+    return Cell(times(c.median), f"{c.low:.2f} to {c.high:.2f}" if c.low < c.high else "")
 
 
 def cost(what: str, value: float) -> str:

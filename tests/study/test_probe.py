@@ -1,0 +1,101 @@
+"""Arms are timed in turns, so that a ratio of two arms is of the same minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from polytask.cohort.cohort import Cohort
+from polytask.plan.files import read_plan
+from polytask.plan.plan import Plan
+from polytask.plan.settings import set_values
+from polytask.study import probe as module
+from polytask.study.design import Pace, Ratio
+from polytask.study.probe import WITHOUT_LOOKS, Stopwatch, probe
+
+TASKS = ("lesion", "grade", "os")
+
+
+def timed(folder: Path, arms: dict[str, list[str]], said: list[str]) -> dict[str, Pace]:
+    plan = read_plan(folder / "work")
+    plans: dict[str, Plan] = {
+        arm: set_values(plan, [f"model.sharing={arm.partition('+')[0]}", WITHOUT_LOOKS, *changes])
+        for arm, changes in arms.items()
+    }
+    cohort = Cohort.read(folder / "cohort")
+    return probe(folder / "work", cohort, plans, 0, TASKS, "cpu", said.append)
+
+
+def test_paces_and_their_ratio(prepared_once: Path) -> None:
+    said: list[str] = []
+    found = timed(
+        prepared_once, {"single": [], "hard": [], "hard+upgrad": ["training.balance.rule=upgrad"]}, said
+    )
+    assert said == ["timing single", "timing hard", "timing hard+upgrad"]
+    assert found["single"].beside == Ratio(1.0, 1.0, 1.0)
+    assert found["single"].parameters > found["hard"].parameters == found["hard+upgrad"].parameters
+    for pace in found.values():
+        assert pace.step > 0
+        assert pace.tune > 0
+        assert pace.beside is not None
+        assert 0 < pace.beside.low <= pace.beside.median <= pace.beside.high
+    hard = found["hard"].beside
+    assert hard is not None
+    assert hard.median < 1, "three networks take longer than one"
+
+
+def test_an_arm_that_breaks_down_takes_no_other_with_it(
+    prepared_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its third turn, when all have been timed twice."""
+    turn = Stopwatch.turn
+
+    def breaks(self: Stopwatch, number: int) -> float:
+        if number == 2 and len(self.rehearsal.state.network.tasks) > 1:
+            raise RuntimeError("out of memory\nand more")
+        return turn(self, number)
+
+    monkeypatch.setattr(Stopwatch, "turn", breaks)
+    said: list[str] = []
+    found = timed(prepared_once, {"single": [], "hard": []}, said)
+    assert set(found) == {"single"}
+    assert said[-1] == "arm hard cannot be timed: RuntimeError: out of memory"
+
+
+def test_without_single_networks_there_is_no_ratio(prepared_once: Path) -> None:
+    assert timed(prepared_once, {"hard": []}, [])["hard"].beside is None
+
+
+@pytest.mark.parametrize(
+    ("every", "workers", "step"),
+    [
+        (1, 0, 10.0 + 2.0),
+        (5, 0, (10.0 + 4 * 1.0) / 5 + 2.0),
+        (1, 4, 10.0),
+        (100, 1, 2.0),  # reading beside the steps takes longer than they do
+    ],
+)
+def test_a_step_as_the_mean_over_a_run(
+    every: int, workers: int, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10 s where the rule looks at gradients, 1 s between, 2 s to read a batch."""
+    balance = SimpleNamespace(every=every)
+    settings = SimpleNamespace(balance=balance, workers=workers, accumulation=3)
+    rehearsal: Any = SimpleNamespace(
+        context=SimpleNamespace(plan=SimpleNamespace(shared=SimpleNamespace(training=settings))),
+        state=SimpleNamespace(step=None),
+    )
+    monkeypatch.setattr(module, "seconds_of", lambda what, of: 10.0 if of.state.step % every == 0 else 1.0)
+    batch: Any = None
+    watch = Stopwatch(rehearsal, [batch], reading=2.0, tune=0.0)
+    watch.turn(0)
+    assert watch.turns == [], "the first turn warms up"
+    watch.turn(1)
+    assert watch.turns == [pytest.approx(3 * step)]
+
+
+def test_a_ratio_by_hand() -> None:
+    assert Ratio.of([1, 2, 3, 4, 10], [2, 2, 2, 2, 2]) == Ratio(1.5, 1.0, 2.0)

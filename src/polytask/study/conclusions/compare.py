@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.comparison import common
 from polytask.study.arms import BASELINE
-from polytask.study.conclusions.gather import Finished, Gathered, Key
+from polytask.study.conclusions.checks import checks
+from polytask.study.conclusions.gather import Gathered
 from polytask.study.statistics.check import Check
-from polytask.study.statistics.delong import Scored, delong
 from polytask.study.statistics.delta_m import DeltaM, delta_m
 from polytask.study.statistics.effect import Effect, effect
-from polytask.study.statistics.paired import sign_flips, wilcoxon
 from polytask.study.statistics.words import Verdict, verdicts
 
 
@@ -55,7 +52,7 @@ def comparisons(found: Gathered) -> list[Comparison]:
                 effects[task, arm] = effect(values, arm, BASELINE, asked.higher, asked.points, "nested")
     judged = verdicts(effects)
     return [
-        Comparison(task, arm, one, judged[task, arm], tuple(_checks(found, task, arm)))
+        Comparison(task, arm, one, judged[task, arm], tuple(checks(found, task, arm, one)))
         for (task, arm), one in effects.items()
     ]
 
@@ -88,95 +85,3 @@ def _beats_chance(found: Gathered, task: str) -> bool:
     mean = float(np.mean([s.estimate for s in skills]))
     below = float(np.mean([s.estimate - s.low for s in skills])) / np.sqrt(len(folds))
     return bool(mean - below > 0)
-
-
-def _checks(found: Gathered, task: str, arm: str) -> list[Check]:
-    """On the mean over seeds of each case: Wilcoxon and sign flips where a case has a value, DeLong for two classes."""
-    if task in _voxel(found):
-        values = _case_differences(found, task, arm)
-        return [wilcoxon(values), sign_flips(values)] if len(values) else []
-    folds = [s for s in (_scored(runs, task, arm) for runs in found.folds.values()) if s is not None]
-    if folds:
-        return [delong(folds)]
-    values = _errors(found, task, arm)
-    return [wilcoxon(values), sign_flips(values)] if len(values) else []
-
-
-def _voxel(found: Gathered) -> set[str]:
-    return {t for runs in found.folds.values() for r in runs.values() for t in r.evaluated.answers.voxel}
-
-
-def _of(runs: Mapping[Key, Finished], arm: str, task: str) -> list[Finished]:
-    return [r for (name, _), r in runs.items() if name == arm and task in r.evaluated.tasks]
-
-
-def _case_differences(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Arm − single of each case's primary metric, means over seeds, better = positive."""
-    asked = found.asked[task]
-    differences = []
-    for runs in found.folds.values():
-        by_side = []
-        for name in (arm, BASELINE):
-            by_case: dict[tuple[str, str], list[float]] = {}
-            for one in _of(runs, name, task):
-                cases = one.evaluated.answers.voxel[task]
-                for who, value in zip(cases.ids, cases.column(asked.metric), strict=True):
-                    by_case.setdefault(who, []).append(float(value))
-            by_side.append({who: float(np.mean(v)) for who, v in by_case.items()})
-        mine, other = by_side
-        differences += _by_subject({w: mine[w] - other[w] for w in mine if w in other})
-    scale = asked.points if asked.higher else -asked.points
-    return scale * np.array(differences, np.float64)
-
-
-def _by_subject(cases: Mapping[tuple[str, str], float]) -> list[float]:
-    """One number for each subject, the mean over its visits: visits of a subject are no independent evidence."""
-    found: dict[str, list[float]] = {}
-    for (subject, _), value in cases.items():
-        if np.isfinite(value):
-            found.setdefault(subject, []).append(value)
-    return [float(np.mean(values)) for values in found.values()]
-
-
-def _scored(runs: Mapping[Key, Finished], task: str, arm: str) -> Scored | None:
-    """Truth and each seed's probabilities for a task with two classes, on the cases both sides answered."""
-    sides = [_of(runs, name, task) for name in (arm, BASELINE)]
-    if not all(sides) or any(
-        r.evaluated.tasks[task].kind != "classification" for side in sides for r in side
-    ):
-        return None
-    first = sides[0][0].evaluated.answers
-    ids = common(first, sides[1][0].evaluated.answers, task)
-    scores = []
-    for side in sides:
-        answered = [r.evaluated.answers.only({task: ids}).pooled[task] for r in side]
-        if answered[0].prediction["p"].shape[1] != 2:
-            return None
-        scores.append(np.array([items.prediction["p"][:, 1] for items in answered], np.float64))
-    items = first.only({task: ids}).pooled[task]
-    known = items.known.reshape(len(items.known), -1).any(1)
-    truth = items.value[known] == 1
-    if not known.any() or truth.all() or not truth.any():
-        return None
-    return Scored(truth, scores[0][:, known], scores[1][:, known])
-
-
-def _errors(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Single − arm of each case's absolute error, means over seeds (better = positive), of a number."""
-    differences: list[float] = []
-    for runs in found.folds.values():
-        sides = [_of(runs, name, task) for name in (arm, BASELINE)]
-        if not all(sides) or any(
-            r.evaluated.tasks[task].kind != "regression" for side in sides for r in side
-        ):
-            continue
-        ids = common(sides[0][0].evaluated.answers, sides[1][0].evaluated.answers, task)
-        errors = []
-        for side in sides:
-            items = [r.evaluated.answers.only({task: ids}).pooled[task] for r in side]
-            known = items[0].known.reshape(len(items[0].known), -1).any(1)
-            answers = [np.abs(i.prediction["value"] - i.value.reshape(len(i.value)))[known] for i in items]
-            errors.append(np.mean(answers, axis=0))
-        who = [ids[k] for k in np.flatnonzero(known)]
-        differences += _by_subject(dict(zip(who, (errors[1] - errors[0]).tolist(), strict=True)))
-    return np.array(differences, np.float64)

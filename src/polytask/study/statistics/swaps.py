@@ -1,0 +1,50 @@
+"""Permutation test for metrics that a case has not by itself (C, κ, an AUC, R²): the arms' answers are exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.study.statistics.check import Check
+
+NAME = "swaps"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A fold under two arms.
+
+    Args:
+        difference: whose answers are exchanged `[subjects]` → arm − baseline, mean over seeds, better = positive.
+        subjects: how many. cases: the fold's weight.
+    """
+
+    difference: Callable[[npt.NDArray[np.bool_]], float]
+    subjects: int
+    cases: int
+
+
+def swaps(folds: Sequence[Exchange], resamples: int = 499, seed: int = 0) -> Check:
+    """Were the arms alike, each subject's answers could as well be the other arm's (Bandos et al. 2005 for AUCs).
+
+    In each of `resamples` a coin decides for every subject whether its answers change sides, in all seeds at once;
+    p = (1 + as extreme)/(1 + resamples). A resample without a metric counts as extreme. The trainings are held fixed.
+    """
+    if not folds:
+        return Check(NAME, float("nan"), float("nan"), float("nan"), 0)
+    draws, cases = np.random.default_rng(seed), np.array([f.cases for f in folds], np.float64)
+
+    def once(swapped: Sequence[npt.NDArray[np.bool_]]) -> float:
+        return float(
+            np.average([f.difference(s) for f, s in zip(folds, swapped, strict=True)], weights=cases)
+        )
+
+    observed = once([np.zeros(f.subjects, bool) for f in folds])
+    if not np.isfinite(observed):
+        return Check(NAME, float("nan"), float("nan"), float("nan"), 0)
+    others = [once([draws.random(f.subjects) < 0.5 for f in folds]) for _ in range(resamples)]
+    extreme = sum(not abs(x) < abs(observed) * (1 - 1e-9) for x in others)
+    return Check(NAME, observed, observed, (1 + extreme) / (1 + resamples), int(cases.sum()))

@@ -1,0 +1,72 @@
+"""The arms' answers are exchanged subject by subject; held against SciPy's permutation test of paired samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.stats import permutation_test
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
+
+from polytask.study.statistics.paired import sign_flips
+from polytask.study.statistics.swaps import Exchange, swaps
+
+Bools = npt.NDArray[np.bool_]
+
+
+def exchange(truth: npt.ArrayLike, arm: npt.ArrayLike, base: npt.ArrayLike, measure: object) -> Exchange:
+    """Of one answer a subject."""
+    y, a, b = map(np.asarray, (truth, arm, base))
+
+    def difference(swapped: Bools) -> float:
+        return float(measure(y, np.where(swapped, b, a)) - measure(y, np.where(swapped, a, b)))  # type: ignore[operator]
+
+    return Exchange(difference, len(y), len(y))
+
+
+def kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> float:
+    return float(cohen_kappa_score(truth, answer, weights="quadratic"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("measure", [roc_auc_score, kappa])
+def test_scipy_goes_through_all_exchanges(measure: object, seed: int) -> None:
+    """10 subjects: all 1,024 ways there, 3,999 random ones here."""
+    draws = np.random.default_rng(seed)
+    if measure is kappa:
+        truth, arm, base = (draws.integers(0, 3, 10) for _ in range(3))
+        arm = np.where(draws.random(10) < 0.7, truth, arm)
+    else:
+        truth = np.array([0, 1] * 5)
+        arm, base = truth + 1.0 * draws.normal(size=10), truth + 2.0 * draws.normal(size=10)
+    exact = permutation_test(
+        (arm, base),
+        lambda a, b: measure(truth, a) - measure(truth, b),  # type: ignore[operator]
+        permutation_type="samples",
+        vectorized=False,
+        n_resamples=np.inf,
+    )
+    found = swaps([exchange(truth, arm, base, measure)], resamples=3999, seed=seed)
+    assert found.estimate == pytest.approx(exact.statistic)
+    assert found.p == pytest.approx(exact.pvalue, abs=4 * np.sqrt(0.25 / 4000))
+
+
+def test_of_a_mean_it_is_the_sign_flips() -> None:
+    """Exchanging two answers turns the sign of their difference; folds weigh as their cases."""
+    d = np.random.default_rng(1).normal(0.5, 1, 40)
+
+    def half(part: npt.NDArray[np.float64]) -> Exchange:
+        return Exchange(lambda swapped: float(np.where(swapped, -part, part).mean()), len(part), len(part))
+
+    found, flips = swaps([half(d[:10]), half(d[10:])], 3999), sign_flips(d)
+    assert found.estimate == pytest.approx(flips.estimate)
+    assert found.p == pytest.approx(flips.p, abs=0.02)
+    assert flips.p < 0.05
+
+
+def test_arms_that_never_differ_and_nobody_to_compare() -> None:
+    same = exchange([0, 1, 0, 1], [1.0, 2, 3, 4], [1.0, 2, 3, 4], roc_auc_score)
+    found = swaps([same])
+    assert (found.estimate, found.p) == (0.0, 1.0)
+    assert np.isnan(swaps([]).p)
+    assert np.isnan(swaps([Exchange(lambda swapped: float("nan"), 3, 3)]).p)

@@ -251,6 +251,8 @@ def test_the_log_says_how_tasks_lie_to_each_other(work: Path) -> None:
     assert len(epoch["common"]) == len(names) * (len(names) - 1) // 2
     assert all(0 <= v <= 1 for v in epoch["common"].values())
     assert max(epoch["common"].values()) > 0.5
+    assert set(epoch["present"]) == set(names)
+    assert all(epoch["present"][t] >= share for pair, share in epoch["common"].items() for t in pair.split())
 
 
 def test_wrong_words(work: Path) -> None:

@@ -91,6 +91,7 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
                 raise Interrupted(around.asked.signal, state.step)
         ends = state.step >= state.schedule.end
         entry: dict[str, object] = {"epoch": epoch, "rate": rate, "loss": sums.means()}
+        entry["present"] = sums.present(state.network.tasks)
         if common.pairs:
             entry["common"] = common.shares()
         entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, sums.steps)
@@ -172,3 +173,7 @@ class Means:
     def means(self) -> dict[str, float]:
         """Mean by name."""
         return {name: self.sums[name] / self.counts[name] for name in self.sums}
+
+    def present(self, tasks: Iterable[str]) -> dict[str, float]:
+        """Share of the steps in which a task had something to learn from."""
+        return {task: self.counts.get(task, 0) / max(1, self.steps) for task in tasks}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from polytask.evaluation.doctor.course import Course, number
 from tests.evaluation.doctor.worlds import World
@@ -21,11 +22,17 @@ def test_numbers_stand_where_their_task_does() -> None:
             "step": 11,
             "gradients": {"losses": {"b": 1.0}, "norms": {"b": 4.0}, "weights": {"b": 1.0}, "cosines": {}},
         },
-        {"step": 20, "loss": {"a": 0.7, "b": None, "norm": 2.0}, "common": {"a b": 0.5}},
+        {
+            "step": 20,
+            "loss": {"a": 0.7, "b": None, "norm": 2.0},
+            "common": {"a b": 0.5},
+            "present": {"a": 0.9, "b": 0.0},
+        },
         {
             "step": 30,
             "loss": {"a": 0.6, "norm": 4.0},
             "common": {"a b": 0.8},
+            "present": {"a": 0.6, "b": 0.3},
             "tune": {"skill": 0.1, "a": {"dice": 0.2}},
         },
     ]
@@ -37,6 +44,7 @@ def test_numbers_stand_where_their_task_does() -> None:
     np.testing.assert_equal(course.means, [[np.nan, 0.7], [np.nan, 0.6]])
     np.testing.assert_equal(course.lengths, [2.0, 4.0])
     np.testing.assert_allclose(course.common()["b", "a"], (20 * 0.5 + 10 * 0.8) / 30)
+    assert course.present() == {"a": pytest.approx(0.8), "b": pytest.approx(0.1)}
     assert list(course.tuned()) == [(30, {"a": {"dice": 0.2}})]
     assert course.steps == 30
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from polytask.evaluation.doctor import FINDINGS, Finding, diagnose
 from polytask.evaluation.doctor.chart import EPOCHS, LOOKS, USUAL_RATE
 from polytask.evaluation.doctor.peers import beside
+from polytask.evaluation.doctor.seldom import LEAST
 from polytask.plan.plan import Training
 from tests.evaluation.doctor.worlds import World
 
@@ -186,14 +187,22 @@ def test_a_healthy_log_is_silent(seed: int, rule: str, looks: int) -> None:
     assert found(World(seed=seed, rule=rule, looks=looks, per_epoch=10)) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["weight of 0.01", "short gradient", "few are known", "heavy", "against", "weight of 0"]
-)
+@pytest.mark.parametrize("name", ["weight of 0.01", "short gradient", "heavy", "against", "weight of 0"])
 def test_a_few_looks_say_nothing(name: str) -> None:
     world = replace(ILL[name][0], looks=LOOKS - 1)
     assert found(world) == []
     assert str(LOOKS) not in world.chart().lacks
     assert "training.balance.log_every=30" in world.chart().lacks
+
+
+def test_a_task_that_few_have_needs_steps_and_no_looks() -> None:
+    """Every step is counted: what the log holds is the share, no estimate of it."""
+    rare = ILL["few are known"][0]
+    (told,) = found(replace(rare, looks=0))
+    assert told.name == "seldom"
+    assert told.evidence["share"] == pytest.approx(0.1, abs=0.04)
+    assert found(replace(rare, looks=0, epochs=1, per_epoch=LEAST - 1)) == []
+    assert found(World(known={"diameter": 0.6})) == []
 
 
 def test_a_few_epochs_say_nothing() -> None:

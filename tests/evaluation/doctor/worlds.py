@@ -78,9 +78,10 @@ class World:
             weights = 1 / np.where(out, 1.0, losses) if self.adapts else weights
             found.append({"step": step, "gradients": look_of(names, [(inner, losses)], [weights], None)})
         for epoch in range(self.epochs):
-            common = Common(names)
+            common, present = Common(names), np.zeros(len(names))
             for _ in range(self.per_epoch):
                 there = [rng.random() < self.known.get(t, 1.0) for t in names]
+                present += there
                 pairs = np.outer(there, there) * (1 if self.together else np.eye(len(names)))
                 common.add(pairs.tolist())
             at = (epoch + 0.5) / self.epochs
@@ -90,6 +91,7 @@ class World:
                     "epoch": epoch,
                     "loss": {t: self._loss(t, at) * rng.lognormal(0, 0.02) for t in names} | {"norm": 0.5},
                     "common": common.shares(),
+                    "present": dict(zip(names, (present / self.per_epoch).tolist(), strict=True)),
                     "tune": {"skill": 0.5, **{t: self._metrics(t, at, rng) for t in names}},
                 }
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from polytask.evaluation.costs import Entry
 
 Array = npt.NDArray[np.float64]
 NAN = float("nan")
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,27 @@ class Course:
 
     def common(self) -> dict[tuple[str, str], float]:
         """Share of all steps in which some sample knew both tasks."""
-        sums: dict[tuple[str, str], float] = {}
+        return self._shares(
+            "common", {pair: (f"{pair[0]} {pair[1]}", f"{pair[1]} {pair[0]}") for pair in self.cosines}
+        )
+
+    def present(self) -> dict[str, float]:
+        """Share of all steps in which a task had something to learn from."""
+        return self._shares("present", {task: (task,) for task in self.tasks})
+
+    def _shares(self, key: str, names: Mapping[Name, Sequence[str]]) -> dict[Name, float]:
+        """Mean over the epochs, each by its steps, of an entry that goes by any of some names."""
+        sums: dict[Name, float] = {}
         counted, before = 0.0, 0.0
         for entry in self.entries:
-            if not isinstance(shares := entry.get("common"), Mapping):
+            if not isinstance(shares := entry.get(key), Mapping):
                 continue
             steps, before = number(entry["step"]) - before, number(entry["step"])
             counted += steps
-            for pair in self.cosines:
-                sums[pair] = sums.get(pair, 0.0) + _pair(shares, pair) * steps
-        return {pair: value / counted for pair, value in sums.items() if counted > 0 and np.isfinite(value)}
+            for what, called in names.items():
+                value = next((number(shares[c]) for c in called if c in shares), NAN)
+                sums[what] = sums.get(what, 0.0) + value * steps
+        return {what: value / counted for what, value in sums.items() if counted > 0 and np.isfinite(value)}
 
 
 def number(value: Any) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from polytask.report.tables import Table
+from polytask.report.tables import DASH, Table
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report import tables
 
@@ -75,6 +75,7 @@ def test_delta_m_that_is_not_defined(study: Callable[..., Conclusions]) -> None:
 def test_costs_stand_beside_the_single_networks(full: Conclusions) -> None:
     told = row(tables.costs(full), "hard")
     assert told == {
+        "compute of training": "0.38 × 0.36 to 0.40",
         "parameters": "456 000 0.38 ×",
         "training": "2.2 min 0.38 ×",
         "inference per case": "18 ms 0.38 ×",
@@ -83,6 +84,11 @@ def test_costs_stand_beside_the_single_networks(full: Conclusions) -> None:
         "runs": "9",
     }
     assert "×" not in " ".join(row(tables.costs(full), "single").values())
+
+
+def test_compute_that_was_not_timed_is_not_made_up(full: Conclusions) -> None:
+    prices = {arm: replace(price, compute=None) for arm, price in full.prices.items()}
+    assert row(tables.costs(replace(full, prices=prices)), "hard")["compute of training"] == DASH
 
 
 def test_the_recommendation_is_marked(full: Conclusions) -> None:

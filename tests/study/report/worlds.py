@@ -21,7 +21,7 @@ from polytask.study.conclusions.make import Conclusions
 from polytask.study.conclusions.prices import prices
 from polytask.study.conclusions.sentence import sentence
 from polytask.study.conclusions.tuned import Choice
-from polytask.study.design import Design, Rests
+from polytask.study.design import Design, Pace, Ratio, Rests
 from polytask.study.folder import Study, StudyRun
 from polytask.study.spec import spec_of
 from polytask.study.statistics.check import Check
@@ -131,6 +131,7 @@ def study_of(world: World, folder: Path) -> Study:
         tasks=None,
         overrides=("training.rate=3e-4",),
         resamples=200,
+        paces={arm.name: pace(arm.name, k) for k, arm in enumerate(arms)},
         rests=Rests({f: f"{f}" * 64 for f in world.folds}, "a" * 64, "b" * 64, "c" * 64),
         commands=("polytask study work --sharing hard,ctan --balance equal,famo --steps 400",),
     )
@@ -158,9 +159,20 @@ def study_of(world: World, folder: Path) -> Study:
     return Study(folder, design, folder / "work", tuple(runs))
 
 
+def share_of(arm: str, k: int) -> float:
+    """Of the single networks' costs."""
+    return 1.0 if arm == BASELINE else 0.3 + 0.08 * k
+
+
+def pace(arm: str, k: int) -> Pace:
+    """As if timed in turns."""
+    share, spread = share_of(arm, k), 0.0 if arm == BASELINE else 0.02
+    return Pace(0.8 * share, 3.0 * share, 1_200_000, Ratio(share, share - spread, share + spread))
+
+
 def fill(world: World, place: Path, arm: str, k: int, fold: int, seed: int) -> None:
     """Costs and log of a run."""
-    share = 1.0 if arm == BASELINE else 0.3 + 0.08 * k
+    share = share_of(arm, k)
     costs = {
         "parameters": 1_200_000 * share,
         "training_seconds": 340.0 * share + seed,

@@ -168,7 +168,8 @@ def costs(found: Conclusions) -> Table | None:
             ratio = price.relative.get(what)
             beside = "" if ratio is None or arm == BASELINE else times(ratio)
             cells.append(Cell(cost(what, getattr(price, what)), beside))
-        rows.append((arm, [compute(price), *cells, Cell(str(price.runs))]))
+        first = Cell("1") if arm == BASELINE else compute(price)
+        rows.append((arm, [first, *cells, Cell(str(price.runs))]))
     return Table("", ["arm", "compute of training", *(HEADS[w] for w in noted), "runs"], rows)
 
 

@@ -204,6 +204,7 @@ def tuned(found: Conclusions) -> Table | None:
     for arm, skill in choice.skills.items():
         gap = DASH if arm == best else f"{number(choice.skills[best] - skill)} ± {number(choice.errors[arm])}"
         price = found.prices[arm]
+        dear = compute(price) if price.compute else Cell(duration(price.training_seconds))
         taken = Cell("recommended", strong=True) if arm == choice.arm else Cell("")
-        rows.append((arm, [Cell(number(skill)), Cell(gap), Cell(duration(price.training_seconds)), taken]))
+        rows.append((arm, [Cell(number(skill)), Cell(gap), dear, taken]))
     return Table("", ["arm", "mean skill on tune", "behind the best ± standard error", "training", ""], rows)

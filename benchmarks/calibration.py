@@ -1,7 +1,7 @@
 """Calibration of a study's statistics: false positives 5 ± 1 % with equal arms, coverage of 95 % intervals 93–97 %.
 
-    python benchmarks/calibration.py [--metric mean|auc] [--studies 10000] [--subjects 60] [--folds 3] [--seeds 3]
-                                     [--layout nested|crossed] [--seed 0] [--resamples 500] [--json]
+    python benchmarks/calibration.py [--metric mean|auc|c|kappa|r2] [--studies 10000] [--subjects 60] [--folds 3]
+                                     [--seeds 3] [--layout nested|crossed] [--seed 0] [--resamples 500] [--json]
 
 Each simulated study has two arms on the same subjects, folds and seeds. A score is the subject's own (both arms) + the
 arm's way with the subject + the luck of a training (crossed: half of its variance is common to a seed's trainings in
@@ -10,6 +10,13 @@ are alike, or the first is better by two standard errors. Variance, degrees of f
 own (`study/statistics/variance.py`), on batches of studies. A rate outside its bound is a miss; with 10,000 studies its
 own standard error is 0.2 points. The familywise error of Holm over eight comparisons is printed beside, without bound.
 With one seed the statistics speak of these trainings only, so that no bound holds where seeds matter.
+
+`mean`: over cases, of the scores themselves. `auc`: half of a fold is positive. The others have a latent value
+z ~ N(0, 1) behind each subject's truth, and arm and seed change the slope of the score on z
+(`_calibration_metrics.py`). `c`: Harrell's C of the score as a risk; event times are exponential with rate e^z, 40 % of
+subjects are censored. `kappa`: quadratic weighted, of four classes (40, 30, 20, 10 %) cut from z and from the score.
+`r2`: of z, answered by the score shrunk as least squares would. The true effect is the difference over all subjects and
+trainings, in closed form or by quadrature, without Monte Carlo error.
 """
 
 from __future__ import annotations
@@ -21,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from _calibration_metrics import METRICS, Truth, expected
 from _measure import finish
 from polytask.study.statistics.draws import Floats, draw
 from polytask.study.statistics.spread import covariance
@@ -84,17 +92,29 @@ class Design:
 
     @property
     def shift(self) -> float:
-        """Two standard errors of the mean effect; for areas, as much separation."""
+        """Two standard errors of the mean effect; for other metrics, as much separation or slope."""
         a, b, c = self.deviations
         n = sum(self.folds)
         seed = b**2 * (self.common + (1 - self.common) / len(self.folds)) / self.seeds
         return float(2 * np.sqrt(a**2 / n + seed + c**2 / (n * self.seeds)))
+
+    @property
+    def noise(self) -> float:
+        """Variance of a score around slope × z."""
+        a, _, c = self.deviations
+        return float(DIFFICULTY**2 + (a**2 + c**2) / 2)
 
     def truth(self, shift: float) -> float:
         """The effect over all subjects and seeds."""
         if self.metric == "mean":
             return shift
         a, b, c = self.deviations
+        if self.metric in METRICS:
+            means = [
+                expected(METRICS[self.metric], SEPARATION + x, b / np.sqrt(2), SEPARATION, self.noise)
+                for x in (shift, 0.0)
+            ]
+            return means[0] - means[1]
         spread = np.sqrt(2 * (DIFFICULTY**2 + (a**2 + c**2) / 2) + b**2 / 2)
         found = stats.norm.cdf(np.array([SEPARATION + shift, SEPARATION]) / spread)
         return float(found[0] - found[1])
@@ -102,29 +122,46 @@ class Design:
 
 def scores(
     design: Design, rng: np.random.Generator, studies: int, shift: float
-) -> list[tuple[Floats, Floats]]:
-    """By fold, (arm, baseline) `[studies, seeds, subjects]`; the first half of a fold's subjects is positive."""
+) -> list[tuple[Floats, Floats, Truth]]:
+    """By fold, arm and baseline `[studies, seeds, subjects]` and, for METRICS, the truth `[studies, subjects]`.
+
+    For areas the first half of a fold's subjects is positive.
+    """
     a, b, c = (x / np.sqrt(2) for x in design.deviations)
     h = design.common
     by_seed = [rng.normal(size=(studies, design.seeds)) for _ in range(2)]
-    found = []
+    metric = METRICS.get(design.metric)
+    found: list[tuple[Floats, Floats, Truth]] = []
     for n in design.folds:
         own = DIFFICULTY * rng.normal(size=(studies, 1, n))
+        z, truth = np.ones((studies, n)), Truth()
+        if metric:
+            z = rng.normal(size=(studies, n))
+            truth = metric.observe(rng, z)
         sides = []
         for k, by in enumerate((shift, 0.0)):
             luck = b * (np.sqrt(h) * by_seed[k] + np.sqrt(1 - h) * rng.normal(size=by_seed[k].shape))
             gain = (by + luck)[..., None]
             if design.metric == "auc":
                 gain = (SEPARATION + gain) * (np.arange(n) < n // 2)
+            elif metric:
+                gain = (SEPARATION + gain) * z[:, None]
             way = a * rng.normal(size=(studies, 1, n))
-            sides.append(own + gain + way + c * rng.normal(size=(studies, design.seeds, n)))
-        found.append((sides[0], sides[1]))
+            score = own + gain + way + c * rng.normal(size=(studies, design.seeds, n))
+            sides.append(metric.answer(score, SEPARATION, design.noise) if metric else score)
+        found.append((sides[0], sides[1], truth))
     return found
 
 
-def resampled(design: Design, arm: Floats, baseline: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def resampled(
+    design: Design, arm: Floats, baseline: Floats, truth: Truth, weights: Floats
+) -> tuple[Floats, Floats]:
     """Effects `[studies, seeds]` and those on resamples `[studies, seeds, resamples]`."""
     n = arm.shape[-1]
+    if design.metric in METRICS:
+        values, once = METRICS[design.metric].values, np.ones((1, n))
+        whole = values(arm, truth, once) - values(baseline, truth, once)
+        return whole[..., 0], values(arm, truth, weights) - values(baseline, truth, weights)
     if design.metric == "mean":
         gap = arm - baseline
         return gap.mean(-1), gap @ weights.T / n
@@ -137,15 +174,28 @@ def resampled(design: Design, arm: Floats, baseline: Floats, weights: Floats) ->
     return gap.mean((-2, -1)), drawn
 
 
+def covariances(drawn: Floats, weights: Floats) -> Floats:
+    """The package's, of each study by itself where its resamples are not defined in the way of the others."""
+    known = np.isfinite(drawn).all(1)
+    usual = (known == known.any(0)).all(1)
+    if usual.all():
+        return covariance(drawn, weights)
+    found = np.empty((*drawn.shape[:-1], drawn.shape[1]))
+    found[usual] = covariance(drawn[usual], weights)
+    for k in np.flatnonzero(~usual):
+        found[k] = covariance(drawn[k], weights)
+    return found
+
+
 def simulate(design: Design, studies: int, shift: float, seed: int) -> tuple[Floats, Floats]:
     """(p-values, whether the interval covers the truth) of so many studies."""
     rng = np.random.default_rng(seed)
     weights = [draw(n, design.resamples, (seed, k)).weights for k, n in enumerate(design.folds)]
     effects, spread = [], []
-    for (arm, baseline), w in zip(scores(design, rng, studies, shift), weights, strict=True):
-        whole, drawn = resampled(design, arm, baseline, w)
+    for (arm, baseline, truth), w in zip(scores(design, rng, studies, shift), weights, strict=True):
+        whole, drawn = resampled(design, arm, baseline, truth, w)
         effects.append(whole)
-        spread.append(covariance(drawn, w))
+        spread.append(covariances(drawn, w))
     n = np.array(design.folds, np.float64)
     found = variance(np.stack(effects, 1), np.stack(spread, 1), n, n, design.layout)
     p = found.uncertainty.p(found.estimate)
@@ -181,7 +231,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=60)
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--metric", choices=["mean", "auc"], default="mean")
+    parser.add_argument("--metric", choices=["mean", "auc", *METRICS], default="mean")
     parser.add_argument(
         "--layout", choices=["crossed", "nested"], default="nested", help="nested: as studies are"
     )

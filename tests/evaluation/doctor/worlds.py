@@ -76,6 +76,8 @@ class World:
             inner[out], inner[:, out], losses[out] = np.nan, np.nan, np.nan
             weights = np.array([self.weights.get(t, 1.0) for t in names])
             weights = 1 / np.where(out, 1.0, losses) if self.adapts else weights
+            if self.rule == "fixed":  # the backward pass of a loss times 0 has no gradient to tell
+                inner[weights == 0], inner[:, weights == 0] = np.nan, np.nan
             found.append({"step": step, "gradients": look_of(names, [(inner, losses)], [weights], None)})
         for epoch in range(self.epochs):
             common, present = Common(names), np.zeros(len(names))

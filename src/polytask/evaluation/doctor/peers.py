@@ -45,9 +45,9 @@ def peers(chart: Chart, course: Course, task: int) -> list[int]:
 
 
 def pulls(course: Course) -> Array:
-    """Weight × gradient at the cut: what moves the shared features, `[L, T]`."""
-    pulled: Array = course.weights * course.norms
-    return pulled
+    """Weight × gradient at the cut: what moves the shared features, `[L, T]`; 0 with weight 0, whose gradient nobody
+    took."""
+    return np.where(course.weights == 0, 0.0, course.weights * course.norms)
 
 
 def mean(values: Array) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from polytask.evaluation.doctor.chart import LOOKS, Chart
-from polytask.evaluation.doctor.course import Course
+from polytask.evaluation.doctor.course import Array, Course
 from polytask.evaluation.doctor.dead import dead
 from polytask.evaluation.doctor.finding import Finding
 from polytask.evaluation.doctor.peers import beside, last, middle, peers, pulls
@@ -59,8 +59,7 @@ def _of(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
         (task,),
         f"{task} hardly moves the shared features: in {few} of {of} looks {what} is under 1/{1 / TINY:.0f} of the "
         f"others' (median {middle(shown[counts]):.2g} of it); its weight is {middle(course.weights[:, k]):.2g}, its "
-        f"gradient {middle(course.norms[:, k]):.2g}, the others' "
-        f"{middle(np.delete(course.norms, k, axis=1).ravel()):.2g}",
+        f"gradient {_length(course.norms[:, k])}, the others' {_length(np.delete(course.norms, k, axis=1).ravel())}",
         {
             "share": few / of,
             "looks": of,
@@ -70,6 +69,12 @@ def _of(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
         },
         _remedy(chart, task),
     )
+
+
+def _length(norms: Array) -> str:
+    """The usual one; a task without weight has none."""
+    found = middle(norms)
+    return f"{found:.2g}" if np.isfinite(found) else "not taken"
 
 
 def _behind(course: Course, k: int) -> bool:

@@ -22,7 +22,7 @@ from polytask.prepare.full import full_sample
 from polytask.prepare.views import left_right
 from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.distributed import device_named
-from polytask.training.freed_memory import keep_freed_memory
+from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.infer import Predictions, all_flips, infer
 
 
@@ -120,10 +120,13 @@ class Predictor:
         keep_freed_memory()
         flips = all_flips(self.flip_axes()) if tta else [()]
         fresh = Fresh(cohort, self.plan)
-        for sample in cohort.samples() if samples is None else samples:
-            fresh.begin(sample.cases)
-            keys, found = self._predictions(cohort, sample, fresh, flips, overlap)
-            yield from self._answers(sample, keys, found, fresh, probabilities)
+        try:
+            for sample in cohort.samples() if samples is None else samples:
+                fresh.begin(sample.cases)
+                keys, found = self._predictions(cohort, sample, fresh, flips, overlap)
+                yield from self._answers(sample, keys, found, fresh, probabilities)
+        finally:
+            give_freed_memory_back()
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
         """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.outputs.write`."""

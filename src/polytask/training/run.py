@@ -25,7 +25,7 @@ from polytask.registries import registry
 from polytask.training.distributed import World, join_world
 from polytask.training.fitting import Context, fit_network, luck_of
 from polytask.training.folder import Run, environment
-from polytask.training.freed_memory import keep_freed_memory
+from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.interrupt import Interrupted, listen
 from polytask.training.loop import Reporter
 from polytask.training.state import read_state
@@ -122,6 +122,8 @@ def train(
             if world.chief and not resume:
                 run.forget_unbegun()
             raise
+        finally:
+            give_freed_memory_back()
         return run
 
 

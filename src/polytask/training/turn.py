@@ -154,7 +154,7 @@ class Turn:
                     asked, weights, trunk.cpu().double().numpy() * np.outer(scale, scale)
                 )
         onward = weights if self.reads else np.ones(len(tasks))
-        place.release(self._whole(found, dict(zip(tasks, onward.tolist(), strict=True))))
+        place.release(self._whole(place, found, dict(zip(tasks, onward.tolist(), strict=True))))
         if self.looks:
             mine = np.ones(len(tasks)) if self.reads else np.where(weights > 0, weights, np.nan)
             gram, losses = np.full((total, total), np.nan), np.full(total, np.nan)
@@ -167,21 +167,31 @@ class Turn:
         """Of all processes' gradients."""
         measured = place.measured(found)
         if self.world.size > 1 and not place.additive:
-            measured = [{t: self.world.total(g) for t, g in one.items()} for one in measured]
-            return gramian(measured, tasks).cpu().double().numpy()
+            return gramian(self._total(measured), tasks).cpu().double().numpy()
         return self.world.total(gramian(measured, tasks).to(self.world.device)).cpu().double().numpy()
 
-    def _whole(self, found: list[Gradients], weights: Mapping[str, float]) -> list[Tensor | None]:
-        """One gradient for each shared tensor."""
+    def _total(self, found: list[Gradients]) -> list[Gradients]:
+        """Over all processes."""
+        return [{t: self.world.total(g) for t, g in one.items()} for one in found]
+
+    def _whole(
+        self, place: Place, found: list[Gradients], weights: Mapping[str, float]
+    ) -> list[Tensor | None]:
+        """One gradient for each shared tensor, of which the parameters' are summed over processes afterwards.
+
+        Weights do not mind that order. A rule that combines element by element needs the whole gradients at parameters;
+        at features those of other processes' samples are elements of their own, with draws of their own.
+        """
         rule = self.balancer.rule if self.reads else None
-        generator = None
-        if isinstance(rule, Combines):
-            rank = self.world.rank if self.place is not None and self.place.additive else 0
-            number = np.random.default_rng(
-                [self.balancer.seed, self.step, len(self.weights), 1, rank]
-            ).integers(2**62)
-            generator = torch.Generator(self.world.device).manual_seed(int(number))
-        return [weighed(one, weights, rule, generator) for one in found]
+        if not isinstance(rule, Combines):
+            return [weighed(one, weights, rule, None) for one in found]
+        rank = self.world.rank if place.additive else 0
+        draw = np.random.default_rng([self.balancer.seed, self.step, len(self.weights), 1, rank])
+        generator = torch.Generator(self.world.device).manual_seed(int(draw.integers(2**62)))
+        if self.world.size == 1 or place.additive:
+            return [weighed(one, weights, rule, generator) for one in found]
+        whole = (weighed(one, weights, rule, generator) for one in self._total(found))
+        return [None if gradient is None else gradient / self.world.size for gradient in whole]
 
     def _between(self, seen: Seen, weights: Array, trunk: Array) -> float | None:
         """Cosine between the trunk's steps under the two cuts, on this process' samples; `trunk`: Gramian there."""

@@ -159,12 +159,14 @@ class Means:
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
+        self.there: dict[str, int] = {}
         self.steps = 0
 
     def add(self, losses: Mapping[str, float]) -> None:
         """One step."""
         self.steps += 1
         for name, value in losses.items():
+            self.there[name] = self.there.get(name, 0) + 1
             if not isfinite(value):
                 continue
             self.sums[name] = self.sums.get(name, 0.0) + value
@@ -176,4 +178,4 @@ class Means:
 
     def present(self, tasks: Iterable[str]) -> dict[str, float]:
         """Share of the steps in which a task had something to learn from."""
-        return {task: self.counts.get(task, 0) / max(1, self.steps) for task in tasks}
+        return {task: self.there.get(task, 0) / max(1, self.steps) for task in tasks}

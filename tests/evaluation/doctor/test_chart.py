@@ -45,6 +45,8 @@ def test_numbers_stand_where_their_task_does() -> None:
     np.testing.assert_equal(course.lengths, [2.0, 4.0])
     np.testing.assert_allclose(course.common()["b", "a"], (20 * 0.5 + 10 * 0.8) / 30)
     assert course.present() == {"a": pytest.approx(0.8), "b": pytest.approx(0.1)}
+    older = [{k: v for k, v in e.items() if k != "present"} if e["step"] == 20 else e for e in entries]
+    assert Course.of("", ("b", "a"), older).present() == {"a": pytest.approx(0.6), "b": pytest.approx(0.3)}
     assert list(course.tuned()) == [(30, {"a": {"dice": 0.2}})]
     assert course.steps == 30
 

@@ -96,9 +96,11 @@ class Course:
         sums: dict[Name, float] = {}
         counted, before = 0.0, 0.0
         for entry in self.entries:
-            if not isinstance(shares := entry.get(key), Mapping):
+            if not isinstance(entry.get("loss"), Mapping):
                 continue
             steps, before = number(entry["step"]) - before, number(entry["step"])
+            if not isinstance(shares := entry.get(key), Mapping):
+                continue  # an older version's
             counted += steps
             for what, called in names.items():
                 value = next((number(shares[c]) for c in called if c in shares), NAN)

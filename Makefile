@@ -32,7 +32,8 @@ demo: $(STAMP) ## phantom cohort, plan, a small study, its report and its answer
 test: $(STAMP) ## the fast tests, under 10 minutes on 2 cores
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" -n $(TEST_JOBS) $(PYTEST_ARGS)
 
-test-slow: $(STAMP) ## the tests that train long
+test-slow: $(STAMP) ## the tests that train long; also installs Ray, which a study can run on
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800 $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff (rules and format) and mypy --strict

@@ -66,7 +66,7 @@ def test_it_grows_and_says_by_which_command() -> None:
 
 
 def test_an_arm_that_was_not_timed_beside_single_is_timed_later() -> None:
-    """So does a study go on whose probe failed, or that an older version began."""
+    """Along with an arm that is new, as when the probe had failed."""
     later = replace(DESIGN, paces={"single": Pace(1.0, 3.0, 20, Ratio(1, 1, 1)), "hard": Pace(9, 9, 9)})
     grown = DESIGN.extended(later, "again")
     assert grown.paces == {"single": later.paces["single"], "hard": DESIGN.paces["hard"]}

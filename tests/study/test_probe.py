@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
 from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
 from polytask.plan.settings import set_values
@@ -62,11 +65,48 @@ def test_an_arm_that_breaks_down_takes_no_other_with_it(
     said: list[str] = []
     found = timed(prepared_once, {"single": [], "hard": []}, said)
     assert set(found) == {"single"}
-    assert said[-1] == "arm hard cannot be timed: RuntimeError: out of memory"
+    broken = "arm hard cannot be timed: RuntimeError: out of memory"
+    assert said == ["timing single", "timing hard", broken, "timing hard", broken]
 
 
 def test_without_single_networks_there_is_no_ratio(prepared_once: Path) -> None:
     assert timed(prepared_once, {"hard": []}, [])["hard"].beside is None
+
+
+def test_what_fails_beside_the_others_is_timed_by_itself(
+    prepared_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that holds one arm and not two; and weights gone wild, which a training would refuse, stop no study."""
+    turn, joint = Stopwatch.turn, count()
+
+    def narrow(self: Stopwatch, number: int) -> float:
+        if len(self.rehearsal.state.network.tasks) > 1 and next(joint) == 0:
+            raise PolytaskError("20 in a row")
+        return turn(self, number)
+
+    monkeypatch.setattr(Stopwatch, "turn", narrow)
+    said: list[str] = []
+    found = timed(prepared_once, {"single": [], "hard": []}, said)
+    assert found["hard"].step > 0
+    assert found["hard"].beside is None
+    assert said[2:] == ["arm hard cannot be timed: PolytaskError: 20 in a row", "timing hard"]
+
+
+def test_bad_input_is_no_arm_that_cannot_be_timed(prepared_once: Path) -> None:
+    with pytest.raises(PolytaskError, match=r"training\.balance\.every"):
+        timed(prepared_once, {"hard": ["training.balance.rule=graddrop", "training.balance.every=4"]}, [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["training.balance.rule=graddrop"],
+        ["training.balance.rule=famo", "training.accumulation=2"],
+        ["training.balance.rule=mgda", "training.balance.every=4", "model.sharing=ctan"],
+    ],
+)
+def test_every_rule_and_option_can_be_timed(prepared_once: Path, changes: list[str]) -> None:
+    assert timed(prepared_once, {"hard": changes}, [])["hard"].step > 0
 
 
 @pytest.mark.parametrize(
@@ -88,9 +128,16 @@ def test_a_step_as_the_mean_over_a_run(
         context=SimpleNamespace(plan=SimpleNamespace(shared=SimpleNamespace(training=settings))),
         state=SimpleNamespace(step=None),
     )
+    clock = SimpleNamespace(now=0.0)
+
+    def batches() -> Iterator[Any]:
+        while True:
+            clock.now += 2.0
+            yield None
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     monkeypatch.setattr(module, "seconds_of", lambda what, of: 10.0 if of.state.step % every == 0 else 1.0)
-    batch: Any = None
-    watch = Stopwatch(rehearsal, [batch], reading=2.0, tune=0.0)
+    watch = Stopwatch(rehearsal, batches(), tune=0.0)
     watch.turn(0)
     assert watch.turns == [], "the first turn warms up"
     watch.turn(1)

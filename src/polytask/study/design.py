@@ -154,7 +154,7 @@ class Design:
 
     def extended(self, other: Design, command: str) -> Design:
         """With the arms, folds and seeds of another one too; the same when there is nothing new. What was timed in
-        turns with the single networks stays as it is."""
+        turns with the single networks stays as it is; what was not may have been now."""
         names = {arm.name for arm in self.arms}
         merged = replace(
             self,

@@ -100,8 +100,8 @@ def _continued(
         own = dict.fromkeys(a.sharing for a in arms if not a.preset and not a.baseline)
         sharing = wanted.sharing if wanted.sharing is not None else () if wanted.presets else tuple(own)
         arms = _arms(ground, sharing, wanted.balance or ("equal",), wanted.presets, design.tasks)
-    new = [arm for arm in arms if not design.timed(arm.name)]
-    beside = [arm for arm in arms if arm.baseline and new and arm not in new]
+    new = [arm for arm in arms if arm not in design.arms]
+    beside = [arm for arm in arms if new and arm not in new and (arm.baseline or not design.timed(arm.name))]
     plans = _plans(ground, [*beside, *new], design.tasks, design.changes())
     paces = _timed(ground, plans, design.folds[0], ground.tasks(design.tasks), design.device, say)
     other = {
@@ -145,6 +145,10 @@ def _timed(
     say: Callable[[str], None],
 ) -> dict[str, Pace]:
     from polytask.study.probe import WITHOUT_LOOKS, probe
+    from polytask.training.freed_memory import give_freed_memory_back
 
     quiet = {arm: set_values(plan, [WITHOUT_LOOKS]) for arm, plan in plans.items()}
-    return probe(ground.work, ground.cohort, quiet, fold, tasks, device, say) if quiet else {}
+    try:
+        return probe(ground.work, ground.cohort, quiet, fold, tasks, device, say) if quiet else {}
+    finally:
+        give_freed_memory_back()  # this process only watches from here on

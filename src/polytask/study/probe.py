@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -20,6 +20,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Plan
 from polytask.prepare.batch import Batch
+from polytask.prepare.loader import Loader
 from polytask.study.arms import BASELINE
 from polytask.study.design import Pace, Ratio
 from polytask.training.distributed import World, device_named
@@ -30,12 +31,11 @@ LEAST, MOST = 3, 15
 """Turns that are timed, behind one that warms up."""
 ENOUGH = 10.0
 """Seconds for each network after which there is no further turn."""
-BATCHES = 3
-"""That a network's steps are timed on."""
 BRIEF = 2.0
 """Seconds of an evaluation that is worth timing twice."""
 WITHOUT_LOOKS = "training.balance.log_every=0"
 """What timed plans have set: looks for the log are rare in a run and would be frequent among a few steps."""
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -43,44 +43,39 @@ class Stopwatch:
     """One network before its first step.
 
     Args:
-        reading: seconds of a batch, in this process. tune: of an evaluation on tune.
-        turns: of an optimiser step, by turn.
+        batches: read in this process, without end. tune: seconds of an evaluation on tune.
+        turns: seconds of an optimiser step, by turn.
     """
 
     rehearsal: Rehearsal
-    batches: list[Batch]
-    reading: float
+    batches: Iterator[Batch]
     tune: float
     turns: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, rehearsal: Rehearsal) -> Stopwatch:
-        """With its first batches read."""
-        with rehearsal.loader(0) as loader:
-            stream = loader.batches(0)
-            first = next(stream)  # opens what is read from
-            started = time.perf_counter()
-            batches = list(islice(stream, BATCHES))
-            reading = (time.perf_counter() - started) / max(1, len(batches))
+    def of(cls, rehearsal: Rehearsal, loader: Loader) -> Stopwatch:
+        """With an evaluation on tune behind it."""
         tune = seconds_of(rehearsal.tune, rehearsal)
         if tune < BRIEF:  # the first time loads libraries
             tune = min(tune, seconds_of(rehearsal.tune, rehearsal))
-        return cls(rehearsal, batches or [first], reading, tune)
+        batches = (batch for epoch in count() for batch in loader.batches(epoch))
+        return cls(rehearsal, batches, tune)
 
     def turn(self, number: int) -> float:
         """Seconds of a step as the mean over a run: reading goes on beside it if there are workers, and where a rule
         looks at gradients every so many steps, the others are quicker. The first turn is not kept."""
         settings = self.rehearsal.context.plan.shared.training
-        batch = self.batches[number % len(self.batches)]
         every = settings.balance.every
+        started = time.perf_counter()
+        batch = next(self.batches)
+        reading = time.perf_counter() - started
         looking = self._step(batch, every)
         between = self._step(batch, every + 1) if every > 1 else looking
         step = (looking + (every - 1) * between) / every
-        ready = self.reading / max(1, settings.workers)
-        step = max(step, ready) if settings.workers else step + ready
+        step = max(step, reading / settings.workers) if settings.workers else step + reading
         if number:
             self.turns.append(step * settings.accumulation)
-        return looking + between
+        return time.perf_counter() - started
 
     def _step(self, batch: Batch, number: int) -> float:
         self.rehearsal.state.step = number
@@ -94,7 +89,7 @@ def probe(
     fold: int,
     tasks: Sequence[str],
     device: str,
-    say: Callable[[str], None] = lambda what: None,
+    say: Say = lambda what: None,
 ) -> dict[str, Pace]:
     """Arm → pace; an arm that cannot be timed is said and is not in it: its runs will fail and be shown.
 
@@ -102,37 +97,56 @@ def probe(
         plans: of the arms. fold: whose data. tasks: that are fitted.
     """
     world, threads = World(0, 1, device_named(device)), torch.get_num_threads()
-    arms: dict[str, list[Stopwatch]] = {}
-    spent = 0.0
+
+    def networks(arm: str) -> Iterator[Rehearsal]:
+        torch.set_num_threads(plans[arm].shared.training.threads)
+        model = plans[arm].shared.model
+        for names in networks_of(tasks, model.sharing, model.after).values():
+            yield rehearse_network(work, cohort, plans[arm], fold, names, world)
+
     try:
-        for arm, plan in plans.items():
-            say(f"timing {arm}")
-            torch.set_num_threads(plan.shared.training.threads)
-            model = plan.shared.model
-            groups = networks_of(tasks, model.sharing, model.after).values()
-            with spared(arm, arms, say):
-                networks = (rehearse_network(work, cohort, plan, fold, names, world) for names in groups)
-                arms[arm] = [Stopwatch.of(network) for network in networks]
-        for number in range(1 + MOST):
-            if number > LEAST and spent > ENOUGH * sum(map(len, arms.values())):
-                break
-            for arm in list(arms):
-                with spared(arm, arms, say):
-                    spent += sum(watch.turn(number) for watch in arms[arm])
+        found = in_turns({arm: networks(arm) for arm in plans}, say)
+        for arm in plans:
+            if arm not in found and len(plans) > 1:  # perhaps only for lack of memory beside the others
+                found |= in_turns({arm: networks(arm)}, say)
+        return found
     finally:
         torch.set_num_threads(threads)
-    return paces_of(arms)
+
+
+def in_turns(arms: Mapping[str, Iterator[Rehearsal]], say: Say) -> dict[str, Pace]:
+    """Of the arms that hold out; in every other turn the last one begins."""
+    watches: dict[str, list[Stopwatch]] = {}
+    with ExitStack() as open_loaders:
+        for arm, networks in arms.items():
+            say(f"timing {arm}")
+            with spared(arm, watches, say, but=PolytaskError):
+                watches[arm] = []
+                for network in networks:
+                    loader = open_loaders.enter_context(network.loader(0))
+                    watches[arm].append(Stopwatch.of(network, loader))
+        spent = 0.0
+        for number in range(1 + MOST):
+            if number > LEAST and spent > ENOUGH * sum(map(len, watches.values())):
+                break
+            order = list(watches)
+            for arm in order if number % 2 else reversed(order):
+                with spared(arm, watches, say):
+                    spent += sum(watch.turn(number) for watch in watches[arm])
+    return paces_of(watches)
 
 
 @contextmanager
-def spared(arm: str, arms: dict[str, list[Stopwatch]], say: Callable[[str], None]) -> Iterator[None]:
+def spared(
+    arm: str, watches: dict[str, list[Stopwatch]], say: Say, but: type[Exception] | tuple[()] = ()
+) -> Iterator[None]:
     """An arm that breaks down takes no other with it."""
     try:
         yield
-    except PolytaskError:
+    except but:
         raise
     except Exception as error:
-        arms.pop(arm, None)
+        watches.pop(arm, None)
         line = (str(error).splitlines() or [""])[0]
         say(f"arm {arm} cannot be timed: {type(error).__name__}: {line}")
 

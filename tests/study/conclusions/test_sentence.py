@@ -62,14 +62,16 @@ def test_nothing_shown() -> None:
     assert sentence(made, ASKED, PRICES, "hard").startswith("Nothing can be said about hard")
 
 
-def test_what_was_timed_in_turns_comes_before_the_runs_own_time() -> None:
+def test_what_was_timed_in_turns_comes_before_the_runs_own_time_if_all_arms_have_it() -> None:
     prices = {
         "single": replace(price(1.0), compute=Ratio(1.0, 1.0, 1.0)),
         "hard": replace(price(0.9), compute=Ratio(0.4, 0.39, 0.41)),
-        "ctan": price(0.5),
+        "ctan": replace(price(0.5), compute=Ratio(0.6, 0.6, 0.6)),
     }
     made = [said("os", a, "no difference shown") for a in ("hard", "ctan")]
     assert sentence(made, ASKED, prices, "hard").endswith("worse: hard, 2.5 × less compute.")
+    prices["ctan"] = price(0.5)
+    assert sentence(made, ASKED, prices, "hard").endswith("worse: ctan, 2.0 × less training time.")
 
 
 @pytest.mark.parametrize(

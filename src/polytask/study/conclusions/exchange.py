@@ -25,7 +25,8 @@ different scales can be exchanged."""
 
 
 def exchanges(found: Gathered, task: str, arm: str, effect: Effect) -> list[Exchange]:
-    """By fold, of the folds and seeds that the effect rests on; none for a voxel task."""
+    """By fold, of the folds and seeds that the effect rests on and who all runs there answered, as in the effect; none
+    for a voxel task."""
     if task not in next(iter(found.of_arm(arm))).evaluated.answers.pooled:
         return []
     scale = found.asked[task].points * (1 if found.asked[task].higher else -1)
@@ -33,14 +34,13 @@ def exchanges(found: Gathered, task: str, arm: str, effect: Effect) -> list[Exch
     for fold in effect.folds:
         runs = found.folds[fold]
         pairs = [[runs[a, s].evaluated for a in (arm, BASELINE)] for s in effect.seeds]
-        made.append(exchange(pairs, task, scale))
+        everybody = [r.evaluated.answers for r in runs.values() if task in r.evaluated.tasks]
+        made.append(exchange(pairs, known_to_all(everybody, task), task, scale))
     return made
 
 
-def exchange(pairs: Sequence[Sequence[Evaluated]], task: str, scale: float) -> Exchange:
-    """One fold: arm and baseline of every seed, on the subjects that all of them answered."""
-    answers = [one.answers for pair in pairs for one in pair]
-    ids = known_to_all(answers, task)
+def exchange(pairs: Sequence[Sequence[Evaluated]], ids: Sequence[Id], task: str, scale: float) -> Exchange:
+    """One fold: arm and baseline of every seed, on these items."""
     names = list(dict.fromkeys(subject for subject, _ in ids))
     who = np.array([names.index(subject) for subject, _ in ids], np.int64)
     judge = cast(PooledTask, pairs[0][0].tasks[task])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from polytask.plain import plain
 from polytask.study.arms import BASELINE
@@ -41,11 +42,6 @@ class Price:
     relative: dict[str, float]
     compute: Ratio | None = None
 
-    @property
-    def share(self) -> float:
-        """Training ÷ that of the single networks: by steps in turns, else by the runs' time; NaN when not known."""
-        return self.compute.median if self.compute else self.relative.get("training_seconds", float("nan"))
-
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         found: dict[str, Any] = plain(asdict(self))
@@ -69,6 +65,24 @@ def prices(found: Gathered) -> dict[str, Price]:
             **mine,
         )
     return priced
+
+
+Scale = Literal["compute", "training time", "seconds"]
+
+
+def trainings(priced: Mapping[str, Price], arms: Iterable[str]) -> tuple[Scale, dict[str, float]]:
+    """What training costs, on one scale for all these arms: the first of three that all of them have.
+
+    `compute` of a step and `training time` of the runs are multiples of the single networks'; `seconds` are the runs'
+    own, and an arm without any is left out.
+    """
+    known = {a: priced[a] for a in arms if a in priced}
+    compute = {a: p.compute.median for a, p in known.items() if p.compute}
+    time = {a: p.relative["training_seconds"] for a, p in known.items() if "training_seconds" in p.relative}
+    seconds = {a: p.training_seconds for a, p in known.items() if isfinite(p.training_seconds)}
+    if len(compute) >= max(len(time), len(seconds)):
+        return "compute", compute
+    return ("training time", time) if len(time) >= len(seconds) else ("seconds", seconds)
 
 
 def _noted(found: Gathered, arm: str) -> dict[str, list[float]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, isfinite, log10
+from math import ceil, log10
 
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
-from polytask.study.conclusions.prices import Price
+from polytask.study.conclusions.prices import Price, trainings
 
 
 def sentence(
@@ -50,13 +50,13 @@ def _cheapest(made: Sequence[Comparison], priced: Mapping[str, Price]) -> str:
     """Of the arms that are not worse on any task, the one whose training costs least."""
     worse = {c.arm for c in made if c.verdict.word == "worse"}
     judged = {c.arm for c in made if c.verdict.word != "not defined"} | {BASELINE}
-    shares = {a: p.share for a, p in priced.items() if a in judged - worse and isfinite(p.share)}
-    if not shares:
+    what, shares = trainings(priced, [a for a in priced if a in judged - worse])
+    if not shares or what == "seconds":
         return "what it costs is not known"
     arm = min(shares, key=lambda a: shares[a])
     if arm == BASELINE:
         return "cheapest that is not shown to be worse: single networks"
-    share, what = shares[arm], "compute" if priced[arm].compute else "training time"
+    share = shares[arm]
     price = (
         f"{1 / share:.1f} × less {what}" if share <= 0.95 else f"{share:.2f} × the {what} of single networks"
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from polytask.plain import plain
 from polytask.study.conclusions.gather import Gathered
-from polytask.study.conclusions.prices import Price
+from polytask.study.conclusions.prices import Price, trainings
 from polytask.training.state import read_state
 
 
@@ -65,8 +65,9 @@ def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
     skills = {arm: float(np.mean(list(s.values()))) for arm, s in by_arm.items()}
     best = max(skills, key=lambda a: skills[a])
     errors = {arm: _error(by_arm[arm], by_arm[best]) for arm in by_arm}
-    close = [a for a in by_arm if a == best or skills[best] - skills[a] <= errors[a]]
-    arm = min(close, key=lambda a: (not isfinite(t := priced[a].share), t))
+    close = [best, *(a for a in by_arm if a != best and skills[best] - skills[a] <= errors[a])]
+    _, costs = trainings(priced, close)
+    arm = min(close, key=lambda a: costs.get(a, inf)) if best in costs else best
     mean = f"mean skill on tune {skills[arm]:.3f}"
     if arm == best:
         return Choice(arm, skills, errors, f"the highest {mean}")

@@ -44,6 +44,7 @@ def page(found: Conclusions) -> str:
         gains=gains,
         gains_left_out=left_out,
         costs=tables.costs(found),
+        timed=tables.timed(found),
         matrices=matrices.picture(found.affinity) if found.affinity else None,
         grouping=matrices.grouping(found.affinity) if found.affinity else "",
         explained=matrices.EXPLAINED,

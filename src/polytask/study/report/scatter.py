@@ -13,6 +13,7 @@ from polytask.report.drawing import COLOURS, FAINT, INK, Picture, colour, figure
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.make import Conclusions
+from polytask.study.conclusions.prices import trainings
 from polytask.study.report.amounts import POINTS, listed, short
 
 MARKS = ("o", "^", "D")
@@ -24,13 +25,14 @@ class Gain:
     """One arm.
 
     Args:
-        compute: of training ÷ that of the single networks together.
+        price: of training ÷ that of the single networks together. what: `compute`, or `training time`.
         mean: effect in points, mean over the tasks. tasks: each one's own.
         interval: plain 95 %, when there is only one task.
     """
 
     arm: str
-    compute: float
+    price: float
+    what: str
     mean: float
     tasks: Mapping[str, float]
     interval: tuple[float, float] | None
@@ -55,15 +57,15 @@ def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
             lack = [a for a, there in known.items() if task not in there]
             out.append(f"{task} (not defined for {listed(lack)})")
     gains = []
+    what, costs = trainings(found.prices, known)
     for arm in known if counted else ():
-        compute = found.prices[arm].share if arm in found.prices else 0.0
-        if not compute > 0:
-            out.append(f"{arm} (its compute beside that of single networks is not known)")
+        if what == "seconds" or not costs.get(arm, 0) > 0:
+            out.append(f"{arm} (what its training costs beside single networks is not known)")
             continue
         own = {t: effects[arm][t].effect.estimate for t in counted}
         only = effects[arm][counted[0]].effect.interval() if len(counted) == 1 else None
         interval = only if only and isfinite(only[0]) else None
-        gains.append(Gain(arm, compute, sum(own.values()) / len(own), own, interval))
+        gains.append(Gain(arm, costs[arm], what, sum(own.values()) / len(own), own, interval))
     return gains, counted, out
 
 
@@ -88,9 +90,9 @@ def picture(found: Conclusions) -> tuple[Picture | None, str]:
                 f"Large dots: mean effect over {listed(counted)}; small dots: each of these tasks. The mean has no "
                 "interval here, because the tasks’ effects are not independent; each task’s own stands above."
             )
-        told = ", ".join(f"{g.arm}: {g.compute:.2f} × the compute, {g.mean:+.1f} points" for g in gains)
+        told = ", ".join(f"{g.arm}: {g.price:.2f} × the {g.what}, {g.mean:+.1f} points" for g in gains)
         note = f"Upper left is better: more gain for less training. {beside}"
-        return Picture(svg(drawn), f"Mean effect against training compute. {told}", note), left
+        return Picture(svg(drawn), f"Mean effect against what training costs. {told}", note), left
 
 
 def draw(axes: Any, gains: list[Gain]) -> None:
@@ -99,13 +101,13 @@ def draw(axes: Any, gains: list[Gain]) -> None:
     low, high = min(heights), max(heights)
     gap = 0.12 * (high - low) or 1.0
     bottom, top = low - gap, high + gap
-    left = min([g.compute for g in gains] + [1.0]) / 1.25
-    right = max([g.compute for g in gains] + [1.0]) * 1.25
+    left = min([g.price for g in gains] + [1.0]) / 1.25
+    right = max([g.price for g in gains] + [1.0]) * 1.25
     axes.set(xscale="log", xlim=(left, right), ylim=(bottom, top))
     axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if left <= t <= right]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} ×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("compute of training, single networks together = 1")
+    axes.set_xlabel(f"{gains[0].what}, single networks together = 1")
     axes.set_ylabel("effect against single, points")
     axes.axhline(0, color=FAINT, lw=1.2, ls="--", zorder=1)
     axes.axvline(1, color=FAINT, lw=1.2, ls="--", zorder=1)
@@ -114,10 +116,10 @@ def draw(axes: Any, gains: list[Gain]) -> None:
     for k, g in enumerate(gains):
         ink, mark, own = colour(k), MARKS[(k // len(COLOURS)) % len(MARKS)], _own(g)
         if g.interval:
-            axes.plot([g.compute] * 2, g.interval, color=ink, lw=1.5, zorder=2)
-        axes.plot([g.compute] * len(own), own, mark, color=ink, ms=3.5, alpha=0.55, mew=0, zorder=2)
-        axes.plot(g.compute, g.mean, mark, color=ink, ms=8, zorder=5)
-        named.append((g.compute, g.mean, g.arm, ink, mark))
+            axes.plot([g.price] * 2, g.interval, color=ink, lw=1.5, zorder=2)
+        axes.plot([g.price] * len(own), own, mark, color=ink, ms=3.5, alpha=0.55, mew=0, zorder=2)
+        axes.plot(g.price, g.mean, mark, color=ink, ms=8, zorder=5)
+        named.append((g.price, g.mean, g.arm, ink, mark))
     named.sort(key=lambda p: p[1])
     places = apart([p[1] for p in named], 0.075 * (top - bottom), bottom, top)
     for (x, y, name, ink, mark), place in zip(named, places, strict=True):

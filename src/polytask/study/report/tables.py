@@ -168,16 +168,21 @@ def costs(found: Conclusions) -> Table | None:
             ratio = price.relative.get(what)
             beside = "" if ratio is None or arm == BASELINE else times(ratio)
             cells.append(Cell(cost(what, getattr(price, what)), beside))
-        first = Cell("1") if arm == BASELINE else compute(price)
-        rows.append((arm, [first, *cells, Cell(str(price.runs))]))
-    return Table("", ["arm", "compute of training", *(HEADS[w] for w in noted), "runs"], rows)
+        rows.append((arm, [*([compute(arm, price)] if timed(found) else []), *cells, Cell(str(price.runs))]))
+    first = ["compute of training"] if timed(found) else []
+    return Table("", ["arm", *first, *(HEADS[w] for w in noted), "runs"], rows)
 
 
-def compute(price: Price) -> Cell:
+def timed(found: Conclusions) -> bool:
+    """Whether any arm's steps were timed in turns with the single networks'."""
+    return any(price.compute for price in found.prices.values())
+
+
+def compute(arm: str, price: Price) -> Cell:
     """A training step beside one of each single network, with the quartiles of the turns it was timed in."""
-    if price.compute is None:
-        return Cell(DASH)
     c = price.compute
+    if c is None or arm == BASELINE:
+        return Cell("1" if c else DASH)
     return Cell(times(c.median), f"{c.low:.2f} to {c.high:.2f}" if c.low < c.high else "")
 
 
@@ -204,7 +209,8 @@ def tuned(found: Conclusions) -> Table | None:
     for arm, skill in choice.skills.items():
         gap = DASH if arm == best else f"{number(choice.skills[best] - skill)} ± {number(choice.errors[arm])}"
         price = found.prices[arm]
-        dear = compute(price) if price.compute else Cell(duration(price.training_seconds))
+        dear = compute(arm, price) if timed(found) else Cell(duration(price.training_seconds))
         taken = Cell("recommended", strong=True) if arm == choice.arm else Cell("")
         rows.append((arm, [Cell(number(skill)), Cell(gap), dear, taken]))
-    return Table("", ["arm", "mean skill on tune", "behind the best ± standard error", "training", ""], rows)
+    cost = "compute of training" if timed(found) else "training"
+    return Table("", ["arm", "mean skill on tune", "behind the best ± standard error", cost, ""], rows)

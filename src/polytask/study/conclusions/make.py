@@ -124,7 +124,7 @@ def _notes(found: Gathered, priced: dict[str, Price]) -> list[str]:
     uneven = [f"{arm} {price.uneven:.1f} ×" for arm, price in priced.items() if price.uneven > UNEVEN]
     if uneven:
         turns = all(price.compute for price in priced.values())
-        rest = "compute was timed in turns and does not suffer" if turns else "costs are rough"
+        rest = "compute was timed in turns, and its quartiles say how well" if turns else "costs are rough"
         notes.append(
             f"the machine did other work: runs of one arm differ in training time ({', '.join(uneven)}); the quickest "
             f"counts; {rest}"

@@ -1,6 +1,6 @@
 """C, κ and R² of simulated studies: a subject's truth, what a score answers, the metric on many resamples at once.
 
-Each metric follows the package's own (`tests/study/statistics/test_calibration.py` compares them on repeated subjects),
+Each metric follows the package's own (`tests/statistics/test_calibration.py` compares them on repeated subjects),
 as sums over subjects or over pairs of them, so that all resamples of all studies are one matrix product. Behind every
 truth is a latent value z ~ N(0, 1) of the subject; a training's score is slope × z + noise ~ N(0, v).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from polytask.study.statistics.draws import Floats
+from polytask.statistics.draws import Floats
 from polytask.tasks.confusion import quadratic_kappa
 
 CENSORING = 0.6

@@ -7,7 +7,7 @@ Each simulated study has two arms on the same subjects, folds and seeds. A score
 arm's way with the subject + the luck of a training (crossed: half of its variance is common to a seed's trainings in
 all folds) + what that training does to that subject. `WORLDS` differ in which of these carries the difference. Arms
 are alike, or the first is better by two standard errors. Variance, degrees of freedom, p and interval are the package's
-own (`study/statistics/variance.py`), on batches of studies. A rate outside its bound is a miss; with 10,000 studies its
+own (`statistics/variance.py`), on batches of studies. A rate outside its bound is a miss; with 10,000 studies its
 own standard error is 0.2 points. The familywise error of Holm over eight comparisons is printed beside, without bound.
 With one seed the statistics speak of these trainings only, so that no bound holds where seeds matter.
 
@@ -30,9 +30,9 @@ from scipy import stats
 
 from _calibration_metrics import METRICS, Truth, expected
 from _measure import finish
-from polytask.study.statistics.draws import Floats, draw
-from polytask.study.statistics.spread import covariance
-from polytask.study.statistics.variance import variance
+from polytask.statistics.draws import Floats, draw
+from polytask.statistics.spread import covariance
+from polytask.statistics.variance import variance
 
 WORLDS = {
     "subjects": (1.0, 0.0, 0.3),

@@ -58,6 +58,7 @@ class Evaluation:
             `empty_truth`, `empty_answer`.
         test_touched: how often the test part was evaluated in this work folder, this time included.
         tta, resamples, weights, created: how and of which weights (sha256 per network).
+        verdicts: sentences a reader must see before any number.
     """
 
     run: str
@@ -77,6 +78,7 @@ class Evaluation:
     resamples: int = 1000
     weights: dict[str, str] = field(default_factory=dict)
     created: str = ""
+    verdicts: tuple[str, ...] = ()
 
     def primary(self, task: str) -> Estimate:
         """The task's primary metric."""
@@ -102,6 +104,7 @@ class Evaluation:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             content.pop("polytask")
             content["subjects"] = tuple(content["subjects"])
+            content["verdicts"] = tuple(content.get("verdicts", ()))
             content["metrics"] = _metrics(content["metrics"])
             content["sites"] = {s: _metrics(m) for s, m in content["sites"].items()}
             content["skill"] = {t: _estimate(e) for t, e in content["skill"].items()}

@@ -10,11 +10,11 @@ import pytest
 from scipy.stats import rankdata
 
 from polytask.evaluation.answers import Answers, Id, Items
+from polytask.statistics.swaps import swaps
 from polytask.study.conclusions.compare import comparisons
 from polytask.study.conclusions.exchange import RANKED, exchange, exchanges, known_to_all, mixed, ranked
 from polytask.study.conclusions.gather import gather
 from polytask.study.folder import Study
-from polytask.study.statistics.swaps import swaps
 from polytask.tasks.classification import Classification
 from polytask.tasks.multilabel import Multilabel
 from polytask.tasks.ordinal import Ordinal

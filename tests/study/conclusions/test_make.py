@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
+from polytask.statistics.effect import ONE_SEED
 from polytask.study.conclusions.gather import gather
 from polytask.study.conclusions.make import conclude
 from polytask.study.conclusions.tuned import choose, tune_skills
 from polytask.study.folder import Study
 from polytask.study.pick import pick
-from polytask.study.statistics.effect import ONE_SEED
 
 
 def test_effects_are_differences_of_the_evaluations(finished: Study) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from polytask.statistics.words import Verdict, Word
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
 from polytask.study.conclusions.prices import Price
 from polytask.study.conclusions.sentence import sentence
 from polytask.study.design import Ratio
-from polytask.study.statistics.words import Verdict, Word
 
 NAN = float("nan")
 ASKED = {

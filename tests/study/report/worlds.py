@@ -13,6 +13,11 @@ import numpy as np
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.comparison import Evaluated
 from polytask.evaluation.result import Estimate, Evaluation
+from polytask.statistics.check import Check
+from polytask.statistics.delta_m import delta_m
+from polytask.statistics.effect import effect
+from polytask.statistics.values import CaseMean, FoldValues, fold_values
+from polytask.statistics.words import verdicts
 from polytask.study.arms import BASELINE, Arm
 from polytask.study.conclusions.affinity import affinity
 from polytask.study.conclusions.compare import Comparison
@@ -24,11 +29,6 @@ from polytask.study.conclusions.tuned import Choice
 from polytask.study.design import Design, Pace, Ratio, Rests
 from polytask.study.folder import Study, StudyRun
 from polytask.study.spec import spec_of
-from polytask.study.statistics.check import Check
-from polytask.study.statistics.delta_m import delta_m
-from polytask.study.statistics.effect import effect
-from polytask.study.statistics.values import CaseMean, FoldValues, fold_values
-from polytask.study.statistics.words import verdicts
 from polytask.training.folder import Run
 
 DICE = Asked("segmentation", "voxel", "dice", True, 100.0, "points")

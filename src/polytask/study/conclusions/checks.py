@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from polytask.evaluation.comparison import common
+from polytask.statistics.check import Check
+from polytask.statistics.delong import Scored, delong
+from polytask.statistics.effect import Effect
+from polytask.statistics.paired import sign_flips, wilcoxon
+from polytask.statistics.swaps import swaps
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.exchange import exchanges
 from polytask.study.conclusions.gather import Finished, Gathered, Key
-from polytask.study.statistics.check import Check
-from polytask.study.statistics.delong import Scored, delong
-from polytask.study.statistics.effect import Effect
-from polytask.study.statistics.paired import sign_flips, wilcoxon
-from polytask.study.statistics.swaps import swaps
 
 SWAPS = 499
 """At most: a cross-check need not tell 0.002 from 0.001, and a C-index of many patients takes its time."""

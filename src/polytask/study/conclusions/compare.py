@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from polytask.statistics.check import Check
+from polytask.statistics.delta_m import DeltaM, delta_m
+from polytask.statistics.effect import Effect, effect
+from polytask.statistics.words import Verdict, verdicts
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.checks import checks
 from polytask.study.conclusions.gather import Gathered
-from polytask.study.statistics.check import Check
-from polytask.study.statistics.delta_m import DeltaM, delta_m
-from polytask.study.statistics.effect import Effect, effect
-from polytask.study.statistics.words import Verdict, verdicts
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from scipy.stats import rankdata
 
 from polytask.evaluation.answers import Answers, Id, Items
 from polytask.evaluation.comparison import Evaluated
+from polytask.statistics.effect import Effect
+from polytask.statistics.swaps import Exchange
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.gather import Gathered
-from polytask.study.statistics.effect import Effect
-from polytask.study.statistics.swaps import Exchange
 from polytask.tasks.survival import Survival
 from polytask.tasks.task import Arrays, PooledTask
 

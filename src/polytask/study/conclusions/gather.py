@@ -9,9 +9,9 @@ from functools import cached_property
 from polytask.errors import PolytaskError
 from polytask.evaluation.comparison import Evaluated
 from polytask.evaluation.statistic import Statistic
+from polytask.statistics.values import FoldValues
+from polytask.study.conclusions.primary import from_statistics
 from polytask.study.folder import Study, StudyRun
-from polytask.study.statistics.primary import from_statistics
-from polytask.study.statistics.values import FoldValues
 
 Key = tuple[str, int]
 """Arm and seed."""

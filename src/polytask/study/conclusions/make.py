@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.plain import write_json
+from polytask.statistics.delta_m import DeltaM
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.affinity import Affinity, affinity
 from polytask.study.conclusions.compare import Comparison, comparisons, gains
@@ -15,7 +16,6 @@ from polytask.study.conclusions.prices import UNEVEN, Price, prices
 from polytask.study.conclusions.sentence import sentence
 from polytask.study.conclusions.tuned import Choice, choose
 from polytask.study.folder import Study
-from polytask.study.statistics.delta_m import DeltaM
 
 FILE = "conclusions.json"
 

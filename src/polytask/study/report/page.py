@@ -8,9 +8,9 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from polytask.report.facts import when
 from polytask.report.page import NOTICE
+from polytask.statistics.delta_m import FORMULA
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report import curves, forest, head, matrices, repeat, scatter, sites, tables
-from polytask.study.statistics.delta_m import FORMULA
 
 OPEN = 40
 """So many runs are listed openly; more of them fold away."""

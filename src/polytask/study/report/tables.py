@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from polytask.report.tables import DASH, Cell, Table, number
+from polytask.statistics.effect import ONE_SEED
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
@@ -24,7 +25,6 @@ from polytask.study.report.amounts import (
     times,
     unit_of,
 )
-from polytask.study.statistics.effect import ONE_SEED
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import numpy as np
 
 from polytask.errors import PolytaskError
 from polytask.plain import plain
-from polytask.study.statistics.draws import Floats
-from polytask.study.statistics.spread import covariance
-from polytask.study.statistics.uncertainty import Uncertainty
-from polytask.study.statistics.values import FoldValues
-from polytask.study.statistics.variance import Seeds, variance
+from polytask.statistics.draws import Floats
+from polytask.statistics.spread import covariance
+from polytask.statistics.uncertainty import Uncertainty
+from polytask.statistics.values import FoldValues
+from polytask.statistics.variance import Seeds, variance
 
 NAN = float("nan")
 ONE_SEED = "seed variation not measured"

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.errors import PolytaskError
-from polytask.study.statistics.draws import draw
-from polytask.study.statistics.values import CaseMean, fold_values, resampled
+from polytask.statistics.draws import draw
+from polytask.statistics.values import CaseMean, fold_values, resampled
 
 
 @given(n=st.integers(1, 9), seed=st.integers(0, 50))

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from polytask.errors import PolytaskError
-from polytask.study.statistics.effect import ONE_SEED, effect
-from polytask.study.statistics.values import CaseMean, FoldValues, fold_values
+from polytask.statistics.effect import ONE_SEED, effect
+from polytask.statistics.values import CaseMean, FoldValues, fold_values
 from polytask.tasks.ranking import auc
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polytask.study.statistics.draws import Floats
+from polytask.statistics.draws import Floats
 
 Array = float | Floats
 
@@ -32,7 +32,7 @@ def held_back(share: Array, freedom: float, alpha: Array = 0.05) -> Floats:
 
     so that with the other part known df = ν + b (ν/r² − ν): what Satterthwaite gains over ν is held back, the more the
     smaller the level α at which the test is made. The ends stay exact (r = 1: ν, r → 0: the normal distribution). The
-    factor was fitted by integration over all true shares (tests/study/statistics/test_freedom.py): at 5 % the error is
+    factor was fitted by integration over all true shares (tests/statistics/test_freedom.py): at 5 % the error is
     4.3 to 5.7 % for ν ≥ 2, and 3.2 to 6.2 % for ν = 1; at 0.5 % it is 0.27 to 0.8 % for ν = 2, and at most 0.6 % for
     ν ≥ 3.
     """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.study.statistics.paired import sign_flips, wilcoxon
+from polytask.statistics.paired import sign_flips, wilcoxon
 
 D = np.random.default_rng(0).normal(0.3, 1, 40)
 

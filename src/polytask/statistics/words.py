@@ -10,8 +10,8 @@ import numpy as np
 from scipy import stats
 
 from polytask.plain import plain
-from polytask.study.statistics.effect import Effect
-from polytask.study.statistics.holm import holm
+from polytask.statistics.effect import Effect
+from polytask.statistics.holm import holm
 
 Word = Literal["better", "worse", "no difference shown", "not defined"]
 POWER = 0.8

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from polytask.errors import PolytaskError
-from polytask.study.statistics.check import Check
-from polytask.study.statistics.draws import Floats
+from polytask.statistics.check import Check
+from polytask.statistics.draws import Floats
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from polytask.study.statistics.draws import Floats
-from polytask.study.statistics.freedom import Array, held_back, satterthwaite
+from polytask.statistics.draws import Floats
+from polytask.statistics.freedom import Array, held_back, satterthwaite
 
 STEPS = 60
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.study.statistics.variance import variance
+from polytask.statistics.variance import variance
 
 R = np.random.default_rng(3)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.study.statistics.draws import Draws, Floats, Indices, draw
+from polytask.statistics.draws import Draws, Floats, Indices, draw
 
 Metric = Callable[[Indices], float]
 """Drawn positions of a fold's subjects → the metric, NaN where it is not defined. A `CaseMean` is much faster."""

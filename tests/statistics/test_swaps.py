@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import permutation_test
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from polytask.study.statistics.paired import sign_flips
-from polytask.study.statistics.swaps import Exchange, swaps
+from polytask.statistics.paired import sign_flips
+from polytask.statistics.swaps import Exchange, swaps
 
 Bools = npt.NDArray[np.bool_]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from polytask.study.statistics.uncertainty import Uncertainty
+from polytask.statistics.uncertainty import Uncertainty
 
 SURE = st.builds(
     Uncertainty, st.floats(0.1, 5), st.floats(0, 1), st.sampled_from([0.0, 1.0, 2.0, 6.0]), st.floats(1, 200)

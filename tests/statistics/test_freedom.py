@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.study.statistics.freedom import held_back, satterthwaite
+from polytask.statistics.freedom import held_back, satterthwaite
 
 SHARES = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0])
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.study.statistics.draws import Indices
-from polytask.study.statistics.values import CaseMean, FoldValues, Key, Metric, fold_values
+from polytask.statistics.draws import Indices
+from polytask.statistics.values import CaseMean, FoldValues, Key, Metric, fold_values
 
 if TYPE_CHECKING:
     from polytask.evaluation.statistic import Statistic

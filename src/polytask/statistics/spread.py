@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polytask.study.statistics.draws import Floats
+from polytask.statistics.draws import Floats
 
 SMALLEST_SHARE = 0.5
 """Of the resamples, those on which every metric must be defined, as for intervals of one run."""

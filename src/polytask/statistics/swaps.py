@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from polytask.study.statistics.check import Check
+from polytask.statistics.check import Check
 
 NAME = "swaps"
 

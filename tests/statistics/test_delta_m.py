@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytask.study.statistics.delta_m import delta_m
+from polytask.statistics.delta_m import delta_m
 
 HIGHER = {"dice": True, "mae": False, "kappa": True}
 YES = dict.fromkeys(HIGHER, True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from polytask.errors import PolytaskError
-from polytask.study.statistics.delong import Scored, areas, delong
+from polytask.statistics.delong import Scored, areas, delong
 
 
 def test_by_hand() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from polytask.study.statistics.check import Check
-from polytask.study.statistics.draws import Floats, Indices
+from polytask.statistics.check import Check
+from polytask.statistics.draws import Floats, Indices
 
 LARGEST_EXACT = 16
 """Up to so many differences, all their signs are gone through (65,536)."""

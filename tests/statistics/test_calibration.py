@@ -9,13 +9,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from polytask.study.statistics.draws import Floats, draw
-from polytask.study.statistics.spread import covariance
+from polytask.statistics.draws import Floats, draw
+from polytask.statistics.spread import covariance
 from polytask.tasks.confusion import confusion, quadratic_kappa
 from polytask.tasks.regression import Regression
 from polytask.tasks.survival_metrics import concordance
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

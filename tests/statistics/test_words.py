@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from polytask.study.statistics.effect import UNKNOWN, Effect
-from polytask.study.statistics.uncertainty import Uncertainty
-from polytask.study.statistics.words import detectable, verdicts
+from polytask.statistics.effect import UNKNOWN, Effect
+from polytask.statistics.uncertainty import Uncertainty
+from polytask.statistics.words import detectable, verdicts
 
 NAN = float("nan")
 

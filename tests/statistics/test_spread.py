@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polytask.study.statistics.draws import draw
-from polytask.study.statistics.spread import covariance
+from polytask.statistics.draws import draw
+from polytask.statistics.spread import covariance
 
 R = np.random.default_rng(5)
 

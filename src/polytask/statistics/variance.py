@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from polytask.study.statistics.draws import Floats
-from polytask.study.statistics.uncertainty import Uncertainty
+from polytask.statistics.draws import Floats
+from polytask.statistics.uncertainty import Uncertainty
 
 Seeds = Literal["crossed", "nested"]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytask.study.statistics.holm import holm
+from polytask.statistics.holm import holm
 
 NAN = float("nan")
 P = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.0125, 0.02, 0.05, 1.0])), max_size=12)

@@ -6,8 +6,8 @@ import pytest
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Cases
 from polytask.evaluation.statistic import Statistic
-from polytask.study.statistics.effect import effect
-from polytask.study.statistics.primary import from_statistics
+from polytask.statistics.effect import effect
+from polytask.study.conclusions.primary import from_statistics
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
 

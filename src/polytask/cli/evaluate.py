@@ -60,6 +60,8 @@ def evaluate(
         say_json(found.as_dict())
         return
     console = Console()
+    for verdict in found.verdicts:
+        console.print(verdict, style="bold", markup=False, highlight=False, soft_wrap=True)
     console.print(table(found, every))
     if every:
         for site in found.sites:

@@ -13,6 +13,7 @@ from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
+from polytask.evaluation.learning import read_learning
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
 from polytask.evaluation.part import Judged, judged, note_test, times_touched, weights_of
 from polytask.evaluation.result import FILE, Evaluation, Part
@@ -66,6 +67,7 @@ def evaluate(
         "tta": tta,
         "weights": weights_of(record),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verdicts": read_learning(record, predictor.tasks, answers, found.skill).list_verdicts(),
     }
     result = Evaluation(**{**vars(found), **settings})
     write_cases(predictor.tasks, answers, chosen.folder / "cases.csv")

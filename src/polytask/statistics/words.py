@@ -13,7 +13,7 @@ from polytask.plain import plain
 from polytask.statistics.effect import Effect
 from polytask.statistics.holm import holm
 
-Word = Literal["better", "worse", "no difference shown", "not defined"]
+Word = Literal["better", "worse", "no difference shown", "nothing learned yet", "not defined"]
 POWER = 0.8
 Name = TypeVar("Name")
 

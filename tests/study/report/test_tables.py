@@ -95,5 +95,5 @@ def test_compute_that_was_not_timed_is_not_made_up(full: Conclusions) -> None:
 
 def test_the_recommendation_is_marked(full: Conclusions) -> None:
     table = tables.tuned(full)
-    assert [n for n, cells in (table.rows if table else []) if cells[-1].value == "recommended"] == ["hard"]
+    assert [n for n, cells in (table.rows if table else []) if cells[-1].value == "preferred"] == ["hard"]
     assert tables.tuned(replace(full, choice=None)) is None

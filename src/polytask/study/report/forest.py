@@ -15,7 +15,13 @@ from polytask.study.conclusions.make import Conclusions
 from polytask.study.report.amounts import POINTS, amount, change, metric_of, short, unit_of
 
 SOFT = "#5c6b77"
-INKS = {"better": BLUE, "worse": RED, "no difference shown": SOFT, "not defined": "#8a97a1"}
+INKS = {
+    "better": BLUE,
+    "worse": RED,
+    "no difference shown": SOFT,
+    "nothing learned yet": SOFT,
+    "not defined": "#8a97a1",
+}
 LEFT, PLOT, EFFECT, WORDS = 1.75, 3.75, 1.75, 3.05
 """Inches: names, drawing, the effect in numbers, what is said of it."""
 ROW, ABOVE, BELOW = 0.27, 0.36, 0.5

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from polytask.cohort.header import Header
-from polytask.cohort.header_file import SCHEMA, load_header, read_header, schema, write_header
+from polytask.cohort.header_file import SCHEMA, canonical, load_header, read_header, schema, write_header
 from polytask.errors import PolytaskError
 from tests.cohort.worlds import header
 
@@ -125,6 +125,13 @@ def change(path: str, value: Any) -> dict[str, Any]:
         ("tasks/pcr/classes", ["NA", "yes"], ["a word of `unknown`"]),
         ("tasks/a.b", {"kind": "regression"}, ["'a.b'", "letters, digits"]),
         ("inputs/clinic/columns/age/values", ["1"], ["a number has no `values`"]),
+        ("tasks/grade/titles", {"9": "High"}, ["tasks.grade", "'9'", "no class or label"]),
+        ("tasks/grade/titles", {"1": "High", "2": "High"}, ["'1' and '2' have the same title 'High'"]),
+        ("tasks/grade/titles", {"1": "2"}, ["'1' and '2' have the same title '2'"]),
+        ("tasks/organs/titles", {"lung": "Lung"}, ["tasks.organs", "'lung'", "no structure"]),
+        ("inputs/clinic/columns/smoker/titles", {"often": "Often"}, ["'often'", "no value"]),
+        ("inputs/clinic/columns/age/titles", {"1": "One"}, ["a number has no values"]),
+        ("tasks/os/titles", {"a": "b"}, ["unknown key 'titles'"]),
     ],
 )
 def test_a_wrong_header_names_place_and_remedy(
@@ -132,6 +139,24 @@ def test_a_wrong_header_names_place_and_remedy(
 ) -> None:
     found = problems(tmp_path, change(path, value))
     assert any(all(word in line for word in words) for line in found), found
+
+
+def test_titles_are_read_and_change_no_meaning(tmp_path: Path) -> None:
+    """A page may be worded anew without planning again: the hash of the header stays."""
+    content = header()
+    before = canonical(Header.model_validate(content))
+    content["tasks"]["os"]["title"] = "Overall survival"
+    content["tasks"]["grade"]["titles"] = {"1": "Low grade"}
+    content["tasks"]["organs"]["titles"] = {"left": "Left lung"}
+    content["inputs"]["clinic"]["columns"]["smoker"] |= {"title": "Smoking", "titles": {"now": "Current"}}
+    titled = Header.model_validate(content)
+    assert canonical(titled) == before
+    write_header(titled, tmp_path / "cohort.yaml")
+    read = read_header(tmp_path / "cohort.yaml")
+    assert read == titled
+    assert read.tasks["os"].title == "Overall survival"
+    content["tasks"]["os"]["unit"] = "months"
+    assert canonical(Header.model_validate(content)) != before
 
 
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +10,35 @@ import torch
 from safetensors.torch import load_file
 
 from polytask.errors import PolytaskError
+from polytask.evaluation.costs import epochs, read_log
+from polytask.training import loop
 from polytask.training.run import train
 from polytask.training.state import read_state
 
 
 def last(work: Path, name: str, network: str = "") -> dict[str, torch.Tensor]:
     return load_file(work / "runs" / name / "last" / network / "model.safetensors")
+
+
+def logged(work: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(x) for x in (work / "runs" / name / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_short_run_logs_losses_often_and_a_long_one_seldom(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(work, name="a", steps=8, tasks=["grade"])
+    curve = [e for e in logged(work, "a") if "losses" in e]
+    assert [e["step"] for e in curve] == list(range(1, 9))
+    assert all("loss" not in e for e in curve), "who reads epochs does not see them"
+    whole = epochs(read_log(run.folder)[""])
+    assert [e["step"] for e in whole] == [4, 8]
+    first = [e["losses"]["grade"] for e in curve[:4] if "grade" in e["losses"]]
+    assert whole[0]["loss"]["grade"] == pytest.approx(sum(first) / len(first))
+    monkeypatch.setattr(loop, "POINTS", 2)
+    train(work, name="b", steps=8, tasks=["grade"])
+    assert [e["step"] for e in logged(work, "b") if "losses" in e] == [4, 8]
+    assert all(torch.equal(last(work, "a")[k], v) for k, v in last(work, "b").items())
 
 
 def test_a_run_explains_itself(work: Path) -> None:
@@ -162,6 +186,5 @@ def test_the_dose_loss_sees_the_masks_of_its_structures(work: Path) -> None:
     same = ["training.epochs=1", "training.steps_per_epoch=2"]
     train(work, name="plain", tasks=["dose"], overrides=same)
     train(work, name="dvh", tasks=["dose"], overrides=[*same, "folds.0.tasks.dose.dvh=0.5"])
-    logs = [(work / "runs" / n / "metrics.jsonl").read_text().splitlines()[0] for n in ("plain", "dvh")]
-    plain, dvh = (json.loads(line) for line in logs)
+    plain, dvh = (next(e for e in logged(work, n) if "loss" in e) for n in ("plain", "dvh"))
     assert plain["loss"]["dose"] != dvh["loss"]["dose"]

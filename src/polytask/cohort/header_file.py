@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from polytask.cohort import inputs, tasks
 from polytask.cohort.header import Header
+from polytask.cohort.titles import TITLES
 from polytask.cohort.words import Strict
 from polytask.errors import PolytaskError, Problem, nearest
 
@@ -85,8 +86,13 @@ def write_header(header: Header, path: Path) -> None:
 
 
 def canonical(header: Header) -> str:
-    """One text per meaning, for hashing."""
-    return json.dumps(header.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+    """One text per meaning, for hashing: titles are left out, so that a page may be worded anew without planning
+    again."""
+    content = header.model_dump(
+        mode="json",
+        exclude={"tasks": {"__all__": TITLES}, "inputs": {"__all__": {"columns": {"__all__": TITLES}}}},
+    )
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def schema() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from polytask.cohort.titles import check_titles
 from polytask.cohort.words import Name, Strict, Text, repeated
 
 Modality = Literal["CT", "MR", "PET", "XR", "RGB", "other"]
@@ -33,12 +34,15 @@ def planes_of(modality: Modality) -> int:
 
 class Column(Strict):
     """One column of a table input. A category without `values` takes those of the table. Columns of the same `group`
-    are encoded together first (thousands of columns without groups are grouped by their names)."""
+    are encoded together first (thousands of columns without groups are grouped by their names). `title` is the
+    column's name on pages, `titles` those of its values."""
 
     type: Literal["number", "category"]
     level: Literal["visit", "subject"] = "visit"
     values: Annotated[list[Text], Field(min_length=1)] | None = None
     group: Text | None = None
+    title: Text | None = None
+    titles: dict[Text, Text] = Field(default={})
 
     @model_validator(mode="after")
     def _values(self) -> Column:
@@ -51,6 +55,9 @@ class Column(Strict):
                 raise PydanticCustomError(
                     "rule", "value {word} is named twice: name it once", {"word": repr(twice[0])}
                 )
+        if self.titles and self.type == "number":
+            raise PydanticCustomError("rule", "a number has no values to give `titles`: use `title`")
+        check_titles(self.titles, self.values, "value")
         return self
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from polytask.cohort.titles import check_titles
 from polytask.cohort.words import Name, Strict, Text, Whole, repeated
 
 Words = Annotated[list[Text], Field(min_length=1)]
@@ -20,7 +21,10 @@ def breach(message: str, **parts: Any) -> PydanticCustomError:
 
 
 class _Task(Strict):
+    """What every task may say: `column` names its column in the table, `title` its name on pages."""
+
     column: Text | None = None
+    title: Text | None = None
 
 
 class Segmentation(_Task):
@@ -34,6 +38,7 @@ class Segmentation(_Task):
     structures: Words | None = None
     ignore: Whole | None = None
     mirror: list[tuple[Text, Text]] = Field(default=[])
+    titles: dict[Text, Text] = Field(default={})
 
     @property
     def names(self) -> list[str]:
@@ -64,6 +69,7 @@ class Segmentation(_Task):
                 "structure {word!r} contains ';', which joins names in `_known`: rename it", word=bad[0]
             )
         self._label_rules()
+        check_titles(self.titles, self.names, "structure")
         if self.ignore is not None and self.structures is not None:
             raise breach(
                 "`ignore` is a value of a label map: for `structures` say where they count in `_region`"
@@ -119,12 +125,15 @@ class _Pooled(_Task):
 
 
 class _Words(_Pooled):
-    """A task whose answers are words of a list."""
+    """A task whose answers are words of a list; `titles` says how pages write them."""
+
+    titles: dict[Text, Text] = Field(default={})
 
     @model_validator(mode="after")
     def _unique(self) -> _Words:
         if twice := repeated(answers(self)):
             raise breach("{word!r} is named twice (as text or as a number): name it once", word=twice[0])
+        check_titles(self.titles, answers(self), "class or label")
         return self
 
 

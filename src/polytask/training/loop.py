@@ -42,6 +42,8 @@ class Reporter(Protocol):
         """Something worth a line."""
 
 
+POINTS = 200
+"""Steps whose losses are logged over a whole training: short ones have a curve, long ones no endless log."""
 Tune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
 """Evaluate on tune → mean skill, metrics by task."""
 
@@ -80,6 +82,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             sums.add(losses)
             common.add(state.together)
             around.reporter.step(state.step, losses)
+            if around.log and state.step % max(1, state.schedule.end // POINTS) == 0:
+                around.log.write(state.step, {"losses": losses})
             if state.look and around.log:
                 around.log.write(state.step, {"gradients": state.look})
             if state.skipped > skipped:

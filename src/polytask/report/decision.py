@@ -21,8 +21,8 @@ def pictures(material: Material, name: str) -> list[Picture]:
         draw_decision_curves(drawn.subplots(), curves)
         note = (
             "Net benefit: true positives per case, minus false ones weighed by the odds of the threshold probability "
-            "from which one would act (Vickers and Elkin 2006). The model helps where its curve lies above those of acting "
-            "on all and of acting on none."
+            "from which one would act (Vickers and Elkin 2006). The model helps where its curve lies above those of "
+            "acting on all and of acting on none."
         )
         return [Picture(svg(drawn), f"Decision curve of {name}", note)]
 

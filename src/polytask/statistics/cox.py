@@ -13,6 +13,7 @@ CONVERGED = 1e-9
 """Newton stops where the gain of a step is below this share of the log likelihood."""
 LARGEST = 15.0
 """A log hazard ratio between the two ends of a column beyond this runs to infinity: one end has no events."""
+WIDEST = 500.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def cox_terms(
     Of the d events tied at a time the l-th (0, 1, …) sees the tied ones with weight 1 − l/d.
     """
     scores = x @ beta
-    scores = scores - scores.max(initial=-np.inf) if len(scores) else scores
+    # A Newton step may try absurd scores on its way: weights then must not all become 0.
+    scores = np.maximum(scores - scores.max(initial=-np.inf), -WIDEST) if len(scores) else scores
     weight = np.exp(scores)
     width = x.shape[1]
     value, slope, information = 0.0, np.zeros(width), np.zeros((width, width))

@@ -9,6 +9,7 @@ from lifelines import KaplanMeierFitter
 from polytask.evaluation.agreement import agreement
 from polytask.evaluation.calibration import calibration_error, reliability, wilson
 from polytask.evaluation.groups import risk_groups
+from polytask.tasks.risk_groups import cut_risks
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_groups_have_the_curves_of_lifelines() -> None:
     random = np.random.default_rng(3)
     risk, times = random.normal(size=60), random.integers(1, 30, 60).astype(float)
     events = random.random(60) < 0.6
-    groups = risk_groups(risk, times, events)
+    groups = risk_groups(risk, times, events, cut_risks(risk))
     assert [g.name for g in groups] == ["low risk", "middle risk", "high risk"]
     assert [g.n for g in groups] == [20, 20, 20]
     order = np.argsort(risk)
@@ -71,10 +72,13 @@ def test_groups_have_the_curves_of_lifelines() -> None:
 
 
 def test_few_subjects_make_halves_and_equal_risks_one_group() -> None:
-    halves = risk_groups([1.0, 2.0, 3.0, 4.0], [5, 6, 7, 8], [1, 0, 1, 0])
+    risk = [1.0, 2.0, 3.0, 4.0]
+    halves = risk_groups(risk, [5, 6, 7, 8], [1, 0, 1, 0], cut_risks(risk))
     assert [(g.name, g.n) for g in halves] == [("lower risk", 2), ("higher risk", 2)]
-    assert [(g.name, g.n) for g in risk_groups([0.0] * 5, range(1, 6), [1] * 5)] == [("all", 5)]
-    assert risk_groups([], [], []) == []
+    assert [(g.name, g.n) for g in risk_groups([0.0] * 5, range(1, 6), [1] * 5, cut_risks([0.0] * 5))] == [
+        ("all", 5)
+    ]
+    assert risk_groups([], [], [], (0.5,)) == []
 
 
 def test_agreement_by_hand() -> None:

@@ -21,6 +21,7 @@ from polytask.images.volume import Grid, Volume
 from polytask.predict.predictor import CaseAnswer
 from polytask.tasks import make_task
 from polytask.tasks.task import Arrays, Task
+from polytask.training.decisions import Decisions
 
 CENSORING = {"times": (400.0, 900.0, 5000.0), "survival": (0.9, 0.7, 0.05)}
 
@@ -57,6 +58,7 @@ class Someone:
     def __post_init__(self) -> None:
         self.tasks = tasks_of(self.cohort)
         self.members = [type("Member", (), {"fold": 0, "seed": self.seed})()]
+        self.decisions = Decisions()
 
     def answers(
         self, cohort: Cohort, samples: Sequence[Sample] | None = None, **_: Any

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from polytask.report import classes, curves, doses, survival
+from polytask.report import classes, curves, decision, doses, survival
 from polytask.report.drawing import figure, styled
 from polytask.report.material import Material
 from polytask.report.picture import save
@@ -79,7 +79,7 @@ def test_names_with_signs_of_formulas_or_foreign_letters_are_drawn() -> None:
 
 def test_curve_after_the_last_event_and_ticks_of_the_censored() -> None:
     groups = survival.groups_of(
-        items({"risk": np.array([0.0, 0.1, 2.0, 3.0])}, [[5.0, 1], [9.0, 0], [2.0, 1], [3.0, 1]])
+        items({"risk": np.array([0.0, 0.1, 2.0, 3.0])}, [[5.0, 1], [9.0, 0], [2.0, 1], [3.0, 1]]), (1.0,)
     )
     with styled():
         drawn = figure(5, 4)
@@ -105,3 +105,35 @@ def test_cumulative_histogram() -> None:
     assert dose.tolist() == [0, 10, 20, 30, 40]
     assert share.tolist() == [1, 1, 0.75, 0.5, 0.25]
     assert len(doses.cumulative(np.arange(1e5))[0]) <= 400
+
+
+def test_decision_curves_are_drawn_to_scale_and_say_who_they_are_of() -> None:
+    curve = {
+        "thresholds": [0.1, 0.5, 0.9],
+        "model": [0.3, 0.2, 0.0],
+        "all": [0.25, -0.4, -6.0],
+        "none": [0, 0, 0],
+    }
+    with styled():
+        axes = figure(4, 3).subplots()
+        decision.draw_decision_curves(axes, {"yes": {**curve, "n": 10, "positives": 3}})
+    assert [list(map(float, line.get_ydata())) for line in axes.lines[:2]] == [
+        [0.3, 0.2, 0.0],
+        [0.25, -0.4, -6.0],
+    ]
+    texts = [t.get_text() for t in axes.get_legend().get_texts()]
+    assert texts == ["yes (n 10, 3 positive)", "act on all", "act on none"]
+    assert axes.get_ylim() == pytest.approx((-0.075, 0.324))
+
+
+def test_groups_in_words() -> None:
+    compared = {
+        "log_rank": {"statistic": 9.1, "freedom": 1, "p": 0.0026},
+        "hazard_ratio": {"estimate": 2.5, "low": 1.4, "high": 4.6, "n": 40},
+        "note": "",
+    }
+    said = survival.describe_groups(compared)
+    assert said == (
+        "Log-rank test p = 0.003. Hazard ratio, highest against lowest group: 2.50 (95 % interval 1.40 to 4.60)."
+    )
+    assert survival.describe_groups({}) == ""

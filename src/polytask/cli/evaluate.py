@@ -27,6 +27,20 @@ def evaluate(
     part: Annotated[
         Part, typer.Option(help="Of the run's fold; `test` is noted in WORK/test_log.jsonl.")
     ] = Part.held_out,
+    answers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A table of somebody else's answers, with columns as in predictions.csv; may be repeated."
+        ),
+    ] = None,
+    sensitivity: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK=SHARE", help="Choose a threshold on tune that holds this sensitivity."),
+    ] = None,
+    specificity: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK=SHARE", help="Choose a threshold on tune that holds this specificity."),
+    ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap over subjects.", min=1)] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
@@ -39,6 +53,7 @@ def evaluate(
 
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
+    from polytask.cli.evaluate_beside import remarks_beside, tables_beside
     from polytask.evaluation.make import evaluate as judge
     from polytask.evaluation.part import folder_of
 
@@ -55,7 +70,17 @@ def evaluate(
         def progress(done: int, total: int, what: str) -> None:
             bar.update(line, completed=done, total=total, description=what)
 
-        found = judge(run, part.value, tta=tta, resamples=resamples, progress=progress, device=device)
+        found = judge(
+            run,
+            part.value,
+            tta=tta,
+            resamples=resamples,
+            progress=progress,
+            device=device,
+            answers=answers or (),
+            sensitivity=sensitivity or (),
+            specificity=specificity or (),
+        )
     if as_json:
         say_json(found.as_dict())
         return
@@ -66,7 +91,9 @@ def evaluate(
     if every:
         for site in found.sites:
             console.print(table(found, True, site))
-    for text in remarks(found):
+    for shown in tables_beside(found):
+        console.print(shown)
+    for text in [*remarks(found), *remarks_beside(found)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     print(f"{folder_of(run, found.part)}: evaluation.json, cases.csv, predictions.csv")
     print(f"next: polytask report {run}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,15 @@ class Answers:
         sites: subject → site ("" where unknown), every subject of the part in order.
         pooled, voxel: by task.
         unanswered: task → known truths without a prediction (no image, a visit beyond the last slot).
+        volumes: segmentation → case → structure → volume of the predicted mask (ml; in 2D cm²), whether or not the
+            truth is known.
     """
 
     sites: dict[str, str]
     pooled: dict[str, Items]
     voxel: dict[str, Cases]
     unanswered: dict[str, int]
+    volumes: dict[str, dict[Id, dict[str, float]]] = field(default_factory=dict)
 
     def ids(self, task: str) -> tuple[Id, ...]:
         """Who was answered."""
@@ -100,6 +103,10 @@ class Answers:
             for name, items in self.pooled.items()
         }
         voxel = {name: {"ids": c.ids, "metrics": c.metrics} for name, c in self.voxel.items()}
+        volumes = {
+            name: {"ids": list(found), "volumes": list(found.values())}
+            for name, found in self.volumes.items()
+        }
         write_json(
             path,
             {
@@ -108,6 +115,7 @@ class Answers:
                 "pooled": pooled,
                 "voxel": voxel,
                 "unanswered": self.unanswered,
+                "volumes": volumes,
             },
         )
 
@@ -132,7 +140,14 @@ class Answers:
                 )
                 for name, entry in content["voxel"].items()
             }
-            return cls(content["sites"], pooled, voxel, content["unanswered"])
+            volumes = {
+                name: {
+                    (str(s), str(v)): {k: float(x) for k, x in row.items()}
+                    for (s, v), row in zip(entry["ids"], entry["volumes"], strict=True)
+                }
+                for name, entry in content.get("volumes", {}).items()
+            }
+            return cls(content["sites"], pooled, voxel, content["unanswered"], volumes)
         except OSError:
             raise PolytaskError(f"{path}: no such file; run `polytask evaluate` first") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.evaluation.answers import Answers, Cases, Id, Items
+from polytask.evaluation.measure import names_of
 from polytask.evaluation.truth import structure_masks, voxel_truth
 from polytask.images.volume import Volume
 from polytask.prepare.targets import known_in, pooled_target
@@ -45,6 +46,9 @@ class Collector:
         self.voxel: dict[str, list[tuple[Id, dict[str, float]]]] = {
             n: [] for n, t in tasks.items() if t.level == "voxel"
         }
+        self.volumes: dict[str, dict[Id, dict[str, float]]] = {
+            n: {} for n, t in tasks.items() if t.kind == "segmentation"
+        }
 
     def __call__(self, answer: CaseAnswer) -> None:
         """Judge what was predicted for one case or subject."""
@@ -61,6 +65,8 @@ class Collector:
             mine.known.append(known if single else known[0])
         for name, volume in answer.voxel.items():
             assert answer.case is not None
+            if name in self.volumes:
+                self.volumes[name][who] = mask_volumes(self.tasks[name], volume)
             metrics = case_metrics(self.cohort, answer.case, cast(VoxelTask, self.tasks[name]), volume)
             if metrics is not None:
                 self.voxel[name].append((who, metrics))
@@ -70,11 +76,21 @@ class Collector:
         sites = {s.subject: s.cases[0].site for s in samples}
         pooled = {n: p.items() for n, p in self.pooled.items()}
         voxel = {n: Cases(tuple(i for i, _ in v), tuple(m for _, m in v)) for n, v in self.voxel.items()}
-        found = Answers(sites, pooled, voxel, {})
+        found = Answers(sites, pooled, voxel, {}, self.volumes)
         for name, task in self.tasks.items():
             met = set(found.ids(name))
             found.unanswered[name] = sum(who not in met for who in _known_ids(self.cohort, task, samples))
         return found
+
+
+def mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
+    """Structure → volume of its mask, ml (in 2D cm²); `answer` is `[1, *space]` 0..K or `[K, *space]`."""
+    unit = float(np.prod(answer.grid.spacing)) / 10.0**answer.grid.dims
+    exclusive = bool(getattr(task, "exclusive", True))
+    return {
+        name: float(((answer.array[0] == k + 1) if exclusive else (answer.array[k] != 0)).sum()) * unit
+        for k, name in enumerate(names_of(task))
+    }
 
 
 def case_metrics(cohort: Cohort, case: Case, task: VoxelTask, answer: Volume) -> dict[str, float] | None:

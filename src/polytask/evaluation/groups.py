@@ -1,19 +1,29 @@
-"""Survival of groups by predicted risk: Kaplan–Meier curves with numbers at risk."""
+"""Survival of groups by predicted risk: Kaplan–Meier curves, log-rank test, hazard ratio of the high against the low.
+
+The groups are cut where the training risks were cut, so that a new patient falls into one of the groups judged here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from polytask.evaluation.answers import Items
+from polytask.evaluation.result import NAN, Estimate
+from polytask.plain import plain
+from polytask.statistics.cox import fit_cox
+from polytask.statistics.log_rank import LogRank, compute_log_rank
 from polytask.tasks.curves import kaplan_meier
+from polytask.tasks.risk_groups import NAMES, find_groups
 
 Floats = npt.NDArray[np.float64]
-THIRDS_FROM = 30
-"""Subjects from which on there are three groups instead of two."""
-NAMES = {1: ("all",), 2: ("lower risk", "higher risk"), 3: ("low risk", "middle risk", "high risk")}
+FEWEST_EVENTS = 10
+"""With fewer events no p and no interval is given: both rest on many."""
+NORMAL = 1.959964
 
 
 @dataclass(frozen=True)
@@ -40,17 +50,102 @@ class Group:
         return [int((own >= t).sum()) for t in times]
 
 
-def risk_groups(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> list[Group]:
-    """Thirds by risk (halves with fewer than 30 subjects, one group when all risks are equal), low risk first."""
+def risk_groups(
+    risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, cutoffs: Sequence[float]
+) -> list[Group]:
+    """The groups that have somebody, low risk first; one group of all without cut-offs."""
     r, t, e = np.asarray(risk, np.float64), np.asarray(times, np.float64), np.asarray(events) > 0
-    if not r.size:
-        return []
-    count = 3 if r.size >= THIRDS_FROM else 2
-    edges = np.quantile(r, np.linspace(0, 1, count + 1)[1:-1])
-    place = np.searchsorted(edges, r, side="left")
-    there = np.unique(place)
-    names = NAMES[len(there)]
-    return [_group(names[k], t[place == v], e[place == v]) for k, v in enumerate(there)]
+    place = find_groups(r, cutoffs)
+    return [
+        _group(name, t[place == k], e[place == k])
+        for k, name in enumerate(NAMES[len(cutoffs)])
+        if (place == k).any()
+    ]
+
+
+@dataclass(frozen=True)
+class GroupsCompared:
+    """How different the survival of the groups is.
+
+    Args:
+        cutoffs: training risks that part them.
+        groups: name → (subjects, events), every group, low risk first.
+        log_rank: of all groups; its p is NaN below 10 events.
+        ratio: hazard of the highest group against the lowest, n the subjects of both.
+        note: why something is not defined, "" otherwise.
+    """
+
+    cutoffs: tuple[float, ...]
+    groups: dict[str, tuple[int, int]]
+    log_rank: LogRank
+    ratio: Estimate
+    note: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form."""
+        found: dict[str, Any] = plain(
+            {
+                "cutoffs": self.cutoffs,
+                "groups": {g: {"n": n, "events": e} for g, (n, e) in self.groups.items()},
+                "log_rank": self.log_rank._asdict(),
+                "hazard_ratio": self.ratio._asdict(),
+                "note": self.note,
+            }
+        )
+        return found
+
+
+def compare_groups(
+    risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, cutoffs: Sequence[float]
+) -> GroupsCompared:
+    """Log-rank test over the groups; hazard ratio of the highest against the lowest from Cox's model with the groups as
+    its only columns, and Wald's 95 % interval."""
+    r, t, e = np.asarray(risk, np.float64), np.asarray(times, np.float64), np.asarray(events) > 0
+    place, names = find_groups(r, cutoffs), NAMES[len(cutoffs)]
+    counts = {g: (int((place == k).sum()), int(e[place == k].sum())) for k, g in enumerate(names)}
+    nothing = Estimate(NAN, NAN, NAN, 0)
+    test = compute_log_rank(t, e, place)
+    low, high = names[0], names[-1]
+    if len(names) == 1:
+        return GroupsCompared((), counts, test, nothing, "no cut-offs: the training risks are all alike")
+    empty = [g for g in (low, high) if not counts[g][1]]
+    if empty:
+        why = "has no event" if counts[empty[0]][0] else "has nobody"
+        return GroupsCompared(
+            tuple(cutoffs), counts, _enough(test, e), nothing, f"the group of {empty[0]} {why}"
+        )
+    # A middle group without an event has a hazard of 0: the same as leaving its subjects out of the risk sets.
+    there = np.isin(place, [k for k, g in enumerate(names) if counts[g][1]])
+    columns = [place[there] == k for k in range(1, len(names)) if counts[names[k]][1]]
+    fit = fit_cox(np.stack(columns, axis=1), t[there], e[there])
+    if not fit.converged:
+        return GroupsCompared(
+            tuple(cutoffs), counts, _enough(test, e), nothing, "the groups were never at risk together"
+        )
+    slope, error = float(fit.coefficients[-1]), float(np.sqrt(fit.covariance[-1, -1]))
+    n = counts[low][0] + counts[high][0]
+    at, low_end, high_end = (float(np.exp(slope + side * NORMAL * error)) for side in (0, -1, 1))
+    ratio = Estimate(at, low_end, high_end, n)
+    note = ""
+    if e.sum() < FEWEST_EVENTS:
+        note = f"{int(e.sum())} events, too few for an interval or p (expected {FEWEST_EVENTS})"
+        ratio = ratio._replace(low=NAN, high=NAN)
+    return GroupsCompared(tuple(cutoffs), counts, _enough(test, e), ratio, note)
+
+
+def known_survival(items: Items) -> tuple[Floats, Floats, Floats]:
+    """(risk, time, event) of the known items; of a task answered at each visit, every subject's first one."""
+    first: dict[str, int] = {}
+    for k, ((subject, _), known) in enumerate(zip(items.ids, items.known, strict=True)):
+        if known and np.isfinite(items.prediction["risk"][k]):
+            first.setdefault(subject, k)
+    at = np.array(list(first.values()), np.int64)
+    value = np.asarray(items.value, np.float64).reshape(-1, 2)[at]
+    return np.asarray(items.prediction["risk"], np.float64)[at], value[:, 0], value[:, 1]
+
+
+def _enough(test: LogRank, events: npt.NDArray[np.bool_]) -> LogRank:
+    return test if events.sum() >= FEWEST_EVENTS else test._replace(p=NAN)
 
 
 def _group(name: str, times: Floats, events: npt.NDArray[np.bool_]) -> Group:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers
+from polytask.evaluation.baselines.judge import fitted_baselines
+from polytask.evaluation.beside import judge_beside
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
 from polytask.evaluation.learning import read_learning
+from polytask.evaluation.given.judge import read_given
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
-from polytask.evaluation.part import Judged, judged, note_test, times_touched, weights_of
+from polytask.evaluation.operating import choose_points, read_asked
+from polytask.evaluation.part import Judged, folder_of, judged, note_test, times_touched, weights_of
 from polytask.evaluation.result import FILE, Evaluation, Part
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.statistic import Statistic
+from polytask.plain import write_json
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.predict.outputs import write
 from polytask.predict.predictor import Predictor
+from polytask.training.decisions import read_decisions, write_decisions
 from polytask.training.folder import Run
 from polytask.training.run import cohort_folder_of
 
@@ -38,6 +45,9 @@ def evaluate(
     resamples: int = 1000,
     progress: Progress | None = None,
     device: str | None = None,
+    answers: Sequence[Path | str] = (),
+    sensitivity: Sequence[str] = (),
+    specificity: Sequence[str] = (),
 ) -> Evaluation:
     """Metrics with 95 % bootstrap intervals over subjects, n beside each, per site.
 
@@ -52,6 +62,10 @@ def evaluate(
         resamples: of the bootstrap.
         progress: called with (done, total, what).
         device: cpu, cuda, mps; the best there is by default.
+        answers: tables of other people's answers, judged on the same cases; each is also written to
+            `answers_NAME.json`.
+        sensitivity, specificity: operating points to choose on tune, as TASK=SHARE or TASK.LABEL=SHARE; the run keeps
+            them in `decisions.json`.
     """
     record = Run.read(run)
     plan = read_plan(record.folder)
@@ -59,10 +73,29 @@ def evaluate(
     ensure_cohort(plan, cohort)
     chosen = judged(record, cohort, part)
     predictor = Predictor.load(record.folder, device=device)
+    given = read_given(answers, predictor.tasks, cohort)
+    if sensitivity or specificity:
+        choose_operating_points(
+            record, predictor.tasks, sensitivity, specificity, tta, resamples, progress, device
+        )
+        predictor = Predictor.load(record.folder, device=device)
     if part == "test":
         note_test(record, len(chosen.subjects))
-    answers = predicted(predictor, cohort, chosen, tta, progress)
-    found = judge(predictor.tasks, answers, record.record, part, resamples, progress)
+    ours = predicted(predictor, cohort, chosen, tta, progress)
+    found = judge(predictor.tasks, ours, record.record, part, resamples, progress)
+    fold = int(record.record["fold"])
+    baselines = fitted_baselines(
+        record.folder,
+        str(record.record["plan"]),
+        cohort,
+        predictor.tasks,
+        plan.folds[fold],
+        train_part(record),
+        record.work / "store",
+    )
+    found = judge_beside(
+        found, predictor.tasks, ours, cohort, predictor.decisions, [baselines], given, progress
+    )
     settings: dict[str, Any] = {
         "test_touched": times_touched(record.work),
         "tta": tta,
@@ -74,10 +107,40 @@ def evaluate(
         ),
     }
     result = Evaluation(**{**vars(found), **settings})
-    write_cases(predictor.tasks, answers, chosen.folder / "cases.csv")
-    answers.write(chosen.folder / ANSWERS)
+    write_cases(predictor.tasks, ours, chosen.folder / "cases.csv")
+    ours.write(chosen.folder / ANSWERS)
+    for name, judged_answers in result.answers.items():
+        write_json(chosen.folder / f"answers_{name}.json", judged_answers)
     result.write(chosen.folder / FILE)
     return result
+
+
+def train_part(record: Run) -> tuple[str, ...]:
+    """Training subjects of the run's fold."""
+    return Splits.read(record.work / "splits.json").folds[int(record.record["fold"])].train
+
+
+def choose_operating_points(
+    record: Run,
+    tasks: Mapping[str, Task],
+    sensitivity: Sequence[str],
+    specificity: Sequence[str],
+    tta: bool = False,
+    resamples: int = 1000,
+    progress: Progress | None = None,
+    device: str | None = None,
+) -> None:
+    """Choose thresholds on the tune part, which is predicted first where that is missing or out of date, and keep them
+    in the run's `decisions.json`."""
+    asked = [ask for text in sensitivity for ask in read_asked(text, "sensitivity", tasks)]
+    asked += [ask for text in specificity for ask in read_asked(text, "specificity", tasks)]
+    place = folder_of(record.folder, "tune")
+    there = (place / FILE).exists() and (place / ANSWERS).exists()
+    seen = Evaluation.read(place / FILE) if there else None
+    if seen is None or seen.weights != weights_of(record) or seen.tta != tta:
+        evaluate(record.folder, "tune", tta=tta, resamples=resamples, progress=progress, device=device)
+    before = read_decisions(record.folder)
+    write_decisions(record.folder, choose_points(asked, tasks, Answers.read(place / ANSWERS), before))
 
 
 def predicted(

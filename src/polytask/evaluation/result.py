@@ -60,6 +60,11 @@ class Evaluation:
         tta, resamples, weights, created: how and of which weights (sha256 per network).
         verdicts: sentences a reader must see before any number.
         site_effects: task → `metric`, `pooled`, `within`, `difference`, `sites`: whether the site explains the metric.
+        groups: survival task → how the groups by predicted risk differ (`evaluation.groups`).
+        operating_points: task → what each chosen threshold gives (`evaluation.operating`).
+        decision_curves: task → label or positive class → net benefit by threshold (`evaluation.decision_curves`).
+        baselines: task → simple model → its metric, and the network's gain over it (`evaluation.baselines`).
+        answers: table → task → somebody else's answers beside ours (`evaluation.given`).
     """
 
     run: str
@@ -81,6 +86,11 @@ class Evaluation:
     created: str = ""
     verdicts: tuple[str, ...] = ()
     site_effects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    operating_points: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    decision_curves: dict[str, dict[str, Any]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def primary(self, task: str) -> Estimate:
         """The task's primary metric."""

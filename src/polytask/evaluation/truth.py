@@ -43,7 +43,7 @@ def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth
     if source is None:
         return None
     frame = Frame(
-        _untouched(grid),
+        untouched(grid),
         oriented=False,
         align=cohort.header.images[spec.image].align,
         where=f"{cohort.table}, row {case.row}, {task}",
@@ -71,7 +71,7 @@ def structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> dict[s
     return found
 
 
-def _untouched(grid: Grid) -> PreparedImage:
+def untouched(grid: Grid) -> PreparedImage:
     """An image whose stored grid is its file's grid: masks go nowhere."""
     return PreparedImage(
         image=np.zeros((0, *grid.shape), np.uint8),

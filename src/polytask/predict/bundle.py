@@ -20,6 +20,7 @@ from polytask.predict.predictor import Member, Predictor
 from polytask.predict.runs import load_runs
 from polytask.tasks import fields_of
 from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.decisions import Decisions
 from polytask.training.files import load_tensors, replace_folder, save_tensors, sha256
 from polytask.training.folder import Run, environment
 
@@ -49,6 +50,8 @@ def export(runs: Sequence[Path | str], out: Path | str) -> Path:
                 "seed": member.seed,
                 "networks": [list(n.tasks) for n in member.networks],
                 "tasks": {n: fields_of(t) for n, t in member.tasks.items()},
+                "decisions": member.decisions.as_dict(),
+                "baselines": list(member.baselines),
                 "run": {k: record[k] for k in ("name", "sharing", "created", "plan", "store")},
                 "evaluation": _evaluation(folder),
             }
@@ -123,7 +126,9 @@ def _member(
         network.load_state_dict({k[len(start) :]: v for k, v in weights.items() if k.startswith(start)})
         networks.append(network)
     tasks = make_tasks(fold, [n for names in entry["networks"] for n in names], learnt)
-    return Member(int(entry["fold"]), int(entry["seed"]), fold, tasks, tuple(networks))
+    decisions = Decisions.from_dict(entry["decisions"]) if "decisions" in entry else Decisions()
+    baselines = tuple(dict(b) for b in entry.get("baselines", ()))
+    return Member(int(entry["fold"]), int(entry["seed"]), fold, tasks, tuple(networks), decisions, baselines)
 
 
 def _evaluation(folder: Path) -> Any:

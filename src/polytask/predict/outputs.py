@@ -17,6 +17,7 @@ from polytask.images.files import atomic
 from polytask.images.formats import ending
 from polytask.images.formats import write as write_image
 from polytask.images.volume import Volume
+from polytask.predict.decided import decided_columns
 from polytask.predict.restore import with_label_values
 from polytask.tasks.task import Arrays, PooledTask
 
@@ -76,6 +77,8 @@ def _row(predictor: Predictor, cohort: Cohort, answer: CaseAnswer, out: Path) ->
         task = cast(PooledTask, predictor.tasks[name])
         for suffix, value in task.columns(arrays, 0).items():
             row[f"{name}{suffix}"] = value if isinstance(value, str) else f"{value:.6g}"
+        for suffix, decided in decided_columns(task, predictor.decisions, arrays, 0).items():
+            row[f"{name}{suffix}"] = decided
         row |= {f"{name}.{k}": f"{v[0]:.4g}" for k, v in arrays.items() if k.startswith("source.")}
         for column, path in _write_attention(name, arrays, answer, out).items():
             row[column] = path.relative_to(out).as_posix()

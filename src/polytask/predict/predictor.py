@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from polytask.predict.restore import mirror_order, restore, restored_probabiliti
 from polytask.prepare.full import full_sample
 from polytask.prepare.views import left_right
 from polytask.tasks.task import Arrays, Prediction, Task
+from polytask.training.decisions import Decisions, merge_decisions
 from polytask.training.distributed import device_named
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.infer import Predictions, all_flips, infer
@@ -28,13 +29,19 @@ from polytask.training.infer import Predictions, all_flips, infer
 
 @dataclass(frozen=True)
 class Member:
-    """One model of an ensemble: the networks of one fold and seed, and the tasks as that fold knows them."""
+    """One model of an ensemble: the networks of one fold and seed, and the tasks as that fold knows them.
+
+    Args:
+        decisions: its risk groups and operating points. baselines: simple models fitted on the same subjects.
+    """
 
     fold: int
     seed: int
     plan: FoldPlan
     tasks: dict[str, Task]
     networks: tuple[Network, ...]
+    decisions: Decisions = field(default_factory=Decisions)
+    baselines: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class Predictor:
     def tasks(self) -> dict[str, Task]:
         """The tasks, as the first member knows them."""
         return self.members[0].tasks
+
+    @property
+    def decisions(self) -> Decisions:
+        """Cut-offs of risk groups and operating points: of the model, or the members' mean."""
+        return merge_decisions([m.decisions for m in self.members])
 
     def flip_axes(self) -> list[int]:
         """Axes along which test-time augmentation may mirror: those that training flipped."""

@@ -12,8 +12,10 @@ from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
+from polytask.predict.baseline_file import read_baselines
 from polytask.predict.predictor import Member, Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.decisions import read_decisions
 from polytask.training.folder import Run
 from polytask.training.run import plan_hash
 from polytask.training.state import load_weights, put_weights
@@ -71,7 +73,11 @@ def load_member(run: Run, plan: Plan, header: Header) -> Member:
         put_weights(network, load_weights(run.best_saved(name)), run.best_saved(name))
         networks.append(network)
     tasks = make_tasks(fold, _tasks_of(run), learnt)
-    return Member(int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks))
+    decisions = read_decisions(run.folder)
+    baselines = read_baselines(run.folder)
+    return Member(
+        int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks), decisions, baselines
+    )
 
 
 def _tasks_of(run: Run) -> list[str]:

@@ -87,7 +87,8 @@ def _panel(name: str, task: Any, material: Material) -> Panel:
 
     def panel(axes: Any) -> None:
         if task.kind == "survival":
-            survival.draw_survival(axes, survival.groups_of(items), task.unit)
+            cutoffs = material.evaluation.groups.get(name, {}).get("cutoffs", ())
+            survival.draw_survival(axes, survival.groups_of(items, cutoffs), task.unit)
         elif task.kind == "regression":
             numbers.draw_scatter(axes, *numbers.values_of(items), task.unit)
         elif task.kind == "ordinal":

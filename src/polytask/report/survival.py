@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from polytask.evaluation.answers import Items
-from polytask.evaluation.groups import Group, risk_groups
+from polytask.evaluation.groups import Group, known_survival, risk_groups
 from polytask.report.drawing import GREEN, ORANGE, RED, Picture, figure, nothing, styled, svg
 from polytask.report.material import Material
 
-INKS = {1: (GREEN,), 2: (GREEN, RED), 3: (GREEN, ORANGE, RED)}
+INKS = {"middle risk": ORANGE, "higher risk": RED, "high risk": RED}
+"""Group → color; the others are green."""
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
     """One figure: curves above, numbers at risk below."""
-    task, groups = material.tasks[name], groups_of(material.answers.pooled[name])
+    task, compared = material.tasks[name], material.evaluation.groups.get(name, {})
+    groups = groups_of(material.answers.pooled[name], compared.get("cutoffs", ()))
     with styled():
         drawn = figure(6.6, 4.2)
         axes, below = drawn.subplots(2, 1, height_ratios=(5, max(1, 0.55 * len(groups))))
         draw_survival(axes, groups, getattr(task, "unit", ""), below)
-        how = {3: "Thirds of the subjects", 2: "Halves of the subjects"}.get(len(groups), "All subjects")
-        note = (
-            f"{how} by the risk that was predicted for them; ticks are censored subjects. Below: how many are still "
-            "followed."
+        how = (
+            "Groups by predicted risk, cut where the risks of the training subjects were cut"
+            if compared.get("cutoffs")
+            else "All subjects (the run has no cut-offs of its training risks)"
         )
+        note = (
+            f"{how}; ticks are censored subjects. Below: how many are still followed. {describe_groups(compared)}"
+        ).strip()
         return [Picture(svg(drawn), f"Kaplan–Meier curves of {name} by predicted risk", note)]
 
 
-def groups_of(items: Items) -> list[Group]:
+def groups_of(items: Items, cutoffs: Sequence[float] = ()) -> list[Group]:
     """Known items, by predicted risk."""
     if not items.ids or not items.known.any():
         return []
-    value = items.value[items.known]
-    return risk_groups(items.prediction["risk"][items.known], value[:, 0], value[:, 1])
+    return risk_groups(*known_survival(items), cutoffs)
+
+
+def describe_groups(compared: Mapping[str, Any]) -> str:
+    """Log-rank test and hazard ratio in words, from `Evaluation.groups`; empty when nothing was compared."""
+    if not compared:
+        return ""
+    texts, p, ratio = [], compared["log_rank"]["p"], compared["hazard_ratio"]
+    if p is not None:
+        texts.append(f"Log-rank test p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}.")
+    if ratio["estimate"] is not None:
+        interval = (
+            "" if ratio["low"] is None else f" (95 % interval {ratio['low']:.2f} to {ratio['high']:.2f})"
+        )
+        texts.append(f"Hazard ratio, highest against lowest group: {ratio['estimate']:.2f}{interval}.")
+    if compared["note"]:
+        texts.append(f"{compared['note'][0].upper()}{compared['note'][1:]}.")
+    return " ".join(texts)
 
 
 def draw_survival(axes: Any, groups: Sequence[Group], unit: str, below: Any = None) -> None:
@@ -47,8 +68,8 @@ def draw_survival(axes: Any, groups: Sequence[Group], unit: str, below: Any = No
             below.set_axis_off()
         return
     end = max(max(g.followed) for g in groups) or 1.0
-    inks = INKS[len(groups)]
-    for group, ink in zip(groups, inks, strict=True):
+    for group in groups:
+        ink = INKS.get(group.name, GREEN)
         last = max(group.followed)
         x = [0.0, *group.times, last]
         y = [1.0, *group.survival, group.survival[-1] if group.survival else 1.0]
@@ -68,7 +89,8 @@ def draw_at_risk(below: Any, groups: Sequence[Group], axes: Any) -> None:
     axes.set_xticks(ticks)
     below.set(xlim=(low, high), ylim=(len(groups) - 0.5, -0.5), xticks=[])
     below.set_yticks(range(len(groups)), [g.name for g in groups])
-    for k, (group, ink) in enumerate(zip(groups, INKS[len(groups)], strict=True)):
+    for k, group in enumerate(groups):
+        ink = INKS.get(group.name, GREEN)
         below.get_yticklabels()[k].set_color(ink)
         for t, n in zip(ticks, group.at_risk(ticks), strict=True):
             below.text(t, k, str(n), ha="center", va="center", fontsize=8)

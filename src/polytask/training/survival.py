@@ -1,4 +1,5 @@
-"""After training: the baseline hazard of the Cox tasks, from the scores of the training subjects."""
+"""After training: what survival tasks learn from the scores of the training subjects: Cox's baseline hazard, and where
+risks are cut into groups."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from polytask.plain import write_json
 from polytask.prepare.full import full_sample
+from polytask.tasks.risk_groups import cut_risks
 from polytask.tasks.survival import Survival
 from polytask.training.answers import Answers
 from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.decisions import read_decisions, write_decisions
 from polytask.training.infer import infer
 from polytask.training.state import load_weights, put_weights
 
@@ -29,24 +32,38 @@ def read_learnt(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def learn_survival(context: Context, name: str) -> None:
-    """Score the training subjects with the best weights and keep Breslow's baseline in `learnt.json`."""
+    """Score the training subjects with the best weights: Breslow's baseline of Cox tasks goes to `learnt.json`, the
+    cut-offs of the risk groups to `decisions.json`."""
+    folder = context.run.folder
+    names = context.run.networks[name]
+    tasks = make_tasks(context.plan.folds[context.fold], names)
+    survival = {n: t for n, t in tasks.items() if isinstance(t, Survival)}
+    answers = _score_training_subjects(context, name, survival) if survival else None
+    learnt, cutoffs = read_learnt(folder), {}
+    for task_name, task in survival.items():
+        assert answers is not None
+        if not answers.pooled[task_name].ids:
+            continue
+        prediction, value, known = answers.pooled[task_name].arrays()
+        risk, (times, events) = prediction["risk"][known], value[known].T
+        cutoffs[task_name] = cut_risks(risk)
+        if task.loss == "cox":
+            trained = task.with_baseline(risk.tolist(), times.tolist(), events.tolist())
+            learnt[task_name] = {"baseline": asdict(trained)["baseline"]}
+    if learnt:
+        write_json(folder / LEARNT, learnt)
+    write_decisions(folder, read_decisions(folder).with_cutoffs(cutoffs, names))
+
+
+def _score_training_subjects(context: Context, name: str, survival: dict[str, Survival]) -> Answers:
     plan, fold = context.plan, context.plan.folds[context.fold]
     tasks = make_tasks(fold, context.run.networks[name])
-    cox = {n: t for n, t in tasks.items() if isinstance(t, Survival) and t.loss == "cox"}
-    if not cox:
-        return
     network = make_network(network_spec(plan, fold, context.cohort.header), tasks, 0)
     put_weights(network, load_weights(context.run.best(name)), context.run.best(name))
     network.to(context.world.device)
-    answers = Answers(context.cohort, context.store, {n: tasks[n] for n in cox}, plan.shared.max_visits, {})
+    answers = Answers(context.cohort, context.store, {**survival}, plan.shared.max_visits, {})
     for sample in context.cohort.samples(context.parts.train):
         full = full_sample(context.store, context.cohort, sample, plan, fold)
         found = infer(network, full, plan, context.world.device, pooled_only=True)
-        answers.add(sample, full, {n: found[n] for n in cox if n in found})
-    learnt = read_learnt(context.run.folder)
-    for task_name, task in cox.items():
-        prediction, value, known = answers.pooled[task_name].arrays()
-        risk, (times, events) = prediction["risk"][known], value[known].T
-        trained = task.with_baseline(risk.tolist(), times.tolist(), events.tolist())
-        learnt[task_name] = {"baseline": asdict(trained)["baseline"]}
-    write_json(context.run.folder / LEARNT, learnt)
+        answers.add(sample, full, {n: found[n] for n in survival if n in found})
+    return answers

@@ -1,0 +1,82 @@
+"""Apply a simple model to a case, with nothing but its coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_softmax
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import Id
+from polytask.evaluation.baselines.inputs import Volumes, cases_read, read_features
+from polytask.tasks.curves import step
+from polytask.tasks.task import Arrays
+
+Floats = npt.NDArray[np.float64]
+LARGEST_SCORE = 50.0
+
+
+def apply_baseline(
+    coefficients: Mapping[str, Any], cohort: Cohort, cases: Sequence[Case], volumes: Volumes | None = None
+) -> Arrays | None:
+    """The answer of a simple model in the form of the network's: arrays with a leading axis of 1.
+
+    Args:
+        coefficients: as `baselines.json` and a bundle's `model.json` hold them.
+        cohort: whose header has the table columns. cases: the visits that the answer may read (`cases_read`).
+        volumes: predicted volumes, `Answers.volumes`; needed by models of a volume.
+
+    Returns:
+        None where none of the model's inputs is known.
+    """
+    try:
+        features = read_features(coefficients["inputs"], cohort, cases, volumes or {})
+        if features is None:
+            return None
+        x = (features - np.asarray(coefficients["center"])) / np.asarray(coefficients["scale"])
+        intercepts = np.array([-np.inf if b is None else b for b in coefficients["intercepts"]], np.float64)
+        scores = np.asarray(coefficients["coefficients"], np.float64) @ x + intercepts
+        return _decode(coefficients, scores)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PolytaskError(
+            f"the simple model {coefficients.get('name')!r} of {coefficients.get('task')!r} cannot be applied "
+            f"({type(error).__name__}: {error}); evaluate the run again, or export the model again"
+        ) from None
+
+
+def _decode(coefficients: Mapping[str, Any], scores: Floats) -> Arrays:
+    kind = coefficients["kind"]
+    if kind == "regression":
+        return {"value": scores}
+    if kind == "survival":
+        risk = scores[:1]
+        curve = coefficients["baseline"]
+        at = np.asarray(coefficients["horizons"], np.float64)
+        hazard = step(curve["times"], curve["hazard"], at, 0.0)
+        ratio = np.exp(np.clip(risk, -LARGEST_SCORE, LARGEST_SCORE))
+        return {"risk": risk, "p": -np.expm1(-hazard * ratio[:, None])}
+    if kind == "multilabel":
+        pairs = log_softmax(scores.reshape(-1, 2), axis=1)
+        return {"p": np.exp(pairs[:, 1])[None]}
+    return {"p": np.exp(log_softmax(scores))[None]}
+
+
+def answer_baseline(
+    members: Sequence[Mapping[str, Any]], cohort: Cohort, ids: Sequence[Id], volumes: Volumes
+) -> tuple[list[Id], Arrays]:
+    """(who was answered, answers with N in front) of one simple model, the mean over the members of an ensemble."""
+    task = str(members[0]["task"])
+    answered, rows = [], []
+    for who in ids:
+        cases = cases_read(cohort, task, who, members[0]["visits"])
+        found = [apply_baseline(m, cohort, cases, volumes) for m in members]
+        there = [f for f in found if f is not None]
+        if len(there) == len(members):
+            answered.append(who)
+            rows.append({k: np.mean([f[k] for f in there], axis=0) for k in there[0]})
+    keys = list(rows[0]) if rows else []
+    return answered, {k: np.concatenate([r[k] for r in rows]) for k in keys}

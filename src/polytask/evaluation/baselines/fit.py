@@ -1,0 +1,169 @@
+"""Fit the simple models of a run on the train part of its fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from polytask.cohort.cohort import Cohort
+from polytask.evaluation.answers import Id
+from polytask.evaluation.baselines.inputs import (
+    Inputs,
+    Volumes,
+    cases_read,
+    feature_names,
+    read_features,
+    table_inputs,
+)
+from polytask.evaluation.baselines.models import Fitted, fit_classes, fit_number, fit_survival
+from polytask.evaluation.measure import names_of
+from polytask.plain import plain
+from polytask.plan.plan import FoldPlan
+from polytask.prepare.store import Store
+from polytask.prepare.targets import pooled_target
+from polytask.tasks.task import Task
+
+Baseline = dict[str, Any]
+"""Coefficients of one simple model, and what is needed to apply them. Plain; nothing of a subject."""
+TABLE = "table"
+METHODS = {
+    "classification": "logistic regression",
+    "ordinal": "multinomial logistic regression",
+    "multilabel": "logistic regression for each label",
+    "regression": "linear regression",
+    "survival": "Cox regression",
+}
+FEWEST = 10
+"""With fewer known training cases nothing is fitted."""
+
+
+def fit_baselines(
+    cohort: Cohort, tasks: Mapping[str, Task], fold: FoldPlan, train: Sequence[str], store: Store | None
+) -> list[Baseline]:
+    """Every simple model of every visit and subject task.
+
+    Args:
+        train: subjects of the train part; no other one is looked at.
+        store: where the true masks of the train part lie, for the models of a volume; None to go without.
+    """
+    pooled = {n: t for n, t in tasks.items() if t.level != "voxel"}
+    found: list[Baseline] = []
+    if any(fold.tables.values()):
+        found += [
+            b for t in pooled.values() if (b := fit_one(TABLE, table_inputs(fold), cohort, t, train, {}))
+        ]
+    for name, task in tasks.items():
+        if task.kind != "segmentation" or store is None or not pooled:
+            continue
+        volumes = {name: train_volumes(cohort, task, train, store)}
+        inputs = volume_inputs(task, volumes)
+        found += [
+            b
+            for t in pooled.values()
+            if (b := fit_one(f"volume of {name}", inputs, cohort, t, train, volumes))
+        ]
+    return found
+
+
+def fit_one(
+    name: str, inputs: Inputs, cohort: Cohort, task: Task, train: Sequence[str], volumes: Volumes
+) -> Baseline | None:
+    """One simple model of one task; None with too few known cases, or where nothing varies."""
+    spec = cohort.header.tasks[task.name]
+    visits = getattr(spec, "visits", None)
+    ids, rows, values, known = [], [], [], []
+    for subject in train:
+        visit_names = [""] if task.level == "subject" else [c.visit for c in cohort.subjects[subject]]
+        for who in ((subject, v) for v in visit_names):
+            cases = cases_read(cohort, task.name, who, visits)
+            features = read_features(inputs, cohort, cases, volumes)
+            if features is None:
+                continue
+            target = pooled_target(cohort, task.name, cases)
+            single = task.level == "subject"
+            value, there = (x.numpy() if single else x.numpy()[0] for x in (target.value, target.known))
+            if np.any(there):
+                ids.append(subject)
+                rows.append(features)
+                values.append(value)
+                known.append(there)
+    if len(ids) < FEWEST:
+        return None
+    x = np.stack(rows)
+    center, scale = x.mean(0), x.std(0)
+    if not (scale > 0).any():
+        return None
+    scale = np.where(scale > 0, scale, 1.0)
+    fitted = _fit(task, (x - center) / scale, np.stack(values), np.stack(known), ids)
+    found: Baseline = plain(
+        {
+            "name": name,
+            "task": task.name,
+            "kind": task.kind,
+            "level": task.level,
+            "visits": visits,
+            "method": METHODS[task.kind],
+            "inputs": inputs,
+            "features": feature_names(inputs),
+            "center": center.tolist(),
+            "scale": scale.tolist(),
+            "coefficients": np.concatenate([f.coefficients for f in fitted]).tolist(),
+            "intercepts": np.concatenate([f.intercepts for f in fitted]).tolist(),
+            "penalties": [f.penalty for f in fitted],
+            "horizons": list(getattr(task, "horizons", ())),
+            "n": len(ids),
+            **fitted[0].extra,
+        }
+    )
+    return found
+
+
+def _fit(task: Task, x: Any, value: Any, known: Any, subjects: list[str]) -> list[Fitted]:
+    """One fit; of a multilabel task one for each label, on the cases where it is known."""
+    if task.kind == "survival":
+        return [fit_survival(x, value[:, 0].astype(np.float64), value[:, 1].astype(np.float64), subjects)]
+    if task.kind == "regression":
+        return [fit_number(x, value.astype(np.float64), subjects)]
+    if task.kind != "multilabel":
+        return [fit_classes(x, value.astype(np.int64), len(names_of(task)), subjects)]
+    found = []
+    for k in range(len(names_of(task))):
+        at = np.flatnonzero(known[:, k])
+        truth = (value[at, k] > 0.5).astype(np.int64)
+        found.append(fit_classes(x[at], truth, 2, [subjects[i] for i in at]))
+    return found
+
+
+def volume_inputs(task: Task, volumes: Volumes) -> Inputs:
+    """The structures of a mask, each with the median of its training volumes as its unit."""
+    structures = list(names_of(task))
+    units = []
+    for structure in structures:
+        seen = [v[structure] for v in volumes[task.name].values() if v.get(structure, 0.0) > 0]
+        units.append(float(np.median(seen)) if seen else 1.0)
+    return {"volumes": {"task": task.name, "structures": structures, "units": units}}
+
+
+def train_volumes(
+    cohort: Cohort, task: Task, train: Sequence[str], store: Store
+) -> dict[Id, dict[str, float]]:
+    """Case → structure → volume of the true mask, of the structures that are known; cases without any are left out."""
+    image = str(getattr(cohort.header.tasks[task.name], "image", ""))
+    found: dict[Id, dict[str, float]] = {}
+    for subject in train:
+        for case in cohort.subjects[subject]:
+            stored = store.case(case.key)
+            known, prepared = stored.known(task.name), stored.prepared(image)
+            if not any(known) or prepared is None:
+                continue
+            unit = float(np.prod(prepared.grid.spacing)) / 10.0**prepared.grid.dims
+            value = stored.voxel[task.name]
+            exclusive = bool(getattr(task, "exclusive", True))
+            found[case.subject, case.visit] = {
+                s: float(((value == k + 1) if exclusive else (value[k] > 0)).sum()) * unit
+                for k, s in enumerate(names_of(task))
+                if known[k]
+            }
+    return found

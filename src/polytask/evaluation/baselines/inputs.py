@@ -1,0 +1,102 @@
+"""What a simple model reads of a case: its table columns as the plan encodes them, or the volumes of a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.values import column_value
+from polytask.evaluation.answers import Id
+from polytask.plan.plan import ColumnPlan, FoldPlan
+from polytask.prepare.tables import table_features
+
+Floats = npt.NDArray[np.float64]
+Volumes = Mapping[str, Mapping[Id, Mapping[str, float]]]
+"""Segmentation → case → structure → volume."""
+Inputs = Mapping[str, Any]
+"""Plain form: `{"tables": {TABLE: {COLUMN: …}}}` or `{"volumes": {"task", "structures", "units"}}`."""
+
+
+def table_inputs(fold: FoldPlan) -> Inputs:
+    """All columns that the fold uses, with its own imputation, scale and categories."""
+    tables = {
+        name: {c: p.model_dump(mode="json") for c, p in cs.items()} for name, cs in fold.tables.items() if cs
+    }
+    return {"tables": tables}
+
+
+def feature_names(inputs: Inputs) -> list[str]:
+    """A name for every feature."""
+    if "volumes" in inputs:
+        return [f"log volume of {s}" for s in inputs["volumes"]["structures"]]
+    found = []
+    for table, columns in inputs["tables"].items():
+        for name, column in _ordered(_plans(columns)).items():
+            values = column.values if column.type == "category" else [""]
+            found += [f"{table}.{name}{f' = {v}' if v else ''}" for v in values]
+    return found
+
+
+def read_features(inputs: Inputs, cohort: Cohort, cases: Sequence[Case], volumes: Volumes) -> Floats | None:
+    """Features `[F]` of one answer from the visits it may read: their mean, each over the visits where it is known.
+
+    None where nothing is known of any input: a simple model has then nothing to answer by.
+    """
+    rows = [
+        _volumes(inputs["volumes"], case, volumes)
+        if "volumes" in inputs
+        else _table(inputs["tables"], cohort, case)
+        for case in cases
+    ]
+    if not rows:
+        return None
+    values, known = np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows])
+    if not known.any():
+        return None
+    count = known.sum(0)
+    return np.asarray(np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.float64)
+
+
+def _table(tables: Mapping[str, Any], cohort: Cohort, case: Case) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """(features, known) `[F]`; a table or column that the cohort does not have is unknown."""
+    values, known = [], []
+    for name, columns in tables.items():
+        spec = cohort.header.tables.get(name)
+        there = {} if spec is None else spec.columns
+        cells = {c: column_value(cohort, (case,), name, c) for c in columns if c in there}
+        found = table_features(cells, _ordered(_plans(columns)))
+        values.append(np.asarray(found[0], np.float64))
+        known.append(found[1])
+    return np.concatenate(values), np.concatenate(known)
+
+
+def _volumes(spec: Mapping[str, Any], case: Case, volumes: Volumes) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """(log(1 + volume / the median training volume), known) of each structure."""
+    found = volumes.get(spec["task"], {}).get((case.subject, case.visit), {})
+    units = np.asarray(spec["units"], np.float64)
+    there = np.array([s in found for s in spec["structures"]])
+    raw = np.array([found.get(s, 0.0) for s in spec["structures"]], np.float64)
+    return np.asarray(np.log1p(raw / units), np.float64), there
+
+
+def _plans(columns: Mapping[str, Any]) -> dict[str, ColumnPlan]:
+    return {c: ColumnPlan.model_validate(p) for c, p in columns.items()}
+
+
+def _ordered(columns: Mapping[str, ColumnPlan]) -> dict[str, ColumnPlan]:
+    """In the order of `table_features`: columns of a group together, groups as they first occur."""
+    groups = list(dict.fromkeys(c.group for c in columns.values()))
+    return {n: c for g in groups for n, c in columns.items() if c.group == g}
+
+
+def cases_read(cohort: Cohort, task: str, who: Id, visits: Sequence[str] | None) -> list[Case]:
+    """The cases that an answer may read: its own visit, or those visits of the subject that the task reads."""
+    subject, visit = who
+    own = cohort.subjects.get(subject, ())
+    if visit or cohort.header.tasks[task].level != "subject":
+        return [c for c in own if c.visit == visit]
+    return [c for c in own if not visits or not cohort.header.visits or c.visit in visits]

@@ -1,0 +1,91 @@
+"""Simple models judged beside the network on the same cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.cohort import Cohort
+from polytask.evaluation.answers import Answers, Items
+from polytask.evaluation.baselines.apply import answer_baseline
+from polytask.evaluation.baselines.fit import fit_baselines
+from polytask.evaluation.comparison import differences
+from polytask.evaluation.measure import estimates
+from polytask.evaluation.statistic import Statistic
+from polytask.plain import plain, write_json
+from polytask.plan.plan import FoldPlan
+from polytask.predict.baseline_file import FILE, read_baseline_file
+from polytask.prepare.store import Store
+from polytask.tasks.task import Task
+
+
+def judge_baselines(
+    tasks: Mapping[str, Task],
+    answers: Answers,
+    cohort: Cohort,
+    members: Sequence[Sequence[Mapping[str, Any]]],
+    resamples: int = 1000,
+) -> dict[str, dict[str, Any]]:
+    """Task → simple model → `metric`, `estimate` of the simple model, `network` (its value on the same cases) and
+    `difference` (network − simple model) with intervals, `n`, and what was fitted.
+
+    Args:
+        answers: the network's, with the truths and the predicted volumes, of whichever part or cohort.
+        members: the simple models of each member of an ensemble.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for first in members[0] if members else ():
+        task, name = tasks.get(first["task"]), str(first["name"])
+        same = [b for member in members for b in member if (b["task"], b["name"]) == (first["task"], name)]
+        if task is None or len(same) < len(members) or task.name not in answers.pooled:
+            continue
+        ours = answers.pooled[task.name]
+        ids, prediction = answer_baseline(same, cohort, ours.ids, answers.volumes)
+        if not ids:
+            continue
+        mine = answers.only({task.name: ids})
+        own = mine.pooled[task.name]
+        simple = Answers(
+            mine.sites, {task.name: Items(own.ids, prediction, own.value, own.known)}, {}, mine.unanswered
+        )
+        difference = differences({task.name: task}, mine, simple, resamples)[0][task.name]
+        statistic = Statistic({task.name: task}, simple, list(simple.sites))
+        estimate = estimates(statistic, resamples)[0][task.name][task.primary]
+        found.setdefault(task.name, {})[name] = plain(
+            {
+                "metric": task.primary,
+                "higher": task.higher,
+                "method": first["method"],
+                "features": len(first["features"]),
+                "fitted_on": first["n"],
+                "estimate": estimate._asdict(),
+                "network": difference.values[0],
+                "difference": difference.difference._asdict(),
+            }
+        )
+    return found
+
+
+def fitted_baselines(
+    folder: Path,
+    plan: str,
+    cohort: Cohort,
+    tasks: Mapping[str, Task],
+    fold: FoldPlan,
+    train: Sequence[str],
+    store: Path,
+) -> tuple[Mapping[str, Any], ...]:
+    """The simple models of a run from its `baselines.json`; fitted and written there the first time.
+
+    Args:
+        folder: the run's. plan: hash of the plan they go with. store: the work folder's prepared cases.
+    """
+    if (folder / FILE).exists():
+        content = read_baseline_file(folder)
+        if content["plan"] == plan:
+            return tuple(content["baselines"])
+    there = Store(store) if (store / "store.json").exists() else None
+    found = fit_baselines(cohort, tasks, fold, train, there)
+    write_json(folder / FILE, {"polytask": 1, "plan": plan, "baselines": found})
+    return tuple(found)

@@ -1,0 +1,114 @@
+"""The simple models, by kind of task: logistic, linear, Cox; their penalty is chosen by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.statistics.cox import cox_log_likelihood, fit_cox
+from polytask.statistics.logistic import LogisticFit, fit_logistic
+from polytask.tasks.curves import breslow
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
+"""Tried ridge penalties, for each item (for each event: Cox)."""
+USUAL = 0.1
+"""Taken where there are too few subjects to choose."""
+PARTS = 5
+FEWEST_SUBJECTS = 20
+LEAST_PROBABILITY = 1e-6
+
+
+class Fitted(NamedTuple):
+    """Coefficients `[outputs, F]` and intercepts `[outputs]` on standardized features, the penalty, what else the kind
+    keeps (a baseline hazard)."""
+
+    coefficients: Floats
+    intercepts: Floats
+    penalty: float
+    extra: dict[str, Any]
+
+
+def fit_classes(x: Floats, classes: npt.NDArray[np.int64], count: int, subjects: Sequence[str]) -> Fitted:
+    """Multinomial logistic model."""
+
+    def fit(rows: Rows, penalty: float) -> LogisticFit:
+        return fit_logistic(x[rows], classes[rows], count, penalty * len(rows))
+
+    def loss(fitted: LogisticFit, rows: Rows, train: Rows) -> float:
+        p = np.exp(fitted.log_probabilities(x[rows]))[np.arange(len(rows)), classes[rows]]
+        return -float(np.log(np.maximum(p, LEAST_PROBABILITY)).sum())
+
+    penalty = choose_penalty(subjects, classes.astype(np.float64), fit, loss)
+    found = fit(np.arange(len(x)), penalty)
+    return Fitted(found.coefficients, found.intercepts, penalty, {})
+
+
+def fit_number(x: Floats, values: Floats, subjects: Sequence[str]) -> Fitted:
+    """Ridge regression; the intercept is free."""
+
+    def fit(rows: Rows, penalty: float) -> tuple[Floats, float]:
+        own, y = x[rows], values[rows]
+        middle, mean = own.mean(0), float(y.mean())
+        centered = own - middle
+        gram = centered.T @ centered + penalty * len(rows) * np.eye(own.shape[1])
+        slopes = np.asarray(np.linalg.solve(gram, centered.T @ (y - mean)), np.float64)
+        return slopes, mean - float(middle @ slopes)
+
+    def loss(fitted: tuple[Floats, float], rows: Rows, train: Rows) -> float:
+        return float(((values[rows] - x[rows] @ fitted[0] - fitted[1]) ** 2).sum())
+
+    penalty = choose_penalty(subjects, values, fit, loss)
+    slopes, intercept = fit(np.arange(len(x)), penalty)
+    return Fitted(slopes[None], np.array([intercept]), penalty, {})
+
+
+def fit_survival(x: Floats, times: Floats, events: Floats, subjects: Sequence[str]) -> Fitted:
+    """Cox's model with Breslow's baseline hazard. More columns than subjects are turned into their principal axes
+    first, which changes nothing under a ridge penalty."""
+    axes = np.linalg.svd(x, full_matrices=False)[2] if x.shape[1] > len(x) else np.eye(x.shape[1])
+    z = x @ axes.T
+
+    def fit(rows: Rows, penalty: float) -> Floats:
+        own = float((events[rows] > 0).sum())
+        return fit_cox(z[rows], times[rows], events[rows], penalty * max(1.0, own)).coefficients
+
+    def loss(beta: Floats, rows: Rows, train: Rows) -> float:
+        """Verweij and van Houwelingen 1993: what the left-out subjects add to the partial likelihood."""
+        every = np.concatenate([train, rows])
+        whole, part = (cox_log_likelihood(z[r] @ beta, times[r], events[r]) for r in (every, train))
+        return part - whole
+
+    penalty = choose_penalty(subjects, events + times / (times.max() + 1), fit, loss)
+    beta = fit(np.arange(len(x)), penalty) @ axes
+    hazard = breslow((x @ beta).tolist(), times.tolist(), events.tolist())
+    baseline = {k: list(v) for k, v in hazard.items()}
+    return Fitted(beta[None], np.zeros(1), penalty, {"baseline": baseline})
+
+
+def choose_penalty(
+    subjects: Sequence[str],
+    outcome: Floats,
+    fit: Callable[[Rows, float], Any],
+    loss: Callable[[Any, Rows, Rows], float],
+) -> float:
+    """The penalty with the least loss in five parts of the subjects, each with about the same outcomes."""
+    names = list(dict.fromkeys(subjects))
+    if len(names) < FEWEST_SUBJECTS:
+        return USUAL
+    first = {s: outcome[k] for k, s in reversed(list(enumerate(subjects)))}
+    order = sorted(names, key=lambda s: (first[s], s))
+    part_of = {s: k % PARTS for k, s in enumerate(order)}
+    parts = np.array([part_of[s] for s in subjects])
+    losses = []
+    for penalty in PENALTIES:
+        total = 0.0
+        for part in range(PARTS):
+            train, left = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
+            total += loss(fit(train, penalty), left, train)
+        losses.append(total)
+    return PENALTIES[int(np.argmin(losses))]

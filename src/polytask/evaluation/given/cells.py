@@ -1,0 +1,157 @@
+"""Cells of a table of answers → arrays in the form of our own predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.table import Row
+from polytask.errors import PolytaskError, nearest
+from polytask.evaluation.answers import Id
+from polytask.evaluation.given.table import AnswerTable
+from polytask.evaluation.measure import names_of
+from polytask.tasks.task import Task
+
+Floats = npt.NDArray[np.float64]
+ROUNDED = 0.015
+"""Probabilities rounded to two digits may miss 1 by this much."""
+NONE = "none"
+"""The word for no label at all, where an empty cell would be unknown."""
+UNKNOWN = ("", "NA", "na", "n/a")
+
+
+@dataclass(frozen=True)
+class GivenItems:
+    """Answers to one visit or subject task. Where something was not answered it is NaN.
+
+    Args:
+        ids: who, in the order of the first axis.
+        p: probabilities `[N, classes, labels or horizons]`. called: the same form for the answer itself: 1 for the
+            named class or labels, 0 for the others; None where the table does not have it.
+        risk, value: `[N]`.
+    """
+
+    ids: tuple[Id, ...]
+    p: Floats | None = None
+    called: Floats | None = None
+    risk: Floats | None = None
+    value: Floats | None = None
+    places: dict[Id, int] = field(default_factory=dict)
+
+
+def read_items(table: AnswerTable, task: Task) -> GivenItems:
+    """All answers of a table to one visit or subject task."""
+    rows, columns = table.rows[task.name], table.columns[task.name]
+    ids = tuple(rows)
+    p = called = risk = value = None
+    if columns.p:
+        p = np.stack([_probabilities(table, r, task) for r in rows.values()]) if ids else np.zeros((0, 1))
+    if task.kind in ("classification", "ordinal", "multilabel") and (columns.answer or columns.parts):
+        called = np.stack([_called(table, r, task) for r in rows.values()]) if ids else np.zeros((0, 1))
+        called = _without_empty_multilabel(called, p)
+    if task.kind == "survival" and columns.risk:
+        risk = np.array([_number(table, r, columns.risk) for r in rows.values()])
+    if task.kind == "regression":
+        value = np.array([_number(table, r, columns.answer) for r in rows.values()])
+    return GivenItems(ids, p, called, risk, value, {who: k for k, who in enumerate(ids)})
+
+
+def _probabilities(table: AnswerTable, row: Row, task: Task) -> Floats:
+    """`[classes, labels or horizons]`; classes exclude each other, so theirs sum to 1."""
+    columns = table.columns[task.name].p
+    survival = task.kind == "survival"
+    names = [f"T{t:g}" for t in getattr(task, "horizons", ())] if survival else list(names_of(task))
+    found = np.array([_number(table, row, columns[n]) if n in columns else np.nan for n in names])
+    odd = np.flatnonzero((found < 0) | (found > 1))
+    if odd.size:
+        raise PolytaskError(
+            f"{table.where(row)}: {columns[names[odd[0]]]} is {found[odd[0]]:g}; expected a probability between 0 and 1"
+        )
+    if survival or task.kind == "multilabel":
+        return found
+    there = np.isfinite(found)
+    if len(names) == 2 and there.sum() == 1:  # one of two says the other
+        found[~there] = 1 - found[there]
+        there[:] = True
+    if there.any() and not there.all():
+        missing = names[int(np.flatnonzero(~there)[0])]
+        raise PolytaskError(
+            f"{table.where(row)}: {task.name} has no probability of {missing!r}; expected one of every class "
+            f"({', '.join(names)}), or none"
+        )
+    total = float(found.sum())
+    if there.all() and abs(total - 1) > ROUNDED:
+        raise PolytaskError(
+            f"{table.where(row)}: the probabilities of {task.name} sum to {total:.3g}; expected 1; mend the row"
+        )
+    return found / total if there.all() else found
+
+
+def _called(table: AnswerTable, row: Row, task: Task) -> Floats:
+    """The named class or labels as 1, the others 0; all NaN where the cell is empty."""
+    columns, names = table.columns[task.name], list(names_of(task))
+    found = np.full(len(names), np.nan)
+    for k, name in enumerate(names):
+        if name in columns.parts:
+            found[k] = _zero_or_one(table, row, columns.parts[name])
+    if not columns.answer or row.cells[columns.answer] in UNKNOWN:
+        return found
+    cell = row.cells[columns.answer]
+    words = [w.strip() for w in cell.split(";")] if task.kind == "multilabel" else [cell]
+    if task.kind == "multilabel" and words == [NONE] and NONE not in names:
+        return np.zeros(len(names))
+    found = np.zeros(len(names))
+    for word in words:
+        found[_place(table, row, columns.answer, word, names)] = 1.0
+    return found
+
+
+def _without_empty_multilabel(called: Floats, p: Floats | None) -> Floats:
+    """As called; where a row has probabilities but no word, `predictions.csv` means that no label was called."""
+    if p is None or called.shape != p.shape:
+        return called
+    silent = np.asarray(np.isnan(called).all(1) & np.isfinite(p).any(1), bool)
+    return np.where(silent[:, None], np.nan, called)
+
+
+def _place(table: AnswerTable, row: Row, column: str, word: str, names: Sequence[str]) -> int:
+    """Index of a class, given as text or as an equal number ("2.0" is "2")."""
+    if word in names:
+        return list(names).index(word)
+    for k, name in enumerate(names):
+        try:
+            if float(name) == float(word):
+                return k
+        except ValueError:
+            continue
+    raise PolytaskError(
+        f"{table.where(row)}, column {column}: {word!r} is no class of the task, "
+        f"{nearest(word, list(names), 'expected one of')}; mend the cell, or empty it"
+    )
+
+
+def _number(table: AnswerTable, row: Row, column: str) -> float:
+    cell = row.cells[column]
+    if cell in UNKNOWN:
+        return float("nan")
+    try:
+        number = float(cell)
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        raise PolytaskError(
+            f"{table.where(row)}, column {column}: {cell!r} is no number; expected a number with a dot; mend it"
+        )
+    return number
+
+
+def _zero_or_one(table: AnswerTable, row: Row, column: str) -> float:
+    number = _number(table, row, column)
+    if number not in (0.0, 1.0) and np.isfinite(number):
+        raise PolytaskError(
+            f"{table.where(row)}, column {column}: {number:g}; expected 0, 1 or an empty cell"
+        )
+    return number

@@ -1,0 +1,175 @@
+"""Ours and theirs on the same cases: both metrics, the paired difference with its interval, and n."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, cast
+
+from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import Answers
+from polytask.evaluation.comparison import differences
+from polytask.evaluation.given.cells import GivenItems, read_items
+from polytask.evaluation.given.masks import check_files, judge_masks
+from polytask.evaluation.given.table import AnswerTable, read_answer_table
+from polytask.evaluation.given.views import JudgedBy, View, answers_of, ids_of, pooled_views, voxel_views
+from polytask.evaluation.intervals import Indices, bootstrap
+from polytask.evaluation.result import Estimate
+from polytask.evaluation.statistic import Statistic
+from polytask.plain import plain
+from polytask.tasks.task import Task
+
+LOWER = ("mae", "rmse", "brier", "hd95", "volume_error", "dvh")
+"""Metrics of which less is better."""
+
+
+@dataclass(frozen=True)
+class GivenTable:
+    """A table of answers, every cell read and found in order.
+
+    Args:
+        table: as it stands in the file.
+        items: visit or subject task → its answers. Masks are read when they are judged.
+    """
+
+    table: AnswerTable
+    items: dict[str, GivenItems]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One metric of one task, ours beside theirs on the same cases.
+
+    Args:
+        metric, higher: and whether more of it is better.
+        ours, theirs: its values. difference: ours − theirs, paired over subjects, with n.
+    """
+
+    metric: str
+    higher: bool
+    ours: float
+    theirs: float
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class GivenJudged:
+    """A table of answers beside ours.
+
+    Args:
+        name: of the table. tasks: task → metrics, the primary one first where it can be judged.
+        cases: task → how many visits or subjects both answered.
+        elsewhere: task → answers to cases that are not in the part judged, or that ours did not answer.
+        ignored: columns that say nothing of a task.
+    """
+
+    name: str
+    tasks: dict[str, tuple[Judgement, ...]]
+    cases: dict[str, int]
+    elsewhere: dict[str, int]
+    ignored: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form."""
+        tasks = {
+            name: [{**vars(j), "difference": j.difference._asdict()} for j in found]
+            for name, found in self.tasks.items()
+        }
+        found: dict[str, Any] = plain({"polytask": 1, **vars(self), "tasks": tasks})
+        return found
+
+
+def read_given(paths: Sequence[Path | str], tasks: Mapping[str, Task], cohort: Cohort) -> list[GivenTable]:
+    """Read tables of answers whole, so that a bad cell is said before anything long begins."""
+    found: dict[str, GivenTable] = {}
+    for path in paths:
+        table = read_answer_table(path, tasks, cohort)
+        if table.name in found:
+            raise PolytaskError(
+                f"{path}: a second table named {table.name!r}; expected different file names, as results go to "
+                f"answers_{table.name}.json; rename one"
+            )
+        items = {}
+        for name in table.columns:
+            if tasks[name].level == "voxel":
+                check_files(table, tasks[name])
+            else:
+                items[name] = read_items(table, tasks[name])
+        found[table.name] = GivenTable(table, items)
+    return list(found.values())
+
+
+def judge_given(
+    given: GivenTable, tasks: Mapping[str, Task], ours: Answers, cohort: Cohort, resamples: int = 1000
+) -> GivenJudged:
+    """Judge a table and our answers on the cases of both.
+
+    Args:
+        given: the table. tasks: the model's. ours: our answers with the truths, of whichever part or cohort.
+        cohort: where the answers' truths came from.
+        resamples: of the bootstrap over subjects.
+    """
+    table = given.table
+    found: dict[str, tuple[Judgement, ...]] = {}
+    cases, elsewhere = {}, {}
+    for name, rows in table.rows.items():
+        if name in ours.pooled:
+            views = pooled_views(tasks[name], ours.pooled[name], given.items[name])
+        else:
+            theirs = judge_masks(table, tasks[name], cohort, [i for i in ours.ids(name) if i in rows])
+            views = voxel_views(ours.voxel[name], theirs)
+        cases[name] = len(ids_of(views))
+        elsewhere[name] = len(rows) - cases[name]
+        if views:
+            found[name] = tuple(judge_views(tasks[name], views, ours.sites, resamples))
+    if not found:
+        raise PolytaskError(
+            f"{table.path}: no case in common: none of its answers is to a case that was judged here "
+            f"({len(ours.sites)} subjects); expected answers to the same part; name it with --part, or mend the ids"
+        )
+    return GivenJudged(table.name, found, cases, elsewhere, table.ignored)
+
+
+def judge_views(
+    task: Task, views: Sequence[View], sites: Mapping[str, str], resamples: int = 1000
+) -> list[Judgement]:
+    """Every metric that a view wants and both sides define."""
+    found: list[Judgement] = []
+    for view in views:
+        mine, other = (answers_of(task.name, side, sites) for side in (view.ours, view.theirs))
+        found += judge_metrics(task, mine, other, view, resamples)
+    return sorted(found, key=lambda j: (j.metric != task.primary, "." in j.metric))
+
+
+def judge_metrics(task: Task, mine: Answers, other: Answers, view: View, resamples: int) -> list[Judgement]:
+    """One view: the first metric by the method of run against run, the others from one bootstrap."""
+    subjects = list(mine.sites)
+    sides = [Statistic({task.name: task}, answers, subjects) for answers in (mine, other)]
+    whole = [side.whole[task.name] for side in sides]
+    wanted = [m for m in whole[0] if view.wants(m) and all(isfinite(w.get(m, float("nan"))) for w in whole)]
+    wanted.sort(key=lambda m: m != task.primary)
+    if not wanted:
+        return []
+    first = JudgedBy(task, wanted[0], is_higher(task, wanted[0]))
+    exact, _ = differences({task.name: cast(Task, first)}, mine, other, resamples)
+    estimates = {wanted[0]: exact[task.name].difference}
+    if len(wanted) > 1:
+
+        def gap(drawn: Indices) -> dict[str, float]:
+            a, b = (side.task(task.name, drawn) for side in sides)
+            return {m: a.get(m, float("nan")) - b.get(m, float("nan")) for m in wanted[1:]}
+
+        for metric, interval in bootstrap(gap, [str(i) for i in range(len(subjects))], resamples).items():
+            n = min(side.n(task.name, metric) for side in sides)
+            estimates[metric] = Estimate.of(interval, n)
+    return [
+        Judgement(m, is_higher(task, m), float(whole[0][m]), float(whole[1][m]), estimates[m]) for m in wanted
+    ]
+
+
+def is_higher(task: Task, metric: str) -> bool:
+    """Whether more of a metric is better."""
+    return task.higher if metric == task.primary else metric.partition(".")[0] not in LOWER

@@ -1,0 +1,107 @@
+"""Masks and doses that a table of answers names, judged on the grid of the case's image as ours are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.table import Row
+from polytask.cohort.values import ABSENT, image_paths
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import Cases, Id
+from polytask.evaluation.collect import case_metrics
+from polytask.evaluation.given.table import AnswerTable
+from polytask.evaluation.truth import untouched
+from polytask.images.formats import probe
+from polytask.images.volume import Array, Grid, Volume
+from polytask.prepare.masks import Frame, dose, segmentation
+from polytask.tasks.task import Task, VoxelTask
+
+
+def judge_masks(table: AnswerTable, task: Task, cohort: Cohort, wanted: Sequence[Id]) -> Cases:
+    """Metrics of each case that the table answers, among those wanted."""
+    cases = {(c.subject, c.visit): c for c in cohort.cases}
+    ids, metrics = [], []
+    for who in wanted:
+        row = table.rows[task.name].get(who)
+        if row is None:
+            continue
+        volume = read_volume(table, row, task, cohort, cases[who])
+        found = case_metrics(cohort, cases[who], cast(VoxelTask, task), volume)
+        if found is not None:
+            ids.append(who)
+            metrics.append(found)
+    return Cases(tuple(ids), tuple(metrics))
+
+
+def read_volume(table: AnswerTable, row: Row, task: Task, cohort: Cohort, case: Case) -> Volume:
+    """A mask or dose on its image's grid, in the form of our own answers: exclusive `[1, *space]` 0..K, overlapping
+    `[K, *space]`, dose `[1, *space]`."""
+    spec = cohort.header.tasks[task.name]
+    assert isinstance(spec, header.Segmentation | header.Dose)
+    grid, place = _image_grid(cohort, case, spec.image, table.where(row)), table.where(row)
+    frame = Frame(untouched(grid), oriented=False, align=cohort.header.images[spec.image].align, where=place)
+    paths = find_paths(table, row, task)
+    if isinstance(spec, header.Dose):
+        assert paths[0] is not None
+        return Volume(dose(paths[0], None, frame).value[None], grid)
+    value = _read_masks(spec, paths, frame)
+    return Volume(value[None] if spec.exclusive else value, grid)
+
+
+def _read_masks(spec: header.Segmentation, paths: Sequence[Path | None], frame: Frame) -> Array:
+    known = (True,) * len(spec.names)
+    first = paths[0]
+    if spec.labels is not None and not spec.exclusive and first is not None:
+        drawn = frame.read(first)
+        if len(drawn.array) == len(spec.names) > 1:  # a plane for each structure, as `predict` writes them
+            planes = frame.bring(Volume((drawn.array != 0).astype(np.uint8), drawn.grid), 0)
+            return np.asarray(planes, np.uint8)
+    return segmentation(spec, paths, known, None, frame).value
+
+
+def find_paths(table: AnswerTable, row: Row, task: Task) -> tuple[Path | None, ...]:
+    """The file of an answer, or one for each structure (None: the word `absent`); every one is there."""
+    columns = table.columns[task.name]
+    if columns.answer and row.cells[columns.answer]:
+        return (_existing(table, row, columns.answer),)
+    structures = list(getattr(task, "structures", ()))
+    found: list[Path | None] = []
+    for name in structures:
+        column = columns.parts.get(name, "")
+        cell = row.cells[column] if column else ""
+        if not cell:
+            raise PolytaskError(
+                f"{table.where(row)}: no mask of {name!r} for {task.name}; expected a path in {task.name}.{name}, or "
+                f"the word {ABSENT!r}"
+            )
+        found.append(None if cell == ABSENT else _existing(table, row, column))
+    return tuple(found)
+
+
+def check_files(table: AnswerTable, task: Task) -> None:
+    """Refuse a table that names files which are not there, before anything long begins."""
+    for row in table.rows[task.name].values():
+        find_paths(table, row, task)
+
+
+def _existing(table: AnswerTable, row: Row, column: str) -> Path:
+    path = table.path.parent / row.cells[column]
+    if not path.exists():
+        raise PolytaskError(
+            f"{table.where(row)}, column {column}: no file {row.cells[column]!r} beside the table; mend the path"
+        )
+    return path
+
+
+def _image_grid(cohort: Cohort, case: Case, image: str, where: str) -> Grid:
+    """The grid of the first channel there is: that on which answers are judged."""
+    path = next((p for p in image_paths(cohort, case, image).values() if p is not None), None)
+    if path is None:
+        raise PolytaskError(f"{where}: the cohort has no image {image!r} of this case, so a mask has no grid")
+    return probe(path, cohort.header.images[image].dims).grid

@@ -1,0 +1,139 @@
+"""Operating points: a threshold that holds a stated sensitivity or specificity, chosen on tune, judged elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from polytask.errors import PolytaskError, nearest
+from polytask.evaluation.answers import Answers
+from polytask.evaluation.intervals import Indices, bootstrap
+from polytask.evaluation.measure import names_of
+from polytask.evaluation.questions import YesNo, is_yes_no, yes_no_of
+from polytask.evaluation.result import Estimate
+from polytask.plain import plain
+from polytask.statistics.operating_point import choose_threshold, compute_shares
+from polytask.tasks.task import Task
+from polytask.training.decisions import Aim, Decisions, OperatingPoint
+
+SHARES = ("sensitivity", "specificity", "ppv", "npv")
+
+
+@dataclass(frozen=True)
+class AskedPoint:
+    """What somebody asked for: a share of a task, or of one label of it."""
+
+    task: str
+    label: str
+    aim: Aim
+    target: float
+
+    @property
+    def words(self) -> str:
+        """As it was asked."""
+        return f"--{self.aim} {self.task}{f'.{self.label}' if self.label else ''}={self.target:g}"
+
+
+def read_asked(text: str, aim: Aim, tasks: Mapping[str, Task]) -> list[AskedPoint]:
+    """`TASK=0.9` (of a multilabel task: all its labels) or `TASK.LABEL=0.9`.
+
+    Raises:
+        PolytaskError: no share, no such task or label, or a task without a yes/no answer.
+    """
+    what, equals, share = text.rpartition("=")
+    try:
+        target = float(share) if equals else float("nan")
+    except ValueError:
+        target = float("nan")
+    if not 0 < target < 1:
+        raise PolytaskError(
+            f"--{aim} {text}: expected TASK=SHARE with a share between 0 and 1, such as response=0.9"
+        )
+    task = tasks.get(what)
+    if task is not None:
+        if not is_yes_no(task):
+            raise PolytaskError(
+                f"--{aim} {text}: {what} is a {task.kind}{_classes(task)}; expected a task with two classes, or labels"
+            )
+        labels = list(names_of(task)) if task.kind == "multilabel" else [""]
+        return [AskedPoint(what, label, aim, target) for label in labels]
+    for name, owner in tasks.items():
+        if (
+            owner.kind == "multilabel"
+            and what.startswith(f"{name}.")
+            and what[len(name) + 1 :] in names_of(owner)
+        ):
+            return [AskedPoint(name, what[len(name) + 1 :], aim, target)]
+    known = [n for n, t in tasks.items() if is_yes_no(t)]
+    known += [f"{n}.{label}" for n in known if tasks[n].kind == "multilabel" for label in names_of(tasks[n])]
+    raise PolytaskError(
+        f"--{aim} {text}: {what!r} is no task with two classes or labels, {nearest(what, known, 'use')}"
+    )
+
+
+def choose_points(
+    asked: Sequence[AskedPoint], tasks: Mapping[str, Task], tune: Answers, before: Decisions
+) -> Decisions:
+    """Thresholds on the answers to the tune part, added to the decisions there are.
+
+    Raises:
+        PolytaskError: a share that tune cannot hold, with the reason.
+    """
+    found = before
+    for ask in asked:
+        question = next(q for q in yes_no_of(tasks[ask.task], tune.pooled[ask.task]) if q.label == ask.label)
+        try:
+            threshold = choose_threshold(question.p, question.truth, ask.aim, ask.target)
+        except PolytaskError as error:
+            raise PolytaskError(f"{ask.words}: on tune, {error}") from None
+        point = OperatingPoint(
+            ask.label, ask.aim, ask.target, threshold, int(question.truth.size), int(question.truth.sum())
+        )
+        found = found.with_points(ask.task, [point])
+    return found
+
+
+def judge_points(
+    tasks: Mapping[str, Task], answers: Answers, decisions: Decisions, resamples: int = 1000
+) -> dict[str, list[dict[str, Any]]]:
+    """Task → for each operating point what it gives: sensitivity, specificity, PPV and NPV with intervals, and the same
+    at the threshold of the plain answer (½)."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, points in decisions.points.items():
+        if name not in answers.pooled or not is_yes_no(tasks[name]):
+            continue
+        questions = {q.label: q for q in yes_no_of(tasks[name], answers.pooled[name])}
+        for point in points:
+            question = questions[point.label]
+            at = {
+                "at_threshold": judge_threshold(question, point.threshold, resamples),
+                "plain": judge_threshold(question, 0.5, resamples),
+            }
+            entry = {**vars(point), "name": point.name, **at, "items": int(question.truth.size)}
+            found.setdefault(name, []).append(plain(entry))
+    return found
+
+
+def judge_threshold(question: YesNo, threshold: float, resamples: int = 1000) -> dict[str, dict[str, Any]]:
+    """Share → estimate, over the subjects; n is the number of cases that a share is of."""
+    called, truth = question.p >= threshold, question.truth
+    counts = (truth.sum(), (~truth).sum(), called.sum(), (~called).sum())
+
+    def shares(drawn: Indices) -> dict[str, float]:
+        return compute_shares(called[drawn], truth[drawn])._asdict()
+
+    intervals = bootstrap(shares, list(question.subjects), resamples)
+    found = {}
+    for share, n in zip(SHARES, counts, strict=True):
+        interval = intervals.get(share)
+        defined = interval is not None and np.isfinite(interval.estimate)
+        found[share] = Estimate.of(interval if defined else None, int(n))._asdict()
+    return found
+
+
+def _classes(task: Task) -> str:
+    count = len(names_of(task))
+    return f" with {count} classes" if task.kind in ("classification", "ordinal") else ""

@@ -1,0 +1,50 @@
+"""Answers as yes/no questions: what a probability is cut for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.answers import Items
+from polytask.evaluation.measure import names_of
+from polytask.tasks.task import Task
+
+
+class YesNo(NamedTuple):
+    """A yes/no question in an answer.
+
+    Args:
+        label: label of a multilabel task, "" for the positive class of two.
+        subjects: whom each item is of `[N]`, for resampling.
+        p: probability of yes `[N]`. truth: `[N]`.
+    """
+
+    label: str
+    subjects: tuple[str, ...]
+    p: npt.NDArray[np.float64]
+    truth: npt.NDArray[np.bool_]
+
+
+def is_yes_no(task: Task) -> bool:
+    """Whether a task has two classes, or labels."""
+    return task.kind == "multilabel" or (task.kind == "classification" and len(names_of(task)) == 2)
+
+
+def yes_no_of(task: Task, items: Items) -> list[YesNo]:
+    """Known items of a task with two classes (one question), or of labels (one each)."""
+    if not is_yes_no(task):
+        return []
+    labels = list(names_of(task)) if task.kind == "multilabel" else [""]
+    if not items.ids:
+        nothing: npt.NDArray[Any] = np.zeros(0)
+        return [YesNo(c, (), nothing, nothing.astype(bool)) for c in labels]
+    p, found = np.asarray(items.prediction["p"], np.float64), []
+    for k, label in enumerate(labels):
+        known, value = (items.known[:, k], items.value[:, k]) if label else (items.known, items.value)
+        chance = p[:, k] if label else p[:, 1]
+        there = np.flatnonzero(known & np.isfinite(chance))
+        subjects = tuple(items.ids[i][0] for i in there)
+        found.append(YesNo(label, subjects, chance[there], np.asarray(value[there]) > 0.5))
+    return found

@@ -1,0 +1,29 @@
+"""`baselines.json` of a run: the simple models that were fitted beside its network, coefficients and all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from polytask.errors import PolytaskError
+
+FILE = "baselines.json"
+
+
+def read_baseline_file(folder: Path) -> dict[str, Any]:
+    """`plan` (a hash) and `baselines` of a run that was evaluated."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {"plan": str(found["plan"]), "baselines": [dict(b) for b in found["baselines"]]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PolytaskError(
+            f"{path}: not the simple models of a run ({error}); delete it, and evaluate the run again"
+        ) from None
+
+
+def read_baselines(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    """The simple models of a run; none before it was evaluated."""
+    return tuple(read_baseline_file(folder)["baselines"]) if (folder / FILE).exists() else ()

@@ -1,0 +1,30 @@
+"""Columns of `predictions.csv` that say what was decided: the risk group, the answer at an operating point."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polytask.tasks.risk_groups import NAMES, find_groups
+from polytask.tasks.task import Arrays, Task
+from polytask.training.decisions import Decisions, OperatingPoint
+
+
+def decided_columns(task: Task, decisions: Decisions, prediction: Arrays, row: int) -> dict[str, str]:
+    """`.group` of a survival task, and `.at_sensitivity_90` (the class), `.at_sensitivity_90.LABEL` (1 or 0)."""
+    found: dict[str, str] = {}
+    cutoffs = decisions.cutoffs.get(task.name, ())
+    if cutoffs and task.kind == "survival" and np.isfinite(prediction["risk"][row]):
+        found[".group"] = NAMES[len(cutoffs)][int(find_groups(prediction["risk"][row], cutoffs))]
+    for point in decisions.points.get(task.name, ()):
+        probability = positive_probability(task, prediction, point)[row]
+        if np.isfinite(probability):
+            called = bool(probability >= point.threshold)
+            classes = getattr(task, "classes", ())
+            found[f".{point.name}"] = classes[int(called)] if classes else str(int(called))
+    return found
+
+
+def positive_probability(task: Task, prediction: Arrays, point: OperatingPoint) -> np.ndarray:
+    """Probability `[N]` that an operating point cuts: of the second class, or of its label."""
+    labels = list(getattr(task, "labels", ()))
+    return np.asarray(prediction["p"], np.float64)[:, labels.index(point.label) if point.label else 1]

@@ -1,0 +1,47 @@
+"""Decision curves: net benefit over the thresholds from which one would act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from polytask.report.drawing import FAINT, Picture, colour, figure, nothing, styled, svg
+from polytask.report.material import Material
+
+
+def pictures(material: Material, name: str) -> list[Picture]:
+    """One figure for a task with two classes, or with labels; none where no curve is defined."""
+    curves = material.evaluation.decision_curves.get(name, {})
+    if not curves:
+        return []
+    with styled():
+        drawn = figure(5.2, 3.3)
+        draw_decision_curves(drawn.subplots(), curves)
+        note = (
+            "Net benefit: true positives per case, minus false ones weighed by the odds of the threshold probability "
+            "from which one would act (Vickers and Elkin 2006). The model helps where its curve lies above those of "
+            "acting on all and of acting on none."
+        )
+        return [Picture(svg(drawn), f"Decision curve of {name}", note)]
+
+
+def draw_decision_curves(axes: Any, curves: Mapping[str, Mapping[str, Any]]) -> None:
+    """Model and acting on all, for each class or label; acting on none is 0."""
+    axes.set(title="Decision curve", xlabel="threshold probability", ylabel="net benefit")
+    if not curves:
+        nothing(axes, "not defined: the part has\nonly one class")
+        return
+    top = max(c["positives"] / c["n"] for c in curves.values())
+    for k, (label, curve) in enumerate(curves.items()):
+        at = np.asarray(curve["thresholds"], float)
+        # The last thresholds weigh a false alarm up to 99 times: what lies far below 0 is not drawn.
+        model, everybody = (np.asarray(curve[key], float) for key in ("model", "all"))
+        axes.plot(
+            at, model, color=colour(k), label=f"{label} (n {curve['n']}, {curve['positives']} positive)"
+        )
+        axes.plot(at, everybody, color=colour(k), lw=1, ls=":", label="act on all" if k == 0 else None)
+    axes.axhline(0, color=FAINT, lw=1.2, ls="--", zorder=1, label="act on none")
+    axes.set(xlim=(0, 1), ylim=(-0.25 * top, 1.08 * top))
+    axes.legend(loc="upper right")

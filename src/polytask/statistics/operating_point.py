@@ -1,0 +1,84 @@
+"""A threshold on a probability that holds a stated sensitivity or specificity, and what it gives."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.errors import PolytaskError
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Aim = Literal["sensitivity", "specificity"]
+ROUNDING = 1e-9
+NAN = float("nan")
+
+
+class Shares(NamedTuple):
+    """What a threshold gives; NaN where nobody could be counted."""
+
+    sensitivity: float
+    specificity: float
+    ppv: float
+    npv: float
+
+
+def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: Aim, target: float) -> float:
+    """The threshold t (what has p ≥ t is called positive) that holds the target and gives up least of the other share.
+
+    Args:
+        p: probability of being positive `[N]`. positive: `[N]`.
+        aim: which share is held. target: strictly between 0 and 1.
+
+    Raises:
+        PolytaskError: with the reason, where no threshold does: too few cases to see a miss at this share, or so
+            many cases alike that only calling all (or none) positive reaches it.
+    """
+    if not 0 < target < 1:
+        raise PolytaskError(f"{aim} {target:g}: expected a share between 0 and 1, such as 0.9")
+    scores, truth = np.asarray(p, np.float64), np.asarray(positive, bool)
+    held = scores[truth] if aim == "sensitivity" else scores[~truth]
+    what = "positive" if aim == "sensitivity" else "negative"
+    need = ceil(1 / (1 - target) - ROUNDING)
+    if held.size < need:
+        raise PolytaskError(
+            f"{aim} {target:g} cannot be reached: {held.size} {what} case{'s' * (held.size != 1)}, expected at least "
+            f"{need}, so that one of them may be missed; ask for less"
+        )
+    kept = ceil(target * held.size - ROUNDING)
+    if aim == "sensitivity":
+        threshold = float(np.sort(held)[::-1][kept - 1])
+        reached = bool((scores < threshold).any())
+        only = "calling every case positive"
+    else:
+        last = float(np.sort(held)[kept - 1])
+        above = scores[scores > last]
+        reached = above.size > 0
+        threshold = (last + float(above.min())) / 2 if reached else NAN
+        # Of two neighboring floats the middle may be the lower one.
+        threshold = float(above.min()) if reached and threshold <= last else threshold
+        only = "calling no case positive"
+    if not reached:
+        raise PolytaskError(
+            f"{aim} {target:g} cannot be reached other than by {only}: the probabilities do not tell the cases apart; "
+            "ask for less"
+        )
+    return threshold
+
+
+def compute_shares(called: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
+    """Sensitivity, specificity, positive and negative predictive value of calls `[N]`."""
+    yes, truth = np.asarray(called, bool), np.asarray(positive, bool)
+    return Shares(
+        _share(yes[truth]),
+        _share(~yes[~truth]),
+        _share(truth[yes]),
+        _share(~truth[~yes]),
+    )
+
+
+def _share(hits: Bools) -> float:
+    return float(hits.mean()) if hits.size else NAN

@@ -1,0 +1,85 @@
+"""Simple models: their fit against scikit-learn, their penalty, more columns than subjects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from polytask.evaluation.baselines.models import (
+    PENALTIES,
+    USUAL,
+    choose_penalty,
+    fit_classes,
+    fit_number,
+    fit_survival,
+)
+from polytask.statistics.cox import fit_cox
+
+
+def world(n: int = 80, columns: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(n, columns))
+    return x, x[:, 0] - x[:, 1] + random.normal(size=n), [f"s{i}" for i in range(n)]
+
+
+def test_a_linear_model_is_that_of_scikit_learn() -> None:
+    x, y, subjects = world()
+    found = fit_number(x, y, subjects)
+    reference = Ridge(alpha=found.penalty * len(x)).fit(x, y)
+    assert found.coefficients[0] == pytest.approx(reference.coef_)
+    assert found.intercepts[0] == pytest.approx(reference.intercept_)
+
+
+def test_a_logistic_model_is_that_of_scikit_learn() -> None:
+    x, y, subjects = world()
+    found = fit_classes(x, (y > 0).astype(np.int64), 2, subjects)
+    reference = LogisticRegression(C=2 / (found.penalty * len(x)), tol=1e-10, max_iter=5000).fit(x, y > 0)
+    assert found.coefficients[1] - found.coefficients[0] == pytest.approx(reference.coef_[0], abs=1e-4)
+
+
+def test_a_cox_model_is_that_of_its_penalty() -> None:
+    x, y, subjects = world()
+    times, events = np.exp(-y), np.arange(80) % 3 > 0
+    found = fit_survival(x, times, events.astype(float), subjects)
+    reference = fit_cox(x, times, events, found.penalty * events.sum())
+    assert found.coefficients[0] == pytest.approx(reference.coefficients, rel=1e-5)
+    assert found.coefficients[0, 0] > 0 > found.coefficients[0, 1]
+    assert found.extra["baseline"]["times"] == np.unique(times[events]).tolist()
+
+
+def test_more_columns_than_subjects() -> None:
+    """The principal axes change nothing: the same coefficients as the fit on all columns."""
+    x, y, subjects = world(25, 120)
+    times, events = np.exp(-y), np.ones(25)
+    found = fit_survival(x, times, events, subjects)
+    assert found.coefficients[0] == pytest.approx(
+        fit_cox(x, times, events, found.penalty * 25).coefficients, rel=1e-3, abs=1e-5
+    )
+    assert np.isfinite(fit_classes(x, (y > 0).astype(np.int64), 2, subjects).coefficients).all()
+    assert np.isfinite(fit_number(x, y, subjects).coefficients).all()
+
+
+def test_noise_gets_a_strong_penalty_and_a_clear_signal_a_weak_one() -> None:
+    random = np.random.default_rng(1)
+    x, subjects = random.normal(size=(60, 30)), [f"s{i}" for i in range(60)]
+    assert fit_number(x, random.normal(size=60), subjects).penalty == PENALTIES[-1]
+    assert fit_number(x[:, :2], x[:, 0], subjects).penalty == PENALTIES[0]
+
+
+def test_few_subjects_choose_nothing_and_visits_of_one_stay_together() -> None:
+    assert (
+        choose_penalty([f"s{i}" for i in range(19)], np.zeros(19), lambda r, p: None, lambda *_: 0.0) == USUAL
+    )
+    subjects = [f"s{i // 2}" for i in range(60)]
+    seen = []
+
+    def fit(rows: np.ndarray, penalty: float) -> set[str]:
+        return {subjects[i] for i in rows}
+
+    def loss(fitted: set[str], rows: np.ndarray, train: np.ndarray) -> float:
+        seen.append(fitted & {subjects[i] for i in rows})
+        return 0.0
+
+    choose_penalty(subjects, np.arange(60.0), fit, loss)
+    assert seen == [set()] * 25

@@ -1,0 +1,72 @@
+"""Cox's model against published coefficients and lifelines 0.30.3."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from polytask.statistics.cox import cox_log_likelihood, cox_terms, fit_cox
+
+lifelines = pytest.importorskip("lifelines")
+
+NAMES = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
+# Rossi's recidivism data (432 convicts, 114 arrests, many ties), Efron: R survival::coxph, printed by Fox,
+# "Cox Proportional-Hazards Regression for Survival Data" (2002), to the digits there.
+ROSSI = [-0.3794, -0.0574, 0.3139, -0.1498, -0.4337, -0.0849, 0.0915]
+ERRORS = [0.1914, 0.0220, 0.3080, 0.2122, 0.3819, 0.1958, 0.0287]
+LIKELIHOOD = -658.7477
+
+
+def rossi() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from lifelines.datasets import load_rossi
+
+    table = load_rossi()
+    return table[NAMES].to_numpy(float), table["week"].to_numpy(float), table["arrest"].to_numpy(float)
+
+
+def test_the_published_coefficients_of_rossi() -> None:
+    x, times, events = rossi()
+    found = fit_cox(x, times, events)
+    assert found.converged
+    assert found.coefficients == pytest.approx(ROSSI, abs=6e-5)
+    assert np.sqrt(np.diag(found.covariance)) == pytest.approx(ERRORS, abs=6e-5)
+    assert found.log_likelihood == pytest.approx(LIKELIHOOD, abs=1e-3)
+    assert cox_log_likelihood(x @ found.coefficients, times, events) == pytest.approx(found.log_likelihood)
+
+
+def test_a_penalty_is_that_of_lifelines() -> None:
+    """lifelines divides the likelihood by n and penalizes n-free standardized columns: penalty = n · penalizer."""
+    from lifelines import CoxPHFitter
+    from lifelines.datasets import load_rossi
+
+    x, times, events = rossi()
+    scale = x.std(0, ddof=1)
+    fitted = CoxPHFitter(penalizer=0.1).fit(load_rossi(), "week", "arrest")
+    found = fit_cox(x / scale, times, events, penalty=0.1 * len(x))
+    assert found.coefficients / scale == pytest.approx(fitted.params_[NAMES].to_numpy(), rel=1e-3)
+
+
+def test_more_columns_than_events_fit_with_a_penalty() -> None:
+    random = np.random.default_rng(0)
+    x, times = random.normal(size=(30, 80)), random.exponential(size=30)
+    found = fit_cox(x, times, np.ones(30), penalty=5.0)
+    assert found.converged
+    assert np.isfinite(found.coefficients).all()
+    order = np.argsort(-times)
+    _, slope, _ = cox_terms(x[order], times[order], np.ones(30, bool), found.coefficients)
+    assert slope == pytest.approx(5.0 * found.coefficients, abs=1e-4)
+
+
+def test_a_group_without_events_has_no_maximum() -> None:
+    group, times = np.repeat([0.0, 1.0], 10), np.arange(20.0)
+    assert not fit_cox(group, times, 1 - group).converged
+    assert not fit_cox(group, times, group).converged, (
+        "whoever has an event was alone at risk: nothing to learn from"
+    )
+
+
+def test_nobody_with_an_event() -> None:
+    found = fit_cox(np.ones((3, 1)), [1, 2, 3], [0, 0, 0])
+    assert (found.coefficients == 0).all()
+    assert found.log_likelihood == 0
+    assert not found.converged

@@ -1,0 +1,72 @@
+"""Cut-offs and operating points as a run keeps them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from polytask.errors import PolytaskError
+from polytask.training.decisions import (
+    FILE,
+    Decisions,
+    OperatingPoint,
+    merge_decisions,
+    read_decisions,
+    write_decisions,
+)
+
+
+def point(threshold: float, target: float = 0.9, label: str = "") -> OperatingPoint:
+    return OperatingPoint(label, "sensitivity", target, threshold, 20, 12)
+
+
+def test_they_come_back_as_they_were(tmp_path: Path) -> None:
+    assert read_decisions(tmp_path) == Decisions()
+    found = Decisions(
+        {"os": (0.1, 0.5)}, {"response": (point(0.3),), "findings": (point(0.2, label="cyst"),)}
+    )
+    write_decisions(tmp_path, found)
+    assert read_decisions(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["[", "{}", '{"cutoffs": {}, "operating_points": {"a": [{"threshold": 1}]}}', '{"cutoffs": [], "x": 1}'],
+)
+def test_a_broken_file_is_one_line(tmp_path: Path, broken: str) -> None:
+    (tmp_path / FILE).write_text(broken)
+    with pytest.raises(PolytaskError, match="not the decisions of a run"):
+        read_decisions(tmp_path)
+
+
+def test_a_threshold_outside_of_probabilities_is_refused(tmp_path: Path) -> None:
+    content = Decisions({}, {"a": (point(0.3),)}).as_dict()
+    content["operating_points"]["a"][0]["threshold"] = 7
+    (tmp_path / FILE).write_text(json.dumps(content))
+    with pytest.raises(PolytaskError, match="operating point of a"):
+        read_decisions(tmp_path)
+
+
+def test_training_a_task_again_forgets_what_was_chosen_for_its_weights_before() -> None:
+    before = Decisions({"os": (0.1,), "dfs": (0.2,)}, {"response": (point(0.3),), "other": (point(0.4),)})
+    after = before.with_cutoffs({"os": [0.7]}, ["os", "response"])
+    assert after.cutoffs == {"os": (0.7,), "dfs": (0.2,)}
+    assert set(after.points) == {"other"}
+
+
+def test_the_same_question_asked_again_replaces_its_answer() -> None:
+    found = Decisions().with_points("a", [point(0.3), point(0.1, 0.95)]).with_points("a", [point(0.4)])
+    assert [p.threshold for p in found.points["a"]] == [0.1, 0.4]
+    assert [p.name for p in found.points["a"]] == ["at_sensitivity_95", "at_sensitivity_90"]
+    assert point(0.2, label="cyst").name == "at_sensitivity_90.cyst"
+
+
+def test_an_ensemble_takes_the_mean_of_what_all_members_have() -> None:
+    one = Decisions({"os": (0.0, 1.0), "dfs": (0.0,)}, {"a": (point(0.2), point(0.3, 0.95))})
+    two = Decisions({"os": (1.0, 2.0), "dfs": (0.0, 1.0)}, {"a": (point(0.4),)})
+    found = merge_decisions([one, two])
+    assert found.cutoffs == {"os": (0.5, 1.5)}
+    assert [(p.threshold, p.n, p.positives) for p in found.points["a"]] == [(pytest.approx(0.3), 40, 24)]
+    assert merge_decisions([one]) is one

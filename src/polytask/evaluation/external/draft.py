@@ -125,7 +125,15 @@ def likeness(a: str, b: str) -> float:
         return 1.0
     if min(len(x), len(y)) >= 2 and (x in y or y in x):
         return 0.9
+    short, long = sorted((x, y), key=len)
+    if len(short) >= 2 and short[0] == long[0] and _in_order(short, long):
+        return 0.6  # ADC, adenocarcinoma
     return SequenceMatcher(None, x, y).ratio()
+
+
+def _in_order(letters: str, word: str) -> bool:
+    rest = iter(word)
+    return all(letter in rest for letter in letters)
 
 
 def known_factor(theirs: str, ours: str) -> float | None:

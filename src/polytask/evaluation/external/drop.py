@@ -51,7 +51,8 @@ def find_drops(
     gaps: Sequence[Gap],
     place: str,
 ) -> list[Drop]:
-    """One a task, of its primary metric; where the cohort lacks structures or labels, one for each that both have.
+    """One a task, of its primary metric; where the cohort lacks structures, labels or classes that it is the mean over,
+    one for each that both have.
 
     Args:
         tasks: description of each task, as in an evaluation.
@@ -62,7 +63,9 @@ def find_drops(
     for name, task in tasks.items():
         lacking = [w for g in gaps if g.section == "labels" and g.place == name for w in g.ours]
         first, higher = str(task["primary"]), bool(task["higher"])
-        metrics = [f"{first}.{w}" for w in task["names"] if w not in lacking] if lacking else [first]
+        metrics = [first]
+        if lacking or not _there(external[name], first):  # a mean over parts that are not all there
+            metrics = [m for w in task["names"] if _there(external[name], m := f"{first}.{w}")] or [first]
         nobody = [c for c, n in counts[name].get("classes", {}).items() if n == 0]
         for metric in metrics:
             there = _bounded([external[name].get(metric)])
@@ -73,6 +76,10 @@ def find_drops(
                 text += f" (not over the same classes: nobody at {place} is {' or '.join(nobody)})"
             found.append(Drop(name, metric, higher, here, there, change, text))
     return found
+
+
+def _there(metrics: Mapping[str, Estimate], name: str) -> bool:
+    return name in metrics and isfinite(metrics[name].estimate)
 
 
 def _bounded(estimates: Sequence[Estimate | None]) -> Bounded:

@@ -41,8 +41,8 @@ def ensure_masks(cohort: Cohort) -> None:
             for path in () if source is None else (*source.paths, source.region):
                 if path is not None and not path.exists():
                     raise PolytaskError(
-                        f"{cohort.table}, row {case.row}, subject {case.subject}, {task}: {path} is not there; mend the "
-                        "path, or empty the cell"
+                        f"{cohort.table}, row {case.row}, subject {case.subject}, {task}: {path} is not there; mend "
+                        "the path, or empty the cell"
                     )
 
 

@@ -102,7 +102,7 @@ def evaluate(
         "weights": weights_of(record),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdicts": (
-            *read_learning(record, predictor.tasks, answers, found.skill).list_verdicts(),
+            *read_learning(record, predictor.tasks, ours, found.skill).list_verdicts(),
             *found.verdicts,
         ),
     }

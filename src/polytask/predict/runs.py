@@ -12,6 +12,7 @@ from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
+from polytask.predict.held_out import read_held_out
 from polytask.predict.predictor import Member, Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.folder import Run
@@ -71,7 +72,8 @@ def load_member(run: Run, plan: Plan, header: Header) -> Member:
         put_weights(network, load_weights(run.best_saved(name)), run.best_saved(name))
         networks.append(network)
     tasks = make_tasks(fold, _tasks_of(run), learnt)
-    return Member(int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks))
+    figures = read_held_out(run.folder, run.weights, {n: t.primary for n, t in tasks.items()})
+    return Member(int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks), figures)
 
 
 def _tasks_of(run: Run) -> list[str]:

@@ -29,6 +29,9 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse cases of which an input is unknown, also in part.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Predict images whose values are not like those in training.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
@@ -60,6 +63,7 @@ def predict(
             overlap=overlap,
             overwrite=overwrite,
             strict=strict,
+            force=force,
             progress=lambda done, total, what: bar.update(
                 line, completed=done, total=total, description=what
             ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
+from polytask.predict.foreign import check_images
 from polytask.predict.inputs import read_inputs
 from polytask.predict.missing import MissingInput, counted, joined
 from polytask.predict.notes import Row, describe_missing_inputs
@@ -52,6 +53,7 @@ def predict_cases(
     overlap: float = 0.5,
     overwrite: bool = False,
     strict: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Predicted:
     """Predict a cohort folder, a table or a plain folder of images into `out`.
@@ -62,6 +64,7 @@ def predict_cases(
         tta, probabilities, overlap: see `Predictor.answers`.
         overwrite: replace an earlier prediction in `out`.
         strict: refuse cases of which an input, a channel or a column is unknown.
+        force: take images whatever their values are.
         progress: called as it goes on.
     """
     out = Path(out)
@@ -71,8 +74,15 @@ def predict_cases(
     rows = find_missing_inputs(predictor, cohort)
     if strict:
         refuse_missing_inputs(cohort, {**rows["case"], **rows["subject"]})
-    clear_folder(out)
     total, done = len(cohort.cases), 0
+    warnings = check_images(
+        cohort,
+        predictor.plan,
+        predictor.members[0].plan,
+        force,
+        lambda read, files: progress(read, files, "look at images") if progress else None,
+    )
+    clear_folder(out)
     not_finite: list[str] = []
 
     def look(answer: CaseAnswer) -> None:
@@ -86,7 +96,11 @@ def predict_cases(
     write(predictor, cohort, out, tta=tta, probabilities=probabilities, overlap=overlap, seen=look)
     notes = [line for what, of in rows.items() for line in describe_missing_inputs(predictor, of, what)]
     return Predicted(
-        out, total, counted(rows["case"] or rows["subject"]), (*predictor.notices, *notes), tuple(not_finite)
+        out,
+        total,
+        counted(rows["case"] or rows["subject"]),
+        (*predictor.notices, *warnings, *notes),
+        tuple(not_finite),
     )
 
 

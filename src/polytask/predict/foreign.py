@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import ImageInput, Modality, planes_of
@@ -141,12 +142,11 @@ def value_problem(
             )
         step = max(1, plane.size // SAMPLED)
         sample = np.asarray(plane).reshape(-1)[::step].astype(np.float64)
-        lower, upper = rule.lower, rule.upper
-        clipped = lower is not None and upper is not None
-        if clipped and float(np.mean((sample >= lower) & (sample <= upper))) < INSIDE:
+        clipped = rule.lower is not None and rule.upper is not None
+        if clipped and _share_within(sample, rule) < INSIDE:
             return (
-                f"{span}, and fewer than 1 in 1000 voxels lie in {lower:g} to {upper:g}, which held 99 % of the training "
-                f"foreground of {channel}; give it in the same units"
+                f"{span}, and fewer than 1 in 1000 voxels lie in {rule.lower:g} to {rule.upper:g}, which held 99 % of "
+                f"the training foreground of {channel}; give it in the same units"
             )
         far = not clipped and abs(float(np.median(sample)) - rule.mean) > SPREAD * rule.sd
         if far or high - low < rule.sd / SPREAD:
@@ -155,3 +155,9 @@ def value_problem(
                 "same units"
             )
     return None
+
+
+def _share_within(sample: npt.NDArray[np.float64], rule: Normalisation) -> float:
+    """Share of values that the rule's clipping leaves alone."""
+    low, high = (-np.inf if rule.lower is None else rule.lower, np.inf if rule.upper is None else rule.upper)
+    return float(np.mean((sample >= low) & (sample <= high)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from polytask.evaluation.answers import Answers, Cases, Items
 from polytask.evaluation.truth import voxel_truth
 from polytask.images.formats import read
 from polytask.images.volume import Grid, Volume
+from polytask.plan.plan import Plan
+from polytask.predict.missing import Reading
 from polytask.predict.predictor import CaseAnswer
 from polytask.tasks import make_task
 from polytask.tasks.task import Arrays, Task
@@ -57,6 +59,7 @@ class Someone:
 
     def __post_init__(self) -> None:
         self.tasks = tasks_of(self.cohort)
+        self.reading = Reading(dict.fromkeys(self.tasks, ()), {}, cast(Plan, None), self.cohort.header)
         self.members = [type("Member", (), {"fold": 0, "seed": self.seed})()]
         self.decisions = Decisions()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.cli import done
+from tests.journeys.clinics import train_with_clinic
 from tests.journeys.worlds import Journey, quick, small
 
 
@@ -28,6 +29,19 @@ def trained(trained_once: Path, tmp_path: Path) -> Path:
     """A copy of it that the test may spoil."""
     shutil.copytree(trained_once, tmp_path / "t")
     return tmp_path / "t"
+
+
+@pytest.fixture(scope="session")
+def clinics_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`cohort` with a CT and a table, `work` with the evaluated run `a`, and the exported `model`."""
+    return train_with_clinic(tmp_path_factory.mktemp("clinics"))
+
+
+@pytest.fixture
+def clinics(clinics_once: Path, tmp_path: Path) -> Path:
+    """A copy of it that the test may spoil."""
+    shutil.copytree(clinics_once, tmp_path / "c")
+    return tmp_path / "c"
 
 
 @pytest.fixture

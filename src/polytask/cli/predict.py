@@ -23,20 +23,28 @@ def predict(
         bool, typer.Option("--probabilities", help="Also write voxel probabilities.")
     ] = False,
     overlap: Annotated[float, typer.Option(help="Of sliding windows, 0 to 0.9.", min=0.0, max=0.9)] = 0.5,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier prediction in that folder.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse cases of which an input is unknown, also in part.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Predict images whose values are not like those in training.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Predict new cases with one model, or with an ensemble of runs (folds, seeds).
 
-    Masks and doses come back on the grid, orientation and spacing of their sources.
+    Masks and doses come back on the grid, orientation and spacing of their sources. Exit code 1 when an answer is no
+    finite number: its cell is left empty.
     """
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.errors import PolytaskError
-    from polytask.predict.inputs import read_inputs
-    from polytask.predict.outputs import write
+    from polytask.predict.make import predict_cases
     from polytask.predict.predictor import Predictor
-    from polytask.predict.ready import ensure_ready
 
     if len(sources) < 2:
         raise PolytaskError(
@@ -44,27 +52,38 @@ def predict(
         )
     *models, given = sources
     predictor = Predictor.load(*models, device=device)
-    cohort = read_inputs(given, predictor.header)
-    ensure_ready(cohort, predictor.plan)
     with passing_bar() as bar:
-        line = bar.add_task("predict", total=len(cohort.cases))
-        write(
+        line = bar.add_task("predict", total=None)
+        found = predict_cases(
             predictor,
-            cohort,
+            given,
             out,
             tta=tta,
             probabilities=probabilities,
             overlap=overlap,
-            seen=lambda answer: bar.advance(line, 1 if answer.case else 0),
+            overwrite=overwrite,
+            strict=strict,
+            force=force,
+            progress=lambda done, total, what: bar.update(
+                line, completed=done, total=total, description=what
+            ),
         )
     done = {
         "out": str(out),
         "table": str(out / "predictions.csv"),
-        "cases": len(cohort.cases),
+        "cases": found.cases,
         "members": len(predictor.members),
+        "inputs_missing": found.inputs_missing,
+        "notes": list(found.notes),
+        "not_finite": list(found.not_finite),
     }
     if as_json:
         say_json(done)
     else:
-        cases = f"{len(cohort.cases)} case{'s' * (len(cohort.cases) != 1)}"
+        cases = f"{found.cases} case{'s' * (found.cases != 1)}"
         typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")
+        for note in found.notes:
+            typer.echo(note)
+        for what in found.not_finite:
+            typer.echo(f"{what} is not a finite number: left empty", err=True)
+    raise typer.Exit(1 if found.not_finite else 0)

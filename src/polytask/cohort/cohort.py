@@ -11,9 +11,10 @@ from pathlib import Path
 
 from polytask.cohort.header import Dose, Header, Segmentation
 from polytask.cohort.header_file import HEADER, canonical, load_header, read_header
-from polytask.cohort.loading import Case, load_cases, safe
+from polytask.cohort.loading import Case, load_cases
 from polytask.cohort.table import Table, find_table, read_table
 from polytask.errors import PolytaskError, Problem
+from polytask.images.file_names import make_file_name
 
 __all__ = ["Case", "Cohort", "Sample", "WrittenAs", "load"]
 
@@ -28,7 +29,9 @@ class Sample:
     @property
     def key(self) -> str:
         """File-name safe, unique among a cohort's samples."""
-        return self.cases[0].key if len(self.cases) == 1 else safe(self.subject)
+        if len(self.cases) == 1:
+            return self.cases[0].key
+        return make_file_name(self.subject, hashed=any(c.twin for c in self.cases))
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
 
 from polytask.cohort.header import Header
 from polytask.cohort.table import Row, Table
 from polytask.cohort.words import number
 from polytask.errors import Problem, nearest
+from polytask.images.file_names import make_file_name
 
 IDENTITY = ("subject", "visit", "day", "site", "split")
 """Columns that say who, when and where; the others are cells."""
-
-
-def safe(word: str) -> str:
-    """A word as a file name: other signs than letters, digits, `-`, `_`, `.` as %XX, no leading dot. Injective."""
-    found = quote(word, safe="").replace("~", "%7E")
-    return f"%2E{found[1:]}" if found.startswith(".") else found
 
 
 @dataclass(frozen=True)
@@ -32,6 +27,7 @@ class Case:
         test: whether the subject belongs to the test part.
         row: line in the table (the column names are line 1), 0 when the case was made in memory.
         cells: column → text of the known cells, identity columns left out.
+        twin: whether the key of another case differs in nothing but upper and lower case; then both carry a hash.
     """
 
     subject: str
@@ -41,11 +37,20 @@ class Case:
     test: bool = False
     row: int = 0
     cells: Mapping[str, str] = field(default_factory=dict)
+    twin: bool = False
 
     @property
     def key(self) -> str:
-        """`subject` or `subject@visit`, file-name safe."""
-        return f"{safe(self.subject)}@{safe(self.visit)}" if self.visit else safe(self.subject)
+        """`subject` or `subject@visit` as a file name."""
+        return make_file_name(
+            *([self.subject, self.visit] if self.visit else [self.subject]), hashed=self.twin
+        )
+
+
+def mark_twins(cases: Sequence[Case]) -> list[Case]:
+    """The cases, with `twin` where file systems that do not tell upper from lower case would mix two up."""
+    spellings = Counter(key.lower() for key in {case.key for case in cases})
+    return [replace(case, twin=True) if spellings[case.key.lower()] > 1 else case for case in cases]
 
 
 def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]:
@@ -105,7 +110,7 @@ def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]
         )
     problems += _duplicates(table, cases)
     problems += _disagreements(table, cases, splits)
-    return _spread(cases), problems
+    return mark_twins(_spread(cases)), problems
 
 
 def _visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, str]]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-RESERVED = ("subject", "visit", "day", "site", "split", "fold", "seed", "member")
+RESERVED = ("subject", "visit", "day", "site", "split", "fold", "seed", "member", "inputs_missing")
 """Columns of the table and of `predictions.csv` that no input and no task may be called."""
 
 

@@ -16,8 +16,8 @@ from polytask.evaluation.baselines.judge import fitted_baselines
 from polytask.evaluation.beside import judge_beside
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
-from polytask.evaluation.learning import read_learning
 from polytask.evaluation.given.judge import read_given
+from polytask.evaluation.learning import read_learning
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
 from polytask.evaluation.operating import choose_points, read_asked
 from polytask.evaluation.part import Judged, folder_of, judged, note_test, times_touched, weights_of

@@ -97,11 +97,7 @@ def _part_of(line: str) -> str:
 
 def weights_of(run: Run) -> dict[str, str]:
     """Network → sha256 of its best weights: whether an evaluation is of the present ones."""
-    found = {}
-    for name in run.networks:
-        seal = run.best_saved(name) / "model.sha256"
-        found[name] = seal.read_text(encoding="utf-8").strip() if seal.exists() else ""
-    return found
+    return run.weights
 
 
 def tasks_of(run: Run) -> dict[str, Task]:

@@ -54,6 +54,12 @@ def read(path: Path, dims: int, limit: int | None = None) -> Volume:
     return Volume(out[:, 0] if dims == 2 else out.transpose(0, 3, 2, 1), grid)
 
 
+def read_modality(path: Path) -> str:
+    """What the series is of in DICOM's words (`CT`, `MR`, `PT`), "" where the headers do not say."""
+    with _errors(path):
+        return str(next(iter(headers(path).values())).get("Modality") or "")
+
+
 def headers(path: Path) -> dict[Path, Any]:
     """Header of every DICOM image of the chosen series (file order by name)."""
     folder, _, wanted = str(path).rpartition("#") if not path.exists() else (str(path), "", "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import Header
-from polytask.cohort.loading import safe
+from polytask.cohort.loading import mark_twins
 from polytask.errors import PolytaskError
 from polytask.images.formats import FORMATS, ending
 
@@ -62,9 +62,9 @@ def plain_folder(folder: Path, header: Header) -> Cohort:
     if not cells:
         known = ", ".join(e for e in FORMATS if e != "/")
         raise PolytaskError(f"{folder}: no image here; expected files ending in {known}, or DICOM subfolders")
-    cases = tuple(
+    cases = [
         Case(
-            subject=safe(case),
+            subject=case,
             visit=(header.visits or [""])[0],
             day=None,
             site="",
@@ -73,9 +73,9 @@ def plain_folder(folder: Path, header: Header) -> Cohort:
             cells=row,
         )
         for case, row in cells.items()
-    )
+    ]
     columns = tuple(dict.fromkeys(c for row in cells.values() for c in row))
-    return Cohort(header, folder, folder / "(folder)", columns, cases)
+    return Cohort(header, folder, folder / "(folder)", columns, tuple(mark_twins(cases)))
 
 
 def _known_visits(cohort: Cohort, header: Header) -> Cohort:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from polytask.images.volume import Volume
 from polytask.model.network import Network
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.predict.fresh import Fresh
+from polytask.predict.held_out import HeldOut
+from polytask.predict.missing import Reading
 from polytask.predict.restore import mirror_order, restore, restored_probabilities
 from polytask.prepare.full import full_sample
 from polytask.prepare.views import left_right
@@ -26,6 +30,8 @@ from polytask.training.distributed import device_named
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.infer import Predictions, all_flips, infer
 
+LOG = logging.getLogger("polytask.predict")
+
 
 @dataclass(frozen=True)
 class Member:
@@ -33,6 +39,7 @@ class Member:
 
     Args:
         decisions: its risk groups and operating points. baselines: simple models fitted on the same subjects.
+    `held_out`: how good it was where it did not train; None where that is not known.
     """
 
     fold: int
@@ -42,6 +49,7 @@ class Member:
     networks: tuple[Network, ...]
     decisions: Decisions = field(default_factory=Decisions)
     baselines: tuple[Mapping[str, Any], ...] = ()
+    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class CaseAnswer:
         pooled: task → decoded arrays with a leading axis of 1.
         voxel: task → answer on the source grid.
         probabilities: segmentation → probabilities on the source grid, when asked for.
+        not_finite: tasks whose answer is no finite number; it is left out everywhere else.
     """
 
     subject: str
@@ -61,6 +70,7 @@ class CaseAnswer:
     pooled: dict[str, Arrays]
     voxel: dict[str, Volume]
     probabilities: dict[str, Volume]
+    not_finite: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -70,8 +80,17 @@ class Predictor:
     >>> predictor.predict("new-patients", "out")               # doctest: +SKIP
     """
 
-    def __init__(self, header: Header, plan: Plan, members: Sequence[Member], device: torch.device):
+    def __init__(
+        self,
+        header: Header,
+        plan: Plan,
+        members: Sequence[Member],
+        device: torch.device,
+        notices: Sequence[str] = (),
+    ):
         self.header, self.plan, self.members, self.device = header, plan, tuple(members), device
+        self.notices = tuple(notices)
+        """What a person must know of the model itself, e.g. that nobody can tell whether it was changed."""
         for member in members:
             for network in member.networks:
                 network.to(device).eval()
@@ -105,6 +124,11 @@ class Predictor:
     def decisions(self) -> Decisions:
         """Cut-offs of risk groups and operating points: of the model, or the members' mean."""
         return merge_decisions([m.decisions for m in self.members])
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Which inputs the answer of each task rests on."""
+        return Reading.of(self)
 
     def flip_axes(self) -> list[int]:
         """Axes along which test-time augmentation may mirror: those that training flipped."""
@@ -141,14 +165,19 @@ class Predictor:
             give_freed_memory_back()
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
-        """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.outputs.write`."""
-        from polytask.predict.inputs import read_inputs
-        from polytask.predict.outputs import write
-        from polytask.predict.ready import ensure_ready
+        """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.make.predict_cases`.
 
-        cohort = read_inputs(Path(source), self.header)
-        ensure_ready(cohort, self.plan)
-        return write(self, cohort, Path(out), **options)
+        What a person must know of the answers (unknown inputs, answers that are no numbers) is logged as warnings.
+        """
+        from polytask.predict.make import predict_cases
+
+        found = predict_cases(self, source, out, **options)
+        for line in (
+            *found.notes,
+            *(f"{what} is not a finite number and left empty" for what in found.not_finite),
+        ):
+            LOG.warning(line)
+        return found.out
 
     def _predictions(
         self, cohort: Cohort, sample: Sample, fresh: Fresh, flips: Sequence[Sequence[int]], overlap: float
@@ -192,7 +221,9 @@ class Predictor:
             key = keys[slot] if slot >= 0 else None
             if slot >= 0 and key is None:
                 continue
-            mine = {t: slots[slot] for t, slots in found.items() if slot in slots}
+            answered = {t: slots[slot] for t, slots in found.items() if slot in slots}
+            mine = {t: p for t, p in answered.items() if is_finite(p)}
+            odd = tuple(t for t in answered if t not in mine)
             pooled = {
                 t: {k: v.numpy() for k, v in p.items()}
                 for t, p in mine.items()
@@ -211,6 +242,14 @@ class Predictor:
                     chances[name] = restored_probabilities(
                         spec, mine[name], prepared.grid, prepared.source_grid
                     )
-            if mine:
+            if answered:
                 case = by_key.get(key or "")
-                yield CaseAnswer(sample.subject, case.visit if case else "", case, pooled, voxel, chances)
+                visit = case.visit if case else ""
+                yield CaseAnswer(sample.subject, visit, case, pooled, voxel, chances, odd)
+
+
+def is_finite(prediction: Prediction) -> bool:
+    """Whether an answer is made of finite numbers. Probabilities beside a finite risk may be NaN: survival has none
+    where follow-up ended or a baseline is not known, and says so by an empty cell."""
+    said = ["risk"] if "risk" in prediction else [k for k in ("p", "value") if k in prediction]
+    return all(bool(torch.isfinite(prediction[k]).all()) for k in said)

@@ -13,6 +13,7 @@ from polytask.errors import PolytaskError
 from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
 from polytask.predict.baseline_file import read_baselines
+from polytask.predict.held_out import read_held_out
 from polytask.predict.predictor import Member, Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.decisions import read_decisions
@@ -73,10 +74,15 @@ def load_member(run: Run, plan: Plan, header: Header) -> Member:
         put_weights(network, load_weights(run.best_saved(name)), run.best_saved(name))
         networks.append(network)
     tasks = make_tasks(fold, _tasks_of(run), learnt)
-    decisions = read_decisions(run.folder)
-    baselines = read_baselines(run.folder)
     return Member(
-        int(run.record["fold"]), int(run.record["seed"]), fold, tasks, tuple(networks), decisions, baselines
+        int(run.record["fold"]),
+        int(run.record["seed"]),
+        fold,
+        tasks,
+        tuple(networks),
+        held_out=read_held_out(run.folder, run.weights, {n: t.primary for n, t in tasks.items()}),
+        decisions=read_decisions(run.folder),
+        baselines=read_baselines(run.folder),
     )
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 
 from polytask.errors import PolytaskError
+from polytask.images.file_names import make_file_name
 from polytask.images.volume import Array, Grid
 from polytask.prepare.image import PreparedImage
 from polytask.prepare.normalise import PlaneStatistics
@@ -30,7 +30,7 @@ VERSION = 1
 
 def array_file(kind: str, name: str) -> str:
     """File name of an array inside a case's folder."""
-    return f"{kind}.{quote(name, safe='')}.npy"
+    return make_file_name(kind, detail=name, ending=".npy")
 
 
 def read_array(path: Path, mode: Literal["r", "c"]) -> Array:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from polytask.errors import PolytaskError
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Safetensors on the CPU."""
+    """Safetensors on the CPU, with the mode of any new file: the library alone lets nobody but the owner read it."""
     try:
+        path.open("wb").close()
+        mode = stat.S_IMODE(path.stat().st_mode)
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
+        path.chmod(mode)
     except SafetensorError as error:  # it wraps what the system said
         code = errno.ENOSPC if "os error 28" in str(error) else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from None

@@ -90,6 +90,12 @@ class Run:
         """The best checkpoint as it lies there, also when a crash came while it was replaced."""
         return existing_folder(self.best(network)) or self.best(network)
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """Network → sha256 of its best weights: whether something is of the present ones."""
+        seals = {name: self.best_saved(name) / "model.sha256" for name in self.networks}
+        return {n: s.read_text(encoding="utf-8").strip() if s.exists() else "" for n, s in seals.items()}
+
     def last(self, network: str) -> Path:
         """Folder of a network's last checkpoint."""
         return self.folder / "last" / network

@@ -1,0 +1,163 @@
+"""Images that are not of the kind a model learnt from are refused: by dimensions, channels, modality and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import ImageInput, Modality, planes_of
+from polytask.cohort.values import image_paths
+from polytask.errors import PolytaskError
+from polytask.images.dicom import read_modality
+from polytask.images.formats import FOLDER, ending, probe, read
+from polytask.images.volume import Array, Grid, Info
+from polytask.plan.plan import FoldPlan, ImagePlan, Normalisation, Plan
+
+DICOM_WORDS: dict[str, tuple[str, ...]] = {"CT": ("CT",), "MR": ("MR",), "PET": ("PT",)}
+"""Modality of a channel → what DICOM calls it; of other modalities any file is taken."""
+FACTOR = 5.0
+"""A voxel edge, or an image, that many times larger or smaller than in training is warned of: an organ does not differ
+so much between people, but millimetres written as metres or centimetres do."""
+INSIDE = 0.001
+"""Share of voxels that lie in the range that held 99 % of the training foreground, at least."""
+SPREAD = 20.0
+"""Training deviations that the median of a colour may lie from the training mean; and the part of a deviation its
+values must span. A picture in 0–1 or 0–65535 is beyond both where 0–255 was trained; no photograph is."""
+SAMPLED = 1_000_000
+"""Voxels looked at for a share."""
+
+
+def check_images(
+    cohort: Cohort,
+    plan: Plan,
+    fold: FoldPlan,
+    force: bool = False,
+    seen: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Refuse the first image that is not like those of training; headers of all come before voxels of any.
+
+    Args:
+        fold: what a member learnt about intensities.
+        force: take any values.
+        seen: called with (files read, files).
+
+    Returns:
+        warnings: images whose scale is far from training's.
+    """
+    files = list(_files(cohort))
+    scales: dict[str, list[str]] = {}
+    for where, name, channel, path in files:
+        image, info = cohort.header.images[name], probe(path, cohort.header.images[name].dims)
+        for problem in _header_problems(path, image, f"{name}.{channel}", image.channels[channel], info):
+            raise PolytaskError(f"{where}: {path}: {problem}")
+        if scale := scale_problem(info.grid, plan.shared.images[name]):
+            scales.setdefault(name, []).append(f"{where}: {scale}")
+    for k, (where, name, channel, path) in enumerate([] if force else files):
+        image, rules = cohort.header.images[name], fold.normalisation.get(name, {}).get(channel, [])
+        array = read(path, dims=image.dims).array
+        if values := value_problem(array, image.channels[channel], rules, f"{name}.{channel}"):
+            raise PolytaskError(f"{where}: {path}: {values}, or say --force to predict all the same")
+        if seen:
+            seen(k + 1, len(files))
+    more = {n: f" ({len(found)} files are so)" if len(found) > 1 else "" for n, found in scales.items()}
+    return [found[0] + more[name] for name, found in scales.items()]
+
+
+def _files(cohort: Cohort) -> Iterator[tuple[str, str, str, Path]]:
+    """(who, input, channel, file) of every image."""
+    for case in cohort.cases:
+        where = f"subject {case.subject}" + (f", visit {case.visit}" if case.visit else "")
+        for name in cohort.header.images:
+            for channel, path in image_paths(cohort, case, name).items():
+                if path is not None:
+                    yield where, name, channel, path
+
+
+def _header_problems(
+    path: Path, image: ImageInput, channel: str, modality: Modality, info: Info
+) -> Iterator[str]:
+    """What the header alone says against an image."""
+    size = "×".join(str(n) for n in info.grid.shape)
+    if image.dims == 3 and min(info.grid.shape) == 1:
+        yield f"a flat picture ({size}), but {channel} is 3D; give a volume of several slices"
+    wanted = planes_of(modality)
+    if info.channels != wanted:
+        kind = "colours" if wanted == 3 else "number a voxel"
+        yield (
+            f"{info.channels} numbers a voxel, but {channel} is {modality} with {wanted} {kind}; give one file for "
+            "each channel, in its own numbers"
+        )
+    if modality in DICOM_WORDS and ending(path) in (".dcm", ".ima", FOLDER):
+        said = read_modality(path)
+        if said and said not in DICOM_WORDS[modality]:
+            yield f"a DICOM series of modality {said}, but {channel} is {modality}; give that"
+
+
+def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
+    """Voxels or an image far from the size of those in training; None where they are not.
+
+    Where the model sees a whole image, its extent counts (many spacings are resampled to one view); where it sees
+    patches, the edge of a voxel (the plan's is the median of training).
+    """
+    if plan.field == "whole" and plan.view is not None and plan.view_spacing is not None:
+        mine = max(n * s for n, s in zip(grid.shape, grid.spacing, strict=True))
+        usual = max(n * s for n, s in zip(plan.view, plan.view_spacing, strict=True))
+        what = f"the image is {mine:.4g} mm wide, the model was trained on images of about {usual:.4g} mm"
+    else:
+        mine, usual = (prod(s) ** (1 / len(s)) for s in (grid.spacing, plan.spacing))
+        what = f"voxels are {mine:.4g} mm wide on average, the model was trained at {usual:.4g} mm"
+    if 1 / FACTOR <= mine / usual <= FACTOR:
+        return None
+    return f"{what}; check the spacing in its header: answers may be worthless"
+
+
+def value_problem(
+    array: Array, modality: Modality, rules: Sequence[Normalisation], channel: str
+) -> str | None:
+    """What speaks against the voxel values `[planes, *space]` of one channel; None where nothing does.
+
+    - All voxels are equal: there is no image.
+    - CT where the training foreground went below 0 and no voxel here does: Hounsfield units of air and fat are
+      negative, so this is a picture of a CT (0–255), or stored numbers without their offset.
+    - Hardly any voxel lies in the range that held 99 % of the training foreground: other units.
+    - All values lie within a twentieth of the training deviation, or colours lie twenty deviations from the training
+      mean: another scale (0–1, 0–65535).
+    """
+    for plane, rule in zip(array, rules, strict=False):
+        low, high = float(plane.min()), float(plane.max())
+        span = f"values are {low:g} to {high:g}"
+        if low == high:
+            return f"all voxels are {low:g}: there is no image; expected {modality} for {channel}; give another file"
+        if rule.rule != "fixed":
+            continue
+        if modality == "CT" and rule.lower is not None and rule.lower < 0 <= low:
+            return (
+                f"{span}, none below 0, but {channel} is CT in Hounsfield units, where air is -1000 (in training, 1 in "
+                f"200 foreground voxels lay below {rule.lower:g}); give the CT as the scanner made it"
+            )
+        step = max(1, plane.size // SAMPLED)
+        sample = np.asarray(plane).reshape(-1)[::step].astype(np.float64)
+        clipped = rule.lower is not None and rule.upper is not None
+        if clipped and _share_within(sample, rule) < INSIDE:
+            return (
+                f"{span}, and fewer than 1 in 1000 voxels lie in {rule.lower:g} to {rule.upper:g}, which held 99 % of "
+                f"the training foreground of {channel}; give it in the same units"
+            )
+        far = not clipped and abs(float(np.median(sample)) - rule.mean) > SPREAD * rule.sd
+        if far or high - low < rule.sd / SPREAD:
+            return (
+                f"{span}, but in training {channel} had mean {rule.mean:g} and deviation {rule.sd:g}; give it in the "
+                "same units"
+            )
+    return None
+
+
+def _share_within(sample: npt.NDArray[np.float64], rule: Normalisation) -> float:
+    """Share of values that the rule's clipping leaves alone."""
+    low, high = (-np.inf if rule.lower is None else rule.lower, np.inf if rule.upper is None else rule.upper)
+    return float(np.mean((sample >= low) & (sample <= high)))

@@ -1,0 +1,90 @@
+"""How good a model was on its held-out part, with all inputs and with some of them hidden."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SEPARATOR = ";"
+"""Between the inputs of a combination, as in the column `inputs_missing`."""
+NAMES = {"auc": "AUC", "c": "C-index", "dice": "Dice", "kappa": "quadratic κ", "r2": "R²", "mae": "MAE"}
+"""How a primary metric is written for people."""
+
+
+class Figure(NamedTuple):
+    """A primary metric: its value, and on how many known items it rests."""
+
+    value: float
+    n: int
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Of one member.
+
+    Args:
+        plain: task → its primary metric with every input as it was.
+        hidden: combination of inputs and channels → task → the same with them hidden from every case.
+        needed: combinations without which nothing can be predicted.
+    """
+
+    plain: dict[str, Figure] = field(default_factory=dict)
+    hidden: dict[tuple[str, ...], dict[str, Figure]] = field(default_factory=dict)
+    needed: tuple[tuple[str, ...], ...] = ()
+
+    @classmethod
+    def of(cls, content: Any, primary: Mapping[str, str]) -> HeldOut | None:
+        """From what an evaluation wrote (`metrics`, `hidden`, `needed`); None where it is not of that form.
+
+        Args:
+            primary: task → its primary metric.
+        """
+        try:
+            return cls(
+                {t: _figure(m[primary[t]]) for t, m in content["metrics"].items() if t in primary},
+                {
+                    split(key): {t: _figure(e) for t, e in found.items() if t in primary}
+                    for key, found in (content.get("hidden") or {}).items()
+                },
+                tuple(split(key) for key in content.get("needed") or ()),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+
+def read_held_out(run: Path, weights: Mapping[str, str], primary: Mapping[str, str]) -> HeldOut | None:
+    """Of a run's `evaluation.json`; None where there is none of its present weights (sha256 by network)."""
+    content = read_evaluation(run)
+    return HeldOut.of(content, primary) if content and content.get("weights") == dict(weights) else None
+
+
+def read_evaluation(run: Path) -> dict[str, Any] | None:
+    """What `evaluate` wrote of the held-out part, None where it did not."""
+    path = run / "evaluation.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def split(key: str) -> tuple[str, ...]:
+    """The inputs and channels of a combination."""
+    return tuple(key.split(SEPARATOR))
+
+
+def mean_figure(figures: Sequence[Figure | None]) -> Figure | None:
+    """Of the members of an ensemble: the mean of their values, each on its own held-out part; None where one lacks."""
+    found = [f for f in figures if f is not None and isfinite(f.value)]
+    if not found or len(found) < len(figures):
+        return None
+    return Figure(sum(f.value for f in found) / len(found), sum(f.n for f in found))
+
+
+def _figure(entry: Mapping[str, Any]) -> Figure:
+    value = entry["estimate"]
+    return Figure(float("nan") if value is None else float(value), int(entry["n"]))

@@ -1,0 +1,138 @@
+"""`predict_cases`: everything between a model, what a person gives to it, and the folder of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
+from polytask.predict.foreign import check_images
+from polytask.predict.inputs import read_inputs
+from polytask.predict.missing import MissingInput, counted, joined
+from polytask.predict.notes import Row, describe_missing_inputs
+from polytask.predict.output_folder import check_folder, clear_folder
+from polytask.predict.outputs import write
+from polytask.predict.ready import ensure_ready
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import CaseAnswer, Predictor
+
+Progress = Callable[[int, int, str], None]
+"""(cases done, cases in all, what is done with them)."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was written, and what a person must know of it.
+
+    Args:
+        out: the folder.
+        cases: how many were predicted.
+        inputs_missing: input or channel → in how many cases nothing of it is known.
+        notes: sentences about the model and its inputs.
+        not_finite: task, subject and visit of the answers that are no finite numbers; their cells are empty.
+    """
+
+    out: Path
+    cases: int
+    inputs_missing: dict[str, int]
+    notes: tuple[str, ...]
+    not_finite: tuple[str, ...]
+
+
+def predict_cases(
+    predictor: Predictor,
+    source: Path | str,
+    out: Path | str,
+    *,
+    tta: bool = False,
+    probabilities: bool = False,
+    overlap: float = 0.5,
+    overwrite: bool = False,
+    strict: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Predicted:
+    """Predict a cohort folder, a table or a plain folder of images into `out`.
+
+    Everything that can be refused is refused before the first file is written.
+
+    Args:
+        tta, probabilities, overlap: see `Predictor.answers`.
+        overwrite: replace an earlier prediction in `out`.
+        strict: refuse cases of which an input, a channel or a column is unknown.
+        force: take images whatever their values are.
+        progress: called as it goes on.
+    """
+    out = Path(out)
+    cohort = read_inputs(Path(source), predictor.header)
+    check_folder(out, overwrite)
+    ensure_ready(cohort, predictor.plan)
+    rows = find_missing_inputs(predictor, cohort)
+    if strict:
+        refuse_missing_inputs(cohort, {**rows["case"], **rows["subject"]})
+    total, done = len(cohort.cases), 0
+    warnings = check_images(
+        cohort,
+        predictor.plan,
+        predictor.members[0].plan,
+        force,
+        lambda read, files: progress(read, files, "look at images") if progress else None,
+    )
+    clear_folder(out)
+    not_finite: list[str] = []
+
+    def look(answer: CaseAnswer) -> None:
+        nonlocal done
+        done += answer.case is not None
+        who = f"subject {answer.subject}" + (f", visit {answer.visit}" if answer.visit else "")
+        not_finite.extend(f"{task} of {who}" for task in answer.not_finite)
+        if progress:
+            progress(min(done, total), total, "predict")
+
+    write(predictor, cohort, out, tta=tta, probabilities=probabilities, overlap=overlap, seen=look)
+    notes = [line for what, of in rows.items() for line in describe_missing_inputs(predictor, of, what)]
+    return Predicted(
+        out,
+        total,
+        counted(rows["case"] or rows["subject"]),
+        (*predictor.notices, *warnings, *notes),
+        tuple(not_finite),
+    )
+
+
+def find_missing_inputs(predictor: Predictor, cohort: Cohort) -> dict[str, dict[Row, list[MissingInput]]]:
+    """`case` and `subject` → who → what is unknown of the inputs that the tasks of that level read.
+
+    Where every subject has one case, the tasks about subjects are counted with the cases.
+    """
+    levels = {name: task.level for name, task in predictor.tasks.items()}
+    about_cases = [n for n, level in levels.items() if level != "subject"]
+    about_subjects = [n for n, level in levels.items() if level == "subject"]
+    single = len(cohort.subjects) == len(cohort.cases)
+    found: dict[str, dict[Row, list[MissingInput]]] = {"case": {}, "subject": {}}
+    if about_cases or single:
+        tasks = [*about_cases, *(about_subjects if single else [])]
+        for case in cohort.cases:
+            found["case"][case.subject, case.visit] = predictor.reading.missing(cohort, (case,), tasks)
+    if about_subjects and not single:
+        for sample in cohort.samples():
+            missing = predictor.reading.of_sample(cohort, sample, None, about_subjects)
+            found["subject"][sample.subject, ""] = missing
+    return found
+
+
+def refuse_missing_inputs(cohort: Cohort, rows: dict[Row, list[MissingInput]]) -> None:
+    """`--strict`: one line for the first case of which something is unknown."""
+    lacking = {who: missing for who, missing in rows.items() if missing}
+    if lacking:
+        (subject, visit), missing = next(iter(lacking.items()))
+        who = f"subject {subject}" + (f", visit {visit}" if visit else "")
+        more = f" ({len(lacking)} of {len(rows)} lack something)" if len(lacking) > 1 else ""
+        raise PolytaskError(
+            f"{cohort.table}, {who}: {joined(missing)} unknown; expected every input{more}; fill the cells, or predict "
+            "without --strict"
+        )

@@ -1,0 +1,168 @@
+"""Which inputs of a case nothing is known of, or not everything: it is said beside every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.values import column_value, image_paths, slide_path
+from polytask.model.sources import SOURCES
+from polytask.plan.plan import ColumnPlan, FoldPlan, Plan
+from polytask.prepare.slots import slots_of
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class MissingInput:
+    """One input that is not known, or only in part.
+
+    Args:
+        name: of the input.
+        unknown: its channels or columns that are not known (a slide: itself).
+        of: how many the model reads.
+        kind: what they are.
+    """
+
+    name: str
+    unknown: tuple[str, ...]
+    of: int
+    kind: Literal["channels", "columns", "slide"]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the input is known."""
+        return len(self.unknown) == self.of
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """How held-out metrics name it: the input, or each unknown channel; columns alone are not told apart."""
+        if self.whole:
+            return (self.name,)
+        return tuple(f"{self.name}.{c}" for c in self.unknown) if self.kind == "channels" else ()
+
+    def __str__(self) -> str:
+        return self.name if self.whole else f"{self.name}({len(self.unknown)} of {self.of} {self.kind})"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model reads.
+
+    Args:
+        tasks: task → the inputs its answer rests on, in the header's order.
+        columns: table input → its columns that a member reads, with the values a category may have.
+        plan, header: of the model.
+    """
+
+    tasks: dict[str, tuple[str, ...]]
+    columns: dict[str, dict[str, frozenset[str] | None]]
+    plan: Plan
+    header: Header
+
+    @classmethod
+    def of(cls, predictor: Predictor) -> Reading:
+        """Of a run, an ensemble or an exported model."""
+        plan, header = predictor.plan, predictor.header
+        folds = [m.plan for m in predictor.members]
+        there = {*plan.shared.images, *plan.shared.slides, *(n for f in folds for n in f.tables)}
+        tasks = {
+            name: tuple(n for n in header.inputs if n in read and n in there)
+            for name, read in read_by_tasks(plan, header, predictor.tasks).items()
+        }
+        return cls(tasks, _columns(folds), plan, header)
+
+    def missing(self, cohort: Cohort, cases: Sequence[Case], tasks: Iterable[str]) -> list[MissingInput]:
+        """What is unknown at all of these cases of one subject, of the inputs that `tasks` read."""
+        wanted = {name for task in tasks for name in self.tasks[task]}
+        found = [self._missing(cohort, cases, n) for n in self.header.inputs if n in wanted]
+        return [m for m in found if m is not None and m.unknown]
+
+    def of_sample(
+        self, cohort: Cohort, sample: Sample, case: Case | None, tasks: Sequence[str]
+    ) -> list[MissingInput]:
+        """The same for one row of `predictions.csv`: a case, or (None) the subject, for the tasks of that row."""
+        if not any(self.tasks[task] for task in tasks):
+            return []
+        if case is not None:
+            return self.missing(cohort, (case,), tasks)
+        slots = slots_of(cohort, sample, self.plan.shared.max_visits)
+        return self.missing(cohort, [c for c in slots.cases if c is not None], tasks)
+
+    def _missing(self, cohort: Cohort, cases: Sequence[Case], name: str) -> MissingInput | None:
+        if name in self.plan.shared.slides:
+            there = any(slide_path(cohort, case, name) is not None for case in cases)
+            return MissingInput(name, () if there else (name,), 1, "slide")
+        if name in self.plan.shared.images:
+            channels = list(self.plan.shared.images[name].channels)
+            known = {c for case in cases for c, path in image_paths(cohort, case, name).items() if path}
+            return MissingInput(name, tuple(c for c in channels if c not in known), len(channels), "channels")
+        columns = self.columns.get(name, {})
+        unknown = [
+            column
+            for column, values in columns.items()
+            if not any(_known(cohort, case, name, column, values) for case in cases)
+        ]
+        return MissingInput(name, tuple(unknown), len(columns), "columns") if columns else None
+
+
+def read_by_tasks(plan: Plan, header: Header, tasks: Iterable[str]) -> dict[str, set[str]]:
+    """Task → the inputs its answer rests on, also by way of the tasks before it in a chain."""
+    modulates = getattr(SOURCES[plan.shared.model.sources], "modulates", False)
+    found: dict[str, set[str]] = {}
+    for name in tasks:
+        seen: set[str] = set()
+        ways, read = [name], set()
+        while ways:
+            task = ways.pop()
+            seen.add(task)
+            spec = header.tasks[task]
+            if isinstance(spec, Segmentation | Dose):
+                read |= {spec.image, *(header.tables if modulates else ())}
+            else:
+                read |= set(header.inputs)
+            ways += [t for t in plan.shared.model.after.get(task, []) if t not in seen]
+        found[name] = read
+    return found
+
+
+def _columns(folds: Sequence[FoldPlan]) -> dict[str, dict[str, frozenset[str] | None]]:
+    found: dict[str, dict[str, frozenset[str] | None]] = {}
+    for fold in folds:
+        for table, columns in fold.tables.items():
+            mine = found.setdefault(table, {})
+            for name, column in columns.items():
+                mine[name] = _values(column, mine.get(name))
+    return found
+
+
+def _values(column: ColumnPlan, before: frozenset[str] | None) -> frozenset[str] | None:
+    return (before or frozenset()) | set(column.values) if column.type == "category" else None
+
+
+def _known(cohort: Cohort, case: Case, table: str, column: str, values: frozenset[str] | None) -> bool:
+    cell = column_value(cohort, (case,), table, column)
+    return cell is not None and (values is None or str(cell) in values)
+
+
+def joined(missing: Iterable[MissingInput]) -> str:
+    """The cell `inputs_missing`."""
+    return ";".join(map(str, missing))
+
+
+def combination(missing: Iterable[MissingInput]) -> tuple[str, ...]:
+    """What held-out metrics are looked up by: inputs and channels of which nothing is known."""
+    return tuple(key for m in missing for key in m.keys)
+
+
+def counted(rows: Mapping[tuple[str, str], Sequence[MissingInput]]) -> dict[str, int]:
+    """Input or channel → in how many rows nothing of it is known."""
+    found: dict[str, int] = {}
+    for missing in rows.values():
+        for key in combination(missing):
+            found[key] = found.get(key, 0) + 1
+    return found

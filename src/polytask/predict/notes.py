@@ -1,0 +1,94 @@
+"""What is said about unknown inputs: in how many cases, and how good the model was without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from polytask.predict.held_out import NAMES, Figure, mean_figure
+from polytask.predict.missing import MissingInput, combination
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import Predictor
+
+Row = tuple[str, str]
+"""Subject and visit; the visit is "" for the answers about a subject."""
+
+
+def describe_missing_inputs(
+    predictor: Predictor, rows: Mapping[Row, Sequence[MissingInput]], what: str
+) -> list[str]:
+    """A line for each combination of unknown inputs, and one for each input that is known in part.
+
+    Args:
+        rows: what each case (or subject) lacks.
+        what: of which `rows` are: case or subject.
+    """
+    lines, total = [], f"{len(rows)} {what}{'s' * (len(rows) != 1)}"
+    groups: dict[tuple[str, ...], int] = {}
+    for missing in rows.values():
+        if key := combination(missing):
+            groups[key] = groups.get(key, 0) + 1
+    for key, count in groups.items():
+        lines.append(f"{_names(key)} unknown in {count} of {total}; {describe_figures(predictor, key)}")
+    partly: dict[str, list[MissingInput]] = {}
+    for missing in rows.values():
+        for m in missing:
+            if not m.whole and m.kind == "columns":
+                partly.setdefault(m.name, []).append(m)
+    for name, found in partly.items():
+        most = max(len(m.unknown) for m in found)
+        upto = f"up to {most}" if len({len(m.unknown) for m in found}) > 1 else str(most)
+        lines.append(
+            f"input {name} known in part in {len(found)} of {total}: {upto} of {found[0].of} columns unknown"
+        )
+    return lines
+
+
+def describe_figures(predictor: Predictor, key: tuple[str, ...]) -> str:
+    """How good the model was on its held-out part without these inputs, where that was measured."""
+    inputs = {k.partition(".")[0] for k in key}
+    tasks = [t for t, read in predictor.reading.tasks.items() if inputs & set(read)]
+    parts = []
+    for task in tasks:
+        figure = _hidden(predictor, key, task)
+        if figure is not None:
+            plain = mean_figure(
+                [m.held_out.plain.get(task) if m.held_out else None for m in predictor.members]
+            )
+            told = f", with {_it(key)} {plain.value:.2f}" if plain is not None else ""
+            metric = NAMES.get(predictor.tasks[task].primary, predictor.tasks[task].primary)
+            parts.append(f"{task} {metric} without {_list(key)}: {figure.value:.2f} (n {figure.n}){told}")
+    if not parts:
+        return "the held-out metrics do not apply"
+    left = [t for t in tasks if _hidden(predictor, key, t) is None]
+    other = f"; of {_list(left)} the held-out metrics do not apply" if left else ""
+    return f"held-out {'; '.join(parts)}{other}"
+
+
+def _hidden(predictor: Predictor, key: tuple[str, ...], task: str) -> Figure | None:
+    found = []
+    for member in predictor.members:
+        entries = member.held_out.hidden if member.held_out else {}
+        by_set = {frozenset(k): v for k, v in entries.items()}
+        found.append(by_set.get(frozenset(key), {}).get(task))
+    figure = mean_figure(found)
+    return figure if figure is not None and isfinite(figure.value) else None
+
+
+def _names(key: Sequence[str]) -> str:
+    """`input clinic`, `channel scan.mr`, or both."""
+    inputs, channels = [k for k in key if "." not in k], [k for k in key if "." in k]
+    words = [f"input{'s' * (len(inputs) > 1)} {_list(inputs)}"] if inputs else []
+    words += [f"channel{'s' * (len(channels) > 1)} {_list(channels)}"] if channels else []
+    return " and ".join(words)
+
+
+def _it(key: Sequence[str]) -> str:
+    return "it" if len(key) == 1 else "them"
+
+
+def _list(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

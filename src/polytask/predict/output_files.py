@@ -1,0 +1,91 @@
+"""Masks, doses, probabilities and attention as files, in the form in which a cohort would give them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort
+from polytask.images.file_names import FileNames
+from polytask.images.files import atomic
+from polytask.images.formats import ending
+from polytask.images.formats import write as write_image
+from polytask.images.volume import Volume
+from polytask.predict.restore import with_label_values
+from polytask.tasks.task import Arrays
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import CaseAnswer
+
+FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+
+class AnswerFiles:
+    """Writes the files of answers below `OUT/predictions`, a folder for each task, every name unique there."""
+
+    def __init__(self, out: Path, cohort: Cohort):
+        self.out, self.cohort = out, cohort
+        self._folders = FileNames()
+        self._names: dict[str, FileNames] = {}
+
+    def write(self, answer: CaseAnswer) -> dict[str, str]:
+        """Write the files of one case or subject → column of `predictions.csv` → path below OUT."""
+        found: dict[str, Path] = {}
+        for name, arrays in answer.pooled.items():
+            found |= self._write_attention(name, arrays, answer)
+        for name, volume in answer.voxel.items():
+            assert answer.case is not None
+            found |= self._write_voxel(name, volume, answer.case)
+            if name in answer.probabilities:
+                path = self._path(name, answer, ending=".p.nii.gz")
+                write_image(path, answer.probabilities[name])
+                found[f"{name}.p"] = path
+        return {column: path.relative_to(self.out).as_posix() for column, path in found.items()}
+
+    def _path(self, task: str, who: CaseAnswer | Case, detail: str = "", ending: str = "") -> Path:
+        parts = (who.subject, who.visit) if who.visit else (who.subject,)
+        names = self._names.setdefault(task, FileNames())
+        folder = self.out / "predictions" / self._folders.make(task)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / names.make(*parts, detail=detail, ending=ending)
+
+    def _write_attention(self, name: str, arrays: Arrays, answer: CaseAnswer) -> dict[str, Path]:
+        """How much each patch of a slide counted, and where it lies: `TASK.patches.SLIDE` → a file with `attention`
+        `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`."""
+        found: dict[str, Path] = {}
+        for key in [k for k in arrays if k.startswith("patches.")]:
+            slide = key.removeprefix("patches.")
+            path = self._path(name, answer, slide, ".npz")
+            with atomic(path) as stream:
+                np.savez(stream, attention=arrays[key][0], places=arrays[f"places.{slide}"][0])
+            found[f"{name}.{key}"] = path
+        return found
+
+    def _write_voxel(self, name: str, volume: Volume, case: Case) -> dict[str, Path]:
+        """A mask or a dose; overlapping structures on a picture get a file each."""
+        spec = cast("header.Segmentation | header.Dose", self.cohort.header.tasks[name])
+        flat = is_flat(self.cohort, case, spec.image)
+        if isinstance(spec, header.Dose):
+            path = self._path(name, case, ending=".tif" if flat else ".nii.gz")
+            write_image(path, Volume(volume.array.astype(np.float32), volume.grid))
+            return {name: path}
+        kind = ".png" if flat else ".nii.gz"
+        if spec.exclusive or not flat:
+            array = with_label_values(spec, volume.array) if spec.exclusive else volume.array
+            path = self._path(name, case, ending=kind)
+            write_image(path, Volume(array, volume.grid))
+            return {name: path}
+        paths = {f"{name}.{s}": self._path(name, case, s, kind) for s in spec.names}
+        for k, path in enumerate(paths.values()):
+            write_image(path, Volume(volume.array[k : k + 1], volume.grid))
+        return paths
+
+
+def is_flat(cohort: Cohort, case: Case, image: str) -> bool:
+    """Whether the case's image came as a picture (PNG, JPEG, TIFF)."""
+    cells = (case.cells.get(f"{image}.{c}") for c in cohort.header.images[image].channels)
+    first = next((c for c in cells if c), "")
+    return cohort.header.images[image].dims == 2 and ending(cohort.path(first)) in FLAT

@@ -1,0 +1,61 @@
+"""The studentized bootstrap of a mean over the subjects of one or several folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from polytask.statistics.counts import RESAMPLES, draw_counts
+from polytask.statistics.draws import Floats
+
+FEWEST, MOST = 1_998, 10_000_000
+"""With thousands of subjects, whose means are hardly skewed, so many subjects are drawn in all, in no fewer resamples
+than `FEWEST`."""
+
+
+def studentize(
+    folds: Sequence[Floats], weights: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
+) -> Floats:
+    """(Mean of a resample − mean) ÷ standard error *of the resample*, `[resamples]`: how far a study like this one
+    lies from the truth, in its own standard errors (Efron 1982; Hall 1992, section 3.3).
+
+    Subjects are drawn with replacement within their fold. As every resample has its own standard error, the values
+    follow the skew: where few subjects lose much, resamples without them have a high mean *and* a small error.
+
+    Args:
+        folds: values of the subjects `[subjects]` of each fold; NaN is not allowed.
+        weights: of the folds; they sum to 1.
+    """
+    resamples = min(resamples, max(FEWEST, MOST // sum(len(x) for x in folds)))
+    blocks = (draw_counts(len(x), resamples, (seed, k)) for k, x in enumerate(folds))
+    found: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]
+    return found
+
+
+def studentize_batch(
+    folds: Sequence[Floats], weights: Sequence[float], counts: Iterable[Iterable[Floats]]
+) -> Floats:
+    """The same for a batch of studies at once, `[studies, resamples]`.
+
+    A resample's variance is pulled to that of the sample by 1/n: else a resample that holds one value only (all
+    subjects equal but a few) would lie infinitely far away.
+
+    Args:
+        folds: `[studies, subjects]` of each fold.
+        counts: of each fold, blocks `[resamples, subjects]` from `draw_counts`; the same for all studies.
+    """
+    shift, drawn, whole = 0.0, 0.0, 0.0
+    for x, w, blocks in zip(folds, weights, counts, strict=True):
+        n = x.shape[-1]
+        centered = x - x.mean(-1, keepdims=True)
+        moments = np.concatenate([centered, centered**2])
+        found = np.concatenate([moments @ block.T for block in blocks], axis=-1) / n
+        mean, square = found[: len(x)], found[len(x) :]
+        shift = shift + w * mean
+        drawn = drawn + w**2 * np.maximum(0.0, square - mean**2) / max(1, n - 1)
+        whole = whole + w**2 * (centered**2).mean(-1, keepdims=True) / max(1, n - 1)
+    pull = 1 / sum(x.shape[-1] for x in folds)
+    variance = np.asarray((1 - pull) * drawn + pull * whole)
+    error = np.sqrt(np.where(variance > 0, variance, 1.0))
+    return np.asarray(np.where(variance > 0, shift / error, 0.0), np.float64)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from polytask.errors import PolytaskError
+from polytask.statistics.mean import judge_mean
+
+R = np.random.default_rng(11)
+
+
+def test_without_skew_it_is_student_s_t() -> None:
+    x = np.concatenate([0.4 + (half := np.abs(R.normal(size=30))), 0.4 - half])
+    found, outside = judge_mean(x), stats.ttest_1samp(x, 0)
+    assert found.estimate == pytest.approx(x.mean())
+    assert found.p == pytest.approx(outside.pvalue, rel=0.15)
+    low, high = outside.confidence_interval()
+    assert found.low <= low + 1e-3 * (high - low)
+    assert found.high >= high - 1e-3 * (high - low)
+    assert found.high - found.low < 1.04 * (high - low)
+
+
+def test_few_who_lose_much_take_the_word_away() -> None:
+    """Two of 60 lose 30 points and the others gain 2.6: Student's t is sure, but other samples have none or five."""
+    x = 2.6 + 0.3 * R.normal(size=60)
+    x[:2] = -30
+    assert stats.ttest_1samp(x, 0).pvalue < 0.1
+    found = judge_mean(x)
+    assert found.p > 0.1
+    assert found.estimate - found.low > 2 * (found.high - found.estimate)
+
+
+def test_few_who_gain_much_are_no_better_evidence_than_in_a_t_test() -> None:
+    x = np.zeros(60)
+    x[:3] = 30, 31, 32
+    outside = stats.ttest_1samp(x, 0)
+    found = judge_mean(x)
+    assert found.p >= outside.pvalue > 0.05
+    assert found.low <= outside.confidence_interval().low + 1e-9
+
+
+@pytest.mark.parametrize("shift", [-1.0, -0.35, 0.0, 0.25, 0.3, 0.6])
+def test_interval_and_p_say_the_same_at_every_level(shift: float) -> None:
+    x = R.exponential(size=25) - 1 + shift
+    for comparisons in range(1, 60):
+        level = 1 - 0.05 / comparisons
+        found = judge_mean(x, level=level)
+        assert (found.p <= 0.05 / comparisons) == (found.low > 0 or found.high < 0)
+
+
+def test_sign_scale_order_and_seed() -> None:
+    x = R.gamma(1.0, size=30) - 0.6
+    found = judge_mean(x)
+    assert judge_mean(x) == found
+    turned = judge_mean(-x)
+    assert (turned.low, turned.high, turned.p) == pytest.approx((-found.high, -found.low, found.p))
+    larger = judge_mean(1000 * x)
+    assert (larger.low, larger.high) == pytest.approx((1000 * found.low, 1000 * found.high))
+    assert larger.p == found.p
+    assert judge_mean(R.permutation(x)) == pytest.approx(found, rel=1e-12)
+    assert judge_mean(x, seed=1) != found
+    assert judge_mean(x, seed=1) == pytest.approx(found, rel=0.1, abs=0.01)
+
+
+def test_visits_of_a_subject_are_no_independent_evidence() -> None:
+    x = R.normal(0.4, 1, size=20)
+    once, often = judge_mean(x), judge_mean(5 * x, np.full(20, 5))
+    assert often == pytest.approx(once)
+    counts = R.integers(1, 6, size=20)
+    uneven = judge_mean(x * counts, counts)
+    assert uneven.estimate == pytest.approx(np.average(x, weights=counts))
+    assert judge_mean([*(x * counts), np.nan], [*counts, 0]) == pytest.approx(uneven)
+
+
+def test_no_difference_at_all_and_too_few_subjects() -> None:
+    assert judge_mean(np.zeros(9)) == (0, 0, 0, 1)
+    same = judge_mean(np.ones(9))
+    assert same[:3] == (1, 1, 1)
+    assert np.isnan(same.p)
+    assert np.isnan(judge_mean([2.0])[1:]).all()
+    assert np.isnan(judge_mean([])).all()
+    for sums, counts in (([1.0, np.nan], None), ([1.0, 2.0], [1.0]), ([1.0, 2.0], [1, -1])):
+        with pytest.raises(PolytaskError, match="give finite sums and counts"):
+            judge_mean(sums, counts)
+
+
+def test_coverage_of_skewed_means() -> None:
+    """Exponential, n = 30: Student's t errs in one tail in 7 of 100; here both tails together stay near 5."""
+    draws = np.random.default_rng(0).exponential(size=(400, 30))
+    found = [judge_mean(x, resamples=998) for x in draws]
+    missed = np.mean([not f.low <= 1 <= f.high for f in found])
+    assert 0.02 <= missed <= 0.08
+    t = [stats.ttest_1samp(x, 1).pvalue <= 0.05 for x in draws]
+    assert missed < np.mean(t)
+
+
+def test_thousands_of_subjects_take_a_moment() -> None:
+    x = R.normal(size=4000)
+    started = time.perf_counter()
+    found = judge_mean(x)
+    assert time.perf_counter() - started < 5
+    low, high = stats.ttest_1samp(x, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.05 * (high - low))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from polytask.statistics.pivot import PLACES, Pivot, make_pivot, smooth
+
+NORMAL = stats.norm.ppf((np.arange(9998) + 0.5) / 9998)
+
+
+def test_p_and_ends_by_hand() -> None:
+    pivot = Pivot(np.array([-5.0, -3, -1, 0, 1, 2, 3, 9]))
+    assert pivot.p(2.5) == pytest.approx(2 * 3 / 9)
+    assert pivot.p(10.0) == pytest.approx(2 / 9)
+    assert pivot.p(-4.0) == pytest.approx(2 * 2 / 9)
+    assert pivot.p(0.0) == 1
+    assert np.isnan(pivot.p(np.nan))
+    assert pivot.ends(1 - 2 / 9) == (9, 5)
+    assert pivot.ends(1 - 4 / 9) == (3, 3)
+    assert pivot.ends(0.9) == (np.inf, np.inf)
+
+
+def test_two_parts_are_the_distribution_of_behrens_and_fisher() -> None:
+    """By quadrature: P(√½ z + √½ t₆ > q) integrated over z."""
+    pivot = make_pivot(NORMAL, 1e6, 0.5, 6.0)
+    z = np.linspace(-9, 9, 20001)
+    for level in (0.95, 0.99, 0.9975):
+        end = float(pivot.ends(level)[1])
+        beyond = stats.t.sf((end - np.sqrt(0.5) * z) / np.sqrt(0.5), 6) * stats.norm.pdf(z)
+        assert beyond.sum() * (z[1] - z[0]) == pytest.approx((1 - level) / 2, rel=0.12)
+
+
+def test_ends_of_the_share() -> None:
+    none, every = make_pivot(NORMAL, 1e6, 0.0, 6.0), make_pivot(NORMAL, 1e6, 1.0, 6.0)
+    for level in (0.8, 0.95, 0.99):
+        assert none.ends(level)[1] == pytest.approx(stats.norm.interval(level)[1], rel=0.01)
+        assert every.ends(level)[1] == pytest.approx(stats.t.interval(level, 6)[1], rel=0.01)
+
+
+def test_skew_only_lengthens() -> None:
+    rng = np.random.default_rng(0)
+    skewed = make_pivot(rng.gamma(2.0, size=5000) - 2, 40)
+    below, above = (float(x) for x in skewed.ends())
+    assert below == pytest.approx(stats.gamma.ppf(0.975, 2) - 2, rel=0.1)
+    assert above == pytest.approx(stats.t.ppf(0.975, 40), rel=3e-3)
+
+
+def test_a_batch_is_each_of_its_studies() -> None:
+    rng = np.random.default_rng(1)
+    drawn, share, seeds = (
+        rng.gamma(3, size=(4, 999)) - 3,
+        np.array([0.0, 0.2, 0.7, 1.0]),
+        np.array([2.0, 3, 6, 6]),
+    )
+    many = make_pivot(drawn, 50, share, seeds)
+    for k in range(1, 4):
+        one = make_pivot(drawn[k], 50, share[k], seeds[k])
+        assert many.places[k] == pytest.approx(one.places)
+        assert many.p(np.array([1, 2, -3, 2.5]))[k] == one.p([1, 2, -3, 2.5][k])
+
+
+def test_few_resamples_keep_a_tail() -> None:
+    few = np.random.default_rng(2).normal(size=1998)
+    found = smooth(few, NORMAL)
+    assert found.shape == (PLACES,)
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] == pytest.approx(NORMAL[-1], rel=0.25)
+    assert np.quantile(found, [0.05, 0.5, 0.9]) == pytest.approx(np.quantile(few, [0.05, 0.5, 0.9]), abs=0.02)

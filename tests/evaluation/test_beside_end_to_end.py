@@ -89,7 +89,7 @@ def test_simple_models_are_fitted_once_and_stay(run: Path) -> None:
     found = evaluate(run, resamples=10)
     assert (run / "baselines.json").read_bytes() == first
     assert {"table", "volume of lesion"} <= set(found.baselines["grade"]) | set(found.baselines["response"])
-    assert set(found.baselines["os"]["table"]["difference"]) == {"estimate", "low", "high", "n"}
+    assert set(found.baselines["os"]["table"]["difference"]) == {"estimate", "low", "high", "n", "reason"}
     assert "yes" in found.decision_curves["response"]
 
 

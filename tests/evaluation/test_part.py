@@ -9,7 +9,7 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import make_splits
 from polytask.errors import PolytaskError
-from polytask.evaluation.part import judged, note_test, times_touched
+from polytask.evaluation.part import judged, note, note_test, times_touched
 from polytask.training.folder import Run
 from tests.evaluation.worlds import phantom
 
@@ -45,9 +45,21 @@ def test_every_touch_of_the_test_part_is_noted(cohort: Cohort, tmp_path: Path) -
     note_test(run, 4)
     assert times_touched(run.work) == 2
     lines = [json.loads(x) for x in (tmp_path / "test_log.jsonl").read_text().splitlines()]
-    assert [set(x) for x in lines] == [{"when", "run", "subjects"}] * 2
+    assert [set(x) for x in lines] == [{"when", "part", "run", "subjects"}] * 2
     assert lines[0]["run"] == "x"
     assert lines[0]["subjects"] == 4
+
+
+def test_only_lines_about_the_test_part_count_as_its_openings(cohort: Cohort, tmp_path: Path) -> None:
+    run = run_of(tmp_path, cohort)
+    old = '{"when": "2026-01-01T00:00:00+00:00", "run": "x", "subjects": 4}'
+    (tmp_path / "test_log.jsonl").write_text(f"{old}\n\n")
+    note_test(run, 4)
+    note(tmp_path / "test_log.jsonl", {"part": "external", "run": "x", "cohort": "b", "subjects": 9})
+    assert times_touched(run.work) == 2
+    with (tmp_path / "test_log.jsonl").open("a") as stream:
+        stream.write('{"when": "2026-01')
+    assert times_touched(run.work) == 3, "a note that was being written when somebody stopped it is a look"
 
 
 def test_bad_parts_are_refused(cohort: Cohort, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.cohort import Case, Cohort, WrittenAs
+from polytask.cohort.header import Dose, Segmentation
 from polytask.errors import PolytaskError
 from polytask.evaluation.truth import structure_masks, voxel_truth
 from polytask.images.formats import read, write
@@ -95,3 +96,77 @@ def test_a_mask_of_another_size_is_refused_by_name(cohort: Cohort, tmp_path: Pat
     odd = with_cells(case, tumour=str(tmp_path / "small.nii.gz"))
     with pytest.raises(PolytaskError, match=r"tumour: .*size 4×4×4, but its image has 22×18×16"):
         voxel_truth(cohort, odd, "tumour", grid_of(cohort, case))
+
+
+def spec_of(cohort: Cohort, task: str) -> Segmentation:
+    spec = cohort.header.tasks[task]
+    assert isinstance(spec, Segmentation)
+    return spec
+
+
+def test_masks_in_other_words_than_the_headers_are_read_in_the_headers(cohort: Cohort) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s2")
+    grid, file = grid_of(cohort, case), raw(cohort, case, "tumour")
+    own = spec_of(cohort, "tumour").model_copy(update={"labels": {"GTV": 2, "edema": 5}})
+    asked = spec_of(cohort, "tumour").model_copy(update={"labels": {"rim": 1, "core": 4, "node": 7}})
+    header = cohort.header.model_copy(update={"tasks": {**cohort.header.tasks, "tumour": asked}})
+    parts = {"core": ("GTV",), "rim": ("edema",), "node": ()}
+    other = dataclasses.replace(cohort, header=header, written={"tumour": WrittenAs(own, parts)})
+    truth = voxel_truth(other, case, "tumour", grid)
+    assert truth is not None
+    np.testing.assert_array_equal(truth.value, np.where(file == 2, 2, np.where(file == 5, 1, 0)))
+    np.testing.assert_array_equal(truth.region, file != 9)
+    assert truth.known.tolist() == [True, True, False], "the cohort has no node: unknown, not absent"
+    joined = dataclasses.replace(other, written={"tumour": WrittenAs(own, {"core": ("GTV", "edema")})})
+    truth = voxel_truth(joined, case, "tumour", grid)
+    assert truth is not None
+    np.testing.assert_array_equal(truth.value == 2, np.isin(file, (2, 5)))
+    assert truth.known.tolist() == [False, True, False]
+
+
+def test_a_part_that_is_unknown_makes_the_structure_unknown(cohort: Cohort) -> None:
+    case = with_cells(next(c for c in cohort.cases if c.subject == "s2"), tumour_known="core")
+    own = spec_of(cohort, "tumour")
+    whole = own.model_copy(update={"labels": {"mass": 1, "heart": 2}})
+    header = cohort.header.model_copy(update={"tasks": {**cohort.header.tasks, "tumour": whole}})
+    both = WrittenAs(own, {"mass": ("core", "rim"), "heart": ("core",)})
+    truth = voxel_truth(dataclasses.replace(cohort, header=header, written={"tumour": both}), case, "tumour",
+                        grid_of(cohort, case))  # fmt: skip
+    assert truth is not None
+    assert truth.known.tolist() == [False, True]
+
+
+def test_overlapping_masks_become_exclusive_ones_and_doubt_does_not_count(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    case = next(c for c in cohort.cases if c.subject == "s2")
+    grid = grid_of(cohort, case)
+    masks = np.zeros((2, *grid.shape), np.uint8)
+    masks[0, 2:6, 3:6, 3:6], masks[1, 5:9, 3:6, 3:6] = 1, 1
+    write(tmp_path / "two.nii.gz", Volume(masks, grid))
+    own = Segmentation.model_validate(
+        {"kind": "segmentation", "image": "scan", "structures": ["a", "b"], "column": "halves"}
+    )
+    there = with_cells(case, halves=str(tmp_path / "two.nii.gz"))
+    written = {"halves": WrittenAs(own, {"left": ("a",), "right": ("b",)})}
+    truth = voxel_truth(dataclasses.replace(cohort, written=written), there, "halves", grid)
+    assert truth is not None
+    twice = masks.sum(0) == 2
+    assert twice.any()
+    np.testing.assert_array_equal(truth.region, ~twice)
+    np.testing.assert_array_equal(truth.value == 1, (masks[0] > 0) & ~twice)
+    assert truth.known.tolist() == [True, True]
+
+
+def test_a_dose_in_another_unit_is_multiplied(cohort: Cohort) -> None:
+    case = next(c for c in cohort.cases if "dose" in c.cells)
+    spec = cohort.header.tasks["dose"]
+    assert isinstance(spec, Dose)
+    written = {"dose": WrittenAs(spec.model_copy(update={"unit": "cGy"}), factor=0.01)}
+    grid = grid_of(cohort, case)
+    plain, other = (
+        voxel_truth(c, case, "dose", grid) for c in (cohort, dataclasses.replace(cohort, written=written))
+    )
+    assert plain is not None
+    assert other is not None
+    np.testing.assert_allclose(other.value, np.asarray(plain.value, np.float32) * 0.01, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""`polytask evaluate`: metrics with intervals on the held-out part."""
+"""`polytask evaluate`: metrics with intervals on the held-out part, or on another hospital's cohort."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Part(StrEnum):
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="WORK/runs/NAME.")],
+    run: Annotated[Path, typer.Argument(help="WORK/runs/NAME; with --on also an exported MODEL.")],
     part: Annotated[
         Part, typer.Option(help="Of the run's fold; `test` is noted in WORK/test_log.jsonl.")
     ] = Part.held_out,
@@ -41,22 +41,42 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="TASK=SHARE", help="Choose a threshold on tune that holds this specificity."),
     ] = None,
+    on: Annotated[
+        Path | None, typer.Option("--on", help="Another labeled cohort, e.g. of another hospital.")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="With --on: YAML that says which of its words are which of the model's."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", "--output", help="With --on: new folder for the results.")
+    ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap over subjects.", min=1)] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all metrics, per site too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
 ) -> None:
-    """Predict a part of the cohort and judge it: metrics with 95 % intervals, n beside each, per site."""
+    """Predict a part of the cohort (or with --on all of another cohort) and judge it: metrics with 95 % intervals, n
+    beside each, per site."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.cli.evaluate_beside import remarks_beside, tables_beside
+    from polytask.errors import PolytaskError
+    from polytask.evaluation.external.judge import evaluate_on
     from polytask.evaluation.make import evaluate as judge
     from polytask.evaluation.part import folder_of
+    from polytask.report.external import write_external_report
 
+    ensure_options(run, part, on, mapping, out)
+    if on is not None and (sensitivity or specificity):
+        raise PolytaskError(
+            "operating points are chosen on the run's own tune part: evaluate the run with --sensitivity or "
+            "--specificity first; what it keeps is then judged with --on as well"
+        )
     bar = passing_bar(
         TextColumn("evaluate"),
         BarColumn(),
@@ -70,17 +90,33 @@ def evaluate(
         def progress(done: int, total: int, what: str) -> None:
             bar.update(line, completed=done, total=total, description=what)
 
-        found = judge(
-            run,
-            part.value,
-            tta=tta,
-            resamples=resamples,
-            progress=progress,
-            device=device,
-            answers=answers or (),
-            sensitivity=sensitivity or (),
-            specificity=specificity or (),
-        )
+        if on is not None and out is not None:
+            elsewhere = evaluate_on(
+                run,
+                on,
+                out,
+                mapping=mapping,
+                tta=tta,
+                resamples=resamples,
+                progress=progress,
+                device=device,
+                answers=answers or (),
+            )
+            found = elsewhere.evaluation
+            progress(0, 1, "report")
+            write_external_report(elsewhere)
+        else:
+            found = judge(
+                run,
+                part.value,
+                tta=tta,
+                resamples=resamples,
+                progress=progress,
+                device=device,
+                answers=answers or (),
+                sensitivity=sensitivity or (),
+                specificity=specificity or (),
+            )
     if as_json:
         say_json(found.as_dict())
         return
@@ -93,8 +129,36 @@ def evaluate(
         console.print(shown)
     for text in [*remarks(found), *remarks_beside(found)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if on is not None:
+        print(f"{out}: evaluation.json, cases.csv, predictions.csv, report.html")
+        if found.external["draft"]:
+            print(
+                f"next: correct {out}/{found.external['draft']}, then the same with --mapping and another -o"
+            )
+        return
     print(f"{folder_of(run, found.part)}: evaluation.json, cases.csv, predictions.csv")
     print(f"next: polytask report {run}")
+
+
+def ensure_options(run: Path, part: Part, on: Path | None, mapping: Path | None, out: Path | None) -> None:
+    """Refuse options that do not go together."""
+    from polytask.errors import PolytaskError
+
+    if on is None:
+        if mapping is not None or out is not None:
+            raise PolytaskError(
+                f"{'--mapping' if mapping else '-o'} goes with --on COHORT; results on the run's own cohort lie in "
+                "the run"
+            )
+        if (run / "model.json").exists() and not (run / "run.yaml").exists():
+            raise PolytaskError(
+                f"{run}: an exported model has no cohort of its own; name one: polytask evaluate {run} --on COHORT "
+                "-o OUT"
+            )
+    elif out is None:
+        raise PolytaskError("--on needs -o OUT, a new folder for the results")
+    elif part is not Part.held_out:
+        raise PolytaskError(f"--part {part.value} is a part of the run's own cohort; leave it out with --on")
 
 
 def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
@@ -105,8 +169,9 @@ def table(found: Evaluation, every: bool = False, site: str | None = None) -> Ta
 
     metrics = found.metrics if site is None else found.sites[site]
     where = "" if site is None else f", site {site}"
+    part = f"at {found.external['cohort']}" if found.external else found.part.replace("_", " ")
     shown = Table(
-        title=Text(f"{found.run}, {found.part.replace('_', ' ')}{where}: {len(found.subjects)} subjects"),
+        title=Text(f"{found.run}, {part}{where}: {len(found.subjects)} subjects"),
         box=SIMPLE,
         padding=(0, 1, 0, 0),
     )
@@ -157,4 +222,4 @@ def remarks(found: Evaluation) -> list[str]:
     if found.test_touched:
         times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
         texts.append(f"The test part was touched {times} so far.")
-    return texts
+    return [*texts, *found.external.get("notes", ())]

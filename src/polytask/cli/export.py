@@ -14,13 +14,26 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write weights, description and README of a model that predicts without the cohort it came from."""
+    import json
+
     from polytask.cli import say_json
+    from polytask.cli.bars import passing_bar
+    from polytask.predict.bundle import DESCRIPTION
     from polytask.predict.bundle import export as write
 
-    folder = write(runs, out)
+    with passing_bar() as bar:
+        line = bar.add_task("export", total=None)
+        folder = write(runs, out, lambda done, total, what: bar.update(line, completed=done, total=total))
+    seen = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["seen"]
     files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
     if as_json:
-        say_json({"model": str(folder), "members": len(runs), "files": files})
+        known = None if seen is None else seen["subjects"]
+        say_json({"model": str(folder), "members": len(runs), "files": files, "seen_subjects": known})
     else:
         typer.echo(f"{folder}: {', '.join(f'{n} ({s / 1e6:.1f} MB)' for n, s in files.items())}")
+        if seen is None:
+            typer.echo(
+                "note: store and cohort are not as they were in training, so `evaluate --on` cannot recognize subjects "
+                "of the training"
+            )
         typer.echo(f"next: polytask predict {folder} NEW_CASES -o OUT")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from polytask.cohort.header import Header
+from polytask.cohort.header import Dose, Header, Segmentation
 from polytask.cohort.header_file import HEADER, canonical, load_header, read_header
 from polytask.cohort.loading import Case, load_cases, safe
 from polytask.cohort.table import Table, find_table, read_table
 from polytask.errors import PolytaskError, Problem
 
-__all__ = ["Case", "Cohort", "Sample", "load"]
+__all__ = ["Case", "Cohort", "Sample", "WrittenAs", "load"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,26 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class WrittenAs:
+    """How the masks or doses of one task stand in their files, where that is not as the header says.
+
+    Args:
+        spec: the task as the files have it; its `column` is what the cells are called here.
+        structures: structure of the header → the structures of `spec` that make it up; none = unknown.
+        factor: a dose in the file times this is one in the header's unit.
+    """
+
+    spec: Segmentation | Dose
+    structures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    factor: float = 1.0
+
+    @property
+    def used(self) -> set[str]:
+        """Structures of `spec` that the header asks for."""
+        return {name for names in self.structures.values() for name in names}
+
+
+@dataclass(frozen=True)
 class Cohort:
     """Header and cases.
 
@@ -40,6 +60,8 @@ class Cohort:
         table: the file the cases came from (it may not exist for cases made in memory).
         columns: all columns of the table, also unlisted ones.
         cases: one per row, in the table's order.
+        written: voxel task → how its files are written, where that is not as the header says (another hospital's
+            cohort read through the header of a model).
     """
 
     header: Header
@@ -47,6 +69,7 @@ class Cohort:
     table: Path
     columns: tuple[str, ...]
     cases: tuple[Case, ...]
+    written: Mapping[str, WrittenAs] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: str | Path) -> Cohort:

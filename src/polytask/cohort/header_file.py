@@ -62,7 +62,7 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
     except UnicodeDecodeError:
         return fail("header", "the file is not UTF-8 text", "save it as UTF-8")
     except (yaml.YAMLError, RecursionError) as error:
-        return fail("header", f"not YAML: {_one_line(error)}", "mend that line")
+        return fail("header", f"not YAML: {one_line(error)}", "mend that line")
     if not isinstance(content, dict):
         return fail(
             "header", "expected keys and values (polytask, name, inputs, tasks)", "see the guide `A cohort`"
@@ -98,17 +98,25 @@ class _Loader(yaml.SafeLoader):
     """Plain YAML that refuses a key written twice instead of keeping the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(
-                    problem=f"{key.value!r} is written twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
+        refuse_repeated_keys(node)
         return super().construct_mapping(node, deep)
 
 
-def _one_line(error: Exception) -> str:
+def refuse_repeated_keys(node: yaml.MappingNode) -> None:
+    """A YAML error when a key of a mapping is written twice."""
+    seen = set()
+    for key, _ in node.value:
+        if not isinstance(key.value, str):
+            continue
+        if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+            raise yaml.constructor.ConstructorError(
+                problem=f"{key.value!r} is written twice", problem_mark=key.start_mark
+            )
+        seen.add(key.value)
+
+
+def one_line(error: Exception) -> str:
+    """What is wrong with a YAML text, and in which line."""
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or "nested too deeply"
     return f"{what} (line {mark.line + 1})" if mark else str(what)

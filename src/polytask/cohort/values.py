@@ -58,8 +58,13 @@ def slide_path(cohort: Cohort, case: Case, input: str) -> Path | None:
 
 
 def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
-    """The files of a voxel task at a case, None when nothing of it is known."""
-    spec = cohort.header.tasks[task]
+    """The files of a voxel task at a case, None when nothing of it is known.
+
+    Structures are those of the files: the header's, or those of `cohort.written`, of which only what the header asks
+    for is known.
+    """
+    written = cohort.written.get(task)
+    spec = cohort.header.tasks[task] if written is None else written.spec
     if not isinstance(spec, Segmentation | Dose):
         raise TypeError(f"{task} is not a voxel task")
     stem = spec.column or task
@@ -68,7 +73,8 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     if isinstance(spec, Dose):
         return None if whole is None else VoxelSource((whole,), (True,), (False,), region)
     listed = _read(cohort, case, f"{stem}_known", lambda cell: cells.names(cell, spec.names))
-    known = tuple(listed is None or name in listed for name in spec.names)
+    asked = spec.names if written is None else written.used
+    known = tuple((listed is None or name in listed) and name in asked for name in spec.names)
     if whole is not None:
         return VoxelSource((whole,), known, (False,) * len(known), region) if any(known) else None
     words = [case.cells.get(f"{stem}.{name}") for name in spec.names] if spec.structures else []

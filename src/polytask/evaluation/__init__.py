@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polytask.evaluation.comparison import compare as compare
+    from polytask.evaluation.external.judge import evaluate_on as evaluate_on
     from polytask.evaluation.make import evaluate as evaluate
     from polytask.evaluation.result import Evaluation as Evaluation
 
-_PLACES = {"Evaluation": "result", "compare": "comparison", "evaluate": "make"}
-__all__ = ["Evaluation", "compare", "evaluate"]
+_PLACES = {
+    "Evaluation": "result",
+    "compare": "comparison",
+    "evaluate": "make",
+    "evaluate_on": "external.judge",
+}
+__all__ = ["Evaluation", "compare", "evaluate", "evaluate_on"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
@@ -58,25 +60,35 @@ def judged(run: Run, cohort: Cohort, part: Part) -> Judged:
 
 def note_test(run: Run, subjects: int) -> None:
     """A line in `WORK/test_log.jsonl`, before the first test subject is looked at."""
-    line = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "run": run.folder.name,
-        "subjects": subjects,
-    }
-    path = run.work / LOG
+    note(run.work / LOG, {"part": "test", "run": run.folder.name, "subjects": subjects})
+
+
+def note(path: Path, what: Mapping[str, Any]) -> None:
+    """Add a line with the present time to a log of evaluations. No ids: a log travels further than a cohort."""
+    line = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **what}
     try:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
     except OSError as error:
         raise PolytaskError(
-            f"{path}: cannot be written ({error.strerror}); the test part is not touched without a note"
+            f"{path}: cannot be written ({error.strerror}); nobody is looked at without a note; mend its permissions"
         ) from None
 
 
 def times_touched(work: Path) -> int:
-    """How often the test part was evaluated."""
+    """How often the test part was evaluated. Lines about other cohorts do not count; a line without `part` is of the
+    test part."""
     path = work / LOG
-    return sum(1 for line in path.read_text(encoding="utf-8").splitlines() if line) if path.exists() else 0
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return sum(_part_of(line) == "test" for line in lines if line.strip())
+
+
+def _part_of(line: str) -> str:
+    try:
+        found = json.loads(line)
+    except ValueError:  # a line that a killed evaluation was writing: it was about to look
+        return "test"
+    return str(found.get("part", "test")) if isinstance(found, dict) else "test"
 
 
 def weights_of(run: Run) -> dict[str, str]:

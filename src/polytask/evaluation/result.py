@@ -12,8 +12,9 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.intervals import Interval
 from polytask.plain import write_json
 
-Part = Literal["held_out", "tune", "test"]
+Part = Literal["held_out", "tune", "test", "external"]
 PARTS: tuple[Part, ...] = ("held_out", "tune", "test")
+"""Parts of a run's own cohort; `external` is another cohort."""
 FILE = "evaluation.json"
 NAN = float("nan")
 
@@ -50,7 +51,7 @@ class Evaluation:
 
     Args:
         run, fold, seed, sharing: whose answers.
-        part: `held_out`, `tune` or `test`.
+        part: `held_out`, `tune`, `test`, or `external` (another cohort).
         subjects: all of the part, in order.
         tasks: task → `kind`, `level`, `primary`, `higher` (is better), `unit`, `names` (classes, labels, structures).
         metrics: task → metric → estimate.
@@ -67,6 +68,7 @@ class Evaluation:
         decision_curves: task → label or positive class → net benefit by threshold (`evaluation.decision_curves`).
         baselines: task → simple model → its metric, and the network's gain over it (`evaluation.baselines`).
         answers: table → task → somebody else's answers beside ours (`evaluation.given`).
+        external: of another cohort: its name, what was mapped, unknown and left out, and the drop from held-out.
     """
 
     run: str
@@ -92,6 +94,7 @@ class Evaluation:
     decision_curves: dict[str, dict[str, Any]] = field(default_factory=dict)
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    external: dict[str, Any] = field(default_factory=dict)
 
     def primary(self, task: str) -> Estimate:
         """The task's primary metric."""
@@ -118,8 +121,8 @@ class Evaluation:
             content.pop("polytask")
             content["subjects"] = tuple(content["subjects"])
             content["verdicts"] = tuple(content.get("verdicts", ()))
-            content["metrics"] = _metrics(content["metrics"])
-            content["sites"] = {s: _metrics(m) for s, m in content["sites"].items()}
+            content["metrics"] = metrics_from(content["metrics"])
+            content["sites"] = {s: metrics_from(m) for s, m in content["sites"].items()}
             content["skill"] = {t: _estimate(e) for t, e in content["skill"].items()}
             content["mean_skill"] = _estimate(content["mean_skill"])
             return cls(**content)
@@ -137,7 +140,8 @@ def _plain(metrics: Metrics) -> dict[str, dict[str, dict[str, Any]]]:
     return {t: {m: e._asdict() for m, e in found.items()} for t, found in metrics.items()}
 
 
-def _metrics(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Metrics:
+def metrics_from(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Metrics:
+    """Estimates from their plain form."""
     return {t: {m: _estimate(e) for m, e in found.items()} for t, found in content.items()}
 
 

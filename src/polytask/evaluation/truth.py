@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort import header
-from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.cohort import Case, Cohort, WrittenAs
 from polytask.cohort.values import voxel_source
 from polytask.images.volume import Array, Grid
 from polytask.prepare.image import PreparedImage
@@ -38,7 +38,8 @@ def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth
     Files on the grid are taken as they are. Where the header says `align: resample`, a file on another grid is
     brought to it. A structure said to be `absent` is known and empty.
     """
-    spec, source = cohort.header.tasks[task], voxel_source(cohort, case, task)
+    written, source = cohort.written.get(task), voxel_source(cohort, case, task)
+    spec = cohort.header.tasks[task] if written is None else written.spec
     assert isinstance(spec, header.Segmentation | header.Dose)
     if source is None:
         return None
@@ -54,7 +55,43 @@ def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth
         found = dose(path, source.region, frame)
     else:
         found = segmentation(spec, source.paths, source.known, source.region, frame)
-    return VoxelTruth(found.value, np.array(found.known, bool), found.region)
+    truth = VoxelTruth(found.value, np.array(found.known, bool), found.region)
+    return truth if written is None else renamed(truth, written, cohort.header.tasks[task])
+
+
+def renamed(truth: VoxelTruth, written: WrittenAs, asked: header.Task) -> VoxelTruth:
+    """A truth in the structures of its files → the same in the header's.
+
+    A structure is known where all its parts are. Where two exclusive structures of the header claim a voxel, nobody
+    can say which of them it is: the voxel does not count.
+    """
+    if isinstance(written.spec, header.Dose):
+        return VoxelTruth(
+            np.asarray(truth.value, np.float32) * np.float32(written.factor), truth.known, truth.region
+        )
+    assert isinstance(asked, header.Segmentation)
+    exclusive = written.spec.exclusive
+    own = {name: k for k, name in enumerate(written.spec.names)}
+
+    def mask(name: str) -> Mask:
+        k = own[name]
+        return np.asarray(truth.value == k + 1 if exclusive else truth.value[k] > 0)
+
+    parts = [written.structures.get(name, ()) for name in asked.names]
+    known = np.array([bool(p) and all(truth.known[own[n]] for n in p) for p in parts], bool)
+    space = truth.value.shape if exclusive else truth.value.shape[1:]
+    masks = np.zeros((len(parts), *space), bool)
+    for k, names in enumerate(parts):
+        for name in names:
+            masks[k] |= mask(name)
+    if not asked.exclusive:
+        return VoxelTruth(masks.astype(np.uint8), known, truth.region)
+    value = np.zeros(space, np.uint8)
+    for k, inside in enumerate(masks, start=1):
+        value[inside] = k
+    once = masks.sum(0) <= 1
+    region = truth.region if once.all() else (once if truth.region is None else once & truth.region)
+    return VoxelTruth(value, known, region)
 
 
 def structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> dict[str, Mask]:

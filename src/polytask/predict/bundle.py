@@ -18,6 +18,7 @@ from polytask.plan.plan import Plan
 from polytask.predict.card import card
 from polytask.predict.predictor import Member, Predictor
 from polytask.predict.runs import load_runs
+from polytask.predict.seen import KEY, Progress, find_seen
 from polytask.tasks import fields_of
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.decisions import Decisions
@@ -27,8 +28,12 @@ from polytask.training.folder import Run, environment
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 
-def export(runs: Sequence[Path | str], out: Path | str) -> Path:
-    """Write runs of one plan (folds or seeds: an ensemble) as one model folder."""
+def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | None = None) -> Path:
+    """Write runs of one plan (folds or seeds: an ensemble) as one model folder.
+
+    Salted digests of the training images go along, so that `evaluate --on` recognizes them; no ids do. `progress` is
+    called with (done, total, what) where these images have to be read.
+    """
     folders = [Path(r) for r in runs]
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -56,6 +61,10 @@ def export(runs: Sequence[Path | str], out: Path | str) -> Path:
                 "evaluation": _evaluation(folder),
             }
         )
+    try:
+        seen = find_seen([Run.read(f) for f in folders], progress)
+    except PolytaskError:  # store and cohort are gone or changed: the model is no worse for it
+        seen = None
     plan = predictor.plan.model_dump(mode="json")
     folds = {str(m.fold) for m in predictor.members}
     plan["folds"] = {k: v for k, v in plan["folds"].items() if str(k) in folds}
@@ -72,6 +81,7 @@ def export(runs: Sequence[Path | str], out: Path | str) -> Path:
             "plan": plan,
             "members": members,
             "environment": environment(),
+            KEY: None if seen is None else seen.as_dict(),
         }
         write_json(new / DESCRIPTION, description)
         (new / "README.md").write_text(card(description), encoding="utf-8")

@@ -16,6 +16,7 @@ from polytask.cohort import header
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.volume import Array, Volume
+from polytask.prepare.content import digest_slide, digest_volumes
 from polytask.prepare.crop import box_of_cell
 from polytask.prepare.frame import Frame
 from polytask.prepare.image import PreparedImage, prepare_image
@@ -51,7 +52,15 @@ def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
     if finished(recipe, store, hashes):
         size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())
         return recipe.digest(hashes), size, False
-    images = {name: image for name in recipe.images if (image := image_of(recipe, name)) is not None}
+    images: dict[str, PreparedImage] = {}
+    content: dict[str, str] = {}
+    for name in recipe.images:
+        volumes = read_channels(recipe, name)
+        content |= digest_volumes({f"{name}.{c}": v for c, v in volumes.items()})
+        if (image := image_from(recipe, name, volumes)) is not None:
+            images[name] = image
+    for name, path in recipe.slides.items():
+        content[name] = digest_slide(path, recipe.cuts[name].features is not None, hashes)
     targets = {name: _target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets}
     slides = {n: slide_file(p, recipe.cuts[n], f"{recipe.where}, {n}") for n, p in recipe.slides.items()}
     arrays: dict[str, Array | Streamed] = {}
@@ -70,6 +79,7 @@ def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
         "version": VERSION,
         "recipe": recipe.digest(hashes),
         "sources": hashes,
+        "content": content,
         "images": {name: _image_meta(image) for name, image in images.items()},
         "targets": {n: {"known": list(t.known), "region": t.region is not None} for n, t in targets.items()},
         "slides": {n: {"extent": s.extent, "of": s.of} for n, s in slides.items()},
@@ -121,12 +131,21 @@ def storage_error(error: OSError, place: Path, needed: int, what: str) -> Polyta
     )
 
 
+def read_channels(recipe: Recipe, name: str) -> dict[str, Volume]:
+    """Channel → what its file holds, for the channels of an image input that are there."""
+    plan = recipe.plans[name]
+    paths = recipe.images[name].paths
+    return {channel: read(path, dims=plan.dims) for channel, path in paths.items() if path is not None}
+
+
 def image_of(recipe: Recipe, name: str) -> PreparedImage | None:
     """Read and prepare one image input of a case; None when it has none of its channels."""
+    return image_from(recipe, name, read_channels(recipe, name))
+
+
+def image_from(recipe: Recipe, name: str, volumes: Mapping[str, Volume]) -> PreparedImage | None:
+    """Prepare one image input of a case from its channels; None when there are none."""
     sources, plan = recipe.images[name], recipe.plans[name]
-    volumes: dict[str, Volume | None] = {
-        channel: read(path, dims=plan.dims) for channel, path in sources.paths.items() if path is not None
-    }
     first = next((v for c in plan.channels if (v := volumes.get(c)) is not None), None)
     if first is None:
         return None

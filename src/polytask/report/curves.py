@@ -42,7 +42,7 @@ def pictures(material: Material) -> list[Picture]:
             "Skill: Dice, 2·AUC − 1, 2·C − 1, κ, R², 1 − MAE / MAE of a constant. Lines are 95 % intervals.",
             wide=True,
         )
-    return [forest, curves]
+    return [forest, curves] if any(material.log.values()) or not material.evaluation.external else [forest]
 
 
 def draw_losses(axes: Any, log: Log, tasks: Sequence[str]) -> None:

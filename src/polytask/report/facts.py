@@ -9,7 +9,12 @@ from polytask.plan.plan import Plan
 from polytask.plan.summary import rows
 from polytask.report.material import Material
 
-PARTS = {"held_out": "held-out part", "tune": "tune part", "test": "test part"}
+PARTS = {
+    "held_out": "held-out part",
+    "tune": "tune part",
+    "test": "test part",
+    "external": "cohort of another hospital",
+}
 
 
 class Fact(NamedTuple):
@@ -43,6 +48,10 @@ def facts(material: Material) -> list[Fact]:
         Fact("versions", f"polytask {record.get('polytask', '?')}, torch {record.get('torch', '?')}"),
         Fact("test part", touched(found.test_touched)),
     ]
+    if found.external:
+        details.insert(1, Fact("trained on", str(found.external["trained_on"])))
+        if found.external["members"] > 1:
+            details.append(Fact("members", f"{found.external['members']}, averaged"))
     if found.tta:
         details.append(Fact("predicted", "averaged over mirror images"))
     return details

@@ -34,6 +34,7 @@ def page(material: Material) -> str:
         title=found.run,
         notice=NOTICE,
         part=PARTS[found.part],
+        external=found.external.get("notes", ()),
         facts=facts(material),
         overview=tables.overview(found),
         curves=curves.pictures(material),

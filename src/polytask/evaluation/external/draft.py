@@ -1,0 +1,146 @@
+"""The draft of a mapping file: the nearest names for what has no counterpart. Proposals, never used unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import yaml
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.external.gaps import Gap
+from polytask.evaluation.external.word_map import NESTED, SECTIONS
+
+FILE = "mapping.yaml"
+LIKELY = 0.5
+MEANINGS = (
+    {"0", "no", "n", "false", "negative", "neg", "absent", "without"},
+    {"1", "yes", "y", "true", "positive", "pos", "present", "with"},
+    {"m", "male", "man"},
+    {"f", "female", "woman"},
+    {"tumour", "tumor", "gtv", "lesion", "mass"},
+)
+"""Words that usually say the same."""
+DAYS = {
+    "day": 1.0,
+    "d": 1.0,
+    "week": 7.0,
+    "month": 365.25 / 12,
+    "mo": 365.25 / 12,
+    "year": 365.25,
+    "y": 365.25,
+}
+MILLIMETERS = {"um": 0.001, "µm": 0.001, "mm": 1.0, "cm": 10.0, "m": 1000.0}
+MILLILITERS = {"mm3": 0.001, "mm³": 0.001, "ml": 1.0, "cc": 1.0, "cm3": 1.0, "cm³": 1.0, "l": 1000.0}
+GRAYS = {"cgy": 0.01, "gy": 1.0}
+GRAMS = {"mg": 0.001, "g": 1.0, "kg": 1000.0}
+SCALES = (DAYS, MILLIMETERS, MILLILITERS, GRAYS, GRAMS)
+HEAD = """\
+# Draft. Left: words of the cohort. Right: words of the model, the nearest by name: right or wrong, nobody has checked.
+# Correct it, empty what has no counterpart (it stays unknown), and give it with --mapping.
+"""
+
+
+def needs_mapping(gap: Gap) -> bool:
+    """Whether a person could close a gap: both sides have something left, or a word of theirs would be unknown."""
+    if gap.section not in SECTIONS:
+        return False
+    return bool(gap.theirs) and (bool(gap.ours) or gap.section in ("classes", "values"))
+
+
+def draft(gaps: Sequence[Gap]) -> str:
+    """YAML with a line for each word that is left over, and the model's words as a comment; "" when nothing is."""
+    lines: list[str] = []
+    for section in SECTIONS:
+        mine = [g for g in gaps if g.section == section and needs_mapping(g)]
+        if mine:
+            lines.append(f"{section}:")
+            lines += [line for gap in mine for line in _lines(gap)]
+    return HEAD + "\n".join(lines) + "\n" if lines else ""
+
+
+def write_draft(gaps: Sequence[Gap], folder: Path) -> Path | None:
+    """Write `FOLDER/mapping.yaml` unless nothing is left over; a file that is there is never touched."""
+    text, path = draft(gaps), folder / FILE
+    if not text:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        return path
+    except OSError as error:
+        raise PolytaskError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    return path
+
+
+def _lines(gap: Gap) -> Iterator[str]:
+    if gap.section == "units":
+        factor = known_factor(gap.theirs[0], gap.ours[0])
+        shown = "" if factor is None else f" {factor:.10g}"
+        yield f"  {_word(gap.place)}:{shown}  # the cohort says {gap.theirs[0]}, the model {gap.ours[0]}"
+        return
+    indent = "  "
+    if gap.section in NESTED:
+        yield f"  {_word(gap.place)}:"
+        indent = "    "
+    for word, near in proposals(gap).items():
+        yield f"{indent}{_word(word)}:{'' if near is None else ' ' + _word(near)}"
+    yield f"{indent}# left over in the model: {', '.join(gap.ours) or '(nothing)'}"
+
+
+def _word(word: str) -> str:
+    """A word as YAML writes it, in quotes where it needs them."""
+    text: str = yaml.safe_dump(word, allow_unicode=True, width=10_000).removesuffix("...\n")
+    return text.strip()
+
+
+def proposals(gap: Gap) -> dict[str, str | None]:
+    """For each word of theirs the nearest free one; the likeliest pairs first. None where nothing is near.
+
+    Without any likeness: the only input or channel that is left on both sides, and visits in their order.
+    """
+    theirs, ours = gap.theirs, gap.ours
+    pairs = sorted(
+        ((likeness(t, o), -i, -j) for i, t in enumerate(theirs) for j, o in enumerate(ours)), reverse=True
+    )
+    found: dict[str, str | None] = dict.fromkeys(theirs)
+    taken: set[str] = set()
+    for value, i, j in pairs:
+        word, near = theirs[-i], ours[-j]
+        if value >= LIKELY and found[word] is None and near not in taken:
+            found[word] = near
+            taken.add(near)
+    if not taken and (gap.section == "visits" or len(theirs) == 1) and len(theirs) == len(ours):
+        found |= zip(theirs, ours, strict=True) if gap.section in ("inputs", "channels", "visits") else ()
+    return found
+
+
+def likeness(a: str, b: str) -> float:
+    """0 to 1: 1 for the same letters or meaning, else how much of the letters is shared, in order."""
+    x, y = (w.lower().replace("_", " ").replace("-", " ").strip() for w in (a, b))
+    if x == y or any({x, y} <= words for words in MEANINGS):
+        return 1.0
+    if min(len(x), len(y)) >= 2 and (x in y or y in x):
+        return 0.9
+    short, long = sorted((x, y), key=len)
+    if len(short) >= 2 and short[0] == long[0] and _in_order(short, long):
+        return 0.6  # ADC, adenocarcinoma
+    return SequenceMatcher(None, x, y).ratio()
+
+
+def _in_order(letters: str, word: str) -> bool:
+    rest = iter(word)
+    return all(letter in rest for letter in letters)
+
+
+def known_factor(theirs: str, ours: str) -> float | None:
+    """How many of our units one of theirs is, for the common ones."""
+    x, y = (w.strip().lower() for w in (theirs, ours))
+    for scale in SCALES:
+        a, b = (scale.get(w, scale.get(w.removesuffix("s"))) for w in (x, y))
+        if a is not None and b is not None:
+            return a / b
+    return None

@@ -1,0 +1,116 @@
+"""What two cohorts do not share: words of one that have no counterpart in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from polytask.errors import nearest
+from polytask.evaluation.external.word_map import WordMap
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Words left over at one place.
+
+    Args:
+        section: of the mapping file that could close it; `kinds`, `modalities`, `images` and `levels` cannot be mapped.
+        place: the model's task, input or column; "" for whole tasks, inputs, columns and visits.
+        theirs: words of the cohort the model does not know: their cells are unknown.
+        ours: words of the model the cohort lacks.
+    """
+
+    section: str
+    place: str
+    theirs: tuple[str, ...]
+    ours: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything is left over."""
+        return bool(self.theirs or self.ours)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Counterparts: their word → the model's, and what is left over."""
+
+    known: Mapping[str, str]
+    gap: Gap
+
+
+def exactly(a: str, b: str) -> bool:
+    """Names are compared letter by letter."""
+    return a == b
+
+
+def pair_words(
+    section: str,
+    place: str,
+    theirs: Sequence[str],
+    ours: Sequence[str],
+    said: WordMap,
+    given: Mapping[str, str | None] | None = None,
+    *,
+    same: Callable[[str, str], bool] = exactly,
+    many: bool = False,
+) -> Pairs:
+    """Their words beside the model's: as the mapping file says, else where they are the same; never by likeness.
+
+    Args:
+        given: their word → the model's, from the mapping file.
+        same: whether two words say the same.
+        many: whether several of their words may mean one of the model's.
+    """
+    where = f"{section}.{place}" if place else section
+    found: dict[str, str] = {}
+    silent: set[str] = set()
+    for word, target in (given or {}).items():
+        own = next((w for w in theirs if same(w, word)), None)
+        if own is None:
+            raise said.fail(where, f"{word!r} is not among the cohort's words; {nearest(word, theirs)}")
+        if target is None:
+            silent.add(own)
+            continue
+        our = next((w for w in ours if same(w, target)), None)
+        if our is None:
+            raise said.fail(where, f"{target!r} is not among the model's words; {nearest(target, ours)}")
+        if our in found.values() and not many:
+            other = next(k for k, v in found.items() if v == our)
+            raise said.fail(where, f"{other!r} and {own!r} are both mapped to {our!r}; keep one of them")
+        found[own] = our
+    for own in theirs:
+        our = next((w for w in ours if same(own, w)), None)
+        if own in found or own in silent or our is None or (our in found.values() and not many):
+            continue
+        found[own] = our
+    left = tuple(w for w in theirs if w not in found)
+    return Pairs(found, Gap(section, place, left, tuple(w for w in ours if w not in found.values())))
+
+
+def split_gap(
+    gap: Gap, kind_of_theirs: Callable[[str], str], kind_of_ours: Callable[[str], str]
+) -> list[Gap]:
+    """One gap a kind, so that only words of one kind are proposed for each other."""
+    kinds = dict.fromkeys([*map(kind_of_ours, gap.ours), *map(kind_of_theirs, gap.theirs)])
+    return [
+        Gap(
+            gap.section,
+            gap.place,
+            tuple(w for w in gap.theirs if kind_of_theirs(w) == kind),
+            tuple(w for w in gap.ours if kind_of_ours(w) == kind),
+        )
+        for kind in kinds
+    ]
+
+
+def as_dict(gaps: Sequence[Gap]) -> dict[str, Any]:
+    """`{unknown: {section: …}, lacking: {section: …}}`, each a list of words or by place a list."""
+    found: dict[str, Any] = {"unknown": {}, "lacking": {}}
+    for gap in gaps:
+        for side, words in (("unknown", gap.theirs), ("lacking", gap.ours)):
+            if words and gap.place:
+                found[side].setdefault(gap.section, {})[gap.place] = list(words)
+            elif words:
+                found[side].setdefault(gap.section, []).extend(words)
+    return found

@@ -1,0 +1,210 @@
+"""`evaluate_on`: a run or an exported model, judged on a cohort it was not planned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.cohort import Cohort
+from polytask.errors import PolytaskError
+from polytask.evaluation.answers import FILE as ANSWERS
+from polytask.evaluation.answers import Answers
+from polytask.evaluation.beside import judge_beside
+from polytask.evaluation.cases import write_cases
+from polytask.evaluation.external.draft import FILE as MAPPING
+from polytask.evaluation.external.draft import write_draft
+from polytask.evaluation.external.drop import find_drops
+from polytask.evaluation.external.gaps import as_dict
+from polytask.evaluation.external.kept import ensure_masks, keep_subjects, unreadable_cases
+from polytask.evaluation.external.matching import Matching, draft_gaps, match_words
+from polytask.evaluation.external.model import JudgedModel, open_model
+from polytask.evaluation.external.notes import notes_of
+from polytask.evaluation.external.recognize import Recognized, recognize
+from polytask.evaluation.external.translate import translate_cohort
+from polytask.evaluation.external.word_map import WordMap, read_word_map
+from polytask.evaluation.given.judge import read_given, write_given
+from polytask.evaluation.make import judge, predicted
+from polytask.evaluation.measure import Progress
+from polytask.evaluation.part import LOG, Judged, note, times_touched
+from polytask.evaluation.result import FILE, Evaluation
+from polytask.predict.ready import ensure_ready
+from polytask.tasks.task import Task
+
+OWN_LOG = "evaluation_log.jsonl"
+
+
+@dataclass(frozen=True)
+class ExternalResult:
+    """What was found, and all a page about it is made of.
+
+    Args:
+        evaluation: what `evaluation.json` holds. answers: of every task of the model.
+        cohort: the judged subjects, read through the model's header. tasks: those that both share.
+        model: what was judged. folder: of the results.
+    """
+
+    evaluation: Evaluation
+    answers: Answers
+    cohort: Cohort
+    tasks: dict[str, Task]
+    model: JudgedModel
+    folder: Path
+
+
+def evaluate_on(
+    model: Path | str,
+    on: Path | str,
+    out: Path | str,
+    *,
+    mapping: Path | str | None = None,
+    tta: bool = False,
+    resamples: int = 1000,
+    progress: Progress | None = None,
+    device: str | None = None,
+    answers: Sequence[Path | str] = (),
+) -> ExternalResult:
+    """Judge a model on another labeled cohort, joined by task name and by the words of a mapping file.
+
+    Writes into `out` what `evaluate` writes for a part, a line about it into `evaluation_log.jsonl` (for a run also
+    into `WORK/test_log.jsonl`), and where words differ and no mapping is given the draft `mapping.yaml`. Nothing of the
+    run itself is changed.
+
+    Args:
+        model: a run's or an exported model's folder.
+        on: the other cohort, with its own `cohort.yaml`.
+        out: new or empty folder (a `mapping.yaml` may lie there).
+        mapping: words of the cohort that differ from the model's, see `word_map`.
+        tta, resamples, progress, device, answers: see `evaluate`. Tables of answers name this cohort's subjects, and
+            tasks and classes as the model does.
+    """
+    folder, source = Path(out), Path(model)
+    ensure_free(folder)
+    said = WordMap() if mapping is None else read_word_map(Path(mapping))
+    own = Cohort.read(on)
+    judged = open_model(source, device, progress)
+    predictor = judged.predictor
+    header, asked = predictor.header, list(predictor.tasks)
+    matched = match_words(header, asked, judged.categories, own, said)
+    drafted = None
+    if mapping is None:
+        drafted = write_draft(draft_gaps(header, asked, judged.categories, own), folder)
+    ensure_common(matched, own, asked, drafted)
+    boxes = [i.crop.column for i in predictor.plan.shared.images.values() if i.crop.rule == "box"]
+    translated = translate_cohort(matched, [b for b in boxes if b])
+    whole = translated.cohort
+    if not whole.cases:
+        raise PolytaskError(
+            f"{own.table}: no row is at a visit the model knows ({', '.join(header.visits or ['one visit'])}); map "
+            f"them under `visits`{_see(drafted)}"
+        )
+    unreadable = unreadable_cases(whole, predictor.plan)
+    readable = keep_subjects(whole, unreadable)
+    if not readable.cases:
+        who, why = next(iter(unreadable.items()))
+        raise PolytaskError(
+            f"{own.table}: the model cannot read any subject ({who}: {why}); map it under `inputs` or `channels`, or "
+            f"bring such images{_see(drafted)}"
+        )
+    ensure_ready(readable, predictor.plan)
+    ensure_masks(readable)
+    tasks = {n: t for n, t in predictor.tasks.items() if n in matched.tasks}
+    given = read_given(answers, tasks, whole)
+    known = Recognized() if judged.seen is None else recognize(readable, judged.seen, progress)
+    cohort = keep_subjects(readable, known.trained)
+    if not cohort.cases:
+        raise PolytaskError(
+            f"{own.table}: all {len(known.trained)} subjects were in the training of {source}; nobody is left to "
+            "judge; name a cohort of other people"
+        )
+    subjects = tuple(cohort.subjects)
+    _note(judged, own.header.name, len(subjects), folder)
+    ours = predicted(predictor, cohort, Judged("external", subjects, folder), tta, progress)
+    found = judge(tasks, ours, judged.record, "external", resamples, progress)
+    baselines = [m.baselines for m in predictor.members]
+    found = judge_beside(found, tasks, ours, cohort, predictor.decisions, baselines, given, progress)
+    external: dict[str, Any] = {
+        "cohort": own.header.name,
+        "model": judged.record["name"],
+        "trained_on": judged.trained_on,
+        "members": len(predictor.members),
+        "tasks": {n: t.theirs for n, t in matched.tasks.items()},
+        "mapping": said.as_dict(),
+        "draft": None if drafted is None else drafted.name,
+        **as_dict(matched.gaps),
+        "left_out": {
+            "seen in training": list(known.trained),
+            "cannot be read": unreadable,
+            "rows at unknown visits": translated.visits_left_out,
+        },
+        "seen_at_held_out": list(known.held_out),
+        "same_id": sorted(judged.ids & set(subjects)),
+        "drop": [
+            d.as_dict()
+            for d in find_drops(
+                found.tasks, found.metrics, judged.held_out, found.counts, matched.gaps, own.header.name
+            )
+        ],
+    }
+    external["notes"] = notes_of(external, matched.gaps, judged, known, drafted, cohort)
+    result = replace(
+        found,
+        external=external,
+        tta=tta,
+        weights=judged.weights,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        test_touched=0 if judged.run is None else times_touched(judged.run.work),
+    )
+    write_cases(predictor.tasks, ours, folder / "cases.csv")
+    ours.write(folder / ANSWERS)
+    write_given(result.answers, folder)
+    result.write(folder / FILE)
+    return ExternalResult(result, ours, cohort, tasks, judged, folder)
+
+
+def ensure_free(folder: Path) -> None:
+    """Refuse a folder that holds more than a mapping file: results are not written over others. What an evaluation
+    left that did not come to its end is gone over again."""
+    if folder.exists() and not folder.is_dir():
+        raise PolytaskError(f"{folder}: is a file; expected a new or empty folder; choose another -o")
+    if (folder / OWN_LOG).exists() and not (folder / FILE).exists():
+        return
+    if folder.is_dir() and (there := sorted(p.name for p in folder.iterdir() if p.name != MAPPING)):
+        raise PolytaskError(
+            f"{folder}: not empty (it holds {there[0]}); expected a new or empty folder; choose another -o"
+        )
+
+
+def ensure_common(matched: Matching, own: Cohort, asked: Sequence[str], drafted: Path | None) -> None:
+    """Refuse a cohort that shares no task with the model."""
+    if not matched.tasks:
+        raise PolytaskError(
+            f"{own.table.parent}: no task in common: the cohort knows {', '.join(own.header.tasks) or 'none'}, the "
+            f"model answers {', '.join(asked)}; where only words or units differ, map them under `tasks`, `inputs`, "
+            f"`classes`, `labels` or `units`{_see(drafted)}"
+        )
+
+
+def _see(drafted: Path | None) -> str:
+    return f" (a draft lies in {drafted}: correct it and give it with --mapping)" if drafted else ""
+
+
+def _note(model: JudgedModel, place: str, subjects: int, folder: Path) -> None:
+    """A line before the first subject is predicted, in the results' folder and for a run in its work folder."""
+    what: Mapping[str, Any] = {
+        "part": "external",
+        "run" if model.run else "model": model.record["name"],
+        "cohort": place,
+        "subjects": subjects,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PolytaskError(
+            f"{folder}: cannot write here ({error.strerror}); choose another folder"
+        ) from None
+    note(folder / OWN_LOG, what)
+    if model.run is not None:
+        note(model.run.work / LOG, what)

@@ -1,0 +1,51 @@
+"""Who is judged: cases a model can read, of people it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.values import image_paths, voxel_source
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+
+
+def unreadable_cases(cohort: Cohort, plan: Plan) -> dict[str, str]:
+    """Subject → why one of its cases cannot be predicted: a channel that the model cannot do without."""
+    found: dict[str, str] = {}
+    for case in cohort.cases:
+        if why := _lacks(cohort, case, plan):
+            found.setdefault(case.subject, why)
+    return found
+
+
+def _lacks(cohort: Cohort, case: Case, plan: Plan) -> str:
+    for name in cohort.header.images:
+        missing = [c for c, path in image_paths(cohort, case, name).items() if path is None]
+        whole = len(missing) == len(cohort.header.images[name].channels)
+        if (
+            missing
+            and not plan.shared.images[name].channel_flags
+            and not (whole and len(cohort.header.inputs) > 1)
+        ):
+            return f"no {name}.{missing[0]}" + (f" at {case.visit}" if case.visit else "")
+    return ""
+
+
+def ensure_masks(cohort: Cohort) -> None:
+    """Refuse masks and doses that are not there, before anything is predicted."""
+    for case in cohort.cases:
+        for task in cohort.written:
+            source = voxel_source(cohort, case, task)
+            for path in () if source is None else (*source.paths, source.region):
+                if path is not None and not path.exists():
+                    raise PolytaskError(
+                        f"{cohort.table}, row {case.row}, subject {case.subject}, {task}: {path} is not there; mend "
+                        "the path, or empty the cell"
+                    )
+
+
+def keep_subjects(cohort: Cohort, left_out: Collection[str]) -> Cohort:
+    """The cohort without some subjects."""
+    return replace(cohort, cases=tuple(c for c in cohort.cases if c.subject not in left_out))

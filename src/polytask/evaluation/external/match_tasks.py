@@ -1,0 +1,126 @@
+"""What the model answers beside what another cohort knows: tasks, classes, structures, units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from polytask.cohort.header import Dose, Header, Multilabel, Regression, Segmentation, Survival, Task
+from polytask.cohort.tasks import answers
+from polytask.cohort.words import same_word
+from polytask.errors import nearest
+from polytask.evaluation.external.gaps import Gap, Pairs, pair_words, split_gap
+from polytask.evaluation.external.word_map import WordMap
+
+ONE_OF = ("classification", "ordinal")
+"""Kinds whose truth is one word of a list: each can be judged by the other's cells."""
+
+
+@dataclass(frozen=True)
+class MatchedTask:
+    """One task of the model and its counterpart.
+
+    Args:
+        theirs: name of the task in the other cohort.
+        words: their class or label → the model's.
+        structures: the model's structure → theirs that make it up.
+        factor: what their number (time, value or dose) is multiplied by.
+    """
+
+    theirs: str
+    words: Mapping[str, str] = field(default_factory=dict)
+    structures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    factor: float = 1.0
+
+
+def match_tasks(
+    header: Header, asked: Iterable[str], theirs: Header, images: Mapping[str, str], said: WordMap
+) -> tuple[dict[str, MatchedTask], list[Gap]]:
+    """Join the asked tasks by name, or as the mapping file says.
+
+    Args:
+        header: the model's. asked: its tasks. theirs: header of the other cohort.
+        images: the model's image input → theirs.
+
+    Returns:
+        the model's task → its counterpart, where the two mean the same; and all that has none.
+    """
+    mine = {n: t for n, t in header.tasks.items() if n in set(asked)}
+    _ensure_places(mine, header, said)
+    pairs = pair_words("tasks", "", list(theirs.tasks), list(mine), said, said.tasks)
+    found: dict[str, MatchedTask] = {}
+    gaps = split_gap(pairs.gap, lambda name: _group(theirs.tasks[name]), lambda name: _group(mine[name]))
+    for their, our in pairs.known.items():
+        other, spec = theirs.tasks[their], mine[our]
+        if _group(other) != _group(spec):
+            gaps.append(Gap("kinds", our, (other.kind,), (spec.kind,)))
+            continue
+        if isinstance(spec, Segmentation | Dose) and isinstance(other, Segmentation | Dose):
+            image = images.get(spec.image)
+            if other.image != image:
+                gaps.append(Gap("images", our, (other.image,), (spec.image,)))
+                continue
+        factor, unit_gap = _factor(our, other, spec, said)
+        words, word_gap = _words(our, other, spec, said)
+        gaps += [g for g in (unit_gap, word_gap) if g]
+        if factor is None or (_has_words(spec) and not words):
+            continue
+        structures = _parts(words, spec) if isinstance(spec, Segmentation) else {}
+        found[our] = MatchedTask(their, words, structures, factor)
+    return found, gaps
+
+
+def _group(spec: Task) -> str:
+    return ONE_OF[0] if spec.kind in ONE_OF else spec.kind
+
+
+def _ensure_places(mine: Mapping[str, Task], header: Header, said: WordMap) -> None:
+    """Places of the mapping file must be tasks (for units also columns) of the model, and of the right kind."""
+    columns = [c for table in header.tables.values() for c, s in table.columns.items() if s.type == "number"]
+    measured = [n for n, t in mine.items() if isinstance(t, Survival | Regression | Dose)]
+    allowed = {
+        "classes": [n for n, t in mine.items() if t.kind in ONE_OF],
+        "labels": [n for n, t in mine.items() if isinstance(t, Segmentation | Multilabel)],
+        "units": [*measured, *columns],
+    }
+    for section, names in allowed.items():
+        for name in getattr(said, section):
+            if name not in names:
+                what = "task or column with a unit" if section == "units" else f"task with {section}"
+                raise said.fail(section, f"{name!r} is no {what} of the model; {nearest(name, names)}")
+
+
+def _has_words(spec: Task) -> bool:
+    return isinstance(spec, Segmentation) or bool(answers(spec))
+
+
+def words_of(spec: Task) -> list[str]:
+    """Classes, labels or structures."""
+    return spec.names if isinstance(spec, Segmentation) else answers(spec)
+
+
+def _words(name: str, other: Task, spec: Task, said: WordMap) -> tuple[dict[str, str], Gap | None]:
+    if not _has_words(spec):
+        return {}, None
+    section = "classes" if spec.kind in ONE_OF else "labels"
+    given = getattr(said, section).get(name)
+    pairs: Pairs = pair_words(
+        section, name, words_of(other), words_of(spec), said, given, same=same_word, many=True
+    )
+    return dict(pairs.known), pairs.gap
+
+
+def _parts(words: Mapping[str, str], spec: Segmentation) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(t for t, o in words.items() if o == name) for name in spec.names}
+
+
+def _factor(name: str, other: Task, spec: Task, said: WordMap) -> tuple[float | None, Gap | None]:
+    """1 for the same unit, the mapping's factor, else nothing."""
+    if not isinstance(spec, Survival | Regression | Dose):
+        return 1.0, None
+    if name in said.units:
+        return said.units[name], None
+    theirs, ours = str(getattr(other, "unit", "")), spec.unit
+    if theirs.strip() == ours.strip():
+        return 1.0, None
+    return None, Gap("units", name, (theirs or "(no unit)",), (ours or "(no unit)",))

@@ -1,0 +1,119 @@
+"""What is judged: a run, or an exported model that needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.errors import PolytaskError
+from polytask.evaluation.part import weights_of
+from polytask.evaluation.result import FILE, Evaluation, Metrics, metrics_from
+from polytask.predict.bundle import DESCRIPTION
+from polytask.predict.predictor import Predictor
+from polytask.predict.seen import KEY, Progress, Seen, find_seen, fold_of
+from polytask.training.folder import Run
+
+
+@dataclass(frozen=True)
+class JudgedModel:
+    """A model with what is known of its past.
+
+    Args:
+        predictor: ready to answer. run: None for an exported model.
+        record: name, fold, seed and sharing. trained_on: name of the cohort.
+        weights: sha256 by network.
+        held_out: metrics of each member on its held-out part; empty where one was not evaluated.
+        why_not: why `held_out` is empty, and what to do.
+        seen: whom it was trained on; None when nobody can tell, then `unseen` says why.
+        ids: of the subjects of train and tune, and of held-out; a model folder knows none.
+    """
+
+    predictor: Predictor
+    run: Run | None
+    record: Mapping[str, Any]
+    trained_on: str
+    weights: dict[str, str]
+    held_out: tuple[Metrics, ...]
+    why_not: str
+    seen: Seen | None
+    unseen: str
+    ids: frozenset[str] = frozenset()
+
+    @property
+    def categories(self) -> dict[str, list[str]]:
+        """Table column → the values that a member learned (those of the header where it names them)."""
+        found: dict[str, list[str]] = {}
+        for table in self.predictor.header.tables.values():
+            found |= {c: list(s.values) for c, s in table.columns.items() if s.values is not None}
+        for member in self.predictor.members:
+            for columns in member.plan.tables.values():
+                for name, column in columns.items():
+                    found[name] = list(dict.fromkeys([*found.get(name, []), *column.values]))
+        return found
+
+
+def open_model(source: Path, device: str | None = None, progress: Progress | None = None) -> JudgedModel:
+    """A run's folder, or a model's."""
+    predictor = Predictor.load(source, device=device)
+    if (source / DESCRIPTION).exists():
+        return _exported(source, predictor)
+    run = Run.read(source)
+    held_out, why_not = _evaluated(run)
+    seen, unseen, ids = None, "", frozenset[str]()
+    try:
+        fold = fold_of(run)
+        ids = frozenset((*fold.train, *fold.tune))
+        seen = find_seen([run], progress)
+    except PolytaskError as error:
+        unseen = str(error)
+    record = {k: run.record[k] for k in ("name", "fold", "seed", "sharing")}
+    return JudgedModel(
+        predictor, run, record, predictor.header.name, weights_of(run), held_out, why_not, seen, unseen, ids
+    )  # fmt: skip
+
+
+def _evaluated(run: Run) -> tuple[tuple[Metrics, ...], str]:
+    path = run.folder / FILE
+    again = f"run `polytask evaluate {run.folder}` and then this again"
+    if not path.exists():
+        return (), f"the run was not evaluated on held-out: {again}"
+    found = Evaluation.read(path)
+    if found.weights != weights_of(run):
+        return (), f"the weights changed since the run was evaluated on held-out: {again}"
+    return (found.metrics,), ""
+
+
+def _exported(folder: Path, predictor: Predictor) -> JudgedModel:
+    described: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    try:
+        members = [m["evaluation"] for m in described["members"]]
+        held_out = tuple(metrics_from(m) for m in members if m)
+        runs = [m["run"] for m in described["members"]]
+        record = {
+            "name": folder.resolve().name,
+            "fold": predictor.members[0].fold,
+            "seed": predictor.members[0].seed,
+            "sharing": ", ".join(dict.fromkeys(str(r["sharing"]) for r in runs)),
+        }
+        seen = Seen.from_dict(described[KEY]) if described.get(KEY) else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PolytaskError(
+            f"{folder / DESCRIPTION}: not as `polytask export` wrote it ({error}); export it again"
+        ) from None
+    whole = len(held_out) == len(members)
+    return JudgedModel(
+        predictor=predictor,
+        run=None,
+        record=record,
+        trained_on=str(described["name"]),
+        weights={"": str(described["sha256"])},
+        held_out=held_out if whole else (),
+        why_not="" if whole else (
+            "the model was exported before its runs were evaluated on held-out: evaluate them and export again"
+        ),
+        seen=seen,
+        unseen="" if seen else "the model holds no digests of its training images: export it again",
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""The mapping file: words of another cohort on the left, the model's words on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.cohort.header_file import one_line, refuse_repeated_keys
+from polytask.errors import PolytaskError, nearest
+
+FLAT = ("tasks", "inputs", "visits", "columns")
+"""Sections of the form `THEIRS: OURS`."""
+NESTED = ("channels", "classes", "labels", "values")
+"""Sections of the form `NAME: {THEIRS: OURS}`; NAME is the model's input, task or column."""
+SECTIONS = (*FLAT, *NESTED, "units")
+NOTHING = ("", "~", "null")
+"""How a right side says: stays unknown."""
+LIMIT = 4 << 20
+
+Words = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class WordMap:
+    """What a person said about another cohort's words. A word mapped to None stays unknown.
+
+    Args:
+        path: of the file, for messages; None when there is none.
+        tasks, inputs, visits, columns: their name → the model's.
+        channels: the model's image input → their channel → the model's.
+        classes: the model's task → their class → the model's (classification and ordinal).
+        labels: the model's task → their structure or label → the model's (segmentation and multilabel).
+        values: the model's column → their value of a category → the model's.
+        units: the model's task or column of numbers → what their number is multiplied by.
+    """
+
+    path: Path | None = None
+    tasks: Words = field(default_factory=dict)
+    inputs: Words = field(default_factory=dict)
+    visits: Words = field(default_factory=dict)
+    columns: Words = field(default_factory=dict)
+    channels: Mapping[str, Words] = field(default_factory=dict)
+    classes: Mapping[str, Words] = field(default_factory=dict)
+    labels: Mapping[str, Words] = field(default_factory=dict)
+    values: Mapping[str, Words] = field(default_factory=dict)
+    units: Mapping[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sections that say something."""
+        return {k: v for k, v in asdict(self).items() if k != "path" and v}
+
+    def fail(self, section: str, message: str) -> PolytaskError:
+        """An error at a place of the file."""
+        return PolytaskError(f"{self.path}: {section}: {message}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Every word stays the text that was written: `yes`, `1` and `2020-01-01` too."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 the class attribute that PyYAML reads
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        refuse_repeated_keys(node)
+        return super().construct_mapping(node, deep)
+
+
+def read_word_map(path: Path) -> WordMap:
+    """Read a mapping file; its words are held against model and cohort later."""
+    try:
+        if path.stat().st_size > LIMIT:
+            raise PolytaskError(
+                f"{path}: larger than {LIMIT >> 20} MB; expected a mapping file; name the right one"
+            )
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise PolytaskError(
+            f"{path}: cannot be read ({error.strerror}); expected a mapping file; leave --mapping out for a draft"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        what = one_line(error) if isinstance(error, yaml.YAMLError) else "not plain UTF-8 text"
+        raise PolytaskError(f"{path}: not YAML: {what}; mend that line") from None
+    if content in (None, *NOTHING):
+        return WordMap(path)
+    if not isinstance(content, dict):
+        raise PolytaskError(
+            f"{path}: expected sections ({', '.join(SECTIONS)}); write one, or leave --mapping out"
+        )
+    for key in content:
+        if key not in SECTIONS:
+            raise PolytaskError(f"{path}: unknown section {str(key)!r}; {nearest(str(key), SECTIONS)}")
+    found: dict[str, Any] = {}
+    for section, value in content.items():
+        if value in NOTHING:
+            continue
+        if section == "units":
+            units = {k: v for k, v in _pairs(path, section, value).items() if v not in NOTHING}
+            found[section] = {k: _factor(path, k, v) for k, v in units.items()}
+        elif section in FLAT:
+            found[section] = _words(path, section, value)
+        else:
+            nested = _pairs(path, section, value)
+            found[section] = {
+                k: _words(path, f"{section}.{k}", v) for k, v in nested.items() if v not in NOTHING
+            }
+    return WordMap(path, **found)
+
+
+def _pairs(path: Path, place: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
+        raise PolytaskError(f"{path}: {place}: expected `WORD: WORD` lines below it; mend the section")
+    return value
+
+
+def _words(path: Path, place: str, value: Any) -> dict[str, str | None]:
+    pairs = _pairs(path, place, value)
+    for key, word in pairs.items():
+        if not isinstance(word, str):
+            raise PolytaskError(
+                f"{path}: {place}.{key}: expected one word of the model, or nothing; mend the line"
+            )
+    return {key: None if word in NOTHING else word for key, word in pairs.items()}
+
+
+def _factor(path: Path, name: str, value: Any) -> float:
+    try:
+        factor = float(value)
+    except (TypeError, ValueError):
+        factor = float("nan")
+    if not (isfinite(factor) and factor > 0):
+        raise PolytaskError(
+            f"{path}: units.{name}: {str(value)[:40]!r} is no factor; expected a number above 0 by which the cohort's "
+            "numbers are multiplied"
+        )
+    return factor

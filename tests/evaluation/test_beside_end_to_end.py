@@ -89,7 +89,7 @@ def test_simple_models_are_fitted_once_and_stay(run: Path) -> None:
     found = evaluate(run, resamples=10)
     assert (run / "baselines.json").read_bytes() == first
     assert {"table", "volume of lesion"} <= set(found.baselines["grade"]) | set(found.baselines["response"])
-    assert set(found.baselines["os"]["table"]["difference"]) == {"estimate", "low", "high", "n"}
+    assert set(found.baselines["os"]["table"]["difference"]) == {"estimate", "low", "high", "n", "reason"}
     assert "yes" in found.decision_curves["response"]
 
 
@@ -164,3 +164,35 @@ def test_held_out_answers_change_no_threshold(run: Path, work: Path) -> None:
     ]
     assert kept in positive
     assert np.mean(np.array(positive) >= kept) >= 0.5
+
+
+def test_all_of_it_at_another_hospital(run: Path, tmp_path: Path) -> None:
+    """A bundle needs nothing but itself: groups, thresholds and simple models are its own."""
+    bundle, there, out = tmp_path / "model", tmp_path / "elsewhere", tmp_path / "out"
+    call("export", str(run), "-o", str(bundle))
+    make_phantom(there, 14, 24, 9, 2, 2, TASKS, 2)
+    cohort = Cohort.read(there)
+    with (tmp_path / "reader.csv").open("w") as stream:
+        stream.write("subject,response.p.yes\n")
+        stream.writelines(f"{s},{0.1 + 0.05 * k}\n" for k, s in enumerate(cohort.subjects))
+    words = ("--resamples", "10", "--answers", str(tmp_path / "reader.csv"), "-o", str(out))
+    shown = call("evaluate", str(bundle), "--on", str(there), *words)
+    assert "ours against reader (theirs), on the same cases" in shown
+    found, own = Evaluation.read(out / "evaluation.json"), Evaluation.read(run / "evaluation.json")
+    assert found.groups["os"]["cutoffs"] == own.groups["os"]["cutoffs"]
+    thresholds = [e.operating_points["response"][0]["threshold"] for e in (found, own)]
+    assert thresholds[0] == thresholds[1]
+    assert found.baselines["grade"]["table"]["fitted_on"] == own.baselines["grade"]["table"]["fitted_on"]
+    assert found.answers["reader"]["cases"]["response"] == len(found.subjects)
+    assert (out / "answers_reader.json").exists()
+    with pytest.raises(PolytaskError, match="chosen on the run's own tune part"):
+        call(
+            "evaluate",
+            str(bundle),
+            "--on",
+            str(there),
+            "-o",
+            str(tmp_path / "b"),
+            "--sensitivity",
+            "response=0.5",
+        )

@@ -65,12 +65,18 @@ def evaluate(
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.cli.evaluate_beside import remarks_beside, tables_beside
+    from polytask.errors import PolytaskError
     from polytask.evaluation.external.judge import evaluate_on
     from polytask.evaluation.make import evaluate as judge
     from polytask.evaluation.part import folder_of
     from polytask.report.external import write_external_report
 
     ensure_options(run, part, on, mapping, out)
+    if on is not None and (sensitivity or specificity):
+        raise PolytaskError(
+            "operating points are chosen on the run's own tune part: evaluate the run with --sensitivity or "
+            "--specificity first; what it keeps is then judged with --on as well"
+        )
     bar = passing_bar(
         TextColumn("evaluate"),
         BarColumn(),
@@ -86,7 +92,15 @@ def evaluate(
 
         if on is not None and out is not None:
             elsewhere = evaluate_on(
-                run, on, out, mapping=mapping, tta=tta, resamples=resamples, progress=progress, device=device
+                run,
+                on,
+                out,
+                mapping=mapping,
+                tta=tta,
+                resamples=resamples,
+                progress=progress,
+                device=device,
+                answers=answers or (),
             )
             found = elsewhere.evaluation
             progress(0, 1, "report")

@@ -50,7 +50,7 @@ def judge_beside(
         groups={
             name: compare_groups(*known_survival(answers.pooled[name]), cutoffs).as_dict()
             for name, cutoffs in decisions.cutoffs.items()
-            if name in answers.pooled and answers.pooled[name].ids
+            if name in tasks and name in answers.pooled and answers.pooled[name].ids
         },
         operating_points=judge_points(tasks, answers, decisions, resamples),
         decision_curves=decision_curves(tasks, answers),

@@ -13,14 +13,15 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers, Id
 from polytask.evaluation.costs import Costs, costs
-from polytask.evaluation.intervals import Indices, bootstrap
+from polytask.evaluation.gap import subtract
+from polytask.evaluation.measure import estimate_of
+from polytask.evaluation.measure_part import measure_task
+from polytask.evaluation.measured import Measured, average
 from polytask.evaluation.part import folder_of, tasks_of, weights_of
 from polytask.evaluation.result import FILE, Estimate, Evaluation, Part
 from polytask.evaluation.statistic import SKILL, Statistic
 from polytask.tasks.task import Task
 from polytask.training.folder import Run
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -130,30 +131,24 @@ def differences(
     """By task, and of the mean skill over the tasks whose skill both know."""
     sides = [Statistic(tasks, answers, list(mine.sites)) for answers in (mine, other)]
     both = [t for t in tasks if all(t in s.skilled for s in sides)]
-    for side in sides:
-        side.skilled = both
-
-    def gap(drawn: Indices) -> dict[str, float]:
-        first, second = (s(drawn) for s in sides)
-        return {k: v - second.get(k, NAN) for k, v in first.items()}
-
-    intervals = bootstrap(gap, list(mine.sites), resamples)
-    found = {}
+    found, skills = {}, []
     for name, task in tasks.items():
-        n = min(s.n(name, task.primary) for s in sides)
+        first, second = (measure_task(s, name, resamples) for s in sides)
+        gap = subtract(first[task.primary], second[task.primary], resamples)
+        skill = subtract(first[SKILL], second[SKILL], resamples)
         found[name] = Difference(
             metric=task.primary,
             higher=task.higher,
             values=(sides[0].whole[name][task.primary], sides[1].whole[name][task.primary]),
-            difference=_estimate(intervals.get(f"{name}/{task.primary}"), n),
-            skill=_estimate(intervals.get(f"{name}/{SKILL}"), min(s.n(name, SKILL) for s in sides)),
+            difference=_estimate(gap, min(s.n(name, task.primary) for s in sides)),
+            skill=_estimate(skill, min(s.n(name, SKILL) for s in sides)),
         )
-    return found, _estimate(intervals.get(f"/{SKILL}"), len(both))
+        skills += [skill] if name in both else []
+    return found, _estimate(average(skills, len(mine.sites)), len(both))
 
 
-def _estimate(interval: Any, n: int) -> Estimate:
-    defined = interval is not None and np.isfinite(interval.estimate)
-    return Estimate.of(interval if defined else None, n)
+def _estimate(gap: Measured, n: int) -> Estimate:
+    return estimate_of(gap, n if np.isfinite(gap.estimate) else 0)
 
 
 def common(mine: Answers, other: Answers, task: str) -> list[Id]:

@@ -18,8 +18,10 @@ def decision_curves(tasks: Mapping[str, Task], answers: Answers) -> dict[str, di
     Tasks with two classes have one, labels one each; where all the truths are alike there is none.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name, items in answers.pooled.items():
-        task = tasks[name]
+    for name, task in tasks.items():
+        items = answers.pooled.get(name)
+        if items is None:
+            continue
         for question in yes_no_of(task, items):
             if not question.truth.any() or question.truth.all():
                 continue

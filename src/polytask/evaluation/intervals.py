@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,34 +32,39 @@ class Interval(NamedTuple):
     dropped: int = 0
 
 
-def resamples(subjects: Sequence[str], n: int, seed: int) -> list[Indices]:
+def draw_items(subjects: Sequence[str], n: int, seed: int) -> Iterator[Indices]:
     """`n` draws of as many subjects as there are, with replacement, each with all its items (by position)."""
     places: dict[str, list[int]] = {}
     for i, s in enumerate(subjects):
         places.setdefault(s, []).append(i)
     groups = [np.array(v, dtype=np.int64) for v in places.values()]
-    draws = np.random.default_rng(seed).integers(0, len(groups), size=(n, len(groups)))
-    if len(groups) == len(subjects):
-        return list(np.concatenate(groups)[draws])
-    return [np.concatenate([groups[g] for g in draw]) for draw in draws]
+    alone = np.concatenate(groups) if len(groups) == len(subjects) else None
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        drawn = rng.integers(0, len(groups), size=len(groups))
+        yield alone[drawn] if alone is not None else np.concatenate([groups[g] for g in drawn])
 
 
 def bootstrap(
     statistic: Callable[[Indices], Mapping[str, float]], subjects: Sequence[str], n: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """The interval of each number `statistic` returns for items (given by position).
+    """The percentile interval of each number `statistic` returns for items (given by position).
 
-    `subjects` names each item's subject. A subject drawn twice counts twice; visits of one subject stay together,
-    so that their likeness is not taken for evidence. The same seed gives the same resamples for every statistic.
+    For numbers that have no better interval: it is too narrow where few subjects carry the number or it lies near a
+    bound (`measure.py` does not use it). `subjects` names each item's subject. A subject drawn twice counts twice;
+    visits of one subject stay together, so that their likeness is not taken for evidence. The same seed gives the same
+    resamples for every statistic; of a resample only the numbers are kept.
     """
     if not len(subjects):
         return {}
     whole = statistic(np.arange(len(subjects), dtype=np.int64))
-    drawn = [statistic(i) for i in resamples(subjects, n, seed)]
+    drawn = np.full((n, len(whole)), NAN)
+    for row, index in enumerate(draw_items(subjects, n, seed)):
+        found_here = statistic(index)
+        drawn[row] = [found_here.get(name, NAN) for name in whole]
     people = len(set(subjects))
     found: dict[str, Interval] = {}
-    for name, estimate in whole.items():
-        values = np.array([d.get(name, NAN) for d in drawn], dtype=np.float64)
+    for (name, estimate), values in zip(whole.items(), drawn.T, strict=True):
         kept = values[np.isfinite(values)]
         dropped = int(values.size - kept.size)
         if np.isfinite(estimate) and kept.size and kept.size >= SMALLEST_SHARE * n:

@@ -16,7 +16,7 @@ from polytask.evaluation.baselines.judge import fitted_baselines
 from polytask.evaluation.beside import judge_beside
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
-from polytask.evaluation.given.judge import read_given
+from polytask.evaluation.given.judge import read_given, write_given
 from polytask.evaluation.learning import read_learning
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
 from polytask.evaluation.operating import choose_points, read_asked
@@ -24,7 +24,6 @@ from polytask.evaluation.part import Judged, folder_of, judged, note_test, times
 from polytask.evaluation.result import FILE, Evaluation, Part
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.statistic import Statistic
-from polytask.plain import write_json
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.predict.outputs import write
 from polytask.predict.predictor import Predictor
@@ -109,8 +108,7 @@ def evaluate(
     result = Evaluation(**{**vars(found), **settings})
     write_cases(predictor.tasks, ours, chosen.folder / "cases.csv")
     ours.write(chosen.folder / ANSWERS)
-    for name, judged_answers in result.answers.items():
-        write_json(chosen.folder / f"answers_{name}.json", judged_answers)
+    write_given(result.answers, chosen.folder)
     result.write(chosen.folder / FILE)
     return result
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from polytask.evaluation.answers import Answers, Items
-from polytask.evaluation.intervals import bootstrap
+from polytask.evaluation.measure_part import measure_part
+from polytask.evaluation.measured import Measured
 from polytask.evaluation.result import Estimate, Metrics
 from polytask.evaluation.statistic import SKILL, Statistic
 from polytask.tasks.task import Task
@@ -20,19 +21,20 @@ Progress = Callable[[int, int, str], None]
 def estimates(
     statistic: Statistic, resamples: int, seed: int = 0
 ) -> tuple[Metrics, dict[str, Estimate], Estimate]:
-    """(metrics by task, skill by task, mean skill). Subjects are resampled, each with all its items and tasks."""
-    names = [str(i) for i in range(len(statistic.subjects))]
-    intervals = bootstrap(statistic, names, resamples, seed)
+    """(metrics by task, skill by task, mean skill), each interval by the method of its metric (`by_kind.py`)."""
+    found = measure_part(statistic, resamples, seed)
     metrics: Metrics = {name: {} for name in statistic.tasks}
-    for key, interval in intervals.items():
+    for key, measured in found.items():
         name, _, metric = key.partition("/")
         if name and metric != SKILL:
-            metrics[name][metric] = Estimate.of(interval, statistic.n(name, metric))
-    for name, task in statistic.tasks.items():
-        metrics[name].setdefault(task.primary, Estimate.of(None, 0))
-    skills = {n: Estimate.of(intervals.get(f"{n}/{SKILL}"), statistic.n(n, SKILL)) for n in statistic.tasks}
-    mean = intervals.get(f"/{SKILL}")
-    return metrics, skills, Estimate.of(mean, len(statistic.skilled))
+            metrics[name][metric] = estimate_of(measured, statistic.n(name, metric))
+    skills = {n: estimate_of(found[f"{n}/{SKILL}"], statistic.n(n, SKILL)) for n in statistic.tasks}
+    return metrics, skills, estimate_of(found[f"/{SKILL}"], len(statistic.skilled))
+
+
+def estimate_of(measured: Measured, n: int) -> Estimate:
+    """As a row of `evaluation.json`."""
+    return Estimate(measured.estimate, measured.low, measured.high, n, measured.shortage)
 
 
 def by_site(

@@ -10,16 +10,13 @@ import numpy as np
 
 from polytask.errors import PolytaskError, nearest
 from polytask.evaluation.answers import Answers
-from polytask.evaluation.intervals import Indices, bootstrap
-from polytask.evaluation.measure import names_of
+from polytask.evaluation.measure import estimate_of, names_of
+from polytask.evaluation.measures import Measures
 from polytask.evaluation.questions import YesNo, is_yes_no, yes_no_of
-from polytask.evaluation.result import Estimate
 from polytask.plain import plain
-from polytask.statistics.operating_point import choose_threshold, compute_shares
+from polytask.statistics.operating_point import choose_threshold
 from polytask.tasks.task import Task
 from polytask.training.decisions import Aim, Decisions, OperatingPoint
-
-SHARES = ("sensitivity", "specificity", "ppv", "npv")
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def judge_points(
     at the threshold of the plain answer (½)."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name, points in decisions.points.items():
-        if name not in answers.pooled or not is_yes_no(tasks[name]):
+        if name not in tasks or name not in answers.pooled or not is_yes_no(tasks[name]):
             continue
         questions = {q.label: q for q in yes_no_of(tasks[name], answers.pooled[name])}
         for point in points:
@@ -118,20 +115,22 @@ def judge_points(
 
 
 def judge_threshold(question: YesNo, threshold: float, resamples: int = 1000) -> dict[str, dict[str, Any]]:
-    """Share → estimate, over the subjects; n is the number of cases that a share is of."""
+    """Share → estimate with the interval of a share over subjects; n is the number of cases that it is a share of."""
     called, truth = question.p >= threshold, question.truth
-    counts = (truth.sum(), (~truth).sum(), called.sum(), (~called).sum())
-
-    def shares(drawn: Indices) -> dict[str, float]:
-        return compute_shares(called[drawn], truth[drawn])._asdict()
-
-    intervals = bootstrap(shares, list(question.subjects), resamples)
-    found = {}
-    for share, n in zip(SHARES, counts, strict=True):
-        interval = intervals.get(share)
-        defined = interval is not None and np.isfinite(interval.estimate)
-        found[share] = Estimate.of(interval if defined else None, int(n))._asdict()
-    return found
+    people = list(dict.fromkeys(question.subjects))
+    place = {s: k for k, s in enumerate(people)}
+    owner = np.array([place[s] for s in question.subjects], np.int64)
+    of = Measures(len(people), owner, resamples)
+    among = {
+        "sensitivity": (truth, called),
+        "specificity": (~truth, ~called),
+        "ppv": (called, truth),
+        "npv": (~called, ~truth),
+    }
+    return {
+        share: estimate_of(of.among(base).share(right[base]), int(base.sum()))._asdict()
+        for share, (base, right) in among.items()
+    }
 
 
 def _classes(task: Task) -> str:

@@ -24,14 +24,16 @@ class Estimate(NamedTuple):
 
     Args:
         estimate: NaN when it is not defined.
-        low, high: NaN when the bootstrap was defined on too few resamples.
+        low, high: NaN without an interval.
         n: known items (cases, or subjects for subject tasks) it rests on; 0 when it is not defined.
+        reason: why there is no interval, e.g. "too few: 12 subjects, 20 needed"; empty with one.
     """
 
     estimate: float
     low: float
     high: float
     n: int
+    reason: str = ""
 
     @classmethod
     def of(cls, interval: Interval | None, n: int) -> Estimate:
@@ -56,9 +58,10 @@ class Evaluation:
         sites: site → the same on its subjects, for cohorts with sites.
         skill: task → skill (chance 0, perfect 1); mean_skill: their mean over the tasks where it is defined.
         counts: task → `items`, `known`, `unanswered`, `subjects`, and by kind `classes`, `labels`, `events`,
-            `empty_truth`, `empty_answer`.
+            `empty_truth`, `empty_answer`, `missed` (there, not predicted), `only_predicted` (predicted, not there).
         test_touched: how often the test part was evaluated in this work folder, this time included.
-        tta, resamples, weights, created: how and of which weights (sha256 per network).
+        tta, resamples, weights, created: how and of which weights (sha256 per network); resamples of the intervals
+            that are found by a bootstrap.
         verdicts: sentences a reader must see before any number.
         site_effects: task → `metric`, `pooled`, `within`, `difference`, `sites`: whether the site explains the metric.
         groups: survival task → how the groups by predicted risk differ (`evaluation.groups`).
@@ -100,7 +103,7 @@ class Evaluation:
         return self.metrics[task][str(self.tasks[task]["primary"])]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form, estimates as `{estimate, low, high, n}`."""
+        """Plain form, estimates as `{estimate, low, high, n, reason}`."""
         content: dict[str, Any] = {"polytask": 1, **asdict(self)}
         content["metrics"] = _plain(self.metrics)
         content["sites"] = {s: _plain(m) for s, m in self.sites.items()}
@@ -146,4 +149,4 @@ def metrics_from(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Metr
 
 def _estimate(entry: Mapping[str, Any]) -> Estimate:
     estimate, low, high = (NAN if entry[k] is None else float(entry[k]) for k in ("estimate", "low", "high"))
-    return Estimate(estimate, low, high, int(entry["n"]))
+    return Estimate(estimate, low, high, int(entry["n"]), str(entry.get("reason", "")))

@@ -1,4 +1,4 @@
-"""All metrics of a part as one function of the subjects in it, so that one bootstrap serves them all."""
+"""All metrics of a part as one function of the subjects in it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:
     return float(survival_at(censoring, np.array([horizon]))[0]) >= SMALLEST_CENSORING
 
 
-def _weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
+def censoring_weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
     """1 / P(not censored before one's own time)."""
     return np.asarray(1 / np.maximum(survival_at(censoring, times, left=True), 1e-12), dtype=np.float64)
 
@@ -57,7 +57,7 @@ def auc_at(
     keep = case | (times > horizon)
     if not defined(censoring, horizon):
         return NAN
-    return auc(score[keep], case[keep], _weights(times, censoring)[keep])
+    return auc(score[keep], case[keep], censoring_weights(times, censoring)[keep])
 
 
 def brier_at(
@@ -68,5 +68,5 @@ def brier_at(
         return NAN
     case, beyond = (times <= horizon) & (events > 0), times > horizon
     late = 1 / survival_at(censoring, np.array([horizon]))[0]
-    terms = case * (1 - p) ** 2 * _weights(times, censoring) + beyond * p**2 * late
+    terms = case * (1 - p) ** 2 * censoring_weights(times, censoring) + beyond * p**2 * late
     return float(terms.mean())

@@ -37,6 +37,7 @@ METHODS = {
 }
 FEWEST = 10
 """With fewer known training cases nothing is fitted."""
+FEWEST_EVENTS = 5
 
 
 def fit_baselines(
@@ -90,6 +91,8 @@ def fit_one(
                 values.append(value)
                 known.append(there)
     if len(ids) < FEWEST:
+        return None
+    if task.kind == "survival" and np.sum(np.stack(values)[:, 1] > 0) < FEWEST_EVENTS:
         return None
     x = np.stack(rows)
     center, scale = x.mean(0), x.std(0)

@@ -12,6 +12,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers
+from polytask.evaluation.beside import judge_beside
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.external.draft import FILE as MAPPING
 from polytask.evaluation.external.draft import write_draft
@@ -24,6 +25,7 @@ from polytask.evaluation.external.notes import notes_of
 from polytask.evaluation.external.recognize import Recognized, recognize
 from polytask.evaluation.external.translate import translate_cohort
 from polytask.evaluation.external.word_map import WordMap, read_word_map
+from polytask.evaluation.given.judge import read_given, write_given
 from polytask.evaluation.make import judge, predicted
 from polytask.evaluation.measure import Progress
 from polytask.evaluation.part import LOG, Judged, note, times_touched
@@ -62,6 +64,7 @@ def evaluate_on(
     resamples: int = 1000,
     progress: Progress | None = None,
     device: str | None = None,
+    answers: Sequence[Path | str] = (),
 ) -> ExternalResult:
     """Judge a model on another labeled cohort, joined by task name and by the words of a mapping file.
 
@@ -74,7 +77,8 @@ def evaluate_on(
         on: the other cohort, with its own `cohort.yaml`.
         out: new or empty folder (a `mapping.yaml` may lie there).
         mapping: words of the cohort that differ from the model's, see `word_map`.
-        tta, resamples, progress, device: see `evaluate`.
+        tta, resamples, progress, device, answers: see `evaluate`. Tables of answers name this cohort's subjects, and
+            tasks and classes as the model does.
     """
     folder, source = Path(out), Path(model)
     ensure_free(folder)
@@ -106,6 +110,8 @@ def evaluate_on(
         )
     ensure_ready(readable, predictor.plan)
     ensure_masks(readable)
+    tasks = {n: t for n, t in predictor.tasks.items() if n in matched.tasks}
+    given = read_given(answers, tasks, whole)
     known = Recognized() if judged.seen is None else recognize(readable, judged.seen, progress)
     cohort = keep_subjects(readable, known.trained)
     if not cohort.cases:
@@ -115,9 +121,10 @@ def evaluate_on(
         )
     subjects = tuple(cohort.subjects)
     _note(judged, own.header.name, len(subjects), folder)
-    answers = predicted(predictor, cohort, Judged("external", subjects, folder), tta, progress)
-    tasks = {n: t for n, t in predictor.tasks.items() if n in matched.tasks}
-    found = judge(tasks, answers, judged.record, "external", resamples, progress)
+    ours = predicted(predictor, cohort, Judged("external", subjects, folder), tta, progress)
+    found = judge(tasks, ours, judged.record, "external", resamples, progress)
+    baselines = [m.baselines for m in predictor.members]
+    found = judge_beside(found, tasks, ours, cohort, predictor.decisions, baselines, given, progress)
     external: dict[str, Any] = {
         "cohort": own.header.name,
         "model": judged.record["name"],
@@ -150,10 +157,11 @@ def evaluate_on(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         test_touched=0 if judged.run is None else times_touched(judged.run.work),
     )
-    write_cases(predictor.tasks, answers, folder / "cases.csv")
-    answers.write(folder / ANSWERS)
+    write_cases(predictor.tasks, ours, folder / "cases.csv")
+    ours.write(folder / ANSWERS)
+    write_given(result.answers, folder)
     result.write(folder / FILE)
-    return ExternalResult(result, answers, cohort, tasks, judged, folder)
+    return ExternalResult(result, ours, cohort, tasks, judged, folder)
 
 
 def ensure_free(folder: Path) -> None:

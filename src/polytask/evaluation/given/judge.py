@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Answers
-from polytask.evaluation.comparison import differences
+from polytask.evaluation.gap import subtract
 from polytask.evaluation.given.cells import GivenItems, read_items
 from polytask.evaluation.given.masks import check_files, judge_masks
 from polytask.evaluation.given.table import AnswerTable, read_answer_table
-from polytask.evaluation.given.views import JudgedBy, View, answers_of, ids_of, pooled_views, voxel_views
-from polytask.evaluation.intervals import Indices, bootstrap
+from polytask.evaluation.given.views import View, answers_of, ids_of, pooled_views, voxel_views
+from polytask.evaluation.measure import estimate_of
+from polytask.evaluation.measure_part import measure_task
 from polytask.evaluation.result import Estimate
 from polytask.evaluation.statistic import Statistic
-from polytask.plain import plain
+from polytask.plain import plain, write_json
 from polytask.tasks.task import Task
 
 LOWER = ("mae", "rmse", "brier", "hd95", "volume_error", "dvh")
@@ -145,29 +146,26 @@ def judge_views(
 
 
 def judge_metrics(task: Task, mine: Answers, other: Answers, view: View, resamples: int) -> list[Judgement]:
-    """One view: the first metric by the method of run against run, the others from one bootstrap."""
-    subjects = list(mine.sites)
-    sides = [Statistic({task.name: task}, answers, subjects) for answers in (mine, other)]
-    whole = [side.whole[task.name] for side in sides]
-    wanted = [m for m in whole[0] if view.wants(m) and all(isfinite(w.get(m, float("nan"))) for w in whole)]
-    wanted.sort(key=lambda m: m != task.primary)
-    if not wanted:
-        return []
-    first = JudgedBy(task, wanted[0], is_higher(task, wanted[0]))
-    exact, _ = differences({task.name: cast(Task, first)}, mine, other, resamples)
-    estimates = {wanted[0]: exact[task.name].difference}
-    if len(wanted) > 1:
+    """One view: differences by the method of run against run."""
+    sides = [Statistic({task.name: task}, answers, list(mine.sites)) for answers in (mine, other)]
+    first, second = (measure_task(side, task.name, resamples) for side in sides)
+    found = []
+    for metric in first:
+        if not view.wants(metric) or metric not in second:
+            continue
+        values = (first[metric].estimate, second[metric].estimate)
+        if not all(isfinite(v) for v in values):
+            continue
+        n = min(side.n(task.name, metric) for side in sides)
+        difference = estimate_of(subtract(first[metric], second[metric], resamples), n)
+        found.append(Judgement(metric, is_higher(task, metric), *values, difference))
+    return found
 
-        def gap(drawn: Indices) -> dict[str, float]:
-            a, b = (side.task(task.name, drawn) for side in sides)
-            return {m: a.get(m, float("nan")) - b.get(m, float("nan")) for m in wanted[1:]}
 
-        for metric, interval in bootstrap(gap, [str(i) for i in range(len(subjects))], resamples).items():
-            n = min(side.n(task.name, metric) for side in sides)
-            estimates[metric] = Estimate.of(interval, n)
-    return [
-        Judgement(m, is_higher(task, m), float(whole[0][m]), float(whole[1][m]), estimates[m]) for m in wanted
-    ]
+def write_given(judged: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Each table's judgement as `answers_NAME.json`, whole or not at all."""
+    for name, content in judged.items():
+        write_json(folder / f"answers_{name}.json", content)
 
 
 def is_higher(task: Task, metric: str) -> bool:

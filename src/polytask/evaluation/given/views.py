@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,18 +30,6 @@ class View:
     wants: Callable[[str], bool]
     ours: Items | Cases
     theirs: Items | Cases
-
-
-@dataclass(frozen=True)
-class JudgedBy:
-    """A task whose primary metric is another one of its metrics; everything else is the task's own."""
-
-    task: Task
-    primary: str
-    higher: bool
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.task, name)
 
 
 def pooled_views(task: Task, ours: Items, given: GivenItems) -> list[View]:

@@ -1,0 +1,188 @@
+"""Which measures a kind of task has: the metrics of `tasks/`, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from polytask.evaluation.answers import Items
+from polytask.evaluation.measured import NAN, Flags, Measured, average, undefined
+from polytask.evaluation.measures import Measures
+from polytask.statistics.draws import Floats
+from polytask.tasks.survival_metrics import censoring_weights, defined
+
+Found = dict[str, Measured]
+NAMES = ("accuracy", "f1", "sensitivity", "specificity")
+
+
+def measure_classification(task: Any, items: Items, of: Measures) -> Found:
+    """Two classes: the second is the positive one. More: one against the rest, per class and their mean."""
+    known, p, truth = _classes(items)
+    of, answer, each = of.among(known), p.argmax(1), range(len(task.classes))
+    by_class = [_yes_no(of, truth == k, answer == k) for k in each]
+    areas = [of.area(p[:, k], truth == k) for k in each]
+    found = {"accuracy": of.share(answer == truth)}
+    found["balanced_accuracy"] = average([f["sensitivity"] for f in by_class], of.subjects)
+    found["f1"] = average([f["f1"] for f in by_class], of.subjects)
+    if len(task.classes) == 2:
+        return found | {"auc": areas[1], **{n: by_class[1][n] for n in ("sensitivity", "specificity")}}
+    for k, c in enumerate(task.classes):
+        found[f"auc.{c}"] = areas[k]
+        found |= {f"{n}.{c}": by_class[k][n] for n in ("sensitivity", "specificity")}
+    for name in ("auc", "sensitivity", "specificity"):
+        found[name] = average([found[f"{name}.{c}"] for c in task.classes], of.subjects)
+    return found
+
+
+def measure_multilabel(task: Any, items: Items, of: Measures) -> Found:
+    """Per label, and the mean over the labels for which a measure is defined."""
+    found: Found = {}
+    for k, c in enumerate(task.labels):
+        known = np.asarray(items.known, bool)[:, k]
+        p, truth = items.prediction["p"][known, k], items.value[known, k] > 0.5
+        mine = of.among(known)
+        found[f"auc.{c}"] = mine.area(p, truth)
+        found |= {f"{n}.{c}": m for n, m in _yes_no(mine, truth, p >= 0.5).items()}
+    for name in ("auc", *NAMES):
+        each = [found[f"{name}.{c}"] for c in task.labels]
+        found[name] = average([m for m in each if np.isfinite(m.estimate)], of.subjects)
+    return found
+
+
+def measure_ordinal(task: Any, items: Items, of: Measures) -> Found:
+    """Quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: that class or a higher one against the lower ones."""
+    known, p, truth = _classes(items)
+    of, answer = of.among(known), task.grade({"p": p})
+    found = {
+        "kappa": of.kappa(truth, answer, len(task.classes)),
+        "accuracy": of.share(answer == truth),
+        "mae": of.mean(np.abs(truth - answer), least=0.0),
+    }
+    for k, c in enumerate(task.classes[1:], start=1):
+        found[f"auc.{c}"] = of.area(p[:, k:].sum(1), truth >= k)
+    return found
+
+
+def measure_regression(task: Any, items: Items, of: Measures) -> Found:
+    """MAE; RMSE from the mean square; R² on the scale of log(1 − R²); Pearson's r on Fisher's scale."""
+    known = np.asarray(items.known, bool)
+    truth, answer = (np.asarray(x, np.float64)[known] for x in (items.value, items.prediction["value"]))
+    of, n = of.among(known), int(known.sum())
+    error, plain = answer - truth, task.metrics(items.prediction, items.value, known)
+    found = {"mae": of.mean(np.abs(error), least=0.0), "rmse": _root(of.mean(error**2, least=0.0))}
+    found |= {name: undefined(of.subjects, "spread") for name in ("r2", "pearson")}
+    r2, r = plain["r2"], plain["pearson"]
+    if np.isfinite(r2):
+        spread = (truth - truth.mean()) ** 2
+        influence = (1 - r2) * spread / spread.sum() - error**2 / spread.sum()
+        rest = 1 - r2
+        found["r2"] = of.curved(
+            r2, influence, np.log(rest) if rest > 0 else NAN, -1 / rest if rest > 0 else NAN, _from_log_rest
+        )
+    if np.isfinite(r):
+        x, y = ((v - v.mean()) / v.std() for v in (truth, answer))
+        influence = (x * y - r * (x**2 + y**2) / 2) / n
+        inner = 1 - r**2
+        found["pearson"] = of.curved(
+            r, influence, np.arctanh(r) if inner > 0 else NAN, 1 / inner if inner > 0 else NAN, np.tanh
+        )
+    return found
+
+
+def measure_survival(task: Any, items: Items, of: Measures) -> Found:
+    """Harrell's C, and per horizon the IPCW AUC and Brier score with the weights of the training part."""
+    known = np.asarray(items.known, bool)
+    of = of.among(known)
+    times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
+    risk, p = (np.asarray(items.prediction[k], np.float64)[known] for k in ("risk", "p"))
+    plain = task.metrics(items.prediction, items.value, known)
+    found = {"c": of.concordance(risk, times, events)}
+    for h, t in enumerate(task.horizons):
+        area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
+        found |= {area: undefined(of.subjects, "area"), brier: undefined(of.subjects, "mean")}
+        if not defined(task.censoring, t):
+            continue
+        weight = censoring_weights(times, task.censoring)
+        case, beyond = (times <= t) & (events > 0), times > t
+        keep = case | beyond
+        score = p[:, h] if task.loss == "hazard" else risk
+        found[area] = of.among(keep).area(score[keep], case[keep], weight[keep])
+        if np.isfinite(plain[brier]):
+            late = censoring_weights(np.nextafter([t], np.inf), task.censoring)
+            terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
+            found[brier] = of.mean(terms, least=0.0)
+    return found
+
+
+BOUNDED = ("dice", "surface_dice")
+NOT_NEGATIVE = ("hd95", "mae")
+
+
+def measure_cases(names: list[str], values: Floats, of: Measures) -> Found:
+    """Means over cases `values [items, names]` of a voxel task; NaN where a case does not define a metric."""
+    found = {}
+    for name, column in zip(names, values.T, strict=True):
+        there = np.isfinite(column)
+        mine, base = of.among(there), name.partition(".")[0]
+        if base in BOUNDED:
+            found[name] = mine.bounded_mean(column[there])
+        else:
+            least = 0.0 if base in NOT_NEGATIVE or name == "dvh" else -np.inf
+            found[name] = mine.mean(column[there], least=least)
+    return found
+
+
+def measure_skill(task: Any, found: Mapping[str, Measured], subjects: int) -> Measured:
+    """The task's skill as a measure; undefined for a kind that is not of this package."""
+    primary = found.get(task.primary, undefined(subjects))
+    if task.kind in ("classification", "multilabel", "survival"):
+        if task.kind == "classification" and not np.isfinite(primary.estimate):
+            each = [found[f"auc.{c}"] for c in task.classes if f"auc.{c}" in found]
+            primary = average([m for m in each if np.isfinite(m.estimate)], subjects)
+        return primary.scale(2.0, -1.0)
+    if task.kind in ("dose", "regression") and (task.kind == "dose" or not np.isfinite(primary.estimate)):
+        mae = found.get("mae", undefined(subjects))
+        return mae.scale(-1 / task.deviation, 1.0) if task.deviation > 0 else undefined(subjects)
+    return primary if task.kind in (*POOLED, "segmentation") else undefined(subjects)
+
+
+POOLED: dict[str, Callable[[Any, Items, Measures], Found]] = {
+    "classification": measure_classification,
+    "multilabel": measure_multilabel,
+    "ordinal": measure_ordinal,
+    "regression": measure_regression,
+    "survival": measure_survival,
+}
+"""Visit and subject tasks by kind; other kinds are measured by leaving subjects out (`leave_out.py`)."""
+
+
+def _classes(items: Items) -> tuple[Flags, Floats, np.ndarray[Any, Any]]:
+    known = np.asarray(items.known, bool)
+    return known, np.asarray(items.prediction["p"], np.float64)[known], items.value[known].astype(np.int64)
+
+
+def _yes_no(of: Measures, truth: Flags, answer: Flags) -> Found:
+    """Of one question: accuracy, F1 of yes, sensitivity, specificity."""
+    return {
+        "accuracy": of.share(truth == answer),
+        "f1": of.bounded_mean(2.0 * (truth & answer), 1.0 * truth + answer)
+        if truth.any()
+        else undefined(of.subjects),
+        "sensitivity": of.among(truth).share(answer[truth]),
+        "specificity": of.among(~truth).share(~answer[~truth]),
+    }
+
+
+def _root(square: Measured) -> Measured:
+    """The root of a mean square."""
+    root = float(np.sqrt(square.estimate))
+    influence = square.influence / (2 * root) if root > 0 else square.influence
+    low, high = (float(np.sqrt(x)) for x in (square.low, square.high))
+    return replace(square, estimate=root, influence=influence, low=low, high=high)
+
+
+def _from_log_rest(value: float) -> float:
+    return 1 - float(np.exp(value))

@@ -1,0 +1,87 @@
+"""A metric of one run, how sure it is, and how much every subject moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.floors import Method
+from polytask.statistics.combine import combine_intervals, find_correlations
+from polytask.statistics.draws import Floats
+
+NAN = float("nan")
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric.
+
+    Args:
+        estimate: NaN when it is not defined.
+        influence: `[subjects]`, the derivative of the estimate by the weight of each subject; they sum to 0, and the
+            variance of the estimate is about the sum of their squares. 0 for subjects without a known case.
+        there: `[subjects]`, who has a known case.
+        method: by which its interval was found; the floor goes by it.
+        low, high: NaN without an interval.
+        shortage: why there is none.
+    """
+
+    estimate: float
+    influence: Floats
+    there: Flags
+    method: Method
+    low: float = NAN
+    high: float = NAN
+    shortage: str = ""
+
+    def scale(self, slope: float, shift: float) -> Measured:
+        """slope · metric + shift: a skill."""
+        ends = sorted((slope * self.low + shift, slope * self.high + shift))
+        return replace(
+            self,
+            estimate=slope * self.estimate + shift,
+            influence=slope * self.influence,
+            low=ends[0],
+            high=ends[1],
+        )
+
+
+def undefined(subjects: int, method: Method = "other") -> Measured:
+    """A metric that the part does not define."""
+    return Measured(NAN, np.zeros(subjects), np.zeros(subjects, bool), method)
+
+
+def combine(parts: Sequence[Measured], weights: Sequence[float]) -> Measured:
+    """Σ weight · metric: a mean over classes, labels or tasks, or a difference of two runs.
+
+    Without an interval as soon as one of the parts has none; its shortage is then the whole one's.
+    """
+    influence = np.sum([w * p.influence for w, p in zip(weights, parts, strict=True)], axis=0)
+    found = Measured(
+        float(sum(w * p.estimate for w, p in zip(weights, parts, strict=True))),
+        influence,
+        np.any([p.there for p in parts], axis=0),
+        parts[0].method,
+    )
+    if not np.isfinite(found.estimate):
+        return found
+    shortage = next((p.shortage for p in parts if p.shortage), "")
+    if shortage or not all(np.isfinite([p.low, p.high]).all() for p in parts):
+        return replace(found, shortage=shortage)
+    low, high = combine_intervals(
+        weights,
+        [p.estimate for p in parts],
+        [p.low for p in parts],
+        [p.high for p in parts],
+        find_correlations([p.influence for p in parts]),
+    )
+    return replace(found, low=low, high=high)
+
+
+def average(parts: Sequence[Measured], subjects: int) -> Measured:
+    """The mean; undefined as soon as one part is, or without any."""
+    return combine(parts, [1 / len(parts)] * len(parts)) if parts else undefined(subjects)

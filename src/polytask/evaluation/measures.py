@@ -1,0 +1,199 @@
+"""Every metric of one run from its items, with its interval and what each subject adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.evaluation.floors import FLOORS, Method, find_shortage
+from polytask.evaluation.measured import Flags, Measured, undefined
+from polytask.statistics.area import judge_area
+from polytask.statistics.concordance import count_pairs, find_concordance_influence, judge_concordance
+from polytask.statistics.draws import Floats, Indices
+from polytask.statistics.kappa import find_kappa_influence, judge_kappa
+from polytask.statistics.mean import judge_mean
+from polytask.statistics.share import judge_share
+from polytask.statistics.unseen import judge_bounded_mean
+from polytask.tasks.ranking import wins
+
+Ends = Callable[[], tuple[float, float]]
+"""Finds an interval; called only where there are enough cases for one."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures of items that belong to subjects.
+
+    Args:
+        subjects: how many, with and without items.
+        owner: `[items]`, whose item it is (by position).
+        resamples, seed: of the bootstraps.
+    """
+
+    subjects: int
+    owner: Indices
+    resamples: int = 1000
+    seed: int = 0
+
+    def among(self, chosen: Flags) -> Measures:
+        """Of some of the items."""
+        return Measures(self.subjects, self.owner[chosen], self.resamples, self.seed)
+
+    def sum(self, values: npt.ArrayLike) -> Floats:
+        """Values of items, summed by subject."""
+        found = np.bincount(self.owner, np.asarray(values, np.float64), self.subjects)
+        return np.asarray(found, np.float64)
+
+    def count(self, chosen: Flags | None = None) -> int:
+        """Subjects with an item."""
+        return len(np.unique(self.owner if chosen is None else self.owner[chosen]))
+
+    def share(self, right: npt.ArrayLike) -> Measured:
+        """The share of items that are right."""
+        hits, counts = self.sum(right), self.sum(np.ones(self.owner.size))
+        return self._mean("share", hits, counts, lambda: judge_share(hits, counts))
+
+    def mean(self, values: npt.ArrayLike, least: float = -np.inf) -> Measured:
+        """The mean of values that cannot be below `least`."""
+        sums, counts = self.sum(values), self.sum(np.ones(self.owner.size))
+
+        def ends() -> tuple[float, float]:
+            found = judge_mean(sums, counts, resamples=self.resamples, seed=self.seed)
+            return max(least, found.low), found.high
+
+        return self._mean("mean", sums, counts, ends)
+
+    def bounded_mean(self, values: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Measured:
+        """Σ values ÷ Σ weights, which lies between 0 and 1; each weight is 1 by default."""
+        counts = self.sum(np.ones(self.owner.size) if weights is None else weights)
+        sums = self.sum(values)
+        return self._mean(
+            "bounded mean",
+            sums,
+            counts,
+            lambda: judge_bounded_mean(sums, counts, resamples=self.resamples, seed=self.seed),
+        )
+
+    def _mean(self, method: Method, sums: Floats, counts: Floats, ends: Ends) -> Measured:
+        total = float(counts.sum())
+        if not total:
+            return undefined(self.subjects, method)
+        estimate = float(sums.sum() / total)
+        there = counts > 0
+        influence = (sums - estimate * counts) / total
+        return self._judged(method, estimate, influence, int(there.sum()), ends, there)
+
+    def area(
+        self, scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
+    ) -> Measured:
+        """AUC; `weights` are those of the positives (used at their positions only)."""
+        s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
+        if not p.any() or p.all() or not np.isfinite(s).all():
+            return undefined(self.subjects, "area")
+        w = np.ones(s.size) if weights is None else np.asarray(weights, np.float64)
+        up, down = w[p], float((~p).sum())
+        won = wins(s[p], s[~p])
+        estimate = float((up * won).sum() / (up.sum() * down))
+        influence = np.zeros(s.size)
+        influence[p] = up * (won / down - estimate) / up.sum()
+        order = np.argsort(s[p], kind="stable")
+        ranked, mass = s[p][order], np.concatenate([[0.0], np.cumsum(up[order])])
+        left, right = (np.searchsorted(ranked, s[~p], side=side) for side in ("left", "right"))
+        influence[~p] = (1 - (mass[left] + mass[right]) / 2 / up.sum() - estimate) / down
+        return self._judged(
+            "area",
+            estimate,
+            self.sum(influence),
+            min(self.count(p), self.count(~p)),
+            lambda: judge_area(s, p, self.owner, w, resamples=self.resamples, seed=self.seed),
+        )
+
+    def kappa(self, truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> Measured:
+        """Quadratic κ; undefined with a single true class."""
+        t, a = np.asarray(truth, np.int64), np.asarray(answer, np.int64)
+        if len(np.unique(t)) < 2:
+            return undefined(self.subjects, "kappa")
+        tables = np.zeros((self.subjects, classes, classes))
+        np.add.at(tables, (self.owner, t, a), 1.0)
+        cost = (np.arange(classes)[:, None] - np.arange(classes)[None, :]) ** 2
+        whole = tables.sum(0)
+        chance = float((np.outer(whole.sum(1), whole.sum(0)) * cost).sum() / whole.sum())
+        estimate = 1 - float((whole * cost).sum()) / chance
+        return self._judged(
+            "kappa",
+            estimate,
+            find_kappa_influence(tables),
+            self.count(),
+            lambda: judge_kappa(tables, resamples=self.resamples, seed=self.seed),
+        )
+
+    def concordance(self, risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Measured:
+        """Harrell's C."""
+        if not np.isfinite(np.asarray(risk, np.float64)).all():
+            return undefined(self.subjects, "concordance")
+        pairs = count_pairs(risk, times, events)
+        total = float(pairs.early.sum())
+        if not total:
+            return undefined(self.subjects, "concordance")
+        estimate = float(pairs.early_right.sum()) / total
+        influence = self.sum(find_concordance_influence(pairs))
+        happened = self.count(np.asarray(events) > 0)
+        known = np.unique(self.owner)
+        return self._judged(
+            "concordance",
+            estimate,
+            influence,
+            happened,
+            lambda: judge_concordance(estimate, influence[known], total, happened),
+        )
+
+    def curved(
+        self,
+        estimate: float,
+        influence: npt.ArrayLike,
+        stretched: float,
+        slope: float,
+        back: Callable[[float], float],
+    ) -> Measured:
+        """A smooth function of means, judged on a scale on which it is nearly symmetric.
+
+        Args:
+            influence: `[items]`, of the estimate.
+            stretched, slope: the estimate on that scale, and its derivative by the estimate.
+            back: from that scale.
+        """
+        by_subject = self.sum(influence)
+        if not np.isfinite([estimate, stretched, slope]).all():
+            found = undefined(self.subjects, "spread")
+            return replace(found, estimate=estimate, shortage="nothing is wrong to tell it by")
+        known = np.unique(self.owner)
+
+        def ends() -> tuple[float, float]:
+            values = stretched + slope * known.size * by_subject[known]
+            judged = judge_mean(values, resamples=self.resamples, seed=self.seed)
+            low, high = sorted((back(judged.low), back(judged.high)))
+            return low, high
+
+        return self._judged("spread", estimate, by_subject, known.size, ends)
+
+    def _judged(
+        self,
+        method: Method,
+        estimate: float,
+        influence: Floats,
+        count: int,
+        ends: Ends,
+        there: Flags | None = None,
+    ) -> Measured:
+        if there is None:
+            there = np.bincount(self.owner, minlength=self.subjects) > 0
+        found = Measured(estimate, influence, there, method, shortage=find_shortage(FLOORS[method], count))
+        if found.shortage:
+            return found
+        low, high = ends()
+        if not np.isfinite([low, high]).all():
+            return replace(found, shortage="too few values that vary")
+        return replace(found, low=float(low), high=float(high))

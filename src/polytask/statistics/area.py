@@ -1,0 +1,62 @@
+"""Interval of an area under the ROC curve: one unseen positive and one unseen negative, see `unseen.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.statistics.draws import Floats, Indices
+from polytask.statistics.unseen import LEVEL, NAN, draw_weights, find_ends
+
+
+def judge_area(
+    scores: npt.ArrayLike,
+    positive: npt.ArrayLike,
+    subjects: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    level: float = LEVEL,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of P(a positive scores higher than a negative), ties one half.
+
+    For the lower end an unseen positive scores below everything and an unseen negative above everything; for the upper
+    end the other way round. All answered right is therefore not certainty: at 15 positives and 15 negatives the lower
+    end is 0.88.
+
+    Args:
+        scores, positive: `[items]`.
+        subjects: `[items]`, whose item it is (any whole numbers): items of a subject are drawn together. By default
+            each is one's own.
+        weights: `[items]`, of the positives, used at their positions only (1/G of a time-dependent AUC).
+    """
+    s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    if not p.any() or p.all() or not np.isfinite(s).all():
+        return NAN, NAN
+    names = np.arange(s.size) if subjects is None else np.asarray(subjects)
+    owner: Indices = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    own = np.ones(s.size) if weights is None else np.asarray(weights, np.float64)
+    place: Indices = np.unique(s, return_inverse=True)[1].astype(np.int64)
+    places = int(place.max()) + 1
+    of_one = (own[p].sum() / np.unique(owner[p]).size, float((~p).sum()) / np.unique(owner[~p]).size)
+    lower, upper = [], []
+    for drawn, unseen in draw_weights(int(owner.max()) + 1, resamples, seed, unseen=2):
+        each = drawn[:, owner] * np.where(p, own, 1.0)
+        high = sum_by_place(each[:, p], place[p], places)
+        low = sum_by_place(each[:, ~p], place[~p], places)
+        wins = (high * (np.cumsum(low, 1) - low / 2)).sum(1)
+        up, down = high.sum(1), low.sum(1)
+        more, less = unseen[:, 0] * of_one[0], unseen[:, 1] * of_one[1]
+        pairs = (up + more) * (down + less)
+        lower.append(wins / pairs)
+        upper.append((pairs - up * down + wins) / pairs)
+    return find_ends(np.concatenate(lower), np.concatenate(upper), level)
+
+
+def sum_by_place(values: Floats, place: Indices, places: int) -> Floats:
+    """Sum the columns of `values [resamples, items]` that stand at the same of `places` places."""
+    order = np.argsort(place, kind="stable")
+    there, starts = np.unique(place[order], return_index=True)
+    found = np.zeros((len(values), places))
+    found[:, there] = np.add.reduceat(values[:, order], starts, axis=1)
+    return found

@@ -1,0 +1,85 @@
+"""Interval of Harrell's C from what every subject adds to it, without resamples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from polytask.statistics.draws import Floats
+
+LEVEL = 0.95
+NAN = float("nan")
+BLOCK = 2**22
+"""Pairs compared at once."""
+PRIOR_EVENTS = 6
+"""So many events' worth of belief in the variance that a C-index of this height has when scores are exponential."""
+
+
+class Pairs(NamedTuple):
+    """What each item takes part in, `[items]` each: comparable pairs in which it has the event first (`early`) or is
+    still there (`late`), and those of them that are ordered right (equal risks one half)."""
+
+    early: Floats
+    early_right: Floats
+    late: Floats
+    late_right: Floats
+
+
+def count_pairs(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Pairs:
+    """A pair is comparable when the earlier time is an event, or both times are equal and only one is an event."""
+    r, t, e = np.asarray(risk, np.float64), np.asarray(times, np.float64), np.asarray(events) > 0
+    found = np.zeros((4, r.size))
+    happened = np.flatnonzero(e)
+    rows = max(1, BLOCK // max(1, r.size))
+    for start in range(0, happened.size, rows):
+        i = happened[start : start + rows]
+        later = (t > t[i, None]) | ((t == t[i, None]) & ~e)
+        right = later * ((r < r[i, None]) + 0.5 * (r == r[i, None]))
+        found[0, i], found[1, i] = later.sum(1), right.sum(1)
+        found[2] += later.sum(0)
+        found[3] += right.sum(0)
+    return Pairs(*found)
+
+
+def find_concordance_influence(pairs: Pairs) -> Floats:
+    """Derivative of C by the weight of each item `[items]`; they sum to 0. NaN without a comparable pair."""
+    total = float(pairs.early.sum())
+    if not total:
+        return np.full(pairs.early.shape, NAN)
+    c = float(pairs.early_right.sum()) / total
+    right, count = pairs.early_right + pairs.late_right, pairs.early + pairs.late
+    return np.asarray((right - c * count) / total, np.float64)
+
+
+def judge_concordance(
+    c: float, influence: Floats, pairs: float, events: int, level: float = LEVEL
+) -> tuple[float, float]:
+    """Interval of C on the logit scale, so that it stays between 0 and 1.
+
+    The variance is that of a U-statistic, Σ influence² · n/(n − 1) over subjects (for C: Pencina and D'Agostino 2004).
+    Few events tell it badly, and all pairs ordered right tell it as 0: it is averaged with the variance that Hanley and
+    McNeil (1982) give an area of this height with m events among n subjects, with weights m − 1 and `PRIOR_EVENTS`, and
+    the interval has as many degrees of freedom as both together. Half a pair on each side keeps C off its bounds.
+
+    Args:
+        c: the estimate.
+        influence: `[subjects]` with a known case, summed over the subject's items.
+        pairs: comparable ones.
+        events: subjects with an event.
+    """
+    n = len(influence)
+    if not np.isfinite(c) or n < 2 or events < 2:
+        return NAN, NAN
+    inner = (c * pairs + 0.5) / (pairs + 1)
+    height = (inner / (2 - inner) + 2 * inner**2 / (1 + inner)) / 2 - inner**2
+    prior = height / events + height / n
+    seen = n / (n - 1) * float((influence**2).sum())
+    freedom = events - 1 + PRIOR_EVENTS
+    variance = ((events - 1) * seen + PRIOR_EVENTS * prior) / freedom
+    reach = float(stats.t.ppf((1 + level) / 2, freedom)) * np.sqrt(variance) / (inner * (1 - inner))
+    middle = np.log(inner / (1 - inner))
+    low, high = (float(1 / (1 + np.exp(-(middle + s * reach)))) for s in (-1, 1))
+    return min(low, c), max(high, c)

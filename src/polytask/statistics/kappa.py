@@ -1,0 +1,70 @@
+"""Interval of Cohen's κ with quadratic weights: one unseen case, see `unseen.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.statistics.draws import Floats
+from polytask.statistics.unseen import LEVEL, NAN, UNSEEN, draw_weights, find_ends
+
+WHOLE = 1 / UNSEEN
+"""The margins are drawn too, which moves κ more than the cases alone: with one whole unseen case instead of half of one
+its interval covers from 30 cases on."""
+
+
+def quadratic_weights(classes: int) -> Floats:
+    """Squared distances `[classes, classes]`."""
+    place = np.arange(classes, dtype=np.float64)
+    return np.asarray((place[:, None] - place[None, :]) ** 2, np.float64)
+
+
+def find_kappa_influence(tables: Floats) -> Floats:
+    """How much each subject moves κ `[subjects]`, from its table `[subjects, classes, classes]` (truth, answer).
+
+    The derivative of κ = 1 − observed/chance by the weight of a subject; they sum to 0.
+    """
+    n = tables.sum()
+    cost = quadratic_weights(tables.shape[1])
+    truth, answer = tables.sum(2), tables.sum(1)
+    rows, columns = truth.sum(0) / n, answer.sum(0) / n
+    count, wrong = tables.sum((1, 2)), (tables * cost).sum((1, 2))
+    observed, chance = float(wrong.sum() / n), float(rows @ cost @ columns)
+    from_observed = (wrong - observed * count) / n
+    from_chance = (truth @ cost @ columns + answer @ (rows @ cost) - 2 * chance * count) / n
+    return np.asarray(observed / chance**2 * from_chance - from_observed / chance, np.float64)
+
+
+def judge_kappa(
+    tables: npt.ArrayLike, level: float = LEVEL, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of quadratic κ.
+
+    The unseen case costs twice what chance costs (alone it would have κ = −1) for the lower end and nothing for the
+    upper end; its truth and answer are as common as the classes are.
+
+    Args:
+        tables: `[subjects, classes, classes]`, how often the subject has this truth (row) and this answer (column).
+    """
+    t = np.asarray(tables, np.float64)
+    t = t[t.sum((1, 2)) > 0]
+    if len(t) < 2:
+        return NAN, NAN
+    cost = quadratic_weights(t.shape[1])
+    truth, answer, wrong = t.sum(2), t.sum(1), (t * cost).sum((1, 2))
+    n = float(t.sum())
+    rows, columns = truth.sum(0) / n, answer.sum(0) / n
+    worst = 2 * float(rows @ cost @ columns)
+    lower, upper = [], []
+    for weights, unseen in draw_weights(len(t), resamples, seed, whole=WHOLE):
+        extra = unseen[:, 0] * n / len(t)
+        total = weights @ t.sum((1, 2)) + extra
+        r = (weights @ truth + extra[:, None] * rows) / total[:, None]
+        c = (weights @ answer + extra[:, None] * columns) / total[:, None]
+        chance = ((r @ cost) * c).sum(1)
+        seen = weights @ wrong
+        chance = np.where(chance > 0, chance, np.nan)
+        lower.append(1 - (seen + extra * worst) / total / chance)
+        upper.append(1 - seen / total / chance)
+    low, high = find_ends(np.concatenate(lower), np.concatenate(upper), level)
+    return max(-1.0, low), min(1.0, high)

@@ -1,0 +1,56 @@
+"""Intervals of shares: Wilson's, with as many cases as the subjects' visits are worth."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+LEVEL = 0.95
+PRIOR_SUBJECTS = 6
+"""So many subjects' worth of belief that all visits of a subject give the same answer, beside what the sample shows."""
+
+
+def wilson(hits: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval of a share (1927); `hits` and `n` need not be whole numbers."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, scale = hits / n, 1 + z**2 / n
+    middle = (share + z**2 / (2 * n)) / scale
+    half = z * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def count_independent(hits: npt.ArrayLike, counts: npt.ArrayLike) -> float:
+    """How many independent cases the cases of these subjects are worth (effective sample size).
+
+    n cases of N subjects have the variance of n/d independent ones, where the design effect d is the variance between
+    subjects, N/(N − 1) Σ (hits − share · counts)² / n², over that of independent cases, share (1 − share)/n (Rao and
+    Scott 1992). Few subjects tell d badly, and all right or all wrong tell nothing of it: the estimate is averaged
+    with n/N, which means that all visits of a subject agree. Never more than n; n itself with one case a subject.
+
+    Args:
+        hits, counts: `[subjects]`; subjects without a case have count 0.
+    """
+    c = np.asarray(counts, np.float64)
+    h, c = np.asarray(hits, np.float64)[c > 0], c[c > 0]
+    n, subjects = float(c.sum()), len(c)
+    if n == subjects or not subjects:
+        return n
+    agreeing = n / subjects
+    share = float(h.sum() / n)
+    if subjects < 2 or not 0 < share < 1:
+        return n / agreeing
+    between = subjects / (subjects - 1) * float(((h - share * c) ** 2).sum()) / n**2
+    seen = between / (share * (1 - share) / n)
+    effect = ((subjects - 1) * seen + PRIOR_SUBJECTS * agreeing) / (subjects - 1 + PRIOR_SUBJECTS)
+    return n / max(1.0, effect)
+
+
+def judge_share(hits: npt.ArrayLike, counts: npt.ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+    """Interval of Σ hits ÷ Σ counts over subjects; NaN without cases."""
+    total = float(np.sum(np.asarray(counts, np.float64)))
+    if not total:
+        return float("nan"), float("nan")
+    n = count_independent(hits, counts)
+    return wilson(float(np.sum(np.asarray(hits, np.float64))) / total * n, n, level)

@@ -14,6 +14,7 @@ from polytask.plan.make import make_plan
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.plan.records import Fingerprint
 from polytask.plan.rescale import expected_hazard_loss
+from polytask.plan.rules.horizons import usual_horizons
 from polytask.plan.summary import PRIMARY
 from polytask.tasks.constants import constant_hazard, constant_ordinal, constant_segmentation
 from tests.plan.worlds import LAPTOP, case_record, cohort_of, graded, header, image_record, one_fold, prints
@@ -112,8 +113,8 @@ def survivors(events: list[int]) -> list[dict[str, str]]:
 def test_survival_against_lifelines() -> None:
     fold = fold_of(OS, survivors(EVENTS))
     task = fold.tasks["os"]
-    happened = [t for t, e in zip(TIMES, EVENTS, strict=True) if e]
-    assert task["horizons"] == pytest.approx(np.quantile(happened, (0.25, 0.5, 0.75)), rel=0.01)
+    assert task["horizons"] == [365.0], "one year; two lie beyond the follow-up"
+    assert "1, 2 and 5 years" in fold.why["tasks.os.horizons"]
     curve = task["censoring"]
     # An event comes before a censoring at the same time: lifelines needs it a moment earlier.
     shifted = [t - 0.01 * e for t, e in zip(TIMES, EVENTS, strict=True)]
@@ -124,6 +125,33 @@ def test_survival_against_lifelines() -> None:
     assert len(task["bins"]) == len(task["hazards"]) == 4
     assert task["loss"] == "cox"
     assert task["baseline"] == {}
+
+
+def test_horizons_without_years_are_quartiles_of_the_events() -> None:
+    """Of a unit that is none of time's, and where no year lies within the follow-up."""
+    happened = [t for t, e in zip(TIMES, EVENTS, strict=True) if e]
+    for unit in ("cycles", "years"):
+        tasks = {"os": {"kind": "survival", "level": "subject", "unit": unit}}
+        rows = survivors(EVENTS)
+        if unit == "years":
+            rows = [{**r, "os_time": str(float(r["os_time"]) / 1000)} for r in rows]
+        scale = 1000 if unit == "years" else 1
+        found = np.array(fold_of(tasks, rows).tasks["os"]["horizons"]) * scale
+        assert found == pytest.approx(np.quantile(happened, (0.25, 0.5, 0.75)), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("unit", "years"),
+    [
+        ("days", [365, 730, 1825]),
+        ("Months", [12, 24, 60]),
+        ("yr", [1, 2, 5]),
+        ("weeks", [52, 104, 260]),
+        ("Gy", []),
+    ],
+)
+def test_years_in_every_unit(unit: str, years: list[float]) -> None:
+    assert usual_horizons(unit) == years
 
 
 def test_horizons_of_the_header_are_kept_and_judged() -> None:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
+from polytask.evaluation.groups import risk_groups
 from polytask.report import classes, curves, decision, doses, survival
 from polytask.report.drawing import figure, styled
 from polytask.report.material import Material
@@ -98,6 +102,91 @@ def test_single_networks_have_a_curve_each(flat: Material) -> None:
         axes = figure(4, 3).subplots()
         curves.draw_skills(axes, log, flat.tasks)
         assert {t.get_text() for t in axes.get_legend().get_texts()} == set(flat.tasks)
+
+
+def test_a_short_run_draws_the_steps_and_never_a_single_dot(flat: Material) -> None:
+    epoch = {"step": 20, "loss": {"grade": 0.5}, "tune": {"skill": 0.2, "grade": {"kappa": 0.2}}}
+    steps = [{"step": k, "losses": {"grade": 1.0 / k}} for k in range(1, 21)]
+    short = {"": [*steps, epoch]}
+    assert [s for s, _ in curves.losses_of(short, "grade")] == list(range(1, 21))
+    whole = {"": [*steps, *({**epoch, "step": 20 * k} for k in (1, 2, 3))]}
+    assert [s for s, _ in curves.losses_of(whole, "grade")] == [20, 40, 60]
+    one = replace(flat, log={"": [epoch]})
+    assert curves.pictures(one) == []
+    assert curves.unsaid(one) == [
+        "No curve of the losses: fewer than two were logged.",
+        "No curve of the skill on tune: it was looked at fewer than two times; the mean skill was 0.20.",
+    ]
+    drawn = replace(flat, log=short)
+    assert [p.alt for p in curves.pictures(drawn)] == ["Loss of each task over training steps"]
+    assert len(curves.unsaid(drawn)) == 1
+    assert curves.unsaid(flat) == []
+
+
+def boxes(drawn: Figure) -> tuple[list[Any], list[Any]]:
+    """Of the axes, and of every legend and free text, in pixels."""
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    legends = [a.get_legend() for a in drawn.axes if a.get_legend()]
+    texts = [t for a in drawn.axes for t in a.texts if t.get_text()]
+    return [a.get_window_extent(renderer) for a in drawn.axes], [
+        x.get_window_extent(renderer) for x in (*legends, *texts)
+    ]
+
+
+def test_no_legend_and_no_text_lies_over_data(flat: Material) -> None:
+    """Legends and words stand outside the axes they belong to."""
+    p, truth = np.array([0.1, 0.8, 0.3]), np.array([False, True, True])
+    asked = [classes.Question(f"a class with a rather long name {k}", p, truth) for k in range(4)]
+    groups = survival.groups_of(items({"risk": np.arange(40.0)}, [[float(50 - k), k % 2] for k in range(40)]))
+    with styled():
+        for draw in (
+            lambda axes: classes.draw_roc(axes, asked),
+            lambda axes: classes.draw_reliability(axes, asked),
+            lambda axes: survival.draw_survival(axes, groups, "days", None, [10.0]),
+            lambda axes: curves.draw_losses(axes, flat.log, list(flat.tasks)),
+            lambda axes: curves.draw_skills(axes, flat.log, flat.tasks),
+            lambda axes: curves.draw_forest(axes, [flat.evaluation, flat.evaluation]),
+            lambda axes: doses.draw_histograms(axes, {"rectum": (np.arange(9.0), np.arange(9.0))}, "Gy"),
+        ):
+            drawn = figure(4, 4.5)
+            draw(drawn.subplots())
+            axes, words = boxes(drawn)
+            assert words
+            for box in words:
+                assert not any(box.shrunk(0.98, 0.98).overlaps(a) for a in axes)
+
+
+def test_shares_at_the_times_of_the_header_are_those_of_lifelines(flat: Material) -> None:
+    from lifelines import KaplanMeierFitter
+
+    random = np.random.default_rng(3)
+    times, events = random.integers(1, 60, 80).astype(float), (random.random(80) < 0.6).astype(float)
+    (group,) = risk_groups(np.zeros(80), times, events)
+    fitted = KaplanMeierFitter().fit(times, events)
+    for at in (10.0, 25.0, 40.0):
+        low, high = fitted.confidence_interval_survival_function_.loc[:at].iloc[-1]
+        cell = survival.share(group, at)
+        assert cell.value == f"{fitted.predict(at):.2f}"
+        assert cell.interval == f"{low:.2f} to {high:.2f}"
+        assert cell.n == f"{int((times >= at).sum())} still followed"
+    late = survival.share(group, 59.0)
+    assert late.value == "not defined"
+    assert "fewer than 5" in late.why
+
+
+def test_horizons_are_the_headers_else_years(flat: Material) -> None:
+    spec = flat.cohort.header.tasks["os"]
+    assert survival.horizons_of(flat, "os") == list(spec.horizons)  # type: ignore[union-attr]
+    tasks = {**flat.cohort.header.tasks, "os": spec.model_copy(update={"horizons": []})}
+    header = flat.cohort.header.model_copy(update={"tasks": tasks})
+    years = survival.horizons_of(replace(flat, cohort=replace(flat.cohort, header=header)), "os")
+    followed = flat.answers.pooled["os"].value[flat.answers.pooled["os"].known][:, 0].max()
+    assert years == [h for h in (365.0, 730.0, 1825.0) if h < followed]
+    table = survival.shares(flat, "os")
+    assert table is not None
+    assert table.columns[1:] == [f"at {h:g} days" for h in spec.horizons]  # type: ignore[union-attr]
 
 
 def test_cumulative_histogram() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from polytask.report.facts import facts
+from polytask.report.facts import made
 from polytask.report.material import Material
 from polytask.report.page import page
 from polytask.report.sources import weights
@@ -50,6 +50,6 @@ def test_the_head_names_the_point_in_the_model_space(
     plan = flat.plan.model_copy(deep=True)
     for key, value in changes.items():
         setattr(plan.shared.model, key, value)
-    named = {fact.name: fact.value for fact in facts(replace(flat, plan=plan))}
+    named = {fact.name: fact.value for fact in made(replace(flat, plan=plan))}
     assert {k: named.get(k) for k in wanted} == wanted
     assert ("preset" in named) == ("preset" in changes)

@@ -5,7 +5,19 @@ import pytest
 
 from polytask.evaluation.result import Estimate
 from polytask.report.material import Material
-from polytask.report.tables import Cell, Table, cell, details, known, number, overview, signed, split, with_n
+from polytask.report.tables import (
+    Cell,
+    Table,
+    cell,
+    details,
+    known,
+    number,
+    overview,
+    signed,
+    skills,
+    split,
+    with_n,
+)
 
 NAN = float("nan")
 
@@ -23,6 +35,7 @@ def test_numbers(value: float, text: str) -> None:
 def test_cells() -> None:
     assert cell(Estimate(0.5, 0.4, 0.6, 7)) == Cell("0.500", "0.400 to 0.600", "n 7")
     assert cell(Estimate(NAN, NAN, NAN, 0)) == Cell("not defined", "", "n 0")
+    assert cell(Estimate(NAN, NAN, NAN, 0), why="no event") == Cell("not defined", why="no event")
     assert cell(Estimate(0.5, NAN, NAN, 2)).interval == "too few for an interval"
     assert cell(Estimate(0.1, 0.05, 0.2, 7), difference=True).strong
     assert not cell(Estimate(0.1, -0.05, 0.2, 7), difference=True).strong
@@ -43,11 +56,12 @@ def test_n_moves_into_a_column_where_it_is_the_same_along_a_row() -> None:
 
 def test_every_metric_is_in_the_tables_of_its_task(flat: Material) -> None:
     found = flat.evaluation
-    assert [r[0] for r in overview(found).rows] == [*found.tasks, "mean skill"]
+    assert [r[0] for r in overview(flat).rows] == [*found.tasks]
+    assert [r[0] for r in skills(flat).rows] == [*found.tasks, "mean skill"]
     for task, metrics in found.metrics.items():
-        shown = [c for t in details(found, task) for _, cells in t.rows for c in cells if c.value != "–"]
-        counted = sum("n" in t.columns for t in details(found, task)) and sum(
-            len(t.rows) for t in details(found, task) if "n" in t.columns
+        shown = [c for t in details(flat, task) for _, cells in t.rows for c in cells if c.value != "–"]
+        counted = sum("n" in t.columns for t in details(flat, task)) and sum(
+            len(t.rows) for t in details(flat, task) if "n" in t.columns
         )
         assert len(shown) - counted == len(metrics)
 

@@ -8,7 +8,7 @@ import pytest
 from polytask.evaluation.answers import Answers, Cases
 from polytask.images.volume import Grid
 from polytask.report.material import Material
-from polytask.report.planes import grey, planes, window
+from polytask.report.planes import planes, window
 from polytask.report.voxels import chosen, look, masks
 
 
@@ -97,8 +97,3 @@ def test_masks_of_labels_and_of_planes() -> None:
     assert [m.sum() for m in masks(labels, 2)] == [1, 2]
     stacked = np.array([[[1, 0], [1, 1]], [[0, 0], [1, 0]]], bool)
     assert [m.sum() for m in masks(stacked, 2)] == [3, 1]
-
-
-def test_grey_of_a_constant_image_has_a_width() -> None:
-    low, high = grey(np.zeros((5, 5)))
-    assert high > low

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from polytask.evaluation.comparison import Comparison
 from polytask.report.facts import minutes, seconds
+from polytask.report.names import PLAIN, Names
 from polytask.report.tables import NAMES, Cell, Table, cell, number
 
 
-def comparison(found: Comparison) -> Table:
+def comparison(found: Comparison, names: Names = PLAIN) -> Table:
     """Values of both, paired difference of the primary metric and of the skill."""
     rows = []
     for name, task in found.tasks.items():
         better = "" if task.higher else ", less is better"
         values = [Cell(number(v)) for v in task.values]
-        gaps = [cell(task.difference, difference=True), cell(task.skill, difference=True)]
-        rows.append((name, [Cell(f"{NAMES.get(task.metric, task.metric)}{better}"), *values, *gaps]))
-    mean = cell(found.mean_skill, difference=True)._replace(n=f"{found.mean_skill.n} tasks")
+        why = "one of the two has no such figure"
+        gaps = [cell(e, difference=True, why=why) for e in (task.difference, task.skill)]
+        rows.append(
+            (names.task(name), [Cell(f"{NAMES.get(task.metric, task.metric)}{better}"), *values, *gaps])
+        )
+    mean = cell(found.mean_skill, difference=True, why="no skill is defined in both")
+    if not mean.why:
+        mean = mean._replace(n=f"{found.mean_skill.n} tasks")
     rows.append(("mean skill", [Cell(""), Cell(""), Cell(""), Cell(""), mean]))
     columns = ["task", "metric", found.run, found.other, "difference", "difference of skill"]
     return Table(f"{found.run} against {found.other}", columns, rows)

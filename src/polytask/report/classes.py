@@ -12,13 +12,15 @@ from sklearn.metrics import roc_curve
 from polytask.evaluation.answers import Items
 from polytask.evaluation.calibration import calibration_error, reliability
 from polytask.evaluation.measure import names_of
-from polytask.report.drawing import FAINT, INK, Picture, colour, figure, nothing, styled, svg
+from polytask.report.drawing import FAINT, INK, Picture, below, colour, figure, folded, nothing, styled, svg
 from polytask.report.material import Material
 from polytask.tasks.confusion import confusion
 from polytask.tasks.ordinal import Ordinal
 from polytask.tasks.ranking import auc
 
 Floats = npt.NDArray[np.float64]
+SIDE = 3.4
+"""Inches of a picture on the page."""
 
 
 class Question(NamedTuple):
@@ -31,23 +33,37 @@ class Question(NamedTuple):
 
 def pictures(material: Material, name: str) -> list[Picture]:
     """ROC, reliability and, where one class is right, the confusion."""
-    task, items = material.tasks[name], material.answers.pooled[name]
-    asked = questions(task, items)
-    panels = 2 if task.kind == "multilabel" else 3
+    task, items, names = material.tasks[name], material.answers.pooled[name], material.names
+    asked = [q._replace(name=shown(material, name, q.name)) for q in questions(task, items)]
+    words = names.all_words(name, names_of(task))
+    title = names.task(name)
+    what = {"ordinal": "each grade or a higher one against the lower ones", "multilabel": "each label"}
+    roc_note = f"ROC: {what.get(task.kind, 'each class against the others')}. AUC: 0.5 is chance, 1 perfect."
+    gap_note = (
+        "How often it happened (95 % Wilson interval) among cases of like predicted probability; ECE is the mean gap "
+        "to the diagonal, on which predictions come true as often as they say."
+    )
+    tall = 3.3 + 0.17 * len(asked)
+    found = []
     with styled():
-        drawn = figure(3.4 * panels, 3.3)
-        axes = np.atleast_1d(drawn.subplots(1, panels))
-        draw_roc(axes[0], asked)
-        draw_reliability(axes[1], asked)
-        if panels == 3:
-            draw_confusion(axes[2], names_of(task), matrix(task, items))
-        what = {"ordinal": "each grade or a higher one against the lower ones", "multilabel": "each label"}
-        note = (
-            f"ROC: {what.get(task.kind, 'each class against the others')}. Reliability: how often it happened "
-            "(95 % Wilson interval) among items of like predicted probability; ECE is the mean gap to the diagonal."
-        )
-        alt = f"ROC, reliability{' and confusion' if panels == 3 else ''} of {name}"
-        return [Picture(svg(drawn), alt, note, wide=panels == 3)]
+        drawn = figure(SIDE, tall)
+        draw_roc(drawn.subplots(), asked)
+        found.append(Picture(svg(drawn), f"ROC of {title}", roc_note, width=SIDE))
+        drawn = figure(SIDE, tall)
+        draw_reliability(drawn.subplots(), asked)
+        found.append(Picture(svg(drawn), f"Reliability of {title}", gap_note, width=SIDE))
+        if task.kind != "multilabel":
+            drawn = figure(SIDE, 3.3)
+            draw_confusion(drawn.subplots(), words, matrix(task, items))
+            note = "How often each true answer got each given answer."
+            found.append(Picture(svg(drawn), f"Confusion of {title}", note, width=SIDE))
+    return found
+
+
+def shown(material: Material, task: str, question: str) -> str:
+    """A question with the title of its class; that of an ordinal task begins with ≥."""
+    word = question.removeprefix("≥ ")
+    return question[: len(question) - len(word)] + material.names.word(task, word)
 
 
 def questions(task: Any, items: Items) -> list[Question]:
@@ -86,15 +102,19 @@ def draw_roc(axes: Any, asked: Sequence[Question]) -> None:
         if q.truth.any() and not q.truth.all():
             fall_out, hits, _ = roc_curve(q.truth, q.p)
             axes.plot(
-                fall_out, hits, color=colour(k), label=f"{q.name}: {auc(q.p, q.truth):.2f} (n {q.truth.size})"
+                fall_out,
+                hits,
+                color=colour(k),
+                label=f"{folded(q.name)}: {auc(q.p, q.truth):.2f} (n {q.truth.size})",
             )
             drawn += 1
     if not drawn:
-        nothing(axes, "not defined: the part has\nonly one class" if asked else "nothing known here")
+        there = any(q.truth.size for q in asked)
+        nothing(axes, "not defined: these cases have\nonly one answer" if there else "nothing known here")
         return
     axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--", zorder=1)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.legend(loc="lower right", title="AUC", title_fontsize=8, handlelength=1.2)
+    below(axes, title="AUC", title_fontsize=8)
 
 
 def draw_reliability(axes: Any, asked: Sequence[Question]) -> None:
@@ -113,10 +133,16 @@ def draw_reliability(axes: Any, asked: Sequence[Question]) -> None:
         error = [[b.observed - b.low for b in bins], [b.high - b.observed for b in bins]]
         axes.errorbar(x, y, np.clip(error, 0, None), fmt="none", ecolor=colour(k), elinewidth=0.8, alpha=0.6)
         axes.plot(
-            x, y, "o-", color=colour(k), ms=3.5, lw=1.2, label=f"{q.name}: {calibration_error(bins):.2f}"
+            x,
+            y,
+            "o-",
+            color=colour(k),
+            ms=3.5,
+            lw=1.2,
+            label=f"{folded(q.name)}: {calibration_error(bins):.2f}",
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.legend(loc="upper left", title="ECE", title_fontsize=8, handlelength=1.2)
+    below(axes, title="ECE", title_fontsize=8)
 
 
 def draw_confusion(axes: Any, names: Sequence[str], counts: Floats) -> None:
@@ -132,7 +158,8 @@ def draw_confusion(axes: Any, names: Sequence[str], counts: Floats) -> None:
         ink = "white" if share[i, j] > 0.6 else INK
         axes.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", color=ink, fontsize=size)
     turn = 45 if max(map(len, names)) > 7 else 0
-    axes.set_xticks(range(len(names)), names, rotation=turn, ha="right" if turn else "center")
-    axes.set_yticks(range(len(names)), names)
+    lines = [folded(n, 14) for n in names]
+    axes.set_xticks(range(len(names)), lines, rotation=turn, ha="right" if turn else "center")
+    axes.set_yticks(range(len(names)), lines)
     axes.set(xlabel="answer", ylabel="truth")
     axes.grid(visible=False)

@@ -9,61 +9,104 @@ import numpy as np
 
 from polytask.evaluation.costs import Entry, epochs
 from polytask.evaluation.result import Evaluation
-from polytask.report.drawing import FAINT, INK, Picture, colour, figure, nothing, styled, svg
+from polytask.report.drawing import FAINT, INK, Picture, colour, figure, folded, nothing, styled, svg
 from polytask.report.material import Material
 from polytask.tasks.task import Task
 
 NAN = float("nan")
-BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+FEW_EPOCHS = 3
+"""With fewer, the losses of single steps are drawn."""
+WIDE = 5.0
+"""Inches of a picture on the page."""
+NO_TITLES: Mapping[str, str] = {}
 Log = Mapping[str, Sequence[Entry]]
 
 
 def pictures(material: Material) -> list[Picture]:
-    """Losses and skill on tune; one more with the skill of each task on the part."""
+    """Losses and skill on tune, where there is a curve to draw."""
+    found, titles = [], material.names.tasks
+    tasks = len(material.tasks)
     with styled():
-        drawn = figure(10, 3.2)
-        left, right = drawn.subplots(1, 2)
-        draw_losses(left, material.log, list(material.tasks))
-        draw_skills(right, material.log, material.tasks)
-        curves = Picture(
-            svg(drawn),
-            "Loss of each task and skill on the tune part over training steps",
-            "Losses are divided by that of the best constant answer: 1 means nothing learnt yet. Skill: chance 0, "
-            "perfect 1; the best checkpoint has the highest mean skill on tune.",
-            wide=True,
-        )
-        evaluations = [material.evaluation, *material.others]
-        tasks = len(material.tasks) + 1
-        drawn = figure(10, 0.7 + 0.2 * tasks * max(1.6, len(evaluations)))
-        draw_forest(drawn.subplots(), evaluations)
-        forest = Picture(
-            svg(drawn),
-            "Skill of each task with its 95 % interval",
-            "Skill: Dice, 2·AUC − 1, 2·C − 1, κ, R², 1 − MAE / MAE of a constant. Lines are 95 % intervals.",
-            wide=True,
-        )
-    return [forest, curves] if any(material.log.values()) or not material.evaluation.external else [forest]
+        if has_losses(material.log, list(material.tasks)):
+            drawn = figure(WIDE, 2.9 + 0.1 * tasks)
+            draw_losses(drawn.subplots(), material.log, list(material.tasks), titles)
+            note = "Divided by the loss of the best constant answer: 1 means nothing learnt yet."
+            found.append(Picture(svg(drawn), "Loss of each task over training steps", note, width=WIDE))
+        if has_skills(material.log):
+            drawn = figure(WIDE, 2.9 + 0.1 * tasks)
+            draw_skills(drawn.subplots(), material.log, material.tasks, titles)
+            note = (
+                "Skill on the tune part: chance 0, perfect 1; the checkpoint with the highest mean is kept."
+            )
+            found.append(Picture(svg(drawn), "Skill on the tune part over training steps", note, width=WIDE))
+    return found
 
 
-def draw_losses(axes: Any, log: Log, tasks: Sequence[str]) -> None:
-    """Mean loss of each task by epoch."""
+def unsaid(material: Material) -> list[str]:
+    """Sentences about the curves that are not drawn; none about an exported model, which has no log."""
+    if material.evaluation.external and not any(material.log.values()):
+        return []
+    found = []
+    if not has_losses(material.log, list(material.tasks)):
+        found.append("No curve of the losses: fewer than two were logged.")
+    if not has_skills(material.log):
+        looks = [e["tune"].get("skill") for es in material.log.values() for e in _looked(es)]
+        values = ", ".join(f"{v:.2f}" for v in looks if isinstance(v, int | float))
+        once = f"; the mean skill was {values}" if values else ""
+        found.append(f"No curve of the skill on tune: it was looked at fewer than two times{once}.")
+    return found
+
+
+def forest(material: Material) -> Picture:
+    """Skill of each task with its interval, of this run and of those it stands against."""
+    evaluations = [material.evaluation, *material.others]
+    tasks = len(material.tasks) + 1
+    with styled():
+        drawn = figure(WIDE, 0.8 + 0.2 * tasks * max(1.6, len(evaluations)) + 0.2 * (len(evaluations) > 1))
+        draw_forest(drawn.subplots(), evaluations, material.names.tasks)
+        note = (
+            "Skill: Dice, 2·AUC − 1, 2·C − 1, κ, R², 1 − MAE / MAE of a constant. Lines are 95 % intervals."
+        )
+        return Picture(svg(drawn), "Skill of each task with its 95 % interval", note, width=WIDE)
+
+
+def losses_of(log: Log, task: str) -> list[tuple[int, float]]:
+    """(step, loss) of a task: the means of epochs; of single steps where there are fewer than three epochs."""
+    for entries in log.values():
+        means = [(e["step"], e["loss"][task]) for e in epochs(entries) if _there(e["loss"], task)]
+        single = [
+            (e["step"], e["losses"][task])
+            for e in entries
+            if isinstance(e.get("losses"), Mapping) and _there(e["losses"], task)
+        ]
+        points = single if len(means) < FEW_EPOCHS and len(single) > len(means) else means
+        if points:
+            return points
+    return []
+
+
+def has_losses(log: Log, tasks: Sequence[str]) -> bool:
+    """Whether any task's losses make a line."""
+    return any(len(losses_of(log, task)) > 1 for task in tasks)
+
+
+def has_skills(log: Log) -> bool:
+    """Whether tune was looked at twice by any network."""
+    return any(len(_looked(entries)) > 1 for entries in log.values())
+
+
+def draw_losses(axes: Any, log: Log, tasks: Sequence[str], titles: Mapping[str, str] = NO_TITLES) -> None:
+    """Loss of each task over the steps."""
     axes.set(title="Training losses", xlabel="step", ylabel="loss (constant answer = 1)")
     drawn = False
     for k, task in enumerate(tasks):
-        points = [(e["step"], e["loss"][task]) for es in log.values() for e in epochs(es) if _there(e, task)]
-        if points:
-            axes.plot(
-                *zip(*points, strict=True),
-                marker=_dot(points),
-                ms=4,
-                color=colour(k),
-                label=task,
-                ls=_dash(k),
-                lw=1.3,
-            )
+        points = losses_of(log, task)
+        if len(points) > 1:
+            label = folded(titles.get(task, task), 20)
+            axes.plot(*zip(*points, strict=True), color=colour(k), label=label, ls=_dash(k), lw=1.3)
             drawn = True
     if not drawn:
-        nothing(axes, "nothing was logged")
+        nothing(axes, "no curve: fewer than two\nlosses were logged")
         return
     axes.axhline(1, color=FAINT, lw=1, ls="--", zorder=1)
     axes.set_ylim(bottom=0)
@@ -72,56 +115,57 @@ def draw_losses(axes: Any, log: Log, tasks: Sequence[str]) -> None:
     _legend(axes)
 
 
-def draw_skills(axes: Any, log: Log, tasks: Mapping[str, Task]) -> None:
+def draw_skills(
+    axes: Any, log: Log, tasks: Mapping[str, Task], titles: Mapping[str, str] = NO_TITLES
+) -> None:
     """Skill of each task on tune, and their mean for a joint model."""
     axes.set(title="Skill on tune", xlabel="step", ylabel="skill")
     drawn = False
     for name, entries in log.items():
-        looked = [e for e in epochs(entries) if isinstance(e.get("tune"), Mapping)]
-        for k, (task, of) in enumerate(tasks.items()):
-            points = [(e["step"], _skill(of, e["tune"][task])) for e in looked if task in e["tune"]]
-            if any(np.isfinite(v) for _, v in points):
-                label = task if name else None
+        looked = _looked(entries)
+        if len(looked) < 2:
+            continue
+        for k, task in enumerate(tasks):
+            if name and task not in name.split("+"):
+                continue
+            points = [
+                (e["step"], _skill(tasks[task], e["tune"].get(task, {}))) for e in looked if task in e["tune"]
+            ]
+            if sum(bool(np.isfinite(v)) for _, v in points) > 1:
+                label = folded(titles.get(task, task), 20)
                 axes.plot(
                     *zip(*points, strict=True),
-                    marker=_dot(points),
-                    ms=4,
                     color=colour(k),
                     lw=1.3 if name else 0.8,
                     label=label,
                     ls=_dash(k),
                 )
                 drawn = True
-        if looked and not name:
+        if not name:
             points = [(e["step"], _number(e["tune"].get("skill"))) for e in looked]
-            axes.plot(*zip(*points, strict=True), color=INK, lw=2.4, label="mean")
             best = max(points, key=lambda p: -np.inf if np.isnan(p[1]) else p[1])
-            axes.plot(*best, "o", color=INK, ms=6)
-            axes.annotate(
-                f"best {best[1]:.2f}", best, xytext=(0, 7), textcoords="offset points", ha="center", bbox=BOX
-            )
+            axes.plot(*zip(*points, strict=True), color=INK, lw=2.4, label="mean of tasks")
+            axes.plot(*best, "o", color=INK, ms=6, ls="", label=f"best: {best[1]:.2f}")
             drawn = True
     if not drawn:
-        nothing(axes, "not evaluated on tune")
+        nothing(axes, "no curve: tune was looked at\nfewer than two times")
         return
     low, _ = axes.get_ylim()
     axes.set_ylim(max(low, -0.5), 1.05)
     axes.axhline(0, color=FAINT, lw=1, ls="--", zorder=1)
-    if "" not in log:
-        _legend(axes)
+    _legend(axes)
 
 
-def draw_forest(axes: Any, evaluations: Sequence[Evaluation]) -> None:
+def draw_forest(axes: Any, evaluations: Sequence[Evaluation], titles: Mapping[str, str] = NO_TITLES) -> None:
     """Skill of each task with its interval, one row a task, one mark a run; the mean below."""
     tasks = list(evaluations[0].tasks)
-    rows = [*tasks, "mean"]
+    rows, undefined = [*tasks, "mean"], dict[str, list[str]]()
     for j, evaluation in enumerate(evaluations):
         shift = 0.22 * (j - (len(evaluations) - 1) / 2)
         for k, row in enumerate(rows):
             e = evaluation.mean_skill if row == "mean" else evaluation.skill.get(row)
             if e is None or not np.isfinite(e.estimate):
-                if j == 0:
-                    axes.text(0.01, k + shift, "not defined", va="center", fontsize=8, color="#6b7780")
+                undefined.setdefault(row, []).append(evaluation.run)
                 continue
             ink = colour(j) if len(evaluations) > 1 or row != "mean" else INK
             if np.isfinite(e.low):
@@ -131,17 +175,18 @@ def draw_forest(axes: Any, evaluations: Sequence[Evaluation]) -> None:
             size = 7 if row == "mean" else 5.5
             label = f"{evaluation.run}" if k == 0 else None
             axes.plot(max(e.estimate, -0.5), k + shift, "o", color=ink, ms=size, label=label)
-    axes.set_yticks(range(len(rows)), rows)
+    lines = [folded(titles.get(r, r), 22) + ("\n(not defined)" if r in undefined else "") for r in rows]
+    axes.set_yticks(range(len(rows)), lines)
     axes.set(xlabel="skill (chance 0, perfect 1)", xlim=(-0.52, 1.02), ylim=(len(rows) - 0.4, -0.6))
     axes.axvline(0, color=FAINT, lw=1.2, ls="--", zorder=1)
     axes.axhline(len(rows) - 1.5, color=FAINT, lw=0.8)
     axes.grid(visible=False, axis="y")
     if len(evaluations) > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
 
 
 def _legend(axes: Any) -> None:
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.6)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, handlelength=1.6)
 
 
 def _dash(k: int) -> str:
@@ -149,13 +194,12 @@ def _dash(k: int) -> str:
     return "-" if k < 7 else "--"
 
 
-def _dot(points: Sequence[tuple[int, float]]) -> str:
-    """A mark where there is no line to see."""
-    return "o" if len(points) == 1 else ""
+def _there(losses: Mapping[str, Any], task: str) -> bool:
+    return isinstance(losses.get(task), int | float)
 
 
-def _there(entry: Entry, task: str) -> bool:
-    return isinstance(entry["loss"].get(task), int | float)
+def _looked(entries: Sequence[Entry]) -> list[Entry]:
+    return [e for e in epochs(entries) if isinstance(e.get("tune"), Mapping)]
 
 
 def _number(value: Any) -> float:

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from polytask.cohort import header
 from polytask.evaluation.truth import structure_masks
-from polytask.report.drawing import Picture, colour, figure, nothing, png, styled, svg
+from polytask.report.drawing import Picture, below, colour, figure, nothing, png, styled, svg
 from polytask.report.material import Material
-from polytask.report.overlays import heading
-from polytask.report.planes import grey, planes, show
+from polytask.report.overlays import draw_image, heading, seen_as
+from polytask.report.planes import planes, show
+from polytask.report.scale import draw_bar, window_of
 from polytask.report.voxels import Mask, Seen, Shown, chosen, look
 
 Floats = npt.NDArray[np.float64]
@@ -21,57 +22,66 @@ FAINTEST = 0.05
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """A row a case: truth, prediction, difference; and the histograms of the median case."""
+    """Truth, prediction and difference of each case; and the histograms of the median case."""
     shown = chosen(material, name)
     if not shown:
         return []
-    unit = str(getattr(material.tasks[name], "unit", "")) or "dose"
+    unit, title = str(getattr(material.tasks[name], "unit", "")) or "dose", material.names.task(name)
     seen = [look(material, name, s.who) for s in shown]
+    found: list[Picture] = []
+    for case, one in zip(shown, seen, strict=True):
+        lead = f"{heading(case, material.tasks[name].primary).removesuffix('.')} {unit}:"
+        found += cuts_of(one, unit, lead, f"{case.word.capitalize()} case of {title}")
     with styled():
-        drawn = figure(9.2, 2.9 * len(seen))
-        axes = drawn.subplots(len(seen), 3, squeeze=False)
-        for row, case, found in zip(axes, shown, seen, strict=True):
-            draw_dose(drawn, row, found, unit)
-            row[0].set_title(f"{heading(case, material.tasks[name].primary)} {unit} · truth", fontsize=9)
-            row[1].set_title("prediction", fontsize=9)
-            row[2].set_title("prediction − truth", fontsize=9)
-        note = "Axial cut where the true dose is largest." if seen[0].grid.dims == 3 else ""
-        alt = f"Truth, prediction and difference of {name}"
-        found_pictures = [Picture(png(drawn), alt, note, wide=True)]
         middle = len(shown) // 2
         curves = histograms(material, name, shown[middle], seen[middle])
         if curves:
-            drawn = figure(6.6, 3.4)
-            draw_histograms(drawn.subplots(), curves, unit)
+            drawn = figure(4.4, 3.6 + 0.17 * len(curves))
+            spec = material.cohort.header.tasks[name]
+            masks_of = str(getattr(spec, "structures", None))
+            titled = {material.names.word(masks_of, s): pair for s, pair in curves.items()}
+            draw_histograms(drawn.subplots(), titled, unit)
             who = " ".join(p for p in shown[middle].who if p)
             note = f"Share of each structure that gets at least a dose, {shown[middle].word} case ({who})."
-            found_pictures.append(Picture(svg(drawn), f"Dose-volume histograms of {name}", note))
-        return found_pictures
+            found.append(Picture(svg(drawn), f"Dose-volume histograms of {title}", note, width=4.4))
+    return found
 
 
-def draw_dose(drawn: Any, row: Any, seen: Seen, unit: str) -> None:
-    """Three axes: truth and prediction on one scale over the image, and their difference. Outside the region
-    nothing is shown."""
+def cuts_of(seen: Seen, unit: str, lead: str, alt: str) -> list[Picture]:
+    """Truth and prediction on one scale over the image, and their difference, in the cut where the true dose is
+    largest. Outside the region that counts nothing is shown."""
     truth, answer = np.asarray(seen.truth.value, np.float64), np.asarray(seen.answer, np.float64)
     region = seen.truth.region
     inside = np.ones(truth.shape, bool) if region is None else region
     top = float(max(truth[inside].max(initial=0.0), 1e-9))
-    plane = planes(seen.grid, truth >= 0.9 * top)[0]
-    image, (low, high) = plane.cut(seen.image[0], seen.grid), grey(seen.image[0])
-    here = plane.cut(inside, seen.grid)
-    gap = answer - truth
-    reach = float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0
-    for axes, dose in zip(row, (truth, answer), strict=False):
-        show(axes, image, plane, vmin=low, vmax=high)
-        cut = plane.cut(dose, seen.grid)
-        veil = np.ma.masked_where(~here | (cut < FAINTEST * top), cut)
-        drawn_dose = show(axes, veil, plane, cmap="turbo", vmin=0, vmax=top, alpha=0.75)
-    drawn.colorbar(drawn_dose, ax=list(row[:2]), shrink=0.75, label=unit, aspect=18)
-    show(row[2], image, plane, vmin=low, vmax=high)
-    veil = np.ma.masked_where(~here, plane.cut(gap, seen.grid))
-    reach = reach or 1.0
-    difference = show(row[2], veil, plane, cmap="RdBu_r", vmin=-reach, vmax=reach, alpha=0.85)
-    drawn.colorbar(difference, ax=row[2], shrink=0.75, label=f"Δ {unit}", aspect=18)
+    hot = truth >= 0.9 * top
+    plane = planes(seen.grid, hot)[0]
+    window = window_of(seen.image[0], seen.modality, hot)
+    here, gap = plane.cut(inside, seen.grid), answer - truth
+    reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
+    where = "Axial cut where the true dose is largest. " if seen.grid.dims == 3 else ""
+    place = f"{plane.place}; " if plane.place else ""
+    note = f"{where}{place}{window.text}. {seen_as(seen)}".strip()
+    found = []
+    for word, dose in (("truth", truth), ("prediction", answer), ("prediction − truth", gap)):
+        with styled():
+            drawn = figure(3.2, 2.9)
+            axes = drawn.subplots()
+            draw_image(axes, seen, plane, window)
+            cut = plane.cut(dose, seen.grid)
+            if word == "prediction − truth":
+                look_of: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "alpha": 0.85}
+                veil = np.ma.masked_where(~here, cut)
+            else:
+                look_of = {"cmap": "turbo", "vmin": 0, "vmax": top, "alpha": 0.75}
+                veil = np.ma.masked_where(~here | (cut < FAINTEST * top), cut)
+            layer = show(axes, veil, plane, **look_of)
+            label = f"Δ {unit}" if word == "prediction − truth" else unit
+            drawn.colorbar(layer, ax=axes, shrink=0.8, label=label, aspect=18)
+            draw_bar(axes, plane.spacing[1], seen.physical)
+            words = f"{word}. {note}" if word == "truth" else f"{word}."
+            found.append(Picture(png(drawn), f"{alt}: {word}", words, lead=lead, width=3.2))
+    return found
 
 
 def histograms(material: Material, name: str, case: Shown, seen: Seen) -> dict[str, tuple[Floats, Floats]]:
@@ -105,7 +115,7 @@ def draw_histograms(axes: Any, curves: dict[str, tuple[Floats, Floats]], unit: s
     axes.plot([], [], "-", color="gray", label="truth")
     axes.plot([], [], "--", color="gray", label="prediction")
     axes.set_xlim(left=0)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    below(axes, 2)
 
 
 def cumulative(doses: Floats) -> tuple[Floats, Floats]:

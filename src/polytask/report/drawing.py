@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from textwrap import wrap
+from typing import Any, NamedTuple, cast
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -56,13 +57,25 @@ class Picture:
     """A picture of the page.
 
     Args:
-        source: data URI. alt: what it shows, for who cannot see it. note: caption. wide: takes the full width.
+        source: data URI. alt: what it shows, for who cannot see it. note: caption, after `lead` in bold.
+        wide: takes the full width. width: inches on the page, 0 = as the picture is.
+        narrow: data URI of the same for a narrow screen, "" = this one.
     """
 
     source: str
     alt: str
     note: str = ""
     wide: bool = False
+    lead: str = ""
+    width: float = 0.0
+    narrow: str = ""
+
+
+class Key(NamedTuple):
+    """An entry of a legend beside pictures: a colour ("" for words alone) and what it stands for."""
+
+    ink: str
+    text: str
 
 
 def colour(k: int) -> str:
@@ -90,7 +103,7 @@ def svg(drawn: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def png(drawn: Figure, dots: int = 130) -> str:
+def png(drawn: Figure, dots: int = 170) -> str:
     """As a data URI of pixels, for pictures made of voxels."""
     stream = io.BytesIO()
     drawn.savefig(stream, format="png", dpi=dots)
@@ -101,3 +114,13 @@ def nothing(axes: Any, why: str) -> None:
     """An empty panel that says why it is empty."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, why, ha="center", va="center", color="#6b7780", wrap=True, transform=axes.transAxes)
+
+
+def below(axes: Any, columns: int = 1, **look: Any) -> None:
+    """The legend under the axes, where it hides nothing."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, handlelength=1.4, **look)
+
+
+def folded(text: str, width: int = 26) -> str:
+    """A long name over several lines."""
+    return "\n".join(wrap(text, width)) or text

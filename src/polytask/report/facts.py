@@ -33,19 +33,13 @@ class Decision(NamedTuple):
 
 
 def facts(material: Material) -> list[Fact]:
-    """Of the head of the page."""
-    record, found, spent = material.record, material.evaluation, material.costs
+    """Of the head of the page: whose answers, on whom."""
+    found = material.evaluation
     sites = [s for s in found.sites if s]
     details = [
-        Fact("cohort", material.cohort.header.name),
+        Fact("model", found.run),
         Fact("judged on", f"{PARTS[found.part]}: {len(found.subjects)} subjects"),
         Fact("sites", ", ".join(sites) if sites else "not named"),
-        Fact("fold, seed", f"{found.fold}, {found.seed}"),
-        *_architecture(material),
-        Fact("parameters", f"{spent.parameters:,}".replace(",", " ")),
-        Fact("steps", f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"),
-        Fact("trained", when(str(record.get("created", "")))),
-        Fact("versions", f"polytask {record.get('polytask', '?')}, torch {record.get('torch', '?')}"),
         Fact("test part", touched(found.test_touched)),
     ]
     if found.external:
@@ -55,6 +49,19 @@ def facts(material: Material) -> list[Fact]:
     if found.tta:
         details.append(Fact("predicted", "averaged over mirror images"))
     return details
+
+
+def made(material: Material) -> list[Fact]:
+    """How the model was made, and what that cost."""
+    record, found, spent = material.record, material.evaluation, material.costs
+    return [
+        Fact("fold, seed", f"{found.fold}, {found.seed}"),
+        *_architecture(material),
+        Fact("parameters", f"{spent.parameters:,}".replace(",", " ")),
+        Fact("steps", f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"),
+        Fact("trained", when(str(record.get("created", "")))),
+        Fact("versions", f"polytask {record.get('polytask', '?')}, torch {record.get('torch', '?')}"),
+    ]
 
 
 def _architecture(material: Material) -> list[Fact]:
@@ -68,7 +75,10 @@ def _architecture(material: Material) -> list[Fact]:
     if len(header.inputs) > 1:
         found.append(Fact("over inputs", model.sources))
     if model.after:
-        chains = [f"{task} after {' and '.join(others)}" for task, others in model.after.items()]
+        title = material.names.task
+        chains = [
+            f"{title(task)} after {' and '.join(map(title, others))}" for task, others in model.after.items()
+        ]
         found.append(Fact("chains", "; ".join(chains)))
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.comparison import Comparison, Evaluated, paired
 from polytask.evaluation.costs import Costs, costs, read_log
@@ -15,6 +17,9 @@ from polytask.evaluation.part import folder_of
 from polytask.evaluation.result import Evaluation, Part
 from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
+from polytask.report.names import Names
+from polytask.report.reasons import why_undefined
+from polytask.report.scale import area_of
 from polytask.tasks.task import Task
 from polytask.training.run import cohort_folder_of
 
@@ -27,6 +32,7 @@ class Material:
         folder: of the results (predictions.csv, predictions/).
         record: `run.yaml`. log: `metrics.jsonl` by network.
         comparisons: the run against each of the others; others: their evaluations.
+        parts: `train`, `tune` and `held_out` → subjects of the run's fold; empty where that is not known.
     """
 
     folder: Path
@@ -40,6 +46,20 @@ class Material:
     costs: Costs
     comparisons: tuple[Comparison, ...] = ()
     others: tuple[Evaluation, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> Names:
+        """How the page writes tasks and classes."""
+        return Names.of(self.cohort.header)
+
+    def why(self, task: str, metric: str, subjects: Collection[str] | None = None) -> str:
+        """Why a metric is not defined, on all subjects or on some."""
+        return why_undefined(self.tasks[task], metric, self.answers, subjects, self.names)
+
+    def area_of(self, task: str) -> str:
+        """The unit of a mask's size: `ml`, `cm²` or pixels; "" for other tasks."""
+        return area_of(self.cohort, task, self.answers)
 
 
 def gather(
@@ -61,4 +81,14 @@ def gather(
         costs=costs(mine.run),
         comparisons=tuple(paired(mine, o, resamples) for o in others),
         others=tuple(o.evaluation for o in others),
+        parts=parts_of(mine),
     )
+
+
+def parts_of(mine: Evaluated) -> dict[str, tuple[str, ...]]:
+    """The subjects of each part of a run's fold; nothing where the work folder no longer has its splits."""
+    path, number = mine.run.work / "splits.json", int(mine.run.record["fold"])
+    folds = Splits.read(path).folds if path.exists() else ()
+    if number >= len(folds):
+        return {}
+    return {name: folds[number].part(name) for name in ("train", "tune", "held_out")}

@@ -18,14 +18,20 @@ Floats = npt.NDArray[np.float64]
 def pictures(material: Material, name: str) -> list[Picture]:
     """Scatter and Bland–Altman side by side."""
     truth, answer = values_of(material.answers.pooled[name])
-    unit = str(getattr(material.tasks[name], "unit", ""))
+    unit, title = str(getattr(material.tasks[name], "unit", "")), material.names.task(name)
     with styled():
-        drawn = figure(7.4, 3.3)
-        left, right = drawn.subplots(1, 2)
-        draw_scatter(left, truth, answer, unit)
-        draw_agreement(right, truth, answer, unit)
-        note = "Right: differences against means; lines are the bias and the limits in which 95 % of differences lie."
-        return [Picture(svg(drawn), f"Predicted against true {name}, and Bland–Altman", note)]
+        scatter, difference = figure(3.5, 3.4), figure(4.0, 3.4)
+        draw_scatter(scatter.subplots(), truth, answer, unit)
+        draw_agreement(difference.subplots(), truth, answer, unit)
+        note = (
+            "Differences against means; lines are the bias and the limits in which 95 % of differences lie."
+        )
+        return [
+            Picture(
+                svg(scatter), f"Predicted against true {title}", "On the dashed line both agree.", width=3.5
+            ),
+            Picture(svg(difference), f"Bland–Altman of {title}", note, width=4.0),
+        ]
 
 
 def values_of(items: Items) -> tuple[Floats, Floats]:

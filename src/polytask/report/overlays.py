@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,85 +11,122 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from polytask.evaluation.measure import names_of
-from polytask.report.drawing import INK, Picture, colour, figure, png, styled
+from polytask.report.drawing import INK, Key, Picture, colour, figure, png, styled
 from polytask.report.material import Material
-from polytask.report.planes import Plane, grey, planes, show, window, zoom
+from polytask.report.planes import Plane, planes, show, window, zoom
+from polytask.report.scale import Window, draw_bar, window_of
 from polytask.report.tables import NAMES
 from polytask.report.voxels import Mask, Seen, Shown, chosen, look, masks
 
 FILL = 0.3
 DIM = 0.6
+SIDE = 3.0
+"""Inches of a cut on the page."""
+Part = tuple[int, Mask, Mask]
+"""Colour, truth and prediction of a structure."""
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """One figure: a row a case and a column a plane; in 2D a column a case."""
+    """A picture for each cut of the best, the median and the worst case; in 2D one for each of them."""
     shown = chosen(material, name)
     structures = list(names_of(material.tasks[name]))
-    if not shown:
-        return []
-    seen = [look(material, name, s.who) for s in shown]
-    solid = seen[0].grid.dims == 3
-    shape = (len(seen), 3) if solid else (1, len(seen))
+    found = []
+    for case in shown:
+        seen = look(material, name, case.who)
+        lead = heading(case, material.tasks[name].primary)
+        note = f"{seen_as(seen)} Zoomed to the structures."
+        note += " Dark: outside the region that counts." if seen.truth.region is not None else ""
+        alt = f"{case.word.capitalize()} case of {material.names.task(name)}"
+        found += cuts(seen, parts_of(seen, structures), lead, alt, note)
+    return found
+
+
+def keys(material: Material, name: str) -> list[Key]:
+    """Structures by colour, and what filled and line mean."""
+    found = [
+        Key(colour(k), material.names.word(name, s)) for k, s in enumerate(names_of(material.tasks[name]))
+    ]
+    return [*found, Key("", "filled: truth; line: prediction")]
+
+
+def cuts(seen: Seen, parts: Sequence[Part], lead: str, alt: str, note: str) -> list[Picture]:
+    """A picture for each plane of a case: its words stand beneath it, so that none lies over the image. What holds for
+    all of them is said once."""
+    found = []
+    there = anything(seen, parts)
+    shown = window_of(seen.image[0], seen.modality, there)
     with styled():
-        drawn = figure(3.0 * shape[1] + 0.2, 2.9 * shape[0] + 0.5)
-        axes = drawn.subplots(*shape, squeeze=False)
-        for k, (case, found) in enumerate(zip(shown, seen, strict=True)):
-            row = axes[k] if solid else axes[0][k : k + 1]
-            draw_case(row, found, structures)
-            title = heading(case, material.tasks[name].primary)
-            row[0].set_title(title, fontsize=9)
-        legend(drawn, structures)
-        zoomed = (
-            "Cut where most of the truth lies and zoomed to it; " if solid else "Zoomed to the structures; "
-        )
-        dimmed = any(s.truth.region is not None for s in seen)
-        note = f"{zoomed}filled: truth, line: prediction. The patient's right is at the left."
-        note += " Dark: outside the region that counts." if dimmed else ""
-        return [Picture(png(drawn), f"Best, median and worst case of {name}", note, wide=True)]
+        for k, plane in enumerate(planes(seen.grid, there)):
+            drawn = figure(SIDE, SIDE + 0.25)
+            draw_plane(drawn.subplots(), seen, plane, parts, shown)
+            place = f"{plane.place[:1].upper()}{plane.place[1:]}." if plane.place else ""
+            told = (place, shown.text and f"{shown.text}.", note) if k == 0 else (place,)
+            words = " ".join(w for w in told if w)
+            found.append(Picture(png(drawn), f"{alt} {plane.name}".strip(), words, lead=lead, width=SIDE))
+    return found
+
+
+def seen_as(seen: Seen) -> str:
+    """Which side is which, where the file says so."""
+    return "The patient's right is at the left." if seen.sided else ""
 
 
 def heading(case: Shown, metric: str) -> str:
     """Which case, who, how good."""
     who = " ".join(p for p in case.who if p)
-    return f"{case.word}: {who if len(who) < 32 else who[:30] + '…'}\n{NAMES.get(metric, metric)} {case.value:.2f}"
+    return f"{case.word}: {who if len(who) < 32 else who[:30] + '…'}, {NAMES.get(metric, metric)} {case.value:.2f}."
+
+
+def parts_of(seen: Seen, structures: Sequence[str], first: int = 0) -> list[Part]:
+    """The known structures of a case with their colours, from the `first` on."""
+    truth, answer = (masks(v, len(structures)) for v in (_planes(seen.truth.value, seen), seen.answer))
+    return [(first + k, truth[k], answer[k]) for k in range(len(structures)) if seen.truth.known[k]]
+
+
+def anything(seen: Seen, parts: Sequence[Part]) -> Mask:
+    """Where the truth lies `[*space]`; where the prediction lies when nothing is true."""
+    there = np.zeros(seen.grid.shape, bool)
+    for which in (1, 2):
+        if not there.any():
+            for part in parts:
+                there = there | part[which]
+    return there
 
 
 def draw_case(row: Any, seen: Seen, structures: list[str]) -> None:
     """All planes of one case, one axes each."""
-    truth, answer = (masks(v, len(structures)) for v in (_planes(seen.truth.value, seen), seen.answer))
-    known = [k for k in range(len(structures)) if seen.truth.known[k]]
-    there = np.zeros(seen.grid.shape, bool)
-    for k in known:
-        there |= truth[k]
-    if not there.any():
-        for k in known:
-            there |= answer[k]
+    parts = parts_of(seen, structures)
+    there = anything(seen, parts)
+    shown = window_of(seen.image[0], seen.modality, there)
     for axes, plane in zip(row, planes(seen.grid, there), strict=False):
-        draw_plane(axes, seen, plane, [(k, truth[k], answer[k]) for k in known])
+        draw_plane(axes, seen, plane, parts, shown)
 
 
-def draw_plane(axes: Any, seen: Seen, plane: Plane, parts: list[tuple[int, Mask, Mask]]) -> None:
-    """Image, filled truth and the line of the prediction; structures that are unknown are left out."""
-    if seen.image.shape[0] == 3 and seen.image.dtype == np.uint8:
-        show(axes, np.stack([plane.cut(c, seen.grid) for c in seen.image], -1), plane)
-    else:
-        low, high = grey(seen.image[0])
-        show(axes, plane.cut(seen.image[0], seen.grid), plane, vmin=low, vmax=high)
+def draw_plane(axes: Any, seen: Seen, plane: Plane, parts: Sequence[Part], shown: Window) -> None:
+    """Image, filled truth and the line of the prediction, with a bar of length below; unknown structures are left
+    out."""
+    draw_image(axes, seen, plane, shown)
     if seen.truth.region is not None:
         outside = ~np.asarray(plane.cut(seen.truth.region, seen.grid), bool)
         show(axes, np.where(outside[..., None], (0.0, 0.0, 0.0, DIM), 0.0), plane)
-    cuts = [(k, plane.cut(t, seen.grid), plane.cut(a, seen.grid)) for k, t, a in parts]
-    for k, truth, answer in cuts:
+    flat = [(k, plane.cut(t, seen.grid), plane.cut(a, seen.grid)) for k, t, a in parts]
+    for k, truth, answer in flat:
         veil = np.zeros((*truth.shape, 4))
         veil[np.asarray(truth, bool)] = to_rgba(colour(k), FILL)
         show(axes, veil, plane)
         if answer.any() and not answer.all():
             axes.contour(answer.astype(np.float64), levels=[0.5], colors=[colour(k)], linewidths=1.5)
-    if cuts:
-        zoom(axes, *window([m for _, t, a in cuts for m in (t, a)], plane.spacing))
-    if plane.name:
-        box = {"facecolor": "black", "edgecolor": "none", "alpha": 0.5, "pad": 1.5}
-        axes.text(0.02, 0.02, plane.name, color="white", fontsize=7, transform=axes.transAxes, bbox=box)
+    if flat:
+        zoom(axes, *window([m for _, t, a in flat for m in (t, a)], plane.spacing))
+    draw_bar(axes, plane.spacing[1], seen.physical)
+
+
+def draw_image(axes: Any, seen: Seen, plane: Plane, shown: Window) -> None:
+    """The image alone: colour as it is, grey within the window."""
+    if seen.image.shape[0] == 3 and seen.image.dtype == np.uint8:
+        show(axes, np.stack([plane.cut(c, seen.grid) for c in seen.image], -1), plane)
+    else:
+        show(axes, plane.cut(seen.image[0], seen.grid), plane, vmin=shown.low, vmax=shown.high)
 
 
 def legend(drawn: Any, structures: list[str]) -> None:

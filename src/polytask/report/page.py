@@ -7,10 +7,13 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from polytask.report import against, curves, sources, tables
-from polytask.report.facts import PARTS, decisions, facts, when
+from polytask.report import against, curves, overlays, sources, survival, tables
+from polytask.report.characteristics import characteristics
+from polytask.report.facts import PARTS, decisions, facts, made, when
+from polytask.report.flow import flow
 from polytask.report.kinds import PICTURES
 from polytask.report.material import Material
+from polytask.report.patients import patients
 
 NOTICE = "Research use only — not a medical device"
 
@@ -20,35 +23,53 @@ def page(material: Material) -> str:
     found = material.evaluation
     tasks = [
         {
-            "name": name,
+            "name": material.names.task(name),
             "kind": task["kind"],
             "level": task["level"],
             "unit": task["unit"],
-            "known": tables.known(found.counts[name]),
-            "tables": tables.details(found, name),
+            "known": tables.known(found.counts[name], name, material.names),
+            "tables": [*tables.details(material, name), *more_tables(material, name)],
+            "keys": overlays.keys(material, name) if task["kind"] == "segmentation" else [],
             "pictures": PICTURES[task["kind"]](material, name),
         }
         for name, task in found.tasks.items()
     ]
+    table_one, table_one_note = characteristics(material)
     return render(
+        cohort=material.cohort.header.name,
         title=found.run,
         notice=NOTICE,
+        verdicts=found.verdicts,
         part=PARTS[found.part],
         external=found.external.get("notes", ()),
         facts=facts(material),
-        overview=tables.overview(found),
+        made=made(material),
+        overview=tables.overview(material),
+        flow=flow(material),
+        table_one=table_one,
+        table_one_note=table_one_note,
+        patients=patients(material),
+        skills=tables.skills(material),
+        forest=curves.forest(material),
         curves=curves.pictures(material),
+        unsaid=curves.unsaid(material),
         comparisons=[
-            (against.comparison(c), against.prices(c), c.only, against.unequal(c))
+            (against.comparison(c, material.names), against.prices(c), c.only, against.unequal(c))
             for c in material.comparisons
         ],
-        sites=tables.sites(found),
+        sites=tables.sites(material),
         sources=sources.weights(material),
         tasks=tasks,
         decisions=decisions(material.plan),
         resamples=found.resamples,
         created=when(found.created),
     )
+
+
+def more_tables(material: Material, name: str) -> list[tables.Table]:
+    """Tables that only some kinds have."""
+    found = survival.shares(material, name) if material.tasks[name].kind == "survival" else None
+    return [found] if found else []
 
 
 def render(**values: Any) -> str:

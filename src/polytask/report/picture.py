@@ -38,13 +38,14 @@ def draw(material: Material) -> Any:
     drawn = figure(14, 11.2 if name else 7.4)
     parts: Any = drawn.subfigures(3 if name else 2, 1, height_ratios=(3.6, 3.8, 3.8) if name else (1, 1))
     found = material.evaluation
-    title = f"{found.run}: {len(found.subjects)} {found.part.replace('_', '-')} subjects"
+    title = f"{material.cohort.header.name}, {found.run}: {len(found.subjects)} {found.part.replace('_', '-')} subjects"
     drawn.suptitle(f"{title} · research use only, not a medical device", fontsize=11, x=0.01, ha="left")
     left, middle, right = parts[0].subplots(1, 3, width_ratios=(1.25, 1, 1))
-    curves.draw_forest(left, [found])
+    titles = material.names.tasks
+    curves.draw_forest(left, [found], titles)
     left.set_title("Skill with 95 % intervals")
-    curves.draw_losses(middle, material.log, list(material.tasks))
-    curves.draw_skills(right, material.log, material.tasks)
+    curves.draw_losses(middle, material.log, list(material.tasks), titles)
+    curves.draw_skills(right, material.log, material.tasks, titles)
     if name:
         draw_overlays(parts[1], material, name)
     panels = answers(material)[:PANELS]
@@ -71,7 +72,7 @@ def draw_overlays(part: Any, material: Material, name: str) -> None:
             panel.set_title(overlays.heading(case, material.tasks[name].primary), fontsize=9)
         for panel in axes[len(seen) :]:
             panel.set_axis_off()
-    overlays.legend(part, structures)
+    overlays.legend(part, material.names.all_words(name, structures))
 
 
 def answers(material: Material) -> list[Panel]:
@@ -92,9 +93,12 @@ def _panel(name: str, task: Any, material: Material) -> Panel:
         elif task.kind == "regression":
             numbers.draw_scatter(axes, *numbers.values_of(items), task.unit)
         elif task.kind == "ordinal":
-            classes.draw_confusion(axes, task.classes, classes.matrix(task, items))
+            classes.draw_confusion(
+                axes, material.names.all_words(name, task.classes), classes.matrix(task, items)
+            )
         else:
-            classes.draw_roc(axes, classes.questions(task, items))
-        axes.set_title(f"{name}: {axes.get_title(loc='left')}")
+            asked = classes.questions(task, items)
+            classes.draw_roc(axes, [q._replace(name=classes.shown(material, name, q.name)) for q in asked])
+        axes.set_title(f"{material.names.task(name)}: {axes.get_title(loc='left')}")
 
     return panel

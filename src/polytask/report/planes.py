@@ -26,6 +26,7 @@ class Plane:
     Args:
         name: axial, coronal, sagittal, or "" in 2D. rows, columns: axes of the turned array.
         at: (axis, index) of the cut, None in 2D. flips: axes to mirror. spacing: mm per row and column.
+        place: which slice it is, for people; "" in 2D.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Plane:
     at: tuple[int, int] | None
     flips: tuple[int, ...]
     spacing: tuple[float, float]
+    place: str = ""
 
     def cut(self, array: Array, grid: Grid) -> npt.NDArray[Any]:
         """The picture `[rows, columns]` of an array `[*space]` on its own grid."""
@@ -56,8 +58,19 @@ def planes(grid: Grid, there: Mask) -> list[Plane]:
     for name, axis, rows, columns in (("axial", 2, 1, 0), ("coronal", 1, 2, 0), ("sagittal", 0, 2, 1)):
         counts = mask.sum(tuple(a for a in range(3) if a != axis))
         index = int(np.argmax(counts)) if counts.any() else mask.shape[axis] // 2
-        found.append(Plane(name, rows, columns, (axis, index), (0, 1, 2), (spacing[rows], spacing[columns])))
+        place = place_of(turned.grid, axis, mask.shape[axis] - 1 - index, name)
+        edges = (spacing[rows], spacing[columns])
+        found.append(Plane(name, rows, columns, (axis, index), (0, 1, 2), edges, place))
     return found
+
+
+def place_of(grid: Grid, axis: int, index: int, name: str) -> str:
+    """A slice of a grid that is turned to RAS: its number from the right, back or feet, and where it lies in mm."""
+    middle = [(n - 1) / 2 for n in grid.shape]
+    middle[axis] = float(index)
+    world = float((grid.affine @ np.array([*middle, 1.0]))[axis])
+    text = f"{name}, slice {index + 1} of {grid.shape[axis]}, {'xyz'[axis]} {world:.1f} mm"
+    return text.replace("-", "−")
 
 
 def _flat(grid: Grid) -> Plane:
@@ -101,9 +114,3 @@ def show(axes: Any, picture: Array, plane: Plane, **how: Any) -> Any:
 def zoom(axes: Any, rows: tuple[int, int], columns: tuple[int, int]) -> None:
     """Show these rows and columns only."""
     axes.set(xlim=(columns[0] - 0.5, columns[1] - 0.5), ylim=(rows[1] - 0.5, rows[0] - 0.5))
-
-
-def grey(image: Array) -> tuple[float, float]:
-    """From black to white: the 1st to the 99.5th percentile."""
-    low, high = np.percentile(np.asarray(image, np.float64), (1, 99.5))
-    return float(low), float(high) if high > low else float(low) + 1.0

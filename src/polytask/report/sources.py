@@ -22,5 +22,8 @@ def weights(material: Material) -> Table | None:
     if not found:
         return None
     columns = list(dict.fromkeys(name for cells in found.values() for name in cells))
-    rows = [(task, [cells.get(c, Cell(DASH)) for c in columns]) for task, cells in found.items()]
+    lacks = Cell(DASH, why="does not read it")
+    rows = [
+        (material.names.task(task), [cells.get(c, lacks) for c in columns]) for task, cells in found.items()
+    ]
     return Table("", ["task", *columns], rows)

@@ -1,38 +1,53 @@
-"""Kaplan–Meier curves of groups by predicted risk, with numbers at risk."""
+"""Kaplan–Meier curves of groups by predicted risk, with numbers at risk and shares at the times people ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import exp, log, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from polytask.cohort.header import Survival
 from polytask.evaluation.answers import Items
 from polytask.evaluation.groups import Group, known_survival, risk_groups
-from polytask.report.drawing import GREEN, ORANGE, RED, Picture, figure, nothing, styled, svg
+from polytask.plan.rules.horizons import usual_horizons
+from polytask.report.drawing import FAINT, GREEN, ORANGE, RED, Picture, figure, nothing, styled, svg
 from polytask.report.material import Material
+from polytask.report.tables import Cell, Table
 
 INKS = {"middle risk": ORANGE, "higher risk": RED, "high risk": RED}
 """Group → color; the others are green."""
+FEWEST = 5
+"""Who are still followed at a time where the share of a group is given."""
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
     """One figure: curves above, numbers at risk below."""
     task, compared = material.tasks[name], material.evaluation.groups.get(name, {})
-    groups = groups_of(material.answers.pooled[name], compared.get("cutoffs", ()))
+    groups = groups_in(material, name)
     with styled():
-        drawn = figure(6.6, 4.2)
+        drawn = figure(5.2, 4.4)
         axes, below = drawn.subplots(2, 1, height_ratios=(5, max(1, 0.55 * len(groups))))
-        draw_survival(axes, groups, getattr(task, "unit", ""), below)
+        draw_survival(axes, groups, getattr(task, "unit", ""), below, horizons_of(material, name))
         how = (
             "Groups by predicted risk, cut where the risks of the training subjects were cut"
             if compared.get("cutoffs")
             else "All subjects (the run has no cut-offs of its training risks)"
         )
         note = (
-            f"{how}; ticks are censored subjects. Below: how many are still followed. {describe_groups(compared)}"
+            f"{how}; ticks are subjects who were followed no longer. Below: how many are still followed. Dotted: the "
+            f"times of the table. {describe_groups(compared)}"
         ).strip()
-        return [Picture(svg(drawn), f"Kaplan–Meier curves of {name} by predicted risk", note)]
+        title = f"Kaplan–Meier curves of {material.names.task(name)} by predicted risk"
+        return [Picture(svg(drawn), title, note, width=5.2)]
+
+
+def groups_in(material: Material, name: str) -> list[Group]:
+    """The groups of a task, cut as the run says."""
+    cutoffs = material.evaluation.groups.get(name, {}).get("cutoffs", ())
+    return groups_of(material.answers.pooled[name], cutoffs)
 
 
 def groups_of(items: Items, cutoffs: Sequence[float] = ()) -> list[Group]:
@@ -59,15 +74,63 @@ def describe_groups(compared: Mapping[str, Any]) -> str:
     return " ".join(texts)
 
 
-def draw_survival(axes: Any, groups: Sequence[Group], unit: str, below: Any = None) -> None:
-    """Curves; with `below` also the table of numbers at risk."""
-    axes.set_title("Survival by predicted risk")
+def horizons_of(material: Material, name: str) -> list[float]:
+    """The header's times; else 1, 2 and 5 years where somebody is still followed; else those of the plan."""
+    spec, task = material.cohort.header.tasks.get(name), material.tasks[name]
+    asked = list(spec.horizons) if isinstance(spec, Survival) else []
+    groups = groups_in(material, name)
+    longest = max((t for g in groups for t in g.followed), default=0.0)
+    usual = [h for h in usual_horizons(str(getattr(task, "unit", ""))) if h < longest]
+    return asked or usual or [h for h in getattr(task, "horizons", ()) if h < longest]
+
+
+def shares(material: Material, name: str) -> Table | None:
+    """The observed share without the event in each risk group, at each time."""
+    groups, horizons = groups_in(material, name), horizons_of(material, name)
+    if not groups or not horizons:
+        return None
+    unit = str(getattr(material.tasks[name], "unit", ""))
+    rows = [(g.name, [share(g, h) for h in horizons]) for g in groups]
+    columns = ["risk group", *(f"at {h:g} {unit}".strip() for h in horizons)]
+    return Table("observed share without the event (Kaplan–Meier), by predicted risk", columns, rows)
+
+
+def share(group: Group, at: float) -> Cell:
+    """Kaplan–Meier's share with its 95 % interval (Greenwood's variance of the log of minus the log)."""
+    left = group.at_risk([at])[0]
+    if left < FEWEST:
+        return Cell("not defined", why=f"{left} of {group.n} still followed, fewer than {FEWEST}")
+    survival, variance = 1.0, 0.0
+    own, before = np.asarray(group.followed), 1.0
+    for time, height in zip(group.times, group.survival, strict=True):
+        if time > at:
+            break
+        risk = int((own >= time).sum())
+        events = round(risk * (1 - height / before)) if before > 0 else 0
+        if 0 < events < risk:
+            variance += events / (risk * (risk - events))
+        survival = before = height
+    if not 0 < survival < 1:
+        return Cell(f"{survival:.2f}", "", f"{left} still followed", why="no interval: all or none had it")
+    z, scale = NormalDist().inv_cdf(0.975), sqrt(variance) / abs(log(survival))
+    low, high = survival ** exp(z * scale), survival ** exp(-z * scale)
+    return Cell(f"{survival:.2f}", f"{low:.2f} to {high:.2f}", f"{left} still followed")
+
+
+def draw_survival(
+    axes: Any, groups: Sequence[Group], unit: str, below: Any = None, horizons: Sequence[float] = ()
+) -> None:
+    """Curves with their legend above them; with `below` also the table of numbers at risk."""
+    axes.set_title("Survival by predicted risk", pad=8 + 13 * len(groups))
     if not groups:
         nothing(axes, "nothing known here")
         if below is not None:
             below.set_axis_off()
         return
     end = max(max(g.followed) for g in groups) or 1.0
+    for at in horizons:
+        if at <= end:
+            axes.axvline(at, color=FAINT, lw=1, ls=":", zorder=1)
     for group in groups:
         ink = INKS.get(group.name, GREEN)
         last = max(group.followed)
@@ -75,8 +138,8 @@ def draw_survival(axes: Any, groups: Sequence[Group], unit: str, below: Any = No
         y = [1.0, *group.survival, group.survival[-1] if group.survival else 1.0]
         axes.step(x, y, where="post", color=ink, label=f"{group.name}: n {group.n}, events {group.events}")
         axes.plot(group.censored, _at(group, group.censored), "|", color=ink, ms=7, mew=1.2)
-    axes.set(xlim=(0, end * 1.02), ylim=(0, 1.03), ylabel="without event")
-    axes.legend(loc="lower left")
+    axes.set(xlim=(0, end * 1.02), ylim=(0, 1.03), ylabel="share without event")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), handlelength=1.4, borderpad=0.1)
     axes.set_xlabel(f"time ({unit})" if unit else "time")
     if below is not None:
         draw_at_risk(below, groups, axes)

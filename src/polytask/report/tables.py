@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from polytask.evaluation.result import Estimate, Evaluation
+from polytask.evaluation.result import Estimate
+from polytask.report.names import PLAIN, Names
+
+if TYPE_CHECKING:
+    from polytask.report.material import Material
 
 DASH = "–"
 
@@ -30,15 +34,18 @@ NAMES = {
 }
 """How a metric is written for people."""
 IN_UNIT = ("mae", "rmse", "dvh")
+PIXELS = "hundreds of pixels"
+"""Areas of masks on images without a physical scale: a pixel counts as a square millimetre."""
 
 
 class Cell(NamedTuple):
-    """An estimate as text; `interval` and `n` are empty when it is not defined."""
+    """An estimate as text; `interval` and `n` are empty when it is not defined, and `why` says why."""
 
     value: str
     interval: str = ""
     n: str = ""
     strong: bool = False
+    why: str = ""
 
 
 class Table(NamedTuple):
@@ -62,50 +69,77 @@ def signed(value: float) -> str:
     return number(value) if value < 0 or not isfinite(value) else f"+{number(value)}"
 
 
-def cell(e: Estimate, difference: bool = False) -> Cell:
-    """Estimate, 95 % interval and n; `strong` when a difference's interval leaves 0 out."""
+def cell(e: Estimate, difference: bool = False, why: str = "") -> Cell:
+    """Estimate, 95 % interval and n; `strong` when a difference's interval leaves 0 out. `why` is told where the
+    estimate is not defined."""
     show = signed if difference else number
     if not isfinite(e.estimate):
-        return Cell("not defined", "", "n 0")
+        return Cell("not defined", "", "" if why else "n 0", why=why)
     interval = f"{show(e.low)} to {show(e.high)}" if isfinite(e.low) else "too few for an interval"
     strong = difference and isfinite(e.low) and (e.low > 0 or e.high < 0)
     return Cell(show(e.estimate), interval, f"n {e.n}", strong)
 
 
-def title(metric: str, task: Mapping[str, Any]) -> str:
-    """A metric with its unit."""
+def title(metric: str, task: Mapping[str, Any], area: str = "") -> str:
+    """A metric with its unit.
+
+    Args:
+        area: how sizes of masks are told: `ml`, `cm²`, or `hundreds of pixels` where an image has no physical scale.
+    """
     unit = str(task["unit"]) if metric in IN_UNIT and task["kind"] in ("regression", "dose") else ""
-    unit = {"hd95": "mm", "volume_error": "ml; 2D: cm²"}.get(metric, unit)
+    length = "pixels" if area == PIXELS else "mm"
+    unit = {"hd95": length, "volume_error": area or "ml; 2D: cm²"}.get(metric, unit)
     return NAMES.get(metric, metric) + (f" ({unit})" if unit else "")
 
 
-def overview(found: Evaluation) -> Table:
-    """The primary metric and the skill of every task, and the mean skill."""
+def overview(material: Material) -> Table:
+    """The primary metric of every task, with its interval."""
+    rows = []
+    for name, task in material.evaluation.tasks.items():
+        primary = str(task["primary"])
+        label = Cell(title(primary, task), f"{task['kind']}, per {task['level']}")
+        shown = cell(material.evaluation.primary(name), why=material.why(name, primary))
+        rows.append((material.names.task(name), [label, shown]))
+    return Table("", ["task", "metric", "result"], rows)
+
+
+def skills(material: Material) -> Table:
+    """The skill of every task and their mean: one scale for all."""
+    found = material.evaluation
     rows = []
     for name, task in found.tasks.items():
-        label = Cell(title(str(task["primary"]), task), f"{task['kind']}, per {task['level']}")
-        rows.append((name, [label, cell(found.primary(name)), cell(found.skill[name])]))
-    mean = cell(found.mean_skill)
-    rows.append(("mean skill", [Cell(""), Cell(""), mean._replace(n=f"{found.mean_skill.n} tasks")]))
-    return Table("", ["task", "primary metric", "estimate", "skill"], rows)
+        why = material.why(name, str(task["primary"]))
+        rows.append((material.names.task(name), [cell(found.skill[name], why=why)]))
+    mean = cell(found.mean_skill, why="no task has one")
+    mean = mean._replace(n=f"{found.mean_skill.n} tasks") if isfinite(found.mean_skill.estimate) else mean
+    return Table("", ["task", "skill"], [*rows, ("mean skill", [mean])])
 
 
-def details(found: Evaluation, name: str) -> list[Table]:
+def details(material: Material, name: str) -> list[Table]:
     """All metrics of one task: those of the whole, then a row per class, label or structure."""
-    task, metrics = found.tasks[name], found.metrics[name]
+    task, metrics = material.evaluation.tasks[name], material.evaluation.metrics[name]
+    area = material.area_of(name)
+
+    def shown(metric: str) -> Cell:
+        return cell(metrics[metric], why=material.why(name, metric))
+
     plain = [m for m in metrics if "." not in m]
-    tables = [Table("", ["metric", "estimate"], [(title(m, task), [cell(metrics[m])]) for m in plain])]
-    inner = [m for m in metrics if "." in m]
-    grid: dict[str, dict[str, Estimate]] = {}
-    for metric in inner:
+    tables = [Table("", ["metric", "result"], [(title(m, task, area), [shown(m)]) for m in plain])]
+    grid: dict[str, dict[str, str]] = {}
+    for metric in (m for m in metrics if "." in m):
         row, column = split(metric, task["names"])
-        grid.setdefault(row, {})[column] = metrics[metric]
+        grid.setdefault(row, {})[column] = metric
     if grid:
         columns = list(dict.fromkeys(c for row in grid.values() for c in row))
-        if task["kind"] == "survival":
-            grid = {f"{r.removeprefix('T')} {task['unit']}": v for r, v in grid.items()}
-        rows = [(r, [cell(v[c]) if c in v else Cell(DASH) for c in columns]) for r, v in grid.items()]
-        heads = [title(c, task) for c in columns]
+        survival = task["kind"] == "survival"
+        rows = [
+            (
+                f"{r.removeprefix('T')} {task['unit']}" if survival else material.names.word(name, r),
+                [shown(v[c]) if c in v else Cell(DASH, why="not measured here") for c in columns],
+            )
+            for r, v in grid.items()
+        ]
+        heads = [title(c, task, area) for c in columns]
         tables.append(with_n(Table(INNER.get(task["kind"], "by class"), ["", *heads], rows)))
     return tables
 
@@ -113,10 +147,10 @@ def details(found: Evaluation, name: str) -> list[Table]:
 def with_n(table: Table) -> Table:
     """n in a column of its own where it is the same along every row."""
     each = [{c.n for c in cells if c.n} for _, cells in table.rows]
-    if any(len(n) != 1 for n in each):
+    if any(len(n) > 1 for n in each) or not any(each):
         return table
     rows = [
-        (name, [*(c._replace(n="") for c in cells), Cell(n.pop().removeprefix("n "))])
+        (name, [*(c._replace(n="") for c in cells), Cell(n.pop().removeprefix("n ") if n else "0")])
         for (name, cells), n in zip(table.rows, each, strict=True)
     ]
     return Table(table.title, [*table.columns, "n"], rows)
@@ -143,33 +177,33 @@ def split(metric: str, names: list[str]) -> tuple[str, str]:
     return rest, base
 
 
-def sites(found: Evaluation) -> Table | None:
+def sites(material: Material) -> Table | None:
     """The primary metric of every task by site; None with fewer than two."""
+    found = material.evaluation
     if len(found.sites) < 2:
         return None
-    rows = [
-        (n, [cell(found.sites[s][n][str(t["primary"])]) for s in found.sites]) for n, t in found.tasks.items()
-    ]
-    columns = ["task", *found.sites]
-    return Table(
-        "",
-        columns,
-        [(f"{n}: {title(str(found.tasks[n]['primary']), found.tasks[n])}", cells) for n, cells in rows],
-    )
+    rows = []
+    for name, task in found.tasks.items():
+        primary, cells = str(task["primary"]), []
+        for site, metrics in found.sites.items():
+            subjects = {s for s, where in material.answers.sites.items() if where == site}
+            cells.append(cell(metrics[name][primary], why=material.why(name, primary, subjects)))
+        rows.append((f"{material.names.task(name)}: {title(primary, task)}", cells))
+    return Table("", ["task", *found.sites], rows)
 
 
-def known(counts: Mapping[str, Any]) -> str:
+def known(counts: Mapping[str, Any], name: str = "", names: Names = PLAIN) -> str:
     """How much a task's numbers rest on, in one line."""
     subjects = "subject" if counts["subjects"] == 1 else "subjects"
     parts = [f"{counts['known']} known of {counts['items']} answered, {counts['subjects']} {subjects}"]
     if "events" in counts:
         parts.append(f"{counts['events']} events")
     if "classes" in counts:
-        parts.append(", ".join(f"{c}: {n}" for c, n in counts["classes"].items()))
+        parts.append(", ".join(f"{names.word(name, c)}: {n}" for c, n in counts["classes"].items()))
     for label, entry in counts.get("labels", {}).items():
-        parts.append(f"{label}: {entry['present']} of {entry['known']}")
+        parts.append(f"{names.word(name, label)}: {entry['present']} of {entry['known']}")
     for key, what in (("empty_truth", "truth empty"), ("empty_answer", "prediction empty")):
-        empty = [f"{s} {n}" for s, n in counts.get(key, {}).items() if n]
+        empty = [f"{names.word(name, s)} {n}" for s, n in counts.get(key, {}).items() if n]
         if empty:
             parts.append(f"{what} in {', '.join(empty)}")
     if counts["unanswered"]:

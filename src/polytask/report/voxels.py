@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort import header
-from polytask.cohort.cohort import Case
+from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.values import image_paths
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
 from polytask.evaluation.truth import VoxelTruth, voxel_truth
 from polytask.images.formats import read
-from polytask.images.volume import Array, Grid
+from polytask.images.volume import Array, Grid, Volume
 from polytask.report.material import Material
+from polytask.report.scale import has_scale
 
 Mask = npt.NDArray[np.bool_]
 
@@ -43,12 +44,20 @@ class Seen:
     Args:
         image: `[C, *space]` of the first channel there (three planes of a colour image).
         truth: as its file says. answer: in the same form as `truth.value`.
+        modality: of the channel. physical: whether the file says how large a voxel is.
     """
 
     image: Array
     grid: Grid
     truth: VoxelTruth
     answer: npt.NDArray[Any]
+    modality: str = "other"
+    physical: bool = True
+
+    @property
+    def sided(self) -> bool:
+        """Whether the patient's right is known to be at the left: not on a photograph or a bare picture."""
+        return self.physical and self.modality != "RGB"
 
 
 def chosen(material: Material, name: str) -> list[Shown]:
@@ -70,12 +79,19 @@ def look(material: Material, name: str, who: Id) -> Seen:
     case = next(c for c in cohort.subjects[who[0]] if c.visit == who[1])
     spec = cohort.header.tasks[name]
     assert isinstance(spec, header.Segmentation | header.Dose)
-    channels = image_paths(cohort, case, spec.image)
-    path = next(p for p in channels.values() if p is not None)
-    image = read(path, dims=cohort.header.images[spec.image].dims)
+    image, modality, physical = first_channel(cohort, case, spec.image)
     truth = voxel_truth(cohort, case, name, image.grid)
     assert truth is not None
-    return Seen(image.array, image.grid, truth, predicted(material, name, case, image.grid.dims))
+    answer = predicted(material, name, case, image.grid.dims)
+    return Seen(image.array, image.grid, truth, answer, modality, physical)
+
+
+def first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, bool]:
+    """The first channel of an image that a case has, its modality, and whether its file has a physical scale."""
+    spec = cohort.header.images[input]
+    channel, path = next((c, p) for c, p in image_paths(cohort, case, input).items() if p is not None)
+    image = read(path, dims=spec.dims)
+    return image, spec.channels[channel], has_scale(path, image.grid)
 
 
 def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArray[Any]:

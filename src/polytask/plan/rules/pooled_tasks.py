@@ -9,6 +9,7 @@ import numpy as np
 
 from polytask.cohort.header import Classification, Multilabel, Ordinal, Regression, Survival
 from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.rules.horizons import LEAST_UNCENSORED, defined_horizons
 from polytask.plan.rules.why import Why, percent
 from polytask.plan.sketch import short
 from polytask.tasks.constants import (
@@ -27,8 +28,6 @@ RAREST = 0.2
 BUFFER = 256
 EVENTS_PER_BIN = 5
 LEAST_BINS, BINS = 4, 10
-LEAST_UNCENSORED = 0.1
-"""Where fewer than this share are uncensored, a horizon's metrics are not defined."""
 STARTS = "loss of answering these alone: the loss starts about 1"
 Fields = dict[str, Any]
 
@@ -146,6 +145,8 @@ def plan_survival(basis: FoldBasis, name: str, task: Survival, why: Why) -> Fiel
     censoring = censoring_curve(times, events)
     if horizons:
         why["horizons"] = "as in the header"
+    elif horizons := defined_horizons(task.unit, times, events, censoring):
+        why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({seen})"
     else:
         horizons = sorted({short(float(q), 3) for q in np.quantile(happened, (0.25, 0.5, 0.75)) if q > 0})
         why["horizons"] = f"quartiles of the event times ({seen})"

@@ -1,0 +1,124 @@
+"""What was answered for one subject, in words, with the truth beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from polytask.evaluation.answers import Items
+from polytask.evaluation.measure import names_of
+from polytask.report.material import Material
+from polytask.report.tables import PIXELS, number
+from polytask.tasks.task import PooledTask, Task
+
+UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One answer.
+
+    Args:
+        question: the task, with the visit where there are several. answer: what the model says; more: how sure.
+        truth: what is known.
+        right: whether they agree, where that is a yes or no.
+    """
+
+    question: str
+    answer: str
+    more: str
+    truth: str
+    right: bool | None = None
+
+
+def _question(material: Material, task: str, visit: str) -> str:
+    return f"{material.names.task(task)}{f', {visit}' if visit else ''}"
+
+
+def voxel_lines(material: Material, task: Task, subject: str) -> list[Line]:
+    """A line a visit: how large each structure is and how well it overlaps (a dose: its error)."""
+    cases, area, found = material.answers.voxel[task.name], material.area_of(task.name), []
+    for (who, visit), metrics in zip(cases.ids, cases.metrics, strict=True):
+        if who != subject:
+            continue
+        question = _question(material, task.name, visit)
+        if task.kind == "dose":
+            unit = getattr(task, "unit", "")
+            error = f"mean error {number(metrics.get('mae', np.nan))} {unit}".strip()
+            found.append(Line(question, error, "", "see the dose pictures below"))
+            continue
+        drawn, overlap, known = [], [], []
+        for s in names_of(task):
+            dice, true = metrics.get(f"dice.{s}", np.nan), metrics.get(f"volume.{s}", np.nan)
+            if np.isfinite(dice):
+                shown = material.names.word(task.name, s)
+                drawn.append(f"{shown} {_size(true + metrics.get(f'volume_error.{s}', np.nan), area)}")
+                known.append(f"{shown} {_size(true, area)}")
+                overlap.append(f"{shown} {dice:.2f}")
+        if drawn:
+            told = f"overlap with the truth (Dice): {', '.join(overlap)}"
+            found.append(Line(question, ", ".join(drawn), told, ", ".join(known)))
+    return found
+
+
+def _size(value: float, area: str) -> str:
+    if not np.isfinite(value):
+        return "drawn"
+    if area == PIXELS:
+        return f"{100 * max(value, 0):.0f} pixels"
+    return f"{value:.0f} {area}" if value >= 100 else f"{max(value, 0):.3g} {area}"
+
+
+def pooled_line(material: Material, task: PooledTask, items: Items, k: int) -> Line:
+    """One item of a visit or subject task in words."""
+    who, names = items.ids[k], material.names
+    question = _question(material, task.name, who[1])
+    cells = task.columns(items.prediction, k)
+    words = list(names_of(task))
+    known, value = items.known[k], items.value[k]
+    if task.kind == "survival":
+        return _survival_line(question, task, items, k)
+    if task.kind == "regression":
+        unit = str(getattr(task, "unit", ""))
+        truth = f"{number(float(value))} {unit}".strip() if known else UNKNOWN
+        return Line(question, f"{number(float(items.prediction['value'][k]))} {unit}".strip(), "", truth)
+    p = {w: float(v) for w, v in zip(words, np.asarray(items.prediction["p"])[k], strict=True)}
+    told = ", ".join(f"{names.word(task.name, w)} {100 * v:.0f} %" for w, v in p.items())
+    if task.kind == "multilabel":
+        there = [names.word(task.name, w) for w in words if p[w] > 0.5]
+        true = [
+            names.word(task.name, w)
+            for w, v, here in zip(words, value, known, strict=True)
+            if here and v > 0.5
+        ]
+        unsure = [names.word(task.name, w) for w, here in zip(words, known, strict=True) if not here]
+        truth = ", ".join(true) or "none"
+        truth += f" (not known: {', '.join(unsure)})" if unsure and len(unsure) < len(words) else ""
+        return Line(
+            question, ", ".join(there) or "none", told, UNKNOWN if len(unsure) == len(words) else truth
+        )
+    answer = str(cells.get("", ""))
+    truth = names.word(task.name, words[int(value)]) if known else UNKNOWN
+    right = words[int(value)] == answer if known else None
+    return Line(question, names.word(task.name, answer), told, truth, right)
+
+
+def _survival_line(question: str, task: Any, items: Items, k: int) -> Line:
+    """Probabilities at the horizons, and where the risk stands among the judged."""
+    risk = np.asarray(items.prediction["risk"], np.float64)
+    below = 100 * float(np.mean(risk < risk[k])) if risk.size > 1 and np.isfinite(risk[k]) else float("nan")
+    unit = f" {task.unit}" if task.unit else ""
+    told = [
+        f"by {h:g}{unit} {100 * float(p):.0f} %"
+        for h, p in zip(task.horizons, np.asarray(items.prediction["p"])[k], strict=True)
+        if np.isfinite(p)
+    ]
+    answer = f"event {', '.join(told)}" if told else f"risk score {number(float(risk[k]))}"
+    more = f"risk higher than in {below:.0f} % of the judged subjects" if np.isfinite(below) else ""
+    if not items.known[k]:
+        return Line(question, answer, more, UNKNOWN)
+    time, event = (float(v) for v in items.value[k])
+    truth = f"event after {time:g}{unit}" if event > 0 else f"no event in {time:g}{unit} of follow-up"
+    return Line(question, answer, more, truth)

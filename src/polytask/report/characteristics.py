@@ -1,0 +1,113 @@
+"""Table 1: what the subjects of each part are like, from the declared columns of the cohort's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.inputs import Column
+from polytask.cohort.values import column_value
+from polytask.report.flow import TITLES
+from polytask.report.material import Material
+from polytask.report.tables import DASH, Cell, Table
+
+MOST = 30
+"""Columns shown; molecular tables have thousands."""
+SKEWED = 1.0
+"""From this skewness on, median and quartiles say more than mean and SD."""
+Value = float | str | None
+Floats = npt.NDArray[np.float64]
+
+
+def characteristics(material: Material) -> tuple[Table | None, str]:
+    """Table 1 with a part a column, and a sentence about what it leaves out. None without anything to show."""
+    cohort = material.cohort
+    parts = {k: [s for s in v if s in cohort.subjects] for k, v in material.parts.items()}
+    if not any(parts.values()):
+        return None, ""
+    columns = [(t, c, spec) for t, table in cohort.header.tables.items() for c, spec in table.columns.items()]
+    rows: list[tuple[str, list[Cell]]] = []
+    sites = [s for s in dict.fromkeys(c.site for c in cohort.cases if not c.test) if s]
+    if len(sites) > 1:
+        of_parts: dict[str, list[Value]] = {
+            k: [cohort.subjects[s][0].site or None for s in v] for k, v in parts.items()
+        }
+        rows += _categories("site", sites, of_parts, {})
+    for table, name, spec in columns[:MOST]:
+        values = {k: [_value(cohort, s, table, name) for s in v] for k, v in parts.items()}
+        rows += _numbers(name, spec, values) if spec.type == "number" else _words(name, spec, values)
+    if not rows:
+        return None, ""
+    heads = [f"{TITLES[k]} (n {len(v)})" for k, v in parts.items()]
+    note = (
+        "Numbers: mean (SD), or median (quartiles) where the values are skewed. Others: subjects (percent of those "
+        "known). Of a column that may change between visits: each subject's first row."
+    )
+    if len(columns) > MOST:
+        note += f" Shown are the first {MOST} of {len(columns)} columns."
+    return Table("", ["", *heads], rows), note
+
+
+def _value(cohort: Cohort, subject: str, table: str, column: str) -> Value:
+    return column_value(cohort, cohort.subjects[subject], table, column)
+
+
+def _numbers(name: str, spec: Column, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, list[Cell]]]:
+    known = {k: np.array([x for x in v if x is not None], np.float64) for k, v in values.items()}
+    skewed = skewness(np.concatenate(list(known.values()))) > SKEWED
+    what = "median (quartiles)" if skewed else "mean (SD)"
+    cells = [spread(v, skewed, len(values[k]) - v.size) for k, v in known.items()]
+    return [(f"{spec.title or name}, {what}", cells)]
+
+
+def spread(values: Floats, skewed: bool, unknown: int) -> Cell:
+    """Middle and spread of a part, and how many are unknown."""
+    n = f"unknown {unknown}" if unknown else ""
+    if not values.size:
+        return Cell(DASH, n=n, why="known for nobody")
+    if skewed:
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+        return Cell(f"{_short(middle)} ({_short(low)} to {_short(high)})", n=n)
+    if values.size < 2:
+        return Cell(_short(values[0]), n=n, why="one value: no SD")
+    return Cell(f"{_short(values.mean())} ({_short(values.std(ddof=1))})", n=n)
+
+
+def skewness(values: Floats) -> float:
+    """The size of the third standardised moment; 0 where it is not defined."""
+    if values.size < 3 or np.ptp(values) == 0:
+        return 0.0
+    centred = values - values.mean()
+    return float(abs((centred**3).mean() / (centred**2).mean() ** 1.5))
+
+
+def _words(name: str, spec: Column, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, list[Cell]]]:
+    words = spec.values or sorted({str(x) for v in values.values() for x in v if x is not None})
+    return _categories(spec.title or name, words, values, spec.titles)
+
+
+def _categories(
+    name: str, words: Sequence[str], values: Mapping[str, Sequence[Value]], titles: Mapping[str, str]
+) -> list[tuple[str, list[Cell]]]:
+    """A row a word; a row of the unknown where there are any."""
+    rows = []
+    for word in words:
+        cells = []
+        for v in values.values():
+            known = [x for x in v if x is not None]
+            hits = sum(x == word for x in known)
+            share = f"({100 * hits / len(known):.0f} %)" if known else ""
+            cells.append(Cell(f"{hits} {share}".strip()))
+        rows.append((f"{name}: {titles.get(word, word)}", cells))
+    unknown = [sum(x is None for x in v) for v in values.values()]
+    if any(unknown):
+        rows.append((f"{name}: unknown", [Cell(str(n)) for n in unknown]))
+    return rows
+
+
+def _short(value: float) -> str:
+    """One decimal; small numbers keep two digits."""
+    return (f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.2g}").replace("-", "−")

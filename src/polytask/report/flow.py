@@ -1,0 +1,131 @@
+"""Who is where: from the subjects of the table to the parts of the run's fold, and what is known of each task there.
+
+Of the test part only the number of subjects is told: neither its inputs nor its answers are opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import Dose, Segmentation, Survival
+from polytask.cohort.tasks import answers as words_of
+from polytask.cohort.values import column_value, image_paths, pooled_value, slide_path, voxel_source
+from polytask.report.material import Material
+from polytask.report.tables import Cell, Table
+
+TITLES = {"train": "Train", "tune": "Tune", "held_out": "Held out"}
+MEANS = {
+    "train": "the model learns from them",
+    "tune": "choose when to stop",
+    "held_out": "the results of this page",
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """One place of the flow.
+
+    Args:
+        title: what it is. lines: how many of what. note: what it is for.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Boxes from top to bottom: all, set aside, the parts; and the table of what is known by task."""
+
+    whole: Box
+    aside: tuple[Box, ...]
+    parts: tuple[Box, ...]
+    known: Table
+
+
+def flow(material: Material) -> Flow | None:
+    """The flow of a run's fold; None where its parts are not known."""
+    cohort = material.cohort
+    parts = {k: [s for s in v if s in cohort.subjects] for k, v in material.parts.items()}
+    if not any(parts.values()):
+        return None
+    test = cohort.in_split("test")
+    used = {s for subjects in parts.values() for s in subjects}
+    left = [s for s in cohort.in_split("train") if s not in used]
+    aside = []
+    if test:
+        aside.append(Box("Test", (counted(len(test), "subject"),), "set aside; not looked at for this table"))
+    if left:
+        aside.append(Box("In no part of this fold", (counted(len(left), "subject"),)))
+    note = "" if test else "no test part"
+    return Flow(
+        Box("Subjects in the table", (counted(len(cohort.subjects), "subject"),), note),
+        tuple(aside),
+        tuple(Box(TITLES[k], _lines(cohort, v), MEANS[k]) for k, v in parts.items()),
+        _known(material, parts),
+    )
+
+
+def counted(n: int, what: str) -> str:
+    """`1 subject`, `3 subjects`."""
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
+def _lines(cohort: Cohort, subjects: Sequence[str]) -> tuple[str, ...]:
+    cases = [c for s in subjects for c in cohort.subjects[s]]
+    found = [counted(len(subjects), "subject")]
+    if cohort.header.visits and len(cohort.header.visits) > 1:
+        found.append(counted(len(cases), "visit"))
+    for name in cohort.header.images:
+        there = sum(any(p is not None for p in image_paths(cohort, c, name).values()) for c in cases)
+        found.append(f"{name}: {counted(there, 'image')}")
+    for name, slide in cohort.header.slides.items():
+        of = [cohort.subjects[s][0] for s in subjects] if slide.level == "subject" else cases
+        found.append(f"{name}: {counted(sum(slide_path(cohort, c, name) is not None for c in of), 'slide')}")
+    for name, table in cohort.header.tables.items():
+        there = sum(
+            any(
+                column_value(cohort, cohort.subjects[s], name, column) is not None for column in table.columns
+            )
+            for s in subjects
+        )
+        found.append(f"{name}: {counted(there, 'subject')} with data")
+    return tuple(found)
+
+
+def _known(material: Material, parts: dict[str, list[str]]) -> Table:
+    rows = []
+    for name in material.tasks:
+        if name in material.cohort.header.tasks:
+            cells = [_cell(material, name, v) for v in parts.values()]
+            rows.append((material.names.task(name), cells))
+    return Table("known answers", ["task", *(TITLES[k] for k in parts)], rows)
+
+
+def _cell(material: Material, name: str, subjects: Sequence[str]) -> Cell:
+    """How many answers of a task are known, and which."""
+    cohort, spec = material.cohort, material.cohort.header.tasks[name]
+    cases = [c for s in subjects for c in cohort.subjects[s]]
+    if isinstance(spec, Segmentation | Dose):
+        there = sum(voxel_source(cohort, c, name) is not None for c in cases)
+        return Cell(str(there), counted(there, "dose" if isinstance(spec, Dose) else "mask").split()[1])
+    of: list[tuple[Case, ...]] = (
+        [cohort.subjects[s] for s in subjects] if spec.level == "subject" else [(c,) for c in cases]
+    )
+    values = [v for v in (pooled_value(cohort, c, name) for c in of) if v is not None]
+    what = "subject" if spec.level == "subject" else "visit" if cohort.header.visits else "case"
+    unit = counted(len(values), what).split()[1]
+    return Cell(str(len(values)), unit, _which(material, name, spec, values))
+
+
+def _which(material: Material, name: str, spec: object, values: Sequence[object]) -> str:
+    if isinstance(spec, Survival):
+        return counted(sum(v[1] > 0 for v in values if isinstance(v, tuple)), "event")
+    words = [material.names.word(name, w) for w in words_of(spec)]
+    if not words:
+        return ""
+    counts = [sum((v[k] == 1) if isinstance(v, tuple) else v == k for v in values) for k in range(len(words))]
+    return ", ".join(f"{w} {n}" for w, n in zip(words, counts, strict=True))

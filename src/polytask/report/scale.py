@@ -1,0 +1,105 @@
+"""Millimetres or pixels: whether an image has a physical scale, a bar that shows it, and the grey values shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import Segmentation
+from polytask.cohort.values import image_paths
+from polytask.evaluation.answers import Answers
+from polytask.images.formats import ending, probe
+from polytask.images.layout import RASTER
+from polytask.images.volume import Array, Grid
+from polytask.report.tables import PIXELS
+
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SHARE = 0.3
+"""Of the width that is shown, the bar takes at most."""
+CT_WINDOWS = {"soft tissue": (40.0, 400.0), "lung": (-600.0, 1500.0), "bone": (400.0, 1800.0)}
+"""Level and width in HU, as radiologists set them."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which values are black and white; `text` says so ("" for colour pictures)."""
+
+    low: float
+    high: float
+    text: str
+
+
+def has_scale(path: Path, grid: Grid) -> bool:
+    """Whether the file says how large a pixel is. A bare picture does not: it is read as if a pixel were 1 mm."""
+    return ending(path) not in PICTURES or not np.allclose(grid.affine, RASTER)
+
+
+def area_of(cohort: Cohort, task: str, answers: Answers) -> str:
+    """The unit of a segmentation's volume error: `ml`, `cm²`, or pixels without a physical scale; "" for others."""
+    spec = cohort.header.tasks.get(task)
+    if not isinstance(spec, Segmentation) or task not in answers.voxel:
+        return ""
+    dims = cohort.header.images[spec.image].dims
+    if dims == 3:
+        return "ml"
+    for subject, visit in answers.voxel[task].ids:
+        case = next((c for c in cohort.subjects.get(subject, ()) if c.visit == visit), None)
+        for path in image_paths(cohort, case, spec.image).values() if case else ():
+            if path is not None and path.exists():
+                return "cm²" if has_scale(path, probe(path, dims).grid) else PIXELS
+    return "cm²"
+
+
+def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None = None) -> Window:
+    """How grey values are shown: a usual CT window by what lies inside the mask; else nearly the whole range."""
+    if modality == "RGB":
+        return Window(0.0, 255.0, "")
+    values = np.asarray(image, np.float64)
+    if modality == "CT":
+        marked = values[inside] if inside is not None and inside.any() else values
+        middle = float(np.median(marked)) if inside is not None and inside.any() else 40.0
+        name = "lung" if middle < -200 else "bone" if middle > 250 else "soft tissue"
+        level, width = CT_WINDOWS[name]
+        low, high = level - width / 2, level + width / 2
+        if np.mean((marked > low) & (marked < high)) > 0.5:
+            text = f"CT, {name} window: level {level:g}, width {width:g} HU".replace("-", "−")
+            return Window(low, high, text)
+    low, high = (float(v) for v in np.percentile(values, (1, 99.5)))
+    high = high if high > low else low + 1.0
+    if modality == "CT":
+        text = f"CT, level {(low + high) / 2:.0f}, width {high - low:.0f} HU".replace("-", "−")
+        return Window(low, high, text)
+    kind = {"other": "Image", "XR": "X-ray"}.get(modality, modality)
+    return Window(low, high, f"{kind} values from {low:.4g} (black) to {high:.4g} (white)".replace("-", "−"))
+
+
+def bar_length(width: float) -> float:
+    """The longest of 1, 2, 5, 10, 20, … that takes at most a third of a width."""
+    most = max(SHARE * width, 1e-6)
+    ten = 10.0 ** floor(log10(most))
+    return float(max(m for m in (1, 2, 5) if m * ten <= most * (1 + 1e-9)) * ten)
+
+
+def draw_bar(axes: Any, spacing: float, physical: bool) -> str:
+    """A bar below what the axes show, with its length beside it; the text that was written.
+
+    Args:
+        axes: of an image whose limits are set. spacing: mm of a column. physical: whether that is known.
+    """
+    left, right = sorted(axes.get_xlim())
+    edge = spacing if physical else 1.0
+    length = bar_length((right - left) * edge)
+    text = f"{length:g} {'mm' if physical else 'pixels'}"
+    where = axes.get_xaxis_transform()
+    end = left + length / edge
+    axes.plot([left, end], [-0.035, -0.035], color="#22303c", lw=2.4, transform=where, clip_on=False,
+              solid_capstyle="butt")  # fmt: skip
+    axes.text(end + 0.02 * (right - left), -0.035, text, va="center", fontsize=9, transform=where)
+    axes.set_xlim(left, right)
+    return text

@@ -45,7 +45,7 @@ def test_few_who_gain_much_are_no_better_evidence_than_in_a_t_test() -> None:
 @pytest.mark.parametrize("shift", [-1.0, -0.35, 0.0, 0.25, 0.3, 0.6])
 def test_interval_and_p_say_the_same_at_every_level(shift: float) -> None:
     x = R.exponential(size=25) - 1 + shift
-    for comparisons in range(1, 60):
+    for comparisons in (1, 2, 3, 7, 20, 50):
         level = 1 - 0.05 / comparisons
         found = judge_mean(x, level=level)
         assert (found.p <= 0.05 / comparisons) == (found.low > 0 or found.high < 0)
@@ -89,10 +89,10 @@ def test_no_difference_at_all_and_too_few_subjects() -> None:
 
 def test_coverage_of_skewed_means() -> None:
     """Exponential, n = 30: Student's t errs in one tail in 7 of 100; here both tails together stay near 5."""
-    draws = np.random.default_rng(0).exponential(size=(400, 30))
+    draws = np.random.default_rng(0).exponential(size=(80, 30))
     found = [judge_mean(x, resamples=998) for x in draws]
     missed = np.mean([not f.low <= 1 <= f.high for f in found])
-    assert 0.02 <= missed <= 0.08
+    assert 0.01 <= missed <= 0.1
     t = [stats.ttest_1samp(x, 1).pvalue <= 0.05 for x in draws]
     assert missed < np.mean(t)
 

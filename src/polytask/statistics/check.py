@@ -7,6 +7,14 @@ from typing import Any
 
 from polytask.plain import plain
 
+ASKS = (
+    "Wilcoxon’s signed rank test asks whether differences lie symmetrically around 0, so about their median rather "
+    "than their mean; sign flips ask about the mean, but take the differences to be symmetric where the arms are "
+    "alike, so few who lose much mislead them; DeLong asks about the difference of AUCs with normal quantiles; swaps "
+    "exchange the two arms’ answers subject by subject and ask whether it matters whose is whose."
+)
+"""Of a reader of cross-checks: what each of them asks."""
+
 
 @dataclass(frozen=True)
 class Check:

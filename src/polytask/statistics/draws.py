@@ -1,42 +1,30 @@
-"""Which subjects each resample holds: the same for every run of a fold, so that differences are paired."""
+"""Which subjects each resample holds, in blocks, so that no more than one block is in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+BLOCK = 2**21
+"""Numbers in a block (16 MB)."""
+RESAMPLES = 9_998
+"""Of a studentized bootstrap: ten lie beyond each end of an interval at level 0.998."""
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Resamples of a fold's subjects.
+def draw_counts(subjects: int, resamples: int = RESAMPLES, seed: int | Sequence[int] = 0) -> Iterator[Floats]:
+    """How often each resample holds each subject, blocks `[resamples of the block, subjects]`.
 
-    Args:
-        index: `[resamples, subjects]`, positions drawn with replacement.
+    Every row sums to `subjects`, drawn with replacement. A function of the seed (for a fold: `(seed, fold)`).
     """
-
-    index: Indices
-
-    @property
-    def subjects(self) -> int:
-        """How many are drawn, from as many."""
-        return int(self.index.shape[1])
-
-    @cached_property
-    def weights(self) -> Floats:
-        """How often each resample holds each subject `[resamples, subjects]`; every row sums to `subjects`."""
-        resamples, n = self.index.shape
-        flat = (self.index + n * np.arange(resamples, dtype=np.int64)[:, None]).ravel()
-        return np.bincount(flat, minlength=resamples * n).reshape(resamples, n).astype(np.float64)
-
-
-def draw(subjects: int, resamples: int = 1000, seed: int | Sequence[int] = 0) -> Draws:
-    """As many subjects as there are, with replacement; a function of the seed (for a fold: `(seed, fold)`)."""
     rng = np.random.default_rng(seed)
-    return Draws(rng.integers(0, subjects, size=(resamples, subjects), dtype=np.int64))
+    size = max(1, min(resamples, BLOCK // max(1, subjects)))
+    for start in range(0, resamples, size):
+        rows = min(size, resamples - start)
+        drawn = rng.integers(0, subjects, size=(rows, subjects), dtype=np.int64)
+        drawn += subjects * np.arange(rows, dtype=np.int64)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * subjects)
+        yield counts.reshape(rows, subjects).astype(np.float64)

@@ -14,7 +14,11 @@ LARGEST_EXACT = 16
 
 
 def wilcoxon(differences: npt.ArrayLike) -> Check:
-    """Wilcoxon's signed rank test on one difference per subject (mean over seeds and visits); zeros are left out."""
+    """Wilcoxon's signed rank test on one difference per subject (mean over seeds and visits); zeros are left out.
+
+    It asks whether the differences lie symmetrically around 0: about their (pseudo)median. Where few lose much and many
+    gain little it says better although the mean is 0.
+    """
     d = finite(differences)
     if not d.any():
         return nothing("Wilcoxon signed rank", d)
@@ -26,6 +30,8 @@ def wilcoxon(differences: npt.ArrayLike) -> Check:
 
 def sign_flips(differences: npt.ArrayLike, resamples: int = 10_000, seed: int = 0) -> Check:
     """Permutation test of the mean difference: were the arms alike, each subject's sign could as well be the other.
+
+    So it takes the differences to be symmetric around 0 under no effect; with skewed ones it errs as Student's t does.
 
     All signs are gone through when they are few; otherwise `resamples` random ones and the observed, p = (1 + as
     extreme)/(1 + resamples).

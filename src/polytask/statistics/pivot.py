@@ -55,7 +55,11 @@ class Pivot:
 
 
 def make_pivot(
-    drawn: Floats, by_subjects: float, share: float | Floats = 0.0, by_seeds: float | Floats = 0.0
+    drawn: Floats,
+    by_subjects: float,
+    share: float | Floats = 0.0,
+    by_seeds: float | Floats = 0.0,
+    places: int = PLACES,
 ) -> Pivot:
     """From the studentized bootstrap over subjects, the trainings' luck beside it, and Student's t.
 
@@ -72,8 +76,9 @@ def make_pivot(
         drawn: `[…, resamples]` of `studentize`.
         by_subjects: subjects − folds.
         share, by_seeds: of the trainings, `[…]`; 0 with one training.
+        places: how many values stand for a distribution (an even number); four times as many with the trainings.
     """
-    grid = (np.arange(PLACES) + 0.5) / PLACES
+    grid = (np.arange(places) + 0.5) / places
     normal = stats.t.ppf(grid, by_subjects)
     drawn = smooth(drawn, normal)
     if not np.any(share):
@@ -84,7 +89,7 @@ def make_pivot(
     rng = np.random.default_rng(0)
     found, plain = [], []
     for _ in range(PAIRINGS):
-        order = rng.permutation(PLACES)
+        order = rng.permutation(places)
         luck = b * stats.t.ppf(grid, freedom)[..., order]
         found += [a * drawn + luck, a * drawn - luck]
         plain += [a * normal + luck, a * normal - luck]
@@ -94,19 +99,19 @@ def make_pivot(
 
 
 def smooth(drawn: Floats, like: Floats) -> Floats:
-    """The quantiles of resamples `[…, resamples]` at `PLACES` ranks, ordered.
+    """The quantiles of resamples `[…, resamples]` at as many ranks as `like` has, ordered.
 
     Beyond the `TRUSTED` outermost resamples a tail goes on as that of `like` does (quantiles at the same ranks), scaled
     to meet them.
     """
     ordered = np.sort(drawn, -1)
-    n = ordered.shape[-1]
-    at = np.clip((np.arange(PLACES) + 0.5) / PLACES * n - 0.5, 0, n - 1)
+    n, places = ordered.shape[-1], len(like)
+    at = np.clip((np.arange(places) + 0.5) / places * n - 0.5, 0, n - 1)
     below = np.minimum(at.astype(np.int64), max(0, n - 2))
     rest = at - below
     found = ordered[..., below] * (1 - rest) + ordered[..., np.minimum(below + 1, n - 1)] * rest
-    tail = int(np.ceil(PLACES * min(0.25, TRUSTED / n)))
-    for outer, edge in ((slice(None, tail), tail), (slice(-tail, None), PLACES - 1 - tail)):
+    tail = int(np.ceil(places * min(0.25, TRUSTED / n)))
+    for outer, edge in ((slice(None, tail), tail), (slice(-tail, None), places - 1 - tail)):
         found[..., outer] = found[..., edge, None] * (like[outer] / like[edge])
     return np.sort(found, -1)
 

@@ -1,70 +1,77 @@
-"""The metric of every run of a fold, on all its subjects and on each resample of them."""
+"""The metric of every run of a fold, and what each subject contributes to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.statistics.draws import Draws, Floats, Indices, draw
+from polytask.statistics.draws import Floats, Indices, draw_counts
+from polytask.statistics.pairs import DRAWS, LARGEST
 
 Metric = Callable[[Indices], float]
-"""Drawn positions of a fold's subjects → the metric, NaN where it is not defined. A `CaseMean` is much faster."""
+"""Positions of a fold's subjects → the metric on them, NaN where it is not defined."""
 
 
 @dataclass(frozen=True)
-class CaseMean:
-    """A metric that is the mean over cases: all resamples are one product of matrices.
-
-    Args:
-        sums, counts: of each subject's cases in which it is defined, `[subjects]`.
-    """
-
-    sums: Floats
-    counts: Floats
-
-    @classmethod
-    def of(cls, values: npt.ArrayLike, subject: npt.ArrayLike, subjects: int) -> CaseMean:
-        """From values of cases and the position of each one's subject; NaN is not defined."""
-        found, who = np.asarray(values, np.float64), np.asarray(subject, np.int64)
-        there = np.isfinite(found)
-        return cls(
-            np.bincount(who[there], found[there], subjects).astype(np.float64),
-            np.bincount(who[there], minlength=subjects).astype(np.float64),
-        )
-
-    def __call__(self, drawn: Indices) -> float:
-        count = float(self.counts[drawn].sum())
-        return float(self.sums[drawn].sum()) / count if count else float("nan")
-
-    def many(self, weights: Floats) -> Floats:
-        """The mean of each resample `[resamples]`, from how often it holds each subject."""
-        count = weights @ self.counts
-        return np.where(count > 0, (weights @ self.sums) / np.maximum(count, 1), np.nan)
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """A run's metric.
+class Contributions:
+    """A metric and what each subject adds to it.
 
     Args:
         whole: on all subjects, NaN when it is not defined.
-        drawn: on each resample `[resamples]`, NaN likewise.
+        shares: `[subjects]`, of its deviation from the truth; their squares add up to the squared standard error.
+        drawn: the metric on resamples of the subjects `[resamples]`, those of `draw_fold`, for a measure of rank in a
+            small fold (`pairs`).
     """
 
     whole: float
-    drawn: Floats
+    shares: Floats
+    drawn: Floats | None = None
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike, subject: npt.ArrayLike, subjects: int) -> Contributions:
+        """Of a mean over cases, from their values and the position of each one's subject; NaN is not defined."""
+        found, who = np.asarray(values, np.float64), np.asarray(subject, np.int64)
+        there = np.isfinite(found)
+        count = np.bincount(who[there], minlength=subjects).astype(np.float64)
+        if not there.any():
+            return cls(float("nan"), np.full(subjects, np.nan))
+        whole = float(found[there].mean())
+        off = np.bincount(who[there], found[there] - whole, subjects)
+        return cls(whole, off / count.sum() * np.sqrt(subjects / max(1, subjects - 1)))
+
+    @classmethod
+    def by_leaving_out(cls, metric: Metric, subjects: int) -> Contributions:
+        """Of any metric, from its values without each subject (the jackknife)."""
+        everybody = np.arange(subjects, dtype=np.int64)
+        whole = float(metric(everybody))
+        if not np.isfinite(whole):
+            return cls(whole, np.full(subjects, np.nan))
+        without = np.array([metric(np.delete(everybody, k)) for k in range(subjects)], np.float64)
+        return cls(whole, (whole - without) * np.sqrt((subjects - 1) / subjects)).with_drawn(metric)
+
+    def with_drawn(self, metric: Metric) -> Contributions:
+        """With its values on the resamples of a small fold."""
+        n = len(self.shares)
+        if not 1 < n <= LARGEST or not np.isfinite(self.whole):
+            return self
+        everybody = np.arange(n)
+        drawn = [metric(np.repeat(everybody, c)) for c in draw_fold(n).astype(np.int64)]
+        return replace(self, drawn=np.array(drawn, np.float64))
+
+    @property
+    def values(self) -> Floats:
+        """Values of the subjects whose mean is the metric and whose spread its standard error `[subjects]`."""
+        n = len(self.shares)
+        return np.asarray(self.whole + np.sqrt(n * max(1, n - 1)) * (self.shares - self.shares.mean()))
 
 
-def resampled(metric: Metric | CaseMean, draws: Draws) -> Resampled:
-    """The metric on all subjects and on each resample."""
-    whole = float(metric(np.arange(draws.subjects, dtype=np.int64)))
-    if isinstance(metric, CaseMean):
-        return Resampled(whole, metric.many(draws.weights))
-    return Resampled(whole, np.array([metric(i) for i in draws.index], np.float64))
+def draw_fold(subjects: int) -> Floats:
+    """How often each resample holds each subject `[resamples, subjects]`: the same for all runs of a fold."""
+    return np.concatenate(list(draw_counts(subjects, DRAWS)))
 
 
 Key = tuple[str, int]
@@ -77,30 +84,32 @@ class FoldValues:
 
     Args:
         fold: its name.
-        subjects: who were resampled; each has something known about the task.
+        subjects: who was judged; each has something known about the task.
         n: known cases, the fold's weight.
-        runs: (arm, seed) → its metric, all on the same resamples.
-        weights: of those, `Draws.weights`.
+        runs: (arm, seed) → its metric, all on the same subjects.
+        rare: what the metric rests on where that is scarcer than cases → how many, e.g. `{"events": 12}`.
     """
 
     fold: int
-    subjects: int
+    subjects: tuple[str, ...]
     n: int
-    runs: Mapping[Key, Resampled]
-    weights: Floats
+    runs: Mapping[Key, Contributions]
+    rare: Mapping[str, int] = field(default_factory=dict)
 
 
 def fold_values(
     fold: int,
-    metrics: Mapping[Key, Metric | CaseMean],
-    subjects: int,
+    metrics: Mapping[Key, Metric | Contributions],
+    subjects: Sequence[str],
     n: int | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    rare: Mapping[str, int] | None = None,
 ) -> FoldValues:
-    """Resample every run of a fold alike. `n` is the number of known cases, by default that of subjects."""
-    if subjects < 1:
+    """Bring every run of a fold into one form. `n` is the number of known cases, by default that of subjects."""
+    who = tuple(subjects)
+    if not who:
         raise PolytaskError(f"fold {fold}: no subject to compare runs on; leave the fold out")
-    draws = draw(subjects, resamples, (seed, fold))
-    runs = {key: resampled(metric, draws) for key, metric in metrics.items()}
-    return FoldValues(fold, subjects, subjects if n is None else n, runs, draws.weights)
+    runs = {
+        key: metric if isinstance(metric, Contributions) else Contributions.by_leaving_out(metric, len(who))
+        for key, metric in metrics.items()
+    }
+    return FoldValues(fold, who, len(who) if n is None else n, runs, dict(rare or {}))

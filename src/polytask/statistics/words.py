@@ -1,4 +1,4 @@
-"""What is said of a comparison: better, worse, or no difference shown, and then what could have been."""
+"""What is said of a comparison: better, worse, no difference shown, or why nothing can be said."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from polytask.plain import plain
 from polytask.statistics.effect import Effect
 from polytask.statistics.holm import holm
 
-Word = Literal["better", "worse", "no difference shown", "nothing learned yet", "not defined"]
-POWER = 0.8
+Word = Literal[
+    "better",
+    "worse",
+    "no difference shown",
+    "too few",
+    "one training each",
+    "nothing learned yet",
+    "not defined",
+]
 Name = TypeVar("Name")
 
 
@@ -23,12 +29,13 @@ class Verdict:
     """One comparison among those made.
 
     Args:
-        word: follows from `p` and the sign. `not defined` without an effect or without its variance.
+        word: follows from `p` and the sign. `not defined` without an effect or without its variance; `one training
+            each` with one seed, `too few` where the effect says why: then figures and interval stand without a claim.
         estimate: the effect in points.
-        low, high: interval at `level`; it excludes 0 exactly for "better" and "worse".
+        low, high: interval at `level`; it excludes 0 exactly when p passed, so for "better" and "worse".
         level: see `holm`.
         p: adjusted over the comparisons made.
-        detectable: smallest effect that would have been shown with power 0.8; NaN beside a difference.
+        detectable: smallest effect that would have been shown with power 0.8, beside `no difference shown`; else NaN.
     """
 
     word: Word
@@ -54,20 +61,18 @@ def verdicts(effects: Mapping[Name, Effect], alpha: float = 0.05) -> dict[Name, 
         if not np.isfinite(p):
             found[name] = Verdict("not defined", e.estimate, nan, nan, nan, nan, nan)
             continue
-        word: Word = ("better" if e.estimate > 0 else "worse") if shown else "no difference shown"
-        beside = nan if shown else detectable(e, level)
+        word = choose_word(e, shown)
+        beside = e.detectable(level) if word == "no difference shown" else nan
         found[name] = Verdict(word, e.estimate, *e.interval(level), level, p, beside)
     return found
 
 
-def detectable(effect: Effect, level: float = 0.95, power: float = POWER) -> float:
-    """Minimal detectable effect: (t(1 − a/2, df) + t(power, df)) × standard error, with a = 1 − level.
-
-    The standard error, the degrees of freedom and the level are those of the interval, so the three agree. It is an
-    estimate: of the study as it came out, not of its plan; with 2 degrees of freedom its power is 0.77. NaN where there
-    is no variance to go by.
-    """
-    if not effect.error > 0:
-        return float("nan")
-    freedom = float(effect.uncertainty.freedom(1 - level))
-    return float(effect.uncertainty.margin(1 - level)) + effect.error * float(stats.t.ppf(power, freedom))
+def choose_word(effect: Effect, shown: bool) -> Word:
+    """What an effect may be called, `shown` when its p passed."""
+    if len(effect.seeds) == 1:
+        return "one training each"
+    if effect.too_few:
+        return "too few"
+    if not shown:
+        return "no difference shown"
+    return "better" if effect.estimate > 0 else "worse"

@@ -7,7 +7,8 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Cases
 from polytask.evaluation.statistic import Statistic
 from polytask.statistics.effect import effect
-from polytask.study.conclusions.primary import from_statistics
+from polytask.statistics.values import Contributions
+from polytask.study.conclusions.primary import RARER, from_statistics
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
 
@@ -29,25 +30,37 @@ def run(seed: int, unknown: int = 0) -> Statistic:
     return Statistic(TASKS, answers({"type": labels}, {"mask": masks}), SUBJECTS)
 
 
-def test_whole_and_resamples_are_the_statistic_s_own() -> None:
+def test_metric_and_contributions_are_the_statistic_s_own() -> None:
+    """Closed forms say what the task's own metric says without each subject, all visits of a subject at once."""
     runs = {("hard", 0): run(0), ("single", 0): run(1)}
     for task, people, n in (("mask", 19, 20), ("type", 20, 20)):
-        found = from_statistics(0, task, runs, resamples=30)
+        found = from_statistics(0, task, runs)
         assert found is not None
-        assert (found.subjects, found.n) == (people, n)
+        assert (len(found.subjects), found.n) == (people, n)
+        assert found.subjects == tuple(SUBJECTS[:people])
         for key, statistic in runs.items():
             primary = TASKS[task].primary
-            whole = np.arange(people, dtype=np.int64)
-            assert found.runs[key].whole == pytest.approx(statistic.task(task, whole)[primary])
-            assert np.isfinite(found.runs[key].drawn).sum() == 30
+            everybody = np.arange(people, dtype=np.int64)
+            slow = Contributions.by_leaving_out(lambda i: statistic.task(task, i)[primary], people)  # noqa: B023
+            assert found.runs[key].whole == pytest.approx(statistic.task(task, everybody)[primary])
+            assert found.runs[key].values == pytest.approx(slow.values, rel=0.12, abs=0.02)
     assert np.isfinite(effect([found], "hard").p)
 
 
-def test_only_subjects_that_every_run_can_be_judged_on() -> None:
-    found = from_statistics(0, "type", {("hard", 0): run(0, unknown=5), ("single", 0): run(1)}, resamples=5)
+def test_what_is_rare_is_counted() -> None:
+    found = from_statistics(0, "type", {("hard", 0): run(0, unknown=5), ("single", 0): run(1)})
     assert found is not None
-    assert (found.subjects, found.n) == (15, 15)
-    assert from_statistics(0, "type", {("hard", 0): run(0, unknown=20)}, resamples=5) is None
+    assert found.rare == {RARER: 7}
+    masks = from_statistics(0, "mask", {("hard", 0): run(0)})
+    assert masks is not None
+    assert masks.rare == {}
+
+
+def test_only_subjects_that_every_run_can_be_judged_on() -> None:
+    found = from_statistics(0, "type", {("hard", 0): run(0, unknown=5), ("single", 0): run(1)})
+    assert found is not None
+    assert (len(found.subjects), found.n) == (15, 15)
+    assert from_statistics(0, "type", {("hard", 0): run(0, unknown=20)}) is None
 
 
 def test_different_lists_of_subjects_are_refused() -> None:

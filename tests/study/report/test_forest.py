@@ -44,7 +44,7 @@ def test_tasks_in_points_share_a_scale_unless_one_would_hide_the_rest(full: Conc
     c = rows_of(full, "lesion")[0]
 
     def of(size: float) -> list[Comparison]:
-        known = replace(c.effect, estimate=size, uncertainty=replace(c.effect.uncertainty, error=size / 4))
+        known = replace(c.effect, estimate=size, error=size / 4)
         return [replace(c, effect=known, verdict=replace(c.verdict, low=0.1 * size, high=2 * size))]
 
     asked = {"a": full.asked["lesion"], "b": full.asked["os"]}

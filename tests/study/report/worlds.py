@@ -16,7 +16,7 @@ from polytask.evaluation.result import Estimate, Evaluation
 from polytask.statistics.check import Check
 from polytask.statistics.delta_m import delta_m
 from polytask.statistics.effect import effect
-from polytask.statistics.values import CaseMean, FoldValues, fold_values
+from polytask.statistics.values import Contributions, FoldValues, fold_values
 from polytask.statistics.words import verdicts
 from polytask.study.arms import BASELINE, Arm
 from polytask.study.conclusions.affinity import affinity
@@ -82,7 +82,7 @@ def conclusions_of(world: World, folder: Path) -> Conclusions:
     values = {t: values_of(world, gathered, t) for t in asked}
     joint = [a for a in gathered.arms if a != BASELINE]
     effects = {
-        (t, a): effect(values[t], a, BASELINE, asked[t].higher, asked[t].points, "nested")
+        (t, a): effect(values[t], a, BASELINE, asked[t].higher, asked[t].points, 998)
         for t in asked
         for a in joint
     }
@@ -265,6 +265,9 @@ def values_of(world: World, gathered: Gathered, task: str) -> list[FoldValues]:
             own = np.random.default_rng(key).normal(0.0, world.noise, world.subjects)
             gain = world.gains.get((arm, task), 0.0) * (1 if asked.higher else -1)
             base = (0.65 if asked.higher else 2.0) + (NAN if task in world.undefined else 0.0)
-            metrics[arm, seed] = CaseMean.of(base + gain + cases + own, range(world.subjects), world.subjects)
-        found.append(fold_values(fold, metrics, world.subjects, resamples=200))
+            metrics[arm, seed] = Contributions.of(
+                base + gain + cases + own, range(world.subjects), world.subjects
+            )
+        names = [f"{fold}-{k}" for k in range(world.subjects)]
+        found.append(fold_values(fold, metrics, names))
     return found

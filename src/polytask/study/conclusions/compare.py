@@ -49,7 +49,9 @@ def comparisons(found: Gathered) -> list[Comparison]:
         values = found.values(task, found.arms)
         for arm in found.arms:
             if arm != BASELINE:
-                effects[task, arm] = effect(values, arm, BASELINE, asked.higher, asked.points, "nested")
+                effects[task, arm] = effect(
+                    values, arm, BASELINE, asked.higher, asked.points, found.resamples
+                )
     judged = verdicts(effects)
     return [
         Comparison(task, arm, one, judged[task, arm], tuple(checks(found, task, arm, one)))

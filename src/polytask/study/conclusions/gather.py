@@ -9,6 +9,7 @@ from functools import cached_property
 from polytask.errors import PolytaskError
 from polytask.evaluation.comparison import Evaluated
 from polytask.evaluation.statistic import Statistic
+from polytask.statistics.draws import RESAMPLES
 from polytask.statistics.values import FoldValues
 from polytask.study.conclusions.primary import from_statistics
 from polytask.study.folder import Study, StudyRun
@@ -88,13 +89,13 @@ class Gathered:
             statistics = {
                 k: r.statistic for k, r in runs.items() if k[0] in arms and task in r.evaluated.tasks
             }
-            made = from_statistics(fold, task, statistics, self.resamples, seed=fold) if statistics else None
+            made = from_statistics(fold, task, statistics) if statistics else None
             if made is not None:
                 found.append(made)
         return found
 
 
-def gather(study: Study, resamples: int = 1000) -> Gathered:
+def gather(study: Study, resamples: int = RESAMPLES) -> Gathered:
     """Read what is finished.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any
 
 from polytask.plain import write_json
 from polytask.statistics.delta_m import DeltaM
+from polytask.statistics.draws import RESAMPLES
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.affinity import Affinity, affinity
 from polytask.study.conclusions.compare import Comparison, comparisons, gains
@@ -80,7 +81,7 @@ class Conclusions:
         return folder / FILE
 
 
-def conclude(study: Study | Path | str, resamples: int = 1000) -> Conclusions:
+def conclude(study: Study | Path | str, resamples: int = RESAMPLES) -> Conclusions:
     """Compare what is finished; a study that still runs can be concluded at any time.
 
     Raises:

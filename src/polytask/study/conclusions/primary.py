@@ -1,40 +1,57 @@
-"""The primary metric of evaluated runs as functions of drawn subjects."""
+"""The primary metric of evaluated runs, and what each subject contributes to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from polytask.errors import PolytaskError
 from polytask.statistics.draws import Indices
-from polytask.statistics.values import CaseMean, FoldValues, Key, Metric, fold_values
+from polytask.statistics.influence import (
+    Shares,
+    share_auc,
+    share_concordance,
+    share_kappa,
+    share_mean,
+    share_r2,
+)
+from polytask.statistics.values import Contributions, FoldValues, Key, fold_values
+from polytask.tasks.classification import Classification
+from polytask.tasks.multilabel import Multilabel
+from polytask.tasks.ordinal import Ordinal
+from polytask.tasks.regression import Regression
+from polytask.tasks.survival import Survival
 
 if TYPE_CHECKING:
+    from polytask.evaluation.answers import Items
     from polytask.evaluation.statistic import Statistic
+    from polytask.tasks.task import Task
+
+RARER = "cases of the rarer class"
+EVENTS = "events"
 
 
-def from_statistics(
-    fold: int, task: str, runs: Mapping[Key, Statistic], resamples: int = 1000, seed: int = 0
-) -> FoldValues | None:
+def from_statistics(fold: int, task: str, runs: Mapping[Key, Statistic]) -> FoldValues | None:
     """A fold's values of a task's primary metric, on the subjects about whom every run answered something known.
 
     None when there is no such subject. All statistics must be made with the same list of subjects.
     """
     statistics = list(runs.values())
-    if any(s.subjects != statistics[0].subjects for s in statistics):
+    first = statistics[0]
+    if any(s.subjects != first.subjects for s in statistics):
         raise PolytaskError(
             f"fold {fold}: runs judged on different subjects; evaluate them on the same part, and make "
             "each statistic with the same list"
         )
-    who = [i for i in range(len(statistics[0].subjects)) if all(known(s, task, i) for s in statistics)]
+    who = [i for i in range(len(first.subjects)) if all(known(s, task, i) for s in statistics)]
     if not who:
         return None
     places = np.array(who, np.int64)
     n = min(sum(known(s, task, i) for i in who) for s in statistics)
-    metrics = {key: metric_of(s, task, places) for key, s in runs.items()}
-    return fold_values(fold, metrics, len(who), n, resamples, seed)
+    metrics = {key: contributions_of(s, task, places) for key, s in runs.items()}
+    return fold_values(fold, metrics, [first.subjects[i] for i in who], n, count_rare(first, task, places))
 
 
 def known(statistic: Statistic, task: str, subject: int) -> int:
@@ -47,13 +64,79 @@ def known(statistic: Statistic, task: str, subject: int) -> int:
     return int(flags.reshape(len(index), -1).any(axis=1).sum())
 
 
-def metric_of(statistic: Statistic, task: str, who: Indices) -> Metric | CaseMean:
-    """The primary metric of drawn positions in `who`, which are positions of the statistic's subjects."""
-    primary = statistic.tasks[task].primary
-    if task not in statistic.tables:
-        return lambda drawn: float(statistic.task(task, who[drawn])[primary])
-    table = statistic.tables[task]
-    column = table.values[:, table.names.index(primary)]
+def contributions_of(
+    statistic: Statistic, task: str, who: Indices
+) -> Contributions | Callable[[Indices], float]:
+    """The primary metric on the subjects `who` (positions of the statistic's) with what each contributes: in closed
+    form where there is one, else the metric itself, from which subjects are then left out one by one."""
+    judge = statistic.tasks[task]
     places = [statistic.places[task][i] for i in who]
     subject = np.repeat(np.arange(len(who)), [len(p) for p in places])
-    return CaseMean.of(column[np.concatenate(places)], subject, len(who))
+    index = np.concatenate(places)
+    if task in statistic.tables:
+        table = statistic.tables[task]
+        column = table.values[:, table.names.index(judge.primary)]
+        return Contributions.of(column[index], subject, len(who))
+    items = statistic.answers.pooled[task]
+    there = items.known[index].reshape(len(index), -1).any(axis=1)
+    shares = share_primary(judge, items, index[there])
+    if shares is None:
+        return lambda drawn: float(statistic.task(task, who[drawn])[judge.primary])
+    whole, by_case = shares
+    found = Contributions(whole, np.bincount(subject[there], by_case, len(who)).astype(np.float64))
+    of_subject = np.split(index[there], np.cumsum(np.bincount(subject[there], minlength=len(who)))[:-1])
+
+    def metric(drawn: Indices) -> float:
+        again = share_primary(judge, items, np.concatenate([of_subject[i] for i in drawn]))
+        return again[0] if again is not None else float("nan")
+
+    return found.with_drawn(metric)
+
+
+def share_primary(judge: Task, items: Items, index: Indices) -> Shares | None:
+    """The primary metric of some items and the share of each, None where no closed form is known."""
+    value, known = items.value[index], items.known[index]
+    answer = {k: np.asarray(v)[index] for k, v in items.prediction.items()}
+    if isinstance(judge, Classification) and judge.primary == "auc":
+        if judge.outputs == 2:
+            return share_auc(answer["p"][:, 1], value == 1)
+        return share_mean([share_auc(answer["p"][:, k], value == k) for k in range(judge.outputs)])
+    if isinstance(judge, Multilabel) and judge.primary == "auc":
+        found = []
+        for k in range(judge.outputs):
+            there = known[:, k]
+            area, shares = share_auc(answer["p"][there, k], value[there, k] > 0.5)
+            if np.isfinite(area):
+                every = np.zeros(len(index))
+                every[there] = shares
+                found.append((area, every))
+        return share_mean(found) if found else None
+    if isinstance(judge, Survival) and judge.primary == "c":
+        times, events = np.asarray(value, np.float64).reshape(-1, 2).T
+        return share_concordance(answer["risk"], times, events)
+    if isinstance(judge, Ordinal) and judge.primary == "kappa":
+        return share_kappa(value, judge.grade(answer))
+    if isinstance(judge, Regression) and judge.primary == "r2":
+        return share_r2(np.asarray(value).reshape(len(index)), answer["value"])
+    return None
+
+
+def count_rare(statistic: Statistic, task: str, who: Indices) -> dict[str, int]:
+    """What a metric over subjects rests on where that is scarcer than cases: the rarer class, events."""
+    judge = statistic.tasks[task]
+    if task in statistic.tables:
+        return {}
+    index = statistic.items(task, who)
+    items = statistic.answers.pooled[task]
+    value, known = items.value[index], items.known[index]
+    if isinstance(judge, Survival):
+        there = known.reshape(len(index), -1).any(1)
+        return {EVENTS: int((np.asarray(value, np.float64).reshape(-1, 2)[there, 1] > 0).sum())}
+    if isinstance(judge, Classification):
+        sizes = np.bincount(value[known].astype(np.int64), minlength=judge.outputs)
+        return {RARER: int(sizes.min())}
+    if isinstance(judge, Multilabel):
+        yes = ((value > 0.5) & known).sum(0)
+        both = np.minimum(yes, known.sum(0) - yes)
+        return {RARER: int(both[both > 0].min(initial=len(index)))}
+    return {}

@@ -45,7 +45,7 @@ def write_sentence(
     if r.basis == "worse":
         return f"{single}: {arm}, which did best on the tune part, {effects}."
     helps, whom = (f"{arm} {effects}, but ", "it") if effects else ("", arm)
-    return f"{single}: {helps}the study is too small to recommend {whom}: {_open(r, asked, margins)}."
+    return f"{single}: {helps}the study is too small to recommend {whom}: {_open(r, mine, asked, margins)}."
 
 
 def _effects(mine: Sequence[Comparison], asked: Mapping[str, Asked]) -> str:
@@ -67,7 +67,9 @@ def _within(mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Map
     return f"no loss of more than {_margins([c.task for c in rest], asked, margins)} on {', '.join(told)}"
 
 
-def _open(r: Recommendation, asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:
+def _open(
+    r: Recommendation, mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Mapping[str, float]
+) -> str:
     """The losses that the study could not exclude, the largest first."""
     known = sorted((t for t, v in r.losses.items() if isfinite(v)), key=lambda t: -r.losses[t] / margins[t])
     unknown = [t for t in r.losses if t not in known]
@@ -75,8 +77,11 @@ def _open(r: Recommendation, asked: Mapping[str, Asked], margins: Mapping[str, f
     if known:
         told = ", ".join(f"{_number(r.losses[t])}{_unit(asked[t])} on {t}" for t in known)
         parts.append(f"it does not exclude a loss of {told} (margin {_margins(known, asked, margins)})")
-    if unknown:
-        parts.append(f"nothing can be said on {', '.join(unknown)}")
+    few = [c.task for c in mine if c.task in unknown and c.verdict.word == "too few"]
+    if few:
+        parts.append(f"too few patients to judge {', '.join(few)}")
+    if other := [t for t in unknown if t not in few]:
+        parts.append(f"nothing can be said on {', '.join(other)}")
     return "; ".join(parts) or "nothing could be compared"
 
 

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from polytask.report.drawing import BLUE, INK, RED, Picture, figure, styled, svg
+from polytask.statistics.words import Word
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report.amounts import POINTS, amount, change, metric_of, short, unit_of
 
 SOFT = "#5c6b77"
-INKS = {
-    "better": BLUE,
-    "worse": RED,
-    "no difference shown": SOFT,
-    "nothing learned yet": SOFT,
-    "not defined": "#8a97a1",
+PALE = "#8a97a1"
+INKS: dict[Word, str] = {
+    **{"better": BLUE, "worse": RED, "no difference shown": SOFT},
+    **{"too few": PALE, "one training each": PALE, "nothing learned yet": PALE, "not defined": PALE},
 }
 LEFT, PLOT, EFFECT, WORDS = 1.75, 3.75, 1.75, 3.05
 """Inches: names, drawing, the effect in numbers, what is said of it."""
@@ -34,9 +33,10 @@ ALIKE = 4.0
 
 NOTE = (
     "Dot: effect against single networks, to the right of 0 better. Broad band: interval at the level at which Holm’s "
-    "procedure judged the comparison among all those made; it leaves 0 out exactly where a difference is shown (filled "
-    "dot). Thin line: plain 95 % interval. An arrow: it goes on beyond the drawing. “Would have shown ≥ X”: a true "
-    "effect of that size would have been shown four times out of five."
+    "procedure judged the comparison among all those made; it leaves 0 out where a difference is shown (filled dot). "
+    "“Too few” and “one training each” make no claim, wherever the band lies. Thin line: plain 95 % interval. An "
+    "arrow: it goes on beyond the drawing. “Would have shown ≥ X”: a true effect of that size would have been shown "
+    "four times out of five."
 )
 
 

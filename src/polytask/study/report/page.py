@@ -8,7 +8,9 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from polytask.report.facts import when
 from polytask.report.page import NOTICE
+from polytask.statistics.check import ASKS
 from polytask.statistics.delta_m import FORMULA
+from polytask.statistics.too_few import UNSEEN
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report import curves, forest, head, matrices, repeat, scatter, sites, tables
 
@@ -59,6 +61,8 @@ def page(found: Conclusions) -> str:
         runs_open=len(study.runs) <= OPEN,
         snippets=repeat.snippets(),
         resamples=found.gathered.resamples,
+        unseen=UNSEEN,
+        asks=ASKS,
         created=when(max((e.created for e in runs), default="")),
     )
 

@@ -81,6 +81,7 @@ def effect(c: Comparison, asked: Asked) -> list[Cell]:
     shown = v.word in ("better", "worse")
     level = f"at {percent(v.level)}" if isfinite(v.level) else ""
     could = f"would have shown ≥ {amount(v.detectable, asked)}" if isfinite(v.detectable) else ""
+    could = e.too_few if v.word == "too few" else could
     return [
         Cell(number(e.arm / asked.points)),
         Cell(number(e.baseline / asked.points)),
@@ -111,14 +112,23 @@ def _p(p: float) -> str:
 
 
 def notes(rows: Sequence[Comparison]) -> list[str]:
-    """Each once, with the arms it is about unless it is about all. One seed is said on top of the page."""
+    """Each once, with the arms it is about unless it is about all; then who carries an effect. One seed is said on top
+    of the page."""
     by_note: dict[str, list[str]] = {}
     for c in rows:
         for note in c.effect.notes:
             by_note.setdefault(note, []).append(c.arm)
     by_note.pop(ONE_SEED, None)
     every = len({c.arm for c in rows})
-    return [n if len(arms) == every else f"{', '.join(arms)}: {n}" for n, arms in by_note.items()]
+    told = [n if len(arms) == every else f"{', '.join(arms)}: {n}" for n, arms in by_note.items()]
+    return told + [f"{c.arm}: {carried(c)}" for c in rows if c.effect.carriers]
+
+
+def carried(c: Comparison) -> str:
+    """Who carries an effect."""
+    who = c.effect.carriers
+    verb = "carries" if len(who) == 1 else "carry"
+    return f"{counted(len(who), 'subject')} {verb} this effect: {', '.join(who)}"
 
 
 def delta_m(found: Conclusions) -> tuple[Table | None, str]:

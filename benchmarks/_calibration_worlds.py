@@ -1,0 +1,139 @@
+"""Worlds of studies in which two arms differ by exactly nothing (or by a given shift), subject by subject.
+
+A world of means draws differences of two arms `[studies, seeds, subjects]` of a fold, in points; their mean over all
+subjects and trainings is 0. A world of the other metrics draws scores of both arms, which are exchangeable: the effect
+is 0 whatever the metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from polytask.statistics.draws import Floats
+
+Drawn = Callable[[np.random.Generator, tuple[int, int, int], int], Floats]
+"""(generator, (studies, seeds, subjects), number of the fold) → differences."""
+PLAIN = {
+    "subjects": (1.0, 0.0, 0.3),
+    "mixed": (0.7, 0.1, 0.7),
+    "seeds": (0.3, 0.25, 0.3),
+    "retraining": (0.0, 0.0, 1.0),
+}
+"""Standard deviations of arm × subject, training, and training × subject, each of the difference of two arms."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A world of means.
+
+    Args:
+        draw: see `Drawn`. skewed: whether few lose much for what the others gain. unseen: whether what makes the effect
+            0 is so rare that studies without it are common: no method can hold there, and no bound is set.
+    """
+
+    draw: Drawn
+    skewed: bool = False
+    unseen: bool = False
+
+
+def layout(a: float, b: float, c: float) -> Drawn:
+    """Normal differences with these deviations."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int, int], _: int) -> Floats:
+        k, s, n = shape
+        return a * rng.normal(size=(k, 1, n)) + b * rng.normal(size=(k, s, 1)) + c * rng.normal(size=shape)
+
+    return draw
+
+
+def some(share: float, loss: float, luck: float, rest: float, each: bool = False) -> Drawn:
+    """A share of the subjects differs by `loss` (under `each` training another draw), the others by what makes it 0."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+        who = rng.random(shape if each else (shape[0], 1, shape[2])) < share
+        return np.where(who, loss, -loss * share / (1 - share)) + layout(0, luck, rest)(rng, shape, fold)
+
+    return draw
+
+
+def missed(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+    """Dice of small lesions: each has a chance of its own to be missed by a training (7 % on average), else 75 ± 12."""
+    k, _, n = shape
+    chance, found = rng.beta(0.2, 2.5, size=(k, 1, n)), rng.beta(9, 3, size=(k, 1, n))
+    arms = [
+        100 * np.where(rng.random(shape) < chance, 0, np.clip(found + 0.05 * rng.normal(size=shape), 0, 1))
+        for _ in range(2)
+    ]
+    return np.asarray(arms[0] - arms[1] + layout(0, 1, 0)(rng, shape, fold))
+
+
+def collapsing(both: bool) -> Drawn:
+    """One training in ten loses 20 points on every subject: of both arms, or of the first, which gains 2 otherwise."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+        lost = [20.0 * (rng.random((*shape[:2], 1)) < 0.1) for _ in range(2)]
+        gap = lost[1] - lost[0] if both else 2.0 - lost[0]
+        return np.asarray(gap + layout(5, 1, 5)(rng, shape, fold))
+
+    return draw
+
+
+def uneven(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+    """The trainings of the first fold have four times the luck of the others."""
+    return layout(0.7, 0.1 if fold else 0.4, 0.7)(rng, shape, fold)
+
+
+def lognormal(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+    """Differences as skewed as a lognormal with σ = 0.75 (skewness 4.3)."""
+    own = np.exp(0.75 * rng.normal(size=(shape[0], 1, shape[2]))) - np.exp(0.75**2 / 2)
+    return np.asarray(own + layout(0, 0.1, 0.5)(rng, shape, fold))
+
+
+def heavy(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+    """Student's t with 3 degrees of freedom."""
+    own = rng.standard_t(3, size=(shape[0], 1, shape[2]))
+    return np.asarray(own + layout(0, 0.1, 0.5)(rng, shape, fold))
+
+
+WORLDS = {
+    **{name: World(layout(*deviations)) for name, deviations in PLAIN.items()},
+    "skewed": World(some(0.08, -30, 0.5, 3), skewed=True),
+    "mirrored": World(some(0.08, 30, 0.5, 3), skewed=True),
+    "skewed, each training": World(some(0.08, -30, 0.5, 3, each=True), skewed=True),
+    "lognormal": World(lognormal, skewed=True),
+    "heavy tails": World(heavy),
+    "missed lesions": World(missed),
+    "few differ": World(
+        lambda rng, shape, _: (
+            30 * (rng.random((shape[0], 1, shape[2])) < 0.05) * rng.normal(size=(shape[0], 1, shape[2]))
+            + 0.3 * rng.normal(size=shape)
+        ),
+        skewed=True,
+    ),
+    "collapses": World(collapsing(both=True), skewed=True),
+    "uneven luck": World(uneven),
+    "rare failures": World(some(0.02, -60, 0.5, 4), skewed=True, unseen=True),
+    "one arm collapses": World(collapsing(both=False), skewed=True, unseen=True),
+}
+
+
+def draw_scores(
+    name: str, rng: np.random.Generator, seeds: int, n: int, sense: Floats, separation: float, shift: float
+) -> list[Floats]:
+    """Scores of two arms `[seeds, n]`: own difficulty + slope × `sense` + what arm and training do to each subject.
+
+    `PLAIN` worlds have their deviations; `failing`: each arm has an eighth of the subjects' scores turned around, each
+    training one in ten without any separation (a collapse).
+    """
+    a, b, c = (x / np.sqrt(2) for x in PLAIN.get(name, PLAIN["mixed"]))
+    own = 0.8 * rng.normal(size=n)
+    sides = []
+    for by in (shift, 0.0):
+        slope = separation + by + b * rng.normal(size=(seeds, 1))
+        if name == "failing":
+            slope = slope * (rng.random((seeds, 1)) >= 0.1) * np.where(rng.random(n) < 0.08, -1, 1)
+        sides.append(own + slope * sense + a * rng.normal(size=n) + c * rng.normal(size=(seeds, n)))
+    return sides

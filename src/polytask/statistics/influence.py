@@ -1,0 +1,110 @@
+"""What each case adds to a metric's deviation from the truth: AUC, Harrell's C, κ, R².
+
+Every function gives the metric and a share for each case, `[cases]`. The shares of a metric add up to about 0, and
+their squares to its squared standard error (the jackknife's; of an AUC DeLong's). For a mean they would be
+(x − x̄)/√(n(n − 1)). Shares of one subject's cases are added. NaN where the metric, or the metric without some case, is
+not defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from polytask.statistics.draws import Floats
+
+BLOCK = 2**21
+"""Pairs looked at together."""
+Shares = tuple[float, Floats]
+
+
+def share_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
+    """Area under the ROC curve, ties one half, of m positives and n negatives.
+
+    DeLong, DeLong and Clarke-Pearson 1988 from mid-ranks (Sun and Xu 2014): the V10 of a positive is the share of
+    negatives it exceeds, the V01 of a negative the share of positives that exceed it; a positive's share is
+    (V10 − AUC)/√(m(m − 1)), a negative's (V01 − AUC)/√(n(n − 1)).
+    """
+    s, y = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    m, n = int(y.sum()), int((~y).sum())
+    if not m or not n or not np.isfinite(s).all():
+        return float("nan"), np.full(len(s), np.nan)
+    every = rankdata(s)
+    v = np.empty(len(s))
+    v[y] = (every[y] - rankdata(s[y])) / n
+    v[~y] = 1 - (every[~y] - rankdata(s[~y])) / m
+    area = float(v[y].mean())
+    if min(m, n) < 2:
+        return area, np.full(len(s), np.nan)
+    return area, (v - area) / np.sqrt(np.where(y, m * (m - 1), n * (n - 1)))
+
+
+def share_concordance(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Shares:
+    """Harrell's C: of comparable pairs (the earlier had the event; at equal times only one had it), those ordered
+    right, equal risks one half. Without case i, C is (right − right_i)/(pairs − pairs_i)."""
+    r, t = np.asarray(risk, np.float64), np.asarray(times, np.float64)
+    e = np.asarray(events, np.float64) > 0
+    n, happened = len(r), np.flatnonzero(e)
+    right, pairs = np.zeros(n), np.zeros(n)
+    if not np.isfinite(r).all():
+        return float("nan"), np.full(n, np.nan)
+    rows = max(1, BLOCK // max(1, n))
+    for start in range(0, len(happened), rows):
+        i = happened[start : start + rows]
+        later = (t > t[i, None]) | ((t == t[i, None]) & ~e)
+        won = later * (0.5 * (r[i, None] > r) + 0.5 * (r[i, None] >= r))
+        pairs[i] += later.sum(1)
+        pairs += later.sum(0)
+        right[i] += won.sum(1)
+        right += won.sum(0)
+    total = pairs.sum() / 2
+    if not total:
+        return float("nan"), np.full(n, np.nan)
+    c = float(right.sum() / 2 / total)
+    return c, _jackknife(c, _ratio(right.sum() / 2 - right, total - pairs))
+
+
+def share_kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
+    """Cohen's κ with quadratic weights: 1 − mean (t − a)² ÷ its mean over all pairs of a truth and an answer."""
+    t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
+    n = len(t)
+    wrong = (t - a) ** 2
+    by_truth = n * t**2 - 2 * t * a.sum() + (a**2).sum()  # (t_i − a_j)² over all j
+    by_answer = n * a**2 - 2 * a * t.sum() + (t**2).sum()
+    if n < 2 or t.min() == t.max():
+        return float("nan"), np.full(n, np.nan)
+    kappa = float(1 - n * wrong.sum() / by_truth.sum())
+    without = 1 - (n - 1) * _ratio(wrong.sum() - wrong, by_truth.sum() - by_truth - by_answer + wrong)
+    rest = np.array([(t == x).sum() for x in np.unique(t)])
+    if len(rest) == 2 and rest.min() == 1:  # without that one there is a single class
+        without = np.where(np.isin(t, np.unique(t)[rest == 1]), np.nan, without)
+    return kappa, _jackknife(kappa, without)
+
+
+def share_r2(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
+    """R²: 1 − Σ(t − a)² ÷ Σ(t − t̄)²; without case i the latter is less by n/(n − 1)·(t_i − t̄)²."""
+    t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
+    n = len(t)
+    spread, wrong = (t - t.mean()) ** 2 if n else t, (t - a) ** 2
+    if n < 3 or not spread.sum() > 1e-20 * (t**2).sum():
+        return float("nan"), np.full(n, np.nan)
+    without = 1 - _ratio(wrong.sum() - wrong, spread.sum() - n / (n - 1) * spread)
+    r2 = float(1 - wrong.sum() / spread.sum())
+    return r2, _jackknife(r2, without)
+
+
+def share_mean(several: Sequence[Shares]) -> Shares:
+    """The mean of several metrics on the same cases."""
+    return float(np.mean([whole for whole, _ in several])), np.mean([shares for _, shares in several], axis=0)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    return np.where(below > 1e-12 * np.abs(below).max(), above / np.where(below > 0, below, 1.0), np.nan)
+
+
+def _jackknife(whole: float, without: Floats) -> Floats:
+    """Shares from the metric on all cases and without each of them."""
+    return np.asarray((whole - without) * np.sqrt((len(without) - 1) / len(without)), np.float64)

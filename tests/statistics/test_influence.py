@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from polytask.statistics.delong import areas
+from polytask.statistics.influence import (
+    Shares,
+    share_auc,
+    share_concordance,
+    share_kappa,
+    share_mean,
+    share_r2,
+)
+from polytask.tasks.confusion import confusion, quadratic_kappa
+from polytask.tasks.ranking import auc
+from polytask.tasks.regression import Regression
+from polytask.tasks.survival_metrics import concordance
+
+R = np.random.default_rng(8)
+
+
+def leave_out(metric: Callable[[np.ndarray], float], n: int) -> np.ndarray:
+    every = np.arange(n)
+    gaps = [metric(every) - metric(np.delete(every, k)) for k in range(n)]
+    return np.array(gaps) * np.sqrt((n - 1) / n)
+
+
+def check(found: Shares, metric: Callable[[np.ndarray], float], n: int) -> None:
+    assert found[0] == pytest.approx(metric(np.arange(n)), nan_ok=True)
+    np.testing.assert_allclose(found[1], leave_out(metric, n), atol=1e-12)
+
+
+def test_concordance_without_each_case() -> None:
+    for n in (7, 40):
+        t, e, r = R.integers(1, 8, n) * 1.0, R.integers(0, 2, n) * 1.0, R.integers(0, 6, n) * 1.0  # ties
+        e[:2] = 1
+        check(share_concordance(r, t, e), lambda i: concordance(r[i], t[i], e[i]), n)  # noqa: B023
+    assert np.isnan(share_concordance([1.0, 2], [1, 2], [0, 0])[0])
+
+
+def test_concordance_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    t, e, r = R.exponential(size=50), R.integers(0, 2, 50), R.normal(size=50)
+    whole = share_concordance(r, t, e)
+    monkeypatch.setattr("polytask.statistics.influence.BLOCK", 120)
+    np.testing.assert_allclose(share_concordance(r, t, e)[1], whole[1])
+
+
+def test_kappa_without_each_case() -> None:
+    t, a = R.integers(0, 4, 30), R.integers(0, 4, 30)
+    check(share_kappa(t, a), lambda i: quadratic_kappa(confusion(t[i], a[i], 4)), 30)
+    t = np.array([0, 0, 0, 0, 2])
+    alone = share_kappa(t, [0, 1, 0, 0, 2])
+    assert np.isnan(alone[1]).tolist() == [False] * 4 + [True]
+    assert np.isnan(share_kappa([1, 1, 1], [0, 1, 2])[0])
+
+
+def test_r2_without_each_case() -> None:
+    t, a = R.normal(50, 3, 20), R.normal(50, 3, 20)
+    judge = Regression("age", "subject")
+
+    def r2(i: np.ndarray) -> float:
+        return judge.metrics({"value": a[i]}, t[i], np.ones(len(i), bool))["r2"]
+
+    check(share_r2(t, a), r2, 20)
+    assert np.isnan(share_r2([2.0, 2, 2], [1, 2, 3])[0])
+
+
+def test_an_area_s_shares_are_delong_s_variance() -> None:
+    y = R.random(40) < 0.3
+    scores = np.round(R.normal(size=(2, 40)) + y, 1)
+    found = [share_auc(s, y) for s in scores]
+    area, covariance = areas(y, scores)
+    assert [whole for whole, _ in found] == pytest.approx(area.tolist())
+    assert found[0][0] == pytest.approx(auc(scores[0], y))
+    shares = np.stack([s for _, s in found])
+    np.testing.assert_allclose(shares @ shares.T, covariance)
+    assert np.isnan(share_auc([1.0, 2], [True, True])[0])
+    assert np.isnan(share_auc([1.0, 2, 3], [True, False, False])[1]).all()
+
+
+def test_a_mean_of_several() -> None:
+    y = R.random(30) < 0.5
+    both = [share_auc(R.normal(size=30) + y, y) for _ in range(2)]
+    whole, shares = share_mean(both)
+    assert whole == pytest.approx((both[0][0] + both[1][0]) / 2)
+    np.testing.assert_allclose(shares, (both[0][1] + both[1][1]) / 2)

@@ -17,8 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.counts import BLOCK
-from polytask.statistics.draws import Floats
+from polytask.statistics.draws import BLOCK, Floats
 
 LEVEL = 0.95
 UNSEEN = 0.5

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.by_kind import measure_multilabel, measure_regression
 from polytask.evaluation.answers import Items
+from polytask.evaluation.by_kind import measure_multilabel, measure_regression
 from polytask.evaluation.measured import Measured, average
 from polytask.evaluation.measures import Measures
 from polytask.statistics.draws import Floats
@@ -64,9 +64,7 @@ def error(name: str, spread: float, blow: float) -> World:
         hard = rng.normal(size=n)
         return {"hard": hard, "values": _errors(rng, hard, spread, blow)}
 
-    return World(
-        "MAE", name, draw, lambda rng, data: {"values": _errors(rng, data["hard"], spread, blow)}
-    )
+    return World("MAE", name, draw, lambda rng, data: {"values": _errors(rng, data["hard"], spread, blow)})
 
 
 def _errors(rng: Rng, hard: Floats, spread: float, blow: float) -> Floats:

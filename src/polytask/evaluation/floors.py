@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Method = Literal["share", "bounded mean", "mean", "area", "concordance", "kappa", "spread", "other"]
+Method = Literal[
+    "share", "bounded mean", "mean", "area", "concordance", "kappa", "spread", "other", "calibration"
+]
 
 
 class Floor(NamedTuple):
@@ -23,6 +25,7 @@ FLOORS: dict[Method, Floor] = {
     "kappa": Floor("subjects", 30),
     "spread": Floor("subjects", 30),
     "other": Floor("subjects", 40),
+    "calibration": Floor("subjects", 50),
 }
 """By method: the least at which the coverage of its interval was seen to be right (`benchmarks/intervals.py`; the table
 is in `benchmarks/results`). Subjects are counted, because the visits of one subject are no independent evidence. The

@@ -195,7 +195,7 @@ def test_masks_and_doses(tmp_path: Path) -> None:
             if is_metric(metric) and np.isfinite(value):
                 measured = found[f"{name}/{metric}"]
                 assert measured.estimate == pytest.approx(value)
-                assert measured.method in ("mean", "bounded mean")
+                assert measured.method in ("mean", "error", "bounded mean")
                 assert measured.shortage or measured.low <= value <= measured.high
         primary = found[f"{name}/{who.tasks[name].primary}"]
         assert primary.low >= 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Method = Literal[
-    "share", "bounded mean", "mean", "area", "concordance", "kappa", "spread", "other", "calibration"
+    "share", "bounded mean", "error", "mean", "area", "concordance", "kappa", "spread", "other", "calibration"
 ]
 
 
@@ -19,6 +19,7 @@ class Floor(NamedTuple):
 FLOORS: dict[Method, Floor] = {
     "share": Floor("subjects", 10),
     "bounded mean": Floor("subjects", 20),
+    "error": Floor("subjects", 20),
     "mean": Floor("subjects", 20),
     "area": Floor("subjects of each class", 15),
     "concordance": Floor("subjects with an event", 20),

@@ -217,7 +217,7 @@ def _r2(data: Data, of: Measures) -> Measured:
 
 MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
     "Dice": lambda data, of: of.bounded_mean(data["values"]),
-    "MAE": lambda data, of: of.mean(data["values"], least=0.0),
+    "MAE": lambda data, of: of.error(data["values"]),
     "AUC": lambda data, of: of.area(data["scores"], data["truth"]),
     "macro AUC": _macro,
     "multilabel AUC": _labels,

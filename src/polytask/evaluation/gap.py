@@ -10,7 +10,7 @@ from polytask.evaluation.floors import GAP, find_shortage
 from polytask.evaluation.measured import Measured, combine
 from polytask.statistics.mean import judge_mean
 
-MEANS = ("mean", "bounded mean")
+MEANS = ("mean", "error", "bounded mean")
 
 
 def subtract(mine: Measured, other: Measured, resamples: int = 1000, seed: int = 0) -> Measured:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import roc_curve
 
 from polytask.evaluation.answers import Items
-from polytask.evaluation.calibration import calibration_error, reliability
+from polytask.evaluation.calibration import judge_calibration, reliability
 from polytask.evaluation.measure import names_of
 from polytask.report.drawing import FAINT, INK, Picture, below, colour, figure, folded, nothing, styled, svg
 from polytask.report.material import Material
@@ -24,11 +24,12 @@ SIDE = 3.4
 
 
 class Question(NamedTuple):
-    """A yes/no question in an answer: its name, the probability of yes, and what was true."""
+    """A yes/no question in an answer: its name, the probability of yes, what was true, and whose items they are."""
 
     name: str
     p: Floats
     truth: npt.NDArray[np.bool_]
+    subjects: Sequence[str] | None = None
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
@@ -41,7 +42,8 @@ def pictures(material: Material, name: str) -> list[Picture]:
     roc_note = f"ROC: {what.get(task.kind, 'each class against the others')}. AUC: 0.5 is chance, 1 perfect."
     gap_note = (
         "How often it happened (95 % Wilson interval) among cases of like predicted probability; ECE is the mean gap "
-        "to the diagonal, on which predictions come true as often as they say."
+        "to the diagonal, on which predictions come true as often as they say, without what chance adds (0: no larger "
+        "than chance), with its 95 % interval."
     )
     tall = 3.3 + 0.17 * len(asked)
     found = []
@@ -72,16 +74,19 @@ def questions(task: Any, items: Items) -> list[Question]:
     if not items.ids:
         return []
     p = np.asarray(items.prediction["p"], np.float64)
+    who = np.array([subject for subject, _ in items.ids])
     if task.kind == "multilabel":
         for k, label in enumerate(names):
             known = items.known[:, k]
-            found.append(Question(label, p[known, k], items.value[known, k] > 0.5))
+            found.append(Question(label, p[known, k], items.value[known, k] > 0.5, who[known].tolist()))
         return found
-    p, truth = p[items.known], items.value[items.known]
+    p, truth, mine = p[items.known], items.value[items.known], who[items.known].tolist()
     if task.kind == "ordinal":
-        return [Question(f"≥ {c}", p[:, k:].sum(1), truth >= k) for k, c in enumerate(names[1:], start=1)]
+        return [
+            Question(f"≥ {c}", p[:, k:].sum(1), truth >= k, mine) for k, c in enumerate(names[1:], start=1)
+        ]
     asked = [(1, names[1])] if len(names) == 2 else list(enumerate(names))
-    return [Question(c, p[:, k], truth == k) for k, c in asked]
+    return [Question(c, p[:, k], truth == k, mine) for k, c in asked]
 
 
 def matrix(task: Any, items: Items) -> Floats:
@@ -139,10 +144,17 @@ def draw_reliability(axes: Any, asked: Sequence[Question]) -> None:
             color=colour(k),
             ms=3.5,
             lw=1.2,
-            label=f"{folded(q.name)}: {calibration_error(bins):.2f}",
+            label=f"{folded(q.name)}: {calibration_text(q)}",
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     below(axes, title="ECE", title_fontsize=8)
+
+
+def calibration_text(asked: Question) -> str:
+    """Expected calibration error with its interval."""
+    found = judge_calibration(asked.p, asked.truth, asked.subjects)
+    interval = f" ({found.low:.2f} to {found.high:.2f})" if np.isfinite(found.low) else ""
+    return f"{found.estimate:.2f}{interval}"
 
 
 def draw_confusion(axes: Any, names: Sequence[str], counts: Floats) -> None:

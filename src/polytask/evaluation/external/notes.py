@@ -38,6 +38,11 @@ def notes_of(
     found = [str(d["sentence"]) for d in external["drop"]]
     if model.why_not:
         found.append(f"No drop from held-out: {model.why_not}.")
+    missing = [s for s in ("inputs", "channels", "columns") if s in external["lacking"]]
+    if missing and external["drop"] and not model.why_not:
+        found.append(
+            f"At held-out the model had {' and '.join(missing)} that {place} lacks: the drop is of both together."
+        )
     found += _people(external, model, known, cohort)
     found += [line for gap in gaps for line in _gap(gap, place)]
     if drafted is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from polytask.report import against, curves, sources, tables
+from polytask.report.beside import tables_beside
 from polytask.report.facts import PARTS, decisions, facts, when
 from polytask.report.kinds import PICTURES
 from polytask.report.material import Material
@@ -25,7 +26,7 @@ def page(material: Material) -> str:
             "level": task["level"],
             "unit": task["unit"],
             "known": tables.known(found.counts[name]),
-            "tables": tables.details(found, name),
+            "tables": [*tables.details(found, name), *tables_beside(found, name)],
             "pictures": PICTURES[task["kind"]](material, name),
         }
         for name, task in found.tasks.items()

@@ -33,6 +33,7 @@ def predict(
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.errors import PolytaskError
+    from polytask.predict.decided import describe_decisions
     from polytask.predict.inputs import read_inputs
     from polytask.predict.outputs import write
     from polytask.predict.predictor import Predictor
@@ -63,8 +64,11 @@ def predict(
         "cases": len(cohort.cases),
         "members": len(predictor.members),
     }
+    said = describe_decisions(predictor.decisions)
     if as_json:
         say_json(done)
     else:
         cases = f"{len(cohort.cases)} case{'s' * (len(cohort.cases) != 1)}"
+        for text in said:
+            typer.echo(text)
         typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")

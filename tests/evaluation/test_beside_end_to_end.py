@@ -128,7 +128,12 @@ def test_an_operating_point_travels_to_new_patients(run: Path, work: Path, tmp_p
     described = json.loads((bundle / "model.json").read_text())["members"][0]
     assert described["decisions"] == json.loads((run / "decisions.json").read_text())
     assert described["baselines"] == json.loads((run / "baselines.json").read_text())["baselines"]
-    call("predict", str(bundle), str(work.parent / "cohort"), "-o", str(out))
+    readme = (bundle / "README.md").read_text()
+    assert "response.at_sensitivity_50: positive from a probability of" in readme
+    assert "grade: multinomial logistic regression on table" in readme
+    said = call("predict", str(bundle), str(work.parent / "cohort"), "-o", str(out))
+    assert f"holds sensitivity 0.5 on tune (n {found['n']}, {found['positives']} positive)" in said
+    assert "os.group: " in said
     rows = [r for r in rows_of(out / "predictions.csv") if r["response"]]
     for row in rows:
         called = float(row["response.p.yes"]) >= found["threshold"] + 1e-6

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
+from polytask.tasks import make_task
 from polytask.training.decisions import (
     FILE,
     Decisions,
@@ -70,3 +71,30 @@ def test_an_ensemble_takes_the_mean_of_what_all_members_have() -> None:
     assert found.cutoffs == {"os": (0.5, 1.5)}
     assert [(p.threshold, p.n, p.positives) for p in found.points["a"]] == [(pytest.approx(0.3), 40, 24)]
     assert merge_decisions([one]) is one
+
+
+def test_what_a_task_cannot_have_is_found() -> None:
+    tasks = {
+        "os": make_task("os", {"kind": "survival", "level": "subject"}),
+        "response": make_task(
+            "response", {"kind": "classification", "level": "subject", "classes": ("no", "yes")}
+        ),
+        "findings": make_task("findings", {"kind": "multilabel", "level": "visit", "labels": ("cyst",)}),
+    }
+    fine = Decisions({"os": (0.1,)}, {"response": (point(0.3),), "findings": (point(0.3, label="cyst"),)})
+    fine.ensure_fit(tasks)
+    for wrong in (
+        Decisions({"response": (0.1,)}),
+        Decisions({"dfs": (0.1,)}),
+        Decisions({}, {"os": (point(0.3),)}),
+        Decisions({}, {"findings": (point(0.3, label="stone"),)}),
+        Decisions({}, {"response": (point(0.3, label="yes"),)}),
+    ):
+        with pytest.raises(ValueError, match="of"):
+            wrong.ensure_fit(tasks)
+
+
+@pytest.mark.parametrize("cuts", [[1.0, 0.0], [0.0, 1.0, 2.0], [float("inf")]])
+def test_cut_offs_that_part_nothing_are_refused(cuts: list[float]) -> None:
+    with pytest.raises(ValueError, match="cut-offs of os"):
+        Decisions.from_dict({"cutoffs": {"os": cuts}, "operating_points": {}})

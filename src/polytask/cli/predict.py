@@ -43,6 +43,7 @@ def predict(
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.errors import PolytaskError
+    from polytask.predict.decided import describe_decisions
     from polytask.predict.make import predict_cases
     from polytask.predict.predictor import Predictor
 
@@ -77,10 +78,13 @@ def predict(
         "notes": list(found.notes),
         "not_finite": list(found.not_finite),
     }
+    said = describe_decisions(predictor.decisions)
     if as_json:
         say_json(done)
     else:
         cases = f"{found.cases} case{'s' * (found.cases != 1)}"
+        for text in said:
+            typer.echo(text)
         typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")
         for note in found.notes:
             typer.echo(note)

@@ -10,6 +10,20 @@ from typing import Any
 from polytask.errors import PolytaskError
 
 FILE = "baselines.json"
+NEEDED = (
+    "name",
+    "task",
+    "kind",
+    "method",
+    "visits",
+    "inputs",
+    "features",
+    "center",
+    "scale",
+    "coefficients",
+    "n",
+)
+"""What a simple model holds at least."""
 
 
 def read_baseline_file(folder: Path) -> dict[str, Any]:
@@ -17,11 +31,18 @@ def read_baseline_file(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {"plan": str(found["plan"]), "baselines": [dict(b) for b in found["baselines"]]}
+        return {"plan": str(found["plan"]), "baselines": list(check_baselines(found["baselines"]))}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PolytaskError(
             f"{path}: not the simple models of a run ({error}); delete it, and evaluate the run again"
         ) from None
+
+
+def check_baselines(found: Any) -> tuple[Mapping[str, Any], ...]:
+    """Simple models in plain form; ValueError where they are something else."""
+    if not isinstance(found, list) or not all(isinstance(b, dict) and set(NEEDED) <= set(b) for b in found):
+        raise ValueError("simple models without what it takes to apply them")
+    return tuple(found)
 
 
 def read_baselines(folder: Path) -> tuple[Mapping[str, Any], ...]:

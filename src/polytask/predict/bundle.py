@@ -15,6 +15,7 @@ from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plain import write_json
 from polytask.plan.plan import Plan
+from polytask.predict.baseline_file import check_baselines
 from polytask.predict.card import card
 from polytask.predict.predictor import Member, Predictor
 from polytask.predict.runs import load_runs
@@ -137,7 +138,8 @@ def _member(
         networks.append(network)
     tasks = make_tasks(fold, [n for names in entry["networks"] for n in names], learnt)
     decisions = Decisions.from_dict(entry["decisions"]) if "decisions" in entry else Decisions()
-    baselines = tuple(dict(b) for b in entry.get("baselines", ()))
+    decisions.ensure_fit(tasks)
+    baselines = check_baselines(entry.get("baselines", []))
     return Member(int(entry["fold"]), int(entry["seed"]), fold, tasks, tuple(networks), decisions, baselines)
 
 

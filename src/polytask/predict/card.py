@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from polytask.predict.decided import describe_decisions
+from polytask.training.decisions import Decisions
+
 
 def card(model: Mapping[str, Any]) -> str:
     """Markdown."""
@@ -34,6 +37,7 @@ def card(model: Mapping[str, Any]) -> str:
         "",
     ]
     for member in members:
+        lines += _decision_lines(member)
         if member["evaluation"]:
             lines += _metric_lines(member)
     return "\n".join(lines) + "\n"
@@ -52,6 +56,16 @@ def _input_line(name: str, spec: Mapping[str, Any]) -> str:
     columns = [f"`{c}` ({s['type']})" for c, s in spec["columns"].items()]
     more = f" and {len(columns) - MOST} more columns of `cohort.yaml`" if len(columns) > MOST else ""
     return f"- table `{name}`: " + ", ".join(columns[:MOST]) + more
+
+
+def _decision_lines(member: Mapping[str, Any]) -> list[str]:
+    """Risk groups, operating points and simple models that the member carries."""
+    said = describe_decisions(Decisions.from_dict(member["decisions"])) if "decisions" in member else []
+    simple = [f"{b['task']}: {b['method']} on {b['name']} (n {b['n']})" for b in member.get("baselines", [])]
+    lines = [f"## Decisions of {member['run']['name']}", "", *(f"- {s}" for s in said), ""] if said else []
+    if simple:
+        lines += [f"## Simple models beside {member['run']['name']}", "", *(f"- {s}" for s in simple), ""]
+    return lines
 
 
 def _metric_lines(member: Mapping[str, Any]) -> list[str]:

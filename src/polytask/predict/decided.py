@@ -24,6 +24,22 @@ def decided_columns(task: Task, decisions: Decisions, prediction: Arrays, row: i
     return found
 
 
+def describe_decisions(decisions: Decisions) -> list[str]:
+    """A sentence for each group or threshold: which column says it, and how it was chosen."""
+    found = []
+    for task, cuts in decisions.cutoffs.items():
+        if cuts:
+            at = " and ".join(f"{c:.3g}" for c in cuts)
+            found.append(f"{task}.group: {', '.join(NAMES[len(cuts)])}, cut at the training risks {at}")
+    for task, points in decisions.points.items():
+        found += [
+            f"{task}.{p.name}: positive from a probability of {p.threshold:.3f} on; holds {p.aim} {p.target:g} on "
+            f"{p.part} (n {p.n}, {p.positives} positive)"
+            for p in points
+        ]
+    return found
+
+
 def positive_probability(task: Task, prediction: Arrays, point: OperatingPoint) -> np.ndarray:
     """Probability `[N]` that an operating point cuts: of the second class, or of its label."""
     labels = list(getattr(task, "labels", ()))

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from polytask.report import against, curves, overlays, sources, survival, tables
+from polytask.report.beside import tables_beside
 from polytask.report.characteristics import characteristics
 from polytask.report.facts import PARTS, decisions, facts, made, when
 from polytask.report.flow import flow
@@ -28,7 +29,11 @@ def page(material: Material) -> str:
             "level": task["level"],
             "unit": task["unit"],
             "known": tables.known(found.counts[name], name, material.names),
-            "tables": [*tables.details(material, name), *more_tables(material, name)],
+            "tables": [
+                *tables.details(material, name),
+                *more_tables(material, name),
+                *tables_beside(found, name),
+            ],
             "keys": overlays.keys(material, name) if task["kind"] == "segmentation" else [],
             "pictures": PICTURES[task["kind"]](material, name),
         }

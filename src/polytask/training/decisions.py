@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
 from polytask.errors import PolytaskError
 from polytask.plain import write_json
+from polytask.tasks.risk_groups import NAMES
+from polytask.tasks.task import Task
 
 FILE = "decisions.json"
 Aim = Literal["sensitivity", "specificity"]
@@ -86,7 +90,22 @@ class Decisions:
                 if not (0 <= float(point.threshold) <= 1 and point.aim in ("sensitivity", "specificity")):
                     raise ValueError(f"operating point of {task}")
         cutoffs = {str(t): tuple(float(c) for c in found) for t, found in content["cutoffs"].items()}
+        for task, cuts in cutoffs.items():
+            if len(cuts) not in NAMES or not all(a < b for a, b in pairwise((-inf, *cuts, inf))):
+                raise ValueError(f"cut-offs of {task}")
         return cls(cutoffs, points)
+
+    def ensure_fit(self, tasks: Mapping[str, Task]) -> None:
+        """Raise ValueError where a group or threshold is of a task that has no such answer."""
+        for name in self.cutoffs:
+            if name not in tasks or tasks[name].kind != "survival":
+                raise ValueError(f"cut-offs of {name}, which is no survival task")
+        for name, points in self.points.items():
+            labels = getattr(tasks.get(name), "labels", ())
+            two = len(getattr(tasks.get(name), "classes", ())) == 2
+            for point in points:
+                if not (point.label in labels if point.label else two):
+                    raise ValueError(f"operating point of {name}, which has no such answer")
 
     def with_cutoffs(self, cutoffs: Mapping[str, Sequence[float]], trained: Iterable[str]) -> Decisions:
         """After tasks were trained: their cut-offs, and no operating point chosen for the weights before."""

@@ -41,7 +41,7 @@ def apply_baseline(
         intercepts = np.array([-np.inf if b is None else b for b in coefficients["intercepts"]], np.float64)
         scores = np.asarray(coefficients["coefficients"], np.float64) @ x + intercepts
         return _decode(coefficients, scores)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise PolytaskError(
             f"the simple model {coefficients.get('name')!r} of {coefficients.get('task')!r} cannot be applied "
             f"({type(error).__name__}: {error}); evaluate the run again, or export the model again"

@@ -30,6 +30,9 @@ def evaluate(
     tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap over subjects.", min=1)] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    hidden: Annotated[
+        bool, typer.Option(help="On the held-out part, also judge the answers with inputs hidden.")
+    ] = True,
     every: Annotated[bool, typer.Option("--all", help="Show all metrics, per site too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
 ) -> None:
@@ -55,7 +58,15 @@ def evaluate(
         def progress(done: int, total: int, what: str) -> None:
             bar.update(line, completed=done, total=total, description=what)
 
-        found = judge(run, part.value, tta=tta, resamples=resamples, progress=progress, device=device)
+        found = judge(
+            run,
+            part.value,
+            tta=tta,
+            resamples=resamples,
+            progress=progress,
+            device=device,
+            hidden=hidden,
+        )
     if as_json:
         say_json(found.as_dict())
         return
@@ -127,7 +138,28 @@ def remarks(found: Evaluation) -> list[str]:
             empty = {s: n for s, n in count.get(key, {}).items() if n}
             if empty:
                 texts.append(f"{name}: empty {what} in " + ", ".join(f"{n} ({s})" for s, n in empty.items()))
+    texts += hidden_lines(found)
     if found.test_touched:
         times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
         texts.append(f"The test part was touched {times} so far.")
+    return texts
+
+
+def hidden_lines(found: Evaluation) -> list[str]:
+    """What the answers are worth without some of the inputs."""
+    from math import isfinite
+
+    texts = []
+    for key, tasks in found.hidden.items():
+        parts = [
+            f"{name} {found.tasks[name]['primary']} {number(e.estimate)} (n {e.n}; "
+            f"with {'them' if ';' in key else 'it'} {number(found.primary(name).estimate)})"
+            for name, e in tasks.items()
+            if isfinite(e.estimate)
+        ]
+        lost = [name for name, e in tasks.items() if not e.n and found.primary(name).n]
+        parts += [f"{name} cannot be predicted" for name in lost]
+        texts.append(f"Without {key.replace(';', ' and ')}: {', '.join(parts) or 'not defined'}")
+    if found.needed:
+        texts.append(f"Nothing can be predicted without {'; without '.join(found.needed)}.")
     return texts

@@ -13,6 +13,7 @@ from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
+from polytask.evaluation.hidden import Hidden, measure_hidden
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
 from polytask.evaluation.part import Judged, judged, note_test, times_touched, weights_of
 from polytask.evaluation.result import FILE, Evaluation, Part
@@ -36,6 +37,7 @@ def evaluate(
     resamples: int = 1000,
     progress: Progress | None = None,
     device: str | None = None,
+    hidden: bool = True,
 ) -> Evaluation:
     """Metrics with 95 % bootstrap intervals over subjects, n beside each, per site.
 
@@ -50,6 +52,7 @@ def evaluate(
         resamples: of the bootstrap.
         progress: called with (done, total, what).
         device: cpu, cuda, mps; the best there is by default.
+        hidden: on the held-out part, also judge the answers with inputs hidden, where the model reads several.
     """
     record = Run.read(run)
     plan = read_plan(record.folder)
@@ -60,11 +63,18 @@ def evaluate(
     if part == "test":
         note_test(record, len(chosen.subjects))
     answers = predicted(predictor, cohort, chosen, tta, progress)
+    without = (
+        measure_hidden(predictor, cohort, chosen.subjects, tta, progress)
+        if hidden and part == "held_out"
+        else Hidden()
+    )
     found = judge(predictor.tasks, answers, record.record, part, resamples, progress)
     settings: dict[str, Any] = {
         "test_touched": times_touched(record.work),
         "tta": tta,
         "weights": weights_of(record),
+        "hidden": without.metrics,
+        "needed": without.needed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     result = Evaluation(**{**vars(found), **settings})

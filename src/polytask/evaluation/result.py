@@ -59,6 +59,9 @@ class Evaluation:
         test_touched: how often the test part was evaluated in this work folder, this time included.
         tta, resamples, weights, created: how and of which weights (sha256 per network).
         verdicts: sentences a reader must see before any number.
+        hidden: combination of inputs and channels (joined by `;`) that were hidden from every case → task → primary
+            metric without an interval.
+        needed: combinations without which nothing can be predicted.
     """
 
     run: str
@@ -79,6 +82,8 @@ class Evaluation:
     weights: dict[str, str] = field(default_factory=dict)
     created: str = ""
     verdicts: tuple[str, ...] = ()
+    hidden: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    needed: tuple[str, ...] = ()
 
     def primary(self, task: str) -> Estimate:
         """The task's primary metric."""
@@ -91,6 +96,7 @@ class Evaluation:
         content["sites"] = {s: _plain(m) for s, m in self.sites.items()}
         content["skill"] = {t: e._asdict() for t, e in self.skill.items()}
         content["mean_skill"] = self.mean_skill._asdict()
+        content["hidden"] = _plain(self.hidden)
         return content
 
     def write(self, path: Path) -> None:
@@ -109,6 +115,8 @@ class Evaluation:
             content["sites"] = {s: _metrics(m) for s, m in content["sites"].items()}
             content["skill"] = {t: _estimate(e) for t, e in content["skill"].items()}
             content["mean_skill"] = _estimate(content["mean_skill"])
+            content["hidden"] = _metrics(content.get("hidden", {}))
+            content["needed"] = tuple(content.get("needed", ()))
             return cls(**content)
         except OSError:
             raise PolytaskError(

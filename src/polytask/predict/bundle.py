@@ -16,6 +16,7 @@ from polytask.errors import PolytaskError
 from polytask.plain import write_json
 from polytask.plan.plan import Plan
 from polytask.predict.card import card
+from polytask.predict.held_out import HeldOut, read_evaluation
 from polytask.predict.predictor import Member, Predictor
 from polytask.predict.runs import load_runs
 from polytask.tasks import fields_of
@@ -50,7 +51,7 @@ def export(runs: Sequence[Path | str], out: Path | str) -> Path:
                 "networks": [list(n.tasks) for n in member.networks],
                 "tasks": {n: fields_of(t) for n, t in member.tasks.items()},
                 "run": {k: record[k] for k in ("name", "sharing", "created", "plan", "store")},
-                "evaluation": _evaluation(folder),
+                **_evaluation(Run.read(folder)),
             }
         )
     plan = predictor.plan.model_dump(mode="json")
@@ -123,10 +124,19 @@ def _member(
         network.load_state_dict({k[len(start) :]: v for k, v in weights.items() if k.startswith(start)})
         networks.append(network)
     tasks = make_tasks(fold, [n for names in entry["networks"] for n in names], learnt)
-    return Member(int(entry["fold"]), int(entry["seed"]), fold, tasks, tuple(networks))
+    figures = HeldOut.of(
+        {**entry, "metrics": entry.get("evaluation")}, {n: t.primary for n, t in tasks.items()}
+    )
+    return Member(int(entry["fold"]), int(entry["seed"]), fold, tasks, tuple(networks), figures)
 
 
-def _evaluation(folder: Path) -> Any:
-    """Cohort metrics of the run, when it was evaluated."""
-    path = folder / "evaluation.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("metrics") if path.exists() else None
+def _evaluation(run: Run) -> dict[str, Any]:
+    """Held-out metrics of the run's present weights, with all inputs and with some hidden; None where not evaluated."""
+    found = read_evaluation(run.folder)
+    if found is None or found.get("weights") != run.weights:
+        return {"evaluation": None, "hidden": {}, "needed": []}
+    return {
+        "evaluation": found.get("metrics"),
+        "hidden": found.get("hidden", {}),
+        "needed": found.get("needed", []),
+    }

@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 
 from polytask.report import against, curves, sources, tables
 from polytask.report.facts import PARTS, decisions, facts, when
+from polytask.report.hidden import needed_inputs, without_inputs
 from polytask.report.kinds import PICTURES
 from polytask.report.material import Material
 
@@ -42,6 +43,8 @@ def page(material: Material) -> str:
             for c in material.comparisons
         ],
         sites=tables.sites(found),
+        hidden=without_inputs(found),
+        needed=needed_inputs(found),
         sources=sources.weights(material),
         tasks=tasks,
         decisions=decisions(material.plan),

@@ -67,3 +67,14 @@ def write_table(folder: Path, rows: list[dict[str, str]]) -> Path:
     path = folder / "cohort" / "new.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def write_rows_without_clinic(folder: Path) -> Path:
+    """The cohort's own table with the cells of the table input empty."""
+    header, *lines = (folder / "cohort/cases.csv").read_text().splitlines()
+    path = folder / "cohort" / "without.csv"
+    rows = [line.split(",") for line in lines]
+    places = [header.split(",").index(c) for c in CLINIC["columns"]]  # type: ignore[attr-defined]
+    emptied = [",".join("" if k in places else cell for k, cell in enumerate(row)) for row in rows]
+    path.write_text("\n".join([header, *emptied]) + "\n")
+    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from polytask.plan.files import set_values, write_plan
 from polytask.plan.fingerprint import fingerprint
 from polytask.plan.make import make_plan
 from polytask.predict import Predictor, export
+from polytask.predict.hidden import MOST, answers_without, choose_combinations
 from polytask.prepare.make import prepare
 from polytask.training.run import train
 
@@ -150,3 +152,32 @@ def test_a_missing_channel_is_refused_when_training_never_lacked_it(work: Path, 
     predictor.plan.shared.images["scan"] = image.model_copy(update={"channel_flags": False})
     with pytest.raises(PolytaskError, match=r"scan\.mr is missing"):
         predictor.predict(folder, tmp_path / "other")
+
+
+def test_a_hidden_channel_is_a_channel_that_the_table_does_not_name(work: Path) -> None:
+    """The files are read once for all combinations; the answers are those of a cohort without the cells."""
+    cohort = Cohort.read(work.parent / "cohort")
+    predictor = Predictor.load(work / "runs" / "f0")
+    chosen, needed = choose_combinations(predictor.reading, cohort)
+    assert ("scan.mr",) in chosen
+    assert ("clinic",) in chosen
+    assert len({frozenset(key) for key in chosen}) == len(chosen) <= MOST
+    assert not set(chosen) & set(needed)
+    samples = [s for s in cohort.samples() if all("scan.mr" in c.cells for c in s.cases)][:2]
+    less = replace(
+        cohort,
+        cases=tuple(
+            replace(c, cells={k: v for k, v in c.cells.items() if k != "scan.mr"}) for c in cohort.cases
+        ),
+    )
+    found = {
+        (a.subject, a.case is None): a for _, a in answers_without(predictor, cohort, samples, [("scan.mr",)])
+    }
+    wanted = list(predictor.answers(less, less.samples([s.subject for s in samples])))
+    assert len(found) == len(wanted)
+    for other in wanted:
+        mine = found[other.subject, other.case is None]
+        for task, arrays in other.pooled.items():
+            for key, values in arrays.items():
+                np.testing.assert_allclose(mine.pooled[task][key], values, rtol=1e-4, atol=1e-5)
+        assert mine.voxel.keys() == other.voxel.keys()

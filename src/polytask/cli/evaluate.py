@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from polytask.evaluation.result import Estimate, Evaluation
 
 
 class Part(StrEnum):
@@ -56,6 +51,9 @@ def evaluate(
         int, typer.Option(help="Of the intervals found by resampling subjects.", min=1)
     ] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    hidden: Annotated[
+        bool, typer.Option(help="On the held-out part, also judge the answers with inputs hidden.")
+    ] = True,
     every: Annotated[bool, typer.Option("--all", help="Show all metrics, per site too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
 ) -> None:
@@ -67,6 +65,7 @@ def evaluate(
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.cli.evaluate_beside import remarks_beside, tables_beside
+    from polytask.cli.evaluation_table import remarks, table
     from polytask.errors import PolytaskError
     from polytask.evaluation.external.judge import evaluate_on
     from polytask.evaluation.make import evaluate as judge
@@ -118,6 +117,7 @@ def evaluate(
                 answers=answers or (),
                 sensitivity=sensitivity or (),
                 specificity=specificity or (),
+                hidden=hidden,
             )
     if as_json:
         say_json(found.as_dict())
@@ -163,88 +163,3 @@ def ensure_options(run: Path, part: Part, on: Path | None, mapping: Path | None,
         raise PolytaskError("--on needs -o OUT, a new folder for the results")
     elif part is not Part.held_out:
         raise PolytaskError(f"--part {part.value} is a part of the run's own cohort; leave it out with --on")
-
-
-METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
-
-
-def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
-    """Task, metric, estimate, interval, n; the primary metric of each task first."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
-    metrics = found.metrics if site is None else found.sites[site]
-    where = "" if site is None else f", site {site}"
-    part = f"at {found.external['cohort']}" if found.external else found.part.replace("_", " ")
-    shown = Table(
-        title=Text(f"{found.run}, {part}{where}: {len(found.subjects)} subjects"),
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    for column in ("task", "metric"):
-        shown.add_column(column)
-    for column in ("estimate", "95 % interval", "n"):
-        shown.add_column(column, justify="right")
-    for name, task in found.tasks.items():
-        first = str(task["primary"])
-        plain = [m for m in metrics[name] if m != first and (every or "." not in m)]
-        for k, metric in enumerate([first, *plain]):
-            shown.add_row(
-                Text(name if k == 0 else ""),
-                Text(metric, style="bold" if k == 0 else ""),
-                *cells(metrics[name][metric]),
-                end_section=k == len(plain),
-            )
-    if site is None:
-        shown.add_row("all", Text("mean skill", style="bold"), *cells(found.mean_skill))
-    return shown
-
-
-def cells(e: Estimate) -> tuple[str, str, str]:
-    """Estimate, interval, n."""
-    from math import isfinite
-
-    if not isfinite(e.estimate):
-        return "not defined", "", "0"
-    interval = f"{number(e.low)} to {number(e.high)}" if isfinite(e.low) else "too few"
-    return number(e.estimate), interval, str(e.n)
-
-
-def number(value: float) -> str:
-    """Three decimals, fewer for large numbers."""
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
-
-
-def remarks(found: Evaluation) -> list[str]:
-    """What a reader should know besides."""
-    texts = [f"Skill: chance 0, perfect 1. Intervals: {METHODS}. Research use only."]
-    for name in found.tasks:
-        if reason := found.primary(name).reason:
-            texts.append(f"{name}, {found.tasks[name]['primary']}: no interval, {reason}")
-    for name, count in found.counts.items():
-        if count["unanswered"]:
-            texts.append(f"{name}: {count['unanswered']} known truths without a prediction")
-        for key, what in (("empty_truth", "truth"), ("empty_answer", "prediction")):
-            empty = {s: n for s, n in count.get(key, {}).items() if n}
-            if empty:
-                texts.append(f"{name}: empty {what} in " + ", ".join(f"{n} ({s})" for s, n in empty.items()))
-    for name, effect in found.site_effects.items():
-        texts += [
-            f"{name}: site {site} (n {at_site['n']}) does not count: {at_site['why']}"
-            for site, at_site in effect["sites"].items()
-            if at_site["why"]
-        ]
-        for key, what in (
-            ("empty_truth", "empty truth"),
-            ("empty_answer", "empty prediction"),
-            ("missed", "missed (left out of HD95)"),
-            ("only_predicted", "predicted where there is none (left out of HD95)"),
-        ):
-            some = {s: n for s, n in count.get(key, {}).items() if n}
-            if some:
-                texts.append(f"{name}: {what} in " + ", ".join(f"{n} ({s})" for s, n in some.items()))
-    if found.test_touched:
-        times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
-        texts.append(f"The test part was touched {times} so far.")
-    return [*texts, *found.external.get("notes", ())]

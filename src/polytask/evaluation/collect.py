@@ -38,10 +38,10 @@ class _Pooled:
 
 
 class Collector:
-    """Called with every `CaseAnswer`; memory holds metrics, not volumes."""
+    """Called with every `CaseAnswer`; memory holds metrics, not volumes. `distances`: see `VoxelTask.case_metrics`."""
 
-    def __init__(self, cohort: Cohort, tasks: Mapping[str, Task]):
-        self.cohort, self.tasks = cohort, tasks
+    def __init__(self, cohort: Cohort, tasks: Mapping[str, Task], distances: bool = True):
+        self.cohort, self.tasks, self.distances = cohort, tasks, distances
         self.pooled = {n: _Pooled() for n, t in tasks.items() if t.level != "voxel"}
         self.voxel: dict[str, list[tuple[Id, dict[str, float]]]] = {
             n: [] for n, t in tasks.items() if t.level == "voxel"
@@ -65,9 +65,10 @@ class Collector:
             mine.known.append(known if single else known[0])
         for name, volume in answer.voxel.items():
             assert answer.case is not None
+            task = cast(VoxelTask, self.tasks[name])
             if name in self.volumes:
-                self.volumes[name][who] = mask_volumes(self.tasks[name], volume)
-            metrics = case_metrics(self.cohort, answer.case, cast(VoxelTask, self.tasks[name]), volume)
+                self.volumes[name][who] = mask_volumes(task, volume)
+            metrics = case_metrics(self.cohort, answer.case, task, volume, self.distances)
             if metrics is not None:
                 self.voxel[name].append((who, metrics))
 
@@ -93,7 +94,9 @@ def mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
     }
 
 
-def case_metrics(cohort: Cohort, case: Case, task: VoxelTask, answer: Volume) -> dict[str, float] | None:
+def case_metrics(
+    cohort: Cohort, case: Case, task: VoxelTask, answer: Volume, distances: bool = True
+) -> dict[str, float] | None:
     """Metrics of a mask or dose on the source grid, None when the truth is unknown. A dose is also judged by the
     histograms of the structures that the header names."""
     spec, grid = cohort.header.tasks[task.name], answer.grid
@@ -105,7 +108,9 @@ def case_metrics(cohort: Cohort, case: Case, task: VoxelTask, answer: Volume) ->
         structures = structure_masks(cohort, case, spec.structures, grid)
     overlapping = isinstance(spec, header.Segmentation) and not spec.exclusive
     drawn = answer.array if overlapping else answer.array[0]
-    return task.case_metrics(drawn, truth.value, truth.known, truth.region, grid.spacing, structures)
+    return task.case_metrics(
+        drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances
+    )
 
 
 def _known_ids(cohort: Cohort, task: Task, samples: list[Sample]) -> set[Id]:

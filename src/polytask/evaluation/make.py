@@ -17,6 +17,7 @@ from polytask.evaluation.beside import judge_beside
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
 from polytask.evaluation.given.judge import read_given, write_given
+from polytask.evaluation.hidden import Hidden, measure_hidden
 from polytask.evaluation.learning import read_learning
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
 from polytask.evaluation.misses import leave_out_misses
@@ -48,6 +49,7 @@ def evaluate(
     answers: Sequence[Path | str] = (),
     sensitivity: Sequence[str] = (),
     specificity: Sequence[str] = (),
+    hidden: bool = True,
 ) -> Evaluation:
     """Metrics with 95 % intervals over subjects, n beside each, per site.
 
@@ -66,6 +68,7 @@ def evaluate(
             `answers_NAME.json`.
         sensitivity, specificity: operating points to choose on tune, as TASK=SHARE or TASK.LABEL=SHARE; the run keeps
             them in `decisions.json`.
+        hidden: on the held-out part, also judge the answers with inputs hidden, where the model reads several.
     """
     record = Run.read(run)
     plan = read_plan(record.folder)
@@ -96,10 +99,17 @@ def evaluate(
     found = judge_beside(
         found, predictor.tasks, ours, cohort, predictor.decisions, [baselines], given, progress
     )
+    without = (
+        measure_hidden(predictor, cohort, chosen.subjects, tta, progress)
+        if hidden and part == "held_out"
+        else Hidden()
+    )
     settings: dict[str, Any] = {
         "test_touched": times_touched(record.work),
         "tta": tta,
         "weights": weights_of(record),
+        "hidden": without.metrics,
+        "needed": without.needed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdicts": (
             *read_learning(record, predictor.tasks, ours, found.skill).list_verdicts(),

@@ -70,6 +70,9 @@ class Evaluation:
         baselines: task → simple model → its metric, and the network's gain over it (`evaluation.baselines`).
         answers: table → task → somebody else's answers beside ours (`evaluation.given`).
         external: of another cohort: its name, what was mapped, unknown and left out, and the drop from held-out.
+        hidden: combination of inputs and channels (joined by `;`) that were hidden from every case → task → primary
+            metric without an interval.
+        needed: combinations without which nothing can be predicted.
     """
 
     run: str
@@ -97,6 +100,8 @@ class Evaluation:
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     external: dict[str, Any] = field(default_factory=dict)
+    hidden: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    needed: tuple[str, ...] = ()
 
     def primary(self, task: str) -> Estimate:
         """The task's primary metric."""
@@ -109,6 +114,7 @@ class Evaluation:
         content["sites"] = {s: _plain(m) for s, m in self.sites.items()}
         content["skill"] = {t: e._asdict() for t, e in self.skill.items()}
         content["mean_skill"] = self.mean_skill._asdict()
+        content["hidden"] = _plain(self.hidden)
         return content
 
     def write(self, path: Path) -> None:
@@ -127,6 +133,8 @@ class Evaluation:
             content["sites"] = {s: metrics_from(m) for s, m in content["sites"].items()}
             content["skill"] = {t: _estimate(e) for t, e in content["skill"].items()}
             content["mean_skill"] = _estimate(content["mean_skill"])
+            content["hidden"] = metrics_from(content.get("hidden", {}))
+            content["needed"] = tuple(content.get("needed", ()))
             return cls(**content)
         except OSError:
             raise PolytaskError(

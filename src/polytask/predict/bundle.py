@@ -17,6 +17,7 @@ from polytask.plain import write_json
 from polytask.plan.plan import Plan
 from polytask.predict.baseline_file import check_baselines
 from polytask.predict.card import card
+from polytask.predict.held_out import HeldOut, read_evaluation
 from polytask.predict.predictor import Member, Predictor
 from polytask.predict.runs import load_runs
 from polytask.predict.seen import KEY, Progress, find_seen
@@ -59,7 +60,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
                 "decisions": member.decisions.as_dict(),
                 "baselines": list(member.baselines),
                 "run": {k: record[k] for k in ("name", "sharing", "created", "plan", "store")},
-                "evaluation": _evaluation(folder),
+                **_evaluation(Run.read(folder)),
             }
         )
     try:
@@ -139,11 +140,27 @@ def _member(
     tasks = make_tasks(fold, [n for names in entry["networks"] for n in names], learnt)
     decisions = Decisions.from_dict(entry["decisions"]) if "decisions" in entry else Decisions()
     decisions.ensure_fit(tasks)
-    baselines = check_baselines(entry.get("baselines", []))
-    return Member(int(entry["fold"]), int(entry["seed"]), fold, tasks, tuple(networks), decisions, baselines)
+    return Member(
+        int(entry["fold"]),
+        int(entry["seed"]),
+        fold,
+        tasks,
+        tuple(networks),
+        held_out=HeldOut.of(
+            {**entry, "metrics": entry.get("evaluation")}, {n: t.primary for n, t in tasks.items()}
+        ),
+        decisions=decisions,
+        baselines=check_baselines(entry.get("baselines", [])),
+    )
 
 
-def _evaluation(folder: Path) -> Any:
-    """Cohort metrics of the run, when it was evaluated."""
-    path = folder / "evaluation.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("metrics") if path.exists() else None
+def _evaluation(run: Run) -> dict[str, Any]:
+    """Held-out metrics of the run's present weights, with all inputs and with some hidden; None where not evaluated."""
+    found = read_evaluation(run.folder)
+    if found is None or found.get("weights") != run.weights:
+        return {"evaluation": None, "hidden": {}, "needed": []}
+    return {
+        "evaluation": found.get("metrics"),
+        "hidden": found.get("hidden", {}),
+        "needed": found.get("needed", []),
+    }

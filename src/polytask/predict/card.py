@@ -40,6 +40,7 @@ def card(model: Mapping[str, Any]) -> str:
         lines += _decision_lines(member)
         if member["evaluation"]:
             lines += _metric_lines(member)
+            lines += _hidden_lines(member)
     return "\n".join(lines) + "\n"
 
 
@@ -82,3 +83,17 @@ def _metric_lines(member: Mapping[str, Any]) -> list[str]:
                 low, high = (f"{m[k]:.3f}" if m.get(k) is not None else "–" for k in ("low", "high"))
                 lines.append(f"| {task} | {name} | {m['estimate']:.3f} | {low} – {high} | {m['n']} |")
     return [*lines, ""]
+
+
+def _hidden_lines(member: Mapping[str, Any]) -> list[str]:
+    """The primary metrics without some of the inputs, as a table."""
+    rows = [
+        f"| {key.replace(';', ', ')} | {task} | {m['estimate']:.3f} | {m['n']} |"
+        for key, tasks in (member.get("hidden") or {}).items()
+        for task, m in tasks.items()
+        if m["estimate"] is not None
+    ]
+    if not rows:
+        return []
+    head = ["Without an input, the primary metric of each task that reads it:", ""]
+    return [*head, "| without | task | value | n |", "|---|---|---|---|", *rows, ""]

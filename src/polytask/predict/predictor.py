@@ -22,7 +22,7 @@ from polytask.predict.fresh import Fresh
 from polytask.predict.held_out import HeldOut
 from polytask.predict.missing import Reading
 from polytask.predict.restore import mirror_order, restore, restored_probabilities
-from polytask.prepare.full import full_sample
+from polytask.prepare.full import Source, full_sample
 from polytask.prepare.views import left_right
 from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.decisions import Decisions, merge_decisions
@@ -159,10 +159,32 @@ class Predictor:
         try:
             for sample in cohort.samples() if samples is None else samples:
                 fresh.begin(sample.cases)
-                keys, found = self._predictions(cohort, sample, fresh, flips, overlap)
-                yield from self._answers(sample, keys, found, fresh, probabilities)
+                yield from self.answer_sample(
+                    cohort, sample, fresh, list(self.tasks), flips, True, overlap, probabilities
+                )
         finally:
             give_freed_memory_back()
+
+    def answer_sample(
+        self,
+        cohort: Cohort,
+        sample: Sample,
+        source: Source,
+        tasks: Sequence[str],
+        flips: Sequence[Sequence[int]] = ((),),
+        voxel: bool = True,
+        overlap: float = 0.5,
+        probabilities: bool = False,
+    ) -> Iterator[CaseAnswer]:
+        """One sample's answers of some tasks.
+
+        Args:
+            source: gives its images and slides; its tables are read from `cohort`.
+            voxel: whether sliding windows run; without them, voxel tasks may have no answer.
+        """
+        keys, found = self._predictions(cohort, sample, source, flips, overlap, not voxel)
+        wanted = {t: slots for t, slots in found.items() if t in tasks}
+        yield from self._answers(sample, keys, wanted, source, probabilities)
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
         """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.make.predict_cases`.
@@ -180,7 +202,13 @@ class Predictor:
         return found.out
 
     def _predictions(
-        self, cohort: Cohort, sample: Sample, fresh: Fresh, flips: Sequence[Sequence[int]], overlap: float
+        self,
+        cohort: Cohort,
+        sample: Sample,
+        source: Source,
+        flips: Sequence[Sequence[int]],
+        overlap: float,
+        pooled_only: bool,
     ) -> tuple[tuple[str | None, ...], Predictions]:
         """Key of the case in each visit slot, and the mean over the members' probabilities and values; each member
         reads by its own fold's normalisation."""
@@ -191,15 +219,15 @@ class Predictor:
             spec, key = self.header.tasks[task], keys[slot]
             if not axes or key is None or not isinstance(spec, header.Segmentation) or not spec.mirror:
                 return seen
-            prepared = fresh.case(key).prepared(spec.image)
+            prepared = source.case(key).prepared(spec.image)
             sides = prepared is not None and left_right(prepared.grid) in axes
             return {"p": seen["p"][:, mirror_order(spec)]} if sides else seen
 
         for member in self.members:
-            full = full_sample(fresh, cohort, sample, self.plan, member.plan)
+            full = full_sample(source, cohort, sample, self.plan, member.plan)
             keys = full.keys
             for network in member.networks:
-                found = infer(network, full, self.plan, self.device, overlap, flips, named=named)
+                found = infer(network, full, self.plan, self.device, overlap, flips, pooled_only, named)
                 for task, slots in found.items():
                     mine = sums.setdefault(task, {})
                     for slot, p in slots.items():
@@ -213,7 +241,7 @@ class Predictor:
         sample: Sample,
         keys: Sequence[str | None],
         found: Predictions,
-        fresh: Fresh,
+        source: Source,
         probabilities: bool,
     ) -> Iterator[CaseAnswer]:
         by_key = {c.key: c for c in sample.cases}
@@ -235,7 +263,7 @@ class Predictor:
                 spec = self.header.tasks[name]
                 if key is None or not isinstance(spec, header.Segmentation | header.Dose):
                     continue
-                prepared = fresh.case(key).prepared(spec.image)
+                prepared = source.case(key).prepared(spec.image)
                 assert prepared is not None
                 voxel[name] = restore(spec, mine[name], prepared.grid, prepared.source_grid)
                 if probabilities and isinstance(spec, header.Segmentation):

@@ -12,6 +12,7 @@ from polytask.report.beside import tables_beside
 from polytask.report.characteristics import characteristics
 from polytask.report.facts import PARTS, decisions, facts, made, when
 from polytask.report.flow import flow
+from polytask.report.hidden import needed_inputs, without_inputs
 from polytask.report.kinds import PICTURES
 from polytask.report.material import Material
 from polytask.report.patients import patients
@@ -63,6 +64,8 @@ def page(material: Material) -> str:
             for c in material.comparisons
         ],
         sites=tables.sites(material),
+        hidden=without_inputs(found),
+        needed=needed_inputs(found),
         sources=sources.weights(material),
         tasks=tasks,
         decisions=decisions(material.plan),

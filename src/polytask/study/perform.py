@@ -65,7 +65,14 @@ def perform(work: Path, spec: Spec, pulse: Pulse) -> None:
             )
         recorded(folder, memory=max(peak_memory(), float(read_record(folder).get("memory") or 0)))
         pulse.tell(0.9, "evaluating")
-        evaluate(folder, "held_out", resamples=spec.resamples, progress=pulse.evaluated, device=spec.device)
+        evaluate(
+            folder,
+            "held_out",
+            resamples=spec.resamples,
+            progress=pulse.evaluated,
+            device=spec.device,
+            hidden=False,
+        )
         costs = costs_of(Run.read(folder), spec.device)
     finally:
         clock()

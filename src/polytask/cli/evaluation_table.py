@@ -1,0 +1,111 @@
+"""What `evaluate` prints of an evaluation: a table of metrics, and sentences a reader should know besides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from polytask.evaluation.result import Estimate, Evaluation
+
+METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
+
+
+def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
+    """Task, metric, estimate, interval, n; the primary metric of each task first."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    metrics = found.metrics if site is None else found.sites[site]
+    where = "" if site is None else f", site {site}"
+    part = f"at {found.external['cohort']}" if found.external else found.part.replace("_", " ")
+    shown = Table(
+        title=Text(f"{found.run}, {part}{where}: {len(found.subjects)} subjects"),
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("task", "metric"):
+        shown.add_column(column)
+    for column in ("estimate", "95 % interval", "n"):
+        shown.add_column(column, justify="right")
+    for name, task in found.tasks.items():
+        first = str(task["primary"])
+        plain = [m for m in metrics[name] if m != first and (every or "." not in m)]
+        for k, metric in enumerate([first, *plain]):
+            shown.add_row(
+                Text(name if k == 0 else ""),
+                Text(metric, style="bold" if k == 0 else ""),
+                *cells(metrics[name][metric]),
+                end_section=k == len(plain),
+            )
+    if site is None:
+        shown.add_row("all", Text("mean skill", style="bold"), *cells(found.mean_skill))
+    return shown
+
+
+def cells(e: Estimate) -> tuple[str, str, str]:
+    """Estimate, interval, n."""
+    from math import isfinite
+
+    if not isfinite(e.estimate):
+        return "not defined", "", "0"
+    interval = f"{number(e.low)} to {number(e.high)}" if isfinite(e.low) else "too few"
+    return number(e.estimate), interval, str(e.n)
+
+
+def number(value: float) -> str:
+    """Three decimals, fewer for large numbers."""
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def remarks(found: Evaluation) -> list[str]:
+    """What a reader should know besides."""
+    texts = [f"Skill: chance 0, perfect 1. Intervals: {METHODS}. Research use only."]
+    for name in found.tasks:
+        if reason := found.primary(name).reason:
+            texts.append(f"{name}, {found.tasks[name]['primary']}: no interval, {reason}")
+    for name, count in found.counts.items():
+        if count["unanswered"]:
+            texts.append(f"{name}: {count['unanswered']} known truths without a prediction")
+        for key, what in (
+            ("empty_truth", "empty truth"),
+            ("empty_answer", "empty prediction"),
+            ("missed", "missed (left out of HD95)"),
+            ("only_predicted", "predicted where there is none (left out of HD95)"),
+        ):
+            some = {s: n for s, n in count.get(key, {}).items() if n}
+            if some:
+                texts.append(f"{name}: {what} in " + ", ".join(f"{n} ({s})" for s, n in some.items()))
+    for name, effect in found.site_effects.items():
+        texts += [
+            f"{name}: site {site} (n {at_site['n']}) does not count: {at_site['why']}"
+            for site, at_site in effect["sites"].items()
+            if at_site["why"]
+        ]
+    texts += hidden_lines(found)
+    if found.test_touched:
+        times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
+        texts.append(f"The test part was touched {times} so far.")
+    return [*texts, *found.external.get("notes", ())]
+
+
+def hidden_lines(found: Evaluation) -> list[str]:
+    """What the answers are worth without some of the inputs."""
+    from math import isfinite
+
+    texts = []
+    for key, tasks in found.hidden.items():
+        parts = [
+            f"{name} {found.tasks[name]['primary']} {number(e.estimate)} (n {e.n}; "
+            f"with {'them' if ';' in key else 'it'} {number(found.primary(name).estimate)})"
+            for name, e in tasks.items()
+            if isfinite(e.estimate)
+        ]
+        lost = [name for name, e in tasks.items() if not e.n and found.primary(name).n]
+        parts += [f"{name} cannot be predicted" for name in lost]
+        texts.append(f"Without {key.replace(';', ' and ')}: {', '.join(parts) or 'not defined'}")
+    if found.needed:
+        texts.append(f"Nothing can be predicted without {'; without '.join(found.needed)}.")
+    return texts

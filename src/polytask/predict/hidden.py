@@ -1,0 +1,146 @@
+"""Answers of a model from which inputs are hidden that the cases have: how it does without them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from polytask.cohort.cohort import Cohort, Sample
+from polytask.predict.fresh import Fresh, FreshCase
+from polytask.predict.missing import Reading, combination
+from polytask.prepare.image import PreparedImage
+from polytask.prepare.slide import PreparedBag
+from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
+from polytask.training.infer import all_flips
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import CaseAnswer, Predictor
+
+MOST = 16
+"""Combinations at most: each costs a prediction of the whole part."""
+Combination = tuple[str, ...]
+"""Inputs (`clinic`) and channels (`scan.mr`)."""
+
+
+def choose_combinations(reading: Reading, cohort: Cohort) -> tuple[list[Combination], list[Combination]]:
+    """(combinations to hide, combinations without which nothing can be answered).
+
+    Each input and each channel that may be missing alone; then the combinations that cases of the cohort lack, the
+    most frequent first. None where a model reads one input whose channels are always there. Cases of the test part are
+    not looked at.
+    """
+    tasks = list(reading.tasks)
+    inputs = [n for n in reading.header.inputs if any(n in read for read in reading.tasks.values())]
+    images = reading.plan.shared.images
+    wanted: list[Combination] = [(n,) for n in inputs]
+    wanted += [
+        (f"{n}.{c}",)
+        for n in inputs
+        if n in images and images[n].channel_flags and len(images[n].channels) > 1
+        for c in images[n].channels
+    ]
+    if len(wanted) < 2:
+        return [], []
+    lacking = Counter(
+        combination(reading.missing(cohort, (case,), tasks)) for case in cohort.cases if not case.test
+    )
+    wanted += [key for key, _ in lacking.most_common() if key]
+    chosen: dict[frozenset[str], Combination] = {}
+    for key in wanted:
+        chosen.setdefault(frozenset(key), key)
+    needed = [key for key in chosen.values() if set(inputs) <= set(key)]
+    return [key for key in chosen.values() if key not in needed][:MOST], needed
+
+
+def affected_tasks(reading: Reading, hidden: Combination) -> list[str]:
+    """The tasks whose answers rest on something that is hidden."""
+    names = {key.partition(".")[0] for key in hidden}
+    return [task for task, read in reading.tasks.items() if names & set(read)]
+
+
+def answers_without(
+    predictor: Predictor,
+    cohort: Cohort,
+    samples: Sequence[Sample],
+    combinations: Sequence[Combination],
+    tta: bool = False,
+) -> Iterator[tuple[Combination, CaseAnswer]]:
+    """Every case answered once for each combination, by the tasks that it affects.
+
+    Files are read and prepared once for all combinations; the sliding windows of voxel tasks run only where something
+    they read is hidden.
+    """
+    torch.set_num_threads(predictor.plan.shared.training.threads)
+    keep_freed_memory()
+    flips = all_flips(predictor.flip_axes()) if tta else [()]
+    fresh = Fresh(cohort, predictor.plan)
+    without = {key: hide_cells(cohort, key) for key in combinations}
+    tasks = {key: affected_tasks(predictor.reading, key) for key in combinations}
+    try:
+        for sample in samples:
+            fresh.begin(sample.cases)
+            keys = {case.key for case in sample.cases}
+            for hidden, mine in without.items():
+                cases = tuple(c for c in mine.subjects[sample.subject] if c.key in keys)
+                voxel = any(predictor.tasks[t].level == "voxel" for t in tasks[hidden])
+                for answer in predictor.answer_sample(
+                    mine, Sample(sample.subject, cases), Hiding(fresh, hidden), tasks[hidden], flips, voxel
+                ):
+                    yield hidden, answer
+    finally:
+        give_freed_memory_back()
+
+
+def hide_cells(cohort: Cohort, hidden: Iterable[str]) -> Cohort:
+    """The cohort with the cells of hidden tables empty."""
+    tables = [t for n, t in cohort.header.tables.items() if n in set(hidden)]
+    columns = {column for table in tables for column in table.columns}
+    if not columns:
+        return cohort
+    cases = (
+        replace(case, cells={k: v for k, v in case.cells.items() if k not in columns})
+        for case in cohort.cases
+    )
+    return Cohort(cohort.header, cohort.root, cohort.table, cohort.columns, tuple(cases))
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """Stands where a `Fresh` stands, and does not give what is hidden."""
+
+    fresh: Fresh
+    hidden: Combination
+
+    def case(self, key: str) -> HidingCase:
+        """A case of the present sample."""
+        return HidingCase(self.fresh.case(key), self.hidden)
+
+
+@dataclass(frozen=True)
+class HidingCase:
+    """One case without what is hidden."""
+
+    case: FreshCase
+    hidden: Combination
+
+    def prepared(self, name: str) -> PreparedImage | None:
+        """The image with its hidden channels marked as unknown; None when no channel is left."""
+        if name in self.hidden:
+            return None
+        found = self.case.prepared(name)
+        if found is None or not any(key.startswith(f"{name}.") for key in self.hidden):
+            return found
+        channels = list(self.case.recipe.plans[name].channels)
+        known = tuple(
+            there and f"{name}.{channel}" not in self.hidden
+            for channel, there in zip(channels, found.channel_known, strict=True)
+        )
+        return replace(found, channel_known=known) if any(known) else None
+
+    def bag(self, name: str) -> PreparedBag | None:
+        """The slide, None when it is hidden."""
+        return None if name in self.hidden else self.case.bag(name)

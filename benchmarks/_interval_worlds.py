@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from polytask.evaluation.answers import Items
-from polytask.evaluation.by_kind import measure_multilabel, measure_regression
+from polytask.evaluation.by_kind import measure_multilabel, measure_r2
 from polytask.evaluation.measured import Measured, average
 from polytask.evaluation.measures import Measures
 from polytask.statistics.draws import Floats
@@ -19,7 +19,6 @@ Rng = np.random.Generator
 Data = Mapping[str, Any]
 LABELS = ("a", "b", "c")
 MULTILABEL = make_task("m", {"kind": "multilabel", "level": "visit", "labels": LABELS})
-REGRESSION = make_task("r", {"kind": "regression", "level": "visit"})
 
 
 @dataclass(frozen=True)
@@ -207,14 +206,6 @@ def _kappa(data: Data, of: Measures) -> Measured:
     return of.kappa(truth, answer, len(data["shares"]))
 
 
-def _r2(data: Data, of: Measures) -> Measured:
-    known = np.ones(of.subjects, bool)
-    found: Measured = measure_regression(
-        REGRESSION, Items((), {"value": data["answer"]}, data["latent"], known), of
-    )["r2"]
-    return found
-
-
 MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
     "Dice": lambda data, of: of.bounded_mean(data["values"]),
     "MAE": lambda data, of: of.error(data["values"]),
@@ -222,7 +213,7 @@ MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
     "macro AUC": _macro,
     "multilabel AUC": _labels,
     "κ": _kappa,
-    "R²": _r2,
+    "R²": lambda data, of: measure_r2(data["latent"], data["answer"], of),
     "C": lambda data, of: of.concordance(data["risk"], data["times"], data["events"]),
 }
 WORLDS = (

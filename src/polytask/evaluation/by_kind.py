@@ -76,12 +76,7 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
     found |= {name: undefined(of.subjects, "spread") for name in ("r2", "pearson")}
     r2, r = plain["r2"], plain["pearson"]
     if np.isfinite(r2):
-        spread = (truth - truth.mean()) ** 2
-        influence = (1 - r2) * spread / spread.sum() - error**2 / spread.sum()
-        rest = 1 - r2
-        found["r2"] = of.curved(
-            r2, influence, np.log(rest) if rest > 0 else NAN, -1 / rest if rest > 0 else NAN, _from_log_rest
-        )
+        found["r2"] = measure_r2(truth, answer, of)
     if np.isfinite(r):
         x, y = ((v - v.mean()) / v.std() for v in (truth, answer))
         influence = (x * y - r * (x**2 + y**2) / 2) / n
@@ -90,6 +85,16 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
             r, influence, np.arctanh(r) if inner > 0 else NAN, 1 / inner if inner > 0 else NAN, np.tanh
         )
     return found
+
+
+def measure_r2(truth: Floats, answer: Floats, of: Measures) -> Measured:
+    """R² of a truth that varies."""
+    spread, error = (truth - truth.mean()) ** 2, (answer - truth) ** 2
+    rest = float(error.sum() / spread.sum())
+    influence = (rest * spread - error) / spread.sum()
+    if rest <= 0:
+        return of.curved(1.0, influence, NAN, NAN, _from_log_rest)
+    return of.curved(1 - rest, influence, float(np.log(rest)), -1 / rest, _from_log_rest)
 
 
 def measure_survival(task: Any, items: Items, of: Measures) -> Found:

@@ -32,7 +32,7 @@ FLOORS: dict[Method, Floor] = {
 is in `benchmarks/results`). Subjects are counted, because the visits of one subject are no independent evidence. The
 same holds for each site and for differences of two runs."""
 GAP = Floor("subjects", 20)
-"""Of a difference of means, beside the floors of both."""
+"""Of a difference of two runs, beside the floors of both."""
 
 
 def find_shortage(floor: Floor, count: int) -> str:

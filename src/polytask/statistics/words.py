@@ -12,7 +12,15 @@ from polytask.plain import plain
 from polytask.statistics.effect import Effect
 from polytask.statistics.holm import holm
 
-Word = Literal["better", "worse", "no difference shown", "too few", "one training each", "not defined"]
+Word = Literal[
+    "better",
+    "worse",
+    "no difference shown",
+    "too few",
+    "one training each",
+    "nothing learned yet",
+    "not defined",
+]
 Name = TypeVar("Name")
 
 

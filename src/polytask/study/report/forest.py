@@ -19,7 +19,7 @@ SOFT = "#5c6b77"
 PALE = "#8a97a1"
 INKS: dict[Word, str] = {
     **{"better": BLUE, "worse": RED, "no difference shown": SOFT},
-    **{"too few": PALE, "one training each": PALE, "not defined": PALE},
+    **{"too few": PALE, "one training each": PALE, "nothing learned yet": PALE, "not defined": PALE},
 }
 LEFT, PLOT, EFFECT, WORDS = 1.75, 3.75, 1.75, 3.05
 """Inches: names, drawing, the effect in numbers, what is said of it."""

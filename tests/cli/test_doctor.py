@@ -19,11 +19,12 @@ SETTINGS = (
     "training.precision=float32",
     "training.threads=1",
     "training.epochs=5",
-    "training.steps_per_epoch=6",
+    "training.steps_per_epoch=24",
     "training.workers=0",
     "training.warmup=2",
+    "training.rate=0.01",
     "training.batch=6",
-    "training.balance.log_every=3",
+    "training.balance.log_every=12",
     "images.scan.widths=[4,8,8]",
     "model.embedding=8",
 )
@@ -70,7 +71,7 @@ def test_an_ill_run_is_told_with_numbers_and_a_remedy_that_works(work: Path) -> 
     assert finding["tasks"] == ["diameter"]
     assert finding["evidence"]["constant"] == 0.005
     remedy = third.split("--set ")[1]
-    run = train(work, name="mended", overrides=[remedy], steps=30, device="cpu")
+    run = train(work, name="mended", overrides=[remedy], steps=120, device="cpu")
     assert diagnose(run.folder) == []
 
 

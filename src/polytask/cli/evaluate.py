@@ -60,6 +60,8 @@ def evaluate(
         say_json(found.as_dict())
         return
     console = Console()
+    for verdict in found.verdicts:
+        console.print(verdict, style="bold", markup=False, highlight=False, soft_wrap=True)
     console.print(table(found, every))
     if every:
         for site in found.sites:
@@ -127,6 +129,12 @@ def remarks(found: Evaluation) -> list[str]:
             empty = {s: n for s, n in count.get(key, {}).items() if n}
             if empty:
                 texts.append(f"{name}: empty {what} in " + ", ".join(f"{n} ({s})" for s, n in empty.items()))
+    for name, effect in found.site_effects.items():
+        texts += [
+            f"{name}: site {site} (n {at_site['n']}) does not count: {at_site['why']}"
+            for site, at_site in effect["sites"].items()
+            if at_site["why"]
+        ]
     if found.test_touched:
         times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
         texts.append(f"The test part was touched {times} so far.")

@@ -17,7 +17,10 @@ def pick(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was taken as JSON.")] = False,
 ) -> None:
-    """Export the arm that did best on tune (the cheapest among equals) as a self-contained model folder."""
+    """Export the arm that the study recommends as a self-contained model folder.
+
+    That is the arm which did best on tune, where held-out subjects exclude a loss; else single networks.
+    """
     from polytask.cli import say_json
     from polytask.study.pick import pick as take
 
@@ -25,6 +28,6 @@ def pick(
     if as_json:
         say_json({"arm": found.arm, "why": found.why, "runs": list(found.runs), "model": str(found.model)})
         return
-    typer.echo(f"{found.arm}: {found.why}")
+    typer.echo(f"{found.arm}: {found.why}" if arm else found.why)
     typer.echo(f"{found.model}: {', '.join(found.runs)}")
     typer.echo(f"next: polytask predict {found.model} NEW_CASES -o OUT")

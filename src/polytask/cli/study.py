@@ -57,6 +57,12 @@ def study(
     resamples: Annotated[
         int | None, typer.Option(help="Of each run's own intervals; default 1000.", min=1)
     ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Loss that a recommended saving may overlook: 2 (points, the default) or lesion=3; may be repeated."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", "--output", help="The study's folder; default WORK/studies/study."),
@@ -88,6 +94,7 @@ def study(
         cut=cut,
         device=device,
         resamples=resamples,
+        margins=tuple(margin) if margin else None,
     )
     if dry_run:
         from polytask.study.ahead import forecast

@@ -113,7 +113,12 @@ def train(
     if as_json:
         say_json([{"run": str(r.folder), **r.record} for r in runs])
         return
+    from polytask.evaluation.learning import read_learning
+    from polytask.evaluation.part import tasks_of
+
     for run in runs:
+        for verdict in read_learning(run, tasks_of(run)).list_verdicts():
+            typer.echo(verdict)
         typer.echo(f"{run.folder}\nnext: polytask evaluate {run.folder}")
 
 

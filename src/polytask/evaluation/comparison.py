@@ -14,14 +14,11 @@ from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers, Id
 from polytask.evaluation.costs import Costs, costs
 from polytask.evaluation.intervals import Indices, bootstrap
-from polytask.evaluation.part import folder_of, weights_of
+from polytask.evaluation.part import folder_of, tasks_of, weights_of
 from polytask.evaluation.result import FILE, Estimate, Evaluation, Part
 from polytask.evaluation.statistic import SKILL, Statistic
-from polytask.plan.files import read_plan
 from polytask.tasks.task import Task
-from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
-from polytask.training.survival import read_learnt
 
 NAN = float("nan")
 
@@ -46,10 +43,7 @@ class Evaluated:
         evaluation = Evaluation.read(place / FILE)
         if evaluation.weights != weights_of(run):
             raise PolytaskError(f"{place / FILE}: evaluated before the weights changed; {again} again")
-        names = [t for names in run.networks.values() for t in names]
-        plan = read_plan(run.folder)
-        tasks = make_tasks(plan.folds[int(run.record["fold"])], names, read_learnt(run.folder))
-        return cls(run, evaluation, Answers.read(place / ANSWERS), tasks)
+        return cls(run, evaluation, Answers.read(place / ANSWERS), tasks_of(run))
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
+from polytask.evaluation.learning import read_learning
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
 from polytask.evaluation.part import Judged, judged, note_test, times_touched, weights_of
 from polytask.evaluation.result import FILE, Evaluation, Part
+from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.statistic import Statistic
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.predict.outputs import write
@@ -66,6 +68,10 @@ def evaluate(
         "tta": tta,
         "weights": weights_of(record),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verdicts": (
+            *read_learning(record, predictor.tasks, answers, found.skill).list_verdicts(),
+            *found.verdicts,
+        ),
     }
     result = Evaluation(**{**vars(found), **settings})
     write_cases(predictor.tasks, answers, chosen.folder / "cases.csv")
@@ -108,6 +114,7 @@ def judge(
         progress(0, 1, "intervals")
     statistic = Statistic(tasks, answers, list(answers.sites))
     metrics, skill, mean = estimates(statistic, resamples)
+    site_effects = find_site_effects(statistic, answers.sites)
     return Evaluation(
         run=str(record["name"]),
         fold=int(record["fold"]),
@@ -122,4 +129,6 @@ def judge(
         mean_skill=mean,
         counts={n: counts(t, answers) for n, t in tasks.items()},
         resamples=resamples,
+        verdicts=explain_site_effects(site_effects),
+        site_effects={n: e.as_dict() for n, e in site_effects.items()},
     )

@@ -11,7 +11,11 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.evaluation.result import PARTS, Part
+from polytask.plan.files import read_plan
+from polytask.tasks.task import Task
+from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
+from polytask.training.survival import read_learnt
 
 LOG = "test_log.jsonl"
 
@@ -86,3 +90,10 @@ def weights_of(run: Run) -> dict[str, str]:
         seal = run.best_saved(name) / "model.sha256"
         found[name] = seal.read_text(encoding="utf-8").strip() if seal.exists() else ""
     return found
+
+
+def tasks_of(run: Run) -> dict[str, Task]:
+    """The run's tasks as its fold of the plan describes them, with what was learned from the training part."""
+    names = [task for tasks in run.networks.values() for task in tasks]
+    fold = read_plan(run.folder).folds[int(run.record["fold"])]
+    return make_tasks(fold, names, read_learnt(run.folder))

@@ -59,6 +59,7 @@ class Evaluation:
         test_touched: how often the test part was evaluated in this work folder, this time included.
         tta, resamples, weights, created: how and of which weights (sha256 per network).
         verdicts: sentences a reader must see before any number.
+        site_effects: task → `metric`, `pooled`, `within`, `difference`, `sites`: whether the site explains the metric.
     """
 
     run: str
@@ -79,6 +80,7 @@ class Evaluation:
     weights: dict[str, str] = field(default_factory=dict)
     created: str = ""
     verdicts: tuple[str, ...] = ()
+    site_effects: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def primary(self, task: str) -> Estimate:
         """The task's primary metric."""

@@ -87,6 +87,7 @@ class Design:
         threads, precision, device: of every run. tasks: None = all.
         paces: by arm, where measured.
         commands: each command that made or extended the study.
+        margins: task → largest loss that a recommended saving may overlook, in the unit of its differences.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Design:
     paces: Mapping[str, Pace] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     def changes(self) -> tuple[str, ...]:
         """What `--set` of a run gets: the study's own values, after those given by hand."""

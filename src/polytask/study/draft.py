@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
+from polytask.errors import PolytaskError
 from polytask.plan.machine import usable_cores
 from polytask.plan.plan import Plan
 from polytask.plan.settings import set_values
@@ -13,6 +14,7 @@ from polytask.study.arms import Arm, arms_of
 from polytask.study.budget import budget_of
 from polytask.study.design import FILE, Design, Pace, refuse_changes, refuse_other_budget
 from polytask.study.ground import Ground
+from polytask.study.margins import default_margin, read_margins
 from polytask.study.ready import Place
 from polytask.study.wanted import Wanted
 
@@ -82,7 +84,18 @@ def _begun(
         paces=paces,
         versions=environment(),
         commands=(command,) if command else (),
+        margins=_margins(ground, tasks, folds, wanted.margins or ()),
     )
+
+
+def _margins(
+    ground: Ground, tasks: Sequence[str], folds: Sequence[int], given: Sequence[str]
+) -> dict[str, float]:
+    """Of every task, from what the folds know of it and what was asked for."""
+    from polytask.training.assemble import make_tasks
+
+    by_fold = [make_tasks(ground.plan.folds[fold], tasks) for fold in folds]
+    return read_margins(given, {task: default_margin([made[task] for made in by_fold]) for task in tasks})
 
 
 def _continued(
@@ -94,6 +107,15 @@ def _continued(
     say: Callable[[str], None],
 ) -> Design:
     refuse_changes(design, ground.rests(), place.folder, place.work)
+    if (
+        wanted.margins
+        and _margins(ground, list(design.margins), design.folds, wanted.margins) != design.margins
+    ):
+        has = ", ".join(f"{task}={margin:.3g}" for task, margin in design.margins.items())
+        raise PolytaskError(
+            f"{place.folder}: --margin {','.join(wanted.margins)}: fixed before the first run (it has {has}); "
+            "leave --margin out to go on, or begin another study with -o"
+        )
     refuse_other_budget(design, wanted, place.folder)
     arms = design.arms
     if wanted.sharing is not None or wanted.balance is not None or wanted.presets:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from polytask.errors import PolytaskError, nearest
 from polytask.predict.bundle import export
-from polytask.study.conclusions.gather import gather
-from polytask.study.conclusions.prices import prices
-from polytask.study.conclusions.tuned import choose, tune_skills
+from polytask.study.conclusions.make import conclude
+from polytask.study.conclusions.tuned import tune_skills
 from polytask.study.folder import Study
 
 
@@ -19,7 +18,8 @@ class Pick:
     """What was taken.
 
     Args:
-        arm, why: see `conclusions.tuned`. runs: the members. model: the folder written.
+        arm, why: the study's recommendation (`conclusions/recommendation.py`), or what was named by hand.
+        runs: the members. model: the folder written.
     """
 
     arm: str
@@ -38,16 +38,14 @@ def pick(study: Study | Path | str, out: Path | str, arm: str | None = None, ens
         PolytaskError: no such arm, or none of its runs is finished.
     """
     study = study if isinstance(study, Study) else Study.read(study)
-    found = gather(study)
+    said = conclude(study)
+    found = said.gathered
     if arm is None:
-        choice = choose(found, prices(found))
-        if choice is None:
-            raise PolytaskError(f"{study.folder}: no run was judged on tune; name an --arm")
-        arm, why = choice.arm, choice.why
+        arm, why = said.recommendation.arm, said.sentence
     else:
         why = "named by hand"
-        if arm not in found.arms:
-            raise PolytaskError(f"--arm {arm}: {nearest(arm, found.arms)}; these have finished runs")
+    if arm not in found.arms:
+        raise PolytaskError(f"--arm {arm}: {nearest(arm, found.arms)}; these have finished runs")
     skills = tune_skills(found, arm)
     by_fold: dict[int, list[tuple[float, str]]] = {}
     for one in found.of_arm(arm):

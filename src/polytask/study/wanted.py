@@ -33,6 +33,7 @@ class Wanted:
         overrides: `training.rate=3e-4` and the like, for all arms.
         cut: where balancing rules take gradients.
         device: of every run. resamples: of the bootstrap of each run's evaluation.
+        margins: loss that a saving may overlook: `2.5` for tasks in points, `lesion=3` for one (`study/margins.py`).
     """
 
     sharing: tuple[str, ...] | None = None
@@ -47,6 +48,7 @@ class Wanted:
     cut: str | None = None
     device: str | None = None
     resamples: int | None = None
+    margins: tuple[str, ...] | None = None
 
     def refuse_nonsense(self) -> None:
         """Whatever can be refused without looking at data: unknown names, numbers that cannot be.

@@ -1,8 +1,8 @@
-"""The answer in one sentence: its words follow from the verdicts."""
+"""The recommendation and its sentence: one arm, one reason, the effects it rests on."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from polytask.statistics.words import Verdict, Word
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
 from polytask.study.conclusions.prices import Price
-from polytask.study.conclusions.sentence import sentence
+from polytask.study.conclusions.recommendation import Recommendation, largest_loss, recommend
+from polytask.study.conclusions.sentence import write_sentence
+from polytask.study.conclusions.tuned import Choice
 from polytask.study.design import Ratio
 
 NAN = float("nan")
@@ -20,75 +22,135 @@ ASKED = {
     "os": Asked("survival", "subject", "c", True, 100.0, "points"),
     "dose": Asked("dose", "voxel", "mae", False, 1.0, "Gy"),
 }
+MARGINS = {"mask": 2.0, "os": 2.0, "dose": 0.13}
 
 
-def said(task: str, arm: str, word: Word, estimate: float = 0.0) -> Comparison:
-    effect: Any = None
-    verdict = Verdict(word, estimate, estimate - 1.7, estimate + 1.8, 0.95, 0.01, NAN)
-    return Comparison(task, arm, effect, verdict, ())
+def said(task: str, arm: str, word: Word, low: float, high: float) -> Comparison:
+    """A comparison whose plain and adjusted intervals are the same."""
+    middle = (low + high) / 2
+    effect: Any = SimpleNamespace(estimate=middle, interval=lambda level=0.95: (low, high))
+    return Comparison(task, arm, effect, Verdict(word, middle, low, high, 0.95, 0.01, NAN), ())
 
 
 def price(relative: float) -> Price:
-    return Price(3, 1.0, 1.0, 1.0, 1.0, NAN, 1.0, 1.0, {"training_seconds": relative})
-
-
-PRICES = {"single": price(1.0), "hard": price(0.37), "ctan": price(0.5)}
-
-
-def test_helps_and_hurts() -> None:
-    made = [said("mask", "hard", "better", 2.1), said("os", "hard", "worse", -3.0)]
-    assert sentence(made, ASKED, PRICES, "hard").endswith("single networks."), "ctan was never compared"
-    made.append(said("mask", "ctan", "no difference shown"))
-    found = sentence(made, ASKED, PRICES, "hard")
-    assert found == (
-        "Together (hard) helps mask (+2.1 [0.4, 3.9]), hurts os (−3.0 [−4.7, −1.2]); cheapest that is not shown to be "
-        "worse: ctan, 2.0 × less training time."
+    return Price(
+        3,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        NAN,
+        1.0,
+        1.0,
+        {"training_seconds": relative},
+        Ratio(relative, relative, relative),
     )
 
 
-def test_a_unit_is_named_and_what_was_not_shown_is_said() -> None:
-    made = [said("dose", "hard", "better", 0.5), said("os", "hard", "no difference shown")]
-    found = sentence(made, ASKED, PRICES, "hard")
-    assert "helps dose (+0.5 Gy [−1.2, 2.3]); no difference shown on os; cheapest" in found
-    assert found.endswith("hard, 2.7 × less training time.")
+PRICES = {"single": price(1.0), "hard": price(0.37), "mtan": price(1.2)}
 
 
-def test_nothing_shown() -> None:
-    made = [said(t, "hard", "no difference shown") for t in ASKED]
-    assert sentence(made, ASKED, PRICES, "hard").startswith(
-        "No difference shown between learning together (hard) and single networks on mask, os, dose; cheapest"
+def preferred(arm: str) -> Choice:
+    return Choice(arm, {"single": 0.5, "hard": 0.52}, {"single": 0.01, "hard": 0.0}, "the highest mean skill")
+
+
+def answer(made: list[Comparison], arm: str = "hard", seeds: int = 3) -> tuple[Recommendation, str]:
+    found = recommend(made, preferred(arm), PRICES, MARGINS, seeds)
+    return found, write_sentence(made, ASKED, PRICES, MARGINS, found)
+
+
+def test_a_gain_without_a_loss_elsewhere_is_recommended() -> None:
+    found, text = answer(
+        [said("mask", "hard", "better", 0.4, 3.8), said("os", "hard", "no difference shown", -1.2, 4.2)]
     )
-    made = [said(t, "hard", "not defined") for t in ASKED]
-    assert sentence(made, ASKED, PRICES, "hard").startswith("Nothing can be said about hard")
+    assert (found.arm, found.basis) == ("hard", "gain")
+    assert text == (
+        "Recommended: hard: it helps mask (+2.1 [0.4, 3.8]); no loss of more than 2 points on os (+1.5 [−1.2, 4.2]); "
+        "2.7 × less compute."
+    )
 
 
-def test_what_was_timed_in_turns_comes_before_the_runs_own_time_if_all_arms_have_it() -> None:
-    prices = {
-        "single": replace(price(1.0), compute=Ratio(1.0, 1.0, 1.0)),
-        "hard": replace(price(0.9), compute=Ratio(0.4, 0.39, 0.41)),
-        "ctan": replace(price(0.5), compute=Ratio(0.6, 0.6, 0.6)),
-    }
-    made = [said("os", a, "no difference shown") for a in ("hard", "ctan")]
-    assert sentence(made, ASKED, prices, "hard").endswith("worse: hard, 2.5 × less compute.")
-    prices["ctan"] = price(0.5)
-    assert sentence(made, ASKED, prices, "hard").endswith("worse: ctan, 2.0 × less training time.")
+def test_a_saving_needs_an_interval_without_a_loss() -> None:
+    alike = [
+        said("mask", "hard", "no difference shown", -1.9, 1.0),
+        said("dose", "hard", "no difference shown", -0.1, 0.2),
+    ]
+    found, text = answer(alike)
+    assert (found.arm, found.basis) == ("hard", "saving")
+    assert text == (
+        "Recommended: hard: 2.7 × less compute, and no loss of more than 2 points (mask), 0.13 Gy (dose) on mask "
+        "(−0.4 [−1.9, 1.0]), dose (+0.05 Gy [−0.10, 0.20])."
+    )
+    found, text = answer([*alike, said("os", "hard", "no difference shown", -12.9, 16.7)])
+    assert (found.arm, found.basis, found.losses) == ("single", "too small", {"os": 12.9})
+    assert text == (
+        "Recommended: single networks: the study is too small to recommend hard: it does not exclude a loss of 13 "
+        "points on os (margin 2 points)."
+    )
 
 
-@pytest.mark.parametrize(
-    ("relative", "words"),
-    [
-        (1.4, "single networks."),
-        (0.97, "hard, 0.97 × the training time of single networks."),
-        (0.5, "hard, 2.0 × less training time."),
-    ],
-)
-def test_the_cheapest_may_be_single(relative: float, words: str) -> None:
-    prices = {"single": price(1.0), "hard": price(relative)}
-    found = sentence([said("os", "hard", "no difference shown")], ASKED, prices, "hard")
-    assert found.endswith(f"cheapest that is not shown to be worse: {words}")
+@pytest.mark.parametrize("low", [-1.999, -2.0, -2.001])
+def test_the_margin_is_the_border(low: float) -> None:
+    found, _ = answer([said("mask", "hard", "no difference shown", low, 3.0)])
+    assert found.arm == ("hard" if low >= -2 else "single")
 
 
-def test_every_joint_arm_is_worse_somewhere() -> None:
-    made = [said("os", a, "worse", -3.0) for a in ("hard", "ctan")]
-    assert sentence(made, ASKED, PRICES, "ctan").endswith("single networks.")
-    assert sentence(made, ASKED, {}, "ctan").endswith("what it costs is not known.")
+def test_a_gain_does_not_pay_for_an_open_loss() -> None:
+    found, text = answer(
+        [said("mask", "hard", "better", 0.4, 3.8), said("os", "hard", "no difference shown", -9.0, 4.0)]
+    )
+    assert found.arm == "single"
+    assert text.startswith(
+        "Recommended: single networks: hard helps mask (+2.1 [0.4, 3.8]), but the study is too small to recommend it: "
+    )
+
+
+def test_an_arm_that_hurts_is_not_recommended_and_the_disagreement_is_said() -> None:
+    made = [said("mask", "hard", "better", 0.4, 3.8), said("os", "hard", "worse", -4.7, -1.2)]
+    found, text = answer(made)
+    assert (found.arm, found.basis) == ("single", "worse")
+    assert text == (
+        "Recommended: single networks: hard, which did best on the tune part, helps mask (+2.1 [0.4, 3.8]) and hurts "
+        "os (−3.0 [−4.7, −1.2])."
+    )
+    assert "tune prefers hard" in found.disagreement
+    assert "hurts os on held-out" in found.disagreement
+
+
+def test_held_out_subjects_choose_no_arm() -> None:
+    """A joint arm that helps is not taken when tune prefers single networks: said, not followed."""
+    found, text = answer([said("mask", "hard", "better", 0.4, 3.8)], arm="single")
+    assert (found.arm, found.basis, found.candidate) == ("single", "tune", "")
+    assert "hard helps mask" in found.disagreement
+    assert text == "Recommended: single networks: no joint arm did better on the tune part."
+
+
+def test_one_seed_recommends_nothing() -> None:
+    found, text = answer([said("mask", "hard", "better", 10.0, 20.0)], seeds=1)
+    assert (found.arm, found.basis) == ("single", "one seed")
+    assert text == "Recommended: single networks: one training each, so no claim; add seeds (--seeds 3)."
+
+
+def test_neither_gain_nor_saving() -> None:
+    found, text = answer([said("mask", "mtan", "no difference shown", -0.5, 0.4)], arm="mtan")
+    assert (found.arm, found.basis) == ("single", "no saving")
+    assert "mtan neither helps nor saves" in text
+    assert text.endswith("1.20 × the compute of single networks.")
+
+
+@pytest.mark.parametrize("word", ["not defined", "nothing learned yet"])
+def test_what_was_not_judged_excludes_no_loss(word: Word) -> None:
+    made = [said("mask", "hard", "better", 0.4, 3.8), said("os", "hard", word, 0.5, 1.0)]
+    found, text = answer(made)
+    assert found.arm == "single"
+    assert "os" in text
+    assert largest_loss(made[1]) != largest_loss(made[1])
+
+
+def test_every_recommendation_is_one_sentence() -> None:
+    for word in ("better", "worse", "no difference shown", "nothing learned yet", "not defined"):
+        for arm in ("hard", "single"):
+            _, text = answer([said("mask", "hard", word, -1.0, 1.0)], arm)
+            assert text.startswith("Recommended: ")
+            assert text.endswith(".")
+            assert ". " not in text

@@ -24,7 +24,8 @@ from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked, Finished, Gathered
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.conclusions.prices import prices
-from polytask.study.conclusions.sentence import sentence
+from polytask.study.conclusions.recommendation import recommend
+from polytask.study.conclusions.sentence import write_sentence
 from polytask.study.conclusions.tuned import Choice
 from polytask.study.design import Design, Pace, Ratio, Rests
 from polytask.study.folder import Study, StudyRun
@@ -105,10 +106,17 @@ def conclusions_of(world: World, folder: Path) -> Conclusions:
         Choice(joint[0], skills, dict.fromkeys(skills, 0.008), "the highest mean skill") if joint else None
     )
     shown = joint[0] if joint else ""
-    said = sentence(made, asked, priced, shown) if shown else "No joint arm is finished: nothing to compare."
+    recommended = recommend(made, choice, priced, gathered.margins, len(world.seeds))
+    said = (
+        write_sentence(made, asked, priced, gathered.margins, recommended)
+        if shown
+        else "No joint arm is finished: nothing to compare."
+    )
     notes = tuple(f"{a}: all runs failed (out of memory)" for a in world.failed)
     notes += ("one seed: seed variation not measured",) if len(world.seeds) == 1 else ()
-    return Conclusions(gathered, said, shown, made, gains, priced, choice, affinity(gathered), notes)
+    return Conclusions(
+        gathered, said, recommended, shown, made, gains, priced, choice, affinity(gathered), notes
+    )
 
 
 def study_of(world: World, folder: Path) -> Study:

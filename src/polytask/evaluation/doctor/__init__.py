@@ -19,9 +19,11 @@ from polytask.evaluation.doctor.seldom import seldom
 from polytask.evaluation.doctor.skipped import skipped
 from polytask.evaluation.doctor.starved import starved
 from polytask.evaluation.doctor.strangers import strangers
+from polytask.evaluation.doctor.unlearned import unlearned
 
 FINDINGS: dict[str, Callable[[Chart], Iterator[Finding]]] = {
     "skipped": skipped,
+    "unlearned": unlearned,
     "dead": dead,
     "starved": starved,
     "seldom": seldom,

@@ -10,12 +10,11 @@ from polytask.evaluation.doctor.chart import EPOCHS, LOOKS, Chart
 from polytask.evaluation.doctor.course import Array, Course
 from polytask.evaluation.doctor.finding import Finding
 from polytask.evaluation.doctor.peers import beside, last, mean, middle, pulls
+from polytask.evaluation.learning import CONSTANT_LOSS
 
 NOTHING = 1e-3
 """A gradient this short beside the others' is none: in healthy runs no look had less than 7e-3; a head with weight 0 or
 with units that are all off has 0."""
-CONSTANT = 0.95
-"""A loss that ends above it says no more than the best constant answer."""
 LEARNT = 0.9
 """Another task that ends below it shows that the training as such works."""
 MOST = 2 / 3
@@ -28,7 +27,7 @@ def dead(chart: Chart) -> Iterator[Finding]:
     for course in chart.courses:
         for k, task in enumerate(course.tasks):
             better = [t for t, end in ends.items() if t != task and end <= LEARNT]
-            if not (len(course.means) >= EPOCHS and better and ends[task] >= CONSTANT):
+            if not (len(course.means) >= EPOCHS and better and ends[task] >= CONSTANT_LOSS):
                 continue
             ratios = _gradients(chart, course, k)
             seen = ratios[np.isfinite(ratios)]

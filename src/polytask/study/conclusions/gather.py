@@ -13,6 +13,7 @@ from polytask.statistics.counts import RESAMPLES
 from polytask.statistics.values import FoldValues
 from polytask.study.conclusions.primary import from_statistics
 from polytask.study.folder import Study, StudyRun
+from polytask.study.margins import POINTS, default_margin, is_error
 
 Key = tuple[str, int]
 """Arm and seed."""
@@ -71,6 +72,16 @@ class Gathered:
         """Its finished runs."""
         return [found for runs in self.folds.values() for (name, _), found in runs.items() if name == arm]
 
+    @cached_property
+    def margins(self) -> dict[str, float]:
+        """Task → the study's margin; of a study that began before it had any, the default."""
+        margins = dict(self.study.design.margins)
+        for task in self.asked:
+            runs = [r.evaluated.tasks for by_key in self.folds.values() for r in by_key.values()]
+            known = [tasks[task] for tasks in runs if task in tasks]
+            margins.setdefault(task, default_margin(known) if known else POINTS)
+        return margins
+
     def values(self, task: str, arms: Sequence[str]) -> list[FoldValues]:
         """A task's metric of some arms, on the subjects that all of them answered."""
         found = []
@@ -110,7 +121,7 @@ def gather(study: Study, resamples: int = RESAMPLES) -> Gathered:
 def _asked(task: Mapping[str, object]) -> Asked:
     """Metrics on a scale to 1 are told in points of a hundredth, others in their own unit."""
     metric, unit = str(task["primary"]), str(task.get("unit") or "")
-    bare = metric.partition(".")[0] in ("mae", "rmse")
+    bare = is_error(metric)
     return Asked(
         str(task["kind"]),
         str(task["level"]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from polytask.study.conclusions.affinity import Affinity, affinity
 from polytask.study.conclusions.compare import Comparison, comparisons, gains
 from polytask.study.conclusions.gather import Asked, Gathered, gather
 from polytask.study.conclusions.prices import UNEVEN, Price, prices
-from polytask.study.conclusions.sentence import sentence
+from polytask.study.conclusions.recommendation import Recommendation, recommend
+from polytask.study.conclusions.sentence import write_sentence
 from polytask.study.conclusions.tuned import Choice, choose
+from polytask.study.conclusions.unlearned import find_unlearned
 from polytask.study.folder import Study
 
 FILE = "conclusions.json"
@@ -27,14 +30,16 @@ class Conclusions:
 
     Args:
         gathered: what it rests on.
-        sentence: the answer, about the arm `shown`: the recommended one, or the best joint arm on tune.
+        sentence: the recommendation and what it rests on. recommendation: the same as data.
+        shown: the joint arm whose effects a reader wants first: the one tune prefers, or the best joint one there.
         comparisons: every joint arm against `single` on every task. gains: Δm by arm. prices: costs by arm.
-        choice: the recommended arm. affinity: how the tasks' gradients lie; None when no log says.
+        choice: the arm tune prefers. affinity: how the tasks' gradients lie; None when no log says.
         notes: what a reader must be told first.
     """
 
     gathered: Gathered
     sentence: str
+    recommendation: Recommendation
     shown: str
     comparisons: list[Comparison]
     gains: dict[str, DeltaM]
@@ -63,7 +68,9 @@ class Conclusions:
             "comparisons": [c.as_dict() for c in self.comparisons],
             "delta_m": {a: g.as_dict() for a, g in self.gains.items()},
             "costs": {a: p.as_dict() for a, p in self.prices.items()},
-            "recommended": None if self.choice is None else self.choice.as_dict(),
+            "recommended": self.recommendation.as_dict() | {"why": self.sentence},
+            "margins": self.gathered.margins,
+            "tune": None if self.choice is None else self.choice.as_dict(),
             "affinity": None if self.affinity is None else self.affinity.as_dict(),
             "notes": list(self.notes),
         }
@@ -81,34 +88,55 @@ def conclude(study: Study | Path | str, resamples: int = RESAMPLES) -> Conclusio
         PolytaskError: nothing is finished.
     """
     found = gather(study if isinstance(study, Study) else Study.read(study), resamples)
-    made, priced = comparisons(found), prices(found)
+    priced, unlearned = prices(found), find_unlearned(found)
+    made = withhold_words(comparisons(found), unlearned)
     choice = choose(found, priced)
+    seeds = len({seed for runs in found.folds.values() for _, seed in runs})
+    recommendation = recommend(made, choice, priced, found.margins, seeds)
     joint = [a for a in found.arms if a != BASELINE]
     shown = choice.arm if choice and choice.arm != BASELINE else ""
     if not shown and joint:
         skills = choice.skills if choice else {}
         shown = max(joint, key=lambda a: skills.get(a, float("-inf")))
     said = (
-        sentence(made, found.asked, priced, shown)
-        if shown
+        write_sentence(made, found.asked, priced, found.margins, recommendation)
+        if joint
         else "No joint arm is finished: nothing to compare."
     )
     return Conclusions(
         found,
         said,
+        recommendation,
         shown,
         made,
         gains(found, made),
         priced,
         choice,
         affinity(found),
-        tuple(_notes(found, priced)),
+        tuple(_notes(found, priced, recommendation, unlearned)),
     )
 
 
-def _notes(found: Gathered, priced: dict[str, Price]) -> list[str]:
-    """Runs that are not there, chance that was not measured, times that were disturbed."""
-    notes = []
+def withhold_words(made: list[Comparison], unlearned: Mapping[tuple[str, str], str]) -> list[Comparison]:
+    """No better or worse where the arm or its single networks learned nothing: the figures stay."""
+    held = []
+    for c in made:
+        nothing = any((c.task, arm) in unlearned for arm in (c.arm, BASELINE))
+        verdict = replace(c.verdict, word="nothing learned yet", detectable=float("nan"))
+        held.append(replace(c, verdict=verdict) if nothing and c.verdict.word != "not defined" else c)
+    return held
+
+
+def _notes(
+    found: Gathered,
+    priced: dict[str, Price],
+    recommendation: Recommendation,
+    unlearned: Mapping[tuple[str, str], str],
+) -> list[str]:
+    """What was not learned, where tune and held-out disagree, runs that are missing, times that were disturbed."""
+    notes = [f"nothing learned yet: {task}, {arm}: {why}" for (task, arm), why in unlearned.items()]
+    if recommendation.disagreement:
+        notes.append(recommendation.disagreement)
     for arm in found.study.arms:
         runs = list(found.study.of_arm(arm.name))
         failed = [r for r in runs if r.state == "failed"]

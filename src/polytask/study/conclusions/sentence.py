@@ -1,63 +1,125 @@
-"""The answer in one sentence."""
+"""The answer in one sentence: the recommendation, with what it rests on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, log10
+from math import ceil, isfinite, log10
 
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
 from polytask.study.conclusions.prices import Price, trainings
+from polytask.study.conclusions.recommendation import Recommendation
 
 
-def sentence(
-    made: Sequence[Comparison], asked: Mapping[str, Asked], priced: Mapping[str, Price], shown: str
+def write_sentence(
+    made: Sequence[Comparison],
+    asked: Mapping[str, Asked],
+    priced: Mapping[str, Price],
+    margins: Mapping[str, float],
+    recommendation: Recommendation,
 ) -> str:
-    """What learning together does to each task under the arm `shown`, and the cheapest arm that is nowhere worse."""
-    mine = [c for c in made if c.arm == shown]
+    """What to take and why, with the effects it rests on and their intervals."""
+    r = recommendation
+    mine = [c for c in made if c.arm == r.candidate]
+    effects = _effects(mine, asked)
+    within = _within(mine, asked, margins)
+    cost = _cost(priced, r.candidate)
+    arm = r.candidate
+    if r.basis == "gain":
+        return f"Recommended: {arm}: it {effects}{f'; {within}' if within else ''}; {cost}."
+    if r.basis == "saving":
+        return f"Recommended: {arm}: {cost}, and {within}."
+    single = "Recommended: single networks"
+    if r.basis == "one seed":
+        return f"{single}: one training each, so no claim; add seeds (--seeds 3)."
+    if r.basis == "tune":
+        return f"{single}: no joint arm did better on the tune part."
+    if r.basis == "nothing learned":
+        tasks = ", ".join(c.task for c in mine if c.verdict.word == "nothing learned yet")
+        return (
+            f"{single}: nothing was learned yet on {tasks}, so nothing can be compared there; train longer."
+        )
+    if r.basis == "no saving":
+        return f"{single}: {arm} neither helps nor saves: {within}; {cost}."
+    if r.basis == "worse":
+        return f"{single}: {arm}, which did best on the tune part, {effects}."
+    helps, whom = (f"{arm} {effects}, but ", "it") if effects else ("", arm)
+    return f"{single}: {helps}the study is too small to recommend {whom}: {_open(r, asked, margins)}."
+
+
+def _effects(mine: Sequence[Comparison], asked: Mapping[str, Asked]) -> str:
+    """`helps mask (+2.1 [0.4, 3.9]), hurts os (…)`; "" where no difference is shown."""
     parts = []
     for word, verb in (("better", "helps"), ("worse", "hurts")):
         told = [f"{c.task} ({_effect(c, asked[c.task])})" for c in mine if c.verdict.word == word]
         if told:
             parts.append(f"{verb} {', '.join(told)}")
-    rest = [c.task for c in mine if c.verdict.word == "no difference shown"]
-    unknown = [c.task for c in mine if c.verdict.word == "not defined"]
-    if not parts and not rest:
-        head = f"Nothing can be said about {shown}: no task could be compared"
-    elif not parts:
-        head = f"No difference shown between learning together ({shown}) and single networks on {', '.join(rest)}"
-    else:
-        head = f"Together ({shown}) {', '.join(parts)}" + (
-            f"; no difference shown on {', '.join(rest)}" if rest else ""
-        )
-    if unknown and (parts or rest):
-        head += f"; not defined on {', '.join(unknown)}"
-    return f"{head}; {_cheapest(made, priced)}."
+    return " and ".join(parts)
+
+
+def _within(mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:
+    """The tasks on which a loss of more than the margin is excluded."""
+    rest = [c for c in mine if c.verdict.word == "no difference shown"]
+    if not rest:
+        return ""
+    told = [f"{c.task} ({_plain(c, asked[c.task])})" for c in rest]
+    return f"no loss of more than {_margins([c.task for c in rest], asked, margins)} on {', '.join(told)}"
+
+
+def _open(r: Recommendation, asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:
+    """The losses that the study could not exclude, the largest first."""
+    known = sorted((t for t, v in r.losses.items() if isfinite(v)), key=lambda t: -r.losses[t] / margins[t])
+    unknown = [t for t in r.losses if t not in known]
+    parts = []
+    if known:
+        told = ", ".join(f"{_number(r.losses[t])}{_unit(asked[t])} on {t}" for t in known)
+        parts.append(f"it does not exclude a loss of {told} (margin {_margins(known, asked, margins)})")
+    if unknown:
+        parts.append(f"nothing can be said on {', '.join(unknown)}")
+    return "; ".join(parts) or "nothing could be compared"
+
+
+def _margins(tasks: Sequence[str], asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:
+    """`2 points`, or several with their tasks where they differ."""
+    words = {t: f"{_number(margins[t])}{_unit(asked[t])}" for t in tasks}
+    alike = set(words.values())
+    return alike.pop() if len(alike) == 1 else ", ".join(f"{w} ({t})" for t, w in words.items())
+
+
+def _unit(asked: Asked) -> str:
+    return f" {asked.unit or 'points'}"
 
 
 def _effect(c: Comparison, asked: Asked) -> str:
-    """+2.1 [0.4, 3.9], with as many decimals as keep the smallest of the three from reading 0."""
+    """+2.1 [0.4, 3.9] at the level at which it was judged."""
+    return _interval(c.verdict.estimate, c.verdict.low, c.verdict.high, asked)
+
+
+def _plain(c: Comparison, asked: Asked) -> str:
+    """The same with the plain 95 % interval, which the margin is held against."""
+    return _interval(c.effect.estimate, *c.effect.interval(), asked)
+
+
+def _interval(estimate: float, low: float, high: float, asked: Asked) -> str:
+    """As many decimals as keep the smallest of the three from reading 0."""
     unit = "" if asked.unit in ("", "points") else f" {asked.unit}"
-    v = c.verdict
-    least = min(abs(x) for x in (v.estimate, v.low, v.high))
+    least = min(abs(x) for x in (estimate, low, high))
     digits = 1 if least >= 0.1 or least == 0 else min(4, ceil(-log10(least)))
-    text = f"{v.estimate:+.{digits}f}{unit} [{v.low:.{digits}f}, {v.high:.{digits}f}]"
+    text = f"{estimate:+.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
     return text.replace("-", "−")
 
 
-def _cheapest(made: Sequence[Comparison], priced: Mapping[str, Price]) -> str:
-    """Of the arms that are not worse on any task, the one whose training costs least."""
-    worse = {c.arm for c in made if c.verdict.word == "worse"}
-    judged = {c.arm for c in made if c.verdict.word != "not defined"} | {BASELINE}
-    what, shares = trainings(priced, [a for a in priced if a in judged - worse])
-    if not shares or what == "seconds":
-        return "what it costs is not known"
-    arm = min(shares, key=lambda a: shares[a])
-    if arm == BASELINE:
-        return "cheapest that is not shown to be worse: single networks"
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 10 else f"{value:.0f}"
+
+
+def _cost(priced: Mapping[str, Price], arm: str) -> str:
+    """What training the arm takes beside the single networks."""
+    what, shares = trainings(priced, [a for a in priced if a in (arm, BASELINE)])
+    if what == "seconds" or arm not in shares:
+        return "what it costs beside single networks is not known"
     share = shares[arm]
-    price = (
+    return (
         f"{1 / share:.1f} × less {what}" if share <= 0.95 else f"{share:.2f} × the {what} of single networks"
     )
-    return f"cheapest that is not shown to be worse: {arm}, {price}"

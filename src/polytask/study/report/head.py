@@ -34,18 +34,16 @@ def facts(found: Conclusions) -> list[Fact]:
 
 
 def about(found: Conclusions) -> str:
-    """Whose effects the sentence tells, and at which level; "" when there are none."""
+    """Which arm the recommendation is about, and what its intervals are; "" when there is none."""
     if not found.shown:
         return ""
-    ours = found.choice is not None and found.choice.arm == found.shown
-    why = "the recommended one" if ours else "the joint one with the highest mean skill on tune"
+    preferred = found.recommendation.candidate == found.shown
+    why = "which tune prefers" if preferred else "the joint one with the highest mean skill on tune"
     made = sum(isfinite(c.verdict.p) for c in found.comparisons)
     if not made:
-        return (
-            f"The sentence tells of the arm {found.shown}, {why}. No comparison could be made: see why below."
-        )
+        return f"The arm that was judged is {found.shown}, {why}. No comparison could be made: see why below."
     return (
-        f"The sentence tells of the arm {found.shown}, {why}. Differences are against single networks on held-out "
+        f"The arm that was judged is {found.shown}, {why}. Differences are against single networks on held-out "
         "subjects; above 0 is better. Each interval is at the level at which the difference was judged among "
         f"{counted(made, 'comparison')}."
     )
@@ -58,16 +56,24 @@ FIXED = (
 )
 
 
-def recommended(found: Conclusions) -> tuple[str, str] | None:
-    """The arm and the reason."""
+def explain_choice(found: Conclusions) -> str:
+    """How the recommendation came about: what tune prefers, and what held-out subjects had to show."""
     choice = found.choice
     if choice is None:
-        return None
-    name = "single networks" if choice.arm == BASELINE else choice.arm
-    return name, f"{choice.why[:1].upper()}{choice.why[1:]}."
+        return "No run was judged on the tune part, so no joint arm could be chosen there."
+    preferred = "single networks" if choice.arm == BASELINE else choice.arm
+    return (
+        f"Tune prefers {preferred}: {choice.why}. A joint arm that tune prefers is recommended when held-out "
+        f"subjects show that it helps, or that it costs less, and on every other task leave out a loss of more than "
+        f"{list_margins(found)}, which was fixed before the first run. Held-out subjects choose no arm."
+    )
 
 
-BY_TUNE = (
-    "Chosen on the tune part alone: what is said here of held-out subjects took no part in the choice, so it "
-    "stays honest."
-)
+def list_margins(found: Conclusions) -> str:
+    """`2 points`, and tasks with another margin by name."""
+    words = {
+        task: f"{margin:.3g} {found.asked[task].unit or 'points'}"
+        for task, margin in found.gathered.margins.items()
+    }
+    alike = set(words.values())
+    return alike.pop() if len(alike) == 1 else ", ".join(f"{word} ({task})" for task, word in words.items())

@@ -210,7 +210,7 @@ def cost(what: str, value: float) -> str:
 
 
 def tuned(found: Conclusions) -> Table | None:
-    """What the choice of an arm rests on."""
+    """What tune prefers, and by how much."""
     choice = found.choice
     if choice is None or len(choice.skills) < 2:
         return None
@@ -220,7 +220,7 @@ def tuned(found: Conclusions) -> Table | None:
         gap = DASH if arm == best else f"{number(choice.skills[best] - skill)} ± {number(choice.errors[arm])}"
         price = found.prices[arm]
         dear = compute(arm, price) if timed(found) else Cell(duration(price.training_seconds))
-        taken = Cell("recommended", strong=True) if arm == choice.arm else Cell("")
+        taken = Cell("preferred", strong=True) if arm == choice.arm else Cell("")
         rows.append((arm, [Cell(number(skill)), Cell(gap), dear, taken]))
     cost = "compute of training" if timed(found) else "training"
     return Table("", ["arm", "mean skill on tune", "behind the best ± standard error", cost, ""], rows)

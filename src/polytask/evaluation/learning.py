@@ -1,0 +1,157 @@
+"""Whether a run learned anything at all: said before any metric, because a constant answer has no metric worth reading.
+
+Two kinds of evidence. The training log: every loss is divided by the loss of the best constant answer, so one that ends
+near 1 says no more than a constant. And the answers themselves: no mask anywhere, one class for everybody, one number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from polytask.evaluation.answers import Answers, Items
+from polytask.evaluation.costs import Entry, epochs, read_log
+from polytask.evaluation.measure import names_of
+from polytask.evaluation.result import Estimate
+from polytask.plan.files import read_plan
+from polytask.tasks.task import PooledTask, Task
+from polytask.training.folder import Run
+
+CONSTANT_LOSS = 0.95
+"""A loss that ends above this share of the constant answer's loss has learned nothing to speak of."""
+SHORT = 0.1
+"""Below this share of the planned steps a training is called short."""
+LAST_PART = 1 / 3
+"""The part of the epochs whose mean is the loss at the end: one epoch's luck does not decide."""
+SAME_RISK = 1e-6
+SAME_NUMBER = 1e-3
+"""Answers that spread by less than this share of the truth's spread are one number."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a run shows of having learned.
+
+    Args:
+        unlearned: task → why it counts as not learned.
+        one_class: task → the only class it ever answers although its probabilities rank the cases.
+        steps, planned: optimizer steps taken, and those of the plan.
+    """
+
+    unlearned: Mapping[str, str]
+    one_class: Mapping[str, str]
+    steps: int
+    planned: int
+
+    def list_verdicts(self) -> tuple[str, ...]:
+        """The sentences a reader must see before any number; none when all is well."""
+        said = []
+        taken = f"{self.steps:,} of {self.planned:,} planned steps"
+        if self.unlearned:
+            reasons = "; ".join(f"{task}: {why}" for task, why in self.unlearned.items())
+            said.append(
+                f"Nothing learned yet on {', '.join(self.unlearned)} (trained {taken}). {reasons}. "
+                "Train longer, or look at `polytask doctor`."
+            )
+        elif 0 < self.steps < SHORT * self.planned:
+            said.append(f"Short training: {taken}.")
+        for task, name in self.one_class.items():
+            said.append(
+                f"{task} answers {name} for every case: its probabilities rank the cases, but its class says nothing."
+            )
+        return tuple(said)
+
+
+def read_learning(
+    run: Run,
+    tasks: Mapping[str, Task],
+    answers: Answers | None = None,
+    skills: Mapping[str, Estimate] | None = None,
+) -> Learning:
+    """Judge a run from its log and, where they are given, from its answers.
+
+    A pooled task counts as learned in spite of its loss when its skill is clearly above chance (the lower end of its
+    interval is above 0). A Dice is never below 0, so for masks and doses the loss alone decides.
+    """
+    log = read_log(run.folder)
+    constant = find_constant_answers(tasks, answers) if answers is not None else {}
+    unlearned: dict[str, str] = {}
+    one_class: dict[str, str] = {}
+    for task, loss in read_final_losses(log, run.networks).items():
+        skill = (skills or {}).get(task)
+        ranks = skill is not None and skill.low > 0 and tasks[task].level != "voxel"
+        if task in constant and not ranks:
+            unlearned[task] = constant[task]
+        elif loss >= CONSTANT_LOSS and not ranks:
+            unlearned[task] = f"its loss is still {loss:.2f} of a constant answer's"
+        elif task in constant and answers is not None and tasks[task].kind in ("classification", "ordinal"):
+            one_class[task] = _only_class(tasks[task], answers.pooled[task])
+    settings = read_plan(run.folder).shared.training
+    steps = max((int(e[-1]["step"]) for e in log.values() if e), default=0)
+    return Learning(unlearned, one_class, steps, settings.epochs * settings.steps_per_epoch)
+
+
+def read_final_losses(log: Mapping[str, list[Entry]], networks: Mapping[str, list[str]]) -> dict[str, float]:
+    """Task → its mean training loss over the last epochs, as a share of a constant answer's; NaN when never logged."""
+    found = {}
+    for network, names in networks.items():
+        closed = epochs(log.get(network, []))
+        recent = closed[-max(1, round(len(closed) * LAST_PART)) :]
+        for task in names:
+            losses = [float(v) for e in recent if (v := e["loss"].get(task)) is not None]
+            found[task] = float(np.mean(losses)) if losses else float("nan")
+    return found
+
+
+def find_constant_answers(tasks: Mapping[str, Task], answers: Answers) -> dict[str, str]:
+    """Task → how its answers are the same for everybody; only tasks whose known truth differs between cases."""
+    found = {}
+    for name, task in tasks.items():
+        if name in answers.voxel:
+            why = _no_mask(task, answers)
+        elif name in answers.pooled and answers.pooled[name].ids:
+            why = _one_answer(task, answers.pooled[name])
+        else:
+            why = ""
+        if why:
+            found[name] = why
+    return found
+
+
+def _no_mask(task: Task, answers: Answers) -> str:
+    """Of a segmentation whose answer is empty in every case, though some case has a mask to find."""
+    cases = answers.voxel[task.name]
+    columns = [(cases.column(f"empty_truth.{n}"), cases.column(f"empty_answer.{n}")) for n in names_of(task)]
+    if task.kind != "segmentation" or not any((truth == 0).any() for truth, _ in columns):
+        return ""
+    drawn = any((answer == 0).any() for _, answer in columns)
+    return "" if drawn else f"no mask predicted in any of {len(cases.ids)} cases"
+
+
+def _one_answer(task: Task, items: Items) -> str:
+    known = items.known.reshape(len(items.ids), -1)
+    if task.kind in ("classification", "ordinal"):
+        name = _only_class(task, items)
+        varies = len(np.unique(items.value[items.known])) > 1
+        return f"always answers {name}" if name and varies else ""
+    if task.kind == "multilabel":
+        says = items.prediction["p"] > 0.5
+        varies = any(len(np.unique(v[k])) > 1 for v, k in zip(items.value.T > 0.5, known.T, strict=True))
+        return "the same labels for every case" if varies and (says == says[:1]).all() else ""
+    truth = items.value.reshape(len(items.ids), -1)[known.any(1), 0].astype(np.float64)
+    spread = float(np.std(truth)) if truth.size else 0.0
+    if task.kind == "survival":  # a risk has no unit, so its spread cannot be set beside that of the times
+        return (
+            "the same risk for everybody" if spread and np.ptp(items.prediction["risk"]) < SAME_RISK else ""
+        )
+    same = spread > 0 and float(np.std(items.prediction["value"])) < SAME_NUMBER * spread
+    return "the same number for every case" if same else ""
+
+
+def _only_class(task: Task, items: Items) -> str:
+    """The class answered for every case; "" when there are several."""
+    named = {str(cast(PooledTask, task).columns(items.prediction, k)[""]) for k in range(len(items.ids))}
+    return named.pop() if len(named) == 1 else ""

@@ -1,0 +1,116 @@
+"""One recommendation: what tune prefers, where held-out subjects allow it; else single networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Any, Literal
+
+from polytask.plain import plain
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.compare import Comparison
+from polytask.study.conclusions.prices import Price, trainings
+from polytask.study.conclusions.tuned import Choice
+
+Basis = Literal["gain", "saving", "tune", "worse", "too small", "one seed", "nothing learned", "no saving"]
+"""Why an arm is recommended. `gain`, `saving`: the arm that tune prefers. All others: single networks, because tune
+prefers them, the arm is shown to be worse, the study cannot exclude a loss, one seed allows no claim, nothing was
+learned yet, or there is neither a gain nor a saving."""
+CHEAPER = 0.95
+"""Below this share of the single networks' costs an arm counts as a saving."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The arm to take.
+
+    Args:
+        arm: `single` or a joint arm.
+        candidate: the joint arm that was judged: the one tune prefers; "" when tune prefers single networks.
+        basis: see `Basis`.
+        losses: task → largest loss of the candidate that its 95 % interval still allows; only tasks where that is
+            more than the margin (NaN: no interval, so no loss is excluded).
+        disagreement: where tune and held-out point to different arms, in a sentence; "" where they agree.
+    """
+
+    arm: str
+    candidate: str
+    basis: Basis
+    losses: Mapping[str, float]
+    disagreement: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what is not defined is null."""
+        found: dict[str, Any] = plain(asdict(self))
+        return found
+
+
+def recommend(
+    made: Sequence[Comparison],
+    choice: Choice | None,
+    priced: Mapping[str, Price],
+    margins: Mapping[str, float],
+    seeds: int,
+) -> Recommendation:
+    """Judge the arm that tune prefers on held-out subjects; take single networks where it does not pass.
+
+    One arm is judged, chosen without held-out subjects, and it has to pass on every task: better, or its plain 95 %
+    interval leaves out a loss of more than the task's margin. As all tasks have to pass, the chance to recommend an arm
+    that loses more than the margin on some task is at most 2.5 % without further adjustment (an intersection-union
+    test, Berger 1982). "Not shown to be worse" would reward small studies; this does not.
+
+    Args:
+        made: all comparisons. choice: what tune prefers; None when nothing was judged there.
+        priced: costs by arm. margins: task → loss that may be overlooked, in the comparison's unit. seeds: per fold.
+    """
+    if seeds < 2:
+        return Recommendation(BASELINE, _joint(choice), "one seed", {})
+    if choice is None or choice.arm == BASELINE:
+        return Recommendation(BASELINE, "", "tune", {}, _better_unchosen(made, choice))
+    arm = choice.arm
+    mine = [c for c in made if c.arm == arm]
+    worse = [c.task for c in mine if c.verdict.word == "worse"]
+    if worse:
+        told = f"tune prefers {arm} ({choice.why}), but it hurts {', '.join(worse)} on held-out subjects"
+        return Recommendation(BASELINE, arm, "worse", {}, told)
+    if any(c.verdict.word == "nothing learned yet" for c in mine):
+        return Recommendation(BASELINE, arm, "nothing learned", {})
+    losses = {c.task: loss for c in mine if not (loss := largest_loss(c)) <= margins.get(c.task, 0.0)}
+    if losses or not mine:
+        return Recommendation(BASELINE, arm, "too small", losses)
+    if any(c.verdict.word == "better" for c in mine):
+        return Recommendation(arm, arm, "gain", {})
+    what, shares = trainings(priced, [arm, BASELINE])
+    saves = what != "seconds" and arm in shares and shares[arm] < CHEAPER
+    return Recommendation(arm if saves else BASELINE, arm, "saving" if saves else "no saving", {})
+
+
+def largest_loss(comparison: Comparison) -> float:
+    """The largest loss that a comparison leaves open: 0 where it is better, NaN where nothing was judged."""
+    if comparison.verdict.word == "better":
+        return 0.0
+    if comparison.verdict.word != "no difference shown":
+        return float("nan")
+    low = comparison.effect.interval()[0]
+    return max(0.0, -low) if isfinite(low) else float("nan")
+
+
+def _joint(choice: Choice | None) -> str:
+    return choice.arm if choice is not None and choice.arm != BASELINE else ""
+
+
+def _better_unchosen(made: Sequence[Comparison], choice: Choice | None) -> str:
+    """An arm that helps on held-out subjects although tune prefers single networks; it may not be chosen for that."""
+    if choice is None:
+        return ""
+    helped: dict[str, list[str]] = {}
+    for c in made:
+        if c.verdict.word == "better":
+            helped.setdefault(c.arm, []).append(c.task)
+    if not helped:
+        return ""
+    told = "; ".join(f"{arm} helps {', '.join(tasks)}" for arm, tasks in helped.items())
+    return (
+        f"tune prefers single networks, but on held-out subjects {told}: more seeds or folds would settle it"
+    )

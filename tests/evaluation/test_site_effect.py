@@ -1,0 +1,117 @@
+"""A metric that only tells sites apart is flagged; one that holds within sites is not; undefined sites say why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from polytask.evaluation.answers import Answers, Items
+from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
+from polytask.evaluation.statistic import Statistic
+from polytask.tasks import make_task
+from polytask.tasks.task import Task
+from tests.evaluation.worlds import items
+
+PCR = make_task("pcr", {"kind": "classification", "level": "visit", "classes": ["no", "yes"]})
+TYPE = make_task("type", {"kind": "classification", "level": "visit", "classes": ["a", "b", "c"]})
+OS = make_task("os", {"kind": "survival", "level": "subject", "horizons": [], "unit": "days"})
+
+
+def statistic(task: Task, found: Items, sites: list[str]) -> tuple[Statistic, dict[str, str]]:
+    by_subject = {f"s{k}": site for k, site in enumerate(sites)}
+    answers = Answers(by_subject, {task.name: found}, {}, {})
+    return Statistic({task.name: task}, answers, list(by_subject)), by_subject
+
+
+def two_classes(n: int, seed: int, of_site: float, of_case: float) -> tuple[Statistic, dict[str, str]]:
+    """Site B has three times as many positives; scores follow the site, the truth, or both."""
+    rng = np.random.default_rng(seed)
+    site = np.arange(n) % 2
+    truth = (rng.random(n) < np.where(site == 1, 0.6, 0.2)).astype(int)
+    score = of_site * site + of_case * truth + rng.normal(size=n)
+    p = 1 / (1 + np.exp(-score))
+    return statistic(PCR, items({"p": np.stack([1 - p, p], 1)}, truth), ["AB"[k] for k in site])
+
+
+def test_within_is_the_mean_of_the_sites_by_cases() -> None:
+    world, sites = two_classes(90, 0, 1.0, 1.0)
+    found = find_site_effects(world, sites)["pcr"]
+    got = world.answers.pooled["pcr"]
+    truth, score, site = got.value, got.prediction["p"][:, 1], np.array(list(sites.values()))
+    aucs = [roc_auc_score(truth[site == s], score[site == s]) for s in "AB"]
+    assert found.pooled == pytest.approx(roc_auc_score(truth, score))
+    assert found.within == pytest.approx(np.average(aucs, weights=[45, 45]))
+    assert found.difference.estimate == pytest.approx(found.pooled - found.within)
+    assert [found.sites[s].n for s in "AB"] == [45, 45]
+    assert found.as_dict()["sites"]["A"]["estimate"] == pytest.approx(aucs[0])
+
+
+def test_a_model_that_knows_only_the_site_is_flagged_and_an_honest_one_is_not() -> None:
+    flagged = [find_site_effects(*two_classes(120, seed, 2.0, 0.0))["pcr"].explains for seed in range(6)]
+    assert sum(flagged) >= 5
+    found = find_site_effects(*two_classes(120, 1, 2.0, 0.0))
+    (said,) = explain_site_effects(found)
+    assert said.startswith("pcr: the site explains part of the answer: auc is 0.")
+    assert abs(found["pcr"].within - 0.5) < 0.1
+    honest = [find_site_effects(*two_classes(60, seed, 0.0, 0.0))["pcr"].explains for seed in range(40)]
+    assert sum(honest) <= 6, "2 in 40 are expected; 6 or fewer with probability 0.997"
+
+
+def test_a_site_without_both_classes_says_so_and_takes_no_part() -> None:
+    world, sites = two_classes(60, 2, 1.0, 0.0)
+    got = world.answers.pooled["pcr"]
+    got.value[np.array(list(sites.values())) == "A"] = 0
+    found = find_site_effects(world, sites)["pcr"]
+    assert found.sites["A"].why == "only one class or value known"
+    assert np.isnan(found.sites["A"].estimate)
+    assert found.within == pytest.approx(found.sites["B"].estimate)
+
+
+def test_a_site_that_hangs_on_one_subject_takes_no_part() -> None:
+    world, sites = two_classes(60, 3, 1.0, 0.0)
+    got = world.answers.pooled["pcr"]
+    mine = np.flatnonzero(np.array(list(sites.values())) == "A")
+    got.value[mine] = 0
+    got.value[mine[0]] = 1
+    found = find_site_effects(world, sites)["pcr"]
+    assert found.sites["A"].why == "hangs on a single subject"
+    assert found.within == pytest.approx(found.sites["B"].estimate)
+
+
+def test_classes_that_a_site_lacks_are_left_out_on_both_sides() -> None:
+    """Class c lives at site B alone: with its AUC on one side only, the sites' mix would look like confounding."""
+    rng = np.random.default_rng(4)
+    site = np.arange(120) % 2
+    truth = np.where((site == 1) & (rng.random(120) < 0.3), 2, rng.integers(0, 2, 120))
+    p = rng.dirichlet([1, 1, 1], 120)
+    world, sites = statistic(TYPE, items({"p": p}, truth), ["AB"[k] for k in site])
+    found = find_site_effects(world, sites)["type"]
+    expected = []
+    for k in range(3):
+        own = [
+            (roc_auc_score(truth[site == s] == k, p[site == s, k]), (site == s).sum())
+            for s in (0, 1)
+            if len(set(truth[site == s] == k)) == 2
+        ]
+        values, weights = zip(*own, strict=True)
+        expected.append(roc_auc_score(truth == k, p[:, k]) - np.average(values, weights=weights))
+    assert found.difference.estimate == pytest.approx(np.mean(expected))
+
+
+def test_survival_at_a_site_without_events() -> None:
+    rng = np.random.default_rng(5)
+    times, events = rng.exponential(100, 50), (rng.random(50) < 0.6).astype(float)
+    sites = ["A" if k < 10 else "B" for k in range(50)]
+    events[:10] = 0
+    prediction = {"risk": rng.normal(size=50), "p": np.zeros((50, 0))}
+    world, by_subject = statistic(OS, items(prediction, np.stack([times, events], 1)), sites)
+    assert find_site_effects(world, by_subject)["os"].sites["A"].why == "no event"
+
+
+def test_one_site_or_few_cases_have_no_interval() -> None:
+    world, sites = two_classes(18, 6, 0.0, 3.0)
+    assert find_site_effects(world, dict.fromkeys(sites, "A")) == {}
+    found = find_site_effects(world, sites)["pcr"]
+    assert not np.isfinite(found.difference.low)
+    assert not found.explains

@@ -50,7 +50,10 @@ def test_a_note_of_some_arms_names_them(full: Conclusions) -> None:
     rows = [c for c in full.comparisons if c.task == "os"]
     every = [replace(c, effect=replace(c.effect, notes=("fold 1 is left out",), carriers=())) for c in rows]
     rest = [replace(c, effect=replace(c.effect, notes=(), carriers=())) for c in rows[1:]]
-    some = [replace(rows[0], effect=replace(rows[0].effect, notes=("fold 1 is left out",), carriers=())), *rest]
+    some = [
+        replace(rows[0], effect=replace(rows[0].effect, notes=("fold 1 is left out",), carriers=())),
+        *rest,
+    ]
     assert tables.notes(some) == ["hard: fold 1 is left out"]
     assert tables.notes(every) == ["fold 1 is left out"]
 

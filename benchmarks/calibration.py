@@ -30,7 +30,8 @@ from scipy import stats
 from _calibration_metrics import observe
 from _calibration_worlds import PLAIN, WORLDS, draw_scores
 from _measure import finish
-from polytask.statistics.draws import Floats, draw_counts
+from polytask.statistics.counts import draw_counts
+from polytask.statistics.draws import Floats
 from polytask.statistics.pairs import pair_covariance
 from polytask.statistics.pivot import make_pivot
 from polytask.statistics.studentize import studentize_batch
@@ -94,7 +95,7 @@ def judge(
     found = part_variance(rows, w.tolist(), pairs)
     counts = [draw_counts(x.shape[-1], resamples, (seed, k)) for k, x in enumerate(rows)]
     drawn = studentize_batch([x.mean(1) for x in rows], w.tolist(), counts)
-    pivot = make_pivot(drawn, found.by_subjects, found.share, found.by_seeds, places=998)
+    pivot = make_pivot(drawn, found.by_subjects, found.luck, found.by_seeds, found.retraining, places=998)
     error = np.where(found.error > 0, found.error, np.inf)
     below, above = pivot.ends(0.95)
     few = [bool(find_shortage([x[k] for x in rows], w.tolist(), rare)) for k in range(len(error))]

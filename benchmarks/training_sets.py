@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from _measure import finish
-from polytask.statistics.draws import Floats, draw_counts
+from polytask.statistics.counts import draw_counts
+from polytask.statistics.draws import Floats
 from polytask.statistics.pivot import make_pivot
 from polytask.statistics.studentize import studentize_batch
 from polytask.statistics.variance import part_variance

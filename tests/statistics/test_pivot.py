@@ -38,6 +38,12 @@ def test_ends_of_the_share() -> None:
         assert every.ends(level)[1] == pytest.approx(stats.t.interval(level, 6)[1], rel=0.01)
 
 
+def test_what_all_subjects_tell_is_normal() -> None:
+    found = make_pivot(NORMAL, 1e6, 0.0, 2.0, 0.7)
+    for level in (0.8, 0.95, 0.99):
+        assert found.ends(level)[1] == pytest.approx(stats.norm.interval(level)[1], rel=0.015)
+
+
 def test_skew_only_lengthens() -> None:
     rng = np.random.default_rng(0)
     skewed = make_pivot(rng.gamma(2.0, size=5000) - 2, 40)

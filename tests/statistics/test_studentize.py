@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from polytask.statistics.draws import BLOCK, draw_counts
+from polytask.statistics.counts import BLOCK, draw_counts
 from polytask.statistics.studentize import studentize, studentize_batch
 
 

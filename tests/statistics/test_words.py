@@ -21,7 +21,7 @@ def an_effect(
 ) -> Effect:
     """`share` of the variance from three seeds."""
     grid = stats.t.ppf((np.arange(1998) + 0.5) / 1998, freedom)
-    pivot = make_pivot(grid + skew * (grid**2 - 1), freedom, share, 2.0 if share else 0.0, 998)
+    pivot = make_pivot(grid + skew * (grid**2 - 1), freedom, share, 2.0 if share else 0.0, places=998)
     p = float(pivot.p(estimate / error)) if error else 1.0
     whole = {"folds": {0: estimate}, "cases": {0: 20}, "seeds": (0, 1, 2), "subjects": 20, "notes": ()}
     parts = {"freedom": freedom, "subjects_part": 0.5, "seeds_part": 0.5}

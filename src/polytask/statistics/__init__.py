@@ -1,3 +1,4 @@
-"""Statistics of answers and of runs, from plain arrays: subjects drawn (`draws`), a metric on them (`values`), one
-interval and p per effect (`spread`, `variance`, `freedom`, `uncertainty`, `effect`), many comparisons (`holm`,
-`words`), cross-checks (`delong`, `paired`, `swaps`), and the mean relative gain (`delta_m`). No torch."""
+"""Statistics of answers and of runs, from plain arrays: what each subject contributes to a metric (`influence`,
+`values`), subjects drawn (`counts`), a mean over them with interval and p (`studentize`, `pivot`, `mean`), a study's
+effect (`variance`, `freedom`, `pairs`, `effect`, `carriers`, `too_few`), many comparisons (`holm`, `words`),
+cross-checks (`delong`, `paired`, `swaps`), and the mean relative gain (`delta_m`). No torch."""

@@ -1,30 +1,9 @@
-"""Which subjects each resample holds, in blocks, so that no more than one block is in memory."""
+"""Kinds of arrays in this room."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-BLOCK = 2**21
-"""Numbers in a block (16 MB)."""
-RESAMPLES = 9_998
-"""Of a studentized bootstrap: ten lie beyond each end of an interval at level 0.998."""
-
-
-def draw_counts(subjects: int, resamples: int = RESAMPLES, seed: int | Sequence[int] = 0) -> Iterator[Floats]:
-    """How often each resample holds each subject, blocks `[resamples of the block, subjects]`.
-
-    Every row sums to `subjects`, drawn with replacement. A function of the seed (for a fold: `(seed, fold)`).
-    """
-    rng = np.random.default_rng(seed)
-    size = max(1, min(resamples, BLOCK // max(1, subjects)))
-    for start in range(0, resamples, size):
-        rows = min(size, resamples - start)
-        drawn = rng.integers(0, subjects, size=(rows, subjects), dtype=np.int64)
-        drawn += subjects * np.arange(rows, dtype=np.int64)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=rows * subjects)
-        yield counts.reshape(rows, subjects).astype(np.float64)

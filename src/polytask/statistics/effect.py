@@ -12,7 +12,8 @@ from scipy import stats
 from polytask.errors import PolytaskError
 from polytask.plain import plain
 from polytask.statistics.carriers import find_carriers
-from polytask.statistics.draws import RESAMPLES, Floats
+from polytask.statistics.counts import RESAMPLES
+from polytask.statistics.draws import Floats
 from polytask.statistics.pairs import pair_covariance
 from polytask.statistics.pivot import Pivot, make_pivot
 from polytask.statistics.studentize import studentize
@@ -144,7 +145,8 @@ def effect(
     else:
         means, sign = [row.mean(0) for row in rows], 1.0 if estimate >= 0 else -1.0
         drawn = studentize([sign * m for m in means], weights.tolist(), resamples)
-        toward = make_pivot(drawn, found.by_subjects, float(found.share), float(found.by_seeds))
+        luck, by_seeds, rest = (float(x) for x in (found.luck, found.by_seeds, found.retraining))
+        toward = make_pivot(drawn, found.by_subjects, luck, by_seeds, rest)
         pivot = toward if sign > 0 else Pivot(-toward.places[::-1])
         p = float(pivot.p(estimate / error))
         carriers = find_carriers(means, [f.subjects for f in kept], weights, estimate, error, p, pivot)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.statistics.draws import RESAMPLES
+from polytask.statistics.counts import RESAMPLES
 from polytask.statistics.pivot import make_pivot
 from polytask.statistics.studentize import studentize
 

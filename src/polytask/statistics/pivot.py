@@ -57,16 +57,17 @@ class Pivot:
 def make_pivot(
     drawn: Floats,
     by_subjects: float,
-    share: float | Floats = 0.0,
+    luck: float | Floats = 0.0,
     by_seeds: float | Floats = 0.0,
+    retraining: float | Floats = 0.0,
     places: int = PLACES,
 ) -> Pivot:
-    """From the studentized bootstrap over subjects, the trainings' luck beside it, and Student's t.
+    """From the studentized bootstrap over subjects, the trainings beside it, and Student's t.
 
-    With a and b the roots of the subjects' and the trainings' share in the variance, (estimate − truth) ÷ error is
-    a·T + b·U. T comes from the bootstrap (`studentize`), U from Student's t with the degrees of freedom of the
-    trainings' variance: the distribution of Behrens and Fisher with a bootstrapped first part. It gives the few
-    trainings their long tail at every share, also where their spread came out small by chance.
+    With a, b and c the roots of the shares in the variance (`variance`), (estimate − truth) ÷ error is
+    a·T + b·U + c·Z. T comes from the bootstrap (`studentize`), U from Student's t with the few degrees of freedom of
+    the trainings' luck, Z, what they do to single subjects, is normal: the distribution of Behrens and Fisher with a
+    bootstrapped part. It gives the few trainings a long tail at every share, also at one that is small by chance.
 
     A skew that few subjects show is believed where it makes a tail longer, and not where it makes one shorter: on each
     side the farther of the bootstrap and of Student's t (`by_subjects` degrees of freedom in place of the bootstrap)
@@ -75,27 +76,28 @@ def make_pivot(
     Args:
         drawn: `[…, resamples]` of `studentize`.
         by_subjects: subjects − folds.
-        share, by_seeds: of the trainings, `[…]`; 0 with one training.
+        luck, by_seeds, retraining: of the trainings, `[…]`; 0 with one training.
         places: how many values stand for a distribution (an even number); four times as many with the trainings.
     """
     grid = (np.arange(places) + 0.5) / places
     normal = stats.t.ppf(grid, by_subjects)
     drawn = smooth(drawn, normal)
-    if not np.any(share):
+    if not np.any(luck) and not np.any(retraining):
         return Pivot(farther(drawn, normal))
-    part = np.asarray(share, np.float64)[..., None]
-    freedom = np.asarray(by_seeds, np.float64)[..., None]
-    a, b = np.sqrt(1 - part), np.sqrt(part)
+    shares = [np.asarray(x, np.float64)[..., None] for x in (luck, retraining)]
+    freedom = np.maximum(np.asarray(by_seeds, np.float64), 0.5)[..., None]
+    a = np.sqrt(np.maximum(0.0, 1 - shares[0] - shares[1]))
+    b, c = np.sqrt(shares[0]), np.sqrt(shares[1])
     rng = np.random.default_rng(0)
+    far, even = stats.t.ppf(grid, freedom), stats.norm.ppf(grid)
     found, plain = [], []
     for _ in range(PAIRINGS):
-        order = rng.permutation(places)
-        luck = b * stats.t.ppf(grid, freedom)[..., order]
-        found += [a * drawn + luck, a * drawn - luck]
-        plain += [a * normal + luck, a * normal - luck]
+        aside = b * far[..., rng.permutation(places)] + c * even[rng.permutation(places)]
+        found += [a * drawn + aside, a * drawn - aside]
+        plain += [a * normal + aside, a * normal - aside]
     mixed = np.sort(np.concatenate(plain, -1), -1)
-    even = (mixed - mixed[..., ::-1]) / 2
-    return Pivot(farther(np.sort(np.concatenate(found, -1), -1), even))
+    mirrored = (mixed - mixed[..., ::-1]) / 2
+    return Pivot(farther(np.sort(np.concatenate(found, -1), -1), mirrored))
 
 
 def smooth(drawn: Floats, like: Floats) -> Floats:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from polytask.statistics.draws import RESAMPLES, Floats, draw_counts
+from polytask.statistics.counts import RESAMPLES, draw_counts
+from polytask.statistics.draws import Floats
 
 FEWEST, MOST = 1_998, 10_000_000
 """With thousands of subjects, whose means are hardly skewed, so many subjects are drawn in all, in no fewer resamples

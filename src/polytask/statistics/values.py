@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.statistics.draws import Floats, Indices, draw_counts
+from polytask.statistics.counts import draw_counts
+from polytask.statistics.draws import Floats, Indices
 from polytask.statistics.pairs import DRAWS, LARGEST
 
 Metric = Callable[[Indices], float]

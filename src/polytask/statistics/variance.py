@@ -20,7 +20,9 @@ class Variance:
         subjects: of the subjects, beyond what the trainings do to each of them.
         seeds: of the trainings; NaN with one seed.
         by_subjects: degrees of freedom of the first, subjects − folds.
-        by_seeds: of the second; 0 with one seed.
+        by_seeds: of the luck in the second; 0 with one seed.
+        luck: share in the whole of the trainings' luck beyond what they do to single subjects; 0 with one seed.
+        retraining: share of what they do to single subjects, which all subjects together tell well; 0 with one seed.
     """
 
     estimate: Floats
@@ -28,32 +30,26 @@ class Variance:
     seeds: Floats
     by_subjects: float
     by_seeds: Floats
+    luck: Floats
+    retraining: Floats
 
     @property
     def error(self) -> Floats:
         """Standard error."""
         return np.asarray(np.sqrt(self.subjects + np.nan_to_num(self.seeds)), np.float64)
 
-    @property
-    def share(self) -> Floats:
-        """Of the trainings in the whole; 0 with one seed."""
-        seeds = np.nan_to_num(self.seeds)
-        total = self.subjects + seeds
-        return np.asarray(seeds / np.where(total > 0, total, 1.0), np.float64)
-
     def freedom(self) -> Floats:
         """Of the whole, Satterthwaite's: for the reader, and for what could have been shown."""
         if not np.any(self.by_seeds):
             return np.full(np.shape(self.estimate), self.by_subjects)
-        return satterthwaite(
-            [self.share, 1 - self.share], [np.maximum(self.by_seeds, 1e-9), self.by_subjects]
-        )
+        rest = 1 - self.luck
+        return satterthwaite([self.luck, rest], [np.maximum(self.by_seeds, 1e-9), self.by_subjects])
 
 
 def part_variance(
     folds: Sequence[Floats], weights: Sequence[float], pairs: Sequence[Floats] | None = None
 ) -> Variance:
-    """Both parts of the variance of the mean effect.
+    """The parts of the variance of the mean effect.
 
     Args:
         folds: each fold's effects by training and subject `[…, seeds, subjects]`: values whose mean over the subjects
@@ -65,43 +61,63 @@ def part_variance(
 
         d_is = μ + a_i + b_s + c_is,    Var(mean) = σa²/n + σb²/S + σc²/(nS),
 
-    with c what a training does to a subject (the largest term where retraining flips single cases). The variance of
-    the per-seed effects, s², estimates σb² + σc²/n. The covariance over subjects of two different seeds' effects, v,
-    estimates σa²/n and holds nothing of the trainings. So
+    with b the luck of a training and c what it does to a subject (the largest term where retraining flips single
+    cases). The covariance over subjects of two different seeds' effects, v, estimates σa²/n and holds nothing of the
+    trainings. The variance of the per-seed effects, s², estimates σb² + σc²/n, and what subjects differ by between
+    seeds, u, estimates σc²/n alone, from (n − 1)(S − 1) differences. So
 
-        Var = s²/S + max(0, v):
+        Var = max(0, v) + max(s², u)/S,
 
-    the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis 2007), a seed in place of a
-    reader, in every fold by itself: each has trainings of its own. Degrees of freedom of the trainings' part are
-    Satterthwaite's over folds of S − 1 each, since the luck of one fold's trainings may be larger than another's: with
-    three folds of three seeds 2 to 6. With one seed Var is that of the subjects; it is then true of these trainings
-    only.
+    each summed over folds: the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis 2007), a
+    seed in place of a reader, whose s² cannot fall below what the subjects already show. Every fold has trainings of
+    its own. Only the excess of a fold's s² over its u is luck, known from S − 1 differences. Its degrees of freedom are
+    Satterthwaite's over the folds' excesses, since the luck of one fold may be larger than another's, to the power
+    1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings tell little of how uneven they are.
+    With one seed Var is that of the subjects; it is then true of these trainings only.
     """
     w = np.asarray(weights, np.float64)
     count = folds[0].shape[-2]
     by_seed = [x.mean(-1) for x in folds]
     estimate = np.asarray(sum(k * e.mean(-1) for k, e in zip(w, by_seed, strict=True)), np.float64)
-    subjects = np.zeros_like(estimate)
-    for number, (k, x) in enumerate(zip(w, folds, strict=True)):
-        n = x.shape[-1]
-        off = x - x.mean(-1, keepdims=True)
-        all_pairs = (off.sum(-2) ** 2).sum(-1)
-        same = (off**2).sum((-2, -1)) if count > 1 else 0.0
-        part = (all_pairs - same) / (max(1, count * (count - 1)) * n * max(1, n - 1))
-        if pairs is not None:
-            q = pairs[number]
-            own = np.trace(q, axis1=-2, axis2=-1) if count > 1 else 0.0
-            less = (q.sum((-2, -1)) - own) / max(1, count * (count - 1))
-            part = np.maximum(part - less, part / 2)
-        subjects = subjects + k**2 * part
     by_subjects = float(sum(x.shape[-1] - 1 for x in folds))
+    both = [split_covariance(x, None if pairs is None else pairs[k]) for k, x in enumerate(folds)]
+    subjects = np.asarray(sum(k**2 * v for k, (v, _) in zip(w, both, strict=True)), np.float64)
+    none = np.zeros_like(estimate)
     if count == 1:
-        return Variance(
-            estimate, subjects, np.full_like(estimate, np.nan), by_subjects, np.zeros_like(estimate)
-        )
-    parts = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
-    freedom = satterthwaite(parts, [count - 1.0] * len(parts))
-    freedom = np.where(np.isfinite(freedom), freedom, count - 1.0)
-    return Variance(
-        estimate, np.maximum(0.0, subjects), np.asarray(sum(parts), np.float64), by_subjects, freedom
-    )
+        return Variance(estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none)
+    subjects = np.maximum(0.0, subjects)
+    spread = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
+    shown = [k**2 * u / count for k, (_, u) in zip(w, both, strict=True)]
+    excess = [np.maximum(0.0, s - u) for s, u in zip(spread, shown, strict=True)]
+    least = np.asarray(sum(shown), np.float64)
+    seeds = np.maximum(np.asarray(sum(spread), np.float64), least)
+    own = satterthwaite(excess, [count - 1.0] * len(excess))
+    even = (count - 1) * (w**2).sum() ** 2 / (w**4).sum()
+    own = np.where(np.isfinite(own), own, even)
+    whole = subjects + seeds
+    luck = np.asarray(sum(excess)) / np.where(whole > 0, np.asarray(sum(excess)) + least, 1.0)
+    luck = luck * seeds / np.where(whole > 0, whole, 1.0)
+    retraining = seeds / np.where(whole > 0, whole, 1.0) - luck
+    freedom = own ** (1 - 1 / count) * even ** (1 / count)
+    return Variance(estimate, subjects, seeds, by_subjects, freedom, luck, retraining)
+
+
+def split_covariance(fold: Floats, pairs: Floats | None = None) -> tuple[Floats, Floats]:
+    """Of a fold's effects `[…, seeds, subjects]`: covariance of two different seeds' means over the subjects, and what
+    the variance of one is larger; with one seed its variance and 0. Both `[…]`.
+
+    `pairs` is taken off `[…, seeds, seeds]`, up to half.
+    """
+    count, n = fold.shape[-2:]
+    off = fold - fold.mean(-1, keepdims=True)
+    found = off @ off.swapaxes(-1, -2) / (n * max(1, n - 1))
+    if pairs is not None:
+        most = np.trace(found, axis1=-2, axis2=-1) / 2
+        size = np.trace(pairs, axis1=-2, axis2=-1)
+        part = np.minimum(1.0, most / np.where(size > 0, size, 1.0))
+        found = found - part[..., None, None] * pairs
+    own = np.trace(found, axis1=-2, axis2=-1) / count
+    if count == 1:
+        return own, np.zeros_like(own)
+    common = (found.sum((-2, -1)) - count * own) / (count * (count - 1))
+    return common, np.maximum(0.0, own - common)

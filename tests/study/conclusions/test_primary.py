@@ -43,7 +43,7 @@ def test_metric_and_contributions_are_the_statistic_s_own() -> None:
             everybody = np.arange(people, dtype=np.int64)
             slow = Contributions.by_leaving_out(lambda i: statistic.task(task, i)[primary], people)  # noqa: B023
             assert found.runs[key].whole == pytest.approx(statistic.task(task, everybody)[primary])
-            assert found.runs[key].values == pytest.approx(slow.values, rel=0.12, abs=0.02)
+            assert found.runs[key].values == pytest.approx(slow.values, rel=0.12, abs=0.04)
     assert np.isfinite(effect([found], "hard").p)
 
 

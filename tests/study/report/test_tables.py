@@ -7,7 +7,7 @@ import pytest
 
 from polytask.report.tables import DASH, Table
 from polytask.study.conclusions.make import Conclusions
-from polytask.study.report import tables
+from polytask.study.report import forest, tables
 
 
 def row(table: Table | None, name: str) -> dict[str, str]:
@@ -48,10 +48,37 @@ def test_cross_checks_stand_last(full: Conclusions) -> None:
 
 def test_a_note_of_some_arms_names_them(full: Conclusions) -> None:
     rows = [c for c in full.comparisons if c.task == "os"]
-    some = [replace(rows[0], effect=replace(rows[0].effect, notes=("fold 1 is left out",))), *rows[1:]]
-    every = [replace(c, effect=replace(c.effect, notes=("fold 1 is left out",))) for c in rows]
+    every = [replace(c, effect=replace(c.effect, notes=("fold 1 is left out",), carriers=())) for c in rows]
+    rest = [replace(c, effect=replace(c.effect, notes=(), carriers=())) for c in rows[1:]]
+    some = [
+        replace(rows[0], effect=replace(rows[0].effect, notes=("fold 1 is left out",), carriers=())),
+        *rest,
+    ]
     assert tables.notes(some) == ["hard: fold 1 is left out"]
     assert tables.notes(every) == ["fold 1 is left out"]
+
+
+def test_who_carries_an_effect_is_named(full: Conclusions) -> None:
+    rows = [c for c in full.comparisons if c.task == "os"]
+    few = replace(rows[0], effect=replace(rows[0].effect, carriers=("007", "012")))
+    assert "hard: 2 subjects carry this effect: 007, 012" in tables.notes([few, *rows[1:]])
+    one = replace(few, effect=replace(few.effect, carriers=("007",)))
+    assert tables.carried(one) == "1 subject carries this effect: 007"
+
+
+def test_words_without_a_claim_say_why(full: Conclusions) -> None:
+    c = full.comparisons[0]
+    few = replace(
+        c,
+        effect=replace(c.effect, too_few="9 events in 3 folds; a word takes 15"),
+        verdict=replace(c.verdict, word="too few", detectable=float("nan")),
+    )
+    cell = next(x for x in tables.effect(few, full.asked[c.task]) if x.value == "too few")
+    assert not cell.strong
+    assert "9 events in 3 folds" in str(cell)
+    alone = replace(c, verdict=replace(c.verdict, word="one training each", detectable=float("nan")))
+    assert forest.written(alone, full.asked[c.task])[1] == "one training each"
+    assert forest.INKS["too few"] == forest.INKS["one training each"]
 
 
 def test_delta_m_says_what_is_left_out(full: Conclusions) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from polytask.errors import PolytaskError
 from polytask.evaluation.comparison import Evaluated
 from polytask.evaluation.statistic import Statistic
-from polytask.statistics.draws import RESAMPLES
+from polytask.statistics.counts import RESAMPLES
 from polytask.statistics.values import FoldValues
 from polytask.study.conclusions.primary import from_statistics
 from polytask.study.folder import Study, StudyRun

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from polytask.plain import write_json
+from polytask.statistics.counts import RESAMPLES
 from polytask.statistics.delta_m import DeltaM
-from polytask.statistics.draws import RESAMPLES
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.affinity import Affinity, affinity
 from polytask.study.conclusions.compare import Comparison, comparisons, gains

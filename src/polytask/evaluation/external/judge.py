@@ -26,7 +26,7 @@ from polytask.evaluation.external.translate import translate_cohort
 from polytask.evaluation.external.word_map import WordMap, read_word_map
 from polytask.evaluation.make import judge, predicted
 from polytask.evaluation.measure import Progress
-from polytask.evaluation.part import LOG, Judged, note, times_touched
+from polytask.evaluation.part import LOG, Judged, note
 from polytask.evaluation.result import FILE, Evaluation
 from polytask.predict.ready import ensure_ready
 from polytask.tasks.task import Task
@@ -148,7 +148,6 @@ def evaluate_on(
         tta=tta,
         weights=judged.weights,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        test_touched=0 if judged.run is None else times_touched(judged.run.work),
     )
     write_cases(predictor.tasks, answers, folder / "cases.csv")
     answers.write(folder / ANSWERS)

@@ -13,6 +13,7 @@ from polytask.cohort.splits import Fold, Splits
 from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.plan.files import ensure_cohort, read_plan
+from polytask.prepare.coincidence import chances_of_same_row, tells_people_apart
 from polytask.prepare.content import digest_case, shows_people
 from polytask.prepare.store import Store
 from polytask.training.folder import Run
@@ -125,6 +126,9 @@ def _digests(run: Run, subjects: Iterable[str], progress: Progress | None) -> tu
     cohort = Cohort.read(cohort_folder_of(run, plan))
     ensure_cohort(plan, cohort)
     cases = [c for c in cohort.cases if c.subject in wanted]
+    if not shows_people(cohort.header):  # coarse rows tell nobody, and could be guessed from their digests
+        chances = chances_of_same_row(cohort, cases)
+        cases = [c for c in cases if tells_people_apart(chances[c.key], len(wanted), len(wanted))]
     found: dict[str, set[str]] = {}
     for k, case in enumerate(cases):
         if progress:

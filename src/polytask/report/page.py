@@ -42,7 +42,7 @@ def page(material: Material) -> str:
     ]
     table_one, table_one_note = characteristics(material)
     return render(
-        cohort=material.cohort.header.name,
+        cohort=found.external.get("cohort", material.cohort.header.name),
         title=found.run,
         notice=NOTICE,
         verdicts=found.verdicts,

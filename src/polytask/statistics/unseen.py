@@ -17,8 +17,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.draws import BLOCK, Floats
+from polytask.statistics.draws import Floats
 
+BLOCK = 2**21
+"""Numbers in a block of resamples (16 MB)."""
 LEVEL = 0.95
 UNSEEN = 0.5
 """Mean weight of the unseen subject."""

@@ -66,8 +66,8 @@ def _people(
         )
     if known.alike:
         yield (
-            f"Judged, though somebody in the training has the same table cells: {few(known.alike)}; so few cells are "
-            "shared by strangers too."
+            f"Judged, though somebody in the training has the same table cells: {few(known.alike)}; cells as coarse as "
+            "these are shared by strangers too."
         )
     if external["same_id"]:
         again = few(external["same_id"])
@@ -79,6 +79,11 @@ def _people(
         yield f"Warning: ids that occur in the training too: {again}. They stay, for {what}."
     if model.seen is None:
         yield f"Whether subjects were in the training was not checked: {model.unseen}."
+    elif model.seen.by == "cells" and not model.seen.trained:
+        yield (
+            "Whether subjects were in the training was not checked: the model reads tables whose cells are too coarse "
+            "to tell people apart."
+        )
     elif known.unchecked:
         yield f"Without anything to recognize them by, so not checked against the training: {few(known.unchecked)}."
     if unreadable := external["left_out"]["cannot be read"]:

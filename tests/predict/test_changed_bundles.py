@@ -1,4 +1,4 @@
-"""Changed models: one line or a sound answer; never a traceback, a hang, much memory, or an answer that is no number."""
+"""Changed models: one line or a sound answer; never a traceback, a hang, much memory, or an answer of NaN."""
 
 from __future__ import annotations
 
@@ -70,11 +70,13 @@ def answer(model: Path, made: Path, out: Path) -> str:
     return (out / "predictions.csv").read_text()
 
 
-def sweep(made: Path, model: Path, tmp_path: Path, each: int) -> tuple[int, int]:
-    """(how many were refused, how many tried) of the mutations."""
+def sweep(made: Path, model: Path, tmp_path: Path, each: int, step: int = 1) -> tuple[int, int]:
+    """(how many were refused, how many tried) of every `step`th mutation."""
     described = json.loads((model / "model.json").read_text())
     refused = tried = 0
     for number, (what, changed) in enumerate(mutations(described, each)):
+        if number % step:
+            continue
         write_sealed(model, changed)
         out = tmp_path / "out" / str(number)
         try:
@@ -95,9 +97,9 @@ def sweep(made: Path, model: Path, tmp_path: Path, each: int) -> tuple[int, int]
 
 
 def test_fields_changed_and_sealed_again(made: Path, model: Path, tmp_path: Path) -> None:
-    """A third of the ways: others at other places; all in `test_every_field_in_every_way`."""
-    refused, tried = sweep(made, model, tmp_path, 1)
-    assert tried > 400
+    """Some places and ways; all of them in `test_every_field_in_every_way`."""
+    refused, tried = sweep(made, model, tmp_path, 1, step=5)
+    assert tried > 100
     assert refused > tried // 2
 
 

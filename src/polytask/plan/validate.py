@@ -12,6 +12,7 @@ from polytask.errors import PolytaskError, nearest
 from polytask.plan.fields import FIELDS
 from polytask.plan.plan import ImagePlan, Plan
 from polytask.plan.rules.topology import LEAST_EDGE
+from polytask.plan.validate_limits import limit_breaches
 from polytask.plan.validate_slides import slide_breaches
 
 
@@ -27,7 +28,7 @@ def to_plan(content: Any, where: str) -> Plan:
         plan = Plan.model_validate(content)
         for number, fold in plan.folds.items():
             for name, fields in fold.tasks.items():
-                fold.tasks[name] = _task(fields, f"folds.{number}.tasks.{name}")
+                fold.tasks[name] = to_task_fields(fields, f"folds.{number}.tasks.{name}")
     except ValidationError as error:
         raise PolytaskError(f"{where}: {_said(error, Plan)}; correct it or plan again") from None
     except PolytaskError as error:
@@ -37,7 +38,7 @@ def to_plan(content: Any, where: str) -> Plan:
     return plan
 
 
-def _task(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
+def to_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
     """A task's fields with their types."""
     kind = str(fields.get("kind"))
     if kind not in FIELDS:
@@ -78,6 +79,7 @@ def names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
 
 def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """(place, what is wrong: what to do) of every rule between values that does not hold."""
+    yield from limit_breaches(plan)
     for name, image in plan.shared.images.items():
         for key, problem in _image_breaches(image):
             yield f"shared.images.{name}.{key}", problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -87,8 +88,10 @@ class Predictor:
         members: Sequence[Member],
         device: torch.device,
         notices: Sequence[str] = (),
+        origin: Path | None = None,
     ):
         self.header, self.plan, self.members, self.device = header, plan, tuple(members), device
+        self.origin = origin
         self.notices = tuple(notices)
         """What a person must know of the model itself, e.g. that nobody can tell whether it was changed."""
         for member in members:
@@ -98,7 +101,7 @@ class Predictor:
     @classmethod
     def load(cls, *sources: Path | str, device: str | None = None) -> Predictor:
         """Runs of one plan (an ensemble when several), or one exported model."""
-        from polytask.predict.bundle import load_bundle
+        from polytask.predict.load_bundle import load_bundle
         from polytask.predict.runs import load_runs
 
         folders = [Path(s) for s in sources]
@@ -182,9 +185,11 @@ class Predictor:
             source: gives its images and slides; its tables are read from `cohort`.
             voxel: whether sliding windows run; without them, voxel tasks may have no answer.
         """
-        keys, found = self._predictions(cohort, sample, source, flips, overlap, not voxel)
-        wanted = {t: slots for t, slots in found.items() if t in tasks}
-        yield from self._answers(sample, keys, wanted, source, probabilities)
+        with blaming(self.origin):
+            keys, found = self._predictions(cohort, sample, source, flips, overlap, not voxel)
+            wanted = {t: slots for t, slots in found.items() if t in tasks}
+            answers = list(self._answers(sample, keys, wanted, source, probabilities))
+        yield from answers
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
         """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.make.predict_cases`.
@@ -274,6 +279,22 @@ class Predictor:
                 case = by_key.get(key or "")
                 visit = case.visit if case else ""
                 yield CaseAnswer(sample.subject, visit, case, pooled, voxel, chances, odd)
+
+
+@contextmanager
+def blaming(origin: Path | None) -> Iterator[None]:
+    """An error inside a network that came as a file from elsewhere is that file's: one line names it."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AssertionError) as error:
+        if origin is None:
+            raise
+        line = " ".join(str(error).split())[:160] or type(error).__name__
+        raise PolytaskError(
+            f"{origin}: cannot answer ({line}); its description does not fit its weights; export the model again"
+        ) from error
 
 
 def is_finite(prediction: Prediction) -> bool:

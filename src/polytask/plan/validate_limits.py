@@ -1,0 +1,100 @@
+"""Upper limits: a plan from elsewhere cannot ask for a network or an image that no machine holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import isfinite, prod
+
+from polytask.plan.plan import FoldPlan, Plan
+
+VOXELS = 2**27
+"""Of a view or a patch: 512 voxels along each of three axes."""
+STAGES, BLOCKS, CHANNELS, STRIDE = 12, 100, 8192, 64
+"""Of an encoder: stages, blocks in one, channels, and how much one stage shrinks."""
+EDGE = (1e-4, 1e4)
+"""Of a voxel or a patch's pixel, in mm or µm: from a tenth of a micrometre to ten metres."""
+MOST = {"training.threads": 1024, "training.workers": 1024, "max_visits": 1000}
+MODEL = {"embedding": 65_536, "deep_supervision": 20}
+SLIDE = {"patch": 4096, "most": 10**7, "features": 10**6, "patches": 10**7}
+
+
+def limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(place, what is wrong: what to do) of every value that is too large."""
+    shared = plan.shared
+    for place, most in MOST.items():
+        section, _, key = place.rpartition(".")
+        yield from _above(
+            f"shared.{place}", getattr(getattr(shared, section) if section else shared, key), most
+        )
+    for key, most in MODEL.items():
+        yield from _above(f"shared.model.{key}", getattr(shared.model, key), most)
+    if shared.model.embedding < 1 or shared.model.deep_supervision < 0:
+        yield "shared.model.embedding", "at least 1, and deep_supervision at least 0"
+    if len(shared.augmentation.flip) > 3:
+        yield "shared.augmentation.flip", "an image has at most three axes"
+    for name, image in shared.images.items():
+        place = f"shared.images.{name}"
+        yield from _encoder(place, image.widths, image.blocks, image.strides)
+        yield from _above(f"{place}.patches", image.patches, 100_000)
+        for key in ("view", "patch"):
+            if (size := getattr(image, key)) is not None:
+                yield from _above(f"{place}.{key}", prod(size), VOXELS, "voxels")
+        for key in ("spacing", "view_spacing"):
+            if (edges := getattr(image, key)) is not None and not all(EDGE[0] <= s <= EDGE[1] for s in edges):
+                yield (
+                    f"{place}.{key}",
+                    f"{list(edges)} is no size of a voxel; it is {EDGE[0]:g} to {EDGE[1]:g} mm",
+                )
+        if not isfinite(image.crop.margin) or not 0 <= image.crop.margin <= EDGE[1]:
+            yield f"{place}.crop.margin", f"{image.crop.margin:g} is no margin in mm"
+    for name, slide in shared.slides.items():
+        yield from _encoder(f"shared.slides.{name}", slide.widths, (), ())
+        for key, most in SLIDE.items():
+            yield from _above(f"shared.slides.{name}.{key}", getattr(slide, key) or 0, most)
+        if not all(EDGE[0] <= v <= EDGE[1] for v in (slide.mpp or 1.0, slide.downsample or 1.0)):
+            yield f"shared.slides.{name}.mpp", f"no size of a pixel; it is {EDGE[0]:g} to {EDGE[1]:g}"
+    for number, fold in plan.folds.items():
+        yield from _numbers(f"folds.{number}", fold)
+
+
+def _encoder(
+    place: str, widths: tuple[int, ...], blocks: tuple[int, ...], strides: tuple[tuple[int, ...], ...]
+) -> Iterator[tuple[str, str]]:
+    yield from _above(f"{place}.widths", len(widths), STAGES, "stages")
+    for key, values, most in (
+        ("widths", widths, CHANNELS),
+        ("blocks", blocks, BLOCKS),
+        ("strides", [s for stage in strides for s in stage], STRIDE),
+    ):
+        yield from _above(f"{place}.{key}", max(values, default=0), most)
+
+
+def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
+    """Numbers by which voxels, pixels and cells are read: finite, and no scale below zero."""
+    rules = {
+        f"normalisation.{name}.{channel}": planes
+        for name, channels in fold.normalisation.items()
+        for channel, planes in channels.items()
+    } | {f"slides.{name}": planes for name, planes in fold.slides.items()}
+    for key, planes in rules.items():
+        for rule in planes:
+            if not _finite(v for v in (rule.lower, rule.upper, rule.mean, rule.sd) if v is not None):
+                yield f"{place}.{key}", "its numbers must be finite, and below 1e30"
+            if rule.sd < 0 or (rule.lower is not None and rule.upper is not None and rule.lower > rule.upper):
+                yield f"{place}.{key}", "a deviation is 0 or more, and `lower` is not above `upper`"
+    for table, columns in fold.tables.items():
+        for name, column in columns.items():
+            if not _finite((column.mean, column.sd)) or column.sd < 0:
+                yield (
+                    f"{place}.tables.{table}.{name}",
+                    "mean and deviation must be finite, the latter 0 or more",
+                )
+
+
+def _finite(values: Iterable[float]) -> bool:
+    return all(isfinite(v) and abs(v) < 1e30 for v in values)
+
+
+def _above(place: str, value: float, most: int, what: str = "") -> Iterator[tuple[str, str]]:
+    if value > most:
+        yield place, f"{value:g} {what}".strip() + f" is too large; it is at most {most}"

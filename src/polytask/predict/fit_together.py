@@ -1,0 +1,134 @@
+"""Whether the parts of an exported model speak of the same: its header, its plan, its members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from polytask.cohort import header as of
+from polytask.cohort.header import Header, planes_of
+from polytask.cohort.tasks import answers
+from polytask.errors import PolytaskError
+from polytask.plan.plan import FoldPlan, Plan
+from polytask.plan.validate import to_task_fields
+
+WORDS = {
+    "classification": "classes",
+    "ordinal": "classes",
+    "multilabel": "labels",
+    "segmentation": "structures",
+}
+"""Kind → the field of its task that names what the header names."""
+
+
+def find_disagreements(header: Header, plan: Plan) -> Iterator[str]:
+    """What header and plan say differently, or what the plan needs and does not say."""
+    images, slides = plan.shared.images, plan.shared.slides
+    if set(images) != set(header.images) or set(slides) != set(header.slides):
+        yield "plan.shared: its images and slides are not those of the header"
+        return
+    for name, image in header.images.items():
+        if (image.dims, dict(image.channels)) != (images[name].dims, dict(images[name].channels)):
+            yield f"plan.shared.images.{name}: other dimensions or channels than in the header"
+    for name, slide in header.slides.items():
+        if slide.features != slides[name].features:
+            yield f"plan.shared.slides.{name}: other features than in the header"
+    for number, fold in plan.folds.items():
+        for problem in _fold_problems(header, fold):
+            yield f"plan.folds.{number}.{problem}"
+
+
+def _fold_problems(header: Header, fold: FoldPlan) -> Iterator[str]:
+    for name, image in header.images.items():
+        rules = fold.normalisation.get(name, {})
+        for channel, modality in image.channels.items():
+            if len(rules.get(channel, [])) != planes_of(modality):
+                yield f"normalisation.{name}.{channel}: expected {planes_of(modality)} rules, one for each plane"
+    for name, slide in header.slides.items():
+        wanted = 3 if slide.features is None else 1
+        if len(fold.slides.get(name, [])) != wanted:
+            yield f"slides.{name}: expected {wanted} rules"
+    if set(fold.tables) != set(header.tables):
+        yield "tables: not those of the header"
+        return
+    for name, columns in fold.tables.items():
+        for column, spec in columns.items():
+            told = header.tables[name].columns.get(column)
+            if told is None or told.type != spec.type:
+                yield f"tables.{name}.{column}: no such {spec.type} in the header"
+            elif spec.type == "category" and not spec.values:
+                yield f"tables.{name}.{column}: a category without values"
+    for name, fields in fold.tasks.items():
+        if problem := task_problem(header, name, fields):
+            yield f"tasks.{name}: {problem}"
+
+
+def task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> str:
+    """What the fields of a task say otherwise than the header; empty when nothing."""
+    spec = header.tasks.get(name)
+    if spec is None:
+        return "no such task in the header"
+    voxel = isinstance(spec, of.Segmentation | of.Dose)
+    if (fields.get("kind"), fields.get("level")) != (spec.kind, "voxel" if voxel else spec.level):
+        return "another kind or level than in the header"
+    names = list(spec.names) if isinstance(spec, of.Segmentation) else list(answers(spec))
+    if isinstance(spec, of.Multilabel):
+        names = list(spec.labels)
+    if (field := WORDS.get(spec.kind)) and list(fields.get(field, [])) != names:
+        return f"other {field} than in the header"
+    if isinstance(spec, of.Segmentation) and bool(fields.get("exclusive")) != spec.exclusive:
+        return "`exclusive` is otherwise than in the header"
+    for curve in ("censoring", "baseline"):
+        if (found := fields.get(curve)) and not _is_curve(found):
+            return f"{curve}: expected `times` that rise and as many values"
+    bins = list(fields.get("bins", []))
+    if any(b <= a for a, b in pairwise(bins)):
+        return "bins: expected edges that rise"
+    return ""
+
+
+def _is_curve(curve: Any) -> bool:
+    """Times that never fall and one more list of numbers as long."""
+    lists = [v for v in curve.values() if isinstance(v, list | tuple)] if isinstance(curve, Mapping) else []
+    if len(lists) != 2 or len(curve) != 2 or "times" not in curve or not {"survival", "hazard"} & set(curve):
+        return False
+    if not all(isinstance(x, int | float) for values in lists for x in values):
+        return False
+    times = list(curve["times"])
+    return len(lists[0]) == len(lists[1]) and times == sorted(times)
+
+
+def find_member_problem(plan: Plan, header: Header, entry: Any, first: Any) -> str:
+    """What is wrong with the form of one member; empty when nothing. All members have the tasks of the first."""
+    if not isinstance(entry, Mapping):
+        return "expected a mapping"
+    fold, seed, networks, tasks = (entry.get(k) for k in ("fold", "seed", "networks", "tasks"))
+    if type(fold) is not int or fold not in plan.folds or type(seed) is not int:
+        return "expected `fold`, one of the plan's, and `seed`, whole numbers"
+    if not isinstance(networks, list) or not all(
+        isinstance(n, list) and n and all(isinstance(t, str) for t in n) for n in networks
+    ):
+        return "expected `networks`, lists of tasks"
+    names = [t for n in networks for t in n]
+    if (
+        not names
+        or len(set(names)) < len(names)
+        or not isinstance(tasks, Mapping)
+        or set(tasks) != set(names)
+    ):
+        return "expected each task in one network, and its fields in `tasks`"
+    if not set(names) <= set(plan.folds[fold].tasks):
+        return "a task that the plan's fold does not have"
+    if sorted(names) != sorted(t for n in first["networks"] for t in n):
+        return "other tasks than the first member's"
+    for name, fields in tasks.items():
+        if not isinstance(fields, Mapping):
+            return f"tasks.{name}: expected a mapping"
+        try:
+            told = to_task_fields(fields, f"tasks.{name}")
+        except PolytaskError as error:
+            return str(error)
+        if problem := task_problem(header, name, told):
+            return f"tasks.{name}: {problem}"
+    return ""

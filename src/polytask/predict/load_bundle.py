@@ -1,0 +1,150 @@
+"""An exported model back from its folder, every part checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from polytask.cohort.header import Header
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.plan.validate import to_plan, to_task_fields
+from polytask.predict.baseline_file import check_baselines
+from polytask.predict.bundle import DESCRIPTION, WEIGHTS
+from polytask.predict.fit_together import find_disagreements, find_member_problem
+from polytask.predict.held_out import HeldOut
+from polytask.predict.predictor import Member, Predictor
+from polytask.predict.seal import read_description
+from polytask.tasks.task import PooledTask, Task, VoxelTask
+from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.decisions import Decisions
+from polytask.training.files import load_tensors, sha256
+
+MOST_MEMBERS = 100
+
+
+def load_bundle(folder: Path, device: torch.device) -> Predictor:
+    """An exported model: description and weights must be those it was exported with, and fit each other.
+
+    A seal tells accidents, not intent: who changes a model can seal it again. So everything that sizes, names or
+    indexes something is checked before memory is taken.
+    """
+    place = folder / DESCRIPTION
+    described, notices = read_description(place)
+    try:
+        header = Header.model_validate(described["header"])
+        plan_content, entries, seal = described["plan"], described["members"], described["sha256"]
+    except (KeyError, ValidationError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise PolytaskError(f"{place}: not a model description ({line}); export it again") from None
+    try:
+        plan = to_plan(plan_content, f"{place}, plan")
+    except PolytaskError as error:
+        raise PolytaskError(
+            f"{str(error).removesuffix('; correct it or plan again')}; export it again"
+        ) from None
+    for problem in find_disagreements(header, plan):
+        raise PolytaskError(f"{place}: {problem}; export it again")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MOST_MEMBERS:
+        raise PolytaskError(f"{place}: members: expected 1 to {MOST_MEMBERS}; export it again")
+    for number, entry in enumerate(entries):
+        if problem := find_member_problem(plan, header, entry, entries[0]):
+            raise PolytaskError(f"{place}: members.{number}: {problem}; export it again")
+    weights = _read_weights(folder / WEIGHTS, seal)
+    members = [_member(header, plan, k, entry, weights, place) for k, entry in enumerate(entries)]
+    used = sum(len(n.state_dict()) for m in members for n in m.networks)
+    if used != len(weights):
+        raise PolytaskError(f"{place}: its members do not fit the weights; export it again")
+    return Predictor(header, plan, members, device, notices, origin=folder)
+
+
+def _read_weights(path: Path, seal: Any) -> dict[str, Tensor]:
+    """Weights of the recorded hash, all finite."""
+    if not path.exists() or sha256(path) != seal:
+        raise PolytaskError(
+            f"{path}: not the weights this model was exported with (hash mismatch); export it again"
+        )
+    weights = load_tensors(path)
+    for name, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise PolytaskError(f"{path}: {name} is not finite; expected numbers; export the model again")
+    return weights
+
+
+def _member(
+    header: Header,
+    plan: Plan,
+    number: int,
+    entry: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    place: Path,
+) -> Member:
+    """One member from its entry in the description; its weights are named `NUMBER/NETWORK/PARAMETER`.
+
+    Its networks are first built without memory, to compare the shapes of their weights.
+    """
+    fold = plan.folds[entry["fold"]]
+    told = {n: to_task_fields(f, f"{place}: members.{number}.tasks.{n}") for n, f in entry["tasks"].items()}
+    learnt = {n: {k: v for k, v in f.items() if k != "kind"} for n, f in told.items()}
+    names: Sequence[Sequence[str]] = entry["networks"]
+    try:
+        spec = network_spec(plan, fold, header)
+        tasks = make_tasks(fold, [n for network in names for n in network], learnt)
+        for task in tasks.values():
+            rehearse_answer(task)
+        networks = []
+        for index, mine in enumerate(names):
+            start = f"{number}/{index}/"
+            given = {k[len(start) :]: v for k, v in weights.items() if k.startswith(start)}
+            own = {n: tasks[n] for n in tasks if n in mine}
+            with torch.device("meta"):
+                _compare(make_network(spec, own, 0).state_dict(), given)
+            network = make_network(spec, own, 0)
+            network.load_state_dict(given)
+            networks.append(network)
+        decisions = Decisions.from_dict(entry["decisions"]) if "decisions" in entry else Decisions()
+        decisions.ensure_fit(tasks)
+        baselines = check_baselines(entry.get("baselines", []))
+    except PolytaskError as error:
+        raise PolytaskError(f"{place}: members.{number}: {error}") from None
+    except Exception as error:  # whatever a changed description makes of the network
+        line = " ".join(str(error).split())[:160] or type(error).__name__
+        raise PolytaskError(
+            f"{place}: members.{number}: describes no network that fits the weights ({line}); export it again"
+        ) from None
+    primary = {n: t.primary for n, t in tasks.items()}
+    figures = HeldOut.of({**entry, "metrics": entry.get("evaluation")}, primary)
+    return Member(
+        entry["fold"],
+        entry["seed"],
+        fold,
+        tasks,
+        tuple(networks),
+        held_out=figures,
+        decisions=decisions,
+        baselines=baselines,
+    )
+
+
+def _compare(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Names, shapes and types of the weights that a network has and those of the file."""
+    odd = sorted(set(wanted) ^ set(given))
+    odd += [k for k in wanted if k in given and wanted[k].shape != given[k].shape]
+    odd += [k for k in wanted if k in given and wanted[k].dtype != given[k].dtype]
+    if odd:
+        raise PolytaskError(f"{odd[0]} is otherwise in the weights; export the model again")
+
+
+def rehearse_answer(task: Task) -> None:
+    """Decode outputs of zero and write them as cells, to see that the task's own numbers fit together."""
+    if task.level == "voxel":
+        cast(VoxelTask, task).answer(task.decode(torch.zeros(1, task.outputs, 2, 2)))
+        return
+    arrays = {k: np.asarray(v) for k, v in task.decode(torch.zeros(1, task.outputs)).items()}
+    cast(PooledTask, task).columns(arrays, 0)

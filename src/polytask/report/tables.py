@@ -95,7 +95,8 @@ def title(metric: str, task: Mapping[str, Any], area: str = "") -> str:
     unit = str(task["unit"]) if metric in IN_UNIT and task["kind"] in ("regression", "dose") else ""
     length = "pixels" if area == PIXELS else "mm"
     unit = {"hd95": length, "volume_error": area or "ml; 2D: cm²"}.get(metric, unit)
-    return NAMES.get(metric, metric) + (f" ({unit})" if unit else "")
+    name = "area error" if metric == "volume_error" and area not in ("", "ml") else NAMES.get(metric, metric)
+    return name + (f" ({unit})" if unit else "")
 
 
 def overview(material: Material) -> Table:

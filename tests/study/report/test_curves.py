@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from polytask.report.drawing import figure, styled
 from polytask.study.conclusions.gather import Finished
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report import curves
@@ -37,6 +38,25 @@ def test_numbers_that_are_none_are_left_out() -> None:
     assert curves.skill([{"step": 1, "tune": {"skill": None}}, {"step": 2, "tune": {"skill": 0.25}}]) == [
         (2.0, 0.25)
     ]
+
+
+def test_a_short_run_has_the_losses_of_its_steps() -> None:
+    steps = [{"step": k, "losses": {"a": 1.0 / k}} for k in (1, 2, 3, 4)]
+    assert curves.losses({"": [*steps, {"step": 4, "loss": {"a": 0.5}}]}, "a") == [
+        (1.0, 1.0),
+        (2.0, 0.5),
+        (3.0, 1 / 3),
+        (4.0, 0.25),
+    ]
+
+
+def test_a_single_value_is_no_curve() -> None:
+    with styled():
+        axes = figure(3, 3).subplots()
+        curves.draw(axes, [[(5.0, 0.5)]], 0, "hard", False)
+        assert list(axes.lines) == []
+        curves.dress(axes, "a", "loss of a")
+        assert "no curve" in axes.texts[0].get_text()
 
 
 def test_nothing_logged_nothing_drawn(study: Callable[..., Conclusions]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -29,6 +31,7 @@ def sound(text: str) -> Markup:
     assert all(
         str(img["src"]).startswith("data:image/svg+xml;base64,") and img["alt"] for img in found.all("img")
     )
+    assert all(str(s["srcset"]).startswith("data:image/svg+xml;base64,") for s in found.all("source"))
     ids = {a["id"] for _, a in found.elements if "id" in a}
     assert {f"#{i}" for i in ids} >= {a["href"] for a in found.all("a")}
     assert len(found.all("h1")) == 1
@@ -43,6 +46,20 @@ def sound(text: str) -> Markup:
 def test_every_section_stands_in_its_place(whole: Markup) -> None:
     assert [a["id"] for a in whole.all("section")] == SECTIONS
     assert len(whole.all("img")) == 4 + 3, "a forest a task, scatter, matrices, curves"
+    assert len(whole.all("source")) == len(whole.all("img")), "each drawn again for a narrow screen"
+
+
+def test_nothing_is_wider_than_a_telephone(full: Conclusions) -> None:
+    """Drawings for narrow screens are at most 388 pixels at their own size, and tables become cards with heads."""
+    text = page(full)
+    for source in sound(text).all("source"):
+        drawn = base64.b64decode(str(source["srcset"]).partition(",")[2]).decode()
+        points = re.search(r'<svg [^>]*?width="([\d.]+)pt"', drawn)
+        assert points is not None
+        assert float(points[1]) / 72 * 96 < 400
+    cells = sound(text).all("td")
+    assert cells
+    assert all("data-head" in cell for cell in cells)
 
 
 def test_the_sentence_stands_first_and_whole(full: Conclusions, whole: Markup) -> None:

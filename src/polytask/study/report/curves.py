@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.evaluation.costs import Entry, epochs, read_log
+from polytask.report.curves import losses_of
 from polytask.report.drawing import FAINT, Picture, colour, figure, nothing, styled, svg
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report.amounts import short
@@ -36,23 +37,7 @@ def picture(found: Conclusions) -> Picture | None:
     arms = [a for a in found.gathered.arms if a in lines]
     panels = [*tasks, SKILL]
     with styled():
-        rows = ceil(len(panels) / ACROSS)
-        drawn = figure(10.3, 2.5 * rows + 0.35 * ceil(len(arms) / 5) + 0.1)
-        drawn.set_layout_engine("constrained", h_pad=0.09, w_pad=0.08)
-        grid = drawn.subplots(rows, ACROSS, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            for k, arm in enumerate(arms):
-                draw(axes, lines[arm].get(panel, []), k, arm, len(arms) <= BANDS)
-            dress(
-                axes, panel, "skill on tune, mean of tasks" if panel == SKILL else f"loss of {short(panel)}"
-            )
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        handles: dict[str, Any] = {}
-        for axes in grid[: len(panels)]:
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                handles.setdefault(label, handle)
-        drawn.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=min(5, len(handles)))
+        drawn, narrow = (panels_of(lines, arms, panels, across) for across in (ACROSS, 1))
         several = any(len(runs) > 1 for by in lines.values() for runs in by.values())
         band = "Bands: from the lowest run to the highest. " if several and len(arms) <= BANDS else ""
         means = f"Means over the runs of an arm. {band}" if several else "One run an arm. "
@@ -62,8 +47,38 @@ def picture(found: Conclusions) -> Picture | None:
             "arm by the same rule. Of single networks it is the mean over them."
         )
         return Picture(
-            svg(drawn), "Losses and skill on tune over the steps of training, by arm", note, wide=True
+            svg(drawn),
+            "Losses and skill on tune over the steps of training, by arm",
+            note,
+            wide=True,
+            narrow=svg(narrow),
         )
+
+
+def panels_of(
+    lines: Mapping[str, Mapping[str, list[Line]]], arms: Sequence[str], panels: Sequence[str], across: int
+) -> Any:
+    """A figure with a panel a task, `across` of them beside each other, and one legend above them."""
+    rows = ceil(len(panels) / across)
+    beside = 5 if across > 1 else 2
+    drawn = figure(10.3 if across > 1 else 3.9, 2.5 * rows + 0.35 * ceil(len(arms) / beside) + 0.1)
+    drawn.set_layout_engine("constrained", h_pad=0.09, w_pad=0.08)
+    grid = drawn.subplots(rows, across, squeeze=False).ravel()
+    for axes, panel in zip(grid, panels, strict=False):
+        for k, arm in enumerate(arms):
+            draw(axes, lines[arm].get(panel, []), k, arm, len(arms) <= BANDS)
+        dress(axes, panel, "skill on tune, mean of tasks" if panel == SKILL else f"loss of {short(panel)}")
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    handles: dict[str, Any] = {}
+    for axes in grid[: len(panels)]:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        drawn.legend(
+            handles.values(), handles.keys(), loc="outside upper left", ncols=min(beside, len(handles))
+        )
+    return drawn
 
 
 def lines_of(found: Conclusions) -> dict[str, dict[str, list[Line]]]:
@@ -71,9 +86,10 @@ def lines_of(found: Conclusions) -> dict[str, dict[str, list[Line]]]:
     lines: dict[str, dict[str, list[Line]]] = {}
     for arm in found.gathered.arms:
         for one in found.gathered.of_arm(arm):
-            log = {name: epochs(entries) for name, entries in read_log(one.run.folder).items()}
+            whole = read_log(one.run.folder)
+            log = {name: epochs(entries) for name, entries in whole.items()}
             for task in found.asked:
-                points = losses(log, task)
+                points = losses(whole, task)
                 if points:
                     lines.setdefault(arm, {}).setdefault(task, []).append(points)
             skills = [points for entries in log.values() if (points := skill(entries))]
@@ -83,12 +99,8 @@ def lines_of(found: Conclusions) -> dict[str, dict[str, list[Line]]]:
 
 
 def losses(log: Mapping[str, Sequence[Entry]], task: str) -> Line:
-    """A task's mean loss by epoch, in the network that has the task."""
-    for entries in log.values():
-        points = [(float(e["step"]), float(v)) for e in entries if _is_number(v := e["loss"].get(task))]
-        if points:
-            return points
-    return []
+    """A task's loss in the network that has the task: by epoch, or by single steps in a short run."""
+    return [(float(step), float(value)) for step, value in losses_of(log, task) if _is_number(value)]
 
 
 def skill(entries: Sequence[Entry]) -> Line:
@@ -125,6 +137,8 @@ def draw(axes: Any, lines: Sequence[Line], k: int, arm: str, band: bool) -> None
     if not lines:
         return
     grid, values = together(lines)
+    if len(grid) < 2:
+        return
     ink, dash = colour(k), DASHES[(k // 7) % len(DASHES)]
     mark = "o" if len(grid) <= FEW else ""
     if band and len(lines) > 1:
@@ -135,7 +149,7 @@ def draw(axes: Any, lines: Sequence[Line], k: int, arm: str, band: bool) -> None
 def dress(axes: Any, panel: str, title: str) -> None:
     """Title, labels, and limits that one wild value does not spoil."""
     if not axes.lines:
-        nothing(axes, f"{title}: nothing was logged")
+        nothing(axes, f"{title}:\nno curve, fewer than two\nvalues were logged")
         return
     axes.set(title=title, xlabel="step")
     low, high = axes.get_ylim()

@@ -23,6 +23,8 @@ INKS: dict[Word, str] = {
 }
 LEFT, PLOT, EFFECT, WORDS = 1.75, 3.75, 1.75, 3.05
 """Inches: names, drawing, the effect in numbers, what is said of it."""
+NARROW_LEFT, NARROW_PLOT = 1.2, 2.6
+"""The same on a narrow screen, where the tables below have the numbers and words."""
 ROW, ABOVE, BELOW = 0.27, 0.36, 0.5
 """Inches: a row, room for a task's name above its rows, and for its axis below."""
 ABOVE_ROWS = -0.85
@@ -54,15 +56,25 @@ def pictures(found: Conclusions) -> list[Picture]:
 
 def picture(task: str, rows: Sequence[Comparison], asked: Asked, span: float, first: bool) -> Picture:
     """One task; the first has heads above the columns of text."""
-    width, tall = LEFT + PLOT + EFFECT + WORDS, ROW * len(rows)
+    drawn, axes = canvas(len(rows), LEFT, PLOT, EFFECT + WORDS)
+    draw_task(axes, task, rows, asked, span)
+    for k, c in enumerate(rows):
+        strong = "bold" if c.verdict.word in ("better", "worse") else "normal"
+        put(axes, k, *written(c, asked), color=INKS[c.verdict.word], fontweight=strong)
+    if first:
+        put(axes, ABOVE_ROWS, "effect [interval]", "what it says", color=SOFT)
+    narrow, axes = canvas(len(rows), NARROW_LEFT, NARROW_PLOT, 0.1)
+    draw_task(axes, task, rows, asked, span, NARROW_LEFT / NARROW_PLOT)
+    return Picture(svg(drawn), spoken(task, rows, asked), wide=True, narrow=svg(narrow))
+
+
+def canvas(rows: int, left: float, plot: float, right: float) -> tuple[Any, Any]:
+    """A figure and its axes: room to the left for names, `plot` inches of drawing, room to the right for words."""
+    width, tall = left + plot + right, ROW * rows
     height = ABOVE + tall + BELOW
     drawn = figure(width, height)
     drawn.set_layout_engine("none")
-    axes = drawn.add_axes((LEFT / width, BELOW / height, PLOT / width, tall / height))
-    draw_task(axes, task, rows, asked, span)
-    if first:
-        put(axes, ABOVE_ROWS, "effect [interval]", "what it says", color=SOFT)
-    return Picture(svg(drawn), spoken(task, rows, asked), wide=True)
+    return drawn, drawn.add_axes((left / width, BELOW / height, plot / width, tall / height))
 
 
 def note(found: Conclusions) -> str:
@@ -94,26 +106,35 @@ def reach(rows: Sequence[Comparison]) -> float:
     return 1.08 * max([widest, 1.1 * max(effects, default=0.0)]) or 1.0
 
 
-def draw_task(axes: Any, task: str, rows: Sequence[Comparison], asked: Asked, span: float) -> None:
-    """The rows of a task, the first arm on top."""
+def draw_task(
+    axes: Any, task: str, rows: Sequence[Comparison], asked: Asked, span: float, names: float = LEFT / PLOT
+) -> None:
+    """The rows of a task, the first arm on top; `names` is the room for names beside the drawing's width."""
+    narrow = names != LEFT / PLOT
     axes.set(xlim=(-span, span), ylim=(len(rows) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     axes.axvline(0, color=INK, lw=1.1, zorder=1)
     axes.tick_params(axis="y", length=0, pad=9)
     axes.spines["left"].set_visible(False)
-    axes.set_yticks(range(len(rows)), [short(c.arm) for c in rows])
+    axes.set_yticks(range(len(rows)), [short(c.arm, 14 if narrow else 24) for c in rows])
     beside = axes.get_yaxis_transform()
     at = {"transform": beside, "va": "center"}
-    axes.text(-LEFT / PLOT + 0.01, ABOVE_ROWS, short(task, 48), fontweight="bold", fontsize=10.5, **at)
+    axes.text(
+        -names + 0.01, ABOVE_ROWS, short(task, 32 if narrow else 48), fontweight="bold", fontsize=10.5, **at
+    )
     axes.text(1.0, ABOVE_ROWS, metric_of(asked), ha="right", color=SOFT, fontsize=8.5, **at)
     unit = unit_of(asked)
     if not any(isfinite(c.effect.estimate) for c in rows):
         axes.set_xticks([])
-    axes.set_xlabel(f"← single better     difference in {short(unit, 24)}     joint better →", fontsize=8.5)
+    if narrow:
+        axes.locator_params(axis="x", nbins=5)
+        axes.set_xlabel(f"← single   {short(unit, 14)}   joint →", fontsize=8.5)
+    else:
+        axes.set_xlabel(
+            f"← single better     difference in {short(unit, 24)}     joint better →", fontsize=8.5
+        )
     for k, c in enumerate(rows):
         draw_row(axes, k, c, span)
-        strong = "bold" if c.verdict.word in ("better", "worse") else "normal"
-        put(axes, k, *written(c, asked), color=INKS[c.verdict.word], fontweight=strong)
 
 
 def put(axes: Any, height: float, numbers: str, words: str, **look: Any) -> None:

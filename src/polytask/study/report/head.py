@@ -11,6 +11,11 @@ from polytask.study.report.amounts import counted
 from polytask.study.report.repeat import distinct, records
 
 
+def cohort(found: Conclusions) -> str:
+    """The name of the cohort, as the runs recorded it."""
+    return distinct((r.get("header") or {}).get("name") for r in records(found))
+
+
 def facts(found: Conclusions) -> list[Fact]:
     """What the answer rests on."""
     study = found.gathered.study
@@ -19,10 +24,9 @@ def facts(found: Conclusions) -> list[Fact]:
     subjects = {s for e in evaluations for s in e.subjects}
     sites = {s for e in evaluations for s in e.sites if s}
     done = sum(r.state == "done" for r in study.runs)
-    cohorts = distinct((r.get("header") or {}).get("name") for r in records(found))
     where = f" from {counted(len(sites), 'site')}" if sites else ""
     return [
-        Fact("cohort", cohorts),
+        Fact("cohort", cohort(found)),
         Fact("judged on", f"{counted(len(subjects), 'held-out subject')}{where}"),
         Fact("tasks", ", ".join(found.asked)),
         Fact("arms", ", ".join(a.name for a in study.arms)),

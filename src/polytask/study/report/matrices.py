@@ -31,18 +31,8 @@ def picture(found: Affinity) -> Picture | None:
     count = len(found.tasks)
     if count < 2:
         return None
-    side, beside = CELL * (count - 1), count <= 7
     with styled():
-        across, down = max(3.6, side + 1.9), side + 1.15
-        drawn = figure(2 * across, down) if beside else figure(side + 2.6, 2 * down)
-        left, right = drawn.subplots(1, 2) if beside else drawn.subplots(2, 1)
-        off = found.cosine[~np.eye(count, dtype=bool)]
-        seen = np.abs(off[np.isfinite(off)])
-        most = max(LEAST, float(seen.max())) if seen.size else 1.0
-        draw(left, found, found.cosine, "PuOr", (-most, most), cosine_text)
-        left.set_title("Cosine of gradients")
-        draw(right, found, found.common, "Blues", (0.0, 1.0), share_text)
-        right.set_title("Steps with a common sample")
+        drawn, narrow = both(found, beside=count <= 7), both(found, beside=False)
         runs = f"{counted(found.runs, 'run')} of {found.arm}, {counted(found.looks, 'look')} at the gradients in all"
         sure = (
             "± twice the standard error over runs"
@@ -50,7 +40,23 @@ def picture(found: Affinity) -> Picture | None:
             else f"{RUNS} runs would say how sure"
         )
         note = f"{runs}; {sure}. Purple: the same way; orange: against each other."
-        return Picture(svg(drawn), spoken(found), note)
+        return Picture(svg(drawn), spoken(found), note, narrow=svg(narrow))
+
+
+def both(found: Affinity, beside: bool) -> Any:
+    """A figure with the two matrices, beside or below each other."""
+    side = CELL * (len(found.tasks) - 1)
+    across, down = max(3.6, side + 1.9), side + 1.15
+    drawn = figure(2 * across, down) if beside else figure(max(3.6, side + 2.0), 2 * down)
+    left, right = drawn.subplots(1, 2) if beside else drawn.subplots(2, 1)
+    off = found.cosine[~np.eye(len(found.tasks), dtype=bool)]
+    seen = np.abs(off[np.isfinite(off)])
+    most = max(LEAST, float(seen.max())) if seen.size else 1.0
+    draw(left, found, found.cosine, "PuOr", (-most, most), cosine_text)
+    left.set_title("Cosine of gradients")
+    draw(right, found, found.common, "Blues", (0.0, 1.0), share_text)
+    right.set_title("Steps with a common sample")
+    return drawn
 
 
 def draw(

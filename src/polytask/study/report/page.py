@@ -28,6 +28,7 @@ def page(found: Conclusions) -> str:
     return template.render(
         style=style(),
         notice=NOTICE,
+        cohort=head.cohort(found),
         name=study.design.name,
         sentence=found.sentence,
         about=head.about(found),

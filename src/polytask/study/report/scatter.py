@@ -80,9 +80,9 @@ def picture(found: Conclusions) -> tuple[Picture | None, str]:
     if not gains:
         return None, left
     with styled():
-        drawn = figure(8.4, 3.9)
-        axes = drawn.subplots()
-        draw(axes, gains)
+        drawn, narrow = figure(8.4, 3.9), figure(4.1, 4.1)
+        for one in (drawn, narrow):
+            draw(one.subplots(), gains)
         if len(counted) == 1:
             beside = f"Effect on {counted[0]}, the only task told in points; lines are plain 95 % intervals."
         else:
@@ -92,7 +92,9 @@ def picture(found: Conclusions) -> tuple[Picture | None, str]:
             )
         told = ", ".join(f"{g.arm}: {g.price:.2f} × the {g.what}, {g.mean:+.1f} points" for g in gains)
         note = f"Upper left is better: more gain for less training. {beside}"
-        return Picture(svg(drawn), f"Mean effect against what training costs. {told}", note), left
+        return Picture(
+            svg(drawn), f"Mean effect against what training costs. {told}", note, narrow=svg(narrow)
+        ), left
 
 
 def draw(axes: Any, gains: list[Gain]) -> None:

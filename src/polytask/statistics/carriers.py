@@ -26,8 +26,8 @@ def find_carriers(
     """The fewest subjects, at most `MOST`, whose removal changes what is said; none where more are needed.
 
     Where p ≤ 0.05: removal takes more than half of the estimate, or p above 0.05. Otherwise, where the estimate is at
-    least one standard error: removal takes nine tenths of it. Subjects go in the order of what their removal takes; the error
-    shrinks or grows with them.
+    least one standard error: removal takes nine tenths of it. Subjects go in the order of what their removal takes; the
+    error shrinks or grows with them.
 
     Args:
         means: each fold's effects by subject `[subjects]`, mean over seeds.

@@ -125,7 +125,7 @@ def test_few_who_lose_much_and_others_who_gain_little() -> None:
 
 def test_carriers_are_named() -> None:
     """All that an arm gains, two subjects gain."""
-    arm = 0.01 * noise(5)
+    arm = 0.001 + 0.01 * noise(5)
     arm[[7, 41]] += 0.6
     found = effect(world({"hard": arm, "single": np.zeros((60, 3))}), "hard")
     assert set(found.carriers) == {"s7", "s41"}

@@ -11,6 +11,7 @@ from polytask.statistics.pivot import Pivot
 
 MOST = 3
 ALPHA = 0.05
+NEARLY_ALL = 0.9
 
 
 def find_carriers(
@@ -25,8 +26,8 @@ def find_carriers(
     """The fewest subjects, at most `MOST`, whose removal changes what is said; none where more are needed.
 
     Where p ≤ 0.05: removal takes more than half of the estimate, or p above 0.05. Otherwise, where the estimate is at
-    least one standard error: removal takes all of it. Subjects go in the order of what their removal takes; the error
-    shrinks or grows with them.
+    least one standard error: removal takes nine tenths of it. Subjects go in the order of what their removal takes; the
+    error shrinks or grows with them.
 
     Args:
         means: each fold's effects by subject `[subjects]`, mean over seeds.
@@ -53,7 +54,7 @@ def find_carriers(
             turned = not again > 0 or float(pivot.p(left / again)) > ALPHA
             found = turned or sign * left < abs(estimate) / 2
         else:
-            found = sign * left <= 1e-9 * abs(estimate)
+            found = sign * left <= (1 - NEARLY_ALL) * abs(estimate)
         if found:
             return tuple(subjects[f][i] for f, i in gone)
     return ()

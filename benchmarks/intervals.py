@@ -1,6 +1,6 @@
 """Coverage of the 95 % intervals of one run and of the paired difference of two, by number of subjects.
 
-    python benchmarks/intervals.py [--studies 1000] [--resamples 1000] [--only share|Dice|…] [--seed 0] [--before]
+    python benchmarks/intervals.py [--studies 1000] [--resamples 1000] [--only share|Dice|…] [--seed 0] [--sizes 2] [--before]
 
 Every study draws subjects from a world whose true metric is known (`_interval_worlds.py`: Dice with missed lesions,
 errors with skew, scores with a hidden group, grades, numbers with heavy tails, censored times), judges them by the
@@ -31,7 +31,7 @@ from polytask.tasks.ranking import auc
 LOWEST = 0.93
 SHARES = (10, 15, 20, 30, 50, 100)
 MANY = {"C": (2_500, 12)}
-"""Subjects and repetitions from which the truth is taken; 100,000 and 3 by default."""
+"""Subjects and repetitions from which the truth is taken; 50,000 and 3 by default."""
 
 
 class Row(NamedTuple):
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 def find_truth(world: World, rng: np.random.Generator) -> tuple[float, float]:
     """The metric and the difference of two runs, on very many subjects."""
-    n, repeats = MANY.get(world.metric, (100_000, 3))
+    n, repeats = MANY.get(world.metric, (50_000, 3))
     found = []
     for _ in range(repeats):
         data = world.draw(rng, n)
@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="one metric")
+    parser.add_argument("--sizes", type=int, default=9, help="only so many of the sizes, from the smallest on")
     parser.add_argument("--before", action="store_true", help="the percentile bootstrap beside")
     options = parser.parse_args()
     start, missed = time.perf_counter(), []
@@ -182,7 +183,7 @@ def main() -> None:
         if options.only not in (None, world.metric):
             continue
         truth = find_truth(world, np.random.default_rng(options.seed))
-        for n in SIZES[world.metric]:
+        for n in SIZES[world.metric][: options.sizes]:
             for row in run_world(world, n, truth, options):
                 print(
                     f"| {row.metric} | {row.world} | {row.n} | {100 * row.printed:.0f} % | {percent(row.coverage)} | "

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.by_kind import measure_multilabel, measure_regression
 from polytask.evaluation.answers import Items
+from polytask.evaluation.by_kind import measure_multilabel, measure_r2
 from polytask.evaluation.measured import Measured, average
 from polytask.evaluation.measures import Measures
 from polytask.statistics.draws import Floats
@@ -19,7 +19,6 @@ Rng = np.random.Generator
 Data = Mapping[str, Any]
 LABELS = ("a", "b", "c")
 MULTILABEL = make_task("m", {"kind": "multilabel", "level": "visit", "labels": LABELS})
-REGRESSION = make_task("r", {"kind": "regression", "level": "visit"})
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,7 @@ def error(name: str, spread: float, blow: float) -> World:
         hard = rng.normal(size=n)
         return {"hard": hard, "values": _errors(rng, hard, spread, blow)}
 
-    return World(
-        "MAE", name, draw, lambda rng, data: {"values": _errors(rng, data["hard"], spread, blow)}
-    )
+    return World("MAE", name, draw, lambda rng, data: {"values": _errors(rng, data["hard"], spread, blow)})
 
 
 def _errors(rng: Rng, hard: Floats, spread: float, blow: float) -> Floats:
@@ -209,22 +206,14 @@ def _kappa(data: Data, of: Measures) -> Measured:
     return of.kappa(truth, answer, len(data["shares"]))
 
 
-def _r2(data: Data, of: Measures) -> Measured:
-    known = np.ones(of.subjects, bool)
-    found: Measured = measure_regression(
-        REGRESSION, Items((), {"value": data["answer"]}, data["latent"], known), of
-    )["r2"]
-    return found
-
-
 MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
     "Dice": lambda data, of: of.bounded_mean(data["values"]),
-    "MAE": lambda data, of: of.mean(data["values"], least=0.0),
+    "MAE": lambda data, of: of.error(data["values"]),
     "AUC": lambda data, of: of.area(data["scores"], data["truth"]),
     "macro AUC": _macro,
     "multilabel AUC": _labels,
     "κ": _kappa,
-    "R²": _r2,
+    "R²": lambda data, of: measure_r2(data["latent"], data["answer"], of),
     "C": lambda data, of: of.concordance(data["risk"], data["times"], data["events"]),
 }
 WORLDS = (

@@ -51,7 +51,11 @@ def test_difference_of_auc_and_of_skill() -> None:
     expected = roc_auc_score(truth, p) - roc_auc_score(truth, q)
     assert found["type"].difference.estimate == pytest.approx(expected)
     assert found["type"].skill.estimate == pytest.approx(2 * expected)
-    again, _ = differences({"type": TWO}, sides[0], sides[0], 100)
+    assert found["type"].difference.reason == "too few: 3 subjects of each class, 15 needed"
+    many = [
+        answers({"type": items({"p": np.stack([1 - x, x], 1)}, np.tile(truth, 6))}) for x in [np.tile(p, 6)]
+    ]
+    again, _ = differences({"type": TWO}, many[0], many[0], 100)
     assert again["type"].difference[:3] == (0, 0, 0)
 
 
@@ -61,6 +65,19 @@ def test_a_smaller_error_is_a_negative_difference_and_a_gain_of_skill() -> None:
     assert found["dose"].difference.estimate == -1
     assert not found["dose"].higher
     assert found["dose"].skill.estimate == pytest.approx(0.25)
+
+
+def test_seven_subjects_tell_no_difference() -> None:
+    """The percentile bootstrap left 0 out in 15.7 % of the studies without an effect."""
+    random = np.random.default_rng(5)
+    for _ in range(20):
+        mine, other = (
+            answers(voxel={"mask": masks({f"s{i}": v for i, v in enumerate(random.random(7))})}) for _ in "ab"
+        )
+        found, skill = differences({"mask": MASK}, mine, other, 50)
+        assert np.isfinite(found["mask"].difference.estimate)
+        assert np.isnan([found["mask"].difference.low, skill.low]).all()
+        assert found["mask"].difference.reason == "too few: 7 subjects, 20 needed"
 
 
 def test_items_are_joined_by_id() -> None:

@@ -7,7 +7,7 @@ import pytest
 from lifelines import KaplanMeierFitter
 
 from polytask.evaluation.agreement import agreement
-from polytask.evaluation.calibration import calibration_error, reliability, wilson
+from polytask.evaluation.calibration import calibration_error, judge_calibration, reliability, wilson
 from polytask.evaluation.groups import risk_groups
 from polytask.tasks.risk_groups import cut_risks
 
@@ -87,3 +87,52 @@ def test_agreement_by_hand() -> None:
     assert agreement([3], [1]).bias == 2
     assert np.isnan(agreement([3], [1]).low)
     assert agreement([], []).n == 0
+
+
+def perfect(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    p = random.random(n)
+    return p, random.random(n) < p
+
+
+def test_a_perfect_model_has_a_calibration_error_near_zero() -> None:
+    """As it is seen the error of a perfect model is 0.10 at 100 items."""
+    random = np.random.default_rng(0)
+    worlds = [perfect(100, random) for _ in range(60)]
+    found = [judge_calibration(p, y, resamples=200) for p, y in worlds]
+    seen = [calibration_error(reliability(p, y)) for p, y in worlds]
+    assert np.mean(seen) > 0.09
+    assert np.median([f.estimate for f in found]) < 0.02
+    assert np.mean([f.estimate for f in found]) < 0.05
+    assert np.mean([f.low <= 0.01 for f in found]) > 0.9
+
+
+def test_a_wrong_model_keeps_its_calibration_error() -> None:
+    """It says 0.9 or 0.1 where it is right in 7 of 10: |0.9 − 0.7| = 0.2, by hand."""
+    random = np.random.default_rng(1)
+    p = np.where(random.random(2000) < 0.5, 0.9, 0.1)
+    happened = random.random(2000) < np.where(p > 0.5, 0.7, 0.3)
+    found = judge_calibration(p, happened)
+    assert found.estimate == pytest.approx(0.2, abs=0.025)
+    assert found.low < 0.2 < found.high
+    assert found.high - found.low < 0.06
+    assert found.n == 2000
+
+
+def test_one_bin_by_hand() -> None:
+    """200 items said 0.5, 140 happened: 0.2 seen, to which chance adds next to nothing; Wilson's share is
+    0.633 to 0.759."""
+    found = judge_calibration([0.5] * 200, [True] * 140 + [False] * 60, resamples=4000)
+    assert found.estimate == pytest.approx(0.2, abs=0.003)
+    assert (found.low, found.high) == pytest.approx((0.133, 0.259), abs=0.012)
+
+
+def test_calibration_of_visits_and_of_few() -> None:
+    random = np.random.default_rng(2)
+    p, happened = perfect(60, random)
+    once = judge_calibration(p, happened)
+    again = judge_calibration(np.repeat(p, 5), np.repeat(happened, 5), np.repeat(np.arange(60), 5).tolist())
+    assert again.high - again.low > 0.7 * (once.high - once.low)
+    few = judge_calibration(p[:49], happened[:49])
+    assert np.isfinite(few.estimate)
+    assert np.isnan([few.low, few.high]).all()
+    assert judge_calibration([], []).n == 0

@@ -65,7 +65,7 @@ def test_evaluate_through_the_command_line(work: Path) -> None:
     assert said["subjects"] == list(fold.held_out)
     assert (said["part"], said["test_touched"]) == ("held_out", 0)
     assert set(said["metrics"]) == set(said["skill"]) == set(said["counts"])
-    assert set(said["metrics"]["lesion"]["dice"]) == {"estimate", "low", "high", "n"}
+    assert set(said["metrics"]["lesion"]["dice"]) == {"estimate", "low", "high", "n", "reason"}
     assert {"predictions.csv", "cases.csv", "answers.json"} <= {p.name for p in run.iterdir()}
     assert list((run / "predictions" / "lesion").iterdir())
     shown = call("evaluate", str(run), "--resamples", "30")

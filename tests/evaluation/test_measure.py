@@ -42,6 +42,7 @@ def test_estimates_are_those_of_sklearn_with_intervals_around() -> None:
     found = judge(tasks, given, RECORD, "tune", resamples=200)
     area = found.metrics["type"]["auc"]
     assert area.estimate == pytest.approx(roc_auc_score(truth, p))
+    assert area.reason == ""
     assert area.low < area.estimate < area.high
     assert area.n == 60
     kappa = cohen_kappa_score(grades, votes.argmax(1), weights="quadratic")
@@ -136,8 +137,10 @@ def test_mask_metrics_are_means_over_the_cases_that_define_them() -> None:
     assert found.counts["mask"]["empty_answer"] == {"s": 1, "t": 1}
     assert found.counts["mask"]["subjects"] == 2
     assert not any(m.startswith(("empty", "volume.", "n")) for m in metrics)
-    assert metrics["dice"].low == pytest.approx(0.3)
-    assert metrics["dice"].high == pytest.approx(0.75)
+    assert found.counts["mask"]["missed"] == {"s": 0, "t": 1}
+    assert found.counts["mask"]["only_predicted"] == {"s": 0, "t": 0}
+    assert np.isnan([metrics["dice"].low, metrics["dice"].high]).all()
+    assert metrics["dice"].reason == "too few: 2 subjects, 20 needed"
 
 
 def test_sites_get_their_own_numbers() -> None:

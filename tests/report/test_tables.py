@@ -65,3 +65,12 @@ def test_what_numbers_rest_on() -> None:
         "7 known of 9 answered, 1 subject; 3 events; truth empty in a 1; 2 known truths without a prediction"
     )
     assert np.isfinite(len(known({"items": 0, "known": 0, "subjects": 0, "unanswered": 0})))
+
+
+def test_why_there_is_no_interval() -> None:
+    few = Estimate(0.5, NAN, NAN, 12, "too few: 12 subjects, 20 needed")
+    assert cell(few).interval == "too few for an interval"
+    assert (
+        cell(few._replace(reason="too few values that vary")).interval
+        == "no interval: too few values that vary"
+    )

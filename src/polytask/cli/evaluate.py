@@ -52,7 +52,9 @@ def evaluate(
         Path | None, typer.Option("-o", "--out", "--output", help="With --on: new folder for the results.")
     ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap over subjects.", min=1)] = 1000,
+    resamples: Annotated[
+        int, typer.Option(help="Of the intervals found by resampling subjects.", min=1)
+    ] = 1000,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all metrics, per site too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
@@ -161,6 +163,9 @@ def ensure_options(run: Path, part: Part, on: Path | None, mapping: Path | None,
         raise PolytaskError(f"--part {part.value} is a part of the run's own cohort; leave it out with --on")
 
 
+METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
+
+
 def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
     """Task, metric, estimate, interval, n; the primary metric of each task first."""
     from rich.box import SIMPLE
@@ -211,14 +216,22 @@ def number(value: float) -> str:
 
 def remarks(found: Evaluation) -> list[str]:
     """What a reader should know besides."""
-    texts = ["Skill: chance 0, perfect 1. Intervals: bootstrap over subjects. Research use only."]
+    texts = [f"Skill: chance 0, perfect 1. Intervals: {METHODS}. Research use only."]
+    for name in found.tasks:
+        if reason := found.primary(name).reason:
+            texts.append(f"{name}, {found.tasks[name]['primary']}: no interval, {reason}")
     for name, count in found.counts.items():
         if count["unanswered"]:
             texts.append(f"{name}: {count['unanswered']} known truths without a prediction")
-        for key, what in (("empty_truth", "truth"), ("empty_answer", "prediction")):
-            empty = {s: n for s, n in count.get(key, {}).items() if n}
-            if empty:
-                texts.append(f"{name}: empty {what} in " + ", ".join(f"{n} ({s})" for s, n in empty.items()))
+        for key, what in (
+            ("empty_truth", "empty truth"),
+            ("empty_answer", "empty prediction"),
+            ("missed", "missed (left out of HD95)"),
+            ("only_predicted", "predicted where there is none (left out of HD95)"),
+        ):
+            some = {s: n for s, n in count.get(key, {}).items() if n}
+            if some:
+                texts.append(f"{name}: {what} in " + ", ".join(f"{n} ({s})" for s, n in some.items()))
     if found.test_touched:
         times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
         texts.append(f"The test part was touched {times} so far.")

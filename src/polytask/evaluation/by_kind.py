@@ -10,7 +10,7 @@ import numpy as np
 
 from polytask.evaluation.answers import Items
 from polytask.evaluation.measured import NAN, Flags, Measured, average, undefined
-from polytask.evaluation.measures import Measures
+from polytask.evaluation.measures import UNSEEN_ERROR, Measures
 from polytask.statistics.draws import Floats
 from polytask.tasks.survival_metrics import censoring_weights, defined
 
@@ -59,7 +59,7 @@ def measure_ordinal(task: Any, items: Items, of: Measures) -> Found:
     found = {
         "kappa": of.kappa(truth, answer, len(task.classes)),
         "accuracy": of.share(answer == truth),
-        "mae": of.mean(np.abs(truth - answer), least=0.0),
+        "mae": of.error(np.abs(truth - answer)),
     }
     for k, c in enumerate(task.classes[1:], start=1):
         found[f"auc.{c}"] = of.area(p[:, k:].sum(1), truth >= k)
@@ -72,16 +72,11 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
     truth, answer = (np.asarray(x, np.float64)[known] for x in (items.value, items.prediction["value"]))
     of, n = of.among(known), int(known.sum())
     error, plain = answer - truth, task.metrics(items.prediction, items.value, known)
-    found = {"mae": of.mean(np.abs(error), least=0.0), "rmse": _root(of.mean(error**2, least=0.0))}
+    found = {"mae": of.error(np.abs(error)), "rmse": _root(of.error(error**2, far=UNSEEN_ERROR**2))}
     found |= {name: undefined(of.subjects, "spread") for name in ("r2", "pearson")}
     r2, r = plain["r2"], plain["pearson"]
     if np.isfinite(r2):
-        spread = (truth - truth.mean()) ** 2
-        influence = (1 - r2) * spread / spread.sum() - error**2 / spread.sum()
-        rest = 1 - r2
-        found["r2"] = of.curved(
-            r2, influence, np.log(rest) if rest > 0 else NAN, -1 / rest if rest > 0 else NAN, _from_log_rest
-        )
+        found["r2"] = measure_r2(truth, answer, of)
     if np.isfinite(r):
         x, y = ((v - v.mean()) / v.std() for v in (truth, answer))
         influence = (x * y - r * (x**2 + y**2) / 2) / n
@@ -90,6 +85,16 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
             r, influence, np.arctanh(r) if inner > 0 else NAN, 1 / inner if inner > 0 else NAN, np.tanh
         )
     return found
+
+
+def measure_r2(truth: Floats, answer: Floats, of: Measures) -> Measured:
+    """R² of a truth that varies."""
+    spread, error = (truth - truth.mean()) ** 2, (answer - truth) ** 2
+    rest = float(error.sum() / spread.sum())
+    influence = (rest * spread - error) / spread.sum()
+    if rest <= 0:
+        return of.curved(1.0, influence, NAN, NAN, _from_log_rest)
+    return of.curved(1 - rest, influence, float(np.log(rest)), -1 / rest, _from_log_rest)
 
 
 def measure_survival(task: Any, items: Items, of: Measures) -> Found:
@@ -102,7 +107,7 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
     found = {"c": of.concordance(risk, times, events)}
     for h, t in enumerate(task.horizons):
         area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
-        found |= {area: undefined(of.subjects, "area"), brier: undefined(of.subjects, "mean")}
+        found |= {area: undefined(of.subjects, "area"), brier: undefined(of.subjects, "error")}
         if not defined(task.censoring, t):
             continue
         weight = censoring_weights(times, task.censoring)
@@ -113,7 +118,7 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
         if np.isfinite(plain[brier]):
             late = censoring_weights(np.nextafter([t], np.inf), task.censoring)
             terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
-            found[brier] = of.mean(terms, least=0.0)
+            found[brier] = of.error(terms)
     return found
 
 
@@ -130,8 +135,8 @@ def measure_cases(names: list[str], values: Floats, of: Measures) -> Found:
         if base in BOUNDED:
             found[name] = mine.bounded_mean(column[there])
         else:
-            least = 0.0 if base in NOT_NEGATIVE or name == "dvh" else -np.inf
-            found[name] = mine.mean(column[there], least=least)
+            positive = base in NOT_NEGATIVE or name == "dvh"
+            found[name] = mine.error(column[there]) if positive else mine.mean(column[there])
     return found
 
 

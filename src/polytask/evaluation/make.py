@@ -18,6 +18,7 @@ from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
 from polytask.evaluation.given.judge import read_given, write_given
 from polytask.evaluation.measure import Progress, by_site, counts, describe, estimates
+from polytask.evaluation.misses import leave_out_misses
 from polytask.evaluation.operating import choose_points, read_asked
 from polytask.evaluation.part import Judged, folder_of, judged, note_test, times_touched, weights_of
 from polytask.evaluation.result import FILE, Evaluation, Part
@@ -46,7 +47,7 @@ def evaluate(
     sensitivity: Sequence[str] = (),
     specificity: Sequence[str] = (),
 ) -> Evaluation:
-    """Metrics with 95 % bootstrap intervals over subjects, n beside each, per site.
+    """Metrics with 95 % intervals over subjects, n beside each, per site.
 
     Writes into RUN (part `held_out`), RUN/tune or RUN/test: `predictions.csv`, `predictions/`, `cases.csv` (truth and
     answer by subject and visit), `answers.json` and `evaluation.json`. Touching the test part leaves a line in
@@ -56,7 +57,7 @@ def evaluate(
         run: a run's folder.
         part: of the run's fold, or `test`.
         tta: average over mirror images.
-        resamples: of the bootstrap.
+        resamples: of the intervals that are found by a bootstrap.
         progress: called with (done, total, what).
         device: cpu, cuda, mps; the best there is by default.
         answers: tables of other people's answers, judged on the same cases; each is also written to
@@ -167,7 +168,8 @@ def judge(
         raise PolytaskError(f"resamples is {resamples}; expected 1 or more (1000 for intervals to quote)")
     if progress:
         progress(0, 1, "intervals")
-    statistic = Statistic(tasks, answers, list(answers.sites))
+    shown = leave_out_misses(tasks, answers)
+    statistic = Statistic(tasks, shown, list(answers.sites))
     metrics, skill, mean = estimates(statistic, resamples)
     return Evaluation(
         run=str(record["name"]),
@@ -178,7 +180,7 @@ def judge(
         subjects=tuple(answers.sites),
         tasks={n: describe(t) for n, t in tasks.items()},
         metrics=metrics,
-        sites=by_site(tasks, answers, metrics, resamples, progress),
+        sites=by_site(tasks, shown, metrics, resamples, progress),
         skill=skill,
         mean_skill=mean,
         counts={n: counts(t, answers) for n, t in tasks.items()},

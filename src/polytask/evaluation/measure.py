@@ -10,6 +10,7 @@ import numpy as np
 from polytask.evaluation.answers import Answers, Items
 from polytask.evaluation.measure_part import measure_part
 from polytask.evaluation.measured import Measured
+from polytask.evaluation.misses import count_misses
 from polytask.evaluation.result import Estimate, Metrics
 from polytask.evaluation.statistic import SKILL, Statistic
 from polytask.tasks.task import Task
@@ -89,6 +90,8 @@ def counts(task: Task, answers: Answers) -> dict[str, Any]:
             sums = {n: cases.column(f"{metric}.{n}") for n in names_of(task)}
             if task.kind == "segmentation":
                 found[metric] = {n: int(np.nansum(v)) for n, v in sums.items()}
+        if task.kind == "segmentation":
+            found |= count_misses(cases, names_of(task))
     else:
         items = answers.pooled[task.name]
         judged = np.asarray(items.known.reshape(len(ids), -1).any(1) if ids else [], bool)

@@ -21,6 +21,9 @@ from polytask.tasks.ranking import wins
 
 Ends = Callable[[], tuple[float, float]]
 """Finds an interval; called only where there are enough cases for one."""
+UNSEEN_ERROR = 2.0
+"""Errors have no upper bound: an unseen subject is taken to be twice as far off as the worst seen. Where 6 % of errors
+are five times as large, the interval of 20 cases then covers 94 % instead of 80 %."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,26 @@ class Measures:
         hits, counts = self.sum(right), self.sum(np.ones(self.owner.size))
         return self._mean("share", hits, counts, lambda: judge_share(hits, counts))
 
-    def mean(self, values: npt.ArrayLike, least: float = -np.inf) -> Measured:
-        """The mean of values that cannot be below `least`."""
+    def mean(self, values: npt.ArrayLike) -> Measured:
+        """The mean of values of any sign."""
         sums, counts = self.sum(values), self.sum(np.ones(self.owner.size))
 
         def ends() -> tuple[float, float]:
             found = judge_mean(sums, counts, resamples=self.resamples, seed=self.seed)
-            return max(least, found.low), found.high
+            return found.low, found.high
 
         return self._mean("mean", sums, counts, ends)
+
+    def error(self, values: npt.ArrayLike, far: float = UNSEEN_ERROR) -> Measured:
+        """The mean of errors or distances, none below 0; an unseen one may be `far` times the largest."""
+        sums, counts = self.sum(values), self.sum(np.ones(self.owner.size))
+        most = far * float(np.max(np.asarray(values, np.float64), initial=0.0))
+        return self._mean(
+            "error",
+            sums,
+            counts,
+            lambda: judge_bounded_mean(sums, counts, (0.0, most), resamples=self.resamples, seed=self.seed),
+        )
 
     def bounded_mean(self, values: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Measured:
         """Σ values ÷ Σ weights, which lies between 0 and 1; each weight is 1 by default."""

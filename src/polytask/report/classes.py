@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import roc_curve
 
 from polytask.evaluation.answers import Items
-from polytask.evaluation.calibration import calibration_error, reliability
+from polytask.evaluation.calibration import judge_calibration, reliability
 from polytask.evaluation.measure import names_of
 from polytask.report.drawing import FAINT, INK, Picture, colour, figure, nothing, styled, svg
 from polytask.report.material import Material
@@ -22,11 +22,12 @@ Floats = npt.NDArray[np.float64]
 
 
 class Question(NamedTuple):
-    """A yes/no question in an answer: its name, the probability of yes, and what was true."""
+    """A yes/no question in an answer: its name, the probability of yes, what was true, and whose items they are."""
 
     name: str
     p: Floats
     truth: npt.NDArray[np.bool_]
+    subjects: Sequence[str] | None = None
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
@@ -44,7 +45,8 @@ def pictures(material: Material, name: str) -> list[Picture]:
         what = {"ordinal": "each grade or a higher one against the lower ones", "multilabel": "each label"}
         note = (
             f"ROC: {what.get(task.kind, 'each class against the others')}. Reliability: how often it happened "
-            "(95 % Wilson interval) among items of like predicted probability; ECE is the mean gap to the diagonal."
+            "(95 % Wilson interval) among items of like predicted probability; ECE is the mean gap to the diagonal "
+            "without what chance adds (0: no larger than chance), with its 95 % interval."
         )
         alt = f"ROC, reliability{' and confusion' if panels == 3 else ''} of {name}"
         return [Picture(svg(drawn), alt, note, wide=panels == 3)]
@@ -56,16 +58,19 @@ def questions(task: Any, items: Items) -> list[Question]:
     if not items.ids:
         return []
     p = np.asarray(items.prediction["p"], np.float64)
+    who = np.array([subject for subject, _ in items.ids])
     if task.kind == "multilabel":
         for k, label in enumerate(names):
             known = items.known[:, k]
-            found.append(Question(label, p[known, k], items.value[known, k] > 0.5))
+            found.append(Question(label, p[known, k], items.value[known, k] > 0.5, who[known].tolist()))
         return found
-    p, truth = p[items.known], items.value[items.known]
+    p, truth, mine = p[items.known], items.value[items.known], who[items.known].tolist()
     if task.kind == "ordinal":
-        return [Question(f"≥ {c}", p[:, k:].sum(1), truth >= k) for k, c in enumerate(names[1:], start=1)]
+        return [
+            Question(f"≥ {c}", p[:, k:].sum(1), truth >= k, mine) for k, c in enumerate(names[1:], start=1)
+        ]
     asked = [(1, names[1])] if len(names) == 2 else list(enumerate(names))
-    return [Question(c, p[:, k], truth == k) for k, c in asked]
+    return [Question(c, p[:, k], truth == k, mine) for k, c in asked]
 
 
 def matrix(task: Any, items: Items) -> Floats:
@@ -112,11 +117,16 @@ def draw_reliability(axes: Any, asked: Sequence[Question]) -> None:
         x, y = [b.predicted for b in bins], [b.observed for b in bins]
         error = [[b.observed - b.low for b in bins], [b.high - b.observed for b in bins]]
         axes.errorbar(x, y, np.clip(error, 0, None), fmt="none", ecolor=colour(k), elinewidth=0.8, alpha=0.6)
-        axes.plot(
-            x, y, "o-", color=colour(k), ms=3.5, lw=1.2, label=f"{q.name}: {calibration_error(bins):.2f}"
-        )
+        axes.plot(x, y, "o-", color=colour(k), ms=3.5, lw=1.2, label=f"{q.name}: {calibration_text(q)}")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.legend(loc="upper left", title="ECE", title_fontsize=8, handlelength=1.2)
+
+
+def calibration_text(asked: Question) -> str:
+    """Expected calibration error with its interval."""
+    found = judge_calibration(asked.p, asked.truth, asked.subjects)
+    interval = f" ({found.low:.2f} to {found.high:.2f})" if np.isfinite(found.low) else ""
+    return f"{found.estimate:.2f}{interval}"
 
 
 def draw_confusion(axes: Any, names: Sequence[str], counts: Floats) -> None:

@@ -67,9 +67,15 @@ def cell(e: Estimate, difference: bool = False) -> Cell:
     show = signed if difference else number
     if not isfinite(e.estimate):
         return Cell("not defined", "", "n 0")
-    interval = f"{show(e.low)} to {show(e.high)}" if isfinite(e.low) else "too few for an interval"
+    interval = f"{show(e.low)} to {show(e.high)}" if isfinite(e.low) else missing(e.reason)
     strong = difference and isfinite(e.low) and (e.low > 0 or e.high < 0)
     return Cell(show(e.estimate), interval, f"n {e.n}", strong)
+
+
+def missing(reason: str) -> str:
+    """Why there is no interval, in a few words."""
+    few = not reason or reason.startswith("too few: ")
+    return "too few for an interval" if few else f"no interval: {reason}"
 
 
 def title(metric: str, task: Mapping[str, Any]) -> str:
@@ -168,7 +174,12 @@ def known(counts: Mapping[str, Any]) -> str:
         parts.append(", ".join(f"{c}: {n}" for c, n in counts["classes"].items()))
     for label, entry in counts.get("labels", {}).items():
         parts.append(f"{label}: {entry['present']} of {entry['known']}")
-    for key, what in (("empty_truth", "truth empty"), ("empty_answer", "prediction empty")):
+    for key, what in (
+        ("empty_truth", "truth empty"),
+        ("empty_answer", "prediction empty"),
+        ("missed", "missed (not in HD95)"),
+        ("only_predicted", "predicted where there is none (not in HD95)"),
+    ):
         empty = [f"{s} {n}" for s, n in counts.get(key, {}).items() if n]
         if empty:
             parts.append(f"{what} in {', '.join(empty)}")

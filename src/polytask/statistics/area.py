@@ -50,7 +50,8 @@ def judge_area(
         pairs = (up + more) * (down + less)
         lower.append(wins / pairs)
         upper.append((pairs - up * down + wins) / pairs)
-    return find_ends(np.concatenate(lower), np.concatenate(upper), level)
+    ends = find_ends(np.concatenate(lower), np.concatenate(upper), level)
+    return max(0.0, ends[0]), min(1.0, ends[1])
 
 
 def sum_by_place(values: Floats, place: Indices, places: int) -> Floats:

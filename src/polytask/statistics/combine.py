@@ -35,7 +35,7 @@ def combine_intervals(
     value = float(w @ middle)
     down = w * np.where(w > 0, middle - low, high - middle)
     up = w * np.where(w > 0, high - middle, middle - low)
-    reach = [float(np.sqrt(max(0.0, d @ r @ d))) for d in (down, up)]
+    reach = [float(np.sqrt(max(0.0, float(d @ r @ d)))) for d in (down, up)]
     return value - reach[0], value + reach[1]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from polytask.statistics.draws import Floats
+from polytask.statistics.unseen import UNSEEN
 
 LEVEL = 0.95
 NAN = float("nan")
@@ -62,7 +63,9 @@ def judge_concordance(
     The variance is that of a U-statistic, Σ influence² · n/(n − 1) over subjects (for C: Pencina and D'Agostino 2004).
     Few events tell it badly, and all pairs ordered right tell it as 0: it is averaged with the variance that Hanley and
     McNeil (1982) give an area of this height with m events among n subjects, with weights m − 1 and `PRIOR_EVENTS`, and
-    the interval has as many degrees of freedom as both together. Half a pair on each side keeps C off its bounds.
+    the interval has as many degrees of freedom as both together. Half an unseen subject (`unseen.py`), which takes part
+    in as many pairs as half a subject does, is ordered wrong for the lower end and right for the upper end; half a pair
+    on each side keeps C off its bounds.
 
     Args:
         c: the estimate.
@@ -73,13 +76,14 @@ def judge_concordance(
     n = len(influence)
     if not np.isfinite(c) or n < 2 or events < 2:
         return NAN, NAN
-    inner = (c * pairs + 0.5) / (pairs + 1)
-    height = (inner / (2 - inner) + 2 * inner**2 / (1 + inner)) / 2 - inner**2
-    prior = height / events + height / n
     seen = n / (n - 1) * float((influence**2).sum())
     freedom = events - 1 + PRIOR_EVENTS
-    variance = ((events - 1) * seen + PRIOR_EVENTS * prior) / freedom
-    reach = float(stats.t.ppf((1 + level) / 2, freedom)) * np.sqrt(variance) / (inner * (1 - inner))
-    middle = np.log(inner / (1 - inner))
-    low, high = (float(1 / (1 + np.exp(-(middle + s * reach)))) for s in (-1, 1))
-    return min(low, c), max(high, c)
+    unseen, ends = 2 * UNSEEN / n, []
+    for side, right in ((-1, 0.0), (1, unseen)):
+        inner = ((c + right) / (1 + unseen) * pairs + 0.5) / (pairs + 1)
+        height = (inner / (2 - inner) + 2 * inner**2 / (1 + inner)) / 2 - inner**2
+        prior = height / events + height / n
+        variance = ((events - 1) * seen + PRIOR_EVENTS * prior) / freedom
+        reach = float(stats.t.ppf((1 + level) / 2, freedom)) * np.sqrt(variance) / (inner * (1 - inner))
+        ends.append(float(1 / (1 + np.exp(-(np.log(inner / (1 - inner)) + side * reach)))))
+    return min(ends[0], c), max(ends[1], c)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -74,7 +75,7 @@ def make_pivot(
         share, by_seeds: of the trainings, `[…]`; 0 with one training.
     """
     grid = (np.arange(PLACES) + 0.5) / PLACES
-    normal = stats.t.ppf(grid, by_subjects)
+    normal = find_student_quantiles(by_subjects)
     drawn = smooth(drawn, normal)
     if not np.any(share):
         return Pivot(farther(drawn, normal))
@@ -91,6 +92,14 @@ def make_pivot(
     mixed = np.sort(np.concatenate(plain, -1), -1)
     even = (mixed - mixed[..., ::-1]) / 2
     return Pivot(farther(np.sort(np.concatenate(found, -1), -1), even))
+
+
+@lru_cache(maxsize=64)
+def find_student_quantiles(freedom: float) -> Floats:
+    """Student's t at the ranks of `PLACES`; finding them takes most of the time of an interval."""
+    found = np.asarray(stats.t.ppf((np.arange(PLACES) + 0.5) / PLACES, freedom), np.float64)
+    found.setflags(write=False)
+    return found
 
 
 def smooth(drawn: Floats, like: Floats) -> Floats:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from polytask.evaluation.measure_part import measure_task
+from polytask.evaluation.statistic import SKILL
 from polytask.statistics.check import Check
 from polytask.statistics.delta_m import DeltaM, delta_m
 from polytask.statistics.effect import Effect, effect
@@ -14,6 +16,8 @@ from polytask.statistics.words import Verdict, verdicts
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.checks import checks
 from polytask.study.conclusions.gather import Gathered
+
+NORMAL = 1.96
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,18 @@ def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
 
 def _beats_chance(found: Gathered, task: str) -> bool:
     """Whether the skill of the single networks, averaged over folds and seeds, is clearly above chance: its mean is
-    larger than the half-width of a run's own 95 % interval over the root of the number of folds."""
-    judged = [(r.run.fold, r.evaluated.evaluation.skill.get(task)) for r in found.of_arm(BASELINE)]
-    known = [(fold, s) for fold, s in judged if s is not None and np.isfinite([s.estimate, s.low]).all()]
+    larger than 1.96 standard errors of a run over the root of the number of folds. The folds together may be enough
+    where one of them is too small for an interval of its own."""
+    judged = [
+        (r.run.fold, measure_task(r.statistic, task, resamples=1)[SKILL])
+        for r in found.of_arm(BASELINE)
+        if task in r.statistic.tasks
+    ]
+    known = [(fold, s) for fold, s in judged if np.isfinite(s.estimate)]
     if not known:
         return False
     skills, folds = [s for _, s in known], {fold for fold, _ in known}
     mean = float(np.mean([s.estimate for s in skills]))
-    below = float(np.mean([s.estimate - s.low for s in skills])) / np.sqrt(len(folds))
+    errors = [float(np.sqrt((s.influence**2).sum())) for s in skills]
+    below = NORMAL * float(np.mean(errors)) / np.sqrt(len(folds))
     return bool(mean - below > 0)

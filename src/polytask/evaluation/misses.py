@@ -1,0 +1,51 @@
+"""Structures that are missed or predicted where there are none: counted, and kept out of the mean distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from polytask.evaluation.answers import Answers, Cases
+from polytask.evaluation.measured import NAN
+from polytask.tasks.task import Task
+
+DISTANCE = "hd95"
+
+
+def leave_out_misses(tasks: Mapping[str, Task], answers: Answers) -> Answers:
+    """Answers whose HD95 is defined only where both masks exist.
+
+    Where one of the two is empty a case carries the image's diagonal, so that two runs can be compared on the same
+    cases. In a mean to be read it would measure the image and not the model: evaluations leave it out and count it.
+    """
+    voxel = dict(answers.voxel)
+    for name, cases in answers.voxel.items():
+        task = tasks.get(name)
+        if task is not None and task.kind == "segmentation":
+            names: Sequence[str] = task.structures  # type: ignore[attr-defined]
+            voxel[name] = Cases(cases.ids, tuple(_with_both_masks(m, names) for m in cases.metrics))
+    return replace(answers, voxel=voxel)
+
+
+def _with_both_masks(metrics: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    found = dict(metrics)
+    for name in names:
+        empty = [bool(metrics.get(f"{side}.{name}", 0)) for side in ("empty_truth", "empty_answer")]
+        if f"{DISTANCE}.{name}" in found and empty[0] != empty[1]:
+            found[f"{DISTANCE}.{name}"] = NAN
+    each = np.array([found[f"{DISTANCE}.{n}"] for n in names if f"{DISTANCE}.{n}" in found], np.float64)
+    if each.size:
+        found[DISTANCE] = float(np.nanmean(each)) if np.isfinite(each).any() else NAN
+    return found
+
+
+def count_misses(cases: Cases, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """`missed`: cases with the structure and an empty prediction; `only_predicted`: the other way round."""
+    found: dict[str, dict[str, int]] = {"missed": {}, "only_predicted": {}}
+    for name in names:
+        truth, answer = (cases.column(f"{k}.{name}") for k in ("empty_truth", "empty_answer"))
+        found["missed"][name] = int(((truth == 0) & (answer == 1)).sum())
+        found["only_predicted"][name] = int(((truth == 1) & (answer == 0)).sum())
+    return found

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from polytask.evaluation.gap import subtract
+from polytask.evaluation.measures import Measures
+from polytask.statistics.delong import areas
+
+R = np.random.default_rng(0)
+
+
+def of(n: int) -> Measures:
+    return Measures(n, np.arange(n), 2000)
+
+
+def test_of_means_it_is_a_paired_t_interval_when_nothing_is_skewed() -> None:
+    base = R.normal(size=200)
+    x, y = 5 + base + 0.1 * R.normal(size=200), 5 + base + 0.1 * R.normal(size=200)
+    found = subtract(of(200).mean(x), of(200).mean(y), 4000)
+    expected = stats.ttest_rel(x, y).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.0015)
+
+
+def test_of_areas_it_is_delongs_for_many() -> None:
+    truth = np.arange(400) % 2 == 0
+    first = R.normal(size=400) + truth
+    second = 0.6 * first + 0.5 * R.normal(size=400)
+    values, covariance = areas(truth, np.stack([first, second]))
+    error = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    found = subtract(of(400).area(first, truth), of(400).area(second, truth), 4000)
+    assert found.estimate == pytest.approx(values[0] - values[1])
+    expected = (found.estimate - 1.96 * error, found.estimate + 1.96 * error)
+    assert (found.low, found.high) == pytest.approx(expected, abs=0.15 * error)
+
+
+def test_the_same_answers_differ_by_nothing() -> None:
+    measured = of(40).area(R.normal(size=40), np.arange(40) % 2 == 0)
+    found = subtract(measured, measured)
+    assert (found.estimate, found.low, found.high) == (0, 0, 0)
+
+
+def test_all_right_against_nearly_all_right_is_not_certain() -> None:
+    truth = np.arange(40) % 2 == 0
+    nearly = truth + np.where(np.arange(40) == 3, 1.5, 0.0)
+    found = subtract(of(40).area(truth, truth), of(40).area(nearly, truth))
+    assert 0 < found.estimate < 0.06
+    assert found.low < 0 < found.high
+
+
+def test_floors_of_both_and_of_the_difference() -> None:
+    few = of(19).share(np.ones(19))
+    assert few.shortage == ""
+    assert subtract(few, of(19).share(np.arange(19) > 3)).shortage == "too few: 19 subjects, 20 needed"
+    short = of(40).area(np.arange(40.0), np.arange(40) < 14)
+    assert subtract(short, short).shortage == "too few: 14 subjects of each class, 15 needed"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from polytask.statistics.kappa import find_kappa_influence, judge_kappa
+
+R = np.random.default_rng(0)
+
+
+def tables(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:
+    found = np.zeros((truth.size, classes, classes))
+    found[np.arange(truth.size), truth, answer] = 1
+    return found
+
+
+def grades(n: int, noise: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
+    latent = R.normal(size=n)
+    return np.digitize(latent, [-0.5, 0.5]), np.digitize(latent + noise * R.normal(size=n), [-0.5, 0.5])
+
+
+def test_influence_is_the_derivative_of_kappa() -> None:
+    truth, answer = grades(50)
+    influence, step = find_kappa_influence(tables(truth, answer, 3)), 1e-5
+    for k in range(0, 50, 7):
+        weights = np.ones(50)
+        weights[k] += step
+        more, less = (
+            cohen_kappa_score(truth, answer, weights="quadratic", sample_weight=w)
+            for w in (weights, np.ones(50))
+        )
+        assert influence[k] == pytest.approx((more - less) / step, abs=1e-5)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_interval_is_that_of_the_large_sample_for_many() -> None:
+    truth, answer = grades(4000)
+    t = tables(truth, answer, 3)
+    kappa, error = (
+        cohen_kappa_score(truth, answer, weights="quadratic"),
+        np.sqrt((find_kappa_influence(t) ** 2).sum()),
+    )
+    low, high = judge_kappa(t, resamples=2000)
+    assert (low, high) == pytest.approx(
+        (kappa - 1.96 * error, kappa + 1.96 * error), abs=0.15 * error + 0.001
+    )
+
+
+def test_all_right_is_not_certainty() -> None:
+    truth = np.arange(30) % 3
+    low, high = judge_kappa(tables(truth, truth, 3))
+    assert 0.6 < low < 0.95
+    assert high == 1
+    low, high = judge_kappa(tables(truth, 2 - truth, 3))
+    assert low >= -1
+    assert np.isnan(judge_kappa(np.zeros((3, 2, 2)))).all()
+
+
+def test_coverage() -> None:
+    truth, answer = grades(200_000)
+    expected, held = cohen_kappa_score(truth, answer, weights="quadratic"), 0
+    for _ in range(300):
+        low, high = judge_kappa(tables(*grades(30), 3), resamples=300)
+        held += low <= expected <= high
+    assert held / 300 > 0.93

@@ -1,0 +1,37 @@
+"""Folds that are too small for intervals of their own still tell together whether a task is learnt."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from polytask.evaluation.measure_part import measure_task
+from polytask.evaluation.statistic import Statistic
+from polytask.study.conclusions.compare import _beats_chance
+from polytask.tasks import make_task
+from tests.evaluation.worlds import answers, items
+
+TASKS = {"type": make_task("type", {"kind": "classification", "level": "visit", "classes": ("no", "yes")})}
+
+
+def study(gap: float, subjects: int = 14) -> Any:
+    random, runs = np.random.default_rng(1), []
+    for fold in range(3):
+        truth = np.arange(subjects) % 2
+        p = 1 / (1 + np.exp(-(random.normal(size=subjects) + gap * truth)))
+        given = answers({"type": items({"p": np.stack([1 - p, p], 1)}, truth)})
+        statistic = Statistic(TASKS, given, list(given.sites))
+        runs.append(SimpleNamespace(run=SimpleNamespace(fold=fold), statistic=statistic))
+    return SimpleNamespace(of_arm=lambda arm: runs)
+
+
+@pytest.mark.parametrize(("gap", "learnt"), [(2.5, True), (0.0, False)])
+def test_small_folds_together(gap: float, learnt: bool) -> None:
+    found = study(gap)
+    one = measure_task(found.of_arm("single")[0].statistic, "type")["skill"]
+    assert one.shortage == "too few: 7 subjects of each class, 15 needed"
+    assert _beats_chance(found, "type") == learnt
+    assert not _beats_chance(found, "absent")

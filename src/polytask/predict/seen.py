@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.loading import safe
 from polytask.cohort.splits import Fold, Splits
 from polytask.errors import PolytaskError
 from polytask.plan.files import ensure_cohort, read_plan
@@ -144,12 +143,11 @@ def _stored(run: Run, subjects: set[str]) -> dict[str, set[str]] | None:
     try:
         if store.content != run.record["store"]:
             return None
-        keys = [str(k) for k in store.index["cases"]]
-        by_name = {safe(s): s for s in subjects}
         found: dict[str, set[str]] = {}
-        for key in keys:
-            if (subject := by_name.get(key.partition("@")[0])) is not None:
-                found.setdefault(subject, set()).update(store.case(key).meta["content"].values())
+        for key in store.index["cases"]:
+            meta = store.case(str(key)).meta
+            if (subject := str(meta["subject"])) in subjects:
+                found.setdefault(subject, set()).update(meta["content"].values())
     except (PolytaskError, KeyError, TypeError, AttributeError):
         return None
     return found if any(found.values()) else None

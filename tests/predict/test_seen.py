@@ -6,16 +6,20 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.header_file import HEADER, write_header
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
+from polytask.plan.work import plan_into
 from polytask.predict.bundle import DESCRIPTION, export
 from polytask.predict.seen import Seen, blur, find_seen
 from polytask.prepare.content import digest_case
 from polytask.training.folder import Run
 from tests.predict.test_predictor import work  # noqa: F401 the trained runs of that file
+from tests.prepare.test_content import table_cohort
 
 
 def digests(cohort: Cohort, subject: str) -> set[str]:
@@ -49,6 +53,7 @@ def test_a_model_holds_neither_ids_nor_digests_that_another_model_shares(work: P
     for text in texts:
         assert not [s for s in cohort.subjects if f'"{s}"' in text]
         assert not [d for d in plain if d in text]
+    assert set(json.loads(texts[0])["seen"]) == {"by", "salt", "rounds", "subjects", "trained", "held_out"}
     a, b = (Seen.from_dict(json.loads(text)["seen"]) for text in texts)
     assert a.salt != b.salt
     assert not a.trained & b.trained
@@ -73,3 +78,24 @@ def test_a_store_without_digests_is_made_up_for_by_the_cohort(work: Path, tmp_pa
         find_seen([Run.read(place / "work/runs/f0")])
     described = json.loads((export([place / "work/runs/f0"], tmp_path / "model") / DESCRIPTION).read_text())
     assert described["seen"] is None
+
+
+def test_rows_of_a_table_are_kept_only_where_they_tell_people_apart(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name, digits in (("fine", 4), ("coarse", 0)):
+        values = [[f"{v:.{digits}f}" for v in random.normal(0, 2, 5)] for _ in range(30)]
+        rows = [f"s{k:02},{','.join(row)},f,{'yes' if k % 2 else 'no'}" for k, row in enumerate(values)]
+        cohort = table_cohort(tmp_path / name, rows)
+        write_header(cohort.header, tmp_path / name / HEADER)
+        plan_into(tmp_path / name, tmp_path / f"{name}-work", folds=2, jobs=1)
+        run = tmp_path / f"{name}-work/runs/x"
+        run.mkdir(parents=True)
+        shutil.copy(run.parents[1] / "plan.yaml", run)
+        fold = Splits.read(run.parents[1] / "splits.json").folds[0]
+        seen = find_seen([Run(run, {"fold": 0, "store": ""})])
+        assert seen.by == "cells"
+        assert len(seen.trained) == (len(fold.train) + len(fold.tune) if name == "fine" else 0)
+        assert len(seen.held_out) == (len(fold.held_out) if name == "fine" else 0)
+        mine = {s: {seen.blurred(d) for d in digests(cohort, s)} for s in cohort.subjects}
+        if name == "fine":
+            assert {s for s, d in mine.items() if d & seen.trained} == {*fold.train, *fold.tune}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
-from polytask.prepare.content import digest_case, digest_row
+from polytask.prepare.content import digest_case
 from tests.prepare.worlds import filled, write_cohort
 
 TABLE = {
@@ -40,6 +40,7 @@ def test_prepare_leaves_the_digests_of_the_files_in_the_store(tmp_path: Path) ->
     for case in cohort.cases:
         found = digest_case(cohort, case)
         assert store.case(case.key).meta["content"] == found
+        assert store.case(case.key).meta["subject"] == case.subject
         columns |= set(found)
     assert columns == {"scan.ct", "scan.fl"}
 
@@ -53,11 +54,9 @@ def test_a_row_of_cells_is_the_same_however_its_numbers_are_written(tmp_path: Pa
     assert a != c
 
 
-def test_a_row_of_few_cells_tells_nobody(tmp_path: Path) -> None:
-    cohort = table_cohort(tmp_path / "t", ["a,1,2,,,,f,yes", "b,1,2,3,,,f,yes"])
-    assert digest_row(cohort, cohort.cases[0]) is None
+def test_a_row_without_cells_tells_nobody(tmp_path: Path) -> None:
+    cohort = table_cohort(tmp_path / "t", ["a,,,,,,,yes"])
     assert digest_case(cohort, cohort.cases[0]) == {}
-    assert digest_row(cohort, cohort.cases[1]) is not None
 
 
 def test_an_image_that_is_not_there_has_none(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.loading import safe
 from polytask.cohort.splits import Fold, Splits
 from polytask.errors import PolytaskError
 from polytask.plan.files import ensure_cohort, read_plan
+from polytask.prepare.coincidence import chances_of_same_row, tells_people_apart
 from polytask.prepare.content import digest_case, shows_people
 from polytask.prepare.store import Store
 from polytask.training.folder import Run
@@ -125,6 +125,9 @@ def _digests(run: Run, subjects: Iterable[str], progress: Progress | None) -> tu
     cohort = Cohort.read(cohort_folder_of(run, plan))
     ensure_cohort(plan, cohort)
     cases = [c for c in cohort.cases if c.subject in wanted]
+    if not shows_people(cohort.header):  # coarse rows tell nobody, and could be guessed from their digests
+        chances = chances_of_same_row(cohort, cases)
+        cases = [c for c in cases if tells_people_apart(chances[c.key], len(wanted), len(wanted))]
     found: dict[str, set[str]] = {}
     for k, case in enumerate(cases):
         if progress:
@@ -140,12 +143,11 @@ def _stored(run: Run, subjects: set[str]) -> dict[str, set[str]] | None:
     try:
         if store.content != run.record["store"]:
             return None
-        keys = [str(k) for k in store.index["cases"]]
-        by_name = {safe(s): s for s in subjects}
         found: dict[str, set[str]] = {}
-        for key in keys:
-            if (subject := by_name.get(key.partition("@")[0])) is not None:
-                found.setdefault(subject, set()).update(store.case(key).meta["content"].values())
+        for key in store.index["cases"]:
+            meta = store.case(str(key)).meta
+            if (subject := str(meta["subject"])) in subjects:
+                found.setdefault(subject, set()).update(meta["content"].values())
     except (PolytaskError, KeyError, TypeError, AttributeError):
         return None
     return found if any(found.values()) else None

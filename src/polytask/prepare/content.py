@@ -16,9 +16,6 @@ from polytask.images.formats import read
 from polytask.images.volume import Volume
 from polytask.prepare.recipe import hash_files
 
-FEWEST = 4
-"""Known cells from which on a row of a table may tell who somebody is."""
-
 
 def shows_people(header: Header) -> bool:
     """Whether cases have images or slides; else their rows of table cells stand for them."""
@@ -29,8 +26,8 @@ def digest_case(cohort: Cohort, case: Case) -> dict[str, str]:
     """Column → digest of what it shows, for every image channel and slide that is there; without image and slide
     inputs `row` → digest of the case's known table cells. Opens the files."""
     if not shows_people(cohort.header):
-        found = digest_row(cohort, case)
-        return {} if found is None else {"row": found}
+        cells = row_cells(cohort, case)
+        return {"row": digest_row(cells)} if cells else {}
     volumes = {
         f"{name}.{channel}": read(path, dims=image.dims)
         for name, image in cohort.header.images.items()
@@ -69,11 +66,8 @@ def slide_files(path: Path) -> list[Path]:
     return [path, *([folder] if path.suffix.lower() == ".mrxs" and folder.is_dir() else [])]
 
 
-def digest_row(cohort: Cohort, case: Case) -> str | None:
-    """Of the known table cells of a case; None where they are too few."""
-    cells = row_cells(cohort, case)
-    if len(cells) < FEWEST:
-        return None
+def digest_row(cells: Mapping[str, str]) -> str:
+    """Of the known table cells of a case."""
     return hashlib.sha256(json.dumps(sorted(cells.items()), ensure_ascii=False).encode()).hexdigest()
 
 

@@ -43,18 +43,28 @@ def facts(material: Material) -> list[Fact]:
         Fact("fold, seed", f"{found.fold}, {found.seed}"),
         *_architecture(material),
         Fact("parameters", f"{spent.parameters:,}".replace(",", " ")),
-        Fact("steps", f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"),
+        *_steps(material),
         Fact("trained", when(str(record.get("created", "")))),
         Fact("versions", f"polytask {record.get('polytask', '?')}, torch {record.get('torch', '?')}"),
-        Fact("test part", touched(found.test_touched)),
     ]
     if found.external:
         details.insert(1, Fact("trained on", str(found.external["trained_on"])))
         if found.external["members"] > 1:
-            details.append(Fact("members", f"{found.external['members']}, averaged"))
+            details.append(
+                Fact("members", f"{found.external['members']}, averaged; fold and seed are the first's")
+            )
+    else:
+        details.append(Fact("test part", touched(found.test_touched)))
     if found.tta:
         details.append(Fact("predicted", "averaged over mirror images"))
     return details
+
+
+def _steps(material: Material) -> list[Fact]:
+    """None of an exported model, which does not know."""
+    spent = material.costs
+    words = f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"
+    return [Fact("steps", words)] if spent.steps else []
 
 
 def _architecture(material: Material) -> list[Fact]:

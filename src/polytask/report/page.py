@@ -32,7 +32,7 @@ def page(material: Material) -> str:
         for name, task in found.tasks.items()
     ]
     return render(
-        title=found.run,
+        title=f"{found.run} at {found.external['cohort']}" if found.external else found.run,
         notice=NOTICE,
         part=PARTS[found.part],
         external=found.external.get("notes", ()),

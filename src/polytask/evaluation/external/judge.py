@@ -28,7 +28,7 @@ from polytask.evaluation.external.word_map import WordMap, read_word_map
 from polytask.evaluation.given.judge import read_given, write_given
 from polytask.evaluation.make import judge, predicted
 from polytask.evaluation.measure import Progress
-from polytask.evaluation.part import LOG, Judged, note, times_touched
+from polytask.evaluation.part import LOG, Judged, note
 from polytask.evaluation.result import FILE, Evaluation
 from polytask.predict.ready import ensure_ready
 from polytask.tasks.task import Task
@@ -155,7 +155,6 @@ def evaluate_on(
         tta=tta,
         weights=judged.weights,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        test_touched=0 if judged.run is None else times_touched(judged.run.work),
     )
     write_cases(predictor.tasks, ours, folder / "cases.csv")
     ours.write(folder / ANSWERS)

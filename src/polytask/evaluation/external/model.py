@@ -23,7 +23,8 @@ class JudgedModel:
 
     Args:
         predictor: ready to answer. run: None for an exported model.
-        record: name, fold, seed and sharing. trained_on: name of the cohort.
+        record: name, fold, seed, sharing, and for an exported model what its page says of its past.
+        trained_on: name of the cohort.
         weights: sha256 by network.
         held_out: metrics of each member on its held-out part; empty where one was not evaluated.
         why_not: why `held_out` is empty, and what to do.
@@ -97,6 +98,8 @@ def _exported(folder: Path, predictor: Predictor) -> JudgedModel:
             "fold": predictor.members[0].fold,
             "seed": predictor.members[0].seed,
             "sharing": ", ".join(dict.fromkeys(str(r["sharing"]) for r in runs)),
+            "created": str(runs[0]["created"]),
+            **{k: str(described["environment"][k]) for k in ("polytask", "torch")},
         }
         seen = Seen.from_dict(described[KEY]) if described.get(KEY) else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:

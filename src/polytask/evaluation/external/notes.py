@@ -38,6 +38,11 @@ def notes_of(
     found = [str(d["sentence"]) for d in external["drop"]]
     if model.why_not:
         found.append(f"No drop from held-out: {model.why_not}.")
+    missing = [s for s in ("inputs", "channels", "columns") if s in external["lacking"]]
+    if missing and external["drop"] and not model.why_not:
+        found.append(
+            f"At held-out the model had {' and '.join(missing)} that {place} lacks: the drop is of both together."
+        )
     found += _people(external, model, known, cohort)
     found += [line for gap in gaps for line in _gap(gap, place)]
     if drafted is not None:
@@ -61,8 +66,8 @@ def _people(
         )
     if known.alike:
         yield (
-            f"Judged, though somebody in the training has the same table cells: {few(known.alike)}; so few cells are "
-            "shared by strangers too."
+            f"Judged, though somebody in the training has the same table cells: {few(known.alike)}; cells as coarse as "
+            "these are shared by strangers too."
         )
     if external["same_id"]:
         again = few(external["same_id"])
@@ -74,6 +79,11 @@ def _people(
         yield f"Warning: ids that occur in the training too: {again}. They stay, for {what}."
     if model.seen is None:
         yield f"Whether subjects were in the training was not checked: {model.unseen}."
+    elif model.seen.by == "cells" and not model.seen.trained:
+        yield (
+            "Whether subjects were in the training was not checked: the model reads tables whose cells are too coarse "
+            "to tell people apart."
+        )
     elif known.unchecked:
         yield f"Without anything to recognize them by, so not checked against the training: {few(known.unchecked)}."
     if unreadable := external["left_out"]["cannot be read"]:

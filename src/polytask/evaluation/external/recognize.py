@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
-from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.cohort import Cohort
 from polytask.predict.seen import Progress, Seen
-from polytask.prepare.content import digest_case, row_cells
-
-CHANCE = 0.05
-"""Rows of cells are taken for the same person only where fewer strangers than this are expected to share them."""
+from polytask.prepare.coincidence import chances_of_same_row, tells_people_apart
+from polytask.prepare.content import digest_case
 
 
 @dataclass(frozen=True)
@@ -42,26 +39,12 @@ def recognize(cohort: Cohort, seen: Seen, progress: Progress | None = None) -> R
     unchecked = [s for s, mine in digests.items() if not mine]
     alike: list[str] = []
     if seen.by == "cells":
-        strangers = expected_strangers(cohort, seen.subjects)
-        alike = [s for s in trained if strangers[s] >= CHANCE]
-        trained = [s for s in trained if s not in alike]
-        held_out = [s for s in held_out if strangers[s] < CHANCE]
+        chances = chances_of_same_row(cohort, cohort.cases)
+        apart = {
+            case.subject
+            for case in cohort.cases
+            if tells_people_apart(chances[case.key], seen.subjects, len(cohort.subjects))
+        }
+        alike = [s for s in trained if s not in apart]
+        trained, held_out = ([s for s in found if s in apart] for found in (trained, held_out))
     return Recognized(tuple(trained), tuple(held_out), tuple(alike), tuple(unchecked))
-
-
-def expected_strangers(cohort: Cohort, subjects: int) -> dict[str, float]:
-    """Subject → how many of `subjects` strangers would share all its known cells, were columns independent and each
-    as varied as in this cohort; of its rows the most telling."""
-    rows: list[tuple[Case, dict[str, str]]] = [(case, row_cells(cohort, case)) for case in cohort.cases]
-    counts: dict[str, Counter[str]] = {}
-    for _, cells in rows:
-        for column, cell in cells.items():
-            counts.setdefault(column, Counter())[cell] += 1
-    chance = {c: sum((n / k.total()) ** 2 for n in k.values()) for c, k in counts.items()}
-    found: dict[str, float] = {}
-    for case, cells in rows:
-        expected = float(subjects)
-        for column in cells:
-            expected *= chance[column]
-        found[case.subject] = min(found.get(case.subject, expected), expected)
-    return found

@@ -53,6 +53,7 @@ def test_a_model_holds_neither_ids_nor_digests_that_another_model_shares(work: P
     for text in texts:
         assert not [s for s in cohort.subjects if f'"{s}"' in text]
         assert not [d for d in plain if d in text]
+    assert set(json.loads(texts[0])["seen"]) == {"by", "salt", "rounds", "subjects", "trained", "held_out"}
     a, b = (Seen.from_dict(json.loads(text)["seen"]) for text in texts)
     assert a.salt != b.salt
     assert not a.trained & b.trained

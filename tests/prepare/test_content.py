@@ -40,6 +40,7 @@ def test_prepare_leaves_the_digests_of_the_files_in_the_store(tmp_path: Path) ->
     for case in cohort.cases:
         found = digest_case(cohort, case)
         assert store.case(case.key).meta["content"] == found
+        assert store.case(case.key).meta["subject"] == case.subject
         columns |= set(found)
     assert columns == {"scan.ct", "scan.fl"}
 

@@ -11,7 +11,6 @@ from typing import Any
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Fold, Splits
 from polytask.errors import PolytaskError
-from polytask.images.file_names import make_file_name
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.prepare.coincidence import chances_of_same_row, tells_people_apart
 from polytask.prepare.content import digest_case, shows_people
@@ -144,13 +143,11 @@ def _stored(run: Run, subjects: set[str]) -> dict[str, set[str]] | None:
     try:
         if store.content != run.record["store"]:
             return None
-        keys = [str(k) for k in store.index["cases"]]
-        by_name = {make_file_name(s): s for s in subjects}
         found: dict[str, set[str]] = {}
-        for key in keys:
-            if (subject := by_name.get(key.partition("@")[0])) is not None:
-                found.setdefault(subject, set()).update(store.case(key).meta["content"].values())
+        for key in store.index["cases"]:
+            meta = store.case(str(key)).meta
+            if (subject := str(meta["subject"])) in subjects:
+                found.setdefault(subject, set()).update(meta["content"].values())
     except (PolytaskError, KeyError, TypeError, AttributeError):
         return None
-    # A long id has a shortened name from which it cannot be read: then the cohort is asked instead.
-    return found if any(found.values()) and set(found) == subjects else None
+    return found if any(found.values()) else None

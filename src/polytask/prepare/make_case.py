@@ -79,6 +79,7 @@ def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
         "version": VERSION,
         "recipe": recipe.digest(hashes),
         "sources": hashes,
+        "subject": recipe.subject,
         "content": content,
         "images": {name: _image_meta(image) for name, image in images.items()},
         "targets": {n: {"known": list(t.known), "region": t.region is not None} for n, t in targets.items()},

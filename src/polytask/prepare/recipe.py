@@ -45,6 +45,7 @@ class Recipe:
     geometry: str
     slides: dict[str, Path] = field(default_factory=dict)
     cuts: dict[str, SlidePlan] = field(default_factory=dict)
+    subject: str = ""
 
     @property
     def files(self) -> list[Path]:
@@ -103,6 +104,7 @@ def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
         geometry=geometry_of(cohort.header, plan),
         slides={n: p for n in plan.shared.slides if (p := slide_path(cohort, case, n)) is not None},
         cuts=dict(plan.shared.slides),
+        subject=case.subject,
     )
 
 

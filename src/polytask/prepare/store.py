@@ -72,7 +72,7 @@ class StoredCase:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """`meta.json`: `images`, `targets`, `slides`, `sources` (sha256), `recipe` (what the case was made from),
-        `content` (see `prepare.content`; stores of older versions lack it)."""
+        `subject` and `content` (see `prepare.content`); stores of older versions lack these two."""
         try:
             found: dict[str, Any] = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
         except FileNotFoundError:

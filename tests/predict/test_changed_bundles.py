@@ -42,12 +42,16 @@ def model(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made / "model", tmp_path / "model"))
 
 
+class HangError(BaseException):
+    """Nothing that is tested can take it for an error of its own."""
+
+
 @contextmanager
 def within_limits() -> Iterator[None]:
     """Refuse a hang and a large growth of memory."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"longer than {SECONDS} s")
+        raise HangError(f"longer than {SECONDS} s")
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     old = signal.signal(signal.SIGALRM, stop)
@@ -73,6 +77,7 @@ def answer(model: Path, made: Path, out: Path) -> str:
 def sweep(made: Path, model: Path, tmp_path: Path, each: int, step: int = 1) -> tuple[int, int]:
     """(how many were refused, how many tried) of every `step`th mutation."""
     described = json.loads((model / "model.json").read_text())
+    assert answer(model, made, tmp_path / "first").startswith("subject"), "imports take their time once"
     refused = tried = 0
     for number, (what, changed) in enumerate(mutations(described, each)):
         if number % step:
@@ -82,7 +87,7 @@ def sweep(made: Path, model: Path, tmp_path: Path, each: int, step: int = 1) -> 
         try:
             with within_limits():
                 said = answer(model, made, out)
-        except Exception as error:
+        except (Exception, HangError) as error:
             raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
         tried += 1
         if said.startswith("error: "):
@@ -100,13 +105,13 @@ def test_fields_changed_and_sealed_again(made: Path, model: Path, tmp_path: Path
     """Some places and ways; all of them in `test_every_field_in_every_way`."""
     refused, tried = sweep(made, model, tmp_path, 1, step=5)
     assert tried > 100
-    assert refused > tried // 2
+    assert tried // 3 < refused < tried
 
 
 @pytest.mark.slow
 def test_every_field_in_every_way(made: Path, model: Path, tmp_path: Path) -> None:
     refused, tried = sweep(made, model, tmp_path, 18)
-    assert refused > tried // 2
+    assert tried // 3 < refused < tried
 
 
 def test_a_change_without_the_seal_is_told(made: Path, model: Path, tmp_path: Path) -> None:

@@ -141,8 +141,8 @@ def test_an_area_of_one_on_ten_cases_has_no_interval() -> None:
     [
         (9, "type/accuracy", False),
         (10, "type/accuracy", True),
-        (19, "size/mae", False),
-        (20, "size/mae", True),
+        (39, "size/mae", False),
+        (40, "size/mae", True),
         (29, "grade/kappa", False),
         (30, "grade/kappa", True),
         (29, "size/r2", False),

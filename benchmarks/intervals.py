@@ -1,6 +1,6 @@
 """Coverage of the 95 % intervals of one run and of the paired difference of two, by number of subjects.
 
-    python benchmarks/intervals.py [--studies 1000] [--resamples 1000] [--only Dice|…] [--seed 0] [--sizes 2] [--before]
+    python benchmarks/intervals.py [--studies 1000] [--resamples 1000] [--only share|Dice|…] [--sizes 2] [--before]
 
 Every study draws subjects from a world whose true metric is known (`_interval_worlds.py`: Dice with missed lesions,
 errors with skew, scores with a hidden group, grades, numbers with heavy tails, censored times), judges them by the

@@ -19,7 +19,7 @@ class Floor(NamedTuple):
 FLOORS: dict[Method, Floor] = {
     "share": Floor("subjects", 10),
     "bounded mean": Floor("subjects", 20),
-    "error": Floor("subjects", 20),
+    "error": Floor("subjects", 40),
     "mean": Floor("subjects", 20),
     "area": Floor("subjects of each class", 15),
     "concordance": Floor("subjects with an event", 20),

@@ -131,6 +131,17 @@ def test_a_model_from_before_there_were_seals_is_taken_with_a_notice(model: Path
     assert "has no seal" in Predictor.load(model).notices[0]
 
 
+def test_a_spacing_that_would_fill_the_memory_is_refused(made: Path, model: Path, tmp_path: Path) -> None:
+    described = json.loads((model / "model.json").read_text())
+    image = described["plan"]["shared"]["images"]["scan"]
+    image["spacing"] = [0.001] * 3
+    if image["view_spacing"] is not None:
+        image["view_spacing"] = [0.001] * 3
+    write_sealed(model, described)
+    with within_limits():
+        assert "voxels at 0.001×0.001×0.001 mm" in answer(model, made, tmp_path / "out")
+
+
 def damage_weights(path: Path, way: str) -> None:
     """Change the weights in one of several ways."""
     data, weights = path.read_bytes(), load_file(path)

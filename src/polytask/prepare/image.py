@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from polytask.cohort.header import planes_of
 from polytask.errors import PolytaskError
 from polytask.images.geometry import canonical, crop, resample, spaced
+from polytask.images.limits import ENV, byte_limit
 from polytask.images.volume import Array, Grid, Volume
 from polytask.plan.boxes import Box
 from polytask.plan.plan import ImagePlan
@@ -74,11 +76,13 @@ def prepare_image(
     keep = kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
     kept = crop(Volume(planes, grid), *keep)
     target = spaced(kept.grid, plan.spacing)
+    check_target(target, len(planes), where)
     image = _with_missing(_resampled(kept, target), plan, there)
     whole, whole_grid = None, None
     if plan.field == "both":
         assert plan.view_spacing is not None
         whole_grid = spaced(kept.grid, plan.view_spacing)
+        check_target(whole_grid, len(planes), where)
         whole = _with_missing(_resampled(kept, whole_grid), plan, there)
     known = tuple(name in there for name in plan.channels)
     return PreparedImage(image, whole, target, whole_grid, first.grid, keep, known, plane_statistics(image))
@@ -94,6 +98,17 @@ def _on_grid(volume: Volume, grid: Grid, align: str, where: str) -> Volume:
             "bring them to one grid, or write `align: resample` in the header"
         )
     return Volume(volume.array, grid)
+
+
+def check_target(target: Grid, planes: int, where: str) -> None:
+    """Refuse a resampled image that no machine should hold, before memory is taken."""
+    size, most = prod(target.shape) * planes * 4, byte_limit()
+    if size > most:
+        raise PolytaskError(
+            f"{where}: would be {_size(target)} voxels at {'×'.join(f'{s:g}' for s in target.spacing)} mm "
+            f"({size / 1e9:.1f} GB); expected at most {most / 1e9:.1f} GB; check the spacing of the file and of the "
+            f"plan, or raise {ENV}"
+        )
 
 
 def _size(grid: Grid) -> str:

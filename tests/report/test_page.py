@@ -55,6 +55,17 @@ def test_page_needs_nothing_from_outside(whole: Reader) -> None:
     assert set(links) <= {a["id"] for _, a in whole.tags if "id" in a}
 
 
+def test_nothing_is_wider_than_a_telephone(text: str, whole: Reader) -> None:
+    """Pictures may shrink to the screen, those of axes hardly need to; tables become cards, each cell with its head."""
+    widths = [int(w) for w in re.findall(r'<figure class="" style="width: (\d+)px"', text)]
+    assert len(widths) == sum(t == "figure" for t, _ in whole.tags)
+    assert max(widths) <= 500, "drawn at 420 pixels, letters keep four fifths of their size"
+    cells = [a for t, a in whole.tags if t == "td"]
+    assert cells
+    assert all("data-head" in a for a in cells)
+    assert all("cards" in a["class"] for t, a in whole.tags if t == "table")
+
+
 def test_page_says_what_the_run_is(whole: Reader, flat: Material) -> None:
     for word in (
         NOTICE,

@@ -60,7 +60,7 @@ def cuts_of(seen: Seen, unit: str, lead: str, alt: str) -> list[Picture]:
     here, gap = plane.cut(inside, seen.grid), answer - truth
     reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
     where = "Axial cut where the true dose is largest. " if seen.grid.dims == 3 else ""
-    place = f"{plane.place}; " if plane.place else ""
+    place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""
     note = f"{where}{place}{window.text}. {seen_as(seen)}".strip()
     found = []
     for word, dose in (("truth", truth), ("prediction", answer), ("prediction − truth", gap)):

@@ -14,6 +14,7 @@ from polytask.evaluation.answers import Items
 from polytask.evaluation.groups import Group, known_survival, risk_groups
 from polytask.plan.rules.horizons import usual_horizons
 from polytask.report.drawing import FAINT, GREEN, ORANGE, RED, Picture, figure, nothing, styled, svg
+from polytask.report.drawing import below as legend_below
 from polytask.report.material import Material
 from polytask.report.tables import Cell, Table
 
@@ -120,8 +121,8 @@ def share(group: Group, at: float) -> Cell:
 def draw_survival(
     axes: Any, groups: Sequence[Group], unit: str, below: Any = None, horizons: Sequence[float] = ()
 ) -> None:
-    """Curves with their legend above them; with `below` also the table of numbers at risk."""
-    axes.set_title("Survival by predicted risk", pad=8 + 13 * len(groups))
+    """Curves with their legend under them; with `below`, the table of numbers at risk, above them."""
+    axes.set_title("Survival by predicted risk", pad=6 if below is None else 8 + 13 * len(groups))
     if not groups:
         nothing(axes, "nothing known here")
         if below is not None:
@@ -139,7 +140,10 @@ def draw_survival(
         axes.step(x, y, where="post", color=ink, label=f"{group.name}: n {group.n}, events {group.events}")
         axes.plot(group.censored, _at(group, group.censored), "|", color=ink, ms=7, mew=1.2)
     axes.set(xlim=(0, end * 1.02), ylim=(0, 1.03), ylabel="share without event")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), handlelength=1.4, borderpad=0.1)
+    if below is None:
+        legend_below(axes)
+    else:
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), handlelength=1.4, borderpad=0.1)
     axes.set_xlabel(f"time ({unit})" if unit else "time")
     if below is not None:
         draw_at_risk(below, groups, axes)

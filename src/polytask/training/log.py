@@ -24,12 +24,12 @@ class Log:
 
             self.board = SummaryWriter(str(folder / "tensorboard" / (prefix or "joint")), purge_step=step)
 
-    def write(self, step: int, entry: Mapping[str, Any]) -> None:
-        """One line; numbers also go to TensorBoard as `task/split/metric`."""
+    def write(self, step: int, entry: Mapping[str, Any], board: bool = True) -> None:
+        """One line; with `board` its numbers also go to TensorBoard as `task/split/metric`."""
         line = {"step": step} | ({"network": self.prefix} if self.prefix else {}) | dict(entry)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(plain(line)) + "\n")
-        if self.board is not None:
+        if board and self.board is not None:
             for key, value in flat(entry).items():
                 self.board.add_scalar(key, value, step)
 

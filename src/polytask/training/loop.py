@@ -83,7 +83,7 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             common.add(state.together)
             around.reporter.step(state.step, losses)
             if around.log and state.step % max(1, state.schedule.end // POINTS) == 0:
-                around.log.write(state.step, {"losses": losses})
+                around.log.write(state.step, {"losses": losses}, board=False)  # too slow for every step
             if state.look and around.log:
                 around.log.write(state.step, {"gradients": state.look})
             if state.skipped > skipped:

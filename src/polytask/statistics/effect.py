@@ -30,8 +30,8 @@ ONE_TRAINING_SET = (
     "subjects call one better more often than they say (of 60 subjects in about 8 of 100 studies in place of 5)"
 )
 """`benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features, 7 to 8 % at
-99, 6 % at 200, more with many features. The factor that a variance lacks depends on the learner (1.3 to 2.0 at 60), so
-it is said and not corrected."""
+99, 6 to 7 % at 200, more with many features. The factor that a variance lacks depends on the learner (1.3 to 2.0 at
+60), so it is said and not corrected."""
 
 
 @dataclass(frozen=True)

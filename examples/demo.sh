@@ -4,7 +4,7 @@
 set -euo pipefail
 
 demo=${1:-demo}
-minutes=${MINUTES:-0.4}
+minutes=${MINUTES:-0.3}
 work=$demo/work
 SECONDS=0
 
@@ -14,11 +14,11 @@ step() {
 }
 
 rm -rf "$demo/cohort" "$work"
-step polytask phantom "$demo/cohort" --subjects 24 --size 32 --seed 0
+step polytask phantom "$demo/cohort" --subjects 36 --size 24 --seed 0 --tasks lesion,pattern,diameter
 step polytask check "$demo/cohort"
 step polytask plan "$demo/cohort" -o "$work" --folds 3
 step polytask prepare "$work"
-step polytask study "$work" --sharing hard --folds 3 --seeds 1 --minutes-per-run "$minutes" -o "$work/studies/demo"
+step polytask study "$work" --sharing hard --folds 3 --seeds 2 --minutes-per-run "$minutes" -o "$work/studies/demo"
 step polytask report "$work/runs/demo.hard-fold0-seed0" --against "$work/runs/demo.single-fold0-seed0"
 step polytask study "$work/studies/demo"
 printf '\nDemo done in %d s.\n' "$SECONDS"

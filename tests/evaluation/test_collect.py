@@ -126,7 +126,7 @@ def test_files_of_an_evaluation_read_back_the_same(
     back = Evaluation.read(tmp_path / "evaluation.json")
     assert str(back) == str(dataclasses.replace(found, subjects=tuple(found.subjects)))
     entry = json.loads(text)["metrics"]["grade"]["kappa"]
-    assert set(entry) == {"estimate", "low", "high", "n"}
+    assert set(entry) == {"estimate", "low", "high", "n", "reason"}
 
 
 def test_case_table_has_truth_beside_answer(

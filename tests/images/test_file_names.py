@@ -20,7 +20,7 @@ def test_names_of_a_folder_differ_also_without_case_and_stay_inside(
     askers: list[tuple[list[str], str, str]],
 ) -> None:
     names, owners = FileNames(), {}
-    folder = Path("/tmp/out")
+    folder = Path("out").resolve()
     for parts, detail, ending in askers:
         name = names.make(*parts, detail=detail, ending=ending)
         asker = (tuple(parts), detail, ending)

@@ -160,7 +160,9 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="one metric")
-    parser.add_argument("--sizes", type=int, default=9, help="only so many of the sizes, from the smallest on")
+    parser.add_argument(
+        "--sizes", type=int, default=9, help="only so many of the sizes, from the smallest on"
+    )
     parser.add_argument("--before", action="store_true", help="the percentile bootstrap beside")
     options = parser.parse_args()
     start, missed = time.perf_counter(), []

@@ -145,8 +145,8 @@ def test_an_area_of_one_on_ten_cases_has_no_interval() -> None:
         (40, "size/mae", True),
         (29, "grade/kappa", False),
         (30, "grade/kappa", True),
-        (29, "size/r2", False),
-        (30, "size/r2", True),
+        (59, "size/r2", False),
+        (60, "size/r2", True),
     ],
 )
 def test_floors(n: int, metric: str, there: bool) -> None:

@@ -12,6 +12,7 @@ from polytask.evaluation.answers import Items
 from polytask.evaluation.measured import NAN, Flags, Measured, average, undefined
 from polytask.evaluation.measures import UNSEEN_ERROR, Measures
 from polytask.statistics.draws import Floats
+from polytask.statistics.explained import judge_explained
 from polytask.tasks.survival_metrics import censoring_weights, defined
 
 Found = dict[str, Measured]
@@ -88,13 +89,17 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
 
 
 def measure_r2(truth: Floats, answer: Floats, of: Measures) -> Measured:
-    """R² of a truth that varies."""
+    """R² of a truth that varies; the lower end allows for an unseen subject, the upper end is the higher of two."""
     spread, error = (truth - truth.mean()) ** 2, (answer - truth) ** 2
     rest = float(error.sum() / spread.sum())
     influence = (rest * spread - error) / spread.sum()
     if rest <= 0:
         return of.curved(1.0, influence, NAN, NAN, _from_log_rest)
-    return of.curved(1 - rest, influence, float(np.log(rest)), -1 / rest, _from_log_rest)
+    found = of.curved(1 - rest, influence, float(np.log(rest)), -1 / rest, _from_log_rest)
+    if not np.isfinite(found.low):
+        return found
+    low, high = judge_explained(error, truth, of.owner, resamples=of.resamples, seed=of.seed)
+    return replace(found, low=low, high=max(high, found.high))
 
 
 def measure_survival(task: Any, items: Items, of: Measures) -> Found:

@@ -24,7 +24,7 @@ FLOORS: dict[Method, Floor] = {
     "area": Floor("subjects of each class", 15),
     "concordance": Floor("subjects with an event", 20),
     "kappa": Floor("subjects", 30),
-    "spread": Floor("subjects", 30),
+    "spread": Floor("subjects", 60),
     "other": Floor("subjects", 40),
     "calibration": Floor("subjects", 50),
 }

@@ -1,0 +1,46 @@
+"""Interval of R²: half an unseen subject, see `unseen.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.statistics.unseen import LEVEL, NAN, draw_weights, find_ends
+
+UNSEEN_SQUARE = 2.0
+"""The square of an unseen error may be twice the largest: with 60 subjects and errors of three degrees of freedom the
+interval then covers 94 % instead of 84 %."""
+
+
+def judge_explained(
+    squares: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    subjects: npt.ArrayLike,
+    level: float = LEVEL,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of 1 − Σ squares ÷ Σ (truth − mean)².
+
+    The unseen subject is answered right for the upper end, and with twice the largest squared error for the lower end;
+    its truth varies as that of the others.
+
+    Args:
+        squares: squared errors `[items]`. subjects: `[items]`, whose item it is.
+    """
+    e, y = np.asarray(squares, np.float64), np.asarray(truth, np.float64)
+    owner = np.unique(np.asarray(subjects), return_inverse=True)[1]
+    count = np.bincount(owner).astype(np.float64)
+    if count.size < 2:
+        return NAN, NAN
+    y = y - y.mean()
+    first, second, wrong = (np.bincount(owner, v) for v in (y, y**2, e))
+    lower, upper = [], []
+    for weights, unseen in draw_weights(count.size, resamples, seed):
+        extra = unseen[:, 0] * count.mean()
+        spread = weights @ second - (weights @ first) ** 2 / (weights @ count) + extra * float((y**2).mean())
+        spread = np.where(spread > 0, spread, np.nan)
+        lower.append(1 - (weights @ wrong + extra * UNSEEN_SQUARE * float(e.max())) / spread)
+        upper.append(1 - weights @ wrong / spread)
+    low, high = find_ends(np.concatenate(lower), np.concatenate(upper), level)
+    return low, min(1.0, high)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from polytask.evaluation.result import Estimate
+from polytask.evaluation.result import NAN, Estimate
 from polytask.report.names import PLAIN, Names
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def split(metric: str, names: list[str]) -> tuple[str, str]:
 
 
 def sites(material: Material) -> Table | None:
-    """The primary metric of every task by site; None with fewer than two."""
+    """The primary metric of every task by site, and whether the site explains it; None with fewer than two sites."""
     found = material.evaluation
     if len(found.sites) < 2:
         return None
@@ -195,8 +195,25 @@ def sites(material: Material) -> Table | None:
         for site, metrics in found.sites.items():
             subjects = {s for s, where in material.answers.sites.items() if where == site}
             cells.append(cell(metrics[name][primary], why=material.why(name, primary, subjects)))
+        cells += pooled_and_within(found.site_effects.get(name))
         rows.append((f"{material.names.task(name)}: {title(primary, task)}", cells))
-    return Table("", ["task", *found.sites], rows)
+    together = ["all sites together", "mean within sites", "difference"]
+    return Table("", ["task", *found.sites, *together], rows)
+
+
+def pooled_and_within(effect: Mapping[str, Any] | None) -> list[Cell]:
+    """A task's metric over all sites, within sites, and their difference; bold where its interval leaves 0 out."""
+    if effect is None:
+        return [Cell(DASH, why="a mean over cases: the same within sites")] * 3
+    why = "; ".join(f"{site} (n {s['n']}): {s['why']}" for site, s in effect["sites"].items() if s["why"])
+    pooled, within = (NAN if effect[k] is None else float(effect[k]) for k in ("pooled", "within"))
+    gap = effect["difference"]
+    low, high = (NAN if gap[k] is None else float(gap[k]) for k in ("low", "high"))
+    estimate = NAN if gap["estimate"] is None else float(gap["estimate"])
+    shown = [
+        Cell(number(v), why=why) if isfinite(v) else Cell("not defined", why=why) for v in (pooled, within)
+    ]
+    return [*shown, cell(Estimate(estimate, low, high, int(gap["n"])), difference=True, why=why)]
 
 
 def known(counts: Mapping[str, Any], name: str = "", names: Names = PLAIN) -> str:

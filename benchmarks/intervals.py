@@ -23,7 +23,6 @@ from scipy import stats
 
 from _interval_worlds import SIZES, WORLDS, World, measure
 from polytask.evaluation.gap import subtract
-from polytask.evaluation.intervals import draw_items
 from polytask.evaluation.measured import Measured
 from polytask.statistics.share import judge_share
 from polytask.tasks.ranking import auc
@@ -114,10 +113,9 @@ def cover_percentile(
 ) -> float:
     """Coverage of the percentile bootstrap over subjects, as it was."""
     rng, held, judged = np.random.default_rng(n), 0, 0
-    names = [str(i) for i in range(n)]
     for _ in range(studies):
         data = draw(rng)
-        drawn = np.array([statistic(data, i) for i in draw_items(names, 400, 0)])
+        drawn = np.array([statistic(data, i) for i in np.random.default_rng(0).integers(0, n, (400, n))])
         drawn = drawn[np.isfinite(drawn)]
         if drawn.size >= 200:
             low, high = np.quantile(drawn, [0.025, 0.975])

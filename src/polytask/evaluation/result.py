@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from polytask.errors import PolytaskError
-from polytask.evaluation.intervals import Interval
 from polytask.plain import write_json
 
 Part = Literal["held_out", "tune", "test", "external"]
@@ -34,11 +33,6 @@ class Estimate(NamedTuple):
     high: float
     n: int
     reason: str = ""
-
-    @classmethod
-    def of(cls, interval: Interval | None, n: int) -> Estimate:
-        """From a bootstrap; without one (nobody to resample) nothing is defined."""
-        return cls(NAN, NAN, NAN, 0) if interval is None else cls(*interval[:3], n)
 
 
 Metrics = dict[str, dict[str, Estimate]]

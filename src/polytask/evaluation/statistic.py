@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from polytask.evaluation.answers import Answers, Cases
-from polytask.evaluation.intervals import Indices
+from polytask.statistics.draws import Indices
 from polytask.tasks.task import PooledTask, Task
 
 NAN = float("nan")

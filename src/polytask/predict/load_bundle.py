@@ -19,7 +19,8 @@ from polytask.predict.baseline_file import check_baselines
 from polytask.predict.bundle import DESCRIPTION, WEIGHTS
 from polytask.predict.fit_together import find_disagreements, find_member_problem
 from polytask.predict.held_out import HeldOut
-from polytask.predict.predictor import Member, Predictor
+from polytask.predict.member import Member
+from polytask.predict.predictor import Predictor
 from polytask.predict.seal import read_description
 from polytask.tasks.task import PooledTask, Task, VoxelTask
 from polytask.training.assemble import make_network, make_tasks, network_spec

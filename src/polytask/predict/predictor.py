@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
-from polytask.model.network import Network
-from polytask.plan.plan import FoldPlan, Plan
+from polytask.plan.plan import Plan
 from polytask.predict.fresh import Fresh
-from polytask.predict.held_out import HeldOut
+from polytask.predict.member import Member
 from polytask.predict.missing import Reading
 from polytask.predict.restore import mirror_order, restore, restored_probabilities
 from polytask.prepare.full import Source, full_sample
@@ -32,25 +31,6 @@ from polytask.training.freed_memory import give_freed_memory_back, keep_freed_me
 from polytask.training.infer import Predictions, all_flips, infer
 
 LOG = logging.getLogger("polytask.predict")
-
-
-@dataclass(frozen=True)
-class Member:
-    """One model of an ensemble: the networks of one fold and seed, and the tasks as that fold knows them.
-
-    Args:
-        decisions: its risk groups and operating points. baselines: simple models fitted on the same subjects.
-    `held_out`: how good it was where it did not train; None where that is not known.
-    """
-
-    fold: int
-    seed: int
-    plan: FoldPlan
-    tasks: dict[str, Task]
-    networks: tuple[Network, ...]
-    decisions: Decisions = field(default_factory=Decisions)
-    baselines: tuple[Mapping[str, Any], ...] = ()
-    held_out: HeldOut | None = None
 
 
 @dataclass(frozen=True)

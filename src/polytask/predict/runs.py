@@ -14,7 +14,8 @@ from polytask.plan.files import read_plan
 from polytask.plan.plan import Plan
 from polytask.predict.baseline_file import read_baselines
 from polytask.predict.held_out import read_held_out
-from polytask.predict.predictor import Member, Predictor
+from polytask.predict.member import Member
+from polytask.predict.predictor import Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.decisions import read_decisions
 from polytask.training.folder import Run

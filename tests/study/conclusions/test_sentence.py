@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from polytask.statistics.effect import ONE_TRAINING_SET
 from polytask.statistics.words import Verdict, Word
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
@@ -25,10 +26,20 @@ ASKED = {
 MARGINS = {"mask": 2.0, "os": 2.0, "dose": 0.13}
 
 
-def said(task: str, arm: str, word: Word, low: float, high: float) -> Comparison:
+def said(
+    task: str,
+    arm: str,
+    word: Word,
+    low: float,
+    high: float,
+    carriers: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Comparison:
     """A comparison whose plain and adjusted intervals are the same."""
     middle = (low + high) / 2
-    effect: Any = SimpleNamespace(estimate=middle, interval=lambda level=0.95: (low, high))
+    effect: Any = SimpleNamespace(
+        estimate=middle, interval=lambda level=0.95: (low, high), carriers=carriers, notes=notes, subjects=60
+    )
     return Comparison(task, arm, effect, Verdict(word, middle, low, high, 0.95, 0.01, NAN), ())
 
 
@@ -145,6 +156,17 @@ def test_what_was_not_judged_excludes_no_loss(word: Word) -> None:
     assert found.arm == "single"
     assert "os" in text
     assert largest_loss(made[1]) != largest_loss(made[1])
+
+
+def test_few_subjects_and_training_sets_that_were_not_drawn_are_said() -> None:
+    helps = said("mask", "hard", "better", 0.4, 3.8, ("007", "011"), (ONE_TRAINING_SET,))
+    _, text = answer([helps])
+    assert "mask (+2.1 [0.4, 3.8], carried by 2 subjects)" in text
+    assert text.endswith(
+        "; training sets are not drawn, so with 60 subjects words come more easily than they say."
+    )
+    _, text = answer([helps], seeds=1)
+    assert "training sets" not in text, "no word, no caveat"
 
 
 def test_every_recommendation_is_one_sentence() -> None:

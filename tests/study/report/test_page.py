@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from polytask.report.page import NOTICE
+from polytask.statistics.effect import ONE_SEED
 from polytask.study.conclusions.make import Conclusions
 from polytask.study.report.page import page
 from tests.study.report.markup import Markup
@@ -96,7 +97,7 @@ def test_what_is_compared_is_told_in_full(whole: Markup) -> None:
 
 def test_one_seed_and_one_fold(study: Make) -> None:
     found = sound(page(study(seeds=(0,), folds=(0,), sites=())))
-    assert "one seed: seed variation not measured" in found.text
+    assert ONE_SEED in found.text
     assert "1 fold × 1 seed" in found.text
     assert "sites" not in [a["id"] for a in found.all("section")]
 

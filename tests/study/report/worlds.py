@@ -15,7 +15,7 @@ from polytask.evaluation.comparison import Evaluated
 from polytask.evaluation.result import Estimate, Evaluation
 from polytask.statistics.check import Check
 from polytask.statistics.delta_m import delta_m
-from polytask.statistics.effect import effect
+from polytask.statistics.effect import ONE_SEED, effect
 from polytask.statistics.values import Contributions, FoldValues, fold_values
 from polytask.statistics.words import verdicts
 from polytask.study.arms import BASELINE, Arm
@@ -113,7 +113,7 @@ def conclusions_of(world: World, folder: Path) -> Conclusions:
         else "No joint arm is finished: nothing to compare."
     )
     notes = tuple(f"{a}: all runs failed (out of memory)" for a in world.failed)
-    notes += ("one seed: seed variation not measured",) if len(world.seeds) == 1 else ()
+    notes += (ONE_SEED,) if len(world.seeds) == 1 else ()
     return Conclusions(
         gathered, said, recommended, shown, made, gains, priced, choice, affinity(gathered), notes
     )

@@ -10,6 +10,7 @@ from typing import Any
 from polytask.plain import write_json
 from polytask.statistics.counts import RESAMPLES
 from polytask.statistics.delta_m import DeltaM
+from polytask.statistics.effect import ONE_SEED
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.affinity import Affinity, affinity
 from polytask.study.conclusions.compare import Comparison, comparisons, gains
@@ -149,7 +150,7 @@ def _notes(
         if missing:
             notes.append(f"{arm.name}: {len(missing)} of {len(runs)} runs are not finished")
     if len({seed for runs in found.folds.values() for _, seed in runs}) == 1:
-        notes.append("one seed: seed variation not measured, so an interval tells of the patients only")
+        notes.append(ONE_SEED)
     uneven = [f"{arm} {price.uneven:.1f} ×" for arm, price in priced.items() if price.uneven > UNEVEN]
     if uneven:
         turns = all(price.compute for price in priced.values())

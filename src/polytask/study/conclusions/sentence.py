@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite, log10
 
+from polytask.statistics.effect import ONE_TRAINING_SET
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.compare import Comparison
 from polytask.study.conclusions.gather import Asked
@@ -19,43 +20,64 @@ def write_sentence(
     margins: Mapping[str, float],
     recommendation: Recommendation,
 ) -> str:
-    """What to take and why, with the effects it rests on and their intervals."""
+    """What to take and why, with the effects it rests on and their intervals, and what these do not hold."""
+    mine = [c for c in made if c.arm == recommendation.candidate]
+    said = _recommend(mine, asked, priced, margins, recommendation)
+    few = [c.effect.subjects for c in mine if ONE_TRAINING_SET in c.effect.notes]
+    if not few or recommendation.basis in ("one seed", "tune", "nothing learned"):
+        return f"{said}."
+    return f"{said}; training sets are not drawn, so with {min(few)} subjects words come more easily than they say."
+
+
+def _recommend(
+    mine: Sequence[Comparison],
+    asked: Mapping[str, Asked],
+    priced: Mapping[str, Price],
+    margins: Mapping[str, float],
+    recommendation: Recommendation,
+) -> str:
+    """The recommendation and its reason, without a full stop."""
     r = recommendation
-    mine = [c for c in made if c.arm == r.candidate]
     effects = _effects(mine, asked)
     within = _within(mine, asked, margins)
     cost = _cost(priced, r.candidate)
     arm = r.candidate
     if r.basis == "gain":
-        return f"Recommended: {arm}: it {effects}{f'; {within}' if within else ''}; {cost}."
+        return f"Recommended: {arm}: it {effects}{f'; {within}' if within else ''}; {cost}"
     if r.basis == "saving":
-        return f"Recommended: {arm}: {cost}, and {within}."
+        return f"Recommended: {arm}: {cost}, and {within}"
     single = "Recommended: single networks"
     if r.basis == "one seed":
-        return f"{single}: one training each, so no claim; add seeds (--seeds 3)."
+        return f"{single}: one training each, so no claim; add seeds (--seeds 3)"
     if r.basis == "tune":
-        return f"{single}: no joint arm did better on the tune part."
+        return f"{single}: no joint arm did better on the tune part"
     if r.basis == "nothing learned":
         tasks = ", ".join(c.task for c in mine if c.verdict.word == "nothing learned yet")
-        return (
-            f"{single}: nothing was learned yet on {tasks}, so nothing can be compared there; train longer."
-        )
+        return f"{single}: nothing was learned yet on {tasks}, so nothing can be compared there; train longer"
     if r.basis == "no saving":
-        return f"{single}: {arm} neither helps nor saves: {within}; {cost}."
+        return f"{single}: {arm} neither helps nor saves: {within}; {cost}"
     if r.basis == "worse":
-        return f"{single}: {arm}, which did best on the tune part, {effects}."
+        return f"{single}: {arm}, which did best on the tune part, {effects}"
     helps, whom = (f"{arm} {effects}, but ", "it") if effects else ("", arm)
-    return f"{single}: {helps}the study is too small to recommend {whom}: {_open(r, mine, asked, margins)}."
+    return f"{single}: {helps}the study is too small to recommend {whom}: {_open(r, mine, asked, margins)}"
 
 
 def _effects(mine: Sequence[Comparison], asked: Mapping[str, Asked]) -> str:
     """`helps mask (+2.1 [0.4, 3.9]), hurts os (…)`; "" where no difference is shown."""
     parts = []
     for word, verb in (("better", "helps"), ("worse", "hurts")):
-        told = [f"{c.task} ({_effect(c, asked[c.task])})" for c in mine if c.verdict.word == word]
+        told = [
+            f"{c.task} ({_effect(c, asked[c.task])}{_carried(c)})" for c in mine if c.verdict.word == word
+        ]
         if told:
             parts.append(f"{verb} {', '.join(told)}")
     return " and ".join(parts)
+
+
+def _carried(c: Comparison) -> str:
+    """`, carried by 2 subjects` where so few make the effect; the page names them."""
+    count = len(c.effect.carriers)
+    return f", carried by {count} subject{'s' * (count != 1)}" if count else ""
 
 
 def _within(mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:

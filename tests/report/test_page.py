@@ -200,6 +200,7 @@ def test_comparison_table_and_costs(tmp_path: Path) -> None:
     material = gather(run.folder, [run.work / "runs" / "single"], resamples=30)
     text = Reader(page(material)).text
     assert "hard against single" in text
+    assert "One training each" in text
     assert "Not trained equally long: 40 steps against 80" in text
     assert "one step of every network" in text
     gap = material.comparisons[0].tasks["diameter"]

@@ -36,7 +36,7 @@ def report(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from polytask.cli import say_json
-    from polytask.report.against import unequal
+    from polytask.report.against import ONE_TRAINING, unequal
     from polytask.report.make import make_report
     from polytask.report.picture import save
 
@@ -67,6 +67,8 @@ def report(
             console.print(words, markup=False, highlight=False)
         if warning := unequal(comparison):
             console.print(warning, markup=False)
+    if material.comparisons:
+        console.print(ONE_TRAINING, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
 
 

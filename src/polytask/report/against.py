@@ -7,6 +7,11 @@ from polytask.report.facts import minutes, seconds
 from polytask.report.names import PLAIN, Names
 from polytask.report.tables import NAMES, Cell, Table, cell, number
 
+ONE_TRAINING = (
+    "One training each: this compares two trained models, not two ways of training. With another seed the difference "
+    "may turn; `polytask study` with several seeds says which way is better."
+)
+
 
 def comparison(found: Comparison, names: Names = PLAIN) -> Table:
     """Values of both, paired difference of the primary metric and of the skill."""

@@ -63,6 +63,7 @@ def page(material: Material) -> str:
             (against.comparison(c, material.names), against.prices(c), c.only, against.unequal(c))
             for c in material.comparisons
         ],
+        one_training=against.ONE_TRAINING,
         sites=tables.sites(material),
         hidden=without_inputs(found),
         needed=needed_inputs(found),

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 demo=${1:-demo}
-minutes=${MINUTES:-0.3}
+minutes=${MINUTES:-0.25}
 work=$demo/work
 SECONDS=0
 

@@ -84,7 +84,7 @@ def test_evaluation_of_the_held_out_part(journey: Journey) -> None:
     assert set(found["metrics"]) == {*ANSWERS, "organs"}
     for task, metrics in found["metrics"].items():
         primary = metrics[found["tasks"][task]["primary"]]
-        assert set(primary) == {"estimate", "low", "high", "n"}
+        assert set(primary) == {"estimate", "low", "high", "n", "reason"}
     assert set(found["sites"]) == {"A", "B"}
     assert {s for s, _ in table(journey.run)} == set(found["subjects"])
     assert (journey.run / "cases.csv").exists()

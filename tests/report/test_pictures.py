@@ -163,7 +163,7 @@ def test_shares_at_the_times_of_the_header_are_those_of_lifelines(flat: Material
 
     random = np.random.default_rng(3)
     times, events = random.integers(1, 60, 80).astype(float), (random.random(80) < 0.6).astype(float)
-    (group,) = risk_groups(np.zeros(80), times, events)
+    (group,) = risk_groups(np.zeros(80), times, events, ())
     fitted = KaplanMeierFitter().fit(times, events)
     for at in (10.0, 25.0, 40.0):
         low, high = fitted.confidence_interval_survival_function_.loc[:at].iloc[-1]

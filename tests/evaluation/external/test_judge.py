@@ -17,7 +17,7 @@ from polytask.cohort.splits import Splits
 from polytask.evaluation import evaluate_on
 from polytask.evaluation.part import times_touched
 from polytask.report.external import gather_external
-from polytask.report.facts import facts
+from polytask.report.facts import facts, made
 from tests.journeys.cli import Said, contents, done, polytask
 from tests.journeys.worlds import quick
 
@@ -281,13 +281,13 @@ def test_inputs_and_tasks_that_the_cohort_lacks_are_unknown(home: Path, tmp_path
 
 def test_the_page_of_a_model_claims_nothing_it_does_not_know(home: Path, tmp_path: Path) -> None:
     page = gather_external(evaluate_on(home / "model", home / "away", tmp_path / "out", resamples=10))
-    told = {fact.name: fact.value for fact in facts(page)}
+    told = {fact.name: fact.value for fact in [*facts(page), *made(page)]}
     assert not {"test part", "steps"} & set(told), "a model folder knows neither"
     assert told["trained on"] == "phantom"
     assert told["judged on"] == "cohort of another hospital: 9 subjects"
     assert told["trained"].endswith("UTC")
     run = gather_external(evaluate_on(home / "work/runs/a", home / "away", tmp_path / "run", resamples=10))
-    assert {f.name: f.value for f in facts(run)}["parameters"] == told["parameters"]
+    assert {f.name: f.value for f in made(run)}["parameters"] == told["parameters"]
 
 
 def test_an_ensemble_says_what_it_is(home: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from polytask.evaluation.measure_part import measure_task
 from polytask.evaluation.statistic import Statistic
-from polytask.study.conclusions.compare import _beats_chance
+from polytask.study.conclusions.compare import beats_chance
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
 
@@ -33,5 +33,5 @@ def test_small_folds_together(gap: float, learnt: bool) -> None:
     found = study(gap)
     one = measure_task(found.of_arm("single")[0].statistic, "type")["skill"]
     assert one.shortage == "too few: 7 subjects of each class, 15 needed"
-    assert _beats_chance(found, "type") == learnt
-    assert not _beats_chance(found, "absent")
+    assert beats_chance(found.of_arm("single"), "type") == learnt
+    assert not beats_chance(found.of_arm("single"), "absent")

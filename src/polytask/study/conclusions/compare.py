@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from polytask.statistics.effect import Effect, effect
 from polytask.statistics.words import Verdict, verdicts
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.checks import checks
-from polytask.study.conclusions.gather import Gathered
+from polytask.study.conclusions.gather import Finished, Gathered
 
 NORMAL = 1.96
 
@@ -65,28 +66,31 @@ def comparisons(found: Gathered) -> list[Comparison]:
 
 def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
     """Δm of every joint arm, over the tasks whose single network clearly beats chance on average."""
-    beats = {task: _beats_chance(found, task) for task in found.asked}
+    beats = {task: beats_chance(found.of_arm(BASELINE), task) for task in found.asked}
     gains = {}
     for arm in found.arms:
         if arm == BASELINE:
             continue
-        mine = {c.task: c.effect for c in made if c.arm == arm}
-        gains[arm] = delta_m(
+        own = [c for c in made if c.arm == arm]
+        unlearned = {c.task: "nothing learned yet" for c in own if c.verdict.word == "nothing learned yet"}
+        mine = {c.task: c.effect for c in own if c.task not in unlearned}
+        gain = delta_m(
             {t: e.arm for t, e in mine.items()},
             {t: e.baseline for t, e in mine.items()},
             {t: found.asked[t].higher for t in mine},
             {t: beats[t] for t in mine},
         )
+        gains[arm] = replace(gain, left_out={**unlearned, **gain.left_out})
     return gains
 
 
-def _beats_chance(found: Gathered, task: str) -> bool:
-    """Whether the skill of the single networks, averaged over folds and seeds, is clearly above chance: its mean is
-    larger than 1.96 standard errors of a run over the root of the number of folds. The folds together may be enough
-    where one of them is too small for an interval of its own."""
+def beats_chance(runs: Sequence[Finished], task: str) -> bool:
+    """Whether the skill of an arm's runs, averaged over folds and seeds, is clearly above chance: its mean is larger
+    than 1.96 standard errors of a run over the root of the number of folds. The folds together may be enough where one
+    of them is too small for an interval of its own."""
     judged = [
         (r.run.fold, measure_task(r.statistic, task, resamples=1)[SKILL])
-        for r in found.of_arm(BASELINE)
+        for r in runs
         if task in r.statistic.tasks
     ]
     known = [(fold, s) for fold, s in judged if np.isfinite(s.estimate)]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from polytask.evaluation.costs import read_log
 from polytask.evaluation.learning import CONSTANT_LOSS, find_constant_answers, read_final_losses
+from polytask.study.conclusions.compare import beats_chance
 from polytask.study.conclusions.gather import Finished, Gathered
 
 HALF = 0.5
@@ -20,8 +17,10 @@ def find_unlearned(found: Gathered) -> dict[tuple[str, str], str]:
         runs = found.of_arm(arm)
         reasons = [_reasons(run) for run in runs]
         for task in found.asked:
+            # A Dice is never below 0, so of a voxel task's skill nothing follows.
+            above = found.asked[task].level != "voxel" and beats_chance(runs, task)
             mine = [by_task[task] for by_task in reasons if task in by_task]
-            if mine and len(mine) >= HALF * len(runs) and not beats_chance(runs, task):
+            if mine and len(mine) >= HALF * len(runs) and not above:
                 unlearned[task, arm] = f"{mine[0]} in {len(mine)} of {len(runs)} runs"
     return unlearned
 
@@ -36,19 +35,3 @@ def _reasons(finished: Finished) -> dict[str, str]:
         if loss >= CONSTANT_LOSS:
             found.setdefault(task, "the loss of a constant answer")
     return found
-
-
-def beats_chance(runs: Sequence[Finished], task: str) -> bool:
-    """Whether a pooled task's skill, averaged over folds and seeds, is clearly above chance.
-
-    Its mean is larger than the half-width of a run's own 95 % interval over the root of the number of folds. A Dice is
-    never below 0, so for a voxel task this says nothing and the answer is no.
-    """
-    levels = {r.evaluated.evaluation.tasks.get(task, {}).get("level") for r in runs}
-    judged = [(r.run.fold, r.evaluated.evaluation.skill.get(task)) for r in runs]
-    known = [(fold, s) for fold, s in judged if s is not None and np.isfinite([s.estimate, s.low]).all()]
-    if not known or "voxel" in levels:
-        return False
-    mean = float(np.mean([s.estimate for _, s in known]))
-    below = float(np.mean([s.estimate - s.low for _, s in known])) / np.sqrt(len({fold for fold, _ in known}))
-    return bool(mean - below > 0)

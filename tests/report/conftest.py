@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from polytask.report.kinds import PICTURES
 from polytask.report.material import Material
 from tests.report.worlds import finished, material_of
 
@@ -18,6 +19,15 @@ def flat(tmp_path_factory: pytest.TempPathFactory) -> Material:
 def solid(tmp_path_factory: pytest.TempPathFactory) -> Material:
     """A 3D phantom run."""
     return material_of(finished(tmp_path_factory.mktemp("solid"), dims=3))
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without drawings, which take most of their time: for tests of words and order."""
+    monkeypatch.setattr("polytask.report.curves.pictures", lambda material: [])
+    monkeypatch.setattr("polytask.report.page.patients", lambda material: [])
+    for kind in PICTURES:
+        monkeypatch.setitem(PICTURES, kind, lambda material, name: [])
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from polytask.report.beside import tables_beside
 from polytask.report.material import Material
 from polytask.report.page import page
@@ -46,6 +48,7 @@ def test_every_table_and_none_where_there_is_nothing(flat: Material) -> None:
     assert tables_beside(flat.evaluation, "response") == []
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_they_stand_on_the_page(flat: Material) -> None:
     text = page(with_everything(flat))
     assert "does the network add anything? AUC" in text

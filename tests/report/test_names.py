@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.report.material import Material
 from polytask.report.page import page
 from tests.report.test_page import NASTY, Reader
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 def titled(material: Material, nasty: str = "") -> Material:

@@ -131,6 +131,7 @@ def test_masks_that_are_known_nowhere() -> None:
     assert why_undefined(task, "dice", one, subjects={"2"}) == "the mask is known for no case"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_page_says_why(flat: Material) -> None:
     """In the tables of the part and of the sites."""
     one = flat.answers.pooled["pattern"]

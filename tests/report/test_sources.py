@@ -22,6 +22,7 @@ def with_weights(material: Material) -> Material:
     return replace(material, answers=replace(material.answers, pooled=pooled))
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_weights_are_a_row_per_task(flat: Material) -> None:
     table = weights(with_weights(flat))
     assert table is not None
@@ -31,6 +32,7 @@ def test_weights_are_a_row_per_task(flat: Material) -> None:
     assert 'id="sources"' in page(with_weights(flat))
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_weights_there_is_no_section(flat: Material) -> None:
     assert weights(flat) is None
     assert 'id="sources"' not in page(flat)

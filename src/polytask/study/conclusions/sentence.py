@@ -24,7 +24,8 @@ def write_sentence(
     mine = [c for c in made if c.arm == recommendation.candidate]
     said = _recommend(mine, asked, priced, margins, recommendation)
     few = [c.effect.subjects for c in mine if ONE_TRAINING_SET in c.effect.notes]
-    if not few or recommendation.basis in ("one seed", "tune", "nothing learned"):
+    words = recommendation.basis != "one seed" and any(c.verdict.word in ("better", "worse") for c in mine)
+    if not few or not (words or recommendation.basis in ("saving", "no saving")):
         return f"{said}."
     return f"{said}; training sets are not drawn, so with {min(few)} subjects words come more easily than they say."
 
@@ -138,7 +139,7 @@ def _interval(estimate: float, low: float, high: float, asked: Asked) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
 def _cost(priced: Mapping[str, Price], arm: str) -> str:

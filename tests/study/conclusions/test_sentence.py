@@ -19,9 +19,9 @@ from polytask.study.design import Ratio
 
 NAN = float("nan")
 ASKED = {
-    "mask": Asked("segmentation", "voxel", "dice", True, 100.0, "points"),
-    "os": Asked("survival", "subject", "c", True, 100.0, "points"),
-    "dose": Asked("dose", "voxel", "mae", False, 1.0, "Gy"),
+    "mask": Asked("segmentation", "voxel", "dice", True, 100.0, "points", ""),
+    "os": Asked("survival", "subject", "c", True, 100.0, "points", ""),
+    "dose": Asked("dose", "voxel", "mae", False, 1.0, "Gy", ""),
 }
 MARGINS = {"mask": 2.0, "os": 2.0, "dose": 0.13}
 

@@ -50,6 +50,18 @@ def test_every_section_stands_in_its_place(whole: Markup) -> None:
     assert len(whole.all("source")) == len(whole.all("img")), "each drawn again for a narrow screen"
 
 
+def test_tasks_are_written_by_the_titles_of_the_header(study: Make) -> None:
+    """In headings, tables and pictures; the sentence, which the terminal prints too, has the names of the header."""
+    conclusions = study(titles={"os": "Overall survival"})
+    found = sound(page(conclusions))
+    told = found.text.replace(conclusions.sentence, "")
+    assert "Overall survival survival, per subject" in told
+    pictures = [a["alt"] for a in found.all("img")]
+    assert any("single networks on Overall survival" in str(alt) for alt in pictures)
+    assert not any("single networks on os" in str(alt) for alt in pictures)
+    assert re.search(r"\bos: C", told) is None
+
+
 def test_nothing_is_wider_than_a_telephone(full: Conclusions) -> None:
     """Drawings for narrow screens are at most 388 pixels at their own size, and tables become cards with heads."""
     text = page(full)

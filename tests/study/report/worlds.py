@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ from polytask.study.folder import Study, StudyRun
 from polytask.study.spec import spec_of
 from polytask.training.folder import Run
 
-DICE = Asked("segmentation", "voxel", "dice", True, 100.0, "points")
-KAPPA = Asked("ordinal", "visit", "kappa", True, 100.0, "points")
-AUC = Asked("classification", "subject", "auc", True, 100.0, "points")
-C = Asked("survival", "subject", "c", True, 100.0, "points")
-DOSE = Asked("dose", "voxel", "mae", False, 1.0, "Gy")
+DICE = Asked("segmentation", "voxel", "dice", True, 100.0, "points", "")
+KAPPA = Asked("ordinal", "visit", "kappa", True, 100.0, "points", "")
+AUC = Asked("classification", "subject", "auc", True, 100.0, "points", "")
+C = Asked("survival", "subject", "c", True, 100.0, "points", "")
+DOSE = Asked("dose", "voxel", "mae", False, 1.0, "Gy", "")
 NAN = float("nan")
 
 
@@ -48,6 +48,7 @@ class World:
         gains: (arm, task) → true effect in the metric's unit, better = positive; 0 where not named.
         failed: arms of which every run failed. undefined: tasks whose metric no run has.
         silent: whether nothing was logged.
+        titles: of tasks, as a header gives them.
     """
 
     arms: tuple[str, ...] = (BASELINE, "hard", "hard+famo", "ctan")
@@ -72,12 +73,13 @@ class World:
     subjects: int = 20
     noise: float = 0.12
     silent: bool = False
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 def conclusions_of(world: World, folder: Path) -> Conclusions:
     """Everything that the page reads, with its files in `folder`."""
     study = study_of(world, folder)
-    asked = dict(world.tasks)
+    asked = {name: replace(task, title=world.titles.get(name, name)) for name, task in world.tasks.items()}
     gathered = gathered_of(world, study, asked)
     values = {t: values_of(world, gathered, t) for t in asked}
     joint = [a for a in gathered.arms if a != BASELINE]

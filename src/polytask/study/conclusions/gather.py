@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from polytask.errors import PolytaskError
 from polytask.evaluation.comparison import Evaluated
@@ -39,6 +40,7 @@ class Asked:
 
     Args:
         metric, higher: primary metric, and whether more is better. points: in one unit of the metric. unit: of those.
+        title: how pages write the task, the header's `title` or its name.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Asked:
     higher: bool
     points: float
     unit: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,17 @@ def gather(study: Study, resamples: int = RESAMPLES) -> Gathered:
     for runs in folds.values():
         for found in runs.values():
             for name, task in found.evaluated.evaluation.tasks.items():
-                asked.setdefault(name, _asked(task))
+                asked.setdefault(name, _asked(task, find_title(found.evaluated.run.record, name)))
     return Gathered(study, dict(sorted(folds.items())), asked, resamples)
 
 
-def _asked(task: Mapping[str, object]) -> Asked:
+def find_title(record: Mapping[str, Any], task: str) -> str:
+    """How pages write a task, by the header that a run recorded in `run.yaml`."""
+    tasks = (record.get("header") or {}).get("tasks") or {}
+    return str((tasks.get(task) or {}).get("title") or task)
+
+
+def _asked(task: Mapping[str, object], title: str) -> Asked:
     """Metrics on a scale to 1 are told in points of a hundredth, others in their own unit."""
     metric, unit = str(task["primary"]), str(task.get("unit") or "")
     bare = is_error(metric)
@@ -129,4 +138,5 @@ def _asked(task: Mapping[str, object]) -> Asked:
         bool(task["higher"]),
         1.0 if bare else 100.0,
         unit if bare else "points",
+        title,
     )

@@ -35,9 +35,9 @@ def picture(found: Conclusions) -> Picture | None:
     if not tasks:
         return None
     arms = [a for a in found.gathered.arms if a in lines]
-    panels = [*tasks, SKILL]
+    panels, titles = [*tasks, SKILL], {t: asked.title for t, asked in found.asked.items()}
     with styled():
-        drawn, narrow = (panels_of(lines, arms, panels, across) for across in (ACROSS, 1))
+        drawn, narrow = (panels_of(lines, arms, panels, titles, across) for across in (ACROSS, 1))
         several = any(len(runs) > 1 for by in lines.values() for runs in by.values())
         band = "Bands: from the lowest run to the highest. " if several and len(arms) <= BANDS else ""
         means = f"Means over the runs of an arm. {band}" if several else "One run an arm. "
@@ -56,7 +56,11 @@ def picture(found: Conclusions) -> Picture | None:
 
 
 def panels_of(
-    lines: Mapping[str, Mapping[str, list[Line]]], arms: Sequence[str], panels: Sequence[str], across: int
+    lines: Mapping[str, Mapping[str, list[Line]]],
+    arms: Sequence[str],
+    panels: Sequence[str],
+    titles: Mapping[str, str],
+    across: int,
 ) -> Any:
     """A figure with a panel a task, `across` of them beside each other, and one legend above them."""
     rows = ceil(len(panels) / across)
@@ -65,9 +69,10 @@ def panels_of(
     drawn.set_layout_engine("constrained", h_pad=0.09, w_pad=0.08)
     grid = drawn.subplots(rows, across, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):
+        title = "skill on tune, mean of tasks" if panel == SKILL else f"loss of {short(titles[panel])}"
         for k, arm in enumerate(arms):
             draw(axes, lines[arm].get(panel, []), k, arm, len(arms) <= BANDS)
-        dress(axes, panel, "skill on tune, mean of tasks" if panel == SKILL else f"loss of {short(panel)}")
+        dress(axes, panel, title)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     handles: dict[str, Any] = {}

@@ -49,23 +49,23 @@ def pictures(found: Conclusions) -> list[Picture]:
     spans = scales(panels, found.asked)
     with styled():
         return [
-            picture(task, rows, found.asked[task], spans[task], task == next(iter(panels)))
+            picture(rows, found.asked[task], spans[task], task == next(iter(panels)))
             for task, rows in panels.items()
         ]
 
 
-def picture(task: str, rows: Sequence[Comparison], asked: Asked, span: float, first: bool) -> Picture:
+def picture(rows: Sequence[Comparison], asked: Asked, span: float, first: bool) -> Picture:
     """One task; the first has heads above the columns of text."""
     drawn, axes = canvas(len(rows), LEFT, PLOT, EFFECT + WORDS)
-    draw_task(axes, task, rows, asked, span)
+    draw_task(axes, rows, asked, span)
     for k, c in enumerate(rows):
         strong = "bold" if c.verdict.word in ("better", "worse") else "normal"
         put(axes, k, *written(c, asked), color=INKS[c.verdict.word], fontweight=strong)
     if first:
         put(axes, ABOVE_ROWS, "effect [interval]", "what it says", color=SOFT)
     narrow, axes = canvas(len(rows), NARROW_LEFT, NARROW_PLOT, 0.1)
-    draw_task(axes, task, rows, asked, span, NARROW_LEFT / NARROW_PLOT)
-    return Picture(svg(drawn), spoken(task, rows, asked), wide=True, narrow=svg(narrow))
+    draw_task(axes, rows, asked, span, NARROW_LEFT / NARROW_PLOT)
+    return Picture(svg(drawn), spoken(rows, asked), wide=True, narrow=svg(narrow))
 
 
 def canvas(rows: int, left: float, plot: float, right: float) -> tuple[Any, Any]:
@@ -107,7 +107,7 @@ def reach(rows: Sequence[Comparison]) -> float:
 
 
 def draw_task(
-    axes: Any, task: str, rows: Sequence[Comparison], asked: Asked, span: float, names: float = LEFT / PLOT
+    axes: Any, rows: Sequence[Comparison], asked: Asked, span: float, names: float = LEFT / PLOT
 ) -> None:
     """The rows of a task, the first arm on top; `names` is the room for names beside the drawing's width."""
     narrow = names != LEFT / PLOT
@@ -120,7 +120,12 @@ def draw_task(
     beside = axes.get_yaxis_transform()
     at = {"transform": beside, "va": "center"}
     axes.text(
-        -names + 0.01, ABOVE_ROWS, short(task, 32 if narrow else 48), fontweight="bold", fontsize=10.5, **at
+        -names + 0.01,
+        ABOVE_ROWS,
+        short(asked.title, 32 if narrow else 48),
+        fontweight="bold",
+        fontsize=10.5,
+        **at,
     )
     axes.text(1.0, ABOVE_ROWS, metric_of(asked), ha="right", color=SOFT, fontsize=8.5, **at)
     unit = unit_of(asked)
@@ -182,7 +187,7 @@ def written(c: Comparison, asked: Asked) -> tuple[str, str]:
     return numbers, f"{v.word}{beside}"
 
 
-def spoken(task: str, rows: Sequence[Comparison], asked: Asked) -> str:
+def spoken(rows: Sequence[Comparison], asked: Asked) -> str:
     """For who cannot see it."""
     told = "; ".join(f"{c.arm} {' '.join(written(c, asked))}" for c in rows)
-    return f"Effect of joint arms against single networks on {task}: {told}"
+    return f"Effect of joint arms against single networks on {asked.title}: {told}"

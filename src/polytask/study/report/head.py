@@ -28,7 +28,7 @@ def facts(found: Conclusions) -> list[Fact]:
     return [
         Fact("cohort", cohort(found)),
         Fact("judged on", f"{counted(len(subjects), 'held-out subject')}{where}"),
-        Fact("tasks", ", ".join(found.asked)),
+        Fact("tasks", ", ".join(asked.title for asked in found.asked.values())),
         Fact("arms", ", ".join(a.name for a in study.arms)),
         Fact("folds × seeds", f"{len(design.folds)} × {len(design.seeds)}"),
         Fact("runs", f"{done} of {len(study.runs)} done"),
@@ -80,4 +80,8 @@ def list_margins(found: Conclusions) -> str:
         for task, margin in found.gathered.margins.items()
     }
     alike = set(words.values())
-    return alike.pop() if len(alike) == 1 else ", ".join(f"{word} ({task})" for task, word in words.items())
+    return (
+        alike.pop()
+        if len(alike) == 1
+        else ", ".join(f"{word} ({found.asked[task].title})" for task, word in words.items())
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from polytask.report.drawing import FAINT, INK, Picture, figure, styled, svg
 from polytask.study.conclusions.affinity import RUNS, Affinity
+from polytask.study.conclusions.make import Conclusions
 from polytask.study.report.amounts import counted, short
 
 Floats = npt.NDArray[np.float64]
@@ -24,6 +27,18 @@ EXPLAINED = (
     "that is what the effects above are for — and values near 0 are what unrelated tasks have too. Where two tasks "
     "are seldom known in one sample, features of different patients are compared, and little is to be seen."
 )
+
+
+def with_titles(found: Conclusions) -> Affinity | None:
+    """The arm's affinity with tasks as the page writes them."""
+    affinity = found.affinity
+    if affinity is None:
+        return None
+
+    def write(tasks: Sequence[str]) -> tuple[str, ...]:
+        return tuple(found.asked[task].title if task in found.asked else task for task in tasks)
+
+    return replace(affinity, tasks=write(affinity.tasks), groups=tuple(map(write, affinity.groups)))
 
 
 def picture(found: Affinity) -> Picture | None:

@@ -21,6 +21,7 @@ OPEN = 40
 def page(found: Conclusions) -> str:
     """The HTML: the same conclusions give the same bytes."""
     study = found.gathered.study
+    affinity = matrices.with_titles(found)
     gains, left_out = scatter.picture(found)
     delta_m, delta_m_left_out = tables.delta_m(found)
     runs = [r.evaluated.evaluation for by in found.gathered.folds.values() for r in by.values()]
@@ -47,8 +48,8 @@ def page(found: Conclusions) -> str:
         gains_left_out=left_out,
         costs=tables.costs(found),
         timed=tables.timed(found),
-        matrices=matrices.picture(found.affinity) if found.affinity else None,
-        grouping=matrices.grouping(found.affinity) if found.affinity else "",
+        matrices=matrices.picture(affinity) if affinity else None,
+        grouping=matrices.grouping(affinity) if affinity else "",
         explained=matrices.EXPLAINED,
         curves=curves.picture(found),
         sites=sites.tables(found),

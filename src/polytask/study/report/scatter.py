@@ -47,7 +47,7 @@ def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
     for c in found.comparisons:
         effects.setdefault(c.arm, {})[c.task] = c
     points = [t for t, a in found.asked.items() if a.unit == POINTS]
-    out = [f"{t} (in {a.unit or 'its own unit'})" for t, a in found.asked.items() if a.unit != POINTS]
+    out = [f"{a.title} (in {a.unit or 'its own unit'})" for t, a in found.asked.items() if a.unit != POINTS]
     known = {a: {t for t in points if _known(e.get(t))} for a, e in effects.items()}
     out += [f"{a} (no effect is defined)" for a, there in known.items() if points and not there]
     known = {a: there for a, there in known.items() if there}
@@ -55,7 +55,7 @@ def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
     for task in points:
         if task not in counted and known:
             lack = [a for a, there in known.items() if task not in there]
-            out.append(f"{task} (not defined for {listed(lack)})")
+            out.append(f"{found.asked[task].title} (not defined for {listed(lack)})")
     gains = []
     what, costs = trainings(found.prices, known)
     for arm in known if counted else ():
@@ -76,6 +76,7 @@ def _known(c: Comparison | None) -> bool:
 def picture(found: Conclusions) -> tuple[Picture | None, str]:
     """The scatter and what is left out of it; None when nothing can be drawn."""
     gains, counted, out = gains_of(found)
+    counted = [found.asked[task].title for task in counted]
     left = f"Left out: {'; '.join(out)}." if out else ""
     if not gains:
         return None, left

@@ -29,7 +29,7 @@ def tables(found: Conclusions) -> list[Table]:
             runs = found.gathered.of_arm(arm)
             rows.append((arm, [cell(runs, site, task, asked.metric) for site in named]))
         if any(c.value != DASH for _, cells in rows for c in cells):
-            made.append(Table(f"{task}: {metric_of(asked)}", ["arm", *named], rows))
+            made.append(Table(f"{asked.title}: {metric_of(asked)}", ["arm", *named], rows))
     return made
 
 

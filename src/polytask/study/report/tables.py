@@ -52,7 +52,9 @@ def tasks(found: Conclusions) -> list[TaskPart]:
         if rows:
             direction = "more is better" if asked.higher else "less is better"
             metric = f"{metric_of(asked)}, {direction}"
-            parts.append(TaskPart(task, asked.kind, asked.level, metric, effects(rows, asked), notes(rows)))
+            parts.append(
+                TaskPart(asked.title, asked.kind, asked.level, metric, effects(rows, asked), notes(rows))
+            )
     return parts
 
 
@@ -136,14 +138,14 @@ def delta_m(found: Conclusions) -> tuple[Table | None, str]:
     if not found.gains:
         return None, ""
     reasons = {
-        arm: "; ".join(f"{task}: {why}" for task, why in gain.left_out.items())
+        arm: "; ".join(f"{found.asked[task].title}: {why}" for task, why in gain.left_out.items())
         for arm, gain in found.gains.items()
     }
     alike = len(set(reasons.values())) == 1
     rows = []
     for arm, gain in found.gains.items():
         value = "not defined" if gain.value is None else f"{relative(gain.value)} %"
-        own = ", ".join(f"{task} {relative(v)} %" for task, v in gain.tasks.items())
+        own = ", ".join(f"{found.asked[task].title} {relative(v)} %" for task, v in gain.tasks.items())
         rows.append((arm, [Cell(value), Cell(own or "none")] + [Cell(reasons[arm] or "none")] * (not alike)))
     columns = ["arm", "Δm", "tasks that count", *["left out, and why"] * (not alike)]
     every = next(iter(reasons.values())) if alike else ""

@@ -211,59 +211,55 @@ def test_a_killed_run_goes_on_with_what_its_rule_remembers(work: Path, rule: str
     assert entries(work, "whole") == entries(work, "cut")
 
 
-def test_two_processes_equal_one_at_the_parameters_of_blocks_that_interact(work: Path) -> None:
-    rule, more = "upgrad", ["training.balance.cut=parameters", "model.sharing=ctan"]
-    changes = ["training.epochs=1", "training.batch=4", *STILL[:2], *more]
-    train(work, name="one", balance=rule, overrides=changes)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "polytask", "train", str(work), "--name", "two", "--device", "cpu", "--balance", rule]
-    command += [word for change in changes for word in ("--set", change)]
-    done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (load_file(work / "runs" / n / "last" / "model.safetensors") for n in ("one", "two"))
-    for key in one:
-        torch.testing.assert_close(one[key], two[key], rtol=2e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}")
-    one, two = (load_file(work / "runs" / n / "last" / "balance.safetensors") for n in ("one", "two"))
-    torch.testing.assert_close(one["weights"], two["weights"], rtol=2e-3, atol=2e-3)
+INTERACTING = ["training.balance.cut=parameters", "model.sharing=ctan"]
+SOON = ("equal", "famo", "gradnorm", "graddrop")
+"""Of the rules those that share each another thing between processes: nothing, losses, norms, gradients."""
 
 
+def test_two_processes_equal_one(work: Path, tmp_path: Path) -> None:
+    cases = {rule: (rule, [*GIVEN.get(rule, [])]) for rule in SOON}
+    hold_two_processes_to_one(work, tmp_path, {**cases, "ctan": ("upgrad", INTERACTING)})
+
+
+@pytest.mark.slow
 def test_two_processes_equal_one_under_every_rule(work: Path, tmp_path: Path) -> None:
-    """Two steps. What graddrop draws at the features differs by process: it is told to look at the parameters."""
+    hold_two_processes_to_one(work, tmp_path, {rule: (rule, [*GIVEN.get(rule, [])]) for rule in RULES})
+
+
+def hold_two_processes_to_one(work: Path, folder: Path, cases: dict[str, tuple[str, list[str]]]) -> None:
+    """Two steps of each case, a rule with settings. What graddrop draws at the features differs by process: it is told
+    to look at the parameters."""
     changes = ["training.epochs=2", "training.steps_per_epoch=1", "training.batch=4", *STILL[:2]]
-    script = tmp_path / "all_rules.py"
-    script.write_text(ALL_RULES)
-
-    def command(name: str) -> list[str]:
-        return [str(script), str(work), name, json.dumps({r: [*changes, *GIVEN.get(r, [])] for r in RULES})]
-
-    alone = [sys.executable, *command("one")]
+    script = folder / "all_cases.py"
+    script.write_text(ALL_CASES)
+    wanted = json.dumps({name: (rule, [*changes, *more]) for name, (rule, more) in cases.items()})
+    alone = [sys.executable, str(script), str(work), "one", wanted]
     together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for process in (alone, [*together, *command("two")]):
+    together += [str(script), str(work), "two", wanted]
+    for process in (alone, together):
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(process, env=environment, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr[-3000:]
-    for rule in RULES:
-        folders = [work / "runs" / f"{n}-{rule}" / "last" for n in ("one", "two")]
+    for name in cases:
+        folders = [work / "runs" / f"{n}-{name}" / "last" for n in ("one", "two")]
         one, two = (load_file(f / "model.safetensors") for f in folders)
         for key in one:
             torch.testing.assert_close(
-                one[key], two[key], rtol=2e-3, atol=2e-4, msg=lambda m, k=key, r=rule: f"{r} {k}: {m}"
+                one[key], two[key], rtol=2e-3, atol=2e-4, msg=lambda m, k=key, c=name: f"{c} {k}: {m}"
             )
         one, two = (load_file(f / "balance.safetensors") for f in folders)
         torch.testing.assert_close(one["weights"], two["weights"], rtol=2e-3, atol=2e-3)
 
 
-ALL_RULES = """
+ALL_CASES = """
 import json, sys
 from polytask.training.distributed import join_world
 from polytask.training.run import train
-work, name, rules = sys.argv[1:]
+work, name, cases = sys.argv[1:]
 with join_world("cpu"):
-    for rule, changes in json.loads(rules).items():
-        cut = "parameters" if rule == "graddrop" else "features"
-        train(work, name=f"{name}-{rule}", balance=rule, cut=cut, overrides=changes, device="cpu", workers=0)
+    for case, (rule, changes) in json.loads(cases).items():
+        cut = "parameters" if rule == "graddrop" else None
+        train(work, name=f"{name}-{case}", balance=rule, cut=cut, overrides=changes, device="cpu", workers=0)
 """
 
 

@@ -56,6 +56,24 @@ def _beta(rng: Rng, hard: Floats, rate: float, mean: float, size: float) -> Floa
     return np.where(rng.random(hard.size) < rate, 0.0, rng.beta(own * size, (1 - own) * size))
 
 
+def right(share: float, second_share: float) -> World:
+    """Subjects that are right or wrong; the second run is right where the first is, but for a few."""
+
+    def draw(rng: Rng, n: int) -> Data:
+        hard = rng.normal(size=n)
+        return {"hard": hard, "values": _right(rng, hard, share)}
+
+    def second(rng: Rng, data: Data) -> Data:
+        return {"values": _right(rng, data["hard"], second_share)}
+
+    return World("accuracy", f"{share:g} and {second_share:g}", draw, second)
+
+
+def _right(rng: Rng, hard: Floats, share: float) -> Floats:
+    seen = 0.95 * hard + np.sqrt(1 - 0.95**2) * rng.normal(size=hard.size)
+    return np.asarray(seen > _cut(share), np.float64)
+
+
 def error(name: str, spread: float, blow: float) -> World:
     """Log-normal absolute errors (of a dose, of a number), a share of them five times as large."""
 
@@ -207,6 +225,7 @@ def _kappa(data: Data, of: Measures) -> Measured:
 
 
 MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
+    "accuracy": lambda data, of: of.share(data["values"]),
     "Dice": lambda data, of: of.bounded_mean(data["values"]),
     "MAE": lambda data, of: of.error(data["values"]),
     "AUC": lambda data, of: of.area(data["scores"], data["truth"]),
@@ -217,6 +236,9 @@ MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
     "C": lambda data, of: of.concordance(data["risk"], data["times"], data["events"]),
 }
 WORLDS = (
+    right(0.6, 0.5),
+    right(0.9, 0.85),
+    right(0.97, 0.95),
     dice(0.0, 0.85, 20),
     dice(0.03, 0.85, 20),
     dice(0.06, 0.85, 20),
@@ -228,6 +250,7 @@ WORLDS = (
     area("0.75", 0.954, 1.0, 0.0),
     area("0.93", 2.087, 1.0, 0.0),
     area("0.98", 2.9, 1.0, 0.0),
+    area("0.99", 3.3, 1.0, 0.0),
     area("8 % of positives hidden", 3.0, 1.0, 0.08),
     area("one positive in five", 1.466, 1.0, 0.0, 0.2),
     classes("0.76", 1.0),
@@ -248,6 +271,7 @@ WORLDS = (
     survival("8 % answered wrongly", 3.0, 1.0, 0.08),
 )
 SIZES = {
+    "accuracy": (20, 30, 60, 100),
     "Dice": (20, 30, 40, 60, 100),
     "MAE": (20, 30, 40, 60, 100),
     "AUC": (30, 60, 100, 200),

@@ -41,6 +41,30 @@ def test_the_same_answers_differ_by_nothing() -> None:
     assert (found.estimate, found.low, found.high) == (0, 0, 0)
 
 
+def test_two_that_are_always_right_are_not_known_to_be_equal() -> None:
+    """A perfect order of 15 and 15 is seen often where the true areas are 0.99 and 0.98."""
+    truth = np.arange(30) % 2 == 0
+    perfect = of(30).area(truth + 0.1 * R.random(30), truth)
+    found = subtract(perfect, of(30).area(truth + 0.1 * R.random(30), truth))
+    assert found.estimate == 0
+    assert found.low < -0.05
+    assert found.high > 0.05
+
+
+def test_of_paired_shares_it_is_newcombes() -> None:
+    """Newcombe 1998 (Statistics in Medicine 17:2635), method 10: his example, and one worked by hand."""
+    for (both, first, second, neither), low, high in PAIRED:
+        counts = (both, first, second, neither)
+        a, b = (np.repeat(x, counts) for x in ([1, 1, 0, 0], [1, 0, 1, 0]))
+        n = sum(counts)
+        found = subtract(of(n).share(a), of(n).share(b))
+        assert found.estimate == pytest.approx((first - second) / n)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+PAIRED = [((36, 12, 2, 0), 0.0569, 0.3404), ((53, 0, 0, 1), -0.0729, 0.0729)]
+
+
 def test_all_right_against_nearly_all_right_is_not_certain() -> None:
     truth = np.arange(40) % 2 == 0
     nearly = truth + np.where(np.arange(40) == 3, 1.5, 0.0)

@@ -55,10 +55,15 @@ def undefined(subjects: int, method: Method = "other") -> Measured:
     return Measured(NAN, np.zeros(subjects), np.zeros(subjects, bool), method)
 
 
-def combine(parts: Sequence[Measured], weights: Sequence[float]) -> Measured:
+def combine(
+    parts: Sequence[Measured], weights: Sequence[float], correlations: Floats | None = None
+) -> Measured:
     """Σ weight · metric: a mean over classes, labels or tasks, or a difference of two runs.
 
     Without an interval as soon as one of the parts has none; its shortage is then the whole one's.
+
+    Args:
+        correlations: `[parts, parts]` of the estimates; by default as the subjects show them.
     """
     influence = np.sum([w * p.influence for w, p in zip(weights, parts, strict=True)], axis=0)
     found = Measured(
@@ -77,7 +82,7 @@ def combine(parts: Sequence[Measured], weights: Sequence[float]) -> Measured:
         [p.estimate for p in parts],
         [p.low for p in parts],
         [p.high for p in parts],
-        find_correlations([p.influence for p in parts]),
+        find_correlations([p.influence for p in parts]) if correlations is None else correlations,
     )
     return replace(found, low=low, high=high)
 

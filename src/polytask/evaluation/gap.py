@@ -38,9 +38,11 @@ def subtract(mine: Measured, other: Measured, resamples: int = 1000, seed: int =
 
 
 def lessen_correlation(mine: Measured, other: Measured) -> Floats:
-    """Correlations `[2, 2]` of two shares, with Newcombe's continuity correction (1998, method 10): of n subjects, half a
-    subject more answered differently than was seen. Without it two runs that are right on the same half of the subjects
-    would differ by exactly 0."""
+    """Correlations `[2, 2]` of two shares, with Newcombe's continuity correction (1998, method 10).
+
+    Of n subjects half a subject more is taken to be answered differently than was seen. Without it two runs that are
+    right on the same half of the subjects would differ by exactly 0.
+    """
     found = find_correlations([mine.influence, other.influence])
     spread = np.sqrt(np.prod([m.estimate * (1 - m.estimate) for m in (mine, other)]))
     if found[0, 1] > 0 and spread > 0:

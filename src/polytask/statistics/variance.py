@@ -66,14 +66,17 @@ def part_variance(
     trainings. The variance of the per-seed effects, s², estimates σb² + σc²/n, and what subjects differ by between
     seeds, u, estimates σc²/n alone, from (n − 1)(S − 1) differences. So
 
-        Var = max(0, v) + max(s², u)/S,
+        Var = v + u/S + max(0, s² − u)/S,
 
     each summed over folds: the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis 2007), a
-    seed in place of a reader, whose s² cannot fall below what the subjects already show. Every fold has trainings of
-    its own. Only the excess of a fold's s² over its u is luck, known from S − 1 differences. Its degrees of freedom are
-    Satterthwaite's over the folds' excesses, since the luck of one fold may be larger than another's, to the power
-    1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings tell little of how uneven they are.
-    With one seed Var is that of the subjects; it is then true of these trainings only.
+    seed in place of a reader. v + u/S is the variance of the subjects' means over the seeds, which is never below 0 and
+    known from n − 1 differences; v alone may be, and cutting it off at 0 would make every study of subjects that only
+    the trainings move too careful. It counts as at least half of u/S, so that subjects whose seeds cancel by chance
+    are no proof; where `pairs` are taken off, v + u/S may be below 0 itself, and a v below 0 counts as 0.
+    Every fold has trainings of its own. Only the excess of s² over u is luck, known from S − 1 differences a fold. Its
+    degrees of freedom are Satterthwaite's over the folds' excesses, since the luck of one fold may be larger than
+    another's, to the power 1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings tell little of
+    how uneven they are. With one seed Var is that of the subjects; it is then true of these trainings only.
     """
     w = np.asarray(weights, np.float64)
     count = folds[0].shape[-2]
@@ -85,21 +88,23 @@ def part_variance(
     none = np.zeros_like(estimate)
     if count == 1:
         return Variance(estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none)
-    subjects = np.maximum(0.0, subjects)
     spread = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
     shown = [k**2 * u / count for k, (_, u) in zip(w, both, strict=True)]
-    excess = [np.maximum(0.0, s - u) for s, u in zip(spread, shown, strict=True)]
     least = np.asarray(sum(shown), np.float64)
-    seeds = np.maximum(np.asarray(sum(spread), np.float64), least)
-    own = satterthwaite(excess, [count - 1.0] * len(excess))
+    beyond = np.maximum(0.0, np.asarray(sum(spread)) - least)
+    own = satterthwaite(
+        [np.maximum(0.0, s - u) for s, u in zip(spread, shown, strict=True)], [count - 1.0] * len(spread)
+    )
     even = (count - 1) * (w**2).sum() ** 2 / (w**4).sum()
     own = np.where(np.isfinite(own), own, even)
-    whole = subjects + seeds
-    luck = np.asarray(sum(excess)) / np.where(whole > 0, np.asarray(sum(excess)) + least, 1.0)
-    luck = luck * seeds / np.where(whole > 0, whole, 1.0)
-    retraining = seeds / np.where(whole > 0, whole, 1.0) - luck
+    kept = np.maximum(0.0, subjects)
+    whole = beyond + (np.maximum(subjects + least, least / 2) if pairs is None else kept + least)
+    seeds = whole - kept
+    share = 1 / np.where(whole > 0, whole, 1.0)
+    luck = beyond * share
+    retraining = np.maximum(0.0, seeds * share - luck)
     freedom = own ** (1 - 1 / count) * even ** (1 / count)
-    return Variance(estimate, subjects, seeds, by_subjects, freedom, luck, retraining)
+    return Variance(estimate, kept, seeds, by_subjects, freedom, luck, retraining)
 
 
 def split_covariance(fold: Floats, pairs: Floats | None = None) -> tuple[Floats, Floats]:

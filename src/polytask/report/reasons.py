@@ -68,7 +68,7 @@ def _of_voxels(task: Task, cases: list[Any], base: str, rest: str, names: Names)
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
         return f"{names.word(task.name, structure)} is known in no case"
     if base in ("hd95", "surface_dice"):
-        return "no case has both a true and a predicted surface"
+        return "no case has both a true and a predicted surface where the masks count"
     return OTHERWISE
 
 

@@ -10,7 +10,8 @@ from polytask.tasks import constants, make_task
 from polytask.tasks.curves import breslow, censoring_curve, discretise, kaplan_meier, step, survival_at
 from polytask.tasks.hazard import expected_time, intervals
 from polytask.tasks.hazard import survival_at as hazard_survival_at
-from polytask.tasks.survival_metrics import auc_at, brier_at, concordance
+from polytask.tasks.ranking import auc
+from polytask.tasks.survival_metrics import auc_at, brier_at, censoring_weights, concordance
 
 # fmt: off
 TIMES = np.array([
@@ -53,6 +54,43 @@ def test_concordance_auc_and_brier_are_those_of_scikit_survival() -> None:
     p = probabilities()
     briers = [brier_at(p[:, i], TIMES, EVENTS, t, CENSORING) for i, t in enumerate(HORIZONS)]
     np.testing.assert_allclose(briers, SKSURV_BRIER, atol=1e-12)
+
+
+TIED_TRAIN, TIED = np.ceil(TRAIN_TIMES / 20) * 20, np.ceil(TIMES / 20) * 20
+FOLLOWED = TIED < TIED_TRAIN.max()
+TIED_HORIZONS = (40.0, 60.0, 100.0)
+TIED_AUC = (0.6931111111111112, 0.6252904545032067, 0.6932575479078886)
+TIED_BRIER = (0.20684414336101947, 0.21099743845095625, 0.2033115383144828)
+"""scikit-survival 0.28.0 on the tied times: `cumulative_dynamic_auc` and `brier_score`, which weigh by 1/G(t)."""
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_with_tied_times_scikit_survival_differs_by_its_weights_alone() -> None:
+    curve = censoring_curve(TIED_TRAIN, TRAIN_EVENTS)
+    times, events, risk, p = (x[FOLLOWED] for x in (TIED, EVENTS, RISK, probabilities()))
+    weights = 1 / survival_at(curve, times)
+    for i, t in enumerate(TIED_HORIZONS):
+        case, beyond = (times <= t) & (events > 0), times > t
+        keep = case | beyond
+        area = auc(risk[keep], case[keep], weights[keep])
+        terms = np.where(case, (1 - p[:, i]) ** 2 * np.where(case, weights, 0), 0)
+        terms += beyond * p[:, i] ** 2 / survival_at(curve, np.array([t]))
+        assert area == pytest.approx(TIED_AUC[i], abs=1e-12)
+        assert terms.mean() == pytest.approx(TIED_BRIER[i], abs=1e-12)
+        assert auc_at(risk, times, events, t, curve) != pytest.approx(TIED_AUC[i], abs=1e-4)
+
+
+@pytest.mark.parametrize("horizon", TIED_HORIZONS)
+def test_weights_of_tied_times_make_up_for_exactly_those_who_were_lost(horizon: float) -> None:
+    """Who had the event and who is still there stand for everybody, also for those censored before the horizon: with
+    1/G just before the own time the weights of n subjects sum to n. With 1/G(t) they would sum to more."""
+    curve = censoring_curve(TIED_TRAIN, TRAIN_EVENTS)
+    case = (TIED_TRAIN <= horizon) & (TRAIN_EVENTS > 0)
+    late = float((TIED_TRAIN > horizon).sum() / survival_at(curve, np.array([horizon]))[0])
+    assert censoring_weights(TIED_TRAIN, curve)[case].sum() + late == pytest.approx(len(TIED_TRAIN))
+    assert (1 / survival_at(curve, TIED_TRAIN[case])).sum() + late > len(TIED_TRAIN) + 1
+    answer = np.full(len(TIED_TRAIN), 0.5)
+    assert brier_at(answer, TIED_TRAIN, TRAIN_EVENTS, horizon, curve) == pytest.approx(0.25)
 
 
 def test_concordance_counts_pairs_by_hand() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -127,8 +129,10 @@ def test_curves_are_those_of_lifelines() -> None:
 
 def test_breslow_by_hand() -> None:
     found = breslow(np.log([2.0, 3.0, 1.0, 4.0]), [1, 1, 2, 3], [1, 1, 1, 0])
-    assert found["times"] == (1.0, 2.0)
-    np.testing.assert_allclose(found["hazard"], [2 / 10, 2 / 10 + 1 / 5])
+    assert found["times"] == (1.0, 2.0, 3.0), "events, and the end of the follow-up"
+    np.testing.assert_allclose(found["hazard"], [2 / 10, 2 / 10 + 1 / 5, 2 / 10 + 1 / 5])
+    assert breslow([0.0, 0.0], [1, 2], [0, 1])["times"] == (2.0,)
+    assert breslow([0.0, 0.0], [1, 2], [0, 0]) == {"times": (2.0,), "hazard": (0.0,)}
 
 
 def test_an_event_comes_before_a_censoring_at_the_same_time() -> None:
@@ -161,8 +165,8 @@ def test_intervals_by_hand_and_in_torch() -> None:
 
 
 def test_training_hazards_are_the_best_constant() -> None:
-    bins = constants.hazard_bins(TIMES, EVENTS, 4, (240.0,))
-    assert bins[-1] >= 240
+    bins = constants.hazard_bins(TIMES, EVENTS, 4)
+    assert bins[-1] == TIMES[EVENTS > 0].max()
     best = constants.constant_hazard(TIMES, EVENTS, bins)
     at_risk, happened = discretise(TIMES, EVENTS, bins)
     for shift in (0.8, 1.25):
@@ -189,3 +193,40 @@ def test_cox_probabilities_need_a_baseline_and_follow_it() -> None:
     np.testing.assert_allclose(p, 1 - np.exp(-np.outer([1, 3], [0.2, 0.4])), rtol=1e-5)
     cells = ready.columns({k: v.numpy() for k, v in ready.decode(output).items()}, 1)
     assert list(cells) == [".risk", ".p.T1", ".p.T2.5"]
+
+
+def test_nothing_is_said_beyond_the_follow_up() -> None:
+    """Three subjects in training, the last event at 2 and the last one seen at 3."""
+    fields = {"kind": "survival", "level": "subject", "unit": "years", "horizons": [2.0, 3.0, 3.5, 5000.0]}
+    task: Any = make_task("os", fields).with_baseline([0.0, 0.0, 0.0], [1, 2, 3], [1, 1, 0])
+    p = task.decode(torch.zeros(1, 1))["p"][0].numpy()
+    np.testing.assert_allclose(p[:2], 1 - np.exp([-(1 / 3 + 1 / 2), -(1 / 3 + 1 / 2)]), rtol=1e-6)
+    assert np.isnan(p[2:]).all()
+    cells = task.columns({k: v.numpy() for k, v in task.decode(torch.zeros(1, 1)).items()}, 0)
+    assert list(cells) == [".risk", ".p.T2", ".p.T3"]
+    assert task.explain_undefined(3.0) == ""
+    assert task.explain_undefined(3.5) == "nobody in training was followed for longer than 3 years"
+    value, known = np.array([[1.0, 1], [6000.0, 0], [4.0, 1]]), np.ones(3, bool)
+    found = task.metrics(
+        {k: v.numpy().repeat(3, 0) for k, v in task.decode(torch.zeros(1, 1)).items()}, value, known
+    )
+    assert np.isfinite(found["brier.T3"])
+    assert np.isnan(found["brier.T5000"])
+
+
+def test_hazards_end_with_the_last_event_and_nearer_horizons_do_not_suffer() -> None:
+    """The last interval once reached to the farthest horizon: the probability at a near one came out far too low."""
+    rng = np.random.default_rng(0)
+    times, events = rng.exponential(400, 4000), np.ones(4000)
+    horizons = [300.0, 600.0, 900.0, 1e5]
+    bins = constants.hazard_bins(times, events, 4)
+    assert bins[-1] == times.max()
+    rates = constants.hazard_rates(times, events, bins)
+    fields = {"kind": "survival", "level": "subject", "loss": "hazard", "bins": bins, "horizons": horizons}
+    task: Any = make_task("os", {**fields, "unit": "days"})
+    p = task.decode(torch.logit(torch.tensor([rates])))["p"][0].numpy()
+    observed = [(times <= h).mean() for h in horizons[:3]]
+    np.testing.assert_allclose(p[:2], observed[:2], atol=0.03)
+    assert np.isnan(p[3])
+    assert task.explain_undefined(300.0) == ""
+    assert "no event in training later than" in task.explain_undefined(1e5)

@@ -89,7 +89,8 @@ def _of_survival(task: Any, items: Items, base: str, rest: str) -> str:
         if not ((times <= horizon) & (events > 0)).any():
             return f"no event by {horizon:g}{unit}"
         return f"nobody was followed beyond {horizon:g}{unit}"
-    return "the model gives no probabilities at this time"
+    why = task.explain_undefined(horizon)
+    return f"no probability: {why}" if why else "the model gives no probabilities at this time"
 
 
 def _of_numbers(items: Items, whom: str, base: str) -> str:

@@ -191,6 +191,37 @@ def test_cagrad_by_hand() -> None:
     assert step == pytest.approx(-1 + 0.5, abs=1e-3)
 
 
+def test_aligned_does_not_jump_with_the_length_of_a_gradient() -> None:
+    """Above 3,162 × the other's length a gradient once was no axis any more, and the step 2,000 × as long."""
+    for ratio in (10.0, 3_000.0, 3_200.0, 1e5):
+        assert of("aligned", np.diag([1.0, ratio**2])) == pytest.approx([1, 1 / ratio], rel=1e-6)
+    near = [[1.0, 0.3], [-0.5, 1.0]]
+    steps = []
+    for ratio in np.geomspace(1e2, 1e5, 60):
+        gradients = np.array(near) * [[1.0], [ratio]]
+        steps.append(np.linalg.norm(np.array(of("aligned", gradients @ gradients.T)) @ gradients))
+    assert max(steps) / min(steps) < 1.01
+    assert of("aligned", [[1.0, 3.0], [3.0, 9.0]]) == pytest.approx([0.4, 1.2]), "one direction is one axis"
+
+
+@pytest.mark.parametrize("third", [3.0, 30.0])
+def test_cagrad_opposes_nobody_where_it_need_not(third: float) -> None:
+    """(1, 0) and (−2, 0) are exactly opposed: of the steps within 0.4 of the mean (−1, h) / 3 those that turn neither
+    back have no first coordinate, and (0, h) / 3 is the nearest."""
+    gradients = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, third]])
+    step = np.array(of("cagrad", gradients @ gradients.T, c=0.4)) @ gradients / 3 * 1.4
+    assert step == pytest.approx([0, third / 3], abs=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [1.01, 1.5, 2.0, 10.0, 1000.0])
+def test_cagrad_with_two_opposed_gradients_alone(ratio: float) -> None:
+    """1 and −r: no step but 0 opposes neither, and 0 is c‖mean‖ away for c = 1 only. Else the nearest to it is taken."""
+    mean = (1 - ratio) / 2
+    for c in (0.1, 0.4, 0.9, 1.0):
+        found = np.array(of("cagrad", [[1.0, -ratio], [-ratio, ratio**2]], c=c))
+        assert found @ [1.0, -ratio] / 2 * (1 + c) == pytest.approx((1 - c) * mean, abs=2e-4 * abs(mean))
+
+
 def test_graddrop_keeps_one_sign_in_each_element() -> None:
     rule = make_rule("graddrop")
     gradients = [torch.tensor([3.0, 1.0, -2.0]), torch.tensor([-1.0, 1.0, 1.0])]

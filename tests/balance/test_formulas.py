@@ -238,7 +238,7 @@ def test_cagrad_opposes_nobody_where_it_need_not(third: float) -> None:
 
 @pytest.mark.parametrize("ratio", [1.01, 1.5, 2.0, 10.0, 1000.0])
 def test_cagrad_with_two_opposed_gradients_alone(ratio: float) -> None:
-    """1 and −r: no step but 0 opposes neither, and only with c = 1 it is near enough; else the nearest to it is taken."""
+    """1 and −r: no step but 0 opposes neither, and only with c = 1 it is near enough; else the nearest to it counts."""
     mean = (1 - ratio) / 2
     for c in (0.1, 0.4, 0.9, 1.0):
         found = np.array(of("cagrad", [[1.0, -ratio], [-ratio, ratio**2]], c=c))

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench clean
+.PHONY: help install demo test test-slow mutants lint bench clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 # Two test processes with one thread each: more threads wait for each other and are slower on small machines.
 TEST_JOBS ?= 2
 PYTEST_ARGS ?=
+MUTANTS_ARGS ?=
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 
 help: ## this list
@@ -35,6 +36,9 @@ test: $(STAMP) ## the fast tests, under 10 minutes on 2 cores
 test-slow: $(STAMP) ## the tests that train long; also installs Ray, which a study can run on
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
 	$(TEST_ENV) $(BIN)/python -m pytest -m slow --timeout 1800 $(PYTEST_ARGS)
+
+mutants: $(STAMP) ## do the tests notice a changed line? MUTANTS_ARGS="--count 20 --seed 1" tries fewer; takes hours
+	$(TEST_ENV) $(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 lint: $(STAMP) ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .

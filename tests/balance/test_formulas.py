@@ -131,6 +131,29 @@ def test_gradnorm_by_hand() -> None:
     assert slower[0] > 0 > slower[1], "a task behind the others gains"
 
 
+def test_gradnorm_waits_for_a_task_that_comes_late() -> None:
+    """Task 1 is there from epoch 1 on. Until its first epoch has a mean both have weight 1; then progress is told from
+    each one's own first epoch: task 0 fell to a quarter of 2, task 1 to a half of 4."""
+    rule, norms = make_rule("gradnorm"), np.diag([1.0, 4.0])
+    memory = rule.start(2)
+    for loss in (1.0, 3.0):
+        alone = Seen(np.array([0]), np.array([loss]), norms[:1, :1], 0)
+        found, memory = rule.weigh(alone, memory)
+        assert found.tolist() == [1]
+    for losses in ([1.0, 3.0], [0.5, 5.0]):
+        found, memory = rule.weigh(seen(losses, 1, norms), memory)
+        assert found.tolist() == [1, 1]
+        assert memory["value"].tolist() == [0, 0], "nothing is learnt before both have begun"
+    found, memory = rule.weigh(seen([0.5, 2.0], 2, norms), memory)
+    assert memory["past"].tolist() == [[2.0, 4.0]], "the first epoch of each"
+    assert found.tolist() == [1, 1]
+    progress = np.array([0.25, 0.5]) / 0.375
+    slope = np.sign(np.array([1.0, 2.0]) - 1.5 * progress**1.5) * [1.0, 2.0]
+    assert memory["first"] == pytest.approx(0.1 * (slope - 0.5 * slope.sum()))
+    _, later = rule.weigh(seen([0.1, 0.1], 7, norms), memory)
+    assert later["past"].tolist() == [[2.0, 4.0]]
+
+
 G = np.array([[1.0, -0.5], [-0.5, 4.0]])
 """g₁ = (1, 0), g₂ = (−½, √3.75)."""
 
@@ -189,6 +212,37 @@ def test_cagrad_by_hand() -> None:
     found = np.array(of("cagrad", opposite, c=0.5))
     step = (found @ np.array([1.0, -3.0])) / 2 * 1.5
     assert step == pytest.approx(-1 + 0.5, abs=1e-3)
+
+
+def test_aligned_does_not_jump_with_the_length_of_a_gradient() -> None:
+    """Above 3,162 × the other's length a gradient once was no axis any more, and the step 2,000 × as long."""
+    for ratio in (10.0, 3_000.0, 3_200.0, 1e5):
+        assert of("aligned", np.diag([1.0, ratio**2])) == pytest.approx([1, 1 / ratio], rel=1e-6)
+    near = [[1.0, 0.3], [-0.5, 1.0]]
+    steps = []
+    for ratio in np.geomspace(1e2, 1e5, 60):
+        gradients = np.array(near) * [[1.0], [ratio]]
+        steps.append(np.linalg.norm(np.array(of("aligned", gradients @ gradients.T)) @ gradients))
+    assert max(steps) / min(steps) < 1.01
+    assert of("aligned", [[1.0, 3.0], [3.0, 9.0]]) == pytest.approx([0.4, 1.2]), "one direction is one axis"
+
+
+@pytest.mark.parametrize("third", [3.0, 30.0])
+def test_cagrad_opposes_nobody_where_it_need_not(third: float) -> None:
+    """(1, 0) and (−2, 0) are exactly opposed: of the steps within 0.4 of the mean (−1, h) / 3 those that turn neither
+    back have no first coordinate, and (0, h) / 3 is the nearest."""
+    gradients = np.array([[1.0, 0.0], [-2.0, 0.0], [0.0, third]])
+    step = np.array(of("cagrad", gradients @ gradients.T, c=0.4)) @ gradients / 3 * 1.4
+    assert step == pytest.approx([0, third / 3], abs=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [1.01, 1.5, 2.0, 10.0, 1000.0])
+def test_cagrad_with_two_opposed_gradients_alone(ratio: float) -> None:
+    """1 and −r: no step but 0 opposes neither, and only with c = 1 it is near enough; else the nearest to it counts."""
+    mean = (1 - ratio) / 2
+    for c in (0.1, 0.4, 0.9, 1.0):
+        found = np.array(of("cagrad", [[1.0, -ratio], [-ratio, ratio**2]], c=c))
+        assert found @ [1.0, -ratio] / 2 * (1 + c) == pytest.approx((1 - c) * mean, abs=2e-4 * abs(mean))
 
 
 def test_graddrop_keeps_one_sign_in_each_element() -> None:

@@ -6,7 +6,9 @@ from sklearn.metrics import cohen_kappa_score, r2_score, roc_auc_score
 
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Answers, Cases
+from polytask.evaluation.by_kind import measure_survival
 from polytask.evaluation.make import judge
+from polytask.evaluation.measures import Measures
 from polytask.evaluation.statistic import CaseTable, Statistic, is_metric
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
@@ -115,6 +117,22 @@ def test_labels_have_their_own_n() -> None:
     assert found.metrics["findings"]["auc.b.c"].n == 2
     assert found.metrics["findings"]["auc"].n == 4
     assert found.counts["findings"]["labels"]["b.c"] == {"known": 2, "present": 1}
+
+
+def test_a_horizon_without_a_probability_has_its_reason() -> None:
+    fields = {"kind": "survival", "level": "subject", "horizons": (5.0, 50.0), "unit": "days"}
+    curve = {"times": (3.0, 9.0), "hazard": (0.2, 0.4)}
+    p = np.array([[0.1, np.nan]] * 4)
+    found = items({"risk": np.arange(4.0), "p": p}, [[3, 1], [60, 1], [70, 0], [80, 0]])
+    of = Measures(4, np.arange(4))
+    measured = measure_survival(make_task("os", {**fields, "baseline": curve}), found, of)
+    assert measured["brier.T5"].estimate == pytest.approx((0.9**2 + 3 * 0.1**2) / 4)
+    assert np.isnan(measured["brier.T50"].estimate)
+    assert measured["brier.T50"].shortage == "nobody in training was followed for longer than 9 days"
+    lost = make_task("os", {**fields, "baseline": curve, "censoring": {"times": (4.0,), "survival": (0.05,)}})
+    assert "fewer than a tenth" in measure_survival(lost, found, of)["auc.T5"].shortage
+    hazard = make_task("os", {**fields, "loss": "hazard", "bins": (9.0,)})
+    assert "where the intervals end" in measure_survival(hazard, found, of)["auc.T50"].shortage
 
 
 def test_mask_metrics_are_means_over_the_cases_that_define_them() -> None:

@@ -55,3 +55,20 @@ def test_one_sample_can_serve_two_tasks() -> None:
 def test_what_is_common_enough_is_left_alone() -> None:
     row = [0, 1, 2, 0, 1, 2]
     assert with_rare(row, 1, {"a": 3}, {"a": frozenset({0})}, lambda n: 0.0) == row
+
+
+def test_every_sample_of_a_rare_task_has_its_turn() -> None:
+    """Which of them takes the place is drawn evenly, anew for each draw and epoch."""
+    known = {"a": frozenset({1, 2, 3, 4})}
+    for place, drawn in ((1, 0.0), (1, 0.24), (2, 0.26), (4, 0.99)):
+        assert with_rare([9], 1, {"a": 1}, known, lambda n, drawn=drawn: drawn) == [place]
+    assert with_rare([9, 9, 9], 1, {"a": 1}, known, lambda n: n / 4) == [1, 2, 3]
+    subjects = [(i,) for i in range(400)]
+    met = Counter(
+        s
+        for epoch in range(40)
+        for s in epoch_order(subjects, 0, epoch, 10, 1, {"a": 1}, known)
+        if s in known["a"]
+    )
+    assert sorted(met) == [1, 2, 3, 4]
+    assert min(met.values()) > 70

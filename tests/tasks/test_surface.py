@@ -78,3 +78,64 @@ def test_case_metrics_leave_out_what_is_unknown_and_outside() -> None:
     empty = task.case_metrics(answer * 0, value * 0, np.array([True, True]), None, spacing)
     assert empty["dice"] == 1
     assert np.isnan(empty["hd95"])
+
+
+AXES = np.stack(np.meshgrid(*[np.arange(32) - 15.5] * 3, indexing="ij"))
+RADIUS = np.sqrt((AXES**2).sum(0))
+
+
+@pytest.mark.parametrize("region", [np.abs(AXES[0]) < 3, AXES[0] < 0, np.abs(AXES).max(0) < 14])
+@pytest.mark.parametrize("drawn_on", [True, False])
+@pytest.mark.parametrize("radii", [(7, 12), (12, 7)])
+def test_a_region_that_cuts_both_masks_makes_no_agreement(
+    region: np.ndarray, drawn_on: bool, radii: tuple[int, int]
+) -> None:
+    """Concentric spheres never come within 2 mm of each other, whether the truth goes on beyond the region or not."""
+    drawn, truth = (radius >= RADIUS for radius in radii)
+    truth = truth if drawn_on else truth & region
+    found = mask_metrics(drawn, truth, (1.0, 1.0, 1.0), 2.0, region=region)
+    assert found["surface_dice"] == 0
+    assert found["hd95"] == pytest.approx(5, abs=1)
+    same = mask_metrics(truth, truth, (1.0, 1.0, 1.0), 2.0, region=region)
+    assert (same["surface_dice"], same["hd95"]) == (1, 0)
+
+
+def line(first: int, last: int) -> np.ndarray:
+    return (np.arange(12) >= first) & (np.arange(12) <= last)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "truth", "surface_dice", "hd95"),
+    [
+        # 3 is 1 voxel from 2 (2 mm); 6 is 3 voxels from 3 and 9, not 1 from the end of the region at 7
+        (line(3, 9), line(2, 6), 2 / 3, np.percentile([2, 6], 95)),
+        (line(2, 6), line(2, 7), 1, 0),  # the truth is cut at 7; whether 6 is a miss nobody knows
+        (line(2, 5), line(2, 7), 2 / 3, np.percentile([0, 4], 95)),  # at least 2 voxels from where it ends
+        (line(2, 4), line(2, 7), 2 / 3, np.percentile([0, 4], 95)),  # 2 voxels from 2, 3 from the cut
+        (line(2, 7), line(2, 9), 2 / 3, np.percentile([0, 4], 95)),  # the truth was drawn on to 9
+        (line(0, 4), line(0, 7), 2 / 3, np.percentile([0, 6], 95)),  # the image's border is no cut
+        (line(0, 8), line(0, 8), 1, 0),
+        (line(1, 8), line(0, 11), 1, 2),
+    ],
+)
+def test_surfaces_inside_a_region_by_hand(
+    drawn: np.ndarray, truth: np.ndarray, surface_dice: float, hd95: float
+) -> None:
+    region = line(0, 7)
+    found = mask_metrics(drawn, truth, (2.0,), 2.0, region=region)
+    assert found["surface_dice"] == pytest.approx(surface_dice)
+    assert found["hd95"] == pytest.approx(hd95)
+    assert found["volume"] == pytest.approx((truth & region).sum() * 2 / 10)
+
+
+def test_a_region_without_a_surface_has_none_to_judge() -> None:
+    found = mask_metrics(line(2, 8), line(1, 9), (1.0,), 2.0, region=line(4, 6))
+    assert found["dice"] == 1
+    assert np.isnan(found["surface_dice"])
+    assert np.isnan(found["hd95"])
+
+
+def test_a_region_of_everything_changes_nothing() -> None:
+    a, b = blobs(0, (16, 15, 14)), blobs(1, (16, 15, 14))
+    spacing = (0.7, 1.3, 3.0)
+    assert mask_metrics(a, b, spacing, 2.0) == mask_metrics(a, b, spacing, 2.0, region=np.ones(a.shape, bool))

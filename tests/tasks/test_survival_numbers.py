@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from polytask.tasks import constants, make_task
 from polytask.tasks.curves import breslow, censoring_curve, discretise, kaplan_meier, step, survival_at
 from polytask.tasks.hazard import expected_time, intervals
 from polytask.tasks.hazard import survival_at as hazard_survival_at
-from polytask.tasks.survival_metrics import auc_at, brier_at, concordance
+from polytask.tasks.ranking import auc
+from polytask.tasks.survival_metrics import auc_at, brier_at, censoring_weights, concordance
 
 # fmt: off
 TIMES = np.array([
@@ -55,6 +58,43 @@ def test_concordance_auc_and_brier_are_those_of_scikit_survival() -> None:
     np.testing.assert_allclose(briers, SKSURV_BRIER, atol=1e-12)
 
 
+TIED_TRAIN, TIED = np.ceil(TRAIN_TIMES / 20) * 20, np.ceil(TIMES / 20) * 20
+FOLLOWED = TIED_TRAIN.max() > TIED
+TIED_HORIZONS = (40.0, 60.0, 100.0)
+TIED_AUC = (0.6931111111111112, 0.6252904545032067, 0.6932575479078886)
+TIED_BRIER = (0.20684414336101947, 0.21099743845095625, 0.2033115383144828)
+"""scikit-survival 0.28.0 on the tied times: `cumulative_dynamic_auc` and `brier_score`, which weigh by 1/G(t)."""
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_with_tied_times_scikit_survival_differs_by_its_weights_alone() -> None:
+    curve = censoring_curve(TIED_TRAIN, TRAIN_EVENTS)
+    times, events, risk, p = (x[FOLLOWED] for x in (TIED, EVENTS, RISK, probabilities()))
+    weights = 1 / survival_at(curve, times)
+    for i, t in enumerate(TIED_HORIZONS):
+        case, beyond = (times <= t) & (events > 0), times > t
+        keep = case | beyond
+        area = auc(risk[keep], case[keep], weights[keep])
+        terms = np.where(case, (1 - p[:, i]) ** 2 * np.where(case, weights, 0), 0)
+        terms += beyond * p[:, i] ** 2 / survival_at(curve, np.array([t]))
+        assert area == pytest.approx(TIED_AUC[i], abs=1e-12)
+        assert terms.mean() == pytest.approx(TIED_BRIER[i], abs=1e-12)
+        assert auc_at(risk, times, events, t, curve) != pytest.approx(TIED_AUC[i], abs=1e-4)
+
+
+@pytest.mark.parametrize("horizon", TIED_HORIZONS)
+def test_weights_of_tied_times_make_up_for_exactly_those_who_were_lost(horizon: float) -> None:
+    """Who had the event and who is still there stand for everybody, also for those censored before the horizon: with
+    1/G just before the own time the weights of n subjects sum to n. With 1/G(t) they would sum to more."""
+    curve = censoring_curve(TIED_TRAIN, TRAIN_EVENTS)
+    case = (horizon >= TIED_TRAIN) & (TRAIN_EVENTS > 0)
+    late = float((horizon < TIED_TRAIN).sum() / survival_at(curve, np.array([horizon]))[0])
+    assert censoring_weights(TIED_TRAIN, curve)[case].sum() + late == pytest.approx(len(TIED_TRAIN))
+    assert (1 / survival_at(curve, TIED_TRAIN[case])).sum() + late > len(TIED_TRAIN) + 1
+    answer = np.full(len(TIED_TRAIN), 0.5)
+    assert brier_at(answer, TIED_TRAIN, TRAIN_EVENTS, horizon, curve) == pytest.approx(0.25)
+
+
 def test_concordance_counts_pairs_by_hand() -> None:
     # comparable: 1-2, 1-3, 1-4, 2-4, and 2-3, where the event comes before the censoring at the same time
     times, events = np.array([1.0, 2, 2, 3]), np.array([1, 1, 0, 0])
@@ -89,8 +129,10 @@ def test_curves_are_those_of_lifelines() -> None:
 
 def test_breslow_by_hand() -> None:
     found = breslow(np.log([2.0, 3.0, 1.0, 4.0]), [1, 1, 2, 3], [1, 1, 1, 0])
-    assert found["times"] == (1.0, 2.0)
-    np.testing.assert_allclose(found["hazard"], [2 / 10, 2 / 10 + 1 / 5])
+    assert found["times"] == (1.0, 2.0, 3.0), "events, and the end of the follow-up"
+    np.testing.assert_allclose(found["hazard"], [2 / 10, 2 / 10 + 1 / 5, 2 / 10 + 1 / 5])
+    assert breslow([0.0, 0.0], [1, 2], [0, 1])["times"] == (2.0,)
+    assert breslow([0.0, 0.0], [1, 2], [0, 0]) == {"times": (2.0,), "hazard": (0.0,)}
 
 
 def test_an_event_comes_before_a_censoring_at_the_same_time() -> None:
@@ -123,8 +165,8 @@ def test_intervals_by_hand_and_in_torch() -> None:
 
 
 def test_training_hazards_are_the_best_constant() -> None:
-    bins = constants.hazard_bins(TIMES, EVENTS, 4, (240.0,))
-    assert bins[-1] >= 240
+    bins = constants.hazard_bins(TIMES, EVENTS, 4)
+    assert bins[-1] == TIMES[EVENTS > 0].max()
     best = constants.constant_hazard(TIMES, EVENTS, bins)
     at_risk, happened = discretise(TIMES, EVENTS, bins)
     for shift in (0.8, 1.25):
@@ -151,3 +193,40 @@ def test_cox_probabilities_need_a_baseline_and_follow_it() -> None:
     np.testing.assert_allclose(p, 1 - np.exp(-np.outer([1, 3], [0.2, 0.4])), rtol=1e-5)
     cells = ready.columns({k: v.numpy() for k, v in ready.decode(output).items()}, 1)
     assert list(cells) == [".risk", ".p.T1", ".p.T2.5"]
+
+
+def test_nothing_is_said_beyond_the_follow_up() -> None:
+    """Three subjects in training, the last event at 2 and the last one seen at 3."""
+    fields = {"kind": "survival", "level": "subject", "unit": "years", "horizons": [2.0, 3.0, 3.5, 5000.0]}
+    task: Any = make_task("os", fields).with_baseline([0.0, 0.0, 0.0], [1, 2, 3], [1, 1, 0])
+    p = task.decode(torch.zeros(1, 1))["p"][0].numpy()
+    np.testing.assert_allclose(p[:2], 1 - np.exp([-(1 / 3 + 1 / 2), -(1 / 3 + 1 / 2)]), rtol=1e-6)
+    assert np.isnan(p[2:]).all()
+    cells = task.columns({k: v.numpy() for k, v in task.decode(torch.zeros(1, 1)).items()}, 0)
+    assert list(cells) == [".risk", ".p.T2", ".p.T3"]
+    assert task.explain_undefined(3.0) == ""
+    assert task.explain_undefined(3.5) == "nobody in training was followed for longer than 3 years"
+    value, known = np.array([[1.0, 1], [6000.0, 0], [4.0, 1]]), np.ones(3, bool)
+    found = task.metrics(
+        {k: v.numpy().repeat(3, 0) for k, v in task.decode(torch.zeros(1, 1)).items()}, value, known
+    )
+    assert np.isfinite(found["brier.T3"])
+    assert np.isnan(found["brier.T5000"])
+
+
+def test_hazards_end_with_the_last_event_and_nearer_horizons_do_not_suffer() -> None:
+    """The last interval once reached to the farthest horizon: the probability at a near one came out far too low."""
+    rng = np.random.default_rng(0)
+    times, events = rng.exponential(400, 4000), np.ones(4000)
+    horizons = [300.0, 600.0, 900.0, 1e5]
+    bins = constants.hazard_bins(times, events, 4)
+    assert bins[-1] == times.max()
+    rates = constants.hazard_rates(times, events, bins)
+    fields = {"kind": "survival", "level": "subject", "loss": "hazard", "bins": bins, "horizons": horizons}
+    task: Any = make_task("os", {**fields, "unit": "days"})
+    p = task.decode(torch.logit(torch.tensor([rates])))["p"][0].numpy()
+    observed = [(times <= h).mean() for h in horizons[:3]]
+    np.testing.assert_allclose(p[:2], observed[:2], atol=0.03)
+    assert np.isnan(p[3])
+    assert task.explain_undefined(300.0) == ""
+    assert "no event in training later than" in task.explain_undefined(1e5)

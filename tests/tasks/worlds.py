@@ -117,7 +117,7 @@ def survival(loss: str) -> World:
     hidden, lost = r.exponential(300, ITEMS), r.uniform(50, 900, ITEMS)
     times, events = np.minimum(hidden, lost).round(), (hidden <= lost).astype(float)
     horizons = (100.0, 300.0)
-    bins = c.hazard_bins(times, events, 6, horizons)
+    bins = c.hazard_bins(times, events, 6)
     fields = {
         "kind": "survival",
         "level": "subject",

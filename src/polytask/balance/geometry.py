@@ -11,6 +11,12 @@ EDGE = 1e-12
 """What counts as 0 beside 1."""
 FIRM = 1e-5
 """Added to the diagonal, relative to it, where rounding could be taken for an angle."""
+FLAT = 1e-7
+"""Eigenvalue of K cosines, over K, up to which an axis is rounding of float32."""
+TINY = 1e-15
+"""Eigenvalue of a Gramian beside the largest, below which float64 cannot tell it from 0."""
+ROUNDS = 30
+"""Halvings of a search: to the last digits of a length."""
 RIDGE = 1e-8
 """Added to a scaled Gramian where a solution might run off."""
 
@@ -59,6 +65,28 @@ def shortest(gramian: Array) -> Array:
     sides = roots[:, None] * vectors.T
     found = nnls(sides, (vectors / roots).T @ np.ones(len(even)))[0]
     return np.asarray(found / found.sum())
+
+
+def steepest(gramian: Array, along: Array, c: float) -> tuple[Array, float]:
+    """The w of the simplex at which gᵥ·u + c ‖gᵥ‖ is least, where gᵥ = Σ wₖ gₖ and u is a unit vector; and ‖gᵥ‖ there.
+
+    For a given length s, w is where the hull of the gradients is nearest to −(s / c) u (both have the same conditions);
+    ‖gᵥ‖ − s changes its sign once, from above, at the s that is sought.
+
+    Args:
+        gramian: of the gradients. along: their inner products with u. c: more than 0, at most 1.
+    """
+    low, high = 0.0, float(np.sqrt(np.diag(gramian).max()))
+    best, length = np.full(len(gramian), 1 / len(gramian)), high
+    for _ in range(ROUNDS):
+        s = (low + high) / 2
+        found = shortest(gramian + (s / c) * (along[:, None] + along) + (s / c) ** 2)
+        reached = np.sqrt(max(float(found @ gramian @ found), 0.0))
+        if reached >= s * (1 - EDGE):
+            low, best, length = s, found, reached
+        else:
+            high = s
+    return best, length
 
 
 def fair(gramian: Array, power: float, rounds: int = 200) -> Array:

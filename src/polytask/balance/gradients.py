@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
 
-from polytask.balance.geometry import EDGE, fair, projected, scaled, shortest, unit
+from polytask.balance.geometry import EDGE, FLAT, TINY, fair, projected, scaled, shortest, steepest, unit
 from polytask.balance.rule import Array
+
+CLOSE = 1e-4
+"""What counts as within a distance, beyond it and relative to its square."""
 
 
 def mgda(gramian: Array, draw: np.random.Generator) -> Array:
@@ -34,28 +36,20 @@ def pcgrad(gramian: Array, draw: np.random.Generator) -> Array:
 def cagrad(gramian: Array, draw: np.random.Generator, c: float = 0.4) -> Array:
     """The step that helps the worst-off task most within c of the mean gradient (CAGrad; Liu, NeurIPS 2021).
 
-    Divided by 1 + c, so that equal gradients give that gradient.
+    Its formula is 0 / 0 where two gradients are exactly opposed: no step helps both, and the one nearest to the mean
+    that opposes no task is taken if it lies within c. Divided by 1 + c, so that equal gradients give that gradient.
     """
     even, count = scaled(gramian), len(gramian)
     mean = np.full(count, 1 / count)
-    radius = c * np.sqrt(max(float(mean @ even @ mean), 0.0))
-
-    def worst(w: Array) -> tuple[float, Array]:
-        length = np.sqrt(max(float(w @ even @ w), EDGE))
-        return float(w @ even @ mean + radius * length), even @ mean + radius * (even @ w) / length
-
-    found = minimize(
-        worst,
-        mean,
-        jac=True,
-        method="SLSQP",
-        bounds=[(0.0, 1.0)] * count,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(count)},
-        options={"ftol": 1e-12, "maxiter": 200},
-    ).x
-    w = np.clip(found, 0.0, None) / np.clip(found, 0.0, None).sum()
-    length = np.sqrt(max(float(w @ even @ w), EDGE))
-    return np.asarray(count * (mean + radius / length * w) / (1 + c))
+    size = np.sqrt(max(float(mean @ even @ mean), 0.0))
+    if not size * c > 0:
+        return np.asarray(count * mean / (1 + c))
+    found, length = steepest(even, even @ mean / size, c)
+    step, nearest = mean + c * size / length * found, projected(even, mean)
+    away = float((nearest - mean) @ even @ (nearest - mean))
+    if away <= (1 + CLOSE) * (c * size) ** 2 and (even @ nearest).min() > (even @ step).min():
+        step = nearest
+    return np.asarray(count * step / (1 + c))
 
 
 def imtl_g(gramian: Array, draw: np.random.Generator) -> Array:
@@ -82,11 +76,16 @@ def fairgrad(gramian: Array, draw: np.random.Generator, alpha: float = 2.0) -> A
 
 
 def aligned(gramian: Array, draw: np.random.Generator) -> Array:
-    """Gradients turned into an orthogonal system of the shortest axis' length (Aligned-MTL; Senushkin, CVPR 2023)."""
+    """Gradients turned into an orthogonal system of the shortest axis' length (Aligned-MTL; Senushkin, CVPR 2023).
+
+    How many axes there are is told by the angles between the gradients, whatever their lengths: a short gradient is an
+    axis as good as a long one.
+    """
+    cosines, _ = unit(gramian)
+    axes = int((np.linalg.eigvalsh(cosines) > FLAT * len(cosines)).sum())
     values, vectors = np.linalg.eigh(scaled(gramian))
-    kept = values > values.max() * 1e-7
-    values, vectors = values[kept], vectors[:, kept]
-    return np.asarray(np.sqrt(values.min()) * (vectors / np.sqrt(values)) @ vectors.T @ np.ones(len(gramian)))
+    values, vectors = np.maximum(values[-axes:], TINY * values[-1]), vectors[:, -axes:]
+    return np.asarray(np.sqrt(values[0]) * (vectors / np.sqrt(values)) @ vectors.T @ np.ones(len(gramian)))
 
 
 def upgrad(gramian: Array, draw: np.random.Generator) -> Array:

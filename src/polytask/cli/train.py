@@ -181,7 +181,7 @@ class Bar:
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
         """A step is done."""
-        known = [v for k, v in losses.items() if k != "norm"]
+        known = list(losses.values())
         mean = f"loss {sum(known) / len(known):.3f}" if known else ""
         self.bar.update(self.current, completed=step, loss=mean)
         if not self.moves and monotonic() - self.told >= TELL_EVERY:

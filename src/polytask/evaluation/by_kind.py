@@ -16,6 +16,7 @@ from polytask.statistics.explained import judge_explained
 from polytask.tasks.survival_metrics import censoring_weights, defined
 
 Found = dict[str, Measured]
+FEW_FOLLOWED = "fewer than a tenth of the training subjects were followed so long"
 NAMES = ("accuracy", "f1", "sensitivity", "specificity")
 
 
@@ -103,7 +104,8 @@ def measure_r2(truth: Floats, answer: Floats, of: Measures) -> Measured:
 
 
 def measure_survival(task: Any, items: Items, of: Measures) -> Found:
-    """Harrell's C, and per horizon the IPCW AUC and Brier score with the weights of the training part."""
+    """Harrell's C, and per horizon the IPCW AUC and Brier score with the weights of the training part; where a horizon
+    is not defined, the reason."""
     known = np.asarray(items.known, bool)
     of = of.among(known)
     times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
@@ -112,14 +114,20 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
     found = {"c": of.concordance(risk, times, events)}
     for h, t in enumerate(task.horizons):
         area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
-        found |= {area: undefined(of.subjects, "area"), brier: undefined(of.subjects, "error")}
-        if not defined(task.censoring, t):
+        lost = "" if defined(task.censoring, t) else FEW_FOLLOWED
+        why = lost or task.explain_undefined(t)
+        found[area] = replace(undefined(of.subjects, "area"), shortage=lost)
+        found[brier] = replace(undefined(of.subjects, "error"), shortage=why)
+        if lost:
             continue
         weight = censoring_weights(times, task.censoring)
         case, beyond = (times <= t) & (events > 0), times > t
         keep = case | beyond
         score = p[:, h] if task.loss == "hazard" else risk
-        found[area] = of.among(keep).area(score[keep], case[keep], weight[keep])
+        if np.isfinite(score[keep]).all():
+            found[area] = of.among(keep).area(score[keep], case[keep], weight[keep])
+        else:
+            found[area] = replace(found[area], shortage=why)
         if np.isfinite(plain[brier]):
             late = censoring_weights(np.nextafter([t], np.inf), task.censoring)
             terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late

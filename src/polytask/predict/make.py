@@ -12,7 +12,7 @@ from polytask.errors import PolytaskError
 from polytask.predict.foreign import check_images
 from polytask.predict.inputs import read_inputs
 from polytask.predict.missing import MissingInput, counted, joined
-from polytask.predict.notes import Row, describe_missing_inputs
+from polytask.predict.notes import Row, describe_missing_inputs, describe_undefined_horizons
 from polytask.predict.output_folder import check_folder, clear_folder
 from polytask.predict.outputs import write
 from polytask.predict.ready import ensure_ready
@@ -95,6 +95,7 @@ def predict_cases(
 
     write(predictor, cohort, out, tta=tta, probabilities=probabilities, overlap=overlap, seen=look)
     notes = [line for what, of in rows.items() for line in describe_missing_inputs(predictor, of, what)]
+    notes += describe_undefined_horizons(predictor)
     return Predicted(
         out,
         total,

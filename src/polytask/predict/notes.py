@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from polytask.predict.held_out import NAMES, Figure, mean_figure
 from polytask.predict.missing import MissingInput, combination
+from polytask.tasks.survival import Survival
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import Predictor
@@ -43,6 +44,24 @@ def describe_missing_inputs(
         lines.append(
             f"input {name} known in part in {len(found)} of {total}: {upto} of {found[0].of} columns unknown"
         )
+    return lines
+
+
+def describe_undefined_horizons(predictor: Predictor) -> list[str]:
+    """A line for each horizon of a survival task at which the model, or a member of it, gives no probability."""
+    lines = []
+    for name, task in predictor.tasks.items():
+        if not isinstance(task, Survival):
+            continue
+        for horizon in task.horizons:
+            whys = [
+                why
+                for member in predictor.members
+                if isinstance(own := member.tasks[name], Survival) and (why := own.explain_undefined(horizon))
+            ]
+            if whys:
+                unit = f" {task.unit}" if task.unit else ""
+                lines.append(f"{name}: no probability at {horizon:g}{unit}: {whys[0]}")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -126,17 +127,20 @@ class Loader:
             return (self._batches[p] for p in row)
         # Forked workers share what this process has loaded and need no main guard in a caller's script.
         start = "fork" if sys.platform == "linux" else "spawn"
-        return iter(
-            DataLoader(
-                self._batches,
-                batch_size=None,
-                sampler=row,
-                num_workers=self.workers,
-                collate_fn=_as_it_is,
-                multiprocessing_context=start,
-                prefetch_factor=2,
+        with warnings.catch_warnings():
+            # Torch warns of more workers than cores. How many there are was decided in the plan.
+            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+            return iter(
+                DataLoader(
+                    self._batches,
+                    batch_size=None,
+                    sampler=row,
+                    num_workers=self.workers,
+                    collate_fn=_as_it_is,
+                    multiprocessing_context=start,
+                    prefetch_factor=2,
+                )
             )
-        )
 
     def _take(self, place: Place) -> Batch:
         """The next batch; what went wrong in a worker goes wrong here, with its cause."""

@@ -68,7 +68,7 @@ def _of_voxels(task: Task, cases: list[Any], base: str, rest: str, names: Names)
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
         return f"{names.word(task.name, structure)} is known in no case"
     if base in ("hd95", "surface_dice"):
-        return "no case has both a true and a predicted surface"
+        return "no case has both a true and a predicted surface where the masks count"
     return OTHERWISE
 
 
@@ -89,7 +89,8 @@ def _of_survival(task: Any, items: Items, base: str, rest: str) -> str:
         if not ((times <= horizon) & (events > 0)).any():
             return f"no event by {horizon:g}{unit}"
         return f"nobody was followed beyond {horizon:g}{unit}"
-    return "the model gives no probabilities at this time"
+    why = task.explain_undefined(horizon)
+    return f"no probability: {why}" if why else "the model gives no probabilities at this time"
 
 
 def _of_numbers(items: Items, whom: str, base: str) -> str:

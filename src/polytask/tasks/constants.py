@@ -113,17 +113,14 @@ def constant_hazard(times: Sequence[float], events: Sequence[float], bins: Seque
     return _floor(float(terms[counted].mean())) if counted.any() else 1.0
 
 
-def hazard_bins(
-    times: Sequence[float], events: Sequence[float], count: int = 10, horizons: Sequence[float] = ()
-) -> tuple[float, ...]:
-    """Right edges of at most `count` intervals with about equally many events, reaching past every horizon."""
+def hazard_bins(times: Sequence[float], events: Sequence[float], count: int = 10) -> tuple[float, ...]:
+    """Right edges of at most `count` intervals with about equally many events; the last one ends at the last event."""
     t = np.asarray(times, np.float64)
     happened = t[np.asarray(events, np.float64) > 0]
     if not happened.size:
-        return (float(max([*horizons, t.max() if t.size else 1.0])),)
+        return (float(t.max()) if t.size else 1.0,)
     count = max(1, min(count, happened.size))
     edges = np.quantile(happened, np.arange(1, count + 1) / count)
-    edges[-1] = max([edges[-1], *horizons])
     return tuple(float(e) for e in np.unique(edges[edges > 0])) or (1.0,)
 
 

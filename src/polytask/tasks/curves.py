@@ -56,14 +56,23 @@ def breslow(
 ) -> Curve:
     """Cumulative baseline hazard for log hazard ratios `risk`: Σ over event times of deaths / Σ at risk exp(risk).
 
-    With equal risks of 0 this is the Nelson–Aalen estimate.
+    With equal risks of 0 this is the Nelson–Aalen estimate. The curve ends with the longest follow-up.
     """
     t, e = _arrays(times, events)
     order = np.argsort(-t, kind="stable")
     ahead = np.cumsum(np.exp(np.clip(np.asarray(risk, np.float64)[order], -50, 50)))
     at, deaths = np.unique(t[e], return_counts=True)
     last = np.searchsorted(-t[order], -at, side="right") - 1
-    return {"times": tuple(at.tolist()), "hazard": tuple(np.cumsum(deaths / ahead[last]).tolist())}
+    hazard = np.cumsum(deaths / ahead[last])
+    if t.size and (not at.size or t.max() > at[-1]):
+        at, hazard = np.append(at, t.max()), np.append(hazard, hazard[-1] if hazard.size else 0.0)
+    return {"times": tuple(at.tolist()), "hazard": tuple(hazard.tolist())}
+
+
+def hazard_at(curve: Mapping[str, Sequence[float]], at: Floats) -> Floats:
+    """A cumulative `hazard` at the times `at`; NaN after the curve's last time, where nobody was followed."""
+    end = max(curve["times"], default=0.0)
+    return np.where(np.asarray(at) <= end, step(curve["times"], curve["hazard"], at, 0.0), np.nan)
 
 
 def risk_sets(times: Floats, events: Floats) -> tuple[Floats, Floats]:

@@ -87,15 +87,14 @@ class Segmentation:
         """
         found: dict[str, float] = {}
         each: dict[str, list[float]] = {}
+        inside = None if region is None or np.all(region) else np.asarray(region, bool)
         for k, name in enumerate(self.structures):
             if not known[k]:
                 continue
             drawn, truth = (
                 (np.asarray(x) == k + 1 if self.exclusive else np.asarray(x[k]) > 0) for x in (answer, value)
             )
-            if region is not None:
-                drawn, truth = drawn & np.asarray(region, bool), truth & np.asarray(region, bool)
-            for metric, v in mask_metrics(drawn, truth, spacing, self.tolerance, distances).items():
+            for metric, v in mask_metrics(drawn, truth, spacing, self.tolerance, distances, inside).items():
                 found[f"{metric}.{name}"] = v
                 each.setdefault(metric, []).append(v)
         means = {m: [v for v in vs if not np.isnan(v)] for m, vs in each.items() if not m.startswith("empty")}

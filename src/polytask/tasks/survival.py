@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polytask.tasks.confusion import NAN
 from polytask.tasks.cox import CoxCriterion
-from polytask.tasks.curves import Curve, breslow, step
+from polytask.tasks.curves import Curve, breslow, hazard_at
 from polytask.tasks.hazard import HazardCriterion, expected_time, survival_at
 from polytask.tasks.heads import ScoreHead, linear_head
 from polytask.tasks.survival_metrics import auc_at, brier_at, concordance
@@ -33,7 +33,7 @@ class Survival:
         buffer: subjects the Cox risk-set buffer holds.
         censoring: Kaplan–Meier of the censoring, from train: `times`, `survival`.
         baseline: Breslow cumulative hazard, from train with the trained scores: `times`, `hazard`. Without it a Cox
-            model orders subjects but gives no probabilities (NaN).
+            model orders subjects but gives no probabilities (NaN); with it, up to its last time.
     """
 
     kind: ClassVar[str] = "survival"
@@ -70,7 +70,8 @@ class Survival:
         return CoxCriterion(self.buffer) if self.loss == "cox" else HazardCriterion(self.bins, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`risk [N]` (log hazard ratio, or minus the expected time) and `p [N, horizons]`."""
+        """`risk [N]` (log hazard ratio, or minus the expected time) and `p [N, horizons]`, NaN where a probability is
+        not defined (`explain_undefined`)."""
         output = output.float()
         if self.loss == "hazard":
             return {
@@ -81,11 +82,22 @@ class Survival:
         if not self.baseline:
             return {"risk": risk, "p": risk.new_full((len(risk), len(self.horizons)), NAN)}
         at = np.asarray(self.horizons, dtype=np.float64)
-        hazard = torch.tensor(
-            step(self.baseline["times"], self.baseline["hazard"], at, 0.0), dtype=torch.float32
-        )
+        hazard = torch.tensor(hazard_at(self.baseline, at), dtype=torch.float32)
         ratio = risk.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
         return {"risk": risk, "p": -torch.expm1(-hazard.to(risk.device) * ratio[:, None])}
+
+    def explain_undefined(self, horizon: float) -> str:
+        """Why there is no probability of the event by `horizon`, in a few words; empty where there is one."""
+        unit = f" {self.unit}" if self.unit else ""
+        if self.loss == "hazard":
+            if horizon <= self.bins[-1]:
+                return ""
+            return f"no event in training later than {self.bins[-1]:g}{unit}, where the intervals end"
+        if not self.baseline:
+            return "no baseline hazard was learned in training"
+        if horizon <= (end := max(self.baseline["times"], default=0.0)):
+            return ""
+        return f"nobody in training was followed for longer than {end:g}{unit}"
 
     def with_baseline(
         self, risk: Sequence[float], times: Sequence[float], events: Sequence[float]

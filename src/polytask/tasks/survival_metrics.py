@@ -45,7 +45,11 @@ def defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:
 
 
 def censoring_weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
-    """1 / P(not censored before one's own time)."""
+    """1 / P(not censored before one's own time t), 1/G(t−).
+
+    At equal times an event comes before a censoring (`curves.censoring_curve`): with these weights events by a horizon
+    and those beyond it stand for exactly everybody. 1/G(t), which scikit-survival takes, counts tied ones too high.
+    """
     return np.asarray(1 / np.maximum(survival_at(censoring, times, left=True), 1e-12), dtype=np.float64)
 
 

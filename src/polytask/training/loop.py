@@ -44,6 +44,8 @@ class Reporter(Protocol):
 
 POINTS = 200
 """Steps whose losses are logged over a whole training: short ones have a curve, long ones no endless log."""
+NORM, GRADIENT_NORM = "norm", "gradient_norm"
+"""The gradient's norm in the log: among the losses, as it always stood, and beside them, where no task can be."""
 Tune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
 """Evaluate on tune → mean skill, metrics by task."""
 
@@ -70,7 +72,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
-        started, sums, common = time.perf_counter(), Means(), Common(list(state.network.tasks))
+        started, sums, norms = time.perf_counter(), Means(), Means()
+        common = Common(list(state.network.tasks))
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
         for batches in islice(grouped(micro_batches, every), left):
@@ -80,10 +83,13 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
             update_average(state, settings.ema)
             sums.add(losses)
+            norms.add({NORM: state.norm})
             common.add(state.together)
             around.reporter.step(state.step, losses)
             if around.log and state.step % max(1, state.schedule.end // POINTS) == 0:
-                around.log.write(state.step, {"losses": losses}, board=False)  # too slow for every step
+                told = name_norm(losses, state.norm, state.network.tasks)
+                line = {"losses": told, GRADIENT_NORM: state.norm}
+                around.log.write(state.step, line, board=False)  # too slow for every step
             if state.look and around.log:
                 around.log.write(state.step, {"gradients": state.look})
             if state.skipped > skipped:
@@ -94,7 +100,10 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
                 around.keep_last()
                 raise Interrupted(around.asked.signal, state.step)
         ends = state.step >= state.schedule.end
-        entry: dict[str, object] = {"epoch": epoch, "rate": rate, "loss": sums.means()}
+        norm = norms.means().get(NORM, float("nan"))
+        entry: dict[str, object] = {"epoch": epoch, "rate": rate}
+        entry["loss"] = name_norm(sums.means(), norm, state.network.tasks)
+        entry[GRADIENT_NORM] = norm
         entry["present"] = sums.present(state.network.tasks)
         if common.pairs:
             entry["common"] = common.shares()
@@ -155,6 +164,11 @@ def number_of(*parts: object) -> int:
     """A 63-bit number from anything that prints: random numbers are functions, not streams."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
+
+
+def name_norm(losses: Mapping[str, float], norm: float, tasks: Iterable[str]) -> dict[str, float]:
+    """Losses by task for the log, with the gradient's norm as `norm`, unless that is the name of a task."""
+    return dict(losses) if NORM in tasks else {**losses, NORM: norm}
 
 
 class Means:

@@ -35,6 +35,7 @@ class State:
         best, best_epoch: highest mean skill on tune, and when.
         stale: evaluations since then.
         settings: of the plan, as changed by the time budget.
+        norm: length of the last step's gradient, before it was clipped.
         look: what the last step saw of the tasks' gradients, when it looked. together: `[T, T]`, more than 0 where
             it had a sample with both tasks known.
         skipped, in_a_row, complaint: steps left out for a loss that was not finite, and the last one.
@@ -55,6 +56,7 @@ class State:
     in_a_row: int = 0
     finished: bool = False
     complaint: str = ""
+    norm: float = float("nan")
     look: Look | None = None
     together: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)

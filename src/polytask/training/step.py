@@ -43,7 +43,7 @@ def take_step(
     clip: float,
     lap: Lap = no_lap,
 ) -> dict[str, float]:
-    """Accumulate over `batches`, balance, clip, update → mean loss by task, gradient norm.
+    """Accumulate over `batches`, balance, clip, update → mean loss by task; the gradient's norm stays in `state.norm`.
 
     Counts come first: each task's mean divides by its count over all processes and micro-batches, and a task
     whose count is zero is absent - no loss, no gradient, no change of state. The step is Σ weight · loss / T over the
@@ -100,7 +100,8 @@ def take_step(
     state.optimiser.zero_grad(set_to_none=True)
     state.step += 1
     lap("optimiser")
-    return {n: v for n, v in values.items() if n in present} | {"norm": length}
+    state.norm = length
+    return {n: v for n, v in values.items() if n in present}
 
 
 def _counted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from polytask.prepare.full import full_sample
+from polytask.tasks.task import Task
 from polytask.training.answers import Answers
 from polytask.training.infer import infer
 from polytask.training.state import State
@@ -22,12 +23,16 @@ WORST = -1.0
 """No task counts for less in the mean: R² has no lower end, and one bad task would choose the checkpoint alone."""
 
 
-class Tuning:
-    """Called after an epoch. One process evaluates, all learn the skill.
+def find_mean_skill(tasks: Mapping[str, Task], metrics: Mapping[str, Mapping[str, float]]) -> float:
+    """Each task's primary metric on a scale with chance 0 and perfect 1, none below `WORST`, averaged over the tasks
+    for which tune defines it; 0 where it defines none."""
+    skills = [tasks[t].skill(m) for t, m in metrics.items()]
+    known = [max(s, WORST) for s in skills if np.isfinite(s)]
+    return float(np.mean(known)) if known else 0.0
 
-    Mean skill: each task's primary metric on a scale with chance 0 and perfect 1, averaged over the tasks for which
-    tune knows an answer.
-    """
+
+class Tuning:
+    """Called after an epoch. One process evaluates, all learn the mean skill."""
 
     def __init__(self, state: State, context: Context):
         self.state, self.context = state, context
@@ -39,9 +44,7 @@ class Tuning:
         if world.chief:
             with averaged(self.state):
                 metrics = self._metrics()
-            skills = [self.state.network.tasks[t].skill(m) for t, m in metrics.items()]
-            known = [max(s, WORST) for s in skills if np.isfinite(s)]
-            skill = float(np.mean(known)) if known else 0.0
+            skill = find_mean_skill(self.state.network.tasks, metrics)
         return float(world.total(torch.tensor(skill, device=world.device, dtype=torch.float32))), metrics
 
     def _metrics(self) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ from polytask.cohort.cohort import Case, Cohort
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
 from polytask.evaluation.baselines.inputs import Volumes, cases_read, read_features
-from polytask.tasks.curves import step
+from polytask.tasks.curves import hazard_at
 from polytask.tasks.task import Arrays
 
 Floats = npt.NDArray[np.float64]
@@ -54,9 +54,7 @@ def _decode(coefficients: Mapping[str, Any], scores: Floats) -> Arrays:
         return {"value": scores}
     if kind == "survival":
         risk = scores[:1]
-        curve = coefficients["baseline"]
-        at = np.asarray(coefficients["horizons"], np.float64)
-        hazard = step(curve["times"], curve["hazard"], at, 0.0)
+        hazard = hazard_at(coefficients["baseline"], np.asarray(coefficients["horizons"], np.float64))
         ratio = np.exp(np.clip(risk, -LARGEST_SCORE, LARGEST_SCORE))
         return {"risk": risk, "p": -np.expm1(-hazard * ratio[:, None])}
     if kind == "multilabel":

@@ -64,7 +64,7 @@ class Course:
             {pair: np.array([_pair(g.get("cosines"), pair) for _, g in looks]) for pair in pairs},
             np.array([number(e["step"]) for e in ends]),
             np.array([[_cell(e, "loss", t) for t in tasks] for e in ends]).reshape(-1, len(tasks)),
-            np.array([_cell(e, "loss", "norm") for e in ends]),
+            np.array([_find_norm(e) for e in ends]),
         )
 
     @property
@@ -116,6 +116,11 @@ def number(value: Any) -> float:
 def _cell(entry: Mapping[str, Any], key: str, name: str) -> float:
     inner = entry.get(key)
     return number(inner.get(name)) if isinstance(inner, Mapping) else NAN
+
+
+def _find_norm(entry: Mapping[str, Any]) -> float:
+    """The gradient's norm of an epoch; logs of older versions have it among the losses only."""
+    return number(entry["gradient_norm"]) if "gradient_norm" in entry else _cell(entry, "loss", "norm")
 
 
 def _pair(values: object, pair: tuple[str, str]) -> float:

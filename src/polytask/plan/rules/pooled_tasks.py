@@ -133,6 +133,10 @@ def plan_regression(basis: FoldBasis, name: str, task: Regression, why: Why) -> 
     }
 
 
+def _join_numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{v:g}" for v in values)
+
+
 def plan_survival(basis: FoldBasis, name: str, task: Survival, why: Why) -> Fields:
     """Fields of `tasks.Survival`."""
     pairs = np.array([cast(tuple[float, float], v) for v in basis.values(name)], np.float64).reshape(-1, 2)
@@ -153,16 +157,25 @@ def plan_survival(basis: FoldBasis, name: str, task: Survival, why: Why) -> Fiel
     free = survival_at(censoring, np.array(horizons))
     lost = [h for h, g in zip(horizons, free, strict=True) if g < LEAST_UNCENSORED]
     if lost:
-        why.extend("horizons", f"; at {', '.join(f'{h:g}' for h in lost)} too few remain: not defined there")
+        why.extend("horizons", f"; at {_join_numbers(lost)} too few remain: not defined there")
+    unit, longest = f" {task.unit}" if task.unit else "", float(times.max())
+    if late := [h for h in horizons if h > longest]:
+        why.extend(
+            "horizons",
+            f"; at {_join_numbers(late)} no probability: nobody was followed for longer than {longest:g}{unit}",
+        )
     count = min(BINS, max(LEAST_BINS, happened.size // EVENTS_PER_BIN))
-    bins = [short(b) for b in hazard_bins(times.tolist(), events.tolist(), count, horizons)]
+    *inner, end = hazard_bins(times.tolist(), events.tolist(), count)
+    bins = [*sorted({b for b in map(short, inner) if 0 < b < end}), end]
     hazards = [short(h, 5) for h in hazard_rates(times.tolist(), events.tolist(), bins)]
     why["."] = "unit and level as in the header; primary metric: c"
     why["loss"] = (
         "cox: no intervals to choose; `hazard` is the alternative that gives probabilities without a baseline"
     )
+    beyond = [h for h in horizons if end < h <= longest]
     why["bins"] = (
-        f"{len(bins)} intervals with about as many events each, past every horizon ({seen}); used by `hazard`"
+        f"{len(bins)} intervals with about as many events each, up to the last event at {end:g}{unit} ({seen}); "
+        "used by `hazard`" + (f", which gives no probability at {_join_numbers(beyond)}" if beyond else "")
     )
     why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
     why["buffer"] = (

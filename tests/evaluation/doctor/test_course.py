@@ -1,0 +1,13 @@
+"""The log as the doctor reads it."""
+
+from __future__ import annotations
+
+from polytask.evaluation.doctor.course import Course
+
+
+def test_the_norm_of_the_gradient_is_not_the_loss_of_a_task_called_norm() -> None:
+    new = {"step": 4, "loss": {"norm": 0.5}, "gradient_norm": 7.0}
+    old = {"step": 8, "loss": {"grade": 0.5, "norm": 3.0}}
+    course = Course.of("", ["norm"], [new, old])
+    assert course.lengths.tolist() == [7.0, 3.0]
+    assert course.means[0].tolist() == [0.5]

@@ -125,6 +125,10 @@ def import_table(
     cells = found.cells | add_inputs(draft, sheet, chosen)
     for index, row in enumerate(draft.rows):
         row.update((c, column[index]) for c, column in cells.items() if column[index])
+    if not draft.inputs:
+        raise PolytaskError(
+            f"{paths[0]}: nothing for a model to read; expected images or columns; state them with --image or --input"
+        )
     share_split(draft)
     return draft.write(Path(out) if out is not None else beside(paths[0]), overwrite)
 

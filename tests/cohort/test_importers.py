@@ -282,11 +282,9 @@ def test_monai_list_with_folds_validation_and_values(tmp_path: Path) -> None:
     done = import_decathlon(decathlon(tmp_path / "d", training=folds), tmp_path / "a")
     lists = json.loads((done.folder / "splits_final.json").read_text())
     assert [entry["val"] for entry in lists] == [["c0", "c2", "c4"], ["c1", "c3", "c5"]]
-    assert {n: t.kind for n, t in Cohort.read(done.folder).header.tasks.items()} == {
-        "mask": "segmentation",
-        "age": "regression",
-        "grade": "ordinal",
-    }
+    header = Cohort.read(done.folder).header
+    assert {n: t.kind for n, t in header.tasks.items()} == {"mask": "segmentation", "grade": "ordinal"}
+    assert list(header.tables["clinic"].columns) == ["age"]
     parts = {"training": training[:4], "validation": training[4:]}
     done = import_decathlon(decathlon(tmp_path / "d", **parts), tmp_path / "b")
     assert json.loads((done.folder / "splits_final.json").read_text()) == [
@@ -380,7 +378,7 @@ def test_tables_are_joined_by_subject_and_visit(tmp_path: Path) -> None:
     assert cohort.header.visits == ["v1", "v2"]
     assert pooled_value(cohort, cohort.subjects["1"], "survival") == (5.0, 0.0)
     assert list(cohort.subjects) == ["1", "2"]
-    assert any("1 subjects have no visit" in note for note in done.notes)
+    assert any("1 subject is not in a.csv and has no visit, left out: 3" in note for note in done.notes)
     assert {n: c.level for n, c in cohort.header.tables["clinic"].columns.items()} == {
         "x": "visit",
         "sex": "subject",

@@ -30,8 +30,20 @@ Tasks = Annotated[
         help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; survival:TIME,EVENT.",
     ),
 ]
-Inputs = Annotated[list[str] | None, typer.Option("--input", help="A column the model reads.")]
-Skip = Annotated[list[str] | None, typer.Option("--skip", help="A column to leave out.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="A column the model reads, or a pattern: 'original_*'; '*' = all the rest."),
+]
+Skip = Annotated[
+    list[str] | None, typer.Option("--skip", help="A column to leave out, or a pattern: 'original_*'.")
+]
+Unit = Annotated[
+    list[str] | None, typer.Option("--unit", help="TASK=UNIT of a survival or regression task: os=months.")
+]
+AcceptLoss = Annotated[
+    list[str] | None,
+    typer.Option("--accept-loss", help="A task that may lose more than 5 % of its cells."),
+]
 Unknown = Annotated[list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")]
 Subject = Annotated[str | None, typer.Option(help="Column that names the subject.")]
 Visit = Annotated[str | None, typer.Option(help="Column that names the visit.")]
@@ -57,6 +69,8 @@ def nnunet(
     input: Inputs = None,
     skip: Skip = None,
     unknown: Unknown = None,
+    unit: Unit = None,
+    accept_loss: AcceptLoss = None,
     subject: Subject = None,
     visit: Visit = None,
     day: Day = None,
@@ -76,6 +90,8 @@ def nnunet(
         inputs=input or (),
         skip=skip or (),
         unknown=unknown or (),
+        units=unit or (),
+        accept_loss=accept_loss or (),
         columns=_stated(subject, visit, day, site, split),
         overwrite=overwrite,
     )
@@ -90,6 +106,8 @@ def decathlon(
     input: Inputs = None,
     skip: Skip = None,
     unknown: Unknown = None,
+    unit: Unit = None,
+    accept_loss: AcceptLoss = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -103,6 +121,8 @@ def decathlon(
         inputs=input or (),
         skip=skip or (),
         unknown=unknown or (),
+        units=unit or (),
+        accept_loss=accept_loss or (),
         overwrite=overwrite,
     )
     _say(done, as_json)
@@ -110,12 +130,23 @@ def decathlon(
 
 @import_.command()
 def table(
-    files: Annotated[list[Path], typer.Argument(help="CSV or TSV files, joined by subject (and visit).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="CSV or TSV files (.gz too), or Excel (FILE.xlsx#SHEET), joined by subject (and visit)."
+        ),
+    ],
     out: Out = None,
     image: Annotated[
         list[str] | None,
         typer.Option(
             "--image", help="INPUT.CHANNEL[:MODALITY]=COLUMN, or a pattern: scan.ct=images/{subject}.nii.gz."
+        ),
+    ] = None,
+    contours: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contours", help="INPUT=COLUMN:NAME,NAME: the planes of a 4-D file as channels of an image."
         ),
     ] = None,
     mask: Annotated[list[str] | None, typer.Option("--mask", help="TASK=COLUMN or pattern.")] = None,
@@ -129,8 +160,24 @@ def table(
     structures: Annotated[
         list[str] | None, typer.Option("--structures", help="TASK=NAME,NAME of a 4-D mask.")
     ] = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
+    ] = None,
+    unit: Annotated[
+        list[str] | None, typer.Option("--unit", help="TASK=UNIT: dose=Gy, os=months, volume=ml.")
+    ] = None,
+    dvh: Annotated[
+        list[str] | None, typer.Option("--dvh", help="DOSE=MASK whose structures give the DVH.")
+    ] = None,
     task: Tasks = None,
     input: Inputs = None,
+    input_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input-file", help="A table all of whose columns are inputs, or a .txt with a column per line."
+        ),
+    ] = None,
     skip: Skip = None,
     unknown: Unknown = None,
     subject: Subject = None,
@@ -138,6 +185,7 @@ def table(
     day: Day = None,
     site: Site = None,
     split: Split = None,
+    accept_loss: AcceptLoss = None,
     name: Annotated[str, typer.Option(help="Name of the cohort; default: the first file's.")] = "",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -149,15 +197,21 @@ def table(
         files,
         out,
         images=image or (),
+        contours=contours or (),
         masks=mask or (),
         doses=dose or (),
         regions=region or (),
+        known=known or (),
         labels=labels or (),
         structures=structures or (),
+        units=unit or (),
+        dvh=dvh or (),
         tasks=task or (),
         inputs=input or (),
+        input_files=input_file or (),
         skip=skip or (),
         unknown=unknown or (),
+        accept_loss=accept_loss or (),
         columns=_stated(subject, visit, day, site, split),
         name=name,
         overwrite=overwrite,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polytask.cohort.tasks import Task, answers, read_class
 from polytask.cohort.words import number, same_word
 from polytask.errors import nearest
 
@@ -29,6 +30,12 @@ def word(cell: str, words: list[str]) -> int:
         if same_word(cell, candidate):
             return index
     raise OddCell("unknown-class", f"{cell!r} is not one of {', '.join(words)}", nearest(cell, words))
+
+
+def choose_class(cell: str, task: Task) -> int | None:
+    """Index of the class a cell says of a classification or ordinal task, None where the task reads it as unknown."""
+    read = read_class(task, cell)
+    return word(read, answers(task)) if read else None
 
 
 def decimal(cell: str) -> float:

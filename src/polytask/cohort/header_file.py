@@ -92,6 +92,10 @@ def canonical(header: Header) -> str:
         mode="json",
         exclude={"tasks": {"__all__": TITLES}, "inputs": {"__all__": {"columns": {"__all__": TITLES}}}},
     )
+    for task in content["tasks"].values():
+        for key in ("merge", "unknown"):  # empty ones are left out: headers from before have the same text
+            if not task.get(key):
+                task.pop(key, None)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from polytask.cohort.titles import check_titles
 from polytask.cohort.words import Name, Strict, Text, repeated
 
-Modality = Literal["CT", "MR", "PET", "XR", "RGB", "other"]
+Modality = Literal["CT", "MR", "PET", "XR", "RGB", "mask", "other"]
 
 
 class ImageInput(Strict):

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import yaml
+
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.header import Dose, Header, Multilabel, Regression, Segmentation, Survival
+from polytask.cohort.header import Dose, Header, Multilabel, Ordinal, Regression, Segmentation, Survival, Task
 from polytask.cohort.tasks import PooledTask, answers
 from polytask.cohort.values import ABSENT, Value, pooled_value, voxel_source
 
@@ -95,9 +97,22 @@ def needed(header: Header) -> list[Need]:
             found.append(Need(Mark(name), stem, "a known value", "fill more cells, or remove the task"))
         else:
             for word in answers(task):
-                remedy = f"bring more such subjects, merge {word!r} with another class, or remove it from the header"
+                remedy = f"bring more such subjects, or {_suggest_cure(name, task, word)}"
                 found.append(Need(Mark(name, word), stem, f"class {word!r}", remedy))
     return found
+
+
+def _suggest_cure(name: str, task: Task, word: str) -> str:
+    """What to write into the header so that a rare class is no class of its own."""
+    classes = answers(task)
+    if len(classes) < 3:
+        return f"remove the task {name!r}: no other class would be left"
+    place = classes.index(word)
+    other = classes[place - 1] if place else classes[1]
+    merge = yaml.safe_dump({word: other}, default_flow_style=True, width=1000).strip()
+    unknown = yaml.safe_dump([word], default_flow_style=True, width=1000).strip()
+    which = "" if isinstance(task, Ordinal) else " (or another class)"
+    return f"write `merge: {merge}`{which} or `unknown: {unknown}` in task {name!r} of cohort.yaml"
 
 
 def _values(cohort: Cohort, cases: tuple[Case, ...], name: str, task: PooledTask) -> list[Value]:

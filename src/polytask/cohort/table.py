@@ -6,11 +6,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask.cohort.formula_cells import escape_cells, restore_cell
+from polytask.cohort.open_table import name_without_gz, open_table
 from polytask.errors import PolytaskError, Problem
-
-LIMIT = 1 << 30
-"""Bytes a table may have."""
-
 
 _MARKS = {";": "semicolons", ",": "commas", "\t": "tabs"}
 
@@ -46,21 +44,17 @@ def find_table(folder: Path) -> Path:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table: UTF-8, comma, or tab when the name ends in `.tsv`.
+    """Read a table: UTF-8, comma, or tab when the name ends in `.tsv`; `.gz` behind it is inflated.
 
     Raises:
         PolytaskError: the file is no such table at all. Single odd rows become `problems`.
     """
-    comma = "\t" if path.suffix.lower() == ".tsv" else ","
+    comma = _find_comma(path)
     try:
-        if path.stat().st_size > LIMIT:
-            raise PolytaskError(
-                f"{path}: larger than {LIMIT >> 30} GB; expected a table of cells; name the right file"
-            )
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_table(path) as file:
             reader = csv.reader(file, delimiter=comma, strict=True)
             lines = [
-                (reader.line_num, [c.strip() for c in cells])
+                (reader.line_num, [restore_cell(c.strip()) for c in cells])
                 for cells in reader
                 if any(c.strip() for c in cells)
             ]
@@ -74,6 +68,16 @@ def read_table(path: Path) -> Table:
         raise PolytaskError(
             f"{path}, row {reader.line_num}: {error}; expected quoted cells to end; mend the row"
         ) from None
+    return make_table(path, lines, comma)
+
+
+def make_table(path: Path, lines: list[tuple[int, list[str]]], comma: str = ",") -> Table:
+    """The table of these lines, the first of which names the columns.
+
+    Args:
+        lines: (line number, cells), empty lines left out.
+        comma: what parts the cells, for the messages.
+    """
     if not lines:
         raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
     columns = lines[0][1]
@@ -89,12 +93,16 @@ def read_table(path: Path) -> Table:
 
 
 def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Write a table; a missing cell is empty."""
+    """Write a table; a missing cell is empty, and no cell is a formula to a spreadsheet."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        comma = "\t" if path.suffix.lower() == ".tsv" else ","
-        writer = csv.writer(file, delimiter=comma, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([row.get(c, "") for c in columns] for row in rows)
+        writer = csv.writer(file, delimiter=_find_comma(path), lineterminator="\n")
+        writer.writerow(escape_cells(columns))
+        writer.writerows(escape_cells(row.get(c, "") for c in columns) for row in rows)
+
+
+def _find_comma(path: Path) -> str:
+    """What parts the cells of a file of this name."""
+    return "\t" if name_without_gz(path).endswith(".tsv") else ","
 
 
 def _check_columns(path: Path, columns: list[str], comma: str) -> None:

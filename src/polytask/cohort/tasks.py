@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from polytask.cohort.titles import check_titles
-from polytask.cohort.words import Name, Strict, Text, Whole, repeated
+from polytask.cohort.words import Name, Strict, Text, Whole, repeated, same_word
 
 Words = Annotated[list[Text], Field(min_length=1)]
 Ladder = Annotated[list[Text], Field(min_length=2)]
@@ -133,11 +133,47 @@ class _Words(_Pooled):
     def _unique(self) -> _Words:
         if twice := repeated(answers(self)):
             raise breach("{word!r} is named twice (as text or as a number): name it once", word=twice[0])
-        check_titles(self.titles, answers(self), "class or label")
+        check_titles(self.titles, [*answers(self), *read_otherwise(self)], "class or label")
         return self
 
 
-class Classification(_Words):
+class _Classes(_Words):
+    """A task whose cell is one of several classes. `merge` names words that are read as another class (`T5: T4`),
+    `unknown` words that are read as an empty cell; a class that either of them names is none any more."""
+
+    merge: dict[Text, Text] = Field(default={})
+    unknown: list[Text] = Field(default=[])
+
+    @field_validator("classes", "order", mode="after", check_fields=False)
+    @classmethod
+    def _leave_out(cls, words: list[str], info: ValidationInfo) -> list[str]:
+        """The classes that are left; `merge` and `unknown` were validated before them."""
+        gone = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
+        left = [word for word in words if not any(same_word(word, other) for other in gone)]
+        if len(left) < 2:
+            raise breach(
+                "`merge` and `unknown` leave {n} class{s}: keep two or more, or remove the task",
+                n=len(left),
+                s="" if len(left) == 1 else "es",
+            )
+        return left
+
+    @model_validator(mode="after")
+    def _merge_rules(self) -> _Classes:
+        for word, target in self.merge.items():
+            if not any(same_word(target, known) for known in answers(self)):
+                raise breach(
+                    "merge makes {word!r} a {target!r}, which is no class that is left: use one of {known}",
+                    word=word,
+                    target=target,
+                    known=", ".join(answers(self)),
+                )
+        if twice := repeated(read_otherwise(self)):
+            raise breach("{word!r} stands twice in `merge` and `unknown`: name it once", word=twice[0])
+        return self
+
+
+class Classification(_Classes):
     """Exactly one of several classes."""
 
     kind: Literal["classification"]
@@ -151,7 +187,7 @@ class Multilabel(_Words):
     labels: Words
 
 
-class Ordinal(_Words):
+class Ordinal(_Classes):
     """Exactly one of several ordered classes."""
 
     kind: Literal["ordinal"]
@@ -189,6 +225,23 @@ def answers(task: Any) -> list[str]:
         if isinstance(task, _Words) and hasattr(task, field):
             return list(getattr(task, field))
     return []
+
+
+def read_otherwise(task: Any) -> list[str]:
+    """Words that a classification or ordinal task reads as another class or as unknown."""
+    return [*task.merge, *task.unknown] if isinstance(task, _Classes) else []
+
+
+def read_class(task: Any, cell: str) -> str:
+    """The class that a cell says, after `merge`; "" where the task reads the word as unknown.
+
+    A cell that says no class comes back as it is.
+    """
+    if not isinstance(task, _Classes):
+        return cell
+    if any(same_word(cell, word) for word in task.unknown):
+        return ""
+    return next((target for word, target in task.merge.items() if same_word(cell, word)), cell)
 
 
 def columns_of(name: str, task: Task) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from typing import TypeVar
 from polytask.cohort import cells
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import Dose, Multilabel, Regression, Segmentation, Survival
-from polytask.cohort.tasks import answers
 from polytask.errors import PolytaskError
 
 T = TypeVar("T")
@@ -132,7 +131,7 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> Value | No
             for label in spec.labels
         )
         return None if all(v is None for v in found) else found
-    return _first(cohort, rows, stem, lambda cell: cells.word(cell, answers(spec)))
+    return _first(cohort, rows, stem, lambda cell: cells.choose_class(cell, spec))
 
 
 def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str) -> float | str | None:
@@ -155,7 +154,7 @@ def _path(cohort: Cohort, case: Case, column: str) -> Path | None:
     return None if cell is None else cohort.path(cell)
 
 
-def _first(cohort: Cohort, rows: Sequence[Case], column: str, parse: Callable[[str], T]) -> T | None:
+def _first(cohort: Cohort, rows: Sequence[Case], column: str, parse: Callable[[str], T | None]) -> T | None:
     for case in rows:
         value = _read(cohort, case, column, parse)
         if value is not None:
@@ -163,7 +162,7 @@ def _first(cohort: Cohort, rows: Sequence[Case], column: str, parse: Callable[[s
     return None
 
 
-def _read(cohort: Cohort, case: Case, column: str, parse: Callable[[str], T]) -> T | None:
+def _read(cohort: Cohort, case: Case, column: str, parse: Callable[[str], T | None]) -> T | None:
     cell = case.cells.get(column)
     if cell is None:
         return None

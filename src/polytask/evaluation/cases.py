@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from polytask.cohort.formula_cells import escape_cells
 from polytask.evaluation.answers import Answers, Id, Items
 from polytask.evaluation.measure import names_of
 from polytask.tasks.task import PooledTask, Task
@@ -35,9 +36,9 @@ def write_cases(tasks: Mapping[str, Task], answers: Answers, path: Path) -> None
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
-        table.writerow(columns)
+        table.writerow(escape_cells(columns))
         for who in sorted(rows, key=lambda w: order[w[0]]):
-            table.writerow([_text(rows[who].get(c, "")) for c in columns])
+            table.writerow(escape_cells(_text(rows[who].get(c, "")) for c in columns))
     os.replace(part, path)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polytask.errors import PolytaskError
 from polytask.images import dicom, metaimage, nifti, nrrd, raster, tiff
+from polytask.images.planes import describe_plane, split_plane, take_plane
 from polytask.images.volume import Info, Volume
 
 
@@ -48,7 +49,7 @@ FORMATS: dict[str, Format] = {
 
 def ending(path: str | Path) -> str | None:
     """The registered ending of a path (`.nii.gz`; `/` for a DICOM folder), or None."""
-    path = Path(path)
+    path = split_plane(Path(path))[0]
     folder = str(path).rpartition("#")[0]
     if path.is_dir() or (folder and not path.exists() and Path(folder).is_dir()):
         return FOLDER
@@ -58,19 +59,24 @@ def ending(path: str | Path) -> str | None:
 
 def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
     """Grid, channels and type from the header alone (a gzip stream is inflated when its trailer looks wrong)."""
-    path = Path(path)
+    asked = Path(path)
+    path, plane = split_plane(asked)
     with _readable(path):
-        return _format(path).probe(path, dims, limit)
+        info = _format(path).probe(path, dims, limit)
+    return info if plane is None else describe_plane(asked, info, plane)
 
 
 def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
     """Voxels `[C, *space]` on their grid, `dims` space axes.
 
     The array may be a view in the file's memory order. `limit` bytes at most (default 4 GiB, see `limits`).
+    `file.nii.gz#2` is plane 2 of a file of several, as `[1, *space]`.
     """
-    path = Path(path)
+    asked = Path(path)
+    path, plane = split_plane(asked)
     with _readable(path):
-        return _format(path).read(path, dims, limit)
+        volume = _format(path).read(path, dims, limit)
+    return volume if plane is None else take_plane(asked, volume, plane)
 
 
 def write(path: str | Path, volume: Volume) -> None:

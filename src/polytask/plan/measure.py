@@ -15,6 +15,7 @@ from polytask.cohort.values import image_paths, slide_path, voxel_source
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.geometry import canonical, resample
+from polytask.images.planes import source_file, split_plane
 from polytask.images.volume import Grid, Volume
 from polytask.plan.boxes import Box, Mask, body_mask, box_around, nonzero_mask
 from polytask.plan.measure_slides import measure_slides
@@ -48,8 +49,11 @@ def _content(path: Path | None) -> str:
     """Hash of a file, or of every file of a series folder."""
     if path is None:
         return "-"
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    source, plane = source_file(path), split_plane(path)[1]
+    files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     total = hashlib.blake2b(digest_size=16)
+    if plane is not None:
+        total.update(f"#{plane}".encode())
     try:
         for file in files:
             with file.open("rb") as stream:

@@ -128,7 +128,7 @@ def value_problem(
     - All values lie within a twentieth of the training deviation, or colours lie twenty deviations from the training
       mean: another scale (0–1, 0–65535).
     """
-    for plane, rule in zip(array, rules, strict=False):
+    for plane, rule in zip(array, rules if modality != "mask" else (), strict=False):
         low, high = float(plane.min()), float(plane.max())
         span = f"values are {low:g} to {high:g}"
         if low == high:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from polytask.cohort.cohort import Cohort, Sample
+from polytask.cohort.formula_cells import escape_cells
 from polytask.errors import PolytaskError
 from polytask.images.files import atomic
 from polytask.predict.decided import decided_columns
@@ -67,9 +68,9 @@ def write(
     columns = list(dict.fromkeys(c for row in rows for c in row))
     with atomic(out / TABLE) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-        table = csv.DictWriter(text, columns, restval="")
-        table.writeheader()
-        table.writerows(rows)
+        table = csv.writer(text)
+        table.writerow(escape_cells(columns))
+        table.writerows(escape_cells(row.get(c, "") for c in columns) for row in rows)
         text.detach()
     return out
 

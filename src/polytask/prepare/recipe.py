@@ -12,6 +12,7 @@ from typing import Any
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.values import VoxelSource, image_paths, slide_path, voxel_source
+from polytask.images.planes import source_file, split_plane
 from polytask.plan.plan import ImagePlan, Plan, SlidePlan
 from polytask.prepare.store import VERSION
 
@@ -145,8 +146,11 @@ def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
 
     hashes: dict[str, str] = {}
     for path in files:
-        parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        file = source_file(path)
+        parts = sorted(p for p in file.rglob("*") if p.is_file()) if file.is_dir() else [file]
         total = hashlib.sha256()
+        if (plane := split_plane(path)[1]) is not None:
+            total.update(f"#{plane}".encode())
         for part in parts:
             try:
                 with part.open("rb") as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.table import read_table
 from polytask.cohort.values import image_paths
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
@@ -116,11 +116,10 @@ def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArr
 
 def _row(table: Path, who: Id) -> dict[str, str]:
     try:
-        with table.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if (row["subject"], row["visit"]) == who:
-                    return row
-    except (OSError, KeyError):
+        for row in read_table(table).rows:
+            if (row.cells["subject"], row.cells["visit"]) == who:
+                return row.cells
+    except (PolytaskError, KeyError):
         pass
     raise PolytaskError(f"{table}: no row of subject {who[0]}; run `polytask evaluate` again")
 

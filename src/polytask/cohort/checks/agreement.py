@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.tasks import columns_of
+from polytask.cohort.tasks import Task, columns_of, read_class
 from polytask.cohort.words import same_word
 from polytask.errors import Problem
 
 
 def check_agreement(evidence: Evidence) -> Iterator[Problem]:
     """Subject-level columns whose filled cells differ within a subject."""
-    columns = [
+    columns: list[str] = [
         column
         for table in evidence.header.tables.values()
         for column, spec in table.columns.items()
         if spec.level == "subject"
     ]
     columns += [name for name, slide in evidence.header.slides.items() if slide.level == "subject"]
+    readers: dict[str, Task] = {}
     for name, task in evidence.header.tasks.items():
         if task.level == "subject":
             columns += columns_of(name, task)
+            readers |= dict.fromkeys(columns_of(name, task), task)
     for cases in evidence.cohort.subjects.values():
         for column in columns if len(cases) > 1 else []:
-            filled = [c for c in cases if column in c.cells]
+            task_of = readers.get(column)
+            filled = [c for c in cases if column in c.cells and read_class(task_of, c.cells[column])]
             for case in filled[1:]:
                 word, first = case.cells[column], filled[0].cells[column]
-                if not same_word(word, first):
+                if not same_word(read_class(task_of, word), read_class(task_of, first)):
                     message = f"{column} is {word!r}, but {first!r} in row {filled[0].row}"
                     remedy = "it belongs to the subject: make the rows agree, or say `level: visit`"
                     place = (case.row, case.subject, column)

@@ -8,7 +8,6 @@ from functools import partial
 from polytask.cohort import cells
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.header import Dose, Header, Multilabel, Regression, Segmentation, Survival
-from polytask.cohort.tasks import answers
 from polytask.errors import Problem
 
 Parser = Callable[[str], object]
@@ -51,5 +50,5 @@ def parsers(header: Header) -> dict[str, Parser]:
         elif isinstance(task, Regression):
             found[stem] = cells.decimal
         elif not isinstance(task, Dose):
-            found[stem] = partial(cells.word, words=answers(task))
+            found[stem] = partial(cells.choose_class, task=task)
     return found

@@ -30,7 +30,8 @@ def check_files(evidence: Evidence) -> Iterator[Problem]:
                 else "replace them by the background value",
             )
         if use.role == "image":
-            expected = planes_of(header.images[use.owner].channels[use.part])
+            modality = header.images[use.owner].channels[use.part]
+            expected, is_mask = planes_of(modality), modality == "mask"
             if look.channels != expected and not (expected == 3 and look.channels in (1, 4)):
                 yield evidence.of(
                     use,
@@ -39,7 +40,7 @@ def check_files(evidence: Evidence) -> Iterator[Problem]:
                     f"{use.column}: {look.channels} channels in one file, expected {expected}",
                     "write one file per channel, or say `RGB` in the header for a colour image",
                 )
-            if look.constant and look.finite:
+            if look.constant and look.finite and not is_mask:
                 yield evidence.of(
                     use,
                     "warning",

@@ -11,6 +11,7 @@ import numpy as np
 
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
+from polytask.images.planes import source_file
 from polytask.images.volume import Array, Grid
 
 Role = Literal["image", "mask", "region", "dose", "slide"]
@@ -39,8 +40,7 @@ class Look:
 
 def look(path: Path, role: Role, dims: int) -> Look | str:
     """Read a file, or say in one line why not."""
-    series = str(path).rpartition("#")[0]  # FOLDER#SeriesInstanceUID
-    if not path.exists() and not (series and Path(series).is_dir()):
+    if not source_file(path).exists():
         return ""
     try:
         volume = read(path, dims)

@@ -1,60 +1,25 @@
-"""Images, masks, doses and regions of a foreign table: stated, or found by the endings of what a column holds."""
+"""Images, masks, doses and regions of a foreign table as inputs, tasks and cells of a draft."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from polytask.cohort.header import Dose, ImageInput, Segmentation
+from polytask.cohort.header import Dose, ImageInput, Modality, Segmentation
+from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
-from polytask.cohort.importers.files import file_columns, locate
+from polytask.cohort.importers.files import locate
 from polytask.cohort.importers.found import Found
-from polytask.cohort.importers.options import Source, parse_labels, parse_lists, parse_sources
+from polytask.cohort.importers.guess_files import guess_files
+from polytask.cohort.importers.known_structures import read_known
+from polytask.cohort.importers.options import Source
 from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.stated import Stated
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.words import clean, modality
-from polytask.errors import PolytaskError
-
-_MASK = re.compile(r"mask|seg|label|roi|contour|structure", re.I)
-
-
-@dataclass
-class Stated:
-    """Options about files, parsed."""
-
-    images: list[Source]
-    masks: list[Source]
-    doses: list[Source]
-    regions: list[Source]
-    labels: dict[str, dict[str, int]]
-    structures: dict[str, list[str]]
-
-    @classmethod
-    def parse(
-        cls,
-        images: Sequence[str],
-        masks: Sequence[str],
-        doses: Sequence[str],
-        regions: Sequence[str],
-        labels: Sequence[str],
-        structures: Sequence[str],
-    ) -> Stated:
-        """From the text of the options."""
-        return cls(
-            parse_sources("--image", images),
-            parse_sources("--mask", masks),
-            parse_sources("--dose", doses),
-            parse_sources("--region", regions),
-            parse_labels(labels),
-            parse_lists("--structures", structures),
-        )
-
-    @property
-    def sources(self) -> list[Source]:
-        """All of them."""
-        return [*self.images, *self.masks, *self.doses, *self.regions]
+from polytask.errors import PolytaskError, nearest
+from polytask.images.planes import name_plane
 
 
 def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: Stated) -> None:
@@ -64,68 +29,95 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         root: folder that paths are relative to.
         stated: grows by the columns that hold files and that nobody stated.
     """
-    named = {source.source for source in stated.sources}
-    for column in file_columns(sheet):
-        if column not in named and column not in found.used:
-            if _MASK.search(column):
-                stated.masks.append(Source(clean(column), column))
-            else:
-                stated.images.append(Source(f"scan.{clean(column).lower()}", column))
-    found.used |= {s.source for s in stated.sources if "{" not in s.source}
-    image, dims = _images(draft, sheet, root, stated.images)
-    if not image and stated.sources:
+    guess_files(sheet, found, stated)
+    found.used |= {word for word in stated.columns if "{" not in word}
+    image, dims = _add_images(draft, sheet, root, stated)
+    if not image and stated.columns:
         remedy = "state --image scan.CHANNEL=COLUMN"
         raise PolytaskError(f"{sheet.path}: masks or doses without an image; expected one; {remedy}")
     for source in stated.masks:
         name, paths = clean(source.name), locate(sheet, source, root, draft.notes)
-        task, note = _mask_task(name, image, dims, paths, stated)
+        task, text = _mask_task(name, image, dims, paths, stated)
         draft.tasks[name] = task
-        draft.notes.append(note)
+        _note(draft, "segmentation", f"task {name!r}: {text}, from {source.source!r}")
         _fill(draft, name, paths)
     for source in stated.doses:
         name = clean(source.name)
-        draft.tasks[name] = Dose(kind="dose", image=image)
-        draft.notes.append(f"task {name!r}: dose on {image!r}")
+        draft.tasks[name] = _dose_task(draft, sheet, name, image, stated)
         _fill(draft, name, locate(sheet, source, root, draft.notes))
     for source in stated.regions:
-        name = clean(source.name)
-        if name not in draft.tasks:
-            known = examples(draft.tasks)
-            raise PolytaskError(
-                f"--region {name}: no mask or dose is called so; expected one; use one of {known}"
-            )
-        _fill(draft, f"{name}_region", locate(sheet, source, root, draft.notes))
+        name = _owner(draft, source, "--region", (Segmentation, Dose))
+        region = Source(f"{name}_region", source.source)
+        _fill(draft, region.name, locate(sheet, region, root, draft.notes))
+        _note(draft, "region", f"task {name!r}: counts where {source.source!r} says")
+    for source in stated.known:
+        name = _owner(draft, source, "--known", (Segmentation,))
+        task = draft.tasks[name]
+        assert isinstance(task, Segmentation)
+        for row, cell in zip(draft.rows, read_known(sheet, source, task, found), strict=True):
+            if cell is None:
+                row.pop(name, None)
+            elif cell and name in row:
+                row[f"{name}_known"] = cell
+        _note(draft, "known", f"task {name!r}: which structures are drawn, from {source.source!r}")
 
 
-def _images(draft: Draft, sheet: Sheet, root: Path, sources: Sequence[Source]) -> tuple[str, int]:
+def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple[str, int]:
     """The image inputs; returns the name and dims of the first, on which masks lie."""
     channels: dict[str, dict[str, str]] = {}
     dims: dict[str, int] = {}
-    for source in sources:
+    for source in stated.images:
         place, _, said = source.name.partition(":")
         owner, _, channel = place.rpartition(".")
-        owner = owner or "scan"
+        owner, channel = clean(owner or "scan"), clean(channel)
         paths = locate(sheet, source, root, draft.notes)
-        first = next((p for p in paths if p is not None), None)
-        if first is None:
-            raise PolytaskError(
-                f"{sheet.path}: column {source.source!r} is empty; expected images; fill or --skip it"
-            )
-        dims[owner], planes = survey(first)
+        dims[owner], planes = _survey_first(sheet, source, paths)
         guess = "RGB" if planes in (3, 4) and dims[owner] == 2 else modality(channel)
         channels.setdefault(owner, {})[channel] = said or guess
-        draft.notes.append(f"image {owner!r}, channel {channel!r}: {said or guess}, {dims[owner]}D")
+        _note(
+            draft,
+            "image",
+            f"image {owner!r}, channel {channel!r}: {said or guess}, {dims[owner]}D, files of {source.source!r}",
+        )
         _fill(draft, f"{owner}.{channel}", paths)
-    for owner, own in channels.items():
-        if wrong := [m for m in own.values() if m not in ("CT", "MR", "PET", "XR", "RGB", "other")]:
-            remedy = "use CT, MR, PET, XR, RGB or other"
+    for group in stated.contours:
+        source = Source(f"{group.input}.{group.names[0]}", group.source)
+        paths = locate(sheet, source, root, draft.notes)
+        own, planes = _survey_first(sheet, source, paths)
+        if planes != len(group.names):
             raise PolytaskError(
-                f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; {remedy}"
+                f"--contours {group.input}={group.source}: the file holds {planes} planes, but {len(group.names)} "
+                "names are given; expected a name for each plane, in order; mend the names"
             )
-        content = {"kind": "image", "dims": dims[owner], "channels": own}
+        dims.setdefault(group.input, own)
+        for plane, name in enumerate(group.names):
+            channels.setdefault(group.input, {})[name] = "mask"
+            _fill(
+                draft, f"{group.input}.{name}", [None if p is None else name_plane(p, plane) for p in paths]
+            )
+        text = f"channels {examples(group.names)}: the planes of {group.source!r}, each a mask"
+        _note(draft, "image", f"image {group.input!r}, {text}")
+    known = get_args(Modality)
+    for owner, given in channels.items():
+        if wrong := [m for m in given.values() if m not in known]:
+            raise PolytaskError(
+                f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; "
+                f"use {', '.join(known[:-1])} or {known[-1]}"
+            )
+        content = {"kind": "image", "dims": dims[owner], "channels": given}
         draft.inputs[owner] = ImageInput.model_validate(content)
     owner = next(iter(channels), "")
     return owner, dims.get(owner, 3)
+
+
+def _survey_first(sheet: Sheet, source: Source, paths: Sequence[Path | None]) -> tuple[int, int]:
+    """(space axes, planes) of the first file that is there."""
+    filled = [p for p in paths if p is not None]
+    if not filled:
+        raise PolytaskError(
+            f"{sheet.path}: column {source.source!r} is empty; expected images; fill or --skip it"
+        )
+    return survey(next((p for p in filled if p.exists()), filled[0]))
 
 
 def _mask_task(
@@ -133,8 +125,15 @@ def _mask_task(
 ) -> tuple[Segmentation, str]:
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
+    there = [p for p in paths if p is not None and p.exists()]
     if structures is None and labels is None:
-        values = labels_in((p for p in paths if p is not None and p.exists()), dims)
+        planes = survey(there[0])[1] if there else 1
+        if planes > 1:
+            raise PolytaskError(
+                f"--mask {name}: {there[0].name} holds {planes} masks; expected the name of each, in order; state "
+                f"--structures {name}=NAME,NAME"
+            )
+        values = labels_in(there, dims)
         if not values:
             remedy = f"state --labels {name}=NAME:VALUE"
             raise PolytaskError(f"--mask {name}: the masks are all empty; expected labels; {remedy}")
@@ -142,10 +141,51 @@ def _mask_task(
         how = f"found in the first masks; --labels {name}=NAME:VALUE names them"
     content = {"kind": "segmentation", "image": image, "labels": labels, "structures": structures}
     what = f"labels {labels}" if labels is not None else f"structures {', '.join(structures or [])}"
-    return Segmentation.model_validate(content), f"task {name!r}: {what} ({how})"
+    return Segmentation.model_validate(content), f"{what} ({how})"
+
+
+def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated) -> Dose:
+    """A dose with its unit and the masks of its DVH; the only mask task with structures unless one is stated."""
+    masks = [k for k, t in draft.tasks.items() if isinstance(t, Segmentation) and t.image == image]
+    overlapping = [k for k in masks if (t := draft.tasks[k]).kind == "segmentation" and t.structures]
+    dvh = clean(stated.dvh[name]) if name in stated.dvh else ""
+    if dvh and dvh not in masks:
+        raise PolytaskError(f"--dvh {name}={dvh}: no mask is called so; {nearest(dvh, masks)}")
+    how = "stated" if dvh else "the only mask with structures"
+    if not dvh and len(overlapping) == 1:
+        dvh = overlapping[0]
+    unit = stated.units.get(name, "")
+    unit_text = f"in {unit}" if unit else f"without a unit (--unit {name}=Gy states it)"
+    over = f", DVH over {dvh!r} ({how})" if dvh else f", no DVH (--dvh {name}=MASK names its structures)"
+    _note(draft, "dose", f"task {name!r}: dose on {image!r} {unit_text}{over}")
+    return Dose(kind="dose", image=image, unit=unit, structures=dvh or None)
+
+
+def _owner(draft: Draft, source: Source, flag: str, kinds: tuple[type, ...]) -> str:
+    """The task that a region or a list of known structures belongs to."""
+    name = clean(source.name)
+    fitting = [k for k, task in draft.tasks.items() if isinstance(task, kinds)]
+    if name not in fitting:
+        what = "mask" if kinds == (Segmentation,) else "mask or dose"
+        raise PolytaskError(
+            f"{flag} {name}: no {what} is called so; expected one; use one of {examples(fitting)}"
+        )
+    return name
+
+
+def _note(draft: Draft, why: str, line: str) -> None:
+    draft.column_notes.append(ColumnNote("task", why, line))
 
 
 def _fill(draft: Draft, column: str, paths: Sequence[Path | None]) -> None:
     for row, path in zip(draft.rows, paths, strict=True):
         if path is not None:
             row[column] = path
+
+
+def note_rows_without_image(draft: Draft) -> None:
+    """Say which rows name no image at all, where there are several channels (one channel has said it already)."""
+    columns = [f"{n}.{c}" for n, i in draft.inputs.items() if isinstance(i, ImageInput) for c in i.channels]
+    bare = [row["subject"] for row in draft.rows if not any(c in row for c in columns)]
+    if bare and len(columns) > 1:
+        draft.notes.append(f"{len(bare)} rows have no image of any channel: {examples(dict.fromkeys(bare))}")

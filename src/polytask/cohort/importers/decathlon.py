@@ -10,7 +10,7 @@ from typing import Any
 from polytask.cohort.header import Segmentation
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_tasks
+from polytask.cohort.importers.options import parse_pairs, parse_tasks
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.targets import Chosen, add_targets
@@ -43,6 +43,8 @@ def import_decathlon(
     inputs: Sequence[str] = (),
     skip: Sequence[str] = (),
     unknown: Sequence[str] = (),
+    units: Sequence[str] = (),
+    accept_loss: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Imported:
     """Write a cohort beside a Decathlon or MONAI list.
@@ -88,7 +90,10 @@ def import_decathlon(
     if columns:
         rows = tuple({**item.cells, "case": item.case, "subject": item.case} for item in items)
         sheet = Sheet(file, columns, rows, {"subject": "subject"})
-        add_targets(draft, sheet, ids, Chosen(parse_tasks(tasks), tuple(inputs), tuple(skip)))
+        chosen = Chosen(
+            parse_tasks(tasks), tuple(inputs), tuple(skip), parse_pairs("--unit", units), accept_loss
+        )
+        add_targets(draft, sheet, ids, chosen)
     elif tasks or inputs:
         raise PolytaskError(
             f"{file}: no entry has a key beside image and label; --task and --input need one; leave them"

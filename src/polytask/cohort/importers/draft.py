@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from polytask.cohort.header import Header
 from polytask.cohort.header_file import HEADER, said, write_header
+from polytask.cohort.importers.column_notes import ColumnNote, shorten_column_notes
 from polytask.cohort.inputs import Input
 from polytask.cohort.nnunet_splits import NAME as SPLITS
 from polytask.cohort.splits import write_json
@@ -43,6 +44,7 @@ class Draft:
     visits: list[str] | None = None
     rows: list[Cells] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    column_notes: list[ColumnNote] = field(default_factory=list)
     splits: list[dict[str, list[str]]] | None = None
     """Content of `splits_final.json`."""
 
@@ -66,11 +68,11 @@ class Draft:
     def write(self, folder: Path, overwrite: bool) -> Imported:
         """Write `cohort.yaml`, `cases.csv` and, when there are folds, `splits_final.json`."""
         header = self.header()
-        columns = self._columns()
+        columns = self._columns(header)
         folder = folder.absolute()
         root = folder.resolve()
         rows = [
-            {k: _relative(v, root) if isinstance(v, Path) else v for k, v in row.items()} for row in self.rows
+            {k: v if isinstance(v, str) else _relative(v, root) for k, v in row.items()} for row in self.rows
         ]
         if (folder / HEADER).exists() and not overwrite:
             raise PolytaskError(
@@ -86,18 +88,14 @@ class Draft:
         if overwrite:
             for stale in {"cases.tsv", SPLITS} - set(parts):
                 (folder / stale).unlink(missing_ok=True)
-        return Imported(folder, tuple(self.notes))
+        return Imported(folder, (*self.notes, *shorten_column_notes(self.column_notes)))
 
-    def _columns(self) -> list[str]:
+    def _columns(self, header: Header) -> list[str]:
         present = dict.fromkeys(c for row in self.rows for c, v in row.items() if v != "")
-        listed = dict.fromkeys(
-            (*(c for c in _FIRST if c in present or c == "subject"), *self._listed(), *present)
-        )
+        first = [c for c in _FIRST if c in present or c == "subject"]
+        targets = [c for name, task in self.tasks.items() for c in columns_of(name, task)]
+        listed = dict.fromkeys((*first, *header.input_columns, *targets, *present))
         return [c for c in listed if c not in ("visit",) or self.visits]
-
-    def _listed(self) -> list[str]:
-        images = self.header().input_columns
-        return [*images, *(c for name, task in self.tasks.items() for c in columns_of(name, task))]
 
 
 def _place(folder: Path, parts: dict[str, Callable[[Path], None]]) -> None:

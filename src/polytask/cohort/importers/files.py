@@ -6,14 +6,16 @@ import string
 from pathlib import Path
 
 from polytask.cohort.importers.draft import examples
+from polytask.cohort.importers.id_hints import SHOWN, explain_missing
 from polytask.cohort.importers.options import Source
 from polytask.cohort.importers.sheet import Sheet
 from polytask.errors import PolytaskError
 from polytask.images.formats import ending
+from polytask.images.planes import source_file
 
 
 def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[Path | None]:
-    """One file per row, None where the cell is empty or the pattern finds nothing.
+    """One file per row, None where the cell is empty or the pattern finds nothing; notes say which rows and why.
 
     Args:
         root: folder that paths are relative to.
@@ -24,18 +26,52 @@ def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[P
                 f"{sheet.path}: no column {source.source!r} for {source.name!r}; expected a column or a pattern with "
                 f"{{columns}}; use one of {examples(sheet.columns, 20)}"
             )
-        notes.append(f"{source.name!r}: files of column {source.source!r}")
-        return [root / cell if cell else None for cell in sheet.cells(source.source)]
+        cells = sheet.cells(source.source)
+        paths = [root / cell if cell else None for cell in cells]
+        empty = [row["subject"] for row, cell in zip(sheet.rows, cells, strict=True) if not cell]
+        gone = [path for path in paths if path is not None and not source_file(path).exists()]
+        if empty:
+            notes.append(
+                f"{source.name!r}: {count_rows(len(empty))} no file, the cell is empty: {examples(empty, 3)}"
+            )
+        if gone:
+            why = _explain(gone, root)
+            notes.append(
+                f"{source.name!r}: {len(gone)} files of column {source.source!r} are not there: {why}"
+            )
+        return paths
     found = [root / fill(source.source, row, sheet) for row in sheet.rows]
-    there = [path if path.exists() else None for path in found]
+    there = [path if source_file(path).exists() else None for path in found]
     count = sum(path is not None for path in there)
     if not count:
         raise PolytaskError(
-            f"{source.name}={source.source}: no such file for any row, e.g. {found[0] if found else source.source}; "
+            f"{source.name}={source.source}: no such file for any row, e.g. {_explain(found, root) or source.source}; "
             "expected paths relative to the table; mend the pattern"
         )
-    notes.append(f"{source.name!r}: {count} of {len(found)} rows have a file {source.source!r}")
+    if count < len(found):
+        missing = [path for path, here in zip(found, there, strict=True) if here is None]
+        why = _explain(missing, root)
+        rows = f"{len(missing)} of {len(found)} rows have no file"
+        notes.append(f"{source.name!r}: {rows} {source.source!r}: {why}")
     return there
+
+
+def count_rows(count: int) -> str:
+    """`1 row has`, `3 rows have`."""
+    return f"{count} row{'s have' if count != 1 else ' has'}"
+
+
+def _explain(missing: list[Path], root: Path) -> str:
+    """The first few files that are not there, each beside the file of its folder that was probably meant."""
+    shown, folders = [], {}
+    for path in missing[:SHOWN]:
+        folder = path.parent
+        if folder not in folders:
+            folders[folder] = [p.name for p in sorted(folder.iterdir())] if folder.is_dir() else []
+        near = explain_missing([path.name], folders[folder]).removeprefix(path.name)
+        name = path.relative_to(root) if path.is_relative_to(root) else path
+        shown.append(f"{name}{near if folder.is_dir() else ' (there is no such folder)'}")
+    return ", ".join(shown) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
 
 
 def fill(pattern: str, row: dict[str, str], sheet: Sheet) -> str:
@@ -64,7 +100,7 @@ def file_columns(sheet: Sheet) -> list[str]:
     """Columns whose every filled cell ends like an image file."""
     found = []
     for column in sheet.columns:
-        cells = [c for c in sheet.cells(column) if c]
+        cells = [c for c in sheet.parse(column).cells if c]
         if cells and all((e := ending(c)) is not None and e != "/" for c in cells):
             found.append(column)
     return found

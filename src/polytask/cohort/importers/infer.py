@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 
 from polytask.cohort.header import Classification, Multilabel, Ordinal, Regression
+from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import examples
+from polytask.cohort.importers.flags import group_flags, name_of_flag, read_flag
 from polytask.cohort.importers.found import Found, add
-from polytask.cohort.importers.kinds import as_level, kind_of, level_of, words_of
+from polytask.cohort.importers.kinds import as_level, input_column, kind_of, level_of
+from polytask.cohort.importers.losses import Loss
 from polytask.cohort.importers.options import Ask
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import add_survival
-from polytask.cohort.importers.words import clean, ladder
+from polytask.cohort.importers.words import DEMOGRAPHIC, clean, is_like_site, ladder
 from polytask.cohort.tasks import Task
+from polytask.cohort.words import number, same_word
 from polytask.errors import PolytaskError, nearest
+
+SITES = 50
+"""A column with more different words than this is no site."""
+_BOUND = re.compile(r"[<>]=?\s*")
 
 
 def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
@@ -30,58 +39,115 @@ def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
             columns = {w: w if w in sheet.columns else f"{column}.{w}" for w in ask.words}
             for part in columns.values():
                 _require(sheet, part, ask)
-            level = ask.level or level_of(sheet, next(iter(columns.values()), ""))
-            for label, part in columns.items():
-                found.cells[f"{name}.{label}"] = sheet.cells(part)
-            labels = Multilabel(kind="multilabel", labels=list(ask.words), level=as_level(level))
-            add(found, name, labels, columns.values(), f"multilabel of {examples(columns.values())}")
+            add_flags(sheet, name, columns, found, ask.level, "stated")
         else:
             _require(sheet, column, ask)
-            level = ask.level or level_of(sheet, column)
-            words = list(ask.words) or words_of(sheet.cells(column))
-            task = _pooled(ask.kind, words, level)
-            found.cells[name] = sheet.cells(column)
-            text = "" if ask.kind == "regression" else f" {', '.join(words)}"
-            add(
-                found,
-                name,
-                task,
-                [column],
-                f"{ask.kind}{text} from column {column!r}, level {level} (stated)",
-            )
+            words = list(ask.words) or sheet.parse(column).words
+            add_pooled(sheet, name, column, ask.kind, words, found, ask.level, "stated")
 
 
-def inferred_tasks(sheet: Sheet, columns: Iterable[str], found: Found) -> None:
-    """Classification, ordinal or regression by what stands in a column."""
+def inferred_tasks(sheet: Sheet, columns: Sequence[str], found: Found) -> None:
+    """Classification, multilabel, ordinal or regression by what stands in the columns."""
+    free = [c for c in columns if c not in found.used]
+    for start, flags in group_flags(sheet, free).items():
+        varied = {name_of_flag(c): c for c in flags if len({read_flag(w) for w in sheet.parse(c).words}) > 1}
+        if same := [c for c in flags if c not in varied.values()]:
+            found.leave_out(same, "the same in every row")
+        if len(varied) > 1:
+            add_flags(sheet, clean(start), varied, found, "", f"flags that start with {start!r}")
+    for column in free:
+        if column in found.used:
+            continue
+        kind, why = kind_of(sheet, column)
+        if not kind:
+            found.leave_out([column], why)
+            continue
+        words = sheet.parse(column).words
+        if kind == "ordinal":
+            words = ladder(column, words) or words
+        add_pooled(sheet, clean(column), column, kind, words, found, "", why)
+
+
+def set_aside(sheet: Sheet, columns: Sequence[str], found: Found, inputs: bool) -> None:
+    """Columns that are no question: a site is proposed, what describes a person becomes an input.
+
+    Args:
+        inputs: whether columns that describe a person become inputs.
+    """
     for column in columns:
         if column in found.used:
             continue
-        name, cells = clean(column), sheet.cells(column)
-        words = words_of(cells)
-        level = level_of(sheet, column)
-        kind, why = kind_of(column, cells)
-        if not kind:
-            found.notes.append(f"column {column!r}: left out ({why})")
-            continue
-        if kind == "ordinal":
-            words = ladder(column, words) or words
-        found.cells[name] = cells
-        text = f" {', '.join(words)}" if kind != "regression" else ""
-        add(
-            found,
-            name,
-            _pooled(kind, words, level),
-            [column],
-            f"{kind}{text} from column {column!r}, level {level} ({why})",
-        )
+        words = sheet.parse(column).words
+        if "site" not in sheet.identity and is_like_site(column) and 2 <= len(words) <= SITES:
+            found.used.add(column)
+            remedy = f"left out, --site {_quote(column)} takes it"
+            line = f"column {column!r} looks like a site ({examples(words, 3)}): {remedy}"
+            found.notes.append(ColumnNote("proposal", "like a site", line))
+        elif inputs and DEMOGRAPHIC.match(column) and input_column(sheet, column)[0] is not None:
+            found.used.add(column)
+            found.inputs.append(column)
 
 
-def _pooled(kind: str, words: list[str], level: str) -> Task:
+def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, level: str, why: str) -> None:
+    """A multilabel task: label → the column that says yes or no of it."""
+    level = level or level_of(sheet, next(iter(columns.values()), ""))
+    loss = Loss(name, "1 = present, 0 = absent, or empty")
+    found.losses.append(loss)
+    for label, column in columns.items():
+        bits = [read_flag(cell) for cell in sheet.cells(column)]
+        for row, cell, bit in zip(sheet.rows, sheet.cells(column), bits, strict=True):
+            if cell:
+                loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not bit)
+        found.cells[f"{name}.{label}"] = bits
+    task = Multilabel(kind="multilabel", labels=list(columns), level=as_level(level))
+    line = f"multilabel of {examples(columns.values(), 10)}, level {level} ({why})"
+    add(found, name, task, columns.values(), line)
+
+
+def add_pooled(
+    sheet: Sheet, name: str, column: str, kind: str, words: list[str], found: Found, level: str, why: str
+) -> None:
+    """A classification, ordinal or regression task from one column."""
+    level = level or level_of(sheet, column)
+    parsed = sheet.parse(column)
+    found.cells[name] = list(parsed.texts)
+    extra = ""
     if kind == "regression":
-        return Regression(kind="regression", level=as_level(level))
+        loss = Loss(name, "a number with a dot")
+        found.losses.append(loss)
+        found.cells[name] = read_numbers(sheet, column, loss)
+    elif foreign := [w for w in parsed.words if not any(same_word(w, known) for known in words)]:
+        extra = f"; not among the words, see `polytask check`: {examples(map(repr, foreign))}"
+    text = f" {', '.join(words)}" if kind != "regression" else ""
+    unit = found.units.get(name, "")
+    unit_text = f" in {unit}" if unit else ""
+    line = f"{kind}{text}{unit_text} from column {column!r}, level {level} ({why}){extra}"
+    add(found, name, _make_task(kind, words, level, unit), [column], line)
+
+
+def read_numbers(sheet: Sheet, column: str, loss: Loss) -> list[str]:
+    """Cells that are numbers; others are empty and counted. A bound (`>1700`) stays: `check` asks what it means."""
+    kept = []
+    parsed = sheet.parse(column)
+    for row, cell, value in zip(sheet.rows, parsed.cells, parsed.numbers, strict=True):
+        bound = value is None and _BOUND.match(cell) and number(_BOUND.sub("", cell, count=1)) is not None
+        good = value is not None or bool(bound)
+        kept.append(cell if good else "")
+        if cell:
+            loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not good)
+    return kept
+
+
+def _make_task(kind: str, words: list[str], level: str, unit: str) -> Task:
+    if kind == "regression":
+        return Regression(kind="regression", level=as_level(level), unit=unit)
     if kind == "ordinal":
         return Ordinal.model_validate({"kind": "ordinal", "order": words, "level": level})
     return Classification.model_validate({"kind": "classification", "classes": words, "level": level})
+
+
+def _quote(word: str) -> str:
+    return f"'{word}'" if " " in word else word
 
 
 def _require(sheet: Sheet, column: str, ask: Ask) -> None:

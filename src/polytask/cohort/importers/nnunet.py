@@ -11,8 +11,9 @@ from typing import Any
 from polytask.cohort.header import Segmentation
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_tasks
-from polytask.cohort.importers.sheet import Sheet, read_sheet
+from polytask.cohort.importers.options import parse_pairs, parse_tasks
+from polytask.cohort.importers.read_sheet import read_sheet
+from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import survey
 from polytask.cohort.importers.targets import Chosen, add_targets
 from polytask.cohort.nnunet_splits import NAME as SPLITS
@@ -42,6 +43,8 @@ def import_nnunet(
     inputs: Sequence[str] = (),
     skip: Sequence[str] = (),
     unknown: Sequence[str] = (),
+    units: Sequence[str] = (),
+    accept_loss: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Imported:
@@ -53,6 +56,7 @@ def import_nnunet(
         inputs: columns of `targets` that are input, not target.
         skip: columns of `targets` to leave out.
         unknown: more words that mean an empty cell.
+        units: `TASK=UNIT`. accept_loss: tasks that may lose more than 5 % of their cells.
         columns: subject, visit, day, site, split → column of `targets`.
     """
     folder = Path(folder)
@@ -93,9 +97,10 @@ def import_nnunet(
         draft.rows.append(row)
     sheet = _targets(folder, targets, unknown, dict(columns or {}))
     if sheet is not None:
-        add_targets(
-            draft, sheet, [s.case for s in scans], Chosen(parse_tasks(tasks), tuple(inputs), tuple(skip))
+        chosen = Chosen(
+            parse_tasks(tasks), tuple(inputs), tuple(skip), parse_pairs("--unit", units), accept_loss
         )
+        add_targets(draft, sheet, [s.case for s in scans], chosen)
     elif tasks or inputs:
         raise PolytaskError(
             f"{folder}: no targets.tsv for --task and --input; expected one; name it with --targets"

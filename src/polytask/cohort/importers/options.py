@@ -72,6 +72,47 @@ def parse_sources(flag: str, options: Sequence[str]) -> list[Source]:
     return found
 
 
+@dataclass(frozen=True)
+class Planes:
+    """Planes of one 4-D file that are channels of an image input.
+
+    Args:
+        input: the image input.
+        source: column or pattern.
+        names: channel of each plane, in order.
+    """
+
+    input: str
+    source: str
+    names: tuple[str, ...]
+
+
+def parse_planes(options: Sequence[str]) -> list[Planes]:
+    """`INPUT=COLUMN:NAME,NAME…` or `INPUT=PATTERN:NAME,NAME…`."""
+    found = []
+    for option in options:
+        name, equals, rest = option.partition("=")
+        source, colon, names = rest.rpartition(":")
+        listed = tuple(clean(n) for n in names.split(",") if n.strip())
+        if not (name.strip() and equals and source.strip() and colon and listed):
+            raise PolytaskError(
+                f"--contours {option}: expected INPUT=COLUMN:NAME,NAME (a name for each plane of the 4-D file); mend it"
+            )
+        found.append(Planes(clean(name), source.strip(), listed))
+    return found
+
+
+def parse_pairs(flag: str, options: Sequence[str]) -> dict[str, str]:
+    """`TASK=WORD` → task → word."""
+    found = {}
+    for option in options:
+        task, equals, word = option.partition("=")
+        if not (task.strip() and equals and word.strip()):
+            raise PolytaskError(f"{flag} {option}: expected TASK=WORD; mend it")
+        found[clean(task)] = word.strip()
+    return found
+
+
 def parse_labels(options: Sequence[str]) -> dict[str, dict[str, int]]:
     """`TASK=NAME:VALUE,NAME:VALUE` → task → name → value."""
     found: dict[str, dict[str, int]] = {}

@@ -1,79 +1,92 @@
-"""Survival in a foreign table: which columns are time and event, and what their words say."""
+"""Survival in a foreign table: time and event columns become one task, words of the event become 1 and 0."""
 
 from __future__ import annotations
 
-import re
-
+from polytask.cohort.cells import EVENT
 from polytask.cohort.header import Survival
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.found import Found, add
-from polytask.cohort.importers.kinds import words_of
+from polytask.cohort.importers.losses import MOST, Loss
 from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.survival_names import pair_columns
 from polytask.cohort.importers.words import clean, event_words, time_unit
-from polytask.cohort.words import number
 from polytask.errors import PolytaskError
-
-_TIME = re.compile(r"^(?P<name>.*?)[ _.]?(time|months|days|years|weeks|duration)$", re.I)
-_EVENT = ("event", "status", "censored", "censoring", "cens", "dead", "death", "died")
-_LONE = (
-    "time",
-    "duration",
-    "survivaltime",
-    "survival_time",
-    "survival_months",
-    "survival_days",
-    "followup",
-    "follow_up",
-)
 
 
 def survival_pairs(sheet: Sheet, found: Found) -> None:
-    """Time and event columns that belong together by their names."""
+    """Time and event columns that belong together by their names become survival tasks.
+
+    Columns that look like survival but cannot be paired are left out, with a note that says how to state them: a
+    censored time as a number, or an event without its time, would be a wrong question.
+    """
     free = [c for c in sheet.columns if c not in found.used]
-    lower = {c.lower(): c for c in free}
-    pairs: dict[str, tuple[str, str]] = {}
-    for column in free:
-        match = _TIME.match(column)
-        stem = match["name"] if match else ""
-        ends = [f"{stem}{sep}{end}".lower() for end in _EVENT for sep in ("_", ".", " ", "")] if stem else []
-        event = next((lower[e] for e in ends if e in lower), None)
-        if event is not None:
-            pairs.setdefault(clean(stem), (column, event))
-    if not pairs:
-        times = [lower[t] for t in _LONE if t in lower]
-        events = [lower[e] for e in _EVENT if e in lower]
-        if len(times) == 1 and events:
-            pairs["survival"] = (times[0], events[0])
-    for name, pair in pairs.items():
-        known = [c for c in sheet.cells(pair[0]) if c]
-        if known and all((number(c) or 0) >= 0 and number(c) is not None for c in known):
-            words = words_of(sheet.cells(pair[1]))
-            if words and event_words(pair[1], words):
-                add_survival(sheet, name, pair, found, "")
+    times = [c for c in free if _is_time(sheet, c)]
+    paired = pair_columns(times, [c for c in free if _is_event(sheet, c)])
+    for name, pair in paired.pairs.items():
+        add_survival(sheet, clean(name), pair, found, "")
+    for name, columns in paired.doubles.items():
+        free_of = [c for c in columns if c not in found.used]
+        if free_of:
+            found.leave_out(free_of, f"the same follow-up as task {clean(name)!r}, or what it tells")
+    unclear = [c for c in (*paired.times, *paired.events) if c not in found.used]
+    if paired.times and paired.events:
+        found.leave_out(
+            unclear,
+            "times and events of survival, but which belong together? "
+            f"say --task NAME=survival:{paired.times[0]},{paired.events[0]}",
+        )
 
 
 def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, level: str) -> None:
-    """A survival task from its two columns; words of the event become 1 and 0.
+    """A survival task from its two columns.
 
     Raises:
-        PolytaskError: the words do not say whether the event was observed.
+        PolytaskError: the words do not say whether the event was observed, or empty seems to mean censored.
     """
     time, event = pair
-    words = words_of(sheet.cells(event))
-    mapped = event_words(event, words)
+    times, events = sheet.parse(time), sheet.parse(event)
+    mapped = event_words(event, events.words)
     if mapped is None:
         raise PolytaskError(
-            f"{sheet.path}, column {event}: {examples(map(repr, words))} do not say whether the event was "
+            f"{sheet.path}, column {event}: {examples(map(repr, events.words))} do not say whether the event was "
             "observed; expected 1 and 0, dead and alive, yes and no; rewrite the column"
         )
     bits, how = mapped
-    times, events = sheet.cells(time), [bits.get(c, "") for c in sheet.cells(event)]
-    half = sum(1 for t, e in zip(times, events, strict=True) if bool(t) != bool(e))
-    found.cells[f"{name}_time"] = [t if e else "" for t, e in zip(times, events, strict=True)]
-    found.cells[f"{name}_event"] = [e if t else "" for t, e in zip(times, events, strict=True)]
-    unit, visits = time_unit(time), sheet.visits or []
+    loss = Loss(name, f"a time that is a number from 0 on, and {EVENT}")
+    found.losses.append(loss)
+    kept_times, kept_events, half = [], [], 0
+    for row, cell, value, text in zip(sheet.rows, times.cells, times.numbers, events.texts, strict=True):
+        good = value is not None and value >= 0 and text in bits
+        kept_times.append(cell if good else "")
+        kept_events.append(bits[text] if good else "")
+        half += bool(cell) != bool(text)
+        if cell and text:
+            loss.count_cell(row["subject"], f"{time} {cell!r}, {event} {text!r}", lost=not good)
+    known = sum(1 for bit in kept_events if bit)
+    if half > MOST * (half + known) and "0" not in kept_events and name not in found.accepted:
+        raise PolytaskError(
+            f"{sheet.path}, column {event}: empty in {half} rows that have a {time}, and no row is censored; does "
+            f"empty mean censored? write 0 there, or say --accept-loss {name} if it is unknown"
+        )
+    found.cells[f"{name}_time"], found.cells[f"{name}_event"] = kept_times, kept_events
+    unit, visits = found.units.get(name) or time_unit(time), sheet.visits or []
     first = {"origin": visits[0], "visits": visits[:1]} if len(visits) > 1 else {}
-    task = Survival.model_validate({"kind": "survival", "level": level or "subject", "unit": unit, **first})
+    content = {"kind": "survival", "level": level or "subject", "unit": unit or "days", **first}
+    assumed = f"in {unit}" if unit else f"in days (assumed; --unit {name}=months says otherwise)"
     since = f", counted from visit {visits[0]!r}" if first else ""
     lost = f"; {half} rows with only one of the two are unknown" if half else ""
-    add(found, name, task, pair, f"survival, time {time!r} in {unit}, event {event!r}: {how}{since}{lost}")
+    line = f"survival, time {time!r} {assumed}, event {event!r}: {how}{since}{lost}"
+    add(found, name, Survival.model_validate(content), pair, line)
+
+
+def _is_time(sheet: Sheet, column: str) -> bool:
+    """Whether most filled cells are numbers from 0 on."""
+    parsed = sheet.parse(column)
+    good = sum(1 for value in parsed.numbers if value is not None and value >= 0)
+    return 0 < parsed.known < 2 * good
+
+
+def _is_event(sheet: Sheet, column: str) -> bool:
+    """Whether the words of a column say if an event was observed."""
+    parsed = sheet.parse(column)
+    return 0 < len(parsed.words) <= 10 and event_words(column, parsed.words) is not None

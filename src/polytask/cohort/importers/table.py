@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from polytask.cohort.importers.attach import Stated, attach_files
+from polytask.cohort.importers.attach import attach_files, note_rows_without_image
+from polytask.cohort.importers.choose_columns import REST, expand_patterns, read_column_list
+from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, Imported, beside, examples
 from polytask.cohort.importers.found import Found
-from polytask.cohort.importers.infer import inferred_tasks, stated_tasks
+from polytask.cohort.importers.infer import inferred_tasks, set_aside, stated_tasks
+from polytask.cohort.importers.join import join
+from polytask.cohort.importers.known_structures import propose_known
+from polytask.cohort.importers.losses import report_losses
 from polytask.cohort.importers.options import parse_tasks
-from polytask.cohort.importers.sheet import join, read_sheet
+from polytask.cohort.importers.read_sheet import read_sheet
+from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.stated import parse_stated
 from polytask.cohort.importers.survival import survival_pairs
-from polytask.cohort.importers.targets import add_inputs, check_columns, identity, share_split
+from polytask.cohort.importers.targets import add_inputs, identity, note_split, share_split
 from polytask.errors import PolytaskError
 
 MOST = 20
 """More columns than this are not all made tasks: a person must say which."""
-REST = "*"
-"""As `inputs`: every column that nothing else reads."""
 
 
 def import_table(
@@ -26,15 +31,21 @@ def import_table(
     out: str | Path | None = None,
     *,
     images: Sequence[str] = (),
+    contours: Sequence[str] = (),
     masks: Sequence[str] = (),
     doses: Sequence[str] = (),
     regions: Sequence[str] = (),
+    known: Sequence[str] = (),
     labels: Sequence[str] = (),
     structures: Sequence[str] = (),
+    units: Sequence[str] = (),
+    dvh: Sequence[str] = (),
     tasks: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    input_files: Sequence[str | Path] = (),
     skip: Sequence[str] = (),
     unknown: Sequence[str] = (),
+    accept_loss: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     name: str = "",
     overwrite: bool = False,
@@ -42,64 +53,98 @@ def import_table(
     """Write a cohort beside tables.
 
     Args:
-        files: tables, joined by subject (and visit). Paths in them are relative to the first one's folder.
+        files: tables (CSV, TSV, either with .gz behind it, or Excel with the extra `xlsx`), joined by subject (and
+            visit). Paths in them are relative to the first one's folder.
         images: `INPUT.CHANNEL[:MODALITY]=COLUMN`, or a pattern like `images/{subject:0>3}.nii.gz` for the column.
+        contours: `INPUT=COLUMN:NAME,NAME`: the planes of one 4-D file as channels of an image input.
         masks: `TASK=COLUMN` or pattern; `labels` (`TASK=NAME:VALUE,…`) or `structures` (`TASK=NAME,…`, a 4-D file) say
             what is in them, else the files are looked into.
         doses: `TASK=COLUMN` or pattern. `regions`: where a mask or dose counts, `TASK=COLUMN` or pattern.
+        known: `TASK=COLUMN` of structures that are drawn, joined by `;`, or `TASK=has_*`, a flag for each.
+        units: `TASK=UNIT` of a dose, survival or regression. `dvh`: `DOSE=MASK`, whose structures give the DVH.
         tasks: stated tasks; survival pairs are found as well. Without any, columns become tasks by what is in them.
-        inputs: columns of the table input, `*` = all that nothing else reads. Without images that is the default.
-        skip: columns to leave out.
+        inputs: columns of the table input or patterns (`original_*`), `*` = all that nothing else reads. Without images
+            that is the default; with images it is age, sex and the like.
+        input_files: more tables, joined by subject, all of whose columns are inputs; a `.txt` lists columns, one a
+            line.
+        skip: columns or patterns to leave out.
         unknown: more words that mean an empty cell.
+        accept_loss: tasks that may lose more than 5 % of their cells.
         columns: subject, visit, day, site, split → column.
     """
     paths = [Path(f) for f in files]
     if not paths:
         raise PolytaskError("import table: no file; expected one or more tables; name them")
-    sheet = join([read_sheet(p, _stated(p, columns or {}, len(paths)), unknown) for p in paths])
-    draft = Draft(name or paths[0].stem, visits=sheet.visits, notes=list(sheet.notes))
+    lists = [Path(f) for f in input_files]
+    tables = [p for p in lists if p.suffix.lower() != ".txt"]
+    partly = len(paths) + len(tables) > 1
+    sheets = [read_sheet(p, dict(columns or {}), unknown, partly=partly) for p in [*paths, *tables]]
+    sheet = join(sheets)
+    wanted = [*inputs, *(c for s in sheets[len(paths) :] for c in s.columns)]
+    wanted += [c for p in lists if p not in tables for c in read_column_list(p)]
+    chosen = expand_patterns(sheet.columns, wanted, sheet.path, "--input")
+    left = expand_patterns(sheet.columns, skip, sheet.path, "--skip")
+    stated = parse_stated(
+        {
+            **{"image": images, "contours": contours, "mask": masks, "dose": doses, "region": regions},
+            **{"known": known, "labels": labels, "structures": structures, "unit": units, "dvh": dvh},
+        }
+    )
+    draft = Draft(name or paths[0].name.partition(".")[0], visits=sheet.visits, notes=list(sheet.notes))
     draft.rows = [{"subject": row["subject"], **identity(row, sheet)} for row in sheet.rows]
-    check_columns(sheet, [c for c in (*inputs, *skip) if c != REST])
-    found = Found(used={*skip, *inputs} - {REST})
-    stated = Stated.parse(images, masks, doses, regions, labels, structures)
+    note_split(draft, sheet)
+    found = Found(used={*left, *chosen}, units=stated.units, accepted=accept_loss)
     attach_files(draft, sheet, paths[0].parent, found, stated)
+    note_rows_without_image(draft)
     asked = parse_tasks(tasks)
     stated_tasks(sheet, asked, found)
     survival_pairs(sheet, found)
+    propose_known(sheet, draft.tasks, found)
+    every = REST in inputs or (not wanted and not draft.inputs)
+    if REST not in inputs:
+        set_aside(sheet, sheet.columns, found, inputs=not asked or every)
     rest = [c for c in sheet.columns if c not in found.used]
-    wanted = [c for c in inputs if c != REST]
-    if REST in inputs or (not inputs and not draft.inputs):
-        wanted, rest = [*wanted, *rest], []
+    if every:
+        free = {*rest, *found.inputs}
+        chosen, rest = [*chosen, *(c for c in sheet.columns if c in free)], []
         if not found.tasks and not draft.tasks:
             raise PolytaskError(
                 f"{paths[0]}: no target; expected one or more; state them with --task NAME=KIND[@COLUMN]"
             )
-    if not asked and len(rest) > MOST:
-        raise PolytaskError(
-            f"{paths[0]}: {len(rest)} columns could be targets; expected at most {MOST} unless you say which; "
-            "state them with --task, --input or --skip"
-        )
-    if asked and rest:
-        draft.notes.append(
-            f"{len(rest)} columns are left out: {examples(rest, 10)} (--input COLUMN or --input '*' reads them)"
-        )
     else:
+        chosen += found.inputs
+    if asked:
+        if rest:
+            found.notes.append(_left_beside(rest))
+    else:
+        _refuse_many(sheet, rest)
         inferred_tasks(sheet, rest, found)
     draft.tasks |= found.tasks
-    draft.notes += found.notes
-    add_inputs(draft, sheet, wanted)
-    kept = [c for table in draft.inputs.values() if table.kind == "table" for c in table.columns]
-    cells = found.cells | {c: sheet.cells(c) for c in kept}
+    draft.column_notes += found.notes
+    draft.notes += report_losses(found.losses, accept_loss, str(sheet.path))
+    cells = found.cells | add_inputs(draft, sheet, chosen)
     for index, row in enumerate(draft.rows):
-        row |= {c: column[index] for c, column in cells.items()}
+        row.update((c, column[index]) for c, column in cells.items() if column[index])
+    if not draft.inputs:
+        raise PolytaskError(
+            f"{paths[0]}: nothing for a model to read; expected images or columns; state them with --image or --input"
+        )
     share_split(draft)
     return draft.write(Path(out) if out is not None else beside(paths[0]), overwrite)
 
 
-def _stated(path: Path, columns: Mapping[str, str], files: int) -> dict[str, str]:
-    """Stated identity columns; of several tables, a column counts for those that have it."""
-    if files == 1:
-        return dict(columns)
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline()
-    return {what: column for what, column in columns.items() if column in first}
+def _left_beside(rest: Sequence[str]) -> ColumnNote:
+    """Columns that nobody asked for when tasks were stated."""
+    line = (
+        f"{len(rest)} columns are left out: {examples(rest, 10)} (--input COLUMN or --input '*' reads them)"
+    )
+    return ColumnNote("left out", "not asked for", line, len(rest))
+
+
+def _refuse_many(sheet: Sheet, rest: Sequence[str]) -> None:
+    """Refuse to make a task of each of very many columns."""
+    if len(rest) > MOST:
+        raise PolytaskError(
+            f"{sheet.path}: {len(rest)} columns could be targets ({examples(rest, 5)}); expected at most {MOST} unless "
+            "you say which; state them with --task, --input (also 'original_*') or --skip"
+        )

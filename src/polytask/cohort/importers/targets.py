@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from polytask.cohort.header import Column, TableInput
+from polytask.cohort.importers.choose_columns import REST, expand_patterns
+from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
 from polytask.cohort.importers.found import Found
-from polytask.cohort.importers.infer import inferred_tasks, stated_tasks
+from polytask.cohort.importers.id_hints import explain_missing
+from polytask.cohort.importers.infer import inferred_tasks, read_numbers, set_aside, stated_tasks
 from polytask.cohort.importers.kinds import input_column
+from polytask.cohort.importers.losses import Loss, report_losses
 from polytask.cohort.importers.options import Ask
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import survival_pairs
@@ -17,17 +22,20 @@ from polytask.cohort.importers.words import SPLIT
 from polytask.cohort.words import number
 from polytask.errors import PolytaskError
 
+_TRAIN = ("train", "training")
 TABLE = "clinic"
 """What the table input is called."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a person stated: tasks, columns that are input, columns to leave out."""
+    """What a person stated: tasks, columns that are input, columns to leave out, units, tasks that may lose cells."""
 
     tasks: Sequence[Ask] = ()
     inputs: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    accepted: Collection[str] = ()
 
 
 def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen) -> None:
@@ -40,37 +48,43 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
     matched = [case for case in cases if case in by_case]
     if not matched:
         raise PolytaskError(
-            f"{sheet.path}: no case has an image (table: {examples(by_case, 3)}; images: {examples(cases, 3)}); "
-            "expected the names before _0000, leading zeros too; mend the first column"
+            f"{sheet.path}: no case has an image (table: {explain_missing(by_case, cases)}; images: "
+            f"{examples(cases, 3)}); expected the names before _0000, leading zeros too; mend the first column"
         )
     draft.notes += sheet.notes
     if spare := [c for c in by_case if c not in set(cases)]:
         draft.notes.append(
-            f"{sheet.path.name}: {len(spare)} rows have no image and are left out: {examples(spare)}"
+            f"{sheet.path.name}: {len(spare)} rows have no image and are left out: {explain_missing(spare, cases)}"
         )
     if blank := [c for c in cases if c not in by_case]:
         draft.notes.append(
-            f"{len(blank)} cases have no row in {sheet.path.name} (unknown): {examples(blank)}"
+            f"{len(blank)} cases have no row in {sheet.path.name} (unknown): {explain_missing(blank, by_case)}"
         )
-    check_columns(sheet, (*chosen.inputs, *chosen.skip))
-    found = Found(used={*chosen.inputs, *chosen.skip})
+    note_split(draft, sheet)
+    inputs = expand_patterns(sheet.columns, chosen.inputs, sheet.path, "--input")
+    left = expand_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
+    found = Found(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
     stated_tasks(sheet, chosen.tasks, found)
     survival_pairs(sheet, found)
+    if REST in chosen.inputs:
+        inputs += [c for c in sheet.columns if c not in found.used]
+        found.used |= set(inputs)
+    set_aside(sheet, sheet.columns, found, inputs=not chosen.tasks)
     inferred_tasks(sheet, [c for c in sheet.columns if c not in found.used], found)
     if taken := sorted(set(found.tasks) & {*draft.tasks, *draft.inputs}):
         raise PolytaskError(
             f"{sheet.path}: column {taken[0]!r} has the name of the images or masks; rename the column"
         )
     draft.tasks |= found.tasks
-    draft.notes += found.notes
-    add_inputs(draft, sheet, chosen.inputs)
+    draft.column_notes += found.notes
+    draft.notes += report_losses(found.losses, chosen.accepted, str(sheet.path))
+    cells = found.cells | add_inputs(draft, sheet, [*inputs, *found.inputs])
     draft.visits = sheet.visits
-    cells = found.cells | {c: sheet.cells(c) for c in chosen.inputs}
     for row, case in zip(draft.rows, cases, strict=True):
         index = by_case.get(case)
         if index is not None:
             row |= identity(sheet.rows[index], sheet)
-            row |= {c: column[index] for c, column in cells.items()}
+            row.update((c, column[index]) for c, column in cells.items() if column[index])
     if draft.visits and (lost := [c for c in cases if c not in by_case]):
         draft.rows[:] = [row for row, case in zip(draft.rows, cases, strict=True) if case in by_case]
         draft.notes.append(
@@ -94,6 +108,16 @@ def identity(row: dict[str, str], sheet: Sheet) -> dict[str, str]:
     return found
 
 
+def note_split(draft: Draft, sheet: Sheet) -> None:
+    """Say what every word of the split column became."""
+    counts = Counter(row["split"] for row in sheet.rows if row.get("split"))
+    if counts:
+        parts = [f"{word!r} ({n} rows) = {SPLIT.get(word.lower(), word)}" for word, n in counts.items()]
+        again = any(SPLIT.get(w.lower()) == "train" and w.lower() not in _TRAIN for w in counts)
+        why = "; folds for tuning and testing are drawn from all that is train" if again else ""
+        draft.notes.append(f"split, from column {sheet.identity['split']!r}: {', '.join(parts)}{why}")
+
+
 def share_split(draft: Draft) -> None:
     """A subject with a test case is a test subject with all its cases."""
     test = {row["subject"] for row in draft.rows if row.get("split") == "test"}
@@ -107,22 +131,28 @@ def share_split(draft: Draft) -> None:
         )
 
 
-def add_inputs(draft: Draft, sheet: Sheet, inputs: Sequence[str]) -> None:
-    """Columns that the model reads."""
+def add_inputs(draft: Draft, sheet: Sheet, inputs: Sequence[str]) -> dict[str, list[str]]:
+    """Make columns the table input; returns column → cell per row of the sheet."""
     columns: dict[str, Column] = {}
-    for name in inputs:
+    cells: dict[str, list[str]] = {}
+    for name in dict.fromkeys(inputs):
         column, why = input_column(sheet, name)
-        draft.notes.append(f"column {name!r}: {'input, ' if column else 'left out, '}{why}")
-        if column is not None:
-            columns[name] = column
+        if column is None:
+            line = f"column {name!r}: left out, {why}"
+            draft.column_notes.append(ColumnNote("left out", why, line))
+            continue
+        columns[name], cells[name] = column, sheet.cells(name)
+        lost = ""
+        if column.type == "number" and sheet.parse(name).odd:
+            loss = Loss(name, "a number with a dot")
+            cells[name] = read_numbers(sheet, name, loss)
+            lost = (
+                f"; {loss.lost} cells are no numbers and unknown ({'; '.join(loss.examples)})"
+                if loss.lost
+                else ""
+            )
+        became = "proposal" if lost else "input"
+        draft.column_notes.append(ColumnNote(became, why, f"column {name!r}: input, {why}{lost}"))
     if columns:
         draft.inputs[TABLE] = TableInput(kind="table", columns=columns)
-
-
-def check_columns(sheet: Sheet, columns: Sequence[str]) -> None:
-    """Refuse a stated column that the table lacks."""
-    for column in columns:
-        if column not in sheet.columns:
-            raise PolytaskError(
-                f"{sheet.path}: no column {column!r}; use one of {examples(sheet.columns, 20)}"
-            )
+    return cells

@@ -25,8 +25,9 @@ UNKNOWN = (
 )
 """Words of a foreign table that mean an empty cell."""
 IDENTITY: dict[str, tuple[str, ...]] = {
-    "subject": ("subject", "subject_id", "subjectid", "patient", "patient_id", "patientid", "participant_id", "case",
-                "case_id", "caseid", "id", "image_id"),
+    "subject": ("subject", "subject_id", "subjectid", "subject id", "patient", "patient_id", "patientid", "patient id",
+                "participant", "participant_id", "participant id", "pid", "case", "case_id", "caseid", "case id", "id",
+                "image_id", "imageid"),
     "visit": ("visit", "session", "session_id", "ses", "timepoint"),
     "day": ("day", "days_since_baseline", "offset"),
     "site": ("site", "center", "centre", "hospital", "institution"),
@@ -34,11 +35,33 @@ IDENTITY: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SPLIT = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
          "test": "test", "testing": "test"}  # fmt: skip
-_YES = frozenset(
+IMAGE_IDS = ("image", "image_name", "imagename", "image name", "image index", "img", "id_code", "file", "file_name",
+             "filename", "file name")  # fmt: skip
+"""Columns that name the subject when no other does: their cells are names of images, with or without an ending."""
+_SITE = re.compile(
+    r"site|cent(er|re)|hospital|institut|clinic$|vendor|scanner|manufacturer|data_?set|cohort|^source|_source$|"
+    r"registry|country",
+    re.I,
+)
+_NO_SITE = re.compile(r"tissue_site|tumou?r|anatom|lesion|metasta|body", re.I)
+DEMOGRAPHIC = re.compile(
+    r"^(patient|subject|participant)?[ _.]?(age|sex|gender|height|weight|bmi|body_mass_index|is_?(fe)?male|race|"
+    r"ethnicity|race_?id|pack_?years|education|educ|pteducat)"
+    r"($|[ _.(](at|in|approx(imate)?|years|yrs|y|kg|cm|m|id|code)($|[ _.)].*))",
+    re.I,
+)
+"""Names of columns that describe a person and are no question about an image."""
+_UNITS = {
+    "months": r"months?|mos?|mths?",
+    "weeks": r"weeks?|wks?",
+    "years": r"years?|yrs?",
+    "days": r"days?",
+}
+YES = frozenset(
     {"1", "dead", "deceased", "died", "death", "yes", "y", "true", "event", "observed"}
     | {"relapse", "relapsed", "recurrence", "recurred", "progression", "progressed"}
 )
-_NO = frozenset(
+NO = frozenset(
     {"0", "alive", "living", "censored", "no", "n", "false", "none"}
     | {"free", "diseasefree", "disease free", "progression free"}
 )
@@ -92,6 +115,11 @@ def ladder(name: str, words: Sequence[str]) -> list[str] | None:
     return sorted(steps, key=lambda w: steps[w]) if len(set(steps.values())) == len(steps) > 1 else None
 
 
+def is_like_site(name: str) -> bool:
+    """Whether a column's name says where the data came from."""
+    return bool(_SITE.search(name)) and not _NO_SITE.search(name)
+
+
 def event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], str] | None:
     """Word → 0 or 1 for a column that says whether the event was observed, and how it was understood; None = unclear.
 
@@ -106,7 +134,7 @@ def event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], str] |
     for word, said in plain.items():
         value = number(said)
         bit = (
-            ("1" if said in _YES else "0" if said in _NO else None)
+            ("1" if said in YES else "0" if said in NO else None)
             if value is None
             else {1.0: "1", 0.0: "0"}.get(value)
         )
@@ -129,6 +157,9 @@ def event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], str] |
 
 
 def time_unit(name: str) -> str:
-    """The unit in a time column's name; days when it names none."""
+    """The unit in a time column's name; "" when it names none."""
     lower = name.lower()
-    return next((f"{unit}s" for unit in ("month", "week", "year", "day") if unit in lower), "days")
+    if found := next((f"{unit}s" for unit in ("month", "week", "year", "day") if unit in lower), ""):
+        return found
+    words = re.split(r"[^a-z]+", lower)
+    return next((unit for unit, form in _UNITS.items() if any(re.fullmatch(form, w) for w in words)), "")

@@ -12,6 +12,7 @@ from typing import Literal
 
 import yaml
 
+from polytask.cohort.formula_cells import escape_cells
 from polytask.cohort.header import Header
 from polytask.cohort.phantom.case import write_case
 from polytask.cohort.phantom.declare import columns, header, select
@@ -105,9 +106,9 @@ def _write(draft: Path, spec: Spec, count: int, progress: Progress | None) -> No
 
 def _table(path: Path, names: list[str], rows: list[Cells]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(escape_cells(names))
+        writer.writerows(escape_cells(row.get(name, "") for name in names) for row in rows)
 
 
 def _check_target(folder: Path, force: bool) -> None:

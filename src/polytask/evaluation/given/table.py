@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.header import Header
 from polytask.cohort.table import Row, read_table
+from polytask.cohort.tasks import read_class
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
 from polytask.evaluation.given.columns import TaskColumns, sort_columns
@@ -50,13 +52,28 @@ def read_answer_table(path: Path | str, tasks: Mapping[str, Task], cohort: Cohor
         first = table.problems[0]
         raise PolytaskError(f"{path}, row {first.row}: {first.message}; {first.remedy}")
     columns, ignored = sort_columns(path, table.columns, tasks, cohort.header)
+    rows = _with_merged_classes(table.rows, columns, cohort.header)
     found = AnswerTable(path.stem, path, columns, {}, tuple(ignored))
-    _refuse_strangers(found, table.rows, cohort)
+    _refuse_strangers(found, rows, cohort)
     for name in columns:
-        found.rows[name] = _rows_of(found, table.rows, tasks[name], cohort)
+        found.rows[name] = _rows_of(found, rows, tasks[name], cohort)
     if not any(found.rows.values()):
         raise PolytaskError(f"{path}: every answer is empty; expected at least one filled cell; fill them")
     return found
+
+
+def _with_merged_classes(
+    rows: tuple[Row, ...], columns: Mapping[str, TaskColumns], header: Header
+) -> tuple[Row, ...]:
+    """The rows with answers as the header's tasks read them: `merge` and `unknown` hold for a reader's words too."""
+    read = {c.answer: header.tasks[name] for name, c in columns.items() if c.answer and name in header.tasks}
+    return tuple(
+        Row(
+            row.line,
+            row.cells | {c: read_class(task, row.cells[c]) for c, task in read.items() if c in row.cells},
+        )
+        for row in rows
+    )
 
 
 def _refuse_strangers(table: AnswerTable, rows: tuple[Row, ...], cohort: Cohort) -> None:

@@ -33,6 +33,9 @@ def _channel(basis: FoldBasis, name: str, channel: str, modality: Modality, why:
     if not there:
         why[channel] = "no training image has this channel; where it is missing it is 0"
         return [Normalisation(rule="image")] * planes_of(modality)
+    if modality == "mask":
+        why[channel] = "a mask is read as it stands: 0 outside, 1 inside"
+        return [Normalisation(rule="fixed", mean=0.0, sd=1.0, lower=0.0, upper=1.0)]
     if modality in ("CT", "PET", "RGB"):
         rules, words = [], ""
         for plane in range(planes_of(modality)):

@@ -1,0 +1,89 @@
+"""Several foreign tables as one: joined by subject, and by visit where both name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from polytask.cohort.importers.id_hints import explain_missing
+from polytask.cohort.importers.sheet import Sheet
+from polytask.errors import PolytaskError
+
+
+def join(sheets: Sequence[Sheet]) -> Sheet:
+    """Join tables by subject and visit; a table without visits holds for all of a subject's visits.
+
+    Raises:
+        PolytaskError: a repeated row, no subject in common, or a column that says different things in two tables.
+    """
+    whole = max(sheets, key=lambda s: "visit" in s.identity)
+    notes = [note for sheet in sheets for note in sheet.notes]
+    joined: dict[tuple[str, str], dict[str, str]] = {}
+    for sheet in [whole, *(s for s in sheets if s is not whole)]:
+        if sheet is not whole:
+            notes += _compare_subjects(whole, sheet)
+        seen: set[tuple[str, str]] = set()
+        visits: dict[str, list[tuple[str, str]]] = {}
+        for subject, visit in joined:
+            visits.setdefault(subject, []).append((subject, visit))
+        for row in sheet.rows:
+            key = (row["subject"], row.get("visit", ""))
+            if key in seen:
+                where = f"subject {key[0]!r}" + (f" at visit {key[1]!r}" if key[1] else "")
+                raise PolytaskError(
+                    f"{sheet.path}: {where} has two rows; expected one; say --visit COLUMN, or remove one"
+                )
+            seen.add(key)
+            targets = [key]
+            if "visit" not in sheet.identity and "visit" in whole.identity:
+                targets = visits.get(key[0], [])
+            for target in targets:
+                _merge(joined.setdefault(target, {"subject": target[0], "visit": target[1]}), row, sheet.path)
+    identity = {k: v for sheet in reversed(sheets) for k, v in sheet.identity.items()}
+    columns = tuple(dict.fromkeys(c for sheet in sheets for c in sheet.columns))
+    return Sheet(whole.path, columns, tuple(joined.values()), identity, tuple(notes))
+
+
+def _compare_subjects(whole: Sheet, other: Sheet) -> list[str]:
+    """Notes about subjects that only one of two tables has."""
+    first, second = ({row["subject"]: None for row in sheet.rows} for sheet in (whole, other))
+    only_first = [s for s in first if s not in second]
+    only_second = [s for s in second if s not in first]
+    if first and second and len(only_second) == len(second):
+        raise PolytaskError(
+            f"{other.path}: none of its subjects is in {whole.path.name}: {explain_missing(only_second, first)}; "
+            "expected the same names, leading zeros too; mend them, or say --subject COLUMN"
+        )
+    notes = []
+    if only_second:
+        one = len(only_second) == 1
+        left = f"{'has' if one else 'have'} no visit, left out"
+        left = left if _needs_visit(whole, other) else "added without the rest"
+        what = f"{'is' if one else 'are'} not in {whole.path.name} and {left}"
+        notes.append(_count(other.path, only_second, what, first))
+    if only_first:
+        what = f"{'has' if len(only_first) == 1 else 'have'} no row in {other.path.name} (unknown)"
+        notes.append(_count(whole.path, only_first, what, second))
+    return notes
+
+
+def _needs_visit(whole: Sheet, other: Sheet) -> bool:
+    return "visit" in whole.identity and "visit" not in other.identity
+
+
+def _count(path: Path, subjects: Sequence[str], what: str, there: Iterable[str]) -> str:
+    count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
+    return f"{path.name}: {count} {what}: {explain_missing(subjects, there)}"
+
+
+def _merge(target: dict[str, str], row: dict[str, str], path: Path) -> None:
+    for column, cell in row.items():
+        if column == "visit" and target.get("visit"):
+            continue
+        before = target.get(column, "")
+        if cell and before and cell != before:
+            raise PolytaskError(
+                f"{path}: column {column!r} of subject {row['subject']!r} is {cell!r}, but {before!r} "
+                "in another table; expected them to agree; rename or remove one"
+            )
+        target[column] = before or cell

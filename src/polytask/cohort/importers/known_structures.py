@@ -1,0 +1,81 @@
+"""Which structures of a mask are drawn: a column of names, or flags such as `has_Larynx` (1 = drawn)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from polytask.cohort.header import Segmentation
+from polytask.cohort.importers.flags import group_flags, name_of_flag, read_flag
+from polytask.cohort.importers.found import Found
+from polytask.cohort.importers.options import Source
+from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.tasks import Task
+from polytask.errors import PolytaskError, nearest
+
+LEAST = 0.5
+"""Flags for so many of a mask's structures are about that mask."""
+
+
+def read_known(sheet: Sheet, source: Source, task: Segmentation, found: Found) -> list[str | None]:
+    """Per row the names of the drawn structures joined by `;`; "" where nothing is said, None where none is drawn.
+
+    Args:
+        source: a column of names, or a pattern (`has_*`) of one flag for each structure.
+        found: learns which columns are used.
+
+    Raises:
+        PolytaskError: a name that is no structure, or a pattern without a flag for one.
+    """
+    if "*" not in source.source:
+        if source.source not in sheet.columns:
+            raise PolytaskError(
+                f"{sheet.path}: no column {source.source!r} for --known {source.name}; "
+                f"{nearest(source.source, list(sheet.columns)[:200])}"
+            )
+        cells = sheet.cells(source.source)
+        for cell in dict.fromkeys(cells):
+            for name in filter(None, (part.strip() for part in cell.split(";"))):
+                if name not in task.names:
+                    raise PolytaskError(
+                        f"{sheet.path}, column {source.source}: {name!r} is no structure of {source.name!r}; "
+                        f"{nearest(name, task.names)}"
+                    )
+        return list(cells)
+    flags: dict[str, str] = {}
+    for name in task.names:
+        column = source.source.replace("*", name)
+        near = [c for c in sheet.columns if fnmatchcase(c.lower(), column.lower())]
+        if not near:
+            raise PolytaskError(
+                f"{sheet.path}: no column {column!r} for structure {name!r} of --known {source.name}={source.source}; "
+                "expected a flag for each structure; name the structures as the columns do"
+            )
+        flags[name] = near[0]
+    found.used |= set(flags.values())
+    return [
+        ";".join(name for name, column in flags.items() if read_flag(row.get(column, "")) == "1") or None
+        for row in sheet.rows
+    ]
+
+
+def propose_known(sheet: Sheet, tasks: Mapping[str, Task], found: Found) -> None:
+    """Leave out flags that are named after a mask's structures, and say how they are read.
+
+    Such a flag (`has_Larynx` = 0) mostly means that nobody drew the structure, not that a model should guess the flag.
+    """
+    for name, task in tasks.items():
+        structures = (
+            {s.lower() for s in task.names} if isinstance(task, Segmentation) and task.structures else set()
+        )
+        free = [c for c in sheet.columns if c not in found.used]
+        for start, flags in group_flags(sheet, free, least=1).items():
+            about = [c for c in flags if name_of_flag(c).lower() in structures]
+            if structures and len(about) >= LEAST * len(structures):
+                pattern = flags[0][: len(flags[0]) - len(name_of_flag(flags[0]))] + "*"
+                found.leave_out(
+                    about,
+                    f"flags of the structures of {name!r}; if 0 means not drawn (unknown), say "
+                    f"--known '{name}={pattern}'",
+                    f"{start} flags of structures",
+                )

@@ -1,0 +1,63 @@
+"""Cells of a target that an import could not read: a few are unknown, many are an error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from polytask.errors import PolytaskError
+
+MOST = 0.05
+"""An import that loses a larger share of a target's filled cells is an error."""
+SHOWN = 3
+
+
+@dataclass
+class Loss:
+    """What became of the filled cells of one target.
+
+    Args:
+        task: its name.
+        expected: what a cell should have said.
+    """
+
+    task: str
+    expected: str
+    filled: int = 0
+    lost: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def count_cell(self, subject: str, shown: str, lost: bool) -> None:
+        """Count one filled cell of the source, lost when our table cannot say what it said."""
+        self.filled += 1
+        if lost:
+            self.lost += 1
+            if len(self.examples) < SHOWN:
+                self.examples.append(f"subject {subject!r}: {shown}")
+
+
+def report_losses(losses: Iterable[Loss], accepted: Collection[str], where: str) -> list[str]:
+    """Notes about lost cells.
+
+    Args:
+        accepted: tasks whose loss a person has accepted.
+        where: the table, for the message.
+
+    Raises:
+        PolytaskError: a target lost more than 5 % of its cells and nobody accepted that; it shows three of them.
+    """
+    notes = []
+    for loss in losses:
+        if not loss.lost:
+            continue
+        shown = "; ".join(loss.examples)
+        if loss.lost > MOST * loss.filled and loss.task not in accepted:
+            raise PolytaskError(
+                f"{where}: task {loss.task!r} would lose {loss.lost} of {loss.filled} rows ({shown}); expected "
+                f"{loss.expected}; mend the cells, name words that mean empty with --unknown, --skip the columns, or "
+                f"say --accept-loss {loss.task}"
+            )
+        notes.append(
+            f"task {loss.task!r}: {loss.lost} of {loss.filled} rows cannot be read and are unknown ({shown})"
+        )
+    return notes

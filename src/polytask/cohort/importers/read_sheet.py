@@ -1,0 +1,140 @@
+"""One foreign table from its file: CSV, TSV or Excel, with its identity found and unknown words emptied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.cohort.importers.draft import examples
+from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.words import IMAGE_IDS, UNKNOWN, find
+from polytask.cohort.importers.workbook import is_workbook, read_workbook
+from polytask.cohort.table import Table, read_table
+from polytask.errors import PolytaskError, nearest
+from polytask.images.formats import ending
+
+WHO = ("subject", "visit", "day", "site", "split")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which columns say who, when and where.
+
+    Args:
+        columns: what it is → the column.
+        pictures: the subject's column when it holds names of image files, which stay a column of their own.
+    """
+
+    columns: dict[str, str]
+    pictures: str = ""
+
+
+def read_sheet(
+    path: Path,
+    stated: dict[str, str],
+    unknown: Sequence[str] = (),
+    case: bool = False,
+    partly: bool = False,
+) -> Sheet:
+    """Read one table.
+
+    Args:
+        stated: subject, visit, day, site, split → column, where a person said so.
+        unknown: more words that mean an empty cell.
+        case: whether the first column names the case, which is the subject too when no other column does.
+        partly: whether `stated` is meant for several tables, of which this one may lack columns.
+    """
+    notes: list[str] = []
+    table = read_workbook(path, notes) if is_workbook(path) else read_table(path)
+    if table.problems:
+        problem = table.problems[0]
+        raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
+    if partly:
+        stated = {what: column for what, column in stated.items() if column in table.columns}
+    identity = find_identity(table, stated, case)
+    words = {*UNKNOWN, *unknown}
+    rows = [_split_row(row.cells, identity, words, table.columns[0] if case else "") for row in table.rows]
+    named = [row for row in rows if row["subject"]]
+    kept = [row for row in named if row.get("visit") or "visit" not in identity.columns]
+    notes += [
+        f"{table.path.name}: {what} = column {column!r}"
+        + (", the name of each file" if column == identity.pictures else "")
+        for what, column in identity.columns.items()
+        if what != column
+    ]
+    emptied = Counter(cell for row in table.rows for cell in row.cells.values() if cell in words)
+    if emptied:
+        counts = ", ".join(f"{w} ({n} cells)" for w, n in sorted(emptied.items()))
+        notes.append(f"{table.path.name}: read as unknown: {counts}")
+    if len(named) < len(rows):
+        notes.append(f"{table.path.name}: {len(rows) - len(named)} rows without a subject are left out")
+    if len(kept) < len(named):
+        notes.append(f"{table.path.name}: {len(named) - len(kept)} rows without a visit are left out")
+    used = {*identity.columns.values(), *(table.columns[:1] if case else ())} - {identity.pictures}
+    columns = tuple(c for c in table.columns if c not in used)
+    return Sheet(table.path, columns, tuple(kept), identity.columns, tuple(notes))
+
+
+def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
+    """The columns that say who, when and where, stated or found by their names.
+
+    Raises:
+        PolytaskError: a stated column is missing, or nothing names the subject.
+    """
+    found: dict[str, str] = {}
+    for what in WHO:
+        column = stated.get(what) or find(what, table.columns[1:] if case else table.columns)
+        if what == "subject" and case:
+            column = stated.get(what) or ("subject" if "subject" in table.columns[1:] else table.columns[0])
+        if column is not None and column not in table.columns:
+            raise PolytaskError(
+                f"{table.path}: no column {column!r}; expected the {what}; {nearest(column, table.columns[:20])}"
+            )
+        if column is not None and column not in found.values():
+            found[what] = column
+    if "subject" not in found:
+        lower = {c.lower(): c for c in reversed(table.columns)}
+        pictures = next((lower[n] for n in IMAGE_IDS if n in lower and lower[n] not in found.values()), None)
+        if pictures is None:
+            raise PolytaskError(
+                f"{table.path}: no column names the subject; expected `subject` or `patient_id`; "
+                f"say --subject COLUMN{_propose_subject(table)}"
+            )
+        found = {"subject": pictures, **found}
+    column = found["subject"]
+    cells = [row.cells.get(column, "") for row in table.rows]
+    files = any(cells) and all(not cell or ending(cell) not in (None, "/") for cell in cells)
+    if files and len({_stem(cell) for cell in cells}) < len(set(cells)):
+        raise PolytaskError(
+            f"{table.path}: files of column {column!r} in different folders have one name; expected a name for each "
+            "subject; say --subject COLUMN, or add such a column"
+        )
+    return Identity(found, column if files else "")
+
+
+def _split_row(cells: dict[str, str], identity: Identity, unknown: set[str], case: str) -> dict[str, str]:
+    """The cells of a row, unknown ones empty, with its identity under our names."""
+    known = {column: "" if cell in unknown else cell for column, cell in cells.items()}
+    own = {what: known.get(column, "") for what, column in identity.columns.items()}
+    if identity.pictures:
+        own["subject"] = _stem(own["subject"])
+    kept = {c: v for c, v in known.items() if c not in identity.columns.values() or c == identity.pictures}
+    if case:
+        own["case"] = cells[case]
+        kept.pop(case, None)
+    return {**kept, **own}
+
+
+def _propose_subject(table: Table) -> str:
+    """Columns that could name the subject: filled in every row, and never the same twice."""
+    count = len(table.rows)
+    found = [c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count]
+    return f", e.g. {examples(found, 3)} (different in every row)" if found and count else ""
+
+
+def _stem(cell: str) -> str:
+    """The name of a file without folders and ending."""
+    name = cell.replace("\\", "/").rpartition("/")[2]
+    return name[: len(name) - len(ending(name) or "")]

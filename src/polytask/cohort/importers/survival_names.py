@@ -1,0 +1,134 @@
+"""Names of survival columns: which are times, which are events, and which of them belong together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_TIME = re.compile(
+    r"^(?P<stem>.*?)[ _.]?(time|months?|days?|years?|weeks?|duration|mos?|mths?|yrs?|wks?)$", re.I
+)
+_TIME_FIRST = re.compile(r"^(time|days|months|weeks|years)[ _.]?(to|until)?[ _.]?(?P<stem>.+)$", re.I)
+_EVENT = re.compile(
+    r"^(?P<stem>.*?)[ _.]?(event|status|censored|censoring|censor|cens|dead|death|died|deceased|indicator|ind|observed)"
+    r"[ _.]?(01|observed|event|indicator|status|ind)?$",
+    re.I,
+)
+_ABBREVIATIONS = {"os", "pfs", "dfs", "rfs", "efs", "mfs", "dmfs", "lrfs", "dss", "css", "ttp", "ttr"}
+"""Outcomes whose name alone is a column: the time beside `rfs_ind`, the event beside `OS.time`."""
+_OUTCOMES = _ABBREVIATIONS | {
+    *(
+        "",
+        "d",
+        "survival",
+        "surv",
+        "overallsurvival",
+        "progressionfreesurvival",
+        "diseasefreesurvival",
+        "event",
+    ),
+    *(
+        "recurrencefreesurvival",
+        "followup",
+        "follow",
+        "fu",
+        "lastfollowup",
+        "relapse",
+        "recurrence",
+        "progression",
+    ),
+    *("death", "metastasis"),
+}
+"""Stems that name a follow-up and nothing else."""
+_GENERAL = {"", "d", "survival", "surv", "followup", "follow", "fu", "lastfollowup", "event"}
+"""Stems that do not say which outcome: the task is called survival."""
+_PLAIN_EVENTS = ("event", "eventobserved", "status", "vitalstatus", "survivalstatus", "survstatus", "e", "dead",
+                 "death", "died", "deceased", "deadstatusevent", "deadstatus", "deathevent", "death01", "dead01",
+                 "osevent", "osstatus", "censored", "censoring", "censor", "cens")  # fmt: skip
+"""Events that go with any one time, the plainest first."""
+
+
+@dataclass
+class Pairing:
+    """Pairs by name, and columns that look like one half of a pair.
+
+    Args:
+        pairs: name of the task → (time, event).
+        doubles: name of the task → other columns that tell its answer.
+        times, events: halves whose other half is not clear.
+    """
+
+    pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    doubles: dict[str, list[str]] = field(default_factory=dict)
+    times: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+
+def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
+    """Times and events that belong together: by an equal stem, else the only time and the plainest event.
+
+    Args:
+        numbers: columns whose cells can be times, by what is in them.
+        bits: columns whose cells can say whether an event was observed; a column of 0 and 1 is in both.
+    """
+    times = _find_times(numbers, bits)
+    events = _find_events([c for c in bits if c not in times], times)
+    found = Pairing()
+    for time, stem in times.items():
+        core = _core(stem)
+        fitting = [event for event, own in events.items() if own == core]
+        if not core or not fitting:
+            continue
+        name = next((n for n in found.pairs if _core(n) == core), None)
+        if name is None:
+            found.pairs[stem] = (time, fitting[0])
+            found.doubles[stem] = fitting[1:]
+        else:
+            found.doubles[name].append(time)
+    used = {c for pair in found.pairs.values() for c in pair} | {
+        c for cs in found.doubles.values() for c in cs
+    }
+    found.times = [t for t, stem in times.items() if t not in used and _core(stem) in _OUTCOMES]
+    lone = [e for e in events if e not in used and _core(e) in _PLAIN_EVENTS]
+    found.events = sorted(lone, key=lambda e: _PLAIN_EVENTS.index(_core(e)))
+    if len(found.times) == 1 and found.events:
+        stem = times[found.times[0]]
+        name = "survival" if _core(stem) in _GENERAL else stem
+        if name not in found.pairs:
+            found.pairs[name] = (found.times[0], found.events[0])
+            found.doubles[name] = found.events[1:]
+            found.times, found.events = [], []
+    return found
+
+
+def _find_times(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
+    """Time column → its stem."""
+    found: dict[str, str] = {}
+    for column in numbers:
+        if match := _TIME.match(column) or _TIME_FIRST.match(column):
+            found[column] = match["stem"]
+        elif _core(column) in _ABBREVIATIONS and column not in bits:
+            found[column] = column
+        elif column.lower() == "t" and any(b.lower() == "e" for b in bits):
+            found[column] = ""
+    return found
+
+
+def _find_events(bits: Sequence[str], times: dict[str, str]) -> dict[str, str]:
+    """Event column → the core of its stem."""
+    found: dict[str, str] = {}
+    cores = {_core(stem) for stem in times.values()}
+    for column in bits:
+        if match := _EVENT.match(column):
+            found[column] = _core(match["stem"])
+        elif _core(column) in _ABBREVIATIONS & cores:
+            found[column] = _core(column)
+        elif column.lower() == "e" and any(t.lower() == "t" for t in times):
+            found[column] = ""
+    return found
+
+
+def _core(stem: str) -> str:
+    """A stem without what only parts words."""
+    return re.sub(r"[^a-z0-9]", "", stem.lower())

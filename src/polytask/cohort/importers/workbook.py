@@ -1,0 +1,89 @@
+"""An Excel workbook as a table of text, read by openpyxl (an extra); nothing in it is run."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.open_table import check_table_size
+from polytask.cohort.table import Table, make_table
+from polytask.errors import PolytaskError, nearest
+
+ENDINGS = (".xlsx", ".xlsm")
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether the name is that of an Excel workbook, with a sheet behind it (`a.xlsx#Sheet2`) or not."""
+    return path.name.partition("#")[0].lower().endswith(ENDINGS)
+
+
+def read_workbook(path: Path, notes: list[str]) -> Table:
+    """The first sheet of a workbook, or the one named behind `#`: `patients.xlsx#Sheet2`.
+
+    Raises:
+        PolytaskError: openpyxl is not installed, the file is no workbook, or there is no such sheet.
+    """
+    name, _, wanted = path.name.partition("#")
+    file = path.with_name(name)
+    try:
+        import openpyxl
+    except ImportError:
+        raise PolytaskError(
+            f"{file}: reading Excel files needs openpyxl; expected it to be installed; run "
+            '`pip install "polytask[xlsx]"`, or save the sheet as CSV (UTF-8)'
+        ) from None
+    try:
+        with zipfile.ZipFile(file) as packed:
+            check_table_size(file, sum(part.file_size for part in packed.infolist()))
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+    except OSError as error:
+        raise PolytaskError(
+            f"{file}: cannot be read ({error.strerror}); expected a workbook; mend the path"
+        ) from None
+    except PolytaskError:
+        raise
+    except Exception as error:  # openpyxl raises what its XML and zip readers raise
+        raise PolytaskError(
+            f"{file}: not an Excel workbook ({type(error).__name__}); expected .xlsx; save it again, or as CSV"
+        ) from None
+    try:
+        sheets = book.sheetnames
+        if wanted and wanted not in sheets:
+            raise PolytaskError(f"{file}: no sheet {wanted!r}; {nearest(wanted, sheets)}")
+        if len(sheets) > 1:
+            others = ", ".join(repr(s) for s in sheets if s != (wanted or sheets[0]))
+            notes.append(
+                f"{file.name}: sheet {wanted or sheets[0]!r} is read, not {others} ({name}#SHEET reads another)"
+            )
+        return make_table(file, _read_lines(book[wanted or sheets[0]]))
+    finally:
+        book.close()
+
+
+def _read_lines(sheet: Any) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the lines that hold something; empty columns at the right end are left out."""
+    lines = [(n, [_text_of(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1)]
+    lines = [(n, cells) for n, cells in lines if any(cells)]
+    width = max((k for _, cells in lines for k, cell in enumerate(cells, start=1) if cell), default=0)
+    return [(n, [*cells, *[""] * (width - len(cells))][:width]) for n, cells in lines]
+
+
+def _text_of(cell: Any) -> str:
+    """A cell as the sheet shows it: whole numbers without a point, `0012` where the format says four digits."""
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int | float):
+        form = str(getattr(cell, "number_format", "") or "")
+        whole = float(value).is_integer() and abs(value) < 1e15
+        text = f"{value:.0f}" if whole else repr(value)
+        return text.zfill(len(form)) if whole and form and set(form) == {"0"} else text
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return " ".join(str(value).split())

@@ -1,0 +1,68 @@
+"""The text of a table file, compressed or not, never more of it than a table may have."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from polytask.errors import PolytaskError
+
+LIMIT = 1 << 30
+"""Bytes a table may have, inflated."""
+
+
+def name_without_gz(path: Path) -> str:
+    """The file's name in lower case, without the ending of a compressed file."""
+    return path.name.lower().removesuffix(".gz")
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[IO[str]]:
+    """The lines of a table of UTF-8 text; a file whose name ends in `.gz` is inflated on the way.
+
+    Raises:
+        PolytaskError: larger than a table may be, on disk or inflated, or not a whole gzip file.
+    """
+    check_table_size(path, path.stat().st_size)
+    if not path.name.lower().endswith(".gz"):
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+        return
+    try:
+        with gzip.open(path) as packed:
+            counted = io.BufferedReader(_Counted(path, packed))
+            yield io.TextIOWrapper(counted, encoding="utf-8-sig", newline="")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PolytaskError(
+            f"{path}: not a whole gzip file ({error}); expected a compressed table; copy it again"
+        ) from None
+
+
+def check_table_size(path: Path, size: int) -> None:
+    """Refuse a table of more bytes than `LIMIT`."""
+    if size > LIMIT:
+        raise PolytaskError(
+            f"{path}: larger than {LIMIT >> 30} GB; expected a table of cells; name the right file"
+        )
+
+
+class _Counted(io.RawIOBase):
+    """A stream that refuses to be read beyond the limit, however well it was compressed."""
+
+    def __init__(self, path: Path, inner: gzip.GzipFile) -> None:
+        self._path, self._inner, self._size = path, inner, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        found = self._inner.read(len(buffer))
+        self._size += len(found)
+        check_table_size(self._path, self._size)
+        buffer[: len(found)] = found
+        return len(found)

@@ -1,0 +1,53 @@
+"""Paths that name a part of a file: `scan.nii.gz#2` is plane 2 of a 4-D file, `folder#UID` a DICOM series."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from polytask.errors import PolytaskError
+from polytask.images.volume import Info, Volume
+
+_PLANE = re.compile(r"(?P<file>.*\.[A-Za-z0-9.]+)#(?P<plane>\d{1,4})", re.S)
+
+
+def split_plane(path: Path) -> tuple[Path, int | None]:
+    """(file, plane), the plane counted from 0 and None where the path names a whole file."""
+    match = _PLANE.fullmatch(str(path))
+    if match is None or path.exists():
+        return path, None
+    return Path(match["file"]), int(match["plane"])
+
+
+def source_file(path: Path) -> Path:
+    """The file or folder on disk that a path names, or names a part of."""
+    file, plane = split_plane(path)
+    if plane is not None:
+        return file
+    folder = str(path).rpartition("#")[0]
+    return Path(folder) if folder and not path.exists() and Path(folder).is_dir() else path
+
+
+def name_plane(path: Path, plane: int) -> Path:
+    """The path of one plane of a 4-D file."""
+    return path.with_name(f"{path.name}#{plane}")
+
+
+def take_plane(path: Path, volume: Volume, plane: int) -> Volume:
+    """One plane `[1, *space]` of a volume."""
+    _check_plane(path, volume.array.shape[0], plane)
+    return Volume(volume.array[plane : plane + 1], volume.grid)
+
+
+def describe_plane(path: Path, info: Info, plane: int) -> Info:
+    """What the header says of one plane."""
+    _check_plane(path, info.channels, plane)
+    return Info(info.grid, 1, info.dtype)
+
+
+def _check_plane(path: Path, planes: int, plane: int) -> None:
+    if plane >= planes:
+        raise PolytaskError(
+            f"{path}: the file holds {planes} plane{'s' * (planes != 1)}, counted from 0; expected one of them; "
+            "mend the number behind #"
+        )

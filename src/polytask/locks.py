@@ -45,9 +45,12 @@ class Holder:
     def tell(self, content: Mapping[str, Any]) -> None:
         """Replace the note by process, host and `content`. A note that cannot be written is left out."""
         part = _note_of(self.path).with_suffix(".part")
-        with suppress(OSError):
+        try:
             part.write_text(json.dumps({**self._who, **content}), encoding="utf-8")
             os.replace(part, _note_of(self.path))
+        except OSError:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -59,6 +62,7 @@ def hold_lock(
     patience: float = LOOKING,
     wait: bool = False,
     say: Say | None = None,
+    note: Mapping[str, Any] | None = None,
 ) -> Iterator[Holder]:
     """Inside, no other process holds `path`, a file that is there only while it is held (or after a kill).
 
@@ -69,6 +73,7 @@ def hold_lock(
         place: what is locked, as an error names it; the lock's folder by default.
         patience: seconds until another holder is an error.
         wait: however long the other process takes; `say` is then told once whom it waits for.
+        note: what else others can read of this process from the first moment on.
 
     Raises:
         LockedError: another process holds the lock, and `wait` is off.
@@ -77,7 +82,7 @@ def hold_lock(
     lock = _take_lock(path, place or path.parent, patience, wait, say)
     holder = Holder(path, doing)
     try:
-        holder.tell({})
+        holder.tell(note or {})
         yield holder
     finally:
         _release_lock(lock, path)

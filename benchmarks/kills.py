@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ class Verb:
         words: the command; `{}` is the playground's folder.
         needs: verbs that are run before it, in order.
         again: the command after a kill, once the folder `appears` is there; the same one by default.
+        refusal: what the same command says when the killed one had written everything.
         share: how many kills it gets beside the others.
     """
 
@@ -52,8 +53,8 @@ class Verb:
     needs: tuple[str, ...] = ()
     again: str = ""
     appears: str = ""
+    refusal: str = ""
     share: int = 2
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 PLAN = "plan {}/cohort -o {}/work --folds 2 " + " ".join(f"--set {value}" for value in QUICK)
@@ -79,7 +80,11 @@ VERBS = {
         "work/runs/a",
     ),
     "evaluate": Verb("evaluate {}/work/runs/a --resamples 20", (*READY, "train"), share=3),
-    "predict": Verb("predict {}/work/runs/a {}/cohort -o {}/out", (*READY, "train")),
+    "predict": Verb(
+        "predict {}/work/runs/a {}/cohort -o {}/out",
+        (*READY, "train"),
+        refusal="holds a prediction already",
+    ),
     "report": Verb("report {}/work/runs/a", DONE),
     "export": Verb("export {}/work/runs/a -o {}/model", DONE),
     "study": Verb(
@@ -160,6 +165,8 @@ class Playground:
         said = f"{'run ' if of_run else ''}{strike.kind} {strike.at} + {1000 * strike.delay:.0f} ms"
         appeared = bool(verb.again) and (self.root / verb.appears).exists()
         again = self.run(verb.again if appeared else verb.words)
+        if verb.refusal and verb.refusal in again.said:
+            again = whole
         return Trial(name, said, find_fault(again, whole, describe_folder(self.root), wanted))
 
 

@@ -56,6 +56,7 @@ def ours(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Log) -> No
         tune=lambda: (0.0, {}),
         keep_best=lambda: None,
         keep_last=lambda: None,
+        finish=lambda: None,
         log=log,
         reporter=Quiet(),
         asked=Asked(),

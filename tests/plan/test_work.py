@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,9 +15,10 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.nnunet_splits import write_nnunet
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
+from polytask.locks import LockedError, hold_lock
 from polytask.plan import read_plan
 from polytask.plan.records import Fingerprint
-from polytask.plan.work import plan_into
+from polytask.plan.work import LOCK, plan_into
 from tests.plan.worlds import LAPTOP
 
 
@@ -72,4 +77,58 @@ def test_splits_of_others_are_refused(
 def test_a_work_folder_that_is_a_file(phantom_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "w").write_text("")
     with pytest.raises(PolytaskError, match="cannot be written"):
+        plan_into(phantom_folder, tmp_path / "w", folds=3, machine=LAPTOP)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+def test_a_kill_leaves_no_plan_beside_splits_of_another(
+    phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at any rename or removal, plan and splits are both the old ones, or the new ones, or there is no plan."""
+    plan_into(phantom_folder, tmp_path / "w", folds=3, machine=LAPTOP)
+    plan_into(phantom_folder, tmp_path / "n", folds=2, machine=LAPTOP)
+
+    def pair(work: Path) -> tuple[bytes, bytes]:
+        return (work / "plan.yaml").read_bytes(), (work / "splits.json").read_bytes()
+
+    old, new = pair(tmp_path / "w"), pair(tmp_path / "n")
+    seen: set[tuple[bytes, bytes]] = set()
+    gone: list[Path] = []
+    for survived in range(2, 9):
+        shutil.copytree(tmp_path / "w", tmp_path / str(survived))
+        work, done = tmp_path / str(survived), 0
+
+        def act_or_die(act: Callable[..., object], allowed: int = survived) -> Callable[..., object]:
+            def acting(*args: object, **options: object) -> object:
+                nonlocal done
+                if done == allowed:
+                    raise Killed
+                done += 1
+                return act(*args, **options)
+
+            return acting
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", act_or_die(os.replace))
+            patch.setattr(Path, "unlink", act_or_die(Path.unlink))
+            with suppress(Killed):
+                plan_into(phantom_folder, work, folds=2, machine=LAPTOP)
+        if (work / "plan.yaml").exists():
+            assert pair(work) in (old, new)
+            seen.add(pair(work))
+        else:
+            gone.append(work)
+    assert seen == {old, new}
+    assert gone
+    plan_into(phantom_folder, gone[0], folds=2, machine=LAPTOP)
+    assert pair(gone[0]) == new
+    names = {p.name for p in gone[0].iterdir()}
+    assert names == {"fingerprint.json", "plan.yaml", "plan.yaml.old", "splits.json"}
+
+
+def test_two_commands_do_not_plan_into_one_folder(phantom_folder: Path, tmp_path: Path) -> None:
+    with hold_lock(tmp_path / "w" / LOCK, "plans here"), pytest.raises(LockedError, match="plans here"):
         plan_into(phantom_folder, tmp_path / "w", folds=3, machine=LAPTOP)

@@ -1,16 +1,22 @@
 import errno
 import json
 import os
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
+from polytask.cohort.loading import mark_twins
 from polytask.errors import PolytaskError
 from polytask.images.formats import read, write
 from polytask.images.volume import Volume
+from polytask.locks import LockedError, hold_lock
+from polytask.plan.files import write_plan
 from polytask.prepare import make_case
-from polytask.prepare.make import cohort_of, fill_store
+from polytask.prepare.make import cohort_of, fill_store, lock_of, prepare
 from polytask.prepare.store import Store
 from tests.prepare.worlds import BOTH, filled, image_plan, make_plan, write_cohort
 
@@ -196,3 +202,64 @@ def test_meta_is_plain_json(tmp_path: Path) -> None:
     prepared = store.case("s1@first").prepared("scan")
     assert prepared is not None
     assert prepared.source_grid.same(read(tmp_path / "cohort" / "s1_first_ct.nii.gz").grid)
+
+
+ODD = [
+    "store.json",
+    "STORE.JSON",
+    "中" * 40,
+    "b" * 256,
+    "b" * 257,
+    ".half-a",
+    ".store.lock",
+    "../x",
+    "CON",
+    "a.",
+    "A",
+]
+
+
+def test_ids_that_are_no_file_names_stay_ids_and_find_their_case(tmp_path: Path) -> None:
+    cohort, plan, store = filled(tmp_path / "plain")
+    first = [c for c in cohort.cases if c.visit == cohort.cases[0].visit]
+    named = dict(zip([c.subject for c in first], ODD, strict=False))
+    cases = mark_twins([replace(c, subject=named[c.subject]) for c in cohort.cases if c.subject in named])
+    odd = replace(cohort, cases=tuple(cases))
+    done = fill_store(Store(tmp_path / "odd" / "store"), odd, plan)
+    assert sorted(p.name for p in (tmp_path / "odd").iterdir()) == ["store"]
+    assert len({p.name.lower() for p in done.store.folder.iterdir()}) == len(cases) + 1
+    for case in cases:
+        stored = done.store.case(case.key)
+        assert stored.meta["subject"] == case.subject
+        was = next(s for s, o in named.items() if o == case.subject)
+        before = store.case(next(c.key for c in cohort.cases if (c.subject, c.visit) == (was, case.visit)))
+        assert {n: a.tobytes() for n, a in stored.image.items()} == {
+            n: a.tobytes() for n, a in before.image.items()
+        }
+    assert fill_store(done.store, odd, plan).made == 0
+
+
+def test_two_commands_do_not_prepare_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort, plan, store = filled(tmp_path)
+    assert store.folder.name == "store"
+    work = store.folder.parent
+    write_plan(plan, work)
+    monkeypatch.setattr("polytask.prepare.make.cohort_of", lambda plan, work: cohort)
+    half = store.folder / ".half-s1@first"
+    half.mkdir()
+    before = files(store)
+    said: list[str] = []
+    with ExitStack() as stack:
+        stack.enter_context(hold_lock(lock_of(store), "prepares this store"))
+        with pytest.raises(LockedError, match=f"store: process {os.getpid()} on .* prepares this store"):
+            prepare(work)
+        assert half.is_dir(), "the other one is writing there"
+        waiting = Thread(target=prepare, args=(work,), kwargs={"waits": said.append})
+        waiting.start()
+        while not said:
+            pass
+        assert half.is_dir()
+    waiting.join(60)
+    assert not half.exists()
+    assert files(store) == before
+    assert not lock_of(store).exists()

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from threading import Thread
 
+from polytask.locks import read_note
 from polytask.study.folder import Study, StudyRun
-from polytask.study.lock import told
 from polytask.study.run_one import note_failure
 from polytask.training.state import read_state
 from tests.journeys.cli import done, polytask
@@ -97,7 +97,7 @@ def test_a_study_that_is_stopped_or_whose_run_is_killed_goes_on(work: Path) -> N
 
     def kill() -> None:
         (now, *_) = wait_until_at_work(folder, runs=1)
-        os.kill(told(now.spec.active)["pid"], signal.SIGKILL)
+        os.kill(read_note(now.spec.active)["pid"], signal.SIGKILL)
 
     Thread(target=kill, daemon=True).start()
     hurt = polytask("study", folder)

@@ -6,18 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread, Timer
 
 import pytest
 import yaml
 
 from polytask.errors import PolytaskError
+from polytask.locks import hold_lock
 from polytask.study.design import Design
 from polytask.study.folder import Study, state_of
 from polytask.study.leash import Leash
-from polytask.study.lock import hold
 from polytask.study.memory import peak_memory
 from polytask.study.perform import claimed
-from polytask.study.run_one import death, note_failure, recorded, run_one
+from polytask.study.run_one import death, note_failure, recorded, run_one, wait_for_orphan
 from polytask.study.spec import Spec
 
 LEASH = Leash.of_this_process(Path("/nowhere"))
@@ -58,7 +59,7 @@ def test_nothing_is_begun_when_the_study_is_to_stop_or_another_command_has_it(
     assert run_one(str(finished.work), spec, pulled).ended == "stopped"
     orphan = Leash("/nowhere/stop", LEASH.host, ended_process())
     assert run_one(str(finished.work), spec, orphan).ended == "stopped"
-    with hold(spec.active):
+    with hold_lock(spec.active, "works on this run"):
         assert run_one(str(finished.work), spec, LEASH).ended == "elsewhere"
     assert not (finished.work / "runs" / spec.name).exists()
 
@@ -112,3 +113,24 @@ def test_every_run_has_the_same_budget_and_threads(finished: Study) -> None:
         for network in networks:
             state = json.loads((run.folder / "last" / network / "state.json").read_text())
             assert (state["step"], state["finished"]) == (2, True)
+
+
+def test_a_run_whose_command_was_killed_is_waited_for(finished: Study) -> None:
+    """It saves itself and ends; a command that goes on at once must not leave it as another command's."""
+    spec = replace(first(finished), seed=9, name="s.hard-fold0-seed9")
+    held, let_go = Event(), Event()
+
+    def orphan() -> None:
+        with hold_lock(spec.active, "works on this run", note={"command": ended_process()}):
+            held.set()
+            let_go.wait(30)
+
+    saving = Thread(target=orphan)
+    saving.start()
+    held.wait(30)
+    Timer(0.5, let_go.set).start()
+    assert wait_for_orphan(spec, LEASH)
+    assert let_go.is_set()
+    saving.join()
+    with hold_lock(spec.active, "works on this run", note={"command": os.getpid()}):
+        assert not wait_for_orphan(spec, LEASH)

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from polytask.errors import PolytaskError
 from polytask.predict import Predictor
-from polytask.training.run import networks_of, train
+from polytask.training.new_run import networks_of
+from polytask.training.run import train
 
 
 def test_survival_may_read_the_grade(work: Path, tmp_path: Path) -> None:

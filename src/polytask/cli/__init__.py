@@ -19,6 +19,7 @@ import typer.core
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from polytask.cli.terminal import adapt_streams, quiet_without_home
 from polytask.errors import PolytaskError, nearest
 from polytask.plain import plain
 
@@ -135,6 +136,8 @@ def share_cores() -> None:
 def main() -> None:
     """Entry point: bad input becomes one line and exit code 2, never a traceback."""
     share_cores()
+    adapt_streams()
+    quiet_without_home()
     try:
         app(prog_name="polytask")
     except PolytaskError as error:
@@ -146,6 +149,10 @@ def main() -> None:
         place = f"{error.filename}: " if error.filename else ""
         fail(
             f"{place}{error.strerror or error}; expected a readable, writable place with free space; see to it"
+        )
+    except UnicodeEncodeError as error:  # a file's name in a locale that does not have its letters
+        fail(
+            f"{error.object!a} cannot be written in this locale; set PYTHONUTF8=1, then run the same command again"
         )
     except MemoryError:
         fail("not enough memory; free some, or plan again with a smaller --memory")

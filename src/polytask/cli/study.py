@@ -143,11 +143,13 @@ def concluded(study: Study) -> Conclusions | None:
     if not any(run.state == "done" for run in study.runs):
         return None
     from polytask.study.conclusions.make import conclude
+    from polytask.study.make import own_study
     from polytask.study.report.make import write_report
 
     found = conclude(study)
-    found.write(study.folder)
-    write_report(found)
+    with own_study(study.folder, _say):
+        found.write(study.folder)
+        write_report(found)
     return found
 
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from polytask.cli.terminal import can_move
+
 if TYPE_CHECKING:
     from polytask.study.matrix import Snapshot
 
@@ -22,7 +24,7 @@ class Progress:
 
     def __init__(self) -> None:
         console = Console(stderr=True)
-        self.moves = console.is_terminal
+        self.moves = can_move(console)
         self.bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

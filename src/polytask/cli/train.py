@@ -153,8 +153,10 @@ class Bar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+        from polytask.cli.terminal import can_move
+
         console = Console(stderr=True)
-        self.moves = console.is_terminal
+        self.moves = can_move(console)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -31,6 +31,7 @@ from polytask.predict.outputs import write
 from polytask.predict.predictor import Predictor
 from polytask.training.decisions import read_decisions, write_decisions
 from polytask.training.folder import Run
+from polytask.training.ownership import own_results
 from polytask.training.run import cohort_folder_of
 
 if TYPE_CHECKING:
@@ -69,8 +70,30 @@ def evaluate(
         sensitivity, specificity: operating points to choose on tune, as TASK=SHARE or TASK.LABEL=SHARE; the run keeps
             them in `decisions.json`.
         hidden: on the held-out part, also judge the answers with inputs hidden, where the model reads several.
+
+    Raises:
+        LockedError: another process evaluates this run.
     """
     record = Run.read(run)
+    with own_results(record.folder):
+        return _evaluate(
+            record, part, tta, resamples, progress, device, answers, sensitivity, specificity, hidden
+        )
+
+
+def _evaluate(
+    record: Run,
+    part: Part,
+    tta: bool,
+    resamples: int,
+    progress: Progress | None,
+    device: str | None,
+    answers: Sequence[Path | str] = (),
+    sensitivity: Sequence[str] = (),
+    specificity: Sequence[str] = (),
+    hidden: bool = True,
+) -> Evaluation:
+    """See `evaluate`; the caller holds the lock of the run's results."""
     plan = read_plan(record.folder)
     cohort = Cohort.read(cohort_folder_of(record, plan))
     ensure_cohort(plan, cohort)
@@ -147,7 +170,7 @@ def choose_operating_points(
     there = (place / FILE).exists() and (place / ANSWERS).exists()
     seen = Evaluation.read(place / FILE) if there else None
     if seen is None or seen.weights != weights_of(record) or seen.tta != tta:
-        evaluate(record.folder, "tune", tta=tta, resamples=resamples, progress=progress, device=device)
+        _evaluate(record, "tune", tta, resamples, progress, device)
     before = read_decisions(record.folder)
     write_decisions(record.folder, choose_points(asked, tasks, Answers.read(place / ANSWERS), before))
 

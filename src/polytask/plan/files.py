@@ -64,16 +64,21 @@ def read_plan(work: Path | str) -> Plan:
 def write_plan(plan: Plan, work: Path | str) -> Path:
     """Write `WORK/plan.yaml`, whole or not at all. The cohort's folder is written relative to `work`."""
     work = Path(work)
+    os.replace(draft_plan(plan, work), work / NAME)
+    return work / NAME
+
+
+def draft_plan(plan: Plan, work: Path) -> Path:
+    """Write the plan beside its place in the work folder, to be renamed when all that belongs to it is there."""
     part = work / f".{NAME}.part"
     try:
         part.write_text(plan_text(plan, work), encoding="utf-8")
-        os.replace(part, work / NAME)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise PolytaskError(
             f"{work}: cannot be written ({error.strerror}); choose another folder with -o"
         ) from None
-    return work / NAME
+    return part
 
 
 def plan_text(plan: Plan, work: Path) -> str:

@@ -13,7 +13,9 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.nnunet_splits import read_nnunet
 from polytask.cohort.splits import Splits, make_splits, read_json, require_complete
 from polytask.errors import PolytaskError
-from polytask.plan.files import NAME, plan_text, write_plan
+from polytask.leftovers import HALF, sweep_leftovers
+from polytask.locks import hold_lock
+from polytask.plan.files import NAME, draft_plan, plan_text
 from polytask.plan.fingerprint import Progress, fingerprint
 from polytask.plan.machine import Machine, this_machine
 from polytask.plan.make import make_plan
@@ -22,6 +24,8 @@ from polytask.plan.records import Fingerprint
 from polytask.plan.settings import set_values
 
 OLD = f"{NAME}.old"
+LOCK = ".lock"
+"""In the work folder: one process plans there at a time."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +67,14 @@ def plan_into(
     cohort = Cohort.read(folder)
     divided = _splits(cohort, folds, by, splits, seed)
     _ready(work)
-    found = fingerprint(cohort, jobs, progress, Fingerprint.find(work), lambda part: part.write(work))
-    found.write(work)
-    plan = make_plan(cohort, found, divided, seed, machine or this_machine(memory))
-    if settings:
-        plan = set_values(plan, settings)
-    fresh = work / ".splits.json.new"
-    try:  # a full disk leaves the earlier plan and its splits, or none
-        divided.write(fresh)
-        kept = _keep_old(plan, work)
-        write_plan(plan, work)
-        os.replace(fresh, work / "splits.json")
-    finally:
-        fresh.unlink(missing_ok=True)
+    with hold_lock(work / LOCK, "plans here"):
+        sweep_leftovers(work)
+        found = fingerprint(cohort, jobs, progress, Fingerprint.find(work), lambda part: part.write(work))
+        found.write(work)
+        plan = make_plan(cohort, found, divided, seed, machine or this_machine(memory))
+        if settings:
+            plan = set_values(plan, settings)
+        kept = _place(plan, divided, work)
     return Planned(plan, divided, work, kept)
 
 
@@ -110,6 +109,22 @@ def _ready(work: Path) -> None:
         raise PolytaskError(
             f"{work}: cannot be written ({error.strerror}); expected a folder for the plan; choose another with -o"
         ) from None
+
+
+def _place(plan: Plan, divided: Splits, work: Path) -> bool:
+    """Write plan and splits; whether an earlier plan was kept. A full disk leaves both earlier files, or none. A kill
+    may leave no plan, which everybody asks for first, but never a plan beside splits that are not its own."""
+    fresh = work / f"{HALF}splits.json"
+    try:
+        divided.write(fresh)
+        kept = _keep_old(plan, work)
+        draft = draft_plan(plan, work)
+        (work / NAME).unlink(missing_ok=True)
+        os.replace(fresh, work / "splits.json")
+        os.replace(draft, work / NAME)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return kept
 
 
 def _keep_old(plan: Plan, work: Path) -> bool:

@@ -13,7 +13,7 @@ from polytask.predict.foreign import check_images
 from polytask.predict.inputs import read_inputs
 from polytask.predict.missing import MissingInput, counted, joined
 from polytask.predict.notes import Row, describe_missing_inputs, describe_undefined_horizons
-from polytask.predict.output_folder import check_folder, clear_folder
+from polytask.predict.output_folder import check_folder, own_folder
 from polytask.predict.outputs import write
 from polytask.predict.ready import ensure_ready
 
@@ -82,7 +82,6 @@ def predict_cases(
         force,
         lambda read, files: progress(read, files, "look at images") if progress else None,
     )
-    clear_folder(out)
     not_finite: list[str] = []
 
     def look(answer: CaseAnswer) -> None:
@@ -93,7 +92,8 @@ def predict_cases(
         if progress:
             progress(min(done, total), total, "predict")
 
-    write(predictor, cohort, out, tta=tta, probabilities=probabilities, overlap=overlap, seen=look)
+    with own_folder(out):
+        write(predictor, cohort, out, tta=tta, probabilities=probabilities, overlap=overlap, seen=look)
     notes = [line for what, of in rows.items() for line in describe_missing_inputs(predictor, of, what)]
     notes += describe_undefined_horizons(predictor)
     return Predicted(

@@ -19,7 +19,7 @@ from polytask.predict.predictor import Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.decisions import read_decisions
 from polytask.training.folder import Run
-from polytask.training.run import plan_hash
+from polytask.training.run_plan import plan_hash
 from polytask.training.state import load_weights, put_weights
 from polytask.training.survival import read_learnt
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -21,6 +24,10 @@ from polytask.prepare.schema import make_schema
 from polytask.prepare.store import Store
 
 Part = Literal["train", "tune", "held_out", "test", "all"]
+
+
+class DataWorkerError(PolytaskError):
+    """A process that reads batches was killed."""
 
 
 class Loader:
@@ -127,7 +134,7 @@ class Loader:
             return (self._batches[p] for p in row)
         # Forked workers share what this process has loaded and need no main guard in a caller's script.
         start = "fork" if sys.platform == "linux" else "spawn"
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), deaf_to_workers():
             # Torch warns of more workers than cores. How many there are was decided in the plan.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             return iter(
@@ -147,19 +154,37 @@ class Loader:
         assert self._rows is not None
         try:
             item = next(self._rows)
-        except RuntimeError as error:
+        except (RuntimeError, OSError, EOFError) as error:
             # The traceback would keep the dead workers' iterator alive.
             cause = error.with_traceback(None)
             self.close()
             subjects = ", ".join(dict.fromkeys(s.subject for _, s in self._batches.members(place)))
-            raise PolytaskError(
+            raise DataWorkerError(
                 f"a data worker died while subjects {subjects} or the next ones were read ({_first_line(cause)}); "
-                "most often memory ran out: --set training.workers=0 needs least"
+                "most often memory ran out: --workers 0 needs least"
             ) from cause
         if isinstance(item, Failure):
             self.close()
             raise item.error()
         return item
+
+
+@contextmanager
+def deaf_to_workers() -> Iterator[None]:
+    """Inside, torch may ask to be called when a worker dies; afterwards it no longer is.
+
+    It would raise its error wherever this process is just then, also in the middle of writing a checkpoint. Whoever
+    waits for the next batch finds the dead worker within five seconds.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, before if before is not None else signal.SIG_DFL)
 
 
 def part_of(store: Store, cohort: Cohort, fold: int, part: Part, splits: Splits | None = None) -> list[str]:

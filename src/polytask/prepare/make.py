@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -12,9 +11,11 @@ from pathlib import Path
 
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
+from polytask.leftovers import HALF, sweep_leftovers
+from polytask.locks import Say, hold_lock
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.plan.plan import Plan
-from polytask.prepare.make_case import HALF, NotStoredError, make_case, storage_error
+from polytask.prepare.make_case import NotStoredError, make_case, storage_error
 from polytask.prepare.recipe import Recipe, digest_of, geometry_of, recipe_of
 from polytask.prepare.store import VERSION, Store
 
@@ -44,7 +45,9 @@ class Prepared:
         }
 
 
-def prepare(work: Path | str, jobs: int = 2, progress: Progress | None = None) -> Prepared:
+def prepare(
+    work: Path | str, jobs: int = 2, progress: Progress | None = None, *, waits: Say | None = None
+) -> Prepared:
     """Bring every case of the plan's cohort into `WORK/store`.
 
     A case whose files, table cells and geometry have not changed since it was stored is left alone, so the command
@@ -54,16 +57,29 @@ def prepare(work: Path | str, jobs: int = 2, progress: Progress | None = None) -
         work: the folder that holds `plan.yaml`.
         jobs: cases at a time (threads: decompression and numpy release the lock).
         progress: called after every case.
+        waits: wait until another process that prepares this store is done, and tell this function so.
+
+    Raises:
+        LockedError: another process prepares this store, and `waits` is not given.
     """
     work = Path(work)
     plan = read_plan(work)
-    return fill_store(Store(work / "store"), cohort_of(plan, work), plan, jobs, progress)
+    cohort, store = cohort_of(plan, work), Store(work / "store")
+    wait = waits is not None
+    with hold_lock(lock_of(store), "prepares this store", place=store.folder, wait=wait, say=waits):
+        return fill_store(store, cohort, plan, jobs, progress)
+
+
+def lock_of(store: Store) -> Path:
+    """The lock of who fills a store, beside the folder itself, wherever a link to it lies."""
+    folder = Path(store.folder).resolve()
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def fill_store(
     store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
 ) -> Prepared:
-    """Make the cases that are not there yet, then the index. See `prepare`."""
+    """Make the cases that are not there yet, then the index. See `prepare`; the caller holds the store's lock."""
     recipes = [recipe_of(cohort, case, plan) for case in cohort.cases]
     _ready(store.folder)
     (store.folder / "store.json").unlink(missing_ok=True)
@@ -134,8 +150,7 @@ def _ready(folder: Path) -> None:
         trial = folder / f"{HALF}trial"
         trial.write_bytes(b"")
         trial.unlink()
-        for half in folder.glob(f"{HALF}*"):
-            shutil.rmtree(half, ignore_errors=True)
+        sweep_leftovers(folder)
     except OSError as error:
         raise storage_error(error, folder, 1000, "its files") from None
 

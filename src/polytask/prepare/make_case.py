@@ -16,6 +16,7 @@ from polytask.cohort import header
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.volume import Array, Volume
+from polytask.leftovers import HALF
 from polytask.prepare.content import digest_slide, digest_volumes
 from polytask.prepare.crop import box_of_cell
 from polytask.prepare.frame import Frame
@@ -24,9 +25,6 @@ from polytask.prepare.masks import StoredTarget, dose, segmentation
 from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.slide import Streamed, slide_file
 from polytask.prepare.store import VERSION, array_file, grid_dict
-
-HALF = ".half-"
-"""Start of the name of a folder that is still being written."""
 
 
 class NotStoredError(Exception):

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from polytask.locks import is_held, read_note
 from polytask.study.arms import Arm
 from polytask.study.design import Design
-from polytask.study.lock import held, told
 from polytask.study.spec import RECORD, Spec, spec_of, specs_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class StudyRun:
     @property
     def active(self) -> bool:
         """Whether a process works on it now."""
-        return held(self.spec.active)
+        return is_held(self.spec.active)
 
     @property
     def begun(self) -> bool:
@@ -59,7 +59,7 @@ class StudyRun:
     @property
     def progress(self) -> tuple[float, str]:
         """Share that is done and what is going on, of an active run."""
-        said = told(self.spec.active)
+        said = read_note(self.spec.active)
         return float(said.get("share", 0.0)), str(said.get("what", ""))
 
     @cached_property

@@ -42,7 +42,7 @@ class Ground:
     def rests(self) -> Rests:
         """Hashes of all that the runs have in common."""
         from polytask.training.files import sha256
-        from polytask.training.run import plan_hash
+        from polytask.training.run_plan import plan_hash
 
         plan = {fold: plan_hash(self.plan, fold) for fold in self.plan.folds}
         return Rests(plan, sha256(self.work / "splits.json"), self.cohort.digest, self.store.content)

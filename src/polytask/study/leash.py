@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Leash:
     @classmethod
     def of_this_process(cls, folder: Path) -> Leash:
         """A leash whose stop file lies in `folder`."""
-        host, pid = os.uname().nodename, os.getpid()
+        host, pid = platform.node(), os.getpid()
         return cls(str((folder / f"stop.{host}.{pid}").resolve()), host, pid)
 
     def held_by_this_process(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class Leash:
         """Whether to save and end."""
         if Path(self.stop).exists() or (self.parent and os.getppid() != self.parent):
             return True
-        return self.host == os.uname().nodename and not alive(self.pid)
+        return self.host == platform.node() and not alive(self.pid)
 
 
 def alive(pid: int) -> bool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask.leftovers import sweep_leftovers
+from polytask.locks import LockedError, hold_lock
 from polytask.study.design import FILE
 from polytask.study.draft import draft
 from polytask.study.expect import expected
 from polytask.study.folder import Study
 from polytask.study.ground import Ground
-from polytask.study.lock import hold
+from polytask.study.leash import alive
 from polytask.study.matrix import Snapshot, Watch, ready_backend, run_matrix
 from polytask.study.ready import make_ready, place_of
-from polytask.study.results import PART, Results
+from polytask.study.results import Results
 from polytask.study.wanted import Wanted
 
 LOCK = ".lock"
@@ -72,11 +75,13 @@ def run_study(
     wanted.refuse_nonsense()
     ready_backend(backend)
     place = place_of(source, out, name)
-    make_ready(place, wanted.folds, say)
+    if place.cohort is not None:
+        with own_study(place.folder, say):
+            make_ready(place, wanted.folds, say)
     ground = Ground.read(place.work)
     results = Results()
-    with hold(place.folder / LOCK, wait=True):
-        (place.folder / PART).unlink(missing_ok=True)
+    with own_study(place.folder, say):
+        sweep_leftovers(place.folder)
         new = not (place.folder / FILE).exists()
         design = draft(place, ground, wanted, jobs, command, say)
         design.write(place.folder)
@@ -96,13 +101,37 @@ def run_study(
         stopped = run_matrix(study, lambda now: expected(now, ground), jobs, backend, look)
         study = Study.of(place.folder, design)
     _write(results, study)
+    _sweep_active(study)
     for emptied in ("active", "failed"):
         with suppress(OSError):  # not there, or not empty
             (study.folder / emptied).rmdir()
     return Ended(study, stopped)
 
 
+@contextmanager
+def own_study(folder: Path, say: Callable[[str], None] = lambda what: None) -> Iterator[None]:
+    """Inside, no other command writes into the study's folder; waits for one that does. A folder that is made for this
+    and stays empty is removed."""
+    try:
+        with hold_lock(folder / LOCK, "writes into this study", wait=True, say=say):
+            yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _write(results: Results, study: Study) -> None:
     """One command at a time."""
-    with hold(study.folder / LOCK, wait=True):
+    with own_study(study.folder):
         results.write(study)
+
+
+def _sweep_active(study: Study) -> None:
+    """Remove the locks of runs whose processes were killed, and the stop files of commands that were."""
+    for stop in (study.folder / "active").glob(f"stop.{platform.node()}.*"):
+        if not alive(int(stop.suffix[1:])):
+            stop.unlink(missing_ok=True)
+    for run in study.runs:
+        if run.spec.active.exists():
+            with suppress(LockedError), hold_lock(run.spec.active, "tidies it", patience=0):
+                pass

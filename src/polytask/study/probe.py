@@ -24,8 +24,8 @@ from polytask.prepare.loader import Loader
 from polytask.study.arms import BASELINE
 from polytask.study.design import Pace, Ratio
 from polytask.training.distributed import World, device_named
+from polytask.training.new_run import networks_of
 from polytask.training.rehearsal import Rehearsal, rehearse_network
-from polytask.training.run import networks_of
 
 LEAST, MOST = 3, 15
 """Turns that are timed, behind one that warms up."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from polytask.errors import PolytaskError
+from polytask.locks import LockedError, hold_lock
 from polytask.study.folder import state_of
 from polytask.study.leash import Leash
-from polytask.study.lock import hold
 from polytask.study.pulse import Pulse
 from polytask.study.run_one import DONE, ELSEWHERE, FAILED, STOPPED, note_failure
 from polytask.study.spec import Spec
@@ -25,23 +25,30 @@ def execute(given: Mapping[str, Any]) -> int:
     values = dict(given["spec"])
     for key in ("tasks", "overrides"):
         values[key] = None if values[key] is None else tuple(values[key])
-    spec, work = Spec(**values), Path(given["work"])
-    with hold(spec.active) as mine:
-        if mine is None:
-            return ELSEWHERE
-        if state_of(spec, work / "runs" / spec.name)[0] == "done":
-            return DONE
-        spec.failed.unlink(missing_ok=True)
-        try:
-            from polytask.study.perform import perform
+    spec, work, leash = Spec(**values), Path(given["work"]), Leash(**given["leash"])
+    try:
+        with hold_lock(spec.active, "works on this run", note={"command": leash.pid}) as mine:
+            return _execute(work, spec, Pulse(mine, spec, leash))
+    except LockedError:
+        return ELSEWHERE
 
-            perform(work, spec, Pulse(mine, spec, Leash(**given["leash"])))
-        except (Interrupted, KeyboardInterrupt):
-            return STOPPED
-        except Exception as error:
-            note_failure(spec, first_line(error), traceback.format_exc())
-            return FAILED
+
+def _execute(work: Path, spec: Spec, pulse: Pulse) -> int:
+    """Do the run that this process has for itself."""
+    if state_of(spec, work / "runs" / spec.name)[0] == "done":
         return DONE
+    for earlier in (spec.failed, spec.failed.with_suffix(".part")):
+        earlier.unlink(missing_ok=True)
+    try:
+        from polytask.study.perform import perform
+
+        perform(work, spec, pulse)
+    except (Interrupted, KeyboardInterrupt):
+        return STOPPED
+    except Exception as error:
+        note_failure(spec, first_line(error), traceback.format_exc())
+        return FAILED
+    return DONE
 
 
 def first_line(error: Exception) -> str:

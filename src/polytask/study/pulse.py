@@ -7,8 +7,8 @@ import signal
 import time
 from collections.abc import Mapping
 
+from polytask.locks import Holder
 from polytask.study.leash import Leash
-from polytask.study.lock import Held
 from polytask.study.spec import Spec
 from polytask.training.interrupt import Interrupted
 
@@ -21,7 +21,7 @@ TRAINING = 0.9
 class Pulse:
     """The run's reporter: notes how far it is, and asks it to stop when its command does or has died."""
 
-    def __init__(self, mine: Held, spec: Spec, leash: Leash):
+    def __init__(self, mine: Holder, spec: Spec, leash: Leash):
         self.mine, self.spec, self.leash = mine, spec, leash
         self.looked, self.signalled = 0.0, False
         self.networks: list[str] = [""]
@@ -55,7 +55,7 @@ class Pulse:
 
     def tell(self, share: float, what: str) -> None:
         """For whoever looks."""
-        self.mine.tell({"pid": os.getpid(), "host": os.uname().nodename, "share": share, "what": what})
+        self.mine.tell({"command": self.leash.pid, "share": share, "what": what})
 
     def _share(self, step: int) -> float:
         return (self.place + step / max(1, self.total)) / len(self.networks)

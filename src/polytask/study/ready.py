@@ -86,7 +86,7 @@ def make_ready(place: Place, folds: int | None, say: Say) -> None:
         _check(place.cohort, count, say)
         say(f"plan: {place.cohort} into {work}")
         plan_into(place.cohort, work, folds=count, jobs=jobs)
-    done = prepare(work, jobs=jobs)
+    done = prepare(work, jobs=jobs, waits=say)
     if done.made:
         say(f"prepare: {done.made} cases into {done.store.folder}, {done.bytes / 1e6:.1f} MB")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -19,14 +20,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from polytask.locks import is_held, read_note
 from polytask.study.folder import read_record, state_of
-from polytask.study.leash import Leash
-from polytask.study.lock import held
+from polytask.study.leash import Leash, alive
 from polytask.study.spec import RECORD, Spec
 
 Ended = Literal["done", "failed", "stopped", "elsewhere"]
 DONE, FAILED, STOPPED, ELSEWHERE = 0, 1, 3, 4
 """Exit codes of the run's process."""
+ORPHAN_PAUSE = 0.2
+"""Seconds between two looks at a run whose command was killed."""
 ENDED: dict[int, Ended] = {DONE: "done", FAILED: "failed", STOPPED: "stopped", ELSEWHERE: "elsewhere"}
 
 
@@ -55,7 +58,7 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
         return outcome("done")
     if leash.pulled:
         return outcome("stopped")
-    if held(spec.active):
+    if not wait_for_orphan(spec, leash):
         return outcome("elsewhere")
     given = {
         "work": str(Path(work).resolve()),
@@ -78,6 +81,18 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
         note_failure(spec, death(child.returncode), said.decode(errors="replace"))
         ended = "failed"
     return outcome(ended)
+
+
+def wait_for_orphan(spec: Spec, leash: Leash) -> bool:
+    """Whether the run is free. A run whose command was killed on this machine saves itself and ends, which is waited
+    for; another command's run is not."""
+    while is_held(spec.active):
+        note = read_note(spec.active)
+        orphan = note.get("host") == platform.node() and "command" in note and not alive(int(note["command"]))
+        if leash.pulled or not orphan:
+            return False
+        time.sleep(ORPHAN_PAUSE)
+    return True
 
 
 @contextmanager

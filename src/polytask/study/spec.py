@@ -50,7 +50,7 @@ class Spec:
     @property
     def active(self) -> Path:
         """Locked while a process works on the run."""
-        return Path(self.study) / "active" / f"{self.name}.json"
+        return Path(self.study) / "active" / f"{self.name}.lock"
 
     @property
     def failed(self) -> Path:

@@ -59,7 +59,7 @@ class Wanted:
         for complaint in self._complaints():
             raise PolytaskError(complaint)
         from polytask.plan.presets import PRESETS
-        from polytask.training.run import choose
+        from polytask.training.run_plan import choose
 
         for member in self.sharing or ():
             choose("sharing", member)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polytask.errors import PolytaskError
+from polytask.leftovers import restore_folder
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -43,14 +44,15 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Fill a new folder, then put it in the place of the old one. A crash leaves the old or the new, never half:
     `existing_folder` finds whichever is there."""
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
+    restore_folder(
+        folder
+    )  # after a crash the old one may be all there is: it is not removed before the new one is whole
     try:
         new.mkdir(parents=True)
         fill(new)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     new.rename(folder)

@@ -30,7 +30,7 @@ from polytask.training.log import Log
 from polytask.training.loop import Reporter, Surroundings, fit, number_of
 from polytask.training.schedule import Schedule
 from polytask.training.state import State, save_weights
-from polytask.training.survival import learn_survival
+from polytask.training.survival import lacks_survival, learn_survival
 from polytask.training.tune import Tuning
 
 NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
@@ -77,6 +77,9 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
         state.network.to(world.device)
         settings = settings.model_copy(update=state.settings)
     if state.finished and not extend:
+        if world.chief and lacks_survival(context, name):  # of a run that an earlier version was killed in
+            learn_survival(context, name)
+        world.wait()
         reporter.say(f"{name or run.record['name']}: finished after {state.step} steps")
         return
     loader = Loader(
@@ -105,6 +108,7 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
             tune=tuning,
             keep_best=lambda: _keep_best(context, state, name),
             keep_last=lambda: _keep_last(context, state, name),
+            finish=lambda: _finish(context, name),
             log=log,
             reporter=reporter,
             asked=asked,
@@ -116,9 +120,6 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
             log.close()
     finally:
         loader.close()
-    if world.chief:
-        learn_survival(context, name)
-    world.wait()
 
 
 def new_state(context: Context, name: str) -> State:
@@ -180,6 +181,12 @@ def first_settings(
         state.schedule = Schedule.of(settings, steps)
         state.settings = {"tune_every": settings.tune_every}
     return settings
+
+
+def _finish(context: Context, name: str) -> None:
+    if context.world.chief:
+        learn_survival(context, name)
+    context.world.wait()
 
 
 def _keep_best(context: Context, state: State, name: str) -> None:

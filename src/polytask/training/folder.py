@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +16,11 @@ from typing import Any
 import yaml
 
 from polytask.errors import PolytaskError
+from polytask.images.file_names import make_file_name
+from polytask.leftovers import HALF
+from polytask.plan.files import NAME as PLAN
+from polytask.plan.files import write_plan
+from polytask.plan.plan import Plan
 from polytask.training.files import existing_folder
 
 NAME = "run.yaml"
@@ -49,19 +56,36 @@ class Run:
             ) from None
         if not (isinstance(record, dict) and set(record) >= RECORDED):
             raise PolytaskError(f"{folder / NAME}: not a run record; restore it or train again")
+        if not (folder / PLAN).exists():
+            raise PolytaskError(
+                f"{folder}: not a whole run (no {PLAN}); restore the file, or train again with --name {folder.name}"
+            )
         return cls(folder, record)
 
     @classmethod
-    def create(cls, folder: Path, record: Mapping[str, Any]) -> Run:
-        """A new run; refuses to overwrite."""
-        if (folder / NAME).exists():
+    def create(cls, folder: Path, record: Mapping[str, Any], plan: Plan) -> Run:
+        """A new run with its record and its own copy of the plan; refuses to overwrite.
+
+        The folder is filled under another name beside and then renamed: it is there whole or not at all.
+        """
+        if (folder / NAME).exists() and (folder / PLAN).exists():
             raise PolytaskError(
                 f"{folder}: this run exists; go on with --resume {folder.name} or choose another --name"
             )
+        half = half_of(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / NAME).write_text(yaml.safe_dump(dict(record), sort_keys=False), encoding="utf-8")
+            if folder.exists() and not only_begun(folder):
+                raise PolytaskError(
+                    f"{folder}: holds something that is not a run; choose another --name, or move it away"
+                )
+            for left in (half, folder):
+                shutil.rmtree(left, ignore_errors=True)
+            half.mkdir(parents=True)
+            (half / NAME).write_text(yaml.safe_dump(dict(record), sort_keys=False), encoding="utf-8")
+            write_plan(_with_cohort_beside(plan, folder.parents[1]), half)
+            half.rename(folder)
         except OSError as error:
+            shutil.rmtree(half, ignore_errors=True)
             raise PolytaskError(
                 f"{folder}: cannot write here ({error.strerror}); choose another work folder"
             ) from None
@@ -69,8 +93,8 @@ class Run:
 
     def forget_unbegun(self) -> None:
         """Remove a run that stopped before anything was logged or saved, so that its name is free again."""
-        if {p.name for p in self.folder.iterdir()} <= {NAME, "plan.yaml"}:
-            shutil.rmtree(self.folder)
+        if self.folder.is_dir() and only_begun(self.folder):
+            remove_run(self.folder)
 
     @property
     def work(self) -> Path:
@@ -103,6 +127,32 @@ class Run:
     def last_saved(self, network: str) -> Path | None:
         """The last checkpoint if there is one."""
         return existing_folder(self.last(network))
+
+
+def half_of(folder: Path) -> Path:
+    """Where a run's folder is filled before it appears."""
+    return folder.with_name(HALF + make_file_name(folder.name))
+
+
+def only_begun(folder: Path) -> bool:
+    """Whether a run's folder holds at most its record and its plan: nothing was logged or saved."""
+    return {p.name for p in folder.iterdir()} <= {NAME, PLAN, f".{PLAN}.part"}
+
+
+def remove_run(folder: Path) -> None:
+    """Remove a run's folder; a kill in between leaves no half run under its name."""
+    half = half_of(folder)
+    shutil.rmtree(half, ignore_errors=True)
+    folder.rename(half)
+    shutil.rmtree(half)
+
+
+def _with_cohort_beside(plan: Plan, work: Path) -> Plan:
+    """The plan with the cohort's place relative to the work folder, as every plan there has it."""
+    with suppress(ValueError):  # another drive
+        cohort = os.path.relpath((work / plan.cohort).resolve(), work.resolve())
+        return plan.model_copy(update={"cohort": Path(cohort).as_posix()})
+    return plan
 
 
 def runs_near(folder: Path) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from polytask.errors import PolytaskError
 from polytask.plain import plain
+from polytask.training.board import Board
 
 
 class Log:
@@ -18,23 +20,24 @@ class Log:
         self.path = folder / "metrics.jsonl"
         self.prefix = prefix
         self._keep_until(step)
-        self.board: Any = None
-        if find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(folder / "tensorboard" / (prefix or "joint")), purge_step=step)
+        self.board = Board.find(folder / "tensorboard" / (prefix or "joint"), step)
 
     def write(self, step: int, entry: Mapping[str, Any], board: bool = True) -> None:
         """One line; with `board` its numbers also go to TensorBoard as `task/split/metric`."""
         line = {"step": step} | ({"network": self.prefix} if self.prefix else {}) | dict(entry)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(plain(line)) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(plain(line)) + "\n")
+        except OSError as error:
+            raise PolytaskError(
+                f"{self.path}: the log cannot be written ({error.strerror}); free some space, then go on with --resume "
+                f"{self.path.parent.name}"
+            ) from None
         if board and self.board is not None:
-            for key, value in flat(entry).items():
-                self.board.add_scalar(key, value, step)
+            self.board.add(flat(entry), step)
 
     def close(self) -> None:
-        """Flush TensorBoard."""
+        """End TensorBoard's file."""
         if self.board is not None:
             self.board.close()
 
@@ -49,7 +52,9 @@ class Log:
                 continue
             if line.get("network", "") != self.prefix or line["step"] <= step:
                 kept.append(text + "\n")
-        self.path.write_text("".join(kept), encoding="utf-8")
+        part = self.path.with_name(self.path.name + ".part")
+        part.write_text("".join(kept), encoding="utf-8")
+        os.replace(part, self.path)
 
 
 def flat(entry: Mapping[str, Any], above: str = "") -> dict[str, float]:

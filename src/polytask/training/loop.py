@@ -14,6 +14,7 @@ import torch
 
 from polytask.plan.plan import Training
 from polytask.prepare.batch import Batch
+from polytask.prepare.loader import DataWorkerError
 from polytask.training.distributed import World
 from polytask.training.interrupt import Asked, Interrupted
 from polytask.training.log import Log
@@ -52,7 +53,12 @@ Tune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a fit needs besides its state and its data."""
+    """What a fit needs besides its state and its data.
+
+    Args:
+        finish: learns what is learnt after the last step, before the state says that it is finished: a run that is
+            killed meanwhile does it again.
+    """
 
     settings: Training
     seed: int
@@ -60,6 +66,7 @@ class Surroundings:
     tune: Tune
     keep_best: Callable[[], None]
     keep_last: Callable[[], None]
+    finish: Callable[[], None]
     log: Log | None
     reporter: Reporter
     asked: Asked
@@ -76,7 +83,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
         common = Common(list(state.network.tasks))
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
-        for batches in islice(grouped(micro_batches, every), left):
+        goal, rate, stopping = state.step + left, state.schedule.rate(state.step), False
+        for batches in saved_when_cut(islice(grouped(micro_batches, every), left), state, around):
             rate = state.schedule.rate(state.step)
             torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
             skipped = state.skipped
@@ -96,7 +104,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
                 around.reporter.say(state.complaint)
                 if around.log:
                     around.log.write(state.step, {"skipped": state.complaint})
-            if stop_asked(around.asked, world):
+            stopping = stop_asked(around.asked, world)
+            if stopping and state.step < goal:
                 around.keep_last()
                 raise Interrupted(around.asked.signal, state.step)
         ends = state.step >= state.schedule.end
@@ -113,10 +122,14 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             if 0 < settings.patience <= state.stale:
                 ends = True
                 around.reporter.say(f"stopped early: no better mean skill for {state.stale} evaluations")
-        state.finished = ends
         if around.log:
             around.log.write(state.step, entry)
+        if ends:
+            around.finish()
+        state.finished = ends
         around.keep_last()
+        if stopping and not ends:  # at the last step of an epoch: its look at tune belongs to it
+            raise Interrupted(around.asked.signal, state.step)
 
 
 def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, object]:
@@ -130,6 +143,20 @@ def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, ob
     else:
         state.stale += 1
     return {"skill": skill, **metrics}
+
+
+def saved_when_cut(
+    groups: Iterator[list[Batch]], state: State, around: Surroundings
+) -> Iterator[list[Batch]]:
+    """The batches; when the process that reads them dies, the steps so far are saved first."""
+    try:
+        yield from groups
+    except DataWorkerError:
+        if around.world.size == 1:  # the others would not come to save
+            around.keep_last()
+        if around.asked.signal:  # who asks all processes to stop ends the readers too
+            raise Interrupted(around.asked.signal, state.step) from None
+        raise
 
 
 def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:

@@ -55,11 +55,23 @@ def learn_survival(context: Context, name: str) -> None:
     write_decisions(folder, read_decisions(folder).with_cutoffs(cutoffs, names))
 
 
+def lacks_survival(context: Context, name: str) -> bool:
+    """Whether something is not there that `learn_survival` writes for tasks whose outcome is known in training."""
+    tasks = make_tasks(context.plan.folds[context.fold], context.run.networks[name])
+    learnt, cutoffs = read_learnt(context.run.folder), read_decisions(context.run.folder).cutoffs
+    return any(
+        task_name not in cutoffs or (task.loss == "cox" and task_name not in learnt)
+        for task_name, task in tasks.items()
+        if isinstance(task, Survival)
+    )
+
+
 def _score_training_subjects(context: Context, name: str, survival: dict[str, Survival]) -> Answers:
     plan, fold = context.plan, context.plan.folds[context.fold]
     tasks = make_tasks(fold, context.run.networks[name])
     network = make_network(network_spec(plan, fold, context.cohort.header), tasks, 0)
-    put_weights(network, load_weights(context.run.best(name)), context.run.best(name))
+    best = context.run.best_saved(name)
+    put_weights(network, load_weights(best), best)
     network.to(context.world.device)
     answers = Answers(context.cohort, context.store, {**survival}, plan.shared.max_visits, {})
     for sample in context.cohort.samples(context.parts.train):

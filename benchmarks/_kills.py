@@ -1,0 +1,171 @@
+"""A command of ours in a process of its own that is killed at a file event, and what a work folder says afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
+"""Events of Python that change a folder, besides files opened for writing."""
+CLOCKS = {"created", "seconds_per_step", "seconds", "when", "costs", "memory", "environment"}
+"""Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and random salt."""
+SALTED = {"seen", "seal"}
+STAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|[\d.]+ (s|ms|min|minutes|seconds)\b")
+"""Times in a page."""
+
+
+@dataclass(frozen=True)
+class Strike:
+    """When to kill.
+
+    Args:
+        kind: which events count: `write` (files opened for writing, renamed, removed, folders made), or `any`
+            (files opened for reading too).
+        at: the number of the event, from 1.
+        delay: seconds after it, so that a kill also comes in the middle of writing.
+    """
+
+    kind: str
+    at: int
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code (-9 where it was killed), what it said, and its events by kind, none where it
+    was killed."""
+
+    code: int
+    said: str
+    events: Mapping[str, int]
+
+
+def count_events(root: Path, strike: Strike | None) -> dict[str, int]:
+    """Count the file events of this process below `root` from now on, and kill it at the strike."""
+    mine, below, counts = os.getpid(), str(root), {"any": 0, "write": 0}
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            writes = isinstance(args[2], int) and bool(args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+        elif event in CHANGES:
+            writes = True
+        else:
+            return
+        # A process forked to read data inherits this; names relative to an open folder are of a tree that is removed.
+        if os.getpid() != mine or not isinstance(args[0], str | bytes | os.PathLike):
+            return
+        path = os.fsdecode(args[0])
+        if not (path.startswith(below) or (event != "open" and not os.path.isabs(path))):
+            return
+        for kind in ("any", "write") if writes else ("any",):
+            counts[kind] += 1
+            if strike is not None and strike.kind == kind and counts[kind] == strike.at:
+                kill_this_process(strike.delay)
+
+    sys.addaudithook(watch)
+    return counts
+
+
+def kill_this_process(delay: float) -> None:
+    """SIGKILL now, or from a thread a little later."""
+
+    def kill() -> None:
+        time.sleep(delay)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if delay:
+        threading.Thread(target=kill, daemon=True).start()
+    else:
+        kill()
+
+
+def run_command(words: list[str], root: Path, strike: Strike | None = None) -> Ended:
+    """Run `polytask WORDS` in a fork of this process, which has loaded everything already."""
+    reading, writing = os.pipe()
+    output = root.parent / f"{root.name}.said"
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _run_here(words, root, strike, output, writing)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(child, 0)
+    said = output.read_text(encoding="utf-8", errors="replace")
+    return Ended(os.waitstatus_to_exitcode(status), said, json.loads(told) if told else {})
+
+
+def _run_here(words: list[str], root: Path, strike: Strike | None, output: Path, writing: int) -> None:
+    code = 70
+    try:
+        from polytask.cli import main
+
+        sys.argv = ["polytask", *words]
+        with output.open("w", encoding="utf-8") as stream:
+            sys.stdout = sys.stderr = stream
+            counts = count_events(root, strike)
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+            os.write(writing, json.dumps(counts).encode())
+    finally:
+        os._exit(code)
+
+
+def describe_folder(root: Path) -> dict[str, str]:
+    """File → digest of what it says, without clocks and random salt: equal for two undisturbed ends, and also naming
+    every file and folder, so that leftovers are a difference."""
+    return {
+        path.relative_to(root).as_posix(): digest_file(path) if path.is_file() else ""
+        for path in sorted(root.rglob("*"))
+        if "tensorboard" not in path.relative_to(root).parts
+    }
+
+
+def digest_file(path: Path) -> str:
+    """Digest of a file's content."""
+    data = path.read_bytes()
+    if path.suffix == ".parquet":
+        return digest_text(_rows(path))
+    if path.name in ("conclusions.json", "card.md"):  # full of costs
+        return "there"
+    if path.suffix in (".json", ".jsonl"):
+        lines = data.decode().splitlines() if path.suffix == ".jsonl" else [data.decode()]
+        return digest_text("\n".join(json.dumps(_without_clocks(json.loads(line))) for line in lines))
+    if path.suffix == ".html":
+        return digest_text(STAMP.sub("", re.sub(r"base64,[^\"']+", "", data.decode())))
+    if path.name in ("run.yaml", "study.yaml"):
+        return digest_text(
+            "\n".join(x for x in data.decode().splitlines() if not x.startswith(("created", "command")))
+        )
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_text(text: str) -> str:
+    """Digest of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_clocks(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_clocks(v) for k, v in value.items() if k not in CLOCKS | SALTED}
+    return [_without_clocks(v) for v in value] if isinstance(value, list) else value
+
+
+def _rows(path: Path) -> str:
+    """The rows of a study's results but its costs."""
+    import pyarrow.parquet as pq
+
+    return json.dumps([row for row in pq.read_table(path).to_pylist() if row["kind"] != "cost"])

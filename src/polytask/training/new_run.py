@@ -1,0 +1,95 @@
+"""The record of a new run, made from what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.header_file import HEADER, read_header
+from polytask.errors import PolytaskError
+from polytask.plan.plan import Plan
+from polytask.prepare.store import Store
+from polytask.training.folder import Run, environment
+from polytask.training.run_plan import find_cohort_folder, plan_hash
+from polytask.training.state import read_state
+
+Budget = tuple[float | None, int | None, str | None]
+"""Minutes, steps, or a run whose steps are taken over: at most one of them."""
+
+
+def networks_of(
+    tasks: Sequence[str], sharing: str, after: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Network → its tasks: one for all; under `single` one for each task, or for each chain of tasks."""
+    if sharing != "single":
+        return {"": list(tasks)}
+    groups: list[list[str]] = []
+    for task in tasks:
+        tied = [g for g in groups if any(o in after.get(task, ()) or task in after.get(o, ()) for o in g)]
+        groups = [g for g in groups if g not in tied] + [[t for g in tied for t in g] + [task]]
+    found = [[t for t in tasks if t in group] for group in groups]
+    return {"+".join(group): group for group in sorted(found, key=lambda group: tasks.index(group[0]))}
+
+
+def describe_run(
+    work: Path,
+    name: str,
+    plan: Plan,
+    fold: int,
+    seed: int,
+    tasks: Sequence[str] | None,
+    budget: Budget,
+    init: Path | str | None,
+    processes: int,
+) -> dict[str, Any]:
+    """The record of a new run; everything that can be refused is refused here, before anything is written."""
+    if name in (".", "..") or Path(name).name != name:
+        raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
+    model = plan.shared.model
+    minutes, steps, match = budget
+    if sum(given is not None for given in budget) > 1:
+        raise PolytaskError("--minutes, --steps and --match each say how long to train: give one of them")
+    if fold not in plan.folds:
+        raise PolytaskError(
+            f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
+        )
+    known = list(plan.folds[fold].tasks)
+    if unknown := [t for t in tasks or () if t not in known]:
+        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
+    chosen = [t for t in known if tasks is None or t in tasks]
+    for task in chosen:
+        if lost := [up for up in model.after.get(task, ()) if up not in chosen]:
+            raise PolytaskError(
+                f"--tasks {','.join(chosen)}: {task!r} reads the answer of {lost[0]!r} (model.after); train both, or "
+                "take the link away"
+            )
+    store, cohort = Store(work / "store"), find_cohort_folder(work, plan)
+    return {
+        "polytask": 1,
+        "name": name,
+        "fold": fold,
+        "seed": seed,
+        "preset": model.preset or None,
+        "sharing": model.sharing,
+        "networks": networks_of(chosen, model.sharing, model.after),
+        "minutes": minutes,
+        "balance": plan.shared.training.balance.rule,
+        "steps": find_steps(work / "runs" / match) if match else steps,
+        "init": None if init is None else str(Path(init).resolve()),
+        "plan": plan_hash(plan, fold),
+        "cohort": plan.digest,
+        "header": read_header(cohort / HEADER).model_dump(mode="json", exclude_defaults=True),
+        "store": store.content,
+        "processes": processes,
+        **environment(),
+    }
+
+
+def find_steps(folder: Path) -> int:
+    """Steps of another run's first network."""
+    run = Run.read(folder)
+    last = run.last_saved(next(iter(run.networks)))
+    if last is None:
+        raise PolytaskError(f"{folder}: the run to match has no checkpoint; train it first")
+    return int(read_state(last)["schedule"]["end"])

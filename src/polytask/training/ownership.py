@@ -1,0 +1,77 @@
+"""Who may work on a run: one process trains it, one judges it, and what killed ones left there is swept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from polytask.images.file_names import make_file_name
+from polytask.leftovers import HALF, restore_folder, sweep_leftovers
+from polytask.locks import LockedError, hold_lock
+from polytask.training.folder import Run, only_begun
+
+
+def training_lock(folder: Path) -> Path:
+    """The lock of who trains a run. It lies beside the run's folder, which is not there before it is whole."""
+    return folder.with_name(f".{make_file_name(folder.name)}.lock")
+
+
+def results_lock(folder: Path) -> Path:
+    """The lock of who judges a run: its answers and metrics, on whatever part."""
+    return folder / ".lock"
+
+
+@contextmanager
+def own_run(folder: Path) -> Iterator[None]:
+    """Inside, no other process trains the run of this folder, which need not be there yet; leftovers are gone.
+
+    Raises:
+        LockedError: another process trains it.
+    """
+    with hold_lock(training_lock(folder), "trains this run", place=folder):
+        _sweep_new_runs(folder.parent, folder)
+        if folder.is_dir() and not only_begun(folder):
+            _restore_checkpoints(folder)
+            _sweep(folder, results_lock(folder))
+        yield
+
+
+@contextmanager
+def own_results(folder: Path) -> Iterator[None]:
+    """Inside, no other process judges the run of this folder; leftovers are gone.
+
+    Raises:
+        LockedError: another process judges it.
+    """
+    with hold_lock(results_lock(folder), "evaluates this run", place=folder):
+        _sweep(folder, training_lock(folder))
+        yield
+
+
+def _sweep(folder: Path, other: Path) -> None:
+    """Sweep a run's folder, unless another process holds the `other` lock and is just writing there."""
+    with suppress(LockedError), hold_lock(other, "tidies this run", place=folder, patience=0):
+        sweep_leftovers(folder, deep=True)
+
+
+def _sweep_new_runs(runs: Path, mine: Path) -> None:
+    """Remove the folders of runs that were killed before they appeared, and locks that killed processes held."""
+    halves = {path.name.removeprefix(HALF) for path in runs.glob(f"{HALF}*")}
+    locks = {path.name[1:].removesuffix(".lock") for path in runs.glob(".*.lock")}
+    for name in sorted(halves | locks):  # file names already, so that each names its lock
+        with ExitStack() as stack:
+            if name != make_file_name(mine.name):
+                try:
+                    stack.enter_context(hold_lock(runs / f".{name}.lock", "tidies it", patience=0))
+                except LockedError:
+                    continue
+            shutil.rmtree(runs / f"{HALF}{name}", ignore_errors=True)
+
+
+def _restore_checkpoints(folder: Path) -> None:
+    run = Run.read(folder)
+    for network in run.networks:
+        restore_folder(run.best(network))
+        restore_folder(run.last(network))

@@ -1,0 +1,83 @@
+"""The plan of one run: the work folder's, with what was asked for this run, and the cohort it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from polytask.cohort.header_file import HEADER, read_header
+from polytask.errors import PolytaskError, nearest
+from polytask.plan.files import read_plan
+from polytask.plan.plan import Plan
+from polytask.plan.presets import apply_preset
+from polytask.plan.settings import set_values
+from polytask.registries import registry
+
+PLACES = {
+    **{key: f"model.{key}" for key in ("sharing", "time", "sources")},
+    "balance": "training.balance.rule",
+    "cut": "training.balance.cut",
+}
+"""Option of `train` → the value of a plan it sets."""
+
+
+def plan_hash(plan: Plan, fold: int) -> str:
+    """Of all that decides the weights: not the reasons, not the number of data workers."""
+    shared = plan.shared.model_dump(mode="json", exclude={"why": True, "training": {"workers"}})
+    mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
+    return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
+
+
+def make_run_plan(
+    work: Path,
+    preset: str | None,
+    tasks: Sequence[str] | None,
+    named: Mapping[str, str | None],
+    after: Mapping[str, Sequence[str]],
+    overrides: Sequence[str],
+) -> Plan:
+    """The work folder's plan with this run's changes: the preset, then its parts, then single values."""
+    plan = read_plan(work)
+    if preset:
+        header = read_header(find_cohort_folder(work, plan) / HEADER)
+        asked = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
+        plan = apply_preset(plan, preset, header.model_copy(update={"tasks": asked}))
+    changes = [f"{PLACES[key]}={value}" for key, value in named.items() if value]
+    changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in after.items()]
+    plan = set_values(plan, [*changes, *overrides])
+    model, rule = plan.shared.model, plan.shared.training.balance.rule
+    for key, member in (
+        ("sharing", model.sharing),
+        ("time", model.time),
+        ("sources", model.sources),
+        ("balance", rule),
+    ):
+        choose(key, member)
+    if model.sharing == "single" and rule not in ("equal", "fixed"):
+        raise PolytaskError(
+            f"--balance {rule} does not apply to single: each of its networks has one task's loss"
+        )
+    return plan
+
+
+def choose(registry_name: str, member: str) -> None:
+    """Refuse a name that a registry does not have.
+
+    Raises:
+        PolytaskError: with the nearest right name.
+    """
+    if member not in registry(registry_name):
+        raise PolytaskError(f"--{registry_name} {member}: {nearest(member, list(registry(registry_name)))}")
+
+
+def find_cohort_folder(work: Path, plan: Plan, planned: Path | None = None) -> Path:
+    """The plan's `cohort` is relative to the work folder, wherever the plan lies."""
+    folder = (work / plan.cohort).resolve()
+    if not folder.is_dir():
+        raise PolytaskError(
+            f"{folder}: the cohort of the plan is not there; bring it back, or write where it is under `cohort` in "
+            f"{(planned or work) / 'plan.yaml'}"
+        )
+    return folder

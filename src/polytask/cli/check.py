@@ -13,16 +13,17 @@ def check(
     images: Annotated[bool, typer.Option(help="Read every image and mask too.")] = True,
     folds: Annotated[int, typer.Option(help="Classes with fewer subjects are named.", min=2)] = 5,
     jobs: Annotated[int | None, typer.Option(help="Threads that read files.", min=1)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Tell every problem by itself.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone.
 
-    More than three of one kind are one line with their number and three examples.
+    More than three of one kind are one line with their number and three examples; --all tells each.
     """
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.cohort.check import check as find
-    from polytask.cohort.problem_groups import group_problems
+    from polytask.cohort.problem_groups import ProblemGroup, group_problems
 
     with passing_bar() as bar:
         line = bar.add_task("check", total=None)
@@ -31,7 +32,7 @@ def check(
         )
     errors = sum(p.level == "error" for p in found)
     warnings = len(found) - errors
-    groups = group_problems(found)
+    groups = [ProblemGroup((p,)) for p in found] if every else group_problems(found)
     if as_json:
         say_json({"errors": errors, "warnings": warnings, "problems": [g.as_dict() for g in groups]})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,11 @@ from polytask.errors import Problem
 SINGLE = 3
 """Up to that many of one kind are told one by one: as many as there would be examples."""
 EXAMPLES = 3
-COLUMNS = 3
-"""More columns than that with the same problem are one line."""
+COLUMNS = 12
+"""More columns than that, each with the same problem many times, are one line."""
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_PARTICULAR = re.compile(r"\S*[\d/\\]\S*")
+_PARTICULAR = re.compile(r"\S*[/\\]\S*|\S*\d\S*\.[A-Za-z]\w*|(?<![A-Za-z_])[-+]?\d(?:[\w.,×-]*\w)?")
+"""Paths, names of files and numbers; a name like PTV56 says what the problem is about and stays."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,18 @@ class ProblemGroup:
 def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
     """Problems that differ in nothing but their place and the names and numbers in them, put together.
 
-    The order is that of the first problem of each group. Three or fewer of a kind stay single lines. The same problem
-    in more than three columns is one group; in fewer it is a group per column.
+    The order is that of the first problem of each group. Three or fewer of a kind stay single lines. A column with a
+    problem more than three times is a group of its own, unless there are many such columns; all others go together.
     """
     by_column = _collect(problems, lambda p: (p.level, p.code, p.column, _pattern(p)))
-    columns: dict[tuple[str, ...], set[str]] = {}
-    for found in by_column:
-        first = found[0]
-        columns.setdefault((first.level, first.code, _pattern(first)), set()).add(first.column)
+    often = [found[0] for found in by_column if len(found) > SINGLE]
+    columns = Counter((p.level, p.code, _pattern(p)) for p in often)
+    alone = {(p.level, p.code, _pattern(p), p.column) for p in often}
 
     def key(p: Problem) -> tuple[str, ...]:
         kind = (p.level, p.code, _pattern(p))
-        return kind if len(columns[kind]) > COLUMNS else (*kind, p.column)
+        own = (*kind, p.column)
+        return own if own in alone and columns[kind] <= COLUMNS else kind
 
     groups: list[tuple[int, ProblemGroup]] = []
     order = {id(p): k for k, found in enumerate(by_column) for p in found}

@@ -51,15 +51,16 @@ class Grid:
 
     def same(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Same shape, and no corner further apart than `tolerance` voxels."""
-        if self.shape != other.shape:
-            return False
+        return self.shape == other.shape and bool(self.gap(other) <= tolerance * min(self.spacing))
+
+    def gap(self, other: Grid) -> float:
+        """How far the corners lie apart at most, along one axis of the world, for a grid of the same shape."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(
             self.dims, -1
         )
         points = np.zeros((4, corners.shape[1]))
         points[: self.dims], points[3] = corners, 1
-        gap = (self.affine - other.affine) @ points
-        return bool(np.abs(gap[:3]).max() <= tolerance * min(self.spacing))
+        return float(np.abs(((self.affine - other.affine) @ points)[:3]).max())
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 from polytask.cohort.titles import check_titles
 from polytask.cohort.words import Name, Strict, Text, repeated
 
-Modality = Literal["CT", "MR", "PET", "XR", "RGB", "other"]
+Modality = Literal["CT", "MR", "PET", "XR", "US", "OCT", "RGB", "other"]
+"""How a channel was taken: CT, MR, PET, X-ray, ultrasound, optical coherence tomography, a colour picture, or else."""
 
 
 class ImageInput(Strict):

@@ -128,9 +128,13 @@ def train(
 
 
 def plan_hash(plan: Plan, fold: int) -> str:
-    """Of all that decides the weights: not the reasons, not the number of data workers."""
-    shared = plan.shared.model_dump(mode="json", exclude={"why": True, "training": {"workers"}})
+    """Of all that decides the weights: not the reasons, the number of data workers, or the unit that lengths have."""
+    left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
+    shared = plan.shared.model_dump(mode="json", exclude=left_out)
     mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
+    for fields in mine["tasks"].values():
+        if fields["kind"] == "segmentation":
+            fields.pop("unit", None)
     return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
 
 

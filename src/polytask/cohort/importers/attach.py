@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from polytask.cohort.header import Dose, ImageInput, Segmentation
+from polytask.cohort.header import Dose, ImageInput, Modality, Segmentation
 from polytask.cohort.importers.draft import Draft, examples
 from polytask.cohort.importers.files import file_columns, locate
 from polytask.cohort.importers.found import Found
@@ -117,8 +118,8 @@ def _images(draft: Draft, sheet: Sheet, root: Path, sources: Sequence[Source]) -
         draft.notes.append(f"image {owner!r}, channel {channel!r}: {said or guess}, {dims[owner]}D")
         _fill(draft, f"{owner}.{channel}", paths)
     for owner, own in channels.items():
-        if wrong := [m for m in own.values() if m not in ("CT", "MR", "PET", "XR", "RGB", "other")]:
-            remedy = "use CT, MR, PET, XR, RGB or other"
+        if wrong := [m for m in own.values() if m not in get_args(Modality)]:
+            remedy = f"use one of {', '.join(get_args(Modality))}"
             raise PolytaskError(
                 f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; {remedy}"
             )

@@ -11,6 +11,7 @@ from polytask.cohort.checks.cells import check_cells
 from polytask.cohort.checks.columns import check_columns
 from polytask.cohort.checks.counts import check_constant, check_counts, check_structures
 from polytask.cohort.checks.evidence import Evidence, Progress, gather
+from polytask.cohort.checks.far_numbers import check_far_numbers
 from polytask.cohort.checks.files import check_files, check_twins
 from polytask.cohort.checks.grids import check_grids, check_labels
 from polytask.cohort.checks.intensities import check_ct
@@ -26,6 +27,7 @@ from polytask.errors import PolytaskError, Problem
 CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "columns": check_columns,
     "cells": check_cells,
+    "far_numbers": check_far_numbers,
     "pairs": check_pairs,
     "agreement": check_agreement,
     "order": check_order,

@@ -92,7 +92,16 @@ def canonical(header: Header) -> str:
         mode="json",
         exclude={"tasks": {"__all__": TITLES}, "inputs": {"__all__": {"columns": {"__all__": TITLES}}}},
     )
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_leave_out_unused(content), ensure_ascii=False, separators=(",", ":"))
+
+
+def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
+    """Without keys that are younger than the first headers and not used, so that those keep their hash."""
+    columns = [c for part in content["inputs"].values() for c in part.get("columns", {}).values()]
+    for part in (*columns, *content["tasks"].values()):
+        if not part.get("bounds", True):
+            del part["bounds"]
+    return content
 
 
 def schema() -> dict[str, Any]:

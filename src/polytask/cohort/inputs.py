@@ -35,13 +35,15 @@ def planes_of(modality: Modality) -> int:
 
 class Column(Strict):
     """One column of a table input. A category without `values` takes those of the table. Columns of the same `group`
-    are encoded together first (thousands of columns without groups are grouped by their names). `title` is the
-    column's name on pages, `titles` those of its values."""
+    are encoded together first (thousands of columns without groups are grouped by their names). With `bounds`, a
+    cell `>1700` or `<0.5` of a number is read as its bound. `title` is the column's name on pages,
+    `titles` those of its values."""
 
     type: Literal["number", "category"]
     level: Literal["visit", "subject"] = "visit"
     values: Annotated[list[Text], Field(min_length=1)] | None = None
     group: Text | None = None
+    bounds: bool = False
     title: Text | None = None
     titles: dict[Text, Text] = Field(default={})
 
@@ -56,6 +58,8 @@ class Column(Strict):
                 raise PydanticCustomError(
                     "rule", "value {word} is named twice: name it once", {"word": repr(twice[0])}
                 )
+        if self.bounds and self.type == "category":
+            raise PydanticCustomError("rule", "a category has no `bounds`: name its words in `values`")
         if self.titles and self.type == "number":
             raise PydanticCustomError("rule", "a number has no values to give `titles`: use `title`")
         check_titles(self.titles, self.values, "value")

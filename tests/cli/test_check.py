@@ -33,7 +33,8 @@ def test_a_sound_cohort_exits_0_even_with_warnings(cohort: Path, capsys: pytest.
     code, out, _ = run(capsys, "check", str(cohort), "--json", "--folds", "12")
     content = json.loads(out)
     assert (code, content["errors"]) == (0, 0)
-    assert content["warnings"] == len(content["problems"]) > 0
+    assert content["warnings"] == sum(p["count"] for p in content["problems"]) > len(content["problems"]) > 0
+    assert max(len(p["examples"]) for p in content["problems"]) == 3
 
 
 def test_errors_exit_1_with_one_line_each(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:

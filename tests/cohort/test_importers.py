@@ -459,6 +459,9 @@ def test_names_and_ladders() -> None:
     assert [modality(n) for n in ("CT", "FLAIR", "T1-Gd", "pet_suv", "X-ray", "noise", "contrast")] == [
         *("CT", "MR", "MR", "PET", "XR", "other", "other"),
     ]
+    assert [modality(n) for n in ("us", "breast-ultrasound", "OCT_macula", "october", "status")] == [
+        *("US", "US", "OCT", "other", "other"),
+    ]
     assert ladder("Tstage", ["T3", "T1", "T2"]) == ["T1", "T2", "T3"]
     assert ladder("stage", ["III", "I", "II"]) == ["I", "II", "III"]
     assert ladder("grade", ["low", "high"]) is None

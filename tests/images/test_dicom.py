@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless, generate_uid
 
 from polytask.errors import PolytaskError
 from polytask.images.formats import probe, read
@@ -244,3 +244,14 @@ def test_segmentation_and_lookup_table_are_refused(tmp_path: Path) -> None:
     assert same_places(VOLUME, read(tmp_path / "seg"))
     series(tmp_path / "lut", VOLUME, ModalityLUTSequence=[Dataset()])
     _refused(tmp_path / "lut", "lookup table")
+
+
+def test_slices_of_two_patients_or_frames_of_reference_are_refused(tmp_path: Path) -> None:
+    volume = phantom(grid_of("LPS"), "int16")
+    uids = [generate_uid(), generate_uid()]
+    series(tmp_path / "ids", volume, PatientID=lambda k: "AB"[k > 1])
+    _refused(tmp_path / "ids", "slices of 2 patients by their PatientID")
+    series(tmp_path / "frames", volume, FrameOfReferenceUID=lambda k: uids[k == 0])
+    _refused(tmp_path / "frames", "2 frames of reference")
+    series(tmp_path / "some", volume, PatientID=lambda k: "A" if k else "", FrameOfReferenceUID=uids[0])
+    assert (read(tmp_path / "some").array == volume.array).all()

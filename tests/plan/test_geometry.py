@@ -57,4 +57,4 @@ def test_sizes_are_those_after_the_crop() -> None:
 def test_flat_images_stay_as_they_are() -> None:
     found = geometry(FLAT, [image_record((300, 200), orientation="PL")], why := Why())
     assert (found.orientation, found.crop.rule, found.spacing) == ("none", "none", (1.0, 1.0))
-    assert set(why.reasons) == {"orientation", "crop", "spacing"}
+    assert set(why.reasons) == {"orientation", "crop", "unit", "spacing"}

@@ -55,6 +55,20 @@ def test_ct_is_clipped_and_scaled_by_the_foreground() -> None:
     assert "known structures of 9 training images" in plan.folds[0].why["normalisation.scan.ct"]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0, 4095, "none below 0, are no Hounsfield units: stored numbers without their offset;"),
+        (0, 1, "are no Hounsfield units: the CT was scaled;"),
+        (-500, 1000, "Hounsfield units: clipped"),
+    ],
+)
+def test_a_ct_on_another_scale_is_called_so(low: float, high: float, words: str) -> None:
+    """By the whole body: the values of a liver are above 0 in Hounsfield units too."""
+    plane = PlaneRecord(body=summary(low, high), foreground=summary(max(low, 0), high))
+    assert words in plan_of("CT", [plane]).folds[0].why["normalisation.scan.ct"]
+
+
 def test_ct_without_masks_uses_the_body() -> None:
     (rule,) = rules_of(plan_of("CT", [PlaneRecord(body=summary(-1000, 1000), foreground=None)]))
     assert rule.lower == pytest.approx(-990, abs=1)

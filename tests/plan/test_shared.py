@@ -94,12 +94,30 @@ def flat(orientation: str, modality: str, count: int = 12) -> tuple[Cohort, Fing
         ("LP", "XR", (True, False)),
         ("AS", "MR", (False, False)),
         ("PL", "other", (True, True)),
+        ("PL", "US", (False, True)),
+        ("LP", "US", (True, False)),
+        ("RA", "US", (False, False)),
+        ("PL", "OCT", (False, True)),
     ],
 )
 def test_flips_of_flat_images_follow_the_files_axes(
     orientation: str, modality: str, flip: tuple[bool, ...]
 ) -> None:
     assert shared_of(*flat(orientation, modality)).augmentation.flip == flip
+
+
+def test_an_ultrasound_is_never_turned_upside_down() -> None:
+    """Not as a volume, whose depth may be any axis, and not as a colour picture that is called one."""
+    volume = header(inputs={"scan": {"kind": "image", "channels": {"ct": "US"}}}, tasks={"tumour": MASKS})
+    shared = shared_of(cohort_of(volume, graded(12)))
+    assert shared.augmentation.flip == (False, False, False)
+    assert "probe is always at the top" in shared.why["augmentation.flip"]
+    for channel, flip, rotate in (("bmode", (False, True), 15.0), ("photo", (True, True), 30.0)):
+        spec = {"kind": "image", "dims": 2, "channels": {channel: "RGB"}}
+        cohort = cohort_of(header(inputs={"scan": spec}, tasks={"grade": GRADE}), graded(12))
+        _, prints = flat("PL", "RGB")
+        shared = shared_of(cohort, prints)
+        assert (shared.augmentation.flip, shared.augmentation.rotate) == (flip, rotate)
 
 
 def test_size_in_mm_is_kept_for_pooled_tasks() -> None:

@@ -15,7 +15,7 @@ from polytask.report import overlays
 from polytask.report.drawing import figure, styled
 from polytask.report.material import Material
 from polytask.report.planes import planes
-from polytask.report.scale import bar_length, draw_bar, has_scale, window_of
+from polytask.report.scale import bar_length, draw_bar, window_of
 from polytask.report.voxels import Seen, chosen, look
 
 
@@ -40,7 +40,7 @@ def test_a_bare_picture_has_no_scale(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "photo.jpg")
     Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "bare.png")
     write(tmp_path / "ours.png", Volume(np.zeros((1, 8, 9), np.uint8), Grid((8, 9), np.diag([2.0, 2, 1, 1]))))
-    found = {p.name: has_scale(p, read(p, dims=2).grid) for p in sorted(tmp_path.iterdir())}
+    found = {p.name: read(p, dims=2).grid.physical for p in sorted(tmp_path.iterdir())}
     assert found == {"bare.png": False, "ours.png": True, "photo.jpg": False}
 
 
@@ -81,6 +81,10 @@ def test_windows() -> None:
     inside[0] = True
     assert window_of(lung, "CT", inside).text == "CT, soft tissue window: level 40, width 400 HU"
     assert window_of(lung, "CT", ~inside).text == "CT, lung window: level −600, width 1500 HU"
+    stored = window_of(np.arange(4000.0).reshape(40, 100), "CT")
+    assert stored.text == "CT values from 39.99 (black) to 3979 (white)", (
+        "no Hounsfield units, so no window of them"
+    )
     photo = window_of(np.zeros((4, 4)), "RGB")
     assert photo.text == ""
     mr = window_of(np.arange(1000.0), "MR")

@@ -13,12 +13,17 @@ def check(
     images: Annotated[bool, typer.Option(help="Read every image and mask too.")] = True,
     folds: Annotated[int, typer.Option(help="Classes with fewer subjects are named.", min=2)] = 5,
     jobs: Annotated[int | None, typer.Option(help="Threads that read files.", min=1)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Tell every problem by itself.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone."""
+    """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone.
+
+    More than three of one kind are one line with their number and three examples; --all tells each.
+    """
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.cohort.check import check as find
+    from polytask.cohort.problem_groups import ProblemGroup, group_problems
 
     with passing_bar() as bar:
         line = bar.add_task("check", total=None)
@@ -27,11 +32,12 @@ def check(
         )
     errors = sum(p.level == "error" for p in found)
     warnings = len(found) - errors
+    groups = [ProblemGroup((p,)) for p in found] if every else group_problems(found)
     if as_json:
-        say_json({"errors": errors, "warnings": warnings, "problems": [p.as_dict() for p in found]})
+        say_json({"errors": errors, "warnings": warnings, "problems": [g.as_dict() for g in groups]})
     else:
-        for problem in found:
-            print(problem)
+        for group in groups:
+            print(group)
         print(f"{folder}: {errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
         if not errors:
             print(f"next: polytask plan {folder} -o WORK")

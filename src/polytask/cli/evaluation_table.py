@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,13 +37,20 @@ def table(found: Evaluation, every: bool = False, site: str | None = None) -> Ta
         for k, metric in enumerate([first, *plain]):
             shown.add_row(
                 Text(name if k == 0 else ""),
-                Text(metric, style="bold" if k == 0 else ""),
+                Text(named_unit(metric, task), style="bold" if k == 0 else ""),
                 *cells(metrics[name][metric]),
                 end_section=k == len(plain),
             )
     if site is None:
         shown.add_row("all", Text("mean skill", style="bold"), *cells(found.mean_skill))
     return shown
+
+
+def named_unit(metric: str, task: Mapping[str, Any]) -> str:
+    """A metric; lengths and sizes that count pixels say so, because everybody expects mm and ml."""
+    base = metric.partition(".")[0]
+    pixels = task["kind"] == "segmentation" and task["unit"] == "px"
+    return f"{metric} (px)" if pixels and base in ("hd95", "volume", "volume_error") else metric
 
 
 def cells(e: Estimate) -> tuple[str, str, str]:

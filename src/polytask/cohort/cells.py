@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from polytask.cohort.tasks import Task, answers, read_class
 from polytask.cohort.words import number, same_word
 from polytask.errors import nearest
 
+LARGEST = 1e18
+"""Larger numbers mean nothing, and their squares overflow in 32 bits."""
+_BOUND = re.compile(r"(<=|>=|[<>≤≥])\s*(?=\S)")
 EVENT = "1 = event observed, 0 = censored"
 PRESENT = "1 = present, 0 = absent, empty = unknown"
 
@@ -38,9 +43,25 @@ def choose_class(cell: str, task: Task) -> int | None:
     return word(read, answers(task)) if read else None
 
 
+def read_number(cell: str, bounds: bool) -> float:
+    """A number with a dot; with `bounds`, `>1700` and `<= 0.5` are read as the bound itself."""
+    bound = _BOUND.match(cell) if bounds else None
+    return (
+        decimal(cell[bound.end() :]) if bound and number(cell[bound.end() :]) is not None else decimal(cell)
+    )
+
+
 def decimal(cell: str) -> float:
     """A number with a dot."""
     value = number(cell)
+    if value is None and (bound := _BOUND.match(cell)) and number(cell[bound.end() :]) is not None:
+        remedy = (
+            "say `bounds: true` of it in cohort.yaml to read the bound as the value, or leave the cell empty"
+        )
+        raise OddCell("bound", f"{cell!r} is a bound, not a number", remedy)
+    if value is not None and abs(value) > LARGEST:
+        remedy = "mend it, leave it empty, or add the word to `unknown`"
+        raise OddCell("absurd-number", f"{cell} is too large for a measured number", remedy)
     if value is None:
         remedy = "write a number with a dot, leave it empty, or add the word to `unknown`"
         raise OddCell("odd-cell", f"{cell!r} is not a number", remedy)

@@ -11,10 +11,15 @@ from polytask.cohort.checks.cells import check_cells
 from polytask.cohort.checks.columns import check_columns
 from polytask.cohort.checks.counts import check_constant, check_counts, check_structures
 from polytask.cohort.checks.evidence import Evidence, Progress, gather
+from polytask.cohort.checks.far_numbers import check_far_numbers
 from polytask.cohort.checks.files import check_files, check_twins
 from polytask.cohort.checks.grids import check_grids, check_labels
+from polytask.cohort.checks.intensities import check_ct
+from polytask.cohort.checks.masks import check_borders, check_empty
 from polytask.cohort.checks.order import check_order
 from polytask.cohort.checks.pairs import check_pairs
+from polytask.cohort.checks.placement import check_forms, check_scales
+from polytask.cohort.checks.sizes import check_sizes
 from polytask.cohort.checks.slides import check_slides
 from polytask.cohort.cohort import load
 from polytask.errors import PolytaskError, Problem
@@ -22,6 +27,7 @@ from polytask.errors import PolytaskError, Problem
 CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "columns": check_columns,
     "cells": check_cells,
+    "far_numbers": check_far_numbers,
     "pairs": check_pairs,
     "agreement": check_agreement,
     "order": check_order,
@@ -31,6 +37,12 @@ CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "grids": check_grids,
     "labels": check_labels,
     "structures": check_structures,
+    "empty": check_empty,
+    "borders": check_borders,
+    "sizes": check_sizes,
+    "ct": check_ct,
+    "forms": check_forms,
+    "scales": check_scales,
     "twins": check_twins,
     "slides": check_slides,
 }

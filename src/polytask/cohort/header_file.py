@@ -92,11 +92,17 @@ def canonical(header: Header) -> str:
         mode="json",
         exclude={"tasks": {"__all__": TITLES}, "inputs": {"__all__": {"columns": {"__all__": TITLES}}}},
     )
-    for task in content["tasks"].values():
-        for key in ("merge", "unknown"):  # empty ones are left out: headers from before have the same text
-            if not task.get(key):
-                task.pop(key, None)
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_leave_out_unused(content), ensure_ascii=False, separators=(",", ":"))
+
+
+def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
+    """Without keys that are younger than the first headers and not used, so that those keep their hash."""
+    columns = [c for part in content["inputs"].values() for c in part.get("columns", {}).values()]
+    for part in (*columns, *content["tasks"].values()):
+        for key in ("bounds", "merge", "unknown"):
+            if not part.get(key, True):
+                del part[key]
+    return content
 
 
 def schema() -> dict[str, Any]:

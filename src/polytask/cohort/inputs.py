@@ -10,7 +10,9 @@ from pydantic_core import PydanticCustomError
 from polytask.cohort.titles import check_titles
 from polytask.cohort.words import Name, Strict, Text, repeated
 
-Modality = Literal["CT", "MR", "PET", "XR", "RGB", "mask", "other"]
+Modality = Literal["CT", "MR", "PET", "XR", "US", "OCT", "RGB", "mask", "other"]
+"""How a channel was taken: CT, MR, PET, X-ray, ultrasound, optical coherence tomography, a color picture, a drawn mask,
+or else."""
 
 
 class ImageInput(Strict):
@@ -34,13 +36,15 @@ def planes_of(modality: Modality) -> int:
 
 class Column(Strict):
     """One column of a table input. A category without `values` takes those of the table. Columns of the same `group`
-    are encoded together first (thousands of columns without groups are grouped by their names). `title` is the
-    column's name on pages, `titles` those of its values."""
+    are encoded together first (thousands of columns without groups are grouped by their names). With `bounds`, a
+    cell `>1700` or `<0.5` of a number is read as its bound. `title` is the column's name on pages,
+    `titles` those of its values."""
 
     type: Literal["number", "category"]
     level: Literal["visit", "subject"] = "visit"
     values: Annotated[list[Text], Field(min_length=1)] | None = None
     group: Text | None = None
+    bounds: bool = False
     title: Text | None = None
     titles: dict[Text, Text] = Field(default={})
 
@@ -55,6 +59,8 @@ class Column(Strict):
                 raise PydanticCustomError(
                     "rule", "value {word} is named twice: name it once", {"word": repr(twice[0])}
                 )
+        if self.bounds and self.type == "category":
+            raise PydanticCustomError("rule", "a category has no `bounds`: name its words in `values`")
         if self.titles and self.type == "number":
             raise PydanticCustomError("rule", "a number has no values to give `titles`: use `title`")
         check_titles(self.titles, self.values, "value")

@@ -195,10 +195,11 @@ class Ordinal(_Classes):
 
 
 class Regression(_Pooled):
-    """A number."""
+    """A number. With `bounds`, a cell `>1700` or `<0.5` is read as its bound."""
 
     kind: Literal["regression"]
     unit: str = ""
+    bounds: bool = False
 
 
 class Survival(_Pooled):

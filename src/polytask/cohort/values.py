@@ -119,7 +119,7 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> Value | No
             )
         return None if time is None or event is None else (time, float(event))
     if isinstance(spec, Regression):
-        return _first(cohort, rows, stem, cells.decimal)
+        return _first(cohort, rows, stem, lambda cell: cells.read_number(cell, spec.bounds))
     if isinstance(spec, Multilabel):
         found = tuple(
             _first(
@@ -142,7 +142,7 @@ def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str)
     spec = cohort.header.tables[table].columns[column]
     rows = cohort.subjects[cases[0].subject] if spec.level == "subject" else cases[:1]
     if spec.type == "number":
-        return _first(cohort, rows, column, cells.decimal)
+        return _first(cohort, rows, column, lambda cell: cells.read_number(cell, spec.bounds))
     values = spec.values
     return _first(
         cohort, rows, column, lambda cell: cell if values is None else values[cells.word(cell, values)]

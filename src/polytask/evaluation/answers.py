@@ -65,7 +65,7 @@ class Answers:
         sites: subject → site ("" where unknown), every subject of the part in order.
         pooled, voxel: by task.
         unanswered: task → known truths without a prediction (no image, a visit beyond the last slot).
-        volumes: segmentation → case → structure → volume of the predicted mask (ml; in 2D cm²), whether or not the
+        volumes: segmentation → case → structure → size of the predicted mask (ml, cm² or pixels), whether or not the
             truth is known.
     """
 

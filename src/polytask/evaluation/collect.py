@@ -16,6 +16,7 @@ from polytask.evaluation.measure import names_of
 from polytask.evaluation.truth import structure_masks, voxel_truth
 from polytask.images.volume import Volume
 from polytask.prepare.targets import known_in, pooled_target
+from polytask.tasks.sizes import NAN, leave_out_lengths, size_of_voxel
 from polytask.tasks.task import BY_PATCH, Arrays, Task, VoxelTask
 
 if TYPE_CHECKING:
@@ -85,11 +86,14 @@ class Collector:
 
 
 def mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
-    """Structure → volume of its mask, ml (in 2D cm²); `answer` is `[1, *space]` 0..K or `[K, *space]`."""
-    unit = float(np.prod(answer.grid.spacing)) / 10.0**answer.grid.dims
+    """Structure → size of its mask: ml, cm² or pixels; `answer` is `[1, *space]` 0..K or `[K, *space]`."""
+    unit = str(getattr(task, "unit", "mm"))
+    grid = answer.grid
+    size = size_of_voxel(grid.spacing if unit == "mm" else [1.0] * grid.dims, unit)
+    size = NAN if unit == "mm" and not grid.physical else size
     exclusive = bool(getattr(task, "exclusive", True))
     return {
-        name: float(((answer.array[0] == k + 1) if exclusive else (answer.array[k] != 0)).sum()) * unit
+        name: float(((answer.array[0] == k + 1) if exclusive else (answer.array[k] != 0)).sum()) * size
         for k, name in enumerate(names_of(task))
     }
 
@@ -108,9 +112,11 @@ def case_metrics(
         structures = structure_masks(cohort, case, spec.structures, grid)
     overlapping = isinstance(spec, header.Segmentation) and not spec.exclusive
     drawn = answer.array if overlapping else answer.array[0]
-    return task.case_metrics(
+    found = task.case_metrics(
         drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances
     )
+    wrong = task.kind == "segmentation" and getattr(task, "unit", "mm") == "mm" and not grid.physical
+    return leave_out_lengths(found) if wrong else found
 
 
 def _known_ids(cohort: Cohort, task: Task, samples: list[Sample]) -> set[Id]:

@@ -132,8 +132,8 @@ def _stack(path: Path, dims: int, limit: int | None) -> Stack:
 def _grid(path: Path, stack: Stack, dims: int) -> Grid:
     affine: Affine = check_affine(path, stack.affine)
     if dims == 2:
-        return Grid((stack.rows, stack.columns), affine[:, [1, 0, 2, 3]])
-    return place(path, (stack.columns, stack.rows, len(stack.frames)), affine, 3)[0]
+        return Grid((stack.rows, stack.columns), affine[:, [1, 0, 2, 3]], stack.measured)
+    return place(path, (stack.columns, stack.rows, len(stack.frames)), affine, 3, stack.measured)[0]
 
 
 def _pixels(file: Path, stack: Stack, frames: int) -> Array:

@@ -19,7 +19,10 @@ _SWAP: Affine = np.eye(4)[:, [1, 0, 2, 3]]
 
 @dataclass(frozen=True)
 class Frame:
-    """One slice: where it is stored and where it lies (LPS, mm; None when the file does not say)."""
+    """One slice: where it is stored and where it lies (LPS, mm; None when the file does not say).
+
+    `measured`: whether the file says how large a pixel is.
+    """
 
     file: Path
     number: int
@@ -28,6 +31,7 @@ class Frame:
     pixel: tuple[float, float]
     slope: float
     inter: float
+    measured: bool = True
 
 
 def frames_of(file: Path, header: Any) -> list[Frame]:
@@ -52,7 +56,8 @@ def frames_of(file: Path, header: Any) -> list[Frame]:
     if offsets is not None and position is not None and orientation is not None:
         normal = np.cross(orientation[:3], orientation[3:])
         places = [position + normal * (o - offsets[0]) for o in offsets]
-    return [Frame(file, k, places[k], orientation, pair, slope, inter) for k in range(count)]
+    known = pixel is not None
+    return [Frame(file, k, places[k], orientation, pair, slope, inter, known) for k in range(count)]
 
 
 def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
@@ -70,6 +75,7 @@ def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
         (1.0, 1.0) if pixel is None else (float(pixel[0]), float(pixel[1])),
         float(values.get("RescaleSlope") or 1),
         float(values.get("RescaleIntercept") or 0),
+        pixel is not None,
     )
 
 

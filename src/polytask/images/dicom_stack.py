@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,11 @@ class Stack:
     dtype: np.dtype[np.generic]
     invert: bool
 
+    @property
+    def measured(self) -> bool:
+        """Whether the files say how large a pixel is."""
+        return all(frame.measured for frame in self.frames)
+
     def real(self, stored: Array, frame: Frame) -> Array:
         """Real values of one frame."""
         if self.channels > 1:
@@ -55,6 +62,7 @@ def stack_of(path: Path, headers: dict[Path, Any]) -> Stack:
             raise PolytaskError(
                 f"{path}: slices differ in {name} ({', '.join(sorted(found))}); expected one; split the series"
             )
+    _refuse_mixture(path, headers.values())
     frames = [frame for file, header in headers.items() for frame in frames_of(file, header)]
     order, affine = ordered(path, frames, thickness_of(first))
     frames = [frames[k] for k in order]
@@ -69,6 +77,23 @@ def stack_of(path: Path, headers: dict[Path, Any]) -> Stack:
     dtype = np.dtype(np.uint8) if channels > 1 and bits <= 8 else _dtype(frames, span, whole)
     invert = photometric == "MONOCHROME1"
     return Stack(tuple(frames), int(first.Rows), int(first.Columns), channels, affine, span, dtype, invert)
+
+
+def _refuse_mixture(path: Path, headers: Collection[Any]) -> None:
+    """Slices of one series belong to one patient and lie in one frame of reference; who does not say is not asked."""
+    asked = {
+        "PatientID": "patients",
+        "PatientBirthDate": "patients",
+        "FrameOfReferenceUID": "frames of reference",
+    }
+    for name, what in asked.items():
+        counts = Counter(text for h in headers if (text := str(h.get(name) or "").strip()))
+        if len(counts) > 1:
+            parts = " and ".join(str(n) for _, n in counts.most_common())
+            raise PolytaskError(
+                f"{path}: holds slices of {len(counts)} {what} by their {name} ({parts} files); "
+                "expected one; part the series into folders"
+            )
 
 
 def _dtype(frames: list[Frame], span: tuple[int, int], whole: bool) -> np.dtype[np.generic]:

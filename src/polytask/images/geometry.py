@@ -30,7 +30,7 @@ def canonical(volume: Volume) -> Volume:
             array = np.flip(array, axis + 1)
             affine[:3, 3] += affine[:3, axis] * (array.shape[axis + 1] - 1)
             affine[:3, axis] *= -1
-    return Volume(array, Grid(array.shape[1:], affine))
+    return Volume(array, Grid(array.shape[1:], affine, volume.grid.physical))
 
 
 def orientation(affine: Affine) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -48,7 +48,7 @@ def crop(volume: Volume, lower: Sequence[int], upper: Sequence[int]) -> Volume:
     array = volume.array[(slice(None), *map(slice, lower, upper))]
     affine = volume.grid.affine.copy()
     affine[:3, 3] += affine[:3, : len(shape)] @ np.asarray(lower, np.float64)
-    return Volume(array, Grid(array.shape[1:], affine))
+    return Volume(array, Grid(array.shape[1:], affine, volume.grid.physical))
 
 
 def spaced(grid: Grid, spacing: Sequence[float]) -> Grid:
@@ -64,7 +64,7 @@ def spaced(grid: Grid, spacing: Sequence[float]) -> Grid:
     affine[:3, 3] += grid.affine[:3, : grid.dims] @ ((old - 1) / 2) - affine[:3, : grid.dims] @ (
         (new - 1) / 2
     )
-    return Grid(tuple(int(n) for n in new), affine)
+    return Grid(tuple(int(n) for n in new), affine, grid.physical)
 
 
 def resample(volume: Volume, grid: Grid, order: int, fill: float | Sequence[float] = 0.0) -> Volume:

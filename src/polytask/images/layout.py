@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.volume import Affine, Grid
+from polytask.images.volume import Affine, Forms, Grid
 
 LPS_TO_RAS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
 RASTER: Affine = np.array([[0.0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -41,21 +41,30 @@ def from_vectors(vectors: Sequence[Affine], origin: Affine) -> Affine:
     return affine
 
 
-def place(path: Path, shape: Sequence[int], affine: Affine, dims: int) -> tuple[Grid, int | None]:
+def place(
+    path: Path,
+    shape: Sequence[int],
+    affine: Affine,
+    dims: int,
+    physical: bool = True,
+    forms: Forms | None = None,
+) -> tuple[Grid, int | None]:
     """The grid for `dims` axes, and which of the file's three axes is dropped (None for 3D).
 
     Args:
         shape: two or three space axes of the file.
         affine: RAS affine of those axes.
+        physical, forms: see `Grid`; forms are dropped where the axes that stay are not the file's first ones.
     """
     affine = check_affine(path, affine)
     full = (*shape, 1, 1)[: max(3, len(shape))]
     if dims == 3:
-        return Grid(full, affine), None
+        return Grid(full, affine, physical, forms), None
     single = [axis for axis in (2, 0, 1) if full[axis] == 1]
     if not single:
         said = "×".join(str(n) for n in full)
         raise PolytaskError(f"{path}: holds a volume {said}; expected a 2D image; declare dims: 3")
     order = [axis for axis in range(3) if axis != single[0]]
     flat = affine[:, [*order, single[0], 3]]
-    return Grid((full[order[0]], full[order[1]]), flat), single[0]
+    kept = forms if single[0] == 2 else None
+    return Grid((full[order[0]], full[order[1]]), flat, physical, kept), single[0]

@@ -126,6 +126,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
         deflated=deflated,
         skip=-1 if skip < 0 else (end if local else 0) + skip,
         foreign="" if plain else "MetaImage text",
+        physical="elementspacing" in fields or "elementsize" in fields,
     )
 
 

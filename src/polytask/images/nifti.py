@@ -13,7 +13,7 @@ import numpy as np
 from polytask.errors import PolytaskError
 from polytask.images.files import atomic
 from polytask.images.raw import Block, file_order, load, verify
-from polytask.images.volume import Info, Volume
+from polytask.images.volume import Affine, Forms, Info, Volume
 
 _QUIET = logging.Logger("polytask.nifti", level=logging.CRITICAL)  # nibabel would tell stderr what it mended
 _TO_MM = {"meter": 1000.0, "micron": 0.001}
@@ -30,7 +30,11 @@ def read(path: Path, dims: int, limit: int | None = None) -> Volume:
 
 
 def write(path: Path, volume: Volume) -> None:
-    """C = 1 gives a 3-D file, more channels a 4-D file; a 2D image is stored as H×W×1. Affine in sform and qform."""
+    """C = 1 gives a 3-D file, more channels a 4-D file; a 2D image is stored as H×W×1.
+
+    Affine in sform and qform; on the grid of a NIfTI file both are written as that file has them, so that every
+    program places the two files alike.
+    """
     import nibabel
 
     nib: Any = nibabel
@@ -38,9 +42,10 @@ def write(path: Path, volume: Volume) -> None:
     if data.shape[-1] == 1:
         data = data[..., 0]
     kind = nib.Nifti2Image if max(data.shape) > 32_767 else nib.Nifti1Image
-    image = kind(data, volume.grid.affine, dtype=data.dtype)
-    image.set_sform(volume.grid.affine, code=1)
-    image.set_qform(volume.grid.affine, code=1)
+    image = kind(data, None, dtype=data.dtype)  # with an affine here, nibabel would set both forms by it
+    forms = volume.grid.forms or Forms(volume.grid.affine, 1, volume.grid.affine, 1)
+    image.set_sform(forms.sform, code=forms.sform_code)
+    image.set_qform(forms.qform, code=forms.qform_code)
     image.header.set_xyzt_units("mm")
     with atomic(path) as file:
         if path.name.lower().endswith(".gz"):
@@ -105,13 +110,13 @@ def _parse(path: Path, header: Any) -> Block:
     slope, inter = header.get_slope_inter()
     if slope is not None and (float(slope), float(inter)) == (1.0, 0.0):
         slope = None
-    unit = _TO_MM.get(header.get_xyzt_units()[0], 1.0)
+    unit = np.diag([*[_TO_MM.get(header.get_xyzt_units()[0], 1.0)] * 3, 1.0])
     return Block(
         path,
         path,
         dtype,
         shape[:3],
-        np.diag([unit, unit, unit, 1.0]) @ header.get_best_affine(),
+        unit @ header.get_best_affine(),
         channels,
         interleaved=interleaved,
         keep=keep,
@@ -119,4 +124,17 @@ def _parse(path: Path, header: Any) -> Block:
         offset=int(header.get_data_offset()),
         slope=None if slope is None else float(slope),
         inter=float(inter or 0.0),
+        forms=_forms(header, unit),
     )
+
+
+def _forms(header: Any, unit: Affine) -> Forms | None:
+    """Both placements in mm; None where the header has no quaternion that can be read."""
+    try:
+        qform = unit @ header.get_qform()
+    except (ValueError, ArithmeticError):  # of no use to anybody: the file is placed by its sform
+        return None
+    sform = unit @ header.get_sform()
+    if not (np.isfinite(sform).all() and np.isfinite(qform).all()):
+        return None
+    return Forms(sform, int(header["sform_code"]), qform, int(header["qform_code"]))

@@ -126,6 +126,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
         deflated=deflated,
         skip=-1 if skip < 0 else (0 if named else end) + (0 if deflated else skip),
         offset=skip if deflated else 0,
+        physical="spacedirections" in fields or "spacings" in fields,
         foreign="" if plain else f"NRRD encoding {encoding}",
     )
 

@@ -1,4 +1,5 @@
-"""PNG and JPEG. Rows and columns lie as ITK lays them: column → left, row → posterior, 1 mm unless a PNG says more.
+"""PNG and JPEG. Rows and columns lie as ITK lays them: column → left, row → posterior; lengths are pixels unless a PNG
+of ours says how large one is (the resolution for printing that cameras and editors write says nothing of the patient).
 
 A palette image keeps its indices and a grey image its stored numbers (labels stay labels); alpha is dropped;
 the EXIF orientation of a JPEG is not applied, so that image and mask keep one grid. PNG files written here
@@ -8,7 +9,7 @@ carry their affine in a text chunk.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from polytask.images.files import atomic
 from polytask.images.layout import RASTER, place
 from polytask.images.limits import check_size
 from polytask.images.raw import settle
-from polytask.images.volume import Affine, Array, Info, Volume
+from polytask.images.volume import Affine, Array, Grid, Info, Volume
 
 KEY = "polytask-affine"
+UNIT = "polytask-unit"
+"""Whether the affine counts `mm` or `px`; PNG files from before this key say it by an affine of their own."""
 _CHANNELS = {
     "1": 1,
     "L": 1,
@@ -46,15 +49,16 @@ _SPREAD = {
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
     """What the header says."""
     with _opened(path, limit) as image:
-        grid, _ = place(path, (image.height, image.width), affine_from(image.info.get(KEY)), dims)
+        affine, physical = placed_by(image.info)
+        grid, _ = place(path, (image.height, image.width), affine, dims, physical)
         return Info(grid, _CHANNELS[image.mode], _dtype(image))
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
     """Voxels `[1 or 3, rows, columns]`."""
     with _opened(path, limit) as image:
-        affine = affine_from(image.info.get(KEY))
-        return settle(path, samples(image), affine, dims)
+        affine, physical = placed_by(image.info)
+        return settle(path, samples(image), affine, dims, physical)
 
 
 def write(path: Path, volume: Volume) -> None:
@@ -74,9 +78,21 @@ def write(path: Path, volume: Volume) -> None:
     )
     image = Image.fromarray(np.ascontiguousarray(plane[..., 0] if plane.shape[-1] == 1 else plane))
     note = PngInfo()
-    note.add_text(KEY, json.dumps(volume.grid.affine.tolist()))
+    for key, text in notes_of(volume.grid).items():
+        note.add_text(key, text)
     with atomic(path) as file:
         image.save(file, format="PNG", pnginfo=note, compress_level=3)
+
+
+def notes_of(grid: Grid) -> dict[str, str]:
+    """What a picture of ours says of its grid."""
+    return {KEY: json.dumps(grid.affine.tolist()), UNIT: "mm" if grid.physical else "px"}
+
+
+def placed_by(notes: Mapping[str, Any]) -> tuple[Affine, bool]:
+    """(affine, whether it counts mm) by the notes in a picture."""
+    affine, unit = affine_from(notes.get(KEY)), notes.get(UNIT)
+    return affine, unit == "mm" if unit in ("mm", "px") else not np.array_equal(affine, RASTER)
 
 
 def affine_from(text: object) -> Affine:

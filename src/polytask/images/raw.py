@@ -14,7 +14,7 @@ from polytask.images.inflate import fill, holds
 from polytask.images.layout import place
 from polytask.images.limits import DEFLATE_RATIO, MAX_CHANNELS, byte_limit, check_size
 from polytask.images.simpleitk import voxels
-from polytask.images.volume import Affine, Array, Info, Volume
+from polytask.images.volume import Affine, Array, Forms, Info, Volume
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Block:
         offset: bytes inside the (inflated) block before the voxels.
         foreign: an encoding that only SimpleITK reads, in words.
         slope: with `inter`, the real value is `slope · stored + inter`; None = as stored.
+        physical, forms: see `Grid`.
     """
 
     source: Path
@@ -51,6 +52,8 @@ class Block:
     foreign: str = ""
     slope: float | None = None
     inter: float = 0.0
+    physical: bool = True
+    forms: Forms | None = None
 
     @property
     def size(self) -> int:
@@ -71,7 +74,7 @@ def describe(block: Block, dims: int, limit: int | None = None) -> Info:
         )
     wider = max(block.dtype, block.result, key=lambda d: d.itemsize)
     check_size(block.source, (*block.shape, block.channels), wider, limit)
-    grid, _ = place(block.source, block.shape, block.affine, dims)
+    grid, _ = place(block.source, block.shape, block.affine, dims, block.physical, block.forms)
     held = block.data.stat().st_size
     room = (held - max(block.skip, 0)) * (DEFLATE_RATIO if block.deflated or block.foreign else 1)
     if block.offset < 0 or block.offset > byte_limit(limit) or block.offset + block.size > room:
@@ -113,7 +116,7 @@ def load(block: Block, dims: int, limit: int | None = None) -> Volume:
         )
         if array.shape != (block.channels, *block.shape):
             raise _short(block, f"SimpleITK finds {'×'.join(map(str, found.shape))}")
-        return settle(block.source, array, block.affine, dims)
+        return settle(block.source, array, block.affine, dims, block.physical, block.forms)
     flat = np.empty(block.size // block.dtype.itemsize, block.dtype)
     view: Any = flat.view(np.uint8)
     with block.data.open("rb") as file:
@@ -135,12 +138,19 @@ def load(block: Block, dims: int, limit: int | None = None) -> Volume:
         array = array[: block.keep]
     if block.slope is not None:
         array = _scaled(array, block.slope, block.inter)
-    return settle(block.source, array, block.affine, dims)
+    return settle(block.source, array, block.affine, dims, block.physical, block.forms)
 
 
-def settle(source: Path, array: Array, affine: Affine, dims: int) -> Volume:
+def settle(
+    source: Path,
+    array: Array,
+    affine: Affine,
+    dims: int,
+    physical: bool = True,
+    forms: Forms | None = None,
+) -> Volume:
     """`[C, *two or three file axes]` as a volume of `dims` axes."""
-    grid, dropped = place(source, array.shape[1:], affine, dims)
+    grid, dropped = place(source, array.shape[1:], affine, dims, physical, forms)
     while array.ndim < 4:
         array = array[..., None]
     if dropped is not None:

@@ -19,10 +19,12 @@ from polytask.errors import PolytaskError
 from polytask.images.files import atomic, quiet
 from polytask.images.layout import RASTER, place
 from polytask.images.limits import check_size
-from polytask.images.raster import KEY, affine_from, samples
+from polytask.images.raster import KEY, notes_of, placed_by, samples
 from polytask.images.raw import settle
 from polytask.images.volume import Affine, Array, Info, Volume
 
+NO_SCALE = 999.0
+"""What nnU-Net writes as the slice distance of pictures without any scale."""
 RATIO = 4_096  # no codec of TIFF packs more tightly on images
 
 
@@ -31,7 +33,7 @@ def probe(path: Path, dims: int, limit: int | None = None) -> Info:
     with _opened(path, limit) as (tiff, pages, channels):
         series = tiff.series[0]
         shape = (series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")], pages)
-        grid, _ = place(path, shape, _affine(path, tiff), dims)
+        grid, _ = place(path, shape, *_placed(path, tiff, dims))
         return Info(grid, channels, _dtype(series.dtype))
 
 
@@ -53,7 +55,7 @@ def read(path: Path, dims: int, limit: int | None = None) -> Volume:
         white = tiff.pages[0].photometric == 0 and array.dtype.kind == "u"
         if white and turned != (series.dtype.kind != "b"):
             array = (1 if series.dtype.kind == "b" else 256**array.dtype.itemsize - 1) - array
-        return settle(path, array, _affine(path, tiff), dims)
+        return settle(path, array, *_placed(path, tiff, dims))
 
 
 def write(path: Path, volume: Volume) -> None:
@@ -72,7 +74,7 @@ def write(path: Path, volume: Volume) -> None:
             photometric="rgb" if colour else "minisblack",
             planarconfig=None if single else "contig",
             compression="zlib",
-            metadata={"axes": "ZYX" if single else "ZYXS", KEY: json.dumps(volume.grid.affine.tolist())},
+            metadata={"axes": "ZYX" if single else "ZYXS", **notes_of(volume.grid)},
         )
 
 
@@ -132,16 +134,19 @@ def _through_pillow(path: Path, pages: int) -> Array:
     return np.stack(planes, axis=-1)
 
 
-def _affine(path: Path, tiff: Any) -> Affine:
+def _placed(path: Path, tiff: Any, dims: int) -> tuple[Affine, int, bool]:
+    """(affine, dims, whether the affine counts mm)."""
     shaped = tiff.shaped_metadata
     if shaped and KEY in shaped[0]:
-        return affine_from(shaped[0][KEY])
+        affine, physical = placed_by(shaped[0])
+        return affine, dims, physical
     spacing = _sidecar(path)
+    physical = spacing is not None and spacing[0] != NO_SCALE
     if spacing is None and tiff.is_imagej:
         spacing = [float(tiff.imagej_metadata.get("spacing", 1.0)), 1.0, 1.0]
     if spacing is None:
-        return RASTER
-    return RASTER @ np.diag([spacing[1], spacing[2], spacing[0], 1.0])
+        return RASTER, dims, False
+    return RASTER @ np.diag([spacing[1], spacing[2], spacing[0], 1.0]), dims, physical
 
 
 def _sidecar(path: Path) -> list[float] | None:

@@ -12,15 +12,32 @@ Affine = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Forms:
+    """The two placements that a NIfTI file holds, in mm, each with its code (0 = not set)."""
+
+    sform: Affine
+    sform_code: int
+    qform: Affine
+    qform_code: int
+
+
+@dataclass(frozen=True)
 class Grid:
     """Where the voxels lie: `world = affine @ (i, j, k, 1)` in millimetres, RAS+.
 
     A 2D image has two axes in `shape`; its affine is 4×4 all the same (third column = normal, as long as the file
     says a slice is thick, else 1).
+
+    Args:
+        physical: whether the file says how large a pixel is. Where it does not (photographs, bare PNG, JPEG and TIFF),
+            lengths count pixels, not millimetres.
+        forms: how a NIfTI file said it; files that are written on this very grid say it in the same way.
     """
 
     shape: tuple[int, ...]
     affine: Affine
+    physical: bool = True
+    forms: Forms | None = None
 
     @property
     def dims(self) -> int:
@@ -29,20 +46,21 @@ class Grid:
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Voxel edge per axis, in mm."""
+        """Voxel edge per axis, in mm; in pixels where the file does not say how large one is."""
         return tuple(float(v) for v in np.linalg.norm(self.affine[:3, : self.dims], axis=0))
 
     def same(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Same shape, and no corner further apart than `tolerance` voxels."""
-        if self.shape != other.shape:
-            return False
+        return self.shape == other.shape and bool(self.gap(other) <= tolerance * min(self.spacing))
+
+    def gap(self, other: Grid) -> float:
+        """How far the corners lie apart at most, along one axis of the world, for a grid of the same shape."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(
             self.dims, -1
         )
         points = np.zeros((4, corners.shape[1]))
         points[: self.dims], points[3] = corners, 1
-        gap = (self.affine - other.affine) @ points
-        return bool(np.abs(gap[:3]).max() <= tolerance * min(self.spacing))
+        return float(np.abs(((self.affine - other.affine) @ points)[:3]).max())
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Segmentation(TaskFields):
     exclusive: bool
     fractions: list[Share]
     tolerance: Positive
+    unit: Literal["mm", "px"] = "mm"
 
 
 class Dose(TaskFields):

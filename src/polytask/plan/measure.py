@@ -96,6 +96,7 @@ def measure_case(cohort: Cohort, case: Case, digest: str) -> CaseRecord:
             orientation="".join(str(c) for c in aff2axcodes(source.affine)[: spec.dims]),
             shape=grid.shape,
             spacing=tuple(short(s) for s in grid.spacing),
+            physical=grid.physical,
             boxes=boxes,
             zeros=short(float((stack == 0).all(axis=0).mean()), 4),
             planes={c: [_plane(p, body, foreground) for p in v.array] for c, v in volumes.items()},

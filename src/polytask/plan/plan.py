@@ -19,7 +19,7 @@ class Part(BaseModel):
 
 
 class Crop(Part):
-    """What is cut away before anything else. `margin` in mm."""
+    """What is cut away before anything else. `margin` in the unit of the image."""
 
     rule: Literal["none", "nonzero", "body", "box"] = "none"
     margin: float = 0.0
@@ -33,6 +33,8 @@ class ImagePlan(Part):
     channels: dict[str, Modality]
     orientation: Literal["RAS", "none"]
     crop: Crop
+    unit: Literal["mm", "px"] = "mm"
+    """Of spacings and margins: `px` where the files do not say how large a pixel is."""
     spacing: tuple[float, ...]
     field: Field3
     view: tuple[int, ...] | None

@@ -13,7 +13,7 @@ from polytask.errors import PolytaskError
 from polytask.plan.boxes import Box
 from polytask.plan.sketch import Summary
 
-VERSION = 1
+VERSION = 2
 """Raised when what is measured changes: older records are then measured again."""
 NAME = "fingerprint.json"
 Crops = Literal["none", "nonzero", "body"]
@@ -42,6 +42,8 @@ class ImageRecord(Record):
     """Axis codes of the file, e.g. LPS; two letters in 2D."""
     shape: tuple[int, ...]
     spacing: tuple[float, ...]
+    physical: bool = True
+    """Whether the file says how large a pixel is; else spacings count pixels."""
     boxes: dict[Crops, Box]
     zeros: float
     """Share of voxels that are 0 in every plane."""
@@ -57,7 +59,7 @@ class VoxelRecord(Record):
     totals: dict[Crops, int]
     """Voxels that count (region, not to be ignored) inside each crop box."""
     sizes: dict[str, tuple[float, ...]]
-    """Edges in mm of the box around the largest component of each structure that occurs."""
+    """Edges, in the unit of the image, of the box around the largest component of each structure that occurs."""
     values: dict[Crops, Summary] = {}
     """Dose in the voxels that count."""
 

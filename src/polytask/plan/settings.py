@@ -185,7 +185,7 @@ def _view(image: dict[str, Any], why: dict[str, str], name: str, kept: bool) -> 
         for stride in image["strides"]:
             total = [t * s for t, s in zip(total, stride, strict=True)]
         image["view"] = padded(covering(image["view"], before, [float(s) for s in after]), total)
-        why[f"images.{name}.view"] = "follows spacing, which was set by hand: covers the same mm"
+        why[f"images.{name}.view"] = "follows spacing, which was set by hand: covers the same width"
     except (
         TypeError,
         ValueError,

@@ -69,7 +69,7 @@ def _image(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[Row]:
     yield Row(f"{name}: crop", image.crop.rule, reason("crop"))
     yield Row(
         f"{name}: spacing",
-        times(image.spacing, "mm" if image.orientation == "RAS" else ""),
+        times(image.spacing, image.unit),
         reason("spacing"),
     )
     yield Row(f"{name}: field", image.field, reason("field"))

@@ -43,10 +43,10 @@ def limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
             if (edges := getattr(image, key)) is not None and not all(EDGE[0] <= s <= EDGE[1] for s in edges):
                 yield (
                     f"{place}.{key}",
-                    f"{list(edges)} is no size of a voxel; it is {EDGE[0]:g} to {EDGE[1]:g} mm",
+                    f"{list(edges)} is no size of a voxel; it is {EDGE[0]:g} to {EDGE[1]:g} {image.unit}",
                 )
         if not isfinite(image.crop.margin) or not 0 <= image.crop.margin <= EDGE[1]:
-            yield f"{place}.crop.margin", f"{image.crop.margin:g} is no margin in mm"
+            yield f"{place}.crop.margin", f"{image.crop.margin:g} is no margin in {image.unit}"
     for name, slide in shared.slides.items():
         yield from _encoder(f"shared.slides.{name}", slide.widths, (), ())
         for key, most in SLIDE.items():

@@ -18,11 +18,18 @@ from polytask.images.formats import FOLDER, ending, probe, read
 from polytask.images.volume import Array, Grid, Info
 from polytask.plan.plan import FoldPlan, ImagePlan, Normalisation, Plan
 
-DICOM_WORDS: dict[str, tuple[str, ...]] = {"CT": ("CT",), "MR": ("MR",), "PET": ("PT",)}
+DICOM_WORDS: dict[str, tuple[str, ...]] = {
+    "CT": ("CT",),
+    "MR": ("MR",),
+    "PET": ("PT",),
+    "US": ("US", "IVUS"),
+    "OCT": ("OCT", "OPT"),
+}
 """Modality of a channel → what DICOM calls it; of other modalities any file is taken."""
 FACTOR = 5.0
 """A voxel edge, or an image, that many times larger or smaller than in training is warned of: an organ does not differ
 so much between people, but millimetres written as metres or centimetres do."""
+MAYBE = "answers may be worthless"
 INSIDE = 0.001
 """Share of voxels that lie in the range that held 99 % of the training foreground, at least."""
 SPREAD = 20.0
@@ -104,16 +111,22 @@ def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
     Where the model sees a whole image, its extent counts (many spacings are resampled to one view); where it sees
     patches, the edge of a voxel (the plan's is the median of training).
     """
+    unit = plan.unit
+    if unit == "mm" and not grid.physical:
+        return (
+            "the file does not say how large a pixel is, but the model was trained on images that do; "
+            + MAYBE
+        )
     if plan.field == "whole" and plan.view is not None and plan.view_spacing is not None:
         mine = max(n * s for n, s in zip(grid.shape, grid.spacing, strict=True))
         usual = max(n * s for n, s in zip(plan.view, plan.view_spacing, strict=True))
-        what = f"the image is {mine:.4g} mm wide, the model was trained on images of about {usual:.4g} mm"
+        what = f"the image is {mine:.4g} {unit} wide, the model was trained on images of about {usual:.4g} {unit}"
     else:
         mine, usual = (prod(s) ** (1 / len(s)) for s in (grid.spacing, plan.spacing))
-        what = f"voxels are {mine:.4g} mm wide on average, the model was trained at {usual:.4g} mm"
+        what = f"voxels are {mine:.4g} {unit} wide on average, the model was trained at {usual:.4g} {unit}"
     if 1 / FACTOR <= mine / usual <= FACTOR:
         return None
-    return f"{what}; check the spacing in its header: answers may be worthless"
+    return f"{what}; check the spacing in its header: {MAYBE}"
 
 
 def value_problem(

@@ -105,7 +105,8 @@ def check_target(target: Grid, planes: int, where: str) -> None:
     size, most = prod(target.shape) * planes * 4, byte_limit()
     if size > most:
         raise PolytaskError(
-            f"{where}: would be {_size(target)} voxels at {'×'.join(f'{s:g}' for s in target.spacing)} mm "
+            f"{where}: would be {_size(target)} voxels at {'×'.join(f'{s:g}' for s in target.spacing)} "
+            f"{'mm' if target.physical else 'px'} "
             f"({size / 1e9:.1f} GB); expected at most {most / 1e9:.1f} GB; check the spacing of the file and of the "
             f"plan, or raise {ENV}"
         )

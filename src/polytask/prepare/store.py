@@ -178,9 +178,11 @@ class Store:
 
 def grid_dict(grid: Grid) -> dict[str, Any]:
     """Plain form of a grid."""
-    return {"shape": list(grid.shape), "affine": grid.affine.tolist()}
+    unit = {} if grid.physical else {"physical": False}
+    return {"shape": list(grid.shape), "affine": grid.affine.tolist(), **unit}
 
 
 def grid_from(plain: Mapping[str, Any]) -> Grid:
     """Back from `grid_dict`."""
-    return Grid(tuple(plain["shape"]), np.array(plain["affine"], np.float64))
+    affine = np.array(plain["affine"], np.float64)
+    return Grid(tuple(plain["shape"]), affine, bool(plain.get("physical", True)))

@@ -10,7 +10,7 @@ import numpy as np
 from polytask.evaluation.answers import Items
 from polytask.evaluation.measure import names_of
 from polytask.report.material import Material
-from polytask.report.tables import PIXELS, number
+from polytask.report.tables import number
 from polytask.tasks.task import PooledTask, Task
 
 UNKNOWN = "not known"
@@ -66,8 +66,8 @@ def voxel_lines(material: Material, task: Task, subject: str) -> list[Line]:
 def _size(value: float, area: str) -> str:
     if not np.isfinite(value):
         return "drawn"
-    if area == PIXELS:
-        return f"{100 * max(value, 0):.0f} pixels"
+    if area in ("px", "voxels"):
+        return f"{max(value, 0):.0f} {area}"
     return f"{value:.0f} {area}" if value >= 100 else f"{max(value, 0):.3g} {area}"
 
 

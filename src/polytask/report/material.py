@@ -59,7 +59,7 @@ class Material:
 
     def area_of(self, task: str) -> str:
         """The unit of a mask's size: `ml`, `cm²` or pixels; "" for other tasks."""
-        return area_of(self.cohort, task, self.answers)
+        return area_of(self.cohort, task, str(self.evaluation.tasks[task]["unit"]))
 
 
 def gather(

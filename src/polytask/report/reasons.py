@@ -11,6 +11,7 @@ import numpy.typing as npt
 from polytask.evaluation.answers import Answers, Cases, Items
 from polytask.evaluation.measure import names_of
 from polytask.report.names import PLAIN, Names
+from polytask.tasks.sizes import LENGTHS, SIZES
 from polytask.tasks.survival_metrics import defined
 from polytask.tasks.task import Task
 
@@ -67,9 +68,17 @@ def _of_voxels(task: Task, cases: list[Any], base: str, rest: str, names: Names)
     structure = next((n for n in names_of(task) if rest == n), "")
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
         return f"{names.word(task.name, structure)} is known in no case"
+    if base in (*LENGTHS, *SIZES) and getattr(task, "unit", "") == "mm" and _lack_scale(cases, task):
+        return "the plan counts in mm, but no image here says how large a pixel is"
     if base in ("hd95", "surface_dice"):
         return "no case has both a true and a predicted surface where the masks count"
     return OTHERWISE
+
+
+def _lack_scale(cases: list[Any], task: Task) -> bool:
+    """Whether masks were judged and none of them had a size."""
+    sizes = [m.get(f"volume.{n}", np.nan) for m in cases for n in names_of(task) if f"dice.{n}" in m]
+    return bool(sizes) and not np.isfinite(sizes).any()
 
 
 def _of_survival(task: Any, items: Items, base: str, rest: str) -> str:

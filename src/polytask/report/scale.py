@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, log10
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,10 @@ import numpy.typing as npt
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Segmentation
-from polytask.cohort.values import image_paths
-from polytask.evaluation.answers import Answers
-from polytask.images.formats import ending, probe
-from polytask.images.layout import RASTER
-from polytask.images.volume import Array, Grid
-from polytask.report.tables import PIXELS
+from polytask.images.ct_scale import name_ct_scale
+from polytask.images.volume import Array
+from polytask.tasks.sizes import unit_of_size
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 SHARE = 0.3
 """Of the width that is shown, the bar takes at most."""
 CT_WINDOWS = {"soft tissue": (40.0, 400.0), "lung": (-600.0, 1500.0), "bone": (400.0, 1800.0)}
@@ -35,25 +30,16 @@ class Window:
     text: str
 
 
-def has_scale(path: Path, grid: Grid) -> bool:
-    """Whether the file says how large a pixel is. A bare picture does not: it is read as if a pixel were 1 mm."""
-    return ending(path) not in PICTURES or not np.allclose(grid.affine, RASTER)
+def area_of(cohort: Cohort, task: str, unit: str) -> str:
+    """How the masks of a segmentation are told: `ml`, `cm²`, or pixels without a physical scale; "" for others.
 
-
-def area_of(cohort: Cohort, task: str, answers: Answers) -> str:
-    """The unit of a segmentation's volume error: `ml`, `cm²`, or pixels without a physical scale; "" for others."""
+    Args:
+        unit: of the task's lengths, `mm` or `px`.
+    """
     spec = cohort.header.tasks.get(task)
-    if not isinstance(spec, Segmentation) or task not in answers.voxel:
+    if not isinstance(spec, Segmentation):
         return ""
-    dims = cohort.header.images[spec.image].dims
-    if dims == 3:
-        return "ml"
-    for subject, visit in answers.voxel[task].ids:
-        case = next((c for c in cohort.subjects.get(subject, ()) if c.visit == visit), None)
-        for path in image_paths(cohort, case, spec.image).values() if case else ():
-            if path is not None and path.exists():
-                return "cm²" if has_scale(path, probe(path, dims).grid) else PIXELS
-    return "cm²"
+    return unit_of_size(unit, cohort.header.images[spec.image].dims)
 
 
 def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None = None) -> Window:
@@ -61,7 +47,9 @@ def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None 
     if modality == "RGB":
         return Window(0.0, 255.0, "")
     values = np.asarray(image, np.float64)
-    if modality == "CT":
+    lowest, dark, bright = (float(v) for v in np.percentile(values, (0.5, 1, 99.5)))
+    hounsfield = modality == "CT" and not name_ct_scale(lowest, bright)
+    if hounsfield:
         marked = values[inside] if inside is not None and inside.any() else values
         middle = float(np.median(marked)) if inside is not None and inside.any() else 40.0
         name = "lung" if middle < -200 else "bone" if middle > 250 else "soft tissue"
@@ -70,12 +58,11 @@ def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None 
         if np.mean((marked > low) & (marked < high)) > 0.5:
             text = f"CT, {name} window: level {level:g}, width {width:g} HU".replace("-", "−")
             return Window(low, high, text)
-    low, high = (float(v) for v in np.percentile(values, (1, 99.5)))
-    high = high if high > low else low + 1.0
-    if modality == "CT":
+    low, high = dark, bright if bright > dark else dark + 1.0
+    if hounsfield:
         text = f"CT, level {(low + high) / 2:.0f}, width {high - low:.0f} HU".replace("-", "−")
         return Window(low, high, text)
-    kind = {"other": "Image", "XR": "X-ray"}.get(modality, modality)
+    kind = {"other": "Image", "XR": "X-ray", "US": "Ultrasound"}.get(modality, modality)
     return Window(low, high, f"{kind} values from {low:.4g} (black) to {high:.4g} (white)".replace("-", "−"))
 
 

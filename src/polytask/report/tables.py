@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from polytask.evaluation.result import NAN, Estimate
 from polytask.report.names import PLAIN, Names
+from polytask.tasks.sizes import unit_of_size
 
 if TYPE_CHECKING:
     from polytask.report.material import Material
@@ -34,8 +35,6 @@ NAMES = {
 }
 """How a metric is written for people."""
 IN_UNIT = ("mae", "rmse", "dvh")
-PIXELS = "hundreds of pixels"
-"""Areas of masks on images without a physical scale: a pixel counts as a square millimetre."""
 
 
 class Cell(NamedTuple):
@@ -90,12 +89,14 @@ def title(metric: str, task: Mapping[str, Any], area: str = "") -> str:
     """A metric with its unit.
 
     Args:
-        area: how sizes of masks are told: `ml`, `cm²`, or `hundreds of pixels` where an image has no physical scale.
+        area: how sizes of masks are told, where the dimensions of the image are known: `ml`, `cm²`, `px`, `voxels`.
     """
     unit = str(task["unit"]) if metric in IN_UNIT and task["kind"] in ("regression", "dose") else ""
-    length = "pixels" if area == PIXELS else "mm"
-    unit = {"hd95": length, "volume_error": area or "ml; 2D: cm²"}.get(metric, unit)
-    name = "area error" if metric == "volume_error" and area not in ("", "ml") else NAMES.get(metric, metric)
+    if task["kind"] == "segmentation":
+        length = str(task["unit"]) or "mm"
+        unit = {"hd95": length, "volume_error": area or unit_of_size(length)}.get(metric, unit)
+    flat = metric == "volume_error" and area in ("cm²", "px")
+    name = "area error" if flat else NAMES.get(metric, metric)
     return name + (f" ({unit})" if unit else "")
 
 

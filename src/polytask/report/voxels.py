@@ -19,7 +19,6 @@ from polytask.evaluation.truth import VoxelTruth, voxel_truth
 from polytask.images.formats import read
 from polytask.images.volume import Array, Grid, Volume
 from polytask.report.material import Material
-from polytask.report.scale import has_scale
 
 Mask = npt.NDArray[np.bool_]
 
@@ -91,7 +90,7 @@ def first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, 
     spec = cohort.header.images[input]
     channel, path = next((c, p) for c, p in image_paths(cohort, case, input).items() if p is not None)
     image = read(path, dims=spec.dims)
-    return image, spec.channels[channel], has_scale(path, image.grid)
+    return image, spec.channels[channel], image.grid.physical
 
 
 def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArray[Any]:

@@ -15,6 +15,7 @@ from polytask.tasks.confusion import NAN
 from polytask.tasks.constants import structure_shares
 from polytask.tasks.heads import voxel_head
 from polytask.tasks.overlap import OverlapCriterion
+from polytask.tasks.sizes import tell_in_pixels
 from polytask.tasks.surface import mask_metrics
 from polytask.tasks.task import Level, Prediction
 
@@ -25,7 +26,8 @@ class Segmentation:
 
     Args:
         fractions: mean share of the voxels (inside the region) of each structure in train.
-        tolerance: of the surface Dice, in mm.
+        tolerance: of the surface Dice, in `unit`.
+        unit: `mm`, or `px` where the images do not say how large a pixel is.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -39,6 +41,7 @@ class Segmentation:
     fractions: tuple[float, ...] = ()
     tolerance: float = 2.0
     constant: float = 1.0
+    unit: str = "mm"
 
     @property
     def outputs(self) -> int:
@@ -79,15 +82,16 @@ class Segmentation:
         structures: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         distances: bool = True,
     ) -> dict[str, float]:
-        """Per known structure `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (mm), `volume.NAME` (truth) and
-        `volume_error.NAME` (predicted − truth; ml, in 2D cm²), `empty_truth.NAME`, `empty_answer.NAME` (0 or 1);
-        and the mean of each over the structures for which it is defined.
+        """Per known structure `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (in `unit`), `volume.NAME` (truth) and
+        `volume_error.NAME` (predicted − truth; ml, in 2D cm², for `px` pixels), `empty_truth.NAME`,
+        `empty_answer.NAME` (0 or 1); and the mean of each over the structures for which it is defined.
 
         `distances=False` leaves out the surfaces, which take most of the time.
         """
         found: dict[str, float] = {}
         each: dict[str, list[float]] = {}
         inside = None if region is None or np.all(region) else np.asarray(region, bool)
+        spacing = spacing if self.unit == "mm" else [1.0] * len(spacing)
         for k, name in enumerate(self.structures):
             if not known[k]:
                 continue
@@ -98,10 +102,11 @@ class Segmentation:
                 found[f"{metric}.{name}"] = v
                 each.setdefault(metric, []).append(v)
         means = {m: [v for v in vs if not np.isnan(v)] for m, vs in each.items() if not m.startswith("empty")}
-        return {"n": float(bool(each)), "dice": NAN} | {
+        metrics = {"n": float(bool(each)), "dice": NAN} | {
             **{m: float(np.mean(vs)) if vs else NAN for m, vs in means.items()},
             **found,
         }
+        return metrics if self.unit == "mm" else tell_in_pixels(metrics, len(spacing))
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Dice."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from polytask.cohort.header_file import HEADER, read_header
 from polytask.errors import PolytaskError, nearest
@@ -24,9 +25,13 @@ PLACES = {
 
 
 def plan_hash(plan: Plan, fold: int) -> str:
-    """Of all that decides the weights: not the reasons, not the number of data workers."""
-    shared = plan.shared.model_dump(mode="json", exclude={"why": True, "training": {"workers"}})
+    """Of all that decides the weights: not the reasons, the number of data workers, or the unit that lengths have."""
+    left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
+    shared = plan.shared.model_dump(mode="json", exclude=left_out)
     mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
+    for fields in mine["tasks"].values():
+        if fields["kind"] == "segmentation":
+            fields.pop("unit", None)
     return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
 
 

@@ -33,7 +33,7 @@ def parsers(header: Header) -> dict[str, Parser]:
     for table in header.tables.values():
         for column, spec in table.columns.items():
             if spec.type == "number":
-                found[column] = cells.decimal
+                found[column] = partial(cells.read_number, bounds=spec.bounds)
             elif spec.values is not None:
                 found[column] = partial(cells.word, words=spec.values)
     for name, task in header.tasks.items():
@@ -48,7 +48,7 @@ def parsers(header: Header) -> dict[str, Parser]:
                 f"{stem}.{label}": partial(cells.zero_or_one, meaning=cells.PRESENT) for label in task.labels
             }
         elif isinstance(task, Regression):
-            found[stem] = cells.decimal
+            found[stem] = partial(cells.read_number, bounds=task.bounds)
         elif not isinstance(task, Dose):
             found[stem] = partial(cells.choose_class, task=task)
     return found

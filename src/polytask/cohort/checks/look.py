@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
+from polytask.cohort.checks.mask_extent import MaskExtent, NotWholeError, measure_extent
+from polytask.cohort.checks.voxel_range import VoxelRange, measure_range
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.planes import source_file
-from polytask.images.volume import Array, Grid
+from polytask.images.volume import Grid, Volume
 
 Role = Literal["image", "mask", "region", "dose", "slide"]
 
@@ -22,20 +22,27 @@ class Look:
     """What one reading of a file tells.
 
     Args:
-        values: per array channel the integer values that occur (masks only).
+        extents: per array channel what values occur, how often and where (masks and regions only).
         odd: a value of a mask that is no integer, None when there is none.
         finite: no NaN, no Inf.
-        constant: all voxels are equal.
-        digest: of the voxels and their shape.
+        constant: all voxels are equal (images and doses only).
+        digest: of the voxels and their shape (images and doses only).
+        span: the values of an image or dose.
     """
 
     grid: Grid
     channels: int
-    values: tuple[frozenset[int], ...] = ()
+    extents: tuple[MaskExtent, ...] = ()
     odd: float | None = None
     finite: bool = True
     constant: bool = False
     digest: str = ""
+    span: VoxelRange | None = None
+
+    @property
+    def values(self) -> tuple[frozenset[int], ...]:
+        """Per array channel the integer values that occur (masks and regions only)."""
+        return tuple(extent.values for extent in self.extents)
 
 
 def look(path: Path, role: Role, dims: int) -> Look | str:
@@ -48,32 +55,28 @@ def look(path: Path, role: Role, dims: int) -> Look | str:
         return str(error).removeprefix(f"{path}: ")
     except (OSError, ValueError, EOFError, MemoryError) as error:
         return f"{type(error).__name__}: {error}".splitlines()[0]
-    array = volume.array
-    if array.size == 0:
+    if volume.array.size == 0:
         return "it holds no voxel"
-    finite = array.dtype.kind in "biu" or bool(np.isfinite(array).all())
-    if role in ("mask", "region"):
-        planes = [_values(plane) for plane in array] if finite else []
-        odd = next((o for _, o in planes if o is not None), None)
-        values = tuple(v for v, _ in planes)
-        return Look(volume.grid, array.shape[0], values, odd, finite)
-    constant = bool((array == array.reshape(-1)[0]).all())
-    digest = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16)
-    digest.update(f"{array.dtype} {array.shape}".encode())
-    return Look(volume.grid, array.shape[0], (), None, finite, constant, digest.hexdigest())
+    return _look_at_mask(volume) if role in ("mask", "region") else _look_at_image(volume)
 
 
-def _values(plane: Array) -> tuple[frozenset[int], float | None]:
-    """Integer values of a mask, and one value that is none."""
-    if plane.dtype.kind in "bu" and plane.dtype.itemsize == 1:
-        return frozenset(np.flatnonzero(np.bincount(plane.reshape(-1), minlength=1)).tolist()), None
-    whole = plane
-    if plane.dtype.kind == "f":
-        whole = np.rint(plane)
-        if bool((off := whole != plane).any()):
-            return frozenset(), float(plane[off][0])
-    low, high = int(whole.min()), int(whole.max())
-    if high - low < 1 << 16:
-        counts = np.bincount((whole - low).astype(np.int64).reshape(-1))
-        return frozenset((np.flatnonzero(counts) + low).tolist()), None
-    return frozenset(int(v) for v in np.unique(whole)), None
+def _look_at_mask(volume: Volume) -> Look:
+    found = Look(volume.grid, volume.array.shape[0])
+    try:
+        return replace(found, extents=tuple(measure_extent(plane) for plane in volume.array))
+    except NotWholeError as error:
+        if isfinite(error.value):
+            return replace(found, odd=error.value)
+        return replace(found, finite=False)
+
+
+def _look_at_image(volume: Volume) -> Look:
+    span = measure_range(volume.array)
+    return Look(
+        grid=volume.grid,
+        channels=volume.array.shape[0],
+        finite=span.finite,
+        constant=span.constant,
+        digest=span.digest,
+        span=span,
+    )

@@ -84,6 +84,10 @@ def modality(name: str) -> Modality:
         return "PET"
     if words & {"xr", "cxr", "xray", "dx", "cr", "mammography"} or "x-ray" in flat:
         return "XR"
+    if words & {"us", "ultrasound", "sonography", "sonogram", "bmode", "echocardiography", "ivus"}:
+        return "US"
+    if words & {"oct", "octa"}:
+        return "OCT"
     if words & {"rgb", "dermoscopy", "photo", "fundus"}:
         return "RGB"
     if words & {"mr", "mri", "adc", "dwi", "swi", "dce", "pre", "post"} or re.search(

@@ -23,6 +23,7 @@ from polytask.plain import plain
 from polytask.plan.plan import FoldPlan
 from polytask.prepare.store import Store
 from polytask.prepare.targets import pooled_target
+from polytask.tasks.sizes import size_of_voxel
 from polytask.tasks.task import Task
 
 Baseline = dict[str, Any]
@@ -161,7 +162,7 @@ def train_volumes(
             known, prepared = stored.known(task.name), stored.prepared(image)
             if not any(known) or prepared is None:
                 continue
-            unit = float(np.prod(prepared.grid.spacing)) / 10.0**prepared.grid.dims
+            unit = size_of_voxel(prepared.grid.spacing, str(getattr(task, "unit", "mm")))
             value = stored.voxel[task.name]
             exclusive = bool(getattr(task, "exclusive", True))
             found[case.subject, case.visit] = {

@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from polytask.cohort.header import Classification, Header, Multilabel, Segmentation
+from polytask.cohort.header import Classification, Header, ImageInput, Modality, Multilabel, Segmentation
+from polytask.cohort.importers.words import modality
 from polytask.plan.plan import Augmentation, ImagePlan
 from polytask.plan.records import Fingerprint
 from polytask.plan.rules.why import Why, few
 
 SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
+UPRIGHT: frozenset[Modality] = frozenset({"US", "OCT"})
 POOLED_SCALE = 0.05
 """An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that follow from millimetres."""
 
@@ -23,13 +25,15 @@ def plan_augmentation(
     why = why.at("augmentation")
     flip = _flips(header, fingerprint, why)
     scale = 0.15
+    unit = "px" if any(p.unit == "px" for p in images.values()) else "mm"
     why["scale"] = "edges change by up to 15 %: only voxel tasks, whose masks change along"
     if pooled:
         scale = POOLED_SCALE
-        why["scale"] = f"edges change by up to 5 %: {few(pooled)} may depend on size in mm"
+        why["scale"] = f"edges change by up to 5 %: {few(pooled)} may depend on size in {unit}"
     flat = all(p.dims == 2 for p in images.values())
     coloured = any(m == "RGB" for p in images.values() for m in p.channels.values())
-    rotate = 30.0 if flat and coloured else 15.0
+    upright = any(_is_upright(name, spec) for name, spec in header.images.items())
+    rotate = 30.0 if flat and coloured and not upright else 15.0
     why["rotate"] = "degrees; pictures have no up" if rotate == 30 else "degrees; patients lie about alike"
     why["translate"] = "shift by up to 5 % of the field of view, as patients lie"
     why["elastic"] = "off: rotation and scale do most of it, and shape may be what is asked for"
@@ -54,6 +58,14 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
     words = []
     for name, spec in header.images.items():
         modalities = set(spec.channels.values())
+        if _is_upright(name, spec):
+            axis = _columns(name, spec, fingerprint)
+            for other in range(spec.dims):
+                allowed[other] = allowed[other] and other == axis
+            words.append(
+                f"{name} {'along its columns' if axis is not None else 'not'}: the probe is always at the top"
+            )
+            continue
         if spec.dims == 2 and modalities <= {"RGB", "other"}:
             words.append(f"{name} is a picture without sides: every axis")
             continue
@@ -67,6 +79,23 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
         f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never seen upside down or back to front"
     )
     return tuple(allowed)
+
+
+def _is_upright(name: str, spec: ImageInput) -> bool:
+    """Whether an image is seen from a probe (ultrasound, OCT), so that its depth has one direction. Colour pictures of
+    one are told by their name."""
+    named = {modality(name), *(modality(channel) for channel in spec.channels)}
+    taken = set(spec.channels.values())
+    return bool(taken & UPRIGHT) or (taken <= {"RGB", "other"} and bool(named & UPRIGHT))
+
+
+def _columns(name: str, spec: ImageInput, fingerprint: Fingerprint) -> int | None:
+    """The array axis along which the columns of all pictures run; None for volumes, whose depth may be any axis, and
+    where the files do not lie as pictures do (rows to the back, columns to the left)."""
+    found = {record.orientation for record in fingerprint.images(name)}
+    if spec.dims == 3 or len(found) != 1:
+        return None
+    return {"PL": 1, "LP": 0}.get(found.pop())
 
 
 def _left_right(name: str, fingerprint: Fingerprint) -> int | None:

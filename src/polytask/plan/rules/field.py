@@ -63,8 +63,10 @@ def choose_field(g: Geometry, planes: int, voxel: int, pooled: int, budget: Budg
     if voxel == 0:
         why["field"] = f"no voxel task needs full resolution, and {cost} ({limit})"
         spacing, size, t = finest_view(full, g.spacing, budget, net)
-        words = f"the median is {times(g.spacing, 'mm')}; made coarser until the largest case fits the budget"
-        why["spacing"] = why["view_spacing"] = f"{words}: {times(spacing, 'mm')}"
+        words = (
+            f"the median is {times(g.spacing, g.unit)}; made coarser until the largest case fits the budget"
+        )
+        why["spacing"] = why["view_spacing"] = f"{words}: {times(spacing, g.unit)}"
         return _whole(covering(full, g.spacing, spacing), spacing, size, t, why)
     if pooled == 0:
         why["field"] = f"only voxel tasks read this image, and {cost} ({limit})"
@@ -85,7 +87,7 @@ def choose_field(g: Geometry, planes: int, voxel: int, pooled: int, budget: Budg
     view, patch = padded(covering(full, g.spacing, view_spacing), t.total), padded(patch, t.total)
     why["view"] = f"the largest case, {times(full)}, at the view's spacing, in multiples of {times(t.total)}"
     why["view_spacing"] = (
-        f"made coarser than {times(g.spacing, 'mm')} until the encoder alone fits {VIEW_SHARE:.0%} of the budget"
+        f"made coarser than {times(g.spacing, g.unit)} until the encoder alone fits {VIEW_SHARE:.0%} of the budget"
     )
     _why_patch(g, t, patches, why)
     return Seen("both", g.spacing, view, view_spacing, patch, patches, t)
@@ -102,8 +104,8 @@ def _whole(
 
 def _why_patch(g: Geometry, t: Topology, patches: int, why: Why) -> None:
     why["patch"] = (
-        f"the largest box with equal edges in mm, within the median case {times(g.typical())}, that fits the rest "
-        f"of the budget, in multiples of the total stride {times(t.total)}"
+        f"the largest box with equal edges in {g.unit}, within the median case {times(g.typical())}, that fits the "
+        f"rest of the budget, in multiples of the total stride {times(t.total)}"
     )
     why["patches"] = (
         "two a visit fit the budget" if patches > 1 else "one a visit, as large as the budget allows"

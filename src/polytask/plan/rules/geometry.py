@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from statistics import median
+from typing import Literal
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Geometry:
 
     orientation: str
     crop: Crop
+    unit: Literal["mm", "px"]
     spacing: tuple[float, ...]
     sizes: tuple[tuple[int, ...], ...]
 
@@ -44,8 +46,9 @@ class Geometry:
 def geometry(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Geometry:
     """From the headers and crop boxes of all cases outside the test part."""
     orientation = _orientation(spec, records, why)
-    crop = _crop(spec, records, why)
-    spacing = _spacing(records, why)
+    unit = _unit(records, why)
+    crop = _crop(spec, records, unit, why)
+    spacing = _spacing(records, unit, why)
     sizes = tuple(
         tuple(
             max(1, ceil(n * own / new - 0.01))
@@ -53,7 +56,7 @@ def geometry(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Geom
         )
         for record in records
     )
-    return Geometry(orientation, crop, spacing, sizes)
+    return Geometry(orientation, crop, unit, spacing, sizes)
 
 
 def _orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> str:
@@ -68,7 +71,18 @@ def _orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> 
     return "RAS"
 
 
-def _crop(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Crop:
+def _unit(records: Sequence[ImageRecord], why: Why) -> Literal["mm", "px"]:
+    """Millimetres where every file says how large a pixel is."""
+    bare = sum(not r.physical for r in records)
+    if not bare:
+        why["unit"] = "every file says how large a pixel is"
+        return "mm"
+    some = "no file says" if bare == len(records) else f"{bare} of {len(records)} files do not say"
+    why["unit"] = f"{some} how large a pixel is: lengths are counted in pixels, never told in mm"
+    return "px"
+
+
+def _crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: Why) -> Crop:
     """Body for CT, non-zero voxels for other volumes, when it saves enough."""
     if spec.dims == 2 or not records:
         why["crop"] = "2D images are used whole"
@@ -83,7 +97,7 @@ def _crop(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Crop:
         why["crop"] = f"{words}, less than {percent(CROP_SAVES)}: nothing is cut"
         return Crop()
     why["crop"] = f"{words.replace('would take', 'takes')}" + (
-        f"; {margin:g} mm are left around" if margin else ""
+        f"; {margin:g} {unit} are left around" if margin else ""
     )
     return trial
 
@@ -99,7 +113,7 @@ def kept_size(record: ImageRecord, crop: Crop) -> tuple[int, ...]:
     )
 
 
-def _spacing(records: Sequence[ImageRecord], why: Why) -> tuple[float, ...]:
+def _spacing(records: Sequence[ImageRecord], unit: str, why: Why) -> tuple[float, ...]:
     """The median per axis; the 10th percentile on an axis that is more than three times as coarse as the finest."""
     all_of = np.array([r.spacing for r in records])
     middle = np.median(all_of, axis=0)
@@ -109,10 +123,12 @@ def _spacing(records: Sequence[ImageRecord], why: Why) -> tuple[float, ...]:
         chosen[coarse] = max(np.percentile(all_of[:, coarse], 10), np.delete(middle, coarse).max())
         extra = (
             f"; axis {coarse} is {middle[coarse] / middle.min():.1f} times as coarse as the finest, so it takes the "
-            f"10th percentile {chosen[coarse]:.4g} mm instead of the median {middle[coarse]:.4g} mm"
+            f"10th percentile {chosen[coarse]:.4g} {unit} instead of the median {middle[coarse]:.4g} {unit}"
         )
     spacing = tuple(short(float(v), 4) for v in chosen)
     low, high = all_of.min(axis=0), all_of.max(axis=0)
     spread = ", ".join(f"{a:.4g}" if a == b else f"{a:.4g}–{b:.4g}" for a, b in zip(low, high, strict=True))
-    why["spacing"] = f"median over {len(records)} images (range {spread} mm){extra}: {times(spacing, 'mm')}"
+    why["spacing"] = (
+        f"median over {len(records)} images (range {spread} {unit}){extra}: {times(spacing, unit)}"
+    )
     return spacing

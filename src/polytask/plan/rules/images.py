@@ -139,6 +139,7 @@ def _plan_image(
         channels=dict(spec.channels),
         orientation="RAS" if geo.orientation == "RAS" else "none",
         crop=geo.crop,
+        unit=geo.unit,
         spacing=seen.spacing,
         field=seen.field,
         view=seen.view,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polytask.cohort.header import Modality, planes_of
+from polytask.images.ct_scale import name_ct_scale
 from polytask.plan.plan import Normalisation
 from polytask.plan.records import PlaneRecord
 from polytask.plan.rules.fold import FoldBasis
@@ -72,6 +73,8 @@ def _fixed(planes: list[PlaneRecord], modality: Modality) -> tuple[Normalisation
         words = f"uptake: clipped at 0 and at its {100 * CLIP[1]:g}th percentile {high:g}; {scaled}"
         return Normalisation(rule="fixed", lower=0.0, upper=high, mean=mean, sd=sd), words
     percentiles = f"{100 * CLIP[0]:g}th–{100 * CLIP[1]:g}th percentile"
-    words = f"Hounsfield units: clipped to the {percentiles} {low:g}–{high:g}; {scaled}"
-
+    everywhere = Pool(body)
+    foreign = name_ct_scale(everywhere.quantile(CLIP[0]), everywhere.quantile(CLIP[1]))
+    begun = f"{foreign};" if foreign else "Hounsfield units:"
+    words = f"{begun} clipped to the {percentiles} {low:g}–{high:g}; {scaled}"
     return Normalisation(rule="fixed", lower=low, upper=high, mean=mean, sd=sd), words

@@ -15,7 +15,7 @@ from polytask.plan.sketch import Pool, short
 from polytask.tasks.constants import constant_dose, constant_segmentation
 
 TOLERANCE = 2.0
-"""Of the surface Dice, in mm; the edge of a voxel where that is longer."""
+"""Of the surface Dice, in mm or pixels; the edge of a voxel where that is longer."""
 DOSE_SCALE = 0.99
 Fields = dict[str, Any]
 
@@ -40,6 +40,7 @@ def _box(basis: FoldBasis, image: str) -> Crops:
 def plan_segmentation(basis: FoldBasis, name: str, task: Segmentation, why: Why) -> Fields:
     """Fields of `tasks.Segmentation`."""
     box, records = _box(basis, task.image), _records(basis, name)
+    unit = basis.images[task.image].unit
     fractions: list[float] = []
     words: list[str] = []
     for structure in task.names:
@@ -54,13 +55,16 @@ def plan_segmentation(basis: FoldBasis, name: str, task: Segmentation, why: Why)
         share = float(np.mean([min(1.0, r.counts[structure] / r.totals[box]) for r in known]))
         fractions.append(short(share, 4))
         edges = [r.sizes[structure] for r in known if structure in r.sizes]
-        size = f", typically {times(np.median(edges, axis=0).round(), 'mm')}" if edges else ""
+        size = f", typically {times(np.median(edges, axis=0).round(), unit)}" if edges else ""
         words.append(f"{structure} {percent(share)} (n {len(known)}, present in {len(edges)}{size})")
     spacing = max(basis.images[task.image].spacing)
     tolerance = short(max(TOLERANCE, spacing), 3)
     why["."] = "structures as in the header; primary metric: dice"
     why["fractions"] = f"share of the voxels that count: {'; '.join(words)}"
-    why["tolerance"] = f"{TOLERANCE:g} mm, or a voxel's longest edge ({spacing:g} mm) where that is more"
+    why["tolerance"] = (
+        f"{TOLERANCE:g} {unit}, or a voxel's longest edge ({spacing:g} {unit}) where that is more"
+    )
+    why["unit"] = "of distances and tolerance: the unit of its image"
     why["constant"] = (
         "Dice loss and cross-entropy of answering these shares everywhere: the loss starts about 1"
     )
@@ -71,6 +75,7 @@ def plan_segmentation(basis: FoldBasis, name: str, task: Segmentation, why: Why)
         "exclusive": task.exclusive,
         "fractions": fractions,
         "tolerance": tolerance,
+        "unit": unit,
         "constant": short(constant_segmentation(fractions, task.exclusive), 5),
     }
 

@@ -1,0 +1,36 @@
+"""Intensities: a CT on another scale than Hounsfield units, or with voxels far outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence
+from polytask.errors import Problem
+from polytask.images.ct_scale import HIGHEST, LOWEST, name_ct_scale
+
+
+def check_ct(evidence: Evidence) -> Iterator[Problem]:
+    """CT whose numbers are not those of a CT. The check of files names images that are constant or not finite."""
+    for use in evidence.uses:
+        look = evidence.looks.get(use.key)
+        if look is None or look.span is None or use.role != "image" or look.constant or not look.finite:
+            continue
+        if evidence.header.images[use.owner].channels[use.part] != "CT" or look.channels != 1:
+            continue
+        low, high = look.span.low, look.span.high
+        if scale := name_ct_scale(*look.span.inner):
+            yield evidence.of(
+                use,
+                "warning",
+                "ct-scale",
+                f"{use.column}: {scale}",
+                "give all CT in Hounsfield units (crops, windows and clipping go by them), or declare it as `other`",
+            )
+        if low < LOWEST or high > HIGHEST:
+            yield evidence.of(
+                use,
+                "warning",
+                "ct-range",
+                f"{use.column}: voxels from {low:g} to {high:g}, but a CT lies between {LOWEST:g} and {HIGHEST:g}",
+                "look at the file: metal, a padding value, or damaged voxels? Clip it if they mean nothing",
+            )

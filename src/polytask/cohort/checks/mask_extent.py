@@ -1,0 +1,98 @@
+"""How many voxels each value of a mask has, and where it reaches the border of the image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.checks.slabs import cut_slabs
+from polytask.images.volume import Array
+
+Face = tuple[int, int]
+"""Axis, and 0 for its first or 1 for its last slice."""
+TABLE = 1 << 16
+"""Values that lie closer together than this are counted in a table; the rest is sorted."""
+
+
+class NotWholeError(Exception):
+    """A mask with a value that is no whole number (NaN and infinity are none)."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(f"{value:g}")
+        self.value = value
+
+
+@dataclass(frozen=True)
+class MaskExtent:
+    """Where the voxels that are not background lie.
+
+    Args:
+        counts: value → voxels, background (0) too.
+        faces: face of the image → the values that touch it. Axes with a single slice have none.
+        corners: values that hold every corner of the image.
+    """
+
+    counts: Mapping[int, int]
+    faces: Mapping[Face, frozenset[int]]
+    corners: frozenset[int]
+
+    @property
+    def values(self) -> frozenset[int]:
+        """The values that occur."""
+        return frozenset(self.counts)
+
+    def voxels_of(self, values: frozenset[int]) -> int:
+        """Voxels with one of these values."""
+        return sum(self.counts.get(v, 0) for v in values)
+
+    def faces_of(self, values: frozenset[int]) -> frozenset[Face]:
+        """Faces that a structure of these values touches."""
+        return frozenset(face for face, own in self.faces.items() if own & values)
+
+
+def measure_extent(plane: Array) -> MaskExtent:
+    """Count a mask `[*space]` in its stored type, a few slices at a time.
+
+    Raises:
+        NotWholeError: a value is no whole number.
+    """
+    counts: Counter[int] = Counter()
+    for slab in cut_slabs(plane):
+        counts.update(_count_values(slab))
+    faces = {face: frozenset(_count_values(side)) for face, side in _sides(plane)}
+    corners = plane[tuple(slice(None, None, max(1, n - 1)) for n in plane.shape)]
+    held = _count_values(corners)
+    return MaskExtent(counts, faces, frozenset(held) if len(held) == 1 else frozenset())
+
+
+def _sides(plane: Array) -> Iterator[tuple[Face, Array]]:
+    for axis, length in enumerate(plane.shape):
+        if length > 1:
+            yield (axis, 0), plane.take(0, axis)
+            yield (axis, 1), plane.take(-1, axis)
+
+
+def _count_values(part: Array) -> dict[int, int]:
+    """Whole value → how often it occurs."""
+    flat = part.reshape(-1)
+    if flat.dtype.kind == "f":
+        whole = np.rint(flat)
+        if bool((off := (whole != flat) | ~np.isfinite(flat)).any()):
+            raise NotWholeError(float(flat[off][0]))
+        flat = whole
+    if flat.dtype.kind == "b" or (flat.dtype.kind == "u" and flat.dtype.itemsize == 1):
+        return _from_table(np.bincount(flat), 0)
+    low, high = flat.min(), flat.max()
+    if float(high) - float(low) < TABLE:
+        above = flat.astype(np.int64) - int(low) if flat.dtype.kind == "i" else flat - low
+        return _from_table(np.bincount(above.astype(np.intp)), int(low))
+    values, counts = np.unique(flat, return_counts=True)
+    return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
+
+
+def _from_table(table: npt.NDArray[np.intp], lowest: int) -> dict[int, int]:
+    return {int(v) + lowest: int(table[v]) for v in np.flatnonzero(table)}

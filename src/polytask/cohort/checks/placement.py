@@ -1,0 +1,47 @@
+"""Placement: files that say two places at once, and images of which only some say how large a pixel is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence, Use
+from polytask.cohort.checks.grids import SHIFT
+from polytask.errors import Problem
+from polytask.images.volume import Grid
+
+
+def check_forms(evidence: Evidence) -> Iterator[Problem]:
+    """NIfTI files whose sform and qform disagree: programs that go by the other one see image and mask apart."""
+    for use in evidence.uses:
+        look = evidence.looks.get(use.key)
+        forms = look.grid.forms if look is not None else None
+        if look is None or forms is None or not (forms.sform_code and forms.qform_code):
+            continue
+        shape = (*look.grid.shape, 1)[:3]
+        one, other = Grid(shape, forms.sform), Grid(shape, forms.qform)
+        if not one.same(other, SHIFT):
+            yield evidence.of(
+                use,
+                "warning",
+                "two-places",
+                f"{use.column}: sform and qform place it up to {one.gap(other):.3g} mm apart; the sform is used",
+                "find out which one is right and write it as both; predictions get both as they are here",
+            )
+
+
+def check_scales(evidence: Evidence) -> Iterator[Problem]:
+    """Image inputs of which some files say how large a pixel is and others do not."""
+    inputs: dict[str, list[Use]] = {}
+    for use in evidence.uses:
+        if use.role == "image" and use.key in evidence.looks:
+            inputs.setdefault(use.owner, []).append(use)
+    for name, uses in inputs.items():
+        bare = [use for use in uses if not evidence.looks[use.key].grid.physical]
+        for use in bare if len(bare) < len(uses) else []:
+            yield evidence.of(
+                use,
+                "warning",
+                "no-scale",
+                f"{use.column}: the file does not say how large a pixel is, but others of {name} do",
+                "bring the pixel size of all or of none: with some without, lengths and areas are told in pixels",
+            )

@@ -1,0 +1,87 @@
+"""Millimetres or pixels: from the files into the plan, and from there into every reason."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from polytask.cohort.cohort import Cohort
+from polytask.images.formats import write
+from polytask.images.layout import RASTER
+from polytask.images.volume import Grid, Volume
+from polytask.plan.fingerprint import fingerprint
+from polytask.plan.make import make_plan
+from polytask.plan.plan import Plan
+from polytask.plan.rules.geometry import geometry
+from polytask.plan.rules.why import Why
+from polytask.plan.summary import rows
+from polytask.training.run import plan_hash
+from tests.plan.worlds import LAPTOP, image_record, one_fold
+
+HEADER = {
+    "polytask": 1,
+    "name": "skin",
+    "inputs": {"photo": {"kind": "image", "dims": 2, "channels": {"grey": "other"}}},
+    "tasks": {
+        "lesion": {"kind": "segmentation", "image": "photo", "labels": {"lesion": 1}},
+        "grade": {"kind": "ordinal", "order": ["1", "2"]},
+    },
+}
+
+
+@pytest.fixture(scope="module", params=["bare", "measured"])
+def plan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Plan]:
+    """Of eight pictures whose files do not say how large a pixel is, or do."""
+    folder, rng = tmp_path_factory.mktemp(request.param), np.random.default_rng(0)
+    with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["subject", "photo.grey", "lesion", "grade"])
+        for k in range(8):
+            grey, mask = rng.integers(0, 255, (24, 24)).astype(np.uint8), np.zeros((24, 24), np.uint8)
+            mask[6:12, 6:12] = 1
+            for name, array in ((f"{k}.png", grey), (f"m{k}.png", mask)):
+                if request.param == "bare":
+                    Image.fromarray(array).save(folder / name)
+                else:
+                    write(folder / name, Volume(array[None], Grid((24, 24), RASTER)))
+            table.writerow([k, f"{k}.png", f"m{k}.png", k % 2 + 1])
+    (folder / "cohort.yaml").write_text(yaml.safe_dump(HEADER), encoding="utf-8")
+    cohort = Cohort.read(folder)
+    return request.param, make_plan(cohort, fingerprint(cohort), one_fold(cohort), machine=LAPTOP)
+
+
+def test_the_plan_says_its_unit_everywhere(plan: tuple[str, Plan]) -> None:
+    kind, found = plan
+    unit, other = ("px", "mm") if kind == "bare" else ("mm", "px")
+    assert found.shared.images["photo"].unit == unit
+    assert found.folds[0].tasks["lesion"]["unit"] == unit
+    said = {k: v for k, v in {**found.shared.why, **found.folds[0].why}.items() if not k.endswith(".unit")}
+    assert sum(f" {unit}" in text for text in said.values()) >= 3
+    assert not [text for text in said.values() if f" {other}" in text]
+    assert f"1×1 {unit}" in {row.value for row in rows(found)}
+
+
+def test_the_unit_decides_no_weight(plan: tuple[str, Plan]) -> None:
+    """So that runs from before there was one can go on."""
+    found = plan[1].model_copy(deep=True)
+    before = plan_hash(found, 0)
+    found.shared.images["photo"].unit = "mm" if plan[0] == "bare" else "px"
+    found.folds[0].tasks["lesion"].pop("unit")
+    assert plan_hash(found, 0) == before
+    found.folds[0].tasks["lesion"]["tolerance"] = 3.0
+    assert plan_hash(found, 0) != before
+
+
+def test_some_files_without_a_scale_make_pixels_of_all() -> None:
+    from polytask.cohort.header import ImageInput
+
+    spec = ImageInput(kind="image", dims=2, channels={"grey": "other"})
+    bare = image_record((64, 64), orientation="PL").model_copy(update={"physical": False})
+    records = [bare, *[image_record((64, 64), orientation="PL")] * 3]
+    found = geometry(spec, records, why := Why())
+    assert found.unit == "px"
+    assert "1 of 4 files do not say" in why.reasons["unit"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
 M = TypeVar("M")
@@ -33,7 +34,9 @@ def stratify(marks: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str)
     """
     if sum(sizes) != len(marks):
         raise ValueError("the sizes must sum to the number of subjects")
-    order = sorted(marks, key=lambda s: (draw(salt, s), s))
+    drawn = {subject: draw(salt, subject) for subject in marks}
+    order = sorted(marks, key=lambda s: (drawn[s], s))
+    text = {mark: str(mark) for mark in frozenset().union(*marks.values())}
     holders: dict[M, list[str]] = {}
     for subject in order:
         for mark in marks[subject]:
@@ -42,28 +45,47 @@ def stratify(marks: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str)
     wish = {mark: [n * size / len(order) for size in sizes] for mark, n in total.items()}
     room = list(sizes)
     placed: dict[str, int] = {}
+    left = dict(total)
 
     def place(subject: str, rarest: M | None) -> None:
-        own = sorted(marks[subject], key=str)
+        own = sorted(marks[subject], key=text.__getitem__)
 
-        def appeal(part: int) -> tuple[float, float, float, int]:
+        def appeal(part: int) -> tuple[float, float, float]:
             first = wish[rarest][part] if rarest is not None else 0.0
             others = sum(wish[m][part] / total[m] for m in own)
-            return round(first, 9), round(others, 9), room[part] / sizes[part], draw(salt, subject, part)
+            return round(first, 9), round(others, 9), room[part] / sizes[part]
 
-        best = max((p for p, free in enumerate(room) if free), key=appeal)
+        appeals = {part: appeal(part) for part, free in enumerate(room) if free}
+        most = max(appeals.values())
+        equal = [part for part, value in appeals.items() if value == most]
+        best = equal[0] if len(equal) == 1 else max(equal, key=lambda part: draw(salt, subject, part))
         placed[subject], room[best] = best, room[best] - 1
         for mark in own:
             wish[mark][best] -= 1
+            left[mark] -= 1
 
-    left = {mark: len(subjects) for mark, subjects in holders.items()}
-    while left:
-        mark = min(left, key=lambda m: (left[m], draw(salt, m), str(m)))
+    # The rarest mark is on top; an entry whose number of subjects is out of date is passed over.
+    tie = {mark: draw(salt, mark) for mark in total}
+    heap = [
+        (count, tie[mark], text[mark], number, mark) for number, (mark, count) in enumerate(total.items())
+    ]
+    numbers = {entry[4]: entry[3] for entry in heap}
+    heapify(heap)
+    while heap:
+        count, _, _, _, mark = heappop(heap)
+        if count != left[mark] or not count:
+            continue
+        touched: set[M] = set()
         for subject in holders[mark]:
             if subject not in placed:
                 place(subject, mark)
-        left = {m: n for m, s in holders.items() if (n := sum(x not in placed for x in s))}
+                touched |= marks[subject]
+        for other in touched:
+            heappush(heap, (left[other], tie[other], text[other], numbers[other], other))
     for subject in order:
         if subject not in placed:
             place(subject, None)
-    return [sorted(s for s, part in placed.items() if part == p) for p in range(len(sizes))]
+    parts: list[list[str]] = [[] for _ in sizes]
+    for subject in sorted(placed):
+        parts[placed[subject]].append(subject)
+    return parts

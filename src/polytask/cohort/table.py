@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> N
 
 
 def _check_columns(path: Path, columns: list[str], comma: str) -> None:
-    if twice := sorted({c for c in columns if columns.count(c) > 1}):
+    if twice := sorted(column for column, count in Counter(columns).items() if count > 1):
         names = ", ".join(repr(c) for c in twice)
         raise PolytaskError(
             f"{path}, row 1: column {names} stands there twice; expected different names; rename one"

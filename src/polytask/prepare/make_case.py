@@ -25,6 +25,8 @@ from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.slide import Streamed, slide_file
 from polytask.prepare.store import VERSION, array_file, grid_dict
 
+Made = tuple[str, int, bool]
+"""Digest of a case's recipe, bytes of its arrays, and whether it was made now."""
 HALF = ".half-"
 """Start of the name of a folder that is still being written."""
 
@@ -46,8 +48,8 @@ def finished(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
         return False
 
 
-def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
-    """Make one case unless it is there → (digest of its recipe, bytes of its arrays, whether it was made)."""
+def make_case(recipe: Recipe, store: Path) -> Made:
+    """Make one case unless it is there."""
     hashes = hash_files(recipe.files, recipe.where)
     if finished(recipe, store, hashes):
         size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())

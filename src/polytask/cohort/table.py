@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask.cohort.row_cells import Columns, RowCells, SharedWords
 from polytask.errors import PolytaskError, Problem
 
 LIMIT = 1 << 30
@@ -21,7 +23,7 @@ class Row:
     """One line: `line` counts from 1 for the column names. Cells are stripped of surrounding blanks."""
 
     line: int
-    cells: dict[str, str]
+    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,9 @@ def read_table(path: Path) -> Table:
             )
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=comma, strict=True)
-            lines = [
-                (reader.line_num, [c.strip() for c in cells])
-                for cells in reader
-                if any(c.strip() for c in cells)
-            ]
+            words = SharedWords()
+            filled = ((reader.line_num, words.share(cells)) for cells in reader)
+            lines = [(number, cells) for number, cells in filled if any(cells)]
     except OSError as error:
         raise PolytaskError(
             f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
@@ -77,15 +77,16 @@ def read_table(path: Path) -> Table:
         ) from None
     if not lines:
         raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
-    columns = lines[0][1]
+    columns = list(lines[0][1])
     _check_columns(path, columns, comma)
     rows, problems = [], []
+    places = Columns({column: place for place, column in enumerate(columns)})
     for line, cells in lines[1:]:
         if len(cells) != len(columns):
             message = f"{len(cells)} cells, expected {len(columns)}"
             remedy = "mend the row (a cell with a comma needs quotes)"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
-        rows.append(Row(line, dict(zip(columns, cells, strict=False))))
+        rows.append(Row(line, RowCells(places, cells)))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
 
 

@@ -57,7 +57,7 @@ def meaning(word: str) -> float | str:
 
 def number(cell: str) -> float | None:
     """A finite number with a dot as decimal sign, else None."""
-    if not cell or not set(cell) <= set("0123456789+-.eE"):
+    if not cell or cell.strip("0123456789+-.eE"):  # something is left: a letter, a blank, an underscore
         return None
     try:
         value = float(cell)

@@ -87,7 +87,7 @@ def measure_ct(folder: Path) -> list[Bound]:
     found = [_over("check", peaks, 1.5)]
     for way, spacing in PLANS.items():
         for name, cohort in cohorts.items():
-            work = folder / f"{name}-{way}"
+            work = folder / f"{name}-work"  # its fingerprint serves all three plans
             settings = (f"images.scan.spacing={spacing}", *PATCHES)
             run_polytask(
                 [

@@ -61,6 +61,7 @@ def make_case(recipe: Recipe, store: Path) -> Made:
         content |= digest_volumes({f"{name}.{c}": v for c, v in volumes.items()})
         if (image := image_from(recipe, name, volumes)) is not None:
             images[name] = image
+        del volumes  # before masks are read
     for name, path in recipe.slides.items():
         content[name] = digest_slide(path, recipe.cuts[name].features is not None, hashes)
     targets = {name: _target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets}

@@ -22,7 +22,7 @@ from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.images.volume import Array, Grid
 from polytask.prepare.image import PreparedImage
-from polytask.prepare.normalise import PlaneStatistics
+from polytask.prepare.plane_statistics import PlaneStatistics
 from polytask.prepare.shards import read_bare_case
 from polytask.prepare.slide import PreparedBag
 

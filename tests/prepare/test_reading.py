@@ -4,7 +4,8 @@ import pytest
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.plan.plan import ColumnPlan, Normalisation
 from polytask.prepare.full import full_sample
-from polytask.prepare.normalise import input_planes, normalise, plane_statistics, with_flags
+from polytask.prepare.normalise import input_planes, normalise, with_flags
+from polytask.prepare.plane_statistics import plane_statistics
 from polytask.prepare.slots import slots_of
 from polytask.prepare.tables import table_features, table_width
 from tests.prepare.worlds import BOTH, filled, image_plan, write_cohort

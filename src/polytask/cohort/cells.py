@@ -31,6 +31,8 @@ class OddCell(Exception):
 
 def word(cell: str, words: list[str]) -> int:
     """Index of the word a cell says, as text or as a number ("2.0" = "2")."""
+    if cell in words:
+        return words.index(cell)
     for index, candidate in enumerate(words):
         if same_word(cell, candidate):
             return index

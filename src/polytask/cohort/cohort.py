@@ -133,12 +133,16 @@ class Cohort:
     @cached_property
     def digest(self) -> str:
         """sha256 of what header and table say, however they are laid out."""
-        rows = [
-            [c.subject, c.visit, c.day, c.site, c.test, sorted(c.cells.items())]
-            for c in sorted(self.cases, key=lambda c: (c.subject, c.visit))
-        ]
-        content = canonical(self.header) + json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()
+        total = hashlib.sha256(canonical(self.header).encode())
+        mark = "["
+        for c in sorted(
+            self.cases, key=lambda c: (c.subject, c.visit)
+        ):  # row by row: the text of all is large
+            row = [c.subject, c.visit, c.day, c.site, c.test, sorted(c.cells.items())]
+            total.update((mark + json.dumps(row, ensure_ascii=False, separators=(",", ":"))).encode())
+            mark = ","
+        total.update(b"]" if self.cases else b"[]")
+        return total.hexdigest()
 
 
 def load(folder: Path) -> tuple[Cohort | None, Table | None, list[Problem]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from polytask.cohort.header import Header
+from polytask.cohort.row_cells import Columns, to_row_cells
 from polytask.cohort.table import Row, Table
 from polytask.cohort.words import number
 from polytask.errors import Problem, nearest
@@ -70,10 +71,14 @@ def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]
             )
         ]
     unknown = {"", *header.unknown}
+    places = {column: place for place, column in enumerate(table.columns)}
+    everything = Columns(places, unknown)
+    without_identity = Columns({c: place for c, place in places.items() if c not in IDENTITY}, unknown)
     cases: list[Case] = []
     splits: dict[int, str] = {}
     for row in table.rows:
-        known = {k: v for k, v in row.cells.items() if v not in unknown}
+        words = to_row_cells(row.cells, everything)
+        known = words.seen_through(everything)
         subject = known.get("subject", "")
         splits[row.line] = known.get("split", "")
         if not subject:
@@ -100,7 +105,7 @@ def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]
                 )
             )
         problems += [_problem(table, code, m, r, row, subject) for code, m, r in odd]
-        cells = {k: v for k, v in known.items() if k not in IDENTITY}
+        cells = words.seen_through(without_identity)
         cases.append(
             Case(subject, visit, day, known.get("site", ""), known.get("split") == "test", row.line, cells)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,7 +200,8 @@ def _folds(
 ) -> tuple[Fold, ...]:
     folds = []
     for number, out in enumerate(held):
-        rest = {s: own for s, own in brought.items() if s not in set(out)}
+        without = set(out)
+        rest = {s: own for s, own in brought.items() if s not in without}
         train, tune = divide_training(rest, wanted, f"{salt}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(out)))
     return tuple(folds)
@@ -219,4 +221,4 @@ def _way_out(scheme: Scheme, count: int) -> str:
 
 
 def _repeats(words: Sequence[str]) -> list[str]:
-    return sorted({w for w in words if words.count(w) > 1}) if len(set(words)) < len(words) else []
+    return sorted(word for word, count in Counter(words).items() if count > 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
 M = TypeVar("M")
@@ -33,37 +34,61 @@ def stratify(marks: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str)
     """
     if sum(sizes) != len(marks):
         raise ValueError("the sizes must sum to the number of subjects")
-    order = sorted(marks, key=lambda s: (draw(salt, s), s))
-    holders: dict[M, list[str]] = {}
+    drawn = {subject: draw(salt, subject) for subject in marks}
+    order = sorted(marks, key=lambda s: (drawn[s], s))
+    words = sorted(frozenset().union(*marks.values()), key=str)
+    number = {mark: k for k, mark in enumerate(words)}  # a mark by its place, in the order of their texts
+    own = {subject: sorted(number[mark] for mark in of) for subject, of in marks.items()}
+    holders: list[list[str]] = [[] for _ in words]
     for subject in order:
-        for mark in marks[subject]:
-            holders.setdefault(mark, []).append(subject)
-    total = {mark: len(subjects) for mark, subjects in holders.items()}
-    wish = {mark: [n * size / len(order) for size in sizes] for mark, n in total.items()}
-    room = list(sizes)
+        for mark in own[subject]:
+            holders[mark].append(subject)
+    total = [len(subjects) for subjects in holders]
+    wish = [[n * size / len(order) for size in sizes] for n in total]
+    share = [[w / n for w in wishes] for wishes, n in zip(wish, total, strict=True)]
+    room, left = list(sizes), list(total)
     placed: dict[str, int] = {}
 
-    def place(subject: str, rarest: M | None) -> None:
-        own = sorted(marks[subject], key=str)
-
-        def appeal(part: int) -> tuple[float, float, float, int]:
-            first = wish[rarest][part] if rarest is not None else 0.0
-            others = sum(wish[m][part] / total[m] for m in own)
-            return round(first, 9), round(others, 9), room[part] / sizes[part], draw(salt, subject, part)
-
-        best = max((p for p, free in enumerate(room) if free), key=appeal)
+    def place(subject: str, rarest: int | None) -> None:
+        mine = own[subject]
+        others = [sum(parts) for parts in zip(*(share[m] for m in mine), strict=True)] or [0] * len(room)
+        appeals = {
+            part: (
+                round(wish[rarest][part], 9) if rarest is not None else 0.0,
+                round(others[part], 9),
+                free / sizes[part],
+            )
+            for part, free in enumerate(room)
+            if free
+        }
+        most = max(appeals.values())
+        equal = [part for part, value in appeals.items() if value == most]
+        best = equal[0] if len(equal) == 1 else max(equal, key=lambda part: draw(salt, subject, part))
         placed[subject], room[best] = best, room[best] - 1
-        for mark in own:
+        for mark in mine:
             wish[mark][best] -= 1
+            share[mark][best] = wish[mark][best] / total[mark]
+            left[mark] -= 1
 
-    left = {mark: len(subjects) for mark, subjects in holders.items()}
-    while left:
-        mark = min(left, key=lambda m: (left[m], draw(salt, m), str(m)))
+    # The rarest mark is on top; an entry whose number of subjects is out of date is passed over.
+    tie = [draw(salt, mark) for mark in words]
+    heap = [(count, tie[mark], mark) for mark, count in enumerate(total)]
+    heapify(heap)
+    while heap:
+        count, _, mark = heappop(heap)
+        if count != left[mark] or not count:
+            continue
+        touched: set[int] = set()
         for subject in holders[mark]:
             if subject not in placed:
                 place(subject, mark)
-        left = {m: n for m, s in holders.items() if (n := sum(x not in placed for x in s))}
+                touched.update(own[subject])
+        for other in touched:
+            heappush(heap, (left[other], tie[other], other))
     for subject in order:
         if subject not in placed:
             place(subject, None)
-    return [sorted(s for s, part in placed.items() if part == p) for p in range(len(sizes))]
+    parts: list[list[str]] = [[] for _ in sizes]
+    for subject in sorted(placed):
+        parts[placed[subject]].append(subject)
+    return parts

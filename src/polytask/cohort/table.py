@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polytask.cohort.formula_cells import escape_cells, restore_cell
+from polytask.cohort.formula_cells import escape_cells
 from polytask.cohort.open_table import name_without_gz, open_table
+from polytask.cohort.row_cells import Columns, RowCells, SharedWords
 from polytask.errors import PolytaskError, Problem
 
 _MARKS = {";": "semicolons", ",": "commas", "\t": "tabs"}
@@ -18,7 +21,7 @@ class Row:
     """One line: `line` counts from 1 for the column names. Cells are stripped of surrounding blanks."""
 
     line: int
-    cells: dict[str, str]
+    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,9 @@ def read_table(path: Path) -> Table:
     try:
         with open_table(path) as file:
             reader = csv.reader(file, delimiter=comma, strict=True)
-            lines = [
-                (reader.line_num, [restore_cell(c.strip()) for c in cells])
-                for cells in reader
-                if any(c.strip() for c in cells)
-            ]
+            words = SharedWords()
+            filled = ((reader.line_num, words.share(cells)) for cells in reader)
+            lines = [(number, cells) for number, cells in filled if any(cells)]
     except OSError as error:
         raise PolytaskError(
             f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
@@ -71,7 +72,7 @@ def read_table(path: Path) -> Table:
     return make_table(path, lines, comma)
 
 
-def make_table(path: Path, lines: list[tuple[int, list[str]]], comma: str = ",") -> Table:
+def make_table(path: Path, lines: Sequence[tuple[int, Sequence[str]]], comma: str = ",") -> Table:
     """The table of these lines, the first of which names the columns.
 
     Args:
@@ -80,15 +81,16 @@ def make_table(path: Path, lines: list[tuple[int, list[str]]], comma: str = ",")
     """
     if not lines:
         raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
-    columns = lines[0][1]
+    columns = list(lines[0][1])
     _check_columns(path, columns, comma)
     rows, problems = [], []
+    places = Columns({column: place for place, column in enumerate(columns)})
     for line, cells in lines[1:]:
         if len(cells) != len(columns):
             message = f"{len(cells)} cells, expected {len(columns)}"
             remedy = "mend the row (a cell with a comma needs quotes)"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
-        rows.append(Row(line, dict(zip(columns, cells, strict=False))))
+        rows.append(Row(line, RowCells(places, tuple(cells))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
 
 
@@ -106,7 +108,7 @@ def _find_comma(path: Path) -> str:
 
 
 def _check_columns(path: Path, columns: list[str], comma: str) -> None:
-    if twice := sorted({c for c in columns if columns.count(c) > 1}):
+    if twice := sorted(column for column, count in Counter(columns).items() if count > 1):
         names = ", ".join(repr(c) for c in twice)
         raise PolytaskError(
             f"{path}, row 1: column {names} stands there twice; expected different names; rename one"

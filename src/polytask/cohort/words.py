@@ -49,15 +49,18 @@ _NUMERIC = frozenset("0123456789+-.eE")
 
 def same_word(a: str, b: str) -> bool:
     """Whether a cell says a class: equal as text, or as numbers when both parse ("2.0" = "2")."""
-    if a == b:
-        return True
-    x, y = number(a), number(b)
-    return x is not None and x == y
+    return a == b or meaning(a) == meaning(b)
+
+
+def meaning(word: str) -> float | str:
+    """What a word is compared by: its number, or else its text. Words that say the same have one meaning."""
+    value = number(word)
+    return word if value is None else value
 
 
 def number(cell: str) -> float | None:
     """A finite number with a dot as decimal sign, else None."""
-    if not cell or not _NUMERIC.issuperset(cell):
+    if not cell or not _NUMERIC.issuperset(cell):  # a letter, a blank, an underscore
         return None
     try:
         value = float(cell)
@@ -68,4 +71,11 @@ def number(cell: str) -> float | None:
 
 def repeated(words: list[str]) -> list[str]:
     """Words that say the same as one before them."""
-    return [w for i, w in enumerate(words) if any(same_word(w, v) for v in words[:i])]
+    seen: set[float | str] = set()
+    found = []
+    for word in words:
+        said = meaning(word)
+        if said in seen:
+            found.append(word)
+        seen.add(said)
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.interpolate import oblique, parallel
+from polytask.images.interpolate import as_kind, oblique, parallel
 from polytask.images.volume import Affine, Grid, Volume
 
 PARALLEL = 1e-3  # voxels that a grid may drift over its whole length and still count as parallel
@@ -67,12 +67,19 @@ def spaced(grid: Grid, spacing: Sequence[float]) -> Grid:
     return Grid(tuple(int(n) for n in new), affine, grid.physical)
 
 
-def resample(volume: Volume, grid: Grid, order: int, fill: float | Sequence[float] = 0.0) -> Volume:
+def resample(
+    volume: Volume,
+    grid: Grid,
+    order: int,
+    fill: float | Sequence[float] = 0.0,
+    kind: np.dtype[Any] | None = None,
+) -> Volume:
     """The volume's values at the world places of `grid`.
 
     Args:
         order: 0 = nearest, type kept (masks); 1 = linear in float32, smoothed first along axes that shrink.
         fill: value outside the volume's field of view (its outer voxel faces), one for all or one per channel.
+        kind: type of the result; whole numbers are rounded and cut to its range.
 
     Axes that are parallel (permuted and flipped ones too) are handled one after another; the rest in one go.
     """
@@ -84,9 +91,10 @@ def resample(volume: Volume, grid: Grid, order: int, fill: float | Sequence[floa
     if axes is not None:
         array = volume.array.transpose(0, *(a + 1 for a in axes))
         scales = [float(steps[a, t]) for t, a in enumerate(axes)]
-        out = parallel(array, grid.shape, scales, [float(start[a]) for a in axes], order, values)
+        out = parallel(array, grid.shape, scales, [float(start[a]) for a in axes], order, values, kind)
     else:
         out = oblique(volume.array, grid.shape, steps, start, order, values)
+        out = out if kind is None else as_kind(out, kind)
     return Volume(out, grid)
 
 

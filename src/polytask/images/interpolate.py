@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from polytask.images.volume import Affine, Array
 
 SNAP = 1e-3  # voxels: a grid this close to the source's own voxel centres is read, not interpolated
+
+SLAB = 32 << 20  # bytes of float32 that a resampling holds beside source and result, about
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -22,25 +25,106 @@ def parallel(
     starts: Sequence[float],
     order: int,
     fill: Affine,
+    kind: np.dtype[Any] | None = None,
 ) -> Array:
-    """`array [C, *s]` at the indices `scales·i + starts` per axis → `[C, *shape]`. Shrinking axes go first."""
-    lengths = array.shape[1:]
-    places = [s * np.arange(n) + t for n, s, t in zip(shape, scales, starts, strict=True)]
-    if order == 1 and array.dtype != np.float32:
-        array = array.astype(np.float32)
-    for axis in sorted(range(len(shape)), key=lambda a: shape[a] / lengths[a]):
-        where, length = places[axis], lengths[axis]
-        if order == 0 or _on_centres(where, scales[axis]):
-            array = np.take(array, _nearest(where, length), axis + 1)
-        else:
-            array = _weigh(array, _weights(where, length, max(1.0, abs(scales[axis]))), axis + 1)
-    for axis, where in enumerate(places):
-        outside = (where < -0.5 - SNAP) | (where > lengths[axis] - 0.5 + SNAP)
+    """`array [C, *s]` at the indices `scales·i + starts` per axis → `[C, *shape]`. Shrinking axes go first.
+
+    The result is made slab by slab along the axis on which the source's memory is slowest, so that beside source and
+    result only a slab is held as float32. Every number is the same whatever the slabs.
+
+    Args:
+        kind: type of the result, see `as_kind`; default float32 (linear) or the source's (nearest).
+    """
+    linear = order == 1
+    axes = [
+        _Axis.make(axis, scales[axis] * np.arange(shape[axis]) + starts[axis], n, scales[axis], linear)
+        for axis, n in enumerate(array.shape[1:])
+    ]
+    out = np.empty((array.shape[0], *shape), kind or (np.dtype(np.float32) if linear else array.dtype))
+    slow = max(axes, key=lambda a: abs(array.strides[a.number + 1]))
+    ordered = sorted(axes, key=lambda a: len(a.where) / a.length)
+    for low, high in _slabs(array.shape, shape, slow):
+        part = slow.part(low, high)
+        slab = array[(slice(None),) * (slow.number + 1) + (slice(*part.reach),)]
+        if linear and slab.dtype != np.float32:
+            slab = slab.astype(np.float32)
+        for axis in ordered:
+            slab = (part if axis is slow else axis).apply(slab)
+        for axis in axes:
+            (part if axis is slow else axis).fill_outside(slab, fill)
+        out[(slice(None),) * (slow.number + 1) + (slice(low, high),)] = as_kind(slab, out.dtype)
+    return out
+
+
+def as_kind(values: Array, kind: np.dtype[Any]) -> Array:
+    """Numbers in another type; from floats to whole numbers they are rounded and cut to its range."""
+    if kind.kind in "iu" and values.dtype.kind == "f":
+        limits = np.iinfo(str(kind))
+        return np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+    return values.astype(kind, copy=False)
+
+
+def _slabs(source: Sequence[int], shape: Sequence[int], slow: _Axis) -> Iterator[tuple[int, int]]:
+    """Pieces of the slow axis of the result, each of about `SLAB` bytes of float32."""
+    widest = [max(n, m) for n, m in zip(source[1:], shape, strict=True)]
+    widest[slow.number] = 1
+    plane = 4 * source[0] * int(np.prod(widest, dtype=np.int64)) * max(1.0, abs(slow.scale))
+    step = max(1, int(SLAB / plane))
+    for low in range(0, shape[slow.number], step):
+        yield low, min(low + step, shape[slow.number])
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of a resampling, or a piece of it.
+
+    Args:
+        where: source index of each target index.
+        nearest: the source index that is read, where nothing is interpolated.
+        weights: sparse `[target, source]` otherwise.
+        reach: the source indices it needs; those of `nearest` and `weights` count from its beginning.
+    """
+
+    number: int
+    where: Floats
+    length: int
+    scale: float
+    nearest: npt.NDArray[np.intp] | None
+    weights: Any
+    reach: tuple[int, int]
+
+    @classmethod
+    def make(cls, number: int, where: Floats, length: int, scale: float, linear: bool) -> _Axis:
+        """The whole axis."""
+        if not linear or _on_centres(where, scale):
+            return cls(number, where, length, scale, _nearest(where, length), None, (0, length))
+        return cls(
+            number, where, length, scale, None, _weights(where, length, max(1.0, abs(scale))), (0, length)
+        )
+
+    def part(self, low: int, high: int) -> _Axis:
+        """A piece of the target, reading as little of the source as it needs."""
+        where = self.where[low:high]
+        if self.nearest is not None:
+            nearest = self.nearest[low:high]
+            reach = int(nearest.min()), int(nearest.max()) + 1
+            return replace(self, where=where, nearest=nearest - reach[0], reach=reach)
+        weights = self.weights[low:high]
+        reach = int(weights.indices.min()), int(weights.indices.max()) + 1
+        return replace(self, where=where, weights=weights[:, reach[0] : reach[1]], reach=reach)
+
+    def apply(self, array: Array) -> Array:
+        """`array [C, …]` with this axis brought to the target's places."""
+        if self.nearest is not None:
+            return np.take(array, self.nearest, self.number + 1)
+        return _weigh(array, self.weights, self.number + 1)
+
+    def fill_outside(self, array: Array, fill: Affine) -> None:
+        """Places beyond the outer voxel faces of the source get `fill`, one value for each channel."""
+        outside = (self.where < -0.5 - SNAP) | (self.where > self.length - 0.5 + SNAP)
         if outside.any():
-            array[(slice(None),) * (axis + 1) + (outside,)] = fill.reshape(-1, *[1] * len(shape)).astype(
-                array.dtype
-            )
-    return np.ascontiguousarray(array)
+            values = fill.reshape(-1, *[1] * (array.ndim - 1)).astype(array.dtype)
+            array[(slice(None),) * (self.number + 1) + (outside,)] = values
 
 
 def oblique(

@@ -53,7 +53,9 @@ def box_around(mask: Mask, margin: float = 0.0, spacing: Sequence[float] | None 
 
 def nonzero_mask(array: npt.NDArray[np.generic]) -> Mask:
     """`[planes, *space]` → where any plane is not zero (NaN counts as zero)."""
-    found: Mask = ((array != 0) & (array == array)).any(axis=0)
+    found = np.zeros(array.shape[1:], bool)
+    for plane in array:
+        found |= (plane != 0) & (plane == plane) if plane.dtype.kind == "f" else plane != 0
     return found
 
 

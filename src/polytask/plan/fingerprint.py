@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.plan.measure import case_digest, measure_case
 from polytask.plan.records import VERSION, CaseRecord, Fingerprint
+from polytask.threads import run_in_threads
 
 Progress = Callable[[int, int, str], None]
 """(cases done, cases in all, key of the case just done)."""
@@ -31,31 +31,25 @@ def fingerprint(
     cases = [case for case in cohort.cases if not case.test]
     known = previous.cases if previous is not None and previous.version == VERSION else {}
 
-    def measured(case: Case) -> CaseRecord:
+    found: dict[str, CaseRecord] = {}
+
+    def measure(case: Case) -> None:
         digest = case_digest(cohort, case)
         old = known.get(case.key)
-        return old if old is not None and old.digest == digest else measure_case(cohort, case, digest)
+        same = old is not None and old.digest == digest
+        found[case.key] = old if old is not None and same else measure_case(cohort, case, digest)
 
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = {pool.submit(measured, case): case for case in cases}
-        left, done = set(futures), 0
-        try:
-            while left:
-                ready, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    future.result()
-                    done += 1
-                    if progress is not None:
-                        progress(done, len(cases), futures[future].key)
-        except BaseException as error:
-            pool.shutdown(wait=True, cancel_futures=True)
-            if save is not None and isinstance(error, KeyboardInterrupt):
-                save(_collected(futures))
-            raise
-    return _collected(futures)
+    def collect() -> Fingerprint:
+        return Fingerprint(
+            cases={c.key: found[c.key] for c in cases if c.key in found}
+        )  # in the table's order
 
-
-def _collected(futures: dict[Future[CaseRecord], Case]) -> Fingerprint:
-    """What is finished, in the table's order."""
-    whole = {f: c for f, c in futures.items() if f.done() and not f.cancelled() and f.exception() is None}
-    return Fingerprint(cases={case.key: future.result() for future, case in whole.items()})
+    try:
+        for done, (case, _) in enumerate(run_in_threads(measure, cases, jobs), start=1):
+            if progress is not None:
+                progress(done, len(cases), case.key)
+    except KeyboardInterrupt:
+        if save is not None:
+            save(collect())
+        raise
+    return collect()

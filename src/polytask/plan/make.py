@@ -25,6 +25,7 @@ from polytask.plan.rules.basis import Basis
 from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.images import plan_images
 from polytask.plan.rules.normalisation import plan_normalisation
+from polytask.plan.rules.parsed import ParsedColumns
 from polytask.plan.rules.pooled_tasks import (
     plan_classification,
     plan_multilabel,
@@ -61,8 +62,9 @@ def make_plan(
     if lacking:
         raise PolytaskError(f"fingerprint: case {lacking[0]} is not in it; run `polytask plan` again")
     shared = _shared(cohort, fingerprint, splits, machine or this_machine())
+    parsed = ParsedColumns(cohort)
     folds = {
-        number: _fold(FoldBasis(cohort, fingerprint, number, fold.train, shared.images))
+        number: _fold(FoldBasis(cohort, fingerprint, number, fold.train, shared.images, parsed))
         for number, fold in enumerate(splits.folds)
     }
     return Plan(

@@ -90,9 +90,9 @@ class Batches(Dataset[Batch | Failure]):
                 )
         return together(parts)
 
-    def _epoch(self, epoch: int) -> list[int]:
+    def _epoch(self, epoch: int) -> Sequence[int]:
         if not self.shuffle:
-            return list(range(len(self.samples)))
+            return range(len(self.samples))
         if self._row[0] != epoch:
             accumulation = self.schema.plan.shared.training.accumulation
             group = self.batch * (accumulation if self.steps % accumulation == 0 else 1)

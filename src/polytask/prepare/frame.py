@@ -53,5 +53,4 @@ class Frame:
 
     def likely(self, mask: Mask, grid: Grid) -> npt.NDArray[np.float32]:
         """How much of each stored voxel a mask `[*space]` fills: `[*stored]`."""
-        share: npt.NDArray[np.float32] = self.bring(Volume(mask[None].astype(np.float32), grid), 1)[0]
-        return share
+        return np.asarray(self.bring(Volume(mask[None].view(np.uint8), grid), 1)[0], np.float32)

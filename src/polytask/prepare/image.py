@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -17,7 +17,7 @@ from polytask.images.volume import Array, Grid, Volume
 from polytask.plan.boxes import Box
 from polytask.plan.plan import ImagePlan
 from polytask.prepare.crop import box_on, kept_box
-from polytask.prepare.normalise import PlaneStatistics, plane_statistics
+from polytask.prepare.plane_statistics import PlaneStatistics, plane_statistics
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def prepare_image(
     first = next(iter(there.values()))
     aligned = {name: _on_grid(v, first.grid, align, f"{where}, channel {name}") for name, v in there.items()}
     turned = {name: canonical(v) if plan.orientation == "RAS" else v for name, v in aligned.items()}
-    planes = np.concatenate([turned[n].array for n in turned], dtype=_stored_type(turned), casting="unsafe")
+    planes = _stacked([v.array for v in turned.values()], _stored_type(turned))
     grid = next(iter(turned.values())).grid
     if planes.dtype.kind == "f" and not np.isfinite(planes).all():
         raise PolytaskError(f"{where}: voxels are NaN or infinite; numbers are expected: mend the file")
@@ -130,14 +130,16 @@ def _stored_type(volumes: Mapping[str, Volume]) -> np.dtype[np.generic]:
 
 def _resampled(volume: Volume, grid: Grid) -> Array:
     """Linear, anti-aliased; whole numbers are rounded back to their type."""
-    kind = volume.array.dtype
     if volume.grid.same(grid):
         return volume.array
-    values = resample(volume, grid, 1).array
-    if kind.kind in "iu" and values.dtype != kind:
-        limits = np.iinfo(str(kind))
-        return np.clip(np.rint(values), limits.min, limits.max).astype(kind)
-    return values.astype(kind, copy=False)
+    return resample(volume, grid, 1, kind=volume.array.dtype).array
+
+
+def _stacked(arrays: Sequence[Array], kind: np.dtype[np.generic]) -> Array:
+    """Channels `[planes, *space]` one after the other; a single one is not copied unless its type changes."""
+    if len(arrays) == 1:
+        return arrays[0].astype(kind, copy=False)
+    return np.concatenate(arrays, dtype=kind, casting="unsafe")
 
 
 def _with_missing(array: Array, plan: ImagePlan, there: Mapping[str, Volume]) -> Array:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,14 @@ from polytask.leftovers import HALF, sweep_leftovers
 from polytask.locks import Say, hold_lock
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.plan.plan import Plan
-from polytask.prepare.make_case import NotStoredError, make_case, storage_error
-from polytask.prepare.recipe import Recipe, digest_of, geometry_of, recipe_of
+from polytask.prepare.make_bare import store_bare_cases
+from polytask.prepare.make_case import Made, NotStoredError, make_case, storage_error
+from polytask.prepare.recipe import Recipe, digest_of, geometry_of, recipes_of
 from polytask.prepare.store import VERSION, Store
+from polytask.threads import run_in_threads
 
 Progress = Callable[[int, int, str], None]
 """(cases done, cases in all, key of the case just done)."""
-Made = tuple[str, int, bool]
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,18 @@ def fill_store(
     store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
 ) -> Prepared:
     """Make the cases that are not there yet, then the index. See `prepare`; the caller holds the store's lock."""
-    recipes = [recipe_of(cohort, case, plan) for case in cohort.cases]
     _ready(store.folder)
     (store.folder / "store.json").unlink(missing_ok=True)
     made: dict[str, Made] = {}
+    bare: list[Recipe] = []
+    total = len(cohort.cases)
     try:
-        for recipe, result in _each(recipes, store.folder, jobs):
-            made[recipe.key] = result
+        for key, result in _each(recipes_of(cohort, cohort.cases, plan), bare, store.folder, jobs):
+            made[key] = result
             if progress is not None:
-                progress(len(made), len(recipes), recipe.key)
+                progress(len(made), total, key)
     except NotStoredError as refused:
-        left = len(recipes) - len(made)
+        left = total - len(made)
         what = f"the {left} cases left (estimated from one)"
         raise storage_error(refused.error, store.folder, refused.needed * left, what) from None
     except MemoryError:
@@ -102,11 +103,11 @@ def fill_store(
         "geometry": geometry_of(cohort.header, plan),
         "cohort": cohort.digest,
         "content": digest_of(sorted((key, made[key][0]) for key in made)),
-        "cases": [r.key for r in recipes],
+        "cases": [case.key for case in cohort.cases],
     }
     _write_index(store.folder, index)
     return Prepared(
-        Store(store.folder), len(recipes), sum(m[2] for m in made.values()), sum(m[1] for m in made.values())
+        Store(store.folder), total, sum(m[2] for m in made.values()), sum(m[1] for m in made.values())
     )
 
 
@@ -129,18 +130,25 @@ def check_store(store: Store, cohort: Cohort, plan: Plan) -> None:
         )
 
 
-def _each(recipes: Sequence[Recipe], folder: Path, jobs: int) -> Iterator[tuple[Recipe, Made]]:
-    """Results as they come. After the first failure (or Ctrl-C) no further case is begun."""
-    pool = ThreadPoolExecutor(max(1, jobs))
-    futures: dict[Future[Made], Recipe] = {pool.submit(make_case, r, folder): r for r in recipes}
-    left = set(futures)
-    try:
-        while left:
-            ready, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in ready:
-                yield futures[future], future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _each(
+    recipes: Iterable[Recipe], bare: list[Recipe], folder: Path, jobs: int
+) -> Iterator[tuple[str, Made]]:
+    """Results as they come, cases without files last. After the first failure (or Ctrl-C) no further case is begun.
+
+    Args:
+        bare: filled with the recipes of the cases without files.
+    """
+
+    def with_files() -> Iterator[Recipe]:
+        for recipe in recipes:
+            if recipe.bare:
+                bare.append(recipe)
+            else:
+                yield recipe
+
+    for recipe, result in run_in_threads(lambda r: make_case(r, folder), with_files(), jobs):
+        yield recipe.key, result
+    yield from store_bare_cases(bare, folder)
 
 
 def _ready(folder: Path) -> None:

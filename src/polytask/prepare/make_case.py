@@ -26,6 +26,9 @@ from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.slide import Streamed, slide_file
 from polytask.prepare.store import VERSION, array_file, grid_dict
 
+Made = tuple[str, int, bool]
+"""Digest of a case's recipe, bytes of its arrays, and whether it was made now."""
+
 
 class NotStoredError(Exception):
     """The disk refused a case of `needed` bytes."""
@@ -44,8 +47,8 @@ def finished(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
         return False
 
 
-def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
-    """Make one case unless it is there → (digest of its recipe, bytes of its arrays, whether it was made)."""
+def make_case(recipe: Recipe, store: Path) -> Made:
+    """Make one case unless it is there."""
     hashes = hash_files(recipe.files, recipe.where)
     if finished(recipe, store, hashes):
         size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())
@@ -57,6 +60,7 @@ def make_case(recipe: Recipe, store: Path) -> tuple[str, int, bool]:
         content |= digest_volumes({f"{name}.{c}": v for c, v in volumes.items()})
         if (image := image_from(recipe, name, volumes)) is not None:
             images[name] = image
+        del volumes  # before masks are read
     for name, path in recipe.slides.items():
         content[name] = digest_slide(path, recipe.cuts[name].features is not None, hashes)
     targets = {name: _target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets}

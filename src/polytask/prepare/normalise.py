@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,31 +10,7 @@ import numpy.typing as npt
 from polytask.cohort.header import planes_of
 from polytask.images.volume import Array
 from polytask.plan.plan import ImagePlan, Normalisation
-
-
-@dataclass(frozen=True)
-class PlaneStatistics:
-    """Mean and standard deviation of one stored plane, over all and over the non-zero voxels."""
-
-    mean: float
-    sd: float
-    nonzero_mean: float
-    nonzero_sd: float
-
-    def as_dict(self) -> dict[str, float]:
-        """Plain form for `meta.json`."""
-        return asdict(self)
-
-
-def plane_statistics(image: Array) -> tuple[PlaneStatistics, ...]:
-    """Statistics of every plane of `image [C, *space]`, in float64."""
-    result = []
-    for plane in image:
-        inside = plane[plane != 0]
-        some = inside if inside.size else np.zeros(1)
-        values = (float(f(v, dtype=np.float64)) for v in (plane, some) for f in (np.mean, np.std))
-        result.append(PlaneStatistics(*values))
-    return tuple(result)
+from polytask.prepare.plane_statistics import PlaneStatistics
 
 
 def channel_planes(plan: ImagePlan) -> dict[str, slice]:

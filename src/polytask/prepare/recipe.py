@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ class Recipe:
     subject: str = ""
 
     @property
+    def bare(self) -> bool:
+        """Whether no file is read and no array stored: no image, mask or slide of it is known."""
+        return not self.files
+
+    @property
     def files(self) -> list[Path]:
         """All source files, sorted, each once."""
         found = {p for s in self.images.values() for p in (*s.paths.values(), s.box_path) if p is not None}
@@ -80,33 +85,43 @@ class Recipe:
 
 def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
     """The recipe of one case of the table."""
-    images: dict[str, ImageSources] = {}
-    for name, image in plan.shared.images.items():
-        column = image.crop.column if image.crop.rule == "box" else None
-        cell = case.cells.get(column) if column else None
-        path = cohort.path(cell) if cell else None
-        here = path if path is not None and path.is_file() else None
-        images[name] = ImageSources(dict(image_paths(cohort, case, name)), cell, here)
-    tasks = voxel_tasks(cohort.header)
-    sources = {name: voxel_source(cohort, case, name) for name in tasks}
-    targets = {
-        name: s
-        for name, s in sources.items()
-        if s is not None and any(s.known) and any(images[tasks[name].image].paths.values())
-    }
-    return Recipe(
-        key=case.key,
-        where=f"subject {case.subject}" + (f", visit {case.visit}" if case.visit else ""),
-        plans=dict(plan.shared.images),
-        aligns={name: cohort.header.images[name].align for name in plan.shared.images},
-        images=images,
-        tasks=tasks,
-        targets=targets,
-        geometry=geometry_of(cohort.header, plan),
-        slides={n: p for n in plan.shared.slides if (p := slide_path(cohort, case, n)) is not None},
-        cuts=dict(plan.shared.slides),
-        subject=case.subject,
-    )
+    return next(recipes_of(cohort, [case], plan))
+
+
+def recipes_of(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Recipe]:
+    """The recipes of several cases. What all of them share is found once."""
+    plans, cuts = dict(plan.shared.images), dict(plan.shared.slides)
+    aligns = {name: cohort.header.images[name].align for name in plans}
+    tasks, geometry = voxel_tasks(cohort.header), geometry_of(cohort.header, plan)
+    for case in cases:
+        images = {name: _sources_of(cohort, case, name, image) for name, image in plans.items()}
+        sources = {name: voxel_source(cohort, case, name) for name in tasks}
+        targets = {
+            name: s
+            for name, s in sources.items()
+            if s is not None and any(s.known) and any(images[tasks[name].image].paths.values())
+        }
+        yield Recipe(
+            key=case.key,
+            where=f"subject {case.subject}" + (f", visit {case.visit}" if case.visit else ""),
+            plans=plans,
+            aligns=aligns,
+            images=images,
+            tasks=tasks,
+            targets=targets,
+            geometry=geometry,
+            slides={n: p for n in cuts if (p := slide_path(cohort, case, n)) is not None},
+            cuts=cuts,
+            subject=case.subject,
+        )
+
+
+def _sources_of(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> ImageSources:
+    column = image.crop.column if image.crop.rule == "box" else None
+    cell = case.cells.get(column) if column else None
+    path = cohort.path(cell) if cell else None
+    here = path if path is not None and path.is_file() else None
+    return ImageSources(dict(image_paths(cohort, case, name)), cell, here)
 
 
 def voxel_tasks(of: header.Header) -> dict[str, header.Segmentation | header.Dose]:

@@ -2,6 +2,7 @@
 
 store/store.json        geometry, cohort and content digests: written last, when all cases are there
 store/KEY/meta.json     where the arrays came from and what is known
+store/@shards/XX.json   the cases that have no file at all, see `shards`
 store/KEY/image.INPUT.npy  whole.INPUT.npy  voxel.TASK.npy  region.TASK.npy  points.TASK.npy
                         bag.INPUT.npy  coords.INPUT.npy
 """
@@ -21,7 +22,8 @@ from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.images.volume import Array, Grid
 from polytask.prepare.image import PreparedImage
-from polytask.prepare.normalise import PlaneStatistics
+from polytask.prepare.plane_statistics import PlaneStatistics
+from polytask.prepare.shards import read_bare_case
 from polytask.prepare.slide import PreparedBag
 
 VERSION = 1
@@ -76,9 +78,12 @@ class StoredCase:
         try:
             found: dict[str, Any] = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise PolytaskError(
-                f"{self.folder}: the case is not in the store; run `polytask prepare` again"
-            ) from None
+            bare = read_bare_case(self.folder.parent, self.folder.name)
+            if bare is None:
+                raise PolytaskError(
+                    f"{self.folder}: the case is not in the store; run `polytask prepare` again"
+                ) from None
+            return bare.meta
         except (OSError, ValueError) as error:
             raise PolytaskError(
                 f"{self.folder / 'meta.json'}: cannot be read ({error}); delete the folder and run "

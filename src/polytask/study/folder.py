@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,6 +100,11 @@ class Study:
         runs = [look(arms[spec.arm], spec, work) for spec in specs_of(design, folder)]
         return cls(folder, design, work, tuple(runs))
 
+    def look_again(self) -> Study:
+        """The same runs in their present state. What is done stays so and is not read again."""
+        runs = [run if run.state == "done" else look(run.arm, run.spec, self.work) for run in self.runs]
+        return replace(self, runs=tuple(runs))
+
     @property
     def arms(self) -> tuple[Arm, ...]:
         """The columns, `single` first."""
@@ -107,7 +112,7 @@ class Study:
 
     @property
     def results(self) -> Path:
-        """`results.parquet`, written when runs are done."""
+        """`results.parquet`, written while runs are done (at most a fifth of them are missing) and at the end."""
         return self.folder / RESULTS
 
     def of_arm(self, arm: str) -> Iterator[StudyRun]:

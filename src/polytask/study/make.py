@@ -87,12 +87,9 @@ def run_study(
         design.write(place.folder)
     say(f"{place.folder}: {design.steps} steps a network ({design.how})") if new else None
     study = Study.of(place.folder, design)
-    seen = {run.name for run in study.runs if run.state == "done"}
 
     def look(snapshot: Snapshot) -> None:
-        done = {run.name for run in snapshot.of("done")}
-        if done - seen:
-            seen.update(done)
+        if results.is_due(len(snapshot.of("done"))):
             _write(results, snapshot.study)
         watch(snapshot)
 

@@ -101,7 +101,7 @@ def run_matrix(
             thread.join(POLL)
             if asked.signal and not stop.exists():
                 stop.touch()
-            study = Study.of(study.folder, study.design)
+            study = study.look_again()
             done = sum(run.state == "done" for run in study.runs)
             if done != known:
                 by_arm, known = expect(study), done

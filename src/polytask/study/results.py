@@ -41,6 +41,12 @@ class Results:
 
     def __init__(self) -> None:
         self._seen: dict[str, pa.Table] = {}
+        self._held = 0
+
+    def is_due(self, done: int) -> bool:
+        """Whether to write while the matrix goes on: when a quarter more runs are done than the file holds, so that
+        a run costs the same however many there are. The end of a command writes in any case."""
+        return done >= self._held + max(1, self._held // 4)
 
     def write(self, study: Study) -> Path:
         """`STUDY/results.parquet`, whole or not at all; a part left by a killed command is replaced."""
@@ -53,6 +59,7 @@ class Results:
         try:
             pq.write_table(pa.concat_tables(tables) if tables else SCHEMA.empty_table(), part)
             os.replace(part, study.results)
+            self._held = len(done)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise PolytaskError(

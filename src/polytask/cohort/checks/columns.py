@@ -13,7 +13,7 @@ from polytask.errors import Problem, nearest
 
 def check_columns(evidence: Evidence) -> Iterator[Problem]:
     """Columns the header names and the table lacks, and the other way round."""
-    header, present = evidence.header, evidence.table.columns
+    header, present = evidence.header, dict.fromkeys(evidence.table.columns)
     wanted = dict(header.input_columns)
     allowed = {*IDENTITY, *wanted}
     for name, task in header.tasks.items():

@@ -8,7 +8,7 @@ from typing import Literal
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.header import Regression, Segmentation
 from polytask.cohort.marks import marks, needed
-from polytask.cohort.words import number
+from polytask.cohort.words import same_word
 from polytask.errors import PolytaskError, Problem
 
 
@@ -46,12 +46,14 @@ def check_constant(evidence: Evidence) -> Iterator[Problem]:
     columns |= {
         task.column or name: True for name, task in header.tasks.items() if isinstance(task, Regression)
     }
+    present = set(evidence.table.columns)
     for column, target in columns.items():
-        if column not in evidence.table.columns:
+        if column not in present:
             continue
-        cells = [c.cells[column] for c in evidence.cohort.cases if column in c.cells and not c.test]
-        values = {number(cell) if number(cell) is not None else cell for cell in cells}
-        if not cells and not target:
+        first, several, constant = _look_for_change(
+            c.cells[column] for c in evidence.cohort.cases if column in c.cells and not c.test
+        )
+        if first is None and not target:
             yield evidence.problem(
                 "warning",
                 "empty-column",
@@ -59,14 +61,25 @@ def check_constant(evidence: Evidence) -> Iterator[Problem]:
                 "remove it from the header",
                 column=column,
             )
-        elif len(values) == 1 and len(cells) > 1:
+        elif several and constant:
             yield evidence.problem(
                 "error" if target else "warning",
                 "constant-column",
-                f"{column}: every known cell is {cells[0]!r}",
+                f"{column}: every known cell is {first!r}",
                 "there is nothing to learn from it: remove it from the header",
                 column=column,
             )
+
+
+def _look_for_change(cells: Iterator[str]) -> tuple[str | None, bool, bool]:
+    """The first known cell of a column, whether there is another, and whether all say the same. Cells behind the
+    first that says something else are not read."""
+    first, several = next(cells, None), False
+    for cell in cells:
+        several = True
+        if not same_word(cell, str(first)):
+            return first, several, False
+    return first, several, True
 
 
 def check_structures(evidence: Evidence) -> Iterator[Problem]:

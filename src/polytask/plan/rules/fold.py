@@ -11,6 +11,7 @@ from polytask.cohort.values import Value, pooled_value
 from polytask.errors import PolytaskError
 from polytask.plan.plan import ImagePlan
 from polytask.plan.records import CaseRecord, Fingerprint
+from polytask.plan.rules.parsed import Floats, ParsedColumns, Rows
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class FoldBasis:
         number: of the fold, for messages.
         train: its training subjects.
         images: the shared plan of the image inputs.
+        parsed: the numeric columns of the cohort, shared by all folds; made when it is not given.
     """
 
     cohort: Cohort
@@ -28,6 +30,24 @@ class FoldBasis:
     number: int
     train: tuple[str, ...]
     images: dict[str, ImagePlan]
+    parsed: ParsedColumns | None = None
+
+    @cached_property
+    def columns(self) -> ParsedColumns:
+        """The numeric columns of the table inputs."""
+        return self.parsed or ParsedColumns(self.cohort)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Places of the training cases among those of the cohort."""
+        return self.columns.rows_of(self.train)
+
+    def numbers(self, table: str, column: str) -> Floats:
+        """A numeric column of the training part, NaN where unknown: of each case, or of each subject when the column
+        belongs to it."""
+        if self.cohort.header.tables[table].columns[column].level == "subject":
+            return self.columns.read_subjects(table, column, self.train)
+        return self.columns.read_cases(table, column, self.rows)
 
     @cached_property
     def records(self) -> list[CaseRecord]:

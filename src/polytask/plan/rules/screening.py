@@ -18,7 +18,7 @@ from polytask.cohort.header import (
     Segmentation,
     Survival,
 )
-from polytask.cohort.values import column_value, pooled_value
+from polytask.cohort.values import pooled_value
 from polytask.plan.rules.association import cox_association, rank_association, ranks, repeats
 from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.why import few, percent
@@ -89,11 +89,18 @@ def screen(basis: FoldBasis, table: str, columns: Sequence[str]) -> Screening:
 
 def _matrix(basis: FoldBasis, table: str, columns: Sequence[str]) -> Floats:
     """Cells of the training cases `[cases, columns]`, NaN where unknown."""
-    rows = [
-        [column_value(basis.cohort, cases, table, column) for column in columns]
-        for cases in basis.items("visit")
-    ]
-    return np.array(rows, np.float64).reshape(-1, len(columns))
+    found = np.empty((basis.rows.size, len(columns)))
+    for place, column in enumerate(columns):
+        found[:, place] = _of_cases(basis, table, column)
+    return found
+
+
+def _of_cases(basis: FoldBasis, table: str, column: str) -> Floats:
+    """A column of each training case; one that belongs to the subject says the same at all its cases."""
+    values = basis.numbers(table, column)
+    if basis.cohort.header.tables[table].columns[column].level == "visit":
+        return values
+    return np.repeat(values, [len(basis.cohort.subjects[subject]) for subject in basis.train])
 
 
 def _of_subjects(basis: FoldBasis, known: npt.NDArray[np.bool_]) -> Floats:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+from polytask.cohort.cohort import Case
 from polytask.cohort.header import Header, TableInput
 from polytask.plan.rules.fold import FoldBasis
 
@@ -11,16 +13,22 @@ from polytask.plan.rules.fold import FoldBasis
 def source_subsets(basis: FoldBasis) -> str:
     """How often each subset of the inputs occurs in train. An input is there when a cell of it is filled at a visit."""
     header = basis.cohort.header
-    owner = header.input_columns
+    own: dict[str, list[str]] = {name: [] for name in header.inputs}
+    for column, name in header.input_columns.items():
+        own[name].append(column)
     lasting = _of_subjects(header)
+    held = {name: [c for c in columns if c in lasting] for name, columns in own.items()}
     samples = basis.cohort.samples(basis.train)
     seen: Counter[tuple[str, ...]] = Counter()
     for sample in samples:
-        there = {owner[c] for case in sample.cases for c in case.cells if c in owner}
-        there |= {
-            owner[c] for case in basis.cohort.subjects[sample.subject] for c in case.cells if c in lasting
-        }
-        seen[tuple(name for name in header.inputs if name in there)] += 1
+        subject = basis.cohort.subjects[sample.subject]
+        seen[
+            tuple(
+                name
+                for name in header.inputs
+                if _fill_any(sample.cases, own[name]) or _fill_any(subject, held[name])
+            )
+        ] += 1
     counts = sorted(seen.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))
     words = ", ".join(f"{' + '.join(subset) or 'none'} {count}" for subset, count in counts)
     text = f"seen in train: {words} of {len(samples)} samples"
@@ -29,6 +37,11 @@ def source_subsets(basis: FoldBasis) -> str:
     if len([subset for subset in seen if subset]) == 2 ** len(header.inputs) - 1:
         return f"{text}; that is every subset"
     return f"{text}; every other subset is predicted by masking (source_dropout shows them in training)"
+
+
+def _fill_any(cases: Sequence[Case], columns: Sequence[str]) -> bool:
+    """Whether one of the cells is known."""
+    return any(column in case.cells for case in cases for column in columns)
 
 
 def _of_subjects(header: Header) -> set[str]:

@@ -54,19 +54,11 @@ def _table(basis: FoldBasis, table: str, columns: Mapping[str, Column], why: Why
 def _column(
     basis: FoldBasis, table: str, column: str, spec: Column, group: str | None, why: Why
 ) -> ColumnPlan:
-    cells = [column_value(basis.cohort, cases, table, column) for cases in basis.items(spec.level)]
-    known = [cell for cell in cells if cell is not None]
-    filled = f"{len(known)} of {len(cells)} training cells are filled"
     if spec.type == "category":
-        seen = sorted({str(cell) for cell in known})
-        values = list(spec.values) if spec.values is not None else seen
-        why[column] = (
-            f"categories of the header, {len(seen)} of them seen in train; {filled}"
-            if spec.values is not None
-            else f"categories seen in train ({few(seen) or 'none'}); {filled}"
-        )
-        return ColumnPlan(type="category", values=values, group=group)
-    numbers = np.array([float(cell) for cell in known])
+        return _category(basis, table, column, spec, group, why)
+    cells = basis.numbers(table, column)
+    numbers = cells[~np.isnan(cells)]
+    filled = f"{numbers.size} of {cells.size} training cells are filled"
     if not numbers.size:
         why[column] = f"{filled}: the column says nothing in this fold"
         return ColumnPlan(type="number", group=group)
@@ -75,3 +67,19 @@ def _column(
         "; all alike, so it is only centred" if sd == 0 else ""
     )
     return ColumnPlan(type="number", mean=mean, sd=sd or 1.0, group=group)
+
+
+def _category(
+    basis: FoldBasis, table: str, column: str, spec: Column, group: str | None, why: Why
+) -> ColumnPlan:
+    cells = [column_value(basis.cohort, cases, table, column) for cases in basis.items(spec.level)]
+    known = [cell for cell in cells if cell is not None]
+    filled = f"{len(known)} of {len(cells)} training cells are filled"
+    seen = sorted({str(cell) for cell in known})
+    values = list(spec.values) if spec.values is not None else seen
+    why[column] = (
+        f"categories of the header, {len(seen)} of them seen in train; {filled}"
+        if spec.values is not None
+        else f"categories seen in train ({few(seen) or 'none'}); {filled}"
+    )
+    return ColumnPlan(type="category", values=values, group=group)

@@ -1,0 +1,83 @@
+"""Mean and deviation of stored planes, block by block: no copy of a plane is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from polytask.images.volume import Array
+
+BLOCK = 1 << 20
+"""Voxels looked at together, about."""
+
+
+@dataclass(frozen=True)
+class PlaneStatistics:
+    """Mean and standard deviation of one stored plane, over all and over the non-zero voxels."""
+
+    mean: float
+    sd: float
+    nonzero_mean: float
+    nonzero_sd: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain form for `meta.json`."""
+        return asdict(self)
+
+
+def plane_statistics(image: Array) -> tuple[PlaneStatistics, ...]:
+    """Statistics of every plane of `image [C, *space]`: exact for whole numbers, else in float64.
+
+    A plane without any voxel that is not zero has 0 for all of them.
+    """
+    return tuple(_whole(plane) if _is_narrow(plane) else _floats(plane) for plane in image)
+
+
+def _is_narrow(plane: Array) -> bool:
+    """Whole numbers whose squares sum up within 64 bits."""
+    return plane.dtype.kind in "biu" and plane.dtype.itemsize <= 2
+
+
+def _whole(plane: Array) -> PlaneStatistics:
+    """From the sums of the numbers and of their squares, which whole numbers give without rounding."""
+    some, total, squares = 0, 0, 0
+    for block in _blocks(plane):
+        numbers = block.astype(np.int64)
+        some += int(np.count_nonzero(numbers))
+        total += int(numbers.sum())
+        squares += int((numbers * numbers).sum())
+    return PlaneStatistics(*_moments(plane.size, total, squares), *_moments(some, total, squares))
+
+
+def _moments(count: int, total: int, squares: int) -> tuple[float, float]:
+    if not count:
+        return 0.0, 0.0
+    return float(Fraction(total, count)), math.sqrt(Fraction(count * squares - total * total, count * count))
+
+
+def _floats(plane: Array) -> PlaneStatistics:
+    """Means first, then the squares of the distances from them. Zeros add nothing to a sum."""
+    some, total = 0, 0.0
+    for block in _blocks(plane):
+        some += int(np.count_nonzero(block))
+        total += float(block.sum(dtype=np.float64))
+    mean, nonzero = total / plane.size, total / max(some, 1)
+    away, nonzero_away = 0.0, 0.0
+    for block in _blocks(plane):
+        numbers = block.astype(np.float64)
+        away += float(((numbers - mean) ** 2).sum())
+        nonzero_away += float(((numbers[block != 0] - nonzero) ** 2).sum())
+    return PlaneStatistics(
+        mean, math.sqrt(away / plane.size), nonzero, math.sqrt(nonzero_away / max(some, 1))
+    )
+
+
+def _blocks(plane: Array) -> Iterator[Array]:
+    """Parts of `[*space]` along its first axis."""
+    thick = max(1, BLOCK * len(plane) // max(plane.size, 1))
+    for start in range(0, len(plane), thick):
+        yield plane[start : start + thick]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
 from polytask.images.files import atomic
 from polytask.images.layout import RASTER, place
@@ -82,8 +83,8 @@ def write(path: Path, volume: Volume) -> None:
 def affine_from(text: object) -> Affine:
     """The affine a writer left, else that of a bare picture."""
     try:
-        affine = np.asarray(json.loads(text), np.float64) if isinstance(text, str) else RASTER
-    except (ValueError, TypeError):
+        affine = np.asarray(parse_json(text, KEY), np.float64) if isinstance(text, str) else RASTER
+    except (PolytaskError, ValueError, TypeError, OverflowError):
         return RASTER
     return affine if affine.shape == (4, 4) else RASTER
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from polytask.documents.fault import shorten
+from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.images.files import atomic, quiet
 from polytask.images.layout import RASTER, place
@@ -149,13 +151,22 @@ def _sidecar(path: Path) -> list[float] | None:
     stem = path.name[: path.name.rindex(".")]
     for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
         file = path.with_name(f"{name}.json")
-        if not file.is_file() or file.stat().st_size > 1 << 16:
+        if not file.is_file() or file.stat().st_size > 1 << 16:  # somebody else's
             continue
-        found = json.loads(file.read_text(encoding="utf-8"))
-        spacing = found.get("spacing") if isinstance(found, dict) else None
-        if isinstance(spacing, list) and len(spacing) in (2, 3):
-            return [1.0, *map(float, spacing)][-3:]
+        spacing = read_json_object(file, "`spacing` of the image", "mend or remove it").get("spacing")
+        if spacing is None:
+            continue
+        if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_edge, spacing)):
+            raise PolytaskError(
+                f"{file}: spacing is {shorten(spacing)}; expected two or three numbers above 0 (pages, rows, columns); "
+                "mend or remove it"
+            )
+        return [1.0, *map(float, spacing)][-3:]
     return None
+
+
+def _is_edge(value: object) -> bool:
+    return type(value) in (int, float) and 0 < float(value) < 1e9  # type: ignore[arg-type]
 
 
 def _dtype(dtype: Any) -> np.dtype[np.generic]:

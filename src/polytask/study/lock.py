@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from polytask.documents.json_reader import find_json_object
+
 TRIES = 20
 PAUSE = 0.05
 """Somebody who only looks holds a lock for a moment; seconds between tries."""
@@ -60,11 +62,7 @@ def held(path: Path) -> bool:
 
 def told(path: Path) -> dict[str, Any]:
     """What the holder said last; {} when it is just writing or gone."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return find_json_object(path)
 
 
 def _opened(path: Path, wait: bool) -> int | None:

@@ -8,7 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from polytask.documents.json_reader import read_json_lines
 from polytask.plain import plain
+
+LAST_STEP = 1 << 53
+"""No run gets so far; a larger number is a damaged line."""
 
 
 class Log:
@@ -42,14 +46,18 @@ class Log:
         if not self.path.exists():
             return
         kept = []
-        for text in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:
+        for text, line in read_json_lines(self.path, "the log of a run"):
+            if line is None or not is_log_entry(line):  # half a line of a run that was killed
                 continue
             if line.get("network", "") != self.prefix or line["step"] <= step:
                 kept.append(text + "\n")
         self.path.write_text("".join(kept), encoding="utf-8")
+
+
+def is_log_entry(line: Mapping[str, Any]) -> bool:
+    """Whether a line of a log is one that `write` wrote: its step counts, and its network has a name."""
+    step = line.get("step")
+    return isinstance(step, int) and 0 <= step < LAST_STEP and isinstance(line.get("network", ""), str)
 
 
 def flat(entry: Mapping[str, Any], above: str = "") -> dict[str, float]:

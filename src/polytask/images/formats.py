@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polytask.errors import PolytaskError
 from polytask.images import dicom, metaimage, nifti, nrrd, raster, tiff
+from polytask.images.files import require_plain_file
 from polytask.images.volume import Info, Volume
 
 
@@ -60,6 +61,7 @@ def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
     """Grid, channels and type from the header alone (a gzip stream is inflated when its trailer looks wrong)."""
     path = Path(path)
     with _readable(path):
+        require_plain_file(path)
         return _format(path).probe(path, dims, limit)
 
 
@@ -70,6 +72,7 @@ def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
     """
     path = Path(path)
     with _readable(path):
+        require_plain_file(path)
         return _format(path).read(path, dims, limit)
 
 
@@ -105,6 +108,10 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PolytaskError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise PolytaskError(f"{str(path)!r}: no file can have this name; mend the path") from None
     except MemoryError:
         raise PolytaskError(
             f"{path}: does not fit into memory; expected a smaller image; free memory"

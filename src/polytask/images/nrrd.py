@@ -15,6 +15,10 @@ from polytask.images.raw import Block, file_order, load, verify
 from polytask.images.volume import Affine, Info, Volume
 
 MAX_HEADER = 1 << 20
+PLACED = ("sizes", "spacedirections", "spaceorigin", "spacings", "kinds")
+MAX_FIELD = 2_000
+"""Characters of a field with a few numbers for each axis. To look for the end of each bracket in a million open ones
+would take days."""
 _TYPES = {
     "i1": "signed char, int8, int8_t",
     "u1": "uchar, unsigned char, uint8, uint8_t",
@@ -98,6 +102,9 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
 
 
 def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+    for name, value in fields.items():
+        if name in PLACED and len(value) > MAX_FIELD:
+            raise ValueError(f"the field {name} has {len(value)} characters")
     sizes = [int(n) for n in fields["sizes"].split()]
     if len(sizes) != int(fields["dimension"]):
         raise ValueError(f"{fields['dimension']} dimensions but {len(sizes)} sizes")

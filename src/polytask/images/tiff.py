@@ -25,6 +25,10 @@ from polytask.images.raster import KEY, affine_from, samples
 from polytask.images.raw import settle
 from polytask.images.volume import Affine, Array, Info, Volume
 
+COLORS = (0, 1, 2, 3)
+"""Photometric interpretations: white is zero, black is zero, RGB, palette. Others (CMYK) are no amounts of light."""
+YCBCR, JPEG = 6, 7
+"""Brightness and two color differences, which a JPEG stream turns into RGB by itself."""
 RATIO = 4_096  # no codec of TIFF packs more tightly on images
 
 
@@ -99,6 +103,11 @@ def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
             f"{path}: holds {len(tiff.series)} images of different form; expected one; split the file"
         )
     series, page = tiff.series[0], tiff.pages[0]
+    if page.photometric not in COLORS and (page.photometric, page.compression) != (YCBCR, JPEG):
+        said = getattr(page.photometric, "name", page.photometric)
+        raise PolytaskError(
+            f"{path}: its colors are {said}; expected grey, RGB or a palette; export it as RGB"
+        )
     shape = dict(zip(series.axes, series.shape, strict=True))
     channels = shape.get("S", 1) * shape.get("C", 1)
     rest = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polytask.documents.json_reader import find_json_object
 from polytask.errors import PolytaskError
 
 if TYPE_CHECKING:
@@ -104,11 +105,7 @@ def is_held(path: Path) -> bool:
 
 def read_note(path: Path) -> dict[str, Any]:
     """What the holder of a lock said last; {} without a note."""
-    try:
-        found = json.loads(_note_of(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return find_json_object(_note_of(path))
 
 
 def describe_holder(path: Path) -> str:

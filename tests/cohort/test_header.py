@@ -174,7 +174,7 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
         ("a: [", "not YAML"),
         ("- a", "expected keys and values"),
         ("", "expected keys and values"),
-        (EXAMPLE.replace("name: rectum", "name: a\nname: b"), "'name' is written twice (line 4)"),
+        (EXAMPLE.replace("name: rectum", "name: a\nname: b"), "line 4: not YAML ('name' is written twice)"),
         ("a: !!python/object:os.system x", "not YAML"),
     ],
 )

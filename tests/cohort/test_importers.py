@@ -203,7 +203,7 @@ def test_nnunet_colour_png(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("breakage", "word"),
     [
-        (lambda d: (d / "dataset.json").unlink(), "cannot be read"),
+        (lambda d: (d / "dataset.json").unlink(), "no such file"),
         (lambda d: (d / "dataset.json").write_text("{"), "not JSON"),
         (lambda d: (d / "dataset.json").write_text("{}"), "channel_names"),
         (lambda d: [p.unlink() for p in (d / "imagesTr").iterdir()], "no image in imagesTr"),

@@ -188,6 +188,13 @@ def test_write_and_read(world: World, tmp_path: Path) -> None:
     [
         ("[", "not JSON"),
         ("{}", r"not a splits\.json"),
+        ("5", r"not a splits\.json"),
+        ('{"scheme": "x", "seed": 0, "folds": []}', r"not a splits\.json"),
+        (
+            '{"scheme": "site", "seed": 0, "folds": [{"train": "ab", "tune": ["1"], "held_out": []}]}',
+            "not a splits",
+        ),
+        ('{"scheme": "site", "seed": [], "folds": []}', r"not a splits\.json"),
         (
             '{"scheme": "subject", "seed": 0, "folds": [{"train": ["1"], "tune": ["1"], "held_out": []}]}',
             "names subject 1 twice",
@@ -198,7 +205,7 @@ def test_files_that_are_no_splits(tmp_path: Path, content: str, word: str) -> No
     (tmp_path / "s.json").write_text(content)
     with pytest.raises(PolytaskError, match=word):
         Splits.read(tmp_path / "s.json")
-    with pytest.raises(PolytaskError, match="cannot be read"):
+    with pytest.raises(PolytaskError, match="no such file"):
         Splits.read(tmp_path / "none.json")
 
 

@@ -38,7 +38,7 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_one_line(tmp_path: Path, broken: str) -> None:
     (tmp_path / FILE).write_text(broken)
-    with pytest.raises(PolytaskError, match="not the decisions of a run"):
+    with pytest.raises(PolytaskError, match="expected the decisions of a run; restore the file"):
         read_decisions(tmp_path)
 
 

@@ -14,17 +14,16 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write weights, description and README of a model that predicts without the cohort it came from."""
-    import json
-
     from polytask.cli import say_json
     from polytask.cli.bars import passing_bar
     from polytask.predict.bundle import DESCRIPTION
     from polytask.predict.bundle import export as write
+    from polytask.predict.seal import read_description
 
     with passing_bar() as bar:
         line = bar.add_task("export", total=None)
         folder = write(runs, out, lambda done, total, what: bar.update(line, completed=done, total=total))
-    seen = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["seen"]
+    seen = read_description(folder / DESCRIPTION)[0]["seen"]
     files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
     if as_json:
         known = None if seen is None else seen["subjects"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,9 @@ from polytask.cohort import inputs, tasks
 from polytask.cohort.header import Header
 from polytask.cohort.titles import TITLES
 from polytask.cohort.words import Strict
+from polytask.documents.fault import DocumentError
+from polytask.documents.text import read_text
+from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, Problem, nearest
 
 HEADER = "cohort.yaml"
@@ -52,18 +54,14 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
         return None, [Problem("error", code, message, remedy, file=str(path))]
 
     try:
-        if path.stat().st_size > LIMIT:
-            return fail("header", f"the header is larger than {LIMIT >> 20} MB", "name the right file")
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (FileNotFoundError, NotADirectoryError):
-        return fail("no-header", "no such file: a cohort is a folder with cohort.yaml and cases.csv",
-                    "name that folder, or make one with `polytask import` or `polytask phantom`")  # fmt: skip
-    except OSError as error:
-        return fail("header", f"cannot be read ({error.strerror})", "mend its permissions")
-    except UnicodeDecodeError:
-        return fail("header", "the file is not UTF-8 text", "save it as UTF-8")
-    except (yaml.YAMLError, RecursionError) as error:
-        return fail("header", f"not YAML: {one_line(error)}", "mend that line")
+        text = read_text(path, "the header of a cohort", "mend its permissions, or save it as UTF-8", LIMIT)
+        content = parse_yaml(text, str(path))
+    except DocumentError as error:
+        if error.missing:
+            return fail("no-header", "no such file: a cohort is a folder with cohort.yaml and cases.csv",
+                        "name that folder, or make one with `polytask import` or `polytask phantom`")  # fmt: skip
+        line = error.place.removeprefix(str(path)).removeprefix(", ")
+        return fail("header", f"{line}: {error.problem}" if line else error.problem, error.remedy)
     if not isinstance(content, dict):
         return fail(
             "header", "expected keys and values (polytask, name, inputs, tasks)", "see the guide `A cohort`"
@@ -108,34 +106,6 @@ def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """JSON Schema of `cohort.yaml`, shipped as `header.schema.json` for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Header.model_json_schema()}
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML that refuses a key written twice instead of keeping the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        refuse_repeated_keys(node)
-        return super().construct_mapping(node, deep)
-
-
-def refuse_repeated_keys(node: yaml.MappingNode) -> None:
-    """A YAML error when a key of a mapping is written twice."""
-    seen = set()
-    for key, _ in node.value:
-        if not isinstance(key.value, str):
-            continue
-        if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-            raise yaml.constructor.ConstructorError(
-                problem=f"{key.value!r} is written twice", problem_mark=key.start_mark
-            )
-        seen.add(key.value)
-
-
-def one_line(error: Exception) -> str:
-    """What is wrong with a YAML text, and in which line."""
-    mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or "nested too deeply"
-    return f"{what} (line {mark.line + 1})" if mark else str(what)
 
 
 def said(error: ErrorDetails) -> list[tuple[str, str]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.marks import marks, needed
-from polytask.cohort.splits import Fold, Splits, divide_training, read_json, require_complete, write_json
+from polytask.cohort.splits import Fold, Splits, divide_training, require_complete, write_json
 from polytask.cohort.values import image_paths
+from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError, nearest
 
 NAME = "splits_final.json"

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.marks import Mark, marks, needed
 from polytask.cohort.stratify import stratify
+from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 
 Scheme = Literal["subject", "site", "nnunet"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 SHARE = 0.15
 """Share of a fold's training subjects that becomes `tune`."""
 TRIES = 20
@@ -60,9 +62,11 @@ class Splits:
         content = read_json(path)
         try:
             folds = tuple(
-                Fold(*(tuple(str(s) for s in fold[part]) for part in ("train", "tune", "held_out")))
+                Fold(*(_subjects(fold[part]) for part in ("train", "tune", "held_out")))
                 for fold in content["folds"]
             )
+            if content["scheme"] not in SCHEMES:
+                raise ValueError("no scheme of folds")
             found = cls(folds, content["scheme"], int(content["seed"]))
         except (KeyError, TypeError, ValueError):
             form = "expected {scheme, seed, folds: [{train, tune, held_out}, …]}; make it again with `polytask plan`"
@@ -75,6 +79,13 @@ class Splits:
                     "a subject never sits on both sides; remove one"
                 )
         return found
+
+
+def _subjects(names: Any) -> tuple[str, ...]:
+    """The subjects of a part, from a list of names."""
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        raise ValueError("no list of subjects")
+    return tuple(str(name) for name in names)
 
 
 def make_splits(
@@ -134,18 +145,6 @@ def require_complete(
                     f"fold {number}: its train part has no {need.what} of task {need.mark.task!r} ({have}); "
                     f"every train part needs one; {need.remedy}{_way_out(splits.scheme, count)}"
                 )
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, or a clear error."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PolytaskError(
-            f"{path}: cannot be read ({error.strerror}); expected a JSON file; mend the path"
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise PolytaskError(f"{path}: not JSON ({error}); expected a JSON file; mend or replace it") from None
 
 
 def write_json(path: Path, content: Any) -> None:

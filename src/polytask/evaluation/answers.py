@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polytask.errors import PolytaskError
+from polytask.documents.fault import refuse_odd_content
+from polytask.documents.json_reader import read_json_object
 from polytask.plain import write_json
 from polytask.tasks.task import Arrays
 
 Id = tuple[str, str]
 """Subject and visit; the visit is "" for answers about the subject."""
 FILE = "answers.json"
+LIMIT = 2 << 30
+"""Bytes of the file: several thousand of them for each subject of a large cohort."""
 
 
 @dataclass(frozen=True)
@@ -122,24 +124,11 @@ class Answers:
     @classmethod
     def read(cls, path: Path) -> Answers:
         """What `write` wrote."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            pooled = {
-                name: Items(
-                    tuple((str(s), str(v)) for s, v in entry["ids"]),
-                    {k: _numbers(v) for k, v in entry["prediction"].items()},
-                    _numbers(entry["value"]),
-                    np.array(entry["known"], bool),
-                )
-                for name, entry in content["pooled"].items()
-            }
-            voxel = {
-                name: Cases(
-                    tuple((str(s), str(v)) for s, v in entry["ids"]),
-                    tuple({k: _number(v) for k, v in row.items()} for row in entry["metrics"]),
-                )
-                for name, entry in content["voxel"].items()
-            }
+        what, again = "the answers of an evaluation", "run `polytask evaluate` again"
+        content = read_json_object(path, what, again, LIMIT, "run `polytask evaluate` first")
+        with refuse_odd_content(path, what, again):
+            pooled = {name: _items(entry) for name, entry in content["pooled"].items()}
+            voxel = {name: _cases(entry) for name, entry in content["voxel"].items()}
             volumes = {
                 name: {
                     (str(s), str(v)): {k: float(x) for k, x in row.items()}
@@ -147,13 +136,27 @@ class Answers:
                 }
                 for name, entry in content.get("volumes", {}).items()
             }
-            return cls(content["sites"], pooled, voxel, content["unanswered"], volumes)
-        except OSError:
-            raise PolytaskError(f"{path}: no such file; run `polytask evaluate` first") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PolytaskError(
-                f"{path}: not the answers of an evaluation ({error}); run `polytask evaluate` again"
-            ) from None
+            sites = {str(s): str(site) for s, site in content["sites"].items()}
+            unanswered = {str(t): int(n) for t, n in content["unanswered"].items()}
+            return cls(sites, pooled, voxel, unanswered, volumes)
+
+
+def _items(entry: Mapping[str, Any]) -> Items:
+    ids = tuple((str(s), str(v)) for s, v in entry["ids"])
+    prediction = {str(k): _numbers(v) for k, v in entry["prediction"].items()}
+    found = Items(ids, prediction, _numbers(entry["value"]), np.array(entry["known"], bool))
+    for array in (*prediction.values(), found.value, found.known):
+        if array.ndim < 1 or len(array) != len(ids):
+            raise ValueError(f"{len(ids)} ids and other numbers of answers")
+    return found
+
+
+def _cases(entry: Mapping[str, Any]) -> Cases:
+    ids = tuple((str(s), str(v)) for s, v in entry["ids"])
+    metrics = tuple({str(k): _number(v) for k, v in row.items()} for row in entry["metrics"])
+    if len(ids) != len(metrics):
+        raise ValueError(f"{len(ids)} ids and {len(metrics)} rows of metrics")
+    return Cases(ids, metrics)
 
 
 def _number(value: float | None) -> float:
@@ -163,4 +166,7 @@ def _number(value: float | None) -> float:
 def _numbers(values: Any) -> npt.NDArray[Any]:
     """Whole numbers stay so; null becomes NaN."""
     found = np.array(values)
-    return found.astype(np.float64) if found.dtype == object else found
+    found = found.astype(np.float64) if found.dtype == object else found
+    if found.dtype.kind not in "biuf":
+        raise ValueError("words where numbers should stand")
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -11,8 +10,10 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from polytask.documents.json_reader import read_json_lines
 from polytask.errors import PolytaskError
 from polytask.training.folder import Run
+from polytask.training.log import is_log_entry
 
 Entry = Mapping[str, Any]
 
@@ -36,16 +37,10 @@ class Costs:
 
 def read_log(run: Path) -> dict[str, list[Entry]]:
     """`metrics.jsonl` by network ("" for a joint one), in the order of the steps."""
-    path = run / "metrics.jsonl"
     found: dict[str, list[Entry]] = {}
-    if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(text)
-            except ValueError:  # the line a killed run was writing
-                continue
-            if isinstance(entry, dict) and "step" in entry:
-                found.setdefault(str(entry.get("network", "")), []).append(entry)
+    for _, entry in read_json_lines(run / "metrics.jsonl", "the log of a run"):
+        if entry is not None and is_log_entry(entry):  # else the line a killed run was writing
+            found.setdefault(entry.get("network", ""), []).append(entry)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
+from polytask.documents.json_reader import read_json_lines
 from polytask.errors import PolytaskError
 from polytask.evaluation.result import PARTS, Part
 from polytask.plan.files import read_plan
@@ -82,17 +83,9 @@ def note(path: Path, what: Mapping[str, Any]) -> None:
 def times_touched(work: Path) -> int:
     """How often the test part was evaluated. Lines about other cohorts do not count; a line without `part` is of the
     test part."""
-    path = work / LOG
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return sum(_part_of(line) == "test" for line in lines if line.strip())
-
-
-def _part_of(line: str) -> str:
-    try:
-        found = json.loads(line)
-    except ValueError:  # a line that a killed evaluation was writing: it was about to look
-        return "test"
-    return str(found.get("part", "test")) if isinstance(found, dict) else "test"
+    lines = read_json_lines(work / LOG, "the log of the test part")
+    # An odd line is one that a killed evaluation was writing: it was about to look.
+    return sum(line is None or line.get("part", "test") == "test" for _, line in lines)
 
 
 def weights_of(run: Run) -> dict[str, str]:

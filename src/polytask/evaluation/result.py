@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from polytask.errors import PolytaskError
+from polytask.documents.fault import refuse_odd_content
+from polytask.documents.json_reader import read_json_object
 from polytask.plain import write_json
 
 Part = Literal["held_out", "tune", "test", "external"]
@@ -118,8 +118,10 @@ class Evaluation:
     @classmethod
     def read(cls, path: Path) -> Evaluation:
         """What `write` wrote."""
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        again = f"run `polytask evaluate {path.parent}` again"
+        first = f"run `polytask evaluate {path.parent}` first"
+        content = read_json_object(path, "an evaluation", again, missing=first)
+        with refuse_odd_content(path, "an evaluation", again):
             content.pop("polytask")
             content["subjects"] = tuple(content["subjects"])
             content["verdicts"] = tuple(content.get("verdicts", ()))
@@ -130,14 +132,6 @@ class Evaluation:
             content["hidden"] = metrics_from(content.get("hidden", {}))
             content["needed"] = tuple(content.get("needed", ()))
             return cls(**content)
-        except OSError:
-            raise PolytaskError(
-                f"{path}: no such file; run `polytask evaluate {path.parent}` first"
-            ) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PolytaskError(
-                f"{path}: not an evaluation ({error}); run `polytask evaluate {path.parent}` again"
-            ) from None
 
 
 def _plain(metrics: Metrics) -> dict[str, dict[str, dict[str, Any]]]:

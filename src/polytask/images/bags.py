@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.images.limits import check_bytes
+from polytask.images.limits import DEFLATE_RATIO, check_bytes
 from polytask.images.torch_file import read_torch
 from polytask.images.volume import Array
 
@@ -111,7 +112,9 @@ def _npz(path: Path) -> dict[str, Array]:
                             else np.lib.format.read_array_header_2_0
                         )
                         shape, _, dtype = read(stream)
-                    check_bytes(path, int(np.prod(shape, dtype=np.float64)) * dtype.itemsize)
+                    _check_stored(
+                        path, math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").compress_size
+                    )
                     with archive.open(f"{name}.npy") as stream:
                         found[name] = np.lib.format.read_array(stream, allow_pickle=False)
     except (PolytaskError, OSError):
@@ -141,9 +144,10 @@ def _hdf5(path: Path) -> dict[str, Array]:
                 data = file[name]
                 if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
                     continue
-                check_bytes(path, int(data.size or 0) * data.dtype.itemsize)
-                if data.dtype.kind in "fiu":
-                    found[name] = data[...]
+                if data.shape is None or data.dtype.kind not in "fiu":  # a set without a shape holds nothing
+                    continue
+                _check_stored(path, math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size())
+                found[name] = data[...]
     except PolytaskError:
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
@@ -152,6 +156,15 @@ def _hdf5(path: Path) -> dict[str, Array]:
             f"{path}: cannot be read as HDF5 ({said}); expected {WHAT}; write it again"
         ) from None
     return found
+
+
+def _check_stored(path: Path, size: int, stored: int) -> None:
+    """Refuse an array that is larger than memory should be, or than the bytes in the file can be unpacked to."""
+    check_bytes(path, size)
+    if size > stored * DEFLATE_RATIO:
+        raise PolytaskError(
+            f"{path}: claims {size} bytes of numbers, but {stored} are stored; expected the whole file; copy it again"
+        )
 
 
 READERS: dict[str, Callable[[Path], dict[str, Array]]] = {

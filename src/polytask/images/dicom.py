@@ -121,7 +121,7 @@ def _header(file: Path) -> Any:
 
 
 def _stack(path: Path, dims: int, limit: int | None) -> Stack:
-    stack = stack_of(path, headers(path))
+    stack = stack_of(path, headers(path), limit)
     shape = (stack.rows, stack.columns, len(stack.frames), stack.channels)
     check_size(path, shape, np.dtype(np.float32) if stack.dtype.itemsize < 4 else stack.dtype, limit)
     if dims == 2 and len(stack.frames) > 1:

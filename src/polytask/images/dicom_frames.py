@@ -35,10 +35,17 @@ class Frame:
 
 
 def frames_of(file: Path, header: Any) -> list[Frame]:
-    """One frame per slice: classic files, RTDOSE grids, and enhanced files with functional groups."""
-    count = int(header.get("NumberOfFrames") or 1)
+    """One frame per slice: classic files, RTDOSE grids, and enhanced files with functional groups.
+
+    The caller has checked how many the header claims (`count_frames`).
+    """
+    count = count_frames(header)
     groups = header.get("PerFrameFunctionalGroupsSequence")
     if groups is not None:
+        if len(groups) < count:
+            raise PolytaskError(
+                f"{file}: {count} frames, but functional groups for {len(groups)}; expected one each; export it again"
+            )
         shared = header.get("SharedFunctionalGroupsSequence") or [{}]
         return [_enhanced(file, k, shared[0], group) for k, group in enumerate(groups[:count])]
     orientation, position = (
@@ -58,6 +65,11 @@ def frames_of(file: Path, header: Any) -> list[Frame]:
         places = [position + normal * (o - offsets[0]) for o in offsets]
     known = pixel is not None
     return [Frame(file, k, places[k], orientation, pair, slope, inter, known) for k in range(count)]
+
+
+def count_frames(header: Any) -> int:
+    """How many frames a header claims; one where it does not say."""
+    return int(header.get("NumberOfFrames") or 1)
 
 
 def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:

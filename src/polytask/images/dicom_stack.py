@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.dicom_frames import Frame, frames_of, ordered, thickness_of
+from polytask.images.dicom_frames import Frame, count_frames, frames_of, ordered, thickness_of
+from polytask.images.limits import check_size
 from polytask.images.volume import Affine, Array
+
+STORED = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+"""Transfer syntaxes whose pixels lie in the file as they are."""
+RATIO = 4_096
+"""No codec of DICOM packs medical images more tightly."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,12 @@ class Stack:
         return np.asarray(values * frame.slope + frame.inter).astype(np.float32)
 
 
-def stack_of(path: Path, headers: dict[Path, Any]) -> Stack:
-    """Check that the files form one regular stack, and order it along its normal."""
+def stack_of(path: Path, headers: dict[Path, Any], limit: int | None = None) -> Stack:
+    """Check that the files form one regular stack, and order it along its normal.
+
+    Args:
+        limit: bytes that the image may take, see `limits`.
+    """
     first = next(iter(headers.values()))
     for name in ("Rows", "Columns", "PhotometricInterpretation", "BitsStored", "PixelRepresentation"):
         found = {str(h.get(name)) for h in headers.values()}
@@ -63,6 +73,7 @@ def stack_of(path: Path, headers: dict[Path, Any]) -> Stack:
                 f"{path}: slices differ in {name} ({', '.join(sorted(found))}); expected one; split the series"
             )
     _refuse_mixture(path, headers.values())
+    _check_claims(path, headers, limit)
     frames = [frame for file, header in headers.items() for frame in frames_of(file, header)]
     order, affine = ordered(path, frames, thickness_of(first))
     frames = [frames[k] for k in order]
@@ -94,6 +105,31 @@ def _refuse_mixture(path: Path, headers: Collection[Any]) -> None:
                 f"{path}: holds slices of {len(counts)} {what} by their {name} ({parts} files); "
                 "expected one; part the series into folders"
             )
+
+
+def _check_claims(path: Path, headers: dict[Path, Any], limit: int | None) -> None:
+    """Refuse headers that claim more pixels than may be, or than their files can hold, before a frame is made."""
+    total = 0
+    for file, header in headers.items():
+        rows, columns, frames = int(header.Rows), int(header.Columns), count_frames(header)
+        channels, allocated = int(header.get("SamplesPerPixel", 1)), int(header.get("BitsAllocated", 8))
+        if not 1 <= int(header.get("BitsStored", 32)) <= 64 or not 1 <= allocated <= 64:
+            raise PolytaskError(
+                f"{file}: pixels of no possible size in bits; expected 1 to 64; export it again"
+            )
+        kind = (
+            np.dtype(f"u{max(1, -(-allocated // 8))}") if allocated in (8, 16, 32, 64) else np.dtype(np.uint8)
+        )
+        size = check_size(file, (rows, columns, frames, channels), kind, limit)
+        packed = str(header.file_meta.get("TransferSyntaxUID", "")) not in STORED
+        if size > file.stat().st_size * (RATIO if packed else 8 if allocated == 1 else 1):
+            raise PolytaskError(
+                f"{file}: truncated: header claims {size} bytes of pixels, but the file is "
+                f"{file.stat().st_size} bytes; copy the file again"
+            )
+        total += frames
+    first = next(iter(headers.values()))
+    check_size(path, (int(first.Rows), int(first.Columns), total), np.dtype(np.uint8), limit)
 
 
 def _dtype(frames: list[Frame], span: tuple[int, int], whole: bool) -> np.dtype[np.generic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,21 @@ def beside(header: Path, name: str) -> Path:
         raise PolytaskError(
             f"{header}: its data file {name!r} is missing; expected it in the same folder; copy it there"
         )
+    if data.resolve().parent != header.parent.resolve():
+        raise PolytaskError(
+            f"{header}: its data file {name!r} is a link to another folder; expected the file itself; copy it there"
+        )
     return data
+
+
+def require_plain_file(path: Path) -> None:
+    """Refuse a named pipe, a socket or a device, which would block or never end. A folder or nothing at all passes."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise PolytaskError(f"{path}: is no regular file; expected an image; mend the path")
 
 
 @contextmanager

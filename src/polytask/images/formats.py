@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polytask.errors import PolytaskError
 from polytask.images import dicom, metaimage, nifti, nrrd, raster, tiff
+from polytask.images.files import require_plain_file
 from polytask.images.planes import describe_plane, split_plane, take_plane
 from polytask.images.volume import Info, Volume
 
@@ -62,6 +63,7 @@ def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
     asked = Path(path)
     path, plane = split_plane(asked)
     with _readable(path):
+        require_plain_file(path)
         info = _format(path).probe(path, dims, limit)
     return info if plane is None else describe_plane(asked, info, plane)
 
@@ -75,6 +77,7 @@ def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
     asked = Path(path)
     path, plane = split_plane(asked)
     with _readable(path):
+        require_plain_file(path)
         volume = _format(path).read(path, dims, limit)
     return volume if plane is None else take_plane(asked, volume, plane)
 
@@ -111,6 +114,10 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PolytaskError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise PolytaskError(f"{str(path)!r}: no file can have this name; mend the path") from None
     except MemoryError:
         raise PolytaskError(
             f"{path}: does not fit into memory; expected a smaller image; free memory"

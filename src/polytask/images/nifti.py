@@ -92,6 +92,10 @@ def _header(path: Path) -> Any:
 
 def _parse(path: Path, header: Any) -> Block:
     shape = tuple(int(n) for n in header.get_data_shape())
+    if not 1 <= len(shape) <= 7 or min(shape) < 1:
+        raise ValueError(
+            f"dim says {[int(n) for n in header['dim']]}; expected 1 to 7 axes, each 1 or longer"
+        )
     dtype, interleaved, keep = header.get_data_dtype(), False, 0
     if dtype.names:  # RGB24 and RGBA32
         channels, dtype, interleaved, keep = len(dtype.names), np.dtype(np.uint8), True, 3

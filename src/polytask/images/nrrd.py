@@ -15,6 +15,10 @@ from polytask.images.raw import Block, file_order, load, verify
 from polytask.images.volume import Affine, Info, Volume
 
 MAX_HEADER = 1 << 20
+PLACED = ("sizes", "spacedirections", "spaceorigin", "spacings", "kinds")
+MAX_FIELD = 2_000
+"""Characters of a field with a few numbers for each axis. To look for the end of each bracket in a million open ones
+would take days."""
 _TYPES = {
     "i1": "signed char, int8, int8_t",
     "u1": "uchar, unsigned char, uint8, uint8_t",
@@ -35,6 +39,8 @@ _FLIPS = {
     "las": np.diag([-1.0, 1, 1, 1]),
 }
 _PLAIN = {"raw": False, "gzip": True, "gz": True}
+_FOREIGN = ("ascii", "text", "txt", "hex", "bzip2", "bz2")
+"""Encodings that SimpleITK reads. It is given no other word: a long one writes over its memory."""
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
@@ -98,6 +104,9 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
 
 
 def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+    for name, value in fields.items():
+        if name in PLACED and len(value) > MAX_FIELD:
+            raise ValueError(f"the field {name} has {len(value)} characters")
     sizes = [int(n) for n in fields["sizes"].split()]
     if len(sizes) != int(fields["dimension"]):
         raise ValueError(f"{fields['dimension']} dimensions but {len(sizes)} sizes")
@@ -112,7 +121,11 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
             f"{len(space)} space axes of {len(sizes)}; expected 2 or 3 and at most one other, first or last"
         )
     encoding = fields.get("encoding", "raw").lower()
+    if encoding not in (*_PLAIN, *_FOREIGN):
+        raise ValueError(f"encoding {encoding[:40]!r} is unknown")
     plain = encoding in _PLAIN and int(fields.get("lineskip", 0)) == 0
+    if not plain and max(map(len, fields.values())) > MAX_FIELD:
+        raise ValueError("a field has too many characters")
     skip, named = int(fields.get("byteskip", 0)), fields.get("datafile")
     deflated = plain and _PLAIN[encoding]
     return Block(

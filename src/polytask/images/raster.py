@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
 from polytask.images.files import atomic
 from polytask.images.layout import RASTER, place
@@ -98,8 +99,8 @@ def placed_by(notes: Mapping[str, Any]) -> tuple[Affine, bool]:
 def affine_from(text: object) -> Affine:
     """The affine a writer left, else that of a bare picture."""
     try:
-        affine = np.asarray(json.loads(text), np.float64) if isinstance(text, str) else RASTER
-    except (ValueError, TypeError):
+        affine = np.asarray(parse_json(text, KEY), np.float64) if isinstance(text, str) else RASTER
+    except (PolytaskError, ValueError, TypeError, OverflowError):
         return RASTER
     return affine if affine.shape == (4, 4) else RASTER
 
@@ -134,6 +135,11 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
                 if image.mode not in _CHANNELS or _rawmode(image).startswith(("RGB;16", "RGBA;16")):
                     raise PolytaskError(
                         f"{path}: pixels are {_rawmode(image) or image.mode}; expected grey, palette or 8-bit RGB"
+                    )
+                if formats == ["PNG"] and getattr(image, "is_animated", False):
+                    raise PolytaskError(
+                        f"{path}: an animation of {image.n_frames} pictures; expected one picture; write each to "
+                        "its own file"
                     )
                 check_size(path, (_CHANNELS[image.mode], image.height, image.width), _dtype(image), limit)
                 yield image

@@ -7,7 +7,6 @@ resolution tags of scanners and editors are not believed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from polytask.documents.fault import shorten
+from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.images.files import atomic, quiet
 from polytask.images.layout import RASTER, place
@@ -25,6 +26,10 @@ from polytask.images.volume import Affine, Array, Info, Volume
 
 NO_SCALE = 999.0
 """What nnU-Net writes as the slice distance of pictures without any scale."""
+COLORS = (0, 1, 2, 3)
+"""Photometric interpretations: white is zero, black is zero, RGB, palette. Others (CMYK) are no amounts of light."""
+YCBCR, JPEG = 6, 7
+"""Brightness and two color differences, which a JPEG stream turns into RGB by itself."""
 RATIO = 4_096  # no codec of TIFF packs more tightly on images
 
 
@@ -99,6 +104,11 @@ def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
             f"{path}: holds {len(tiff.series)} images of different form; expected one; split the file"
         )
     series, page = tiff.series[0], tiff.pages[0]
+    if page.photometric not in COLORS and (page.photometric, page.compression) != (YCBCR, JPEG):
+        said = getattr(page.photometric, "name", page.photometric)
+        raise PolytaskError(
+            f"{path}: its colors are {said}; expected grey, RGB or a palette; export it as RGB"
+        )
     shape = dict(zip(series.axes, series.shape, strict=True))
     channels = shape.get("S", 1) * shape.get("C", 1)
     rest = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]
@@ -154,13 +164,22 @@ def _sidecar(path: Path) -> list[float] | None:
     stem = path.name[: path.name.rindex(".")]
     for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
         file = path.with_name(f"{name}.json")
-        if not file.is_file() or file.stat().st_size > 1 << 16:
+        if not file.is_file() or file.stat().st_size > 1 << 16:  # somebody else's
             continue
-        found = json.loads(file.read_text(encoding="utf-8"))
-        spacing = found.get("spacing") if isinstance(found, dict) else None
-        if isinstance(spacing, list) and len(spacing) in (2, 3):
-            return [1.0, *map(float, spacing)][-3:]
+        spacing = read_json_object(file, "`spacing` of the image", "mend or remove it").get("spacing")
+        if spacing is None:
+            continue
+        if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_edge, spacing)):
+            raise PolytaskError(
+                f"{file}: spacing is {shorten(spacing)}; expected two or three numbers above 0 (pages, rows, columns); "
+                "mend or remove it"
+            )
+        return [1.0, *map(float, spacing)][-3:]
     return None
+
+
+def _is_edge(value: object) -> bool:
+    return type(value) in (int, float) and 0 < float(value) < 1e9  # type: ignore[arg-type]
 
 
 def _dtype(dtype: Any) -> np.dtype[np.generic]:

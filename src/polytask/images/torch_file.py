@@ -35,7 +35,12 @@ TENSOR, PARAMETER = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_pa
 ORDERED = "collections OrderedDict"
 PROGRAM_LIMIT = 1 << 20
 """Bytes a pickle that names a few tensors may have."""
-CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+MOST_STEPS = 100_000
+"""Opcodes a pickle that names a few tensors may have."""
+HEAVIEST = 1_000
+"""Values inside one tuple, counted through all levels; what makes a tensor has about 20."""
+MOST_AXES = 16
 LITERALS = ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 
 
@@ -44,6 +49,15 @@ class Name:
     """A global that is not looked up."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Numbers in a member of the zip, and their type."""
+
+    member: str
+    dtype: str
+    numbers: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,18 @@ class Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A tuple; `weight` counts all that is inside, however often the same thing is repeated.
+
+    A few hundred bytes can put a tuple twice into the next one, and that twice into the next: to hash or to print the
+    last one would never end.
+    """
+
+    items: tuple[Any, ...]
+    weight: int
 
 
 class _Odd(Exception):
@@ -108,7 +134,9 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
         del stack[start:]
         return taken
 
-    for opcode, argument, _ in pickletools.genops(program):
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(program)):
+        if step > MOST_STEPS:
+            raise _Odd("holds more than a few tensors")
         match opcode.name:
             case "PROTO" | "FRAME":
                 pass
@@ -132,24 +160,24 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
                 stack.append(memo[argument])
             case "MARK":
                 marks.append(len(stack))
+            case "EMPTY_TUPLE":
+                stack.append(_group([]))
             case "TUPLE":
-                stack.append(tuple(since_mark()))
+                stack.append(_group(since_mark()))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 count = int(opcode.name[-1])
-                taken = tuple(stack[-count:])
+                taken = stack[-count:]
                 del stack[-count:]
-                stack.append(taken)
+                stack.append(_group(taken))
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                stack[-1][key] = value
+                _put(stack[-1], key, value)
             case "SETITEMS":
                 items = since_mark()
-                stack[-1].update(zip(items[::2], items[1::2], strict=True))
+                for key, value in zip(items[::2], items[1::2], strict=True):
+                    _put(stack[-1], key, value)
             case "BINPERSID":
-                kind, storage, key, _, numbers = stack.pop()
-                if kind != "storage" or not isinstance(storage, Name):
-                    raise _Odd("names something that is no storage")
-                stack.append((f"{root}/data/{key}", STORAGES[storage.name], int(numbers)))
+                stack.append(_storage(root, stack.pop()))
             case "REDUCE":
                 given, what = stack.pop(), stack.pop()
                 stack.append(_made(what, given))
@@ -158,15 +186,42 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
     raise _Odd("is damaged")
 
 
-def _made(what: Any, given: tuple[Any, ...]) -> Any:
+def _group(items: list[Any]) -> Group:
+    weight = 1 + sum(item.weight if isinstance(item, Group) else 1 for item in items)
+    if weight > HEAVIEST:
+        raise _Odd("holds more than tensors (tuples inside each other)")
+    return Group(tuple(items), weight)
+
+
+def _put(into: Any, key: Any, value: Any) -> None:
+    """An entry of a mapping; its key is a word."""
+    if not isinstance(into, dict) or not isinstance(key, str | int):
+        raise _Odd("holds more than names with tensors")
+    into[key] = value
+
+
+def _storage(root: str, named: Any) -> Storage:
+    """Where a persistent id of torch says that numbers lie: ("storage", type, key, device, how many)."""
+    kind, storage, key, _, numbers = named.items
+    if kind != "storage" or not isinstance(storage, Name) or not isinstance(key, str):
+        raise _Odd("names something that is no storage")
+    return Storage(f"{root}/data/{key}", STORAGES[storage.name], int(numbers))
+
+
+def _made(what: Any, given: Any) -> Any:
     """What a call of a known name stands for."""
-    if what == Name(ORDERED):
+    if not isinstance(what, Name) or not isinstance(given, Group):
+        raise _Odd("calls something that makes no tensor; nothing was run")
+    if what.name == ORDERED:
         return {}
-    if what == Name(PARAMETER):
-        return given[0]
-    if what == Name(TENSOR):
-        (member, dtype, numbers), offset, shape, strides = given[:4]
-        return Tensor(member, dtype, numbers, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+    if what.name == PARAMETER:
+        return given.items[0]
+    if what.name == TENSOR:
+        storage, offset, shape, strides = given.items[:4]
+        if not isinstance(storage, Storage) or max(len(shape.items), len(strides.items)) > MOST_AXES:
+            raise _Odd("is damaged")
+        sizes, steps = tuple(map(int, shape.items)), tuple(map(int, strides.items))
+        return Tensor(storage.member, storage.dtype, storage.numbers, int(offset), sizes, steps)
     raise _Odd("calls something that makes no tensor; nothing was run")
 
 
@@ -175,6 +230,8 @@ def _array(path: Path, archive: zipfile.ZipFile, tensor: Tensor) -> Array:
     kind = np.dtype("<u2" if tensor.dtype == "bf16" else tensor.dtype)
     info = archive.getinfo(tensor.member)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
+    if min(tensor.shape, default=0) < 0:
+        raise _Odd("is damaged")
     if math.prod(tensor.shape) and not (
         min((0, tensor.offset, *tensor.strides)) == 0 and last < tensor.numbers
     ):
@@ -182,6 +239,8 @@ def _array(path: Path, archive: zipfile.ZipFile, tensor: Tensor) -> Array:
     if info.compress_type != zipfile.ZIP_STORED or info.file_size < tensor.numbers * kind.itemsize:
         raise _Odd("is damaged")
     check_bytes(path, math.prod(tensor.shape) * (4 if tensor.dtype == "bf16" else kind.itemsize))
+    if math.prod(tensor.shape) > tensor.numbers:
+        raise _Odd("holds a tensor that repeats its numbers")
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, kind)
     flat = np.frombuffer(archive.read(tensor.member), kind, tensor.numbers)

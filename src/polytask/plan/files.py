@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 from polytask.cohort.cohort import Cohort
+from polytask.documents.fault import DocumentError
+from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Plan
 from polytask.plan.settings import set_value, set_values
@@ -43,21 +45,16 @@ def read_plan(work: Path | str) -> Plan:
     path = Path(work)
     path = path if path.suffix in (".yaml", ".yml") else path / NAME
     try:
-        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
-    except FileNotFoundError:
+        content = read_yaml(path, "a plan", "mend the line or plan again")
+    except DocumentError as error:
+        if not error.missing:
+            raise
         if (path.parent / "cohort.yaml").is_file():
             raise PolytaskError(
                 f"{path.parent}: is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` first, "
                 "then name WORK"
             ) from None
         raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolytaskError(f"{path}: cannot be read ({error}); expected a plan; mend the path") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "nested too deeply"
-        raise PolytaskError(f"{path}{line}: not YAML ({what}); mend the line or plan again") from None
     return to_plan(content, str(path))
 
 
@@ -99,19 +96,6 @@ def ensure_cohort(plan: Plan, cohort: Cohort) -> None:
             f"{cohort.root}: the plan belongs to another cohort, or header or table changed since it was made "
             f"(digest {plan.digest[:8]}, now {cohort.digest[:8]}); run `polytask plan` again"
         )
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe, in C where it is built in (a plan has thousands of numbers), and a key written twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Keys and values of a mapping."""
-        found: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        if len(found) < len(node.value):
-            raise yaml.constructor.ConstructorError(
-                problem="a key is written twice", problem_mark=node.start_mark
-            )
-        return found
 
 
 class _Dumper(yaml.SafeDumper):

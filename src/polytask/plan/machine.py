@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from polytask.documents.text import read_text
+from polytask.errors import PolytaskError
+
 Device = Literal["cpu", "cuda", "mps"]
 GIB = 1024**3
 THREADS = 16
@@ -112,6 +115,6 @@ def host_memory() -> int:
 
 def _first_line(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
+        return read_text(path).strip()
+    except PolytaskError:
         return ""

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.documents.text import read_resource
+from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
 from polytask.plan.plan import Model, Plan
 from polytask.plan.settings import set_values
 
+PACKAGE = "polytask"
 CLASSES = ("classification", "ordinal", "multilabel")
 """Kinds whose answer is class probabilities, which an embedding can read."""
 KEPT = ("source_dropout", "dropout", "embedding", "deep_supervision")
@@ -71,11 +73,13 @@ class Preset(BaseModel):
 
 def _read() -> dict[str, Preset]:
     """Name → preset, in alphabetical order."""
-    folder = files("polytask").joinpath("model", "presets")
-    found = {f.name.removesuffix(".yaml"): f for f in folder.iterdir() if f.name.endswith(".yaml")}
+    folder = files(PACKAGE).joinpath("model", "presets")
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
     return {
-        name: Preset.model_validate(yaml.safe_load(found[name].read_text(encoding="utf-8")))
-        for name in sorted(found)
+        name.removesuffix(".yaml"): Preset.model_validate(
+            parse_yaml(read_resource(PACKAGE, f"model/presets/{name}"), name)
+        )
+        for name in names
     }
 
 

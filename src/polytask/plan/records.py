@@ -9,6 +9,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from polytask.documents.fault import DocumentError
+from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 from polytask.plan.boxes import Box
 from polytask.plan.sketch import Summary
@@ -133,6 +135,6 @@ class Fingerprint(Record):
         """Read what `write` wrote."""
         path = work / NAME
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ValidationError):
+            return cls.model_validate(read_json(path, "a fingerprint", "run `polytask plan` again"))
+        except (DocumentError, ValidationError):
             raise PolytaskError(f"{path}: not a readable fingerprint; run `polytask plan` again") from None

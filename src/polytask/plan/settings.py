@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
-
+from polytask.documents.fault import DocumentError
+from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
 from polytask.plan.plan import Plan
 from polytask.plan.rescale import rescaled
@@ -73,10 +73,10 @@ def _paths(content: dict[str, Any], name: str, text: str) -> Iterator[Path]:
 
 def _parsed(word: str, text: str) -> Any:
     try:
-        return yaml.safe_load(word)
-    except yaml.YAMLError:
+        return parse_yaml(word, "--set")
+    except DocumentError as error:
         raise PolytaskError(
-            f"--set {text}: {word!r} cannot be read; write a number, a word or [a, list]"
+            f"--set {text}: {word!r} cannot be read ({error.problem}); write a number, a word or [a, list]"
         ) from None
 
 

@@ -11,7 +11,9 @@ from typing import Literal
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.nnunet_splits import read_nnunet
-from polytask.cohort.splits import Splits, make_splits, read_json, require_complete
+from polytask.cohort.splits import Splits, make_splits, require_complete
+from polytask.documents.json_reader import read_json
+from polytask.documents.text import read_text
 from polytask.errors import PolytaskError
 from polytask.leftovers import HALF, sweep_leftovers
 from polytask.locks import hold_lock
@@ -131,8 +133,8 @@ def _keep_old(plan: Plan, work: Path) -> bool:
     """Put an earlier plan aside, since it may have been edited by hand."""
     path = work / NAME
     try:
-        same = not path.exists() or path.read_text(encoding="utf-8") == plan_text(plan, work)
-    except (OSError, UnicodeDecodeError):
+        same = not path.exists() or read_text(path, "a plan") == plan_text(plan, work)
+    except PolytaskError:
         same = False
     if same:
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from polytask.errors import PolytaskError
+from polytask.documents.fault import refuse_odd_content
+from polytask.documents.json_reader import read_json_object
 
 FILE = "baselines.json"
 NEEDED = (
@@ -29,13 +29,10 @@ NEEDED = (
 def read_baseline_file(folder: Path) -> dict[str, Any]:
     """`plan` (a hash) and `baselines` of a run that was evaluated."""
     path = folder / FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+    what, remedy = "the simple models of a run", "delete it, and evaluate the run again"
+    found = read_json_object(path, what, remedy)
+    with refuse_odd_content(path, what, remedy):
         return {"plan": str(found["plan"]), "baselines": list(check_baselines(found["baselines"]))}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PolytaskError(
-            f"{path}: not the simple models of a run ({error}); delete it, and evaluate the run again"
-        ) from None
 
 
 def check_baselines(found: Any) -> tuple[Mapping[str, Any], ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from polytask.documents.json_reader import find_json_object
 
 SEPARATOR = ";"
 """Between the inputs of a combination, as in the column `inputs_missing`."""
@@ -64,12 +65,7 @@ def read_held_out(run: Path, weights: Mapping[str, str], primary: Mapping[str, s
 
 def read_evaluation(run: Path) -> dict[str, Any] | None:
     """What `evaluate` wrote of the held-out part, None where it did not."""
-    path = run / "evaluation.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+    return find_json_object(run / "evaluation.json") or None
 
 
 def split(key: str) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from polytask.documents.fault import refuse_odd_content
+from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.plain import plain
 
@@ -29,27 +31,17 @@ def seal_of(description: Mapping[str, Any]) -> str:
 
 def read_description(path: Path) -> tuple[dict[str, Any], list[str]]:
     """(the description, notices). One without a seal, from before there were any, is taken with a notice."""
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"larger than {LARGEST >> 20} MB")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    what, remedy = "a model description", "export it again"
+    content = read_json_object(path, what, remedy, LARGEST)
+    with refuse_odd_content(path, what, remedy):
         _check_numbers(content)
-        if not isinstance(content, dict):
-            raise ValueError("no mapping")
         given = content.get(SEAL)
         if given is not None and given != seal_of(content):
             raise PolytaskError(
                 f"{path}: changed since it was exported (its seal does not fit); restore it, or export it again"
             )
-    except (OSError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200] or type(error).__name__
-        raise PolytaskError(f"{path}: not a model description ({line}); export it again") from None
     notice = f"{path}: has no seal (exported by an older version), so nobody can tell whether it was changed"
     return content, [] if given is not None else [notice]
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
 
 
 def _check_numbers(value: Any) -> None:

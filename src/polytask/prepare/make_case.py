@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from polytask.cohort import header
+from polytask.documents.json_reader import find_json_object
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.volume import Array, Volume
@@ -40,11 +41,8 @@ class NotStoredError(Exception):
 
 def finished(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
     """Whether the store already holds what this recipe makes."""
-    try:
-        meta = json.loads((store / recipe.key / "meta.json").read_text(encoding="utf-8"))
-        return bool(meta["recipe"] == recipe.digest(hashes))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    meta = find_json_object(store / recipe.key / "meta.json")
+    return "recipe" in meta and bool(meta["recipe"] == recipe.digest(hashes))
 
 
 def make_case(recipe: Recipe, store: Path) -> Made:

@@ -17,10 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 
 SHARDS = "@shards"
 VERSION = 1
+AGAIN = "delete it and run `polytask prepare` again"
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,12 @@ def _read_shard(path: Path, changed: int) -> dict[str, BareCase]:
     """`changed`: when the file was written, so that a shard made anew is read anew."""
     try:
         return _parse_shard(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise PolytaskError(
-            f"{path}: cannot be read ({error}); delete it and run `polytask prepare` again"
-        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise PolytaskError(f"{path}: cannot be read ({error}); {AGAIN}") from None
 
 
 def _parse_shard(path: Path) -> dict[str, BareCase]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json_object(path, "cases of the store", AGAIN)
     if content["version"] != VERSION:
         raise ValueError(f"version {content['version']}, expected {VERSION}")
     return {

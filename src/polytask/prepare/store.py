@@ -9,7 +9,6 @@ store/KEY/image.INPUT.npy  whole.INPUT.npy  voxel.TASK.npy  region.TASK.npy  poi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from polytask.documents.fault import DocumentError
+from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.images.volume import Array, Grid
@@ -75,21 +76,13 @@ class StoredCase:
     def meta(self) -> dict[str, Any]:
         """`meta.json`: `images`, `targets`, `slides`, `sources` (sha256), `recipe` (what the case was made from),
         `subject` and `content` (see `prepare.content`); stores of older versions lack these two."""
-        try:
-            found: dict[str, Any] = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not (self.folder / "meta.json").exists():
             bare = read_bare_case(self.folder.parent, self.folder.name)
-            if bare is None:
-                raise PolytaskError(
-                    f"{self.folder}: the case is not in the store; run `polytask prepare` again"
-                ) from None
-            return bare.meta
-        except (OSError, ValueError) as error:
-            raise PolytaskError(
-                f"{self.folder / 'meta.json'}: cannot be read ({error}); delete the folder and run "
-                "`polytask prepare` again"
-            ) from None
-        return found
+            if bare is not None:
+                return bare.meta
+        again = "run `polytask prepare` again"
+        what, remedy = "a case of the store", f"delete the folder and {again}"
+        return read_json_object(self.folder / "meta.json", what, remedy, missing=again)
 
     @property
     def image(self) -> Arrays:
@@ -168,12 +161,11 @@ class Store:
         """`store.json`: `version`, `geometry`, `cohort`, `content` (digests) and `cases` (keys)."""
         path = Path(self.folder) / "store.json"
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_json_object(path, "a finished store")
+        except DocumentError:
             raise PolytaskError(
                 f"{path}: there is no finished store here; run `polytask prepare {Path(self.folder).parent}` first"
             ) from None
-        return found
 
     @property
     def content(self) -> str:

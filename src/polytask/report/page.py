@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from polytask.documents.text import read_resource
 from polytask.report import against, curves, overlays, sources, survival, tables
 from polytask.report.beside import tables_beside
 from polytask.report.characteristics import characteristics
@@ -83,10 +83,9 @@ def more_tables(material: Material, name: str) -> list[tables.Table]:
 
 def render(**values: Any) -> str:
     """Fill the template; every value is escaped, an unknown name is an error."""
-    folder = files("polytask.report")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string((folder / "page.html.j2").read_text(encoding="utf-8"))
-    style = (folder / "style.css").read_text(encoding="utf-8")
+    template = environment.from_string(read_resource("polytask.report", "page.html.j2"))
+    style = read_resource("polytask.report", "style.css")
     return template.render(style=style, **values)

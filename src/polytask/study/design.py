@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from polytask.documents.fault import DocumentError, refuse_odd_content
+from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
 from polytask.plan.plan import Balance
 from polytask.study.arms import Arm
@@ -135,8 +137,16 @@ class Design:
     def read(cls, folder: Path) -> Design:
         """What `write` wrote."""
         path = folder / FILE
+        what, remedy = "the record of a study", "restore it, or begin another study with -o"
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = read_yaml(path, what, remedy)
+        except DocumentError as error:
+            if not error.missing:
+                raise
+            raise PolytaskError(
+                f"{folder}: not a study (no {FILE}); expected STUDY; begin one with `polytask study WORK -o {folder}`"
+            ) from None
+        with refuse_odd_content(path, what, remedy):
             content.pop("polytask")
             content["arms"] = tuple(Arm(**arm) for arm in content["arms"])
             content["rests"] = Rests(**content["rests"])
@@ -144,15 +154,6 @@ class Design:
             for key in ("folds", "seeds", "overrides", "commands", "tasks"):
                 content[key] = None if content[key] is None else tuple(content[key])
             return cls(**content)
-        except FileNotFoundError:
-            raise PolytaskError(
-                f"{folder}: not a study (no {FILE}); expected STUDY; begin one with `polytask study WORK -o {folder}`"
-            ) from None
-        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-            what = (str(error).splitlines() or ["?"])[0]
-            raise PolytaskError(
-                f"{path}: not the record of a study ({what}); restore it, or begin another study with -o"
-            ) from None
 
     def extended(self, other: Design, command: str) -> Design:
         """With the arms, folds and seeds of another one too; the same when there is nothing new. What was timed in

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from polytask.documents.json_reader import find_json_object
+from polytask.documents.text import read_text
+from polytask.errors import PolytaskError
 from polytask.locks import is_held, read_note
 from polytask.study.arms import Arm
 from polytask.study.design import Design
@@ -145,15 +147,11 @@ def state_of(spec: Spec, folder: Path) -> tuple[State, str]:
     if judged and record.get("costs") and record.get("run") == spec.identity():
         return "done", ""
     try:
-        return "failed", spec.failed.read_text(encoding="utf-8").split("\n", maxsplit=1)[0]
-    except OSError:
+        return "failed", read_text(spec.failed).split("\n", maxsplit=1)[0]
+    except PolytaskError:
         return "missing", ""
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """`study.json` of a run; {} when it is not there."""
-    try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return find_json_object(folder / RECORD)

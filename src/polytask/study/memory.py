@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from polytask.documents.text import read_text
+
 MIB = 2**20
 
 
@@ -15,7 +17,8 @@ def peak_memory() -> float:
     On Linux from its own address space: `ru_maxrss` also remembers what the process that started it used.
     """
     status = Path("/proc/self/status")
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE) if status.exists() else None
+    text = read_text(status) if status.exists() else ""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
     if found:
         return int(found[1]) / 1024
     import resource

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import traceback
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
 from polytask.locks import LockedError, hold_lock
 from polytask.study.folder import state_of
@@ -59,4 +59,4 @@ def first_line(error: Exception) -> str:
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sys.exit(execute(json.load(sys.stdin)))
+    sys.exit(execute(parse_json(sys.stdin.read(), "standard input")))

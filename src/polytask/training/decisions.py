@@ -6,7 +6,6 @@ somebody asks for one; training a network again removes those of its tasks, for 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -14,7 +13,8 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from polytask.errors import PolytaskError
+from polytask.documents.fault import refuse_odd_content
+from polytask.documents.json_reader import read_json_object
 from polytask.plain import write_json
 from polytask.tasks.risk_groups import NAMES
 from polytask.tasks.task import Task
@@ -150,12 +150,9 @@ def read_decisions(folder: Path) -> Decisions:
     path = folder / FILE
     if not path.exists():
         return Decisions()
-    try:
-        return Decisions.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PolytaskError(
-            f"{path}: not the decisions of a run ({error}); restore the file, or train the run again"
-        ) from None
+    what, remedy = "the decisions of a run", "restore the file, or train the run again"
+    with refuse_odd_content(path, what, remedy):
+        return Decisions.from_dict(read_json_object(path, what, remedy))
 
 
 def write_decisions(folder: Path, decisions: Decisions) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+from polytask.documents.fault import DocumentError
+from polytask.documents.text import read_text
+from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.leftovers import HALF
@@ -45,17 +48,15 @@ class Run:
         """An existing run."""
         folder = Path(folder)
         try:
-            record = yaml.safe_load((folder / NAME).read_text(encoding="utf-8"))
-        except OSError:
+            record = read_yaml(folder / NAME, "the record of a run", "restore it or train again")
+        except DocumentError as error:
+            if not error.missing:
+                raise
             raise PolytaskError(
                 f"{folder}: not a run (no {NAME}); expected WORK/runs/NAME{runs_near(folder)}"
             ) from None
-        except yaml.YAMLError as error:
-            raise PolytaskError(
-                f"{folder / NAME}: not readable YAML ({str(error).splitlines()[0]})"
-            ) from None
-        if not (isinstance(record, dict) and set(record) >= RECORDED):
-            raise PolytaskError(f"{folder / NAME}: not a run record; restore it or train again")
+        if problem := find_record_problem(record):
+            raise PolytaskError(f"{folder / NAME}: not a run record ({problem}); restore it or train again")
         if not (folder / PLAN).exists():
             raise PolytaskError(
                 f"{folder}: not a whole run (no {PLAN}); restore the file, or train again with --name {folder.name}"
@@ -118,7 +119,9 @@ class Run:
     def weights(self) -> dict[str, str]:
         """Network → sha256 of its best weights: whether something is of the present ones."""
         seals = {name: self.best_saved(name) / "model.sha256" for name in self.networks}
-        return {n: s.read_text(encoding="utf-8").strip() if s.exists() else "" for n, s in seals.items()}
+        return {
+            n: read_text(s, "the hash of the weights").strip() if s.exists() else "" for n, s in seals.items()
+        }
 
     def last(self, network: str) -> Path:
         """Folder of a network's last checkpoint."""
@@ -127,6 +130,30 @@ class Run:
     def last_saved(self, network: str) -> Path | None:
         """The last checkpoint if there is one."""
         return existing_folder(self.last(network))
+
+
+def find_record_problem(record: object) -> str:
+    """What keeps `run.yaml` from being the record of a run, in words; empty where nothing does."""
+    if not isinstance(record, dict):
+        return "no keys and values"
+    if lacking := sorted(RECORDED - set(record)):
+        return f"{lacking[0]} is missing"
+    for key in ("fold", "seed"):
+        if type(record[key]) is not int or not 0 <= record[key] < 1 << 63:
+            return f"{key} is no whole number from 0"
+    for key in ("name", "sharing"):
+        if not isinstance(record[key], str):
+            return f"{key} is no text"
+    networks = record["networks"]
+    if not isinstance(networks, dict) or not networks:
+        return "networks names none"
+    for network, tasks in networks.items():
+        plain = isinstance(network, str) and "/" not in network and "\\" not in network
+        if not plain or network in (".", ".."):
+            return "a network's name is no name"
+        if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+            return f"networks.{network} is no list of tasks"
+    return ""
 
 
 def half_of(folder: Path) -> Path:

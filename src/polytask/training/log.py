@@ -8,9 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from polytask.documents.json_reader import read_json_lines
 from polytask.errors import PolytaskError
 from polytask.plain import plain
 from polytask.training.board import Board
+
+NUMBERS = ("loss", "losses", "present", "common")
+"""Sections of a line: task, or two tasks, → number."""
+LOOKED = ("losses", "norms", "weights", "cosines")
+"""The same inside `gradients`."""
+LAST_STEP = 1 << 53
+"""No run gets so far; a larger number is a damaged line."""
 
 
 class Log:
@@ -45,16 +53,30 @@ class Log:
         if not self.path.exists():
             return
         kept = []
-        for text in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:
+        for text, line in read_json_lines(self.path, "the log of a run"):
+            if line is None or not is_log_entry(line):  # half a line of a run that was killed
                 continue
             if line.get("network", "") != self.prefix or line["step"] <= step:
                 kept.append(text + "\n")
         part = self.path.with_name(self.path.name + ".part")
         part.write_text("".join(kept), encoding="utf-8")
         os.replace(part, self.path)
+
+
+def is_log_entry(line: Mapping[str, Any]) -> bool:
+    """Whether a line of a log is one that training wrote: its step counts, and its sections hold numbers by name."""
+    step, seconds = line.get("step"), line.get("seconds_per_step")
+    if type(step) is not int or not 0 <= step < LAST_STEP or not isinstance(line.get("network", ""), str):
+        return False
+    looked, tuned = line.get("gradients", {}), line.get("tune") or {}
+    if not isinstance(looked, Mapping) or not isinstance(tuned, Mapping) or not _is_number(seconds):
+        return False
+    parts = [line.get(key, {}) for key in NUMBERS] + [looked.get(key, {}) for key in LOOKED]
+    return all(isinstance(part, Mapping) and all(map(_is_number, part.values())) for part in parts)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def flat(entry: Mapping[str, Any], above: str = "") -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from polytask.documents.json_reader import read_json_object
+from polytask.documents.text import read_text
 from polytask.errors import PolytaskError
 from polytask.model.layers import ByName
 from polytask.model.network import Network
@@ -106,13 +107,7 @@ class State:
 
 def read_state(folder: Path) -> dict[str, Any]:
     """The counters of a checkpoint."""
-    try:
-        stored: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PolytaskError(
-            f"{folder}: not a checkpoint ({error}); expected state.json beside the weights"
-        ) from None
-    return stored
+    return read_json_object(folder / "state.json", "the counters of a checkpoint", "train the run again")
 
 
 def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
@@ -128,7 +123,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
         raise PolytaskError(
             f"{path}: no such file: no checkpoint was kept here yet; train the run, or go on with --resume"
         )
-    if seal.exists() and seal.read_text(encoding="utf-8").strip() != sha256(path):
+    if seal.exists() and read_text(seal, "the hash of the weights").strip() != sha256(path):
         raise PolytaskError(f"{path}: the file has changed since it was written (hash mismatch); restore it")
     return load_tensors(path)
 

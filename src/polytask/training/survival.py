@@ -3,11 +3,12 @@ risks are cut into groups."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polytask.documents.json_reader import read_json_object
+from polytask.errors import PolytaskError
 from polytask.plain import write_json
 from polytask.prepare.full import full_sample
 from polytask.tasks.risk_groups import cut_risks
@@ -27,7 +28,14 @@ LEARNT = "learnt.json"
 def read_learnt(folder: Path) -> dict[str, dict[str, Any]]:
     """Task → fields known only after training; nothing when the run has none."""
     path = folder / LEARNT
-    learnt: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if not path.exists():
+        return {}
+    learnt = read_json_object(path, "what survival tasks learned", "restore the file, or train the run again")
+    for task, fields in learnt.items():
+        if not isinstance(fields, dict):
+            raise PolytaskError(
+                f"{path}: {task}: expected its fields; restore the file, or train the run again"
+            )
     return learnt
 
 

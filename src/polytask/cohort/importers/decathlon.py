@@ -15,7 +15,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.targets import Chosen, add_targets
 from polytask.cohort.importers.words import UNKNOWN
-from polytask.cohort.splits import read_json
+from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 from polytask.images.formats import ending
 

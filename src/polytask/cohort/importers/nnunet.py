@@ -17,7 +17,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import survey
 from polytask.cohort.importers.targets import Chosen, add_targets
 from polytask.cohort.nnunet_splits import NAME as SPLITS
-from polytask.cohort.splits import read_json
+from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 
 INPUT, MASK = "image", "mask"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.evaluation.part import weights_of
 from polytask.evaluation.result import FILE, Evaluation, Metrics, metrics_from
@@ -88,7 +88,9 @@ def _evaluated(run: Run) -> tuple[tuple[Metrics, ...], str]:
 
 
 def _exported(folder: Path, predictor: Predictor) -> JudgedModel:
-    described: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    described: dict[str, Any] = read_json_object(
+        folder / DESCRIPTION, "a model description", "export the model again"
+    )
     try:
         members = [m["evaluation"] for m in described["members"]]
         held_out = tuple(metrics_from(m) for m in members if m)

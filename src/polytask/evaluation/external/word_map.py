@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from polytask.cohort.header_file import one_line, refuse_repeated_keys
+from polytask.documents.text import read_text
+from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
 
 FLAT = ("tasks", "inputs", "visits", "columns")
@@ -59,31 +58,12 @@ class WordMap:
         return PolytaskError(f"{self.path}: {section}: {message}")
 
 
-class _Loader(yaml.SafeLoader):
-    """Every word stays the text that was written: `yes`, `1` and `2020-01-01` too."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 the class attribute that PyYAML reads
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        refuse_repeated_keys(node)
-        return super().construct_mapping(node, deep)
-
-
 def read_word_map(path: Path) -> WordMap:
     """Read a mapping file; its words are held against model and cohort later."""
-    try:
-        if path.stat().st_size > LIMIT:
-            raise PolytaskError(
-                f"{path}: larger than {LIMIT >> 20} MB; expected a mapping file; name the right one"
-            )
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise PolytaskError(
-            f"{path}: cannot be read ({error.strerror}); expected a mapping file; leave --mapping out for a draft"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        what = one_line(error) if isinstance(error, yaml.YAMLError) else "not plain UTF-8 text"
-        raise PolytaskError(f"{path}: not YAML: {what}; mend that line") from None
+    what, draft = "a mapping file", "leave --mapping out for a draft"
+    text = read_text(path, what, "name the right one", LIMIT, missing=draft)
+    # Every word stays the text that was written: `yes`, `1` and `2020-01-01` too.
+    content = parse_yaml(text, str(path), what, as_text=True)
     if content in (None, *NOTHING):
         return WordMap(path)
     if not isinstance(content, dict):

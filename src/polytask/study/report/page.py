@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from polytask.documents.text import read_resource
 from polytask.report.facts import when
 from polytask.report.page import NOTICE
 from polytask.statistics.check import ASKS
@@ -71,8 +70,8 @@ def page(found: Conclusions) -> str:
 
 def environment() -> Environment:
     """The page's template, and the macros of a run's report, which stand before its page begins."""
-    theirs = (files("polytask.report") / "page.html.j2").read_text(encoding="utf-8")
-    mine = (files("polytask.study.report") / "page.html.j2").read_text(encoding="utf-8")
+    theirs = read_resource("polytask.report", "page.html.j2")
+    mine = read_resource("polytask.study.report", "page.html.j2")
     sources = {"macros": theirs.partition("<!doctype html>")[0], "page": mine}
     return Environment(
         loader=DictLoader(sources),
@@ -86,4 +85,4 @@ def environment() -> Environment:
 def style() -> str:
     """That of a run's report, and what a study's page has beyond it; the template does not escape its quotes."""
     folders = ("polytask.report", "polytask.study.report")
-    return "".join((files(folder) / "style.css").read_text(encoding="utf-8") for folder in folders)
+    return "".join(read_resource(folder, "style.css") for folder in folders)

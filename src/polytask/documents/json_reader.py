@@ -1,0 +1,130 @@
+"""JSON and JSON lines."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from polytask.documents.bounds import check_depth, check_words, read_float, read_int
+from polytask.documents.fault import DocumentError, MalformedError, shorten
+from polytask.documents.text import LIMIT, read_text
+
+_LARGE = re.compile(r"[0-9]{65}|[0-9.][eE]\+?[0-9]{3}")
+"""What a number that is too long or too large has somewhere (and now and then a hash): only then each one is looked at,
+which takes four times as long."""
+_ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+"""An escape that may stand for a NUL or for half a character."""
+LINE_LIMIT = 1 << 20
+"""Characters one line of a log may have."""
+
+
+def read_json(
+    path: Path,
+    expected: str = "a JSON file",
+    remedy: str = "mend or replace it",
+    limit: int = LIMIT,
+    missing: str = "mend the path",
+) -> Any:
+    """The content of a JSON file. See `read_text` for the arguments, and `parse_json` for what is refused."""
+    return parse_json(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
+
+
+def read_json_object(
+    path: Path,
+    expected: str = "a JSON file",
+    remedy: str = "mend or replace it",
+    limit: int = LIMIT,
+    missing: str = "mend the path",
+) -> dict[str, Any]:
+    """The content of a JSON file whose outermost value has keys."""
+    found = read_json(path, expected, remedy, limit, missing)
+    if not isinstance(found, dict):
+        raise DocumentError(str(path), "holds no keys and values", expected, remedy)
+    return found
+
+
+def find_json_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that may be absent or half written: then nothing."""
+    try:
+        return read_json_object(path)
+    except DocumentError:
+        return {}
+
+
+def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "mend or replace it") -> Any:
+    """Plain data from JSON text.
+
+    Refused in one line with its place: what is not JSON, a key written twice, NaN and Infinity, numbers of more than
+    64 digits or beyond a float, more than 64 levels, and text that no file can hold (NUL, half a surrogate pair).
+    """
+    try:
+        return _parse(text)
+    except MalformedError as error:
+        where = f"{place}, line {error.line}" if error.line else place
+        raise DocumentError(where, f"not JSON ({error.problem})", expected, remedy) from None
+
+
+def read_json_lines(
+    path: Path, expected: str = "a log of JSON lines"
+) -> list[tuple[str, dict[str, Any] | None]]:
+    """Every line of a log with its content, None where a line is no mapping in JSON; nothing where there is no file.
+
+    A process that is killed leaves half a line, and the next one writes behind it. So an odd line says nothing about
+    the others, and what it means is for the caller to say. Blank lines are left out.
+    """
+    try:
+        text = read_text(path, expected, "move it away")
+    except DocumentError as error:
+        if error.missing:
+            return []
+        raise
+    return [(line, _find_object(line)) for line in _split_lines(text)]
+
+
+def _split_lines(text: str) -> Iterator[str]:
+    """The lines as they were written: `str.splitlines` would also cut at characters that JSON text may hold."""
+    return (line.removesuffix("\r") for line in text.split("\n") if line.strip())
+
+
+def _find_object(line: str) -> dict[str, Any] | None:
+    try:
+        found = _parse(line) if len(line) <= LINE_LIMIT else None
+    except MalformedError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _parse(text: str) -> Any:
+    large = _LARGE.search(text) is not None
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=read_float if large else None,
+            parse_int=read_int if large else None,
+            object_pairs_hook=_pair,
+        )
+    except json.JSONDecodeError as error:
+        raise MalformedError(shorten(error.msg[:1].lower() + error.msg[1:]), error.lineno) from None
+    except RecursionError:
+        raise MalformedError("nested too deeply") from None
+    check_depth(value)
+    if _ODD_ESCAPE.search(text):
+        check_words(value)
+    return value
+
+
+def _pair(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise MalformedError(f"{shorten(twice)!r} is written twice")
+    return found
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise MalformedError(f"{word} is no number of JSON; null stands for what is not known")

@@ -1,0 +1,60 @@
+"""The text of a file: a regular one of bounded size, in UTF-8."""
+
+from __future__ import annotations
+
+import stat
+from importlib.resources import files
+from pathlib import Path
+
+from polytask.documents.fault import DocumentError
+
+LIMIT = 256 << 20
+"""Bytes a document may have: thousands of columns and folds, or the answers for 100,000 subjects, need less."""
+
+
+def read_text(
+    path: Path,
+    expected: str = "a text file",
+    remedy: str = "restore it",
+    limit: int = LIMIT,
+    missing: str = "mend the path",
+) -> str:
+    """The text of a file, without the byte order mark that some editors put in front.
+
+    Args:
+        expected: what the file should be, for the error.
+        remedy: what to do about a damaged file.
+        limit: bytes it may have.
+        missing: what to do when there is no such file, where that is something else.
+
+    Raises:
+        DocumentError: it is not there, not a regular file, larger than `limit`, not readable or not UTF-8.
+    """
+
+    def fail(problem: str, gone: bool = False) -> DocumentError:
+        return DocumentError(str(path), problem, expected, missing if gone else remedy, gone)
+
+    try:
+        # A named pipe or a device would block, or never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise fail("is a folder" if path.is_dir() else "is no regular file")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise fail("no such file", gone=True) from None
+    except OSError as error:
+        raise fail(f"cannot be read ({error.strerror or error})") from None
+    except ValueError:  # a NUL in the name
+        raise fail("no file can have this name") from None
+    if len(data) > limit:
+        raise fail(f"larger than {limit >> 20} MB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise fail(f"not UTF-8 text (byte 0x{data[error.start]:02x} in line {line})") from None
+
+
+def read_resource(package: str, name: str) -> str:
+    """The text of a file that is part of Polytask."""
+    return files(package).joinpath(*name.split("/")).read_text(encoding="utf-8")

@@ -138,8 +138,7 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
                     )
                 if formats == ["PNG"] and getattr(image, "is_animated", False):
                     raise PolytaskError(
-                        f"{path}: an animation of {image.n_frames} pictures; expected one picture; write each to "
-                        "its own file"
+                        f"{path}: an animation; expected one picture; write each picture to its own file"
                     )
                 check_size(path, (_CHANNELS[image.mode], image.height, image.width), _dtype(image), limit)
                 yield image

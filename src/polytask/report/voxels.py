@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArr
     return out
 
 
-def _row(table: Path, who: Id) -> dict[str, str]:
+def _row(table: Path, who: Id) -> Mapping[str, str]:
     try:
         for row in read_table(table).rows:
             if (row.cells["subject"], row.cells["visit"]) == who:

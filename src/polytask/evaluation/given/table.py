@@ -70,7 +70,10 @@ def _with_merged_classes(
     return tuple(
         Row(
             row.line,
-            row.cells | {c: read_class(task, row.cells[c]) for c, task in read.items() if c in row.cells},
+            {
+                **row.cells,
+                **{c: read_class(task, row.cells[c]) for c, task in read.items() if c in row.cells},
+            },
         )
         for row in rows
     )

@@ -114,9 +114,7 @@ def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
     return Identity(found, column if files else "")
 
 
-def _split_row(
-    cells: Mapping[str, str], identity: Identity, unknown: set[str], case: str
-) -> dict[str, str]:
+def _split_row(cells: Mapping[str, str], identity: Identity, unknown: set[str], case: str) -> dict[str, str]:
     """The cells of a row, unknown ones empty, with its identity under our names."""
     known = {column: "" if cell in unknown else cell for column, cell in cells.items()}
     own = {what: known.get(column, "") for what, column in identity.columns.items()}

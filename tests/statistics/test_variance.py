@@ -114,7 +114,9 @@ def test_the_trainings_are_never_surer_than_their_subjects() -> None:
     found = of([d])
     assert float(found.error) ** 2 == pytest.approx(d.mean(1).var(ddof=1) / 40)
     assert float(found.luck) == 0
-    assert float(found.retraining) > 0.3
+    assert float(found.retraining) == 0
+    ranks = part_variance([d.T], [1.0], [np.zeros((3, 3))])
+    assert float(ranks.retraining) > 0.3
 
 
 def test_no_difference_at_all_has_no_variance() -> None:

@@ -22,7 +22,8 @@ class Variance:
         by_subjects: degrees of freedom of the first, subjects − folds.
         by_seeds: of the luck in the second; 0 with one seed.
         luck: share in the whole of the trainings' luck beyond what they do to single subjects; 0 with one seed.
-        retraining: share of what they do to single subjects, which all subjects together tell well; 0 with one seed.
+        retraining: share of what they do to single subjects that resamples of the subjects do not show: with `pairs`,
+            where all subjects together tell it well; else 0.
     """
 
     estimate: Floats
@@ -102,7 +103,8 @@ def part_variance(
     seeds = whole - kept
     share = 1 / np.where(whole > 0, whole, 1.0)
     luck = beyond * share
-    retraining = np.maximum(0.0, seeds * share - luck)
+    # Resamples of subjects show what trainings do to single ones, with its skew; not so where pairs are taken off.
+    retraining = none if pairs is None else seeds * share - luck
     freedom = own ** (1 - 1 / count) * even ** (1 / count)
     return Variance(estimate, kept, seeds, by_subjects, freedom, luck, retraining)
 

@@ -80,6 +80,7 @@ def make_table(path: Path, lines: list[tuple[int, list[str]]], comma: str = ",")
     """
     if not lines:
         raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
+    lines = _without_empty_columns(lines)
     columns = lines[0][1]
     _check_columns(path, columns, comma)
     rows, problems = [], []
@@ -90,6 +91,16 @@ def make_table(path: Path, lines: list[tuple[int, list[str]]], comma: str = ",")
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
         rows.append(Row(line, dict(zip(columns, cells, strict=False))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
+
+
+def _without_empty_columns(lines: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The lines without columns that have neither a name nor a cell, as spreadsheets leave behind."""
+    nameless = {k for k, name in enumerate(lines[0][1]) if not name}
+    if not nameless:
+        return lines
+    filled = {k for _, cells in lines for k in nameless if k < len(cells) and cells[k]}
+    empty = nameless - filled
+    return [(line, [c for k, c in enumerate(cells) if k not in empty]) for line, cells in lines]
 
 
 def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:

@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from polytask.cohort.formula_cells import escape_cells, restore_cell
+from polytask.cohort.formula_cells import escape_cells, restore_cells
 from polytask.cohort.open_table import name_without_gz, open_table
 from polytask.errors import PolytaskError, Problem
 
@@ -54,9 +54,9 @@ def read_table(path: Path) -> Table:
         with open_table(path) as file:
             reader = csv.reader(file, delimiter=comma, strict=True)
             lines = [
-                (reader.line_num, [restore_cell(c.strip()) for c in cells])
+                (reader.line_num, restore_cells(cells))
                 for cells in reader
-                if any(c.strip() for c in cells)
+                if any(cell.strip() for cell in cells)
             ]
     except OSError as error:
         raise PolytaskError(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from polytask.cohort.formula_cells import escape_cell, restore_cell
 from polytask.cohort.table import read_table, write_table
 
+SRC = Path(__file__).parents[2] / "src" / "polytask"
 IDS = ["=1+1", "+cmd|' /C calc'!A0", "-x", "@SUM(A1)", "'=x", "''-y", "'tis", "-", "- 5", "=", "+", "'"]
 
 
@@ -42,3 +44,16 @@ def test_tables_keep_ids_and_columns(tmp_path: Path) -> None:
     with (tmp_path / "t.csv").open(newline="") as stream:
         cells = [cell for line in csv.reader(stream) for cell in line]
     assert not [c for c in cells if c[:1] in "=+-@" and c not in ("", "-0.5")]
+
+
+def test_every_module_that_knows_csv_escapes_or_restores_its_cells() -> None:
+    modules = {
+        p
+        for p in SRC.rglob("*.py")
+        if re.search(r"^(import|from) csv\b", p.read_text(encoding="utf-8"), re.M)
+    }
+    assert modules
+    bare = [
+        p.name for p in modules if "polytask.cohort.formula_cells import" not in p.read_text(encoding="utf-8")
+    ]
+    assert bare == []

@@ -25,7 +25,8 @@ def escape_cell(cell: str) -> str:
 
 def escape_cells(cells: Iterable[object]) -> list[str]:
     """A row for a CSV writer, every cell as text; None is an empty cell."""
-    return ["" if cell is None else escape_cell(str(cell)) for cell in cells]
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    return [escape_cell(text) if text[:1] in _FIRST else text for text in texts]
 
 
 def restore_cell(cell: str) -> str:
@@ -35,6 +36,12 @@ def restore_cell(cell: str) -> str:
     ['=1+1', '-0.5', "'=x", "'tis"]
     """
     return cell[1:] if cell.startswith("'") and _looks_like_formula(cell) else cell
+
+
+def restore_cells(cells: Iterable[str]) -> list[str]:
+    """A row of a CSV reader without blanks around its cells, as it was before `escape_cells`."""
+    stripped = [cell.strip() for cell in cells]
+    return [restore_cell(cell) if cell[:1] == "'" else cell for cell in stripped]
 
 
 def _looks_like_formula(cell: str) -> bool:

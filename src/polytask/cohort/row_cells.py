@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import Any
 
-from polytask.cohort.formula_cells import restore_cell
-
 MOST_SHARED = 100_000
 """Different words of a table that are kept once; further ones are kept as often as they stand there."""
 
@@ -110,11 +108,8 @@ class SharedWords:
         self._known: dict[str, str] = {}
 
     def share(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The words of a row, without blanks around them or an apostrophe that only a spreadsheet needs, each as the
-        object that was there first."""
+        """The words of a row, each as the object that was there first."""
         known = self._known
-        bare = [word.strip() for word in words]
-        bare = [restore_cell(word) if word[:1] == "'" else word for word in bare]
         if len(known) < MOST_SHARED:
-            return tuple([known.setdefault(word, word) for word in bare])
-        return tuple([known.get(word, word) for word in bare])
+            return tuple([known.setdefault(word, word) for word in words])
+        return tuple([known.get(word, word) for word in words])

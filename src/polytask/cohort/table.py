@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polytask.cohort.formula_cells import escape_cells
+from polytask.cohort.formula_cells import escape_cells, restore_cells
 from polytask.cohort.open_table import name_without_gz, open_table
 from polytask.cohort.row_cells import Columns, RowCells, SharedWords
 from polytask.errors import PolytaskError, Problem
 
+Lines = Sequence[tuple[int, Sequence[str]]]
+"""Line number and cells of every line that is not empty."""
 _MARKS = {";": "semicolons", ",": "commas", "\t": "tabs"}
 
 
@@ -57,7 +59,7 @@ def read_table(path: Path) -> Table:
         with open_table(path) as file:
             reader = csv.reader(file, delimiter=comma, strict=True)
             words = SharedWords()
-            filled = ((reader.line_num, words.share(cells)) for cells in reader)
+            filled = ((reader.line_num, words.share(restore_cells(cells))) for cells in reader)
             lines = [(number, cells) for number, cells in filled if any(cells)]
     except OSError as error:
         raise PolytaskError(
@@ -72,7 +74,7 @@ def read_table(path: Path) -> Table:
     return make_table(path, lines, comma)
 
 
-def make_table(path: Path, lines: Sequence[tuple[int, Sequence[str]]], comma: str = ",") -> Table:
+def make_table(path: Path, lines: Lines, comma: str = ",") -> Table:
     """The table of these lines, the first of which names the columns.
 
     Args:
@@ -81,6 +83,7 @@ def make_table(path: Path, lines: Sequence[tuple[int, Sequence[str]]], comma: st
     """
     if not lines:
         raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
+    lines = _without_empty_columns(lines)
     columns = list(lines[0][1])
     _check_columns(path, columns, comma)
     rows, problems = [], []
@@ -92,6 +95,16 @@ def make_table(path: Path, lines: Sequence[tuple[int, Sequence[str]]], comma: st
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
         rows.append(Row(line, RowCells(places, tuple(cells))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
+
+
+def _without_empty_columns(lines: Lines) -> Lines:
+    """The lines without columns that have neither a name nor a cell, as spreadsheets leave behind."""
+    nameless = {k for k, name in enumerate(lines[0][1]) if not name}
+    if not nameless:
+        return lines
+    filled = {k for _, cells in lines for k in nameless if k < len(cells) and cells[k]}
+    empty = nameless - filled
+    return [(line, [c for k, c in enumerate(cells) if k not in empty]) for line, cells in lines]
 
 
 def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:

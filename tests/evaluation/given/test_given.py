@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from polytask.cohort.cohort import Cohort
+from polytask.cohort.table import read_table
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Answers
+from polytask.evaluation.cases import write_cases
 from polytask.evaluation.collect import Collector
 from polytask.evaluation.given.judge import GivenJudged, judge_given, read_given
 from polytask.predict.outputs import write
@@ -238,3 +241,37 @@ def test_a_mask_of_another_size_is_one_line(cohort: Cohort, tmp_path: Path) -> N
     with pytest.raises(PolytaskError, match=r"small.png has size .*, but its image has") as raised:
         judged(path, cohort)
     assert "\n" not in str(raised.value)
+
+
+def test_ids_that_a_spreadsheet_would_run_are_joined_all_the_same(cohort: Cohort, tmp_path: Path) -> None:
+    first = next(iter(cohort.subjects))
+    cases = tuple(replace(c, subject="=1+1") if c.subject == first else c for c in cohort.cases)
+    changed = replace(cohort, cases=cases)
+    someone = Someone(changed, 0.3, seed=5)
+    someone.header = changed.header  # type: ignore[attr-defined]
+    path = write(someone, changed, tmp_path / "out") / "predictions.csv"  # type: ignore[arg-type]
+    assert "\n'=1+1," in path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    (given,) = read_given([path], someone.tasks, changed)
+    assert {who for who, _ in given.table.rows["grade"]} == set(changed.subjects)
+    write_cases(someone.tasks, collected(someone, changed), tmp_path / "cases.csv")
+    assert {row.cells["subject"] for row in read_table(tmp_path / "cases.csv").rows} == set(changed.subjects)
+
+
+def test_a_readers_words_are_merged_as_the_header_merges_them(cohort: Cohort, tmp_path: Path) -> None:
+    grade = cohort.header.tasks["grade"]
+    known = grade.order  # type: ignore[union-attr]
+    merged = grade.model_copy(update={"merge": {"G9": known[0]}, "unknown": ["GX"]})
+    header = cohort.header.model_copy(update={"tasks": {**cohort.header.tasks, "grade": merged}})
+    read = replace(cohort, header=header)
+    words = ["G9", "GX", *[known[1]] * len(cohort.cases)]
+    rows = [
+        {"subject": c.subject, "visit": c.visit, "grade": w}
+        for c, w in zip(cohort.cases, words, strict=False)
+    ]
+    path = written(tmp_path / "reader.csv", rows)
+    (given,) = read_given([path], Someone(read).tasks, read)
+    table = given.table
+    found = [table.rows["grade"].get((c.subject, c.visit)) for c in cohort.cases[:3]]
+    assert [r.cells["grade"] if r else None for r in found] == [known[0], None, known[1]]
+    with pytest.raises(PolytaskError, match="'G9' is no class"):
+        judged(path, cohort)

@@ -84,7 +84,8 @@ def check_twins(evidence: Evidence) -> Iterator[Problem]:
         look = evidence.looks.get(use.key)
         if look is None or use.role == "region" or look.constant:
             continue
-        content = look.digest or str(use.path.resolve())
+        drawn = use.role == "image" and evidence.header.images[use.owner].channels[use.part] == "mask"
+        content = str(use.path.resolve()) if drawn or not look.digest else look.digest
         before = first.setdefault((use.role, content), use)
         if before.subject != use.subject:
             yield evidence.of(

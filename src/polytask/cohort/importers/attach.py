@@ -52,9 +52,9 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         _note(draft, "region", f"task {name!r}: counts where {source.source!r} says")
     for source in stated.known:
         name = _owner(draft, source, "--known", (Segmentation,))
-        owner = draft.tasks[name]
-        assert isinstance(owner, Segmentation)
-        for row, cell in zip(draft.rows, read_known(sheet, source, owner, found), strict=True):
+        mask = draft.tasks[name]
+        assert isinstance(mask, Segmentation)
+        for row, cell in zip(draft.rows, read_known(sheet, source, mask, found), strict=True):
             if cell is None:
                 row.pop(name, None)
             elif cell and name in row:

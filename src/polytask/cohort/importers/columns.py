@@ -53,14 +53,16 @@ class ForeignColumn:
     def _spelled(self) -> tuple[tuple[str, ...], list[str]]:
         """(texts, words)."""
         first: dict[float, str] = {}
-        found = []
+        found, numeric = [], self.numeric
         for cell, value in zip(self.cells, self.numbers, strict=True):
             if value is None:
                 found.append(cell)
                 continue
-            whole = self.numeric and value.is_integer() and abs(value) < 1e15
-            found.append(first.setdefault(value, f"{value:.0f}" if whole else cell))
-        words = [first[value] for value in sorted(first)] if self.numeric else sorted({*found} - {""})
+            if value not in first:
+                whole = numeric and value.is_integer() and abs(value) < 1e15
+                first[value] = f"{value:.0f}" if whole else cell
+            found.append(first[value])
+        words = [first[value] for value in sorted(first)] if numeric else sorted({*found} - {""})
         return tuple(found), words
 
 

@@ -88,7 +88,8 @@ class Draft:
         if overwrite:
             for stale in {"cases.tsv", SPLITS} - set(parts):
                 (folder / stale).unlink(missing_ok=True)
-        return Imported(folder, (*self.notes, *shorten_column_notes(self.column_notes)))
+        notes = [*self.notes, *shorten_column_notes(self.column_notes)]
+        return Imported(folder, tuple(" ".join(note.split()) for note in notes))
 
     def _columns(self, header: Header) -> list[str]:
         present = dict.fromkeys(c for row in self.rows for c, v in row.items() if v != "")
@@ -132,9 +133,9 @@ def _relative(path: Path, root: Path) -> str:
 
 def beside(source: Path) -> Path:
     """Where a cohort goes unless told otherwise: a folder named after the source, next to it."""
-    stem = (
-        source.name.removesuffix("".join(source.suffixes[-1:])) if source.is_file() else source.resolve().name
-    )
+    stem = source.resolve().name
+    if source.is_file():
+        stem = Path(source.name.removesuffix(".gz")).stem
     return source.absolute().parent / f"{stem}_cohort"
 
 

@@ -17,12 +17,12 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import add_survival
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean, is_like_site, ladder
 from polytask.cohort.tasks import Task
-from polytask.cohort.words import number, same_word
+from polytask.cohort.words import RESERVED, number, same_word
 from polytask.errors import PolytaskError, nearest
 
 SITES = 50
 """A column with more different words than this is no site."""
-_BOUND = re.compile(r"[<>]=?\s*")
+_BOUND = re.compile(r"(<=|>=|[<>≤≥])\s*")
 
 
 def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
@@ -66,6 +66,13 @@ def inferred_tasks(sheet: Sheet, columns: Sequence[str], found: Found) -> None:
         if kind == "ordinal":
             words = ladder(column, words) or words
         add_pooled(sheet, clean(column), column, kind, words, found, "", why)
+
+
+def leave_reserved(sheet: Sheet, found: Found) -> None:
+    """Leave out columns whose name our own tables keep for something else."""
+    for column in sheet.columns:
+        if column in RESERVED and column not in found.used:
+            found.leave_out([column], "the name has a meaning of its own; rename the column to read it")
 
 
 def set_aside(sheet: Sheet, columns: Sequence[str], found: Found, inputs: bool) -> None:
@@ -130,12 +137,17 @@ def read_numbers(sheet: Sheet, column: str, loss: Loss) -> list[str]:
     kept = []
     parsed = sheet.parse(column)
     for row, cell, value in zip(sheet.rows, parsed.cells, parsed.numbers, strict=True):
-        bound = value is None and _BOUND.match(cell) and number(_BOUND.sub("", cell, count=1)) is not None
-        good = value is not None or bool(bound)
+        good = value is not None or is_bound(cell)
         kept.append(cell if good else "")
         if cell:
             loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not good)
     return kept
+
+
+def is_bound(cell: str) -> bool:
+    """Whether a cell says that a number lies beyond another: `>1700`, `<= 0.1`."""
+    match = _BOUND.match(cell)
+    return match is not None and number(cell[match.end() :]) is not None
 
 
 def _make_task(kind: str, words: list[str], level: str, unit: str) -> Task:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from polytask.cohort.header import Column
 from polytask.cohort.importers.columns import ForeignColumn
+from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.words import ladder
 
@@ -44,9 +45,9 @@ def input_column(sheet: Sheet, column: str) -> tuple[Column | None, str]:
         return None, "the same in every row" if words else "no cell is filled"
     if parsed.numeric or is_mostly_numeric(parsed):
         return Column(type="number", level=level), f"number, level {level}"
-    if len(words) > MANY:
+    if len(words) > MANY or (len(words) > FEW and parsed.known < 2 * len(words)):
         return None, "free text"
-    return Column(type="category", level=level, values=words), f"category {', '.join(words)}, level {level}"
+    return Column(type="category", level=level, values=words), f"category {examples(words, 8)}, level {level}"
 
 
 def is_mostly_numeric(parsed: ForeignColumn) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.sheet import Sheet
-from polytask.cohort.importers.words import IMAGE_IDS, UNKNOWN, find
+from polytask.cohort.importers.words import IMAGE_IDS, SPLIT, UNKNOWN, find
 from polytask.cohort.importers.workbook import is_workbook, read_workbook
 from polytask.cohort.table import Table, read_table
 from polytask.errors import PolytaskError, nearest
@@ -48,6 +48,10 @@ def read_sheet(
     """
     notes: list[str] = []
     table = read_workbook(path, notes) if is_workbook(path) else read_table(path)
+    if not table.rows:
+        raise PolytaskError(
+            f"{table.path}: no row below the column names; expected one per subject; add them"
+        )
     if table.problems:
         problem = table.problems[0]
         raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
@@ -72,7 +76,10 @@ def read_sheet(
         notes.append(f"{table.path.name}: {len(rows) - len(named)} rows without a subject are left out")
     if len(kept) < len(named):
         notes.append(f"{table.path.name}: {len(named) - len(kept)} rows without a visit are left out")
-    used = {*identity.columns.values(), *(table.columns[:1] if case else ())} - {identity.pictures}
+    if "" in table.columns and not (case and table.columns[0] == ""):
+        notes.append(f"{table.path.name}: a column without a name is left out")
+    used = {"", *identity.columns.values(), *(table.columns[:1] if case else ())}
+    used -= {identity.pictures} - {""}
     columns = tuple(c for c in table.columns if c not in used)
     return Sheet(table.path, columns, tuple(kept), identity.columns, tuple(notes))
 
@@ -94,6 +101,9 @@ def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
             )
         if column is not None and column not in found.values():
             found[what] = column
+    folds = [c for c in table.columns if c.lower() == "fold" and "split" not in found]
+    if folds and {row.cells.get(folds[0], "").lower() for row in table.rows} <= {*SPLIT, ""}:
+        found["split"] = folds[0]
     if "subject" not in found:
         lower = {c.lower(): c for c in reversed(table.columns)}
         pictures = next((lower[n] for n in IMAGE_IDS if n in lower and lower[n] not in found.values()), None)

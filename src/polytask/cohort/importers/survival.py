@@ -65,8 +65,8 @@ def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, l
     known = sum(1 for bit in kept_events if bit)
     if half > MOST * (half + known) and "0" not in kept_events and name not in found.accepted:
         raise PolytaskError(
-            f"{sheet.path}, column {event}: empty in {half} rows that have a {time}, and no row is censored; does "
-            f"empty mean censored? write 0 there, or say --accept-loss {name} if it is unknown"
+            f"{sheet.path}: {half} rows have only one of {time!r} and {event!r}, and no row that has both is censored; "
+            f"does empty mean censored? write 0 and the time there, or say --accept-loss {name} if it is unknown"
         )
     found.cells[f"{name}_time"], found.cells[f"{name}_event"] = kept_times, kept_events
     unit, visits = found.units.get(name) or time_unit(time), sheet.visits or []

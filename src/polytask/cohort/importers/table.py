@@ -10,8 +10,9 @@ from polytask.cohort.importers.choose_columns import REST, expand_patterns, read
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, Imported, beside, examples
 from polytask.cohort.importers.found import Found
-from polytask.cohort.importers.infer import inferred_tasks, set_aside, stated_tasks
+from polytask.cohort.importers.infer import inferred_tasks, leave_reserved, set_aside, stated_tasks
 from polytask.cohort.importers.join import join
+from polytask.cohort.importers.kinds import kind_of
 from polytask.cohort.importers.known_structures import propose_known
 from polytask.cohort.importers.losses import report_losses
 from polytask.cohort.importers.options import parse_tasks
@@ -20,6 +21,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.stated import parse_stated
 from polytask.cohort.importers.survival import survival_pairs
 from polytask.cohort.importers.targets import add_inputs, identity, note_split, share_split
+from polytask.cohort.importers.words import DEMOGRAPHIC, clean
 from polytask.errors import PolytaskError
 
 MOST = 20
@@ -100,6 +102,7 @@ def import_table(
     stated_tasks(sheet, asked, found)
     survival_pairs(sheet, found)
     propose_known(sheet, draft.tasks, found)
+    leave_reserved(sheet, found)
     every = REST in inputs or (not wanted and not draft.inputs)
     if REST not in inputs:
         set_aside(sheet, sheet.columns, found, inputs=not asked or every)
@@ -110,6 +113,7 @@ def import_table(
         if not found.tasks and not draft.tasks:
             raise PolytaskError(
                 f"{paths[0]}: no target; expected one or more; state them with --task NAME=KIND[@COLUMN]"
+                f"{_propose_task(sheet, chosen, found)}"
             )
     else:
         chosen += found.inputs
@@ -131,6 +135,17 @@ def import_table(
         )
     share_split(draft)
     return draft.write(Path(out) if out is not None else beside(paths[0]), overwrite)
+
+
+def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
+    """What could be stated: survival that was not clear, or an example from a column of words."""
+    unclear = next((note.line for note in found.notes if "=survival:" in note.line), "")
+    if unclear:
+        return f"; {unclear}"
+    free = [c for c in columns if not DEMOGRAPHIC.match(c) and not sheet.parse(c).numeric] or columns
+    kinds = ((c, kind_of(sheet, c)[0]) for c in free)
+    likely = next(((c, k) for c, k in kinds if k in ("classification", "ordinal")), None)
+    return f", e.g. --task '{clean(likely[0])}={likely[1]}@{likely[0]}'" if likely else ""
 
 
 def _left_beside(rest: Sequence[str]) -> ColumnNote:

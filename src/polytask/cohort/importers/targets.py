@@ -12,7 +12,14 @@ from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.id_hints import explain_missing
-from polytask.cohort.importers.infer import inferred_tasks, read_numbers, set_aside, stated_tasks
+from polytask.cohort.importers.infer import (
+    inferred_tasks,
+    is_bound,
+    leave_reserved,
+    read_numbers,
+    set_aside,
+    stated_tasks,
+)
 from polytask.cohort.importers.kinds import input_column
 from polytask.cohort.importers.losses import Loss, report_losses
 from polytask.cohort.importers.options import Ask
@@ -66,6 +73,7 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
     found = Found(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
     stated_tasks(sheet, chosen.tasks, found)
     survival_pairs(sheet, found)
+    leave_reserved(sheet, found)
     if REST in chosen.inputs:
         inputs += [c for c in sheet.columns if c not in found.used]
         found.used |= set(inputs)
@@ -146,11 +154,11 @@ def add_inputs(draft: Draft, sheet: Sheet, inputs: Sequence[str]) -> dict[str, l
         if column.type == "number" and sheet.parse(name).odd:
             loss = Loss(name, "a number with a dot")
             cells[name] = read_numbers(sheet, name, loss)
-            lost = (
-                f"; {loss.lost} cells are no numbers and unknown ({'; '.join(loss.examples)})"
-                if loss.lost
-                else ""
-            )
+            bounds = [cell for cell in sheet.parse(name).odd if is_bound(cell)]
+            if loss.lost:
+                lost = f"; {loss.lost} cells are no numbers and unknown ({'; '.join(loss.examples)})"
+            if bounds:
+                lost += f"; {len(bounds)} cells are bounds ({examples(bounds, 3)}), see `polytask check`"
         became = "proposal" if lost else "input"
         draft.column_notes.append(ColumnNote(became, why, f"column {name!r}: input, {why}{lost}"))
     if columns:

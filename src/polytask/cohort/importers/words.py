@@ -19,6 +19,15 @@ UNKNOWN = (
     "null",
     "NULL",
     "na",
+    "<NA>",
+    "NaT",
+    "--",
+    "[Not Available]",
+    "[Not Applicable]",
+    "[Not Evaluated]",
+    "[Unknown]",
+    "Not Reported",
+    "not reported",
     "unknown",
     "Unknown",
     "UNKNOWN",
@@ -26,8 +35,8 @@ UNKNOWN = (
 """Words of a foreign table that mean an empty cell."""
 IDENTITY: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subject_id", "subjectid", "subject id", "patient", "patient_id", "patientid", "patient id",
-                "participant", "participant_id", "participant id", "pid", "case", "case_id", "caseid", "case id", "id",
-                "image_id", "imageid"),
+                "participant", "participant_id", "participant id", "patid", "pat_id", "pid", "case", "case_id",
+                "caseid", "case id", "id", "image_id", "imageid", "bcr_patient_barcode", "submitter_id"),
     "visit": ("visit", "session", "session_id", "ses", "timepoint"),
     "day": ("day", "days_since_baseline", "offset"),
     "site": ("site", "center", "centre", "hospital", "institution"),
@@ -47,7 +56,7 @@ _NO_SITE = re.compile(r"tissue_site|tumou?r|anatom|lesion|metasta|body", re.I)
 DEMOGRAPHIC = re.compile(
     r"^(patient|subject|participant)?[ _.]?(age|sex|gender|height|weight|bmi|body_mass_index|is_?(fe)?male|race|"
     r"ethnicity|race_?id|pack_?years|education|educ|pteducat)"
-    r"($|[ _.(](at|in|approx(imate)?|years|yrs|y|kg|cm|m|id|code)($|[ _.)].*))",
+    r"($|[ _.(]+(at|in|approx(imate)?|years|yrs|y|kg|cm|m|id|code)($|[ _.)].*))",
     re.I,
 )
 """Names of columns that describe a person and are no question about an image."""

@@ -60,8 +60,9 @@ class ProblemGroup:
 def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
     """Problems that differ in nothing but their place and the names and numbers in them, put together.
 
-    The order is that of the first problem of each group. Few of a kind stay single lines (see `SINGLE` and `COLUMNS`). A
-    column with a problem in many rows is a group of its own, unless there are many such columns; all others go together.
+    The order is that of the first problem of each group. Few of a kind stay single lines (see `SINGLE`, `COLUMNS`). A
+    column with a problem in many rows is a group of its own, unless there are many such columns; the others go
+    together.
     """
     by_column = _collect(problems, lambda p: (p.level, p.code, p.column, _pattern(p)))
     often = [found[0] for found in by_column if len(found) > SINGLE]

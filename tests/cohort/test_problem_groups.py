@@ -59,8 +59,17 @@ def test_different_levels_codes_and_remedies_stay_apart_and_the_order_is_that_of
     for n in range(4):
         mixed += [
             missing(n),
-            Problem("warning", "missing-file", "scan.ct: no such file", "mend the path", column="scan.ct"),
-            Problem("error", "unreadable", "scan.ct: truncated", "copy it again", column="scan.ct"),
+            Problem(
+                "warning",
+                "missing-file",
+                "scan.ct: no such file",
+                "mend the path",
+                row=n + 2,
+                column="scan.ct",
+            ),
+            Problem(
+                "error", "unreadable", "scan.ct: truncated", "copy it again", row=n + 2, column="scan.ct"
+            ),
         ]
     groups = group_problems(mixed)
     assert [(g.problems[0].level, g.problems[0].code, g.count) for g in groups] == [
@@ -69,3 +78,14 @@ def test_different_levels_codes_and_remedies_stay_apart_and_the_order_is_that_of
         ("error", "unreadable", 4),
     ]
     assert sum(g.count for g in groups) == len(mixed)
+
+
+def test_classes_of_the_header_are_told_one_by_one_while_they_are_few() -> None:
+    def rare(n: int) -> Problem:
+        message = f"task 'grade': class 'G{n}' in 2 subjects, fewer than the 5 folds"
+        return Problem(
+            "warning", "rare-class", message, f"merge 'G{n}' with another", "cases.csv", column="grade"
+        )
+
+    assert [g.count for g in group_problems(map(rare, range(12)))] == [1] * 12
+    assert [g.count for g in group_problems(map(rare, range(13)))] == [13]

@@ -59,13 +59,13 @@ def nnunet(folder: Path) -> None:
     raw = folder / "Dataset007_Lung"
     cases = [f"lung_{n:03}" for n in range(1, 13)]
     for case in cases:
-        _volume(raw / "imagesTr" / f"{case}_0000.nii.gz", r.normal(size=(12, 12, 8)).astype(np.float32))
+        _volume(raw / "imagesTr" / f"{case}_0000.nii.gz", r.normal(0, 300, (12, 12, 8)).astype(np.float32))
         mask = np.zeros((12, 12, 8), np.uint8)
         mask[4:8, 4:8, 3:6] = 1
         if case not in cases[-3:]:
             _volume(raw / "labelsTr" / f"{case}.nii.gz", mask)
     for case in ("lung_013", "lung_014"):
-        _volume(raw / "imagesTs" / f"{case}_0000.nii.gz", r.normal(size=(12, 12, 8)).astype(np.float32))
+        _volume(raw / "imagesTs" / f"{case}_0000.nii.gz", r.normal(0, 300, (12, 12, 8)).astype(np.float32))
     described = {
         "channel_names": {"0": "CT"},
         "labels": {"background": 0, "tumour": 1},
@@ -111,7 +111,8 @@ def images(folder: Path) -> None:
         for visit in "ab"[: 1 + n % 2]:
             stem = folder / "my-cohort"
             _volume(
-                stem / "images" / f"{n:03}{visit}_ct.nii.gz", r.normal(size=(16, 16, 12)).astype(np.float32)
+                stem / "images" / f"{n:03}{visit}_ct.nii.gz",
+                r.normal(0, 300, (16, 16, 12)).astype(np.float32),
             )
             mask = np.zeros((16, 16, 12), np.uint8)
             mask[5:9, 5:9, 4:7], mask[10:12, 10:12, 4:6] = 1, 2

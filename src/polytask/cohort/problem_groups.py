@@ -11,10 +11,10 @@ from typing import Any
 from polytask.errors import Problem
 
 SINGLE = 3
-"""Up to that many of one kind are told one by one: as many as there would be examples."""
+"""Up to that many rows or files with one problem are told one by one: as many as there would be examples."""
 EXAMPLES = 3
 COLUMNS = 12
-"""More columns than that, each with the same problem many times, are one line."""
+"""Up to that many columns, classes or structures with one problem are told one by one."""
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _PARTICULAR = re.compile(r"\S*[/\\]\S*|\S*\d\S*\.[A-Za-z]\w*|(?<![A-Za-z_])[-+]?\d(?:[\w.,×-]*\w)?")
 """Paths, names of files and numbers; a name like PTV56 says what the problem is about and stays."""
@@ -60,8 +60,9 @@ class ProblemGroup:
 def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
     """Problems that differ in nothing but their place and the names and numbers in them, put together.
 
-    The order is that of the first problem of each group. Three or fewer of a kind stay single lines. A column with a
-    problem more than three times is a group of its own, unless there are many such columns; all others go together.
+    The order is that of the first problem of each group. Few of a kind stay single lines (see `SINGLE`, `COLUMNS`). A
+    column with a problem in many rows is a group of its own, unless there are many such columns; the others go
+    together.
     """
     by_column = _collect(problems, lambda p: (p.level, p.code, p.column, _pattern(p)))
     often = [found[0] for found in by_column if len(found) > SINGLE]
@@ -76,7 +77,8 @@ def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
     groups: list[tuple[int, ProblemGroup]] = []
     order = {id(p): k for k, found in enumerate(by_column) for p in found}
     for found in _collect((p for column in by_column for p in column), key):
-        parts = [found] if len(found) > SINGLE else [[p] for p in found]
+        most = SINGLE if any(p.row > 1 for p in found) else COLUMNS  # row 1 has the names of the columns
+        parts = [found] if len(found) > most else [[p] for p in found]
         groups += [(order[id(part[0])], ProblemGroup(tuple(part))) for part in parts]
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 

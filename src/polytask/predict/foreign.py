@@ -112,7 +112,10 @@ def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
     patches, the edge of a voxel (the plan's is the median of training).
     """
     unit = plan.unit
-    if unit == "mm" and not grid.physical:
+    told = any(
+        s != 1 for s in plan.spacing
+    )  # a plan from before units may count pixels as mm: then all are 1
+    if unit == "mm" and told and not grid.physical:
         return (
             "the file does not say how large a pixel is, but the model was trained on images that do; "
             + MAYBE

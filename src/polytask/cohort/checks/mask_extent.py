@@ -72,8 +72,8 @@ def measure_extent(plane: Array) -> MaskExtent:
 def _sides(plane: Array) -> Iterator[tuple[Face, Array]]:
     for axis, length in enumerate(plane.shape):
         if length > 1:
-            yield (axis, 0), np.take(plane, 0, axis)
-            yield (axis, 1), np.take(plane, -1, axis)
+            yield (axis, 0), np.take(plane, [0], axis)
+            yield (axis, 1), np.take(plane, [-1], axis)
 
 
 def _count_values(part: Array) -> dict[int, int]:

@@ -1,0 +1,63 @@
+"""Tables say px where a task counts pixels; a case without a scale has no figure in mm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from polytask.cli.evaluation_table import named_unit
+from polytask.evaluation import collect
+from polytask.evaluation.answers import Answers, Cases
+from polytask.evaluation.measure import describe
+from polytask.evaluation.truth import VoxelTruth
+from polytask.images.layout import RASTER
+from polytask.images.volume import Grid, Volume
+from polytask.report.reasons import why_undefined
+from polytask.report.tables import title
+from polytask.tasks.segmentation import Segmentation
+
+TASK = Segmentation("lesion", ("lesion",), True)
+
+
+def test_titles_and_printed_names_have_the_unit_of_the_task() -> None:
+    photo, scan = describe(replace(TASK, unit="px")), describe(TASK)
+    assert [title(m, photo, "px") for m in ("dice", "hd95", "volume_error")] == [
+        "Dice",
+        "HD95 (px)",
+        "area error (px)",
+    ]
+    assert [title(m, scan, "ml") for m in ("hd95", "volume_error")] == ["HD95 (mm)", "volume error (ml)"]
+    assert title("hd95", photo) == "HD95 (px)", "pages that know no image say it too"
+    assert [named_unit(m, photo) for m in ("dice", "hd95", "volume_error.lesion")] == [
+        *("dice", "hd95 (px)", "volume_error.lesion (px)"),
+    ]
+    assert named_unit("hd95", scan) == "hd95"
+
+
+@pytest.mark.parametrize(
+    ("unit", "physical", "told"), [("mm", True, True), ("px", False, True), ("mm", False, False)]
+)
+def test_a_picture_without_a_scale_has_no_distance_in_mm(
+    monkeypatch: pytest.MonkeyPatch, unit: str, physical: bool, told: bool
+) -> None:
+    mask = np.zeros((8, 9), np.uint8)
+    mask[2:5, 2:5] = 1
+    volume = Volume(mask[None], Grid((8, 9), RASTER, physical))
+    truth = VoxelTruth(mask, np.array([True]), None)
+    monkeypatch.setattr(collect, "voxel_truth", lambda *_: truth)
+    cohort = SimpleNamespace(header=SimpleNamespace(tasks={"lesion": None}))
+    task = replace(TASK, unit=unit)
+    found = collect.case_metrics(cohort, SimpleNamespace(), task, volume)  # type: ignore[arg-type]
+    assert found is not None
+    assert found["dice"] == 1
+    assert all(
+        np.isfinite(found[m]) == told
+        for m in ("hd95.lesion", "surface_dice", "volume_error", "volume.lesion")
+    )
+    assert np.isfinite(collect.mask_volumes(task, volume)["lesion"]) == told
+    if not told:
+        answers = Answers({"a": ""}, {}, {"lesion": Cases((("a", ""),), (found,))}, {}, {})
+        assert "no image here says how large a pixel is" in why_undefined(task, "hd95", answers)

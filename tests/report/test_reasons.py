@@ -89,6 +89,23 @@ WORLDS: list[tuple[str, dict[str, Any], Items | Cases, str, str]] = [
         "fewer than a tenth of the training subjects were followed for 900 days",
     ),
     ("survival", OS, survival([[50.0, 1], [60.0, 1]]), "auc.T100", "nobody was followed beyond 100 days"),
+    *(
+        (
+            "survival",
+            {**OS, "loss": "hazard", "bins": (90.0,)},
+            items({"risk": np.arange(2.0), "p": np.full((2, 2), np.nan)}, [[50.0, 1], [950.0, 0]]),
+            metric,
+            "no probability: no event in training later than 90 days, where the intervals end",
+        )
+        for metric in ("auc.T100", "brier.T100")
+    ),
+    (
+        "survival",
+        {**OS, "baseline": {"times": (60.0,), "hazard": (0.2,)}},
+        items({"risk": np.arange(2.0), "p": np.full((2, 2), np.nan)}, [[50.0, 1], [950.0, 0]]),
+        "brier.T100",
+        "no probability: nobody in training was followed for longer than 60 days",
+    ),
     (
         "classification",
         {"classes": CLASSES},

@@ -46,7 +46,7 @@ def test_concordance_without_each_case() -> None:
 def test_concordance_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     t, e, r = R.exponential(size=50), R.integers(0, 2, 50), R.normal(size=50)
     whole = share_concordance(r, t, e)
-    monkeypatch.setattr("polytask.statistics.influence.BLOCK", 120)
+    monkeypatch.setattr("polytask.statistics.concordance.BLOCK", 120)
     np.testing.assert_allclose(share_concordance(r, t, e)[1], whole[1])
 
 

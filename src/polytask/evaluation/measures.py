@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from polytask.evaluation.floors import FLOORS, Method, find_shortage
 from polytask.evaluation.measured import Flags, Measured, undefined
-from polytask.statistics.area import judge_area
+from polytask.statistics.area import find_area_influence, judge_area
 from polytask.statistics.concordance import count_pairs, find_concordance_influence, judge_concordance
 from polytask.statistics.draws import Floats, Indices
 from polytask.statistics.kappa import find_kappa_influence, judge_kappa
 from polytask.statistics.mean import judge_mean
 from polytask.statistics.share import judge_share
 from polytask.statistics.unseen import judge_bounded_mean
-from polytask.tasks.ranking import wins
+from polytask.tasks.confusion import quadratic_kappa
 
 Ends = Callable[[], tuple[float, float]]
 """Finds an interval; called only where there are enough cases for one."""
@@ -104,25 +104,16 @@ class Measures:
         self, scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
     ) -> Measured:
         """AUC; `weights` are those of the positives (used at their positions only)."""
-        s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
-        if not p.any() or p.all() or not np.isfinite(s).all():
+        p = np.asarray(positive, bool)
+        estimate, influence = find_area_influence(scores, p, weights)
+        if not np.isfinite(estimate):
             return undefined(self.subjects, "area")
-        w = np.ones(s.size) if weights is None else np.asarray(weights, np.float64)
-        up, down = w[p], float((~p).sum())
-        won = wins(s[p], s[~p])
-        estimate = float((up * won).sum() / (up.sum() * down))
-        influence = np.zeros(s.size)
-        influence[p] = up * (won / down - estimate) / up.sum()
-        order = np.argsort(s[p], kind="stable")
-        ranked, mass = s[p][order], np.concatenate([[0.0], np.cumsum(up[order])])
-        left, right = (np.searchsorted(ranked, s[~p], side=side) for side in ("left", "right"))
-        influence[~p] = (1 - (mass[left] + mass[right]) / 2 / up.sum() - estimate) / down
         return self._judged(
             "area",
             estimate,
             self.sum(influence),
             min(self.count(p), self.count(~p)),
-            lambda: judge_area(s, p, self.owner, w, resamples=self.resamples, seed=self.seed),
+            lambda: judge_area(scores, p, self.owner, weights, resamples=self.resamples, seed=self.seed),
         )
 
     def kappa(self, truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> Measured:
@@ -132,10 +123,7 @@ class Measures:
             return undefined(self.subjects, "kappa")
         tables = np.zeros((self.subjects, classes, classes))
         np.add.at(tables, (self.owner, t, a), 1.0)
-        cost = (np.arange(classes)[:, None] - np.arange(classes)[None, :]) ** 2
-        whole = tables.sum(0)
-        chance = float((np.outer(whole.sum(1), whole.sum(0)) * cost).sum() / whole.sum())
-        estimate = 1 - float((whole * cost).sum()) / chance
+        estimate = quadratic_kappa(tables.sum(0))
         return self._judged(
             "kappa",
             estimate,

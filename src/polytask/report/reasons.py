@@ -94,12 +94,14 @@ def _of_survival(task: Any, items: Items, base: str, rest: str) -> str:
     unit = f" {task.unit}" if task.unit else ""
     if not defined(task.censoring, horizon):
         return f"fewer than a tenth of the training subjects were followed for {horizon:g}{unit}"
+    why = task.explain_undefined(horizon)
+    if why and (base == "brier" or task.loss == "hazard"):
+        return f"no probability: {why}"
     if base == "auc":
         if not ((times <= horizon) & (events > 0)).any():
             return f"no event by {horizon:g}{unit}"
         return f"nobody was followed beyond {horizon:g}{unit}"
-    why = task.explain_undefined(horizon)
-    return f"no probability: {why}" if why else "the model gives no probabilities at this time"
+    return "the model gives no probabilities at this time"
 
 
 def _of_numbers(items: Items, whom: str, base: str) -> str:

@@ -1,4 +1,5 @@
-"""Interval of an area under the ROC curve: one unseen positive and one unseen negative, see `unseen.py`."""
+"""The area under the ROC curve: what each item adds to it, and its interval, with one unseen positive and one unseen
+negative (`unseen.py`)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,31 @@ import numpy.typing as npt
 
 from polytask.statistics.draws import Floats, Indices
 from polytask.statistics.unseen import LEVEL, NAN, draw_weights, find_ends
+
+
+def find_area_influence(
+    scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> tuple[float, Floats]:
+    """P(a positive scores higher than a negative), ties one half, and its derivative by the weight of each item
+    `[items]`; they sum to 0. NaN unless there are both.
+
+    The derivative is V/m of a positive and V/n of a negative, V being how far the share of the others that it is on the
+    right side of lies from the area (DeLong, DeLong and Clarke-Pearson 1988). `weights` as in `judge_area`.
+    """
+    s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    if not p.any() or p.all() or not np.isfinite(s).all():
+        return NAN, np.full(s.size, NAN)
+    up = np.ones(int(p.sum())) if weights is None else np.asarray(weights, np.float64)[p]
+    down = float((~p).sum())
+    negatives, order = np.sort(s[~p]), np.argsort(s[p], kind="stable")
+    ranked, mass = s[p][order], np.concatenate([[0.0], np.cumsum(up[order])])
+    won = sum(np.searchsorted(negatives, s[p], side) for side in ("left", "right")) / 2
+    lost = sum(mass[np.searchsorted(ranked, s[~p], side)] for side in ("left", "right")) / 2
+    area = float((up * won).sum() / (up.sum() * down))
+    influence = np.zeros(s.size)
+    influence[p] = up * (won / down - area) / up.sum()
+    influence[~p] = (1 - lost / up.sum() - area) / down
+    return area, influence
 
 
 def judge_area(

@@ -12,59 +12,38 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
+from polytask.statistics.area import find_area_influence
+from polytask.statistics.concordance import count_pairs
 from polytask.statistics.draws import Floats
 
-BLOCK = 2**21
-"""Pairs looked at together."""
 Shares = tuple[float, Floats]
 
 
 def share_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
     """Area under the ROC curve, ties one half, of m positives and n negatives.
 
-    DeLong, DeLong and Clarke-Pearson 1988 from mid-ranks (Sun and Xu 2014): the V10 of a positive is the share of
-    negatives it exceeds, the V01 of a negative the share of positives that exceed it; a positive's share is
-    (V10 − AUC)/√(m(m − 1)), a negative's (V01 − AUC)/√(n(n − 1)).
+    DeLong, DeLong and Clarke-Pearson 1988: the V10 of a positive is the share of negatives it exceeds, the V01 of a
+    negative the share of positives that exceed it; a positive's share is (V10 − AUC)/√(m(m − 1)), a negative's
+    (V01 − AUC)/√(n(n − 1)).
     """
-    s, y = np.asarray(scores, np.float64), np.asarray(positive, bool)
-    m, n = int(y.sum()), int((~y).sum())
-    if not m or not n or not np.isfinite(s).all():
-        return float("nan"), np.full(len(s), np.nan)
-    every = rankdata(s)
-    v = np.empty(len(s))
-    v[y] = (every[y] - rankdata(s[y])) / n
-    v[~y] = 1 - (every[~y] - rankdata(s[~y])) / m
-    area = float(v[y].mean())
-    if min(m, n) < 2:
-        return area, np.full(len(s), np.nan)
-    return area, (v - area) / np.sqrt(np.where(y, m * (m - 1), n * (n - 1)))
+    y = np.asarray(positive, bool)
+    area, influence = find_area_influence(scores, y)
+    alike = np.where(y, y.sum(), (~y).sum())
+    if not np.isfinite(area) or alike.min() < 2:
+        return area, np.full(y.size, np.nan)
+    return area, np.asarray(influence * np.sqrt(alike / (alike - 1)), np.float64)
 
 
 def share_concordance(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Shares:
     """Harrell's C: of comparable pairs (the earlier had the event; at equal times only one had it), those ordered
     right, equal risks one half. Without case i, C is (right − right_i)/(pairs − pairs_i)."""
-    r, t = np.asarray(risk, np.float64), np.asarray(times, np.float64)
-    e = np.asarray(events, np.float64) > 0
-    n, happened = len(r), np.flatnonzero(e)
-    right, pairs = np.zeros(n), np.zeros(n)
-    if not np.isfinite(r).all():
-        return float("nan"), np.full(n, np.nan)
-    rows = max(1, BLOCK // max(1, n))
-    for start in range(0, len(happened), rows):
-        i = happened[start : start + rows]
-        later = (t > t[i, None]) | ((t == t[i, None]) & ~e)
-        won = later * (0.5 * (r[i, None] > r) + 0.5 * (r[i, None] >= r))
-        pairs[i] += later.sum(1)
-        pairs += later.sum(0)
-        right[i] += won.sum(1)
-        right += won.sum(0)
-    total = pairs.sum() / 2
-    if not total:
-        return float("nan"), np.full(n, np.nan)
-    c = float(right.sum() / 2 / total)
-    return c, _jackknife(c, _ratio(right.sum() / 2 - right, total - pairs))
+    found = count_pairs(risk, times, events)
+    total, every = float(found.early.sum()), float(found.early_right.sum())
+    if not total or not np.isfinite(np.asarray(risk, np.float64)).all():
+        return float("nan"), np.full(found.early.size, np.nan)
+    right, pairs = found.early_right + found.late_right, found.early + found.late
+    return every / total, _jackknife(every / total, _ratio(every - right, total - pairs))
 
 
 def share_kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -135,3 +136,17 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         pass
     assert not isinstance(refused.value, LockedError)
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_system_without_locks_lets_the_work_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import filelock
+
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    with hold_lock(tmp_path / "x.lock", "works"):
+        assert read_note(tmp_path / "x.lock")["doing"] == "works"
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -216,3 +217,17 @@ def test_an_interrupted_call_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make_phantom(tmp_path / "p", 12, 24, dims=2, progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *args, **options: None)  # a kill tidies nothing
+        with pytest.raises(KeyboardInterrupt):
+            make_phantom(tmp_path / "p", 12, 24, dims=2, progress=lambda done, total: interrupt())
+    assert len(list(tmp_path.iterdir())) == 1
+    make_phantom(tmp_path / "p", 2, 24, dims=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt

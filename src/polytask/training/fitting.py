@@ -93,7 +93,7 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
         rank=world.rank,
         world=world.size,
     )
-    tuning = Tuning(state, context)
+    tuning, log = Tuning(state, context), None
     try:
         if not saved:
             settings = first_settings(context, name, state, loader, tuning, settings)
@@ -116,10 +116,10 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
         around.keep_last()
         reporter.begin(name or str(run.record["name"]), state.step, state.schedule.end)
         fit(state, loader, around)
-        if log:
-            log.close()
     finally:
         loader.close()
+        if log:
+            log.close()
 
 
 def new_state(context: Context, name: str) -> State:

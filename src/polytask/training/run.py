@@ -18,7 +18,7 @@ from polytask.prepare.loader import DataWorkerError
 from polytask.prepare.store import Store
 from polytask.training.distributed import World, join_world
 from polytask.training.fitting import Context, fit_network, luck_of
-from polytask.training.folder import Run
+from polytask.training.folder import Run, only_begun
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.interrupt import Asked, Interrupted, listen
 from polytask.training.loop import Reporter
@@ -123,8 +123,10 @@ def _fit(run: Run, extend: int, workers: int | None, world: World, asked: Asked,
         stop.run = run.folder.name
         raise
     except DataWorkerError as died:
-        again = f"polytask train {run.work} --resume {run.folder.name}"
-        raise PolytaskError(f"{run.folder}: {died}; the run is saved, go on with `{again}`") from None
+        again = f"the run is saved, go on with `polytask train {run.work} --resume {run.folder.name}`"
+        if only_begun(run.folder):
+            again = "run the same command again"
+        raise PolytaskError(f"{run.folder}: {died}; {again}") from None
 
 
 def _context(run: Run, plan: Plan, world: World) -> Context:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,6 +19,8 @@ from polytask.cohort.phantom.design import draw
 from polytask.cohort.phantom.render import SCANNERS
 from polytask.cohort.phantom.writer import Cells, Spec
 from polytask.errors import PolytaskError
+from polytask.leftovers import HALF
+from polytask.locks import hold_lock
 
 PARTS = ("images", "masks", "slides", "truth", "truth.csv", "cases.csv", "cohort.yaml")
 """What a phantom folder holds; the header comes last, so that a folder without it is not yet a cohort."""
@@ -72,13 +73,15 @@ def make_phantom(
     try:
         _check_target(folder, force)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-        draft.mkdir()
-        try:
-            _write(draft, spec, subjects, progress)
-            _place(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        draft = folder.with_name(f"{HALF}{folder.name}")
+        with hold_lock(folder.with_name(f".{folder.name}.lock"), "makes this phantom", place=folder):
+            shutil.rmtree(draft, ignore_errors=True)  # of a command that was killed
+            draft.mkdir()
+            try:
+                _write(draft, spec, subjects, progress)
+                _place(draft, folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise PolytaskError(
             f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder with free space"

@@ -108,9 +108,8 @@ class SharedWords:
         self._known: dict[str, str] = {}
 
     def share(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The words of a row without blanks around them, each as the object that was there first."""
+        """The words of a row, each as the object that was there first."""
         known = self._known
-        bare = [word.strip() for word in words]
         if len(known) < MOST_SHARED:
-            return tuple([known.setdefault(word, word) for word in bare])
-        return tuple([known.get(word, word) for word in bare])
+            return tuple([known.setdefault(word, word) for word in words])
+        return tuple([known.get(word, word) for word in words])

@@ -63,7 +63,7 @@ def read_table(path: Path) -> Table:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=comma, strict=True)
             words = SharedWords()
-            filled = ((reader.line_num, words.share(cells)) for cells in reader)
+            filled = ((reader.line_num, words.share(c.strip() for c in cells)) for cells in reader)
             lines = [(number, cells) for number, cells in filled if any(cells)]
     except OSError as error:
         raise PolytaskError(
@@ -86,7 +86,7 @@ def read_table(path: Path) -> Table:
             message = f"{len(cells)} cells, expected {len(columns)}"
             remedy = "mend the row (a cell with a comma needs quotes)"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
-        rows.append(Row(line, RowCells(places, cells)))
+        rows.append(Row(line, RowCells(places, tuple(cells))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
 
 

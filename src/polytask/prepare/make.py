@@ -18,6 +18,7 @@ from polytask.prepare.make_bare import store_bare_cases
 from polytask.prepare.make_case import Made, NotStoredError, make_case, storage_error
 from polytask.prepare.recipe import Recipe, digest_of, geometry_of, recipes_of
 from polytask.prepare.store import VERSION, Store
+from polytask.prepare.turns import make_in_turns
 from polytask.threads import run_in_threads
 
 Progress = Callable[[int, int, str], None]
@@ -146,7 +147,8 @@ def _each(
             else:
                 yield recipe
 
-    for recipe, result in run_in_threads(lambda r: make_case(r, folder), with_files(), jobs):
+    make = make_in_turns(lambda recipe: make_case(recipe, folder))
+    for recipe, result in run_in_threads(make, with_files(), jobs):
         yield recipe.key, result
     yield from store_bare_cases(bare, folder)
 

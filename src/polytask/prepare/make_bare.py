@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polytask.prepare.make_case import Made, NotStoredError, finished
 from polytask.prepare.recipe import Recipe
-from polytask.prepare.shards import BareCase, divide_into_shards, list_shards, write_shard
+from polytask.prepare.shards import BareCase, divide_into_shards, list_shards, sweep_parts, write_shard
 
 BYTES = 150
 """A case takes in a shard, about: for the error of a full disk."""
@@ -31,6 +31,7 @@ def store_bare_cases(recipes: Sequence[Recipe], store: Path) -> Iterator[tuple[s
         if key in there:
             yield key, (case.recipe, 0, False)
     try:
+        sweep_parts(store)
         for name in sorted({*shards, *list_shards(store)}):
             shard = shards.get(name, {})
             for key in folders.intersection(shard):

@@ -98,6 +98,12 @@ def list_shards(store: Path) -> list[str]:
     return sorted(path.stem for path in (store / SHARDS).glob("*.json"))
 
 
+def sweep_parts(store: Path) -> None:
+    """Remove what a killed command left half written."""
+    for part in (store / SHARDS).glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def divide_into_shards(cases: Iterable[tuple[str, BareCase]]) -> dict[str, dict[str, BareCase]]:
     """Shard → its cases by key."""
     found: dict[str, dict[str, BareCase]] = {}

@@ -27,7 +27,11 @@ def rank_association(values: Floats, answer: Floats) -> Floats:
 
     With ranks for an answer it is Spearman's test, with 0 and 1 Mann and Whitney's, the test of an AUC of one half.
     """
-    ranked = ranks(values)
+    return ranked_association(ranks(values), answer)
+
+
+def ranked_association(ranked: Floats, answer: Floats) -> Floats:
+    """The same from the ranks, which serve several answers of the same cases."""
     known = ~np.isnan(ranked)
     count = known.sum(0)
     x, y = _centred(ranked, known), _centred(np.where(known, answer[:, None], np.nan), known)

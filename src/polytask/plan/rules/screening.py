@@ -19,7 +19,13 @@ from polytask.cohort.header import (
     Survival,
 )
 from polytask.cohort.values import pooled_value
-from polytask.plan.rules.association import cox_association, rank_association, ranks, repeats
+from polytask.plan.rules.association import (
+    cox_association,
+    rank_association,
+    ranked_association,
+    ranks,
+    repeats,
+)
 from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.why import few, percent
 
@@ -137,14 +143,9 @@ def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]
             told = [(~np.isnan(label), label) for label in labels.T]
             yield name, np.max([rank_association(matrix[k], label[k]) for k, label in told], axis=0)
         elif isinstance(spec, Classification):
-            classes = np.array(found, np.float64)
-            yield (
-                name,
-                np.max(
-                    [rank_association(matrix, (classes == c).astype(np.float64)) for c in np.unique(classes)],
-                    axis=0,
-                ),
-            )
+            classes, ranked = np.array(found, np.float64), ranks(matrix)
+            each = [ranked_association(ranked, (classes == c).astype(np.float64)) for c in np.unique(classes)]
+            yield name, np.max(each, axis=0)
         elif isinstance(spec, Ordinal | Regression):
             numbers = np.array(found, np.float64)
             yield name, rank_association(matrix, ranks(numbers[:, None])[:, 0])

@@ -6,7 +6,7 @@ import re
 
 from polytask.cohort.tasks import Task, answers, read_class
 from polytask.cohort.words import number, same_word
-from polytask.errors import nearest
+from polytask.errors import list_words, nearest
 
 LARGEST = 1e18
 """Larger numbers mean nothing, and their squares overflow in 32 bits."""
@@ -36,7 +36,7 @@ def word(cell: str, words: list[str]) -> int:
     for index, candidate in enumerate(words):
         if same_word(cell, candidate):
             return index
-    raise OddCell("unknown-class", f"{cell!r} is not one of {', '.join(words)}", nearest(cell, words))
+    raise OddCell("unknown-class", f"{cell!r} is not one of {list_words(words)}", nearest(cell, words))
 
 
 def choose_class(cell: str, task: Task) -> int | None:

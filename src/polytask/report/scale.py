@@ -16,6 +16,7 @@ from polytask.cohort.values import image_paths
 from polytask.evaluation.answers import Answers
 from polytask.images.formats import ending, probe
 from polytask.images.layout import RASTER
+from polytask.images.planes import source_file
 from polytask.images.volume import Array, Grid
 from polytask.report.tables import PIXELS
 
@@ -51,7 +52,7 @@ def area_of(cohort: Cohort, task: str, answers: Answers) -> str:
     for subject, visit in answers.voxel[task].ids:
         case = next((c for c in cohort.subjects.get(subject, ()) if c.visit == visit), None)
         for path in image_paths(cohort, case, spec.image).values() if case else ():
-            if path is not None and path.exists():
+            if path is not None and source_file(path).exists():
                 return "cm²" if has_scale(path, probe(path, dims).grid) else PIXELS
     return "cm²"
 

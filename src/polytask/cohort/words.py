@@ -44,9 +44,6 @@ Whole = Annotated[int, Field(strict=True)]
 """An integer that YAML wrote as one."""
 
 
-_NUMERIC = frozenset("0123456789+-.eE")
-
-
 def same_word(a: str, b: str) -> bool:
     """Whether a cell says a class: equal as text, or as numbers when both parse ("2.0" = "2")."""
     if a == b:
@@ -57,7 +54,7 @@ def same_word(a: str, b: str) -> bool:
 
 def number(cell: str) -> float | None:
     """A finite number with a dot as decimal sign, else None."""
-    if not cell or not _NUMERIC.issuperset(cell):
+    if not cell or not set(cell) <= set("0123456789+-.eE"):
         return None
     try:
         value = float(cell)

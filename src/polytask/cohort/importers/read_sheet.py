@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
     return Identity(found, column if files else "")
 
 
-def _split_row(cells: dict[str, str], identity: Identity, unknown: set[str], case: str) -> dict[str, str]:
+def _split_row(cells: Mapping[str, str], identity: Identity, unknown: set[str], case: str) -> dict[str, str]:
     """The cells of a row, unknown ones empty, with its identity under our names."""
     known = {column: "" if cell in unknown else cell for column, cell in cells.items()}
     own = {what: known.get(column, "") for what, column in identity.columns.items()}

@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from polytask.cohort.table import write_table
+
 
 def main(source: Path, out: Path) -> None:
     """Write OUT/{imagesTr,labelsTr,dataset.json,targets.tsv}."""
@@ -37,10 +39,7 @@ def main(source: Path, out: Path) -> None:
                     "os_event": row["Event"],
                 }
             )
-    with (out / "targets.tsv").open("w", encoding="utf-8", newline="") as stream:
-        table = csv.DictWriter(stream, list(rows[0]), delimiter="\t")
-        table.writeheader()
-        table.writerows(rows)
+    write_table(out / "targets.tsv", list(rows[0]), rows)
     dataset = {
         "name": "nsclc",
         "channel_names": {"0": "CT"},

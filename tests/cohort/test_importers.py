@@ -301,6 +301,18 @@ def test_monai_classification_list(tmp_path: Path) -> None:
     assert tasks["label"].classes == ["0", "1"]  # type: ignore[union-attr]
 
 
+def test_a_decathlon_file_of_several_channels_is_read_by_planes(tmp_path: Path) -> None:
+    file = decathlon(tmp_path / "d", modality={"0": "FLAIR", "1": "T1w"})
+    for n in range(6):
+        save(tmp_path / f"d/imagesTr/c{n}.nii.gz", np.stack([scan(n), scan(n + 20)]))
+    save(tmp_path / "d/imagesTs/t0.nii.gz", np.stack([scan(98), scan(99)]))
+    done = import_decathlon(file, tmp_path / "out")
+    cohort = Cohort.read(done.folder)
+    assert cohort.header.images["image"].channels == {"flair": "MR", "t1w": "MR"}
+    assert cohort.subjects["c2"][0].cells["image.t1w"].endswith("c2.nii.gz#1")
+    assert [p for p in check(done.folder, folds=2) if p.level == "error"] == []
+
+
 def test_decathlon_files_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError, match="list `training`"):
         import_decathlon(decathlon(tmp_path / "a", training=[]))

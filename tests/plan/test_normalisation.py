@@ -102,3 +102,8 @@ def test_a_channel_no_training_image_has() -> None:
     plan = make_plan(cohort, Fingerprint(cases=records), one_fold(cohort), machine=LAPTOP)
     assert plan.folds[0].normalisation["scan"]["pet"] == [Normalisation(rule="image")]
     assert "no training image" in plan.folds[0].why["normalisation.scan.pet"]
+
+
+def test_a_mask_is_read_as_it_stands() -> None:
+    (rule,) = rules_of(plan_of("mask", [PlaneRecord(body=summary(0, 1), foreground=None)]))
+    assert (rule.rule, rule.mean, rule.sd, rule.lower, rule.upper) == ("fixed", 0.0, 1.0, 0.0, 1.0)

@@ -44,9 +44,6 @@ Whole = Annotated[int, Field(strict=True)]
 """An integer that YAML wrote as one."""
 
 
-_NUMERIC = frozenset("0123456789+-.eE")
-
-
 def same_word(a: str, b: str) -> bool:
     """Whether a cell says a class: equal as text, or as numbers when both parse ("2.0" = "2")."""
     return a == b or meaning(a) == meaning(b)
@@ -60,7 +57,7 @@ def meaning(word: str) -> float | str:
 
 def number(cell: str) -> float | None:
     """A finite number with a dot as decimal sign, else None."""
-    if not cell or not _NUMERIC.issuperset(cell):  # a letter, a blank, an underscore
+    if not cell or cell.strip("0123456789+-.eE"):  # something is left: a letter, a blank, an underscore
         return None
     try:
         value = float(cell)

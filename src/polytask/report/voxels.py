@@ -118,7 +118,7 @@ def _row(table: Path, who: Id) -> Mapping[str, str]:
     try:
         for row in read_table(table).rows:
             if (row.cells["subject"], row.cells["visit"]) == who:
-                return row.cells
+                return dict(row.cells)
     except (PolytaskError, KeyError):
         pass
     raise PolytaskError(f"{table}: no row of subject {who[0]}; run `polytask evaluate` again")

@@ -188,3 +188,24 @@ def test_numbers_with_a_few_other_words_stay_numbers(tmp_path: Path) -> None:
     text = "\n".join(done.notes)
     assert "1 cells are bounds (>1700)" in text
     assert "subject '4': size 'pending'" in text
+
+
+def test_decimal_commas_are_named(tmp_path: Path) -> None:
+    lines = [f'{n},"{n},5",{n},{n % 2}' for n in range(20)]
+    with pytest.raises(
+        PolytaskError, match="'crp': left out, numbers with a decimal comma; write them with a dot"
+    ):
+        import_table([sheet(tmp_path, "t.csv", "id,crp,os_time,os_event", lines)])
+
+
+def test_a_column_that_our_tables_keep_is_left_out(tmp_path: Path) -> None:
+    lines = [f"{n},{n % 5},{n}.5,{n},{n % 2}" for n in range(20)]
+    done = import_table([sheet(tmp_path, "t.csv", "id,fold,x,os_time,os_event", lines)])
+    assert list(Cohort.read(done.folder).header.tables["clinic"].columns) == ["x"]
+    assert any("'fold': left out (the name has a meaning of its own" in note for note in done.notes)
+
+
+def test_a_table_without_a_target_proposes_one(tmp_path: Path) -> None:
+    lines = [f"{n},{n}.5,{['benign', 'malignant'][n % 2]}" for n in range(20)]
+    with pytest.raises(PolytaskError, match=r"e\.g\. --task 'Tumor_Type=classification@Tumor Type'"):
+        import_table([sheet(tmp_path, "t.csv", "id,x,Tumor Type", lines)])

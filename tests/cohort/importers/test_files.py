@@ -172,6 +172,12 @@ def test_excel_without_its_reader_says_how_to_get_it(tmp_path: Path, monkeypatch
         import_table([tmp_path / "t.xlsx"])
 
 
+def test_other_spreadsheets_are_named(tmp_path: Path) -> None:
+    (tmp_path / "t.xls").write_bytes(b"\xd0\xcf")
+    with pytest.raises(PolytaskError, match=r"\.xls is not read; expected \.csv, \.tsv or \.xlsx"):
+        import_table([tmp_path / "t.xls"])
+
+
 def test_excel_sheets_as_they_look(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()

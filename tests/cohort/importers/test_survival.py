@@ -75,6 +75,10 @@ def test_empty_events_beside_no_censored_row_are_asked_about(tmp_path: Path) -> 
         (["days_to_death", "vital_status"], {"death": ("days_to_death", "vital_status")}),
         (["time", "status"], {"survival": ("time", "status")}),
         (["T", "E"], {"survival": ("T", "E")}),
+        (["Follow-up (days)", "Vital Status"], {"survival": ("Follow-up (days)", "Vital Status")}),
+        (["Overall Survival (Months)", "Overall Survival Status"],
+         {"Overall Survival": ("Overall Survival (Months)", "Overall Survival Status")}),
+        (["Time to Death (days)", "Survival Status"], {"Death": ("Time to Death (days)", "Survival Status")}),
         (["d.time", "death", "hospdead"], {"survival": ("d.time", "death")}),
         (["os_days", "os_months", "os_event"], {"os": ("os_days", "os_event")}),
         (["os_months", "os_event", "pfs_months", "pfs_event"],
@@ -89,7 +93,7 @@ def test_which_columns_are_time_and_event(columns: list[str], pairs: dict[str, t
     bits = [
         c
         for c in columns
-        if not c.lower().endswith(("time", "months", "days", "years")) and c not in ("RFS", "T")
+        if not c.lower().endswith(("time", "months", "days", "years", ")")) and c not in ("RFS", "T")
     ]
     assert pair_columns(columns, bits).pairs == pairs
 

@@ -19,7 +19,7 @@ from polytask.cohort.importers.stated import Stated
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.words import clean, modality
 from polytask.errors import PolytaskError, nearest
-from polytask.images.planes import name_plane
+from polytask.images.planes import name_plane, source_file
 
 
 def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: Stated) -> None:
@@ -117,7 +117,7 @@ def _survey_first(sheet: Sheet, source: Source, paths: Sequence[Path | None]) ->
         raise PolytaskError(
             f"{sheet.path}: column {source.source!r} is empty; expected images; fill or --skip it"
         )
-    return survey(next((p for p in filled if p.exists()), filled[0]))
+    return survey(next((p for p in filled if source_file(p).exists()), filled[0]))
 
 
 def _mask_task(
@@ -125,7 +125,7 @@ def _mask_task(
 ) -> tuple[Segmentation, str]:
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
-    there = [p for p in paths if p is not None and p.exists()]
+    there = [p for p in paths if p is not None and source_file(p).exists()]
     if structures is None and labels is None:
         planes = survey(there[0])[1] if there else 1
         if planes > 1:

@@ -12,7 +12,13 @@ from polytask.errors import PolytaskError
 
 
 def image_input(
-    names: Sequence[str], files: int, dims: int, planes: int, where: Path, notes: list[str]
+    names: Sequence[str],
+    files: int,
+    dims: int,
+    planes: int,
+    where: Path,
+    notes: list[str],
+    together: bool = False,
 ) -> tuple[ImageInput, dict[int, str]]:
     """The image input, and channel number → channel name.
 
@@ -20,11 +26,12 @@ def image_input(
         names: what the file calls the channels.
         files: files per case; one file with three planes in 2D is a colour image.
         planes: array channels of one file.
+        together: whether one file may hold all channels, in the order of their names.
     """
     if files == 1 and dims == 2 and planes in (3, 4) and len(names) in (1, 3):
         notes.append("one colour file per case: channel 'rgb' (RGB)")
         return ImageInput(kind="image", dims=2, channels={"rgb": "RGB"}), {0: "rgb"}
-    if planes != 1:
+    if planes != 1 and not (together and files == 1 and planes == len(names)):
         raise PolytaskError(
             f"{where}: an image holds {planes} channels in one file; expected a file per channel; write them as "
             "case_0000, case_0001, …"
@@ -39,7 +46,8 @@ def image_input(
         short = clean(name).lower()
         short = short if short not in taken else f"{short}_{number}"
         taken[short], numbers[number] = modality(name), short
-        notes.append(f"channel {number} {name!r}: {short!r} ({taken[short]})")
+        plane = f", plane {number} of each file" if planes > 1 else ""
+        notes.append(f"channel {number} {name!r}: {short!r} ({taken[short]}){plane}")
     return ImageInput.model_validate({"kind": "image", "dims": dims, "channels": taken}), numbers
 
 

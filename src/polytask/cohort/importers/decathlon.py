@@ -18,6 +18,7 @@ from polytask.cohort.importers.words import UNKNOWN
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 from polytask.images.formats import ending
+from polytask.images.planes import name_plane
 
 INPUT, MASK = "image", "mask"
 _OWN = ("image", "label", "fold", "subject")
@@ -79,12 +80,18 @@ def import_decathlon(
     names = (content.get("modality") or content.get("channel_names") or {"0": "image"}).values()
     dims, planes = survey(items[0].images[0])
     most = max(len(item.images) for item in items)
-    image, numbers = image_input([str(n) for n in names], most, dims, planes, file, draft.notes)
+    image, numbers = image_input(
+        [str(n) for n in names], most, dims, planes, file, draft.notes, together=True
+    )
     draft.inputs[INPUT] = image
+    split = planes > 1 and len(numbers) == planes
     _add_masks(draft, content, [item.mask for item in items if item.mask is not None], dims, file)
     for item in items:
         row: Cells = {"subject": item.case, "split": "test" if item.part == "test" else "train"}
-        row |= {f"{INPUT}.{name}": item.images[n] for n, name in numbers.items() if n < len(item.images)}
+        if split:
+            row |= {f"{INPUT}.{name}": name_plane(item.images[0], n) for n, name in numbers.items()}
+        else:
+            row |= {f"{INPUT}.{name}": item.images[n] for n, name in numbers.items() if n < len(item.images)}
         draft.rows.append(row | ({MASK: item.mask} if item.mask is not None else {}))
     columns = tuple(dict.fromkeys(k for item in items for k in item.cells))
     if columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from polytask.cohort.header import Column
@@ -14,6 +15,7 @@ FEW = 10
 """At most so many different integers are classes; more are a regression."""
 MANY = 20
 """More different words than this are free text."""
+_COMMA = re.compile(r"[+-]?\d+,\d+")
 MOSTLY = 0.5
 """A column whose cells that are no numbers are fewer than this share was meant to hold numbers."""
 
@@ -31,7 +33,7 @@ def kind_of(sheet: Sheet, column: str) -> tuple[str, str]:
     elif is_mostly_numeric(parsed):
         return "regression", f"{parsed.known - len(parsed.odd)} of {parsed.known} cells are numbers"
     elif len(words) > MANY or parsed.known < 2 * len(words):
-        return "", "free text"
+        return "", _name_text(parsed)
     if ladder(column, words):
         return "ordinal", f"{len(words)} steps of a column called {column!r}"
     return "classification", f"{len(words)} different values"
@@ -46,7 +48,7 @@ def input_column(sheet: Sheet, column: str) -> tuple[Column | None, str]:
     if parsed.numeric or is_mostly_numeric(parsed):
         return Column(type="number", level=level), f"number, level {level}"
     if len(words) > MANY or (len(words) > FEW and parsed.known < 2 * len(words)):
-        return None, "free text"
+        return None, _name_text(parsed)
     return Column(type="category", level=level, values=words), f"category {examples(words, 8)}, level {level}"
 
 
@@ -54,6 +56,14 @@ def is_mostly_numeric(parsed: ForeignColumn) -> bool:
     """Whether a column holds many different numbers and a few cells that say something else."""
     numbers = {value for value in parsed.numbers if value is not None}
     return len(numbers) > FEW and len(parsed.odd) < MOSTLY * parsed.known
+
+
+def _name_text(parsed: ForeignColumn) -> str:
+    """What a column of many different words is."""
+    commas = sum(1 for cell in parsed.odd if _COMMA.fullmatch(cell))
+    if commas > MOSTLY * parsed.known:
+        return "numbers with a decimal comma; write them with a dot"
+    return "free text"
 
 
 def level_of(sheet: Sheet, column: str) -> str:

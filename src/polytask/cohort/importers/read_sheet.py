@@ -15,6 +15,7 @@ from polytask.cohort.table import Table, read_table
 from polytask.errors import PolytaskError, nearest
 from polytask.images.formats import ending
 
+_OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers", ".sav", ".dta", ".rds", ".parquet")
 WHO = ("subject", "visit", "day", "site", "split")
 
 
@@ -47,6 +48,10 @@ def read_sheet(
         partly: whether `stated` is meant for several tables, of which this one may lack columns.
     """
     notes: list[str] = []
+    if path.suffix.lower() in _OTHER_SHEETS:
+        raise PolytaskError(
+            f"{path}: {path.suffix} is not read; expected .csv, .tsv or .xlsx; save it as one"
+        )
     table = read_workbook(path, notes) if is_workbook(path) else read_table(path)
     if not table.rows:
         raise PolytaskError(

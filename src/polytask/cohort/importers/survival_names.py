@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _TIME = re.compile(
-    r"^(?P<stem>.*?)[ _.]?(time|months?|days?|years?|weeks?|duration|mos?|mths?|yrs?|wks?)$", re.I
+    r"^(?P<stem>.*?)[ _.(]*(time|months?|days?|years?|weeks?|duration|mos?|mths?|yrs?|wks?)[)]?$", re.I
 )
 _TIME_FIRST = re.compile(r"^(time|days|months|weeks|years)[ _.]?(to|until)?[ _.]?(?P<stem>.+)$", re.I)
 _EVENT = re.compile(
@@ -107,7 +107,8 @@ def _find_times(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for column in numbers:
         if match := _TIME.match(column) or _TIME_FIRST.match(column):
-            found[column] = match["stem"]
+            inner = _TIME_FIRST.match(match["stem"])  # "Time to Death (days)"
+            found[column] = inner["stem"] if inner else match["stem"]
         elif _core(column) in _ABBREVIATIONS and column not in bits:
             found[column] = column
         elif column.lower() == "t" and any(b.lower() == "e" for b in bits):

@@ -132,6 +132,7 @@ def import_table(
     if not draft.inputs:
         raise PolytaskError(
             f"{paths[0]}: nothing for a model to read; expected images or columns; state them with --image or --input"
+            f"{_show_left_out(draft)}"
         )
     share_split(draft)
     return draft.write(Path(out) if out is not None else beside(paths[0]), overwrite)
@@ -146,6 +147,12 @@ def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
     kinds = ((c, kind_of(sheet, c)[0]) for c in free)
     likely = next(((c, k) for c, k in kinds if k in ("classification", "ordinal")), None)
     return f", e.g. --task '{clean(likely[0])}={likely[1]}@{likely[0]}'" if likely else ""
+
+
+def _show_left_out(draft: Draft) -> str:
+    """The first columns that were left out, for a message."""
+    lines = [note.line for note in draft.column_notes if note.became == "left out"]
+    return f"; {'; '.join(lines[:3])}" if lines else ""
 
 
 def _left_beside(rest: Sequence[str]) -> ColumnNote:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.values import image_paths, voxel_source
 from polytask.errors import PolytaskError
+from polytask.images.planes import source_file
 from polytask.plan.plan import Plan
 
 
@@ -39,7 +40,7 @@ def ensure_masks(cohort: Cohort) -> None:
         for task in cohort.written:
             source = voxel_source(cohort, case, task)
             for path in () if source is None else (*source.paths, source.region):
-                if path is not None and not path.exists():
+                if path is not None and not source_file(path).exists():
                     raise PolytaskError(
                         f"{cohort.table}, row {case.row}, subject {case.subject}, {task}: {path} is not there; mend "
                         "the path, or empty the cell"

@@ -67,16 +67,11 @@ def _with_merged_classes(
 ) -> tuple[Row, ...]:
     """The rows with answers as the header's tasks read them: `merge` and `unknown` hold for a reader's words too."""
     read = {c.answer: header.tasks[name] for name, c in columns.items() if c.answer and name in header.tasks}
-    return tuple(
-        Row(
-            row.line,
-            {
-                **row.cells,
-                **{c: read_class(task, row.cells[c]) for c, task in read.items() if c in row.cells},
-            },
-        )
-        for row in rows
-    )
+    merged = []
+    for row in rows:
+        changed = {c: read_class(task, row.cells[c]) for c, task in read.items() if c in row.cells}
+        merged.append(Row(row.line, {**row.cells, **changed}))
+    return tuple(merged)
 
 
 def _refuse_strangers(table: AnswerTable, rows: tuple[Row, ...], cohort: Cohort) -> None:

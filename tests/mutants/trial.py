@@ -18,8 +18,20 @@ from tests.mutants.concern import Concern
 from tests.mutants.mutate import Mutant, put_mutant
 
 Outcome = Literal["killed", "survived", "timed out"]
-PRELOADED = ["torch", "numpy", "scipy.stats", "sklearn.linear_model", "pydantic", "pytest"]
-"""Loaded once by the server that every trial is forked from; nothing of this package."""
+PRELOADED = [
+    *(
+        "torch",
+        "numpy",
+        "scipy.stats",
+        "sklearn.linear_model",
+        "pydantic",
+        "pytest",
+        "nibabel",
+        "matplotlib.pyplot",
+    ),
+    *("monai.losses", "monai.metrics", "lifelines.statistics", "torch.utils.tensorboard"),
+]
+"""Loaded once by the server that every trial is forked from; nothing of this package, and none that pytest rewrites."""
 FINE = (0, 5)
 """Exit codes of pytest: all passed, no test chosen."""
 WAIT = 10.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -78,6 +79,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="try the survivors of this folder again")
     parser.add_argument("--json", action="store_true", help="one JSON document at the end")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = options.folder or Path(tempfile.gettempdir()) / f"polytask-mutants-{options.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     kept, equivalents = folder / "results.jsonl", read_equivalents()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -114,11 +115,13 @@ class Trials:
         begun = time.monotonic()
         process = self.context.Process(target=run_tests, args=work)
         process.start()
-        process.join(self.limit * WAIT)
-        late = process.is_alive() or process.exitcode in (-9, -24)  # SIGKILL, SIGXCPU
-        if process.is_alive():
+        try:
+            process.join(self.limit * WAIT)
+        finally:  # also where the run is stopped
+            alive = process.is_alive()
             process.kill()
             process.join()
+        late = alive or process.exitcode in (-signal.SIGKILL, -signal.SIGXCPU)
         used = self.failed.with_suffix(".seconds")
         seconds = float(used.read_text()) if used.exists() else time.monotonic() - begun
         used.unlink(missing_ok=True)

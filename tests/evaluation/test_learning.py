@@ -17,6 +17,8 @@ from polytask.evaluation.result import Estimate
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 from polytask.training.folder import Run
+from tests.evaluation.worlds import answers as collected
+from tests.evaluation.worlds import items
 
 N = 12
 WHO = tuple((f"{k:03}", "") for k in range(N))
@@ -134,3 +136,20 @@ def test_a_task_clearly_above_chance_counts_as_learned(short_run: Path) -> None:
     assert read_learning(alone, tasks, skills=above).unlearned == {}
     chance = {n: Estimate(0.3, -0.1, 0.5, 60) for n in tasks}
     assert set(read_learning(alone, tasks, skills=chance).unlearned) == {"pattern", "grade"}
+
+
+def test_the_same_number_is_seen_in_every_unit() -> None:
+    task = make_task("t", {"kind": "regression", "level": "subject"})
+    truth = np.array([0.001, 0.002, 0.004])
+    for unit in (1.0, 1e6):
+        same = items({"value": np.full(3, 0.002 * unit)}, truth * unit)
+        assert find_constant_answers({"t": task}, collected({"t": same})) == {
+            "t": "the same number for every case"
+        }
+        told = items({"value": truth * unit}, truth * unit)
+        assert find_constant_answers({"t": task}, collected({"t": told})) == {}
+
+
+def test_a_run_without_a_step_is_not_called_short() -> None:
+    assert Learning({}, {}, 0, 1000).list_verdicts() == ()
+    assert Learning({}, {}, 1, 1000).list_verdicts() == ("Short training: 1 of 1,000 planned steps.",)

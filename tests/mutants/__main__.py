@@ -6,8 +6,9 @@ It stands among the tests and not among the benchmarks: it judges the tests, and
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import random
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -26,11 +27,11 @@ Result = dict[str, object]
 
 
 def draw_mutants(root: Path, rooms: tuple[str, ...], seed: int) -> list[Mutant]:
-    """All mutants of these rooms in a drawn order: as many from each file as it has places for."""
+    """All mutants of these rooms in a drawn order, which the seed and each mutant decide: a change of one file leaves
+    the order of the others' alone, so that a run can go on after a test or a line was mended."""
     files = sorted(p for room in rooms for p in (root / "src/polytask" / room).rglob("*.py"))
     every = [m for p in files for m in find_mutants(root, str(p.relative_to(root)))]
-    random.Random(seed).shuffle(every)
-    return every
+    return sorted(every, key=lambda m: hashlib.sha256(f"{seed}\n{m.name}\n{m.line}".encode()).digest())
 
 
 def read_results(path: Path) -> dict[str, Result]:
@@ -78,6 +79,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="try the survivors of this folder again")
     parser.add_argument("--json", action="store_true", help="one JSON document at the end")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = options.folder or Path(tempfile.gettempdir()) / f"polytask-mutants-{options.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     kept, equivalents = folder / "results.jsonl", read_equivalents()

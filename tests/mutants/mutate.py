@@ -111,7 +111,7 @@ def _find_edits(tree: ast.Module, lines: list[bytes]) -> Iterator[Edit]:
         elif isinstance(node, ast.UnaryOp) and node.lineno == node.operand.lineno:
             kind = "dropped not" if isinstance(node.op, ast.Not | ast.Invert) else "sign"
             yield node.lineno, node.col_offset, node.operand.col_offset, "", kind
-        elif isinstance(node, ast.Constant) and type(node.value) in (bool, int, float):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             for new in _other_constants(node.value):
                 yield node.lineno, node.col_offset, node.end_col_offset or 0, new, "constant"
         elif isinstance(node, ast.Name) and node.id in NAMES:

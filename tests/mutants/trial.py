@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -18,8 +19,20 @@ from tests.mutants.concern import Concern
 from tests.mutants.mutate import Mutant, put_mutant
 
 Outcome = Literal["killed", "survived", "timed out"]
-PRELOADED = ["torch", "numpy", "scipy.stats", "sklearn.linear_model", "pydantic", "pytest"]
-"""Loaded once by the server that every trial is forked from; nothing of this package."""
+PRELOADED = [
+    *(
+        "torch",
+        "numpy",
+        "scipy.stats",
+        "sklearn.linear_model",
+        "pydantic",
+        "pytest",
+        "nibabel",
+        "matplotlib.pyplot",
+    ),
+    *("monai.losses", "monai.metrics", "lifelines.statistics", "torch.utils.tensorboard"),
+]
+"""Loaded once by the server that every trial is forked from; nothing of this package, and none that pytest rewrites."""
 FINE = (0, 5)
 """Exit codes of pytest: all passed, no test chosen."""
 WAIT = 10.0
@@ -102,11 +115,13 @@ class Trials:
         begun = time.monotonic()
         process = self.context.Process(target=run_tests, args=work)
         process.start()
-        process.join(self.limit * WAIT)
-        late = process.is_alive() or process.exitcode in (-9, -24)  # SIGKILL, SIGXCPU
-        if process.is_alive():
+        try:
+            process.join(self.limit * WAIT)
+        finally:  # also where the run is stopped
+            alive = process.is_alive()
             process.kill()
             process.join()
+        late = alive or process.exitcode in (-signal.SIGKILL, -signal.SIGXCPU)
         used = self.failed.with_suffix(".seconds")
         seconds = float(used.read_text()) if used.exists() else time.monotonic() - begun
         used.unlink(missing_ok=True)

@@ -86,3 +86,13 @@ def test_undefined() -> None:
     pairs = count_pairs([1.0, 2.0], [1.0, 2.0], [0, 0])
     assert np.isnan(find_concordance_influence(pairs)).all()
     assert np.isnan(judge_concordance(float("nan"), np.zeros(2), 0, 0)).all()
+
+
+def test_an_interval_by_hand() -> None:
+    """C = ½ of 10 pairs, four subjects of whom two have the event: variance (4/3 · 0.04 + 6 · 0.059988) / 7 at 4.5/11,
+    and the interval is symmetric."""
+    influence = np.array([0.1, -0.1, 0.1, -0.1])
+    low, high = judge_concordance(0.5, influence, 10, 2)
+    assert (low, high) == pytest.approx((0.060398, 0.939602), abs=1e-5)
+    assert np.isnan(judge_concordance(0.5, influence, 10, 1)).all()
+    assert np.isnan(judge_concordance(0.5, influence[:1], 10, 2)).all()

@@ -32,6 +32,12 @@ def test_three_groups_are_those_of_lifelines() -> None:
     assert found.p == pytest.approx(reference.p_value)
 
 
+def test_two_subjects_by_hand() -> None:
+    """At the first event 1 is seen where ½ is expected, with variance ¼; at the second nobody is left to compare."""
+    found = compute_log_rank([1, 2], [1, 1], ["a", "b"])
+    assert (found.statistic, found.p) == (pytest.approx(1.0), pytest.approx(0.3173, abs=1e-4))
+
+
 def test_nothing_to_compare() -> None:
     assert np.isnan(compute_log_rank([1, 2], [1, 1], [0, 0]).p)
     assert np.isnan(compute_log_rank([1, 2], [0, 0], [0, 1]).p)

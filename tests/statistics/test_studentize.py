@@ -52,3 +52,10 @@ def test_resamples_of_one_value_are_far_but_not_endless() -> None:
     assert np.isfinite(found).all()
     assert (found > 5).mean() == pytest.approx((39 / 40) ** 40, abs=0.02)  # those without the one
     assert (studentize([np.ones(9)], [1.0]) == 0).all()
+
+
+def test_there_are_as_many_resamples_as_asked_for_unless_subjects_are_thousands() -> None:
+    x = np.random.default_rng(0).normal(size=40)
+    assert studentize([x], [1.0], resamples=3000).shape == (3000,)
+    many = np.random.default_rng(0).normal(size=4000)
+    assert studentize([many, many], [0.5, 0.5], resamples=3000).shape == (1998,)

@@ -123,3 +123,10 @@ def test_no_difference_at_all_has_no_variance() -> None:
     for seeds in (1, 3):
         found = of([np.zeros((10, seeds))] * 2)
         assert float(found.error) == float(found.estimate) == float(found.luck) == 0
+
+
+def test_the_freedom_of_the_whole_by_hand() -> None:
+    """A quarter of the variance has 4 degrees of freedom, the rest 10: 1 / (¼²/4 + ¾²/10)."""
+    one = np.array(1.0)
+    found = Variance(one, one, one, 10.0, np.array(4.0), np.array(0.25), np.array(0.0))
+    assert float(found.freedom()) == pytest.approx(1 / (0.25**2 / 4 + 0.75**2 / 10))

@@ -17,7 +17,7 @@ from typing import Any
 
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 """Events of Python that change a folder, besides files opened for writing."""
-CLOCKS = {"created", "seconds_per_step", "seconds", "when", "costs", "memory", "environment"}
+CLOCKS = {"created", "paces", "seconds_per_step", "seconds", "when", "costs", "memory", "environment"}
 """Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and random salt."""
 SALTED = {"seen", "seal"}
 STAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|[\d.]+ (s|ms|min|minutes|seconds)\b")
@@ -139,8 +139,8 @@ def digest_file(path: Path) -> str:
     data = path.read_bytes()
     if path.suffix == ".parquet":
         return digest_text(_rows(path))
-    if path.name in ("conclusions.json", "card.md"):  # full of costs
-        return "there"
+    if path.name == "conclusions.json" or (path.with_name("study.yaml").exists() and path.suffix == ".html"):
+        return "there"  # what a study says is of costs too; its results are compared
     if path.suffix in (".json", ".jsonl"):
         lines = data.decode().splitlines() if path.suffix == ".jsonl" else [data.decode()]
         return digest_text("\n".join(json.dumps(_without_clocks(json.loads(line))) for line in lines))

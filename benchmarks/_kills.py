@@ -17,8 +17,18 @@ from typing import Any
 
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 """Events of Python that change a folder, besides files opened for writing."""
-CLOCKS = {"created", "paces", "seconds_per_step", "seconds", "when", "costs", "memory", "environment"}
-"""Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and random salt."""
+CLOCKS = {
+    "created",
+    "paces",
+    "commands",
+    "seconds_per_step",
+    "seconds",
+    "when",
+    "costs",
+    "memory",
+    "environment",
+}
+"""Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and who asked for them."""
 SALTED = {"seen", "seal"}
 STAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|[\d.]+ (s|ms|min|minutes|seconds)\b")
 """Times in a page."""

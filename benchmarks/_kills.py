@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 """Events of Python that change a folder, besides files opened for writing."""
 CLOCKS = {
@@ -157,9 +159,7 @@ def digest_file(path: Path) -> str:
     if path.suffix == ".html":
         return digest_text(STAMP.sub("", re.sub(r"base64,[^\"']+", "", data.decode())))
     if path.name in ("run.yaml", "study.yaml"):
-        return digest_text(
-            "\n".join(x for x in data.decode().splitlines() if not x.startswith(("created", "command")))
-        )
+        return digest_text(json.dumps(_without_clocks(yaml.safe_load(data))))
     return hashlib.sha256(data).hexdigest()
 
 

@@ -15,10 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 """Events of Python that change a folder, besides files opened for writing."""
-CLOCKS = {"created", "seconds_per_step", "seconds", "when", "costs", "memory", "environment"}
-"""Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and random salt."""
+CLOCKS = {
+    "created",
+    "paces",
+    "commands",
+    "seconds_per_step",
+    "seconds",
+    "when",
+    "costs",
+    "memory",
+    "environment",
+}
+"""Keys of our JSON that differ between two undisturbed runs: clocks, what they cost, and who asked for them."""
 SALTED = {"seen", "seal"}
 STAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|[\d.]+ (s|ms|min|minutes|seconds)\b")
 """Times in a page."""
@@ -139,17 +151,15 @@ def digest_file(path: Path) -> str:
     data = path.read_bytes()
     if path.suffix == ".parquet":
         return digest_text(_rows(path))
-    if path.name in ("conclusions.json", "card.md"):  # full of costs
-        return "there"
+    if path.name == "conclusions.json" or (path.with_name("study.yaml").exists() and path.suffix == ".html"):
+        return "there"  # what a study says is of costs too; its results are compared
     if path.suffix in (".json", ".jsonl"):
         lines = data.decode().splitlines() if path.suffix == ".jsonl" else [data.decode()]
         return digest_text("\n".join(json.dumps(_without_clocks(json.loads(line))) for line in lines))
     if path.suffix == ".html":
         return digest_text(STAMP.sub("", re.sub(r"base64,[^\"']+", "", data.decode())))
     if path.name in ("run.yaml", "study.yaml"):
-        return digest_text(
-            "\n".join(x for x in data.decode().splitlines() if not x.startswith(("created", "command")))
-        )
+        return digest_text(json.dumps(_without_clocks(yaml.safe_load(data))))
     return hashlib.sha256(data).hexdigest()
 
 

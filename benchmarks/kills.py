@@ -88,7 +88,7 @@ VERBS = {
     "report": Verb("report {}/work/runs/a", DONE),
     "export": Verb("export {}/work/runs/a -o {}/model", DONE),
     "study": Verb(
-        "study {}/work --sharing hard --folds 2 --seeds 1 --steps 3 --resamples 10 --tasks grade,os --device cpu "
+        "study {}/work --sharing hard --folds 1 --seeds 1 --steps 3 --resamples 10 --tasks grade,os --device cpu "
         "--backend threading",
         READY,
         share=2,

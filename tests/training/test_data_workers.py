@@ -14,7 +14,7 @@ from torch.utils.data import _utils
 from polytask.errors import PolytaskError
 from polytask.training.interrupt import Interrupted
 from polytask.training.run import train
-from tests.training.test_resume import weights
+from tests.training.test_resume import entries, weights
 
 OPTIONS = ["training.epochs=2"]
 
@@ -58,6 +58,7 @@ def test_a_killed_worker_is_one_line_and_loses_nothing(work: Path) -> None:
     assert "\n" not in said
     train(work, resume="cut", workers=1)
     assert weights(work, "whole") == weights(work, "cut")
+    assert entries(work, "whole") == entries(work, "cut"), "also the means of the epoch that was cut"
 
 
 def test_workers_that_are_ended_with_the_command_do_not_hide_that_it_was_asked_to_stop(work: Path) -> None:
@@ -69,3 +70,4 @@ def test_workers_that_are_ended_with_the_command_do_not_hide_that_it_was_asked_t
     assert stop.value.run == "cut"
     train(work, resume="cut")
     assert weights(work, "whole") == weights(work, "cut")
+    assert entries(work, "whole") == entries(work, "cut"), "also the means of the epoch that was cut"

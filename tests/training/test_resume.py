@@ -76,6 +76,7 @@ def test_a_signal_saves_at_once_and_says_how_to_go_on(work: Path, number: signal
     assert "Traceback" not in errors
     train(work, resume="cut")
     assert weights(work, "whole") == weights(work, "cut")
+    assert entries(work, "whole") == entries(work, "cut")
 
 
 def test_resuming_single_goes_on_with_the_next_network(work: Path) -> None:

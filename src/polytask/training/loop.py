@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -79,12 +79,23 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
-        started, sums, norms = time.perf_counter(), Means(), Means()
-        common = Common(list(state.network.tasks))
+        started, begun = time.perf_counter(), state.step
+        sums, norms, common = Means(), Means(), Common(list(state.network.tasks))
+        if state.epoch_sums:  # saved within this epoch
+            sums.load(state.epoch_sums["losses"])
+            norms.load(state.epoch_sums["norms"])
+            common.counts, common.steps = list(state.epoch_sums["common"]), sums.steps
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
         goal, rate, stopping = state.step + left, state.schedule.rate(state.step), False
-        for batches in saved_when_cut(islice(grouped(micro_batches, every), left), state, around):
+
+        def keep_within(sums: Means = sums, norms: Means = norms, common: Common = common) -> None:
+            state.epoch_sums = {"losses": sums.as_dict(), "norms": norms.as_dict(), "common": common.counts}
+            around.keep_last()
+
+        for batches in saved_when_cut(
+            islice(grouped(micro_batches, every), left), state, around, keep_within
+        ):
             rate = state.schedule.rate(state.step)
             torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
             skipped = state.skipped
@@ -106,7 +117,7 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
                     around.log.write(state.step, {"skipped": state.complaint})
             stopping = stop_asked(around.asked, world)
             if stopping and state.step < goal:
-                around.keep_last()
+                keep_within()
                 raise Interrupted(around.asked.signal, state.step)
         ends = state.step >= state.schedule.end
         norm = norms.means().get(NORM, float("nan"))
@@ -116,7 +127,7 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
         entry["present"] = sums.present(state.network.tasks)
         if common.pairs:
             entry["common"] = common.shares()
-        entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, sums.steps)
+        entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, state.step - begun)
         if ends or (epoch + 1) % settings.tune_every == 0:
             entry["tune"] = look_at_tune(state, around, epoch)
             if 0 < settings.patience <= state.stale:
@@ -126,7 +137,7 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             around.log.write(state.step, entry)
         if ends:
             around.finish()
-        state.finished = ends
+        state.finished, state.epoch_sums = ends, {}
         around.keep_last()
         if stopping and not ends:  # at the last step of an epoch: its look at tune belongs to it
             raise Interrupted(around.asked.signal, state.step)
@@ -146,14 +157,14 @@ def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, ob
 
 
 def saved_when_cut(
-    groups: Iterator[list[Batch]], state: State, around: Surroundings
+    groups: Iterator[list[Batch]], state: State, around: Surroundings, keep: Callable[[], None]
 ) -> Iterator[list[Batch]]:
     """The batches; when the process that reads them dies, the steps so far are saved first."""
     try:
         yield from groups
     except DataWorkerError:
         if around.world.size == 1:  # the others would not come to save
-            around.keep_last()
+            keep()
         if around.asked.signal:  # who asks all processes to stop ends the readers too
             raise Interrupted(around.asked.signal, state.step) from None
         raise
@@ -216,6 +227,15 @@ class Means:
                 continue
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form, for a checkpoint within an epoch."""
+        return vars(self)
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `as_dict` gave."""
+        self.sums, self.counts, self.there = (dict(saved[key]) for key in ("sums", "counts", "there"))
+        self.steps = int(saved["steps"])
 
     def means(self) -> dict[str, float]:
         """Mean by name."""

@@ -39,6 +39,7 @@ class State:
         norm: length of the last step's gradient, before it was clipped.
         look: what the last step saw of the tasks' gradients, when it looked. together: `[T, T]`, more than 0 where
             it had a sample with both tasks known.
+        epoch_sums: of the losses of an epoch that is not yet at its end, for its line in the log.
         skipped, in_a_row, complaint: steps left out for a loss that was not finite, and the last one.
     """
 
@@ -61,8 +62,12 @@ class State:
     look: Look | None = None
     together: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    epoch_sums: dict[str, Any] = field(default_factory=dict)
 
-    COUNTERS = ("step", "best", "best_epoch", "stale", "skipped", "in_a_row", "finished", "settings")
+    COUNTERS = (
+        *("step", "best", "best_epoch", "stale", "skipped", "in_a_row", "finished", "settings"),
+        "epoch_sums",
+    )
 
     def save(self, folder: Path, plan_hash: str) -> None:
         """Write everything into a new folder."""
@@ -102,7 +107,8 @@ class State:
         self.average = load_tensors(average) if average.exists() else None
         self.schedule = Schedule(**stored["schedule"])
         for key in self.COUNTERS:
-            setattr(self, key, stored[key] if stored[key] is not None else getattr(self, key))
+            if stored.get(key) is not None:  # checkpoints of earlier versions lack some
+                setattr(self, key, stored[key])
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from polytask.cohort import splits, words
+from polytask.cohort.checks import columns
 from polytask.cohort.checks.columns import check_columns
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.cohort import Cohort
@@ -80,6 +81,28 @@ def test_checking_columns_compares_few_of_them() -> None:
     Counted.comparisons = 0
     assert list(check_columns(Evidence(cohort, table))) == []
     assert Counted.comparisons <= 20 * len(names)
+
+
+def test_of_many_missing_columns_few_are_compared_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    monkeypatch.setattr(columns, "nearest", lambda word, words: compared.append(word) or "did you mean 'x'?")
+    header = Header.model_validate(
+        {
+            "polytask": 1,
+            "name": "wide",
+            "inputs": {
+                "genes": {"kind": "table", "columns": {f"g{n}": {"type": "number"} for n in range(300)}}
+            },
+            "tasks": {"grade": {"kind": "classification", "classes": ["low", "high"]}},
+        }
+    )
+    table = Table(Path("cases.csv"), ("subject", "grade", *(f"G{n}" for n in range(300))), ())
+    cohort = Cohort(header, Path(), Path("cases.csv"), table.columns, ())
+    found = [p for p in check_columns(Evidence(cohort, table)) if p.code == "missing-column"]
+    assert len(found) == 300
+    assert len(compared) <= 20
+    assert found[0].remedy == "did you mean 'x'?"
+    assert found[-1].remedy.startswith("add the column")
 
 
 def test_a_fold_asks_each_subject_once_whether_it_is_held_out() -> None:

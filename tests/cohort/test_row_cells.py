@@ -37,6 +37,15 @@ def test_rows_under_other_columns_are_placed_anew() -> None:
     assert dict(to_row_cells({"a": "7"}, other)) == {"b": "", "a": "7"}
 
 
+def test_cells_travel_to_other_processes() -> None:
+    import copy
+    import multiprocessing.reduction as reduction
+
+    cells = RowCells(Columns(PLACES, {""}), ("1", "", "3", ""))
+    assert dict(reduction.ForkingPickler.loads(reduction.ForkingPickler.dumps(cells))) == {"a": "1", "c": "3"}
+    assert copy.deepcopy(cells) == cells
+
+
 def test_equal_words_are_kept_once() -> None:
     words = SharedWords()
     first, second = words.share(["va" + "lue", "x"]), words.share(["val" + "ue" * 1, "y"])

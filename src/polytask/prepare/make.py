@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,13 +81,13 @@ def fill_store(
     store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
 ) -> Prepared:
     """Make the cases that are not there yet, then the index. See `prepare`; the caller holds the store's lock."""
+    recipes = list(recipes_of(cohort, cohort.cases, plan))  # odd cells are named before anything is made
     _ready(store.folder)
     (store.folder / "store.json").unlink(missing_ok=True)
     made: dict[str, Made] = {}
-    bare: list[Recipe] = []
-    total = len(cohort.cases)
+    total = len(recipes)
     try:
-        for key, result in _each(recipes_of(cohort, cohort.cases, plan), bare, store.folder, jobs):
+        for key, result in _each(recipes, store.folder, jobs):
             made[key] = result
             if progress is not None:
                 progress(len(made), total, key)
@@ -104,7 +104,7 @@ def fill_store(
         "geometry": geometry_of(cohort.header, plan),
         "cohort": cohort.digest,
         "content": digest_of(sorted((key, made[key][0]) for key in made)),
-        "cases": [case.key for case in cohort.cases],
+        "cases": [r.key for r in recipes],
     }
     _write_index(store.folder, index)
     return Prepared(
@@ -131,26 +131,12 @@ def check_store(store: Store, cohort: Cohort, plan: Plan) -> None:
         )
 
 
-def _each(
-    recipes: Iterable[Recipe], bare: list[Recipe], folder: Path, jobs: int
-) -> Iterator[tuple[str, Made]]:
-    """Results as they come, cases without files last. After the first failure (or Ctrl-C) no further case is begun.
-
-    Args:
-        bare: filled with the recipes of the cases without files.
-    """
-
-    def with_files() -> Iterator[Recipe]:
-        for recipe in recipes:
-            if recipe.bare:
-                bare.append(recipe)
-            else:
-                yield recipe
-
+def _each(recipes: Sequence[Recipe], folder: Path, jobs: int) -> Iterator[tuple[str, Made]]:
+    """Results as they come, cases without files last. After the first failure (or Ctrl-C) no further case is begun."""
     make = make_in_turns(lambda recipe: make_case(recipe, folder))
-    for recipe, result in run_in_threads(make, with_files(), jobs):
+    for recipe, result in run_in_threads(make, (r for r in recipes if not r.bare), jobs):
         yield recipe.key, result
-    yield from store_bare_cases(bare, folder)
+    yield from store_bare_cases([r for r in recipes if r.bare], folder)
 
 
 def _ready(folder: Path) -> None:

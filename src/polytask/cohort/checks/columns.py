@@ -10,6 +10,9 @@ from polytask.cohort.loading import IDENTITY
 from polytask.cohort.tasks import columns_of, optional_columns
 from polytask.errors import Problem, nearest
 
+MOST_COMPARED = 20
+"""Missing columns for which a similar one is looked for: comparing each with all others takes long."""
+
 
 def check_columns(evidence: Evidence) -> Iterator[Problem]:
     """Columns the header names and the table lacks, and the other way round."""
@@ -26,10 +29,12 @@ def check_columns(evidence: Evidence) -> Iterator[Problem]:
                 continue
         wanted |= dict.fromkeys(columns_of(name, task), name)
     spare = [c for c in present if c not in allowed]
+    missing = 0
     for column, owner in wanted.items():
         if column not in present:
+            missing += 1
             remedy = "add the column (empty cells are unknown), or remove it from cohort.yaml"
-            close = nearest(column, spare)
+            close = nearest(column, spare) if missing <= MOST_COMPARED else ""
             remedy = close if close.startswith("did you") else remedy
             yield evidence.problem(
                 "error",

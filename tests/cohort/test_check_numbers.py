@@ -81,3 +81,14 @@ def test_a_header_without_bounds_keeps_its_hash(world: World) -> None:
 def test_a_category_has_no_bounds(world: World) -> None:
     world.header["inputs"]["clinic"]["columns"]["smoker"]["bounds"] = True
     assert "no `bounds`" in world.only("header").message
+
+
+def test_of_a_molecular_table_only_codes_are_named(world: World) -> None:
+    columns = {f"gene_{k}": {"type": "number"} for k in range(201)}
+    world.header["inputs"]["genes"] = {"kind": "table", "columns": columns}
+    for n, row in enumerate(world.rows):
+        row |= {column: str(n * 0.1) for column in columns}
+    world.rows[3]["gene_7"] = "1e6"
+    assert world.problems(images=False) == [], "a gene that is far out in somebody"
+    world.rows[3]["gene_7"] = "-999"
+    assert world.only("far-number", images=False).column == "gene_7"

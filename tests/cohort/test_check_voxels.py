@@ -56,6 +56,17 @@ def test_a_mask_that_reaches_a_side_that_the_others_do_not(world: World) -> None
     assert problem.column == "tumour"
 
 
+def test_a_stray_click_among_tumours_of_all_sizes() -> None:
+    """Sizes from 3 to 400 ml, evenly on the logarithm, as tumours have them; one voxel of 8 mm³ lies alone."""
+    from polytask.cohort.checks.sizes import find_odd_sizes
+
+    sizes = np.exp(np.linspace(1, 6, 99))
+    assert not find_odd_sizes(sizes).any()
+    assert np.flatnonzero(find_odd_sizes(np.append(sizes, 0.008))).tolist() == [99]
+    kidneys = np.append(np.random.default_rng(0).normal(150, 30, 60), (2000, 80, 3, 5, 900))
+    assert np.flatnonzero(find_odd_sizes(kidneys)).tolist() == [60, 62, 63, 64]
+
+
 def test_a_mask_turned_inside_out(world: World) -> None:
     inverted = np.ones(SHAPE, np.uint8)
     inverted[1:3, 1:3, 1] = 0

@@ -24,6 +24,8 @@ FEW = 0.02
 """Share of the numbers, two at least, that are not the rest."""
 FAR_LOG = 8.0
 """The same of the logarithm (of 1 more), where no number is below 0: times have long tails."""
+MOLECULAR = 200
+"""In tables with more columns than that, only codes for unknown are named: some gene is far out in somebody."""
 CODES = (-9.0, -99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)
 TO_SD = 1.4826 / 2
 """From half the middle half of the numbers to a standard deviation, for normal numbers."""
@@ -31,12 +33,12 @@ TO_SD = 1.4826 / 2
 
 def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
     """Cells of number columns, regressions and times that no distribution of their column explains."""
-    columns = {
-        column: spec.bounds
-        for table in evidence.header.tables.values()
-        for column, spec in table.columns.items()
-        if spec.type == "number"
-    }
+    columns: dict[str, bool] = {}
+    molecular: set[str] = set()
+    for table in evidence.header.tables.values():
+        own = {column: spec.bounds for column, spec in table.columns.items() if spec.type == "number"}
+        columns |= own
+        molecular |= set(own) if len(own) > MOLECULAR else set()
     for name, task in evidence.header.tasks.items():
         if isinstance(task, Regression):
             columns[task.column or name] = task.bounds
@@ -48,7 +50,7 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
             if (cell := case.cells.get(column)) is not None:
                 with suppress(cells.OddCell):  # named by the check of cells
                     found.append((k, cells.read_number(cell, bounds)))
-        for k, value, middle in _far(found):
+        for k, value, middle in _far(found, column in molecular):
             case = evidence.cohort.cases[k]
             yield evidence.problem(
                 "warning",
@@ -59,14 +61,16 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
             )
 
 
-def _far(found: list[tuple[int, float]]) -> Iterator[tuple[int, float, float]]:
+def _far(found: list[tuple[int, float]], codes_only: bool) -> Iterator[tuple[int, float, float]]:
     """(which, value, median) of the cells that lie far out."""
     values = np.array([value for _, value in found])
     if len(values) < ENOUGH or len(np.unique(values)) < ENOUGH:
         return
     distance = _distance(values)
     rest = np.sort(distance)[-1 - max(2, int(FEW * len(values)))]
-    far = ((distance > FAR) & (distance > ALONE * rest)) | (np.isin(values, CODES) & (distance > FAR_CODE))
+    far = np.isin(values, CODES) & (distance > FAR_CODE)
+    if not codes_only:
+        far |= (distance > FAR) & (distance > ALONE * rest)
     if values.min() >= 0:
         far &= _distance(np.log1p(values)) > FAR_LOG
     for k in np.flatnonzero(far):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from math import exp
 
 import numpy as np
+import numpy.typing as npt
 
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.checks.structures_seen import StructureSeen, find_structures
@@ -14,8 +14,14 @@ from polytask.errors import Problem
 
 ENOUGH = 10
 """Masks with a structure before its size has a distribution."""
-FAR = 6.0
+FAR = 5.0
 """Robust deviations of the logarithm from the median."""
+FAR_ALONE = 3.5
+"""The same for a size that lies alone: tumours vary so much that one voxel lies within five deviations."""
+ALONE = 2.0
+"""Times as far as the rest lies who is alone."""
+FEW = 0.02
+"""Share of the sizes, two at least, that are not the rest."""
 FACTOR = 4.0
 """Times the median, at least: a kidney may be twice as large as the others."""
 LEAST = 0.1
@@ -34,14 +40,11 @@ def check_sizes(evidence: Evidence) -> Iterator[Problem]:
         if len(found) < ENOUGH:
             continue
         physical = all(seen.physical for seen in found)
-        logs = np.log([seen.size if physical else seen.share for seen in found])
-        middle = float(np.median(logs))
-        spread = max(LEAST, TO_SD * float(np.median(np.abs(logs - middle))))
-        for seen, value in zip(found, logs, strict=True):
-            away = abs(float(value) - middle)
-            if away > FAR * spread and away > np.log(FACTOR):
+        sizes = np.array([seen.size if physical else seen.share for seen in found])
+        for seen, size, odd in zip(found, sizes, find_odd_sizes(sizes), strict=True):
+            if odd:
                 dims = len(evidence.looks[seen.use.key].grid.shape)
-                mine, usual = (_in_words(exp(v), physical, dims) for v in (float(value), middle))
+                mine, usual = (_in_words(v, physical, dims) for v in (float(size), float(np.median(sizes))))
                 yield Problem(
                     "warning",
                     "odd-size",
@@ -52,6 +55,17 @@ def check_sizes(evidence: Evidence) -> Iterator[Problem]:
                     seen.use.subject,
                     seen.column,
                 )
+
+
+def find_odd_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which sizes no distribution of the others explains: far from the median of the logarithm, or far and alone."""
+    logs = np.log(sizes)
+    away = np.abs(logs - np.median(logs))
+    spread = max(LEAST, TO_SD * float(np.median(away)))
+    rest = np.sort(away)[-1 - max(2, int(FEW * len(sizes)))]
+    alone = (away > FAR_ALONE * spread) & (away > ALONE * rest)
+    odd: npt.NDArray[np.bool_] = ((away > FAR * spread) | alone) & (away > np.log(FACTOR))
+    return odd
 
 
 def _in_words(size: float, physical: bool, dims: int) -> str:

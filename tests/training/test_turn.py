@@ -1,0 +1,34 @@
+"""One step over two processes, without starting them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from polytask.balance.places import AtFeatures, AtParameters
+from polytask.training.turn import Turn
+
+
+class Twins:
+    """A world of two processes that have found the same."""
+
+    size, rank, device = 2, 0, torch.device("cpu")
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        return 2 * value
+
+
+def test_gramians_of_features_add_up_and_gradients_of_parameters_do() -> None:
+    """Features of different samples are orthogonal: inner products add up. Parameters are the same everywhere: their
+    gradients add up first, and inner products of twice as long ones are four times as large."""
+    world: Any = Twins()
+    anything: Any = None
+    turn = Turn(anything, 0, world, {})
+    found = [{"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([0.0, -1.0])}]
+    alone = np.array([[5.0, -2.0], [-2.0, 1.0]])
+    features = AtFeatures(False, [], {})
+    features.leaves.shared.append(torch.zeros(2))
+    np.testing.assert_allclose(turn._gramian(features, found, ["a", "b"]), 2 * alone)
+    np.testing.assert_allclose(turn._gramian(AtParameters([], {}), found, ["a", "b"]), 4 * alone)

@@ -93,3 +93,15 @@ def test_an_odd_cell_is_named_when_it_is_read_and_not_before(tmp_path: Path) -> 
     assert columns.read_subjects("genes", "age", ("S000", "S002")).tolist() == [40.0, 42.0]
     with pytest.raises(PolytaskError, match=r"row 3, subject S001, column age: 'forty' is not a number"):
         columns.read_subjects("genes", "age", ("S000", "S001"))
+
+
+def test_what_is_no_plain_number_is_read_as_everywhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell that only `column_value` can read, as a bound, keeps the value that it gives."""
+    write_cohort(tmp_path / "cohort", 6, 4)
+    path = tmp_path / "cohort" / "cases.csv"
+    path.write_text(path.read_text().replace("S001,41", "S001,>41"))
+    cohort = Cohort.read(tmp_path / "cohort")
+    monkeypatch.setattr(parsed, "column_value", lambda cohort, cases, table, column: 41.0)
+    assert ParsedColumns(cohort).read_subjects("genes", "age", ("S001", "S002")).tolist() == [41.0, 42.0]

@@ -1,4 +1,7 @@
-"""Columns of table inputs as arrays: every cell is parsed once, whatever the number of folds that read it."""
+"""Columns of table inputs as arrays: every cell is parsed once, whatever the number of folds that read it.
+
+Only plain numbers are parsed here; `column_value` says what any other cell means.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,11 @@ class ParsedColumns:
         """
         values = self._parse(column)
         if odd := self._odd.get(column):
-            for row in rows.tolist():
-                if row in odd:
-                    column_value(
-                        self._cohort, (self._cohort.cases[row],), table, column
-                    )  # says where, and what
+            for row in [r for r in rows.tolist() if r in odd]:
+                found = column_value(
+                    self._cohort, (self._cohort.cases[row],), table, column
+                )  # or says what is odd
+                values[row] = np.nan if found is None else float(found)
         return values[rows]
 
     def read_subjects(self, table: str, column: str, subjects: Sequence[str]) -> Floats:

@@ -11,6 +11,10 @@ from typing import Any
 from polytask.documents.json_reader import read_json_lines
 from polytask.plain import plain
 
+NUMBERS = ("loss", "losses", "present", "common")
+"""Sections of a line: task, or two tasks, → number."""
+LOOKED = ("losses", "norms", "weights", "cosines")
+"""The same inside `gradients`."""
 LAST_STEP = 1 << 53
 """No run gets so far; a larger number is a damaged line."""
 
@@ -55,9 +59,19 @@ class Log:
 
 
 def is_log_entry(line: Mapping[str, Any]) -> bool:
-    """Whether a line of a log is one that `write` wrote: its step counts, and its network has a name."""
-    step = line.get("step")
-    return isinstance(step, int) and 0 <= step < LAST_STEP and isinstance(line.get("network", ""), str)
+    """Whether a line of a log is one that training wrote: its step counts, and its sections hold numbers by name."""
+    step, seconds = line.get("step"), line.get("seconds_per_step")
+    if type(step) is not int or not 0 <= step < LAST_STEP or not isinstance(line.get("network", ""), str):
+        return False
+    looked, tuned = line.get("gradients", {}), line.get("tune") or {}
+    if not isinstance(looked, Mapping) or not isinstance(tuned, Mapping) or not _is_number(seconds):
+        return False
+    parts = [line.get(key, {}) for key in NUMBERS] + [looked.get(key, {}) for key in LOOKED]
+    return all(isinstance(part, Mapping) and all(map(_is_number, part.values())) for part in parts)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def flat(entry: Mapping[str, Any], above: str = "") -> dict[str, float]:

@@ -1,0 +1,166 @@
+"""How the mutated files are read: a function for each kind, which raises where the reading is not right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CAP = 1 << 24
+
+
+def load_libraries(which: str) -> None:
+    """Import what the readers need, so that it does not count as the memory or the time of a file."""
+    names = ["polytask.images.formats", "polytask.images.bags", "polytask.images.slide_tiff"]
+    names += [
+        "nibabel",
+        "pydicom",
+        "tifffile",
+        "PIL.PngImagePlugin",
+        "PIL.JpegImagePlugin",
+        "PIL.TiffImagePlugin",
+    ]
+    names += ["h5py", "pydicom.pixels", "yaml", "PIL.MpoImagePlugin"]
+    if which == "models":
+        names = [
+            "torch",
+            "polytask.predict.predictor",
+            "polytask.predict.load_bundle",
+            "polytask.training.state",
+        ]
+        names += ["polytask.plan.files", "polytask.evaluation.result", "polytask.study.design", "yaml"]
+    for name in names:
+        import_module(name)
+
+
+def read_image(dims: int, path: Path) -> None:
+    """Header and voxels agree, and both are sound."""
+    from polytask.images.formats import probe, read
+
+    info = probe(path, dims, CAP)
+    volume = read(path, dims, CAP)
+    assert volume.array.nbytes <= CAP, "larger than allowed"
+    assert (info.channels, *info.grid.shape) == volume.array.shape, "probe and read differ in shape"
+    assert info.dtype == volume.array.dtype, "probe and read differ in type"
+    assert info.grid.dims == volume.grid.dims == dims, "other axes than asked for"
+    for grid in (info.grid, volume.grid):
+        assert np.isfinite(grid.affine).all(), "affine not finite"
+        assert abs(np.linalg.det(grid.affine[:3, :3])) > 0, "affine without inverse"
+        assert grid.shape == volume.grid.shape
+
+
+def read_features(path: Path) -> None:
+    from polytask.images.bags import read_bag
+
+    bag = read_bag(path)
+    assert bag.features.ndim == 2
+    assert bag.features.size > 0
+    assert np.isfinite(bag.features).all()
+    assert bag.coords is None or bag.coords.shape == (len(bag.features), 2)
+
+
+def read_slide(path: Path) -> None:
+    from polytask.images.slides import opened
+
+    with opened(path) as slide:
+        for level, size in enumerate(slide.levels):
+            assert size.width > 0
+            assert size.height > 0
+            assert size.downsample > 0
+            assert slide.read(level, 0, 0, 8, 8).shape == (8, 8, 3)
+
+
+def read_header_file(path: Path) -> None:
+    from polytask.cohort.header_file import canonical, read_header
+
+    canonical(read_header(path))
+
+
+def read_plan_file(path: Path) -> None:
+    from polytask.plan.files import plan_text, read_plan
+
+    plan_text(read_plan(path), path.parent)
+
+
+def read_run(path: Path) -> None:
+    from polytask.training.folder import Run
+
+    run = Run.read(path.parent)
+    for network in run.networks:
+        run.best(network), run.last_saved(network)
+    assert set(run.weights) == set(run.networks)
+
+
+def read_log_lines(path: Path) -> None:
+    from polytask.evaluation.costs import epochs, read_log
+    from polytask.evaluation.doctor.course import Course
+    from polytask.evaluation.learning import read_final_losses
+
+    log = read_log(path.parent)
+    networks = {name: ["mask", "grade"] for name in ["", *log]}
+    read_final_losses(log, networks)
+    for name, entries in log.items():
+        course = Course.of(name, ("mask", "grade"), entries)
+        course.steps, list(course.tuned()), course.common(), course.present()
+        [float(e.get("seconds_per_step") or 0.0) for e in epochs(entries)]
+
+
+def read_baseline_models(path: Path) -> None:
+    from polytask.predict.baseline_file import read_baselines
+
+    read_baselines(path.parent)
+
+
+def read_case_of_store(path: Path) -> None:
+    from polytask.prepare.store import StoredCase
+
+    case = StoredCase(path.parent)
+    list(case.image), list(case.whole), list(case.voxel), list(case.region)
+    for name in case.meta["images"]:
+        case.known(name)
+
+
+def read_bundle(path: Path) -> None:
+    from polytask.predict import Predictor
+
+    Predictor.load(path, device="cpu")
+
+
+def call(module: str, name: str, path: Path, parent: bool = False) -> Any:
+    """One function of the package with a file, or the folder it lies in."""
+    function: Any = import_module(f"polytask.{module}")
+    for part in name.split("."):
+        function = getattr(function, part)
+    return function(path.parent if parent else path)
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "image2": partial(read_image, 2),
+    "image3": partial(read_image, 3),
+    "features": read_features,
+    "slide": read_slide,
+    "header": read_header_file,
+    "plan": read_plan_file,
+    "run": read_run,
+    "log": read_log_lines,
+    "baselines": read_baseline_models,
+    "meta": read_case_of_store,
+    "bundle": read_bundle,
+    "splits": partial(call, "cohort.splits", "Splits.read"),
+    "fingerprint": lambda path: call("plan.records", "Fingerprint.read", path, parent=True),
+    "word_map": partial(call, "evaluation.external.word_map", "read_word_map"),
+    "evaluation": partial(call, "evaluation.result", "Evaluation.read"),
+    "answers": partial(call, "evaluation.answers", "Answers.read"),
+    "decisions": lambda path: call("training.decisions", "read_decisions", path, parent=True),
+    "learnt": lambda path: call("training.survival", "read_learnt", path, parent=True),
+    "state": lambda path: call("training.state", "read_state", path, parent=True),
+    "design": lambda path: call("study.design", "Design.read", path, parent=True),
+    "touched": lambda path: call("evaluation.part", "times_touched", path, parent=True),
+    "store": lambda path: call("prepare.store", "Store", path, parent=True).index,
+    "record": lambda path: call("study.folder", "read_record", path, parent=True),
+    "told": partial(call, "study.lock", "told"),
+}

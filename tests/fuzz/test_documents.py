@@ -1,0 +1,59 @@
+"""Every document Polytask reads, and exported models, mutated by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.papers import find_papers, mutate_bundles
+from tests.fuzz.parent import BAD, Reader, Tally, try_mutations
+from tests.journeys.clinics import train_with_clinic
+
+FEW, MANY = 100, 3_000
+LOST = {"record", "told", "log", "touched"}
+"""Documents that may be half written: what is odd in them is left out, and nothing is refused."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_with_clinic(tmp_path_factory.mktemp("fuzz"))
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    with Reader("models") as found:
+        yield found
+
+
+def sweep(reader: Reader, made: Path, folder: Path, count: int, seed: int) -> dict[str, Tally]:
+    papers = find_papers(made)
+    names = list(papers)
+    tallies = {}
+    for k, (name, paper) in enumerate(papers.items()):
+        where = folder / name
+        where.mkdir()
+        other = papers[names[(k + 3) % len(names)]]
+        tallies[name] = try_mutations(reader, where, paper.mutations(count, seed + k, other))
+    tallies["bundle"] = try_mutations(reader, folder, mutate_bundles(made, count, seed))
+    return tallies
+
+
+def check(tallies: dict[str, Tally], count: int) -> None:
+    assert {name: tally.bad for name, tally in tallies.items() if tally.bad} == {}
+    for name, tally in tallies.items():
+        assert tally.tried == count
+        assert not set(BAD) & set(tally.counts)
+        if name not in LOST:
+            assert tally.counts["refused"] > count // 20, f"{name}: the mutations reach something"
+
+
+def test_a_hundred_mutations_of_each(reader: Reader, made: Path, tmp_path: Path) -> None:
+    check(sweep(reader, made, tmp_path, FEW, 1), FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_thousands_of_mutations_of_each(reader: Reader, made: Path, tmp_path: Path) -> None:
+    check(sweep(reader, made, tmp_path, MANY, 1_000), MANY)

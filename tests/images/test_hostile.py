@@ -131,6 +131,17 @@ def test_open_brackets_of_a_header(tmp_path: Path) -> None:
     assert "not a valid NRRD header" in refused(read, path)
 
 
+def test_an_unknown_encoding_goes_to_no_other_library(tmp_path: Path) -> None:
+    path = tmp_path / "a.nrrd"
+    write(path, phantom(grid_of("LPS")))
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"encoding: gzip", b"encoding: " + b"9" * 1_000))  # killed the process
+    assert "is unknown" in refused(read, path)
+    long = b"encoding: hex\ncontent: " + b"x" * 50_000
+    path.write_bytes(raw.replace(b"encoding: gzip", long))
+    assert "a field has too many characters" in refused(read, path)
+
+
 @pytest.mark.parametrize(
     "dim", [[3, -7, 9, 5], [3, -7, -9, 5], [0, 7, 9, 5], [3, 0, 9, 5], [4, 7, 9, 5, -1], [4, 7, 9, -5, -1]]
 )

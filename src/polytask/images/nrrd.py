@@ -39,6 +39,8 @@ _FLIPS = {
     "las": np.diag([-1.0, 1, 1, 1]),
 }
 _PLAIN = {"raw": False, "gzip": True, "gz": True}
+_FOREIGN = ("ascii", "text", "txt", "hex", "bzip2", "bz2")
+"""Encodings that SimpleITK reads. It is given no other word: a long one writes over its memory."""
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
@@ -119,7 +121,11 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
             f"{len(space)} space axes of {len(sizes)}; expected 2 or 3 and at most one other, first or last"
         )
     encoding = fields.get("encoding", "raw").lower()
+    if encoding not in (*_PLAIN, *_FOREIGN):
+        raise ValueError(f"encoding {encoding[:40]!r} is unknown")
     plain = encoding in _PLAIN and int(fields.get("lineskip", 0)) == 0
+    if not plain and max(map(len, fields.values())) > MAX_FIELD:
+        raise ValueError("a field has too many characters")
     skip, named = int(fields.get("byteskip", 0)), fields.get("datafile")
     deflated = plain and _PLAIN[encoding]
     return Block(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polytask.cohort.words import number, same_word
-from polytask.errors import nearest
+from polytask.errors import list_words, nearest
 
 EVENT = "1 = event observed, 0 = censored"
 PRESENT = "1 = present, 0 = absent, empty = unknown"
@@ -28,7 +28,7 @@ def word(cell: str, words: list[str]) -> int:
     for index, candidate in enumerate(words):
         if same_word(cell, candidate):
             return index
-    raise OddCell("unknown-class", f"{cell!r} is not one of {', '.join(words)}", nearest(cell, words))
+    raise OddCell("unknown-class", f"{cell!r} is not one of {list_words(words)}", nearest(cell, words))
 
 
 def decimal(cell: str) -> float:

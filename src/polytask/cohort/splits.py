@@ -21,6 +21,8 @@ SHARE = 0.15
 """Share of a fold's training subjects that becomes `tune`."""
 TRIES = 20
 """Divisions tried until every class and event is in every train part."""
+WORK = 40_000
+"""Subjects that all tries together may divide: thousands of rare classes are never all in every part."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def divide_training(
     tune = max(1, round(SHARE * len(brought)))
     here = wanted & frozenset().union(*brought.values())
     parts: list[list[str]] = []
-    for attempt in range(TRIES):
+    for attempt in range(_tries(len(brought))):
         parts = stratify(brought, [len(brought) - tune, tune], f"{salt}/tune/{attempt}")
         if here <= frozenset().union(*(brought[s] for s in parts[0])):
             break
@@ -164,7 +166,7 @@ def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Mark]], folds: i
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
     wanted = frozenset(need.mark for need in needed(cohort.header))
     best: tuple[int, Splits] | None = None
-    for attempt in range(TRIES):
+    for attempt in range(_tries(count)):
         held = stratify(brought, sizes, f"{seed}/{attempt}")
         found = Splits(_folds(held, brought, wanted, f"{seed}/{attempt}"), "subject", seed)
         lacking = sum(len(wanted - frozenset().union(*(brought[s] for s in f.train))) for f in found.folds)
@@ -202,6 +204,11 @@ def _folds(
         train, tune = divide_training(rest, wanted, f"{salt}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(out)))
     return tuple(folds)
+
+
+def _tries(subjects: int) -> int:
+    """How often a division of so many subjects is tried."""
+    return max(3, min(TRIES, WORK // subjects))
 
 
 def _hopeless(brought: Mapping[str, frozenset[Mark]], wanted: frozenset[Mark]) -> bool:

@@ -20,6 +20,10 @@ def breach(message: str, **parts: Any) -> PydanticCustomError:
     return PydanticCustomError("rule", "{text}", {"text": message.format(**parts)})
 
 
+LARGEST_LABEL = 2**31 - 1
+"""Of a label map; images store 32 bits."""
+
+
 class _Task(Strict):
     """What every task may say: `column` names its column in the table, `title` its name on pages."""
 
@@ -96,6 +100,10 @@ class Segmentation(_Task):
                     "(0 is background)",
                     name=name,
                     values=list(values),
+                )
+            if max(values) > LARGEST_LABEL:
+                raise breach(
+                    "label {name!r} is above {most}: use smaller values", name=name, most=LARGEST_LABEL
                 )
             if key in seen:
                 raise breach(

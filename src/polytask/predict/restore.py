@@ -55,6 +55,7 @@ def with_label_values(task: header.Segmentation, answer: npt.NDArray[Any]) -> np
     """1..K → the label values of the header."""
     assert task.labels is not None
     values = [0, *(v if isinstance(v, int) else 0 for v in task.labels.values())]
-    table = np.array(values, np.uint8 if max(values) < 256 else np.uint16)
+    kind = np.uint8 if max(values) < 256 else np.uint16 if max(values) < 65_536 else np.int32
+    table = np.array(values, kind)
     values_there: npt.NDArray[Any] = table[answer]
     return values_there

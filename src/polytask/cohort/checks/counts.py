@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -29,8 +30,9 @@ def check_counts(evidence: Evidence) -> Iterator[Problem]:
         found = marks(cohort, subjects)
     except PolytaskError:
         return  # an odd cell, named by the check of cells
+    counts = Counter(mark for own in found.values() for mark in own)
     for need in needed(cohort.header):
-        count = sum(need.mark in own for own in found.values())
+        count = counts[need.mark]
         code = "rare-class" if need.mark.word else "nothing-known"
         message = f"task {need.mark.task!r}: {need.what} in {count} subject{'s' * (count != 1)} outside the test part"
         level: Literal["error", "warning"] = "error" if count < 2 else "warning"

@@ -14,7 +14,7 @@ def test_the_nearest_of_many_words_is_found_at_once() -> None:
         said = nearest(f"clas_numbr_{n:04d}", words)
         assert said.startswith("did you mean 'class_number_")
         assert len(said) < 60
-    assert nearest("class_number_12x4", words) == "did you mean 'class_number_1204'?"
+    assert nearest("class-number_1234", words) == "did you mean 'class_number_1234'?"
     assert time.process_time() - began < 10, "it took 18 s when each was compared with each"
 
 

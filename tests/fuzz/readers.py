@@ -164,3 +164,61 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "record": lambda path: call("study.folder", "read_record", path, parent=True),
     "told": partial(call, "study.lock", "told"),
 }
+
+
+def run_verb(*words: str) -> None:
+    """A verb as a person calls it: exit code 0, or one line on standard error and exit code 2."""
+    import io
+    from contextlib import redirect_stderr, redirect_stdout
+    from unittest.mock import patch
+
+    from polytask.cli import main
+    from polytask.errors import PolytaskError
+
+    out, err = io.StringIO(), io.StringIO()
+    code: object = 0
+    with patch("sys.argv", ["polytask", *words]), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as done:
+            code = done.code
+    lines = [line for line in err.getvalue().splitlines() if line.strip()]
+    if code in (0, None):
+        return
+    complaints = [line for line in lines if line.startswith("polytask: error: ")]
+    if code == 1 and not complaints and words[0] == "check":  # problems are listed
+        raise PolytaskError("problems")
+    assert code == 2, f"exit code {code}: {lines[-3:]}"
+    assert len(complaints) == 1, lines[-3:]
+    assert "Traceback" not in err.getvalue()
+    raise PolytaskError(complaints[0])
+
+
+def report_run(path: Path) -> None:
+    """The page of a run, one of whose files was mutated."""
+    run_verb("report", str(path.parent), "-o", str(path.parent / "report.html"))
+
+
+def doctor_run(path: Path) -> None:
+    run_verb("doctor", str(path.parent))
+
+
+def check_cohort(path: Path) -> None:
+    run_verb("check", str(path.parent))
+
+
+def plan_cohort(path: Path) -> None:
+    run_verb("plan", str(path.parent), "-o", str(path.parent / "work"), "--folds", "2", "--memory", "4")
+
+
+def import_folder(path: Path) -> None:
+    run_verb("import", "nnunet", str(path.parent), "-o", str(path.parent / "out"))
+
+
+READERS |= {
+    "verb:report": report_run,
+    "verb:doctor": doctor_run,
+    "verb:check": check_cohort,
+    "verb:plan": plan_cohort,
+    "verb:import": import_folder,
+}

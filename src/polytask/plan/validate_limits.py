@@ -18,6 +18,11 @@ MODEL = {"embedding": 65_536, "deep_supervision": 20}
 SLIDE = {"patch": 4096, "most": 10**7, "features": 10**6, "patches": 10**7}
 
 
+LEAST_SD, MOST_MEAN = 1e-15, 1e12
+"""Of intensities: the least deviation, and how many deviations their mean may lie from 0; a network computes in 32
+bits, and squares of what is divided by less are infinite."""
+
+
 def limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """(place, what is wrong: what to do) of every value that is too large."""
     shared = plan.shared
@@ -80,6 +85,11 @@ def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
         for rule in planes:
             if not _finite(v for v in (rule.lower, rule.upper, rule.mean, rule.sd) if v is not None):
                 yield f"{place}.{key}", "its numbers must be finite, and below 1e30"
+            if rule.sd and (rule.sd < LEAST_SD or abs(rule.mean) > MOST_MEAN * rule.sd):
+                yield (
+                    f"{place}.{key}",
+                    f"a deviation of {rule.sd:g} about {rule.mean:g} scales to no usable number",
+                )
             if rule.sd < 0 or (rule.lower is not None and rule.upper is not None and rule.lower > rule.upper):
                 yield f"{place}.{key}", "a deviation is 0 or more, and `lower` is not above `upper`"
     for table, columns in fold.tables.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 
-from polytask.errors import LISTED, list_words, nearest
+from polytask.documents.fault import DocumentError
+from polytask.errors import LISTED, PolytaskError, Problem, list_words, nearest
 
 
 def test_the_nearest_of_many_words_is_found_at_once() -> None:
@@ -25,3 +27,17 @@ def test_many_words_are_counted_instead_of_listed() -> None:
     assert nearest("???", words) == f"use one of {list_words(words)}"
     assert nearest("x", []) == "use one of (there is none)"
     assert nearest("grad", ["grade", "stage"]) == "did you mean 'grade'?"
+
+
+def test_an_error_is_one_line_whatever_a_name_holds() -> None:
+    said = str(PolytaskError("f: the name 'a\nb\x1b[2J\u2028\ud800' is odd; expected é\u00a0; rename it"))
+    assert said == r"f: the name 'a\nb\x1b[2J\u2028\ud800' is odd; expected é" + "\u00a0; rename it"
+    assert str(Problem("error", "c", "a\nb", "mend it")) == r"error: a\nb → mend it [c]"
+
+
+def test_errors_travel_between_processes() -> None:
+    for error in (PolytaskError("a: b"), DocumentError("f", "is odd", "a plan", "mend it", missing=True)):
+        back = pickle.loads(pickle.dumps(error))
+        assert type(back) is type(error)
+        assert str(back) == str(error)
+        assert back.__dict__ == error.__dict__

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from heapq import nlargest
 from typing import Literal
+from unicodedata import category
 
 COMPARED, CLOSEST = 100, 20
 """Words that a wrong one is compared with letter by letter, and how many of them where there are more."""
@@ -19,8 +20,22 @@ LONG = 200
 class PolytaskError(Exception):
     """Bad input. The message is one line: which file, subject or column; what was expected; what to do.
 
-    The command line prints it without a traceback and exits with 2.
+    The command line prints it without a traceback and exits with 2. Line breaks and other control characters, which a
+    name in a hostile file can hold, are shown as their codes.
     """
+
+    def __init__(self, message: str = ""):
+        super().__init__(show_in_one_line(message))
+
+
+def show_in_one_line(text: str) -> str:
+    """The text with control characters, line breaks and halves of characters as codes (`\\n`)."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if category(c) in ("Cc", "Cs", "Zl", "Zp") else c
+        for c in text
+    )
 
 
 def nearest(word: str, words: Iterable[str], what: str = "use one of") -> str:
@@ -85,4 +100,5 @@ class Problem:
     def __str__(self) -> str:
         place = [self.file, f"row {self.row}" if self.row else "", self.subject and f"subject {self.subject}"]
         where = ", ".join(p for p in place if p)
-        return f"{self.level}: {where + ': ' if where else ''}{self.message} → {self.remedy} [{self.code}]"
+        line = f"{self.level}: {where + ': ' if where else ''}{self.message} → {self.remedy} [{self.code}]"
+        return show_in_one_line(line)

@@ -21,10 +21,12 @@ BAD = ("foreign", "hang", "crash", "memory")
 
 @dataclass
 class Tally:
-    """What became of the mutations of one kind of file: how many ended how, and the bad ones in words."""
+    """What became of the mutations of one kind of file: how many ended how, the bad ones in words, and the
+    processor time of the reading."""
 
     counts: Counter[str] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def tried(self) -> int:
@@ -106,6 +108,7 @@ def try_mutations(reader: Reader, folder: Path, mutations: Mutations, keep: Path
         found = reader.ask(name, path)
         kind = str(found["kind"])
         tally.counts[kind] += 1
+        tally.seconds += float(str(found.get("seconds", 0.0)))
         if kind in BAD:
             tally.bad.append(f"{number}: {what}: {kind}: {found['said']}")
             if keep is not None and path.is_file():

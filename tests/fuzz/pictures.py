@@ -127,7 +127,7 @@ def _tiffs() -> tuple[bytes, ...]:
         (color, {"compression": "zlib"}),
         (color, {"photometric": "rgb", "planarconfig": "contig"}),
         (grey, {"imagej": True, "metadata": {"spacing": 2.5}}),
-        (grey, {"bigtiff": True, "tile": (16, 16)}),
+        (grey, {"bigtiff": True, "tile": (16, 16), "photometric": "minisblack"}),
     ]
     found = []
     for array, options in ways:

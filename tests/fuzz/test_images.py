@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz.parent import Reader, try_mutations
-from tests.fuzz.pictures import make_kinds
+from tests.fuzz.pictures import Kind, make_kinds
 
 FEW, MANY = 200, 3_000
 
 
 @pytest.fixture(scope="module")
-def reader() -> Reader:  # type: ignore[misc]
+def reader() -> Iterator[Reader]:
     with Reader("images") as found:
         yield found
 
@@ -36,8 +37,12 @@ NAMES = [
 ]
 
 
-def check(reader: Reader, name: str, folder: Path, count: int, seed: int) -> None:
-    kinds = make_kinds(folder)
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+    return make_kinds(tmp_path_factory.mktemp("sound"))
+
+
+def check(reader: Reader, kinds: dict[str, Kind], name: str, folder: Path, count: int, seed: int) -> None:
     if name not in kinds:
         pytest.skip(f"what writes {name} is not installed")
     tally = try_mutations(reader, folder, kinds[name].mutations(count, seed))
@@ -48,12 +53,12 @@ def check(reader: Reader, name: str, folder: Path, count: int, seed: int) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_some_hundred_mutations(reader: Reader, name: str, tmp_path: Path) -> None:
-    check(reader, name, tmp_path, FEW, 1)
+def test_some_hundred_mutations(reader: Reader, kinds: dict[str, Kind], name: str, tmp_path: Path) -> None:
+    check(reader, kinds, name, tmp_path, FEW, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", NAMES)
-def test_thousands_of_mutations(reader: Reader, name: str, tmp_path: Path) -> None:
-    check(reader, name, tmp_path, MANY, 2)
+def test_thousands_of_mutations(reader: Reader, kinds: dict[str, Kind], name: str, tmp_path: Path) -> None:
+    check(reader, kinds, name, tmp_path, MANY, 2)

@@ -27,6 +27,10 @@ class DocumentError(PolytaskError):
         self.place, self.problem, self.expected, self.remedy = place, problem, expected, remedy
         self.missing = missing
 
+    def __reduce__(self) -> tuple[type[DocumentError], tuple[str, str, str, str, bool]]:
+        """How it travels from a worker process."""
+        return type(self), (self.place, self.problem, self.expected, self.remedy, self.missing)
+
 
 class MalformedError(ValueError):
     """What is wrong with a text, and in which line (0 where that is not known); it never leaves this room."""

@@ -82,7 +82,6 @@ def find_papers(made: Path) -> dict[str, Paper]:
         "word_map": Paper("mapping.yaml", "word_map", MAP.encode(), write_yaml_text),
         "state": Paper("state.json", "state", write_json_text(STATE), write_json_text),
         "record": Paper("study.json", "record", write_json_text(RECORD), write_json_text),
-        "told": Paper("lock", "told", write_json_text({"pid": 5, "step": 3}), write_json_text),
         "touched": Paper(
             "test_log.jsonl", "touched", write_lines([{"when": "x", "part": "test"}] * 3), write_lines
         ),

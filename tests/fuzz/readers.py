@@ -162,7 +162,6 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "touched": lambda path: call("evaluation.part", "times_touched", path, parent=True),
     "store": lambda path: call("prepare.store", "Store", path, parent=True).index,
     "record": lambda path: call("study.folder", "read_record", path, parent=True),
-    "told": partial(call, "study.lock", "told"),
 }
 
 

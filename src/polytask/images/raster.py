@@ -121,9 +121,9 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
                         f"{path}: pixels are {_rawmode(image) or image.mode}; expected grey, palette or 8-bit RGB"
                     )
                 if formats == ["PNG"] and getattr(image, "is_animated", False):
+                    count = getattr(image, "n_frames", 0)
                     raise PolytaskError(
-                        f"{path}: an animation of {image.n_frames} pictures; expected one picture; write each to "
-                        "its own file"
+                        f"{path}: an animation of {count} pictures; expected one picture; write each to its own file"
                     )
                 check_size(path, (_CHANNELS[image.mode], image.height, image.width), _dtype(image), limit)
                 yield image

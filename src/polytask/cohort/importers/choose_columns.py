@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from polytask.documents.text import read_text
 from polytask.errors import PolytaskError, nearest
 
 REST = "*"
@@ -35,14 +36,5 @@ def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, 
 
 def read_column_list(path: Path) -> list[str]:
     """Names or patterns from a text file, one a line; empty lines and lines that start with # are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise PolytaskError(
-            f"{path}: cannot be read ({error.strerror}); expected a column name per line; mend the path"
-        ) from None
-    except UnicodeDecodeError:
-        raise PolytaskError(
-            f"{path}: not UTF-8 text; expected a column name per line; save it as UTF-8"
-        ) from None
+    lines = read_text(path, "a column name per line", "save it as UTF-8 text").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -31,7 +31,7 @@ demo: $(STAMP) ## phantom cohort, plan, a small study, its report and its answer
 	@PATH="$(abspath $(BIN)):$$PATH" examples/demo.sh demo
 
 test: $(STAMP) ## the fast tests, under 10 minutes on 2 cores
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" -n $(TEST_JOBS) --dist loadgroup $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not slow" -n $(TEST_JOBS) $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## the tests that train long; also installs Ray, which a study can run on
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'

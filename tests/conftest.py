@@ -1,35 +1,24 @@
-"""Which tests run in one process: those that share a fixture, so that what it trains is trained once."""
+"""Which tests run in one process: those of one file, and those of a folder whose fixtures train something once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = ("tests/study/", "tests/journeys/", "tests/report/")
+"""Folders with fixtures of the whole session that take many seconds; in two processes they would be made twice."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests of one file, and files that share a fixture of the whole session, into one group.
+class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out files, and the folders of `TOGETHER` whole; those with most tests first."""
 
-    `pytest -n 2 --dist loadgroup` gives a group to one process. Without it a fixture of the session is made in each.
-    """
-    heads: dict[str, str] = {}
-
-    def find_head(name: str) -> str:
-        while heads.setdefault(name, name) != name:
-            name = heads[name]
-        return name
-
-    files = [item.nodeid.partition("::")[0] for item in items]
-    for item, file in zip(items, files, strict=True):
-        for fixture in name_shared_fixtures(item):
-            heads[find_head(fixture)] = find_head(file)
-    for item, file in zip(items, files, strict=True):
-        item.add_marker(pytest.mark.xdist_group(find_head(file)))
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
-def name_shared_fixtures(item: pytest.Item) -> Iterator[str]:
-    """Each of our fixtures of the whole session that a test asks for, with the folder that defines it."""
-    info = getattr(item, "_fixtureinfo", None)
-    for name, found in (info.name2fixturedefs if info else {}).items():
-        if found[-1].scope == "session" and found[-1].baseid.startswith("tests"):
-            yield f"{found[-1].baseid}: {name}"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)

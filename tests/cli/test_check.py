@@ -89,5 +89,5 @@ def test_import_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixtu
     ):
         code, out, err = run(capsys, "import", *arguments)
         assert code == 2
-        assert "cannot be read" in err
+        assert "cannot be read" in err or "no such file" in err
         assert len((out + err).strip().splitlines()) == 1

@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_one_line(work: Path) -> None:
     run = work / "runs/well"
     assert "not a run" in polytask("doctor", work).complaint
     (run / "metrics.jsonl").write_bytes(b"\xff\xfe\x00")
-    assert "is not text" in polytask("doctor", run).complaint
+    assert "not UTF-8 text" in polytask("doctor", run).complaint
     (run / "metrics.jsonl").unlink()
     assert "nothing was logged" in polytask("doctor", run).complaint
     assert "--resume well" in polytask("doctor", run).complaint

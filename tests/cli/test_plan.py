@@ -59,7 +59,7 @@ def test_json_settings_sites_and_memory(folder: Path, tmp_path: Path) -> None:
     [
         (["--set", "training.epoch=4"], "did you mean 'epochs'"),
         (["--split-by", "hospital"], "expected subject or site"),
-        (["--splits", "nothing.json"], "cannot be read"),
+        (["--splits", "nothing.json"], "no such file"),
         (["--folds", "11"], "subjects outside the test part for 11 folds"),
     ],
 )

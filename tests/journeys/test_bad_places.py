@@ -112,7 +112,8 @@ def test_predicting_onto_a_full_disk_drops_the_old_table(trained: Path, tmp_path
     """`predictions.csv` says that the folder is complete: it never stands beside masks of another call."""
     run, out = trained / "work/runs/a", tmp_path / "out"
     done("predict", run, trained / "cohort", "-o", out)
-    with patch("csv.DictWriter.writerows", side_effect=OSError(errno.ENOSPC, "No space left on device")):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch("polytask.predict.outputs.escape_cells", side_effect=full):
         complaint = polytask("predict", run, trained / "cohort", "-o", out, "--overwrite").complaint
     assert [w for w in ("predictions.csv", "No space left") if w not in complaint] == []
     assert not [p for p in contents(out) if "predictions.csv" in p]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import yaml
 
+from polytask.cohort.table import read_table
 from polytask.images.formats import read
 from polytask.plan.work import plan_into
 from polytask.prepare.make import prepare
@@ -43,8 +43,7 @@ def test_odd_ids_stay_in_the_folder_and_apart(clinics: Path, tmp_path: Path) -> 
     done("predict", clinics / "model", table, "-o", place, "--probabilities")
     outside = {k: v for k, v in contents(tmp_path).items() if not k.startswith("deep/down/out")}
     assert outside == before
-    with (place / "predictions.csv").open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["mask"]]
+    rows = [row.cells for row in read_table(place / "predictions.csv").rows if row.cells["mask"]]
     assert [row["subject"] for row in rows] == ODD
     files = [row[c] for row in rows for c in ("mask", "mask.p")]
     assert len({f.lower() for f in files}) == 2 * len(ODD)

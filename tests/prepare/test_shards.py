@@ -100,7 +100,7 @@ def test_a_torn_shard_is_written_again(tmp_path: Path) -> None:
     path.write_bytes(whole[:20])
     left = path.with_name(f".{path.name}.part")
     left.write_bytes(whole[:7])
-    with pytest.raises(PolytaskError, match=r"cannot be read .* run `polytask prepare` again"):
+    with pytest.raises(PolytaskError, match=r"not JSON .* run `polytask prepare` again"):
         store.case("S00003").meta  # noqa: B018
     assert fill_store(store, cohort, plan).made >= 1
     assert path.read_bytes() == whole

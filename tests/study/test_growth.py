@@ -100,7 +100,7 @@ def test_a_command_ends_with_all_runs_in_the_table(tmp_path: Path, monkeypatch: 
 class Place:
     """Stands for a study's place and for its design."""
 
-    steps, how = 1, "as said"
+    steps, how, cohort = 1, "as said", None
 
     def __init__(self, folder: Path) -> None:
         self.folder = self.work = folder

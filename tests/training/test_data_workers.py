@@ -24,6 +24,7 @@ class Kills:
 
     def __init__(self, step: int, stop: bool = False):
         self.at, self.stop, self.killed = step, stop, 0
+        self.others = set(multiprocessing.active_children())  # of other tests
 
     def begin(self, title: str, done: int, total: int) -> None: ...
 
@@ -32,7 +33,7 @@ class Kills:
     def step(self, step: int, losses: Mapping[str, float]) -> None:
         if step != self.at:
             return
-        for worker in multiprocessing.active_children():
+        for worker in set(multiprocessing.active_children()) - self.others:
             assert worker.pid is not None
             os.kill(worker.pid, signal.SIGKILL)
             worker.join()

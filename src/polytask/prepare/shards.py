@@ -71,7 +71,7 @@ def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[st
     path = store / SHARDS / f"{name}.json"
     try:
         old = _parse_shard(path)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (PolytaskError, ValueError, TypeError, KeyError, AttributeError):
         old = {}
     new = {key for key, case in cases.items() if old.get(key) != case}
     if not cases:

@@ -66,6 +66,11 @@ class Arrays(Mapping[str, Array]):
         return len(self._names)
 
 
+IMAGE_KEYS = {"grid", "whole_grid", "source_grid", "box", "channel_known", "statistics"}
+TARGET_KEYS = {"known", "region"}
+"""What `meta.json` says of every image and of every target."""
+
+
 @dataclass(frozen=True)
 class StoredCase:
     """One prepared case."""
@@ -81,8 +86,17 @@ class StoredCase:
             if bare is not None:
                 return bare.meta
         again = "run `polytask prepare` again"
-        what, remedy = "a case of the store", f"delete the folder and {again}"
-        return read_json_object(self.folder / "meta.json", what, remedy, missing=again)
+        path, what, remedy = (
+            self.folder / "meta.json",
+            "a case of the store",
+            f"delete the folder and {again}",
+        )
+        found = read_json_object(path, what, remedy, missing=again)
+        if not (
+            _has_parts(found.get("images"), IMAGE_KEYS) and _has_parts(found.get("targets"), TARGET_KEYS)
+        ):
+            raise PolytaskError(f"{path}: not {what}; {remedy}")
+        return found
 
     @property
     def image(self) -> Arrays:
@@ -144,6 +158,13 @@ class StoredCase:
             channel_known=tuple(meta["channel_known"]),
             statistics=tuple(PlaneStatistics(**s) for s in meta["statistics"]),
         )
+
+
+def _has_parts(found: object, keys: set[str]) -> bool:
+    """Whether each part of a section of `meta.json` has these keys."""
+    return isinstance(found, dict) and all(
+        isinstance(part, dict) and keys <= set(part) for part in found.values()
+    )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,14 @@ NAN = float("nan")
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.12345, "0.123"), (-0.5, "−0.500"), (12.345, "12.3"), (12345.6, "1.235e+04"), (NAN, "–")],
+    [
+        (0.12345, "0.123"),
+        (-0.5, "−0.500"),
+        (12.345, "12.3"),
+        (12345.6, "12\u202f346"),
+        (1.5e9, "1.5e+09"),
+        (NAN, "–"),
+    ],
 )
 def test_numbers(value: float, text: str) -> None:
     assert number(value) == text

@@ -34,6 +34,7 @@ PLAIN = {
         "‘": "'",
         "’": "'",
         "\u00a0": " ",
+        "\u202f": " ",
     },
 }
 """Letter of our texts → how it is written where only ASCII is."""

@@ -56,10 +56,13 @@ class Table(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Three decimals below ten, fewer above; a minus that reads as one."""
+    """Three decimals below ten, fewer above, none in thousands; a minus that reads as one."""
     if not isfinite(value):
         return DASH
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:.4g}"
+    size = abs(value)
+    text = f"{value:.3f}" if size < 10 else f"{value:.1f}" if size < 1000 else f"{value:.4g}"
+    if 1000 <= size < 1e7:
+        text = f"{value:,.0f}".replace(",", "\u202f")  # a narrow blank at which no line breaks
     return text.replace("-", "−")
 
 

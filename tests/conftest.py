@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/study/", "tests/journeys/", "tests/report/")
-"""Folders with fixtures of the whole session that take many seconds; in two processes they would be made twice."""
+TOGETHER = ("tests/study/", "tests/training/", "tests/journeys/", "tests/report/")
+"""Folders with fixtures of the whole session that take many seconds: in two processes they would be made twice. Large
+groups begin first, so that small ones are left to even out the ends."""
 
 
 class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]

@@ -67,7 +67,7 @@ def shortest(gramian: Array) -> Array:
     return np.asarray(found / found.sum())
 
 
-def steepest(gramian: Array, along: Array, c: float) -> tuple[Array, float]:
+def find_steepest_step(gramian: Array, along: Array, c: float) -> tuple[Array, float]:
     """The w of the simplex at which gᵥ·u + c ‖gᵥ‖ is least, where gᵥ = Σ wₖ gₖ and u is a unit vector; and ‖gᵥ‖ there.
 
     For a given length s, w is where the hull of the gradients is nearest to −(s / c) u (both have the same conditions);

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from polytask.balance.geometry import EDGE, FLAT, TINY, fair, projected, scaled, shortest, steepest, unit
+from polytask.balance.geometry import (
+    EDGE,
+    FLAT,
+    TINY,
+    fair,
+    find_steepest_step,
+    projected,
+    scaled,
+    shortest,
+    unit,
+)
 from polytask.balance.rule import Array
 
 CLOSE = 1e-4
@@ -44,7 +54,7 @@ def cagrad(gramian: Array, draw: np.random.Generator, c: float = 0.4) -> Array:
     size = np.sqrt(max(float(mean @ even @ mean), 0.0))
     if not size * c > 0:
         return np.asarray(count * mean / (1 + c))
-    found, length = steepest(even, even @ mean / size, c)
+    found, length = find_steepest_step(even, even @ mean / size, c)
     step, nearest = mean + c * size / length * found, projected(even, mean)
     away = float((nearest - mean) @ even @ (nearest - mean))
     if away <= (1 + CLOSE) * (c * size) ** 2 and (even @ nearest).min() > (even @ step).min():

@@ -51,7 +51,7 @@ def replace_letters(error: UnicodeError) -> tuple[str, int]:
 
 
 def adapt_streams() -> None:
-    """From now on no letter is an error on standard output and standard error, whatever their encoding."""
+    """Let no letter be an error on standard output and standard error, whatever their encoding."""
     codecs.register_error(NAME, replace_letters)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

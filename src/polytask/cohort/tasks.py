@@ -21,7 +21,7 @@ def breach(message: str, **parts: Any) -> PydanticCustomError:
 
 
 LARGEST_LABEL = 2**31 - 1
-"""Of a label map; images store 32 bits."""
+"""Largest label of a map; images store 32 bits."""
 
 
 class _Task(Strict):

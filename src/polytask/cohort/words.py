@@ -46,10 +46,10 @@ Whole = Annotated[int, Field(strict=True)]
 
 def same_word(a: str, b: str) -> bool:
     """Whether a cell says a class: equal as text, or as numbers when both parse ("2.0" = "2")."""
-    return a == b or meaning(a) == meaning(b)
+    return a == b or find_meaning(a) == find_meaning(b)
 
 
-def meaning(word: str) -> float | str:
+def find_meaning(word: str) -> float | str:
     """What a word is compared by: its number, or else its text. Words that say the same have one meaning."""
     value = number(word)
     return word if value is None else value
@@ -71,7 +71,7 @@ def repeated(words: list[str]) -> list[str]:
     seen: set[float | str] = set()
     found = []
     for word in words:
-        said = meaning(word)
+        said = find_meaning(word)
         if said in seen:
             found.append(word)
         seen.add(said)

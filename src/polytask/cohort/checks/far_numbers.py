@@ -25,10 +25,10 @@ FEW = 0.02
 FAR_LOG = 8.0
 """The same of the logarithm (of 1 more), where no number is below 0: times have long tails."""
 MOLECULAR = 200
-"""In tables with more columns than that, only codes for unknown are named: some gene is far out in somebody."""
+"""Tables with more columns than that get only codes for unknown named: some gene is far out in somebody."""
 CODES = (-9.0, -99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)
 TO_SD = 1.4826 / 2
-"""From half the middle half of the numbers to a standard deviation, for normal numbers."""
+"""Turns half the width of the middle half of the numbers into a standard deviation, for normal numbers."""
 
 
 def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
@@ -78,7 +78,7 @@ def _far(found: list[tuple[int, float]], codes_only: bool) -> Iterator[tuple[int
 
 
 def _distance(values: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
-    """From the median, in robust standard deviations; 0 where half of the numbers are equal."""
+    """Distance from the median in robust standard deviations; 0 where half of the numbers are equal."""
     low, middle, high = np.percentile(values, (25, 50, 75))
     spread = TO_SD * (high - low)
     distance: np.typing.NDArray[np.float64] = np.abs(values - middle) / spread if spread > 0 else 0 * values

@@ -12,7 +12,7 @@ from polytask.cohort.header import Segmentation
 from polytask.errors import Problem
 
 USUAL = 0.5
-"""From this share of the masks on, a structure is known to reach a side of the image: a spine, a body."""
+"""A structure that touches a side of the image in this share of the masks usually reaches it: a spine, a body."""
 ENOUGH = 4
 """Masks with a structure, at least, before anything is usual for it."""
 MOST = 0.5

@@ -27,7 +27,7 @@ FACTOR = 4.0
 LEAST = 0.1
 """Deviation of the logarithm, at least."""
 TO_SD = 1.4826
-"""From the median distance to the median to a standard deviation, for normal numbers."""
+"""Turns the median distance to the median into a standard deviation, for normal numbers."""
 
 
 def check_sizes(evidence: Evidence) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from polytask.documents.text import read_text
 from polytask.errors import PolytaskError, nearest
 
 REST = "*"
-"""As an input: every column that nothing else reads."""
+"""The word for an input of every column that nothing else reads."""
 
 
 def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, flag: str) -> list[str]:

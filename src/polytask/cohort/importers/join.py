@@ -10,7 +10,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.errors import PolytaskError
 
 
-def join(sheets: Sequence[Sheet]) -> Sheet:
+def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
     """Join tables by subject and visit; a table without visits holds for all of a subject's visits.
 
     Raises:

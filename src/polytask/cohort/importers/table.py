@@ -11,7 +11,7 @@ from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, Imported, beside, examples
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.infer import inferred_tasks, leave_reserved, set_aside, stated_tasks
-from polytask.cohort.importers.join import join
+from polytask.cohort.importers.join import join_sheets
 from polytask.cohort.importers.kinds import kind_of
 from polytask.cohort.importers.known_structures import propose_known
 from polytask.cohort.importers.losses import report_losses
@@ -81,7 +81,7 @@ def import_table(
     tables = [p for p in lists if p.suffix.lower() != ".txt"]
     partly = len(paths) + len(tables) > 1
     sheets = [read_sheet(p, dict(columns or {}), unknown, partly=partly) for p in [*paths, *tables]]
-    sheet = join(sheets)
+    sheet = join_sheets(sheets)
     wanted = [*inputs, *(c for s in sheets[len(paths) :] for c in s.columns)]
     wanted += [c for p in lists if p not in tables for c in read_column_list(p)]
     chosen = expand_patterns(sheet.columns, wanted, sheet.path, "--input")

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow mutants lint bench clean
+.PHONY: help install demo test test-slow mutants frozen lint bench clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,6 +12,8 @@ STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 PYTEST_ARGS ?=
 MUTANTS_ARGS ?=
+BASE ?= main
+FROZEN_ARGS ?=
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 
 help: ## this list
@@ -39,6 +41,9 @@ test-slow: $(STAMP) ## the tests that train long; also installs Ray, which a stu
 
 mutants: $(STAMP) ## do the tests notice a changed line? MUTANTS_ARGS="--count 20 --seed 1" tries fewer; takes hours
 	$(TEST_ENV) $(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
+
+frozen: $(STAMP) ## does a redesign change nothing a user can measure? BASE=COMMIT; FROZEN_ARGS=--all for all combinations
+	$(TEST_ENV) $(BIN)/python -m tests.frozen $(BASE) $(FROZEN_ARGS)
 
 lint: $(STAMP) ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .

@@ -1,0 +1,5 @@
+"""Keys of `plan.yaml` that a redesign gave another name: old dotted path → new one, also of everything below it."""
+
+from __future__ import annotations
+
+NEW_PLAN_KEYS: dict[str, str] = {}

@@ -25,19 +25,32 @@ ROOMS: dict[str, set[str]] = {
     "leftovers": set(),
     "threads": set(),
     "images": set(),
-    "cohort": {"images"},
+    "kinds": set(),
+    "cohort": {"images", "kinds"},
     "statistics": set(),
-    "tasks": set(),
-    "plan": {"cohort", "images", "tasks"},
-    "prepare": {"cohort", "images", "plan", "tasks"},
+    "tasks": {"kinds"},
+    "plan": {"kinds", "cohort", "images", "tasks"},
+    "prepare": {"kinds", "cohort", "images", "plan", "tasks"},
     "model": {"tasks"},
     "balance": {"model"},
-    "training": {"balance", "model", "prepare", "plan", "cohort", "images", "tasks", "registries"},
-    "predict": {"cohort", "images", "plan", "prepare", "tasks", "model", "training"},
+    "training": {"kinds", "balance", "model", "prepare", "plan", "cohort", "images", "tasks", "registries"},
+    "predict": {"kinds", "cohort", "images", "plan", "prepare", "tasks", "model", "training"},
     "evaluation": {
-        *("statistics", "balance", "predict", "training", "tasks", "cohort", "plan", "prepare", "images"),
+        *(
+            "kinds",
+            "statistics",
+            "balance",
+            "predict",
+            "training",
+            "tasks",
+            "cohort",
+            "plan",
+            "prepare",
+            "images",
+        ),
     },
     "report": {
+        "kinds",
         "statistics",
         "evaluation",
         "predict",
@@ -49,17 +62,17 @@ ROOMS: dict[str, set[str]] = {
         "images",
     },
     "study": {
-        *("images", "cohort", "tasks", "plan", "prepare", "model", "training"),
+        *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model", "training"),
         *("statistics", "predict", "evaluation", "report", "registries"),
     },
     "registries": set(),
     "cli": {
-        *("images", "cohort", "tasks", "plan", "prepare", "model"),
+        *("kinds", "images", "cohort", "tasks", "plan", "prepare", "model"),
         *("statistics", "training", "predict", "evaluation", "report", "study", "registries"),
     },
     "__main__": {"cli"},
 }
-TORCH_FREE = {"cohort", "documents", "images"}
+TORCH_FREE = {"cohort", "kinds", "documents", "images"}
 # Import name → distribution, where they differ; pydantic_core is pinned by pydantic, whose errors come from it.
 DISTRIBUTIONS = {
     **{"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "SimpleITK": "simpleitk"},

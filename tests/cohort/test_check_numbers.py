@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from polytask.cohort import cells
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header_file import canonical, read_header
 from polytask.cohort.values import column_value, pooled_value
 from polytask.errors import PolytaskError
+from polytask.kinds import cells
 from tests.cohort.worlds import World
 
 

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from polytask.cohort import splits, words
+from polytask.cohort import splits
 from polytask.cohort.checks import columns
 from polytask.cohort.checks.columns import check_columns
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
-from polytask.cohort.marks import Mark
+from polytask.cohort.strata import Stratum
 from polytask.cohort.stratify import stratify
 from polytask.cohort.table import Table, _check_columns
 from polytask.errors import PolytaskError
+from polytask.kinds import words
 
 
 class Counted(str):
@@ -108,7 +109,7 @@ def test_of_many_missing_columns_few_are_compared_with_all_others(monkeypatch: p
 def test_a_fold_asks_each_subject_once_whether_it_is_held_out() -> None:
     subjects = counted(400)
     held = [subjects[n::4] for n in range(4)]
-    brought = {s: frozenset({Mark("grade", "low")}) for s in subjects}
+    brought = {s: frozenset({Stratum("grade", "low")}) for s in subjects}
     Counted.comparisons = 0
     splits._folds(held, brought, frozenset(), "0")
     assert Counted.comparisons <= 100 * len(subjects)
@@ -124,7 +125,7 @@ def test_stratifying_many_rare_marks_looks_at_each_holder_once() -> None:
     """A mark of its own for every subject: all of them once stood in every round."""
     looked = 0
 
-    class Rare(Mark):
+    class Rare(Stratum):
         def __hash__(self) -> int:
             nonlocal looked
             looked += 1
@@ -144,7 +145,7 @@ def test_stratifying_many_rare_marks_looks_at_each_holder_once() -> None:
 def test_the_division_is_the_one_that_was_always_made() -> None:
     """Expected: what the first published form of this function gave; splits of one seed must stay."""
     marks = {
-        f"s{n}": frozenset({Mark("grade", f"G{n % 3}"), *([Mark("os", "event")] if n % 4 == 0 else [])})
+        f"s{n}": frozenset({Stratum("grade", f"G{n % 3}"), *([Stratum("os", "event")] if n % 4 == 0 else [])})
         for n in range(12)
     }
     found = stratify(marks, [4, 4, 4], "7/0")

@@ -6,7 +6,7 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.row_cells import Columns, RowCells, SharedWords, to_row_cells
 from polytask.cohort.table import read_table
-from polytask.cohort.words import number
+from polytask.kinds.words import number
 
 PLACES = {"a": 0, "b": 1, "c": 2, "d": 3}
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.cohort import Case, Cohort, Header
-from polytask.cohort.marks import Mark, marks, needed
 from polytask.cohort.nnunet_splits import case_id, read_nnunet, write_nnunet
 from polytask.cohort.splits import Splits, make_splits, require_complete
+from polytask.cohort.strata import Stratum, list_needs, list_strata
 from polytask.cohort.stratify import stratify
 from polytask.errors import PolytaskError
 from tests.cohort.worlds import SUBJECTS, World
@@ -57,13 +57,15 @@ def test_folds_divide_the_subjects_outside_the_test_part(cohort: Cohort, folds: 
     assert sorted(s for f in found.folds for s in f.held_out) == sorted(train), "each one is held out once"
     sizes = [len(f.held_out) for f in found.folds]
     assert max(sizes) - min(sizes) <= 1
-    brought = marks(cohort, train)
+    brought = list_strata(cohort, train)
     for fold in found.folds:
         parts = [*fold.train, *fold.tune, *fold.held_out]
         assert len(parts) == len(set(parts))
         assert set(parts) == train, "test subjects are in no part"
         assert len(fold.tune) == max(1, round(0.15 * (len(train) - len(fold.held_out))))
-        assert {n.mark for n in needed(HEADER)} <= frozenset().union(*(brought[s] for s in fold.train))
+        assert {stratum for stratum, _ in list_needs(HEADER)} <= frozenset().union(
+            *(brought[s] for s in fold.train)
+        )
 
 
 @settings(max_examples=15, deadline=None)
@@ -114,13 +116,18 @@ def test_marks_are_spread_in_proportion() -> None:
 
 
 def test_marks_name_classes_events_labels_structures_bands_and_sites(world: World) -> None:
-    found = marks(Cohort.read(world.write()), ["004"])["004"]
-    assert {Mark("site", "B"), Mark("grade", "1"), Mark("os", "event"), Mark("pcr", "yes")} <= found
+    found = list_strata(Cohort.read(world.write()), ["004"])["004"]
     assert {
-        Mark("finding", "cyst=1"),
-        Mark("tumour", "tumour"),
-        Mark("organs", "left"),
-        Mark("dose"),
+        Stratum("site", "B"),
+        Stratum("grade", "1"),
+        Stratum("os", "event"),
+        Stratum("pcr", "yes"),
+    } <= found
+    assert {
+        Stratum("finding", "cyst=1"),
+        Stratum("tumour", "tumour"),
+        Stratum("organs", "left"),
+        Stratum("dose"),
     } <= found
     assert any(m.task == "size" and m.word.startswith("band") for m in found)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from polytask.cohort.cohort import Case, Cohort, WrittenAs
-from polytask.cohort.header import Dose, Segmentation
+from polytask.cohort.header import DoseSpec, SegmentationSpec
 from polytask.errors import PolytaskError
 from polytask.evaluation.truth import structure_masks, voxel_truth
 from polytask.images.formats import read, write
@@ -98,9 +98,9 @@ def test_a_mask_of_another_size_is_refused_by_name(cohort: Cohort, tmp_path: Pat
         voxel_truth(cohort, odd, "tumour", grid_of(cohort, case))
 
 
-def spec_of(cohort: Cohort, task: str) -> Segmentation:
+def spec_of(cohort: Cohort, task: str) -> SegmentationSpec:
     spec = cohort.header.tasks[task]
-    assert isinstance(spec, Segmentation)
+    assert isinstance(spec, SegmentationSpec)
     return spec
 
 
@@ -144,7 +144,7 @@ def test_overlapping_masks_become_exclusive_ones_and_doubt_does_not_count(
     masks = np.zeros((2, *grid.shape), np.uint8)
     masks[0, 2:6, 3:6, 3:6], masks[1, 5:9, 3:6, 3:6] = 1, 1
     write(tmp_path / "two.nii.gz", Volume(masks, grid))
-    own = Segmentation.model_validate(
+    own = SegmentationSpec.model_validate(
         {"kind": "segmentation", "image": "scan", "structures": ["a", "b"], "column": "halves"}
     )
     there = with_cells(case, halves=str(tmp_path / "two.nii.gz"))
@@ -161,7 +161,7 @@ def test_overlapping_masks_become_exclusive_ones_and_doubt_does_not_count(
 def test_a_dose_in_another_unit_is_multiplied(cohort: Cohort) -> None:
     case = next(c for c in cohort.cases if "dose" in c.cells)
     spec = cohort.header.tasks["dose"]
-    assert isinstance(spec, Dose)
+    assert isinstance(spec, DoseSpec)
     written = {"dose": WrittenAs(spec.model_copy(update={"unit": "cGy"}), factor=0.01)}
     grid = grid_of(cohort, case)
     plain, other = (

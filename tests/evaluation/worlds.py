@@ -33,17 +33,17 @@ def tasks_of(cohort: Cohort) -> dict[str, Task]:
     found = {}
     for name, spec in cohort.header.tasks.items():
         fields: dict[str, Any] = {"kind": spec.kind, "level": spec.level}
-        if isinstance(spec, header.Segmentation):
+        if isinstance(spec, header.SegmentationSpec):
             fields |= {"structures": spec.names, "exclusive": spec.exclusive}
-        elif isinstance(spec, header.Classification):
+        elif isinstance(spec, header.ClassificationSpec):
             fields["classes"] = spec.classes
-        elif isinstance(spec, header.Ordinal):
+        elif isinstance(spec, header.OrdinalSpec):
             fields["classes"] = spec.order
-        elif isinstance(spec, header.Multilabel):
+        elif isinstance(spec, header.MultilabelSpec):
             fields["labels"] = spec.labels
-        elif isinstance(spec, header.Survival):
+        elif isinstance(spec, header.SurvivalSpec):
             fields |= {"horizons": spec.horizons, "unit": spec.unit, "censoring": CENSORING}
-        elif isinstance(spec, header.Regression | header.Dose):
+        elif isinstance(spec, header.RegressionSpec | header.DoseSpec):
             fields["unit"] = spec.unit
         found[name] = make_task(name, fields)
     return found
@@ -116,7 +116,7 @@ class Someone:
 def grid_of(cohort: Cohort, case: Case, task: str) -> Grid:
     """Source grid of the task's image."""
     spec = cohort.header.tasks[task]
-    assert isinstance(spec, header.Segmentation | header.Dose)
+    assert isinstance(spec, header.VoxelSpec)
     image = cohort.header.inputs[spec.image]
     assert isinstance(image, ImageInput)
     path = next(p for p in image_paths(cohort, case, spec.image).values() if p)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from polytask.cohort.header import ImageInput
+from polytask.kinds.reasons import Why
 from polytask.plan.plan import Crop
 from polytask.plan.rules.geometry import geometry, kept_size
-from polytask.plan.rules.why import Why
 from tests.plan.worlds import image_record
 
 CT = ImageInput(kind="image", channels={"ct": "CT"})

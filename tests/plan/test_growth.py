@@ -48,8 +48,8 @@ def test_a_cell_is_parsed_once_whatever_the_number_of_folds(
 ) -> None:
     cohort = write_cohort(tmp_path / "cohort")
     calls: list[str] = []
-    real = parsed.decimal
-    monkeypatch.setattr(parsed, "decimal", lambda cell: calls.append(cell) or real(cell))
+    real = parsed.read_decimal
+    monkeypatch.setattr(parsed, "read_decimal", lambda cell: calls.append(cell) or real(cell))
     splits = make_splits(cohort, 5, 0)
     plan = make_plan(cohort, fingerprints.fingerprint(cohort, 1), splits, 0, Machine(1, 8 * 2**30))
     assert len(plan.folds) == 5

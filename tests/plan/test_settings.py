@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from polytask.errors import PolytaskError
+from polytask.kinds.constants import constant_classification
 from polytask.plan.make import make_plan
 from polytask.plan.plan import Plan
 from polytask.plan.settings import set_value, set_values
-from polytask.tasks.constants import constant_classification
 from tests.plan.worlds import LAPTOP, cohort_of, graded, header, one_fold, prints
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from polytask.kinds.reasons import round_number
 from polytask.plan import sketch
-from polytask.plan.sketch import Pool, short, summarise
+from polytask.plan.sketch import Pool, summarise
 
 
 def test_summary_is_numpys() -> None:
@@ -61,5 +62,5 @@ def test_a_large_case_weighs_no_more_than_a_small_one() -> None:
 
 
 def test_short_keeps_significant_digits() -> None:
-    assert short(1234.5678, 3) == 1230.0
-    assert short(0.000123456, 3) == 0.000123
+    assert round_number(1234.5678, 3) == 1230.0
+    assert round_number(0.000123456, 3) == 0.000123

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from lifelines import KaplanMeierFitter
 
+from polytask import kinds
 from polytask.errors import PolytaskError
-from polytask.plan.fields import FIELDS
+from polytask.kinds.constants import (
+    constant_hazard,
+    constant_ordinal,
+    constant_segmentation,
+    expected_hazard_loss,
+)
+from polytask.kinds.horizons import usual_horizons
 from polytask.plan.make import make_plan
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.plan.records import Fingerprint
-from polytask.plan.rescale import expected_hazard_loss
-from polytask.plan.rules.horizons import usual_horizons
-from polytask.plan.summary import PRIMARY
-from polytask.tasks.constants import constant_hazard, constant_ordinal, constant_segmentation
 from tests.plan.worlds import LAPTOP, case_record, cohort_of, graded, header, image_record, one_fold, prints
 
 IMAGES = {"scan": {"kind": "image", "channels": {"ct": "CT"}}}
@@ -264,7 +267,9 @@ def test_planned_fields_are_those_of_the_dataclasses(phantom_plan: Plan) -> None
 
     for name, planned in phantom_plan.folds[0].tasks.items():
         task = make_task(name, planned)
-        assert set(fields_of(task)) == set(planned) == set(FIELDS[planned["kind"]].model_fields)
-        assert FIELDS[planned["kind"]].model_validate(planned).model_dump() == planned
-    assert {kind: member.primary for kind, member in KINDS.items()} == PRIMARY
-    assert set(FIELDS) == set(KINDS)
+        fields = kinds.KINDS[planned["kind"]].fields
+        assert set(fields_of(task)) == set(planned) == set(fields.model_fields)
+        assert fields.model_validate(planned).model_dump() == planned
+    assert {name: member.primary for name, member in KINDS.items()} == {
+        name: kind.primary for name, kind in kinds.KINDS.items()
+    }

@@ -13,11 +13,11 @@ from polytask.cohort.cohort import Cohort
 from polytask.images.formats import write
 from polytask.images.layout import RASTER
 from polytask.images.volume import Grid, Volume
+from polytask.kinds.reasons import Why
 from polytask.plan.fingerprint import fingerprint
 from polytask.plan.make import make_plan
 from polytask.plan.plan import Plan
 from polytask.plan.rules.geometry import geometry
-from polytask.plan.rules.why import Why
 from polytask.plan.summary import rows
 from polytask.training.run import plan_hash
 from tests.plan.worlds import LAPTOP, image_record, one_fold

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.images.formats import read, write
 from polytask.plan.plan import Crop, ImagePlan
 from polytask.predict.restore import restore, restored_probabilities
 from polytask.prepare.image import prepare_image
 
-TASK = Segmentation(kind="segmentation", image="scan", labels={"a": 1})
+TASK = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 1})
 PLAN = ImagePlan(
     dims=3, channels={"ct": "CT"}, orientation="RAS", crop=Crop(rule="nonzero"), spacing=(2.0, 2.0, 2.0), field="whole",
     view=(8, 8, 8), view_spacing=(2.0, 2.0, 2.0), patch=None, patches=1, widths=(4,), blocks=(1,), strides=((1, 1, 1),),

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.cohort.header import Dose, Segmentation
+from polytask.cohort.header import DoseSpec, SegmentationSpec
 from polytask.images.geometry import canonical, crop, resample, spaced
 from polytask.images.volume import Grid, Volume
 from polytask.predict.restore import mirror_order, restore, restored_probabilities, with_label_values
 
-LABELS = Segmentation(kind="segmentation", image="scan", labels={"a": 3, "b": 7})
-STRUCTURES = Segmentation(kind="segmentation", image="scan", structures=["a", "b"])
+LABELS = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 3, "b": 7})
+STRUCTURES = SegmentationSpec(kind="segmentation", image="scan", structures=["a", "b"])
 
 
 def source(axes: tuple[int, ...], signs: tuple[int, ...]) -> tuple[np.ndarray, Grid]:
@@ -50,7 +50,7 @@ def test_there_and_back_in_every_orientation(axes: tuple[int, ...], signs: tuple
         assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.9
     overlapping = restore(STRUCTURES, {"p": p[:, 1:]}, stored.grid, grid)
     assert overlapping.array.shape == (2, *labels.shape)
-    dose = restore(Dose(kind="dose", image="scan"), {"value": p[:, 1] * 60}, stored.grid, grid).array[0]
+    dose = restore(DoseSpec(kind="dose", image="scan"), {"value": p[:, 1] * 60}, stored.grid, grid).array[0]
     places = np.argwhere(np.ones_like(labels))
     ours = (places * dose.reshape(-1, 1)).sum(0) / dose.sum()
     assert np.abs(ours - np.argwhere(labels == 1).mean(0)).max() < 0.1
@@ -76,8 +76,8 @@ def test_label_values_are_those_of_the_header() -> None:
 
 def test_planes_change_places_with_left_and_right() -> None:
     pair = {"kind": "segmentation", "image": "scan", "mirror": [("a", "c")]}
-    exclusive = Segmentation.model_validate(pair | {"labels": {"a": 3, "b": 7, "c": 9}})
-    overlapping = Segmentation.model_validate(pair | {"structures": ["a", "b", "c"]})
+    exclusive = SegmentationSpec.model_validate(pair | {"labels": {"a": 3, "b": 7, "c": 9}})
+    overlapping = SegmentationSpec.model_validate(pair | {"structures": ["a", "b", "c"]})
     assert mirror_order(exclusive) == [0, 3, 2, 1]
     assert mirror_order(overlapping) == [2, 1, 0]
     assert mirror_order(STRUCTURES) == [0, 1]

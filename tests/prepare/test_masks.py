@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.errors import PolytaskError
 from polytask.images.formats import write
 from polytask.images.volume import Grid, Volume
@@ -35,7 +35,7 @@ def saved(path: Path, array: np.ndarray) -> Path:
 
 
 def test_labels_become_consecutive_in_the_headers_order(tmp_path: Path) -> None:
-    task = Segmentation(kind="segmentation", image="scan", labels={"b": 7, "a": 4})
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"b": 7, "a": 4})
     path = saved(tmp_path / "m.nii.gz", labels()[None])
     stored = segmentation(task, [path], [True, True], None, frame())
     turned = labels()[::-1, ::-1]
@@ -46,7 +46,7 @@ def test_labels_become_consecutive_in_the_headers_order(tmp_path: Path) -> None:
 def test_ignored_voxels_do_not_count(tmp_path: Path) -> None:
     array = labels()
     array[0, 0, 0] = 9
-    task = Segmentation(kind="segmentation", image="scan", labels={"a": 4, "b": 7}, ignore=9)
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 4, "b": 7}, ignore=9)
     stored = segmentation(task, [saved(tmp_path / "m.nii.gz", array[None])], [True, True], None, frame())
     assert stored.region is not None
     assert (~stored.region).sum() == 1
@@ -58,7 +58,7 @@ def test_a_region_file_and_ignore_hold_together(tmp_path: Path) -> None:
     array[0, 0, 0] = 9
     region = np.ones((1, *SHAPE), np.uint8)
     region[0, :, :, 8:] = 0
-    task = Segmentation(kind="segmentation", image="scan", labels={"a": 4, "b": 7}, ignore=9)
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 4, "b": 7}, ignore=9)
     mask, where = saved(tmp_path / "m.nii.gz", array[None]), saved(tmp_path / "r.nii.gz", region)
     stored = segmentation(task, [mask], [True, True], where, frame())
     assert stored.region is not None
@@ -67,7 +67,7 @@ def test_a_region_file_and_ignore_hold_together(tmp_path: Path) -> None:
 
 
 def test_lists_of_labels_overlap(tmp_path: Path) -> None:
-    task = Segmentation(kind="segmentation", image="scan", labels={"all": [4, 7], "part": 7})
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"all": [4, 7], "part": 7})
     stored = segmentation(task, [saved(tmp_path / "m.nii.gz", labels()[None])], [True, True], None, frame())
     assert stored.value.shape == (2, *SHAPE)
     assert stored.value[0].sum() == (labels() > 0).sum()
@@ -75,13 +75,13 @@ def test_lists_of_labels_overlap(tmp_path: Path) -> None:
 
 
 def test_an_odd_label_is_refused(tmp_path: Path) -> None:
-    task = Segmentation(kind="segmentation", image="scan", labels={"a": 4})
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 4})
     with pytest.raises(PolytaskError, match="label 7 is not in the header"):
         segmentation(task, [saved(tmp_path / "m.nii.gz", labels()[None])], [True], None, frame())
 
 
 def test_structures_of_their_own_files(tmp_path: Path) -> None:
-    task = Segmentation(kind="segmentation", image="scan", structures=["x", "absent", "unknown"])
+    task = SegmentationSpec(kind="segmentation", image="scan", structures=["x", "absent", "unknown"])
     path = saved(tmp_path / "x.nii.gz", (labels() == 4)[None].astype(np.uint8))
     stored = segmentation(task, [path, None, None], [True, True, False], None, frame())
     assert [int(v.sum()) for v in stored.value] == [512, 0, 0]
@@ -90,7 +90,7 @@ def test_structures_of_their_own_files(tmp_path: Path) -> None:
 
 
 def test_a_file_with_too_few_structures_is_refused(tmp_path: Path) -> None:
-    task = Segmentation(kind="segmentation", image="scan", structures=["x", "y", "z"])
+    task = SegmentationSpec(kind="segmentation", image="scan", structures=["x", "y", "z"])
     path = saved(tmp_path / "x.nii.gz", np.stack([labels(), labels()]))
     with pytest.raises(PolytaskError, match="has 2 masks, the header 3 structures"):
         segmentation(task, [path], [True] * 3, None, frame())
@@ -98,7 +98,7 @@ def test_a_file_with_too_few_structures_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (0.7, 0.7, 0.7), (1.3, 0.9, 2.1)])
 def test_resampling_keeps_volumes_and_no_new_labels(tmp_path: Path, spacing: tuple[float, ...]) -> None:
-    task = Segmentation(kind="segmentation", image="scan", labels={"a": 4, "b": 7})
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 4, "b": 7})
     path = saved(tmp_path / "m.nii.gz", labels()[None])
     stored = segmentation(task, [path], [True, True], None, frame(spacing))
     assert set(np.unique(stored.value)) == {0, 1, 2}
@@ -106,7 +106,7 @@ def test_resampling_keeps_volumes_and_no_new_labels(tmp_path: Path, spacing: tup
 
 
 def test_a_mask_of_another_size_is_refused_or_brought_by_its_affine(tmp_path: Path) -> None:
-    task = Segmentation(kind="segmentation", image="scan", labels={"a": 4, "b": 7})
+    task = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 4, "b": 7})
     matrix = GRID.affine.copy()
     matrix[:3, 3] += matrix[:3, 0] * 2
     path = tmp_path / "m.nii.gz"
@@ -121,7 +121,7 @@ def test_a_mask_of_another_size_is_refused_or_brought_by_its_affine(tmp_path: Pa
 def test_points_lie_on_their_structure_and_are_few(tmp_path: Path) -> None:
     array = np.zeros((1, *SHAPE), np.uint8)
     array[0, 1:18, 1:16, 1:14] = 1
-    task = Segmentation(kind="segmentation", image="scan", structures=["x"])
+    task = SegmentationSpec(kind="segmentation", image="scan", structures=["x"])
     path = saved(tmp_path / "x.nii.gz", array)
     stored = segmentation(task, [path], [True], None, frame())
     assert len(stored.points) == POINTS

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.tasks import KINDS, constants, make_task
+from polytask.kinds import constants
+from polytask.tasks import KINDS, make_task
 from polytask.tasks.target import Target
 
 
@@ -42,7 +43,7 @@ def test_every_kind_names_itself_and_its_primary_metric() -> None:
 
 
 def test_constants_load_no_torch() -> None:
-    code = "import sys, polytask.tasks.constants, polytask.tasks.curves; assert 'torch' not in sys.modules"
+    code = "import sys, polytask.kinds.constants, polytask.kinds.curves; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

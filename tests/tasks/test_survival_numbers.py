@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.tasks import constants, make_task
-from polytask.tasks.curves import breslow, censoring_curve, discretise, kaplan_meier, step, survival_at
+from polytask.kinds import constants
+from polytask.kinds.curves import breslow, censoring_curve, discretise, kaplan_meier, step, survival_at
+from polytask.tasks import make_task
 from polytask.tasks.hazard import expected_time, intervals
 from polytask.tasks.hazard import survival_at as hazard_survival_at
 from polytask.tasks.ranking import auc

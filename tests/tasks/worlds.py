@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.tasks import constants as c
+from polytask.kinds import constants as c
+from polytask.kinds.curves import censoring_curve, discretise
 from polytask.tasks import make_task
-from polytask.tasks.curves import censoring_curve, discretise
 from polytask.tasks.target import Target
 
 ITEMS = 48

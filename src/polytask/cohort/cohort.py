@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.header import Header, VoxelSpec
 from polytask.cohort.header_file import HEADER, canonical, load_header, read_header
 from polytask.cohort.loading import Case, load_cases
 from polytask.cohort.table import Table, find_table, read_table
@@ -44,7 +44,7 @@ class WrittenAs:
         factor: a dose in the file times this is one in the header's unit.
     """
 
-    spec: Segmentation | Dose
+    spec: VoxelSpec
     structures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     factor: float = 1.0
 

@@ -3,50 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from polytask.cohort.inputs import Column, ImageInput, Input, Modality, SlideInput, TableInput, planes_of
-from polytask.cohort.tasks import (
-    Classification,
-    Dose,
-    Multilabel,
-    Ordinal,
-    Regression,
-    Segmentation,
-    Survival,
-    Task,
-    answers,
-    columns_of,
-    optional_columns,
-)
-from polytask.cohort.words import RESERVED, Name, Strict, Text, repeated
 from polytask.errors import nearest
+from polytask.kinds import KINDS
+from polytask.kinds.class_words import list_answers
+from polytask.kinds.classification import ClassificationSpec
+from polytask.kinds.dose import DoseSpec
+from polytask.kinds.multilabel import MultilabelSpec
+from polytask.kinds.ordinal import OrdinalSpec
+from polytask.kinds.regression import RegressionSpec
+from polytask.kinds.segmentation import SegmentationSpec
+from polytask.kinds.spec import PooledSpec, TaskSpec, VoxelSpec
+from polytask.kinds.survival import SurvivalSpec
+from polytask.kinds.words import RESERVED, Name, Strict, Text, repeated
 
 Level = Literal["voxel", "visit", "subject"]
 
+if TYPE_CHECKING:
+    Task = TaskSpec
+else:  # the union of all kinds that are registered
+    Task = Annotated[Union[tuple(kind.spec for kind in KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
+
 __all__ = [
-    "Classification",
+    "ClassificationSpec",
     "Column",
-    "Dose",
+    "DoseSpec",
     "Header",
     "ImageInput",
     "Input",
     "Level",
     "Modality",
-    "Multilabel",
-    "Ordinal",
-    "Regression",
-    "Segmentation",
+    "MultilabelSpec",
+    "OrdinalSpec",
+    "PooledSpec",
+    "RegressionSpec",
+    "SegmentationSpec",
     "SlideInput",
     "Strict",
-    "Survival",
+    "SurvivalSpec",
     "TableInput",
     "Task",
+    "VoxelSpec",
+    "list_optional_columns",
+    "list_task_columns",
     "planes_of",
 ]
+
+
+def list_task_columns(name: str, task: Task) -> tuple[str, ...]:
+    """The columns a task must have; `structures` may bring one 4-D column or one per structure (see `values`)."""
+    return KINDS[task.kind].list_columns(task, task.column or name)
+
+
+def list_optional_columns(name: str, task: Task) -> tuple[str, ...]:
+    """Columns a task may have: known structures, the region that counts, a mask per structure."""
+    return KINDS[task.kind].list_optional_columns(task, task.column or name)
 
 
 class Header(Strict):
@@ -107,41 +123,23 @@ def _breaches(header: Header) -> Iterator[tuple[str, str]]:
         if column in RESERVED:
             yield f"inputs.{owner}", f"column {column!r} has a meaning of its own: rename the column"
     for name, task in header.tasks.items():
-        for column in (*columns_of(name, task), *optional_columns(name, task)):
+        for column in (*list_task_columns(name, task), *list_optional_columns(name, task)):
             if column in taken:
                 yield (
                     f"tasks.{name}",
                     f"column {column!r} is input (of {taken[column]!r}) and target: remove one of the two",
                 )
-        for word in answers(task):
+        for word in list_answers(task):
             if word in header.unknown:
                 yield f"tasks.{name}", f"{word!r} is a class and a word of `unknown`: remove one of the two"
         yield from ((f"tasks.{name}.{key}", message) for key, message in _task_breaches(header, task))
 
 
 def _task_breaches(header: Header, task: Task) -> Iterator[tuple[str, str]]:
-    if isinstance(task, Segmentation | Dose):
-        if task.image not in header.images:
-            yield "image", f"{task.image!r} is no image input: {nearest(task.image, list(header.images))}"
-        if isinstance(task, Dose) and task.structures is not None:
-            masks = {k: t for k, t in header.tasks.items() if isinstance(t, Segmentation)}
-            if task.structures not in masks:
-                yield (
-                    "structures",
-                    f"{task.structures!r} is no segmentation task: {nearest(task.structures, list(masks))}",
-                )
-            elif masks[task.structures].image != task.image:
-                yield (
-                    "structures",
-                    f"{task.structures!r} is drawn on another image: name one drawn on {task.image!r}",
-                )
-        return
     visits = header.visits or []
-    for visit in task.visits or []:
+    if isinstance(task, VoxelSpec) and task.image not in header.images:
+        yield "image", f"{task.image!r} is no image input: {nearest(task.image, list(header.images))}"
+    for visit in (task.visits or []) if isinstance(task, PooledSpec) else []:
         if visit not in visits:
             yield "visits", f"visit {visit!r} is not in the header's `visits`: {nearest(visit, visits)}"
-    if isinstance(task, Survival) and task.origin is not None and task.origin not in visits:
-        yield (
-            "origin",
-            f"visit {task.origin!r} is not in the header's `visits`: {nearest(task.origin, visits)}",
-        )
+    yield from KINDS[task.kind].list_breaches(task, header.tasks, visits)

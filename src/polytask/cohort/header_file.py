@@ -10,14 +10,15 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from polytask.cohort import inputs, tasks
+from polytask.cohort import inputs
 from polytask.cohort.header import Header
-from polytask.cohort.titles import TITLES
-from polytask.cohort.words import Strict
 from polytask.documents.fault import DocumentError
 from polytask.documents.text import read_text
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, Problem, nearest
+from polytask.kinds import KINDS
+from polytask.kinds.titles import TITLES
+from polytask.kinds.words import Strict
 
 HEADER = "cohort.yaml"
 SCHEMA = Path(__file__).with_name("header.schema.json")
@@ -27,13 +28,7 @@ _KINDS: dict[str, type[Strict]] = {
     "image": inputs.ImageInput,
     "table": inputs.TableInput,
     "slide": inputs.SlideInput,
-    "segmentation": tasks.Segmentation,
-    "classification": tasks.Classification,
-    "multilabel": tasks.Multilabel,
-    "ordinal": tasks.Ordinal,
-    "regression": tasks.Regression,
-    "survival": tasks.Survival,
-    "dose": tasks.Dose,
+    **{name: kind.spec for name, kind in KINDS.items()},
 }
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from polytask.cohort.titles import check_titles
-from polytask.cohort.words import Name, Strict, Text, repeated
+from polytask.kinds.titles import check_titles
+from polytask.kinds.words import Name, Strict, Text, repeated
 
 Modality = Literal["CT", "MR", "PET", "XR", "US", "OCT", "RGB", "mask", "other"]
 """How a channel was taken: CT, MR, PET, X-ray, ultrasound, optical coherence tomography, a color picture, a drawn mask,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from polytask.cohort.header import Header
 from polytask.cohort.row_cells import Columns, to_row_cells
 from polytask.cohort.table import Row, Table
-from polytask.cohort.words import number
 from polytask.errors import Problem, nearest
 from polytask.images.file_names import make_file_name
+from polytask.kinds.words import number
 
 IDENTITY = ("subject", "visit", "day", "site", "split")
 """Columns that say who, when and where; the others are cells."""

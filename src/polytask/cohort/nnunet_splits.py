@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.marks import marks, needed
 from polytask.cohort.splits import Fold, Splits, divide_training, require_complete, write_json
+from polytask.cohort.strata import list_needs, list_strata
 from polytask.cohort.values import image_paths
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError, nearest
@@ -38,8 +38,8 @@ def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
     content = read_json(path)
     known = {case_id(cohort, c): c.subject for c in cohort.cases} | {c.key: c.subject for c in cohort.cases}
     known |= {s: s for s in cohort.subjects}
-    brought = marks(cohort, cohort.in_split("train"))
-    wanted = frozenset(need.mark for need in needed(cohort.header))
+    brought = list_strata(cohort, cohort.in_split("train"))
+    wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
     if not isinstance(content, list) or not content:
         raise PolytaskError(
             f"{path}: expected a list of {{train, val}}, one per fold; replace it by nnU-Net's file"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.marks import Mark, marks, needed
+from polytask.cohort.strata import Stratum, list_needs, list_strata
 from polytask.cohort.stratify import stratify
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
@@ -104,7 +104,7 @@ def make_splits(
         PolytaskError: too few subjects, or a class or event that a train part would lack.
     """
     subjects = cohort.in_split("train")
-    brought = marks(cohort, subjects)
+    brought = list_strata(cohort, subjects)
     if by == "site":
         found = _by_site(cohort, brought, seed)
     else:
@@ -114,7 +114,7 @@ def make_splits(
 
 
 def divide_training(
-    brought: Mapping[str, frozenset[Mark]], wanted: frozenset[Mark], salt: str
+    brought: Mapping[str, frozenset[Stratum]], wanted: frozenset[Stratum], salt: str
 ) -> tuple[list[str], list[str]]:
     """(train, tune) of a fold's training subjects: tune has 15 %, at least one."""
     if len(brought) < 2:
@@ -132,19 +132,19 @@ def divide_training(
 
 
 def require_complete(
-    cohort: Cohort, splits: Splits, brought: Mapping[str, frozenset[Mark]] | None = None
+    cohort: Cohort, splits: Splits, brought: Mapping[str, frozenset[Stratum]] | None = None
 ) -> None:
     """Refuse folds whose train part lacks a class, an event or any known value of a task."""
     if brought is None:
-        brought = marks(cohort, cohort.in_split("train"))
+        brought = list_strata(cohort, cohort.in_split("train"))
     for number, fold in enumerate(splits.folds):
         there = frozenset().union(*(brought[s] for s in fold.train))
-        for need in needed(cohort.header):
-            if need.mark not in there:
-                count = sum(need.mark in own for own in brought.values())
+        for stratum, need in list_needs(cohort.header):
+            if stratum not in there:
+                count = sum(stratum in own for own in brought.values())
                 have = f"{count} of {len(brought)} subjects have it"
                 raise PolytaskError(
-                    f"fold {number}: its train part has no {need.what} of task {need.mark.task!r} ({have}); "
+                    f"fold {number}: its train part has no {need.what} of task {stratum.task!r} ({have}); "
                     f"every train part needs one; {need.remedy}{_way_out(splits.scheme, count)}"
                 )
 
@@ -156,7 +156,7 @@ def write_json(path: Path, content: Any) -> None:
     os.replace(part, path)
 
 
-def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Mark]], folds: int, seed: int) -> Splits:
+def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], folds: int, seed: int) -> Splits:
     count = len(brought)
     if folds < 2 or count < max(folds, 3):
         least = max(folds, 3)
@@ -165,7 +165,7 @@ def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Mark]], folds: i
             f"at least {least} subjects; choose other folds or bring more subjects"
         )
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
-    wanted = frozenset(need.mark for need in needed(cohort.header))
+    wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
     best: tuple[int, Splits] | None = None
     for attempt in range(_tries(count)):
         held = stratify(brought, sizes, f"{seed}/{attempt}")
@@ -179,7 +179,7 @@ def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Mark]], folds: i
     return best[1]
 
 
-def _by_site(cohort: Cohort, brought: Mapping[str, frozenset[Mark]], seed: int) -> Splits:
+def _by_site(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], seed: int) -> Splits:
     sites = {subject: cohort.subjects[subject][0].site for subject in brought}
     if nowhere := [s for s, site in sites.items() if not site]:
         raise PolytaskError(
@@ -192,12 +192,15 @@ def _by_site(cohort: Cohort, brought: Mapping[str, frozenset[Mark]], seed: int) 
             f"{cohort.table}: {len(names)} site; leaving one site out needs 2 or more; split by subject"
         )
     held = [sorted(s for s, site in sites.items() if site == name) for name in names]
-    wanted = frozenset(need.mark for need in needed(cohort.header))
+    wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
     return Splits(_folds(held, brought, wanted, str(seed)), "site", seed)
 
 
 def _folds(
-    held: Sequence[Sequence[str]], brought: Mapping[str, frozenset[Mark]], wanted: frozenset[Mark], salt: str
+    held: Sequence[Sequence[str]],
+    brought: Mapping[str, frozenset[Stratum]],
+    wanted: frozenset[Stratum],
+    salt: str,
 ) -> tuple[Fold, ...]:
     folds = []
     for number, out in enumerate(held):
@@ -213,7 +216,7 @@ def _tries(subjects: int) -> int:
     return max(3, min(TRIES, WORK // subjects))
 
 
-def _hopeless(brought: Mapping[str, frozenset[Mark]], wanted: frozenset[Mark]) -> bool:
+def _hopeless(brought: Mapping[str, frozenset[Stratum]], wanted: frozenset[Stratum]) -> bool:
     """Whether some mark has fewer than two subjects, so that one fold will lack it whatever is tried."""
     return any(sum(mark in own for own in brought.values()) < 2 for mark in wanted)
 

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from polytask.cohort import cells
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.header import Dose, Multilabel, Regression, Segmentation, Survival
+from polytask.cohort.header import (
+    PooledSpec,
+    SegmentationSpec,
+    VoxelSpec,
+)
 from polytask.errors import PolytaskError
+from polytask.kinds import cells, find_pooled_kind
+from polytask.kinds.kind import IncompleteAnswer, Value
 
 T = TypeVar("T")
 ABSENT = "absent"
 """The word in a structure's own column that says: known not to be there."""
-Value = int | float | tuple[float, float] | tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,14 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     """
     written = cohort.written.get(task)
     spec = cohort.header.tasks[task] if written is None else written.spec
-    if not isinstance(spec, Segmentation | Dose):
+    if not isinstance(spec, VoxelSpec):
         raise TypeError(f"{task} is not a voxel task")
     stem = spec.column or task
     region = _path(cohort, case, f"{stem}_region")
     whole = _path(cohort, case, stem)
-    if isinstance(spec, Dose):
+    if not isinstance(spec, SegmentationSpec):  # one value per voxel: known where there is a file
         return None if whole is None else VoxelSource((whole,), (True,), (False,), region)
-    listed = _read(cohort, case, f"{stem}_known", lambda cell: cells.names(cell, spec.names))
+    listed = _read(cohort, case, f"{stem}_known", lambda cell: cells.read_names(cell, spec.names))
     asked = spec.names if written is None else written.used
     known = tuple((listed is None or name in listed) and name in asked for name in spec.names)
     if whole is not None:
@@ -99,39 +103,22 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> Value | No
         label (multilabel).
     """
     spec = cohort.header.tasks[task]
-    if isinstance(spec, Segmentation | Dose):
+    if not isinstance(spec, PooledSpec):
         raise TypeError(f"{task} is a voxel task")
-    stem = spec.column or task
     if spec.level == "subject":
         rows: Sequence[Case] = cohort.subjects[cases[0].subject]
     else:
         rows = cases[:1]
         if spec.visits is not None and cohort.header.visits and rows[0].visit not in spec.visits:
             return None
-    if isinstance(spec, Survival):
-        time = _first(cohort, rows, f"{stem}_time", cells.time)
-        event = _first(cohort, rows, f"{stem}_event", lambda c: cells.zero_or_one(c, cells.EVENT))
-        if (time is None) != (event is None):
-            missing = "event" if event is None else "time"
-            raise PolytaskError(
-                f"{cohort.table}, subject {rows[0].subject}: {stem} has no {missing}; expected time and "
-                "event, both or neither; fill or empty both"
-            )
-        return None if time is None or event is None else (time, float(event))
-    if isinstance(spec, Regression):
-        return _first(cohort, rows, stem, lambda cell: cells.read_number(cell, spec.bounds))
-    if isinstance(spec, Multilabel):
-        found = tuple(
-            _first(
-                cohort,
-                rows,
-                f"{stem}.{label}",
-                lambda c: cells.zero_or_one(c, cells.PRESENT),
-            )
-            for label in spec.labels
-        )
-        return None if all(v is None for v in found) else found
-    return _first(cohort, rows, stem, lambda cell: cells.choose_class(cell, spec))
+
+    def read(column: str, parse: Callable[[str], T | None]) -> T | None:
+        return _first(cohort, rows, column, parse)
+
+    try:
+        return find_pooled_kind(spec).read_answer(spec, spec.column or task, read)
+    except IncompleteAnswer as lack:
+        raise PolytaskError(f"{cohort.table}, subject {rows[0].subject}: {lack}") from None
 
 
 def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str) -> float | str | None:
@@ -145,7 +132,7 @@ def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str)
         return _first(cohort, rows, column, lambda cell: cells.read_number(cell, spec.bounds))
     values = spec.values
     return _first(
-        cohort, rows, column, lambda cell: cell if values is None else values[cells.word(cell, values)]
+        cohort, rows, column, lambda cell: cell if values is None else values[cells.find_word(cell, values)]
     )
 
 

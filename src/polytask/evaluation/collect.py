@@ -108,9 +108,9 @@ def case_metrics(
     if truth is None:
         return None
     structures = None
-    if isinstance(spec, header.Dose) and spec.structures:
+    if isinstance(spec, header.DoseSpec) and spec.structures:
         structures = structure_masks(cohort, case, spec.structures, grid)
-    overlapping = isinstance(spec, header.Segmentation) and not spec.exclusive
+    overlapping = isinstance(spec, header.SegmentationSpec) and not spec.exclusive
     drawn = answer.array if overlapping else answer.array[0]
     found = task.case_metrics(
         drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from polytask.evaluation.answers import Items
 from polytask.evaluation.result import NAN, Estimate
+from polytask.kinds.curves import kaplan_meier
 from polytask.plain import plain
 from polytask.statistics.cox import fit_cox
 from polytask.statistics.log_rank import LogRank, compute_log_rank
-from polytask.tasks.curves import kaplan_meier
 from polytask.tasks.risk_groups import NAMES, find_groups
 
 Floats = npt.NDArray[np.float64]

@@ -40,7 +40,7 @@ def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth
     """
     written, source = cohort.written.get(task), voxel_source(cohort, case, task)
     spec = cohort.header.tasks[task] if written is None else written.spec
-    assert isinstance(spec, header.Segmentation | header.Dose)
+    assert isinstance(spec, header.VoxelSpec)
     if source is None:
         return None
     frame = Frame(
@@ -49,7 +49,7 @@ def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth
         align=cohort.header.images[spec.image].align,
         where=f"{cohort.table}, row {case.row}, {task}",
     )
-    if isinstance(spec, header.Dose):
+    if not isinstance(spec, header.SegmentationSpec):
         path = source.paths[0]
         assert path is not None
         found = dose(path, source.region, frame)
@@ -65,11 +65,11 @@ def renamed(truth: VoxelTruth, written: WrittenAs, asked: header.Task) -> VoxelT
     A structure is known where all its parts are. Where two exclusive structures of the header claim a voxel, nobody
     can say which of them it is: the voxel does not count.
     """
-    if isinstance(written.spec, header.Dose):
+    if not isinstance(written.spec, header.SegmentationSpec):
         return VoxelTruth(
             np.asarray(truth.value, np.float32) * np.float32(written.factor), truth.known, truth.region
         )
-    assert isinstance(asked, header.Segmentation)
+    assert isinstance(asked, header.SegmentationSpec)
     exclusive = written.spec.exclusive
     own = {name: k for k, name in enumerate(written.spec.names)}
 
@@ -97,7 +97,7 @@ def renamed(truth: VoxelTruth, written: WrittenAs, asked: header.Task) -> VoxelT
 def structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> dict[str, Mask]:
     """Structure → mask bool `[*space]`, for the known structures of a segmentation task; none when unknown."""
     spec, truth = cohort.header.tasks[task], voxel_truth(cohort, case, task, grid)
-    assert isinstance(spec, header.Segmentation)
+    assert isinstance(spec, header.SegmentationSpec)
     if truth is None:
         return {}
     found: dict[str, Mask] = {}

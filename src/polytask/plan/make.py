@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from statistics import median_low
-from typing import Any
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import (
-    Classification,
-    Dose,
-    Multilabel,
-    Ordinal,
-    Regression,
-    Segmentation,
-    Survival,
-)
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
+from polytask.kinds.reasons import Why
 from polytask.plan.machine import Machine, this_machine
 from polytask.plan.plan import FoldPlan, Plan, Shared
 from polytask.plan.records import Fingerprint
@@ -26,19 +17,11 @@ from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.images import plan_images
 from polytask.plan.rules.normalisation import plan_normalisation
 from polytask.plan.rules.parsed import ParsedColumns
-from polytask.plan.rules.pooled_tasks import (
-    plan_classification,
-    plan_multilabel,
-    plan_ordinal,
-    plan_regression,
-    plan_survival,
-)
 from polytask.plan.rules.slides import plan_slide_scales, plan_slides
 from polytask.plan.rules.sources import source_subsets
 from polytask.plan.rules.tables import plan_tables
+from polytask.plan.rules.tasks import plan_task
 from polytask.plan.rules.training import plan_model, plan_training
-from polytask.plan.rules.voxel_tasks import plan_dose, plan_segmentation
-from polytask.plan.rules.why import Why
 
 
 def make_plan(
@@ -103,26 +86,6 @@ def _fold(basis: FoldBasis) -> FoldPlan:
         normalisation=plan_normalisation(basis, why),
         tables=plan_tables(basis, why),
         slides=plan_slide_scales(basis, why),
-        tasks={name: _task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},
+        tasks={name: plan_task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},
         why=why.reasons,
     )
-
-
-def _task(basis: FoldBasis, name: str, why: Why) -> dict[str, Any]:
-    """The rule of the task's kind."""
-    task = basis.cohort.header.tasks[name]
-    match task:
-        case Segmentation():
-            return plan_segmentation(basis, name, task, why)
-        case Dose():
-            return plan_dose(basis, name, task, why)
-        case Classification():
-            return plan_classification(basis, name, task, why)
-        case Multilabel():
-            return plan_multilabel(basis, name, task, why)
-        case Ordinal():
-            return plan_ordinal(basis, name, task, why)
-        case Regression():
-            return plan_regression(basis, name, task, why)
-        case Survival():
-            return plan_survival(basis, name, task, why)

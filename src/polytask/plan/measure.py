@@ -17,10 +17,11 @@ from polytask.images.formats import read
 from polytask.images.geometry import canonical, resample
 from polytask.images.planes import source_file, split_plane
 from polytask.images.volume import Grid, Volume
+from polytask.kinds.reasons import round_number
 from polytask.plan.boxes import Box, Mask, body_mask, box_around, nonzero_mask
 from polytask.plan.measure_slides import measure_slides
 from polytask.plan.records import VERSION, CaseRecord, Crops, ImageRecord, PlaneRecord, VoxelRecord
-from polytask.plan.sketch import short, summarise
+from polytask.plan.sketch import summarise
 from polytask.plan.structures import Place, measure_task, voxel_tasks
 
 
@@ -92,13 +93,13 @@ def measure_case(cohort: Cohort, case: Case, digest: str) -> CaseRecord:
                 foreground |= mask
         images[name] = ImageRecord(
             source_shape=source.shape,
-            source_spacing=tuple(short(s) for s in source.spacing),
+            source_spacing=tuple(round_number(s) for s in source.spacing),
             orientation="".join(str(c) for c in aff2axcodes(source.affine)[: spec.dims]),
             shape=grid.shape,
-            spacing=tuple(short(s) for s in grid.spacing),
+            spacing=tuple(round_number(s) for s in grid.spacing),
             physical=grid.physical,
             boxes=boxes,
-            zeros=short(float((stack == 0).all(axis=0).mean()), 4),
+            zeros=round_number(float((stack == 0).all(axis=0).mean()), 4),
             planes={c: [_plane(p, body, foreground) for p in v.array] for c, v in volumes.items()},
         )
     slides = measure_slides(cohort, case)

@@ -15,8 +15,8 @@ from polytask.errors import PolytaskError
 from polytask.images.bags import read_bag
 from polytask.images.patches import TISSUE, Cut, places, stream, thinned
 from polytask.images.slides import opened
+from polytask.kinds.reasons import round_number
 from polytask.plan.records import SlideRecord
-from polytask.plan.sketch import short
 
 LOOKED_AT = 128
 """Patches of a slide whose colours are measured, evenly spread."""
@@ -66,4 +66,4 @@ def _moments(
         square = (values**2).sum(axis=0) + (square if square.size else 0.0)
     mean = total / count
     spread = np.maximum(square / count - mean**2, 0.0)
-    return tuple(short(float(m)) for m in mean), tuple(short(float(v)) for v in spread)
+    return tuple(round_number(float(m)) for m in mean), tuple(round_number(float(v)) for v in spread)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.header import Header, PooledSpec
 from polytask.documents.text import read_resource
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
@@ -168,6 +168,6 @@ def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[s
 def _seen(task: str, header: Header) -> set[str]:
     """Visits a visit or subject task may read; of a visit task none for sure."""
     spec = header.tasks[task]
-    if isinstance(spec, Segmentation | Dose) or spec.level == "visit":
+    if not isinstance(spec, PooledSpec) or spec.level == "visit":
         return set()
     return set(spec.visits or header.visits or [""])

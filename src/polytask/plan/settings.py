@@ -8,8 +8,8 @@ from typing import Any
 from polytask.documents.fault import DocumentError
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
+from polytask.kinds import find_constant
 from polytask.plan.plan import Plan
-from polytask.plan.rescale import rescaled
 from polytask.plan.rules.sizes import covering
 from polytask.plan.rules.topology import padded
 from polytask.plan.validate import to_plan
@@ -167,7 +167,7 @@ def _follow(content: dict[str, Any], done: Sequence[Path]) -> None:
                     content["shared"]["training"]["weights"] = {}
             case ["folds", number, "tasks", name, field] if field != "constant":
                 fold = content["folds"][int(number)]
-                constant = rescaled(fold["tasks"][name])
+                constant = find_constant(fold["tasks"][name])
                 if constant is not None and [*path[:-1], "constant"] not in done:
                     fold["tasks"][name]["constant"] = constant
                     fold["why"][f"tasks.{name}.constant"] = f"follows {field}, which was set by hand"

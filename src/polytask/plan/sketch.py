@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from polytask.kinds.reasons import round_number
+
 POINTS = 501
 """Quantiles kept of every summary: 0, 0.002, …, 1."""
 LIMIT = 500_000
@@ -40,11 +42,11 @@ def summarise(values: npt.NDArray[np.generic]) -> Summary | None:
     points[0], points[-1] = float(flat.min()), float(flat.max())
     return Summary(
         n=int(flat.size),
-        mean=short(float(flat.mean(dtype=np.float64))),
-        variance=short(float(flat.var(dtype=np.float64))),
-        low=short(float(points[0])),
-        high=short(float(points[-1])),
-        quantiles=[short(float(v)) for v in points],
+        mean=round_number(float(flat.mean(dtype=np.float64))),
+        variance=round_number(float(flat.var(dtype=np.float64))),
+        low=round_number(float(points[0])),
+        high=round_number(float(points[-1])),
+        quantiles=[round_number(float(v)) for v in points],
     )
 
 
@@ -76,8 +78,3 @@ class Pool:
     def deviation(self) -> float:
         """Mean distance from the median: the error of the best constant answer."""
         return float(np.abs(self.points - self.quantile(0.5)).mean()) if self.points.size else 0.0
-
-
-def short(value: float, digits: int = 6) -> float:
-    """Rounded to so many significant digits: files stay readable."""
-    return float(f"{value:.{digits}g}")

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.header import Header, SegmentationSpec, VoxelSpec
 from polytask.cohort.values import VoxelSource
 from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.geometry import canonical, resample
 from polytask.images.volume import Grid, Volume
+from polytask.kinds.reasons import round_number
 from polytask.plan.boxes import Box, Mask, bounding_box
 from polytask.plan.records import Crops, VoxelRecord
-from polytask.plan.sketch import short, summarise
+from polytask.plan.sketch import summarise
 
 THIN = 96
 """Components are measured on a grid of at most this many voxels an axis."""
@@ -55,15 +56,15 @@ class Place:
         return canonical(placed) if self.oriented else placed
 
 
-def voxel_tasks(header: Header) -> Iterator[tuple[str, Segmentation | Dose]]:
+def voxel_tasks(header: Header) -> Iterator[tuple[str, VoxelSpec]]:
     """Name and header entry of every task with a value per voxel."""
     for name, task in header.tasks.items():
-        if isinstance(task, Segmentation | Dose):
+        if isinstance(task, VoxelSpec):
             yield name, task
 
 
 def measure_task(
-    task: Segmentation | Dose, source: VoxelSource | None, place: Place
+    task: VoxelSpec, source: VoxelSource | None, place: Place
 ) -> tuple[VoxelRecord | None, Mask]:
     """The record of one voxel task (None: unknown) and, for masks, where its structures are."""
     shape = tuple(place.boxes["none"][1])
@@ -73,7 +74,7 @@ def measure_task(
     valid = np.ones(shape, bool)
     if source.region is not None:
         valid = (place.load(source.region).array != 0).any(axis=0)
-    if isinstance(task, Dose):
+    if not isinstance(task, SegmentationSpec):
         path = next((p for p in source.paths if p is not None), None)
         return (None if path is None else _dose(place.load(path, 1).array[0], valid, place.boxes)), empty
     return _segmentation(task, source, place, valid)
@@ -86,7 +87,7 @@ def _dose(dose: Voxels, valid: Mask, boxes: Mapping[Crops, Box]) -> VoxelRecord:
 
 
 def _segmentation(
-    task: Segmentation, source: VoxelSource, place: Place, valid: Mask
+    task: SegmentationSpec, source: VoxelSource, place: Place, valid: Mask
 ) -> tuple[VoxelRecord, Mask]:
     volumes = {path: place.load(path) for path in dict.fromkeys(source.paths) if path is not None}
     if task.labels is not None and task.ignore is not None:
@@ -110,7 +111,7 @@ def _segmentation(
     return VoxelRecord(counts=counts, totals=_totals(valid, place.boxes), sizes=sizes), union
 
 
-def _structure(array: Voxels, task: Segmentation, structure: str, plane: int) -> Mask:
+def _structure(array: Voxels, task: SegmentationSpec, structure: str, plane: int) -> Mask:
     """The mask of one structure in a label map, in its plane of a 4-D file, or in a file of its own."""
     if task.labels is None:
         if plane >= array.shape[0]:
@@ -143,4 +144,4 @@ def _largest(mask: Mask, spacing: tuple[float, ...]) -> tuple[float, ...]:
         found = bounding_box(largest)
         assert found is not None, "a component has voxels"
         edges = [(hi - lo) * s for lo, hi, s in zip(*found, step, strict=True)]
-    return tuple(short(min(e, n) * s, 4) for e, n, s in zip(edges, part.shape, spacing, strict=True))
+    return tuple(round_number(min(e, n) * s, 4) for e, n, s in zip(edges, part.shape, spacing, strict=True))

@@ -8,19 +8,9 @@ from textwrap import wrap
 from typing import Any
 
 from polytask.cohort.splits import Splits
+from polytask.kinds import KINDS
+from polytask.kinds.reasons import times
 from polytask.plan.plan import ImagePlan, Plan, SlidePlan
-from polytask.plan.rules.why import times
-
-PRIMARY = {
-    "segmentation": "dice",
-    "dose": "mae",
-    "classification": "auc",
-    "multilabel": "auc",
-    "ordinal": "kappa",
-    "regression": "r2",
-    "survival": "c",
-}
-"""Kind → name of its primary metric."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +86,9 @@ def task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
     fold = plan.folds[min(plan.folds)]
     found = []
     for name, fields in fold.tasks.items():
-        keys = ("fractions", "frequencies", "horizons", "mean", "scale")
-        words = next(
-            (fold.why[w] for k in keys if (w := f"tasks.{name}.{k}") in fold.why and k in fields), ""
-        )
-        if fields["kind"] == "survival":
-            words = fold.why.get(f"tasks.{name}.bins", words)
-        found.append((name, str(fields["kind"]), str(fields["level"]), PRIMARY[fields["kind"]], words))
+        kind = KINDS[fields["kind"]]
+        words = fold.why.get(f"tasks.{name}.{kind.telling}", "")
+        found.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from polytask.errors import PolytaskError, nearest
-from polytask.plan.fields import FIELDS
+from polytask.kinds import KINDS
 from polytask.plan.plan import ImagePlan, Plan
 from polytask.plan.rules.topology import LEAST_EDGE
 from polytask.plan.validate_limits import limit_breaches
@@ -41,12 +41,13 @@ def to_plan(content: Any, where: str) -> Plan:
 def to_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
     """A task's fields with their types."""
     kind = str(fields.get("kind"))
-    if kind not in FIELDS:
-        raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {nearest(kind, list(FIELDS))}")
+    if kind not in KINDS:
+        raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {nearest(kind, list(KINDS))}")
+    model = KINDS[kind].fields
     try:
-        return FIELDS[kind].model_validate(fields).model_dump()
+        return model.model_validate(fields).model_dump()
     except ValidationError as error:
-        raise PolytaskError(f"{place}.{_said(error, FIELDS[kind])}") from None
+        raise PolytaskError(f"{place}.{_said(error, model)}") from None
 
 
 def _said(error: ValidationError, model: type[BaseModel]) -> str:
@@ -98,13 +99,12 @@ def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from _task_name_breaches(plan)
     for number, fold in plan.folds.items():
         for name, fields in fold.tasks.items():
-            for short, long in (
-                ("frequencies", "classes"),
-                ("frequencies", "labels"),
-                ("fractions", "structures"),
-            ):
-                if short in fields and long in fields and len(fields[short]) != len(fields[long]):
-                    yield f"folds.{number}.tasks.{name}.{short}", f"expected one number for each of {long}"
+            for numbers, entries in KINDS[fields["kind"]].fields.lengths.items():
+                if len(fields[numbers]) != len(fields[entries]):
+                    yield (
+                        f"folds.{number}.tasks.{name}.{numbers}",
+                        f"expected one number for each of {entries}",
+                    )
 
 
 def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from polytask.cohort import header as of
 from polytask.cohort.header import Header, planes_of
-from polytask.cohort.tasks import answers
 from polytask.errors import PolytaskError
+from polytask.kinds.class_words import list_answers
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.plan.validate import to_task_fields
 
@@ -69,15 +69,15 @@ def task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> str:
     spec = header.tasks.get(name)
     if spec is None:
         return "no such task in the header"
-    voxel = isinstance(spec, of.Segmentation | of.Dose)
+    voxel = isinstance(spec, of.VoxelSpec)
     if (fields.get("kind"), fields.get("level")) != (spec.kind, "voxel" if voxel else spec.level):
         return "another kind or level than in the header"
-    names = list(spec.names) if isinstance(spec, of.Segmentation) else list(answers(spec))
-    if isinstance(spec, of.Multilabel):
+    names = list(spec.names) if isinstance(spec, of.SegmentationSpec) else list(list_answers(spec))
+    if isinstance(spec, of.MultilabelSpec):
         names = list(spec.labels)
     if (field := WORDS.get(spec.kind)) and list(fields.get(field, [])) != names:
         return f"other {field} than in the header"
-    if isinstance(spec, of.Segmentation) and bool(fields.get("exclusive")) != spec.exclusive:
+    if isinstance(spec, of.SegmentationSpec) and bool(fields.get("exclusive")) != spec.exclusive:
         return "`exclusive` is otherwise than in the header"
     for curve in ("censoring", "baseline"):
         if (found := fields.get(curve)) and not _is_curve(found):

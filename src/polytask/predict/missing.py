@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from polytask.cohort.cohort import Case, Cohort, Sample
-from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.header import Header, VoxelSpec
 from polytask.cohort.values import column_value, image_paths, slide_path
 from polytask.model.sources import SOURCES
 from polytask.plan.plan import ColumnPlan, FoldPlan, Plan
@@ -121,7 +121,7 @@ def read_by_tasks(plan: Plan, header: Header, tasks: Iterable[str]) -> dict[str,
             task = ways.pop()
             seen.add(task)
             spec = header.tasks[task]
-            if isinstance(spec, Segmentation | Dose):
+            if isinstance(spec, VoxelSpec):
                 read |= {spec.image, *(header.tables if modulates else ())}
             else:
                 read |= set(header.inputs)

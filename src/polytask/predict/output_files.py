@@ -66,9 +66,9 @@ class AnswerFiles:
 
     def _write_voxel(self, name: str, volume: Volume, case: Case) -> dict[str, Path]:
         """A mask or a dose; overlapping structures on a picture get a file each."""
-        spec = cast("header.Segmentation | header.Dose", self.cohort.header.tasks[name])
+        spec = cast("header.VoxelSpec", self.cohort.header.tasks[name])
         flat = is_flat(self.cohort, case, spec.image)
-        if isinstance(spec, header.Dose):
+        if not isinstance(spec, header.SegmentationSpec):
             path = self._path(name, case, ending=".tif" if flat else ".nii.gz")
             write_image(path, Volume(volume.array.astype(np.float32), volume.grid))
             return {name: path}

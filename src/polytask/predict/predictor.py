@@ -202,7 +202,7 @@ class Predictor:
 
         def named(task: str, slot: int, axes: Sequence[int], seen: Prediction) -> Prediction:
             spec, key = self.header.tasks[task], keys[slot]
-            if not axes or key is None or not isinstance(spec, header.Segmentation) or not spec.mirror:
+            if not axes or key is None or not isinstance(spec, header.SegmentationSpec) or not spec.mirror:
                 return seen
             prepared = source.case(key).prepared(spec.image)
             sides = prepared is not None and left_right(prepared.grid) in axes
@@ -246,12 +246,12 @@ class Predictor:
             chances: dict[str, Volume] = {}
             for name in mine:
                 spec = self.header.tasks[name]
-                if key is None or not isinstance(spec, header.Segmentation | header.Dose):
+                if key is None or not isinstance(spec, header.VoxelSpec):
                     continue
                 prepared = source.case(key).prepared(spec.image)
                 assert prepared is not None
                 voxel[name] = restore(spec, mine[name], prepared.grid, prepared.source_grid)
-                if probabilities and isinstance(spec, header.Segmentation):
+                if probabilities and isinstance(spec, header.SegmentationSpec):
                     chances[name] = restored_probabilities(
                         spec, mine[name], prepared.grid, prepared.source_grid
                     )

@@ -13,16 +13,14 @@ from polytask.images.volume import Grid, Volume
 from polytask.tasks.task import Prediction
 
 
-def restore(
-    task: header.Segmentation | header.Dose, prediction: Prediction, grid: Grid, source: Grid
-) -> Volume:
+def restore(task: header.VoxelSpec, prediction: Prediction, grid: Grid, source: Grid) -> Volume:
     """The answer on the source grid, `[1, *space]` or one plane per overlapping structure.
 
     Exclusive: uint8 1..K in the order of the header's labels (0 = background). Overlapping: uint8 0/1
     `[K, *space]`. Dose: float32. Probabilities travel, then the answer is taken, so that borders are sharp on the
     source grid; what lay outside the crop is background, or no dose.
     """
-    if isinstance(task, header.Dose):
+    if not isinstance(task, header.SegmentationSpec):
         return resample(Volume(prediction["value"].numpy(), grid), source, 1)
     p = Volume(prediction["p"][0].numpy(), grid)
     if task.exclusive:
@@ -34,14 +32,14 @@ def restore(
 
 
 def restored_probabilities(
-    task: header.Segmentation, prediction: Prediction, grid: Grid, source: Grid
+    task: header.SegmentationSpec, prediction: Prediction, grid: Grid, source: Grid
 ) -> Volume:
     """Probabilities on the source grid, float32 `[classes, *space]`; outside the crop all background."""
     fill = [1.0] + [0.0] * len(task.names) if task.exclusive else 0.0
     return resample(Volume(prediction["p"][0].numpy(), grid), source, 1, fill)
 
 
-def mirror_order(task: header.Segmentation) -> list[int]:
+def mirror_order(task: header.SegmentationSpec) -> list[int]:
     """The planes of `p` in the order they have after left and right changed places."""
     names = ["", *task.names] if task.exclusive else list(task.names)  # exclusive: background comes first
     order = list(range(len(names)))
@@ -51,7 +49,7 @@ def mirror_order(task: header.Segmentation) -> list[int]:
     return order
 
 
-def with_label_values(task: header.Segmentation, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def with_label_values(task: header.SegmentationSpec, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """1..K → the label values of the header."""
     assert task.labels is not None
     values = [0, *(v if isinstance(v, int) else 0 for v in task.labels.values())]

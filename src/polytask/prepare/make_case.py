@@ -161,7 +161,7 @@ def _target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
     task, source = recipe.tasks[name], recipe.targets[name]
     oriented = recipe.plans[task.image].orientation == "RAS"
     frame = Frame(image, oriented, recipe.aligns[task.image], f"{recipe.where}, {name}")
-    if isinstance(task, header.Dose):
+    if not isinstance(task, header.SegmentationSpec):
         assert source.paths[0] is not None
         return dose(source.paths[0], source.region, frame)
     return segmentation(task, source.paths, source.known, source.region, frame)

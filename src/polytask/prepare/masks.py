@@ -40,7 +40,7 @@ class StoredTarget:
 
 
 def segmentation(
-    task: header.Segmentation,
+    task: header.SegmentationSpec,
     paths: Sequence[Path | None],
     known: Sequence[bool],
     region: Path | None,
@@ -98,7 +98,7 @@ def _region(path: Path | None, frame: Frame) -> Mask | None:
     return inside
 
 
-def _check_labels(task: header.Segmentation, source: Array, where: str) -> None:
+def _check_labels(task: header.SegmentationSpec, source: Array, where: str) -> None:
     assert task.labels is not None
     allowed = {0} | {x for v in task.labels.values() for x in ([v] if isinstance(v, int) else v)}
     odd = sorted({int(v) for v in np.unique(source)} - allowed - {task.ignore})

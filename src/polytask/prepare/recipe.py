@@ -41,7 +41,7 @@ class Recipe:
     plans: dict[str, ImagePlan]
     aligns: dict[str, Any]
     images: dict[str, ImageSources]
-    tasks: dict[str, header.Segmentation | header.Dose]
+    tasks: dict[str, header.VoxelSpec]
     targets: dict[str, VoxelSource]
     geometry: str
     slides: dict[str, Path] = field(default_factory=dict)
@@ -124,9 +124,9 @@ def _sources_of(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> Imag
     return ImageSources(dict(image_paths(cohort, case, name)), cell, here)
 
 
-def voxel_tasks(of: header.Header) -> dict[str, header.Segmentation | header.Dose]:
+def voxel_tasks(of: header.Header) -> dict[str, header.VoxelSpec]:
     """The tasks with a value per voxel."""
-    return {n: t for n, t in of.tasks.items() if isinstance(t, header.Segmentation | header.Dose)}
+    return {n: t for n, t in of.tasks.items() if isinstance(t, header.VoxelSpec)}
 
 
 def geometry_of(of: header.Header, plan: Plan) -> str:
@@ -144,7 +144,7 @@ def geometry_of(of: header.Header, plan: Plan) -> str:
         for name, task in voxel_tasks(of).items()
     }
     for name, task in voxel_tasks(of).items():
-        if isinstance(task, header.Dose):
+        if isinstance(task, header.DoseSpec):
             tasks[name].pop("structures")
     cuts = {name: slide.model_dump(mode="json", include=CUT) for name, slide in plan.shared.slides.items()}
     return digest_of([VERSION, images, aligns, tasks, *([cuts] if cuts else [])])

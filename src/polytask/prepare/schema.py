@@ -60,10 +60,10 @@ def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str]
     voxel: dict[str, Voxel] = {}
     for name in names:
         task = cohort.header.tasks[name]
-        if isinstance(task, header.Segmentation):
+        if isinstance(task, header.SegmentationSpec):
             swaps = tuple((task.names.index(a), task.names.index(b)) for a, b in task.mirror)
             voxel[name] = Voxel(task.image, len(task.names), task.exclusive, False, swaps)
-        elif isinstance(task, header.Dose):
+        elif isinstance(task, header.DoseSpec):
             voxel[name] = Voxel(task.image, 1, False, True, ())
     pooled = tuple(n for n in names if n not in voxel)
     images = plan.shared.images

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.values import pooled_value, voxel_source
+from polytask.kinds import find_pooled_kind
 from polytask.prepare.schema import Voxel
 from polytask.tasks.target import Target
 
@@ -19,6 +19,7 @@ from polytask.tasks.target import Target
 def pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Target:
     """Target of a visit task `[V, …]` or a subject task `[…]`; 0 where unknown."""
     task = cohort.header.tasks[name]
+    assert isinstance(task, header.PooledSpec)
     if task.level == "subject":
         first = next(c for c in cases if c is not None)
         return _target(task, [pooled_value(cohort, (first,), name)], single=True)
@@ -29,31 +30,14 @@ def pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Ta
 
 def known_in(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
     """Whether a task of any level is known anywhere in the sample."""
-    if isinstance(cohort.header.tasks[name], header.Segmentation | header.Dose):
+    if isinstance(cohort.header.tasks[name], header.VoxelSpec):
         sources = [voxel_source(cohort, c, name) for c in cases if c is not None]
         return any(s is not None and any(s.known) for s in sources)
     return bool(pooled_target(cohort, name, cases).known.any())
 
 
-def _target(task: header.Task, values: Sequence[Any], single: bool) -> Target:
-    count = len(values)
-    value: Tensor
-    if isinstance(task, header.Multilabel):
-        table = np.zeros((count, len(task.labels)), np.float32)
-        flags = np.zeros(table.shape, bool)
-        for row, cells in enumerate(values):
-            for column, cell in enumerate(cells or ()):
-                if cell is not None:
-                    table[row, column], flags[row, column] = cell, True
-        value, known = torch.from_numpy(table), torch.from_numpy(flags)
-    else:
-        known = torch.tensor([v is not None for v in values])
-        if isinstance(task, header.Survival):
-            value = torch.tensor([v if v is not None else (0.0, 0.0) for v in values], dtype=torch.float32)
-        elif isinstance(task, header.Regression):
-            value = torch.tensor([0.0 if v is None else v for v in values], dtype=torch.float32)
-        else:
-            value = torch.tensor([0 if v is None else v for v in values], dtype=torch.int64)
+def _target(task: header.PooledSpec, values: Sequence[Any], single: bool) -> Target:
+    value, known = map(torch.from_numpy, find_pooled_kind(task).make_arrays(task, values))
     return Target(value[0], known[0]) if single else Target(value, known)
 
 

@@ -87,7 +87,7 @@ def cuts_of(seen: Seen, unit: str, lead: str, alt: str) -> list[Picture]:
 def histograms(material: Material, name: str, case: Shown, seen: Seen) -> dict[str, tuple[Floats, Floats]]:
     """Structure → (true, predicted) doses inside, where the header names structures."""
     spec = material.cohort.header.tasks[name]
-    if not isinstance(spec, header.Dose) or not spec.structures:
+    if not isinstance(spec, header.DoseSpec) or not spec.structures:
         return {}
     row = next(c for c in material.cohort.subjects[case.who[0]] if c.visit == case.who[1])
     masks: dict[str, Mask] = structure_masks(material.cohort, row, spec.structures, seen.grid)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.header import Dose, Segmentation, Survival
-from polytask.cohort.tasks import answers as words_of
+from polytask.cohort.header import DoseSpec, SurvivalSpec, VoxelSpec
 from polytask.cohort.values import column_value, image_paths, pooled_value, slide_path, voxel_source
+from polytask.kinds.class_words import list_answers as words_of
 from polytask.report.material import Material
 from polytask.report.tables import Cell, Table
 
@@ -109,9 +109,9 @@ def _cell(material: Material, name: str, subjects: Sequence[str]) -> Cell:
     """How many answers of a task are known, and which."""
     cohort, spec = material.cohort, material.cohort.header.tasks[name]
     cases = [c for s in subjects for c in cohort.subjects[s]]
-    if isinstance(spec, Segmentation | Dose):
+    if isinstance(spec, VoxelSpec):
         there = sum(voxel_source(cohort, c, name) is not None for c in cases)
-        return Cell(str(there), counted(there, "dose" if isinstance(spec, Dose) else "mask").split()[1])
+        return Cell(str(there), counted(there, "dose" if isinstance(spec, DoseSpec) else "mask").split()[1])
     of: list[tuple[Case, ...]] = (
         [cohort.subjects[s] for s in subjects] if spec.level == "subject" else [(c,) for c in cases]
     )
@@ -122,7 +122,7 @@ def _cell(material: Material, name: str, subjects: Sequence[str]) -> Cell:
 
 
 def _which(material: Material, name: str, spec: object, values: Sequence[object]) -> str:
-    if isinstance(spec, Survival):
+    if isinstance(spec, SurvivalSpec):
         return counted(sum(v[1] > 0 for v in values if isinstance(v, tuple)), "event")
     words = [material.names.word(name, w) for w in words_of(spec)]
     if not words:

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from polytask.cohort.cohort import Case
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.cohort.values import image_paths
 from polytask.evaluation.answers import Id
 from polytask.evaluation.measure import names_of
@@ -73,10 +73,10 @@ def _pictures(material: Material, subject: str) -> tuple[list[Picture], list[Key
     """The image of the first visit with a known mask and the masks of all tasks on it; else the image alone."""
     cohort = material.cohort
     cases = cohort.subjects.get(subject, ())
-    specs: Mapping[str, Segmentation] = {
+    specs: Mapping[str, SegmentationSpec] = {
         n: t
         for n, t in cohort.header.tasks.items()
-        if isinstance(t, Segmentation) and n in material.answers.voxel
+        if isinstance(t, SegmentationSpec) and n in material.answers.voxel
     }
     for case in cases:
         drawn = [n for n in specs if (subject, case.visit) in material.answers.voxel[n].ids]
@@ -103,7 +103,7 @@ def _masks(material: Material, case: Case, tasks: list[str]) -> tuple[list[Pictu
         parts += parts_of(seen, words, len(keys))
         keys += [Key(colour(len(keys) + k), material.names.word(task, w)) for k, w in enumerate(words)]
     assert seen is not None
-    spec = cast(Segmentation, material.cohort.header.tasks[tasks[0]])
+    spec = cast(SegmentationSpec, material.cohort.header.tasks[tasks[0]])
     found = cuts(seen, parts, _lead(spec.image, case), f"Masks of {case.subject}", seen_as(seen))
     return found, [*keys, Key("", "filled: truth; line: prediction")]
 

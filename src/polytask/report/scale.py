@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.images.ct_scale import name_ct_scale
 from polytask.images.volume import Array
 from polytask.tasks.sizes import unit_of_size
@@ -37,7 +37,7 @@ def area_of(cohort: Cohort, task: str, unit: str) -> str:
         unit: of the task's lengths, `mm` or `px`.
     """
     spec = cohort.header.tasks.get(task)
-    if not isinstance(spec, Segmentation):
+    if not isinstance(spec, SegmentationSpec):
         return ""
     return unit_of_size(unit, cohort.header.images[spec.image].dims)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from polytask.cohort.header import Survival
+from polytask.cohort.header import SurvivalSpec
 from polytask.evaluation.answers import Items
 from polytask.evaluation.groups import Group, known_survival, risk_groups
-from polytask.plan.rules.horizons import usual_horizons
+from polytask.kinds.horizons import usual_horizons
 from polytask.report.drawing import FAINT, GREEN, ORANGE, RED, Picture, figure, nothing, styled, svg
 from polytask.report.drawing import below as legend_below
 from polytask.report.material import Material
@@ -78,7 +78,7 @@ def describe_groups(compared: Mapping[str, Any]) -> str:
 def horizons_of(material: Material, name: str) -> list[float]:
     """The header's times; else 1, 2 and 5 years where somebody is still followed; else those of the plan."""
     spec, task = material.cohort.header.tasks.get(name), material.tasks[name]
-    asked = list(spec.horizons) if isinstance(spec, Survival) else []
+    asked = list(spec.horizons) if isinstance(spec, SurvivalSpec) else []
     groups = groups_in(material, name)
     longest = max((t for g in groups for t in g.followed), default=0.0)
     usual = [h for h in usual_horizons(str(getattr(task, "unit", ""))) if h < longest]

@@ -78,7 +78,7 @@ def look(material: Material, name: str, who: Id) -> Seen:
     cohort = material.cohort
     case = next(c for c in cohort.subjects[who[0]] if c.visit == who[1])
     spec = cohort.header.tasks[name]
-    assert isinstance(spec, header.Segmentation | header.Dose)
+    assert isinstance(spec, header.VoxelSpec)
     image, modality, physical = first_channel(cohort, case, spec.image)
     truth = voxel_truth(cohort, case, name, image.grid)
     assert truth is not None
@@ -97,13 +97,13 @@ def first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, 
 def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArray[Any]:
     """The written prediction in the form of the truth: 0..K, `[K, *space]` or a dose."""
     spec = material.cohort.header.tasks[name]
-    assert isinstance(spec, header.Segmentation | header.Dose)
+    assert isinstance(spec, header.VoxelSpec)
     row = _row(material.folder / "predictions.csv", (case.subject, case.visit))
-    if isinstance(spec, header.Segmentation) and row.get(name, "") == "":
+    if isinstance(spec, header.SegmentationSpec) and row.get(name, "") == "":
         paths = [row.get(f"{name}.{s}", "") for s in spec.names]
         return np.concatenate([_read(material.folder, p, dims) for p in paths]) > 0
     array = _read(material.folder, row.get(name, ""), dims)
-    if isinstance(spec, header.Dose):
+    if not isinstance(spec, header.SegmentationSpec):
         dose: npt.NDArray[Any] = array[0]
         return dose
     if not spec.exclusive:

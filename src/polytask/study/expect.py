@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
-from polytask.cohort.header import Dose, Segmentation
+from polytask.cohort.header import VoxelSpec
 from polytask.cohort.values import voxel_source
 from polytask.study.design import Design
 from polytask.study.folder import Study, StudyRun
@@ -70,11 +70,7 @@ def remaining(runs: Iterator[StudyRun] | list[StudyRun], by_arm: dict[str, Expec
 def mask_megabytes(ground: Ground, design: Design) -> float:
     """Of the masks and doses a run predicts: about what the true ones take."""
     cohort, sizes = ground.cohort, []
-    tasks = [
-        name
-        for name in ground.tasks(design.tasks)
-        if isinstance(cohort.header.tasks[name], Segmentation | Dose)
-    ]
+    tasks = [name for name in ground.tasks(design.tasks) if isinstance(cohort.header.tasks[name], VoxelSpec)]
     subjects = ground.splits.folds[design.folds[0]].held_out
     cases = [case for subject in subjects for case in cohort.subjects.get(subject, ())]
     for case in cases[:LOOKED_AT]:

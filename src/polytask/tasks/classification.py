@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from polytask.kinds.constants import shares
 from polytask.tasks.confusion import NAN, accuracy, confusion, f1, macro, sensitivity, specificity
-from polytask.tasks.constants import shares
 from polytask.tasks.heads import linear_head
 from polytask.tasks.losses import ItemCriterion
 from polytask.tasks.ranking import auc

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
+from importlib import import_module
 from typing import Any
 
+from polytask import kinds
 from polytask.errors import PolytaskError, nearest
-from polytask.tasks.classification import Classification
-from polytask.tasks.dose import Dose
-from polytask.tasks.multilabel import Multilabel
-from polytask.tasks.ordinal import Ordinal
-from polytask.tasks.regression import Regression
-from polytask.tasks.segmentation import Segmentation
-from polytask.tasks.survival import Survival
 from polytask.tasks.task import Task
 
-KINDS: dict[str, type[Any]] = {
-    "segmentation": Segmentation,
-    "classification": Classification,
-    "multilabel": Multilabel,
-    "ordinal": Ordinal,
-    "regression": Regression,
-    "survival": Survival,
-    "dose": Dose,
-}
-LENGTHS = {"frequencies": ("classes", "labels"), "fractions": ("structures",), "hazards": ("bins",)}
-"""Fields with one number for each entry of another field."""
-NOTHING = {
-    "segmentation": "expected at least one of 'structures'",
-    "classification": "expected at least two 'classes'",
-    "multilabel": "expected at least one of 'labels'",
-    "ordinal": "expected at least two 'classes'",
-    "survival": "loss 'hazard' expects 'bins'; add them, or choose loss 'cox'",
-}
+
+def load_task_class(kind: str) -> type[Any]:
+    """The class that a kind names: head, loss, decoding, metrics."""
+    module, _, name = kinds.KINDS[kind].task_class.partition(":")
+    found: type[Any] = getattr(import_module(module), name)
+    return found
+
+
+KINDS: dict[str, type[Any]] = {name: load_task_class(name) for name in kinds.KINDS}
+"""Kind → its class."""
 
 
 def _frozen(value: Any) -> Any:
@@ -69,16 +56,16 @@ def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
             f"plan, task {name!r}: field {missing[0]!r} of a {mapping['kind']} is missing; plan again"
         )
     task: Task = kind(name=name, **given)
-    for field, owners in LENGTHS.items():
+    of = kinds.KINDS[task.kind]
+    for field, owner in of.fields.lengths.items():
         values = given.get(field, ())
-        owner = next((o for o in owners if o in given), "")
-        if values and owner and len(values) != len(given[owner]):
+        if values and owner in given and len(values) != len(given[owner]):
             raise PolytaskError(
                 f"plan, task {name!r}: {field!r} has {len(values)} numbers; expected {len(given[owner])}, one for each "
                 f"of {owner!r}; correct it or plan again"
             )
     if task.outputs < 1:
-        raise PolytaskError(f"plan, task {name!r}: nothing to predict; {NOTHING[task.kind]}")
+        raise PolytaskError(f"plan, task {name!r}: nothing to predict; {of.nothing}")
     return task
 
 

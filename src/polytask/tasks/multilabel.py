@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from polytask.kinds.constants import label_shares
 from polytask.tasks.confusion import NAN, accuracy, confusion, f1, macro, sensitivity, specificity
-from polytask.tasks.constants import label_shares
 from polytask.tasks.heads import linear_head
 from polytask.tasks.losses import absent, full_precision
 from polytask.tasks.ranking import auc

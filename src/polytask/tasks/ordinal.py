@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from polytask.kinds.constants import shares
 from polytask.tasks.confusion import NAN, accuracy, confusion, quadratic_kappa
-from polytask.tasks.constants import shares
 from polytask.tasks.heads import CumulativeHead
 from polytask.tasks.losses import ItemCriterion
 from polytask.tasks.ranking import auc

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from polytask.kinds.constants import structure_shares
 from polytask.tasks.confusion import NAN
-from polytask.tasks.constants import structure_shares
 from polytask.tasks.heads import voxel_head
 from polytask.tasks.overlap import OverlapCriterion
 from polytask.tasks.sizes import tell_in_pixels

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from polytask.kinds.curves import Curve, breslow, hazard_at
 from polytask.tasks.confusion import NAN
 from polytask.tasks.cox import CoxCriterion
-from polytask.tasks.curves import Curve, breslow, hazard_at
 from polytask.tasks.hazard import HazardCriterion, expected_time, survival_at
 from polytask.tasks.heads import ScoreHead, linear_head
 from polytask.tasks.survival_metrics import auc_at, brier_at, concordance

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polytask.tasks.curves import survival_at
+from polytask.kinds.curves import survival_at
 from polytask.tasks.ranking import auc
 
 Floats = npt.NDArray[np.float64]

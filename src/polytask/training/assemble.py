@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.header import Header, PooledSpec, VoxelSpec
 from polytask.model.encoder import EncoderSpec
 from polytask.model.network import Network
 from polytask.model.slide import SlideSpec
@@ -51,11 +51,11 @@ def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
             n: SlideSpec(s.features, s.widths, *zip(*[(r.mean, r.sd) for r in fold.slides[n]], strict=True))
             for n, s in plan.shared.slides.items()
         },
-        voxel_image={n: t.image for n, t in header.tasks.items() if isinstance(t, Segmentation | Dose)},
+        voxel_image={n: t.image for n, t in header.tasks.items() if isinstance(t, VoxelSpec)},
         visits={
             n: [slots[v] for v in t.visits]
             for n, t in header.tasks.items()
-            if not isinstance(t, Segmentation | Dose) and t.visits and slots
+            if isinstance(t, PooledSpec) and t.visits and slots
         },
         max_visits=visit_slots(header, plan.shared.max_visits),
         sharing=model.sharing,

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import Dose as DoseSpec
+from polytask.cohort.header import DoseSpec
 from polytask.cohort.splits import Fold
 from polytask.errors import PolytaskError
 from polytask.model.layers import ByName

@@ -12,8 +12,8 @@ from polytask.cohort.importers.column_notes import ColumnNote, shorten_column_no
 from polytask.cohort.importers.columns import parse_column
 from polytask.cohort.importers.id_hints import explain_missing
 from polytask.cohort.values import pooled_value
-from polytask.cohort.words import number
 from polytask.errors import PolytaskError
+from polytask.kinds.words import number
 from tests.cohort.test_importers import CASES, nnunet, scan
 from tests.cohort.worlds import save
 

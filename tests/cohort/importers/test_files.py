@@ -8,7 +8,7 @@ import pytest
 
 from polytask.cohort import Cohort
 from polytask.cohort.check import check
-from polytask.cohort.header import Dose
+from polytask.cohort.header import DoseSpec
 from polytask.cohort.importers import import_table
 from polytask.cohort.importers import workbook as workbook_module
 from polytask.cohort.open_table import open_table
@@ -44,7 +44,9 @@ def test_dose_with_its_unit_region_structures_and_what_is_drawn(tmp_path: Path) 
         [path], structures=[f"structures={','.join(NAMES)}"], units=["dose=Gy"], known=["structures=has_*"]
     )
     cohort = Cohort.read(done.folder)
-    assert cohort.header.tasks["dose"] == Dose(kind="dose", image="scan", unit="Gy", structures="structures")
+    assert cohort.header.tasks["dose"] == DoseSpec(
+        kind="dose", image="scan", unit="Gy", structures="structures"
+    )
     assert list(cohort.header.tasks) == ["structures", "dose"]
     assert cohort.header.images["scan"].channels == {"ct": "CT"}
     source = voxel_source(cohort, cohort.subjects["3"][0], "structures")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.tasks import Task, columns_of, read_class
-from polytask.cohort.words import same_word
+from polytask.cohort.header import Task, list_task_columns
 from polytask.errors import Problem
+from polytask.kinds.class_words import read_class
+from polytask.kinds.words import same_word
 
 
 def check_agreement(evidence: Evidence) -> Iterator[Problem]:
@@ -22,8 +23,8 @@ def check_agreement(evidence: Evidence) -> Iterator[Problem]:
     readers: dict[str, Task] = {}
     for name, task in evidence.header.tasks.items():
         if task.level == "subject":
-            columns += columns_of(name, task)
-            readers |= dict.fromkeys(columns_of(name, task), task)
+            columns += list_task_columns(name, task)
+            readers |= dict.fromkeys(list_task_columns(name, task), task)
     for cases in evidence.cohort.subjects.values():
         for column in columns if len(cases) > 1 else []:
             task_of = readers.get(column)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
-from polytask.cohort import cells
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Dose, Header, Multilabel, Regression, Segmentation, Survival
+from polytask.cohort.header import Header
 from polytask.errors import Problem
-
-Parser = Callable[[str], object]
+from polytask.kinds import KINDS, cells
+from polytask.kinds.kind import Parser
 
 
 def check_cells(evidence: Evidence) -> Iterator[Problem]:
     """Odd values of table inputs and targets."""
-    for column, parse in parsers(evidence.header).items():
+    for column, parse in list_parsers(evidence.header).items():
         for case in evidence.cohort.cases:
             cell = case.cells.get(column)
             if cell is None:
@@ -27,7 +26,7 @@ def check_cells(evidence: Evidence) -> Iterator[Problem]:
                 yield evidence.problem("error", odd.code, f"{column}: {odd.message}", odd.remedy, *place)
 
 
-def parsers(header: Header) -> dict[str, Parser]:
+def list_parsers(header: Header) -> dict[str, Parser]:
     """Column → the function that reads its cells; columns that name files are left out."""
     found: dict[str, Parser] = {}
     for table in header.tables.values():
@@ -35,20 +34,7 @@ def parsers(header: Header) -> dict[str, Parser]:
             if spec.type == "number":
                 found[column] = partial(cells.read_number, bounds=spec.bounds)
             elif spec.values is not None:
-                found[column] = partial(cells.word, words=spec.values)
+                found[column] = partial(cells.find_word, words=spec.values)
     for name, task in header.tasks.items():
-        stem = task.column or name
-        if isinstance(task, Segmentation):
-            found[f"{stem}_known"] = partial(cells.names, known=task.names)
-        elif isinstance(task, Survival):
-            found[f"{stem}_time"] = cells.time
-            found[f"{stem}_event"] = partial(cells.zero_or_one, meaning=cells.EVENT)
-        elif isinstance(task, Multilabel):
-            found |= {
-                f"{stem}.{label}": partial(cells.zero_or_one, meaning=cells.PRESENT) for label in task.labels
-            }
-        elif isinstance(task, Regression):
-            found[stem] = partial(cells.read_number, bounds=task.bounds)
-        elif not isinstance(task, Dose):
-            found[stem] = partial(cells.choose_class, task=task)
+        found |= KINDS[task.kind].list_parsers(task, task.column or name)
     return found

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec, list_optional_columns, list_task_columns
 from polytask.cohort.loading import IDENTITY
-from polytask.cohort.tasks import columns_of, optional_columns
 from polytask.errors import Problem, nearest
 
 MOST_COMPARED = 20
@@ -20,14 +19,14 @@ def check_columns(evidence: Evidence) -> Iterator[Problem]:
     wanted = dict(header.input_columns)
     allowed = {*IDENTITY, *wanted}
     for name, task in header.tasks.items():
-        allowed.update((*columns_of(name, task), *optional_columns(name, task)))
+        allowed.update((*list_task_columns(name, task), *list_optional_columns(name, task)))
         stem = task.column or name
-        if isinstance(task, Segmentation) and task.structures is not None and stem not in present:
+        if isinstance(task, SegmentationSpec) and task.structures is not None and stem not in present:
             single = [f"{stem}.{s}" for s in task.structures]
             if any(column in present for column in single):
                 wanted |= dict.fromkeys(single, name)
                 continue
-        wanted |= dict.fromkeys(columns_of(name, task), name)
+        wanted |= dict.fromkeys(list_task_columns(name, task), name)
     spare = [c for c in present if c not in allowed]
     missing = 0
     for column, owner in wanted.items():

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Regression, Segmentation
-from polytask.cohort.marks import marks, needed
-from polytask.cohort.words import same_word
+from polytask.cohort.header import Header, PooledSpec, SegmentationSpec
+from polytask.cohort.strata import list_needs, list_strata
 from polytask.errors import PolytaskError, Problem
+from polytask.kinds.kind import Need
+from polytask.kinds.words import same_word
 
 
 def check_counts(evidence: Evidence) -> Iterator[Problem]:
@@ -27,14 +28,16 @@ def check_counts(evidence: Evidence) -> Iterator[Problem]:
         )
         return
     try:
-        found = marks(cohort, subjects)
+        found = list_strata(cohort, subjects)
     except PolytaskError:
         return  # an odd cell, named by the check of cells
-    counts = Counter(mark for own in found.values() for mark in own)
-    for need in needed(cohort.header):
-        count = counts[need.mark]
-        code = "rare-class" if need.mark.word else "nothing-known"
-        message = f"task {need.mark.task!r}: {need.what} in {count} subject{'s' * (count != 1)} outside the test part"
+    counts = Counter(stratum for own in found.values() for stratum in own)
+    for stratum, need in list_needs(cohort.header):
+        count = counts[stratum]
+        code = "rare-class" if stratum.word else "nothing-known"
+        message = (
+            f"task {stratum.task!r}: {need.what} in {count} subject{'s' * (count != 1)} outside the test part"
+        )
         level: Literal["error", "warning"] = "error" if count < 2 else "warning"
         if count < max(2, evidence.folds):
             least = "expected 2 or more" if count < 2 else f"fewer than the {evidence.folds} folds"
@@ -45,9 +48,7 @@ def check_constant(evidence: Evidence) -> Iterator[Problem]:
     """Columns that say the same everywhere, or nothing."""
     header = evidence.header
     columns = {c: False for table in header.tables.values() for c in table.columns}
-    columns |= {
-        task.column or name: True for name, task in header.tasks.items() if isinstance(task, Regression)
-    }
+    columns |= {need.column: True for need in _list_free_needs(header)}
     present = set(evidence.table.columns)
     for column, target in columns.items():
         if column not in present:
@@ -73,6 +74,12 @@ def check_constant(evidence: Evidence) -> Iterator[Problem]:
             )
 
 
+def _list_free_needs(header: Header) -> list[Need]:
+    """Needs of pooled tasks that any known answer meets: nothing else would notice a column that never varies."""
+    pooled = {name for name, task in header.tasks.items() if isinstance(task, PooledSpec)}
+    return [need for stratum, need in list_needs(header) if stratum.task in pooled and not stratum.word]
+
+
 def _look_for_change(cells: Iterator[str]) -> tuple[str | None, bool, bool]:
     """The first known cell of a column, whether there is another, and whether all say the same. Cells behind the
     first that says something else are not read."""
@@ -87,7 +94,7 @@ def _look_for_change(cells: Iterator[str]) -> tuple[str | None, bool, bool]:
 def check_structures(evidence: Evidence) -> Iterator[Problem]:
     """Structures that occur in fewer subjects than there are folds."""
     for name, task in evidence.header.tasks.items():
-        if not isinstance(task, Segmentation):
+        if not isinstance(task, SegmentationSpec):
             continue
         uses = [u for u in evidence.uses if u.owner == name and u.role == "mask" and u.key in evidence.looks]
         test = {c.subject for c in evidence.cohort.cases if c.test}

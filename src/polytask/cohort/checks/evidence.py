@@ -11,7 +11,7 @@ from typing import Literal
 from polytask.cohort.checks.look import Look, Role, look
 from polytask.cohort.checks.look_slide import SlideLook, look_slide
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import Dose, Header, Segmentation
+from polytask.cohort.header import DoseSpec, Header, SegmentationSpec, VoxelSpec
 from polytask.cohort.table import Table
 from polytask.cohort.values import ABSENT
 from polytask.errors import Problem
@@ -96,11 +96,11 @@ def find_uses(cohort: Cohort) -> Iterator[Use]:
     for name, image in header.images.items():
         wanted += [(f"{name}.{channel}", "image", name, channel, name) for channel in image.channels]
     for name, task in header.tasks.items():
-        if isinstance(task, Segmentation | Dose):
+        if isinstance(task, VoxelSpec):
             stem = task.column or name
-            wanted.append((stem, "dose" if isinstance(task, Dose) else "mask", name, "", task.image))
+            wanted.append((stem, "dose" if isinstance(task, DoseSpec) else "mask", name, "", task.image))
             wanted.append((f"{stem}_region", "region", name, "", task.image))
-            if isinstance(task, Segmentation):
+            if isinstance(task, SegmentationSpec):
                 wanted += [
                     (f"{stem}.{part}", "mask", name, part, task.image) for part in task.structures or []
                 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
-from polytask.cohort import cells
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Regression, Survival
 from polytask.errors import Problem
+from polytask.kinds import KINDS, cells
+from polytask.kinds.kind import Parser
 
 ENOUGH = 10
 """Filled cells before a column has a distribution."""
@@ -33,23 +34,24 @@ TO_SD = 1.4826 / 2
 
 def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
     """Cells of number columns, regressions and times that no distribution of their column explains."""
-    columns: dict[str, bool] = {}
+    columns: dict[str, Parser] = {}
     molecular: set[str] = set()
     for table in evidence.header.tables.values():
-        own = {column: spec.bounds for column, spec in table.columns.items() if spec.type == "number"}
+        own = {
+            column: partial(cells.read_number, bounds=spec.bounds)
+            for column, spec in table.columns.items()
+            if spec.type == "number"
+        }
         columns |= own
         molecular |= set(own) if len(own) > MOLECULAR else set()
     for name, task in evidence.header.tasks.items():
-        if isinstance(task, Regression):
-            columns[task.column or name] = task.bounds
-        elif isinstance(task, Survival):
-            columns[f"{task.column or name}_time"] = False
-    for column, bounds in columns.items():
+        columns |= KINDS[task.kind].list_measured_columns(task, task.column or name)
+    for column, parse in columns.items():
         found: list[tuple[int, float]] = []
         for k, case in enumerate(evidence.cohort.cases):
             if (cell := case.cells.get(column)) is not None:
                 with suppress(cells.OddCell):  # named by the check of cells
-                    found.append((k, cells.read_number(cell, bounds)))
+                    found.append((k, parse(cell)))
         for k, value, middle in _far(found, column in molecular):
             case = evidence.cohort.cases[k]
             yield evidence.problem(

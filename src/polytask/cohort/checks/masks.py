@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.checks.mask_extent import Face
 from polytask.cohort.checks.structures_seen import StructureSeen, find_structures
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.errors import Problem
 
 USUAL = 0.5
@@ -26,7 +26,7 @@ def check_empty(evidence: Evidence) -> Iterator[Problem]:
         if seen.declared:
             continue
         task = evidence.header.tasks[seen.task]
-        if isinstance(task, Segmentation) and task.labels is not None:
+        if isinstance(task, SegmentationSpec) and task.labels is not None:
             whole[seen.use.row, seen.task].append(seen)
         elif not seen.voxels:
             yield _problem(

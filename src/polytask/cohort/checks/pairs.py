@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Dose, Segmentation, Survival
+from polytask.cohort.header import SegmentationSpec, SurvivalSpec, VoxelSpec
 from polytask.cohort.values import ABSENT
 from polytask.errors import Problem
 
@@ -13,9 +13,9 @@ from polytask.errors import Problem
 def check_pairs(evidence: Evidence) -> Iterator[Problem]:
     """Cells that say nothing, or two things, without or beside another one."""
     for name, task in evidence.header.tasks.items():
-        if isinstance(task, Survival):
+        if isinstance(task, SurvivalSpec):
             yield from _time_and_event(evidence, task.column or name, task.level == "subject")
-        elif isinstance(task, Segmentation | Dose):
+        elif isinstance(task, VoxelSpec):
             yield from _masks(evidence, task.column or name, task)
 
 
@@ -32,8 +32,8 @@ def _time_and_event(evidence: Evidence, stem: str, by_subject: bool) -> Iterator
             yield evidence.problem("error", "time-or-event", message, remedy, *place)
 
 
-def _masks(evidence: Evidence, stem: str, task: Segmentation | Dose) -> Iterator[Problem]:
-    structures = (task.structures or []) if isinstance(task, Segmentation) else []
+def _masks(evidence: Evidence, stem: str, task: VoxelSpec) -> Iterator[Problem]:
+    structures = (task.structures or []) if isinstance(task, SegmentationSpec) else []
     channels = [f"{task.image}.{c}" for c in evidence.header.images[task.image].channels]
     for case in evidence.cohort.cases:
         place = (case.row, case.subject, stem)

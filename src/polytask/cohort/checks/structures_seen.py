@@ -9,7 +9,7 @@ from math import prod
 from polytask.cohort.checks.evidence import Evidence, Use
 from polytask.cohort.checks.look import Look
 from polytask.cohort.checks.mask_extent import Face
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def find_structures(evidence: Evidence) -> Iterator[StructureSeen]:
     }
     for use in evidence.uses:
         task, look = evidence.header.tasks.get(use.owner), evidence.looks.get(use.key)
-        if look is None or use.role != "mask" or not isinstance(task, Segmentation):
+        if look is None or use.role != "mask" or not isinstance(task, SegmentationSpec):
             continue
         if not _is_sound(look, task, use):
             continue
@@ -90,7 +90,7 @@ def find_structures(evidence: Evidence) -> Iterator[StructureSeen]:
             )
 
 
-def _is_sound(look: Look, task: Segmentation, use: Use) -> bool:
+def _is_sound(look: Look, task: SegmentationSpec, use: Use) -> bool:
     if task.labels is not None:
         known = {0, *(v for values in task.values.values() for v in values)}
         known |= set() if task.ignore is None else {task.ignore}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from polytask.cohort.header import Dose, ImageInput, Modality, Segmentation
+from polytask.cohort.header import DoseSpec, ImageInput, Modality, SegmentationSpec
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
 from polytask.cohort.importers.files import locate
@@ -46,14 +46,14 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         draft.tasks[name] = _dose_task(draft, sheet, name, image, stated)
         _fill(draft, name, locate(sheet, source, root, draft.notes))
     for source in stated.regions:
-        name = _owner(draft, source, "--region", (Segmentation, Dose))
+        name = _owner(draft, source, "--region", (SegmentationSpec, DoseSpec))
         region = Source(f"{name}_region", source.source)
         _fill(draft, region.name, locate(sheet, region, root, draft.notes))
         _note(draft, "region", f"task {name!r}: counts where {source.source!r} says")
     for source in stated.known:
-        name = _owner(draft, source, "--known", (Segmentation,))
+        name = _owner(draft, source, "--known", (SegmentationSpec,))
         mask = draft.tasks[name]
-        assert isinstance(mask, Segmentation)
+        assert isinstance(mask, SegmentationSpec)
         for row, cell in zip(draft.rows, read_known(sheet, source, mask, found), strict=True):
             if cell is None:
                 row.pop(name, None)
@@ -122,7 +122,7 @@ def _survey_first(sheet: Sheet, source: Source, paths: Sequence[Path | None]) ->
 
 def _mask_task(
     name: str, image: str, dims: int, paths: Sequence[Path | None], stated: Stated
-) -> tuple[Segmentation, str]:
+) -> tuple[SegmentationSpec, str]:
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
     there = [p for p in paths if p is not None and source_file(p).exists()]
@@ -141,13 +141,14 @@ def _mask_task(
         how = f"found in the first masks; --labels {name}=NAME:VALUE names them"
     content = {"kind": "segmentation", "image": image, "labels": labels, "structures": structures}
     what = f"labels {labels}" if labels is not None else f"structures {', '.join(structures or [])}"
-    return Segmentation.model_validate(content), f"{what} ({how})"
+    return SegmentationSpec.model_validate(content), f"{what} ({how})"
 
 
-def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated) -> Dose:
+def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated) -> DoseSpec:
     """A dose with its unit and the masks of its DVH; the only mask task with structures unless one is stated."""
-    masks = [k for k, t in draft.tasks.items() if isinstance(t, Segmentation) and t.image == image]
-    overlapping = [k for k in masks if (t := draft.tasks[k]).kind == "segmentation" and t.structures]
+    drawn = {k: t for k, t in draft.tasks.items() if isinstance(t, SegmentationSpec) and t.image == image}
+    masks = list(drawn)
+    overlapping = [k for k, t in drawn.items() if t.structures]
     dvh = clean(stated.dvh[name]) if name in stated.dvh else ""
     if dvh and dvh not in masks:
         raise PolytaskError(f"--dvh {name}={dvh}: no mask is called so; {nearest(dvh, masks)}")
@@ -158,7 +159,7 @@ def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated
     unit_text = f"in {unit}" if unit else f"without a unit (--unit {name}=Gy states it)"
     over = f", DVH over {dvh!r} ({how})" if dvh else f", no DVH (--dvh {name}=MASK names its structures)"
     _note(draft, "dose", f"task {name!r}: dose on {image!r} {unit_text}{over}")
-    return Dose(kind="dose", image=image, unit=unit, structures=dvh or None)
+    return DoseSpec(kind="dose", image=image, unit=unit, structures=dvh or None)
 
 
 def _owner(draft: Draft, source: Source, flag: str, kinds: tuple[type, ...]) -> str:
@@ -166,7 +167,7 @@ def _owner(draft: Draft, source: Source, flag: str, kinds: tuple[type, ...]) -> 
     name = clean(source.name)
     fitting = [k for k, task in draft.tasks.items() if isinstance(task, kinds)]
     if name not in fitting:
-        what = "mask" if kinds == (Segmentation,) else "mask or dose"
+        what = "mask" if kinds == (SegmentationSpec,) else "mask or dose"
         raise PolytaskError(
             f"{flag} {name}: no {what} is called so; expected one; use one of {examples(fitting)}"
         )

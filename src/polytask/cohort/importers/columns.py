@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from polytask.cohort.words import number
+from polytask.kinds.words import number
 
 
 @dataclass(frozen=True)

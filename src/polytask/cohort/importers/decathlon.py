@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
 from polytask.cohort.importers.options import parse_pairs, parse_tasks
@@ -146,7 +146,7 @@ def _add_masks(draft: Draft, content: dict[str, Any], given: list[Path], dims: i
     else:
         labels, ignore = {f"label_{v}": v for v in labels_in(given, dims)}, None
         draft.notes.append(f"`labels` is missing: the first masks hold {examples(labels.values())}")
-    draft.tasks[MASK] = Segmentation.model_validate(
+    draft.tasks[MASK] = SegmentationSpec.model_validate(
         {"kind": "segmentation", "image": INPUT, "labels": labels, "ignore": ignore}
     )
     draft.notes.append(f"task {MASK!r}: labels {labels}")

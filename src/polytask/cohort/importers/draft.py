@@ -12,14 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from polytask.cohort.header import Header
+from polytask.cohort.header import Header, Task, list_task_columns
 from polytask.cohort.header_file import HEADER, said, write_header
 from polytask.cohort.importers.column_notes import ColumnNote, shorten_column_notes
 from polytask.cohort.inputs import Input
 from polytask.cohort.nnunet_splits import NAME as SPLITS
 from polytask.cohort.splits import write_json
 from polytask.cohort.table import write_table
-from polytask.cohort.tasks import Task, columns_of
 from polytask.errors import PolytaskError
 
 Cells = dict[str, "str | Path"]
@@ -94,7 +93,7 @@ class Draft:
     def _columns(self, header: Header) -> list[str]:
         present = dict.fromkeys(c for row in self.rows for c, v in row.items() if v != "")
         first = [c for c in _FIRST if c in present or c == "subject"]
-        targets = [c for name, task in self.tasks.items() for c in columns_of(name, task)]
+        targets = [c for name, task in self.tasks.items() for c in list_task_columns(name, task)]
         listed = dict.fromkeys((*first, *header.input_columns, *targets, *present))
         return [c for c in listed if c not in ("visit",) or self.visits]
 

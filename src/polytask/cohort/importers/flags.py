@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from polytask.cohort.importers.sheet import Sheet
-from polytask.cohort.words import number
+from polytask.kinds.words import number
 
 LEAST = 3
 """So many flags with one start are one task."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from polytask.cohort.header import Task
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.losses import Loss
-from polytask.cohort.tasks import Task
 from polytask.errors import PolytaskError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from polytask.cohort.header import Classification, Multilabel, Ordinal, Regression
+from polytask.cohort.header import ClassificationSpec, MultilabelSpec, OrdinalSpec, RegressionSpec, Task
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.flags import group_flags, name_of_flag, read_flag
@@ -16,9 +16,8 @@ from polytask.cohort.importers.options import Ask
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import add_survival
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean, is_like_site, ladder
-from polytask.cohort.tasks import Task
-from polytask.cohort.words import RESERVED, number, same_word
 from polytask.errors import PolytaskError, nearest
+from polytask.kinds.words import RESERVED, number, same_word
 
 SITES = 50
 """A column with more different words than this is no site."""
@@ -106,7 +105,7 @@ def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, le
             if cell:
                 loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not bit)
         found.cells[f"{name}.{label}"] = bits
-    task = Multilabel(kind="multilabel", labels=list(columns), level=as_level(level))
+    task = MultilabelSpec(kind="multilabel", labels=list(columns), level=as_level(level))
     line = f"multilabel of {examples(columns.values(), 10)}, level {level} ({why})"
     add(found, name, task, columns.values(), line)
 
@@ -152,10 +151,10 @@ def is_bound(cell: str) -> bool:
 
 def _make_task(kind: str, words: list[str], level: str, unit: str) -> Task:
     if kind == "regression":
-        return Regression(kind="regression", level=as_level(level), unit=unit)
+        return RegressionSpec(kind="regression", level=as_level(level), unit=unit)
     if kind == "ordinal":
-        return Ordinal.model_validate({"kind": "ordinal", "order": words, "level": level})
-    return Classification.model_validate({"kind": "classification", "classes": words, "level": level})
+        return OrdinalSpec.model_validate({"kind": "ordinal", "order": words, "level": level})
+    return ClassificationSpec.model_validate({"kind": "classification", "classes": words, "level": level})
 
 
 def _quote(word: str) -> str:

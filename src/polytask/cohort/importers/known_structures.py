@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec, Task
 from polytask.cohort.importers.flags import group_flags, name_of_flag, read_flag
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.options import Source
 from polytask.cohort.importers.sheet import Sheet
-from polytask.cohort.tasks import Task
 from polytask.errors import PolytaskError, nearest
 
 LEAST = 0.5
 """Flags for so many of a mask's structures are about that mask."""
 
 
-def read_known(sheet: Sheet, source: Source, task: Segmentation, found: Found) -> list[str | None]:
+def read_known(sheet: Sheet, source: Source, task: SegmentationSpec, found: Found) -> list[str | None]:
     """Per row the names of the drawn structures joined by `;`; "" where nothing is said, None where none is drawn.
 
     Args:
@@ -66,7 +65,9 @@ def propose_known(sheet: Sheet, tasks: Mapping[str, Task], found: Found) -> None
     """
     for name, task in tasks.items():
         structures = (
-            {s.lower() for s in task.names} if isinstance(task, Segmentation) and task.structures else set()
+            {s.lower() for s in task.names}
+            if isinstance(task, SegmentationSpec) and task.structures
+            else set()
         )
         free = [c for c in sheet.columns if c not in found.used]
         for start, flags in group_flags(sheet, free, least=1).items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polytask.cohort.header import Segmentation
+from polytask.cohort.header import SegmentationSpec
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
 from polytask.cohort.importers.options import parse_pairs, parse_tasks
@@ -83,7 +83,7 @@ def import_nnunet(
     image, numbers = image_input(names, files, dims, planes, folder / "dataset.json", draft.notes)
     draft.inputs[INPUT] = image
     labels, ignore = label_spec(content["labels"], folder / "dataset.json")
-    draft.tasks[MASK] = Segmentation.model_validate(
+    draft.tasks[MASK] = SegmentationSpec.model_validate(
         {"kind": "segmentation", "image": INPUT, "labels": labels, "ignore": ignore}
     )
     draft.notes.append(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polytask.cohort.importers.columns import ForeignColumn, parse_column
-from polytask.cohort.words import number
+from polytask.kinds.words import number
 
 
 @dataclass(frozen=True)

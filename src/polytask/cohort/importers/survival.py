@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from polytask.cohort.cells import EVENT
-from polytask.cohort.header import Survival
+from polytask.cohort.header import SurvivalSpec
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.found import Found, add
 from polytask.cohort.importers.losses import MOST, Loss
@@ -11,6 +10,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival_names import pair_columns
 from polytask.cohort.importers.words import clean, event_words, time_unit
 from polytask.errors import PolytaskError
+from polytask.kinds.cells import EVENT
 
 
 def survival_pairs(sheet: Sheet, found: Found) -> None:
@@ -76,7 +76,7 @@ def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, l
     since = f", counted from visit {visits[0]!r}" if first else ""
     lost = f"; {half} rows with only one of the two are unknown" if half else ""
     line = f"survival, time {time!r} {assumed}, event {event!r}: {how}{since}{lost}"
-    add(found, name, Survival.model_validate(content), pair, line)
+    add(found, name, SurvivalSpec.model_validate(content), pair, line)
 
 
 def _is_time(sheet: Sheet, column: str) -> bool:

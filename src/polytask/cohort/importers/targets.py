@@ -26,8 +26,8 @@ from polytask.cohort.importers.options import Ask
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import survival_pairs
 from polytask.cohort.importers.words import SPLIT
-from polytask.cohort.words import number
 from polytask.errors import PolytaskError
+from polytask.kinds.words import number
 
 _TRAIN = ("train", "training")
 TABLE = "clinic"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from polytask.cohort.inputs import Modality
-from polytask.cohort.words import RESERVED, number
+from polytask.kinds.words import RESERVED, number
 
 UNKNOWN = (
     "NA",

@@ -13,7 +13,7 @@ from polytask.cohort.cohort import Case, Cohort
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
 from polytask.evaluation.baselines.inputs import Volumes, cases_read, read_features
-from polytask.tasks.curves import hazard_at
+from polytask.kinds.curves import hazard_at
 from polytask.tasks.task import Arrays
 
 Floats = npt.NDArray[np.float64]

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from polytask.kinds.curves import breslow
 from polytask.statistics.cox import cox_log_likelihood, fit_cox
 from polytask.statistics.logistic import LogisticFit, fit_logistic
-from polytask.tasks.curves import breslow
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]

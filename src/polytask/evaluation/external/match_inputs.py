@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Column, Header, ImageInput, Input
-from polytask.cohort.words import same_word
 from polytask.errors import PolytaskError, nearest
 from polytask.evaluation.external.gaps import Gap, pair_words, split_gap
 from polytask.evaluation.external.word_map import WordMap
+from polytask.kinds.words import same_word
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from polytask.cohort.header import Dose, Header, Multilabel, Regression, Segmentation, Survival, Task
-from polytask.cohort.tasks import answers
-from polytask.cohort.words import same_word
+from polytask.cohort.header import (
+    DoseSpec,
+    Header,
+    MultilabelSpec,
+    RegressionSpec,
+    SegmentationSpec,
+    SurvivalSpec,
+    Task,
+    VoxelSpec,
+)
 from polytask.errors import nearest
 from polytask.evaluation.external.gaps import Gap, Pairs, pair_words, split_gap
 from polytask.evaluation.external.word_map import WordMap
+from polytask.kinds.class_words import list_answers
+from polytask.kinds.words import same_word
 
 ONE_OF = ("classification", "ordinal")
 """Kinds whose truth is one word of a list: each can be judged by the other's cells."""
@@ -55,7 +64,7 @@ def match_tasks(
         if _group(other) != _group(spec):
             gaps.append(Gap("kinds", our, (other.kind,), (spec.kind,)))
             continue
-        if isinstance(spec, Segmentation | Dose) and isinstance(other, Segmentation | Dose):
+        if isinstance(spec, VoxelSpec) and isinstance(other, VoxelSpec):
             image = images.get(spec.image)
             if other.image != image:
                 gaps.append(Gap("images", our, (other.image,), (spec.image,)))
@@ -65,7 +74,7 @@ def match_tasks(
         gaps += [g for g in (unit_gap, word_gap) if g]
         if factor is None or (_has_words(spec) and not words):
             continue
-        structures = _parts(words, spec) if isinstance(spec, Segmentation) else {}
+        structures = _parts(words, spec) if isinstance(spec, SegmentationSpec) else {}
         found[our] = MatchedTask(their, words, structures, factor)
     return found, gaps
 
@@ -77,10 +86,10 @@ def _group(spec: Task) -> str:
 def _ensure_places(mine: Mapping[str, Task], header: Header, said: WordMap) -> None:
     """Places of the mapping file must be tasks (for units also columns) of the model, and of the right kind."""
     columns = [c for table in header.tables.values() for c, s in table.columns.items() if s.type == "number"]
-    measured = [n for n, t in mine.items() if isinstance(t, Survival | Regression | Dose)]
+    measured = [n for n, t in mine.items() if isinstance(t, SurvivalSpec | RegressionSpec | DoseSpec)]
     allowed = {
         "classes": [n for n, t in mine.items() if t.kind in ONE_OF],
-        "labels": [n for n, t in mine.items() if isinstance(t, Segmentation | Multilabel)],
+        "labels": [n for n, t in mine.items() if isinstance(t, SegmentationSpec | MultilabelSpec)],
         "units": [*measured, *columns],
     }
     for section, names in allowed.items():
@@ -91,12 +100,12 @@ def _ensure_places(mine: Mapping[str, Task], header: Header, said: WordMap) -> N
 
 
 def _has_words(spec: Task) -> bool:
-    return isinstance(spec, Segmentation) or bool(answers(spec))
+    return isinstance(spec, SegmentationSpec) or bool(list_answers(spec))
 
 
 def words_of(spec: Task) -> list[str]:
     """Classes, labels or structures."""
-    return spec.names if isinstance(spec, Segmentation) else answers(spec)
+    return spec.names if isinstance(spec, SegmentationSpec) else list_answers(spec)
 
 
 def _words(name: str, other: Task, spec: Task, said: WordMap) -> tuple[dict[str, str], Gap | None]:
@@ -110,13 +119,13 @@ def _words(name: str, other: Task, spec: Task, said: WordMap) -> tuple[dict[str,
     return dict(pairs.known), pairs.gap
 
 
-def _parts(words: Mapping[str, str], spec: Segmentation) -> dict[str, tuple[str, ...]]:
+def _parts(words: Mapping[str, str], spec: SegmentationSpec) -> dict[str, tuple[str, ...]]:
     return {name: tuple(t for t, o in words.items() if o == name) for name in spec.names}
 
 
 def _factor(name: str, other: Task, spec: Task, said: WordMap) -> tuple[float | None, Gap | None]:
     """1 for the same unit, the mapping's factor, else nothing."""
-    if not isinstance(spec, Survival | Regression | Dose):
+    if not isinstance(spec, SurvivalSpec | RegressionSpec | DoseSpec):
         return 1.0, None
     if name in said.units:
         return said.units[name], None

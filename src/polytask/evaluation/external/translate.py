@@ -6,11 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from polytask.cohort.cohort import Case, Cohort, WrittenAs
-from polytask.cohort.header import Dose, Header, ImageInput, Multilabel, Regression, Segmentation, Survival
-from polytask.cohort.tasks import answers, columns_of, optional_columns
-from polytask.cohort.values import Value, column_value, pooled_value
+from polytask.cohort.header import (
+    Header,
+    ImageInput,
+    MultilabelSpec,
+    RegressionSpec,
+    SurvivalSpec,
+    VoxelSpec,
+    list_optional_columns,
+    list_task_columns,
+)
+from polytask.cohort.values import column_value, pooled_value
 from polytask.evaluation.external.match_tasks import MatchedTask
 from polytask.evaluation.external.matching import Matching
+from polytask.kinds.class_words import list_answers
+from polytask.kinds.kind import Value
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ def translate_cohort(matched: Matching, extra: Sequence[str] = ()) -> Translated
     written = {
         name: _written(matched, name, task)
         for name, task in matched.tasks.items()
-        if isinstance(matched.header.tasks[name], Segmentation | Dose)
+        if isinstance(matched.header.tasks[name], VoxelSpec)
     }
     cohort = Cohort(_header(matched), own.root, own.table, columns, tuple(cases), written)
     return Translated(cohort, len(own.cases) - len(cases))
@@ -61,8 +71,8 @@ def _header(matched: Matching) -> Header:
 
 def _written(matched: Matching, name: str, task: MatchedTask) -> WrittenAs:
     spec, mine = matched.own.header.tasks[task.theirs], matched.header.tasks[name]
-    assert isinstance(spec, Segmentation | Dose)
-    assert isinstance(mine, Segmentation | Dose)
+    assert isinstance(spec, VoxelSpec)
+    assert isinstance(mine, VoxelSpec)
     here = {"column": mine.column or name, "image": mine.image}
     return WrittenAs(spec.model_copy(update=here), task.structures, task.factor)
 
@@ -80,7 +90,7 @@ def _cells(matched: Matching, case: Case, extra: Sequence[str]) -> Iterator[tupl
         elif value is not None:
             yield column, _number(float(value) * inputs.factors.get(column, 1.0))
     for name, task in matched.tasks.items():
-        if isinstance(matched.header.tasks[name], Segmentation | Dose):
+        if isinstance(matched.header.tasks[name], VoxelSpec):
             yield from _mask_cells(matched, case, name, task)
         else:
             yield from _answer_cells(matched, case, name, task)
@@ -106,7 +116,7 @@ def _mask_cells(matched: Matching, case: Case, name: str, task: MatchedTask) -> 
     """The cells of a voxel task as they are, under the model's name."""
     spec, mine = matched.own.header.tasks[task.theirs], matched.header.tasks[name]
     here, there = mine.column or name, spec.column or task.theirs
-    for column in (*columns_of(task.theirs, spec), *optional_columns(task.theirs, spec)):
+    for column in (*list_task_columns(task.theirs, spec), *list_optional_columns(task.theirs, spec)):
         if column in case.cells:
             yield here + column.removeprefix(there), case.cells[column]
 
@@ -117,23 +127,23 @@ def _answer_cells(matched: Matching, case: Case, name: str, task: MatchedTask) -
     stem = spec.column or name
     if value is None:
         return
-    if isinstance(spec, Survival):
+    if isinstance(spec, SurvivalSpec):
         assert isinstance(value, tuple)
         time, event = value
         yield f"{stem}_time", _number(float(time or 0.0) * task.factor)
         yield f"{stem}_event", str(int(event or 0))
-    elif isinstance(spec, Multilabel):
+    elif isinstance(spec, MultilabelSpec):
         assert isinstance(value, tuple)
         for label in spec.labels:
-            bits = [b for w, b in zip(answers(theirs), value, strict=True) if task.words.get(w) == label]
+            bits = [b for w, b in zip(list_answers(theirs), value, strict=True) if task.words.get(w) == label]
             if bits and (any(bits) or None not in bits):
                 yield f"{stem}.{label}", "1" if any(bits) else "0"
-    elif isinstance(spec, Regression):
+    elif isinstance(spec, RegressionSpec):
         assert isinstance(value, int | float)
         yield stem, _number(float(value) * task.factor)
     else:
         assert isinstance(value, int)
-        if (word := task.words.get(answers(theirs)[value])) is not None:
+        if (word := task.words.get(list_answers(theirs)[value])) is not None:
             yield stem, word
 
 

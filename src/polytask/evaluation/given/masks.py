@@ -43,18 +43,18 @@ def read_volume(table: AnswerTable, row: Row, task: Task, cohort: Cohort, case: 
     """A mask or dose on its image's grid, in the form of our own answers: exclusive `[1, *space]` 0..K, overlapping
     `[K, *space]`, dose `[1, *space]`."""
     spec = cohort.header.tasks[task.name]
-    assert isinstance(spec, header.Segmentation | header.Dose)
+    assert isinstance(spec, header.VoxelSpec)
     grid, place = _image_grid(cohort, case, spec.image, table.where(row)), table.where(row)
     frame = Frame(untouched(grid), oriented=False, align=cohort.header.images[spec.image].align, where=place)
     paths = find_paths(table, row, task)
-    if isinstance(spec, header.Dose):
+    if not isinstance(spec, header.SegmentationSpec):
         assert paths[0] is not None
         return Volume(dose(paths[0], None, frame).value[None], grid)
     value = _read_masks(spec, paths, frame)
     return Volume(value[None] if spec.exclusive else value, grid)
 
 
-def _read_masks(spec: header.Segmentation, paths: Sequence[Path | None], frame: Frame) -> Array:
+def _read_masks(spec: header.SegmentationSpec, paths: Sequence[Path | None], frame: Frame) -> Array:
     known = (True,) * len(spec.names)
     first = paths[0]
     if spec.labels is not None and not spec.exclusive and first is not None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.cohort.table import Row, read_table
-from polytask.cohort.tasks import read_class
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
 from polytask.evaluation.given.columns import TaskColumns, sort_columns
+from polytask.kinds.class_words import read_class
 from polytask.tasks.task import Task
 
 

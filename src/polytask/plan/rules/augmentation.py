@@ -6,11 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from polytask.cohort.header import Classification, Header, ImageInput, Modality, Multilabel, Segmentation
+from polytask.cohort.header import (
+    ClassificationSpec,
+    Header,
+    ImageInput,
+    Modality,
+    MultilabelSpec,
+    SegmentationSpec,
+)
 from polytask.cohort.importers.words import modality
+from polytask.kinds.reasons import Why, few
 from polytask.plan.plan import Augmentation, ImagePlan
 from polytask.plan.records import Fingerprint
-from polytask.plan.rules.why import Why, few
 
 SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
 UPRIGHT: frozenset[Modality] = frozenset({"US", "OCT"})
@@ -73,7 +80,9 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
         for other in range(spec.dims):
             allowed[other] = allowed[other] and other == axis
         words.append(f"{name} left–right" + (f" (axis {axis})" if axis is not None else " unknown: none"))
-    pairs = [f"{a}/{b}" for t in header.tasks.values() if isinstance(t, Segmentation) for a, b in t.mirror]
+    pairs = [
+        f"{a}/{b}" for t in header.tasks.values() if isinstance(t, SegmentationSpec) for a, b in t.mirror
+    ]
     swapped = f"; {few(pairs)} are swapped along" if pairs else ""
     why["flip"] = (
         f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never seen upside down or back to front"
@@ -111,11 +120,11 @@ def _sided(header: Header) -> Iterator[str]:
     """Structures without a mirror pair, classes and labels whose name says left or right."""
     for task, spec in header.tasks.items():
         names: list[str] = []
-        if isinstance(spec, Segmentation):
+        if isinstance(spec, SegmentationSpec):
             paired = {name for pair in spec.mirror for name in pair}
             names = [n for n in spec.names if n not in paired]
-        elif isinstance(spec, Classification):
+        elif isinstance(spec, ClassificationSpec):
             names = spec.classes
-        elif isinstance(spec, Multilabel):
+        elif isinstance(spec, MultilabelSpec):
             names = spec.labels
         yield from (f"{task}.{n}" for n in names if SIDE.search(n.lower()))

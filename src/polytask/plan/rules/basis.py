@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from polytask.cohort.cohort import Cohort, Sample
-from polytask.cohort.header import Dose, Segmentation
+from polytask.cohort.header import VoxelSpec
 from polytask.cohort.values import pooled_value, voxel_source
 from polytask.plan.machine import Machine
 from polytask.plan.records import Fingerprint
@@ -31,14 +31,14 @@ class Basis:
         """Image input → voxel tasks drawn on it."""
         found: dict[str, list[str]] = {name: [] for name in self.cohort.header.images}
         for name, task in self.cohort.header.tasks.items():
-            if isinstance(task, Segmentation | Dose):
+            if isinstance(task, VoxelSpec):
                 found[task.image].append(name)
         return found
 
     @cached_property
     def pooled(self) -> list[str]:
         """Visit and subject tasks."""
-        return [n for n, t in self.cohort.header.tasks.items() if not isinstance(t, Segmentation | Dose)]
+        return [n for n, t in self.cohort.header.tasks.items() if not isinstance(t, VoxelSpec)]
 
     @cached_property
     def max_visits(self) -> int:

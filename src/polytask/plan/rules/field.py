@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from polytask.kinds.reasons import Why, times
 from polytask.plan.plan import Field3
 from polytask.plan.rules.cost import Topology
 from polytask.plan.rules.geometry import Geometry
 from polytask.plan.rules.sizes import SMALL, Budget, covering, finest_view, largest_patch, small, view_flops
 from polytask.plan.rules.topology import padded, topology
-from polytask.plan.rules.why import Why, times
 
 TOLERANCE = 1.5
 """One whole view may cost this much more than view and patches: it needs no stitching."""

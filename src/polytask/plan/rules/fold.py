@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.values import Value, pooled_value
+from polytask.cohort.values import pooled_value
 from polytask.errors import PolytaskError
+from polytask.kinds.kind import Value
 from polytask.plan.plan import ImagePlan
 from polytask.plan.records import CaseRecord, Fingerprint
 from polytask.plan.rules.parsed import Floats, ParsedColumns, Rows

@@ -12,10 +12,9 @@ from typing import Literal
 import numpy as np
 
 from polytask.cohort.header import ImageInput
+from polytask.kinds.reasons import Why, percent, round_number, times
 from polytask.plan.plan import Crop
 from polytask.plan.records import Crops, ImageRecord
-from polytask.plan.rules.why import Why, percent, times
-from polytask.plan.sketch import short
 
 CROP_SAVES = 0.15
 """A crop is worth its trouble when it takes away this share of the voxels of the median case."""
@@ -125,7 +124,7 @@ def _spacing(records: Sequence[ImageRecord], unit: str, why: Why) -> tuple[float
             f"; axis {coarse} is {middle[coarse] / middle.min():.1f} times as coarse as the finest, so it takes the "
             f"10th percentile {chosen[coarse]:.4g} {unit} instead of the median {middle[coarse]:.4g} {unit}"
         )
-    spacing = tuple(short(float(v), 4) for v in chosen)
+    spacing = tuple(round_number(float(v), 4) for v in chosen)
     low, high = all_of.min(axis=0), all_of.max(axis=0)
     spread = ", ".join(f"{a:.4g}" if a == b else f"{a:.4g}–{b:.4g}" for a, b in zip(low, high, strict=True))
     why["spacing"] = (

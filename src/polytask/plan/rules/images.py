@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from polytask.cohort.header import ImageInput
 from polytask.errors import PolytaskError
+from polytask.kinds.reasons import Why, few, times
 from polytask.plan.machine import GIB, STEP_SECONDS, Machine
 from polytask.plan.plan import ImagePlan
 from polytask.plan.records import ImageRecord
@@ -16,7 +17,6 @@ from polytask.plan.rules.field import Seen, choose_field
 from polytask.plan.rules.geometry import geometry
 from polytask.plan.rules.sizes import Budget
 from polytask.plan.rules.topology import EDGE
-from polytask.plan.rules.why import Why, few, times
 
 SMALLEST_BATCH = {2: 4, 3: 2}
 """Samples, by the dimensions of the largest image input: enough for a gradient that means something."""

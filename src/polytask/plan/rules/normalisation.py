@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from polytask.cohort.header import Modality, planes_of
 from polytask.images.ct_scale import name_ct_scale
+from polytask.kinds.reasons import Why, percent, round_number
 from polytask.plan.plan import Normalisation
 from polytask.plan.records import PlaneRecord
 from polytask.plan.rules.fold import FoldBasis
-from polytask.plan.rules.why import Why, percent
-from polytask.plan.sketch import Pool, short
+from polytask.plan.sketch import Pool
 
 CLIP = (0.005, 0.995)
 NONZERO_SHARE = 0.25
@@ -62,13 +62,13 @@ def _fixed(planes: list[PlaneRecord], modality: Modality) -> tuple[Normalisation
     foreground = modality == "CT" and len(structures) >= ENOUGH
     pool = Pool(structures if foreground else body)
     where = f"{'the known structures' if foreground else 'the body'} of {pool.cases} training images"
-    mean, sd = short(pool.mean, 5), short(pool.sd, 5) if pool.sd > 0 else 1.0
+    mean, sd = round_number(pool.mean, 5), round_number(pool.sd, 5) if pool.sd > 0 else 1.0
     scaled = f"mean {mean:g} and deviation {sd:g} over {where}"
     if modality == "RGB":
         return Normalisation(
             rule="fixed", mean=mean, sd=sd
         ), f"colours mean the same in every picture: {scaled}"
-    low, high = (short(pool.quantile(q), 5) for q in CLIP)
+    low, high = (round_number(pool.quantile(q), 5) for q in CLIP)
     if modality == "PET":
         words = f"uptake: clipped at 0 and at its {100 * CLIP[1]:g}th percentile {high:g}; {scaled}"
         return Normalisation(rule="fixed", lower=0.0, upper=high, mean=mean, sd=sd), words

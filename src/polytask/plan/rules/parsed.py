@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polytask.cohort.cells import OddCell, decimal
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.values import column_value
+from polytask.kinds.cells import OddCell, read_decimal
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -69,7 +69,7 @@ class ParsedColumns:
             cell = case.cells.get(column)
             if cell is not None:
                 try:
-                    values[row] = decimal(cell)
+                    values[row] = read_decimal(cell)
                 except OddCell:
                     self._odd.setdefault(column, set()).add(row)
         self._found[column] = values

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.header import (
-    Classification,
-    Dose,
-    Multilabel,
-    Ordinal,
-    Regression,
-    Segmentation,
-    Survival,
+    ClassificationSpec,
+    MultilabelSpec,
+    OrdinalSpec,
+    PooledSpec,
+    RegressionSpec,
+    SurvivalSpec,
 )
 from polytask.cohort.values import pooled_value
+from polytask.kinds.reasons import few, percent
 from polytask.plan.rules.association import (
     cox_association,
     rank_association,
@@ -27,7 +27,6 @@ from polytask.plan.rules.association import (
     repeats,
 )
 from polytask.plan.rules.fold import FoldBasis
-from polytask.plan.rules.why import few, percent
 
 MOST, LEAST, PER_SUBJECT = 256, 64, 5
 """Numeric columns kept of a table: five for each training subject, but no fewer than 64 and no more than 256."""
@@ -120,7 +119,7 @@ def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]
     """Visit or subject task → |z| of each column. A subject task is held against the mean over the visits it reads."""
     cases = [cases[0] for cases in basis.items("visit")]
     for name, spec in basis.cohort.header.tasks.items():
-        if isinstance(spec, Segmentation | Dose):
+        if not isinstance(spec, PooledSpec):
             continue
         units = [[row] for row in range(len(cases))]
         if spec.level == "subject":
@@ -135,18 +134,18 @@ def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]
             continue
         matrix = np.stack([_mean(values[rows]) for rows, _ in there])
         found = [a for _, a in there]
-        if isinstance(spec, Survival):
+        if isinstance(spec, SurvivalSpec):
             pairs = np.array(found, np.float64)
             yield name, cox_association(matrix, pairs[:, 0], pairs[:, 1])
-        elif isinstance(spec, Multilabel):
+        elif isinstance(spec, MultilabelSpec):
             labels = np.array(cast("list[tuple[int | None, ...]]", found), np.float64)
             told = [(~np.isnan(label), label) for label in labels.T]
             yield name, np.max([rank_association(matrix[k], label[k]) for k, label in told], axis=0)
-        elif isinstance(spec, Classification):
+        elif isinstance(spec, ClassificationSpec):
             classes, ranked = np.array(found, np.float64), ranks(matrix)
             each = [ranked_association(ranked, (classes == c).astype(np.float64)) for c in np.unique(classes)]
             yield name, np.max(each, axis=0)
-        elif isinstance(spec, Ordinal | Regression):
+        elif isinstance(spec, OrdinalSpec | RegressionSpec):
             numbers = np.array(found, np.float64)
             yield name, rank_association(matrix, ranks(numbers[:, None])[:, 0])
 

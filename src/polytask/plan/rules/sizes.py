@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
+from polytask.kinds.reasons import round_number
 from polytask.plan.rules.cost import Topology, activation_bytes, decoder_flops, encoder_flops
 from polytask.plan.rules.topology import padded
-from polytask.plan.sketch import short
 
 SMALL = {2: 256, 3: 64}
 """Edge of the smallest view or patch worth having."""
@@ -80,7 +80,7 @@ def finest_view(
     """
     edge = min(spacing)
     while True:
-        coarse = tuple(short(max(s, edge), 4) for s in spacing)
+        coarse = tuple(round_number(max(s, edge), 4) for s in spacing)
         raw = covering(full, spacing, coarse)
         t = net(raw, coarse)
         size = padded(raw, t.total)

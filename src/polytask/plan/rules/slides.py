@@ -9,6 +9,7 @@ import numpy as np
 from polytask.cohort.header import SlideInput
 from polytask.errors import PolytaskError
 from polytask.images.patches import TISSUE
+from polytask.kinds.reasons import Why, percent, round_number
 from polytask.plan.machine import GIB, STEP_SECONDS
 from polytask.plan.plan import Normalisation, SlidePlan
 from polytask.plan.records import SlideRecord
@@ -16,8 +17,6 @@ from polytask.plan.rules.basis import Basis
 from polytask.plan.rules.cost import BACKWARD, Topology, activation_bytes, encoder_flops, parameter_bytes
 from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.images import Step, smallest_batch
-from polytask.plan.rules.why import Why, percent
-from polytask.plan.sketch import short
 
 DRAWN = {"cpu": (8, 64), "gpu": (16, 256)}
 """Raw patches of a slide in a step, at least and at most."""
@@ -148,6 +147,8 @@ def _scale(basis: FoldBasis, name: str, spec: SlideInput, why: Why) -> list[Norm
     words = ", ".join(f"{m:.4g} ± {s:.3g}" for m, s in zip(mean, sd, strict=True))
     why[name] = f"{what} of {len(records)} training slides ({percent(share)} of cases), each alike: {words}"
     return [
-        Normalisation(rule="fixed", mean=short(float(m), 5), sd=short(float(s), 5) if s > 0 else 1.0)
+        Normalisation(
+            rule="fixed", mean=round_number(float(m), 5), sd=round_number(float(s), 5) if s > 0 else 1.0
+        )
         for m, s in zip(mean, sd, strict=True)
     ]

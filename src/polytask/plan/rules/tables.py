@@ -9,12 +9,11 @@ import numpy as np
 
 from polytask.cohort.header import Column
 from polytask.cohort.values import column_value
+from polytask.kinds.reasons import Why, few, round_number
 from polytask.plan.plan import ColumnPlan
 from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.groups import column_groups
 from polytask.plan.rules.screening import column_limit, screen
-from polytask.plan.rules.why import Why, few
-from polytask.plan.sketch import short
 
 
 def plan_tables(basis: FoldBasis, why: Why) -> dict[str, dict[str, ColumnPlan]]:
@@ -62,7 +61,7 @@ def _column(
     if not numbers.size:
         why[column] = f"{filled}: the column says nothing in this fold"
         return ColumnPlan(type="number", group=group)
-    mean, sd = short(float(numbers.mean()), 5), short(float(numbers.std()), 5)
+    mean, sd = round_number(float(numbers.mean()), 5), round_number(float(numbers.std()), 5)
     why[column] = f"mean {mean:g} (stands for unknown cells) and deviation {sd:g}; {filled}" + (
         "; all alike, so it is only centred" if sd == 0 else ""
     )

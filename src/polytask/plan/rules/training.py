@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import ceil
 
+from polytask.kinds.reasons import Why, few, percent
 from polytask.plan.machine import BRISK_SECONDS, GIB
 from polytask.plan.plan import ImagePlan, Model, Training
 from polytask.plan.probe import WORTH
 from polytask.plan.rules.basis import Basis
 from polytask.plan.rules.images import Step, smallest_batch
-from polytask.plan.rules.why import Why, few, percent
 
 LARGEST_BATCH = {2: 32, 3: 8}
 STEPS = {"cpu": (80, 600, 6_000), "gpu": (500, 5_000, 100_000)}

@@ -1,4 +1,4 @@
-"""Reasons: every value is set together with its why."""
+"""Reasons of a plan's values, and how numbers are written in them."""
 
 from __future__ import annotations
 
@@ -43,3 +43,17 @@ def few(names: Sequence[str], most: int = 4) -> str:
     """The first names, and how many more."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+STARTS = "loss of answering these alone: the loss starts about 1"
+"""Reason of `constant` where frequencies or a mean are answered."""
+
+
+def round_number(value: float, digits: int = 6) -> float:
+    """Rounded to so many significant digits: files stay readable."""
+    return float(f"{value:.{digits}g}")
+
+
+def join_numbers(values: Sequence[float]) -> str:
+    """1, 2.5, 1000 as text."""
+    return ", ".join(f"{v:g}" for v in values)

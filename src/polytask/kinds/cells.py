@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from polytask.cohort.tasks import Task, answers, read_class
-from polytask.cohort.words import number, same_word
 from polytask.errors import list_words, nearest
+from polytask.kinds.words import number, same_word
 
 LARGEST = 1e18
 """Larger numbers mean nothing, and their squares overflow in 32 bits."""
@@ -29,7 +28,7 @@ class OddCell(Exception):
         self.code, self.message, self.remedy = code, message, remedy
 
 
-def word(cell: str, words: list[str]) -> int:
+def find_word(cell: str, words: list[str]) -> int:
     """Index of the word a cell says, as text or as a number ("2.0" = "2")."""
     if cell in words:
         return words.index(cell)
@@ -39,21 +38,17 @@ def word(cell: str, words: list[str]) -> int:
     raise OddCell("unknown-class", f"{cell!r} is not one of {list_words(words)}", nearest(cell, words))
 
 
-def choose_class(cell: str, task: Task) -> int | None:
-    """Index of the class a cell says of a classification or ordinal task, None where the task reads it as unknown."""
-    read = read_class(task, cell)
-    return word(read, answers(task)) if read else None
-
-
 def read_number(cell: str, bounds: bool) -> float:
     """A number with a dot; with `bounds`, `>1700` and `<= 0.5` are read as the bound itself."""
     bound = _BOUND.match(cell) if bounds else None
     return (
-        decimal(cell[bound.end() :]) if bound and number(cell[bound.end() :]) is not None else decimal(cell)
+        read_decimal(cell[bound.end() :])
+        if bound and number(cell[bound.end() :]) is not None
+        else read_decimal(cell)
     )
 
 
-def decimal(cell: str) -> float:
+def read_decimal(cell: str) -> float:
     """A number with a dot."""
     value = number(cell)
     if value is None and (bound := _BOUND.match(cell)) and number(cell[bound.end() :]) is not None:
@@ -70,9 +65,9 @@ def decimal(cell: str) -> float:
     return value
 
 
-def time(cell: str) -> float:
+def read_time(cell: str) -> float:
     """A number that is not negative."""
-    value = decimal(cell)
+    value = read_decimal(cell)
     if value < 0:
         raise OddCell(
             "negative-time",
@@ -82,7 +77,7 @@ def time(cell: str) -> float:
     return value
 
 
-def zero_or_one(cell: str, meaning: str) -> int:
+def read_zero_or_one(cell: str, meaning: str) -> int:
     """0 or 1."""
     value = number(cell)
     if value not in (0, 1):
@@ -94,7 +89,7 @@ def zero_or_one(cell: str, meaning: str) -> int:
     return int(value)
 
 
-def names(cell: str, known: list[str]) -> frozenset[str]:
+def read_names(cell: str, known: list[str]) -> frozenset[str]:
     """Structure names joined by `;`."""
     found = [name.strip() for name in cell.split(";") if name.strip()]
     for name in found:

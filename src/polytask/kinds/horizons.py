@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polytask.tasks.curves import Curve, survival_at
+from polytask.kinds.curves import Curve, survival_at
 
 YEARS = (1, 2, 5)
 A_YEAR = {"day": 365.0, "week": 52.0, "month": 12.0, "year": 1.0}

@@ -6,12 +6,12 @@ constant predictors, the criteria use the same clamped shares.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from polytask.tasks.curves import discretise, risk_sets
+from polytask.kinds.curves import discretise, risk_sets, survival_at
 
 Floats = npt.NDArray[np.float64]
 SMALLEST_SHARE = 1e-3
@@ -137,3 +137,18 @@ def constant_dose(
     """Masked L1 of the training median, in units of `scale`, plus `dvh` times that inside the structures."""
     inside = deviation if dvh_deviation is None else dvh_deviation
     return _floor((deviation + dvh * inside) / scale)
+
+
+def expected_hazard_loss(
+    bins: Sequence[float], hazards: Sequence[float], censoring: Mapping[str, Sequence[float]]
+) -> float:
+    """Negative log-likelihood a subject of answering the hazards: their entropy, weighted by who is still at risk.
+
+    An interval counts who had no event before it and is not censored before its middle.
+    """
+    right = np.asarray(bins, np.float64)
+    left = np.concatenate([[0.0], right[:-1]])
+    h = label_shares(hazards)
+    free = np.concatenate([[1.0], np.cumprod(1 - h)[:-1]])
+    seen = survival_at(censoring, (left + right) / 2)
+    return max(float((free * seen * binary_entropy(h)).sum()), SMALLEST_CONSTANT)

@@ -1,0 +1,74 @@
+"""What a subject brings to each task, as strata: its classes, events, labels, what is known of it, its site.
+
+Splits are stratified over all strata together, and a fold's train part must hold every stratum that a task needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from polytask.cohort.cohort import Case, Cohort
+from polytask.cohort.header import Header, PooledSpec, VoxelSpec
+from polytask.cohort.values import ABSENT, pooled_value, voxel_source
+from polytask.kinds import KINDS, find_pooled_kind, find_voxel_kind
+from polytask.kinds.kind import Need, Value
+
+
+@dataclass(frozen=True, order=True)
+class Stratum:
+    """One thing that is known of a subject.
+
+    Args:
+        task: the task, or `site`.
+        word: class, `event`, `censored`, `LABEL=1`, structure, band; "" = something is known.
+    """
+
+    task: str
+    word: str = ""
+
+
+def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[Stratum]]:
+    """Subject → its strata, read from header and table alone (masks and doses count as known by their cells)."""
+    chosen = list(subjects)
+    found: dict[str, set[Stratum]] = {s: set() for s in chosen}
+    for subject in chosen:
+        if site := cohort.subjects[subject][0].site:
+            found[subject].add(Stratum("site", site))
+    for name, task in cohort.header.tasks.items():
+        if isinstance(task, VoxelSpec):
+            for subject in chosen:
+                found[subject] |= _list_known_parts(cohort, cohort.subjects[subject], name, task)
+        elif isinstance(task, PooledSpec):
+            answers = {s: values for s in chosen if (values := _list_values(cohort, s, name, task))}
+            for subject, words in find_pooled_kind(task).list_strata(task, answers).items():
+                found[subject] |= {Stratum(name, word) for word in words}
+    return {subject: frozenset(own) for subject, own in found.items()}
+
+
+def list_needs(header: Header) -> Iterator[tuple[Stratum, Need]]:
+    """Every stratum that `train` must hold, in the order of the tasks."""
+    for name, task in header.tasks.items():
+        for need in KINDS[task.kind].list_needs(task, name, task.column or name):
+            yield Stratum(name, need.word), need
+
+
+def _list_values(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> list[Value]:
+    """Known answers of a subject: one, or one per visit."""
+    cases = cohort.subjects[subject]
+    groups: Iterable[Sequence[Case]] = [cases] if task.level == "subject" else [(case,) for case in cases]
+    values = (pooled_value(cohort, group, name) for group in groups)
+    return [value for value in values if value is not None]
+
+
+def _list_known_parts(cohort: Cohort, cases: Iterable[Case], name: str, task: VoxelSpec) -> set[Stratum]:
+    """Known structures. One that is absent by the table alone is known but teaches no voxel of it: not its stratum."""
+    found = set()
+    for case in cases:
+        source = voxel_source(cohort, case, name)
+        if source is not None:
+            found.add(Stratum(name))
+            for structure, known in zip(find_voxel_kind(task).list_parts(task), source.known, strict=False):
+                if known and case.cells.get(f"{task.column or name}.{structure}") != ABSENT:
+                    found.add(Stratum(name, structure))
+    return found

@@ -1,0 +1,151 @@
+"""Tasks whose answers are words of a list: the header's classes, labels or grades, and how cells name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from polytask.kinds.cells import find_word
+from polytask.kinds.kind import Arrays, MissingInTrain, Need, Parser
+from polytask.kinds.reasons import Why, round_number
+from polytask.kinds.spec import PooledSpec, breach
+from polytask.kinds.titles import check_titles
+from polytask.kinds.words import Text, repeated, same_word
+
+RAREST = 0.2
+"""Below this share of the rarest class, classes are balanced (below half of an even share where there are many)."""
+
+
+class WordSpec(PooledSpec):
+    """A task whose answers are words of a list; `titles` says how pages write them."""
+
+    titles: dict[Text, Text] = Field(default={})
+
+    @model_validator(mode="after")
+    def _check_words(self) -> WordSpec:
+        if twice := repeated(list_answers(self)):
+            raise breach("{word!r} is named twice (as text or as a number): name it once", word=twice[0])
+        check_titles(self.titles, [*list_answers(self), *list_replaced(self)], "class or label")
+        return self
+
+
+class ClassSpec(WordSpec):
+    """A task whose cell is one of several classes. `merge` names words that are read as another class (`T5: T4`),
+    `unknown` words that are read as an empty cell; a class that either of them names is none any more."""
+
+    merge: dict[Text, Text] = Field(default={})
+    unknown: list[Text] = Field(default=[])
+
+    @field_validator("classes", "order", mode="after", check_fields=False)
+    @classmethod
+    def _leave_out(cls, words: list[str], info: ValidationInfo) -> list[str]:
+        """The classes that are left; `merge` and `unknown` were validated before them."""
+        gone = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
+        left = [word for word in words if not any(same_word(word, other) for other in gone)]
+        if len(left) < 2:
+            raise breach(
+                "`merge` and `unknown` leave {n} class{s}: keep two or more, or remove the task",
+                n=len(left),
+                s="" if len(left) == 1 else "es",
+            )
+        return left
+
+    @model_validator(mode="after")
+    def _check_merge(self) -> ClassSpec:
+        for word, target in self.merge.items():
+            if not any(same_word(target, known) for known in list_answers(self)):
+                raise breach(
+                    "merge makes {word!r} a {target!r}, which is no class that is left: use one of {known}",
+                    word=word,
+                    target=target,
+                    known=", ".join(list_answers(self)),
+                )
+        if twice := repeated(list_replaced(self)):
+            raise breach("{word!r} stands twice in `merge` and `unknown`: name it once", word=twice[0])
+        return self
+
+
+def list_answers(task: Any) -> list[str]:
+    """The words of a classification, ordinal or multilabel task in order; none for the other kinds."""
+    for field in ("classes", "order", "labels"):
+        if isinstance(task, WordSpec) and hasattr(task, field):
+            return list(getattr(task, field))
+    return []
+
+
+def list_replaced(task: Any) -> list[str]:
+    """Words that a classification or ordinal task reads as another class or as unknown."""
+    return [*task.merge, *task.unknown] if isinstance(task, ClassSpec) else []
+
+
+def read_class(task: Any, cell: str) -> str:
+    """The class that a cell says, after `merge`; "" where the task reads the word as unknown.
+
+    A cell that says no class comes back as it is.
+    """
+    if not isinstance(task, ClassSpec):
+        return cell
+    if any(same_word(cell, word) for word in task.unknown):
+        return ""
+    return next((target for word, target in task.merge.items() if same_word(cell, word)), cell)
+
+
+def parse_class(cell: str, task: Any) -> int | None:
+    """Index of the class a cell says of a classification or ordinal task, None where the task reads it as unknown."""
+    read = read_class(task, cell)
+    return find_word(read, list_answers(task)) if read else None
+
+
+def make_class_parser(task: Any) -> Parser:
+    """The reader of cells with one class."""
+    return partial(parse_class, task=task)
+
+
+def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool) -> list[Need]:
+    """A subject of every class; the remedy names the class that a rare one may be merged with."""
+    found = []
+    for word in list_answers(task):
+        remedy = f"bring more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
+        found.append(Need(word, stem, f"class {word!r}", remedy))
+    return found
+
+
+def suggest_merge(task: ClassSpec, name: str, word: str, only_neighbor: bool) -> str:
+    """What to write into the header so that a rare class is no class of its own."""
+    classes = list_answers(task)
+    if len(classes) < 3:
+        return f"remove the task {name!r}: no other class would be left"
+    place = classes.index(word)
+    other = classes[place - 1] if place else classes[1]
+    merge = yaml.safe_dump({word: other}, default_flow_style=True, width=1000).strip()
+    unknown = yaml.safe_dump([word], default_flow_style=True, width=1000).strip()
+    which = "" if only_neighbor else " (or another class)"
+    return f"write `merge: {merge}`{which} or `unknown: {unknown}` in task {name!r} of cohort.yaml"
+
+
+def list_class_strata(task: ClassSpec, answers: Mapping[str, Sequence[int]]) -> dict[str, set[str]]:
+    """Subject → the classes of its answers, and "" because one is known."""
+    words = list_answers(task)
+    return {subject: {"", *(words[value] for value in values)} for subject, values in answers.items()}
+
+
+def make_class_arrays(values: Sequence[int | None]) -> Arrays:
+    """Index of the class `[N]`."""
+    known = np.array([v is not None for v in values], bool)
+    return np.array([0 if v is None else v for v in values], np.int64), known
+
+
+def count_classes(values: Sequence[int], classes: Sequence[str], why: Why) -> list[float]:
+    """Share of each class among known training answers, with the counts as the reason."""
+    counts = np.bincount(np.array(values, int), minlength=len(classes))
+    for label, count in zip(classes, counts, strict=True):
+        if count == 0:
+            raise MissingInTrain(f"class {label!r} does not occur")
+    words = ", ".join(f"{label} {count}" for label, count in zip(classes, counts, strict=True))
+    why["frequencies"] = f"known in train: {words}"
+    return [round_number(float(c) / len(values), 5) for c in counts]

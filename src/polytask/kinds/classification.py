@@ -1,0 +1,101 @@
+"""Exactly one of several classes: what header and plan say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from polytask.kinds import class_words
+from polytask.kinds.class_words import RAREST, ClassSpec
+from polytask.kinds.constants import constant_classification
+from polytask.kinds.kind import Arrays, Fields, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.limits import PooledLevel, Share
+from polytask.kinds.reasons import STARTS, Why, percent, round_number
+from polytask.kinds.spec import TaskSpec
+from polytask.kinds.words import Text
+
+
+class ClassificationSpec(ClassSpec):
+    """Exactly one of several classes."""
+
+    kind: Literal["classification"]
+    classes: Annotated[list[Text], Field(min_length=2)]
+
+
+class ClassificationFields(TaskFields):
+    """See `tasks.classification`."""
+
+    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes"}
+
+    kind: Literal["classification"]
+    level: PooledLevel
+    classes: list[str]
+    frequencies: list[Share]
+    balanced: bool
+
+
+class ClassificationKind:
+    """One cell with the name of a class."""
+
+    name: ClassVar[str] = "classification"
+    level: ClassVar[Literal["pooled"]] = "pooled"
+    spec: ClassVar[type[TaskSpec]] = ClassificationSpec
+    fields: ClassVar[type[TaskFields]] = ClassificationFields
+    task_class: ClassVar[str] = "polytask.tasks.classification:Classification"
+    primary: ClassVar[str] = "auc"
+    telling: ClassVar[str] = "frequencies"
+    nothing: ClassVar[str] = "expected at least two 'classes'"
+
+    def list_columns(self, task: ClassificationSpec, stem: str) -> tuple[str, ...]:
+        return (stem,)
+
+    def list_optional_columns(self, task: ClassificationSpec, stem: str) -> tuple[str, ...]:
+        return ()
+
+    def list_breaches(
+        self, task: ClassificationSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+    def list_parsers(self, task: ClassificationSpec, stem: str) -> dict[str, Parser]:
+        return {stem: class_words.make_class_parser(task)}
+
+    def list_measured_columns(self, task: ClassificationSpec, stem: str) -> dict[str, Parser]:
+        return {}
+
+    def list_needs(self, task: ClassificationSpec, name: str, stem: str) -> list[Need]:
+        return class_words.list_class_needs(task, name, stem, only_neighbor=False)
+
+    def read_answer(self, task: ClassificationSpec, stem: str, read: ReadCell) -> int | None:
+        return read(stem, class_words.make_class_parser(task))
+
+    def list_strata(
+        self, task: ClassificationSpec, answers: Mapping[str, Sequence[int]]
+    ) -> dict[str, set[str]]:
+        return class_words.list_class_strata(task, answers)
+
+    def make_arrays(self, task: ClassificationSpec, values: Sequence[int | None]) -> Arrays:
+        return class_words.make_class_arrays(values)
+
+    def decide_fields(self, task: ClassificationSpec, values: Sequence[int], why: Why) -> Fields:
+        frequencies = class_words.count_classes(values, task.classes, why)
+        limit, rarest = min(RAREST, 0.5 / len(task.classes)), min(frequencies)
+        balanced = rarest < limit
+        why["."] = "classes and level as in the header; primary metric: auc"
+        why["balanced"] = (
+            f"{'on' if balanced else 'off'}: the rarest class has {percent(rarest)} (limit {percent(limit)})"
+        )
+        why["constant"] = STARTS
+        return {
+            "kind": self.name,
+            "level": task.level,
+            "classes": list(task.classes),
+            "frequencies": frequencies,
+            "balanced": balanced,
+            "constant": round_number(constant_classification(frequencies, balanced), 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        return constant_classification(fields["frequencies"], fields["balanced"])

@@ -1,0 +1,117 @@
+"""A number of things, 0 or more (lesions, nodes, mitoses): what header and plan say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.kinds.cells import OddCell, read_decimal
+from polytask.kinds.constants import SMALLEST_CONSTANT
+from polytask.kinds.kind import Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.limits import NotNegative, PooledLevel, Positive
+from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
+from polytask.kinds.reasons import STARTS, Why, round_number
+from polytask.kinds.spec import PooledSpec, TaskSpec
+
+Floats = npt.NDArray[np.float64]
+
+
+class CountSpec(PooledSpec):
+    """A number of things, 0 or more; `unit` says of what."""
+
+    kind: Literal["count"]
+    unit: str = ""
+
+
+class CountFields(TaskFields):
+    """See `tasks.count`."""
+
+    kind: Literal["count"]
+    level: PooledLevel
+    mean: Positive
+    unit: str
+    deviation: NotNegative
+
+
+def read_count(cell: str) -> float:
+    """A whole number that is not negative."""
+    value = read_decimal(cell)
+    if value < 0 or value != int(value):
+        raise OddCell(
+            "odd-cell", f"{cell!r} is no count", "write a whole number, 0 or more, or leave the cell empty"
+        )
+    return value
+
+
+def compute_deviance(counts: Floats, mean: Floats | float) -> Floats:
+    """Poisson deviance of each count against a mean above 0: 2 (y log(y / μ) − y + μ), where 0 log 0 = 0."""
+    ratio = np.where(counts > 0, counts / mean, 1.0)
+    return np.asarray(2 * (counts * np.log(ratio) - counts + mean), np.float64)
+
+
+class CountKind:
+    """A cell with a whole number, 0 or more."""
+
+    name: ClassVar[str] = "count"
+    level: ClassVar[Literal["pooled"]] = "pooled"
+    spec: ClassVar[type[TaskSpec]] = CountSpec
+    fields: ClassVar[type[TaskFields]] = CountFields
+    task_class: ClassVar[str] = "polytask.tasks.count:Count"
+    primary: ClassVar[str] = "d2"
+    telling: ClassVar[str] = "mean"
+    nothing: ClassVar[str] = ""
+
+    def list_columns(self, task: CountSpec, stem: str) -> tuple[str, ...]:
+        return (stem,)
+
+    def list_optional_columns(self, task: CountSpec, stem: str) -> tuple[str, ...]:
+        return ()
+
+    def list_breaches(
+        self, task: CountSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+    def list_parsers(self, task: CountSpec, stem: str) -> dict[str, Parser]:
+        return {stem: read_count}
+
+    def list_measured_columns(self, task: CountSpec, stem: str) -> dict[str, Parser]:
+        return {stem: read_count}
+
+    def list_needs(self, task: CountSpec, name: str, stem: str) -> list[Need]:
+        return need_a_value(stem)
+
+    def read_answer(self, task: CountSpec, stem: str, read: ReadCell) -> float | None:
+        return read(stem, read_count)
+
+    def list_strata(self, task: CountSpec, answers: Mapping[str, Sequence[float]]) -> dict[str, set[str]]:
+        return list_bands(answers)
+
+    def make_arrays(self, task: CountSpec, values: Sequence[float | None]) -> Arrays:
+        return make_number_arrays(values)
+
+    def decide_fields(self, task: CountSpec, values: Sequence[float], why: Why) -> Fields:
+        known = np.array(values, np.float64)
+        if not known.any():
+            raise MissingInTrain("no count above 0 is known")
+        mean = round_number(float(known.mean()))
+        deviation = round_number(float(np.abs(known - np.median(known)).mean()))
+        constant = max(float(compute_deviance(known, mean).mean()), SMALLEST_CONSTANT)
+        why["."] = "unit and level as in the header; primary metric: d2"
+        why["mean"] = f"of {known.size} known training counts ({known.min():g} to {known.max():g})"
+        why["deviation"] = f"mean absolute error of their median {np.median(known):g}"
+        why["constant"] = STARTS
+        return {
+            "kind": self.name,
+            "level": task.level,
+            "mean": mean,
+            "unit": task.unit,
+            "deviation": deviation,
+            "constant": round_number(constant, 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        return None  # the counts themselves are not among the fields

@@ -1,0 +1,138 @@
+"""Several yes/no findings, each with a column of its own: what header and plan say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from polytask.kinds.cells import PRESENT, read_zero_or_one
+from polytask.kinds.class_words import RAREST, WordSpec
+from polytask.kinds.constants import constant_multilabel
+from polytask.kinds.kind import Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.limits import PooledLevel, Share
+from polytask.kinds.reasons import STARTS, Why, percent, round_number
+from polytask.kinds.spec import TaskSpec, Words
+
+Labels = tuple[int | None, ...]
+"""0, 1 or None (unknown) for each label."""
+
+
+class MultilabelSpec(WordSpec):
+    """Several yes/no findings; the columns are `<task>.<label>` with 0/1/empty."""
+
+    kind: Literal["multilabel"]
+    labels: Words
+
+
+class MultilabelFields(TaskFields):
+    """See `tasks.multilabel`."""
+
+    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "labels"}
+
+    kind: Literal["multilabel"]
+    level: PooledLevel
+    labels: list[str]
+    frequencies: list[Share]
+    balanced: bool
+
+
+class MultilabelKind:
+    """A cell with 0 or 1 for each label."""
+
+    name: ClassVar[str] = "multilabel"
+    level: ClassVar[Literal["pooled"]] = "pooled"
+    spec: ClassVar[type[TaskSpec]] = MultilabelSpec
+    fields: ClassVar[type[TaskFields]] = MultilabelFields
+    task_class: ClassVar[str] = "polytask.tasks.multilabel:Multilabel"
+    primary: ClassVar[str] = "auc"
+    telling: ClassVar[str] = "frequencies"
+    nothing: ClassVar[str] = "expected at least one of 'labels'"
+
+    def list_columns(self, task: MultilabelSpec, stem: str) -> tuple[str, ...]:
+        return tuple(f"{stem}.{label}" for label in task.labels)
+
+    def list_optional_columns(self, task: MultilabelSpec, stem: str) -> tuple[str, ...]:
+        return ()
+
+    def list_breaches(
+        self, task: MultilabelSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+    def list_parsers(self, task: MultilabelSpec, stem: str) -> dict[str, Parser]:
+        return dict.fromkeys(self.list_columns(task, stem), partial(read_zero_or_one, meaning=PRESENT))
+
+    def list_measured_columns(self, task: MultilabelSpec, stem: str) -> dict[str, Parser]:
+        return {}
+
+    def list_needs(self, task: MultilabelSpec, name: str, stem: str) -> list[Need]:
+        return [
+            Need(
+                f"{label}={bit}",
+                f"{stem}.{label}",
+                f"label {label!r} {state}",
+                f"bring more such subjects, or remove {label!r} from the header",
+            )
+            for label in task.labels
+            for bit, state in (("1", "present"), ("0", "absent"))
+        ]
+
+    def read_answer(self, task: MultilabelSpec, stem: str, read: ReadCell) -> Labels | None:
+        found = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
+        return None if all(v is None for v in found) else found
+
+    def list_strata(
+        self, task: MultilabelSpec, answers: Mapping[str, Sequence[Labels]]
+    ) -> dict[str, set[str]]:
+        return {
+            subject: {
+                f"{label}={bit}"
+                for value in values
+                for label, bit in zip(task.labels, value, strict=True)
+                if bit is not None
+            }
+            for subject, values in answers.items()
+        }
+
+    def make_arrays(self, task: MultilabelSpec, values: Sequence[Labels | None]) -> Arrays:
+        table = np.zeros((len(values), len(task.labels)), np.float32)
+        known = np.zeros(table.shape, bool)
+        for row, labels in enumerate(values):
+            for column, bit in enumerate(labels or ()):
+                if bit is not None:
+                    table[row, column], known[row, column] = bit, True
+        return table, known
+
+    def decide_fields(self, task: MultilabelSpec, values: Sequence[Labels], why: Why) -> Fields:
+        frequencies: list[float] = []
+        counts: list[int] = []
+        for index, label in enumerate(task.labels):
+            bits = [value[index] for value in values if value[index] is not None]
+            if len(set(bits)) < 2:
+                raise MissingInTrain(f"label {label!r} is never {1 if not any(map(bool, bits)) else 0}")
+            counts.append(len(bits))
+            frequencies.append(round_number(sum(map(bool, bits)) / len(bits), 5))
+        rarest = min(min(f, 1 - f) for f in frequencies)
+        balanced = rarest < RAREST
+        words = ", ".join(
+            f"{s} {percent(f)} of {n}" for s, f, n in zip(task.labels, frequencies, counts, strict=True)
+        )
+        why["."] = "labels and level as in the header; primary metric: auc"
+        why["frequencies"] = f"known in train: {words}"
+        state = "on" if balanced else "off"
+        why["balanced"] = f"{state}: the rarest answer has {percent(rarest)} (limit {percent(RAREST)})"
+        why["constant"] = STARTS
+        return {
+            "kind": self.name,
+            "level": task.level,
+            "labels": list(task.labels),
+            "frequencies": frequencies,
+            "balanced": balanced,
+            "constant": round_number(constant_multilabel(frequencies, balanced, counts), 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        return constant_multilabel(fields["frequencies"], fields["balanced"])

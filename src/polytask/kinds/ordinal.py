@@ -1,0 +1,92 @@
+"""Exactly one of several ordered classes: what header and plan say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from polytask.kinds import class_words
+from polytask.kinds.class_words import ClassSpec
+from polytask.kinds.constants import constant_ordinal
+from polytask.kinds.kind import Arrays, Fields, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.limits import PooledLevel, Share
+from polytask.kinds.reasons import STARTS, Why, round_number
+from polytask.kinds.spec import TaskSpec
+from polytask.kinds.words import Text
+
+
+class OrdinalSpec(ClassSpec):
+    """Exactly one of several ordered classes."""
+
+    kind: Literal["ordinal"]
+    order: Annotated[list[Text], Field(min_length=2)]
+
+
+class OrdinalFields(TaskFields):
+    """See `tasks.ordinal`."""
+
+    lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes"}
+
+    kind: Literal["ordinal"]
+    level: PooledLevel
+    classes: list[str]
+    frequencies: list[Share]
+
+
+class OrdinalKind:
+    """One cell with the name of a grade."""
+
+    name: ClassVar[str] = "ordinal"
+    level: ClassVar[Literal["pooled"]] = "pooled"
+    spec: ClassVar[type[TaskSpec]] = OrdinalSpec
+    fields: ClassVar[type[TaskFields]] = OrdinalFields
+    task_class: ClassVar[str] = "polytask.tasks.ordinal:Ordinal"
+    primary: ClassVar[str] = "kappa"
+    telling: ClassVar[str] = "frequencies"
+    nothing: ClassVar[str] = "expected at least two 'classes'"
+
+    def list_columns(self, task: OrdinalSpec, stem: str) -> tuple[str, ...]:
+        return (stem,)
+
+    def list_optional_columns(self, task: OrdinalSpec, stem: str) -> tuple[str, ...]:
+        return ()
+
+    def list_breaches(
+        self, task: OrdinalSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+    def list_parsers(self, task: OrdinalSpec, stem: str) -> dict[str, Parser]:
+        return {stem: class_words.make_class_parser(task)}
+
+    def list_measured_columns(self, task: OrdinalSpec, stem: str) -> dict[str, Parser]:
+        return {}
+
+    def list_needs(self, task: OrdinalSpec, name: str, stem: str) -> list[Need]:
+        return class_words.list_class_needs(task, name, stem, only_neighbor=True)
+
+    def read_answer(self, task: OrdinalSpec, stem: str, read: ReadCell) -> int | None:
+        return read(stem, class_words.make_class_parser(task))
+
+    def list_strata(self, task: OrdinalSpec, answers: Mapping[str, Sequence[int]]) -> dict[str, set[str]]:
+        return class_words.list_class_strata(task, answers)
+
+    def make_arrays(self, task: OrdinalSpec, values: Sequence[int | None]) -> Arrays:
+        return class_words.make_class_arrays(values)
+
+    def decide_fields(self, task: OrdinalSpec, values: Sequence[int], why: Why) -> Fields:
+        frequencies = class_words.count_classes(values, task.order, why)
+        why["."] = "classes, their order and level as in the header; primary metric: kappa"
+        why["constant"] = STARTS
+        return {
+            "kind": self.name,
+            "level": task.level,
+            "classes": list(task.order),
+            "frequencies": frequencies,
+            "constant": round_number(constant_ordinal(frequencies), 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        return constant_ordinal(fields["frequencies"])

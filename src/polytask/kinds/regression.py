@@ -1,0 +1,105 @@
+"""A number: what header and plan say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from polytask.kinds.cells import read_number
+from polytask.kinds.constants import constant_regression
+from polytask.kinds.kind import Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.limits import NotNegative, PooledLevel, Positive
+from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
+from polytask.kinds.reasons import STARTS, Why, round_number
+from polytask.kinds.spec import PooledSpec, TaskSpec
+
+
+class RegressionSpec(PooledSpec):
+    """A number. With `bounds`, a cell `>1700` or `<0.5` is read as its bound."""
+
+    kind: Literal["regression"]
+    unit: str = ""
+    bounds: bool = False
+
+
+class RegressionFields(TaskFields):
+    """See `tasks.regression`."""
+
+    kind: Literal["regression"]
+    level: PooledLevel
+    mean: float
+    sd: Positive
+    unit: str
+    deviation: NotNegative
+
+
+class RegressionKind:
+    """A cell with a number."""
+
+    name: ClassVar[str] = "regression"
+    level: ClassVar[Literal["pooled"]] = "pooled"
+    spec: ClassVar[type[TaskSpec]] = RegressionSpec
+    fields: ClassVar[type[TaskFields]] = RegressionFields
+    task_class: ClassVar[str] = "polytask.tasks.regression:Regression"
+    primary: ClassVar[str] = "r2"
+    telling: ClassVar[str] = "mean"
+    nothing: ClassVar[str] = ""
+
+    def list_columns(self, task: RegressionSpec, stem: str) -> tuple[str, ...]:
+        return (stem,)
+
+    def list_optional_columns(self, task: RegressionSpec, stem: str) -> tuple[str, ...]:
+        return ()
+
+    def list_breaches(
+        self, task: RegressionSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+    def list_parsers(self, task: RegressionSpec, stem: str) -> dict[str, Parser]:
+        return {stem: partial(read_number, bounds=task.bounds)}
+
+    def list_measured_columns(self, task: RegressionSpec, stem: str) -> dict[str, Parser]:
+        return self.list_parsers(task, stem)
+
+    def list_needs(self, task: RegressionSpec, name: str, stem: str) -> list[Need]:
+        return need_a_value(stem)
+
+    def read_answer(self, task: RegressionSpec, stem: str, read: ReadCell) -> float | None:
+        return read(stem, partial(read_number, bounds=task.bounds))
+
+    def list_strata(
+        self, task: RegressionSpec, answers: Mapping[str, Sequence[float]]
+    ) -> dict[str, set[str]]:
+        return list_bands(answers)
+
+    def make_arrays(self, task: RegressionSpec, values: Sequence[float | None]) -> Arrays:
+        return make_number_arrays(values)
+
+    def decide_fields(self, task: RegressionSpec, values: Sequence[float], why: Why) -> Fields:
+        known = np.array(values, np.float64)
+        if not known.size:
+            raise MissingInTrain("no value is known")
+        mean, sd = round_number(float(known.mean())), round_number(float(known.std()))
+        deviation = round_number(float(np.abs(known - np.median(known)).mean()))
+        why["."] = "unit and level as in the header; primary metric: r2"
+        why["mean"] = f"of {known.size} known training values ({known.min():g} to {known.max():g})"
+        why["sd"] = f"of {known.size} known training values" + ("; all alike, so 1" if sd == 0 else "")
+        why["deviation"] = f"mean absolute error of their median {np.median(known):g}"
+        why["constant"] = STARTS
+        sd = sd or 1.0
+        return {
+            "kind": self.name,
+            "level": task.level,
+            "mean": mean,
+            "sd": sd,
+            "unit": task.unit,
+            "deviation": deviation,
+            "constant": round_number(constant_regression(known.tolist(), mean, sd), 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        return None  # the values themselves are not among the fields

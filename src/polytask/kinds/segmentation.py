@@ -1,0 +1,204 @@
+"""Masks of one or more structures: what header and plan say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from polytask.errors import PolytaskError
+from polytask.kinds.cells import read_names
+from polytask.kinds.constants import constant_segmentation
+from polytask.kinds.kind import Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
+from polytask.kinds.limits import Positive, Share
+from polytask.kinds.reasons import Why, percent, round_number, times
+from polytask.kinds.spec import TaskSpec, VoxelSpec, Words, breach
+from polytask.kinds.titles import check_titles
+from polytask.kinds.words import Text, Whole, repeated
+
+LARGEST_LABEL = 2**31 - 1
+"""Largest label of a map; images store 32 bits."""
+TOLERANCE = 2.0
+"""Tolerance of the surface Dice in mm or pixels; the edge of a voxel where that is longer."""
+
+
+class SegmentationSpec(VoxelSpec):
+    """Masks. `labels` of single values exclude each other; a list of values makes overlapping regions of one
+    label map; `structures` are overlapping masks of their own (non-zero = inside)."""
+
+    kind: Literal["segmentation"]
+    labels: Annotated[dict[Text, Whole | list[Whole]], Field(min_length=1)] | None = None
+    structures: Words | None = None
+    ignore: Whole | None = None
+    mirror: list[tuple[Text, Text]] = Field(default=[])
+    titles: dict[Text, Text] = Field(default={})
+
+    @property
+    def names(self) -> list[str]:
+        """Structure names in order."""
+        return list(self.labels) if self.labels is not None else list(self.structures or [])
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a voxel belongs to at most one structure."""
+        return self.labels is not None and all(isinstance(v, int) for v in self.labels.values())
+
+    @property
+    def values(self) -> dict[str, tuple[int, ...]]:
+        """Label values of each name; empty for `structures`."""
+        found = self.labels or {}
+        return {name: (v,) if isinstance(v, int) else tuple(v) for name, v in found.items()}
+
+    @model_validator(mode="after")
+    def _check_names(self) -> SegmentationSpec:
+        if (self.labels is None) == (self.structures is None):
+            raise breach(
+                "expected either `labels` (one label map) or `structures` (masks of their own): name one of them"
+            )
+        if twice := repeated(self.names):
+            raise breach("structure {word!r} is named twice: name it once", word=twice[0])
+        if bad := [n for n in self.names if ";" in n]:
+            raise breach(
+                "structure {word!r} contains ';', which joins names in `_known`: rename it", word=bad[0]
+            )
+        self._check_labels()
+        check_titles(self.titles, self.names, "structure")
+        if self.ignore is not None and self.structures is not None:
+            raise breach(
+                "`ignore` is a value of a label map: for `structures` say where they count in `_region`"
+            )
+        paired = [name for pair in self.mirror for name in pair]
+        for name in paired:
+            if name not in self.names:
+                raise breach(
+                    "mirror names {name!r}, which is no structure: use one of {names}",
+                    name=name,
+                    names=", ".join(self.names),
+                )
+        if len(set(paired)) < len(paired):
+            raise breach("a structure stands twice in `mirror`: each one has one mirror image")
+        return self
+
+    def _check_labels(self) -> None:
+        seen: dict[tuple[int, ...], str] = {}
+        for name, values in self.values.items():
+            key = tuple(sorted(values))
+            if not values or min(values) < 1 or len(set(values)) < len(values):
+                raise breach(
+                    "label {name!r} has the values {values}: expected one or more different integers above 0 "
+                    "(0 is background)",
+                    name=name,
+                    values=list(values),
+                )
+            if max(values) > LARGEST_LABEL:
+                raise breach(
+                    "label {name!r} is above {most}: use smaller values", name=name, most=LARGEST_LABEL
+                )
+            if key in seen:
+                raise breach(
+                    "labels {a!r} and {b!r} have the same value {value}: give each its own",
+                    a=seen[key],
+                    b=name,
+                    value=", ".join(map(str, key)),
+                )
+            if self.ignore in values:
+                raise breach("label {name!r} has the value of `ignore`: use another", name=name)
+            seen[key] = name
+
+
+class SegmentationFields(TaskFields):
+    """See `tasks.segmentation`."""
+
+    lengths: ClassVar[Mapping[str, str]] = {"fractions": "structures"}
+
+    kind: Literal["segmentation"]
+    level: Literal["voxel"]
+    structures: list[str]
+    exclusive: bool
+    fractions: list[Share]
+    tolerance: Positive
+    unit: Literal["mm", "px"] = "mm"
+
+
+class SegmentationKind:
+    """A label map, or a mask for each structure."""
+
+    name: ClassVar[str] = "segmentation"
+    level: ClassVar[Literal["voxel"]] = "voxel"
+    spec: ClassVar[type[TaskSpec]] = SegmentationSpec
+    fields: ClassVar[type[TaskFields]] = SegmentationFields
+    task_class: ClassVar[str] = "polytask.tasks.segmentation:Segmentation"
+    primary: ClassVar[str] = "dice"
+    telling: ClassVar[str] = "fractions"
+    nothing: ClassVar[str] = "expected at least one of 'structures'"
+
+    def list_columns(self, task: SegmentationSpec, stem: str) -> tuple[str, ...]:
+        return (stem,)
+
+    def list_optional_columns(self, task: SegmentationSpec, stem: str) -> tuple[str, ...]:
+        single = tuple(f"{stem}.{structure}" for structure in task.structures or [])
+        return (f"{stem}_known", f"{stem}_region", *single)
+
+    def list_breaches(
+        self, task: SegmentationSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from ()
+
+    def list_parsers(self, task: SegmentationSpec, stem: str) -> dict[str, Parser]:
+        return {f"{stem}_known": partial(read_names, known=task.names)}
+
+    def list_measured_columns(self, task: SegmentationSpec, stem: str) -> dict[str, Parser]:
+        return {}
+
+    def list_needs(self, task: SegmentationSpec, name: str, stem: str) -> list[Need]:
+        return [
+            Need(s, stem, f"structure {s!r} known", f"bring more masks, or remove {s!r} from the header")
+            for s in task.names
+        ]
+
+    def list_parts(self, task: SegmentationSpec) -> list[str]:
+        return task.names
+
+    def decide_fields(self, task: SegmentationSpec, train: TrainVoxels, why: Why) -> Fields:
+        fractions: list[float] = []
+        words: list[str] = []
+        for structure in task.names:
+            known = [r for r in train.masks if structure in r.counts and r.totals[train.crop] > 0]
+            if not known:
+                raise MissingInTrain(f"structure {structure!r} is never known")
+            if not any(r.counts[structure] for r in known) and not train.occurs(structure):
+                place = f"{train.table}: structure {structure!r} occurs in no mask"
+                raise PolytaskError(
+                    f"{place}; expected its voxels in one at least; check its value in cohort.yaml"
+                )
+            share = float(np.mean([min(1.0, r.counts[structure] / r.totals[train.crop]) for r in known]))
+            fractions.append(round_number(share, 4))
+            edges = [r.sizes[structure] for r in known if structure in r.sizes]
+            size = f", typically {times(np.median(edges, axis=0).round(), train.unit)}" if edges else ""
+            words.append(f"{structure} {percent(share)} (n {len(known)}, present in {len(edges)}{size})")
+        spacing = max(train.spacing)
+        why["."] = "structures as in the header; primary metric: dice"
+        why["fractions"] = f"share of the voxels that count: {'; '.join(words)}"
+        why["tolerance"] = (
+            f"{TOLERANCE:g} {train.unit}, or a voxel's longest edge ({spacing:g} {train.unit}) where that is more"
+        )
+        why["unit"] = "of distances and tolerance: the unit of its image"
+        why["constant"] = (
+            "Dice loss and cross-entropy of answering these shares everywhere: the loss starts about 1"
+        )
+        return {
+            "kind": self.name,
+            "level": "voxel",
+            "structures": list(task.names),
+            "exclusive": task.exclusive,
+            "fractions": fractions,
+            "tolerance": round_number(max(TOLERANCE, spacing), 3),
+            "unit": train.unit,
+            "constant": round_number(constant_segmentation(fractions, task.exclusive), 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        return constant_segmentation(fields["fractions"], fields["exclusive"])

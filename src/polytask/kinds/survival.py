@@ -1,0 +1,185 @@
+"""Time to an event, perhaps not observed: what header and plan say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from polytask.errors import nearest
+from polytask.kinds.cells import EVENT, read_time, read_zero_or_one
+from polytask.kinds.constants import constant_survival, expected_hazard_loss, hazard_bins, hazard_rates
+from polytask.kinds.curves import censoring_curve, survival_at
+from polytask.kinds.horizons import LEAST_UNCENSORED, defined_horizons
+from polytask.kinds.kind import (
+    Arrays,
+    Fields,
+    IncompleteAnswer,
+    MissingInTrain,
+    Need,
+    Parser,
+    ReadCell,
+    TaskFields,
+)
+from polytask.kinds.limits import PooledLevel, Positive, Share
+from polytask.kinds.reasons import Why, join_numbers, round_number
+from polytask.kinds.spec import PooledSpec, TaskSpec
+from polytask.kinds.words import Text
+
+BUFFER = 256
+EVENTS_PER_BIN = 5
+LEAST_BINS, BINS = 4, 10
+
+
+class SurvivalSpec(PooledSpec):
+    """Time to an event; the columns are `<task>_time` and `<task>_event` (1 = observed)."""
+
+    kind: Literal["survival"]
+    level: Literal["visit", "subject"] = "subject"
+    unit: str = "days"
+    origin: Text | None = None
+    horizons: list[Positive] = Field(default=[])
+
+
+class SurvivalFields(TaskFields):
+    """See `tasks.survival`."""
+
+    lengths: ClassVar[Mapping[str, str]] = {"hazards": "bins"}
+
+    kind: Literal["survival"]
+    level: PooledLevel
+    loss: Literal["cox", "hazard"]
+    unit: str
+    horizons: list[Positive]
+    bins: Annotated[list[Positive], Field(min_length=1)]
+    hazards: list[Share]
+    buffer: Annotated[int, Field(ge=0)]
+    censoring: dict[str, list[float]]
+    baseline: dict[str, list[float]]
+
+
+class SurvivalKind:
+    """A cell with a time and one with 1 (event) or 0 (censored)."""
+
+    name: ClassVar[str] = "survival"
+    level: ClassVar[Literal["pooled"]] = "pooled"
+    spec: ClassVar[type[TaskSpec]] = SurvivalSpec
+    fields: ClassVar[type[TaskFields]] = SurvivalFields
+    task_class: ClassVar[str] = "polytask.tasks.survival:Survival"
+    primary: ClassVar[str] = "c"
+    telling: ClassVar[str] = "bins"
+    nothing: ClassVar[str] = "loss 'hazard' expects 'bins'; add them, or choose loss 'cox'"
+
+    def list_columns(self, task: SurvivalSpec, stem: str) -> tuple[str, ...]:
+        return f"{stem}_time", f"{stem}_event"
+
+    def list_optional_columns(self, task: SurvivalSpec, stem: str) -> tuple[str, ...]:
+        return ()
+
+    def list_breaches(
+        self, task: SurvivalSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        if task.origin is not None and task.origin not in visits:
+            yield (
+                "origin",
+                f"visit {task.origin!r} is not in the header's `visits`: {nearest(task.origin, visits)}",
+            )
+
+    def list_parsers(self, task: SurvivalSpec, stem: str) -> dict[str, Parser]:
+        return {f"{stem}_time": read_time, f"{stem}_event": partial(read_zero_or_one, meaning=EVENT)}
+
+    def list_measured_columns(self, task: SurvivalSpec, stem: str) -> dict[str, Parser]:
+        return {f"{stem}_time": read_time}
+
+    def list_needs(self, task: SurvivalSpec, name: str, stem: str) -> list[Need]:
+        return [
+            Need("event", f"{stem}_event", "an observed event", "bring more follow-up, or remove the task")
+        ]
+
+    def read_answer(self, task: SurvivalSpec, stem: str, read: ReadCell) -> tuple[float, float] | None:
+        time, event = (read(column, parse) for column, parse in self.list_parsers(task, stem).items())
+        if (time is None) != (event is None):
+            missing = "event" if event is None else "time"
+            raise IncompleteAnswer(
+                f"{stem} has no {missing}; expected time and event, both or neither; fill or empty both"
+            )
+        return None if time is None or event is None else (time, float(event))
+
+    def list_strata(
+        self, task: SurvivalSpec, answers: Mapping[str, Sequence[tuple[float, float]]]
+    ) -> dict[str, set[str]]:
+        return {
+            s: {"", *("event" if event else "censored" for _, event in pairs)} for s, pairs in answers.items()
+        }
+
+    def make_arrays(self, task: SurvivalSpec, values: Sequence[tuple[float, float] | None]) -> Arrays:
+        known = np.array([v is not None for v in values], bool)
+        pairs = [(0.0, 0.0) if v is None else v for v in values]
+        return np.array(pairs, np.float32).reshape(-1, 2), known
+
+    def decide_fields(self, task: SurvivalSpec, values: Sequence[tuple[float, float]], why: Why) -> Fields:
+        times, events = np.array(values, np.float64).reshape(-1, 2).T
+        happened = times[events > 0]
+        if not happened.size:
+            raise MissingInTrain("no event is observed")
+        seen = f"{happened.size} events among {times.size} known training times"
+        censoring = censoring_curve(times, events)
+        horizons = [float(h) for h in task.horizons]
+        if horizons:
+            why["horizons"] = "as in the header"
+        elif horizons := defined_horizons(task.unit, times, events, censoring):
+            why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({seen})"
+        else:
+            quartiles = np.quantile(happened, (0.25, 0.5, 0.75))
+            horizons = sorted({round_number(float(q), 3) for q in quartiles if q > 0})
+            why["horizons"] = f"quartiles of the event times ({seen})"
+        free = survival_at(censoring, np.array(horizons))
+        if lost := [h for h, g in zip(horizons, free, strict=True) if g < LEAST_UNCENSORED]:
+            why.extend("horizons", f"; at {join_numbers(lost)} too few remain: not defined there")
+        unit, longest = f" {task.unit}" if task.unit else "", float(times.max())
+        if late := [h for h in horizons if h > longest]:
+            nobody = f"nobody was followed for longer than {longest:g}{unit}"
+            why.extend("horizons", f"; at {join_numbers(late)} no probability: {nobody}")
+        count = min(BINS, max(LEAST_BINS, happened.size // EVENTS_PER_BIN))
+        *inner, end = hazard_bins(times.tolist(), events.tolist(), count)
+        bins = [*sorted({b for b in map(round_number, inner) if 0 < b < end}), end]
+        hazards = [round_number(h, 5) for h in hazard_rates(times.tolist(), events.tolist(), bins)]
+        why["."] = "unit and level as in the header; primary metric: c"
+        why["loss"] = (
+            "cox: no intervals to choose; `hazard` is the alternative that gives probabilities without a baseline"
+        )
+        beyond = [h for h in horizons if end < h <= longest]
+        why["bins"] = (
+            f"{len(bins)} intervals with about as many events each, up to the last event at {end:g}{unit} ({seen}); "
+            "used by `hazard`" + (f", which gives no probability at {join_numbers(beyond)}" if beyond else "")
+        )
+        why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
+        why["buffer"] = (
+            f"subjects whose last scores stay in the risk set, so that a batch of {BUFFER} is stood in for"
+        )
+        why["censoring"] = (
+            f"Kaplan–Meier of the censoring ({times.size - happened.size} of {times.size} training times)"
+        )
+        why["baseline"] = "filled after training, from the trained scores"
+        why["constant"] = "loss per event of equal scores: the loss starts about 1"
+        return {
+            "kind": self.name,
+            "level": task.level,
+            "loss": "cox",
+            "unit": task.unit,
+            "horizons": horizons,
+            "bins": bins,
+            "hazards": hazards,
+            "buffer": BUFFER,
+            "censoring": {k: [round_number(float(v)) for v in values] for k, values in censoring.items()},
+            "baseline": {},
+            "constant": round_number(constant_survival(times.tolist(), events.tolist(), BUFFER), 5),
+        }
+
+    def find_constant(self, fields: Mapping[str, Any]) -> float | None:
+        if fields["loss"] != "hazard":
+            return None  # the times themselves are not among the fields
+        return expected_hazard_loss(fields["bins"], fields["hazards"], fields["censoring"])

@@ -1,0 +1,54 @@
+"""The task part of a fold: each kind decides its own fields from plain values of the train part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polytask.cohort.header import DoseSpec, PooledSpec, SegmentationSpec, VoxelSpec
+from polytask.kinds import find_pooled_kind, find_voxel_kind
+from polytask.kinds.kind import MissingInTrain, TrainVoxels
+from polytask.kinds.reasons import Why
+from polytask.plan.records import Crops
+from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.sketch import Pool
+
+
+def plan_task(basis: FoldBasis, name: str, why: Why) -> dict[str, Any]:
+    """Fields of one task, as `folds.K.tasks.NAME` of the plan holds them.
+
+    Raises:
+        PolytaskError: the train part lacks something without which the task cannot be learned.
+    """
+    task = basis.cohort.header.tasks[name]
+    try:
+        if isinstance(task, VoxelSpec):
+            return find_voxel_kind(task).decide_fields(task, gather_voxels(basis, name, task), why)
+        assert isinstance(task, PooledSpec)
+        return find_pooled_kind(task).decide_fields(task, basis.values(name), why)
+    except MissingInTrain as lack:
+        raise basis.missing(name, str(lack)) from None
+
+
+def gather_voxels(basis: FoldBasis, name: str, task: VoxelSpec) -> TrainVoxels:
+    """What the fingerprint says of a voxel task's files in the train part."""
+    image = basis.images[task.image]
+    # A box column is not known to the fingerprint: all of the image counts.
+    crop: Crops = "none" if image.crop.rule == "box" else image.crop.rule
+    records = [record.voxels[name] for record in basis.records if name in record.voxels]
+    doses = [record.values[crop] for record in records if crop in record.values]
+    drawn = basis.cohort.header.tasks.get(task.structures or "") if isinstance(task, DoseSpec) else None
+    return TrainVoxels(
+        masks=records,
+        crop=crop,
+        doses=Pool(doses) if doses else None,
+        spacing=tuple(image.spacing),
+        unit=image.unit,
+        structures=drawn.names if isinstance(drawn, SegmentationSpec) else [],
+        table=f"{basis.cohort.table}: task {name}",
+        # Only asked to tell a rare structure from a wrong header.
+        occurs=lambda structure: any(
+            case.voxels[name].counts.get(structure)
+            for case in basis.fingerprint.cases.values()
+            if name in case.voxels
+        ),
+    )

@@ -1,0 +1,100 @@
+"""A number of things, 0 or more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from polytask.kinds.count import compute_deviance
+from polytask.tasks.confusion import NAN
+from polytask.tasks.heads import linear_head
+from polytask.tasks.losses import ItemCriterion
+from polytask.tasks.task import Arrays, Level, Prediction
+
+STEEP = 5.0
+"""Logarithm of how often the training mean a count may be before its exponential goes on as a straight line."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of things, 0 or more: the Poisson deviance of a mean on the log scale.
+
+    Args:
+        mean: of the training counts; the head starts there.
+        unit: of what is counted.
+        deviation: mean absolute error of the training median.
+    """
+
+    kind: ClassVar[str] = "count"
+    primary: ClassVar[str] = "d2"
+    higher: ClassVar[bool] = True
+
+    name: str
+    level: Level
+    mean: float = 1.0
+    unit: str = ""
+    deviation: float = 1.0
+    constant: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """The logarithm of the expected count."""
+        return 1
+
+    def head(self, features: int, dims: int) -> nn.Module:
+        """Starts at the training mean."""
+        return linear_head(features, [math.log(self.mean)])
+
+    def _find_log_mean(self, output: Tensor) -> Tensor:
+        """Logarithm of the expected count: the output, flattened beyond `STEEP` so that the count itself goes on as a
+        straight line there and one bad step cannot overflow."""
+        low = output.clamp_max(math.log(self.mean) + STEEP)
+        return low + torch.log1p(output - low)
+
+    def criterion(self) -> nn.Module:
+        """2 (y log(y / μ) − y + μ) of each item, where 0 log 0 = 0."""
+
+        def loss(output: Tensor, value: Tensor) -> Tensor:
+            y, log_mean = value.float(), self._find_log_mean(output.squeeze(1))
+            return 2 * (torch.xlogy(y, y) - y * log_mean - y + log_mean.exp())
+
+        return ItemCriterion(loss, self.constant)
+
+    def decode(self, output: Tensor) -> Prediction:
+        """`value [N]`, the expected count."""
+        return {"value": self._find_log_mean(output.float().squeeze(1)).exp()}
+
+    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
+        """The expected count, which need not be whole."""
+        return {"": float(prediction["value"][row])}
+
+    def metrics(
+        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """D² (share of the deviance from the mean that is explained; NaN when the truth does not vary), MAE, RMSE."""
+        known = np.asarray(known, dtype=bool)
+        truth = np.asarray(value, dtype=np.float64)[known]
+        answer = np.maximum(
+            np.asarray(prediction["value"], dtype=np.float64)[known], np.finfo(np.float32).tiny
+        )
+        if not truth.size:
+            return {"n": 0.0, "d2": NAN, "mae": NAN, "rmse": NAN}
+        whole = compute_deviance(truth, truth.mean()).sum() if np.ptp(truth) > 0 else 0.0
+        return {
+            "n": float(truth.size),
+            "d2": 1 - float(compute_deviance(truth, answer).sum() / whole) if whole > 0 else NAN,
+            "mae": float(np.abs(answer - truth).mean()),
+            "rmse": float(np.sqrt(((answer - truth) ** 2).mean())),
+        }
+
+    def skill(self, metrics: Mapping[str, float]) -> float:
+        """D²; where the truth does not vary, 1 − MAE / MAE of the training median."""
+        d2 = metrics.get("d2", NAN)
+        return 1 - metrics.get("mae", NAN) / self.deviation if np.isnan(d2) and self.deviation > 0 else d2

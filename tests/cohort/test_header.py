@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,22 @@ def test_yaml_words_and_integers() -> None:
 def test_a_header_does_not_change() -> None:
     with pytest.raises(ValidationError):
         Header.model_validate(header()).name = "other"  # type: ignore[misc]
+
+
+def test_the_digest_of_a_header_stays_what_it_was() -> None:
+    """Plans and stores are found again by it: the order of a kind's fields is part of the text that is hashed."""
+    tasks = {
+        "s": {"kind": "segmentation", "image": "ct", "structures": ["l", "r"]},
+        "d": {"kind": "dose", "image": "ct", "structures": "s"},
+        "c": {"kind": "classification", "classes": ["a", "b"]},
+        "o": {"kind": "ordinal", "order": ["a", "b"]},
+        "m": {"kind": "multilabel", "labels": ["a"]},
+        "r": {"kind": "regression", "unit": "x"},
+        "t": {"kind": "survival", "origin": "a"},
+    }
+    inputs = {"ct": {"kind": "image", "channels": {"c": "CT"}}}
+    header = Header.model_validate(
+        {"polytask": 1, "name": "x", "visits": ["a", "b"], "inputs": inputs, "tasks": tasks}
+    )
+    text = canonical(header)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "aff048f442756176", text

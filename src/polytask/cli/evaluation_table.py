@@ -48,8 +48,10 @@ def table(found: Evaluation, every: bool = False, site: str | None = None) -> Ta
 
 def named_unit(metric: str, task: Mapping[str, Any]) -> str:
     """A metric; lengths and sizes that count pixels say so, because everybody expects mm and ml."""
+    from polytask.kinds import answer_form
+
     base = metric.partition(".")[0]
-    pixels = task["kind"] == "segmentation" and task["unit"] == "px"
+    pixels = answer_form(task["kind"]) == "masks" and task["unit"] == "px"
     return f"{metric} (px)" if pixels and base in ("hd95", "volume", "volume_error") else metric
 
 

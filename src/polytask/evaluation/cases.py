@@ -13,6 +13,7 @@ import numpy as np
 from polytask.cohort.formula_cells import escape_cells
 from polytask.evaluation.answers import Answers, Id, Items
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.tasks.task import PooledTask, Task
 
 Cell = str | float
@@ -51,9 +52,9 @@ def pooled_cells(task: PooledTask, items: Items, k: int) -> dict[str, Cell]:
 
 def _truth(task: Task, value: Any, known: Any) -> dict[str, Cell]:
     names = names_of(task)
-    if task.kind == "multilabel":
+    if answer_form(task.kind) == "labels":
         return {f"truth.{c}": int(v > 0.5) if k else "" for c, v, k in zip(names, value, known, strict=True)}
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         return {"time": float(value[0]) if known else "", "event": int(value[1] > 0) if known else ""}
     if not known:
         return {"truth": ""}

@@ -15,6 +15,7 @@ from polytask.evaluation.answers import Answers, Cases, Id, Items
 from polytask.evaluation.measure import names_of
 from polytask.evaluation.truth import structure_masks, voxel_truth
 from polytask.images.volume import Volume
+from polytask.kinds import answer_form
 from polytask.prepare.targets import known_in, pooled_target
 from polytask.tasks.sizes import NAN, leave_out_lengths, size_of_voxel
 from polytask.tasks.task import BY_PATCH, Arrays, Task, VoxelTask
@@ -48,7 +49,7 @@ class Collector:
             n: [] for n, t in tasks.items() if t.level == "voxel"
         }
         self.volumes: dict[str, dict[Id, dict[str, float]]] = {
-            n: {} for n, t in tasks.items() if t.kind == "segmentation"
+            n: {} for n, t in tasks.items() if answer_form(t.kind) == "masks"
         }
 
     def __call__(self, answer: CaseAnswer) -> None:
@@ -115,7 +116,7 @@ def case_metrics(
     found = task.case_metrics(
         drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances
     )
-    wrong = task.kind == "segmentation" and getattr(task, "unit", "mm") == "mm" and not grid.physical
+    wrong = answer_form(task.kind) == "masks" and getattr(task, "unit", "mm") == "mm" and not grid.physical
     return leave_out_lengths(found) if wrong else found
 
 

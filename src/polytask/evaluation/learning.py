@@ -16,6 +16,7 @@ from polytask.evaluation.answers import Answers, Items
 from polytask.evaluation.costs import Entry, epochs, read_log
 from polytask.evaluation.measure import names_of
 from polytask.evaluation.result import Estimate
+from polytask.kinds import answer_form
 from polytask.plan.files import read_plan
 from polytask.tasks.task import PooledTask, Task
 from polytask.training.folder import Run
@@ -87,7 +88,7 @@ def read_learning(
             unlearned[task] = constant[task]
         elif loss >= CONSTANT_LOSS and not ranks:
             unlearned[task] = f"its loss is still {loss:.2f} of a constant answer's"
-        elif task in constant and answers is not None and tasks[task].kind in ("classification", "ordinal"):
+        elif task in constant and answers is not None and answer_form(tasks[task].kind) in ("class", "grade"):
             one_class[task] = _only_class(tasks[task], answers.pooled[task])
     settings = read_plan(run.folder).shared.training
     steps = max((int(e[-1]["step"]) for e in log.values() if e), default=0)
@@ -125,7 +126,7 @@ def _no_mask(task: Task, answers: Answers) -> str:
     """Of a segmentation whose answer is empty in every case, though some case has a mask to find."""
     cases = answers.voxel[task.name]
     columns = [(cases.column(f"empty_truth.{n}"), cases.column(f"empty_answer.{n}")) for n in names_of(task)]
-    if task.kind != "segmentation" or not any((truth == 0).any() for truth, _ in columns):
+    if answer_form(task.kind) != "masks" or not any((truth == 0).any() for truth, _ in columns):
         return ""
     drawn = any((answer == 0).any() for _, answer in columns)
     return "" if drawn else f"no mask predicted in any of {len(cases.ids)} cases"
@@ -133,17 +134,19 @@ def _no_mask(task: Task, answers: Answers) -> str:
 
 def _one_answer(task: Task, items: Items) -> str:
     known = items.known.reshape(len(items.ids), -1)
-    if task.kind in ("classification", "ordinal"):
+    if answer_form(task.kind) in ("class", "grade"):
         name = _only_class(task, items)
         varies = len(np.unique(items.value[items.known])) > 1
         return f"always answers {name}" if name and varies else ""
-    if task.kind == "multilabel":
+    if answer_form(task.kind) == "labels":
         says = items.prediction["p"] > 0.5
         varies = any(len(np.unique(v[k])) > 1 for v, k in zip(items.value.T > 0.5, known.T, strict=True))
         return "the same labels for every case" if varies and (says == says[:1]).all() else ""
     truth = items.value.reshape(len(items.ids), -1)[known.any(1), 0].astype(np.float64)
     spread = float(np.std(truth)) if truth.size else 0.0
-    if task.kind == "survival":  # a risk has no unit, so its spread cannot be set beside that of the times
+    if (
+        answer_form(task.kind) == "time"
+    ):  # a risk has no unit, so its spread cannot be set beside that of the times
         return (
             "the same risk for everybody" if spread and np.ptp(items.prediction["risk"]) < SAME_RISK else ""
         )

@@ -13,6 +13,7 @@ from polytask.evaluation.measured import Measured
 from polytask.evaluation.misses import count_misses
 from polytask.evaluation.result import Estimate, Metrics
 from polytask.evaluation.statistic import SKILL, Statistic
+from polytask.kinds import answer_form
 from polytask.tasks.task import Task
 
 Progress = Callable[[int, int, str], None]
@@ -88,9 +89,9 @@ def counts(task: Task, answers: Answers) -> dict[str, Any]:
         judged = cases.column("n") > 0
         for metric in ("empty_truth", "empty_answer"):
             sums = {n: cases.column(f"{metric}.{n}") for n in names_of(task)}
-            if task.kind == "segmentation":
+            if answer_form(task.kind) == "masks":
                 found[metric] = {n: int(np.nansum(v)) for n, v in sums.items()}
-        if task.kind == "segmentation":
+        if answer_form(task.kind) == "masks":
             found |= count_misses(cases, names_of(task))
     else:
         items = answers.pooled[task.name]
@@ -103,12 +104,12 @@ def counts(task: Task, answers: Answers) -> dict[str, Any]:
 
 
 def _of_kind(task: Task, items: Items) -> dict[str, Any]:
-    if task.kind in ("classification", "ordinal"):
+    if answer_form(task.kind) in ("class", "grade"):
         truth = np.asarray(items.value[items.known] if items.ids else [], np.int64)
         return {"classes": {c: int(np.sum(np.equal(truth, k))) for k, c in enumerate(names_of(task))}}
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         return {"events": int((items.value[items.known][:, 1] > 0).sum()) if items.ids else 0}
-    if task.kind == "multilabel" and items.ids:
+    if answer_form(task.kind) == "labels" and items.ids:
         known, there = items.known, (items.value > 0.5) & items.known
         return {
             "labels": {

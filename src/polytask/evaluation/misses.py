@@ -9,6 +9,7 @@ import numpy as np
 
 from polytask.evaluation.answers import Answers, Cases
 from polytask.evaluation.measured import NAN
+from polytask.kinds import answer_form
 from polytask.tasks.task import Task
 
 DISTANCE = "hd95"
@@ -23,7 +24,7 @@ def leave_out_misses(tasks: Mapping[str, Task], answers: Answers) -> Answers:
     voxel = dict(answers.voxel)
     for name, cases in answers.voxel.items():
         task = tasks.get(name)
-        if task is not None and task.kind == "segmentation":
+        if task is not None and answer_form(task.kind) == "masks":
             names: Sequence[str] = task.structures  # type: ignore[attr-defined]
             voxel[name] = Cases(cases.ids, tuple(_with_both_masks(m, names) for m in cases.metrics))
     return replace(answers, voxel=voxel)

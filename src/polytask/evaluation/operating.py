@@ -13,6 +13,7 @@ from polytask.evaluation.answers import Answers
 from polytask.evaluation.measure import estimate_of, names_of
 from polytask.evaluation.measures import Measures
 from polytask.evaluation.questions import YesNo, is_yes_no, yes_no_of
+from polytask.kinds import answer_form
 from polytask.plain import plain
 from polytask.statistics.operating_point import choose_threshold
 from polytask.tasks.task import Task
@@ -55,17 +56,22 @@ def read_asked(text: str, aim: Aim, tasks: Mapping[str, Task]) -> list[AskedPoin
             raise PolytaskError(
                 f"--{aim} {text}: {what} is a {task.kind}{_classes(task)}; expected a task with two classes, or labels"
             )
-        labels = list(names_of(task)) if task.kind == "multilabel" else [""]
+        labels = list(names_of(task)) if answer_form(task.kind) == "labels" else [""]
         return [AskedPoint(what, label, aim, target) for label in labels]
     for name, owner in tasks.items():
         if (
-            owner.kind == "multilabel"
+            answer_form(owner.kind) == "labels"
             and what.startswith(f"{name}.")
             and what[len(name) + 1 :] in names_of(owner)
         ):
             return [AskedPoint(name, what[len(name) + 1 :], aim, target)]
     known = [n for n, t in tasks.items() if is_yes_no(t)]
-    known += [f"{n}.{label}" for n in known if tasks[n].kind == "multilabel" for label in names_of(tasks[n])]
+    known += [
+        f"{n}.{label}"
+        for n in known
+        if answer_form(tasks[n].kind) == "labels"
+        for label in names_of(tasks[n])
+    ]
     raise PolytaskError(
         f"--{aim} {text}: {what!r} is no task with two classes or labels, {nearest(what, known, 'use')}"
     )
@@ -135,4 +141,4 @@ def judge_threshold(question: YesNo, threshold: float, resamples: int = 1000) ->
 
 def _classes(task: Task) -> str:
     count = len(names_of(task))
-    return f" with {count} classes" if task.kind in ("classification", "ordinal") else ""
+    return f" with {count} classes" if answer_form(task.kind) in ("class", "grade") else ""

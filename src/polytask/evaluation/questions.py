@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from polytask.evaluation.answers import Items
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.tasks.task import Task
 
 
@@ -29,14 +30,16 @@ class YesNo(NamedTuple):
 
 def is_yes_no(task: Task) -> bool:
     """Whether a task has two classes, or labels."""
-    return task.kind == "multilabel" or (task.kind == "classification" and len(names_of(task)) == 2)
+    return answer_form(task.kind) == "labels" or (
+        answer_form(task.kind) == "class" and len(names_of(task)) == 2
+    )
 
 
 def yes_no_of(task: Task, items: Items) -> list[YesNo]:
     """Known items of a task with two classes (one question), or of labels (one each)."""
     if not is_yes_no(task):
         return []
-    labels = list(names_of(task)) if task.kind == "multilabel" else [""]
+    labels = list(names_of(task)) if answer_form(task.kind) == "labels" else [""]
     if not items.ids:
         nothing: npt.NDArray[Any] = np.zeros(0)
         return [YesNo(c, (), nothing, nothing.astype(bool)) for c in labels]

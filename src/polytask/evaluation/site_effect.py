@@ -15,6 +15,7 @@ import numpy as np
 
 from polytask.evaluation.result import Estimate
 from polytask.evaluation.statistic import Statistic
+from polytask.kinds import answer_form
 from polytask.plain import plain
 from polytask.statistics.draws import Floats, Indices
 from polytask.statistics.mean import judge_mean
@@ -173,7 +174,7 @@ def _reason(statistic: Statistic, task: Task, rows: Indices, defined: bool) -> s
     items = statistic.answers.pooled[task.name].take(index)
     if not items.known.any():
         return "nothing known"
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         times = items.value[items.known]
         return "no event" if not (times[:, 1] > 0).any() else "no pair of subjects that can be compared"
     return "only one class or value known"

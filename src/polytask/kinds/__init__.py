@@ -11,7 +11,7 @@ from typing import Any
 
 from polytask.kinds.classification import ClassificationKind
 from polytask.kinds.dose import DoseKind
-from polytask.kinds.kind import PooledKind, VoxelKind
+from polytask.kinds.kind import AnswerForm, PooledKind, VoxelKind
 from polytask.kinds.multilabel import MultilabelKind
 from polytask.kinds.ordinal import OrdinalKind
 from polytask.kinds.reasons import round_number
@@ -31,6 +31,11 @@ KINDS: dict[str, AnyKind] = {
     "survival": SurvivalKind(),
     "dose": DoseKind(),
 }
+
+
+def answer_form(kind: str) -> AnswerForm:
+    """How the answers of a kind look."""
+    return KINDS[kind].answer_form
 
 
 def find_pooled_kind(task: PooledSpec) -> PooledKind:

@@ -10,7 +10,7 @@ from pydantic import Field
 from polytask.kinds import class_words
 from polytask.kinds.class_words import RAREST, ClassSpec
 from polytask.kinds.constants import constant_classification
-from polytask.kinds.kind import Arrays, Fields, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.kind import AnswerForm, Arrays, Fields, Need, Parser, ReadCell, TaskFields
 from polytask.kinds.limits import PooledLevel, Share
 from polytask.kinds.reasons import STARTS, Why, percent, round_number
 from polytask.kinds.spec import TaskSpec
@@ -44,6 +44,7 @@ class ClassificationKind:
     spec: ClassVar[type[TaskSpec]] = ClassificationSpec
     fields: ClassVar[type[TaskFields]] = ClassificationFields
     task_class: ClassVar[str] = "polytask.tasks.classification:Classification"
+    answer_form: ClassVar[AnswerForm] = "class"
     primary: ClassVar[str] = "auc"
     telling: ClassVar[str] = "frequencies"
     nothing: ClassVar[str] = "expected at least two 'classes'"

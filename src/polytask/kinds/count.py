@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from polytask.kinds.cells import OddCell, read_decimal
 from polytask.kinds.constants import SMALLEST_CONSTANT
-from polytask.kinds.kind import Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.kind import AnswerForm, Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
 from polytask.kinds.limits import NotNegative, PooledLevel, Positive
 from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
 from polytask.kinds.reasons import STARTS, Why, round_number
@@ -60,6 +60,7 @@ class CountKind:
     spec: ClassVar[type[TaskSpec]] = CountSpec
     fields: ClassVar[type[TaskFields]] = CountFields
     task_class: ClassVar[str] = "polytask.tasks.count:Count"
+    answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "d2"
     telling: ClassVar[str] = "mean"
     nothing: ClassVar[str] = ""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from polytask.errors import nearest
 from polytask.kinds.constants import constant_dose
-from polytask.kinds.kind import Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
+from polytask.kinds.kind import AnswerForm, Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
 from polytask.kinds.limits import NotNegative, Positive
 from polytask.kinds.number_cells import need_a_value
 from polytask.kinds.reasons import Why, round_number
@@ -22,6 +22,8 @@ class DoseSpec(VoxelSpec):
     """A value per voxel. `structures` names a segmentation task whose masks give the DVH statistics."""
 
     kind: Literal["dose"]
+    level: Literal["voxel"] = "voxel"
+    image: Name
     unit: str = ""
     structures: Name | None = None
 
@@ -47,6 +49,7 @@ class DoseKind:
     spec: ClassVar[type[TaskSpec]] = DoseSpec
     fields: ClassVar[type[TaskFields]] = DoseFields
     task_class: ClassVar[str] = "polytask.tasks.dose:Dose"
+    answer_form: ClassVar[AnswerForm] = "field"
     primary: ClassVar[str] = "mae"
     telling: ClassVar[str] = "scale"
     nothing: ClassVar[str] = ""

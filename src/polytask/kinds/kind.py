@@ -21,6 +21,10 @@ from polytask.kinds.spec import TaskSpec
 T = TypeVar("T")
 Value = int | float | tuple[float, float] | tuple[int | None, ...]
 """An answer in the table: index of a class, number, (time, event), or 0, 1, None per label."""
+AnswerForm = Literal["class", "grade", "labels", "number", "time", "masks", "field"]
+"""How an answer looks: one of several words, one of several ordered words, several yes/no words, a number, the time of
+an event, masks, a number per voxel. Rooms that read or show answers go by the form, so that a kind whose answers look
+like those of another needs nothing there."""
 Parser = Callable[[str], Any]
 """A cell → its value; raises `OddCell`."""
 Fields = dict[str, Any]
@@ -130,6 +134,7 @@ class Kind(Protocol):
     """What an edited `plan.yaml` is checked against."""
     task_class: ClassVar[str]
     """`MODULE:CLASS` with head, loss, decoding and metrics; loads torch."""
+    answer_form: ClassVar[AnswerForm]
     primary: ClassVar[str]
     """Name of the primary metric."""
     telling: ClassVar[str]

@@ -11,7 +11,7 @@ import numpy as np
 from polytask.kinds.cells import PRESENT, read_zero_or_one
 from polytask.kinds.class_words import RAREST, WordSpec
 from polytask.kinds.constants import constant_multilabel
-from polytask.kinds.kind import Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.kind import AnswerForm, Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
 from polytask.kinds.limits import PooledLevel, Share
 from polytask.kinds.reasons import STARTS, Why, percent, round_number
 from polytask.kinds.spec import TaskSpec, Words
@@ -47,6 +47,7 @@ class MultilabelKind:
     spec: ClassVar[type[TaskSpec]] = MultilabelSpec
     fields: ClassVar[type[TaskFields]] = MultilabelFields
     task_class: ClassVar[str] = "polytask.tasks.multilabel:Multilabel"
+    answer_form: ClassVar[AnswerForm] = "labels"
     primary: ClassVar[str] = "auc"
     telling: ClassVar[str] = "frequencies"
     nothing: ClassVar[str] = "expected at least one of 'labels'"

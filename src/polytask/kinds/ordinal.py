@@ -10,7 +10,7 @@ from pydantic import Field
 from polytask.kinds import class_words
 from polytask.kinds.class_words import ClassSpec
 from polytask.kinds.constants import constant_ordinal
-from polytask.kinds.kind import Arrays, Fields, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.kind import AnswerForm, Arrays, Fields, Need, Parser, ReadCell, TaskFields
 from polytask.kinds.limits import PooledLevel, Share
 from polytask.kinds.reasons import STARTS, Why, round_number
 from polytask.kinds.spec import TaskSpec
@@ -43,6 +43,7 @@ class OrdinalKind:
     spec: ClassVar[type[TaskSpec]] = OrdinalSpec
     fields: ClassVar[type[TaskFields]] = OrdinalFields
     task_class: ClassVar[str] = "polytask.tasks.ordinal:Ordinal"
+    answer_form: ClassVar[AnswerForm] = "grade"
     primary: ClassVar[str] = "kappa"
     telling: ClassVar[str] = "frequencies"
     nothing: ClassVar[str] = "expected at least two 'classes'"

@@ -10,7 +10,7 @@ import numpy as np
 
 from polytask.kinds.cells import read_number
 from polytask.kinds.constants import constant_regression
-from polytask.kinds.kind import Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
+from polytask.kinds.kind import AnswerForm, Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
 from polytask.kinds.limits import NotNegative, PooledLevel, Positive
 from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
 from polytask.kinds.reasons import STARTS, Why, round_number
@@ -44,6 +44,7 @@ class RegressionKind:
     spec: ClassVar[type[TaskSpec]] = RegressionSpec
     fields: ClassVar[type[TaskFields]] = RegressionFields
     task_class: ClassVar[str] = "polytask.tasks.regression:Regression"
+    answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "r2"
     telling: ClassVar[str] = "mean"
     nothing: ClassVar[str] = ""

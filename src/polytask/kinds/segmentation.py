@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 from polytask.errors import PolytaskError
 from polytask.kinds.cells import read_names
 from polytask.kinds.constants import constant_segmentation
-from polytask.kinds.kind import Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
+from polytask.kinds.kind import AnswerForm, Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
 from polytask.kinds.limits import Positive, Share
 from polytask.kinds.reasons import Why, percent, round_number, times
 from polytask.kinds.spec import TaskSpec, VoxelSpec, Words, breach
 from polytask.kinds.titles import check_titles
-from polytask.kinds.words import Text, Whole, repeated
+from polytask.kinds.words import Name, Text, Whole, repeated
 
 LARGEST_LABEL = 2**31 - 1
 """Largest label of a map; images store 32 bits."""
@@ -30,6 +30,8 @@ class SegmentationSpec(VoxelSpec):
     label map; `structures` are overlapping masks of their own (non-zero = inside)."""
 
     kind: Literal["segmentation"]
+    level: Literal["voxel"] = "voxel"
+    image: Name
     labels: Annotated[dict[Text, Whole | list[Whole]], Field(min_length=1)] | None = None
     structures: Words | None = None
     ignore: Whole | None = None
@@ -131,6 +133,7 @@ class SegmentationKind:
     spec: ClassVar[type[TaskSpec]] = SegmentationSpec
     fields: ClassVar[type[TaskFields]] = SegmentationFields
     task_class: ClassVar[str] = "polytask.tasks.segmentation:Segmentation"
+    answer_form: ClassVar[AnswerForm] = "masks"
     primary: ClassVar[str] = "dice"
     telling: ClassVar[str] = "fractions"
     nothing: ClassVar[str] = "expected at least one of 'structures'"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from polytask.kinds.words import Name, Strict, Text
+from polytask.kinds.words import Strict, Text
 
 Words = Annotated[list[Text], Field(min_length=1)]
 
@@ -18,19 +18,24 @@ def breach(message: str, **parts: Any) -> PydanticCustomError:
 
 
 class TaskSpec(Strict):
-    """What every task may say: `column` names its column in the table, `title` its name on pages."""
+    """What every task may say: `column` names its column in the table, `title` its name on pages.
+
+    The order of the fields is part of a cohort's digest, so `kind`, `level` and `image` are declared for readers here
+    and take their place in each kind.
+    """
 
     column: Text | None = None
     title: Text | None = None
-    kind: str
-    level: str
+    if TYPE_CHECKING:
+        kind: str
+        level: str
 
 
 class VoxelSpec(TaskSpec):
     """A task with a value per voxel of an image input."""
 
-    level: Literal["voxel"] = "voxel"
-    image: Name
+    if TYPE_CHECKING:
+        image: str
 
 
 class PooledSpec(TaskSpec):

@@ -15,6 +15,7 @@ from polytask.kinds.constants import constant_survival, expected_hazard_loss, ha
 from polytask.kinds.curves import censoring_curve, survival_at
 from polytask.kinds.horizons import LEAST_UNCENSORED, defined_horizons
 from polytask.kinds.kind import (
+    AnswerForm,
     Arrays,
     Fields,
     IncompleteAnswer,
@@ -69,6 +70,7 @@ class SurvivalKind:
     spec: ClassVar[type[TaskSpec]] = SurvivalSpec
     fields: ClassVar[type[TaskFields]] = SurvivalFields
     task_class: ClassVar[str] = "polytask.tasks.survival:Survival"
+    answer_form: ClassVar[AnswerForm] = "time"
     primary: ClassVar[str] = "c"
     telling: ClassVar[str] = "bins"
     nothing: ClassVar[str] = "loss 'hazard' expects 'bins'; add them, or choose loss 'cox'"

@@ -16,11 +16,11 @@ from polytask.cohort.header import Header, PooledSpec
 from polytask.documents.text import read_resource
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
+from polytask.kinds.class_words import list_answers
 from polytask.plan.plan import Model, Plan
 from polytask.plan.settings import set_values
 
 PACKAGE = "polytask"
-CLASSES = ("classification", "ordinal", "multilabel")
 """Kinds whose answer is class probabilities, which an embedding can read."""
 KEPT = ("source_dropout", "dropout", "embedding", "deep_supervision")
 """Values of a plan's `model` that are no matter of architecture: a preset leaves them unless it names them."""
@@ -159,7 +159,7 @@ def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[s
                 if not any(is_a(other, up, header) for other in others) or up == task:
                     continue
                 later = header.tasks[up].level == "subject" and not _seen(up, header) <= _seen(task, header)
-                answer = header.tasks[up].level == "voxel" or header.tasks[up].kind in CLASSES
+                answer = header.tasks[up].level == "voxel" or bool(list_answers(header.tasks[up]))
                 if answer and not later and task not in found.get(up, []):
                     found.setdefault(task, []).append(up)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from polytask.kinds import answer_form
 from polytask.tasks.risk_groups import NAMES, find_groups
 from polytask.tasks.task import Arrays, Task
 from polytask.training.decisions import Decisions, OperatingPoint
@@ -13,7 +14,7 @@ def decided_columns(task: Task, decisions: Decisions, prediction: Arrays, row: i
     """`.group` of a survival task, and `.at_sensitivity_90` (the class), `.at_sensitivity_90.LABEL` (1 or 0)."""
     found: dict[str, str] = {}
     cutoffs = decisions.cutoffs.get(task.name, ())
-    if cutoffs and task.kind == "survival" and np.isfinite(prediction["risk"][row]):
+    if cutoffs and answer_form(task.kind) == "time" and np.isfinite(prediction["risk"][row]):
         found[".group"] = NAMES[len(cutoffs)][int(find_groups(prediction["risk"][row], cutoffs))]
     for point in decisions.points.get(task.name, ()):
         probability = positive_probability(task, prediction, point)[row]

@@ -9,17 +9,19 @@ from typing import Any
 from polytask.cohort import header as of
 from polytask.cohort.header import Header, planes_of
 from polytask.errors import PolytaskError
+from polytask.kinds import answer_form
 from polytask.kinds.class_words import list_answers
+from polytask.kinds.kind import AnswerForm
 from polytask.plan.plan import FoldPlan, Plan
 from polytask.plan.validate import to_task_fields
 
-WORDS = {
-    "classification": "classes",
-    "ordinal": "classes",
-    "multilabel": "labels",
-    "segmentation": "structures",
+WORDS: dict[AnswerForm, str] = {
+    "class": "classes",
+    "grade": "classes",
+    "labels": "labels",
+    "masks": "structures",
 }
-"""Kind → the field of its task that names what the header names."""
+"""Form of the answers → the field of the task that names what the header names."""
 
 
 def find_disagreements(header: Header, plan: Plan) -> Iterator[str]:
@@ -72,10 +74,8 @@ def task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> str:
     voxel = isinstance(spec, of.VoxelSpec)
     if (fields.get("kind"), fields.get("level")) != (spec.kind, "voxel" if voxel else spec.level):
         return "another kind or level than in the header"
-    names = list(spec.names) if isinstance(spec, of.SegmentationSpec) else list(list_answers(spec))
-    if isinstance(spec, of.MultilabelSpec):
-        names = list(spec.labels)
-    if (field := WORDS.get(spec.kind)) and list(fields.get(field, [])) != names:
+    names = list(spec.names) if isinstance(spec, of.SegmentationSpec) else list_answers(spec)
+    if (field := WORDS.get(answer_form(spec.kind))) and list(fields.get(field, [])) != names:
         return f"other {field} than in the header"
     if isinstance(spec, of.SegmentationSpec) and bool(fields.get("exclusive")) != spec.exclusive:
         return "`exclusive` is otherwise than in the header"

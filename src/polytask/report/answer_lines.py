@@ -9,6 +9,7 @@ import numpy as np
 
 from polytask.evaluation.answers import Items
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.report.material import Material
 from polytask.report.tables import number
 from polytask.tasks.task import PooledTask, Task
@@ -44,7 +45,7 @@ def voxel_lines(material: Material, task: Task, subject: str) -> list[Line]:
         if who != subject:
             continue
         question = _question(material, task.name, visit)
-        if task.kind == "dose":
+        if answer_form(task.kind) == "field":
             unit = getattr(task, "unit", "")
             error = f"mean error {number(metrics.get('mae', np.nan))} {unit}".strip()
             found.append(Line(question, error, "", "see the dose pictures below"))
@@ -78,15 +79,15 @@ def pooled_line(material: Material, task: PooledTask, items: Items, k: int) -> L
     cells = task.columns(items.prediction, k)
     words = list(names_of(task))
     known, value = items.known[k], items.value[k]
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         return _survival_line(question, task, items, k)
-    if task.kind == "regression":
+    if answer_form(task.kind) == "number":
         unit = str(getattr(task, "unit", ""))
         truth = f"{number(float(value))} {unit}".strip() if known else UNKNOWN
         return Line(question, f"{number(float(items.prediction['value'][k]))} {unit}".strip(), "", truth)
     p = {w: float(v) for w, v in zip(words, np.asarray(items.prediction["p"])[k], strict=True)}
     told = ", ".join(f"{names.word(task.name, w)} {100 * v:.0f} %" for w, v in p.items())
-    if task.kind == "multilabel":
+    if answer_form(task.kind) == "labels":
         there = [names.word(task.name, w) for w in words if p[w] > 0.5]
         true = [
             names.word(task.name, w)

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_curve
 from polytask.evaluation.answers import Items
 from polytask.evaluation.calibration import judge_calibration, reliability
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.report.drawing import FAINT, INK, Picture, below, colour, figure, folded, nothing, styled, svg
 from polytask.report.material import Material
 from polytask.tasks.confusion import confusion
@@ -38,8 +39,9 @@ def pictures(material: Material, name: str) -> list[Picture]:
     asked = [q._replace(name=shown(material, name, q.name)) for q in questions(task, items)]
     words = names.all_words(name, names_of(task))
     title = names.task(name)
-    what = {"ordinal": "each grade or a higher one against the lower ones", "multilabel": "each label"}
-    roc_note = f"ROC: {what.get(task.kind, 'each class against the others')}. AUC: 0.5 is chance, 1 perfect."
+    what = {"grade": "each grade or a higher one against the lower ones", "labels": "each label"}
+    asked_for = what.get(answer_form(task.kind), "each class against the others")
+    roc_note = f"ROC: {asked_for}. AUC: 0.5 is chance, 1 perfect."
     gap_note = (
         "How often it happened (95 % Wilson interval) among cases of like predicted probability; ECE is the mean gap "
         "to the diagonal, on which predictions come true as often as they say, without what chance adds (0: no larger "
@@ -54,7 +56,7 @@ def pictures(material: Material, name: str) -> list[Picture]:
         drawn = figure(SIDE, tall)
         draw_reliability(drawn.subplots(), asked)
         found.append(Picture(svg(drawn), f"Reliability of {title}", gap_note, width=SIDE))
-        if task.kind != "multilabel":
+        if answer_form(task.kind) != "labels":
             drawn = figure(SIDE, 3.3)
             draw_confusion(drawn.subplots(), words, matrix(task, items))
             note = "How often each true answer got each given answer."
@@ -75,13 +77,13 @@ def questions(task: Any, items: Items) -> list[Question]:
         return []
     p = np.asarray(items.prediction["p"], np.float64)
     who = np.array([subject for subject, _ in items.ids])
-    if task.kind == "multilabel":
+    if answer_form(task.kind) == "labels":
         for k, label in enumerate(names):
             known = items.known[:, k]
             found.append(Question(label, p[known, k], items.value[known, k] > 0.5, who[known].tolist()))
         return found
     p, truth, mine = p[items.known], items.value[items.known], who[items.known].tolist()
-    if task.kind == "ordinal":
+    if answer_form(task.kind) == "grade":
         return [
             Question(f"≥ {c}", p[:, k:].sum(1), truth >= k, mine) for k, c in enumerate(names[1:], start=1)
         ]

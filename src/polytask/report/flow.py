@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.header import DoseSpec, SurvivalSpec, VoxelSpec
+from polytask.cohort.header import DoseSpec, Task, VoxelSpec
 from polytask.cohort.values import column_value, image_paths, pooled_value, slide_path, voxel_source
+from polytask.kinds import answer_form
 from polytask.kinds.class_words import list_answers as words_of
 from polytask.report.material import Material
 from polytask.report.tables import Cell, Table
@@ -121,8 +122,8 @@ def _cell(material: Material, name: str, subjects: Sequence[str]) -> Cell:
     return Cell(str(len(values)), unit, _which(material, name, spec, values))
 
 
-def _which(material: Material, name: str, spec: object, values: Sequence[object]) -> str:
-    if isinstance(spec, SurvivalSpec):
+def _which(material: Material, name: str, spec: Task, values: Sequence[object]) -> str:
+    if answer_form(spec.kind) == "time":
         return counted(sum(v[1] > 0 for v in values if isinstance(v, tuple)), "event")
     words = [material.names.word(name, w) for w in words_of(spec)]
     if not words:

@@ -1,9 +1,10 @@
-"""Which pictures each kind of task has."""
+"""Which pictures a task has, by the form of its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from polytask.kinds.kind import AnswerForm
 from polytask.report import classes, decision, doses, numbers, overlays, survival
 from polytask.report.drawing import Picture
 from polytask.report.material import Material
@@ -14,13 +15,13 @@ def class_pictures(material: Material, name: str) -> list[Picture]:
     return [*classes.pictures(material, name), *decision.pictures(material, name)]
 
 
-PICTURES: dict[str, Callable[[Material, str], list[Picture]]] = {
-    "segmentation": overlays.pictures,
-    "classification": class_pictures,
-    "multilabel": class_pictures,
-    "ordinal": classes.pictures,
-    "regression": numbers.pictures,
-    "survival": survival.pictures,
-    "dose": doses.pictures,
+PICTURES: dict[AnswerForm, Callable[[Material, str], list[Picture]]] = {
+    "masks": overlays.pictures,
+    "class": class_pictures,
+    "labels": class_pictures,
+    "grade": classes.pictures,
+    "number": numbers.pictures,
+    "time": survival.pictures,
+    "field": doses.pictures,
 }
-"""Kind → pictures of a task of it."""
+"""Form of the answers → pictures of a task with such answers."""

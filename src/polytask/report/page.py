@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from polytask.documents.text import read_resource
+from polytask.kinds import answer_form
 from polytask.report import against, curves, overlays, sources, survival, tables
 from polytask.report.beside import tables_beside
 from polytask.report.characteristics import characteristics
@@ -35,8 +36,8 @@ def page(material: Material) -> str:
                 *more_tables(material, name),
                 *tables_beside(found, name),
             ],
-            "keys": overlays.keys(material, name) if task["kind"] == "segmentation" else [],
-            "pictures": PICTURES[task["kind"]](material, name),
+            "keys": overlays.keys(material, name) if answer_form(task["kind"]) == "masks" else [],
+            "pictures": PICTURES[answer_form(task["kind"])](material, name),
         }
         for name, task in found.tasks.items()
     ]
@@ -77,7 +78,7 @@ def page(material: Material) -> str:
 
 def more_tables(material: Material, name: str) -> list[tables.Table]:
     """Tables that only some kinds have."""
-    found = survival.shares(material, name) if material.tasks[name].kind == "survival" else None
+    found = survival.shares(material, name) if answer_form(material.tasks[name].kind) == "time" else None
     return [found] if found else []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from polytask.kinds import answer_form
 from polytask.report import classes, curves, numbers, overlays, survival
 from polytask.report.drawing import figure, styled
 from polytask.report.material import Material, gather
@@ -13,7 +14,7 @@ from polytask.report.voxels import chosen, look
 
 PANELS = 4
 """Panels of the last row."""
-ORDER = ("classification", "survival", "ordinal", "regression", "multilabel")
+ORDER = ("class", "time", "grade", "number", "labels")
 Panel = Callable[[Any], None]
 
 
@@ -33,7 +34,7 @@ def save(material: Material, path: Path, dots: int = 120) -> Path:
 def draw(material: Material) -> Any:
     """The figure; drawn and saved in the report's look (`styled`)."""
     name = next(
-        (n for n, t in material.tasks.items() if t.kind == "segmentation" and chosen(material, n)), None
+        (n for n, t in material.tasks.items() if answer_form(t.kind) == "masks" and chosen(material, n)), None
     )
     drawn = figure(14, 11.2 if name else 7.4)
     parts: Any = drawn.subfigures(3 if name else 2, 1, height_ratios=(3.6, 3.8, 3.8) if name else (1, 1))
@@ -76,10 +77,10 @@ def draw_overlays(part: Any, material: Material, name: str) -> None:
 
 
 def answers(material: Material) -> list[Panel]:
-    """A panel for the first task of each kind, in the order of `ORDER`."""
+    """A panel for the first task of each form of answer, in the order of `ORDER`."""
     first: dict[str, str] = {}
     for name, task in material.tasks.items():
-        first.setdefault(task.kind, name)
+        first.setdefault(answer_form(task.kind), name)
     return [_panel(first[k], material.tasks[first[k]], material) for k in ORDER if k in first]
 
 
@@ -87,12 +88,12 @@ def _panel(name: str, task: Any, material: Material) -> Panel:
     items = material.answers.pooled[name]
 
     def panel(axes: Any) -> None:
-        if task.kind == "survival":
+        if answer_form(task.kind) == "time":
             cutoffs = material.evaluation.groups.get(name, {}).get("cutoffs", ())
             survival.draw_survival(axes, survival.groups_of(items, cutoffs), task.unit)
-        elif task.kind == "regression":
+        elif answer_form(task.kind) == "number":
             numbers.draw_scatter(axes, *numbers.values_of(items), task.unit)
-        elif task.kind == "ordinal":
+        elif answer_form(task.kind) == "grade":
             classes.draw_confusion(
                 axes, material.names.all_words(name, task.classes), classes.matrix(task, items)
             )

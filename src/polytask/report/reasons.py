@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from polytask.evaluation.answers import Answers, Cases, Items
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.report.names import PLAIN, Names
 from polytask.tasks.sizes import LENGTHS, SIZES
 from polytask.tasks.survival_metrics import defined
@@ -44,11 +45,11 @@ def why_undefined(
     chosen = items.take(np.flatnonzero(place))
     if not chosen.known.any():
         return f"the answer is known for no {whom}"
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         return _of_survival(task, chosen, base, rest)
-    if task.kind == "regression":
+    if answer_form(task.kind) == "number":
         return _of_numbers(chosen, whom, base)
-    if task.kind == "multilabel":
+    if answer_form(task.kind) == "labels":
         return _of_labels(task, chosen, rest, whom, names)
     return _of_classes(task, chosen, base, rest, whom, names)
 
@@ -60,10 +61,10 @@ def _cases(cases: Cases, subjects: Collection[str] | None) -> list[Any]:
 
 
 def _of_voxels(task: Task, cases: list[Any], base: str, rest: str, names: Names) -> str:
-    what = "dose" if task.kind == "dose" else "mask"
+    what = "dose" if answer_form(task.kind) == "field" else "mask"
     if not cases:
         return f"the {what} is known for no case"
-    if task.kind == "dose":
+    if answer_form(task.kind) == "field":
         return "no structure with a known mask lies where the dose counts" if base == "dvh" else OTHERWISE
     structure = next((n for n in names_of(task) if rest == n), "")
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
@@ -126,7 +127,7 @@ def _of_labels(task: Task, items: Items, label: str, whom: str, names: Names) ->
 def _of_classes(task: Task, items: Items, base: str, word: str, whom: str, names: Names) -> str:
     truth = np.asarray(items.value, np.int64)[items.known]
     classes = list(names_of(task))
-    if task.kind == "ordinal":
+    if answer_form(task.kind) == "grade":
         if word in classes:
             shown = f"{names.word(task.name, word)} or higher"
             return _one_sided(shown, truth >= classes.index(word), whom)

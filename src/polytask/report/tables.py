@@ -7,6 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from polytask.evaluation.result import NAN, Estimate
+from polytask.kinds import answer_form
+from polytask.kinds.kind import AnswerForm
 from polytask.report.names import PLAIN, Names
 from polytask.tasks.sizes import unit_of_size
 
@@ -94,8 +96,8 @@ def title(metric: str, task: Mapping[str, Any], area: str = "") -> str:
     Args:
         area: how sizes of masks are told, where the dimensions of the image are known: `ml`, `cm²`, `px`, `voxels`.
     """
-    unit = str(task["unit"]) if metric in IN_UNIT and task["kind"] in ("regression", "dose") else ""
-    if task["kind"] == "segmentation":
+    unit = str(task["unit"]) if metric in IN_UNIT and answer_form(task["kind"]) in ("number", "field") else ""
+    if answer_form(task["kind"]) == "masks":
         length = str(task["unit"]) or "mm"
         unit = {"hd95": length, "volume_error": area or unit_of_size(length)}.get(metric, unit)
     flat = metric == "volume_error" and area in ("cm²", "px")
@@ -142,7 +144,7 @@ def details(material: Material, name: str) -> list[Table]:
         grid.setdefault(row, {})[column] = metric
     if grid:
         columns = list(dict.fromkeys(c for row in grid.values() for c in row))
-        survival = task["kind"] == "survival"
+        survival = answer_form(task["kind"]) == "time"
         rows = [
             (
                 f"{r.removeprefix('T')} {task['unit']}" if survival else material.names.word(name, r),
@@ -151,7 +153,7 @@ def details(material: Material, name: str) -> list[Table]:
             for r, v in grid.items()
         ]
         heads = [title(c, task, area) for c in columns]
-        tables.append(with_n(Table(INNER.get(task["kind"], "by class"), ["", *heads], rows)))
+        tables.append(with_n(Table(INNER.get(answer_form(task["kind"]), "by class"), ["", *heads], rows)))
     return tables
 
 
@@ -167,12 +169,12 @@ def with_n(table: Table) -> Table:
     return Table(table.title, [*table.columns, "n"], rows)
 
 
-INNER = {
-    "segmentation": "by structure",
-    "multilabel": "by label",
-    "survival": "by horizon",
-    "ordinal": "by threshold: that grade or a higher one",
-    "dose": "dose-volume statistics: predicted − true, mean over cases",
+INNER: dict[AnswerForm, str] = {
+    "masks": "by structure",
+    "labels": "by label",
+    "time": "by horizon",
+    "grade": "by threshold: that grade or a higher one",
+    "field": "dose-volume statistics: predicted − true, mean over cases",
 }
 
 

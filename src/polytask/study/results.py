@@ -17,6 +17,7 @@ from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers, Items
 from polytask.evaluation.result import FILE as EVALUATION
 from polytask.evaluation.result import Evaluation
+from polytask.kinds import answer_form
 from polytask.study.folder import RESULTS, Study, StudyRun
 
 Row = tuple[str, str, str, str, str, float | None, int | None]
@@ -123,11 +124,11 @@ def case_rows(evaluation: Evaluation, answers: Answers) -> Iterator[Row]:
 def truth_cells(kind: str, names: list[str], items: Items, k: int) -> dict[str, float]:
     """`truth` (of classes their number), `truth.LABEL`, or `time` and `event`; unknown is null."""
     value, known = np.asarray(items.value[k], np.float64), np.asarray(items.known[k], bool)
-    if kind == "survival":
+    if answer_form(kind) == "time":
         pair = value if known.all() else np.full(2, np.nan)
         return {"time": float(pair[0]), "event": float(pair[1])}
     value = np.where(known, value, np.nan)
-    if kind == "multilabel":
+    if answer_form(kind) == "labels":
         return {f"truth.{name}": float(v) for name, v in zip(names, value, strict=True)}
     return {"truth": float(value)}
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from polytask.documents.fault import refuse_odd_content
 from polytask.documents.json_reader import read_json_object
+from polytask.kinds import answer_form
 from polytask.plain import write_json
 from polytask.tasks.risk_groups import NAMES
 from polytask.tasks.task import Task
@@ -98,7 +99,7 @@ class Decisions:
     def ensure_fit(self, tasks: Mapping[str, Task]) -> None:
         """Raise ValueError where a group or threshold is of a task that has no such answer."""
         for name in self.cutoffs:
-            if name not in tasks or tasks[name].kind != "survival":
+            if name not in tasks or answer_form(tasks[name].kind) != "time":
                 raise ValueError(f"cut-offs of {name}, which is no survival task")
         for name, points in self.points.items():
             labels = getattr(tasks.get(name), "labels", ())

@@ -13,6 +13,7 @@ from polytask.cohort.cohort import Case, Cohort
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Id
 from polytask.evaluation.baselines.inputs import Volumes, cases_read, read_features
+from polytask.kinds import answer_form
 from polytask.kinds.curves import hazard_at
 from polytask.tasks.task import Arrays
 
@@ -50,14 +51,14 @@ def apply_baseline(
 
 def _decode(coefficients: Mapping[str, Any], scores: Floats) -> Arrays:
     kind = coefficients["kind"]
-    if kind == "regression":
+    if answer_form(kind) == "number":
         return {"value": scores}
-    if kind == "survival":
+    if answer_form(kind) == "time":
         risk = scores[:1]
         hazard = hazard_at(coefficients["baseline"], np.asarray(coefficients["horizons"], np.float64))
         ratio = np.exp(np.clip(risk, -LARGEST_SCORE, LARGEST_SCORE))
         return {"risk": risk, "p": -np.expm1(-hazard * ratio[:, None])}
-    if kind == "multilabel":
+    if answer_form(kind) == "labels":
         pairs = log_softmax(scores.reshape(-1, 2), axis=1)
         return {"p": np.exp(pairs[:, 1])[None]}
     return {"p": np.exp(log_softmax(scores))[None]}

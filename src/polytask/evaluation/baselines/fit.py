@@ -19,6 +19,8 @@ from polytask.evaluation.baselines.inputs import (
 )
 from polytask.evaluation.baselines.models import Fitted, fit_classes, fit_number, fit_survival
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
+from polytask.kinds.kind import AnswerForm
 from polytask.plain import plain
 from polytask.plan.plan import FoldPlan
 from polytask.prepare.store import Store
@@ -29,12 +31,12 @@ from polytask.tasks.task import Task
 Baseline = dict[str, Any]
 """Coefficients of one simple model, and what is needed to apply them. Plain; nothing of a subject."""
 TABLE = "table"
-METHODS = {
-    "classification": "logistic regression",
-    "ordinal": "multinomial logistic regression",
-    "multilabel": "logistic regression for each label",
-    "regression": "linear regression",
-    "survival": "Cox regression",
+METHODS: dict[AnswerForm, str] = {
+    "class": "logistic regression",
+    "grade": "multinomial logistic regression",
+    "labels": "logistic regression for each label",
+    "number": "linear regression",
+    "time": "Cox regression",
 }
 FEWEST = 10
 """With fewer known training cases nothing is fitted."""
@@ -57,7 +59,7 @@ def fit_baselines(
             b for t in pooled.values() if (b := fit_one(TABLE, table_inputs(fold), cohort, t, train, {}))
         ]
     for name, task in tasks.items():
-        if task.kind != "segmentation" or store is None or not pooled:
+        if answer_form(task.kind) != "masks" or store is None or not pooled:
             continue
         volumes = {name: train_volumes(cohort, task, train, store)}
         inputs = volume_inputs(task, volumes)
@@ -91,9 +93,9 @@ def fit_one(
                 rows.append(features)
                 values.append(value)
                 known.append(there)
-    if len(ids) < FEWEST or task.kind not in METHODS:  # a kind from outside has no simple model here
+    if len(ids) < FEWEST:
         return None
-    if task.kind == "survival" and np.sum(np.stack(values)[:, 1] > 0) < FEWEST_EVENTS:
+    if answer_form(task.kind) == "time" and np.sum(np.stack(values)[:, 1] > 0) < FEWEST_EVENTS:
         return None
     x = np.stack(rows)
     center, scale = x.mean(0), x.std(0)
@@ -108,7 +110,7 @@ def fit_one(
             "kind": task.kind,
             "level": task.level,
             "visits": visits,
-            "method": METHODS[task.kind],
+            "method": METHODS[answer_form(task.kind)],
             "inputs": inputs,
             "features": feature_names(inputs),
             "center": center.tolist(),
@@ -126,11 +128,11 @@ def fit_one(
 
 def _fit(task: Task, x: Any, value: Any, known: Any, subjects: list[str]) -> list[Fitted]:
     """One fit; of a multilabel task one for each label, on the cases where it is known."""
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         return [fit_survival(x, value[:, 0].astype(np.float64), value[:, 1].astype(np.float64), subjects)]
-    if task.kind == "regression":
+    if answer_form(task.kind) == "number":
         return [fit_number(x, value.astype(np.float64), subjects)]
-    if task.kind != "multilabel":
+    if answer_form(task.kind) != "labels":
         return [fit_classes(x, value.astype(np.int64), len(names_of(task)), subjects)]
     found = []
     for k in range(len(names_of(task))):

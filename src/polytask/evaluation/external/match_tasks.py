@@ -6,23 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from polytask.cohort.header import (
-    DoseSpec,
     Header,
-    MultilabelSpec,
-    RegressionSpec,
     SegmentationSpec,
-    SurvivalSpec,
     Task,
     VoxelSpec,
 )
 from polytask.errors import nearest
 from polytask.evaluation.external.gaps import Gap, Pairs, pair_words, split_gap
 from polytask.evaluation.external.word_map import WordMap
+from polytask.kinds import answer_form
 from polytask.kinds.class_words import list_answers
 from polytask.kinds.words import same_word
 
-ONE_OF = ("classification", "ordinal")
-"""Kinds whose truth is one word of a list: each can be judged by the other's cells."""
+ONE_OF = ("class", "grade")
+"""Forms of answers whose truth is one word of a list: each can be judged by the other's cells."""
+
+
+MEASURED = ("time", "number", "field")
+"""Forms of answers that have a unit."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,16 @@ def match_tasks(
 
 
 def _group(spec: Task) -> str:
-    return ONE_OF[0] if spec.kind in ONE_OF else spec.kind
+    return ONE_OF[0] if answer_form(spec.kind) in ONE_OF else spec.kind
 
 
 def _ensure_places(mine: Mapping[str, Task], header: Header, said: WordMap) -> None:
     """Places of the mapping file must be tasks (for units also columns) of the model, and of the right kind."""
     columns = [c for table in header.tables.values() for c, s in table.columns.items() if s.type == "number"]
-    measured = [n for n, t in mine.items() if isinstance(t, SurvivalSpec | RegressionSpec | DoseSpec)]
+    measured = [n for n, t in mine.items() if answer_form(t.kind) in MEASURED]
     allowed = {
-        "classes": [n for n, t in mine.items() if t.kind in ONE_OF],
-        "labels": [n for n, t in mine.items() if isinstance(t, SegmentationSpec | MultilabelSpec)],
+        "classes": [n for n, t in mine.items() if answer_form(t.kind) in ONE_OF],
+        "labels": [n for n, t in mine.items() if answer_form(t.kind) in ("masks", "labels")],
         "units": [*measured, *columns],
     }
     for section, names in allowed.items():
@@ -111,7 +112,7 @@ def words_of(spec: Task) -> list[str]:
 def _words(name: str, other: Task, spec: Task, said: WordMap) -> tuple[dict[str, str], Gap | None]:
     if not _has_words(spec):
         return {}, None
-    section = "classes" if spec.kind in ONE_OF else "labels"
+    section = "classes" if answer_form(spec.kind) in ONE_OF else "labels"
     given = getattr(said, section).get(name)
     pairs: Pairs = pair_words(
         section, name, words_of(other), words_of(spec), said, given, same=same_word, many=True
@@ -125,11 +126,11 @@ def _parts(words: Mapping[str, str], spec: SegmentationSpec) -> dict[str, tuple[
 
 def _factor(name: str, other: Task, spec: Task, said: WordMap) -> tuple[float | None, Gap | None]:
     """1 for the same unit, the mapping's factor, else nothing."""
-    if not isinstance(spec, SurvivalSpec | RegressionSpec | DoseSpec):
+    if answer_form(spec.kind) not in MEASURED:
         return 1.0, None
     if name in said.units:
         return said.units[name], None
-    theirs, ours = str(getattr(other, "unit", "")), spec.unit
+    theirs, ours = str(getattr(other, "unit", "")), str(getattr(spec, "unit", ""))
     if theirs.strip() == ours.strip():
         return 1.0, None
     return None, Gap("units", name, (theirs or "(no unit)",), (ours or "(no unit)",))

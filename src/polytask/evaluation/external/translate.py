@@ -9,9 +9,6 @@ from polytask.cohort.cohort import Case, Cohort, WrittenAs
 from polytask.cohort.header import (
     Header,
     ImageInput,
-    MultilabelSpec,
-    RegressionSpec,
-    SurvivalSpec,
     VoxelSpec,
     list_optional_columns,
     list_task_columns,
@@ -19,6 +16,7 @@ from polytask.cohort.header import (
 from polytask.cohort.values import column_value, pooled_value
 from polytask.evaluation.external.match_tasks import MatchedTask
 from polytask.evaluation.external.matching import Matching
+from polytask.kinds import answer_form
 from polytask.kinds.class_words import list_answers
 from polytask.kinds.kind import Value
 
@@ -127,18 +125,19 @@ def _answer_cells(matched: Matching, case: Case, name: str, task: MatchedTask) -
     stem = spec.column or name
     if value is None:
         return
-    if isinstance(spec, SurvivalSpec):
+    form = answer_form(spec.kind)
+    if form == "time":
         assert isinstance(value, tuple)
         time, event = value
         yield f"{stem}_time", _number(float(time or 0.0) * task.factor)
         yield f"{stem}_event", str(int(event or 0))
-    elif isinstance(spec, MultilabelSpec):
+    elif form == "labels":
         assert isinstance(value, tuple)
-        for label in spec.labels:
+        for label in list_answers(spec):
             bits = [b for w, b in zip(list_answers(theirs), value, strict=True) if task.words.get(w) == label]
             if bits and (any(bits) or None not in bits):
                 yield f"{stem}.{label}", "1" if any(bits) else "0"
-    elif isinstance(spec, RegressionSpec):
+    elif form == "number":
         assert isinstance(value, int | float)
         yield stem, _number(float(value) * task.factor)
     else:

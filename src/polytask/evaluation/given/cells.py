@@ -13,6 +13,7 @@ from polytask.errors import PolytaskError, nearest
 from polytask.evaluation.answers import Id
 from polytask.evaluation.given.table import AnswerTable
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.tasks.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -49,12 +50,12 @@ def read_items(table: AnswerTable, task: Task) -> GivenItems:
     p = called = risk = value = None
     if columns.p:
         p = np.stack([_probabilities(table, r, task) for r in rows.values()]) if ids else np.zeros((0, 1))
-    if task.kind in ("classification", "ordinal", "multilabel") and (columns.answer or columns.parts):
+    if answer_form(task.kind) in ("class", "grade", "labels") and (columns.answer or columns.parts):
         called = np.stack([_called(table, r, task) for r in rows.values()]) if ids else np.zeros((0, 1))
         called = _without_empty_multilabel(called, p)
-    if task.kind == "survival" and columns.risk:
+    if answer_form(task.kind) == "time" and columns.risk:
         risk = np.array([_number(table, r, columns.risk) for r in rows.values()])
-    if task.kind == "regression":
+    if answer_form(task.kind) == "number":
         value = np.array([_number(table, r, columns.answer) for r in rows.values()])
     return GivenItems(ids, p, called, risk, value, {who: k for k, who in enumerate(ids)})
 
@@ -62,7 +63,7 @@ def read_items(table: AnswerTable, task: Task) -> GivenItems:
 def _probabilities(table: AnswerTable, row: Row, task: Task) -> Floats:
     """`[classes, labels or horizons]`; classes exclude each other, so theirs sum to 1."""
     columns = table.columns[task.name].p
-    survival = task.kind == "survival"
+    survival = answer_form(task.kind) == "time"
     names = [f"T{t:g}" for t in getattr(task, "horizons", ())] if survival else list(names_of(task))
     found = np.array([_number(table, row, columns[n]) if n in columns else np.nan for n in names])
     odd = np.flatnonzero((found < 0) | (found > 1))
@@ -70,7 +71,7 @@ def _probabilities(table: AnswerTable, row: Row, task: Task) -> Floats:
         raise PolytaskError(
             f"{table.where(row)}: {columns[names[odd[0]]]} is {found[odd[0]]:g}; expected a probability between 0 and 1"
         )
-    if survival or task.kind == "multilabel":
+    if survival or answer_form(task.kind) == "labels":
         return found
     there = np.isfinite(found)
     if len(names) == 2 and there.sum() == 1:  # one of two says the other
@@ -100,8 +101,8 @@ def _called(table: AnswerTable, row: Row, task: Task) -> Floats:
     if not columns.answer or row.cells[columns.answer] in UNKNOWN:
         return found
     cell = row.cells[columns.answer]
-    words = [w.strip() for w in cell.split(";")] if task.kind == "multilabel" else [cell]
-    if task.kind == "multilabel" and words == [NONE] and NONE not in names:
+    words = [w.strip() for w in cell.split(";")] if answer_form(task.kind) == "labels" else [cell]
+    if answer_form(task.kind) == "labels" and words == [NONE] and NONE not in names:
         return np.zeros(len(names))
     found = np.zeros(len(names))
     for word in words:

@@ -9,6 +9,7 @@ from pathlib import Path
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError, nearest
 from polytask.evaluation.measure import names_of
+from polytask.kinds import answer_form
 from polytask.tasks.task import Task
 
 KEYS = ("subject", "visit")
@@ -78,7 +79,7 @@ def _split(column: str, tasks: Mapping[str, Task]) -> tuple[str | None, str]:
 
 
 def _beside(suffix: str, task: Task) -> bool:
-    named = task.kind in ("multilabel", "segmentation") and suffix in names_of(task)
+    named = answer_form(task.kind) in ("labels", "masks") and suffix in names_of(task)
     return not named and (suffix in TRUST or suffix.startswith(NOT_ANSWERS))
 
 
@@ -97,12 +98,12 @@ def _with(path: Path, before: TaskColumns, task: Task, column: str, suffix: str)
     """The columns of a task with one more."""
     names = list(names_of(task))
     horizons = [f"T{t:g}" for t in getattr(task, "horizons", ())]
-    if suffix == "" and task.kind != "survival":
+    if suffix == "" and answer_form(task.kind) != "time":
         return TaskColumns(column, before.p, before.risk, before.parts)
-    if suffix == "risk" and task.kind == "survival":
+    if suffix == "risk" and answer_form(task.kind) == "time":
         return TaskColumns(before.answer, before.p, column, before.parts)
     if suffix.startswith("p.") and task.level != "voxel":
-        allowed = horizons if task.kind == "survival" else names
+        allowed = horizons if answer_form(task.kind) == "time" else names
         what = suffix.removeprefix("p.")
         if what not in allowed:
             raise PolytaskError(
@@ -110,9 +111,9 @@ def _with(path: Path, before: TaskColumns, task: Task, column: str, suffix: str)
                 f"{nearest(what, allowed, 'expected one of')}; correct the column's name"
             )
         return TaskColumns(before.answer, {**before.p, what: column}, before.risk, before.parts)
-    if suffix in names and task.kind in ("multilabel", "segmentation"):
+    if suffix in names and answer_form(task.kind) in ("labels", "masks"):
         return TaskColumns(before.answer, before.p, before.risk, {**before.parts, suffix: column})
-    if suffix == "p" and task.kind == "segmentation":
+    if suffix == "p" and answer_form(task.kind) == "masks":
         return before  # a file of voxel probabilities: the mask beside it is judged
     raise PolytaskError(
         f"{path}: column {column!r} is no answer of a {task.kind}; expected {_expected(task, names, horizons)}; "
@@ -122,10 +123,10 @@ def _with(path: Path, before: TaskColumns, task: Task, column: str, suffix: str)
 
 def _expected(task: Task, names: Sequence[str], horizons: Sequence[str]) -> str:
     name = task.name
-    if task.kind == "survival":
+    if answer_form(task.kind) == "time":
         return " or ".join([f"{name}.risk", *(f"{name}.p.{t}" for t in horizons)])
-    if task.kind in ("classification", "ordinal", "multilabel"):
+    if answer_form(task.kind) in ("class", "grade", "labels"):
         return " or ".join([name, *(f"{name}.p.{c}" for c in names)])
-    if task.kind == "segmentation":
+    if answer_form(task.kind) == "masks":
         return " or ".join([f"{name} (a path)", *(f"{name}.{s}" for s in names)])
     return f"{name}{' (a path)' if task.level == 'voxel' else ''}"

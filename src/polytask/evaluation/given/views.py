@@ -11,6 +11,7 @@ import numpy.typing as npt
 from polytask.evaluation.answers import Answers, Cases, Id, Items
 from polytask.evaluation.given.cells import GivenItems
 from polytask.evaluation.statistic import is_metric
+from polytask.kinds import answer_form
 from polytask.tasks.task import Arrays, Task
 
 Floats = npt.NDArray[np.float64]
@@ -34,12 +35,12 @@ class View:
 
 def pooled_views(task: Task, ours: Items, given: GivenItems) -> list[View]:
     """The views of a visit or subject task; none when no case is answered by both."""
-    kinds: dict[str, Callable[[Items, GivenItems], list[View]]] = {
-        "regression": _values,
-        "survival": lambda o, g: _risks(task, o, g),
-        "multilabel": _labels,
+    forms: dict[str, Callable[[Items, GivenItems], list[View]]] = {
+        "number": _values,
+        "time": lambda o, g: _risks(task, o, g),
+        "labels": _labels,
     }
-    return [v for v in kinds.get(task.kind, _classes)(ours, given) if len(v.ours.ids)]
+    return [v for v in forms.get(answer_form(task.kind), _classes)(ours, given) if len(v.ours.ids)]
 
 
 def voxel_views(ours: Cases, theirs: Cases) -> list[View]:

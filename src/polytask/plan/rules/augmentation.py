@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from polytask.cohort.header import (
-    ClassificationSpec,
     Header,
     ImageInput,
     Modality,
-    MultilabelSpec,
     SegmentationSpec,
 )
 from polytask.cohort.importers.words import modality
+from polytask.kinds import answer_form
+from polytask.kinds.class_words import list_answers
 from polytask.kinds.reasons import Why, few
 from polytask.plan.plan import Augmentation, ImagePlan
 from polytask.plan.records import Fingerprint
@@ -123,8 +123,6 @@ def _sided(header: Header) -> Iterator[str]:
         if isinstance(spec, SegmentationSpec):
             paired = {name for pair in spec.mirror for name in pair}
             names = [n for n in spec.names if n not in paired]
-        elif isinstance(spec, ClassificationSpec):
-            names = spec.classes
-        elif isinstance(spec, MultilabelSpec):
-            names = spec.labels
+        elif answer_form(spec.kind) in ("class", "labels"):
+            names = list_answers(spec)
         yield from (f"{task}.{n}" for n in names if SIDE.search(n.lower()))

@@ -10,14 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.header import (
-    ClassificationSpec,
-    MultilabelSpec,
-    OrdinalSpec,
     PooledSpec,
-    RegressionSpec,
-    SurvivalSpec,
 )
 from polytask.cohort.values import pooled_value
+from polytask.kinds import answer_form
 from polytask.kinds.reasons import few, percent
 from polytask.plan.rules.association import (
     cox_association,
@@ -134,18 +130,19 @@ def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]
             continue
         matrix = np.stack([_mean(values[rows]) for rows, _ in there])
         found = [a for _, a in there]
-        if isinstance(spec, SurvivalSpec):
+        form = answer_form(spec.kind)
+        if form == "time":
             pairs = np.array(found, np.float64)
             yield name, cox_association(matrix, pairs[:, 0], pairs[:, 1])
-        elif isinstance(spec, MultilabelSpec):
+        elif form == "labels":
             labels = np.array(cast("list[tuple[int | None, ...]]", found), np.float64)
             told = [(~np.isnan(label), label) for label in labels.T]
             yield name, np.max([rank_association(matrix[k], label[k]) for k, label in told], axis=0)
-        elif isinstance(spec, ClassificationSpec):
+        elif form == "class":
             classes, ranked = np.array(found, np.float64), ranks(matrix)
             each = [ranked_association(ranked, (classes == c).astype(np.float64)) for c in np.unique(classes)]
             yield name, np.max(each, axis=0)
-        elif isinstance(spec, OrdinalSpec | RegressionSpec):
+        else:  # a number, or the place of a grade among the others
             numbers = np.array(found, np.float64)
             yield name, rank_association(matrix, ranks(numbers[:, None])[:, 0])
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from polytask.evaluation.comparison import common
+from polytask.kinds import answer_form
 from polytask.statistics.check import Check
 from polytask.statistics.delong import Scored, delong
 from polytask.statistics.effect import Effect
@@ -76,7 +77,7 @@ def _scored(runs: Mapping[Key, Finished], task: str, arm: str) -> Scored | None:
     """Truth and each seed's probabilities for a task with two classes, on the cases both sides answered."""
     sides = [_of(runs, name, task) for name in (arm, BASELINE)]
     if not all(sides) or any(
-        r.evaluated.tasks[task].kind != "classification" for side in sides for r in side
+        answer_form(r.evaluated.tasks[task].kind) != "class" for side in sides for r in side
     ):
         return None
     first = sides[0][0].evaluated.answers
@@ -101,7 +102,7 @@ def _errors(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np
     for runs in found.folds.values():
         sides = [_of(runs, name, task) for name in (arm, BASELINE)]
         if not all(sides) or any(
-            r.evaluated.tasks[task].kind != "regression" for side in sides for r in side
+            answer_form(r.evaluated.tasks[task].kind) != "number" for side in sides for r in side
         ):
             continue
         ids = common(sides[0][0].evaluated.answers, sides[1][0].evaluated.answers, task)

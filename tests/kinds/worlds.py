@@ -66,4 +66,9 @@ TABLE_WORLDS: dict[str, TableWorld] = {
         ),
         (("t_time", "-1"), ("t_event", "2")),
     ),
+    "count": TableWorld(
+        {"unit": "lesions"},
+        (({"t": "0"}, 0.0), ({"t": "3"}, 3.0), ({"t": "12.0"}, 12.0), ({}, None)),
+        (("t", "-1"), ("t", "2.5"), ("t", "many")),
+    ),
 }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polytask.kinds import constants as c
+from polytask.kinds.count import compute_deviance
 from polytask.kinds.curves import censoring_curve, discretise
 from polytask.tasks import make_task
 from polytask.tasks.target import Target
@@ -112,6 +113,21 @@ def regression() -> World:
     return World(make_task("t", fields), Target(truth, _known(truth)), ((truth - mean) / sd).float()[:, None])
 
 
+def count() -> World:
+    value = _generator(5).poisson(4.0, ITEMS).astype(float)
+    mean = float(value.mean())
+    fields = {
+        "kind": "count",
+        "level": "visit",
+        "mean": mean,
+        "unit": "lesions",
+        "deviation": float(np.abs(value - np.median(value)).mean()),
+        "constant": float(compute_deviance(value, mean).mean()),
+    }
+    truth = torch.from_numpy(value).float()
+    return World(make_task("t", fields), Target(truth, _known(truth)), truth.clamp_min(1e-6).log()[:, None])
+
+
 def survival(loss: str) -> World:
     r = _generator(3)
     hidden, lost = r.exponential(300, ITEMS), r.uniform(50, 900, ITEMS)
@@ -209,6 +225,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "ordinal": lambda: ordinal(4),
     "ordinal, two classes": lambda: ordinal(2),
     "regression": regression,
+    "count": count,
     "survival, cox": lambda: survival("cox"),
     "survival, hazard": lambda: survival("hazard"),
     "segmentation, exclusive": lambda: segmentation(True, (8, 9, 10)),

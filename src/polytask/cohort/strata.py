@@ -27,6 +27,11 @@ class Stratum:
     task: str
     word: str = ""
 
+    def __str__(self) -> str:
+        """The text that ties between strata are drawn by (`stratify.draw`): another one would give every cohort other
+        folds, so it stays as it was first written."""
+        return f"Mark(task={self.task!r}, word={self.word!r})"
+
 
 def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[Stratum]]:
     """Subject → its strata, read from header and table alone (masks and doses count as known by their cells)."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polytask.kinds.classification import ClassificationKind
+from polytask.kinds.count import CountKind
 from polytask.kinds.dose import DoseKind
 from polytask.kinds.kind import AnswerForm, PooledKind, VoxelKind
 from polytask.kinds.multilabel import MultilabelKind
@@ -28,6 +29,7 @@ KINDS: dict[str, AnyKind] = {
     "multilabel": MultilabelKind(),
     "ordinal": OrdinalKind(),
     "regression": RegressionKind(),
+    "count": CountKind(),
     "survival": SurvivalKind(),
     "dose": DoseKind(),
 }

@@ -22,6 +22,7 @@ NAMES = {
     "auc": "AUC",
     "c": "C-index",
     "r2": "R²",
+    "d2": "D²",
     "mae": "MAE",
     "rmse": "RMSE",
     "pearson": "Pearson’s r",

@@ -63,7 +63,10 @@ class Count:
 
         def loss(output: Tensor, value: Tensor) -> Tensor:
             y, log_mean = value.float(), self._find_log_mean(output.squeeze(1))
-            return 2 * (torch.xlogy(y, y) - y * log_mean - y + log_mean.exp())
+            # y (exp(d) − 1 − d) with d = log(μ / y) is the same, and does not cancel near the optimum.
+            gap = log_mean - torch.where(y > 0, y, 1.0).log()
+            terms = torch.where(y > 0, y * (torch.expm1(gap) - gap), log_mean.exp())
+            return 2 * terms.clamp_min(0.0)
 
         return ItemCriterion(loss, self.constant)
 

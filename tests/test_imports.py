@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "images": set(),
     "cohort": {"images"},
     "statistics": set(),
-    "tasks": set(),
+    "tasks": {"statistics"},  # how many pairs of survival times are ordered right
     "plan": {"cohort", "images", "tasks"},
     "prepare": {"cohort", "images", "plan", "tasks"},
     "model": {"tasks"},

@@ -201,7 +201,7 @@ def test_masks_and_doses(tmp_path: Path) -> None:
         assert primary.shortage or primary.low >= 0
 
 
-def test_pairs_of_four_thousand_subjects_are_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_of_four_thousand_subjects_are_counted_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,000 resamples of their C-index alone counted them 1,000 times and took 35 seconds."""
     given, counts = world(4000), []
     count = comparable_pairs.count_inversions

@@ -24,7 +24,8 @@ from polytask.tasks.task import Task
 FEWEST = 20
 """Known items, in all sites that count, from which on the difference gets an interval."""
 MOST_GROUPS = 300
-"""Subjects are left out one by one, in larger cohorts in so many random groups: each costs a pass over all metrics."""
+"""Subjects are left out one by one, in larger sites in so many random groups: a kind of task from elsewhere is judged
+again without each."""
 NAN = float("nan")
 
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from polytask.cohort.check import CHECKS, check, require_sound
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError, Problem
+from tests.calls import count_calls
 from tests.cohort.worlds import SHAPE, World, save
 
 CT, MASK, DOSE, ORGANS = (
@@ -279,23 +278,6 @@ def test_each_file_is_read_once_and_progress_is_told(world: World, monkeypatch: 
     assert world.problems(progress=lambda done, total: told.append((done, total))) == []
     assert len(seen) == len(set(seen)) == 5 * 24
     assert told == [(n, 120) for n in range(121)]
-
-
-def count_calls(function: Callable[[], object]) -> int:
-    """Calls of functions, of Python's own too, while it runs: what it costs, without a clock."""
-    calls = 0
-
-    def count(_: object, event: str, __: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 def test_calls_of_a_check_grow_with_files_and_not_with_their_voxels(tmp_path: Path) -> None:

@@ -50,6 +50,16 @@ Visit = Annotated[str | None, typer.Option(help="Column that names the visit.")]
 Day = Annotated[str | None, typer.Option(help="Column with the day of the visit.")]
 Site = Annotated[str | None, typer.Option(help="Column that names the site.")]
 Split = Annotated[str | None, typer.Option(help="Column that says train or test.")]
+Separator = Annotated[
+    str,
+    typer.Option(help="What parts the cells: comma, semicolon, tab, bar. Default: found, and said."),
+]
+Encoding = Annotated[
+    str, typer.Option(help="Of the table's text: utf-8, latin-1, cp1250, … Default: found, and said.")
+]
+Decimal = Annotated[
+    str, typer.Option(help="The sign before decimals: comma or point. Default: found, and said.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace header and table of an earlier import.")
 ]
@@ -76,11 +86,15 @@ def nnunet(
     day: Day = None,
     site: Site = None,
     split: Split = None,
+    separator: Separator = "",
+    encoding: Encoding = "",
+    decimal: Decimal = "",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """A raw data set of nnU-Net, with targets.tsv beside it for the other tasks."""
     from polytask.cohort.importers.nnunet import import_nnunet
+    from polytask.cohort.importers.text_form import TextForm
 
     done = import_nnunet(
         folder,
@@ -93,6 +107,7 @@ def nnunet(
         units=unit or (),
         accept_loss=accept_loss or (),
         columns=_stated(subject, visit, day, site, split),
+        form=TextForm(separator, encoding, decimal),
         overwrite=overwrite,
     )
     _say(done, as_json)
@@ -185,6 +200,9 @@ def table(
     day: Day = None,
     site: Site = None,
     split: Split = None,
+    separator: Separator = "",
+    encoding: Encoding = "",
+    decimal: Decimal = "",
     accept_loss: AcceptLoss = None,
     name: Annotated[str, typer.Option(help="Name of the cohort; default: the first file's.")] = "",
     overwrite: Overwrite = False,
@@ -192,6 +210,7 @@ def table(
 ) -> None:
     """One or several tables."""
     from polytask.cohort.importers.table import import_table
+    from polytask.cohort.importers.text_form import TextForm
 
     done = import_table(
         files,
@@ -213,6 +232,7 @@ def table(
         unknown=unknown or (),
         accept_loss=accept_loss or (),
         columns=_stated(subject, visit, day, site, split),
+        form=TextForm(separator, encoding, decimal),
         name=name,
         overwrite=overwrite,
     )

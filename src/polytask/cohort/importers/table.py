@@ -86,7 +86,7 @@ def import_table(
     sheets = [
         read_sheet(p, dict(columns or {}), unknown, partly=partly, form=form) for p in [*paths, *tables]
     ]
-    sheet = join_sheets(sheets)
+    sheet = join_sheets(sheets, skip)
     wanted = [*inputs, *(c for s in sheets[len(paths) :] for c in s.columns)]
     wanted += [c for p in lists if p not in tables for c in read_column_list(p)]
     chosen = expand_patterns(sheet.columns, wanted, sheet.path, "--input")

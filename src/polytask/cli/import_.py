@@ -27,7 +27,7 @@ Tasks = Annotated[
     list[str] | None,
     typer.Option(
         "--task",
-        help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; survival:TIME,EVENT or DEATH,LAST,STATUS.",
+        help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; os=survival:TIME,EVENT.",
     ),
 ]
 Inputs = Annotated[

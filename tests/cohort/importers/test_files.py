@@ -11,6 +11,7 @@ from polytask.cohort.check import check
 from polytask.cohort.header import Dose
 from polytask.cohort.importers import import_table
 from polytask.cohort.importers import workbook as workbook_module
+from polytask.cohort.importers.side_pairs import find_side_pairs
 from polytask.cohort.open_table import open_table
 from polytask.cohort.table import read_table
 from polytask.cohort.values import image_paths, voxel_source
@@ -208,3 +209,14 @@ def test_columns_without_a_name(tmp_path: Path) -> None:
     done = import_table([tmp_path / "t.csv"])
     assert Cohort.read(done.folder).columns == ("subject", "x", "survival_time", "survival_event")
     assert any("a column without a name is left out" in note for note in done.notes)
+
+
+def test_structures_of_both_sides_are_paired_by_their_names(tmp_path: Path) -> None:
+    names = ["cord", "Parotid_L", "Parotid_R", "LeftLung", "RightLung", "kidney left", "eye_l"]
+    assert find_side_pairs(names) == [("Parotid_L", "Parotid_R"), ("LeftLung", "RightLung")]
+    assert find_side_pairs(["left", "right", "lower", "l2", "r2"]) == [("left", "right"), ("l2", "r2")]
+    assert find_side_pairs(["ridge", "lidge", "rib"]) == []
+    path = planning(tmp_path)
+    done = import_table([path], contours=["scan=structures:cord,eye_l,eye_r"], skip=["has_*"])
+    assert Cohort.read(done.folder).header.images["scan"].mirror == [("eye_l", "eye_r")]
+    assert any("eye_l/eye_r change places when an image is flipped" in note for note in done.notes)

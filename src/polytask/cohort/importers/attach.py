@@ -15,6 +15,7 @@ from polytask.cohort.importers.guess_files import guess_files
 from polytask.cohort.importers.known_structures import read_known
 from polytask.cohort.importers.options import Source
 from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.side_pairs import find_side_pairs
 from polytask.cohort.importers.stated import Stated
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.words import clean, modality
@@ -80,6 +81,7 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
             f"image {owner!r}, channel {channel!r}: {said or guess}, {dims[owner]}D, files of {source.source!r}",
         )
         _fill(draft, f"{owner}.{channel}", paths)
+    mirrored: dict[str, list[tuple[str, str]]] = {}
     for group in stated.contours:
         source = Source(f"{group.input}.{group.names[0]}", group.source)
         paths = locate(sheet, source, root, draft.notes)
@@ -95,7 +97,9 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
             _fill(
                 draft, f"{group.input}.{name}", [None if p is None else name_plane(p, plane) for p in paths]
             )
-        text = f"channels {examples(group.names)}: the planes of {group.source!r}, each a mask"
+        pairs = find_side_pairs(group.names)
+        mirrored.setdefault(group.input, []).extend(pairs)
+        text = f"channels {examples(group.names)}: the planes of {group.source!r}, each a mask{_say_pairs(pairs)}"
         _note(draft, "image", f"image {group.input!r}, {text}")
     known = get_args(Modality)
     for owner, given in channels.items():
@@ -104,7 +108,8 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
                 f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; "
                 f"use {', '.join(known[:-1])} or {known[-1]}"
             )
-        content = {"kind": "image", "dims": dims[owner], "channels": given}
+        pairs = mirrored.get(owner, [])
+        content = {"kind": "image", "dims": dims[owner], "channels": given, "mirror": pairs}
         draft.inputs[owner] = ImageInput.model_validate(content)
     owner = next(iter(channels), "")
     return owner, dims.get(owner, 3)
@@ -139,9 +144,22 @@ def _mask_task(
             raise PolytaskError(f"--mask {name}: the masks are all empty; expected labels; {remedy}")
         labels = {name: values[0]} if len(values) == 1 else {f"{name}_{v}": v for v in values}
         how = f"found in the first masks; --labels {name}=NAME:VALUE names them"
-    content = {"kind": "segmentation", "image": image, "labels": labels, "structures": structures}
+    pairs = find_side_pairs(list(labels or structures or []))
+    content = {
+        "kind": "segmentation",
+        "image": image,
+        "labels": labels,
+        "structures": structures,
+        "mirror": pairs,
+    }
     what = f"labels {labels}" if labels is not None else f"structures {', '.join(structures or [])}"
-    return Segmentation.model_validate(content), f"{what} ({how})"
+    return Segmentation.model_validate(content), f"{what} ({how}{_say_pairs(pairs)})"
+
+
+def _say_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    """Which structures are mirror images, for a note."""
+    told = examples([f"{a}/{b}" for a, b in pairs])
+    return f"; {told} change places when an image is flipped" if pairs else ""
 
 
 def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated) -> Dose:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +222,39 @@ def test_structures_of_both_sides_are_paired_by_their_names(tmp_path: Path) -> N
     done = import_table([path], contours=["scan=structures:cord,eye_l,eye_r"], skip=["has_*"])
     assert Cohort.read(done.folder).header.images["scan"].mirror == [("eye_l", "eye_r")]
     assert any("eye_l/eye_r change places when an image is flipped" in note for note in done.notes)
+
+
+def killed_import(folder: Path, source: Path) -> subprocess.Popen[str]:
+    """An import that stops for ever after it wrote its table; it is ended by whoever started it."""
+    code = (
+        "import sys, time\n"
+        "from polytask.cohort.importers import draft, import_table\n"
+        "write = draft.write_table\n"
+        "def stop(path, *rest):\n"
+        "    write(path, *rest)\n"
+        "    print('written', flush=True)\n"
+        "    time.sleep(600)\n"
+        "draft.write_table = stop\n"
+        "import_table([sys.argv[1]], sys.argv[2])\n"
+    )
+    words = [sys.executable, "-c", code, str(source), str(folder)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("patient,os_days,os_event,size\n" + "".join(f"p{n},{n},{n % 2},{n}\n" for n in range(30)))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "scan.nii.gz.part").write_text("somebody else's")
+    process = killed_import(out, path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    with pytest.raises(PolytaskError, match=f"process {process.pid} on .* imports into this folder"):
+        import_table([path], out)
+    process.kill()
+    process.communicate()
+    assert any(p.name.endswith(".tmp") for p in out.iterdir())
+    (out / f".cases.csv.{'0' * 8}.part").write_text("from before")
+    import_table([path], out)
+    assert sorted(p.name for p in out.iterdir()) == ["cases.csv", "cohort.yaml", "scan.nii.gz.part"]

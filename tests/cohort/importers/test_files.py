@@ -258,3 +258,25 @@ def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path) -> Non
     (out / f".cases.csv.{'0' * 8}.part").write_text("from before")
     import_table([path], out)
     assert sorted(p.name for p in out.iterdir()) == ["cases.csv", "cohort.yaml", "scan.nii.gz.part"]
+
+
+def test_files_that_are_not_there_are_counted_with_three_examples(tmp_path: Path) -> None:
+    rows = "".join(f"p{n},img/{n}.nii.gz,m/{n}.nii.gz,G{n % 3}\n" for n in range(12))
+    (tmp_path / "t.csv").write_text(f"patient,ct,lesion_mask,grade\n{rows}")
+    folder = r"\(there is no such folder\)"
+    three = rf"img/0.nii.gz {folder}, img/1.nii.gz {folder}, img/2.nii.gz {folder} and 9 more"
+    with pytest.raises(PolytaskError, match=f"none of the 12 files of 'ct' is there: {three}"):
+        import_table([tmp_path / "t.csv"])
+    for n in range(12):
+        save(tmp_path / f"img/{n}.nii.gz", scan(n))
+    with pytest.raises(PolytaskError, match=r"none of the 12 files of 'lesion_mask' is there: m/0\.nii\.gz"):
+        import_table([tmp_path / "t.csv"])
+
+
+def test_tables_that_are_not_there_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("patient,x\n1,2\n")
+    names = [tmp_path / f"{n}.csv" for n in "tabcd"]
+    with pytest.raises(
+        PolytaskError, match=r"^4 of 5 tables are not there: .*a\.csv, .*b\.csv, .*c\.csv and 1 more"
+    ):
+        import_table(names)

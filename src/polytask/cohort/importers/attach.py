@@ -9,7 +9,7 @@ from typing import get_args
 from polytask.cohort.header import Dose, ImageInput, Modality, Segmentation
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
-from polytask.cohort.importers.files import locate
+from polytask.cohort.importers.files import locate, require_one_file
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.guess_files import guess_files
 from polytask.cohort.importers.known_structures import read_known
@@ -20,7 +20,7 @@ from polytask.cohort.importers.stated import Stated
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.words import clean, modality
 from polytask.errors import PolytaskError, nearest
-from polytask.images.planes import name_plane, source_file
+from polytask.images.planes import name_plane
 
 
 def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: Stated) -> None:
@@ -38,7 +38,7 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         raise PolytaskError(f"{sheet.path}: masks or doses without an image; expected one; {remedy}")
     for source in stated.masks:
         name, paths = clean(source.name), locate(sheet, source, root, draft.notes)
-        task, text = _mask_task(name, image, dims, paths, stated)
+        task, text = _mask_task(name, image, dims, require_one_file(sheet, source, paths, root), stated)
         draft.tasks[name] = task
         _note(draft, "segmentation", f"task {name!r}: {text}, from {source.source!r}")
         _fill(draft, name, paths)
@@ -72,7 +72,7 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
         owner, _, channel = place.rpartition(".")
         owner, channel = clean(owner or "scan"), clean(channel)
         paths = locate(sheet, source, root, draft.notes)
-        dims[owner], planes = _survey_first(sheet, source, paths)
+        dims[owner], planes = survey(require_one_file(sheet, source, paths, root)[0])
         guess = "RGB" if planes in (3, 4) and dims[owner] == 2 else modality(channel)
         channels.setdefault(owner, {})[channel] = said or guess
         _note(
@@ -85,7 +85,7 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
     for group in stated.contours:
         source = Source(f"{group.input}.{group.names[0]}", group.source)
         paths = locate(sheet, source, root, draft.notes)
-        own, planes = _survey_first(sheet, source, paths)
+        own, planes = survey(require_one_file(sheet, source, paths, root)[0])
         if planes != len(group.names):
             raise PolytaskError(
                 f"--contours {group.input}={group.source}: the file holds {planes} planes, but {len(group.names)} "
@@ -115,24 +115,13 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
     return owner, dims.get(owner, 3)
 
 
-def _survey_first(sheet: Sheet, source: Source, paths: Sequence[Path | None]) -> tuple[int, int]:
-    """(space axes, planes) of the first file that is there."""
-    filled = [p for p in paths if p is not None]
-    if not filled:
-        raise PolytaskError(
-            f"{sheet.path}: column {source.source!r} is empty; expected images; fill or --skip it"
-        )
-    return survey(next((p for p in filled if source_file(p).exists()), filled[0]))
-
-
 def _mask_task(
-    name: str, image: str, dims: int, paths: Sequence[Path | None], stated: Stated
+    name: str, image: str, dims: int, there: Sequence[Path], stated: Stated
 ) -> tuple[Segmentation, str]:
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
-    there = [p for p in paths if p is not None and source_file(p).exists()]
     if structures is None and labels is None:
-        planes = survey(there[0])[1] if there else 1
+        planes = survey(there[0])[1]
         if planes > 1:
             raise PolytaskError(
                 f"--mask {name}: {there[0].name} holds {planes} masks; expected the name of each, in order; state "

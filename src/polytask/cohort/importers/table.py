@@ -82,6 +82,7 @@ def import_table(
         raise PolytaskError("import table: no file; expected one or more tables; name them")
     lists = [Path(f) for f in input_files]
     tables = [p for p in lists if p.suffix.lower() != ".txt"]
+    _require_tables([*paths, *tables])
     partly = len(paths) + len(tables) > 1
     sheets = [
         read_sheet(p, dict(columns or {}), unknown, partly=partly, form=form) for p in [*paths, *tables]
@@ -141,6 +142,15 @@ def import_table(
         )
     share_split(draft)
     return draft.write(Path(out) if out is not None else beside(paths[0]), overwrite)
+
+
+def _require_tables(paths: Sequence[Path]) -> None:
+    """Refuse tables that are not there, all at once."""
+    gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
+    if len(gone) > 1:
+        raise PolytaskError(
+            f"{len(gone)} of {len(paths)} tables are not there: {examples(gone, 3)}; expected files; mend the paths"
+        )
 
 
 def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:

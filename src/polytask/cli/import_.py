@@ -44,6 +44,10 @@ AcceptLoss = Annotated[
     list[str] | None,
     typer.Option("--accept-loss", help="A task that may lose more than 5 % of its cells."),
 ]
+Known = Annotated[
+    list[str] | None,
+    typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
+]
 Unknown = Annotated[list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")]
 Subject = Annotated[str | None, typer.Option(help="Column that names the subject.")]
 Visit = Annotated[str | None, typer.Option(help="Column that names the visit.")]
@@ -81,6 +85,7 @@ def nnunet(
     unknown: Unknown = None,
     unit: Unit = None,
     accept_loss: AcceptLoss = None,
+    known: Known = None,
     subject: Subject = None,
     visit: Visit = None,
     day: Day = None,
@@ -106,6 +111,7 @@ def nnunet(
         unknown=unknown or (),
         units=unit or (),
         accept_loss=accept_loss or (),
+        known=known or (),
         columns=_stated(subject, visit, day, site, split),
         form=TextForm(separator, encoding, decimal),
         overwrite=overwrite,
@@ -123,6 +129,7 @@ def decathlon(
     unknown: Unknown = None,
     unit: Unit = None,
     accept_loss: AcceptLoss = None,
+    known: Known = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -138,6 +145,7 @@ def decathlon(
         unknown=unknown or (),
         units=unit or (),
         accept_loss=accept_loss or (),
+        known=known or (),
         overwrite=overwrite,
     )
     _say(done, as_json)
@@ -175,10 +183,7 @@ def table(
     structures: Annotated[
         list[str] | None, typer.Option("--structures", help="TASK=NAME,NAME of a 4-D mask.")
     ] = None,
-    known: Annotated[
-        list[str] | None,
-        typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
-    ] = None,
+    known: Known = None,
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="TASK=UNIT: dose=Gy, os=months, volume=ml.")
     ] = None,

@@ -12,7 +12,7 @@ from polytask.cohort.importers.draft import Draft, examples
 from polytask.cohort.importers.files import locate, require_one_file
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.guess_files import guess_files
-from polytask.cohort.importers.known_structures import read_known
+from polytask.cohort.importers.known_structures import read_known, write_known
 from polytask.cohort.importers.options import Source
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.side_pairs import find_side_pairs
@@ -55,11 +55,7 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         name = _owner(draft, source, "--known", (Segmentation,))
         mask = draft.tasks[name]
         assert isinstance(mask, Segmentation)
-        for row, cell in zip(draft.rows, read_known(sheet, source, mask, found), strict=True):
-            if cell is None:
-                row.pop(name, None)
-            elif cell and name in row:
-                row[f"{name}_known"] = cell
+        write_known(draft.rows, name, read_known(sheet, source, mask, found))
         _note(draft, "known", f"task {name!r}: which structures are drawn, from {source.source!r}")
 
 

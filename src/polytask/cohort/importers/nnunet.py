@@ -11,7 +11,7 @@ from typing import Any
 from polytask.cohort.header import Segmentation
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_pairs, parse_tasks
+from polytask.cohort.importers.options import parse_pairs, parse_sources, parse_tasks
 from polytask.cohort.importers.read_sheet import read_sheet
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import survey
@@ -46,6 +46,7 @@ def import_nnunet(
     unknown: Sequence[str] = (),
     units: Sequence[str] = (),
     accept_loss: Sequence[str] = (),
+    known: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     form: TextForm = TextForm(),
     overwrite: bool = False,
@@ -59,6 +60,8 @@ def import_nnunet(
         skip: columns of `targets` to leave out.
         unknown: more words that mean an empty cell.
         units: `TASK=UNIT`. accept_loss: tasks that may lose more than 5 % of their cells.
+        known: `mask=COLUMN` of structures that are drawn, joined by `;`, or `mask=has_*`, a flag for each; a column
+            `mask_known` is read so by itself.
         columns: subject, visit, day, site, split → column of `targets`.
         form: encoding, separator and decimal sign of `targets`, where they are not to be found out.
     """
@@ -101,12 +104,17 @@ def import_nnunet(
     sheet = _targets(folder, targets, unknown, dict(columns or {}), form)
     if sheet is not None:
         chosen = Chosen(
-            parse_tasks(tasks), tuple(inputs), tuple(skip), parse_pairs("--unit", units), accept_loss
+            parse_tasks(tasks),
+            tuple(inputs),
+            tuple(skip),
+            parse_pairs("--unit", units),
+            accept_loss,
+            parse_sources("--known", known),
         )
         add_targets(draft, sheet, [s.case for s in scans], chosen)
-    elif tasks or inputs:
+    elif tasks or inputs or known:
         raise PolytaskError(
-            f"{folder}: no targets.tsv for --task and --input; expected one; name it with --targets"
+            f"{folder}: no targets.tsv for --task, --input and --known; expected one; name it with --targets"
         )
     if (folder / SPLITS).is_file():
         draft.splits = read_json(folder / SPLITS)

@@ -85,10 +85,11 @@ def read_two_times(
     Raises:
         PolytaskError: the words of the status do not say who is dead, or dates can be read in two ways.
     """
-    if two.start:
-        deaths, lasts = count_days(sheet, two.start, [two.death, two.last])
-    else:
-        deaths, lasts = (sheet.parse(c).numbers for c in (two.death, two.last))
+    ends = [two.death, two.last]
+    counted: Sequence[Sequence[float | None]] = (
+        count_days(sheet, two.start, ends) if two.start else [sheet.parse(c).numbers for c in ends]
+    )
+    deaths, lasts = counted
     said = sheet.parse(two.status).texts if two.status else ("",) * len(sheet.rows)
     words = sheet.parse(two.status).words if two.status else []
     mapped = event_words(two.status, words) if words else ({}, "")

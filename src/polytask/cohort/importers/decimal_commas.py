@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from polytask.cohort.row_cells import Columns, RowCells
@@ -62,9 +62,7 @@ def read_decimal_commas(table: Table, stated: str, comma: str) -> tuple[Table, s
         )
     if stated == "point" or (comma == "," and not stated):
         return table, ""
-    cells: dict[str, list[str]] = {
-        c: [row.cells.get(c, "") for row in table.rows] for c in table.columns if c
-    }
+    cells = {c: [str(row.cells.get(c, "")) for row in table.rows] for c in table.columns if c}
     found = _gather(cells)
     chosen = {**found.commas, **found.grouped}
     against = found.points or found.english
@@ -86,32 +84,50 @@ def read_decimal_commas(table: Table, stated: str, comma: str) -> tuple[Table, s
 def _gather(cells: Mapping[str, list[str]]) -> Evidence:
     """What the columns of numbers hold."""
     found = Evidence()
-    for column, all_cells in cells.items():
-        filled = [c for c in all_cells if c and (c[-1].isdigit() or c[0].isdigit())]
-        known = sum(1 for c in all_cells if c)
-        if any(_LIST.fullmatch(c) and not _ENGLISH.fullmatch(c) for c in filled):
+    for column, words in cells.items():
+        if found.points and not any("," in word for word in words):
+            continue  # a point elsewhere tells already what a point here would
+        seen = _read_column(words)
+        if not seen:
             continue
-
-        def first(fits: Callable[[str], object], cells: Iterable[str] = tuple(filled)) -> str:
-            return next((c for c in cells if fits(c)), "")
-
-        numeric = sum(
-            bool(number(c) is not None or _COMMA.fullmatch(c) or _THOUSANDS.fullmatch(c)) for c in filled
-        )
-        if numeric <= MOST * known:
-            continue
-        if cell := first(lambda c: _COMMA.fullmatch(c) and not _GROUPED.fullmatch(c)):
-            found.commas[column] = cell
-        elif cell := first(_GROUPED.fullmatch):
-            found.grouped[column] = cell
-        marked = first(lambda c: _THOUSANDS.fullmatch(c) and "." in c)
-        if cell := first(lambda c: _POINT.fullmatch(c) and not _THOUSANDS.fullmatch(c)):
-            found.points[column] = cell
-        elif marked and not first(lambda c: _COMMA.fullmatch(c) and "." in c):
-            found.thousands[column] = marked
-        if cell := first(_ENGLISH.fullmatch):
-            found.english[column] = cell
+        for kind, kept in (("english", found.english), ("points", found.points)):
+            if kind in seen:
+                kept[column] = seen[kind]
+        if "commas" in seen:
+            found.commas[column] = seen["commas"]
+        elif "grouped" in seen:
+            found.grouped[column] = seen["grouped"]
+        if "thousands" in seen and "points" not in seen and "confirmed" not in seen:
+            found.thousands[column] = seen["thousands"]
     return found
+
+
+def _read_column(words: Iterable[str]) -> dict[str, str]:
+    """Kind of number → the first cell of it, for a column that is mostly numbers; empty for others and for lists."""
+    seen: dict[str, str] = {}
+    numeric = known = 0
+    for word in words:
+        known += bool(word)
+        kind = ""
+        if "," in word:
+            if _GROUPED.fullmatch(word):
+                kind = "grouped"
+            elif _ENGLISH.fullmatch(word):
+                kind = "english"
+            elif _LIST.fullmatch(word):
+                return {}
+            elif match := _COMMA.fullmatch(word):
+                kind = "commas"
+                if match["mark"] == ".":
+                    seen.setdefault("confirmed", word)
+        elif "." in word:
+            kind = "thousands" if _THOUSANDS.fullmatch(word) else "points" if _POINT.fullmatch(word) else ""
+        elif word and (number(word) is not None or _THOUSANDS.fullmatch(word)):
+            kind = "whole"
+        if kind:
+            numeric += 1
+            seen.setdefault(kind, word)
+    return seen if numeric > MOST * known else {}
 
 
 def _rewrite(table: Table, columns: Iterable[str]) -> Table:
@@ -132,7 +148,7 @@ def _with_point(cell: str) -> str:
     match = _COMMA.fullmatch(cell) or _THOUSANDS.fullmatch(cell)
     if match is None:
         return cell
-    whole = re.sub(r"\D", "", match["whole"])
+    whole = match["whole"] if match["mark"] is None else re.sub(r"\D", "", match["whole"])
     rest = match.groupdict().get("rest")
     return f"{match['sign']}{whole}{f'.{rest}' if rest else ''}"
 

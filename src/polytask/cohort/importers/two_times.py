@@ -59,13 +59,14 @@ def find_two_times(sheet: Sheet, columns: Sequence[str]) -> TwoTimes | None:
 
     Dates of which no column or several say where they are counted from come back without `start`.
     """
-    numbers = [c for c in columns if not has_dates(sheet.parse(c).cells)]
-    dates = [c for c in columns if c not in numbers]
     status = next((c for c in _named(columns, _STATUS) if _tells_death(sheet, c)), "")
-    for death, last, among in ((_DEATH_TIME, _LAST_TIME, numbers), (_DEATH_DATE, _LAST_DATE, dates)):
-        deaths, lasts = _named(among, death), _named(among, last)
+    for death, last, dates in ((_DEATH_TIME, _LAST_TIME, False), (_DEATH_DATE, _LAST_DATE, True)):
+        deaths, lasts = (
+            [c for c in _named(columns, form) if has_dates(sheet.parse(c).cells) == dates]
+            for form in (death, last)
+        )
         if len(deaths) == 1 and lasts:
-            starts = _named(dates, _START_DATE) if among is dates else []
+            starts = [c for c in _named(columns, _START_DATE) if dates and has_dates(sheet.parse(c).cells)]
             return TwoTimes(deaths[0], lasts[0], status, starts[0] if len(starts) == 1 else "")
     return None
 

@@ -15,6 +15,8 @@ from polytask.errors import PolytaskError, Problem
 
 Lines = Sequence[tuple[int, Sequence[str]]]
 """Line number and cells of every line that is not empty."""
+MOST_ROWS = 0.9
+"""A separator fits when so many rows have as many cells as there are columns."""
 _MARKS = {";": "semicolons", ",": "commas", "\t": "tabs"}
 
 
@@ -121,6 +123,16 @@ def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> N
         writer = csv.writer(file, delimiter=name_separator(path), lineterminator="\n")
         writer.writerow(escape_cells(columns))
         writer.writerows(escape_cells(row.get(c, "") for c in columns) for row in rows)
+
+
+def count_columns(lines: Sequence[str], comma: str) -> int:
+    """How many columns a table has if `comma` parts its cells; 0 where its first lines do not agree."""
+    try:
+        rows = [cells for cells in csv.reader(lines, delimiter=comma) if any(cells)]
+    except csv.Error:
+        return 0
+    fitting = sum(len(cells) == len(rows[0]) for cells in rows[1:])
+    return len(rows[0]) if rows and fitting >= MOST_ROWS * (len(rows) - 1) else 0
 
 
 def name_separator(path: Path) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from polytask.cohort.open_table import open_table
-from polytask.cohort.table import name_separator
+from polytask.cohort.table import count_columns, name_separator
 from polytask.errors import PolytaskError
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
@@ -17,8 +15,6 @@ SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
 _STATED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "pipe": "|", "\\t": "\t"}
 LINES = 200
 """Lines that are looked at."""
-MOST_ROWS = 0.9
-"""A separator fits when so many rows have as many cells as there are columns."""
 _DIRECTIVE = re.compile(r"sep=(.)\r?\n?")
 """What Excel writes and reads in a first line of its own."""
 
@@ -53,7 +49,7 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
         return stated or directive[1], 1
     if stated:
         return stated, 0
-    widths = {mark: width for mark in SEPARATORS if (width := _count_columns(lines, mark)) > 1}
+    widths = {mark: width for mark in SEPARATORS if (width := count_columns(lines, mark)) > 1}
     if not widths:
         return by_name, 0
     if len(widths) == 1:
@@ -62,15 +58,3 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
     raise PolytaskError(
         f"{path}: cells may be parted by {told}; expected one separator; say --separator comma, semicolon, tab or bar"
     )
-
-
-def _count_columns(lines: Sequence[str], mark: str) -> int:
-    """How many columns the table has if `mark` parts its cells; 0 where the rows do not agree."""
-    try:
-        rows = [row for row in csv.reader(lines, delimiter=mark) if any(row)]
-    except csv.Error:
-        return 0
-    if not rows:
-        return 0
-    fitting = sum(len(row) == len(rows[0]) for row in rows[1:])
-    return len(rows[0]) if fitting >= MOST_ROWS * len(rows[1:]) else 0

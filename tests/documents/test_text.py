@@ -28,7 +28,7 @@ def test_text_without_its_mark(tmp_path: Path) -> None:
         ("gone", "gone: no such file; expected a text file; mend the path"),
         ("good/below", "no such file"),
         ("folder", "folder: is a folder"),
-        ("pipe", "pipe: is no regular file"),
+        ("pipe", "pipe: is a named pipe"),
         ("latin", "latin: not UTF-8 text (byte 0xe4 in line 2)"),
         ("wide", "wide: not UTF-8 text (byte 0xff in line 1)"),
         ("large", "large: larger than 0 MB"),

@@ -96,6 +96,9 @@ def canonical(header: Header) -> str:
 def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
     """Without keys that are younger than the first headers and not used, so that those keep their hash."""
     columns = [c for part in content["inputs"].values() for c in part.get("columns", {}).values()]
+    for part in content["inputs"].values():
+        if not part.get("mirror", True):
+            del part["mirror"]
     for part in (*columns, *content["tasks"].values()):
         for key in ("bounds", "merge", "unknown"):
             if not part.get(key, True):

@@ -10,7 +10,7 @@ import pytest
 from tests.fuzz.parent import Reader
 from tests.fuzz.verbs import STUDY_VERBS, VERBS, Verb, add_files_of_verbs, run_small_study, try_verb
 
-FEW, FEW_DEAR = 4, 1
+FEW = 3
 MANY, MANY_DEAR = 400, 120
 CHEAP = [name for name, verb in VERBS.items() if not verb.dear]
 
@@ -35,7 +35,7 @@ def check(models: Reader, made: Path, verb: Verb, place: Path, count: int, seed:
     tally = try_verb(models, made, place, verb, count, seed)
     assert tally.bad == []
     assert tally.tried == count
-    if count >= 40:
+    if count >= 40 and not verb.remakes:
         assert tally.counts["refused"] > count // 20, "the mutations reach something"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
@@ -35,12 +36,14 @@ class Verb:
         reads: files of it that are mutated, one at a time.
         without: what is removed first, so that the verb makes it anew.
         dear: it takes seconds when it goes through, and is tried less often.
+        remakes: an odd file is made anew, and nothing is refused.
     """
 
     words: str
     reads: tuple[str, ...]
     without: tuple[str, ...] = ()
     dear: bool = False
+    remakes: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -48,7 +51,7 @@ VERBS: dict[str, Verb] = {
     "plan": Verb("plan {}/cohort -o {}/new --folds 2 --memory 4 --jobs 1", COHORT),
     "import": Verb("import table {}/cohort/cases.csv -o {}/new", ("cohort/cases.csv",)),
     "prepare": Verb("prepare {}/work --jobs 1", (*COHORT, *WORK), ("work/store",)),
-    "prepare-again": Verb("prepare {}/work --jobs 1", STORE),
+    "prepare-again": Verb("prepare {}/work --jobs 1", STORE, remakes=True),
     "train": Verb("train {}/work --name b --steps 2 --workers 0", (*WORK, *STORE, *COHORT[:2])),
     "resume": Verb(
         "train {}/work --resume a --extend 1 --workers 0",
@@ -167,12 +170,21 @@ def try_verb(
     return tally
 
 
+def copy_or_link(source: str, target: str) -> None:
+    """Large files, which no verb writes into where they lie, need no copy."""
+    if source.endswith((".nii.gz", ".npy", ".safetensors")):
+        os.link(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
 def _ask(reader: Reader, made: Path, folder: Path, verb: Verb, name: str, data: bytes) -> dict[str, object]:
     root = folder / "p"
     shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(made, root)
+    shutil.copytree(made, root, copy_function=copy_or_link)
     for unwanted in verb.without:
         shutil.rmtree(root / unwanted)
     if name:
+        (root / name).unlink()
         (root / name).write_bytes(data)
     return reader.ask(f"verb:{verb.words}", root)

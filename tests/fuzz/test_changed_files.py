@@ -74,6 +74,16 @@ CASES = [
         "grade: expected the baseline of a survival task",
     ),
     ("train", "../../splits.json", put("folds.0.train.0", "nobody"), "subject nobody is not in"),
+    (
+        "resume",
+        "last/state.json",
+        put("schedule.peak", "high"),
+        "schedule.peak: input should be a valid number",
+    ),
+    ("resume", "last/state.json", put("step", -1), "step: input should be greater than or equal to 0"),
+    ("resume", "last/state.json", put("criteria", {"x": 1}), "a damaged checkpoint"),
+    ("resume", "last/state.json", put("settings", {"tune_every": 0}), "settings.tune_every"),
+    ("resume", "last/state.json", put("epoch_sums", {"losses": {}}), "epoch_sums"),
     ("report", "evaluation.json", put("counts.grade", {}), "counts.grade.items: field required"),
     ("report", "evaluation.json", put("groups.os.log_rank.p", "small"), "groups.os.log_rank.p"),
     ("report", "evaluation.json", put("skill", {}), "skill: its tasks are not those of `tasks`"),
@@ -108,6 +118,7 @@ def test_one_line_says_what_is_wrong(folder: Path, verb: str, file: str, change:
     words = {
         "predict": ("predict", folder / RUN, folder / "cohort", "-o", folder / "new"),
         "report": ("report", folder / RUN),
+        "resume": ("train", folder / "work", "--resume", "a", "--extend", 1),
         "train": ("train", folder / "work", "--name", "b"),
     }[verb]
     assert said in polytask(*words).complaint

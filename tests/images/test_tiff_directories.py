@@ -25,7 +25,7 @@ def find_links(path: Path) -> tuple[list[int], list[int]]:
         assert form is not None
         found = list(walk_directories(file))
     places = [offset for offset, _ in found]
-    return places, [at + form.count.size + len(entries) * form.entry.size for at, entries in found]
+    return places, [at + form.number.size + len(entries) * form.entry.size for at, entries in found]
 
 
 def put(path: Path, at: int, raw: bytes) -> None:

@@ -47,7 +47,7 @@ VALUE_BYTES = {
 class Form(NamedTuple):
     """How a file writes its directories: structures of the number of entries, of one entry, and of an offset."""
 
-    count: struct.Struct
+    number: struct.Struct
     entry: struct.Struct
     offset: struct.Struct
     first: int
@@ -93,15 +93,15 @@ def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int,
     offset = form.first if form else 0
     while form and 0 < offset < size:
         file.seek(offset)
-        raw = file.read(form.count.size)
-        if len(raw) < form.count.size:
+        raw = file.read(form.number.size)
+        if len(raw) < form.number.size:
             return
-        number = form.count.unpack(raw)[0]
+        number = form.number.unpack(raw)[0]
         kept = min(number, MAX_ENTRIES + 1)
         raw = file.read(kept * form.entry.size)
         raw = raw[: len(raw) - len(raw) % form.entry.size]
         yield offset, list(form.entry.iter_unpack(raw))
-        file.seek(min(size, offset + form.count.size + number * form.entry.size))
+        file.seek(min(size, offset + form.number.size + number * form.entry.size))
         raw = file.read(form.offset.size)
         if len(raw) < form.offset.size:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,18 @@ def test_other_readers_are_found() -> None:
     ):
         assert find_other_readers(code), code
     assert find_other_readers("read_text(x); json.dumps(x); yaml.safe_dump(x); np.load(x)") == []
+
+
+def test_a_small_file_takes_the_memory_of_a_small_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x" * 100)
+    tracemalloc.start()
+    try:
+        assert read_text(tmp_path / "a.txt", limit=2 << 30) == "x" * 100
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such folder on this system")
+def test_a_file_that_does_not_say_its_size_is_read_whole() -> None:
+    assert "Name:" in read_text(Path("/proc/self/status"))

@@ -47,6 +47,15 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def parse_header(content: Any, place: str, remedy: str) -> Header:
+    """A header that was written into another document, or one line that names its first problem."""
+    try:
+        return Header.model_validate(content)
+    except ValidationError as error:
+        message, _ = said(error.errors()[0])[0]
+        raise PolytaskError(f"{place}: {' '.join(message.split())}; {remedy}") from None
+
+
 def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
     """The header, or every problem found in it."""
 

@@ -103,6 +103,9 @@ def make_table(path: Path, lines: Lines, comma: str = ",") -> Table:
             message = f"{len(cells)} cells, expected {len(columns)}"
             remedy = "mend the row (a cell with a comma needs quotes)"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
+        elif any("\0" in cell for cell in cells):
+            message, remedy = "a cell with a NUL, expected text", "save the table as UTF-8 text"
+            problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
         rows.append(Row(line, RowCells(places, tuple(cells))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
 

@@ -22,6 +22,7 @@ from polytask.images.layout import RASTER, place
 from polytask.images.limits import check_size
 from polytask.images.raster import KEY, notes_of, placed_by, samples
 from polytask.images.raw import settle
+from polytask.images.tiff_directories import check_directories
 from polytask.images.tiff_scale import find_tiff_spacing
 from polytask.images.volume import Affine, Array, Info, Volume
 
@@ -90,6 +91,7 @@ def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
     import tifffile
 
     try:
+        check_directories(path)
         with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
             yield tiff, *_checked(path, tiff, limit)
     except PolytaskError:

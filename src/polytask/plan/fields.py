@@ -5,13 +5,35 @@ The same names as the dataclasses of `polytask.tasks`, without loading torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Pooled = Literal["visit", "subject"]
+Numbers = dict[str, list[float]]
+
+
+def require_curve(curve: Numbers) -> Numbers:
+    """A curve over time as it came: none at all, or `times` that rise and as many values; else a ValueError."""
+    if curve and not is_curve(curve):
+        raise ValueError("expected `times` that rise and as many values of `survival` or `hazard`")
+    return curve
+
+
+def is_curve(curve: Mapping[str, Sequence[float]]) -> bool:
+    """Whether these are finite times that never fall, and one more list of numbers as long."""
+    if len(curve) != 2 or "times" not in curve or not {"survival", "hazard"} & set(curve):
+        return False
+    times, numbers = list(curve["times"]), [x for values in curve.values() for x in values]
+    same = len(numbers) == 2 * len(times)
+    return same and all(map(isfinite, numbers)) and times == sorted(times)
+
+
+Curve = Annotated[Numbers, AfterValidator(require_curve)]
 
 
 class TaskFields(BaseModel):
@@ -98,8 +120,8 @@ class Survival(TaskFields):
     bins: Annotated[list[Positive], Field(min_length=1)]
     hazards: list[Share]
     buffer: Annotated[int, Field(ge=0)]
-    censoring: dict[str, list[float]]
-    baseline: dict[str, list[float]]
+    censoring: Curve
+    baseline: Curve
 
 
 FIELDS: dict[str, type[TaskFields]] = {

@@ -102,7 +102,8 @@ def refuse_gone(cohort: Cohort, case: Case, name: str) -> PolytaskError:
     """The error of a case that was judged, and whose image or truth the table no longer names."""
     who = f"{case.subject} {case.visit}".rstrip()
     return PolytaskError(
-        f"{cohort.table}: {who} was judged and has no {name} any more; restore the table, or plan, train and evaluate again"
+        f"{cohort.table}: {who} was judged and has no {name} any more; "
+        "restore the table, or plan, train and evaluate again"
     )
 
 

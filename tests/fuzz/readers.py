@@ -200,6 +200,12 @@ def run_verb(*words: str) -> None:
     complaints = [line for line in lines if line.startswith("polytask: error: ")]
     if code == 1 and not complaints and words[0] == "check":  # problems are listed
         raise PolytaskError("problems")
+    if (
+        code == 1 and not complaints and words[0] == "study"
+    ):  # runs that failed are named, without a traceback
+        assert any(": failed: " in line for line in lines), lines[-3:]
+        assert "Traceback" not in err.getvalue()
+        raise PolytaskError("a run failed")
     assert code == 2, f"exit code {code}: {lines[-3:]}"
     assert len(complaints) == 1, lines[-3:]
     assert "Traceback" not in err.getvalue()

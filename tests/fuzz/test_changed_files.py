@@ -131,6 +131,16 @@ def test_a_judged_subject_that_is_gone_from_the_cohort(folder: Path) -> None:
     assert f"{judged} was judged and is gone" in polytask("report", folder / RUN).complaint
 
 
+@pytest.mark.parametrize(("column", "said"), [("scan.ct", "no scan any more"), ("mask", "no mask any more")])
+def test_a_judged_image_that_is_gone_from_the_table(folder: Path, column: str, said: str) -> None:
+    table = folder / "cohort/cases.csv"
+    columns, *lines = (line.split(",") for line in table.read_text().splitlines())
+    place = columns.index(column)
+    emptied = [[*cells[:place], "", *cells[place + 1 :]] for cells in lines]
+    table.write_text("\n".join(",".join(cells) for cells in [columns, *emptied]) + "\n")
+    assert said in polytask("report", folder / RUN).complaint
+
+
 def test_a_cell_with_a_nul(folder: Path) -> None:
     table = folder / "cohort/cases.csv"
     table.write_text(table.read_text().replace("files/01.nii.gz", "files/0\0.nii.gz", 1))

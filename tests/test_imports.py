@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "kinds": set(),
     "cohort": {"images", "kinds"},
     "statistics": set(),
-    "tasks": {"kinds"},
+    "tasks": {"kinds", "statistics"},  # how many pairs of survival times are ordered right
     "plan": {"kinds", "cohort", "images", "tasks"},
     "prepare": {"kinds", "cohort", "images", "plan", "tasks"},
     "model": {"tasks"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,3 +40,15 @@ def sweep_leftovers(folder: Path, deep: bool = False) -> None:
             with suppress(OSError):
                 (Path(place) / name).unlink()
         folders[:] = [n for n in folders if n not in FOREIGN and not n.startswith(HALF)] if deep else []
+
+
+def sweep_drafts(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed process had written of these files, in a folder where other people's files may lie.
+
+    Only who holds the folder's lock may ask for it.
+    """
+    draft = re.compile(rf"\.({'|'.join(map(re.escape, names))})\.[0-9a-f]{{8}}\.(tmp|part)")
+    for path in folder.iterdir():
+        if draft.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()

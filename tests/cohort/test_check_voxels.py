@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from polytask.cohort.check import check
@@ -203,3 +204,45 @@ def test_a_volume_is_looked_at_without_a_second_one(tmp_path: Path) -> None:
 def test_without_images_no_voxel_is_read(world: World) -> None:
     save(world.folder / MASK, labels())
     assert check(world.write(), images=False, folds=2) == []
+
+
+def test_a_mask_without_a_scale_lies_on_a_stack_that_has_one(tmp_path: Path) -> None:
+    """ImageJ wrote µm beside the stack and nothing beside its mask."""
+    header = {
+        "polytask": 1,
+        "name": "cells",
+        "inputs": {"stack": {"kind": "image", "channels": {"dapi": "other"}}},
+        "tasks": {"cell": {"kind": "segmentation", "image": "stack", "labels": {"cell": 1}}},
+    }
+    world = World(tmp_path, header)
+    notes = {"unit": "um", "spacing": 2.0, "axes": "ZYX"}
+    for k in range(8):
+        stack = np.random.default_rng(k).integers(0, 255, (5, 20, 22)).astype(np.uint8)
+        mask = np.zeros_like(stack)
+        mask[1:4, 5:9, 6:12] = 1
+        tifffile.imwrite(tmp_path / f"{k}.tif", stack, imagej=True, resolution=(4, 4), metadata=notes)
+        tifffile.imwrite(tmp_path / f"m{k}.tif", mask)
+        world.rows.append({"subject": str(k), "stack.dapi": f"{k}.tif", "cell": f"m{k}.tif"})
+    assert [p for p in world.problems() if p.level == "error"] == []
+
+
+def test_a_drawn_channel_needs_no_scale_of_its_own(tmp_path: Path) -> None:
+    """It lies on the row's first channel; only rows whose first channel has no scale are named."""
+    header = {
+        "polytask": 1,
+        "name": "film",
+        "inputs": {
+            "film": {"kind": "image", "dims": 2, "channels": {"grey": "XR", "gland": "mask"}},
+        },
+        "tasks": {"grade": {"kind": "ordinal", "order": ["1", "2"]}},
+    }
+    world = World(tmp_path, header)
+    for k in range(8):
+        grey = np.random.default_rng(k).integers(0, 255, (20, 22)).astype(np.uint8)
+        scale = {} if k == 5 else {"resolution": (100, 100), "resolutionunit": "CENTIMETER"}
+        tifffile.imwrite(tmp_path / f"{k}.tif", grey, metadata=None, **scale)
+        tifffile.imwrite(tmp_path / f"m{k}.tif", (grey > 99).astype(np.uint8))
+        cells = {"film.grey": f"{k}.tif", "film.gland": f"m{k}.tif", "grade": str(k % 2 + 1)}
+        world.rows.append({"subject": str(k), **cells})
+    found = [(p.code, p.column, p.subject) for p in world.problems() if p.code == "no-scale"]
+    assert found == [("no-scale", "film.grey", "5")]

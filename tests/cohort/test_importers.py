@@ -242,7 +242,7 @@ def test_an_earlier_cohort_is_kept_unless_overwritten(tmp_path: Path) -> None:
 
 def test_nothing_is_left_of_an_import_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PolytaskError, match="cannot be written"):
+    with pytest.raises(PolytaskError, match="cannot write here"):
         import_nnunet(nnunet(tmp_path / "d"), tmp_path / "file" / "out")
     assert (tmp_path / "file").read_text() == ""
 

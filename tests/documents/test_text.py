@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_text_without_its_mark(tmp_path: Path) -> None:
         ("gone", "gone: no such file; expected a text file; mend the path"),
         ("good/below", "no such file"),
         ("folder", "folder: is a folder"),
-        ("pipe", "pipe: is no regular file"),
+        ("pipe", "pipe: is a named pipe"),
         ("latin", "latin: not UTF-8 text (byte 0xe4 in line 2)"),
         ("wide", "wide: not UTF-8 text (byte 0xff in line 1)"),
         ("large", "large: larger than 0 MB"),
@@ -98,3 +99,18 @@ def test_other_readers_are_found() -> None:
     ):
         assert find_other_readers(code), code
     assert find_other_readers("read_text(x); json.dumps(x); yaml.safe_dump(x); np.load(x)") == []
+
+
+def test_a_small_file_takes_the_memory_of_a_small_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x" * 100)
+    tracemalloc.start()
+    try:
+        assert read_text(tmp_path / "a.txt", limit=2 << 30) == "x" * 100
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such folder on this system")
+def test_a_file_that_does_not_say_its_size_is_read_whole() -> None:
+    assert "Name:" in read_text(Path("/proc/self/status"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from polytask.evaluation import site_effect
 from polytask.evaluation.answers import Answers, Items
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
 from polytask.evaluation.statistic import Statistic
@@ -115,3 +118,47 @@ def test_one_site_or_few_cases_have_no_interval() -> None:
     found = find_site_effects(world, sites)["pcr"]
     assert not np.isfinite(found.difference.low)
     assert not found.explains
+
+
+def survival_world(n: int) -> tuple[Statistic, dict[str, str]]:
+    rng = np.random.default_rng(n)
+    value = np.stack([np.ceil(rng.exponential(30, n)), rng.random(n) < 0.6], 1).astype(float)
+    prediction = {"risk": np.round(rng.normal(size=n) - value[:, 0] / 30, 1), "p": np.zeros((n, 0))}
+    return statistic(OS, items(prediction, value), ["ABC"[k % 3] for k in range(n)])
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: two_classes(90, 3, 1.0, 1.0), lambda: survival_world(60)], ids=["classes", "survival"]
+)
+@pytest.mark.parametrize("most", [300, 7])
+def test_one_pass_gives_what_judging_each_rest_gives(
+    make: Callable[[], tuple[Statistic, dict[str, str]]], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subjects one by one, and in random groups as in large sites."""
+    monkeypatch.setattr(site_effect, "MOST_GROUPS", most)
+    ((_, quick),) = find_site_effects(*make()).items()
+    monkeypatch.setattr(site_effect, "find_primary_without", lambda *_: None)
+    ((_, slow),) = find_site_effects(*make()).items()
+    assert np.isfinite(quick.difference.low)
+    np.testing.assert_allclose(quick.difference[:4], slow.difference[:4], atol=1e-9)
+    assert {s: m.why for s, m in quick.sites.items()} == {s: m.why for s, m in slow.sites.items()}
+
+
+def test_a_larger_cohort_is_not_judged_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaving out each subject once evaluated all metrics again: subjects × pairs of them."""
+    seen = []
+    for n in (60, 120):
+        world, sites = survival_world(n)
+        evaluated = 0
+
+        def counted(
+            name: str, rows: np.ndarray, task: Callable[..., dict[str, float]] = world.task
+        ) -> dict[str, float]:
+            nonlocal evaluated
+            evaluated += 1
+            return task(name, rows)
+
+        monkeypatch.setattr(world, "task", counted)
+        assert np.isfinite(find_site_effects(world, sites)["os"].difference.low)
+        seen.append(evaluated)
+    assert seen == [5, 5], "everybody twice, and each of three sites"

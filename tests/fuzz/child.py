@@ -41,7 +41,8 @@ def serve() -> None:
     from polytask.errors import PolytaskError
 
     signal.signal(signal.SIGPROF, stop)
-    readers = import_module("tests.fuzz.readers").READERS
+    module = import_module("tests.fuzz.readers")
+    readers, call_verb = module.READERS, module.call_verb
     answers, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         asked = json.loads(line)
@@ -54,9 +55,13 @@ def serve() -> None:
             continue
         before, began = peak(), time.process_time()
         kind, said = "read", ""
-        signal.setitimer(signal.ITIMER_PROF, VERB_SECONDS if asked["reader"].startswith("verb:") else SECONDS)
+        verb = asked["reader"].removeprefix("verb:") if asked["reader"].startswith("verb:") else ""
+        signal.setitimer(signal.ITIMER_PROF, VERB_SECONDS if verb else SECONDS)
         try:
-            readers[asked["reader"]](Path(asked["path"]))
+            if verb:
+                call_verb(verb, Path(asked["path"]))
+            else:
+                readers[asked["reader"]](Path(asked["path"]))
         except PolytaskError as error:
             kind, said = "refused", str(error)
         except HangError:

@@ -23,7 +23,6 @@ from tests.fuzz.trees import (
 )
 
 MAP = "tasks: {grade: Grade}\nclasses:\n  grade: {low: lo, high: hi}\nunits: {os: 30.5}\ncolumns: {age: years}\n"
-STATE = {"step": 5, "epoch": 1, "schedule": {"steps": 8, "rate": 0.1}, "criteria": {}, "best": None}
 RECORD = {"run": {"name": "a"}, "costs": {"seconds": 1.5}}
 
 
@@ -73,6 +72,7 @@ def find_papers(made: Path) -> dict[str, Paper]:
         ("decisions", run / "decisions.json", write_json_text),
         ("learnt", run / "learnt.json", write_json_text),
         ("baselines", run / "baselines.json", write_json_text),
+        ("state", run / "last/state.json", write_json_text),
         ("log", run / "metrics.jsonl", write_lines),
         ("store", work / "store/store.json", write_json_text),
         ("meta", work / "store/01/meta.json", write_json_text),
@@ -80,7 +80,6 @@ def find_papers(made: Path) -> dict[str, Paper]:
     papers = {reader: Paper(path.name, reader, path.read_bytes(), write) for reader, path, write in found}
     papers |= {
         "word_map": Paper("mapping.yaml", "word_map", MAP.encode(), write_yaml_text),
-        "state": Paper("state.json", "state", write_json_text(STATE), write_json_text),
         "record": Paper("study.json", "record", write_json_text(RECORD), write_json_text),
         "touched": Paper(
             "test_log.jsonl", "touched", write_lines([{"when": "x", "part": "test"}] * 3), write_lines

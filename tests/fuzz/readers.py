@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,18 @@ def read_baseline_models(path: Path) -> None:
     read_baselines(path.parent)
 
 
+def read_learned_baseline(path: Path) -> None:
+    from typing import cast
+
+    from polytask.plan.plan import FoldPlan
+    from polytask.training.survival import read_learnt
+
+    survival = {"kind": "survival", "level": "subject", "loss": "cox", "unit": "days", "horizons": [365.0]}
+    rest = {"bins": [100.0, 365.0], "hazards": [0.1, 0.2], "buffer": 16, "censoring": {}, "baseline": {}}
+    tasks = {"os": {**survival, **rest}, "grade": {"kind": "classification"}}
+    read_learnt(path.parent, cast(FoldPlan, SimpleNamespace(tasks=tasks)))
+
+
 def read_case_of_store(path: Path) -> None:
     from polytask.prepare.store import StoredCase
 
@@ -156,7 +169,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "evaluation": partial(call, "evaluation.result", "Evaluation.read"),
     "answers": partial(call, "evaluation.answers", "Answers.read"),
     "decisions": lambda path: call("training.decisions", "read_decisions", path, parent=True),
-    "learnt": lambda path: call("training.survival", "read_learnt", path, parent=True),
+    "learnt": read_learned_baseline,
     "state": lambda path: call("training.state", "read_state", path, parent=True),
     "design": lambda path: call("study.design", "Design.read", path, parent=True),
     "touched": lambda path: call("evaluation.part", "times_touched", path, parent=True),
@@ -187,37 +200,18 @@ def run_verb(*words: str) -> None:
     complaints = [line for line in lines if line.startswith("polytask: error: ")]
     if code == 1 and not complaints and words[0] == "check":  # problems are listed
         raise PolytaskError("problems")
+    if (
+        code == 1 and not complaints and words[0] == "study"
+    ):  # runs that failed are named, without a traceback
+        assert any(": failed: " in line for line in lines), lines[-3:]
+        assert "Traceback" not in err.getvalue()
+        raise PolytaskError("a run failed")
     assert code == 2, f"exit code {code}: {lines[-3:]}"
     assert len(complaints) == 1, lines[-3:]
     assert "Traceback" not in err.getvalue()
     raise PolytaskError(complaints[0])
 
 
-def report_run(path: Path) -> None:
-    """The page of a run, one of whose files was mutated."""
-    run_verb("report", str(path.parent), "-o", str(path.parent / "report.html"))
-
-
-def doctor_run(path: Path) -> None:
-    run_verb("doctor", str(path.parent))
-
-
-def check_cohort(path: Path) -> None:
-    run_verb("check", str(path.parent))
-
-
-def plan_cohort(path: Path) -> None:
-    run_verb("plan", str(path.parent), "-o", str(path.parent / "work"), "--folds", "2", "--memory", "4")
-
-
-def import_folder(path: Path) -> None:
-    run_verb("import", "nnunet", str(path.parent), "-o", str(path.parent / "out"))
-
-
-READERS |= {
-    "verb:report": report_run,
-    "verb:doctor": doctor_run,
-    "verb:check": check_cohort,
-    "verb:plan": plan_cohort,
-    "verb:import": import_folder,
-}
+def call_verb(words: str, path: Path) -> None:
+    """`polytask WORDS`, in which `{}` is the folder."""
+    run_verb(*(word.replace("{}", str(path)) for word in words.split()))

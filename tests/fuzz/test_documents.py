@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz.papers import find_papers, mutate_bundles
 from tests.fuzz.parent import BAD, Reader, Tally, try_mutations
-from tests.journeys.clinics import train_with_clinic
 
 FEW, MANY = 100, 3_000
 FEW_MODELS = 40
@@ -18,18 +16,7 @@ LOST = {"record", "log", "touched"}
 """Documents that may be half written: what is odd in them is left out, and nothing is refused."""
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_with_clinic(tmp_path_factory.mktemp("fuzz"))
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[Reader]:
-    with Reader("models") as found:
-        yield found
-
-
-def sweep(reader: Reader, made: Path, folder: Path, count: int, seed: int, models: int) -> dict[str, Tally]:
+def sweep(models: Reader, made: Path, folder: Path, count: int, seed: int, bundles: int) -> dict[str, Tally]:
     papers = find_papers(made)
     names = list(papers)
     tallies = {}
@@ -37,8 +24,8 @@ def sweep(reader: Reader, made: Path, folder: Path, count: int, seed: int, model
         where = folder / name
         where.mkdir()
         other = papers[names[(k + 3) % len(names)]]
-        tallies[name] = try_mutations(reader, where, paper.mutations(count, seed + k, other))
-    tallies["bundle"] = try_mutations(reader, folder, mutate_bundles(made, models, seed))
+        tallies[name] = try_mutations(models, where, paper.mutations(count, seed + k, other))
+    tallies["bundle"] = try_mutations(models, folder, mutate_bundles(made, bundles, seed))
     return tallies
 
 
@@ -51,11 +38,11 @@ def check(tallies: dict[str, Tally], count: int) -> None:
             assert tally.counts["refused"] > count // 20, f"{name}: the mutations reach something"
 
 
-def test_a_hundred_mutations_of_each(reader: Reader, made: Path, tmp_path: Path) -> None:
-    check(sweep(reader, made, tmp_path, FEW, 1, FEW_MODELS), FEW)
+def test_a_hundred_mutations_of_each(models: Reader, made: Path, tmp_path: Path) -> None:
+    check(sweep(models, made, tmp_path, FEW, 1, FEW_MODELS), FEW)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_thousands_of_mutations_of_each(reader: Reader, made: Path, tmp_path: Path) -> None:
-    check(sweep(reader, made, tmp_path, MANY, 1_000, MANY), MANY)
+def test_thousands_of_mutations_of_each(models: Reader, made: Path, tmp_path: Path) -> None:
+    check(sweep(models, made, tmp_path, MANY, 1_000, MANY), MANY)

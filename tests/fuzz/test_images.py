@@ -11,9 +11,6 @@ from tests.fuzz.parent import Reader, try_mutations
 from tests.fuzz.pictures import Kind, make_kinds
 
 FEW, MANY = 200, 3_000
-SLOW_TAGS = pytest.mark.xfail(
-    reason="tifffile reads the second directory of one of 3,000 slides for seconds", strict=False
-)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +59,6 @@ def test_some_hundred_mutations(reader: Reader, kinds: dict[str, Kind], name: st
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", [*NAMES[:-1], pytest.param("slide", marks=SLOW_TAGS)])
+@pytest.mark.parametrize("name", NAMES)
 def test_thousands_of_mutations(reader: Reader, kinds: dict[str, Kind], name: str, tmp_path: Path) -> None:
     check(reader, kinds, name, tmp_path, MANY, 2)

@@ -68,6 +68,26 @@ def test_sides_forbid_flips_unless_they_are_swapped(
         assert structures[0] in shared.why["augmentation.flip"]
 
 
+@pytest.mark.parametrize(
+    ("channels", "mirror", "flips"),
+    [
+        ({"ct": "CT", "lung_l": "mask", "lung_r": "mask"}, [["lung_l", "lung_r"]], True),
+        ({"ct": "CT", "lung_l": "mask", "lung_r": "mask"}, [], False),
+        ({"ct": "CT", "t1_left": "MR"}, [], False),
+        ({"r": "other", "g": "other", "b": "other"}, [], True),
+    ],
+)
+def test_channels_of_one_side_forbid_flips_unless_they_change_places(
+    channels: dict[str, str], mirror: list[list[str]], flips: bool
+) -> None:
+    scan = {"kind": "image", "channels": channels, "mirror": mirror}
+    shared = shared_of(world({"tumour": MASKS}, inputs={"scan": scan}))
+    assert any(shared.augmentation.flip) == flips
+    assert ("scan.lung_l/lung_r are swapped" in shared.why["augmentation.flip"]) == bool(mirror)
+    if not flips:
+        assert f"scan.{list(channels)[1]}" in shared.why["augmentation.flip"]
+
+
 def test_a_class_that_says_a_side_forbids_flips() -> None:
     side = {"kind": "classification", "classes": ["left", "right"]}
     cells = [{**row, "side": ("left", "right")[i % 2]} for i, row in enumerate(graded(12))]

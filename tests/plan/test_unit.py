@@ -85,3 +85,20 @@ def test_some_files_without_a_scale_make_pixels_of_all() -> None:
     found = geometry(spec, records, why := Why())
     assert found.unit == "px"
     assert "1 of 4 files do not say" in why.reasons["unit"]
+
+
+def test_millimetres_of_some_files_are_not_mixed_with_pixels_of_others() -> None:
+    """Some say 0.05 mm, others nothing: a spacing of 0.5 would be neither."""
+    from polytask.cohort.header import ImageInput
+
+    spec = ImageInput(kind="image", dims=2, channels={"grey": "other"})
+    measured = image_record((64, 48), (0.05, 0.05), orientation="PL")
+    bare = image_record((32, 96), orientation="PL").model_copy(update={"physical": False})
+    names = [f"subject {k}" for k in range(9)]
+    found = geometry(spec, [measured, bare] * 4 + [measured], why := Why(), names)
+    assert (found.unit, found.spacing) == ("px", (1.0, 1.0))
+    assert found.sizes[:2] == ((64, 48), (32, 96))
+    assert why.reasons["unit"] == (
+        "4 of 9 files (subject 1, subject 3, subject 5, …) do not say how large a pixel is: lengths are counted in "
+        "pixels, never told in mm; the scale of the others is not used"
+    )

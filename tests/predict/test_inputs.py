@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -66,6 +67,13 @@ def test_a_table_without_the_image_column(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError, match="no such file or folder"):
         read_inputs(tmp_path / "nothing", header(ONE))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PolytaskError, match="pipe: is a named pipe; expected a cohort, a table or a folder"):
+        read_inputs(tmp_path / "pipe", header(ONE))
 
 
 @pytest.mark.parametrize("known", [["before"], None])

@@ -133,3 +133,24 @@ def test_what_changed_is_named(change: dict[str, object], said: str, tmp_path: P
     refuse_changes(DESIGN, DESIGN.rests, tmp_path, tmp_path)
     with pytest.raises(PolytaskError, match=said):
         refuse_changes(DESIGN, replace(DESIGN.rests, **change), tmp_path, tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("tune_every: 2", "tune_every: [2]"),
+        ("tune_every: 2", "tune_every: 0"),
+        ("steps: 8", "steps: many"),
+        ("folds:\n- 0\n- 1", "folds: []"),
+        ("seeds:\n- 0", "seeds: [x]"),
+        ("folds:\n- 0", "folds:\n- 7"),
+        ("threads: 1", "threads: {a: 1}"),
+    ],
+)
+def test_values_of_another_type_are_said_where_they_are_read(tmp_path: Path, old: str, new: str) -> None:
+    DESIGN.write(tmp_path)
+    text = (tmp_path / "study.yaml").read_text()
+    assert old in text
+    (tmp_path / "study.yaml").write_text(text.replace(old, new))
+    with pytest.raises(PolytaskError, match="the record of a study"):
+        Design.read(tmp_path)

@@ -27,7 +27,7 @@ Tasks = Annotated[
     list[str] | None,
     typer.Option(
         "--task",
-        help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; survival:TIME,EVENT.",
+        help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; os=survival:TIME,EVENT.",
     ),
 ]
 Inputs = Annotated[
@@ -44,12 +44,26 @@ AcceptLoss = Annotated[
     list[str] | None,
     typer.Option("--accept-loss", help="A task that may lose more than 5 % of its cells."),
 ]
+Known = Annotated[
+    list[str] | None,
+    typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
+]
 Unknown = Annotated[list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")]
 Subject = Annotated[str | None, typer.Option(help="Column that names the subject.")]
 Visit = Annotated[str | None, typer.Option(help="Column that names the visit.")]
 Day = Annotated[str | None, typer.Option(help="Column with the day of the visit.")]
 Site = Annotated[str | None, typer.Option(help="Column that names the site.")]
 Split = Annotated[str | None, typer.Option(help="Column that says train or test.")]
+Separator = Annotated[
+    str,
+    typer.Option(help="What parts the cells: comma, semicolon, tab, bar. Default: found, and said."),
+]
+Encoding = Annotated[
+    str, typer.Option(help="Of the table's text: utf-8, latin-1, cp1250, … Default: found, and said.")
+]
+Decimal = Annotated[
+    str, typer.Option(help="The sign before decimals: comma or point. Default: found, and said.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace header and table of an earlier import.")
 ]
@@ -71,16 +85,21 @@ def nnunet(
     unknown: Unknown = None,
     unit: Unit = None,
     accept_loss: AcceptLoss = None,
+    known: Known = None,
     subject: Subject = None,
     visit: Visit = None,
     day: Day = None,
     site: Site = None,
     split: Split = None,
+    separator: Separator = "",
+    encoding: Encoding = "",
+    decimal: Decimal = "",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """A raw data set of nnU-Net, with targets.tsv beside it for the other tasks."""
     from polytask.cohort.importers.nnunet import import_nnunet
+    from polytask.cohort.importers.text_form import TextForm
 
     done = import_nnunet(
         folder,
@@ -92,7 +111,9 @@ def nnunet(
         unknown=unknown or (),
         units=unit or (),
         accept_loss=accept_loss or (),
+        known=known or (),
         columns=_stated(subject, visit, day, site, split),
+        form=TextForm(separator, encoding, decimal),
         overwrite=overwrite,
     )
     _say(done, as_json)
@@ -108,6 +129,7 @@ def decathlon(
     unknown: Unknown = None,
     unit: Unit = None,
     accept_loss: AcceptLoss = None,
+    known: Known = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -123,6 +145,7 @@ def decathlon(
         unknown=unknown or (),
         units=unit or (),
         accept_loss=accept_loss or (),
+        known=known or (),
         overwrite=overwrite,
     )
     _say(done, as_json)
@@ -160,10 +183,7 @@ def table(
     structures: Annotated[
         list[str] | None, typer.Option("--structures", help="TASK=NAME,NAME of a 4-D mask.")
     ] = None,
-    known: Annotated[
-        list[str] | None,
-        typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
-    ] = None,
+    known: Known = None,
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="TASK=UNIT: dose=Gy, os=months, volume=ml.")
     ] = None,
@@ -185,6 +205,9 @@ def table(
     day: Day = None,
     site: Site = None,
     split: Split = None,
+    separator: Separator = "",
+    encoding: Encoding = "",
+    decimal: Decimal = "",
     accept_loss: AcceptLoss = None,
     name: Annotated[str, typer.Option(help="Name of the cohort; default: the first file's.")] = "",
     overwrite: Overwrite = False,
@@ -192,6 +215,7 @@ def table(
 ) -> None:
     """One or several tables."""
     from polytask.cohort.importers.table import import_table
+    from polytask.cohort.importers.text_form import TextForm
 
     done = import_table(
         files,
@@ -213,6 +237,7 @@ def table(
         unknown=unknown or (),
         accept_loss=accept_loss or (),
         columns=_stated(subject, visit, day, site, split),
+        form=TextForm(separator, encoding, decimal),
         name=name,
         overwrite=overwrite,
     )

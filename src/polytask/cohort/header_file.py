@@ -42,6 +42,15 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def parse_header(content: Any, place: str, remedy: str) -> Header:
+    """A header that was written into another document, or one line that names its first problem."""
+    try:
+        return Header.model_validate(content)
+    except ValidationError as error:
+        message, _ = said(error.errors()[0])[0]
+        raise PolytaskError(f"{place}: {' '.join(message.split())}; {remedy}") from None
+
+
 def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
     """The header, or every problem found in it."""
 
@@ -91,6 +100,9 @@ def canonical(header: Header) -> str:
 def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
     """Without keys that are younger than the first headers and not used, so that those keep their hash."""
     columns = [c for part in content["inputs"].values() for c in part.get("columns", {}).values()]
+    for part in content["inputs"].values():
+        if not part.get("mirror", True):
+            del part["mirror"]
     for part in (*columns, *content["tasks"].values()):
         for key in ("bounds", "merge", "unknown"):
             if not part.get(key, True):

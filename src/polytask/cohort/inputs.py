@@ -16,12 +16,29 @@ or else."""
 
 
 class ImageInput(Strict):
-    """An image of one or several channels; the columns are `<input>.<channel>`."""
+    """An image of one or several channels; the columns are `<input>.<channel>`. `mirror` pairs channels that are masks
+    of mirror images: when an image is flipped left to right, they change places."""
 
     kind: Literal["image"]
     dims: Literal[2, 3] = 3
     align: Literal["strict", "resample"] = "strict"
     channels: Annotated[dict[Name, Modality], Field(min_length=1)]
+    mirror: list[tuple[Name, Name]] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _mirror_rules(self) -> ImageInput:
+        paired = [name for pair in self.mirror for name in pair]
+        if odd := [name for name in paired if self.channels.get(name) != "mask"]:
+            raise PydanticCustomError(
+                "rule",
+                "mirror names {name}, which is no channel of modality mask: name channels that are masks",
+                {"name": repr(odd[0])},
+            )
+        if len(set(paired)) < len(paired):
+            raise PydanticCustomError(
+                "rule", "a channel stands twice in `mirror`: each one has one mirror image"
+            )
+        return self
 
     @property
     def planes(self) -> int:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from polytask.documents.file_kinds import name_special_file
 from polytask.errors import PolytaskError
 
 LIMIT = 1 << 30
@@ -22,25 +23,42 @@ def name_without_gz(path: Path) -> str:
 
 
 @contextmanager
-def open_table(path: Path) -> Iterator[IO[str]]:
-    """The lines of a table of UTF-8 text; a file whose name ends in `.gz` is inflated on the way.
+def open_table(path: Path, encoding: str = "utf-8-sig") -> Iterator[IO[str]]:
+    """The lines of a table of text; a file whose name ends in `.gz` is inflated on the way.
 
     Raises:
         PolytaskError: larger than a table may be, on disk or inflated, or not a whole gzip file.
     """
+    with open_table_bytes(path) as file:
+        yield io.TextIOWrapper(file, encoding=encoding, newline="")
+
+
+@contextmanager
+def open_table_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a table; a file whose name ends in `.gz` is inflated on the way.
+
+    Raises:
+        PolytaskError: larger than a table may be, on disk or inflated, or not a whole gzip file.
+    """
+    _require_plain_file(path)
     check_table_size(path, path.stat().st_size)
     if not path.name.lower().endswith(".gz"):
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open("rb") as file:
             yield file
         return
     try:
         with gzip.open(path) as packed:
-            counted = io.BufferedReader(_Counted(path, packed))
-            yield io.TextIOWrapper(counted, encoding="utf-8-sig", newline="")
+            yield io.BufferedReader(_Counted(path, packed))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PolytaskError(
             f"{path}: not a whole gzip file ({error}); expected a compressed table; copy it again"
         ) from None
+
+
+def _require_plain_file(path: Path) -> None:
+    """Refuse a named pipe or a device, which would block or never end."""
+    if kind := name_special_file(path):
+        raise PolytaskError(f"{path}: is {kind}; expected a table; save what it sends to a file first")
 
 
 def check_table_size(path: Path, size: int) -> None:

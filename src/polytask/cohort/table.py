@@ -15,6 +15,8 @@ from polytask.errors import PolytaskError, Problem
 
 Lines = Sequence[tuple[int, Sequence[str]]]
 """Line number and cells of every line that is not empty."""
+MOST_ROWS = 0.9
+"""A separator fits when so many rows have as many cells as there are columns."""
 _MARKS = {";": "semicolons", ",": "commas", "\t": "tabs"}
 
 
@@ -48,15 +50,22 @@ def find_table(folder: Path) -> Path:
     return found[0]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, comma: str = "", encoding: str = "utf-8-sig", skipped: int = 0) -> Table:
     """Read a table: UTF-8, comma, or tab when the name ends in `.tsv`; `.gz` behind it is inflated.
+
+    Args:
+        comma: what parts the cells, where the name does not say it.
+        encoding: of a foreign table.
+        skipped: lines before the names of the columns.
 
     Raises:
         PolytaskError: the file is no such table at all. Single odd rows become `problems`.
     """
-    comma = _find_comma(path)
+    comma = comma or name_separator(path)
     try:
-        with open_table(path) as file:
+        with open_table(path, encoding) as file:
+            for _ in range(skipped):
+                file.readline()
             reader = csv.reader(file, delimiter=comma, strict=True)
             words = SharedWords()
             filled = ((reader.line_num, words.share(restore_cells(cells))) for cells in reader)
@@ -65,8 +74,9 @@ def read_table(path: Path) -> Table:
         raise PolytaskError(
             f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
         ) from None
-    except UnicodeDecodeError:
-        raise PolytaskError(f"{path}: not UTF-8 text; expected a UTF-8 table; save it as UTF-8") from None
+    except UnicodeError:
+        what = "UTF-8" if encoding == "utf-8-sig" else encoding
+        raise PolytaskError(f"{path}: not {what} text; expected a {what} table; save it as UTF-8") from None
     except csv.Error as error:
         raise PolytaskError(
             f"{path}, row {reader.line_num}: {error}; expected quoted cells to end; mend the row"
@@ -93,6 +103,9 @@ def make_table(path: Path, lines: Lines, comma: str = ",") -> Table:
             message = f"{len(cells)} cells, expected {len(columns)}"
             remedy = "mend the row (a cell with a comma needs quotes)"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
+        elif any("\0" in cell for cell in cells):
+            message, remedy = "a cell with a NUL, expected text", "save the table as UTF-8 text"
+            problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
         rows.append(Row(line, RowCells(places, tuple(cells))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
 
@@ -110,13 +123,23 @@ def _without_empty_columns(lines: Lines) -> Lines:
 def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     """Write a table; a missing cell is empty, and no cell is a formula to a spreadsheet."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=_find_comma(path), lineterminator="\n")
+        writer = csv.writer(file, delimiter=name_separator(path), lineterminator="\n")
         writer.writerow(escape_cells(columns))
         writer.writerows(escape_cells(row.get(c, "") for c in columns) for row in rows)
 
 
-def _find_comma(path: Path) -> str:
-    """What parts the cells of a file of this name."""
+def count_columns(lines: Sequence[str], comma: str) -> int:
+    """How many columns a table has if `comma` parts its cells; 0 where its first lines do not agree."""
+    try:
+        rows = [cells for cells in csv.reader(lines, delimiter=comma) if any(cells)]
+    except csv.Error:
+        return 0
+    fitting = sum(len(cells) == len(rows[0]) for cells in rows[1:])
+    return len(rows[0]) if rows and fitting >= MOST_ROWS * (len(rows) - 1) else 0
+
+
+def name_separator(path: Path) -> str:
+    """What parts the cells of a file of this name: a comma, or a tab for `.tsv`."""
     return "\t" if name_without_gz(path).endswith(".tsv") else ","
 
 

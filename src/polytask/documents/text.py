@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from polytask.documents.fault import DocumentError
+from polytask.documents.file_kinds import name_special_file
 
 LIMIT = 256 << 20
 """Bytes a document may have: thousands of columns and folds, or the answers for 100,000 subjects, need less."""
@@ -36,10 +37,14 @@ def read_text(
 
     try:
         # A named pipe or a device would block, or never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise fail("is a folder" if path.is_dir() else "is no regular file")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise fail(f"is {name_special_file(path) or 'a folder'}")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # Memory is taken for as much as is asked for: for the file, not for the limit.
+            data = file.read(min(found.st_size, limit) + 1)
+            if len(data) > found.st_size:  # it has grown, or does not say its size
+                data += file.read(max(0, limit + 1 - len(data)))
     except (FileNotFoundError, NotADirectoryError):
         raise fail("no such file", gone=True) from None
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
+from polytask.evaluation.agree import find_result_problems
 from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers, Id
 from polytask.evaluation.costs import Costs, costs
@@ -44,7 +45,15 @@ class Evaluated:
         evaluation = Evaluation.read(place / FILE)
         if evaluation.weights != weights_of(run):
             raise PolytaskError(f"{place / FILE}: evaluated before the weights changed; {again} again")
-        return cls(run, evaluation, Answers.read(place / ANSWERS), tasks_of(run))
+        answers, tasks = Answers.read(place / ANSWERS), tasks_of(run)
+        if evaluation.part != part:
+            raise PolytaskError(
+                f"{place / FILE}: of the part {evaluation.part}, expected {part}; {again} again"
+            )
+        for which, problem in find_result_problems(evaluation, answers, tasks):
+            file = place / {"evaluation": FILE, "answers": ANSWERS}[which]
+            raise PolytaskError(f"{file}: does not fit the run: {problem}; {again} again")
+        return cls(run, evaluation, answers, tasks)
 
 
 @dataclass(frozen=True)

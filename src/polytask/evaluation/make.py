@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
+from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
 from polytask.evaluation.answers import FILE as ANSWERS
 from polytask.evaluation.answers import Answers
@@ -149,7 +149,7 @@ def _evaluate(
 
 def train_part(record: Run) -> tuple[str, ...]:
     """Training subjects of the run's fold."""
-    return Splits.read(record.work / "splits.json").folds[int(record.record["fold"])].train
+    return read_fold(record.work / "splits.json", int(record.record["fold"])).train
 
 
 def choose_operating_points(

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from polytask.evaluation.floors import FLOORS, Method, find_shortage
 from polytask.evaluation.measured import Flags, Measured, undefined
 from polytask.statistics.area import find_area_influence, judge_area
-from polytask.statistics.concordance import count_pairs, find_concordance_influence, judge_concordance
+from polytask.statistics.comparable_pairs import count_pairs
+from polytask.statistics.concordance import find_concordance_influence, judge_concordance
 from polytask.statistics.draws import Floats, Indices
 from polytask.statistics.kappa import find_kappa_influence, judge_kappa
 from polytask.statistics.mean import judge_mean

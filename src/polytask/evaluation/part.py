@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
+from polytask.cohort.fold_file import read_fold
 from polytask.documents.json_reader import read_json_lines
 from polytask.errors import PolytaskError
 from polytask.evaluation.result import PARTS, Part
-from polytask.plan.files import read_plan
+from polytask.plan.files import ensure_fold, read_plan
 from polytask.tasks.task import Task
 from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
@@ -48,18 +48,8 @@ def judged(run: Run, cohort: Cohort, part: Part) -> Judged:
                 f"{cohort.table}: no test part; write `test` in the column `split` of its subjects"
             )
     else:
-        folds = Splits.read(run.work / "splits.json").folds
-        number = int(run.record["fold"])
-        if number >= len(folds):
-            raise PolytaskError(
-                f"{run.work / 'splits.json'}: no fold {number}; restore the file, or train again"
-            )
-        subjects = folds[number].part(part)
-        gone = [s for s in subjects if s not in cohort.subjects]
-        if gone:
-            raise PolytaskError(
-                f"{run.work / 'splits.json'}: subject {gone[0]} is not in {cohort.table}; plan again"
-            )
+        fold = read_fold(run.work / "splits.json", int(run.record["fold"]), cohort)
+        subjects = fold.part(part)
     return Judged(part, subjects, folder_of(run.folder, part))
 
 
@@ -96,5 +86,7 @@ def weights_of(run: Run) -> dict[str, str]:
 def tasks_of(run: Run) -> dict[str, Task]:
     """The run's tasks as its fold of the plan describes them, with what was learned from the training part."""
     names = [task for tasks in run.networks.values() for task in tasks]
-    fold = read_plan(run.folder).folds[int(run.record["fold"])]
-    return make_tasks(fold, names, read_learnt(run.folder))
+    plan, number = read_plan(run.folder), int(run.record["fold"])
+    ensure_fold(plan, number, run.folder)
+    fold = plan.folds[number]
+    return make_tasks(fold, names, read_learnt(run.folder, fold))

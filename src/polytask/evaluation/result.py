@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from polytask.documents.fault import refuse_odd_content
 from polytask.documents.json_reader import read_json_object
+from polytask.evaluation.result_form import require_form
 from polytask.plain import write_json
 
 Part = Literal["held_out", "tune", "test", "external"]
@@ -123,6 +124,7 @@ class Evaluation:
         content = read_json_object(path, "an evaluation", again, missing=first)
         with refuse_odd_content(path, "an evaluation", again):
             content.pop("polytask")
+            require_form(content)
             content["subjects"] = tuple(content["subjects"])
             content["verdicts"] = tuple(content.get("verdicts", ()))
             content["metrics"] = metrics_from(content["metrics"])

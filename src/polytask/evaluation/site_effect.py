@@ -7,12 +7,13 @@ cannot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from polytask.evaluation.primary_without import find_primary_without
 from polytask.evaluation.result import Estimate
 from polytask.evaluation.statistic import Statistic
 from polytask.kinds import answer_form
@@ -24,7 +25,8 @@ from polytask.tasks.task import Task
 FEWEST = 20
 """Known items, in all sites that count, from which on the difference gets an interval."""
 MOST_GROUPS = 300
-"""Subjects are left out one by one, in larger cohorts in so many random groups: each costs a pass over all metrics."""
+"""Subjects are left out one by one, in larger sites in so many random groups: a kind of task from elsewhere is judged
+again without each."""
 NAN = float("nan")
 
 
@@ -102,14 +104,15 @@ def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices])
     whole = statistic.task(name, everybody)
     parts = [k for k in whole if k.startswith(f"{task.primary}.")] or [task.primary]
     groups = {site: _groups(rows) for site, rows in places.items()}
+    known = _count_known(statistic, name)
+    counts = {site: int(known[rows].sum()) for site, rows in places.items()}
     found: dict[str, Floats] = {}
     left: dict[str, Floats] = {}
     shown: dict[str, SiteMetric] = {}
-    counts = {site: _known(statistic, name, rows) for site, rows in places.items()}
     for site, rows in places.items():
         own = statistic.task(name, rows)
         values = np.array([own.get(p, NAN) for p in parts])
-        without = np.array([_values(statistic, name, parts, np.setdiff1d(rows, g)) for g in groups[site]])
+        without = _find_without(statistic, name, parts, groups[site])
         # A part that one subject decides about says nothing of the site, and would make the jackknife jump.
         stays = np.isfinite(values) & np.isfinite(without).all(0)
         found[site], left[site] = np.where(stays, values, NAN), without
@@ -121,13 +124,13 @@ def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices])
     low = high = NAN
     if np.isfinite(difference) and used >= FEWEST:
         leave_one_out = []
-        for site in places:
-            for group, values in zip(groups[site], left[site], strict=True):
-                rest = np.setdiff1d(everybody, group)
-                at_site = np.where(np.isfinite(found[site]), values, NAN)
-                fewer = {**counts, site: counts[site] - _known(statistic, name, group)}
-                mine = _both(_values(statistic, name, parts, rest), {**found, site: at_site}, fewer)
-                leave_one_out.append(mine[0] - mine[1])
+        every = [(site, k) for site in places for k in range(len(groups[site]))]
+        fewer = _find_without(statistic, name, parts, [groups[site][k] for site, k in every])
+        for (site, k), values in zip(every, fewer, strict=True):
+            at_site = np.where(np.isfinite(found[site]), left[site][k], NAN)
+            rest = {**counts, site: counts[site] - int(known[groups[site][k]].sum())}
+            mine = _both(values, {**found, site: at_site}, rest)
+            leave_one_out.append(mine[0] - mine[1])
         count = len(leave_one_out)
         pseudo = count * difference - (count - 1) * np.array(leave_one_out)
         judged = judge_mean(pseudo) if np.isfinite(pseudo).all() else None
@@ -148,15 +151,29 @@ def _both(pooled: Floats, found: Mapping[str, Floats], counts: Mapping[str, int]
     return float(pooled[there].mean()), float(within[there].mean())
 
 
-def _values(statistic: Statistic, name: str, parts: list[str], rows: Indices) -> Floats:
+def _values(statistic: Statistic, name: str, parts: Sequence[str], rows: Indices) -> Floats:
     found = statistic.task(name, rows)
     return np.array([found.get(p, NAN) for p in parts])
 
 
-def _known(statistic: Statistic, name: str, rows: Indices) -> int:
-    """Items of these subjects with a known truth."""
-    known = statistic.answers.pooled[name].known[statistic.items(name, rows)]
-    return int(known.reshape(len(known), -1).any(1).sum()) if len(known) else 0
+def _find_without(statistic: Statistic, name: str, parts: Sequence[str], groups: Sequence[Indices]) -> Floats:
+    """The parts of the metric on all subjects of the groups but those of each group, `[groups, parts]`."""
+    everybody = np.concatenate(groups)
+    owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
+    owner = np.repeat(owner, [len(statistic.places[name][i]) for i in everybody])
+    items = statistic.answers.pooled[name].take(statistic.items(name, everybody))
+    found = find_primary_without(statistic.tasks[name], items, owner, len(groups))
+    if found is not None:
+        return np.stack([found.get(p, np.full(len(groups), NAN)) for p in parts], axis=1)
+    rest = [np.delete(everybody, np.flatnonzero(np.isin(everybody, g))) for g in groups]
+    return np.array([_values(statistic, name, parts, rows) for rows in rest])
+
+
+def _count_known(statistic: Statistic, name: str) -> Indices:
+    """Items with a known truth of each subject `[subjects]`."""
+    known = statistic.answers.pooled[name].known
+    there = np.asarray(known.reshape(len(known), -1).any(axis=1) if len(known) else known, np.int64)
+    return np.array([int(there[rows].sum()) for rows in statistic.places[name]], np.int64)
 
 
 def _groups(rows: Indices) -> list[Indices]:

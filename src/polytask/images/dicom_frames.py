@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
+from polytask.images.dicom_ultrasound import find_ultrasound_spacing
 from polytask.images.layout import LPS_TO_RAS, RASTER
 from polytask.images.volume import Affine
 
@@ -54,6 +55,8 @@ def frames_of(file: Path, header: Any) -> list[Frame]:
     )
     pixel = _floats(header, "PixelSpacing", 2)
     pixel = _floats(header, "ImagerPixelSpacing", 2) if pixel is None else pixel
+    if pixel is None and (calibrated := find_ultrasound_spacing(header)) is not None:
+        pixel = np.array(calibrated)
     pair = (1.0, 1.0) if pixel is None else (float(pixel[0]), float(pixel[1]))
     slope, inter = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
     if "DoseGridScaling" in header:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from polytask.documents.file_kinds import name_special_file
 from polytask.errors import PolytaskError
 
 
@@ -53,12 +53,8 @@ def beside(header: Path, name: str) -> Path:
 
 def require_plain_file(path: Path) -> None:
     """Refuse a named pipe, a socket or a device, which would block or never end. A folder or nothing at all passes."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise PolytaskError(f"{path}: is no regular file; expected an image; mend the path")
+    if kind := name_special_file(path):
+        raise PolytaskError(f"{path}: is {kind}; expected an image; save what it sends to a file first")
 
 
 @contextmanager

@@ -12,9 +12,12 @@ import numpy as np
 from polytask.errors import PolytaskError
 from polytask.images.files import quiet
 from polytask.images.slides import WHITE, Level, Pixels, believable
+from polytask.images.tiff_directories import check_directories
 
 MAX_TILE = 64 * 1024**2
 """Bytes one decoded tile or strip may take."""
+MAX_PAGES = 4_096
+"""Levels, labels and thumbnails that a slide may have; scanners write some ten."""
 KEPT = 16 * 1024**2
 """Bytes of decoded tiles kept at hand, the last one always: neighbouring patches share them."""
 TO_MICRONS = {2: 25_400.0, 3: 10_000.0}
@@ -112,6 +115,7 @@ def open_tiff(path: Path) -> TiffSlide | PolytaskError:
 
     tiff = None
     try:
+        check_directories(path, MAX_PAGES)
         with quiet("tifffile"):
             tiff = tifffile.TiffFile(path)
             pages = _levels(tiff)

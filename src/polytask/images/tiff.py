@@ -1,8 +1,8 @@
 """TIFF with any number type; pages are the third axis.
 
-Axes in memory are rows, columns, pages. Spacing comes from what the writer left: our own affine, ImageJ's
-`spacing`, or a JSON file beside it with `spacing` in the order pages, rows, columns (nnU-Net's form). The
-resolution tags of scanners and editors are not believed.
+Axes in memory are rows, columns, pages. Spacing comes from what the writer left, in this order: our own affine, a JSON
+file beside it with `spacing` in the order pages, rows, columns (nnU-Net's form), OME's and ImageJ's descriptions,
+resolution tags that were not made for printing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from polytask.images.layout import RASTER, place
 from polytask.images.limits import check_size
 from polytask.images.raster import KEY, notes_of, placed_by, samples
 from polytask.images.raw import settle
+from polytask.images.tiff_directories import check_directories
+from polytask.images.tiff_scale import find_tiff_spacing
 from polytask.images.volume import Affine, Array, Info, Volume
 
 NO_SCALE = 999.0
@@ -38,7 +40,7 @@ def probe(path: Path, dims: int, limit: int | None = None) -> Info:
     with _opened(path, limit) as (tiff, pages, channels):
         series = tiff.series[0]
         shape = (series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")], pages)
-        grid, _ = place(path, shape, *_placed(path, tiff, dims))
+        grid, _ = place(path, shape, *_placed(path, tiff, pages, dims))
         return Info(grid, channels, _dtype(series.dtype))
 
 
@@ -60,7 +62,7 @@ def read(path: Path, dims: int, limit: int | None = None) -> Volume:
         white = tiff.pages[0].photometric == 0 and array.dtype.kind == "u"
         if white and turned != (series.dtype.kind != "b"):
             array = (1 if series.dtype.kind == "b" else 256**array.dtype.itemsize - 1) - array
-        return settle(path, array, *_placed(path, tiff, dims))
+        return settle(path, array, *_placed(path, tiff, pages, dims))
 
 
 def write(path: Path, volume: Volume) -> None:
@@ -89,6 +91,7 @@ def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
     import tifffile
 
     try:
+        check_directories(path)
         with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
             yield tiff, *_checked(path, tiff, limit)
     except PolytaskError:
@@ -144,7 +147,7 @@ def _through_pillow(path: Path, pages: int) -> Array:
     return np.stack(planes, axis=-1)
 
 
-def _placed(path: Path, tiff: Any, dims: int) -> tuple[Affine, int, bool]:
+def _placed(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, bool]:
     """(affine, dims, whether the affine counts mm)."""
     shaped = tiff.shaped_metadata
     if shaped and KEY in shaped[0]:
@@ -152,6 +155,8 @@ def _placed(path: Path, tiff: Any, dims: int) -> tuple[Affine, int, bool]:
         return affine, dims, physical
     spacing = _sidecar(path)
     physical = spacing is not None and spacing[0] != NO_SCALE
+    if spacing is None and (spacing := find_tiff_spacing(tiff, pages)) is not None:
+        physical = True
     if spacing is None and tiff.is_imagej:
         spacing = [float(tiff.imagej_metadata.get("spacing", 1.0)), 1.0, 1.0]
     if spacing is None:

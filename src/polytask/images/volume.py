@@ -49,6 +49,14 @@ class Grid:
         """Voxel edge per axis, in mm; in pixels where the file does not say how large one is."""
         return tuple(float(v) for v in np.linalg.norm(self.affine[:3, : self.dims], axis=0))
 
+    def told_as(self, physical: bool) -> Grid:
+        """The grid with every pixel of edge 1 where lengths count pixels although the file says how large one is."""
+        if physical or not self.physical:
+            return self
+        affine = self.affine.copy()
+        affine[:3, : self.dims] /= np.asarray(self.spacing)
+        return Grid(self.shape, affine, physical=False)
+
     def same(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Same shape, and no corner further apart than `tolerance` voxels."""
         return self.shape == other.shape and bool(self.gap(other) <= tolerance * min(self.spacing))

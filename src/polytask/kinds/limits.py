@@ -1,12 +1,34 @@
-"""Limits of numbers that `cohort.yaml` and `plan.yaml` state of a task."""
+"""Limits of numbers and curves that `cohort.yaml` and `plan.yaml` state of a task."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 PooledLevel = Literal["visit", "subject"]
+Numbers = dict[str, list[float]]
+
+
+def require_curve(curve: Numbers) -> Numbers:
+    """A curve over time as it came: none at all, or `times` that rise and as many values; else a ValueError."""
+    if curve and not is_curve(curve):
+        raise ValueError("expected `times` that rise and as many values of `survival` or `hazard`")
+    return curve
+
+
+def is_curve(curve: Mapping[str, Sequence[float]]) -> bool:
+    """Whether these are finite times that never fall, and one more list of numbers as long."""
+    if len(curve) != 2 or "times" not in curve or not {"survival", "hazard"} & set(curve):
+        return False
+    times, numbers = list(curve["times"]), [x for values in curve.values() for x in values]
+    same = len(numbers) == 2 * len(times)
+    return same and all(map(isfinite, numbers)) and times == sorted(times)
+
+
+Curve = Annotated[Numbers, AfterValidator(require_curve)]

@@ -25,7 +25,7 @@ from polytask.kinds.kind import (
     ReadCell,
     TaskFields,
 )
-from polytask.kinds.limits import PooledLevel, Positive, Share
+from polytask.kinds.limits import Curve, PooledLevel, Positive, Share
 from polytask.kinds.reasons import Why, join_numbers, round_number
 from polytask.kinds.spec import PooledSpec, TaskSpec
 from polytask.kinds.words import Text
@@ -58,8 +58,8 @@ class SurvivalFields(TaskFields):
     bins: Annotated[list[Positive], Field(min_length=1)]
     hazards: list[Share]
     buffer: Annotated[int, Field(ge=0)]
-    censoring: dict[str, list[float]]
-    baseline: dict[str, list[float]]
+    censoring: Curve
+    baseline: Curve
 
 
 class SurvivalKind:

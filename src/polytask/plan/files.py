@@ -98,6 +98,15 @@ def ensure_cohort(plan: Plan, cohort: Cohort) -> None:
         )
 
 
+def ensure_fold(plan: Plan, number: int, folder: Path) -> None:
+    """Refuse a fold that the plan in a run's folder does not have."""
+    if number not in plan.folds:
+        raise PolytaskError(
+            f"{folder}: the run is of fold {number}, and its {NAME} has {', '.join(map(str, plan.folds))}; restore "
+            "run.yaml and plan.yaml, or train again"
+        )
+
+
 class _Dumper(yaml.SafeDumper):
     """Short mappings and lists of numbers stand in one line; nothing is an alias."""
 

@@ -89,7 +89,7 @@ class Augmentation(Part):
     elastic: float = 0.0
     """Displacement in voxels of a coarse grid."""
     flip: tuple[bool, ...] = ()
-    """Per array axis; an axis along which mirrored structures exist swaps their labels."""
+    """Per array axis; an axis along which mirrored structures exist swaps their labels, and their channels."""
     probability: float = 0.5
     noise: float = 0.1
     blur: float = 0.5

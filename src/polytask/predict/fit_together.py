@@ -79,24 +79,10 @@ def task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> str:
         return f"other {field} than in the header"
     if isinstance(spec, of.SegmentationSpec) and bool(fields.get("exclusive")) != spec.exclusive:
         return "`exclusive` is otherwise than in the header"
-    for curve in ("censoring", "baseline"):
-        if (found := fields.get(curve)) and not _is_curve(found):
-            return f"{curve}: expected `times` that rise and as many values"
     bins = list(fields.get("bins", []))
     if any(b <= a for a, b in pairwise(bins)):
         return "bins: expected edges that rise"
     return ""
-
-
-def _is_curve(curve: Any) -> bool:
-    """Times that never fall and one more list of numbers as long."""
-    lists = [v for v in curve.values() if isinstance(v, list | tuple)] if isinstance(curve, Mapping) else []
-    if len(lists) != 2 or len(curve) != 2 or "times" not in curve or not {"survival", "hazard"} & set(curve):
-        return False
-    if not all(isinstance(x, int | float) for values in lists for x in values):
-        return False
-    times = list(curve["times"])
-    return len(lists[0]) == len(lists[1]) and times == sorted(times)
 
 
 def find_member_problem(plan: Plan, header: Header, entry: Any, first: Any) -> str:

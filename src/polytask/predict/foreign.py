@@ -112,6 +112,7 @@ def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
     patches, the edge of a voxel (the plan's is the median of training).
     """
     unit = plan.unit
+    grid = grid.told_as(unit == "mm")
     told = any(
         s != 1 for s in plan.spacing
     )  # a plan from before units may count pixels as mm: then all are 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import Header
 from polytask.cohort.loading import mark_twins
+from polytask.documents.file_kinds import name_special_file
 from polytask.errors import PolytaskError
 from polytask.images.formats import FORMATS, ending
 
@@ -19,6 +20,10 @@ def read_inputs(source: Path, header: Header) -> Cohort:
     """The cases of a source under the model's header."""
     if source.is_file():
         return _with_inputs(Cohort.from_table(header, source), header)
+    if kind := name_special_file(source):
+        raise PolytaskError(
+            f"{source}: is {kind}; expected a cohort, a table or a folder of images; save what it sends to a file first"
+        )
     if not source.is_dir():
         raise PolytaskError(
             f"{source}: no such file or folder; expected a cohort, a table or a folder of images"

@@ -23,6 +23,7 @@ from polytask.predict.member import Member
 from polytask.predict.missing import Reading
 from polytask.predict.restore import mirror_order, restore, restored_probabilities
 from polytask.prepare.full import Source, full_sample
+from polytask.prepare.mirrored_channels import order_channels
 from polytask.prepare.views import left_right
 from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.decisions import Decisions, merge_decisions
@@ -208,11 +209,18 @@ class Predictor:
             sides = prepared is not None and left_right(prepared.grid) in axes
             return {"p": seen["p"][:, mirror_order(spec)]} if sides else seen
 
+        def ordered(name: str, slot: int, axes: Sequence[int]) -> Sequence[int]:
+            key, order = keys[slot], order_channels(self.header.images[name], self.plan.shared.images[name])
+            prepared = source.case(key).prepared(name) if key is not None and order else None
+            return order if prepared is not None and left_right(prepared.grid) in axes else ()
+
         for member in self.members:
             full = full_sample(source, cohort, sample, self.plan, member.plan)
             keys = full.keys
             for network in member.networks:
-                found = infer(network, full, self.plan, self.device, overlap, flips, pooled_only, named)
+                found = infer(
+                    network, full, self.plan, self.device, overlap, flips, pooled_only, named, ordered
+                )
                 for task, slots in found.items():
                     mine = sums.setdefault(task, {})
                     for slot, p in slots.items():

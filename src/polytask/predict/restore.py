@@ -20,13 +20,14 @@ def restore(task: header.VoxelSpec, prediction: Prediction, grid: Grid, source: 
     `[K, *space]`. Dose: float32. Probabilities travel, then the answer is taken, so that borders are sharp on the
     source grid; what lay outside the crop is background, or no dose.
     """
+    place = source.told_as(grid.physical)
     if not isinstance(task, header.SegmentationSpec):
-        return resample(Volume(prediction["value"].numpy(), grid), source, 1)
+        return Volume(resample(Volume(prediction["value"].numpy(), grid), place, 1).array, source)
     p = Volume(prediction["p"][0].numpy(), grid)
     if task.exclusive:
-        return labels(p, source)
+        return Volume(labels(p, place).array, source)
     masks = [
-        resample(Volume(p.array[k : k + 1], grid), source, 1).array[0] >= 0.5 for k in range(len(p.array))
+        resample(Volume(p.array[k : k + 1], grid), place, 1).array[0] >= 0.5 for k in range(len(p.array))
     ]
     return Volume(np.stack(masks).astype(np.uint8), source)
 
@@ -36,7 +37,8 @@ def restored_probabilities(
 ) -> Volume:
     """Probabilities on the source grid, float32 `[classes, *space]`; outside the crop all background."""
     fill = [1.0] + [0.0] * len(task.names) if task.exclusive else 0.0
-    return resample(Volume(prediction["p"][0].numpy(), grid), source, 1, fill)
+    place = source.told_as(grid.physical)
+    return Volume(resample(Volume(prediction["p"][0].numpy(), grid), place, 1, fill).array, source)
 
 
 def mirror_order(task: header.SegmentationSpec) -> list[int]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from polytask.cohort.header import Header
+from polytask.cohort.header_file import parse_header
 from polytask.errors import PolytaskError
-from polytask.plan.files import read_plan
+from polytask.plan.files import ensure_fold, read_plan
 from polytask.plan.plan import Plan
 from polytask.predict.baseline_file import read_baselines
+from polytask.predict.fit_together import find_disagreements
 from polytask.predict.held_out import read_held_out
 from polytask.predict.member import Member
 from polytask.predict.predictor import Predictor
 from polytask.training.assemble import make_network, make_tasks, network_spec
 from polytask.training.decisions import read_decisions
-from polytask.training.folder import Run
+from polytask.training.folder import NAME, Run
 from polytask.training.run_plan import plan_hash
 from polytask.training.state import load_weights, put_weights
 from polytask.training.survival import read_learnt
@@ -39,6 +41,7 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
                 f"{run.folder}: another network than {first.folder} (`model` of its plan.yaml); an ensemble is of "
                 "folds and seeds of one"
             )
+        ensure_fold(plan, int(run.record["fold"]), run.folder)
         if run.record["plan"] != plan_hash(plan, int(run.record["fold"])):
             raise PolytaskError(
                 f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint is of another plan; "
@@ -52,9 +55,12 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
             raise PolytaskError(
                 f"{run.folder}: has other tasks than {first.folder}; an ensemble shares its tasks"
             )
-    header = Header.model_validate(
-        first.record["header"]
-    )  # as it was learnt: the cohort may have changed or gone
+    # As it was learned: the cohort may have changed or gone.
+    restore = "restore the file, or train the run again"
+    header = parse_header(first.record["header"], f"{first.folder / NAME}, header", restore)
+    for run, plan in zip(runs, plans, strict=True):
+        for problem in (*find_disagreements(header, plan), *find_network_problems(run, plan)):
+            raise PolytaskError(f"{run.folder / NAME}: does not fit its plan.yaml: {problem}; {restore}")
     return Predictor(
         header, plans[0], [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)], device
     )
@@ -68,7 +74,7 @@ def _point(plan: Plan) -> dict[str, Any]:
 def load_member(run: Run, plan: Plan, header: Header) -> Member:
     """A run's best networks."""
     fold = plan.folds[int(run.record["fold"])]
-    learnt = read_learnt(run.folder)
+    learnt = read_learnt(run.folder, fold)
     networks = []
     for name, names in run.networks.items():
         network = make_network(network_spec(plan, fold, header), make_tasks(fold, names, learnt), 0)
@@ -85,6 +91,16 @@ def load_member(run: Run, plan: Plan, header: Header) -> Member:
         decisions=read_decisions(run.folder),
         baselines=read_baselines(run.folder),
     )
+
+
+def find_network_problems(run: Run, plan: Plan) -> Iterator[str]:
+    """What the networks of a run's record and its plan say differently."""
+    names, known = _tasks_of(run), plan.folds[int(run.record["fold"])].tasks
+    if len(set(names)) < len(names) or not all(run.networks.values()):
+        yield "networks: expected one or more tasks in each, and each task in one"
+    for name in names:
+        if name not in known:
+            yield f"networks: {name} is no task of the plan"
 
 
 def _tasks_of(run: Run) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Fold, Splits
+from polytask.cohort.fold_file import read_fold
+from polytask.cohort.splits import Fold
 from polytask.errors import PolytaskError
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.prepare.coincidence import chances_of_same_row, tells_people_apart
@@ -109,10 +110,7 @@ def find_seen(runs: Sequence[Run], progress: Progress | None = None) -> Seen:
 
 def fold_of(run: Run) -> Fold:
     """Whom a run learned from and was held against."""
-    folds, number = Splits.read(run.work / "splits.json").folds, int(run.record["fold"])
-    if number >= len(folds):
-        raise PolytaskError(f"{run.work / 'splits.json'}: no fold {number}; restore the file, or train again")
-    return folds[number]
+    return read_fold(run.work / "splits.json", int(run.record["fold"]))
 
 
 def _digests(run: Run, subjects: Iterable[str], progress: Progress | None) -> tuple[dict[str, set[str]], str]:

@@ -13,7 +13,7 @@ from polytask.errors import PolytaskError
 from polytask.images.formats import read
 from polytask.images.geometry import canonical, crop, resample
 from polytask.images.volume import Array, Grid, Volume
-from polytask.prepare.image import PreparedImage
+from polytask.prepare.image import PreparedImage, lies_on
 
 Mask = npt.NDArray[np.bool_]
 
@@ -30,10 +30,14 @@ class Frame:
     def bring(self, volume: Volume, order: int) -> Array:
         """Voxels `[C, *space]` on the stored grid, outside 0."""
         source = self.image.source_grid
-        if volume.grid.shape == source.shape and (self.align == "strict" or volume.grid.same(source)):
-            volume = Volume(volume.array, source)
+        own = source.told_as(self.image.grid.physical)
+        if volume.grid.shape == source.shape and (self.align == "strict" or lies_on(volume.grid, source)):
+            volume = Volume(volume.array, own)
             turned = canonical(volume) if self.oriented else volume
             volume = crop(turned, *self.image.box)
+        elif own is not source:  # both say where they lie in mm; the stored image counts pixels
+            affine = own.affine @ np.linalg.solve(source.affine, volume.grid.affine)
+            volume = Volume(volume.array, Grid(volume.grid.shape, affine, physical=False))
         return (
             volume.array
             if volume.grid.same(self.image.grid)

@@ -67,12 +67,14 @@ def prepare_image(
         )
     first = next(iter(there.values()))
     aligned = {name: _on_grid(v, first.grid, align, f"{where}, channel {name}") for name, v in there.items()}
-    turned = {name: canonical(v) if plan.orientation == "RAS" else v for name, v in aligned.items()}
+    own_grid = first.grid.told_as(plan.unit == "mm")
+    told = {name: Volume(v.array, own_grid) for name, v in aligned.items()}
+    turned = {name: canonical(v) if plan.orientation == "RAS" else v for name, v in told.items()}
     planes = _stacked([v.array for v in turned.values()], _stored_type(turned))
     grid = next(iter(turned.values())).grid
     if planes.dtype.kind == "f" and not np.isfinite(planes).all():
         raise PolytaskError(f"{where}: voxels are NaN or infinite; numbers are expected: mend the file")
-    own = None if box is None else box_on(box, first.grid, grid)
+    own = None if box is None else box_on(box, own_grid, grid)
     keep = kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
     kept = crop(Volume(planes, grid), *keep)
     target = spaced(kept.grid, plan.spacing)
@@ -91,13 +93,20 @@ def prepare_image(
 def _on_grid(volume: Volume, grid: Grid, align: str, where: str) -> Volume:
     """The channel on the first channel's grid: by position when strict, by the affines otherwise."""
     if align == "resample":
-        return volume if volume.grid.same(grid) else resample(volume, grid, 1)
+        return Volume(volume.array, grid) if lies_on(volume.grid, grid) else resample(volume, grid, 1)
     if volume.grid.shape != grid.shape:
         raise PolytaskError(
             f"{where}: size {_size(volume.grid)}, but the first channel has {_size(grid)}; "
             "bring them to one grid, or write `align: resample` in the header"
         )
     return Volume(volume.array, grid)
+
+
+def lies_on(grid: Grid, image: Grid) -> bool:
+    """Whether voxels lie on an image's as they are: by their places; by their number where a file does not say how
+    large a pixel is, and so nothing of its place."""
+    placed = grid.physical and image.physical
+    return grid.same(image) if placed else grid.shape == image.shape
 
 
 def check_target(target: Grid, planes: int, where: str) -> None:

@@ -14,13 +14,13 @@ from polytask.prepare.bags import drawn, padded
 from polytask.prepare.batch import Batch
 from polytask.prepare.draws import generator
 from polytask.prepare.full import table_rows
-from polytask.prepare.geometry import draw_geometry, identity
+from polytask.prepare.geometry import Geometry, draw_geometry, identity
 from polytask.prepare.intensity import draw_intensity, drop_channels
 from polytask.prepare.schema import Schema
 from polytask.prepare.slots import Slots, slots_of
 from polytask.prepare.store import Store
 from polytask.prepare.targets import pooled_target
-from polytask.prepare.views import Seen, patch_views, whole_views
+from polytask.prepare.views import Seen, left_right, patch_views, whole_views
 from polytask.tasks.target import Target
 
 
@@ -104,7 +104,16 @@ def _look(store: Store, slots: Slots, name: str, plan: ImagePlan, schema: Schema
     sizes = [np.asarray(one.prepared.grid.shape) * np.asarray(plan.spacing) for one in seen]
     random = generator(*draw.key, "geometry", plan.dims)
     geometry = draw_geometry(random, strength, np.max(sizes, axis=0).tolist(), plan.spacing)
-    return [replace(one, geometry=geometry) for one in seen]
+    order = schema.channel_orders.get(name, ())
+    return [_moved(one, geometry, order) for one in seen]
+
+
+def _moved(one: Seen, geometry: Geometry, order: tuple[int, ...]) -> Seen:
+    """An image under the subject's geometry; a flip left to right makes paired channels change places."""
+    if not order or not geometry.flips[left_right(one.prepared.grid)]:
+        return replace(one, geometry=geometry)
+    known = tuple(one.known[channel] for channel in order)
+    return replace(one, geometry=geometry, known=known, order=order)
 
 
 def together(batches: list[Batch]) -> Batch:

@@ -9,6 +9,7 @@ from polytask.cohort import header
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan.plan import FoldPlan, ImagePlan, Plan
+from polytask.prepare.mirrored_channels import order_channels
 from polytask.prepare.slots import visit_slots
 
 
@@ -32,6 +33,7 @@ class Schema:
         whole: inputs with a whole view. patch: inputs with patches.
         slides: inputs with bags; empty when only voxel tasks are asked for, which read none.
         voxel: the voxel tasks asked for. pooled: the names of the others.
+        channel_orders: input → its channels after a flip left to right, where some of them are mirror images.
         slots: visits per sample.
         plan, fold: where the numbers come from.
     """
@@ -42,6 +44,7 @@ class Schema:
     slides: tuple[str, ...]
     voxel: dict[str, Voxel]
     pooled: tuple[str, ...]
+    channel_orders: dict[str, tuple[int, ...]]
     slots: int
     plan: Plan
     fold: FoldPlan
@@ -75,6 +78,9 @@ def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str]
         slides=tuple(plan.shared.slides) if pooled else (),
         voxel=voxel,
         pooled=pooled,
+        channel_orders={
+            n: order for n, i in images.items() if (order := order_channels(cohort.header.images[n], i))
+        },
         slots=visit_slots(cohort.header, plan.shared.max_visits),
         plan=plan,
         fold=fold,

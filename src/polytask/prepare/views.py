@@ -16,6 +16,7 @@ from polytask.prepare.geometry import Geometry
 from polytask.prepare.image import PreparedImage
 from polytask.prepare.intensity import Intensity, apply_intensity
 from polytask.prepare.lens import Lens, lens_on
+from polytask.prepare.mirrored_channels import order_planes
 from polytask.prepare.normalise import channel_planes, input_planes, normalise, with_flags
 from polytask.prepare.schema import Schema
 from polytask.prepare.store import StoredCase
@@ -33,6 +34,7 @@ class Seen:
         known: channels that are there and were not dropped.
         geometry: the subject's. intensity: the image's, None = unchanged.
         key: of its random numbers.
+        order: of its channels where a flip made paired ones change places, else empty.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Seen:
     geometry: Geometry
     intensity: Intensity | None
     key: tuple[object, ...]
+    order: tuple[int, ...] = ()
 
 
 def whole_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
@@ -86,8 +89,11 @@ def patch_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[s
 def _image(one: Seen, array: Array, lens: Lens, schema: Schema, key: tuple[object, ...]) -> Tensor:
     """`[planes (+ flags), *size]`: only the block under the lens is read."""
     plan = schema.images[one.name]
-    block = array[(slice(None), *lens.block)]
-    values = normalise(block, one.prepared.statistics, one.known, plan, schema.fold.normalisation[one.name])
+    block, statistics = array[(slice(None), *lens.block)], one.prepared.statistics
+    if one.order:
+        planes = order_planes(plan, one.order)[: len(statistics)]
+        block, statistics = block[planes], tuple(statistics[plane] for plane in planes)
+    values = normalise(block, statistics, one.known, plan, schema.fold.normalisation[one.name])
     image = lens.linear(torch.from_numpy(values))
     if one.intensity is not None:
         places = channel_planes(plan).values()

@@ -10,6 +10,7 @@ from typing import Any
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.comparison import Comparison, Evaluated, paired
 from polytask.evaluation.costs import Costs, costs, read_log
@@ -69,11 +70,13 @@ def gather(
     mine = Evaluated.read(run, part)
     others = [Evaluated.read(o, part) for o in against]
     plan = read_plan(mine.run.folder)
+    cohort = Cohort.read(cohort_folder_of(mine.run, plan))
+    ensure_cohort_of(mine, cohort)
     return Material(
         folder=folder_of(mine.run.folder, part),
         record=mine.run.record,
         plan=plan,
-        cohort=Cohort.read(cohort_folder_of(mine.run, plan)),
+        cohort=cohort,
         tasks=mine.tasks,
         evaluation=mine.evaluation,
         answers=mine.answers,
@@ -83,6 +86,22 @@ def gather(
         others=tuple(o.evaluation for o in others),
         parts=parts_of(mine),
     )
+
+
+def ensure_cohort_of(mine: Evaluated, cohort: Cohort) -> None:
+    """Refuse a cohort that no longer has the tasks or the subjects that were judged."""
+    plan_again = "restore the cohort, or plan, train and evaluate again"
+    for name, task in mine.evaluation.tasks.items():
+        spec = cohort.header.tasks.get(name)
+        if spec is None or spec.kind != task["kind"]:
+            raise PolytaskError(f"{cohort.root}: has no {task['kind']} task {name!r} any more; {plan_again}")
+    cases = {(case.subject, case.visit) for case in cohort.cases}
+    for name in mine.tasks:
+        for subject, visit in mine.answers.ids(name):
+            if subject not in cohort.subjects or (visit and (subject, visit) not in cases):
+                raise PolytaskError(
+                    f"{cohort.table}: {subject} {visit}".rstrip() + f" was judged and is gone; {plan_again}"
+                )
 
 
 def parts_of(mine: Evaluated) -> dict[str, tuple[str, ...]]:

@@ -66,9 +66,8 @@ def describe_groups(compared: Mapping[str, Any]) -> str:
     if p is not None:
         texts.append(f"Log-rank test p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}.")
     if ratio["estimate"] is not None:
-        interval = (
-            "" if ratio["low"] is None else f" (95 % interval {ratio['low']:.2f} to {ratio['high']:.2f})"
-        )
+        bounds = ratio["low"], ratio["high"]  # a bound without an end is null
+        interval = "" if None in bounds else f" (95 % interval {ratio['low']:.2f} to {ratio['high']:.2f})"
         texts.append(f"Hazard ratio, highest against lowest group: {ratio['estimate']:.2f}{interval}.")
     if compared["note"]:
         texts.append(f"{compared['note'][0].upper()}{compared['note'][1:]}.")

@@ -81,7 +81,8 @@ def look(material: Material, name: str, who: Id) -> Seen:
     assert isinstance(spec, header.VoxelSpec)
     image, modality, physical = first_channel(cohort, case, spec.image)
     truth = voxel_truth(cohort, case, name, image.grid)
-    assert truth is not None
+    if truth is None:
+        raise refuse_gone(cohort, case, name)
     answer = predicted(material, name, case, image.grid.dims)
     return Seen(image.array, image.grid, truth, answer, modality, physical)
 
@@ -89,9 +90,21 @@ def look(material: Material, name: str, who: Id) -> Seen:
 def first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, bool]:
     """The first channel of an image that a case has, its modality, and whether its file has a physical scale."""
     spec = cohort.header.images[input]
-    channel, path = next((c, p) for c, p in image_paths(cohort, case, input).items() if p is not None)
+    there = [(c, p) for c, p in image_paths(cohort, case, input).items() if p is not None]
+    if not there:
+        raise refuse_gone(cohort, case, input)
+    channel, path = there[0]
     image = read(path, dims=spec.dims)
     return image, spec.channels[channel], image.grid.physical
+
+
+def refuse_gone(cohort: Cohort, case: Case, name: str) -> PolytaskError:
+    """The error of a case that was judged, and whose image or truth the table no longer names."""
+    who = f"{case.subject} {case.visit}".rstrip()
+    return PolytaskError(
+        f"{cohort.table}: {who} was judged and has no {name} any more; "
+        "restore the table, or plan, train and evaluate again"
+    )
 
 
 def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArray[Any]:

@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
+from polytask.statistics.comparable_pairs import Pairs
 from polytask.statistics.draws import Floats
 from polytask.statistics.unseen import UNSEEN
 
 LEVEL = 0.95
 NAN = float("nan")
-BLOCK = 2**22
-"""Pairs compared at once."""
 PRIOR_EVENTS = 6
 """So many events' worth of belief in the variance that a C-index of this height has when scores are exponential."""
-
-
-class Pairs(NamedTuple):
-    """What each item takes part in, `[items]` each: comparable pairs in which it has the event first (`early`) or is
-    still there (`late`), and those of them that are ordered right (equal risks one half)."""
-
-    early: Floats
-    early_right: Floats
-    late: Floats
-    late_right: Floats
-
-
-def count_pairs(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Pairs:
-    """A pair is comparable when the earlier time is an event, or both times are equal and only one is an event."""
-    r, t, e = np.asarray(risk, np.float64), np.asarray(times, np.float64), np.asarray(events) > 0
-    found = np.zeros((4, r.size))
-    happened = np.flatnonzero(e)
-    rows = max(1, BLOCK // max(1, r.size))
-    for start in range(0, happened.size, rows):
-        i = happened[start : start + rows]
-        later = (t > t[i, None]) | ((t == t[i, None]) & ~e)
-        right = later * ((r < r[i, None]) + 0.5 * (r == r[i, None]))
-        found[0, i], found[1, i] = later.sum(1), right.sum(1)
-        found[2] += later.sum(0)
-        found[3] += right.sum(0)
-    return Pairs(*found)
 
 
 def find_concordance_influence(pairs: Pairs) -> Floats:

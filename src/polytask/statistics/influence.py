@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.statistics.area import find_area_influence
-from polytask.statistics.concordance import count_pairs
+from polytask.statistics.comparable_pairs import count_pairs
 from polytask.statistics.draws import Floats
 
 Shares = tuple[float, Floats]

@@ -9,7 +9,7 @@ from statistics import median
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
+from polytask.cohort.fold_file import read_fold
 from polytask.evaluation.costs import costs as logged
 from polytask.plan.files import read_plan
 from polytask.predict.predictor import Predictor
@@ -71,7 +71,7 @@ def inference_ms(run: Run, device: str, most: int = SAMPLES) -> float:
     """Milliseconds per case; reading and writing files is the same for every arm and left out."""
     plan = read_plan(run.folder)
     cohort = Cohort.read(cohort_folder_of(run, plan))
-    subjects = Splits.read(run.work / "splits.json").folds[int(run.record["fold"])].held_out
+    subjects = read_fold(run.work / "splits.json", int(run.record["fold"]), cohort).held_out
     predictor, store = Predictor.load(run.folder, device=device), Store(run.work / "store")
     torch.set_num_threads(plan.shared.training.threads)
     seconds = []

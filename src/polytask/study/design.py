@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from pydantic import TypeAdapter
 
 from polytask.documents.fault import DocumentError, refuse_odd_content
 from polytask.documents.yaml_reader import read_yaml
@@ -153,7 +154,14 @@ class Design:
             content["paces"] = {arm: Pace.read(pace) for arm, pace in content["paces"].items()}
             for key in ("folds", "seeds", "overrides", "commands", "tasks"):
                 content[key] = None if content[key] is None else tuple(content[key])
-            return cls(**content)
+            found: Design = TypeAdapter(cls).validate_python(asdict(cls(**content)))
+            if not found.folds or not found.seeds or not found.arms:
+                raise ValueError("expected arms, folds and seeds")
+            if min(found.steps, found.tune_every, found.threads, found.resamples) < 1:
+                raise ValueError("expected steps, tune_every, threads and resamples of 1 or more")
+            if lost := set(found.folds) - set(found.rests.plan):
+                raise ValueError(f"no hash of the plan of fold {min(lost)}")
+            return found
 
     def extended(self, other: Design, command: str) -> Design:
         """With the arms, folds and seeds of another one too; the same when there is nothing new. What was timed in

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.kinds.curves import survival_at
+from polytask.statistics.comparable_pairs import count_pairs
 from polytask.tasks.ranking import auc
 
 Floats = npt.NDArray[np.float64]
@@ -15,7 +16,6 @@ NAN = float("nan")
 SMALLEST_CENSORING = 0.1
 """Where fewer than this share of the training subjects would still be followed, weights 1/G explode: a horizon
 there is not defined."""
-BLOCK = 1024
 
 
 def concordance(risk: Floats, times: Floats, events: Floats) -> float:
@@ -24,19 +24,11 @@ def concordance(risk: Floats, times: Floats, events: Floats) -> float:
     A pair is comparable when the earlier time is an event, or both times are equal and only one is an event; equal
     risks count one half. NaN without a comparable pair.
     """
-    happened = np.flatnonzero(np.asarray(events) > 0)
     if not np.isfinite(risk).all():
         return NAN
-    right = pairs = 0.0
-    for start in range(0, happened.size, BLOCK):
-        i = happened[start : start + BLOCK, None]
-        later = (times[None, :] > times[i]) | (
-            (times[None, :] == times[i]) & ~(np.asarray(events) > 0)[None, :]
-        )
-        pairs += float(later.sum())
-        right += float((later & (risk[i] > risk[None, :])).sum())
-        right += 0.5 * float((later & (risk[i] == risk[None, :])).sum())
-    return right / pairs if pairs else NAN
+    found = count_pairs(risk, times, events)
+    pairs = float(found.early.sum())
+    return float(found.early_right.sum()) / pairs if pairs else NAN
 
 
 def defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
 
@@ -18,6 +19,7 @@ from polytask.plan.plan import Plan
 from polytask.prepare.bags import stacked
 from polytask.prepare.batch import Batch
 from polytask.prepare.full import FullSample
+from polytask.prepare.mirrored_channels import order_planes
 from polytask.prepare.normalise import input_planes
 from polytask.tasks.task import Prediction
 from polytask.training.step import autocast
@@ -29,6 +31,10 @@ task's own keys stand those of `Told`."""
 Turn = Callable[[str, int, Sequence[int], Prediction], Prediction]
 """(task, visit slot, mirrored axes, prediction brought back) → the same with left and right named as they are."""
 
+Order = Callable[[str, int, Sequence[int]], Sequence[int]]
+"""(image input, visit slot, mirrored axes) → which channel of the file stands at each place of the mirrored
+image; empty where they stay."""
+
 
 def infer(
     network: Network,
@@ -39,16 +45,19 @@ def infer(
     flips: Sequence[Sequence[int]] = ((),),
     pooled_only: bool = False,
     named: Turn | None = None,
+    ordered: Order | None = None,
 ) -> Predictions:
     """Decoded predictions, averaged over `flips` (each a set of array axes to mirror).
 
-    `pooled_only` leaves out sliding windows. `named` gives what a mirrored pass called left its right name again.
+    `pooled_only` leaves out sliding windows. `named` gives what a mirrored pass called left its right name again;
+    `ordered` says which channels of a mirrored image change places.
     """
     network.eval()
     sums: Predictions = {}
     for axes in flips:
+        seen_as = sample if ordered is None or not axes else _with_order(sample, plan, axes, ordered)
         with torch.inference_mode(), autocast(plan.shared.training.precision, device):
-            for task, slots in _once(network, sample, plan, device, overlap, axes, pooled_only).items():
+            for task, slots in _once(network, seen_as, plan, device, overlap, axes, pooled_only).items():
                 mine = sums.setdefault(task, {})
                 for slot, seen in slots.items():
                     prediction = named(task, slot, axes, seen) if named else seen
@@ -59,6 +68,24 @@ def infer(
         task: {slot: {k: v / len(flips) for k, v in p.items()} for slot, p in slots.items()}
         for task, slots in sums.items()
     }
+
+
+def _with_order(sample: FullSample, plan: Plan, axes: Sequence[int], ordered: Order) -> FullSample:
+    """The sample with its paired channels in the places that they have once it is mirrored along the axes."""
+    images, whole = dict(sample.images), dict(sample.whole)
+    known = dict(sample.channel_known)
+    for name, image in plan.shared.images.items():
+        for slot in range(len(sample.visits)):
+            order = ordered(name, slot, axes)
+            if not order:
+                continue
+            planes = order_planes(image, order)
+            for arrays in (images, whole):
+                if name in arrays and (array := arrays[name][slot]) is not None:
+                    arrays[name] = [*arrays[name][:slot], array[planes], *arrays[name][slot + 1 :]]
+            known[name] = known[name].copy()
+            known[name][slot] = known[name][slot][list(order)]
+    return replace(sample, images=images, whole=whole, channel_known=known)
 
 
 def all_flips(axes: Sequence[int]) -> list[tuple[int, ...]]:

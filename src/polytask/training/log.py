@@ -72,7 +72,9 @@ def is_log_entry(line: Mapping[str, Any]) -> bool:
     if not isinstance(looked, Mapping) or not isinstance(tuned, Mapping) or not _is_number(seconds):
         return False
     parts = [line.get(key, {}) for key in NUMBERS] + [looked.get(key, {}) for key in LOOKED]
-    return all(isinstance(part, Mapping) and all(map(_is_number, part.values())) for part in parts)
+    parts += [part for name, part in tuned.items() if name != "skill"]
+    numbers = all(isinstance(part, Mapping) and all(map(_is_number, part.values())) for part in parts)
+    return numbers and _is_number(tuned.get("skill"))
 
 
 def _is_number(value: object) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
+from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
 from polytask.plan.files import ensure_cohort, read_plan
 from polytask.plan.plan import Plan
@@ -98,6 +98,6 @@ def rehearse_network(
     """One network for `tasks` under a plan that is at hand."""
     keep_freed_memory()
     run = Run(work / "runs" / "", {"networks": {"": list(tasks)}, "init": None, "steps": None})
-    parts = Splits.read(work / "splits.json").folds[fold]
+    parts = read_fold(work / "splits.json", fold, cohort)
     context = Context(run, plan, fold, luck_of(seed, fold), cohort, parts, Store(work / "store"), world)
     return Rehearsal(context, new_state(context, ""))

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.splits import Splits
+from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
-from polytask.plan.files import ensure_cohort, read_plan
+from polytask.plan.files import ensure_cohort, ensure_fold, read_plan
 from polytask.plan.plan import Plan
 from polytask.prepare.loader import DataWorkerError
 from polytask.prepare.store import Store
@@ -132,6 +132,7 @@ def _fit(run: Run, extend: int, workers: int | None, world: World, asked: Asked,
 def _context(run: Run, plan: Plan, world: World) -> Context:
     """What all networks of the run share."""
     fold = int(run.record["fold"])
+    ensure_fold(plan, fold, run.folder)
     if run.record["plan"] != plan_hash(plan, fold):
         raise PolytaskError(
             f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint is of another plan; "
@@ -142,15 +143,13 @@ def _context(run: Run, plan: Plan, world: World) -> Context:
         raise PolytaskError(f"{store.folder}: the store has changed since the run began; start a new run")
     cohort = Cohort.read(cohort_folder_of(run, plan))
     ensure_cohort(plan, cohort)
-    splits = Splits.read(run.work / "splits.json")
+    parts = read_fold(run.work / "splits.json", fold, cohort)
     settings = plan.shared.training
     torch.set_num_threads(max(1, settings.threads // world.size))
     keep_freed_memory()
     if world.device.type == "cuda":
         torch.backends.cudnn.deterministic = True
-    return Context(
-        run, plan, fold, luck_of(int(run.record["seed"]), fold), cohort, splits.folds[fold], store, world
-    )
+    return Context(run, plan, fold, luck_of(int(run.record["seed"]), fold), cohort, parts, store, world)
 
 
 def cohort_folder_of(run: Run, plan: Plan) -> Path:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from polytask.documents.fault import shorten
 from polytask.documents.json_reader import read_json_object
 from polytask.documents.text import read_text
 from polytask.errors import PolytaskError
@@ -18,6 +19,7 @@ from polytask.model.layers import ByName
 from polytask.model.network import Network
 from polytask.plain import write_json
 from polytask.training.balancing import Balancer
+from polytask.training.checkpoint_form import find_checkpoint_problem
 from polytask.training.files import load_tensors, save_tensors, sha256
 from polytask.training.looks import Look
 from polytask.training.schedule import Schedule
@@ -93,16 +95,24 @@ class State:
 
     def load(self, folder: Path, plan_hash: str) -> None:
         """Read a folder that `save` wrote."""
-        stored = read_state(folder)
+        count = len(list(self.network.tasks))
+        stored = read_state(folder, count * (count - 1) // 2)
         if stored["plan"] != plan_hash:
             raise PolytaskError(
                 f"{folder}: a checkpoint of another plan; resume with the run's own plan.yaml unchanged, or start "
                 "a new run from these weights with --init"
             )
         put_weights(self.network, load_weights(folder), folder)
-        _load_optimiser(self.optimiser, load_tensors(folder / "optimiser.safetensors"))
-        self.criteria.load_state_dict(load_tensors(folder / "criteria.safetensors") | stored["criteria"])
-        self.balancer.load(load_tensors(folder / "balance.safetensors"))
+        names = ("optimiser", "criteria", "balance")
+        optimiser, criteria, balance = (load_tensors(folder / f"{name}.safetensors") for name in names)
+        try:
+            _load_optimiser(self.optimiser, optimiser)
+            self.criteria.load_state_dict(criteria | stored["criteria"])
+            self.balancer.load(balance)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise PolytaskError(
+                f"{folder}: a damaged checkpoint ({shorten(error)}); restore it, or train the run again"
+            ) from None
         average = folder / "average.safetensors"
         self.average = load_tensors(average) if average.exists() else None
         self.schedule = Schedule(**stored["schedule"])
@@ -111,9 +121,13 @@ class State:
                 setattr(self, key, stored[key])
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """The counters of a checkpoint."""
-    return read_json_object(folder / "state.json", "the counters of a checkpoint", "train the run again")
+def read_state(folder: Path, pairs: int | None = None) -> dict[str, Any]:
+    """The counters of a checkpoint; `pairs` of tasks that the network has, where that is known."""
+    path, what, remedy = folder / "state.json", "the counters of a checkpoint", "train the run again"
+    found = read_json_object(path, what, remedy)
+    if problem := find_checkpoint_problem(found, pairs):
+        raise PolytaskError(f"{path}: not {what} ({problem}); restore the file, or {remedy}")
+    return found
 
 
 def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:

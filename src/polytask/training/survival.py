@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.plain import write_json
+from polytask.plan.plan import FoldPlan
+from polytask.plan.validate import to_task_fields
 from polytask.prepare.full import full_sample
 from polytask.tasks.risk_groups import cut_risks
 from polytask.tasks.survival import Survival
@@ -25,17 +27,30 @@ if TYPE_CHECKING:
 LEARNT = "learnt.json"
 
 
-def read_learnt(folder: Path) -> dict[str, dict[str, Any]]:
-    """Task → fields known only after training; nothing when the run has none."""
+def read_learnt(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any]]:
+    """Task → fields known only after training; nothing when the run has none.
+
+    Args:
+        folder: of the run. fold: its fold of the plan, whose survival tasks they are of.
+    """
     path = folder / LEARNT
     if not path.exists():
         return {}
-    learnt = read_json_object(path, "what survival tasks learned", "restore the file, or train the run again")
+    remedy = "restore the file, or train the run again"
+    learnt = read_json_object(path, "what survival tasks learned", remedy)
     for task, fields in learnt.items():
-        if not isinstance(fields, dict):
-            raise PolytaskError(
-                f"{path}: {task}: expected its fields; restore the file, or train the run again"
-            )
+        told = fold.tasks.get(task)
+        if (
+            not isinstance(fields, dict)
+            or set(fields) != {"baseline"}
+            or not told
+            or told["kind"] != "survival"
+        ):
+            raise PolytaskError(f"{path}: {task}: expected the baseline of a survival task; {remedy}")
+        try:
+            to_task_fields({**told, **fields}, task)
+        except PolytaskError as error:
+            raise PolytaskError(f"{path}: {error}; {remedy}") from None
     return learnt
 
 
@@ -43,11 +58,11 @@ def learn_survival(context: Context, name: str) -> None:
     """Score the training subjects with the best weights: Breslow's baseline of Cox tasks goes to `learnt.json`, the
     cut-offs of the risk groups to `decisions.json`."""
     folder = context.run.folder
-    names = context.run.networks[name]
-    tasks = make_tasks(context.plan.folds[context.fold], names)
+    names, fold = context.run.networks[name], context.plan.folds[context.fold]
+    tasks = make_tasks(fold, names)
     survival = {n: t for n, t in tasks.items() if isinstance(t, Survival)}
     answers = _score_training_subjects(context, name, survival) if survival else None
-    learnt, cutoffs = read_learnt(folder), {}
+    learnt, cutoffs = read_learnt(folder, fold), {}
     for task_name, task in survival.items():
         assert answers is not None
         if not answers.pooled[task_name].ids:
@@ -65,8 +80,9 @@ def learn_survival(context: Context, name: str) -> None:
 
 def lacks_survival(context: Context, name: str) -> bool:
     """Whether something is not there that `learn_survival` writes for tasks whose outcome is known in training."""
-    tasks = make_tasks(context.plan.folds[context.fold], context.run.networks[name])
-    learnt, cutoffs = read_learnt(context.run.folder), read_decisions(context.run.folder).cutoffs
+    fold = context.plan.folds[context.fold]
+    tasks = make_tasks(fold, context.run.networks[name])
+    learnt, cutoffs = read_learnt(context.run.folder, fold), read_decisions(context.run.folder).cutoffs
     return any(
         task_name not in cutoffs or (task.loss == "cox" and task_name not in learnt)
         for task_name, task in tasks.items()

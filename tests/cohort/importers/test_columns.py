@@ -193,7 +193,7 @@ def test_numbers_with_a_few_other_words_stay_numbers(tmp_path: Path) -> None:
 def test_decimal_commas_are_named(tmp_path: Path) -> None:
     lines = [f'{n},"{n},5",{n},{n % 2}' for n in range(20)]
     with pytest.raises(
-        PolytaskError, match="'crp': left out, numbers with a decimal comma; write them with a dot"
+        PolytaskError, match="'crp': left out, numbers with a decimal comma; --decimal comma reads them"
     ):
         import_table([sheet(tmp_path, "t.csv", "id,crp,os_time,os_event", lines)])
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from polytask.cohort.check import check
 from polytask.cohort.header import DoseSpec
 from polytask.cohort.importers import import_table
 from polytask.cohort.importers import workbook as workbook_module
+from polytask.cohort.importers.side_pairs import find_side_pairs
 from polytask.cohort.open_table import open_table
 from polytask.cohort.table import read_table
 from polytask.cohort.values import image_paths, voxel_source
@@ -210,3 +213,72 @@ def test_columns_without_a_name(tmp_path: Path) -> None:
     done = import_table([tmp_path / "t.csv"])
     assert Cohort.read(done.folder).columns == ("subject", "x", "survival_time", "survival_event")
     assert any("a column without a name is left out" in note for note in done.notes)
+
+
+def test_structures_of_both_sides_are_paired_by_their_names(tmp_path: Path) -> None:
+    names = ["cord", "Parotid_L", "Parotid_R", "LeftLung", "RightLung", "kidney left", "eye_l"]
+    assert find_side_pairs(names) == [("Parotid_L", "Parotid_R"), ("LeftLung", "RightLung")]
+    assert find_side_pairs(["left", "right", "lower", "l2", "r2"]) == [("left", "right"), ("l2", "r2")]
+    assert find_side_pairs(["ridge", "lidge", "rib"]) == []
+    path = planning(tmp_path)
+    done = import_table([path], contours=["scan=structures:cord,eye_l,eye_r"], skip=["has_*"])
+    assert Cohort.read(done.folder).header.images["scan"].mirror == [("eye_l", "eye_r")]
+    assert any("eye_l/eye_r change places when an image is flipped" in note for note in done.notes)
+
+
+def killed_import(folder: Path, source: Path) -> subprocess.Popen[str]:
+    """An import that stops for ever after it wrote its table; it is ended by whoever started it."""
+    code = (
+        "import sys, time\n"
+        "from polytask.cohort.importers import draft, import_table\n"
+        "write = draft.write_table\n"
+        "def stop(path, *rest):\n"
+        "    write(path, *rest)\n"
+        "    print('written', flush=True)\n"
+        "    time.sleep(600)\n"
+        "draft.write_table = stop\n"
+        "import_table([sys.argv[1]], sys.argv[2])\n"
+    )
+    words = [sys.executable, "-c", code, str(source), str(folder)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("patient,os_days,os_event,size\n" + "".join(f"p{n},{n},{n % 2},{n}\n" for n in range(30)))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "scan.nii.gz.part").write_text("somebody else's")
+    process = killed_import(out, path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    with pytest.raises(PolytaskError, match=f"process {process.pid} on .* imports into this folder"):
+        import_table([path], out)
+    process.kill()
+    process.communicate()
+    assert any(p.name.endswith(".tmp") for p in out.iterdir())
+    (out / f".cases.csv.{'0' * 8}.part").write_text("from before")
+    import_table([path], out)
+    assert sorted(p.name for p in out.iterdir()) == ["cases.csv", "cohort.yaml", "scan.nii.gz.part"]
+
+
+def test_files_that_are_not_there_are_counted_with_three_examples(tmp_path: Path) -> None:
+    rows = "".join(f"p{n},img/{n}.nii.gz,m/{n}.nii.gz,G{n % 3}\n" for n in range(12))
+    (tmp_path / "t.csv").write_text(f"patient,ct,lesion_mask,grade\n{rows}")
+    folder = r"\(there is no such folder\)"
+    three = rf"img/0.nii.gz {folder}, img/1.nii.gz {folder}, img/2.nii.gz {folder} and 9 more"
+    with pytest.raises(PolytaskError, match=f"none of the 12 files of 'ct' is there: {three}"):
+        import_table([tmp_path / "t.csv"])
+    for n in range(12):
+        save(tmp_path / f"img/{n}.nii.gz", scan(n))
+    with pytest.raises(PolytaskError, match=r"none of the 12 files of 'lesion_mask' is there: m/0\.nii\.gz"):
+        import_table([tmp_path / "t.csv"])
+
+
+def test_tables_that_are_not_there_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("patient,x\n1,2\n")
+    names = [tmp_path / f"{n}.csv" for n in "tabcd"]
+    with pytest.raises(
+        PolytaskError, match=r"^4 of 5 tables are not there: .*a\.csv, .*b\.csv, .*c\.csv and 1 more"
+    ):
+        import_table(names)

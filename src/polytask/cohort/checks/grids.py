@@ -45,7 +45,7 @@ def _compare(evidence: Evidence, use: Use, first: Use, dims: int, way_out: str) 
             f"{use.column}: size {_size(grid)}, but {first.column} has {_size(other)}",
             f"bring it to the grid of {first.cell}, {way_out}",
         )
-    elif dims == 3 and not grid.same(other, SHIFT):
+    elif dims == 3 and not _at_one_place(grid, other):
         yield evidence.of(
             use,
             "error",
@@ -54,6 +54,12 @@ def _compare(evidence: Evidence, use: Use, first: Use, dims: int, way_out: str) 
             "elsewhere in the world",
             f"write it again with the affine of {first.cell}, {way_out}",
         )
+
+
+def _at_one_place(grid: Grid, other: Grid) -> bool:
+    """Whether two grids of one shape lie together; pixels are compared where only one file says how large they are."""
+    both = grid.physical == other.physical
+    return grid.same(other, SHIFT) if both else grid.told_as(False).same(other.told_as(False), SHIFT)
 
 
 def _size(grid: Grid) -> str:

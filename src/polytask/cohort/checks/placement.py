@@ -32,9 +32,14 @@ def check_forms(evidence: Evidence) -> Iterator[Problem]:
 def check_scales(evidence: Evidence) -> Iterator[Problem]:
     """Image inputs of which some files say how large a pixel is and others do not."""
     inputs: dict[str, list[Use]] = {}
+    first: set[tuple[str, int]] = set()
     for use in evidence.uses:
-        if use.role == "image" and use.key in evidence.looks:
-            inputs.setdefault(use.owner, []).append(use)
+        if use.role != "image" or use.key not in evidence.looks:
+            continue
+        if evidence.header.images[use.owner].align == "strict" and (use.owner, use.row) in first:
+            continue  # it lies on the row's first channel, whatever its own file says
+        first.add((use.owner, use.row))
+        inputs.setdefault(use.owner, []).append(use)
     for name, uses in inputs.items():
         bare = [use for use in uses if not evidence.looks[use.key].grid.physical]
         for use in bare if len(bare) < len(uses) else []:

@@ -9,17 +9,18 @@ from typing import get_args
 from polytask.cohort.header import DoseSpec, ImageInput, Modality, SegmentationSpec
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
-from polytask.cohort.importers.files import locate
+from polytask.cohort.importers.files import locate, require_one_file
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.guess_files import guess_files
-from polytask.cohort.importers.known_structures import read_known
+from polytask.cohort.importers.known_structures import read_known, write_known
 from polytask.cohort.importers.options import Source
 from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.side_pairs import find_side_pairs
 from polytask.cohort.importers.stated import Stated
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.words import clean, modality
 from polytask.errors import PolytaskError, nearest
-from polytask.images.planes import name_plane, source_file
+from polytask.images.planes import name_plane
 
 
 def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: Stated) -> None:
@@ -37,7 +38,7 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         raise PolytaskError(f"{sheet.path}: masks or doses without an image; expected one; {remedy}")
     for source in stated.masks:
         name, paths = clean(source.name), locate(sheet, source, root, draft.notes)
-        task, text = _mask_task(name, image, dims, paths, stated)
+        task, text = _mask_task(name, image, dims, require_one_file(sheet, source, paths, root), stated)
         draft.tasks[name] = task
         _note(draft, "segmentation", f"task {name!r}: {text}, from {source.source!r}")
         _fill(draft, name, paths)
@@ -54,11 +55,7 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
         name = _owner(draft, source, "--known", (SegmentationSpec,))
         mask = draft.tasks[name]
         assert isinstance(mask, SegmentationSpec)
-        for row, cell in zip(draft.rows, read_known(sheet, source, mask, found), strict=True):
-            if cell is None:
-                row.pop(name, None)
-            elif cell and name in row:
-                row[f"{name}_known"] = cell
+        write_known(draft.rows, name, read_known(sheet, source, mask, found))
         _note(draft, "known", f"task {name!r}: which structures are drawn, from {source.source!r}")
 
 
@@ -71,7 +68,7 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
         owner, _, channel = place.rpartition(".")
         owner, channel = clean(owner or "scan"), clean(channel)
         paths = locate(sheet, source, root, draft.notes)
-        dims[owner], planes = _survey_first(sheet, source, paths)
+        dims[owner], planes = survey(require_one_file(sheet, source, paths, root)[0])
         guess = "RGB" if planes in (3, 4) and dims[owner] == 2 else modality(channel)
         channels.setdefault(owner, {})[channel] = said or guess
         _note(
@@ -80,10 +77,11 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
             f"image {owner!r}, channel {channel!r}: {said or guess}, {dims[owner]}D, files of {source.source!r}",
         )
         _fill(draft, f"{owner}.{channel}", paths)
+    mirrored: dict[str, list[tuple[str, str]]] = {}
     for group in stated.contours:
         source = Source(f"{group.input}.{group.names[0]}", group.source)
         paths = locate(sheet, source, root, draft.notes)
-        own, planes = _survey_first(sheet, source, paths)
+        own, planes = survey(require_one_file(sheet, source, paths, root)[0])
         if planes != len(group.names):
             raise PolytaskError(
                 f"--contours {group.input}={group.source}: the file holds {planes} planes, but {len(group.names)} "
@@ -95,7 +93,9 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
             _fill(
                 draft, f"{group.input}.{name}", [None if p is None else name_plane(p, plane) for p in paths]
             )
-        text = f"channels {examples(group.names)}: the planes of {group.source!r}, each a mask"
+        pairs = find_side_pairs(group.names)
+        mirrored.setdefault(group.input, []).extend(pairs)
+        text = f"channels {examples(group.names)}: the planes of {group.source!r}, each a mask{_say_pairs(pairs)}"
         _note(draft, "image", f"image {group.input!r}, {text}")
     known = get_args(Modality)
     for owner, given in channels.items():
@@ -104,30 +104,20 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
                 f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; "
                 f"use {', '.join(known[:-1])} or {known[-1]}"
             )
-        content = {"kind": "image", "dims": dims[owner], "channels": given}
+        pairs = mirrored.get(owner, [])
+        content = {"kind": "image", "dims": dims[owner], "channels": given, "mirror": pairs}
         draft.inputs[owner] = ImageInput.model_validate(content)
     owner = next(iter(channels), "")
     return owner, dims.get(owner, 3)
 
 
-def _survey_first(sheet: Sheet, source: Source, paths: Sequence[Path | None]) -> tuple[int, int]:
-    """(space axes, planes) of the first file that is there."""
-    filled = [p for p in paths if p is not None]
-    if not filled:
-        raise PolytaskError(
-            f"{sheet.path}: column {source.source!r} is empty; expected images; fill or --skip it"
-        )
-    return survey(next((p for p in filled if source_file(p).exists()), filled[0]))
-
-
 def _mask_task(
-    name: str, image: str, dims: int, paths: Sequence[Path | None], stated: Stated
+    name: str, image: str, dims: int, there: Sequence[Path], stated: Stated
 ) -> tuple[SegmentationSpec, str]:
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
-    there = [p for p in paths if p is not None and source_file(p).exists()]
     if structures is None and labels is None:
-        planes = survey(there[0])[1] if there else 1
+        planes = survey(there[0])[1]
         if planes > 1:
             raise PolytaskError(
                 f"--mask {name}: {there[0].name} holds {planes} masks; expected the name of each, in order; state "
@@ -139,9 +129,22 @@ def _mask_task(
             raise PolytaskError(f"--mask {name}: the masks are all empty; expected labels; {remedy}")
         labels = {name: values[0]} if len(values) == 1 else {f"{name}_{v}": v for v in values}
         how = f"found in the first masks; --labels {name}=NAME:VALUE names them"
-    content = {"kind": "segmentation", "image": image, "labels": labels, "structures": structures}
+    pairs = find_side_pairs(list(labels or structures or []))
+    content = {
+        "kind": "segmentation",
+        "image": image,
+        "labels": labels,
+        "structures": structures,
+        "mirror": pairs,
+    }
     what = f"labels {labels}" if labels is not None else f"structures {', '.join(structures or [])}"
-    return SegmentationSpec.model_validate(content), f"{what} ({how})"
+    return SegmentationSpec.model_validate(content), f"{what} ({how}{_say_pairs(pairs)})"
+
+
+def _say_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    """Which structures are mirror images, for a note."""
+    told = examples([f"{a}/{b}" for a, b in pairs])
+    return f"; {told} change places when an image is flipped" if pairs else ""
 
 
 def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated) -> DoseSpec:

@@ -10,7 +10,7 @@ from typing import Any
 from polytask.cohort.header import SegmentationSpec
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_pairs, parse_tasks
+from polytask.cohort.importers.options import parse_pairs, parse_sources, parse_tasks
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import labels_in, survey
 from polytask.cohort.importers.targets import Chosen, add_targets
@@ -46,13 +46,15 @@ def import_decathlon(
     unknown: Sequence[str] = (),
     units: Sequence[str] = (),
     accept_loss: Sequence[str] = (),
+    known: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Imported:
     """Write a cohort beside a Decathlon or MONAI list.
 
     `training` and `validation` are cases to train on, `test` is the test part. `validation`, or a number `fold` in the
     entries, becomes `splits_final.json`. An entry's other keys are targets, inferred like the columns of a table, and a
-    `label` that is no file is one of them.
+    `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn: a list of
+    names, or names joined by `;`.
     """
     file = Path(file)
     content = read_json(file)
@@ -66,8 +68,9 @@ def import_decathlon(
         )
     draft = Draft(str(content.get("name") or file.stem))
     words = {*UNKNOWN, *unknown}
+    lists = {source.source for source in parse_sources("--known", known)} | {f"{MASK}_known"}
     items = [
-        _item(file, part, entry, words)
+        _item(file, part, entry, words, lists)
         for part in ("training", "validation", "test")
         for entry in content.get(part) or []
     ]
@@ -98,12 +101,17 @@ def import_decathlon(
         rows = tuple({**item.cells, "case": item.case, "subject": item.case} for item in items)
         sheet = Sheet(file, columns, rows, {"subject": "subject"})
         chosen = Chosen(
-            parse_tasks(tasks), tuple(inputs), tuple(skip), parse_pairs("--unit", units), accept_loss
+            parse_tasks(tasks),
+            tuple(inputs),
+            tuple(skip),
+            parse_pairs("--unit", units),
+            accept_loss,
+            parse_sources("--known", known),
         )
         add_targets(draft, sheet, ids, chosen)
-    elif tasks or inputs:
+    elif tasks or inputs or known:
         raise PolytaskError(
-            f"{file}: no entry has a key beside image and label; --task and --input need one; leave them"
+            f"{file}: no entry has a key beside image and label; --task, --input and --known need one; leave them"
         )
     draft.splits = _splits(items)
     if draft.splits:
@@ -111,8 +119,8 @@ def import_decathlon(
     return draft.write(Path(out) if out is not None else beside(file), overwrite)
 
 
-def _item(file: Path, part: str, entry: Any, unknown: set[str]) -> Item:
-    """One entry; a bare path or list of paths is an image without a mask."""
+def _item(file: Path, part: str, entry: Any, unknown: set[str], lists: set[str]) -> Item:
+    """One entry; a bare path or list of paths is an image without a mask. Keys of `lists` may hold several names."""
     entry = {"image": entry} if isinstance(entry, str | list) else entry
     given = entry.get("image") if isinstance(entry, dict) else None
     listed = given if isinstance(given, list) else [given]
@@ -123,6 +131,7 @@ def _item(file: Path, part: str, entry: Any, unknown: set[str]) -> Item:
     images = [file.parent / str(p) for p in listed]
     label = entry.get("label")
     mask = file.parent / label if isinstance(label, str) and ending(label) is not None else None
+    entry = {k: ";".join(map(str, v)) if k in lists and isinstance(v, list) else v for k, v in entry.items()}
     cells = {k: _cell(v) for k, v in entry.items() if k not in _OWN and not isinstance(v, list | dict)}
     if mask is None and label is not None:
         cells["label"] = _cell(label)

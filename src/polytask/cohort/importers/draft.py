@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-import secrets
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ from polytask.cohort.header_file import HEADER, said, write_header
 from polytask.cohort.importers.column_notes import ColumnNote, shorten_column_notes
 from polytask.cohort.inputs import Input
 from polytask.cohort.nnunet_splits import NAME as SPLITS
-from polytask.cohort.splits import write_json
 from polytask.cohort.table import write_table
 from polytask.errors import PolytaskError
+from polytask.images.files import atomic
+from polytask.leftovers import sweep_drafts
+from polytask.locks import hold_lock
 
 Cells = dict[str, "str | Path"]
+LOCK = ".import.lock"
+"""Held while the files of a cohort are written."""
 _FIRST = ("subject", "visit", "day", "site", "split")
 
 
@@ -81,7 +85,7 @@ class Draft:
             "cases.csv": lambda path: write_table(path, columns, rows)
         }
         if self.splits is not None:
-            parts[SPLITS] = lambda path: write_json(path, self.splits)
+            parts[SPLITS] = self._write_splits
         parts[HEADER] = lambda path: write_header(header, path)  # last: without it a folder is no cohort
         _place(folder, parts)
         if overwrite:
@@ -89,6 +93,9 @@ class Draft:
                 (folder / stale).unlink(missing_ok=True)
         notes = [*self.notes, *shorten_column_notes(self.column_notes)]
         return Imported(folder, tuple(" ".join(note.split()) for note in notes))
+
+    def _write_splits(self, path: Path) -> None:
+        path.write_text(json.dumps(self.splits, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def _columns(self, header: Header) -> list[str]:
         present = dict.fromkeys(c for row in self.rows for c, v in row.items() if v != "")
@@ -99,26 +106,22 @@ class Draft:
 
 
 def _place(folder: Path, parts: dict[str, Callable[[Path], None]]) -> None:
-    """Write all parts under other names, then rename them."""
+    """Write all parts under other names, then give them theirs, the last one of `parts` last.
+
+    What an import that was killed had begun to write is removed first.
+    """
     made = not folder.exists()
-    mark = f".{secrets.token_hex(4)}.part"
-    drafts = {name: folder / f".{name}{mark}" for name in parts}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, write in parts.items():
-            write(drafts[name])
-        for name, draft in drafts.items():
-            os.replace(draft, folder / name)
-    except OSError as error:
-        for draft in drafts.values():
-            with suppress(OSError):
-                draft.unlink()
+        with hold_lock(folder / LOCK, "imports into this folder"):
+            sweep_drafts(folder, (HEADER, SPLITS, "cases.csv"))
+            with ExitStack() as drafts:
+                files = {name: drafts.enter_context(atomic(folder / name)) for name in reversed(parts)}
+                for name, write in parts.items():
+                    write(Path(files[name].name))
+    except (OSError, PolytaskError):
         if made and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        reason = error.strerror or str(error)
-        raise PolytaskError(
-            f"{folder}: cannot be written ({reason}); expected a writable folder; choose another -o"
-        ) from None
+        raise
 
 
 def _relative(path: Path, root: Path) -> str:

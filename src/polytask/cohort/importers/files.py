@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from pathlib import Path
 
 from polytask.cohort.importers.draft import examples
@@ -35,7 +36,7 @@ def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[P
                 f"{source.name!r}: {count_rows(len(empty))} no file, the cell is empty: {examples(empty, 3)}"
             )
         if gone:
-            why = _explain(gone, root)
+            why = explain_missing_files(gone, root)
             notes.append(
                 f"{source.name!r}: {len(gone)} files of column {source.source!r} are not there: {why}"
             )
@@ -44,13 +45,14 @@ def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[P
     there = [path if source_file(path).exists() else None for path in found]
     count = sum(path is not None for path in there)
     if not count:
+        why = explain_missing_files(found, root) or source.source
         raise PolytaskError(
-            f"{source.name}={source.source}: no such file for any row, e.g. {_explain(found, root) or source.source}; "
+            f"{source.name}={source.source}: no such file for any row, e.g. {why}; "
             "expected paths relative to the table; mend the pattern"
         )
     if count < len(found):
         missing = [path for path, here in zip(found, there, strict=True) if here is None]
-        why = _explain(missing, root)
+        why = explain_missing_files(missing, root)
         rows = f"{len(missing)} of {len(found)} rows have no file"
         notes.append(f"{source.name!r}: {rows} {source.source!r}: {why}")
     return there
@@ -61,7 +63,27 @@ def count_rows(count: int) -> str:
     return f"{count} row{'s have' if count != 1 else ' has'}"
 
 
-def _explain(missing: list[Path], root: Path) -> str:
+def require_one_file(sheet: Sheet, source: Source, paths: Sequence[Path | None], root: Path) -> list[Path]:
+    """The files of a source that are there.
+
+    Raises:
+        PolytaskError: no cell is filled, or none of the files that they name is there.
+    """
+    filled = [path for path in paths if path is not None]
+    if not filled:
+        raise PolytaskError(
+            f"{sheet.path}: column {source.source!r} is empty; expected files; fill or --skip it"
+        )
+    there = [path for path in filled if source_file(path).exists()]
+    if not there:
+        raise PolytaskError(
+            f"{sheet.path}: none of the {len(filled)} files of {source.source!r} is there: "
+            f"{explain_missing_files(filled, root)}; expected paths relative to the table; mend them, or copy the files"
+        )
+    return there
+
+
+def explain_missing_files(missing: list[Path], root: Path) -> str:
     """The first few files that are not there, each beside the file of its folder that was probably meant."""
     shown, folders = [], {}
     for path in missing[:SHOWN]:

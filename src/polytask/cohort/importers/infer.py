@@ -14,7 +14,8 @@ from polytask.cohort.importers.kinds import as_level, input_column, kind_of, lev
 from polytask.cohort.importers.losses import Loss
 from polytask.cohort.importers.options import Ask
 from polytask.cohort.importers.sheet import Sheet
-from polytask.cohort.importers.survival import add_survival
+from polytask.cohort.importers.survival import add_death_or_follow_up, add_survival
+from polytask.cohort.importers.two_times import TwoTimes
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean, is_like_site, ladder
 from polytask.errors import PolytaskError, nearest
 from polytask.kinds.words import RESERVED, number, same_word
@@ -29,7 +30,13 @@ def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
     for ask in asked:
         name = clean(ask.name)
         column = ask.column or ask.name
-        if ask.kind == "survival":
+        if ask.kind == "survival" and len(ask.words) > 2:
+            for part in ask.words:
+                _require(sheet, part, ask)
+            *start, death, last, status = ask.words
+            two = TwoTimes(death, last, status, *start)
+            add_death_or_follow_up(sheet, name, two, found, ask.level)
+        elif ask.kind == "survival":
             pair = (ask.words[0], ask.words[1]) if ask.words else (f"{column}_time", f"{column}_event")
             for part in pair:
                 _require(sheet, part, ask)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.id_hints import explain_missing
 from polytask.cohort.importers.sheet import Sheet
 from polytask.errors import PolytaskError
 
 
-def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
+def join_sheets(sheets: Sequence[Sheet], skipped: Sequence[str] = ()) -> Sheet:
     """Join tables by subject and visit; a table without visits holds for all of a subject's visits.
+
+    Rows of one subject (and visit) that say the same are one.
+
+    Args:
+        skipped: columns or patterns that nobody reads, in which such rows may differ.
 
     Raises:
         PolytaskError: a repeated row, no subject in common, or a column that says different things in two tables.
@@ -22,26 +29,41 @@ def join_sheets(sheets: Sequence[Sheet]) -> Sheet:
     for sheet in [whole, *(s for s in sheets if s is not whole)]:
         if sheet is not whole:
             notes += _compare_subjects(whole, sheet)
-        seen: set[tuple[str, str]] = set()
+        seen: dict[tuple[str, str], dict[str, str]] = {}
+        repeated = 0
+        read = [c for c in sheet.columns if not any(fnmatchcase(c, word) for word in skipped)]
         visits: dict[str, list[tuple[str, str]]] = {}
         for subject, visit in joined:
             visits.setdefault(subject, []).append((subject, visit))
         for row in sheet.rows:
             key = (row["subject"], row.get("visit", ""))
             if key in seen:
-                where = f"subject {key[0]!r}" + (f" at visit {key[1]!r}" if key[1] else "")
-                raise PolytaskError(
-                    f"{sheet.path}: {where} has two rows; expected one; say --visit COLUMN, or remove one"
-                )
-            seen.add(key)
+                _refuse_difference(sheet, key, [c for c in read if row.get(c, "") != seen[key].get(c, "")])
+                repeated += 1
+                continue
+            seen[key] = row
             targets = [key]
             if "visit" not in sheet.identity and "visit" in whole.identity:
                 targets = visits.get(key[0], [])
             for target in targets:
                 _merge(joined.setdefault(target, {"subject": target[0], "visit": target[1]}), row, sheet.path)
+        if repeated:
+            notes.append(
+                f"{sheet.path.name}: {repeated} rows say what another row of the subject says, left out"
+            )
     identity = {k: v for sheet in reversed(sheets) for k, v in sheet.identity.items()}
     columns = tuple(dict.fromkeys(c for sheet in sheets for c in sheet.columns))
     return Sheet(whole.path, columns, tuple(joined.values()), identity, tuple(notes))
+
+
+def _refuse_difference(sheet: Sheet, key: tuple[str, str], columns: Sequence[str]) -> None:
+    """Refuse two rows of one subject and visit that differ in some columns."""
+    if columns:
+        where = f"subject {key[0]!r}" + (f" at visit {key[1]!r}" if key[1] else "")
+        raise PolytaskError(
+            f"{sheet.path}: {where} has two rows that differ in {examples(columns, 4)}; expected one; say "
+            "--visit COLUMN, --skip the columns, or remove one"
+        )
 
 
 def _compare_subjects(whole: Sheet, other: Sheet) -> list[str]:

@@ -62,7 +62,7 @@ def _name_text(parsed: ForeignColumn) -> str:
     """What a column of many different words is."""
     commas = sum(1 for cell in parsed.odd if _COMMA.fullmatch(cell))
     if commas > MOSTLY * parsed.known:
-        return "numbers with a decimal comma; write them with a dot"
+        return "numbers with a decimal comma; --decimal comma reads them"
     return "free text"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from polytask.cohort.header import SegmentationSpec, Task
+from polytask.cohort.importers.draft import Cells
 from polytask.cohort.importers.flags import group_flags, name_of_flag, read_flag
 from polytask.cohort.importers.found import Found
 from polytask.cohort.importers.options import Source
@@ -56,6 +57,16 @@ def read_known(sheet: Sheet, source: Source, task: SegmentationSpec, found: Foun
         ";".join(name for name, column in flags.items() if read_flag(row.get(column, "")) == "1") or None
         for row in sheet.rows
     ]
+
+
+def write_known(rows: Iterable[Cells], name: str, cells: Iterable[str | None]) -> None:
+    """Put what is drawn of a mask into the rows, as `read_known` tells it: a mask of which nothing is drawn is left
+    out, one of which nothing is said stays whole."""
+    for row, cell in zip(rows, cells, strict=True):
+        if cell is None:
+            row.pop(name, None)
+        elif cell and name in row:
+            row[f"{name}_known"] = cell
 
 
 def propose_known(sheet: Sheet, tasks: Mapping[str, Task], found: Found) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 from polytask.cohort.header import SegmentationSpec
 from polytask.cohort.importers.channels import image_input, label_spec
 from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_pairs, parse_tasks
+from polytask.cohort.importers.options import parse_pairs, parse_sources, parse_tasks
 from polytask.cohort.importers.read_sheet import read_sheet
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survey import survey
 from polytask.cohort.importers.targets import Chosen, add_targets
+from polytask.cohort.importers.text_form import TextForm
 from polytask.cohort.nnunet_splits import NAME as SPLITS
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
@@ -45,7 +46,9 @@ def import_nnunet(
     unknown: Sequence[str] = (),
     units: Sequence[str] = (),
     accept_loss: Sequence[str] = (),
+    known: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
+    form: TextForm = TextForm(),
     overwrite: bool = False,
 ) -> Imported:
     """Write a cohort beside an nnU-Net folder.
@@ -57,7 +60,10 @@ def import_nnunet(
         skip: columns of `targets` to leave out.
         unknown: more words that mean an empty cell.
         units: `TASK=UNIT`. accept_loss: tasks that may lose more than 5 % of their cells.
+        known: `mask=COLUMN` of structures that are drawn, joined by `;`, or `mask=has_*`, a flag for each; a column
+            `mask_known` is read so by itself.
         columns: subject, visit, day, site, split → column of `targets`.
+        form: encoding, separator and decimal sign of `targets`, where they are not to be found out.
     """
     folder = Path(folder)
     content = read_json(folder / "dataset.json")
@@ -95,15 +101,20 @@ def import_nnunet(
         if scan.mask is not None:
             row[MASK] = scan.mask
         draft.rows.append(row)
-    sheet = _targets(folder, targets, unknown, dict(columns or {}))
+    sheet = _targets(folder, targets, unknown, dict(columns or {}), form)
     if sheet is not None:
         chosen = Chosen(
-            parse_tasks(tasks), tuple(inputs), tuple(skip), parse_pairs("--unit", units), accept_loss
+            parse_tasks(tasks),
+            tuple(inputs),
+            tuple(skip),
+            parse_pairs("--unit", units),
+            accept_loss,
+            parse_sources("--known", known),
         )
         add_targets(draft, sheet, [s.case for s in scans], chosen)
-    elif tasks or inputs:
+    elif tasks or inputs or known:
         raise PolytaskError(
-            f"{folder}: no targets.tsv for --task and --input; expected one; name it with --targets"
+            f"{folder}: no targets.tsv for --task, --input and --known; expected one; name it with --targets"
         )
     if (folder / SPLITS).is_file():
         draft.splits = read_json(folder / SPLITS)
@@ -153,7 +164,7 @@ def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan
 
 
 def _targets(
-    folder: Path, path: str | Path | None, unknown: Sequence[str], columns: dict[str, str]
+    folder: Path, path: str | Path | None, unknown: Sequence[str], columns: dict[str, str], form: TextForm
 ) -> Sheet | None:
     """The table of targets. Its first column is the case; `subject` is another column when cases share subjects."""
     places = [Path(path)] if path is not None else [folder / "targets.tsv", folder / "targets.csv"]
@@ -162,7 +173,7 @@ def _targets(
         if path is not None:
             raise PolytaskError(f"{path}: no such file; expected the table of targets; mend --targets")
         return None
-    return read_sheet(found, columns, unknown, case=True)
+    return read_sheet(found, columns, unknown, case=True, form=form)
 
 
 def _index(key: str) -> int:

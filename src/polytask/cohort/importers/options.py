@@ -17,7 +17,7 @@ class Ask:
     """A stated task.
 
     Args:
-        words: classes, labels, or for survival the columns of time and event; empty = taken from the table.
+        words: classes, labels, or for survival the columns (see `parse_tasks`); empty = taken from the table.
         column: where it stands, when it is not called like the task.
         level: "" = inferred.
     """
@@ -38,7 +38,11 @@ class Source:
 
 
 def parse_tasks(options: Sequence[str]) -> list[Ask]:
-    """`NAME=KIND[:WORD,WORD…][@COLUMN][/LEVEL]`."""
+    """`NAME=KIND[:WORD,WORD…][@COLUMN][/LEVEL]`.
+
+    The words of survival are columns: TIME,EVENT; or DEATH,LAST,STATUS, the times of death and of the last follow-up
+    and who is dead; or START,DEATH,LAST,STATUS, where the first three are dates.
+    """
     found = []
     for option in options:
         match = re.fullmatch(
@@ -53,8 +57,11 @@ def parse_tasks(options: Sequence[str]) -> list[Ask]:
         if kind not in KINDS:
             raise PolytaskError(f"--task {option}: unknown kind {kind!r}; {nearest(kind, list(KINDS))}")
         listed = tuple(w.strip() for w in words.split(",") if w.strip())
-        if kind == "survival" and len(listed) not in (0, 2):
-            raise PolytaskError(f"--task {option}: expected two columns, TIME,EVENT; mend it")
+        if kind == "survival" and len(listed) not in (0, 2, 3, 4):
+            raise PolytaskError(
+                f"--task {option}: expected columns TIME,EVENT, or DEATH,LAST,STATUS, or the dates "
+                "START,DEATH,LAST,STATUS; mend it"
+            )
         found.append(Ask(name.strip(), kind, listed, column.strip(), level))
     return found
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask.cohort.importers.decimal_commas import read_decimal_commas
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.text_form import TextForm, read_foreign_table
 from polytask.cohort.importers.words import IMAGE_IDS, SPLIT, UNKNOWN, find
 from polytask.cohort.importers.workbook import is_workbook, read_workbook
-from polytask.cohort.table import Table, read_table
+from polytask.cohort.table import Table
 from polytask.errors import PolytaskError, nearest
 from polytask.images.formats import ending
 
@@ -38,6 +40,7 @@ def read_sheet(
     unknown: Sequence[str] = (),
     case: bool = False,
     partly: bool = False,
+    form: TextForm = TextForm(),
 ) -> Sheet:
     """Read one table.
 
@@ -46,13 +49,17 @@ def read_sheet(
         unknown: more words that mean an empty cell.
         case: whether the first column names the case, which is the subject too when no other column does.
         partly: whether `stated` is meant for several tables, of which this one may lack columns.
+        form: how its text is written, where a person said so.
     """
     notes: list[str] = []
     if path.suffix.lower() in _OTHER_SHEETS:
         raise PolytaskError(
             f"{path}: {path.suffix} is not read; expected .csv, .tsv or .xlsx; save it as one"
         )
-    table = read_workbook(path, notes) if is_workbook(path) else read_table(path)
+    if is_workbook(path):
+        table, _ = read_decimal_commas(read_workbook(path, notes), form.decimal, ",")
+    else:
+        table = read_foreign_table(path, form, notes)
     if not table.rows:
         raise PolytaskError(
             f"{table.path}: no row below the column names; expected one per subject; add them"

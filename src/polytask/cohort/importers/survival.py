@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from polytask.cohort.header import SurvivalSpec
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.found import Found, add
 from polytask.cohort.importers.losses import MOST, Loss
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival_names import pair_columns
+from polytask.cohort.importers.two_times import TwoTimes, find_two_times, is_date_pair, read_two_times
 from polytask.cohort.importers.words import clean, event_words, time_unit
 from polytask.errors import PolytaskError
 from polytask.kinds.cells import EVENT
+
+OS = "os"
+"""What survival until death from any cause is called."""
+OVERALL = {OS, "overall_survival", "overallsurvival", "survival"}
 
 
 def survival_pairs(sheet: Sheet, found: Found) -> None:
@@ -19,6 +26,7 @@ def survival_pairs(sheet: Sheet, found: Found) -> None:
     Columns that look like survival but cannot be paired are left out, with a note that says how to state them: a
     censored time as a number, or an event without its time, would be a wrong question.
     """
+    _add_death_or_follow_up(sheet, found)
     free = [c for c in sheet.columns if c not in found.used]
     times = [c for c in free if _is_time(sheet, c)]
     paired = pair_columns(times, [c for c in free if _is_event(sheet, c)])
@@ -69,14 +77,60 @@ def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, l
             f"does empty mean censored? write 0 and the time there, or say --accept-loss {name} if it is unknown"
         )
     found.cells[f"{name}_time"], found.cells[f"{name}_event"] = kept_times, kept_events
-    unit, visits = found.units.get(name) or time_unit(time), sheet.visits or []
+    unit = found.units.get(name) or time_unit(time)
+    lost = f"; {half} rows with only one of the two are unknown" if half else ""
+    assumed = f"in {unit}" if unit else f"in days (assumed; --unit {name}=months says otherwise)"
+    line = f"survival, time {time!r} {assumed}, event {event!r}: {how}"
+    _add_task(sheet, name, unit, pair, found, level, line, lost)
+
+
+def add_death_or_follow_up(sheet: Sheet, name: str, two: TwoTimes, found: Found, level: str) -> None:
+    """A survival task whose time is that of death where dead, else that of the last follow-up."""
+    times, events, named, line = read_two_times(sheet, name, two, found)
+    found.cells[f"{name}_time"], found.cells[f"{name}_event"] = times, events
+    unit = found.units.get(name) or named
+    assumed = "" if unit else f"; in days (assumed; --unit {name}=months says otherwise)"
+    _add_task(sheet, name, unit, two.columns, found, level, line, assumed)
+
+
+def _add_death_or_follow_up(sheet: Sheet, found: Found) -> None:
+    """The task of a time of death beside one of the last follow-up, as TCGA has them."""
+    two = find_two_times(sheet, [c for c in sheet.columns if c not in found.used])
+    if two is None:
+        return
+    names = [c for c in sheet.columns if c not in {*found.used, *two.columns}]
+    times = [c for c in names if _is_time(sheet, c)]
+    whole = pair_columns(times, [c for c in names if _is_event(sheet, c)]).pairs
+    own = next((name for name in whole if clean(name).lower() in OVERALL), "")
+    if own:
+        found.leave_out(two.columns, f"the same follow-up as task {clean(own)!r}")
+    elif is_date_pair(sheet, two) and not two.start:
+        same = [c for c in names if time_unit(c) and _is_time(sheet, c) and "death" in c.lower()]
+        asked = f"--task '{OS}=survival:START,{','.join(two.columns)}'"
+        found.leave_out(
+            [*two.columns, *same],
+            f"dates of survival, but counted from which? say {asked} with the column of it",
+        )
+    else:
+        add_death_or_follow_up(sheet, OS, two, found, "")
+
+
+def _add_task(
+    sheet: Sheet,
+    name: str,
+    unit: str,
+    columns: Sequence[str],
+    found: Found,
+    level: str,
+    line: str,
+    lost: str,
+) -> None:
+    """Take in a survival task; where there are visits, it is counted from the first."""
+    visits = sheet.visits or []
     first = {"origin": visits[0], "visits": visits[:1]} if len(visits) > 1 else {}
     content = {"kind": "survival", "level": level or "subject", "unit": unit or "days", **first}
-    assumed = f"in {unit}" if unit else f"in days (assumed; --unit {name}=months says otherwise)"
     since = f", counted from visit {visits[0]!r}" if first else ""
-    lost = f"; {half} rows with only one of the two are unknown" if half else ""
-    line = f"survival, time {time!r} {assumed}, event {event!r}: {how}{since}{lost}"
-    add(found, name, SurvivalSpec.model_validate(content), pair, line)
+    add(found, name, SurvivalSpec.model_validate(content), columns, f"{line}{since}{lost}")
 
 
 def _is_time(sheet: Sheet, column: str) -> bool:

@@ -21,6 +21,7 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.stated import parse_stated
 from polytask.cohort.importers.survival import survival_pairs
 from polytask.cohort.importers.targets import add_inputs, identity, note_split, share_split
+from polytask.cohort.importers.text_form import TextForm
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean
 from polytask.errors import PolytaskError
 
@@ -49,6 +50,7 @@ def import_table(
     unknown: Sequence[str] = (),
     accept_loss: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
+    form: TextForm = TextForm(),
     name: str = "",
     overwrite: bool = False,
 ) -> Imported:
@@ -73,15 +75,19 @@ def import_table(
         unknown: more words that mean an empty cell.
         accept_loss: tasks that may lose more than 5 % of their cells.
         columns: subject, visit, day, site, split → column.
+        form: encoding, separator and decimal sign of the tables, where they are not to be found out.
     """
     paths = [Path(f) for f in files]
     if not paths:
         raise PolytaskError("import table: no file; expected one or more tables; name them")
     lists = [Path(f) for f in input_files]
     tables = [p for p in lists if p.suffix.lower() != ".txt"]
+    _require_tables([*paths, *tables])
     partly = len(paths) + len(tables) > 1
-    sheets = [read_sheet(p, dict(columns or {}), unknown, partly=partly) for p in [*paths, *tables]]
-    sheet = join_sheets(sheets)
+    sheets = [
+        read_sheet(p, dict(columns or {}), unknown, partly=partly, form=form) for p in [*paths, *tables]
+    ]
+    sheet = join_sheets(sheets, skip)
     wanted = [*inputs, *(c for s in sheets[len(paths) :] for c in s.columns)]
     wanted += [c for p in lists if p not in tables for c in read_column_list(p)]
     chosen = expand_patterns(sheet.columns, wanted, sheet.path, "--input")
@@ -136,6 +142,15 @@ def import_table(
         )
     share_split(draft)
     return draft.write(Path(out) if out is not None else beside(paths[0]), overwrite)
+
+
+def _require_tables(paths: Sequence[Path]) -> None:
+    """Refuse tables that are not there, all at once."""
+    gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
+    if len(gone) > 1:
+        raise PolytaskError(
+            f"{len(gone)} of {len(paths)} tables are not there: {examples(gone, 3)}; expected files; mend the paths"
+        )
 
 
 def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:

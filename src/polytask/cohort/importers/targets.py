@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from polytask.cohort.header import Column, TableInput
+from polytask.cohort.header import Column, SegmentationSpec, TableInput
 from polytask.cohort.importers.choose_columns import REST, expand_patterns
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import Draft, examples
@@ -21,12 +21,13 @@ from polytask.cohort.importers.infer import (
     stated_tasks,
 )
 from polytask.cohort.importers.kinds import input_column
+from polytask.cohort.importers.known_structures import read_known, write_known
 from polytask.cohort.importers.losses import Loss, report_losses
-from polytask.cohort.importers.options import Ask
+from polytask.cohort.importers.options import Ask, Source
 from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.survival import survival_pairs
 from polytask.cohort.importers.words import SPLIT
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, nearest
 from polytask.kinds.words import number
 
 _TRAIN = ("train", "training")
@@ -36,13 +37,15 @@ TABLE = "clinic"
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a person stated: tasks, columns that are input, columns to leave out, units, tasks that may lose cells."""
+    """What a person stated: tasks, columns that are input, columns to leave out, units, tasks that may lose cells, and
+    where it stands which structures of a mask are drawn."""
 
     tasks: Sequence[Ask] = ()
     inputs: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     accepted: Collection[str] = ()
+    known: Sequence[Source] = ()
 
 
 def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen) -> None:
@@ -71,6 +74,7 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
     inputs = expand_patterns(sheet.columns, chosen.inputs, sheet.path, "--input")
     left = expand_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
     found = Found(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
+    known = _read_masks_known(draft, sheet, chosen.known, found)
     stated_tasks(sheet, chosen.tasks, found)
     survival_pairs(sheet, found)
     leave_reserved(sheet, found)
@@ -88,6 +92,8 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
     draft.notes += report_losses(found.losses, chosen.accepted, str(sheet.path))
     cells = found.cells | add_inputs(draft, sheet, [*inputs, *found.inputs])
     draft.visits = sheet.visits
+    for name, drawn in known.items():
+        write_known(draft.rows, name, [drawn[by_case[c]] if c in by_case else "" for c in cases])
     for row, case in zip(draft.rows, cases, strict=True):
         index = by_case.get(case)
         if index is not None:
@@ -99,6 +105,26 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
             f"{len(lost)} images have no row that names their visit and are left out: {examples(lost)}"
         )
     share_split(draft)
+
+
+def _read_masks_known(
+    draft: Draft, sheet: Sheet, stated: Sequence[Source], found: Found
+) -> dict[str, list[str | None]]:
+    """Mask → what is drawn of it, for each row of the sheet; a column `MASK_known` needs not be stated."""
+    masks = {name: task for name, task in draft.tasks.items() if isinstance(task, SegmentationSpec)}
+    named = {source.name for source in stated}
+    free = [name for name in masks if name not in named and f"{name}_known" in sheet.columns]
+    known: dict[str, list[str | None]] = {}
+    for source in [*stated, *(Source(name, f"{name}_known") for name in free)]:
+        if source.name not in masks:
+            raise PolytaskError(
+                f"--known {source.name}: no mask is called so; expected one; {nearest(source.name, list(masks))}"
+            )
+        known[source.name] = read_known(sheet, source, masks[source.name], found)
+        found.used.add(source.source)
+        line = f"task {source.name!r}: which structures are drawn, from {source.source!r}"
+        draft.column_notes.append(ColumnNote("task", "known", line))
+    return known
 
 
 def identity(row: dict[str, str], sheet: Sheet) -> dict[str, str]:

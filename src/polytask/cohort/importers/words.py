@@ -31,12 +31,16 @@ UNKNOWN = (
     "unknown",
     "Unknown",
     "UNKNOWN",
+    "Not Collected",
+    "Not Recorded",
+    "Not Recorded In Database",
 )
 """Words of a foreign table that mean an empty cell."""
 IDENTITY: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subject_id", "subjectid", "subject id", "patient", "patient_id", "patientid", "patient id",
-                "participant", "participant_id", "participant id", "patid", "pat_id", "pid", "case", "case_id",
-                "caseid", "case id", "id", "image_id", "imageid", "bcr_patient_barcode", "submitter_id"),
+                "participant", "participant_id", "participant id", "patid", "pat_id", "pid",
+                "case_submitter_id", "cases.submitter_id", "case", "case_id", "caseid", "case id", "id", "image_id",
+                "imageid", "bcr_patient_barcode", "submitter_id"),
     "visit": ("visit", "session", "session_id", "ses", "timepoint"),
     "day": ("day", "days_since_baseline", "offset"),
     "site": ("site", "center", "centre", "hospital", "institution"),

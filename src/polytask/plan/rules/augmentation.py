@@ -20,6 +20,8 @@ from polytask.plan.plan import Augmentation, ImagePlan
 from polytask.plan.records import Fingerprint
 
 SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
+SPELLED_SIDE = re.compile(r"(?:^|[^a-z])(?:left|right|links|rechts)(?:[^a-z]|$)")
+"""For channels that are no masks: `r` may be the red one."""
 UPRIGHT: frozenset[Modality] = frozenset({"US", "OCT"})
 POOLED_SCALE = 0.05
 """An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that follow from millimetres."""
@@ -83,6 +85,7 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
     pairs = [
         f"{a}/{b}" for t in header.tasks.values() if isinstance(t, SegmentationSpec) for a, b in t.mirror
     ]
+    pairs += [f"{name}.{a}/{b}" for name, spec in header.images.items() for a, b in spec.mirror]
     swapped = f"; {few(pairs)} are swapped along" if pairs else ""
     why["flip"] = (
         f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never seen upside down or back to front"
@@ -117,7 +120,13 @@ def _left_right(name: str, fingerprint: Fingerprint) -> int | None:
 
 
 def _sided(header: Header) -> Iterator[str]:
-    """Structures without a mirror pair, classes and labels whose name says left or right."""
+    """Structures and channels without a mirror pair, classes and labels whose name says left or right."""
+    for name, image in header.images.items():
+        mirrored = {channel for pair in image.mirror for channel in pair}
+        for channel, taken in image.channels.items():
+            form = SIDE if taken == "mask" else SPELLED_SIDE
+            if channel not in mirrored and form.search(channel.lower()):
+                yield f"{name}.{channel}"
     for task, spec in header.tasks.items():
         names: list[str] = []
         if isinstance(spec, SegmentationSpec):

@@ -19,6 +19,8 @@ from polytask.plan.records import Crops, ImageRecord
 CROP_SAVES = 0.15
 """A crop is worth its trouble when it takes away this share of the voxels of the median case."""
 BODY_MARGIN = 5.0
+SHOWN = 3
+"""Cases that a reason names."""
 ANISOTROPIC = 3.0
 """Above this ratio of the median spacings the coarse axis takes the 10th percentile, not the median."""
 
@@ -42,10 +44,18 @@ class Geometry:
         return tuple(ceil(v) for v in np.median(self.sizes, axis=0))
 
 
-def geometry(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> Geometry:
-    """From the headers and crop boxes of all cases outside the test part."""
+def geometry(
+    spec: ImageInput, records: Sequence[ImageRecord], why: Why, names: Sequence[str] = ()
+) -> Geometry:
+    """From the headers and crop boxes of all cases outside the test part.
+
+    Args:
+        names: of the cases, for the reasons.
+    """
     orientation = _orientation(spec, records, why)
-    unit = _unit(records, why)
+    unit = _unit(records, why, names)
+    if unit == "px":
+        records = [_in_pixels(record) for record in records]
     crop = _crop(spec, records, unit, why)
     spacing = _spacing(records, unit, why)
     sizes = tuple(
@@ -70,15 +80,25 @@ def _orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> 
     return "RAS"
 
 
-def _unit(records: Sequence[ImageRecord], why: Why) -> Literal["mm", "px"]:
+def _unit(records: Sequence[ImageRecord], why: Why, names: Sequence[str]) -> Literal["mm", "px"]:
     """Millimetres where every file says how large a pixel is."""
-    bare = sum(not r.physical for r in records)
+    bare = [place for place, record in enumerate(records) if not record.physical]
     if not bare:
         why["unit"] = "every file says how large a pixel is"
         return "mm"
-    some = "no file says" if bare == len(records) else f"{bare} of {len(records)} files do not say"
-    why["unit"] = f"{some} how large a pixel is: lengths are counted in pixels, never told in mm"
+    some = "no file says"
+    if len(bare) < len(records):
+        told = ", ".join(names[place] for place in bare[:SHOWN] if place < len(names))
+        more = f" ({told}{', …' if len(bare) > SHOWN else ''})" if told else ""
+        some = f"{len(bare)} of {len(records)} files{more} do not say"
+    others = "; the scale of the others is not used" if len(bare) < len(records) else ""
+    why["unit"] = f"{some} how large a pixel is: lengths are counted in pixels, never told in mm{others}"
     return "px"
+
+
+def _in_pixels(record: ImageRecord) -> ImageRecord:
+    """The record with lengths in pixels, whatever its file says of millimetres."""
+    return record.model_copy(update={"spacing": (1.0,) * len(record.spacing)}) if record.physical else record
 
 
 def _crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: Why) -> Crop:

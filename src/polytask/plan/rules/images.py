@@ -114,7 +114,8 @@ def _plan_image(
         if dropout
         else "no channel is dropped: " + ("the input has a single one" if flags else "none is ever missing")
     )
-    geo = geometry(spec, records, why)
+    subjects = [case.subject for case in basis.fingerprint.cases.values() if name in case.images]
+    geo = geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
     planes = spec.planes + (len(spec.channels) if flags else 0)
     seen = choose_field(geo, planes, decoders, len(basis.pooled), _budget(basis), why)
     t = seen.topology

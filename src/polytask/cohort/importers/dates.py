@@ -1,0 +1,68 @@
+"""Dates in a foreign table: `2019-03-31`, `31.03.2019`, `3/31/2019`; the days between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from polytask.cohort.importers.sheet import Sheet
+from polytask.errors import PolytaskError
+
+_YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T].*)?")
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?")
+_SLASHES = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?: .*)?")
+MOSTLY = 0.5
+"""A column holds dates when a larger share of its filled cells says one."""
+
+
+def has_dates(cells: Iterable[str]) -> bool:
+    """Whether most filled cells are dates with a year of four digits."""
+    filled = [c for c in cells if c]
+    forms = (_YEAR_FIRST, _DAY_FIRST, _SLASHES)
+    return sum(any(form.fullmatch(c) for form in forms) for c in filled) > MOSTLY * len(filled)
+
+
+def count_days(sheet: Sheet, start: str, ends: Sequence[str]) -> list[list[float | None]]:
+    """Days from the date in one column to those in others, for each row; None where either is no date.
+
+    Raises:
+        PolytaskError: every date with slashes can be read with the day or the month first.
+    """
+    columns = [start, *ends]
+    cells = [sheet.parse(column).cells for column in columns]
+    day_first = _find_order(sheet, columns, [c for column in cells for c in column if c])
+    first, *others = ([_parse_date(c, day_first) for c in column] for column in cells)
+    return [
+        [None if a is None or b is None else float((b - a).days) for a, b in zip(first, other, strict=True)]
+        for other in others
+    ]
+
+
+def _find_order(sheet: Sheet, columns: Sequence[str], cells: Sequence[str]) -> bool:
+    """Whether the day stands first in dates with slashes, told by numbers above 12."""
+    found = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHES.fullmatch(c))]
+    day, month = any(a > 12 for a, _, _ in found), any(b > 12 for _, b, _ in found)
+    if found and day == month:
+        what = "some have the day first and some the month" if day else "the day or the month may stand first"
+        raise PolytaskError(
+            f"{sheet.path}: dates like {found[0][2]!r} in {', '.join(map(repr, columns))}: {what}; expected one "
+            "order; write them as YYYY-MM-DD"
+        )
+    return day
+
+
+def _parse_date(cell: str, day_first: bool) -> date | None:
+    """The date that a cell says; None where it says none."""
+    if match := _YEAR_FIRST.fullmatch(cell):
+        year, month, day = match.groups()
+    elif match := _DAY_FIRST.fullmatch(cell):
+        day, month, year = match.groups()
+    elif match := _SLASHES.fullmatch(cell):
+        (day, month), year = (match[1], match[2]) if day_first else (match[2], match[1]), match[3]
+    else:
+        return None
+    try:
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        return None

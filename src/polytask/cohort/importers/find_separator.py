@@ -1,0 +1,60 @@
+"""What parts the cells of a foreign table: comma, semicolon, tab or bar, told by its first lines."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+
+from polytask.cohort.open_table import open_table
+from polytask.cohort.table import count_columns, name_separator
+from polytask.errors import PolytaskError
+
+SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+"""What may part cells, and how it is said."""
+_STATED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "pipe": "|", "\\t": "\t"}
+LINES = 200
+"""Lines that are looked at."""
+_DIRECTIVE = re.compile(r"sep=(.)\r?\n?")
+"""What Excel writes and reads in a first line of its own."""
+
+
+def check_separator(word: str) -> str:
+    """The separator that a person stated, as itself or in words."""
+    found = _STATED.get(word.lower(), word)
+    if found not in SEPARATORS:
+        raise PolytaskError(
+            f"--separator {word!r}: expected comma, semicolon, tab or bar; name what parts the cells"
+        )
+    return found
+
+
+def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, int]:
+    """(separator, lines to skip before the names of the columns).
+
+    Args:
+        stated: the separator, where a person said it.
+
+    Raises:
+        PolytaskError: two of them part every row alike.
+    """
+    by_name = name_separator(path)
+    try:
+        with open_table(path, encoding) as file:
+            lines = list(islice(file, LINES))
+    except (OSError, UnicodeError):
+        return stated or by_name, 0  # the reader says why
+    directive = _DIRECTIVE.fullmatch(lines[0]) if lines else None
+    if directive is not None and directive[1] in SEPARATORS:
+        return stated or directive[1], 1
+    if stated:
+        return stated, 0
+    widths = {mark: width for mark in SEPARATORS if (width := count_columns(lines, mark)) > 1}
+    if not widths:
+        return by_name, 0
+    if len(widths) == 1:
+        return next(iter(widths)), 0
+    told = " or ".join(f"{SEPARATORS[mark]} ({width} columns)" for mark, width in widths.items())
+    raise PolytaskError(
+        f"{path}: cells may be parted by {told}; expected one separator; say --separator comma, semicolon, tab or bar"
+    )

@@ -1,0 +1,29 @@
+"""Structures of the left and the right side by their names: `parotid_l` and `parotid_r`, `LeftLung` and `RightLung`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_SIDES = {"l": "r", "left": "right", "lt": "rt", "links": "rechts", "sin": "dex", "sinister": "dexter"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+"""The words of `kidney_l`, `LeftLung`, `Parotid L`."""
+
+
+def find_side_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(left, right) for every two names that differ in the word of the side and in nothing else."""
+    known: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        known.setdefault(_words_of(name), []).append(name)
+    pairs = []
+    for words, left in known.items():
+        for place, word in enumerate(words):
+            right = known.get((*words[:place], _SIDES.get(word, ""), *words[place + 1 :]), [])
+            if len(left) == len(right) == 1:
+                pairs.append((left[0], right[0]))
+                break
+    return pairs
+
+
+def _words_of(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name))

@@ -1,0 +1,59 @@
+"""How a foreign text table is written: encoding, separator and decimal sign, stated or found, and said in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask.cohort.importers.decimal_commas import read_decimal_commas
+from polytask.cohort.importers.find_encoding import UTF8, WESTERN, check_encoding, find_encoding
+from polytask.cohort.importers.find_separator import SEPARATORS, check_separator, find_separator
+from polytask.cohort.table import Table, name_separator, read_table
+from polytask.errors import PolytaskError
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """What a person stated of a table's text; "" = to be found out.
+
+    Args:
+        separator: `,`, `;`, `|` or a tab, as itself or in words.
+        encoding: a name that Python knows.
+        decimal: `comma` or `point`.
+    """
+
+    separator: str = ""
+    encoding: str = ""
+    decimal: str = ""
+
+
+def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> Table:
+    """The table of a text file that somebody else's program wrote.
+
+    Args:
+        notes: gains a line when the file is no UTF-8 table with commas (tabs for `.tsv`) and decimal points.
+
+    Raises:
+        PolytaskError: the file is no table, or can be read in two ways; the message names the option that settles it.
+    """
+    try:
+        encoding, word = (check_encoding(form.encoding), "") if form.encoding else find_encoding(path)
+    except OSError as error:
+        raise PolytaskError(
+            f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
+        ) from None
+    stated = check_separator(form.separator) if form.separator else ""
+    comma, skipped = find_separator(path, encoding, stated)
+    table, example = read_decimal_commas(read_table(path, comma, encoding, skipped), form.decimal, comma)
+    said = []
+    if encoding == WESTERN and word:
+        said.append(f"read as Latin-1 (Windows-1252; {word!r}, --encoding says otherwise)")
+    elif encoding != UTF8:
+        said.append(f"read as {encoding.upper()}")
+    if comma != name_separator(path):
+        said.append(f"separated by {SEPARATORS[comma]}")
+    if example:
+        said.append(f"decimal comma ({example})")
+    if said:
+        notes.append(f"{path.name}: {', '.join(said)}")
+    return table

@@ -1,0 +1,151 @@
+"""Survival as registries write it: a time (or date) of death, another of the last follow-up, and who is dead.
+
+TCGA has `days_to_death`, `days_to_last_follow_up` and `vital_status`, others dates. They become a time and an event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polytask.cohort.importers.dates import count_days, has_dates
+from polytask.cohort.importers.draft import examples
+from polytask.cohort.importers.found import Found
+from polytask.cohort.importers.losses import Loss
+from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.words import event_words, time_unit
+from polytask.errors import PolytaskError
+
+_LAST = r"last (?:follow ?up|fu|known alive|contact|visit|seen|alive)"
+_UNIT = r"(?:days?|weeks?|months?|years?|time)"
+_START = (
+    r"(?:initial )?(?:pathologic )?diagnosis|baseline|enrol?lment|inclusion|randomi[sz]ation|treatment start|"
+    r"start of treatment|study entry"
+)
+_DEATH_TIME = re.compile(rf"{_UNIT} (?:to|until) death(?: {_UNIT})?|death {_UNIT} to")
+_LAST_TIME = re.compile(rf"{_UNIT} (?:to|until) {_LAST}(?: {_UNIT})?|{_LAST} {_UNIT} to")
+_DEATH_DATE = re.compile(r"(?:date of )?death(?: date)?|date death")
+_LAST_DATE = re.compile(rf"date of {_LAST}|{_LAST} date|date {_LAST}|{_LAST}")
+_START_DATE = re.compile(rf"date of (?:{_START})|(?:{_START}) date|date (?:{_START})")
+_STATUS = re.compile(
+    r"vital status|survival status|patient status|status|dead|death|deceased|died|death event"
+)
+
+
+@dataclass(frozen=True)
+class TwoTimes:
+    """The columns of one follow-up.
+
+    Args:
+        death, last: times, or dates where `start` is a column.
+        status: says who is dead; "" = whoever has a time of death.
+        start: the date from which days are counted.
+    """
+
+    death: str
+    last: str
+    status: str = ""
+    start: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns."""
+        return [c for c in (self.death, self.last, self.status, self.start) if c]
+
+
+def find_two_times(sheet: Sheet, columns: Sequence[str]) -> TwoTimes | None:
+    """Columns of a time of death, of the last follow-up, and of who is dead, found by their names and cells.
+
+    Dates of which no column or several say where they are counted from come back without `start`.
+    """
+    status = next((c for c in _named(columns, _STATUS) if _tells_death(sheet, c)), "")
+    for death, last, dates in ((_DEATH_TIME, _LAST_TIME, False), (_DEATH_DATE, _LAST_DATE, True)):
+        deaths, lasts = (
+            [c for c in _named(columns, form) if has_dates(sheet.parse(c).cells) == dates]
+            for form in (death, last)
+        )
+        if len(deaths) == 1 and lasts:
+            starts = [c for c in _named(columns, _START_DATE) if dates and has_dates(sheet.parse(c).cells)]
+            return TwoTimes(deaths[0], lasts[0], status, starts[0] if len(starts) == 1 else "")
+    return None
+
+
+def is_date_pair(sheet: Sheet, found: TwoTimes) -> bool:
+    """Whether death and last follow-up are dates, so that days are counted from a third."""
+    return has_dates(sheet.parse(found.death).cells)
+
+
+def read_two_times(
+    sheet: Sheet, name: str, two: TwoTimes, found: Found
+) -> tuple[list[str], list[str], str, str]:
+    """(times, events, unit, what was decided): the time of death where dead, else of the last follow-up.
+
+    A row with neither is unknown; so is one who is dead nobody says since when.
+
+    Raises:
+        PolytaskError: the words of the status do not say who is dead, or dates can be read in two ways.
+    """
+    ends = [two.death, two.last]
+    counted: Sequence[Sequence[float | None]] = (
+        count_days(sheet, two.start, ends) if two.start else [sheet.parse(c).numbers for c in ends]
+    )
+    deaths, lasts = counted
+    said = sheet.parse(two.status).texts if two.status else ("",) * len(sheet.rows)
+    words = sheet.parse(two.status).words if two.status else []
+    mapped = event_words(two.status, words) if words else ({}, "")
+    if mapped is None:
+        raise PolytaskError(
+            f"{sheet.path}, column {two.status}: {examples(map(repr, words))} do not say who is dead; expected e.g. "
+            "Dead and Alive; rewrite the column, or name words that mean unknown with --unknown"
+        )
+    loss = Loss(name, "a time that is a number from 0 on, and no time of death of the living")
+    found.losses.append(loss)
+    times, events = [], []
+    dead = alive = untimed = 0
+    columns = [sheet.parse(c).cells for c in (two.death, two.last)]
+    for k, row in enumerate(sheet.rows):
+        bit = mapped[0].get(said[k]) if two.status else None
+        if (
+            bit is None
+        ):  # nobody says: a time of death tells it, a last follow-up only where there is no status at all
+            bit = "1" if columns[0][k] else "" if two.status else "0"
+        value, cell = (deaths[k], columns[0][k]) if bit == "1" else (lasts[k], columns[1][k])
+        lives = bit == "0" and two.status and columns[0][k]
+        good = bool(bit and cell) and value is not None and value >= 0 and not lives
+        times.append(f"{value:.10g}" if good else "")
+        events.append(bit if good else "")
+        dead, alive = dead + (good and bit == "1"), alive + (good and bit == "0")
+        untimed += bit == "1" and not cell
+        if bit and (cell or lives):
+            shown = ", ".join(f"{c} {row[c]!r}" for c in two.columns if row.get(c))
+            loss.count_cell(row["subject"], shown, lost=not good)
+    who = " and ".join(repr(w) for w in words if mapped[0][w] == "1")
+    where = f"where {two.status!r} is {who}" if two.status else "where it is filled"
+    unknown = len(sheet.rows) - dead - alive - loss.lost
+    parts = [
+        f"survival, time {two.death!r} {where} ({dead} rows, observed), else {two.last!r} ({alive} rows, censored)"
+    ]
+    parts += [f"days counted from {two.start!r}"] if two.start else []
+    of_them = f" ({untimed} of them dead, without a time)" if untimed else ""
+    parts += [f"{unknown} rows with neither are unknown{of_them}"] if unknown else []
+    return times, events, "days" if two.start else time_unit(two.death), ", ".join(parts)
+
+
+def _tells_death(sheet: Sheet, column: str) -> bool:
+    words = sheet.parse(column).words
+    return 0 < len(words) <= 10 and event_words(column, words) is not None
+
+
+def _named(columns: Sequence[str], form: re.Pattern[str]) -> list[str]:
+    """Columns of such a name; `demographic.days_to_death` and `days_to_death.demographic` are called days_to_death.
+
+    A follow-up stands before what else is called last.
+    """
+    found = []
+    for column in columns:
+        parts = [column, *column.split(".")]
+        plain = [" ".join(re.split(r"[^a-z0-9]+", p.lower())).strip() for p in parts]
+        if any(form.fullmatch(p) for p in plain):
+            found.append(column)
+    return sorted(found, key=lambda c: "follow" not in c.lower())

@@ -1,0 +1,58 @@
+"""Whether results that were read fit the run they lie in: its tasks, and the form of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from polytask.evaluation.answers import Answers, Items
+from polytask.evaluation.measure import describe, names_of
+from polytask.evaluation.result import Evaluation
+from polytask.tasks.task import Task
+
+DESCRIBED = ("kind", "level", "primary", "names")
+"""What a result and its run say alike of a task; a dose's structures are those whose DVH the cohort could give."""
+
+
+def find_result_problems(
+    evaluation: Evaluation, answers: Answers, tasks: Mapping[str, Task]
+) -> Iterator[tuple[str, str]]:
+    """(`evaluation` or `answers`, what it says that cannot be of these tasks)."""
+    if set(evaluation.tasks) != set(tasks):
+        yield "evaluation", "its tasks are not those of the run"
+        return
+    for name, task in tasks.items():
+        told, known = evaluation.tasks[name], describe(task)
+        for key in DESCRIBED:
+            if told[key] != known[key] and (key, task.kind) != ("names", "dose"):
+                yield "evaluation", f"tasks.{name}.{key} is not that of the run"
+    pooled = {n for n, t in tasks.items() if t.level != "voxel"}
+    if set(answers.pooled) != pooled or set(answers.voxel) != set(tasks) - pooled:
+        yield "answers", "its tasks are not those of the run"
+        return
+    if set(answers.sites) != set(evaluation.subjects):
+        yield "answers", "its subjects are not those of the evaluation"
+    for name in tasks:
+        if any(subject not in answers.sites for subject, _ in answers.ids(name)):
+            yield "answers", f"{name}: a subject without a site"
+    for name, items in answers.pooled.items():
+        if items.ids and (problem := find_items_problem(tasks[name], items)):
+            yield "answers", f"{name}: {problem}"
+
+
+def find_items_problem(task: Task, items: Items) -> str:
+    """What keeps these from being answers of this task; empty when nothing does."""
+    count = len(names_of(task))
+    inner = {"survival": (2,), "multilabel": (count,)}.get(task.kind, ())
+    known = inner if task.kind == "multilabel" else ()
+    if items.value.shape[1:] != inner or items.known.shape[1:] != known:
+        return f"truths of the form {items.value.shape[1:]} and {items.known.shape[1:]}"
+    for key, example in task.decode(torch.zeros(1, task.outputs)).items():
+        if key not in items.prediction or items.prediction[key].shape[1:] != tuple(example.shape[1:]):
+            return f"no prediction `{key}` of the form {tuple(example.shape[1:])}"
+    classes = items.value[items.known] if task.kind in ("classification", "ordinal") else np.zeros(0)
+    if classes.size and not (np.isin(classes, np.arange(count)).all()):
+        return f"a truth that is none of its {count} classes"
+    return ""

@@ -69,6 +69,9 @@ class ClassificationKind:
     def list_needs(self, task: ClassificationSpec, name: str, stem: str) -> list[Need]:
         return class_words.list_class_needs(task, name, stem, only_neighbor=False)
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> ClassificationSpec:
+        return ClassificationSpec.model_validate({"kind": self.name, "classes": list(words), "level": level})
+
     def read_answer(self, task: ClassificationSpec, stem: str, read: ReadCell) -> int | None:
         return read(stem, class_words.make_class_parser(task))
 

@@ -85,6 +85,9 @@ class CountKind:
     def list_needs(self, task: CountSpec, name: str, stem: str) -> list[Need]:
         return need_a_value(stem)
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> CountSpec:
+        return CountSpec.model_validate({"kind": self.name, "level": level, "unit": unit})
+
     def read_answer(self, task: CountSpec, stem: str, read: ReadCell) -> float | None:
         return read(stem, read_count)
 

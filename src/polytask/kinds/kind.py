@@ -171,6 +171,9 @@ class PooledKind(Kind, Protocol):
 
     level: ClassVar[Literal["pooled"]]
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> TaskSpec:
+        """What an importer writes into the header: classes or labels (for numbers of no use), level, unit."""
+
     def read_answer(self, task: Any, stem: str, read: ReadCell) -> Value | None:
         """The answer that cells give; None = unknown.
 

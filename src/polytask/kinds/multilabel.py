@@ -81,6 +81,9 @@ class MultilabelKind:
             for bit, state in (("1", "present"), ("0", "absent"))
         ]
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> MultilabelSpec:
+        return MultilabelSpec.model_validate({"kind": self.name, "labels": list(words), "level": level})
+
     def read_answer(self, task: MultilabelSpec, stem: str, read: ReadCell) -> Labels | None:
         found = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
         return None if all(v is None for v in found) else found

@@ -68,6 +68,9 @@ class OrdinalKind:
     def list_needs(self, task: OrdinalSpec, name: str, stem: str) -> list[Need]:
         return class_words.list_class_needs(task, name, stem, only_neighbor=True)
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> OrdinalSpec:
+        return OrdinalSpec.model_validate({"kind": self.name, "order": list(words), "level": level})
+
     def read_answer(self, task: OrdinalSpec, stem: str, read: ReadCell) -> int | None:
         return read(stem, class_words.make_class_parser(task))
 

@@ -69,6 +69,9 @@ class RegressionKind:
     def list_needs(self, task: RegressionSpec, name: str, stem: str) -> list[Need]:
         return need_a_value(stem)
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> RegressionSpec:
+        return RegressionSpec.model_validate({"kind": self.name, "level": level, "unit": unit})
+
     def read_answer(self, task: RegressionSpec, stem: str, read: ReadCell) -> float | None:
         return read(stem, partial(read_number, bounds=task.bounds))
 

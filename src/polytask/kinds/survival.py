@@ -101,6 +101,9 @@ class SurvivalKind:
             Need("event", f"{stem}_event", "an observed event", "bring more follow-up, or remove the task")
         ]
 
+    def make_spec(self, words: Sequence[str], level: str, unit: str) -> SurvivalSpec:
+        return SurvivalSpec.model_validate({"kind": self.name, "level": level, "unit": unit or "days"})
+
     def read_answer(self, task: SurvivalSpec, stem: str, read: ReadCell) -> tuple[float, float] | None:
         time, event = (read(column, parse) for column, parse in self.list_parsers(task, stem).items())
         if (time is None) != (event is None):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from polytask.cohort.header import ClassificationSpec, MultilabelSpec, OrdinalSpec, RegressionSpec, Task
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.draft import examples
 from polytask.cohort.importers.flags import group_flags, name_of_flag, read_flag
 from polytask.cohort.importers.found import Found, add
-from polytask.cohort.importers.kinds import as_level, input_column, kind_of, level_of
+from polytask.cohort.importers.kinds import input_column, kind_of, level_of
 from polytask.cohort.importers.losses import Loss
 from polytask.cohort.importers.options import Ask
 from polytask.cohort.importers.sheet import Sheet
@@ -18,6 +17,9 @@ from polytask.cohort.importers.survival import add_death_or_follow_up, add_survi
 from polytask.cohort.importers.two_times import TwoTimes
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean, is_like_site, ladder
 from polytask.errors import PolytaskError, nearest
+from polytask.kinds import KINDS, answer_form
+from polytask.kinds.cells import OddCell
+from polytask.kinds.kind import Parser
 from polytask.kinds.words import RESERVED, number, same_word
 
 SITES = 50
@@ -30,18 +32,19 @@ def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
     for ask in asked:
         name = clean(ask.name)
         column = ask.column or ask.name
-        if ask.kind == "survival" and len(ask.words) > 2:
+        form = answer_form(ask.kind)
+        if form == "time" and len(ask.words) > 2:
             for part in ask.words:
                 _require(sheet, part, ask)
             *start, death, last, status = ask.words
             two = TwoTimes(death, last, status, *start)
             add_death_or_follow_up(sheet, name, two, found, ask.level)
-        elif ask.kind == "survival":
+        elif form == "time":
             pair = (ask.words[0], ask.words[1]) if ask.words else (f"{column}_time", f"{column}_event")
             for part in pair:
                 _require(sheet, part, ask)
             add_survival(sheet, name, pair, found, ask.level)
-        elif ask.kind == "multilabel":
+        elif form == "labels":
             columns = {w: w if w in sheet.columns else f"{column}.{w}" for w in ask.words}
             for part in columns.values():
                 _require(sheet, part, ask)
@@ -69,7 +72,7 @@ def inferred_tasks(sheet: Sheet, columns: Sequence[str], found: Found) -> None:
             found.leave_out([column], why)
             continue
         words = sheet.parse(column).words
-        if kind == "ordinal":
+        if answer_form(kind) == "grade":
             words = ladder(column, words) or words
         add_pooled(sheet, clean(column), column, kind, words, found, "", why)
 
@@ -112,7 +115,7 @@ def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, le
             if cell:
                 loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not bit)
         found.cells[f"{name}.{label}"] = bits
-    task = MultilabelSpec(kind="multilabel", labels=list(columns), level=as_level(level))
+    task = KINDS["multilabel"].make_spec(list(columns), level, "")
     line = f"multilabel of {examples(columns.values(), 10)}, level {level} ({why})"
     add(found, name, task, columns.values(), line)
 
@@ -120,48 +123,51 @@ def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, le
 def add_pooled(
     sheet: Sheet, name: str, column: str, kind: str, words: list[str], found: Found, level: str, why: str
 ) -> None:
-    """A classification, ordinal or regression task from one column."""
+    """A task whose answers stand in one column: a class, a grade or a number."""
     level = level or level_of(sheet, column)
     parsed = sheet.parse(column)
+    unit = found.units.get(name, "")
+    task = KINDS[kind].make_spec(words, level, unit)
     found.cells[name] = list(parsed.texts)
     extra = ""
-    if kind == "regression":
+    text = f" {', '.join(words)}"
+    if answer_form(kind) == "number":
+        text = ""
         loss = Loss(name, "a number with a dot")
         found.losses.append(loss)
-        found.cells[name] = read_numbers(sheet, column, loss)
+        found.cells[name] = read_numbers(sheet, column, loss, KINDS[kind].list_parsers(task, name)[name])
     elif foreign := [w for w in parsed.words if not any(same_word(w, known) for known in words)]:
         extra = f"; not among the words, see `polytask check`: {examples(map(repr, foreign))}"
-    text = f" {', '.join(words)}" if kind != "regression" else ""
-    unit = found.units.get(name, "")
     unit_text = f" in {unit}" if unit else ""
     line = f"{kind}{text}{unit_text} from column {column!r}, level {level} ({why}){extra}"
-    add(found, name, _make_task(kind, words, level, unit), [column], line)
+    add(found, name, task, [column], line)
 
 
-def read_numbers(sheet: Sheet, column: str, loss: Loss) -> list[str]:
-    """Cells that are numbers; others are empty and counted. A bound (`>1700`) stays: `check` asks what it means."""
+def read_numbers(sheet: Sheet, column: str, loss: Loss, parse: Parser | None = None) -> list[str]:
+    """Cells that are numbers, and that `parse` takes; others are empty and counted. A bound (`>1700`) stays: `check`
+    asks what it means."""
     kept = []
     parsed = sheet.parse(column)
     for row, cell, value in zip(sheet.rows, parsed.cells, parsed.numbers, strict=True):
-        good = value is not None or is_bound(cell)
+        good = (value is not None and (parse is None or _takes(parse, cell))) or is_bound(cell)
         kept.append(cell if good else "")
         if cell:
             loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not good)
     return kept
 
 
+def _takes(parse: Parser, cell: str) -> bool:
+    try:
+        parse(cell)
+    except OddCell as odd:
+        return odd.code == "absurd-number"  # `check` names it
+    return True
+
+
 def is_bound(cell: str) -> bool:
     """Whether a cell says that a number lies beyond another: `>1700`, `<= 0.1`."""
     match = _BOUND.match(cell)
     return match is not None and number(cell[match.end() :]) is not None
-
-
-def _make_task(kind: str, words: list[str], level: str, unit: str) -> Task:
-    if kind == "regression":
-        return RegressionSpec(kind="regression", level=as_level(level), unit=unit)
-    if kind == "ordinal":
-        return OrdinalSpec.model_validate({"kind": "ordinal", "order": words, "level": level})
-    return ClassificationSpec.model_validate({"kind": "classification", "classes": words, "level": level})
 
 
 def _quote(word: str) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from polytask.cohort.importers.words import clean
 from polytask.errors import PolytaskError, nearest
+from polytask.kinds import KINDS, answer_form
 
-KINDS = ("classification", "multilabel", "ordinal", "regression", "survival")
+POOLED = sorted(name for name, kind in KINDS.items() if kind.level == "pooled")
+"""Kinds whose answers stand in a table."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ def parse_tasks(options: Sequence[str]) -> list[Ask]:
                 "e.g. grade=ordinal:G1,G2,G3; mend it"
             )
         name, kind, words, column, level = (part or "" for part in match.groups())
-        if kind not in KINDS:
-            raise PolytaskError(f"--task {option}: unknown kind {kind!r}; {nearest(kind, list(KINDS))}")
+        if kind not in POOLED:
+            raise PolytaskError(f"--task {option}: unknown kind {kind!r}; {nearest(kind, POOLED)}")
         listed = tuple(w.strip() for w in words.split(",") if w.strip())
-        if kind == "survival" and len(listed) not in (0, 2, 3, 4):
+        if answer_form(kind) == "time" and len(listed) not in (0, 2, 3, 4):
             raise PolytaskError(
                 f"--task {option}: expected columns TIME,EVENT, or DEATH,LAST,STATUS, or the dates "
                 "START,DEATH,LAST,STATUS; mend it"

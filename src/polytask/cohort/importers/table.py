@@ -24,6 +24,7 @@ from polytask.cohort.importers.targets import add_inputs, identity, note_split, 
 from polytask.cohort.importers.text_form import TextForm
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean
 from polytask.errors import PolytaskError
+from polytask.kinds import answer_form
 
 MOST = 20
 """More columns than this are not all made tasks: a person must say which."""
@@ -160,7 +161,7 @@ def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
         return f"; {unclear}"
     free = [c for c in columns if not DEMOGRAPHIC.match(c) and not sheet.parse(c).numeric] or columns
     kinds = ((c, kind_of(sheet, c)[0]) for c in free)
-    likely = next(((c, k) for c, k in kinds if k in ("classification", "ordinal")), None)
+    likely = next(((c, k) for c, k in kinds if k and answer_form(k) in ("class", "grade")), None)
     return f", e.g. --task '{clean(likely[0])}={likely[1]}@{likely[0]}'" if likely else ""
 
 

@@ -139,7 +139,15 @@ def test_table_of_presets_reads_metric_losses_and_steps(tmp_path: Path) -> None:
     run.mkdir()
     nothing, known = Estimate(float("nan"), float("nan"), float("nan"), 0), Estimate(0.75, 0.5, 0.9, 30)
     tasks = {
-        t: {"kind": "", "level": "", "primary": "auc", "higher": True, "unit": "", "names": []} for t in "ab"
+        t: {
+            "kind": "classification",
+            "level": "visit",
+            "primary": "auc",
+            "higher": True,
+            "unit": "",
+            "names": [],
+        }
+        for t in "ab"
     }
     metrics = {"a": {"auc": known}, "b": {"auc": nothing}}
     Evaluation("mmdls", 0, 0, "hard", "held_out", ("1",), tasks, metrics, {}, {"a": known}, known, {}).write(

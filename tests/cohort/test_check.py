@@ -11,6 +11,8 @@ import pytest
 from polytask.cohort.check import CHECKS, check, require_sound
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError, Problem
+from polytask.images.formats import write
+from polytask.images.volume import Grid, Volume
 from tests.calls import count_calls
 from tests.cohort.worlds import SHAPE, World, save
 
@@ -296,3 +298,24 @@ def test_calls_of_a_check_grow_with_files_and_not_with_their_voxels(tmp_path: Pa
 
 def test_every_check_has_a_line() -> None:
     assert all(check.__doc__ for check in CHECKS.values())
+
+
+def test_a_gray_picture_where_the_header_says_color_is_an_error(tmp_path: Path) -> None:
+    """`plan` reads three planes of it; a check that says nothing would send a person on."""
+    (tmp_path / "cohort.yaml").write_text(
+        "polytask: 1\nname: skin\ninputs:\n  photo: {kind: image, dims: 2, channels: {light: RGB}}\n"
+        "tasks:\n  size: {kind: regression}\n",
+        encoding="utf-8",
+    )
+    gray = np.random.default_rng(0).integers(0, 255, (1, 8, 8), dtype=np.uint8)
+    for k in range(4):
+        write(
+            tmp_path / f"p{k}.png",
+            Volume(gray if k == 0 else np.concatenate([gray + k] * 3), Grid((8, 8), np.eye(4))),
+        )
+    rows = "".join(f"s{k},p{k}.png,{k}\n" for k in range(4))
+    (tmp_path / "cases.csv").write_text("subject,photo.light,size\n" + rows, encoding="utf-8")
+    (found,) = [p for p in check(tmp_path) if p.code == "wrong-channels"]
+    assert (found.level, found.subject) == ("error", "s0")
+    assert "1 channels in one file, expected 3" in found.message
+    assert "write it as RGB" in found.remedy

@@ -32,13 +32,15 @@ def check_files(evidence: Evidence) -> Iterator[Problem]:
         if use.role == "image":
             modality = header.images[use.owner].channels[use.part]
             expected, is_mask = planes_of(modality), modality == "mask"
-            if look.channels != expected and not (expected == 3 and look.channels in (1, 4)):
+            if look.channels != expected:
                 yield evidence.of(
                     use,
                     "error",
                     "wrong-channels",
                     f"{use.column}: {look.channels} channels in one file, expected {expected}",
-                    "write one file per channel, or say `RGB` in the header for a colour image",
+                    "write it as RGB, or declare gray pictures as `other`"
+                    if expected == 3
+                    else "write one file per channel, or say `RGB` in the header for a colour image",
                 )
             if look.constant and look.finite and not is_mask:
                 yield evidence.of(

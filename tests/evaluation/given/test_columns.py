@@ -55,7 +55,9 @@ def test_a_task_whose_name_begins_like_another_has_its_own_columns() -> None:
 
 
 def test_what_stands_beside_answers_is_no_answer() -> None:
-    found, ignored = sort("grade", "grade.u", "grade.truth", "grade.source.ct", "fold", "site", "note", "lesion.p")
+    found, ignored = sort(
+        "grade", "grade.u", "grade.truth", "grade.source.ct", "fold", "site", "note", "lesion.p"
+    )
     assert found == {"grade": TaskColumns("grade"), "lesion": TaskColumns()}
     assert ignored == ["note"]
 

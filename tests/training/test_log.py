@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from polytask.training.board import Board
 from polytask.training.log import Log, flat
 
 
@@ -40,6 +41,34 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path: Path) -> None:
         stream.write('{"step": 2, "lo')
     Log(tmp_path, 2)
     assert [line["step"] for line in read_lines(tmp_path)] == [1]
+
+
+class Listener:
+    """Stands where TensorBoard stands."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, float], int]] = []
+
+    def add(self, numbers: dict[str, float], step: int) -> None:
+        self.heard.append((numbers, step))
+
+
+def test_the_board_gets_the_numbers_of_the_lines_that_are_for_it(tmp_path: Path) -> None:
+    log, board = Log(tmp_path, 0), Listener()
+    log.board = board  # type: ignore[assignment]
+    log.write(2, {"loss": {"grade": 0.5}})
+    log.write(3, {"loss": {"grade": 0.25}}, board=False)
+    assert board.heard == [({"loss/grade": 0.5}, 2)]
+
+
+def test_without_tensorboard_there_are_lines_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Board, "find", lambda folder, step: None)
+    log = Log(tmp_path, 0)
+    log.write(2, {"loss": {"grade": 0.5}})
+    log.close()
+    assert [line["step"] for line in read_lines(tmp_path)] == [2]
 
 
 @pytest.mark.parametrize(

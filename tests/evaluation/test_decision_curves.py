@@ -30,7 +30,7 @@ def test_net_benefit_of_two_classes_by_hand() -> None:
     curve = decision_curves({"pcr": TWO}, answers({"pcr": found}))["pcr"]["yes"]
     for threshold, model, everybody in zip(curve["thresholds"], curve["model"], curve["all"], strict=True):
         odds = threshold / (1 - threshold)
-        yes = P >= threshold
+        yes = threshold <= P
         by_hand = (yes & (TRUTH == 1)).sum() / 4 - (yes & (TRUTH == 0)).sum() / 4 * odds
         assert abs(model - by_hand) < 1e-6
         assert abs(everybody - (0.5 - 0.5 * odds)) < 1e-6

@@ -44,12 +44,12 @@ def test_patience_counts_evaluations_and_0_is_endless() -> None:
 def test_only_a_higher_skill_on_tune_is_a_better_checkpoint() -> None:
     kept: list[int] = []
     skills = iter([-2.0, -2.0, 0.5, 0.4, 0.6])
-    state: Any = SimpleNamespace(
-        network=torch.nn.Linear(1, 1), best=-float("inf"), best_epoch=-1, stale=0
-    )
+    state: Any = SimpleNamespace(network=torch.nn.Linear(1, 1), best=-float("inf"), best_epoch=-1, stale=0)
     stale = []
     for epoch in range(5):
-        around: Any = SimpleNamespace(tune=lambda: (next(skills), {}), keep_best=lambda e=epoch: kept.append(e))
+        around: Any = SimpleNamespace(
+            tune=lambda: (next(skills), {}), keep_best=lambda e=epoch: kept.append(e)
+        )
         look_at_tune(state, around, epoch)
         stale.append(state.stale)
     assert kept == [0, 2, 4]

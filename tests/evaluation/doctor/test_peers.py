@@ -39,7 +39,9 @@ def test_at_the_features_a_task_is_compared_with_its_like() -> None:
 
 
 def test_pulls_are_weight_times_gradient_and_0_without_weight() -> None:
-    course = World(tasks=("grade", "size"), rule="fixed", weights={"grade": 0.0, "size": 2.0}).chart().courses[0]
+    course = (
+        World(tasks=("grade", "size"), rule="fixed", weights={"grade": 0.0, "size": 2.0}).chart().courses[0]
+    )
     found = pulls(course)
     assert not found[:, 0].any()
     np.testing.assert_allclose(found[:, 1], 2 * course.norms[:, 1])

@@ -15,7 +15,10 @@ from tests.evaluation.doctor.worlds import World
 
 def find_skipped(subjects: Sequence[str], of: str = "loss of size") -> list[Finding]:
     entries = [
-        {"step": k + 1, "skipped": f"step {k}: {of} is not finite; subjects {s}; step skipped ({k + 1} so far)"}
+        {
+            "step": k + 1,
+            "skipped": f"step {k}: {of} is not finite; subjects {s}; step skipped ({k + 1} so far)",
+        }
         for k, s in enumerate(subjects)
     ]
     course = Course.of("", ["size", "grade"], [*entries, {"step": 50}])

@@ -115,6 +115,16 @@ def test_famo_by_hand() -> None:
     assert after["first"][0] == pytest.approx(0.1 * slope)
 
 
+def test_famo_draws_logits_back_to_0_by_a_thousandth_of_them() -> None:
+    """Where no loss has moved, the slope is what the decay of FAMO's authors leaves: 0.001 ξ."""
+    rule = make_rule("famo")
+    assert isinstance(rule, Learns)
+    memory = {**rule.start(2), "value": np.array([2.0, -1.0])}
+    after = rule.learn(seen([1.0, 0.5]), np.array([1.0, 0.5]), memory)
+    assert after["first"] == pytest.approx([0.1 * 0.002, 0.1 * -0.001])
+    assert after["value"] == pytest.approx([2 - 0.025, -1 + 0.025], rel=1e-4), "Adam's first step is the rate"
+
+
 def test_gradnorm_by_hand() -> None:
     """Norms 1 and 3, both losses at half of where they began: the longer gradient loses weight until norms agree."""
     rule = make_rule("gradnorm")
@@ -129,6 +139,18 @@ def test_gradnorm_by_hand() -> None:
     assert found[0] / found[1] == pytest.approx(3, rel=0.1)
     slower = rule.weigh(seen([0.9, 0.1], 1, np.diag([1.0, 9.0])), memory)[1]["value"] - memory["value"]
     assert slower[0] > 0 > slower[1], "a task behind the others gains"
+
+
+@pytest.mark.parametrize(("norm", "gains"), [(1.50, True), (1.58, False)])
+def test_gradnorm_wants_a_gradient_as_long_as_its_task_is_behind_to_the_power_1_5(
+    norm: float, gains: bool
+) -> None:
+    """Losses 1 and ½ of where they began: the first task is behind by 4/3, and (4/3)^1.5 is 1.54 mean lengths."""
+    rule = make_rule("gradnorm")
+    gramian = np.diag([norm**2, (2 - norm) ** 2])
+    _, memory = rule.weigh(seen([1.0, 1.0], 0, gramian), rule.start(2))
+    _, memory = rule.weigh(seen([1.0, 0.5], 1, gramian), memory)
+    assert (memory["value"][0] > 0) == gains
 
 
 def test_gradnorm_waits_for_a_task_that_comes_late() -> None:

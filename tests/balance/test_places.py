@@ -98,6 +98,21 @@ def test_from_the_features_on_the_gradients_are_those_of_the_parameters() -> Non
     torch.testing.assert_close(gramian(through, ["a", "b"]), inner)
 
 
+@pytest.mark.parametrize("kind", [AtFeatures, AtParameters])
+def test_a_place_says_whether_the_gramians_of_the_parts_of_a_batch_add_up(
+    kind: type[AtFeatures] | type[AtParameters],
+) -> None:
+    toy = Toy()
+
+    def find_gramian(x: Tensor) -> Tensor:
+        place = AtFeatures(False, [], {}) if kind is AtFeatures else AtParameters(toy.shared(), {})
+        losses = {t: loss * len(x) / len(X) for t, loss in toy(x, place.cut).items()}
+        return gramian(place.gather(losses), ["a", "b"])
+
+    parts = find_gramian(X[:2]) + find_gramian(X[2:])
+    assert torch.allclose(parts, find_gramian(X)) == kind.additive
+
+
 def test_a_task_that_reads_nothing_has_no_gradient() -> None:
     leaves = Leaves()
     shared = torch.ones(2, requires_grad=True) * 2

@@ -11,11 +11,12 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.evaluation.answers import Answers
 from polytask.evaluation.cases import write_cases
-from polytask.evaluation.collect import Collector
+from polytask.evaluation.collect import Collector, case_metrics, mask_volumes
 from polytask.evaluation.make import judge, predicted
 from polytask.evaluation.part import Judged
 from polytask.evaluation.result import Evaluation
-from tests.evaluation.worlds import Someone, phantom
+from polytask.images.volume import Volume
+from tests.evaluation.worlds import Someone, grid_of, phantom, tasks_of, write_drawing
 
 RECORD = {"name": "x", "fold": 0, "seed": 3, "sharing": "hard"}
 
@@ -150,3 +151,22 @@ def test_case_table_has_truth_beside_answer(
     told = next(c for c in cohort.subjects[subject] if "os_time" in c.cells)
     assert float(rows[subject, ""]["os.time"]) == pytest.approx(float(told.cells["os_time"]), rel=1e-5)
     assert rows[subject, ""]["grade.truth"] == ""
+
+
+@pytest.mark.parametrize("spacing", [None, 2.0])
+def test_lengths_and_sizes_of_a_task_in_mm_need_an_image_that_says_how_large_a_pixel_is(
+    tmp_path: Path, spacing: float | None
+) -> None:
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:6, 2:6] = 1
+    cohort = write_drawing(tmp_path, {"labels": {"core": 1}}, mask, spacing)
+    task, grid = tasks_of(cohort)["lesion"], grid_of(cohort, cohort.cases[0], "lesion")
+    answer = Volume(np.roll(mask, 1, axis=0)[None], grid)
+    found = case_metrics(cohort, cohort.cases[0], task, answer)  # type: ignore[arg-type]
+    assert found is not None
+    assert found["dice"] == 0.75
+    lengths = [found["hd95"], found["volume.core"], mask_volumes(task, answer)["core"]]
+    if spacing is None:
+        assert np.isnan(lengths).all()
+    else:
+        assert lengths == pytest.approx([2.0, 0.64, 0.64]), "mm, and 16 pixels of 0.04 cm²"

@@ -153,3 +153,16 @@ def test_the_same_number_is_seen_in_every_unit() -> None:
 def test_a_run_without_a_step_is_not_called_short() -> None:
     assert Learning({}, {}, 0, 1000).list_verdicts() == ()
     assert Learning({}, {}, 1, 1000).list_verdicts() == ("Short training: 1 of 1,000 planned steps.",)
+
+
+def test_labels_are_judged_by_any_whose_truth_varies() -> None:
+    task = TASKS["finds"]
+    same = np.full((4, 2), 0.2)
+    for truth, said in (
+        ([[0, 1], [0, 0], [0, 1], [0, 0]], {"finds": "the same labels for every case"}),
+        ([[0, 1], [0, 1], [0, 1], [0, 1]], {}),
+    ):
+        known = np.ones((4, 2), bool)
+        ids = tuple((f"s{k}", "") for k in range(4))
+        found = Items(ids, {"p": same}, np.array(truth, float), known)
+        assert find_constant_answers({"finds": task}, collected({"finds": found})) == said

@@ -124,7 +124,7 @@ def test_a_horizon_without_a_probability_has_its_reason() -> None:
     curve = {"times": (3.0, 9.0), "hazard": (0.2, 0.4)}
     p = np.array([[0.1, np.nan]] * 4)
     found = items({"risk": np.arange(4.0), "p": p}, [[3, 1], [60, 1], [70, 0], [80, 0]])
-    of = Measures(4, np.arange(4))
+    of = Measures(4, np.arange(4), 1000)
     measured = measure_survival(make_task("os", {**fields, "baseline": curve}), found, of)
     assert measured["brier.T5"].estimate == pytest.approx((0.9**2 + 3 * 0.1**2) / 4)
     assert np.isnan(measured["brier.T50"].estimate)

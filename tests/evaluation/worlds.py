@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.inputs import ImageInput
 from polytask.cohort.phantom import make_phantom
+from polytask.cohort.table import write_table
 from polytask.cohort.values import image_paths, pooled_value
 from polytask.evaluation.answers import Answers, Cases, Items
 from polytask.evaluation.truth import voxel_truth
 from polytask.images.formats import read
+from polytask.images.formats import write as write_image
 from polytask.images.volume import Grid, Volume
 from polytask.plan.plan import Plan
 from polytask.predict.missing import Reading
@@ -152,3 +155,28 @@ def answers(
         voxel or {},
         dict.fromkeys(found, 0),
     )
+
+
+def write_drawing(
+    folder: Path, spec: dict[str, Any], mask: npt.NDArray[np.uint8], spacing: float | None = None
+) -> Cohort:
+    """A cohort of one subject with one 2D image and one mask, which belongs to the task `lesion`.
+
+    Args:
+        spec: of the task, without its kind and image. mask: `[rows, columns]`, or a plane for each structure.
+        spacing: in mm. Without one the files are PNG, which have no physical scale.
+    """
+    ending = "png" if spacing is None else "nii.gz"
+    shape = (mask.shape[-2], mask.shape[-1])
+    grid = Grid(shape, np.diag([spacing or 1.0] * 2 + [1.0, 1.0]), spacing is not None)
+    write_image(folder / f"scan.{ending}", Volume(np.full((1, *shape), 7, np.uint8), grid))
+    write_image(folder / f"lesion.{ending}", Volume(mask if mask.ndim == 3 else mask[None], grid))
+    given = {
+        "polytask": 1,
+        "name": "drawing",
+        "inputs": {"scan": {"kind": "image", "dims": 2, "channels": {"ct": "CT"}}},
+        "tasks": {"lesion": {"kind": "segmentation", "image": "scan", **spec}},
+    }
+    row = {"subject": "s1", "scan.ct": f"scan.{ending}", "lesion": f"lesion.{ending}"}
+    write_table(folder / "cases.csv", list(row), [row])
+    return Cohort.from_table(header.Header.model_validate(given), folder / "cases.csv")

@@ -39,3 +39,9 @@ def test_correlations() -> None:
     found = find_correlations([x, y, np.zeros(4)])
     assert found[0, 1] == pytest.approx(3 / np.sqrt(2 * 6))
     assert found[2].tolist() == [0, 0, 1]
+
+
+def test_measures_that_are_each_others_opposite_have_a_correlation_of_exactly_minus_1() -> None:
+    three = np.array([1.0, 1.0, 1.0])
+    found = find_correlations([three, -three])
+    assert found.tolist() == [[1, -1], [-1, 1]], "−3 ÷ √3² is a little below −1"

@@ -63,6 +63,13 @@ def test_r2_without_each_case() -> None:
     assert np.isnan(share_r2([2.0, 2, 2], [1, 2, 3])[0])
 
 
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e6])
+def test_r2_of_truths_that_do_not_vary_is_not_defined(constant: float) -> None:
+    estimate, shares = share_r2(np.full(5, constant), R.normal(size=5))
+    assert np.isnan(estimate)
+    assert np.isnan(shares).all()
+
+
 def test_an_area_s_shares_are_delong_s_variance() -> None:
     y = R.random(40) < 0.3
     scores = np.round(R.normal(size=(2, 40)) + y, 1)

@@ -47,4 +47,5 @@ def test_many_differences_are_drawn_by_the_seed() -> None:
 def test_no_difference_and_nobody(check) -> None:  # type: ignore[no-untyped-def]
     assert check([0.0, 0.0, 0.0]).p == 1
     assert np.isnan(check([]).p)
+    assert [check(d).n for d in ([], [float("nan")], [0.0, float("nan"), 0.0])] == [0, 0, 2]
     assert check([float("nan")]).as_dict()["p"] is None

@@ -31,6 +31,14 @@ def test_two_parts_are_the_distribution_of_behrens_and_fisher() -> None:
         assert beyond.sum() * (z[1] - z[0]) == pytest.approx((1 - level) / 2, rel=0.12)
 
 
+def test_the_trainings_luck_adds_exactly_its_variance() -> None:
+    """Every draw of it counts with both signs, so that it cannot go along with the subjects' part by chance."""
+    drawn = 3 * NORMAL  # so wide that the bootstrap's tails count everywhere
+    found = make_pivot(drawn, 1e6, 0.5, 6.0).places
+    luck = stats.t.ppf((np.arange(PLACES) + 0.5) / PLACES, 6)
+    assert found.var() == pytest.approx(0.5 * drawn.var() + 0.5 * luck.var(), rel=3e-4)
+
+
 def test_ends_of_the_share() -> None:
     none, every = make_pivot(NORMAL, 1e6, 0.0, 6.0), make_pivot(NORMAL, 1e6, 1.0, 6.0)
     for level in (0.8, 0.95, 0.99):

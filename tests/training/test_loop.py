@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from polytask.training.loop import name_norm, update_average
+from polytask.training.loop import has_run_out_of_patience, look_at_tune, name_norm, update_average
 
 
 def test_the_average_keeps_as_much_of_itself_as_the_decay_says() -> None:
@@ -34,3 +34,33 @@ def test_a_task_called_norm_keeps_its_loss() -> None:
     assert name_norm({"grade": 0.5}, 7.0, ["grade"]) == {"grade": 0.5, "norm": 7.0}
     assert name_norm({"norm": 0.5}, 7.0, ["norm"]) == {"norm": 0.5}
     assert name_norm({"grade": 0.5}, 7.0, ["grade", "norm"]) == {"grade": 0.5}, "in an epoch without it"
+
+
+def test_patience_counts_evaluations_and_0_is_endless() -> None:
+    ended = {(p, s): has_run_out_of_patience(p, s) for p in (0, 1, 3) for s in range(4)}
+    assert [pair for pair, yes in ended.items() if yes] == [(1, 1), (1, 2), (1, 3), (3, 3)]
+
+
+def test_only_a_higher_skill_on_tune_is_a_better_checkpoint() -> None:
+    kept: list[int] = []
+    skills = iter([-2.0, -2.0, 0.5, 0.4, 0.6])
+    state: Any = SimpleNamespace(network=torch.nn.Linear(1, 1), best=-float("inf"), best_epoch=-1, stale=0)
+    stale = []
+    for epoch in range(5):
+        around: Any = SimpleNamespace(
+            tune=lambda: (next(skills), {}), keep_best=lambda e=epoch: kept.append(e)
+        )
+        look_at_tune(state, around, epoch)
+        stale.append(state.stale)
+    assert kept == [0, 2, 4]
+    assert stale == [0, 1, 0, 1, 0]
+    assert (state.best, state.best_epoch) == (0.6, 4)
+    assert state.network.training
+
+
+def test_a_skill_that_no_task_defines_still_leaves_a_checkpoint() -> None:
+    kept = []
+    state: Any = SimpleNamespace(network=torch.nn.Linear(1, 1), best=-float("inf"), best_epoch=-1, stale=0)
+    around: Any = SimpleNamespace(tune=lambda: (float("nan"), {}), keep_best=lambda: kept.append(1))
+    look_at_tune(state, around, 0)
+    assert kept == [1]

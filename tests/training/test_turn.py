@@ -9,6 +9,7 @@ import torch
 
 from polytask.balance.places import AtFeatures, AtParameters
 from polytask.training.turn import Turn
+from tests.training.worlds import ALONE, settings_of, state_of
 
 
 class Twins:
@@ -32,3 +33,19 @@ def test_gramians_of_features_add_up_and_gradients_of_parameters_do() -> None:
     features.leaves.shared.append(torch.zeros(2))
     np.testing.assert_allclose(turn._gramian(features, found, ["a", "b"]), 2 * alone)
     np.testing.assert_allclose(turn._gramian(AtParameters([], {}), found, ["a", "b"]), 4 * alone)
+
+
+def test_a_rule_is_not_asked_about_losses_that_are_not_finite() -> None:
+    balancer = state_of(settings=settings_of("dwa")).balancer
+    turn = Turn.of(balancer, 0, ALONE)
+    losses = {"grade": torch.tensor(float("nan"), requires_grad=True), "type": torch.tensor(0.5)}
+    turn.backward(losses, {"grade": 1.0, "type": 1.0})
+    assert [w.tolist() for w in turn.weights] == [[1.0, 1.0]]
+    assert turn.memory is balancer.memory
+
+
+def test_a_rule_is_asked_where_several_tasks_have_finite_losses() -> None:
+    balancer = state_of(settings=settings_of("famo")).balancer
+    turn = Turn.of(balancer, 0, ALONE)
+    turn.backward({"grade": torch.tensor(1.0), "type": torch.tensor(0.25)}, {"grade": 1.0, "type": 1.0})
+    np.testing.assert_allclose(turn.weights, [[0.4, 1.6]], err_msg="equal shares ÷ losses, summing to 2")

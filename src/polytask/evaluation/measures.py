@@ -39,7 +39,7 @@ class Measures:
 
     subjects: int
     owner: Indices
-    resamples: int = 1000
+    resamples: int
     seed: int = 0
 
     def among(self, chosen: Flags) -> Measures:

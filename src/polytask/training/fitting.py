@@ -144,13 +144,18 @@ def new_state(context: Context, name: str) -> State:
     }
     optimiser = make_optimiser(network, settings)
     balancer = Balancer.of(network, settings, number_of(context.seed, "balance"))
+    refuse_endless_warmup(balancer, settings, steps)
+    return State(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
+
+
+def refuse_endless_warmup(balancer: Balancer, settings: Training, steps: int) -> None:
+    """Stop where the rule would begin only after the last of `steps`. A single task is not balanced, so it may."""
     warmup = getattr(balancer.rule, "warmup", 0) * settings.steps_per_epoch
-    if len(tasks) > 1 and warmup >= steps:
+    if len(balancer.tasks) > 1 and warmup >= steps:
         raise PolytaskError(
             f"training.balance: {settings.balance.rule!r} begins after a warm-up of {warmup} steps, and the run has "
             f"{steps}; train longer, or set training.balance.options={{warmup: 1}}"
         )
-    return State(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
 
 
 def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:

@@ -130,7 +130,7 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
         entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, state.step - begun)
         if ends or (epoch + 1) % settings.tune_every == 0:
             entry["tune"] = look_at_tune(state, around, epoch)
-            if 0 < settings.patience <= state.stale:
+            if has_run_out_of_patience(settings.patience, state.stale):
                 ends = True
                 around.reporter.say(f"stopped early: no better mean skill for {state.stale} evaluations")
         if around.log:
@@ -154,6 +154,11 @@ def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, ob
     else:
         state.stale += 1
     return {"skill": skill, **metrics}
+
+
+def has_run_out_of_patience(patience: int, stale: int) -> bool:
+    """Whether `stale` evaluations without a better mean skill end a training early; with a patience of 0 none do."""
+    return 0 < patience <= stale
 
 
 def saved_when_cut(

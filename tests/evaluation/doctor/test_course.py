@@ -11,3 +11,10 @@ def test_the_norm_of_the_gradient_is_not_the_loss_of_a_task_called_norm() -> Non
     course = Course.of("", ["norm"], [new, old])
     assert course.lengths.tolist() == [7.0, 3.0]
     assert course.means[0].tolist() == [0.5]
+
+
+def test_each_two_different_tasks_have_one_course_of_cosines() -> None:
+    look = {"step": 1, "gradients": {"cosines": {"size grade": 0.25}}}
+    course = Course.of("", ["grade", "size", "lesion"], [look])
+    assert list(course.cosines) == [("grade", "size"), ("grade", "lesion"), ("size", "lesion")]
+    assert course.cosines["grade", "size"].tolist() == [0.25]

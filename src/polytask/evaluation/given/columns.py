@@ -72,10 +72,9 @@ def sort_columns(
 
 
 def _split(column: str, tasks: Mapping[str, Task]) -> tuple[str | None, str]:
-    """(task, what follows its name and a dot); the longest name counts."""
-    fits = [name for name in tasks if column == name or column.startswith(f"{name}.")]
-    name = max(fits, key=len, default=None)
-    return name, "" if name is None else column[len(name) + 1 :]
+    """(task, what follows its name and a dot); names of tasks have no dot."""
+    name, _, suffix = column.partition(".")
+    return (name, suffix) if name in tasks else (None, "")
 
 
 def _beside(suffix: str, task: Task) -> bool:

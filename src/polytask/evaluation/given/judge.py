@@ -135,7 +135,7 @@ def judge_given(
 
 
 def judge_views(
-    task: Task, views: Sequence[View], sites: Mapping[str, str], resamples: int = 1000
+    task: Task, views: Sequence[View], sites: Mapping[str, str], resamples: int
 ) -> list[Judgement]:
     """Every metric that a view wants and both sides define."""
     found: list[Judgement] = []

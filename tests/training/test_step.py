@@ -1,0 +1,74 @@
+"""One optimiser step on a network and batches made in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+
+from polytask.errors import PolytaskError
+from polytask.training.step import PATIENCE_WITH_NONSENSE, take_step
+from polytask.training.turn import Turn
+from tests.training.worlds import ALONE, batch_of, settings_of, state_of
+
+ALL = [[True, True]] * 3
+FEW = [[True, False], [False, False], [False, True]]
+NONE = [[False, False]] * 3
+
+
+def test_the_second_look_sees_the_same_mean_losses_where_the_weights_stand_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[Mapping[str, float], Mapping[str, float]]] = []
+    monkeypatch.setattr(Turn, "after", lambda self, before, after: seen.append((before, after)))
+    state = state_of(settings=settings_of("famo"))
+    batches = [batch_of({"grade": ALL, "type": FEW}), batch_of({"grade": FEW, "type": ALL}, seed=1)]
+    take_step(state, batches, ALONE, 0.0, "float32", 0.0)
+    ((before, after),) = seen
+    assert set(after) == {"grade", "type"}
+    assert after == pytest.approx(before, rel=1e-5)
+
+
+def test_the_second_look_is_under_the_same_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Mapping[str, float], Mapping[str, float]]] = []
+    monkeypatch.setattr(Turn, "after", lambda self, before, after: seen.append((before, after)))
+    state = state_of(settings=settings_of("famo"), dropout=0.5)
+    torch.manual_seed(7)
+    take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
+    ((before, after),) = seen
+    assert after == pytest.approx(before, rel=1e-5)
+
+
+def test_the_loss_of_a_step_is_the_mean_over_all_its_known_visits() -> None:
+    batches = [batch_of({"grade": ALL, "type": NONE}), batch_of({"grade": FEW, "type": NONE}, seed=1)]
+    alone = [take_step(state_of(), [batch], ALONE, 0.0, "float32", 0.0)["grade"] for batch in batches]
+    whole = take_step(state_of(), batches, ALONE, 0.0, "float32", 0.0)
+    assert whole == {"grade": pytest.approx((5 * alone[0] + 2 * alone[1]) / 7, rel=1e-5)}
+
+
+def test_a_step_whose_loss_is_not_finite_is_counted_and_told_with_its_subjects() -> None:
+    state = state_of()
+    batch = batch_of({"grade": ALL, "type": ALL})
+    sick = replace(batch, tables={k: torch.full_like(v, float("nan")) for k, v in batch.tables.items()})
+    kept = [p.clone() for p in state.network.parameters()]
+    take_step(state, [batch], ALONE, 0.0, "float32", 0.0)
+    assert (state.skipped, state.in_a_row, state.complaint) == (0, 0, "")
+    take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
+    assert state.complaint == (
+        "step 1: loss of grade, type is not finite; subjects s0, s1, s2; step skipped (1 so far)"
+    )
+    assert all(torch.equal(a, b) for a, b in zip(kept, state.network.parameters(), strict=True))
+    take_step(state, [batch], ALONE, 0.0, "float32", 0.0)
+    assert (state.step, state.skipped, state.in_a_row) == (3, 1, 0)
+
+
+def test_many_skipped_steps_in_a_row_stop_the_training() -> None:
+    state = state_of(["grade"])
+    batch = batch_of({"grade": ALL})
+    sick = replace(batch, tables={k: torch.full_like(v, float("nan")) for k, v in batch.tables.items()})
+    for _ in range(PATIENCE_WITH_NONSENSE - 1):
+        take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
+    with pytest.raises(PolytaskError, match=f"{PATIENCE_WITH_NONSENSE} in a row: stopped"):
+        take_step(state, [sick], ALONE, 1.0, "float32", 0.0)

@@ -1,6 +1,7 @@
 """CONTRIBUTING.md is true: a toy member of every family, added as it says, is found, tested and trained.
 
-Each toy is what a new file would hold; `monkeypatch.setitem` stands for the line in the registry.
+Each toy is what a new file would hold; `monkeypatch.setitem` stands for the line in the registry. A kind of task has a
+test of its own: `tests/kinds/test_new_kind.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polytask import Predictor, evaluate, kinds, train
+from polytask import Predictor, train
 from polytask.balance import RULES
 from polytask.balance.rule import Memory, Seen
 from polytask.cohort.check import check
@@ -28,8 +29,6 @@ from polytask.cohort.importers.draft import Cells, Draft, Imported
 from polytask.images.formats import FORMATS, Format
 from polytask.images.limits import check_size
 from polytask.images.volume import Grid, Info, Volume
-from polytask.kinds.kind import TaskFields
-from polytask.kinds.ordinal import OrdinalKind
 from polytask.model.cut import Cut
 from polytask.model.encoder import Encoder, EncoderSpec
 from polytask.model.layers import ByName, pool_mean_max
@@ -37,20 +36,12 @@ from polytask.model.roles import TRUNK, Roles, private, same_role
 from polytask.model.sharing import SHARINGS
 from polytask.model.sources import SOURCES
 from polytask.model.time import DEPTHS, LEAST, TIMES
-from polytask.plan.files import read_plan, write_plan
 from polytask.registries import members
-from polytask.tasks import KINDS, make_task
-from polytask.tasks.heads import linear_head
-from polytask.tasks.losses import ItemCriterion
-from polytask.tasks.target import Target
-from polytask.tasks.task import Arrays, Level, Prediction
 from tests.balance import test_rules
 from tests.docs.starts import prepared as prepare_phantom
 from tests.images import test_formats
 from tests.images.shapes import DIRECTIONS
 from tests.model import test_fusions, test_sharing
-from tests.tasks import test_battery
-from tests.tasks.worlds import World
 
 STEPS = ("training.epochs=1", "training.steps_per_epoch=2")
 
@@ -197,108 +188,6 @@ def test_fusions_are_one_file_and_one_name(work: Path, monkeypatch: pytest.Monke
     network = Predictor.load(run.folder).members[0].networks[0]
     assert any(isinstance(module, MeanVisit) for module in network.modules())
     assert any(isinstance(module, MeanSource) for module in network.modules())
-
-
-# A kind of task that reads the cells of an existing one: the place in an order as a number.
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place among ordered classes, as a number: squared error."""
-
-    kind: ClassVar[str] = "place"
-    primary: ClassVar[str] = "mae"
-    higher: ClassVar[bool] = False
-
-    name: str
-    level: Level
-    mean: float = 0.0
-    deviation: float = 1.0
-    constant: float = 1.0
-
-    @property
-    def outputs(self) -> int:
-        return 1
-
-    def head(self, features: int, dims: int) -> nn.Module:
-        return linear_head(features, [self.mean])
-
-    def criterion(self) -> nn.Module:
-        return ItemCriterion(lambda output, value: (output.squeeze(1) - value.float()) ** 2, self.constant)
-
-    def decode(self, output: Tensor) -> Prediction:
-        return {"value": output.float().squeeze(1)}
-
-    def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        return {"": float(prediction["value"][row])}
-
-    def metrics(
-        self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
-    ) -> dict[str, float]:
-        error = np.abs(prediction["value"] - value)[known]
-        return {"n": float(known.sum()), "mae": float(error.mean()) if known.any() else float("nan")}
-
-    def skill(self, metrics: Mapping[str, float]) -> float:
-        return 1 - metrics["mae"] / self.deviation
-
-
-class PlaceFields(TaskFields):
-    """See `Place`."""
-
-    kind: str
-    level: str
-    mean: float
-    deviation: float
-
-
-class PlaceKind(OrdinalKind):
-    """Cells and strata of an order, with a plan of its own."""
-
-    name = "place"
-    fields = PlaceFields  # type: ignore[assignment]
-    task_class = "tests.test_contributing:Place"
-
-
-def place_world() -> World:
-    """A fold of it, as `tests/tasks/worlds.py` has one per kind."""
-    truth = torch.arange(48) % 3
-    fields = {"kind": "place", "level": "visit", "mean": 1.0, "deviation": 2 / 3, "constant": 2 / 3}
-    return World(make_task("t", fields), Target(truth, truth >= 0), truth.float()[:, None])
-
-
-def test_a_kind_of_task_trains_beside_the_others(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "place", Place)
-    monkeypatch.setitem(kinds.KINDS, "place", PlaceKind())
-    world = place_world()
-    for proof in (
-        test_battery.test_sum_and_count,
-        test_battery.test_untrained_is_about_one,
-        test_battery.test_unknown_is_never_read,
-        test_battery.test_adding_an_unknown_item_changes_nothing,
-        test_battery.test_parts_add_up,
-        test_battery.test_losses_run_in_float32_under_autocast,
-        test_battery.test_skill_of_perfect_and_constant,
-        test_battery.test_metrics_without_anything_known_are_not_numbers,
-        test_battery.test_fields_go_through_json_and_back,
-    ):
-        proof(world)
-    plan = read_plan(work)
-    for fold in plan.folds.values():  # what its rule in `plan/rules/` would write
-        fold.tasks["grade"] = {
-            "kind": "place",
-            "level": "visit",
-            "mean": 1.0,
-            "deviation": 0.7,
-            "constant": 0.7,
-        }
-    write_plan(plan, work)
-    run = train(work, name="place", overrides=STEPS)
-    found = evaluate(run.folder, resamples=5)
-    assert found.tasks["grade"]["kind"] == "place"
-    assert found.metrics["grade"]["mae"].n > 0
-    header = (run.folder / "predictions.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
-    assert "grade" in header
-    assert "grade.p.G1" not in header
 
 
 # An image format: a line of JSON, then the voxels.

@@ -150,9 +150,10 @@ def test_table_of_presets_reads_metric_losses_and_steps(tmp_path: Path) -> None:
         for t in "ab"
     }
     metrics = {"a": {"auc": known}, "b": {"auc": nothing}}
-    Evaluation("mmdls", 0, 0, "hard", "held_out", ("1",), tasks, metrics, {}, {"a": known}, known, {}).write(
-        run / "evaluation.json"
-    )
+    skills = {"a": known, "b": nothing}
+    counts = {t: {"items": 30, "known": 30, "subjects": 30, "unanswered": 0} for t in "ab"}
+    found = Evaluation("mmdls", 0, 0, "hard", "held_out", ("1",), tasks, metrics, {}, skills, known, counts)
+    found.write(run / "evaluation.json")
     lines = [f'{{"step": {n}, "network": "a", "loss": {{"a": {1 / n}}}}}' for n in (1, 2, 4)]
     lines.append('{"step": 7, "network": "b", "loss": {"b": null}}')
     (run / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A kind is two files and one line: a copy of the package gets `proportion` that way and takes it through every verb."""
+"""A kind is two files and one line: a copy of the package gets `proportion` so and takes it through every verb."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_table(folder: Path, subjects: int = 18) -> Path:
     rows = [["subject", "photo", "necrosis", "age"]]
     for k in range(subjects):
         share = round(float(random.uniform(0.05, 0.95)), 3)
-        pixels = np.clip(random.normal(40 + 160 * share, 10, (1, 24, 24)), 0, 255).astype(np.uint8)
+        pixels = np.clip(random.normal(40 + 160 * share, 10, (3, 24, 24)), 0, 255).astype(np.uint8)
         write(folder / f"p{k:02d}.png", Volume(pixels, Grid((24, 24), np.eye(4))))
         rows.append([f"p{k:02d}", f"p{k:02d}.png", "" if k == 3 else str(share), str(40 + k)])
     with (folder / "table.csv").open("w", newline="") as stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polytask.tasks.constants import constant_hazard, hazard_bins, hazard_rates
+from polytask.kinds.constants import constant_hazard, hazard_bins, hazard_rates
 
 
 def test_intervals_end_at_quantiles_of_the_events_and_the_last_at_the_last_event() -> None:

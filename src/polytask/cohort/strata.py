@@ -46,7 +46,7 @@ def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[
                 found[subject] |= _list_known_parts(cohort, cohort.subjects[subject], name, task)
         elif isinstance(task, PooledSpec):
             answers = {s: values for s in chosen if (values := _list_values(cohort, s, name, task))}
-            for subject, words in find_pooled_kind(task).list_strata(task, answers).items():
+            for subject, words in find_pooled_kind(task.kind).list_strata(task, answers).items():
                 found[subject] |= {Stratum(name, word) for word in words}
     return {subject: frozenset(own) for subject, own in found.items()}
 
@@ -73,7 +73,9 @@ def _list_known_parts(cohort: Cohort, cases: Iterable[Case], name: str, task: Vo
         source = voxel_source(cohort, case, name)
         if source is not None:
             found.add(Stratum(name))
-            for structure, known in zip(find_voxel_kind(task).list_parts(task), source.known, strict=False):
+            for structure, known in zip(
+                find_voxel_kind(task.kind).list_parts(task), source.known, strict=False
+            ):
                 if known and case.cells.get(f"{task.column or name}.{structure}") != ABSENT:
                     found.add(Stratum(name, structure))
     return found

@@ -116,7 +116,7 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> Value | No
         return _first(cohort, rows, column, parse)
 
     try:
-        return find_pooled_kind(spec).read_answer(spec, spec.column or task, read)
+        return find_pooled_kind(spec.kind).read_answer(spec, spec.column or task, read)
     except IncompleteAnswer as lack:
         raise PolytaskError(f"{cohort.table}, subject {rows[0].subject}: {lack}") from None
 

@@ -18,7 +18,6 @@ from polytask.kinds.ordinal import OrdinalKind
 from polytask.kinds.reasons import round_number
 from polytask.kinds.regression import RegressionKind
 from polytask.kinds.segmentation import SegmentationKind
-from polytask.kinds.spec import PooledSpec, VoxelSpec
 from polytask.kinds.survival import SurvivalKind
 
 AnyKind = PooledKind | VoxelKind
@@ -40,16 +39,16 @@ def answer_form(kind: str) -> AnswerForm:
     return KINDS[kind].answer_form
 
 
-def find_pooled_kind(task: PooledSpec) -> PooledKind:
-    """The kind of a task with an answer per visit or subject."""
-    kind = KINDS[task.kind]
+def find_pooled_kind(name: str) -> PooledKind:
+    """A kind with an answer per visit or subject."""
+    kind = KINDS[name]
     assert kind.level == "pooled"
     return kind
 
 
-def find_voxel_kind(task: VoxelSpec) -> VoxelKind:
-    """The kind of a task with a value per voxel."""
-    kind = KINDS[task.kind]
+def find_voxel_kind(name: str) -> VoxelKind:
+    """A kind with a value per voxel."""
+    kind = KINDS[name]
     assert kind.level == "voxel"
     return kind
 

@@ -37,7 +37,7 @@ def known_in(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
 
 
 def _target(task: header.PooledSpec, values: Sequence[Any], single: bool) -> Target:
-    value, known = map(torch.from_numpy, find_pooled_kind(task).make_arrays(task, values))
+    value, known = map(torch.from_numpy, find_pooled_kind(task.kind).make_arrays(task, values))
     return Target(value[0], known[0]) if single else Target(value, known)
 
 

@@ -17,7 +17,7 @@ from polytask.cohort.importers.survival import add_death_or_follow_up, add_survi
 from polytask.cohort.importers.two_times import TwoTimes
 from polytask.cohort.importers.words import DEMOGRAPHIC, clean, is_like_site, ladder
 from polytask.errors import PolytaskError, nearest
-from polytask.kinds import KINDS, answer_form
+from polytask.kinds import KINDS, answer_form, find_pooled_kind
 from polytask.kinds.cells import OddCell
 from polytask.kinds.kind import Parser
 from polytask.kinds.words import RESERVED, number, same_word
@@ -115,7 +115,7 @@ def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, le
             if cell:
                 loss.count_cell(row["subject"], f"{column} {cell!r}", lost=not bit)
         found.cells[f"{name}.{label}"] = bits
-    task = KINDS["multilabel"].make_spec(list(columns), level, "")
+    task = find_pooled_kind("multilabel").make_spec(list(columns), level, "")
     line = f"multilabel of {examples(columns.values(), 10)}, level {level} ({why})"
     add(found, name, task, columns.values(), line)
 
@@ -127,7 +127,7 @@ def add_pooled(
     level = level or level_of(sheet, column)
     parsed = sheet.parse(column)
     unit = found.units.get(name, "")
-    task = KINDS[kind].make_spec(words, level, unit)
+    task = find_pooled_kind(kind).make_spec(words, level, unit)
     found.cells[name] = list(parsed.texts)
     extra = ""
     text = f" {', '.join(words)}"

@@ -22,9 +22,9 @@ def plan_task(basis: FoldBasis, name: str, why: Why) -> dict[str, Any]:
     task = basis.cohort.header.tasks[name]
     try:
         if isinstance(task, VoxelSpec):
-            return find_voxel_kind(task).decide_fields(task, gather_voxels(basis, name, task), why)
+            return find_voxel_kind(task.kind).decide_fields(task, gather_voxels(basis, name, task), why)
         assert isinstance(task, PooledSpec)
-        return find_pooled_kind(task).decide_fields(task, basis.values(name), why)
+        return find_pooled_kind(task.kind).decide_fields(task, basis.values(name), why)
     except MissingInTrain as lack:
         raise basis.missing(name, str(lack)) from None
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from polytask.tasks.target import Target
 from polytask.tasks import make_task
+from polytask.tasks.target import Target
 from polytask.training.targets import flat_target, structure_masks
 from tests.model.worlds import FIELDS
 from tests.training.worlds import batch_of

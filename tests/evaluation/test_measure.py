@@ -8,6 +8,7 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.answers import Answers, Cases
 from polytask.evaluation.by_kind import measure_survival
 from polytask.evaluation.make import judge
+from polytask.evaluation.measure import by_site, counts, estimates
 from polytask.evaluation.measures import Measures
 from polytask.evaluation.statistic import CaseTable, Statistic, is_metric
 from polytask.tasks import make_task
@@ -199,3 +200,31 @@ def test_case_table_of_no_case() -> None:
 def test_resamples_must_be_positive() -> None:
     with pytest.raises(PolytaskError, match="resamples is 0"):
         judge({}, Answers({}, {}, {}, {}), RECORD, "held_out", resamples=0)
+
+
+def test_every_site_is_reported_when_its_metrics_are_done() -> None:
+    found = answers(
+        {"size": items({"value": [1.0, 2.0, 3.0, 5.0]}, [1.0, 2.0, 3.0, 4.0])},
+        sites={"s0": "B", "s1": "A", "s2": "B", "s3": "A"},
+    )
+    told: list[tuple[int, int, str]] = []
+    whole = estimates(Statistic({"size": SIZE}, found, list(found.sites)), 5)[0]
+    metrics = by_site({"size": SIZE}, found, whole, 5, lambda *said: told.append(said))
+    assert told == [(1, 2, "intervals of site A"), (2, 2, "intervals of site B")]
+    assert {s: m["size"]["mae"].estimate for s, m in metrics.items()} == {"A": 0.5, "B": 0.0}
+
+
+def test_a_single_site_has_the_metrics_of_all() -> None:
+    found = answers({"size": items({"value": [1.0, 2.0]}, [1.0, 2.0])}, sites={"s0": "A", "s1": "A"})
+    whole = estimates(Statistic({"size": SIZE}, found, list(found.sites)), 5)[0]
+    assert by_site({"size": SIZE}, found, whole, 5) == {"A": whole}
+
+
+def test_events_are_counted_among_the_known_and_nobody_has_none() -> None:
+    value = np.array([[3.0, 1], [4.0, 0], [5.0, 1]])
+    some = items({"risk": np.zeros(3), "p": np.zeros((3, 1))}, value, [True, True, False])
+    found = answers({"os": some})
+    assert counts(OS, found) == {"items": 3, "events": 1, "known": 2, "subjects": 2, "unanswered": 0}
+    nobody = items({"risk": np.zeros(0), "p": np.zeros((0, 1))}, np.zeros((0, 2)), np.zeros(0, bool))
+    found = answers({"os": nobody})
+    assert counts(OS, found) == {"items": 0, "events": 0, "known": 0, "subjects": 0, "unanswered": 0}

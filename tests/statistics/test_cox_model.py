@@ -70,3 +70,17 @@ def test_nobody_with_an_event() -> None:
     assert (found.coefficients == 0).all()
     assert found.log_likelihood == 0
     assert not found.converged
+
+
+def test_one_column_that_runs_to_infinity_is_enough_to_have_no_maximum() -> None:
+    random = np.random.default_rng(2)
+    group, times = np.repeat([0.0, 1.0], 30), random.permutation(60.0 + np.arange(60))
+    steady = random.normal(size=60)
+    found = fit_cox(np.column_stack([steady, group]), times, 1 - group)
+    assert abs(found.coefficients[0]) < 2
+    assert not found.converged
+    assert fit_cox(steady, times, 1 - group).converged
+
+
+def test_nobody_at_all_has_a_likelihood_of_1() -> None:
+    assert cox_log_likelihood([], [], []) == 0

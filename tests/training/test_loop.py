@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from polytask.training.loop import has_run_out_of_patience, look_at_tune, name_norm, update_average
+from polytask.training.interrupt import Asked
+from polytask.training.loop import (
+    Means,
+    grouped,
+    has_run_out_of_patience,
+    look_at_tune,
+    name_norm,
+    stop_asked,
+    update_average,
+)
 
 
 def test_the_average_keeps_as_much_of_itself_as_the_decay_says() -> None:
@@ -64,3 +73,45 @@ def test_a_skill_that_no_task_defines_still_leaves_a_checkpoint() -> None:
     around: Any = SimpleNamespace(tune=lambda: (float("nan"), {}), keep_best=lambda: kept.append(1))
     look_at_tune(state, around, 0)
     assert kept == [1]
+
+
+def test_means_are_over_finite_losses_and_presence_is_over_all_steps() -> None:
+    sums = Means()
+    for losses in ({"a": 1.0, "b": 4.0}, {"a": 3.0}, {"a": float("nan")}, {}):
+        sums.add(losses)
+    assert sums.means() == {"a": 2.0, "b": 4.0}
+    assert sums.present(["a", "b", "c"]) == {"a": 0.75, "b": 0.25, "c": 0.0}
+    again = Means()
+    again.load(sums.as_dict())
+    again.add({"b": 0.0})
+    assert again.means() == {"a": 2.0, "b": 2.0}
+    assert again.present(["b"]) == {"b": 0.4}
+    assert sums.present(["b"]) == {"b": 0.25}, "what was kept stays as it was"
+
+
+def test_batches_are_accumulated_in_groups_and_the_last_may_be_short() -> None:
+    batches: Any = range(5)
+    assert list(grouped(batches, 2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_all_processes_stop_where_one_was_asked_to() -> None:
+    """Stands for a second process that was asked with signal 15: sums over both hold it."""
+
+    class Asking:
+        size, device = 2, torch.device("cpu")
+
+        def total(self, value: torch.Tensor) -> torch.Tensor:
+            return value + 15
+
+    both: Any = Asking()
+    asked = Asked()
+    assert stop_asked(asked, both)
+    assert asked.signal == 15
+
+
+def test_a_process_alone_asks_nobody() -> None:
+    asked = Asked()
+    alone: Any = SimpleNamespace(size=1)
+    assert not stop_asked(asked, alone)
+    asked.signal = 2
+    assert stop_asked(asked, alone)

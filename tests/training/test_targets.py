@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from polytask.tasks import make_task
 from polytask.tasks.target import Target
-from polytask.training.targets import structure_masks
+from polytask.training.targets import flat_target, structure_masks
+from tests.model.worlds import FIELDS
+from tests.training.worlds import batch_of
 
 
 @pytest.mark.parametrize("patched", [False, True])
@@ -29,3 +34,21 @@ def test_overlapping_masks_stay_as_they_are_where_they_are_known(patched: bool) 
     region = torch.ones((1, 1, 1, 3) if patched else (1, 1, 3), dtype=torch.bool)
     masks = structure_masks(Target(value, torch.tensor([[[True, False]]]), region), patched)
     assert masks.view(2, 3).int().tolist() == [[0, 1, 1], [0, 0, 0]]
+
+
+def test_visits_come_one_after_another_and_padded_ones_are_unknown() -> None:
+    batch = batch_of({"grade": [[True, False], [True, True], [True, True]]})
+    target, ids = flat_target(batch, make_task("grade", FIELDS["grade"]))
+    assert ids == ["s0@first", "s0@second", "s1@first", "s1", "s2@first", "s2@second"]
+    assert target.value.shape == (6,)
+    assert target.known.tolist() == [True, False, True, False, True, True]
+
+
+def test_labels_of_padded_visits_are_unknown_one_by_one() -> None:
+    task = make_task("finds", {"kind": "multilabel", "level": "visit", "labels": ["a", "b"]})
+    batch = batch_of({})
+    known = torch.tensor([[[True, False], [True, True]]] * 3)
+    found = Target(torch.zeros(3, 2, 2), known)
+    target, _ = flat_target(replace(batch, targets={"finds": found}), task)
+    assert target.known.tolist() == [[True, False], [True, True], [True, False], [False, False], [True, False],
+                                     [True, True]]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polytask.tasks import make_task
-from polytask.training.tune import WORST, find_mean_skill
+from polytask.training.tune import find_mean_skill
 
 NAN = float("nan")
 TASKS = {
@@ -23,5 +23,6 @@ def test_tasks_that_tune_does_not_define_are_left_out_of_the_mean() -> None:
     assert find_mean_skill(TASKS, {"pcr": {"auc": NAN}}) == 0
 
 
-def test_one_task_far_off_counts_for_no_less_than_the_worst() -> None:
-    assert find_mean_skill(TASKS, {"grade": {"kappa": 0.5}, "size": {"r2": -40.0}}) == (0.5 + WORST) / 2
+def test_one_task_far_off_counts_for_no_less_than_minus_1() -> None:
+    assert find_mean_skill(TASKS, {"grade": {"kappa": 0.5}, "size": {"r2": -40.0}}) == (0.5 - 1) / 2
+    assert find_mean_skill(TASKS, {"grade": {"kappa": 0.5}, "size": {"r2": -0.75}}) == (0.5 - 0.75) / 2

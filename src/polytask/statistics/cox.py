@@ -88,8 +88,6 @@ def cox_terms(
     s0, s1, s2 = 0.0, np.zeros(width), np.zeros((width, width))  # sums over everybody still at risk
     edges = np.flatnonzero(np.diff(times)) + 1
     for rows in np.split(np.arange(len(times)), edges):
-        if not len(rows):
-            continue
         w, own = weight[rows], x[rows]
         s0, s1, s2 = s0 + float(w.sum()), s1 + w @ own, s2 + (own * w[:, None]).T @ own
         dead = rows[events[rows]]

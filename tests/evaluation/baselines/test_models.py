@@ -13,6 +13,7 @@ from polytask.evaluation.baselines.models import (
     fit_classes,
     fit_number,
     fit_survival,
+    measure_log_loss,
 )
 from polytask.statistics.cox import fit_cox
 
@@ -83,3 +84,8 @@ def test_few_subjects_choose_nothing_and_visits_of_one_stay_together() -> None:
 
     choose_penalty(subjects, np.arange(60.0), fit, loss)
     assert seen == [set()] * 25
+
+
+def test_a_case_that_was_held_for_impossible_counts_as_one_in_a_million() -> None:
+    losses = np.log([0.5, 0.25, 1e-300])
+    assert measure_log_loss(losses) == pytest.approx(np.log(2) + np.log(4) + np.log(1e6))

@@ -18,3 +18,11 @@ def test_each_two_different_tasks_have_one_course_of_cosines() -> None:
     course = Course.of("", ["grade", "size", "lesion"], [look])
     assert list(course.cosines) == [("grade", "size"), ("grade", "lesion"), ("size", "lesion")]
     assert course.cosines["grade", "size"].tolist() == [0.25]
+
+
+def test_shares_of_steps_are_means_over_the_epochs_by_their_steps() -> None:
+    entries = [
+        {"step": 1, "loss": {"grade": 1.0}, "present": {"grade": 1.0}},
+        {"step": 4, "loss": {"grade": 1.0}, "present": {"grade": 0.0}},
+    ]
+    assert Course.of("", ["grade"], entries).present() == {"grade": 0.25}

@@ -110,3 +110,17 @@ def test_odd_cells_are_named_in_their_place(tmp_path: Path) -> None:
     own = cohort_of(tmp_path, rows=[{"subject": "a", "size": "big"}])
     with pytest.raises(PolytaskError, match="row 2, subject a, column size: 'big' is not a number"):
         translate_cohort(matched(own))
+
+
+def test_a_column_about_the_visit_keeps_each_visits_own_cell(tmp_path: Path) -> None:
+    rows = [
+        {"subject": "a", "visit": "t0", "smoker": "never", "age": "50"},
+        {"subject": "a", "visit": "t1", "smoker": "now", "age": "51"},
+    ]
+    ours = {**OURS, "visits": ["baseline", "week6"]}
+    words = said(tmp_path / "m", "visits: {t0: baseline, t1: week6}")
+    cohort = translate_cohort(matched(cohort_of(tmp_path / "c", TWO, rows), words, ours)).cohort
+    assert [column_value(cohort, (c,), "clinic", "smoker") for c in cohort.cases] == ["never", "now"]
+    assert column_value(cohort, cohort.cases, "clinic", "age") is None, (
+        "of the subject, and the visits disagree"
+    )

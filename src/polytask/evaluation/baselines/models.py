@@ -21,6 +21,7 @@ USUAL = 0.1
 PARTS = 5
 FEWEST_SUBJECTS = 20
 LEAST_PROBABILITY = 1e-6
+"""What the true class of a left-out case counts for at least: no single case may choose the penalty alone."""
 
 
 class Fitted(NamedTuple):
@@ -40,12 +41,16 @@ def fit_classes(x: Floats, classes: npt.NDArray[np.int64], count: int, subjects:
         return fit_logistic(x[rows], classes[rows], count, penalty * len(rows))
 
     def loss(fitted: LogisticFit, rows: Rows, train: Rows) -> float:
-        p = np.exp(fitted.log_probabilities(x[rows]))[np.arange(len(rows)), classes[rows]]
-        return -float(np.log(np.maximum(p, LEAST_PROBABILITY)).sum())
+        return measure_log_loss(fitted.log_probabilities(x[rows])[np.arange(len(rows)), classes[rows]])
 
     penalty = choose_penalty(subjects, classes.astype(np.float64), fit, loss)
     found = fit(np.arange(len(x)), penalty)
     return Fitted(found.coefficients, found.intercepts, penalty, {})
+
+
+def measure_log_loss(log_probabilities: Floats) -> float:
+    """−Σ log p of the true classes, none below `LEAST_PROBABILITY`."""
+    return -float(np.maximum(log_probabilities, np.log(LEAST_PROBABILITY)).sum())
 
 
 def fit_number(x: Floats, values: Floats, subjects: Sequence[str]) -> Fitted:

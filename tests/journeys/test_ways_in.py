@@ -104,7 +104,7 @@ def test_list_names_every_registry_and_member() -> None:
     assert found == {name: members(name) for name in REGISTRIES}
     assert {"tasks", "formats", "importers", "checks", "sharing", "time", "sources"} <= set(found)
     assert {"hard", "single"} <= set(found["sharing"])
-    assert len(found["tasks"]) == 7
+    assert len(found["tasks"]) == 8
 
 
 def test_help_of_every_verb_is_quick_and_useful() -> None:

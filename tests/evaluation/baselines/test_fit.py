@@ -92,6 +92,8 @@ def test_survival_needs_events(tmp_path: Path) -> None:
     assert (found["n"], found["horizons"]) == (len(AGES), [365])
 
 
-def test_a_kind_from_outside_has_no_simple_model(tmp_path: Path) -> None:
-    outside = SimpleNamespace(name="size", kind="counts", level="visit")
-    assert fit(write_cohort(tmp_path, AGES, known=len(AGES)), outside) is None
+def test_a_kind_whose_answers_are_numbers_has_a_linear_model(tmp_path: Path) -> None:
+    counts = SimpleNamespace(name="size", kind="count", level="visit")
+    found = fit(write_cohort(tmp_path, AGES, known=len(AGES)), counts)
+    assert found is not None
+    assert (found["kind"], found["method"]) == ("count", "linear regression")

@@ -124,7 +124,7 @@ def read_json(path: Path) -> Any:
 
 def find_weights(run: Path) -> list[Path]:
     """Files of a run's last weights, below its folder: one, or one for each task's own network."""
-    return sorted(p.relative_to(run) for p in run.rglob("last/*.safetensors"))
+    return sorted(p.relative_to(run) for p in (run / "last").rglob("*.safetensors"))
 
 
 def compare_sides(old: Path, new: Path) -> list[str]:
@@ -139,6 +139,7 @@ def compare_sides(old: Path, new: Path) -> list[str]:
         )
     weights = [find_weights(side / "work/runs/run") for side in (old, new)]
     found += compare_trees([str(p) for p in weights[0]], [str(p) for p in weights[1]], "weights")
+    found += [] if weights[0] else ["weights: none on the old side"]
     for path in weights[0]:
         if path in weights[1]:
             one, other = (hash_tensors(side / "work/runs/run" / path) for side in (old, new))

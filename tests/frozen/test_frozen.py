@@ -41,6 +41,15 @@ def write_side(
     return folder
 
 
+def test_weights_of_every_network_of_a_run_are_found(tmp_path: Path) -> None:
+    """A run keeps them below `last`, in a folder for each network where they have names."""
+    side = write_side(tmp_path / "old")
+    (side / "work/runs/run/last/a+b").mkdir()
+    save_file({"w": np.ones(2, np.float32)}, side / "work/runs/run/last/a+b/model.safetensors")
+    found = compare.find_weights(side / "work/runs/run")
+    assert [str(p) for p in found] == ["last/a+b/model.safetensors", "last/model.safetensors"]
+
+
 def test_sides_that_do_the_same_are_equal_whatever_the_reasons_and_the_date_say(tmp_path: Path) -> None:
     old, new = write_side(tmp_path / "old"), write_side(tmp_path / "new", dice=0.5 + 1e-12)
     assert compare.compare_sides(old, new) == []

@@ -15,7 +15,8 @@ from polytask.evaluation.collect import Collector, case_metrics, mask_volumes
 from polytask.evaluation.make import judge, predicted
 from polytask.evaluation.part import Judged
 from polytask.evaluation.result import Evaluation
-from polytask.images.volume import Volume
+from polytask.images.volume import Grid, Volume
+from polytask.tasks import make_task
 from tests.evaluation.worlds import Someone, grid_of, phantom, tasks_of, write_drawing
 
 RECORD = {"name": "x", "fold": 0, "seed": 3, "sharing": "hard"}
@@ -170,3 +171,13 @@ def test_lengths_and_sizes_of_a_task_in_mm_need_an_image_that_says_how_large_a_p
         assert np.isnan(lengths).all()
     else:
         assert lengths == pytest.approx([2.0, 0.64, 0.64]), "mm, and 16 pixels of 0.04 cm²"
+
+
+def test_sizes_of_pictures_without_a_scale_are_numbers_of_pixels() -> None:
+    task = make_task(
+        "t",
+        {"kind": "segmentation", "level": "voxel", "structures": ("a",), "exclusive": True, "unit": "px"},
+    )
+    array = np.zeros((1, 5, 4), np.uint8)
+    array[0, 1:3, 1:4] = 1
+    assert mask_volumes(task, Volume(array, Grid((5, 4), np.diag([3.0, 3.0, 1.0, 1.0]), False))) == {"a": 6.0}

@@ -106,3 +106,13 @@ def test_decision_curves_of_two_classes_and_of_labels() -> None:
 def test_one_class_alone_has_no_decision_curve() -> None:
     only = answers({"response": items({"p": [[0.5, 0.5], [0.1, 0.9]]}, [1, 1])})
     assert decision_curves(TASKS, only) == {}
+
+
+def test_a_point_of_a_task_that_is_not_judged_is_passed_over() -> None:
+    chosen = choose_points(read_asked("response=0.8", "sensitivity", TASKS), TASKS, world(), Decisions())
+    given = world()
+    assert list(judge_points(TASKS, given, chosen, resamples=10)) == ["response"]
+    others = {name: task for name, task in TASKS.items() if name != "response"}
+    assert judge_points(others, given, chosen, resamples=10) == {}
+    del given.pooled["response"]
+    assert judge_points(TASKS, given, chosen, resamples=10) == {}

@@ -231,3 +231,11 @@ def test_hazards_end_with_the_last_event_and_nearer_horizons_do_not_suffer() -> 
     assert np.isnan(p[3])
     assert task.explain_undefined(300.0) == ""
     assert "no event in training later than" in task.explain_undefined(1e5)
+
+
+def test_who_is_censored_at_the_horizon_itself_is_neither_a_case_nor_beyond_it() -> None:
+    """Events at 5 with risk 3 and 1, one followed to 20 with risk 2, and one censored at 10 whose high risk would
+    count: AUC at 10 is that of two pairs, one of them right."""
+    times, events = np.array([5.0, 5.0, 20.0, 10.0]), np.array([1.0, 1.0, 0.0, 0.0])
+    curve = {"times": [30.0], "survival": [0.5]}
+    assert auc_at(np.array([3.0, 1.0, 2.0, 9.0]), times, events, 10.0, curve) == pytest.approx(0.5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from polytask.training.board import Board
-from polytask.training.log import Log, flat
+from polytask.training.log import Log, flat, is_log_entry
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:
@@ -82,3 +82,10 @@ def test_only_numbers_go_on_the_board_by_their_place(
     entry: dict[str, Any], numbers: dict[str, float]
 ) -> None:
     assert flat(entry) == numbers
+
+
+def test_one_odd_section_spoils_a_line() -> None:
+    good = {"step": 3, "loss": {"grade": 0.5}, "tune": {"skill": 0.2, "grade": {"auc": 0.7}}}
+    assert is_log_entry(good)
+    assert not is_log_entry({**good, "loss": {"grade": "low"}})
+    assert not is_log_entry({**good, "tune": {"skill": 0.2, "grade": {"auc": "high"}}})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from polytask.evaluation.baselines.apply import _decode
 from polytask.evaluation.baselines.models import (
     PENALTIES,
     USUAL,
@@ -89,3 +90,9 @@ def test_few_subjects_choose_nothing_and_visits_of_one_stay_together() -> None:
 def test_a_case_that_was_held_for_impossible_counts_as_one_in_a_million() -> None:
     losses = np.log([0.5, 0.25, 1e-300])
     assert measure_log_loss(losses) == pytest.approx(np.log(2) + np.log(4) + np.log(1e6))
+
+
+def test_labels_are_answered_one_by_one() -> None:
+    """Two scores for each label, no and yes: the probability of yes is the logistic function of their difference."""
+    found = _decode({"kind": "multilabel"}, np.array([0.0, 1.0, 0.5, -0.5]))
+    assert found["p"].tolist() == [pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))])]

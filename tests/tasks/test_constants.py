@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from polytask.kinds.constants import constant_hazard, hazard_bins, hazard_rates
+from polytask.tasks.hazard import survival_at
 
 
 def test_intervals_end_at_quantiles_of_the_events_and_the_last_at_the_last_event() -> None:
@@ -27,3 +29,26 @@ def test_rates_have_half_an_event_added() -> None:
     assert constant_hazard(times, events, bins) > 0
     assert constant_hazard([], [], bins) == 1.0
     assert np.isfinite(hazard_rates([], [], bins)).all()
+
+
+def test_intervals_that_end_at_the_last_event_do_not_bend_the_risk_before_it() -> None:
+    """Exponential times with a mean of 800 days, followed for 200 to 1,200: the risk by 1,095 days is 0.746. A last
+    interval that is stretched to a horizon of 5,000 days spreads its events over years in which nobody was seen."""
+    random, horizon = np.random.default_rng(0), (1095.0,)
+    truth = 1 - np.exp(-horizon[0] / 800)
+
+    def find_bias(stretched: bool) -> float:
+        errors = []
+        for _ in range(60):
+            hidden, lost = random.exponential(800, 200), random.uniform(200, 1200, 200)
+            times, events = np.minimum(hidden, lost), (hidden <= lost).astype(float)
+            bins = hazard_bins(times, events)
+            bins = (*bins[:-1], 5000.0) if stretched else bins
+            rates = torch.tensor(hazard_rates(times, events, bins), dtype=torch.float64)
+            p = 1 - float(survival_at(rates.logit()[None], bins, horizon)[0, 0])
+            if np.isfinite(p):
+                errors.append(p - truth)
+        return float(np.mean(errors))
+
+    assert find_bias(stretched=True) < -0.04
+    assert abs(find_bias(stretched=False)) < 0.03

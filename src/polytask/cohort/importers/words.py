@@ -82,8 +82,8 @@ _ROMAN = {"0": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5}
 
 
 def clean(name: str) -> str:
-    """A name made of letters, digits, `-` and `_`."""
-    found = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_") or "x"
+    """A name made of letters, digits, `-` and `_`, which does not begin with `-`."""
+    found = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_").lstrip("-") or "x"
     return f"{found}_" if found in RESERVED else found
 
 

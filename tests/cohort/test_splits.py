@@ -262,3 +262,29 @@ def test_complete_folds_pass_and_others_do_not(world: World) -> None:
         row["dose"] = ""
     with pytest.raises(PolytaskError, match="a known value of task 'dose'"):
         require_complete(Cohort.read(world.write()), found)
+
+
+def test_the_folds_of_a_cohort_stay_what_they_were(tmp_path: Path) -> None:
+    """Runs, stores and studies rest on them: stored as they were drawn when strata were still called marks."""
+    tasks = {
+        "grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]},
+        "size": {"kind": "regression"},
+        "finding": {"kind": "multilabel", "labels": ["cyst"]},
+        "os": {"kind": "survival"},
+    }
+    inputs = {"clinic": {"kind": "table", "columns": {"age": {"type": "number"}}}}
+    header = {"polytask": 1, "name": "fixed", "inputs": inputs, "tasks": tasks}
+    (tmp_path / "cohort.yaml").write_text(json.dumps(header), encoding="utf-8")
+    rows = ["subject,site,age,grade,size,finding.cyst,os_time,os_event"]
+    rows += [
+        f"s{k:02d},{'AB'[k % 2]},{40 + k},G{k % 3 + 1},{k * 7 % 11},{k % 4 // 2},{100 + k},{k % 2}"
+        for k in range(18)
+    ]
+    (tmp_path / "cases.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    folds = make_splits(Cohort.read(tmp_path), 3, 0).folds
+    assert [" ".join(fold.held_out) for fold in folds] == [
+        "s03 s04 s05 s10 s11 s12",
+        "s00 s02 s06 s07 s13 s17",
+        "s01 s08 s09 s14 s15 s16",
+    ]
+    assert folds[0].tune == ("s00", "s01")

@@ -1,4 +1,4 @@
-"""A kind is two files and one line: a copy of the package gets `proportion` so and takes it through every verb."""
+"""A kind is two files and one line: a copy of the package gets `proportion` so and takes it from import to study."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_every_verb_takes_it(journey: Path) -> None:
+def test_every_verb_of_a_journey_takes_it(journey: Path) -> None:
     header = (journey / "cohort/cohort.yaml").read_text(encoding="utf-8")
     assert "kind: proportion" in header
     found = json.loads((journey / "work/runs/run/evaluation.json").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""Dividing subjects into parts so that every mark is spread in proportion: iterative greedy stratification.
+"""Dividing subjects into parts so that every stratum is spread in proportion: iterative greedy stratification.
 
-After Sechidis, Tsoumakas and Vlahavas (2011): the rarest mark first, each of its subjects to the part that still
+After Sechidis, Tsoumakas and Vlahavas (2011): the rarest stratum first, each of its subjects to the part that still
 wants it most. Parts have exact sizes here, and chance is a function of a salt, so neither the order of rows nor a
 random stream decides anything.
 """
@@ -21,28 +21,30 @@ def draw(salt: str, *words: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def stratify(marks: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str) -> list[list[str]]:
+def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str) -> list[list[str]]:
     """Divide subjects into parts.
 
     Args:
-        marks: subject → its marks.
+        strata: subject → its strata.
         sizes: subjects per part; they sum to the number of subjects.
         salt: another salt, another division.
 
     Returns:
         the subjects of each part, sorted.
     """
-    if sum(sizes) != len(marks):
+    if sum(sizes) != len(strata):
         raise ValueError("the sizes must sum to the number of subjects")
-    drawn = {subject: draw(salt, subject) for subject in marks}
-    order = sorted(marks, key=lambda s: (drawn[s], s))
-    words = sorted(frozenset().union(*marks.values()), key=str)
-    number = {mark: k for k, mark in enumerate(words)}  # a mark by its place, in the order of their texts
-    own = {subject: sorted(number[mark] for mark in of) for subject, of in marks.items()}
+    drawn = {subject: draw(salt, subject) for subject in strata}
+    order = sorted(strata, key=lambda s: (drawn[s], s))
+    words = sorted(frozenset().union(*strata.values()), key=str)
+    number = {
+        stratum: k for k, stratum in enumerate(words)
+    }  # a stratum by its place, in the order of their texts
+    own = {subject: sorted(number[stratum] for stratum in of) for subject, of in strata.items()}
     holders: list[list[str]] = [[] for _ in words]
     for subject in order:
-        for mark in own[subject]:
-            holders[mark].append(subject)
+        for stratum in own[subject]:
+            holders[stratum].append(subject)
     total = [len(subjects) for subjects in holders]
     wish = [[n * size / len(order) for size in sizes] for n in total]
     share = [[w / n for w in wishes] for wishes, n in zip(wish, total, strict=True)]
@@ -65,23 +67,23 @@ def stratify(marks: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str)
         equal = [part for part, value in appeals.items() if value == most]
         best = equal[0] if len(equal) == 1 else max(equal, key=lambda part: draw(salt, subject, part))
         placed[subject], room[best] = best, room[best] - 1
-        for mark in mine:
-            wish[mark][best] -= 1
-            share[mark][best] = wish[mark][best] / total[mark]
-            left[mark] -= 1
+        for stratum in mine:
+            wish[stratum][best] -= 1
+            share[stratum][best] = wish[stratum][best] / total[stratum]
+            left[stratum] -= 1
 
-    # The rarest mark is on top; an entry whose number of subjects is out of date is passed over.
-    tie = [draw(salt, mark) for mark in words]
-    heap = [(count, tie[mark], mark) for mark, count in enumerate(total)]
+    # The rarest stratum is on top; an entry whose number of subjects is out of date is passed over.
+    tie = [draw(salt, stratum) for stratum in words]
+    heap = [(count, tie[stratum], stratum) for stratum, count in enumerate(total)]
     heapify(heap)
     while heap:
-        count, _, mark = heappop(heap)
-        if count != left[mark] or not count:
+        count, _, stratum = heappop(heap)
+        if count != left[stratum] or not count:
             continue
         touched: set[int] = set()
-        for subject in holders[mark]:
+        for subject in holders[stratum]:
             if subject not in placed:
-                place(subject, mark)
+                place(subject, stratum)
                 touched.update(own[subject])
         for other in touched:
             heappush(heap, (left[other], tie[other], other))

@@ -68,6 +68,7 @@ __all__ = [
     "AnyKind",
     "PooledKind",
     "VoxelKind",
+    "answer_form",
     "find_constant",
     "find_pooled_kind",
     "find_voxel_kind",

@@ -204,4 +204,8 @@ class VoxelKind(Kind, Protocol):
         """Names of the structures; none when there is one value per voxel."""
 
     def decide_fields(self, task: Any, train: TrainVoxels, why: Why) -> Fields:
-        """As for a pooled kind."""
+        """Fields of the plan from the masks or doses of the train part, each with its reason.
+
+        Raises:
+            MissingInTrain: the task cannot be learned from these.
+        """

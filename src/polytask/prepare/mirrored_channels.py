@@ -10,7 +10,7 @@ from polytask.prepare.normalise import channel_planes, input_planes
 
 
 def order_channels(image: ImageInput, plan: ImagePlan) -> tuple[int, ...]:
-    """For each channel of the plan, which one stands there after a flip; empty without pairs."""
+    """Index of the channel that stands in the place of each one after a flip; empty without pairs."""
     if not image.mirror:
         return ()
     names = list(plan.channels)

@@ -1,4 +1,4 @@
-"""The kinds of tasks. `KINDS` and `make_task` load torch on first use; `constants` and `curves` never do."""
+"""The kinds of tasks, with tensors: `KINDS` and `make_task` load torch on first use. `polytask.kinds` has the rest."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class MeansForm(Form):
 
 
 class SumsForm(Form):
-    """Of an epoch that is not yet at its end."""
+    """What a checkpoint within an epoch knows of that epoch."""
 
     losses: MeansForm
     norms: MeansForm
@@ -53,7 +53,7 @@ class SumsForm(Form):
 
 
 class SettingsForm(Form):
-    """Of the plan, as changed by the time budget."""
+    """Settings of the plan that a time budget may have changed."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 

@@ -21,7 +21,7 @@ from polytask.plan.records import Fingerprint
 
 SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
 SPELLED_SIDE = re.compile(r"(?:^|[^a-z])(?:left|right|links|rechts)(?:[^a-z]|$)")
-"""For channels that are no masks: `r` may be the red one."""
+"""A side written out, which is asked of channels that are no masks: `r` may be the red one."""
 UPRIGHT: frozenset[Modality] = frozenset({"US", "OCT"})
 POOLED_SCALE = 0.05
 """An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that follow from millimetres."""

@@ -97,3 +97,20 @@ def test_advice(change: dict[str, object], words: str, monkeypatch: pytest.Monke
 def test_a_busy_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (100.0, 0.0, 0.0))
     assert "busy" in " ".join(advise(FINE, 1))
+
+
+@pytest.mark.parametrize(("device", "advised"), [("cpu", True), ("cuda:1", True), ("mps", False)])
+def test_bf16_is_advised_where_a_probe_shows_its_gain(
+    device: str, advised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed: list[str] = []
+
+    def probe(device: str) -> tuple[str, float]:
+        probed.append(device)
+        return "bf16", 2.5
+
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr("polytask.plan.probe.probe_precision", probe)
+    advice = " ".join(advise(replace(FINE, precision="float32", device=device), 1))
+    assert ("bf16 is 2.5 times as quick" in advice) == advised
+    assert probed == ([device.split(":")[0]] if advised else [])

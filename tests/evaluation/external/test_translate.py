@@ -124,3 +124,16 @@ def test_a_column_about_the_visit_keeps_each_visits_own_cell(tmp_path: Path) -> 
     assert column_value(cohort, cohort.cases, "clinic", "age") is None, (
         "of the subject, and the visits disagree"
     )
+
+
+def test_an_answer_about_a_subject_is_one_about_its_visit_where_there_is_one_visit(tmp_path: Path) -> None:
+    theirs = changed(TWO, "tasks", size={"kind": "regression", "unit": "mm", "level": "subject"})
+    rows = [
+        {"subject": "a", "visit": "t0", "size": "3"},
+        {"subject": "b", "visit": "t0", "size": "4"},
+        {"subject": "b", "visit": "t1", "size": "4"},
+    ]
+    ours = {**OURS, "visits": ["baseline", "week6"]}
+    words = said(tmp_path / "m", "visits: {t0: baseline, t1: week6}")
+    cohort = translate_cohort(matched(cohort_of(tmp_path / "c", theirs, rows), words, ours)).cohort
+    assert [pooled_value(cohort, (c,), "size") for c in cohort.cases] == [3.0, None, None]

@@ -34,8 +34,10 @@ REGISTRIES: dict[str, Registry] = {
     "sharing": Registry(
         "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
     ),
-    "time": Registry("polytask.model.time", "TIMES", "how visits become one: `train --time`"),
-    "sources": Registry("polytask.model.sources", "SOURCES", "how inputs become one: `train --sources`"),
+    "visit_fusion": Registry("polytask.model.time", "TIMES", "how visits become one: `train --visit-fusion`"),
+    "input_fusion": Registry(
+        "polytask.model.sources", "SOURCES", "how inputs become one: `train --input-fusion`"
+    ),
     "order": Registry(
         "polytask.model.order", "LINKS", "how a task reads another's answer: `train --after`, `model.link`"
     ),
@@ -45,6 +47,9 @@ REGISTRIES: dict[str, Registry] = {
     "doctor": Registry("polytask.evaluation.doctor", "FINDINGS", "what `polytask doctor` looks for"),
     "presets": Registry("polytask.plan.presets", "PRESETS", "published systems: `train --preset`"),
 }
+
+OLD_NAMES = {"time": "visit_fusion", "sources": "input_fusion"}
+"""Former name of a registry → the present one; `polytask list` still reads it."""
 
 
 def registry(name: str) -> Mapping[str, Any]:

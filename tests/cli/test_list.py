@@ -24,10 +24,17 @@ def test_text_shows_each_member_on_a_line(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_one_registry_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    list_("time", as_json=True)
-    assert list(json.loads(capsys.readouterr().out)) == ["time"]
+    list_("visit_fusion", as_json=True)
+    assert list(json.loads(capsys.readouterr().out)) == ["visit_fusion"]
 
 
 def test_misspelt_registry_is_an_error_for_people() -> None:
     with pytest.raises(PolytaskError, match="did you mean"):
         list_("format")
+
+
+def test_a_former_name_of_a_registry_is_read_with_a_notice(capsys: pytest.CaptureFixture[str]) -> None:
+    list_("time", as_json=True)
+    said = capsys.readouterr()
+    assert list(json.loads(said.out)) == ["visit_fusion"]
+    assert said.err == "polytask list: time is now called visit_fusion\n"

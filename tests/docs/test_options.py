@@ -36,7 +36,7 @@ def options_of(verb: str) -> list[set[str]]:
         {*p.opts, *p.secondary_opts}
         for c in commands
         for p in c.params
-        if isinstance(p, click.Option) and "--help" not in p.opts
+        if isinstance(p, click.Option) and "--help" not in p.opts and not p.hidden
     ]
 
 

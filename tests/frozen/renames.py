@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-NEW_PLAN_KEYS: dict[str, str] = {}
+NEW_PLAN_KEYS: dict[str, str] = {
+    "shared.model.time": "shared.model.visit_fusion",
+    "shared.model.sources": "shared.model.input_fusion",
+}

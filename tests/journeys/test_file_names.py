@@ -58,7 +58,7 @@ def test_a_subject_with_a_slide_writes_nothing_outside(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "cohort")
     plan_into(cohort, tmp_path / "work", folds=2, settings=short, jobs=1)
     prepare(tmp_path / "work", jobs=1)
-    run = train(tmp_path / "work", sources="attention").folder
+    run = train(tmp_path / "work", input_fusion="attention").folder
     table = cohort / "cases.csv"
     table.write_text(table.read_text().replace("s01,", "../../../../x,"))
     out = tmp_path / "deep/down/out"

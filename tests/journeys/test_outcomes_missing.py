@@ -48,7 +48,9 @@ def learnt_once(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
 
     rewrite(cohort, marked, whole)
     work = planned(cohort, folder / "work", LEARNING, TUNING)
-    found = learnt(work, "run", STEPS, "model.source_dropout=0.3", preset="parallel", time="attention")
+    found = learnt(
+        work, "run", STEPS, "model.source_dropout=0.3", preset="parallel", visit_fusion="attention"
+    )
     return Learnt(cohort, work / "runs/run", found)
 
 

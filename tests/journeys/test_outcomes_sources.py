@@ -30,7 +30,7 @@ def test_a_source_of_noise_gets_less_weight_than_what_decides(tmp_path: Path) ->
         lambda row: row | {"split": "train"} | {name: f"{rng.normal():.3f}" for name in NOISE},
     )
     work = planned(cohort, tmp_path / "work", 120, 24)
-    found = learnt(work, "run", 300, preset="parallel", sources="attention")
+    found = learnt(work, "run", 300, preset="parallel", input_fusion="attention")
     assert found.primary("pattern").low > 0.8
     for task, decides in (("pattern", "scan"), ("grade", "clinic")):
         weights = spread(work, "run", f"{task}.source.")

@@ -14,7 +14,7 @@ from tests.model.worlds import inputs_of, network_of, tasks_of, total
 @pytest.mark.parametrize("sources", ["concat", "film"])
 @pytest.mark.parametrize("sharing", list(SHARINGS))
 def test_measured_roles_equal_declared_ones(sharing: str, sources: str) -> None:
-    network = network_of(tasks_of("all"), 2, sharing=sharing, sources=sources, decoder="attention")
+    network = network_of(tasks_of("all"), 2, sharing=sharing, input_fusion=sources, decoder="attention")
     reached: dict[str, set[str]] = {name: set() for name, _ in network.named_parameters()}
     for task, output in network(inputs_of(2)).items():
         network.zero_grad(set_to_none=True)

@@ -24,14 +24,14 @@ def test_every_time_fusion_says_how_many_visits_it_needs() -> None:
 @pytest.mark.parametrize("time", [name for name, least in LEAST.items() if least > 1])
 def test_a_task_with_too_few_visits_for_the_fusion_is_refused(time: str) -> None:
     with pytest.raises(PolytaskError, match=f"{time}.*no subject task reads so many"):
-        network_of(tasks_of("subject"), 2, time=time, visits={"response": (1,)})
+        network_of(tasks_of("subject"), 2, visit_fusion=time, visits={"response": (1,)})
 
 
 @pytest.mark.parametrize("sources", list(SOURCES))
 @pytest.mark.parametrize("time", list(TIMES))
 @pytest.mark.parametrize("dims", [2, 3])
 def test_padded_visits_do_not_matter(time: str, sources: str, dims: int) -> None:
-    network = network_of(tasks_of("all"), dims, time=time, sources=sources).eval()
+    network = network_of(tasks_of("all"), dims, visit_fusion=time, input_fusion=sources).eval()
     clean, dirty = inputs_of(dims), inputs_of(dims)
     dirty.whole["scan"][1, 1], dirty.tables["clinic"][1, 1], dirty.day[1, 1] = 1e6, 1e6, 1e6
     with torch.inference_mode():
@@ -41,7 +41,7 @@ def test_padded_visits_do_not_matter(time: str, sources: str, dims: int) -> None
 @pytest.mark.parametrize("sources", list(SOURCES))
 @pytest.mark.parametrize("time", list(TIMES))
 def test_no_parameter_is_dead_and_roles_are_complete(time: str, sources: str) -> None:
-    network = network_of(tasks_of("all"), 2, time=time, sources=sources)
+    network = network_of(tasks_of("all"), 2, visit_fusion=time, input_fusion=sources)
     torch.stack([total(output) for output in network(inputs_of(2)).values()]).sum().backward()
     dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []

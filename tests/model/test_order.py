@@ -181,7 +181,7 @@ def test_impossible_links_are_refused(changes: dict[str, Any], words: str) -> No
 def test_an_answer_that_rests_on_nothing_is_no_source() -> None:
     """Without image and table the upstream answer is a constant: no weight goes to it."""
     tasks = tasks_of("all")
-    network = network_of(tasks, 2, sources="attention", after={"response": ["grade"]}).eval()
+    network = network_of(tasks, 2, input_fusion="attention", after={"response": ["grade"]}).eval()
     inputs = inputs_of(2)
     for known in (inputs.channel_known, inputs.table_known):
         for name in known:

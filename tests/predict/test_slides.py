@@ -62,7 +62,7 @@ def test_an_exported_model_answers_from_slides_as_its_run_does(sound: Path, tmp_
     short = ["training.epochs=1", "training.steps_per_epoch=1", "training.threads=1", "model.embedding=16"]
     plan_into(sound, tmp_path / "work", folds=2, settings=short, jobs=1)
     prepare(tmp_path / "work", jobs=1)
-    run = train(tmp_path / "work", sources="attention")
+    run = train(tmp_path / "work", input_fusion="attention")
     export([run.folder], tmp_path / "model")
     tables = []
     for source, out in ((run.folder, tmp_path / "a"), (tmp_path / "model", tmp_path / "b")):

@@ -49,7 +49,7 @@ def test_a_chain_is_not_taken_apart_by_the_choice_of_tasks(work: Path) -> None:
 def test_an_ensemble_is_of_one_network(work: Path) -> None:
     short = ["training.epochs=1", "training.steps_per_epoch=1"]
     runs = [
-        train(work, name=name, tasks=["grade"], sources=name, overrides=short)
+        train(work, name=name, tasks=["grade"], input_fusion=name, overrides=short)
         for name in ("concat", "attention")
     ]
     with pytest.raises(PolytaskError, match="an ensemble is of folds and seeds of one"):

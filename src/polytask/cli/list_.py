@@ -15,8 +15,11 @@ def list_(
 ) -> None:
     """List what can be chosen: task kinds, file formats, importers, sharing blocks, fusions, …"""
     from polytask.cli import say_json
-    from polytask.registries import REGISTRIES, members
+    from polytask.registries import OLD_NAMES, REGISTRIES, members
 
+    if registry in OLD_NAMES:
+        typer.echo(f"polytask list: {registry} is now called {OLD_NAMES[registry]}", err=True)
+        registry = OLD_NAMES[registry]
     chosen = {name: members(name) for name in ([registry] if registry else REGISTRIES)}
     if as_json:
         say_json(chosen)

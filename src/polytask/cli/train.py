@@ -18,10 +18,14 @@ def train(
         str | None, typer.Option(help="A published system, e.g. rpnet (`polytask list presets`).")
     ] = None,
     sharing: Annotated[str | None, typer.Option(help="hard, single, … (`polytask list sharing`).")] = None,
-    time: Annotated[str | None, typer.Option(help="concat, difference, … (`polytask list time`).")] = None,
-    sources: Annotated[
-        str | None, typer.Option(help="concat, attention, … (`polytask list sources`).")
+    visit_fusion: Annotated[
+        str | None, typer.Option(help="concat, difference, … (`polytask list visit_fusion`).")
     ] = None,
+    input_fusion: Annotated[
+        str | None, typer.Option(help="concat, attention, … (`polytask list input_fusion`).")
+    ] = None,
+    time: Annotated[str | None, typer.Option(hidden=True)] = None,
+    sources: Annotated[str | None, typer.Option(hidden=True)] = None,
     balance: Annotated[
         str | None, typer.Option(help="equal, uncertainty, upgrad, … (`polytask list balance`).")
     ] = None,
@@ -70,6 +74,8 @@ def train(
     from polytask.training.interrupt import Interrupted
     from polytask.training.run import train as fit
 
+    visit_fusion = _choose_option("--visit-fusion", visit_fusion, "--time", time)
+    input_fusion = _choose_option("--input-fusion", input_fusion, "--sources", sources)
     folds = list(read_plan(work).folds) if fold == "all" else [_number(fold)]
     if resume and (fold == "all" or name):
         raise PolytaskError("--resume names its run: leave out --fold all and --name")
@@ -87,8 +93,8 @@ def train(
                     seed=seed,
                     preset=preset,
                     sharing=sharing,
-                    time=time,
-                    sources=sources,
+                    visit_fusion=visit_fusion,
+                    input_fusion=input_fusion,
                     balance=balance,
                     cut=cut,
                     after=dict(_chain(text) for text in after or ()),
@@ -120,6 +126,21 @@ def train(
         for verdict in read_learning(run, tasks_of(run)).list_verdicts():
             typer.echo(verdict)
         typer.echo(f"{run.folder}\nnext: polytask evaluate {run.folder}")
+
+
+def _choose_option(option: str, value: str | None, former: str, old_value: str | None) -> str | None:
+    """The value of an option that had another name, which is still accepted."""
+    from polytask.errors import PolytaskError
+    from polytask.plan.old_names import warn_of_old_name
+
+    if old_value is None:
+        return value
+    if value is not None:
+        raise PolytaskError(
+            f"{former} is the former name of {option}, and both are given; leave {former} out"
+        )
+    warn_of_old_name(former, option, "polytask train")
+    return old_value
 
 
 def _chain(text: str) -> tuple[str, list[str]]:

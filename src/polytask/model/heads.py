@@ -42,7 +42,7 @@ class PooledBranch(nn.Module):
         images: image input → its dims and channels per stage.
         vectors: sources that come as one vector per visit: tables, slides, upstream answers.
         visits: slots of the visits a subject task may read, in order.
-        time: how they are joined; a task that reads too few visits to compare has them side by side.
+        visit_fusion: how they are joined; a task that reads too few visits to compare has them side by side.
         width: embedding width.
     """
 
@@ -54,26 +54,28 @@ class PooledBranch(nn.Module):
         visits: Sequence[int],
         width: int,
         dropout: float,
-        time: str,
-        sources: str,
+        visit_fusion: str,
+        input_fusion: str,
     ):
         super().__init__()
         self.subject = task.level == "subject"
         self.slots = list(visits)
-        time = time if len(visits) >= LEAST[time] else "concat"
-        self.pairs = LEAST[time] > 1
+        visit_fusion = visit_fusion if len(visits) >= LEAST[visit_fusion] else "concat"
+        self.pairs = LEAST[visit_fusion] > 1
         """Whether images are compared between neighbouring visits."""
-        depth = DEPTHS[time]
+        depth = DEPTHS[visit_fusion]
         embed: dict[str, nn.Module] = {}
         for name, (dims, channels) in images.items():
             if self.subject:
-                embed[name] = cast(nn.Module, TIMES[time](channels[-depth:], len(visits), width, dims))
+                embed[name] = cast(
+                    nn.Module, TIMES[visit_fusion](channels[-depth:], len(visits), width, dims)
+                )
             else:
                 embed[name] = nn.Linear(2 * channels[-1], width)
         for name in vectors:
             embed[name] = Visits(width, len(visits), width) if self.subject else nn.Identity()
         self.embed = ByName(embed)
-        self.fusion = cast(nn.Module, SOURCES[sources](len(embed), width))
+        self.fusion = cast(nn.Module, SOURCES[input_fusion](len(embed), width))
         self.dropout = nn.Dropout(dropout)
         self.head = task.head(width, 0)
 

@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.chain = Chain(spec, tasks)
         self.blocks = ByName({name: self._block(name) for name in spec.images if self._readers(name)})
         self.seconds = ByName(self.chain.seconds())
-        self.modulates = getattr(SOURCES[spec.sources], "modulates", False) and bool(spec.tables)
+        self.modulates = getattr(SOURCES[spec.input_fusion], "modulates", False) and bool(spec.tables)
         subject = {t: tasks[t].level == "subject" for t in self.pooled}
         self.vectors = VectorSide(spec, subject, self.voxel if self.modulates else [])
         self.films = ByName(self._films() if self.modulates else {})
@@ -65,8 +65,8 @@ class Network(nn.Module):
                     self.slots.get(task, []),
                     spec.embedding,
                     spec.dropout,
-                    spec.time,
-                    spec.sources,
+                    spec.visit_fusion,
+                    spec.input_fusion,
                 )
                 for task in self.pooled
             }
@@ -209,7 +209,7 @@ class Network(nn.Module):
     ) -> None:
         """The image as every pooled task sees it, and the regions that voxel tasks found in it."""
         for task, pyramid in pyramids.items():
-            depth = DEPTHS[self.spec.time] if self.tasks[task].level == "subject" else 1
+            depth = DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
             levels = [_unfold(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
             tokens[task][image] = Token(tuple(levels), known)
             for upstream in self.chain.gated(task):
@@ -260,7 +260,7 @@ class Network(nn.Module):
         stages = len(self.spec.images[image].widths)
         if task in self.voxel:
             return frozenset(range(stages))
-        depth = DEPTHS[self.spec.time] if self.tasks[task].level == "subject" else 1
+        depth = DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
         return frozenset(range(max(0, stages - max(depth, self.chain.depth(task, image))), stages))
 
     def _block(self, image: str) -> nn.Module:

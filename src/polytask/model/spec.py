@@ -20,7 +20,7 @@ class NetworkSpec:
         voxel_image: voxel task → the image input it lives on.
         visits: subject task → the visit slots it may read.
         max_visits: visit slots.
-        sharing, form, time, sources: names in the registries, and the form of the sharing block.
+        sharing, form, visit_fusion, input_fusion: names in the registries, and the form of the sharing block.
         source_dropout: share of samples from which one source is hidden in training.
         after: task → the tasks whose answers it reads. link: task → how, where not by default (`order.link_of`).
         uncertainty: what travels beside an upstream map: `none`, `entropy` or `variance`.
@@ -38,8 +38,8 @@ class NetworkSpec:
     max_visits: int = 1
     sharing: str = "hard"
     form: str = "light"
-    time: str = "concat"
-    sources: str = "concat"
+    visit_fusion: str = "concat"
+    input_fusion: str = "concat"
     source_dropout: float = 0.0
     after: Mapping[str, Sequence[str]] = field(default_factory=dict)
     link: Mapping[str, str] = field(default_factory=dict)

@@ -20,11 +20,11 @@ def visit_slots_of(spec: NetworkSpec, tasks: Mapping[str, Task]) -> dict[str, li
     """
     subject = [name for name, task in tasks.items() if task.level == "subject"]
     slots = {name: list(spec.visits.get(name) or range(spec.max_visits)) for name in subject}
-    least = LEAST[spec.time]
+    least = LEAST[spec.visit_fusion]
     if least > 1 and max(map(len, slots.values()), default=0) < least:
         raise PolytaskError(
-            f"model.time: {spec.time!r} compares {least} visits, and no subject task reads so many; name more "
-            "`visits` in cohort.yaml, or choose concat"
+            f"model.visit_fusion: {spec.visit_fusion!r} compares {least} visits, and no subject task reads so many; "
+            "name more `visits` in cohort.yaml, or choose concat"
         )
     for task in subject:
         for up in upstream_of(task, spec.after) & set(subject):

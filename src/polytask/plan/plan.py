@@ -150,8 +150,8 @@ class Model(Part):
     sharing: str = "hard"
     form: Literal["light", "paper"] = "light"
     """Of a sharing block that has two: made for speed, or as published."""
-    time: str = "concat"
-    sources: str = "concat"
+    visit_fusion: str = "concat"
+    input_fusion: str = "concat"
     source_dropout: float = 0.0
     """Share of training samples from which one of several inputs is hidden."""
     after: dict[str, list[str]] = {}

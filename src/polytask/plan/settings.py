@@ -9,6 +9,7 @@ from polytask.documents.fault import DocumentError
 from polytask.documents.yaml_reader import parse_yaml
 from polytask.errors import PolytaskError, nearest
 from polytask.kinds import find_constant
+from polytask.plan.old_names import translate_old_path, warn_of_old_name
 from polytask.plan.plan import Plan
 from polytask.plan.rules.sizes import covering
 from polytask.plan.rules.topology import padded
@@ -68,7 +69,10 @@ def _paths(content: dict[str, Any], name: str, text: str) -> Iterator[Path]:
     if words[:2] == ["folds", "*"]:
         yield from (["folds", str(number), *words[2:]] for number in content["folds"])
     else:
-        yield words
+        path = translate_old_path(".".join(words))
+        if path != ".".join(words):
+            warn_of_old_name(name, path.removeprefix("shared."), "--set")
+        yield path.split(".")
 
 
 def _parsed(word: str, text: str) -> Any:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from polytask.errors import PolytaskError, nearest
 from polytask.kinds import KINDS
+from polytask.plan.old_names import translate_old_keys
 from polytask.plan.plan import ImagePlan, Plan
 from polytask.plan.rules.topology import LEAST_EDGE
 from polytask.plan.validate_limits import limit_breaches
@@ -25,7 +26,7 @@ def to_plan(content: Any, where: str) -> Plan:
     if not isinstance(content, Mapping):
         raise PolytaskError(f"{where}: not a plan; expected `shared` and `folds`; run `polytask plan` again")
     try:
-        plan = Plan.model_validate(content)
+        plan = Plan.model_validate(translate_old_keys(content, where))
         for number, fold in plan.folds.items():
             for name, fields in fold.tasks.items():
                 fold.tasks[name] = to_task_fields(fields, f"folds.{number}.tasks.{name}")

@@ -112,7 +112,7 @@ class Reading:
 
 def read_by_tasks(plan: Plan, header: Header, tasks: Iterable[str]) -> dict[str, set[str]]:
     """Task → the inputs its answer rests on, also by way of the tasks before it in a chain."""
-    modulates = getattr(SOURCES[plan.shared.model.sources], "modulates", False)
+    modulates = getattr(SOURCES[plan.shared.model.input_fusion], "modulates", False)
     found: dict[str, set[str]] = {}
     for name in tasks:
         seen: set[str] = set()

@@ -81,9 +81,9 @@ def _architecture(material: Material) -> list[Fact]:
     form = f" ({model.form} form)" if model.form != "light" else ""
     found.append(Fact("sharing", f"{material.evaluation.sharing}{form}"))
     if material.plan.shared.max_visits > 1:
-        found.append(Fact("over visits", model.time))
+        found.append(Fact("over visits", model.visit_fusion))
     if len(header.inputs) > 1:
-        found.append(Fact("over inputs", model.sources))
+        found.append(Fact("over inputs", model.input_fusion))
     if model.after:
         title = material.names.task
         chains = [

@@ -47,8 +47,8 @@ def train(
     seed: int = 0,
     preset: str | None = None,
     sharing: str | None = None,
-    time: str | None = None,
-    sources: str | None = None,
+    visit_fusion: str | None = None,
+    input_fusion: str | None = None,
     balance: str | None = None,
     cut: str | None = None,
     after: Mapping[str, Sequence[str]] | None = None,
@@ -71,7 +71,7 @@ def train(
         work: folder with `plan.yaml`, `splits.json` and `store/`.
         fold: which fold of the plan. seed: of weights, order, augmentation and dropout.
         preset: a published system, see `plan.presets`; what follows overrides parts of it.
-        sharing, time, sources, balance: members of these registries; the plan's by default.
+        sharing, visit_fusion, input_fusion, balance: members of these registries; the plan's by default.
         cut: where a balancing rule takes gradients, `features` or `parameters`.
         after: task → tasks whose answers it reads.
         name: of the run; `PRESET-foldF-seedS` by default, or `SHARING-foldF-seedS` without a preset.
@@ -90,7 +90,8 @@ def train(
         if resume:
             folder = Run.read(work / "runs" / resume).folder
         else:
-            named = {"sharing": sharing, "time": time, "sources": sources, "balance": balance, "cut": cut}
+            fusions = {"visit_fusion": visit_fusion, "input_fusion": input_fusion}
+            named = {"sharing": sharing, **fusions, "balance": balance, "cut": cut}
             plan = make_run_plan(work, preset, tasks, named, after or {}, overrides)
             label = name or f"{preset or plan.shared.model.sharing}-fold{fold}-seed{seed}"
             budget = minutes, steps, match

@@ -11,13 +11,14 @@ from typing import Any
 from polytask.cohort.header_file import HEADER, read_header
 from polytask.errors import PolytaskError, nearest
 from polytask.plan.files import read_plan
+from polytask.plan.old_names import restore_old_keys
 from polytask.plan.plan import Plan
 from polytask.plan.presets import apply_preset
 from polytask.plan.settings import set_values
 from polytask.registries import registry
 
 PLACES = {
-    **{key: f"model.{key}" for key in ("sharing", "time", "sources")},
+    **{key: f"model.{key}" for key in ("sharing", "visit_fusion", "input_fusion")},
     "balance": "training.balance.rule",
     "cut": "training.balance.cut",
 }
@@ -28,6 +29,9 @@ def plan_hash(plan: Plan, fold: int) -> str:
     """Of all that decides the weights: not the reasons, the number of data workers, or the unit that lengths have."""
     left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
+    shared["model"] = restore_old_keys(
+        shared["model"]
+    )  # runs and bundles of earlier versions keep their hash
     mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
     for fields in mine["tasks"].values():
         if fields["kind"] == "segmentation":
@@ -55,8 +59,8 @@ def make_run_plan(
     model, rule = plan.shared.model, plan.shared.training.balance.rule
     for key, member in (
         ("sharing", model.sharing),
-        ("time", model.time),
-        ("sources", model.sources),
+        ("visit_fusion", model.visit_fusion),
+        ("input_fusion", model.input_fusion),
         ("balance", rule),
     ):
         choose(key, member)
@@ -74,7 +78,9 @@ def choose(registry_name: str, member: str) -> None:
         PolytaskError: with the nearest right name.
     """
     if member not in registry(registry_name):
-        raise PolytaskError(f"--{registry_name} {member}: {nearest(member, list(registry(registry_name)))}")
+        raise PolytaskError(
+            f"--{registry_name.replace('_', '-')} {member}: {nearest(member, list(registry(registry_name)))}"
+        )
 
 
 def find_cohort_folder(work: Path, plan: Plan, planned: Path | None = None) -> Path:

@@ -49,7 +49,7 @@ def test_nothing_is_hidden_without_a_rate_or_outside_training() -> None:
 def test_every_subset_is_answered_and_what_is_missing_does_not_matter(
     sources: str, missing: tuple[str, ...]
 ) -> None:
-    network = network_of(tasks_of("all"), 2, sources=sources).eval()
+    network = network_of(tasks_of("all"), 2, input_fusion=sources).eval()
     clean, dirty = inputs_of(2), inputs_of(2)
     for batch in (clean, dirty):
         for known in (batch.channel_known, batch.table_known):

@@ -25,7 +25,7 @@ def test_by_hand() -> None:
 
 @pytest.mark.parametrize("patched", [False, True])
 def test_a_mask_changes_with_the_table_and_only_where_it_is_known(patched: bool) -> None:
-    network = network_of(tasks_of("all"), 2, sources="film").eval()
+    network = network_of(tasks_of("all"), 2, input_fusion="film").eval()
     plain, other, unknown, dirty = (inputs_of(2) for _ in range(4))
     other.tables["clinic"][0] += 3
     for batch in (unknown, dirty):
@@ -45,7 +45,7 @@ def test_a_mask_changes_with_the_table_and_only_where_it_is_known(patched: bool)
 
 
 def test_a_window_is_answered_as_the_whole() -> None:
-    network = network_of(tasks_of("voxel"), 2, sources="film").eval()
+    network = network_of(tasks_of("voxel"), 2, input_fusion="film").eval()
     inputs = inputs_of(2)
     with torch.inference_mode():
         whole = network(inputs)["mask"][0]

@@ -140,8 +140,8 @@ def plan_model(basis: Basis, why: Why) -> Model:
     why["preset"] = "none: the values below are where to start; `train --preset` takes a published system's"
     why["sharing"] = "hard: one encoder for all tasks costs about one task; compare with others in a study"
     why["form"] = "light: where a sharing block has a form as published too, that is 2 to 4 times slower"
-    why["time"] = "visits are set side by side" + (" (there is one)" if basis.max_visits == 1 else "")
-    why["sources"] = "inputs are set side by side" + ("" if several else " (there is one)")
+    why["visit_fusion"] = "visits are set side by side" + (" (there is one)" if basis.max_visits == 1 else "")
+    why["input_fusion"] = "inputs are set side by side" + ("" if several else " (there is one)")
     why["source_dropout"] = (
         f"one of the {len(header.inputs)} inputs is hidden from a tenth of the samples, so that a case without it can "
         "be answered"

@@ -1,0 +1,81 @@
+"""Plans of earlier versions: their keys are read under the present names, with a notice, and their runs still load."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import yaml
+
+from polytask.errors import PolytaskError
+from polytask.plan.files import read_plan, write_plan
+from polytask.plan.old_names import OLD_MODEL_KEYS, warn_of_old_name
+from polytask.plan.plan import Plan
+from polytask.plan.settings import set_value
+from polytask.training.run_plan import plan_hash
+
+
+def age_plan(path: Path) -> None:
+    """Rewrite a plan.yaml with the keys it had before."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for old, new in OLD_MODEL_KEYS.items():
+        content["shared"]["model"][old] = content["shared"]["model"].pop(new)
+        content["shared"]["why"][f"model.{old}"] = content["shared"]["why"].pop(f"model.{new}")
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_an_old_file_is_the_same_plan(
+    phantom_plan: Plan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = set_value(phantom_plan, "model.visit_fusion=difference")
+    path = write_plan(plan, tmp_path)
+    present = read_plan(tmp_path)
+    age_plan(path)
+    warn_of_old_name.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert [read_plan(tmp_path) == present for _ in range(2)] == [True, True]
+    assert [r.getMessage().removeprefix(f"{path}: ") for r in caplog.records] == [
+        "model.time is now called model.visit_fusion; the old name is still read",
+        "model.sources is now called model.input_fusion; the old name is still read",
+    ]
+
+
+def test_an_old_and_a_new_key_for_one_value_are_refused(phantom_plan: Plan, tmp_path: Path) -> None:
+    path = write_plan(phantom_plan, tmp_path)
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["shared"]["model"]["time"] = "mean"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(PolytaskError, match="leave time out"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.time", "shared.model.time"])
+def test_an_old_setting_changes_the_present_value(phantom_plan: Plan, name: str) -> None:
+    found = set_value(phantom_plan, f"{name}=difference")
+    assert found.shared.model.visit_fusion == "difference"
+    assert (
+        found.shared.why["model.visit_fusion"]
+        == set_value(phantom_plan, "model.visit_fusion=difference").shared.why["model.visit_fusion"]
+    )
+
+
+def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: Plan) -> None:
+    """Else every run of an earlier version would be told that its plan has changed."""
+    import hashlib
+    import json
+
+    shared = phantom_plan.shared.model_dump(mode="json")
+    shared.pop("why")
+    shared["training"].pop("workers")
+    for image in shared["images"].values():
+        image.pop("unit")
+    model = shared["model"]
+    model["time"], model["sources"] = model.pop("visit_fusion"), model.pop("input_fusion")
+    fold = phantom_plan.folds[0].model_dump(mode="json")
+    fold.pop("why")
+    for fields in fold["tasks"].values():
+        if fields["kind"] == "segmentation":
+            fields.pop("unit")
+    wanted = hashlib.sha256(json.dumps([shared, fold], sort_keys=True).encode()).hexdigest()
+    assert plan_hash(phantom_plan, 0) == wanted

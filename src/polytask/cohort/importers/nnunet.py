@@ -1,4 +1,4 @@
-"""A raw data set of nnU-Net (v1 or v2): `dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`, plus `targets.tsv`."""
+"""Import a raw data set of nnU-Net (v1 or v2): `dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`, `targets.tsv`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 
 INPUT, MASK = "image", "mask"
-"""What the image input and the segmentation task are called."""
+"""Names of the image input and of the segmentation task in the header."""
 
 
 @dataclass
 class Scan:
-    """One case: its files by channel number, its mask, whether it is from `imagesTs`."""
+    """One case: its files by channel number, its mask (None = unknown), and whether it is from `imagesTs`."""
 
     case: str
     images: dict[int, Path]
@@ -123,7 +123,7 @@ def import_nnunet(
 
 
 def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan]:
-    """All cases, training first, by name."""
+    """List all cases: training cases first, then test cases, each sorted by name."""
     ending = str(content.get("file_ending") or ".nii.gz")
     found: dict[tuple[bool, str], Scan] = {}
     odd: list[str] = []
@@ -166,7 +166,10 @@ def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan
 def _targets(
     folder: Path, path: str | Path | None, unknown: Sequence[str], columns: dict[str, str], form: TextForm
 ) -> Sheet | None:
-    """The table of targets. Its first column is the case; `subject` is another column when cases share subjects."""
+    """Read the table of targets, if there is one.
+
+    Its first column is the case. A column `subject` says which cases belong to the same subject.
+    """
     places = [Path(path)] if path is not None else [folder / "targets.tsv", folder / "targets.csv"]
     found = next((p for p in places if p.is_file()), None)
     if found is None:
@@ -177,6 +180,7 @@ def _targets(
 
 
 def _index(key: str) -> int:
+    """Parse the number of a channel; as text, "10" would sort before "2"."""
     if not str(key).isdigit():
         raise PolytaskError(
             f"dataset.json: channel {key!r} is no number; expected 0, 1, …; mend `channel_names`"

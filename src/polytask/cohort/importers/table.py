@@ -1,4 +1,4 @@
-"""One or several plain tables: identity, images, masks, tasks and inputs found by name or stated."""
+"""Import one or several plain tables; identity, images, masks, tasks and inputs are stated or found by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from polytask.errors import PolytaskError
 from polytask.kinds import answer_form
 
 MOST = 20
-"""More columns than this are not all made tasks: a person must say which."""
+"""If more columns than this could be tasks, a person must say which of them are."""
 
 
 def import_table(
@@ -103,6 +103,7 @@ def import_table(
     draft.rows = [{"subject": row["subject"], **identity(row, sheet)} for row in sheet.rows]
     note_split(draft, sheet)
     found = Found(used={*left, *chosen}, units=stated.units, accepted=accept_loss)
+    # From certain to guessed; each step marks its columns as used, so that no column becomes two things.
     attach_files(draft, sheet, paths[0].parent, found, stated)
     note_rows_without_image(draft)
     asked = parse_tasks(tasks)
@@ -146,7 +147,7 @@ def import_table(
 
 
 def _require_tables(paths: Sequence[Path]) -> None:
-    """Refuse tables that are not there, all at once."""
+    """Raise once for all tables that do not exist, if there are several; a single one is reported when it is read."""
     gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
     if len(gone) > 1:
         raise PolytaskError(
@@ -155,7 +156,7 @@ def _require_tables(paths: Sequence[Path]) -> None:
 
 
 def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
-    """What could be stated: survival that was not clear, or an example from a column of words."""
+    """Propose a `--task` option: survival that was unclear, or an example from a column of words."""
     unclear = next((note.line for note in found.notes if "=survival:" in note.line), "")
     if unclear:
         return f"; {unclear}"
@@ -166,13 +167,13 @@ def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
 
 
 def _show_left_out(draft: Draft) -> str:
-    """The first columns that were left out, for a message."""
+    """List the first columns that were left out, as the end of a message."""
     lines = [note.line for note in draft.column_notes if note.became == "left out"]
     return f"; {'; '.join(lines[:3])}" if lines else ""
 
 
 def _left_beside(rest: Sequence[str]) -> ColumnNote:
-    """Columns that nobody asked for when tasks were stated."""
+    """Make a note about the columns that nobody asked for when tasks were stated."""
     line = (
         f"{len(rest)} columns are left out: {examples(rest, 10)} (--input COLUMN or --input '*' reads them)"
     )
@@ -180,7 +181,7 @@ def _left_beside(rest: Sequence[str]) -> ColumnNote:
 
 
 def _refuse_many(sheet: Sheet, rest: Sequence[str]) -> None:
-    """Refuse to make a task of each of very many columns."""
+    """Raise if there are too many columns to make a task of each."""
     if len(rest) > MOST:
         raise PolytaskError(
             f"{sheet.path}: {len(rest)} columns could be targets ({examples(rest, 5)}); expected at most {MOST} unless "

@@ -113,7 +113,7 @@ class Cohort:
 
     @cached_property
     def pooled_by_subject(self) -> bool:
-        """Whether a subject-level task exists, so that a sample is a subject with all its visits."""
+        """Whether a sample is a subject with all its visits: True if any task has level `subject`."""
         return any(task.level == "subject" for task in self.header.tasks.values())
 
     def in_split(self, split: str) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def _count_values(part: Array) -> dict[int, int]:
         flat = whole
     if flat.dtype.kind == "b" or (flat.dtype.kind == "u" and flat.dtype.itemsize == 1):
         return _from_table(np.bincount(flat), 0)
-    # As floats: high − low can overflow in int8 to int64. Signed values are shifted in int64 for the same reason.
+    # As floats, since high − low can overflow in a signed type; such values are shifted in int64 for the same reason.
     low, high = flat.min(), flat.max()
     if float(high) - float(low) < TABLE:
         above = flat.astype(np.int64) - int(low) if flat.dtype.kind == "i" else flat - low

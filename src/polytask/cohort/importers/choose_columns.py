@@ -38,6 +38,6 @@ def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, 
 
 
 def read_column_list(path: Path) -> list[str]:
-    """Read column names or patterns from a text file, one per line; empty lines and lines with # are left out."""
+    """Read column names or patterns from a text file, one per line; skips empty lines and those that start with #."""
     lines = read_text(path, "a column name per line", "save it as UTF-8 text").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -36,7 +36,7 @@ class ForeignColumn:
 
     @property
     def numeric(self) -> bool:
-        """Whether every filled cell is a number, and there is one."""
+        """Whether the column has a filled cell and every filled cell is a number."""
         return self.known > 0 and not self.odd
 
     @property

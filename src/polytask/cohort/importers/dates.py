@@ -17,7 +17,7 @@ MOSTLY = 0.5
 
 
 def has_dates(cells: Iterable[str]) -> bool:
-    """Whether most filled cells are dates with a year of four digits."""
+    """Whether more than half of the filled cells are dates with a year of four digits."""
     filled = [c for c in cells if c]
     forms = (_YEAR_FIRST, _DAY_FIRST, _SLASHES)
     return sum(any(form.fullmatch(c) for form in forms) for c in filled) > MOSTLY * len(filled)

@@ -51,10 +51,10 @@ def import_decathlon(
 ) -> Imported:
     """Write a cohort beside a Decathlon or MONAI list.
 
-    `training` and `validation` are cases to train on, `test` is the test part. `validation`, or a number `fold` in the
-    entries, becomes `splits_final.json`. An entry's other keys are targets, inferred like the columns of a table, and a
-    `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn: a list of
-    names, or names joined by `;`.
+    Cases of `training` and `validation` are for training, those of `test` are the test part. `validation`, or a number
+    `fold` in the entries, becomes `splits_final.json`. Other keys of an entry are targets, inferred like the columns of
+    a table; a `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn:
+    a list of names, or names joined by `;`.
     """
     file = Path(file)
     content = read_json(file)

@@ -54,16 +54,17 @@ def import_nnunet(
     """Write a cohort beside an nnU-Net folder.
 
     Args:
-        targets: table of the other tasks, first column the case (default: `targets.tsv` or `.csv` in the folder).
-        tasks: stated tasks, `NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL]`; the other columns are inferred.
-        inputs: columns of `targets` that are input, not target.
+        targets: table of the other tasks; its first column is the case (default: `targets.tsv` or `.csv` in the
+            folder).
+        tasks: stated tasks, `NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL]`; tasks of other columns are inferred.
+        inputs: columns of `targets` that are inputs, not targets.
         skip: columns of `targets` to leave out.
-        unknown: more words that mean an empty cell.
+        unknown: further words that mean an empty cell.
         units: `TASK=UNIT`. accept_loss: tasks that may lose more than 5 % of their cells.
-        known: `mask=COLUMN` of structures that are drawn, joined by `;`, or `mask=has_*`, a flag for each; a column
-            `mask_known` is read so by itself.
+        known: `mask=COLUMN` with the names of drawn structures joined by `;`, or `mask=has_*` with a flag for each
+            structure; a column `mask_known` is used without being stated.
         columns: subject, visit, day, site, split → column of `targets`.
-        form: encoding, separator and decimal sign of `targets`, where they are not to be found out.
+        form: encoding, separator and decimal sign of `targets`, where they cannot be found automatically.
     """
     folder = Path(folder)
     content = read_json(folder / "dataset.json")

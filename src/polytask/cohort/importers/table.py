@@ -58,25 +58,26 @@ def import_table(
     """Write a cohort beside tables.
 
     Args:
-        files: tables (CSV, TSV, either with .gz behind it, or Excel with the extra `xlsx`), joined by subject (and
-            visit). Paths in them are relative to the first one's folder.
+        files: tables (CSV or TSV, also compressed as .gz, or Excel with the extra `xlsx`), joined by subject (and
+            visit). Paths in them are relative to the folder of the first one.
         images: `INPUT.CHANNEL[:MODALITY]=COLUMN`, or a pattern like `images/{subject:0>3}.nii.gz` for the column.
         contours: `INPUT=COLUMN:NAME,NAME`: the planes of one 4-D file as channels of an image input.
         masks: `TASK=COLUMN` or pattern; `labels` (`TASK=NAME:VALUE,…`) or `structures` (`TASK=NAME,…`, a 4-D file) say
-            what is in them, else the files are looked into.
+            what is in them, else the first masks are opened to find out.
         doses: `TASK=COLUMN` or pattern. `regions`: where a mask or dose counts, `TASK=COLUMN` or pattern.
-        known: `TASK=COLUMN` of structures that are drawn, joined by `;`, or `TASK=has_*`, a flag for each.
+        known: `TASK=COLUMN` with the names of drawn structures joined by `;`, or `TASK=has_*` with a flag for each.
         units: `TASK=UNIT` of a dose, survival or regression. `dvh`: `DOSE=MASK`, whose structures give the DVH.
-        tasks: stated tasks; survival pairs are found as well. Without any, columns become tasks by what is in them.
-        inputs: columns of the table input or patterns (`original_*`), `*` = all that nothing else reads. Without images
-            that is the default; with images it is age, sex and the like.
-        input_files: more tables, joined by subject, all of whose columns are inputs; a `.txt` lists columns, one a
-            line.
+        tasks: stated tasks; survival pairs are found in addition. Without any stated task, columns become tasks by
+            what is in them.
+        inputs: columns or patterns (`original_*`) of the table input; `*` = all columns that nothing else reads. The
+            default is `*` without images, and age, sex and the like with images.
+        input_files: further tables, joined by subject, all of whose columns are inputs; a `.txt` file lists columns,
+            one per line.
         skip: columns or patterns to leave out.
-        unknown: more words that mean an empty cell.
+        unknown: further words that mean an empty cell.
         accept_loss: tasks that may lose more than 5 % of their cells.
         columns: subject, visit, day, site, split → column.
-        form: encoding, separator and decimal sign of the tables, where they are not to be found out.
+        form: encoding, separator and decimal sign of the tables, where they cannot be found automatically.
     """
     paths = [Path(f) for f in files]
     if not paths:

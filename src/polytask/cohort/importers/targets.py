@@ -84,7 +84,7 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
     left = expand_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
     found = Found(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
     known = _read_masks_known(draft, sheet, chosen.known, found)
-    # From certain to guessed: what is stated, pairs of survival columns, people's data, then one task per column.
+    # From certain to guessed: stated tasks, survival pairs, columns that describe a person, then one task per column.
     # Each step marks its columns as used, so that no column becomes two things.
     stated_tasks(sheet, chosen.tasks, found)
     survival_pairs(sheet, found)

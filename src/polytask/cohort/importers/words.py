@@ -35,7 +35,7 @@ UNKNOWN = (
     "Not Recorded",
     "Not Recorded In Database",
 )
-"""Words of a foreign table that mean an empty cell."""
+"""Words of a foreign table that mean "unknown"; they are read as empty cells."""
 IDENTITY: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subject_id", "subjectid", "subject id", "patient", "patient_id", "patientid", "patient id",
                 "participant", "participant_id", "participant id", "patid", "pat_id", "pid",

@@ -17,7 +17,7 @@ BANDS = ((0.075, 0.092), (0.104, 0.124), (0.138, 0.158))
 GRADES = (0.098, 0.131)
 """Radii between two grades; they lie in the gaps of `GRADE_RADIUS_BANDS`, so that no lesion is a borderline case."""
 RESPONSE = 0.8
-"""A lesion below this share of its first diameter has responded."""
+"""A lesion whose last diameter is below this share of the first one has responded to treatment."""
 FINDINGS = ("effusion", "stone", "nodal")
 VISIT_CELLS = (
     *("lesion", "organs", "dose", "grade", "pattern", "diameter", "marker"),

@@ -11,7 +11,7 @@ from polytask.cohort.phantom.labels import ORDER, PATTERNS
 from polytask.errors import PolytaskError, nearest
 
 TASKS = ("lesion", "organs", "dose", "grade", "pattern", "findings", "diameter", "os", "response")
-"""Every task, in the order of the columns. `response` needs two visits."""
+"""Every task of the phantom, in the order of its columns. `response` needs at least two visits."""
 
 
 def names(visits: int) -> list[str] | None:

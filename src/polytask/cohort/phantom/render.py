@@ -23,7 +23,7 @@ TISSUES: dict[str, tuple[float, float]] = {
     "node": (320, 120),
     "stone": (900, 20),
 }
-"""Tissue → (Hounsfield units, MR signal)."""
+"""Tissue → its intensities (CT in Hounsfield units, MR signal)."""
 PRESCRIBED = 60.0
 """Dose within the lesion in Gy."""
 

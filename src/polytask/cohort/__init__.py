@@ -1,4 +1,4 @@
-"""What the data are: header, table, checks, splits, importers, the phantom cohort. Knows no torch."""
+"""The data of a cohort: header, table, checks, splits, importers and the phantom cohort. Imports no torch."""
 
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header

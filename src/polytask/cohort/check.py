@@ -1,4 +1,4 @@
-"""`check`: every problem of a cohort at once, from its header to the voxels."""
+"""Run every check on a cohort, from its header down to its voxels, and list all problems at once."""
 
 from __future__ import annotations
 
@@ -55,14 +55,15 @@ def check(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> list[Problem]:
-    """Every problem of a cohort, errors first. An empty list is a sound cohort.
+    """List every problem of a cohort, errors first. An empty list means that the cohort is valid.
 
     Args:
-        images: whether files are read too (each once); without, header and table alone are looked at.
-        folds: a class with fewer subjects than that is a warning.
-        jobs: threads that read files (default: the machine's cores, at most 8).
-        progress: called with (done, total) files.
+        images: whether to read the files too (each file once). If False, only header and table are checked.
+        folds: a class with fewer subjects than this gives a warning.
+        jobs: number of threads that read files (default: one per CPU core, at most 8).
+        progress: called with (files done, files in total).
     """
+    # Without a header or a table there is nothing that the other checks could read.
     cohort, table, problems = load(Path(folder))
     if cohort is None or table is None:
         return problems
@@ -71,14 +72,15 @@ def check(
     else:
         evidence = Evidence(cohort, table, folds=folds)
     found = [*problems, *(p for look in CHECKS.values() for p in look(evidence))]
+    # The sort is stable: within errors and within warnings the order of CHECKS stays.
     return sorted(found, key=lambda p: p.level != "error")
 
 
 def require_sound(folder: str | Path, folds: int = 5) -> None:
-    """Refuse a cohort whose header or table has an error; files are left to whoever reads them.
+    """Raise if the header or the table of a cohort has an error. Files are not opened here.
 
     Raises:
-        PolytaskError: with the first error and their number.
+        PolytaskError: with the first error and the number of further errors.
     """
     errors = [p for p in check(folder, images=False, folds=folds) if p.level == "error"]
     if errors:

@@ -1,4 +1,4 @@
-"""A cohort in memory: its header and its cases. Reading it opens no image."""
+"""A cohort in memory: its header and its cases. Reading a cohort opens no image."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["Case", "Cohort", "Sample", "WrittenAs", "load"]
 
 @dataclass(frozen=True)
 class Sample:
-    """One subject with the visits that are looked at together, in order."""
+    """One subject with the visits that the model sees together, in the order of the header."""
 
     subject: str
     cases: tuple[Case, ...]
 
     @property
     def key(self) -> str:
-        """File-name safe, unique among a cohort's samples."""
+        """Name that is safe in file names and unique among the samples of a cohort."""
         if len(self.cases) == 1:
             return self.cases[0].key
         return make_file_name(self.subject, hashed=any(c.twin for c in self.cases))
@@ -36,12 +36,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class WrittenAs:
-    """How the masks or doses of one task stand in their files, where that is not as the header says.
+    """The voxel task as another hospital's files have it, where they differ from the header of the model.
 
     Args:
-        spec: the task as the files have it; its `column` is what the cells are called here.
-        structures: structure of the header → the structures of `spec` that make it up; none = unknown.
-        factor: a dose in the file times this is one in the header's unit.
+        spec: the task as the files have it; its `column` is the name of the column in this table.
+        structures: structure of the header → the structures of `spec` that make it up; an empty tuple = unknown.
+        factor: dose in the file × `factor` = dose in the header's unit.
     """
 
     spec: VoxelSpec
@@ -50,21 +50,21 @@ class WrittenAs:
 
     @property
     def used(self) -> set[str]:
-        """Structures of `spec` that the header asks for."""
+        """Structures of `spec` that the header needs."""
         return {name for names in self.structures.values() for name in names}
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Header and cases.
+    """A typed header with all cases of its table; it holds text and paths, no images.
 
     Args:
-        root: folder that paths in cells are relative to.
-        table: the file the cases came from (it may not exist for cases made in memory).
-        columns: all columns of the table, also unlisted ones.
-        cases: one per row, in the table's order.
-        written: voxel task → how its files are written, where that is not as the header says (another hospital's
-            cohort read through the header of a model).
+        root: folder to which paths in cells are relative.
+        table: the file from which the cases came (it may not exist for cases made in memory).
+        columns: all columns of the table, also those that the header does not name.
+        cases: one per row, in the order of the table.
+        written: voxel task → how its files are written, where they differ from the header (another hospital's
+            cohort, read with the header of a model).
     """
 
     header: Header
@@ -79,15 +79,15 @@ class Cohort:
         """Read `cohort.yaml` and `cases.csv` of a folder.
 
         Raises:
-            PolytaskError: something without which subjects, visits and splits are not certain. Cells of inputs and
-                targets are judged when they are read, and all at once by `polytask.cohort.check.check`.
+            PolytaskError: an error that leaves subjects, visits or splits unclear. Cells of inputs and targets are
+                checked when they are read, and all at once by `polytask check`.
         """
         folder = Path(folder)
         return cls.from_table(read_header(folder / HEADER), find_table(folder))
 
     @classmethod
     def from_table(cls, header: Header, path: str | Path) -> Cohort:
-        """The cases of a table under a header from elsewhere (prediction on new cases)."""
+        """Read a table with a header that does not lie beside it, as in prediction on new cases."""
         table = read_table(Path(path))
         cases, problems = load_cases(header, table)
         found = [p for p in (*table.problems, *problems) if p.level == "error"]
@@ -100,7 +100,8 @@ class Cohort:
 
     @cached_property
     def subjects(self) -> dict[str, tuple[Case, ...]]:
-        """Subject → its cases in the order of the header's visits; subjects in the table's order."""
+        """Map each subject to its cases, in the order of the header's visits; subjects in the table's order."""
+        # A visit that the header does not name sorts last instead of raising: it is an error of the table already.
         order = {visit: i for i, visit in enumerate(self.header.visits or [""])}
         found: dict[str, list[Case]] = {}
         for case in self.cases:
@@ -112,27 +113,34 @@ class Cohort:
 
     @cached_property
     def pooled_by_subject(self) -> bool:
-        """Whether a subject-level task exists, so that a sample is a subject with all its visits."""
+        """Whether a sample is a subject with all its visits: True if any task has level `subject`."""
         return any(task.level == "subject" for task in self.header.tasks.values())
 
     def in_split(self, split: str) -> tuple[str, ...]:
-        """Subjects of `train` or `test`, in the table's order. Test subjects enter no fold, plan or statistic."""
+        """List the subjects of `train` or `test`, in the table's order.
+
+        Test subjects never enter a fold, a plan or a statistic that training sees.
+        """
         return tuple(s for s, cases in self.subjects.items() if cases[0].test == (split == "test"))
 
     def samples(self, subjects: Iterable[str] | None = None) -> list[Sample]:
-        """Samples of these subjects (default: all, test subjects too), in the order given."""
+        """List the samples of these subjects (default: all, also test subjects), in the given order.
+
+        A sample is a subject with all its visits if any task has level `subject`, else one visit.
+        """
         chosen = list(self.subjects) if subjects is None else list(subjects)
         if self.pooled_by_subject:
             return [Sample(s, self.subjects[s]) for s in chosen]
         return [Sample(s, (case,)) for s in chosen for case in self.subjects[s]]
 
     def path(self, cell: str) -> Path:
-        """The file a cell names."""
+        """Return the path of the file that a cell names."""
         return self.root / cell
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of what header and table say, however they are laid out."""
+        """sha256 of the content of header and table; the layout of the two files does not change it."""
+        # Sorted cases and cells make the hash independent of the order of rows and columns.
         total = hashlib.sha256(canonical(self.header).encode())
         mark = "["
         for c in sorted(
@@ -146,7 +154,11 @@ class Cohort:
 
 
 def load(folder: Path) -> tuple[Cohort | None, Table | None, list[Problem]]:
-    """What can be read of a cohort, with every problem of its form instead of the first."""
+    """Read as much of a cohort as possible, and list all problems of its form instead of raising at the first.
+
+    Returns:
+        (cohort, table, problems); cohort and table are None when header or table cannot be read at all.
+    """
     header, problems = load_header(folder / HEADER)
     if header is None:
         return None, None, problems

@@ -1,4 +1,4 @@
-"""One fold of `splits.json`, with the cohort whose subjects it names."""
+"""Read one fold of `splits.json` and check its subjects against the cohort."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from polytask.errors import PolytaskError
 
 
 def read_fold(path: Path, number: int, cohort: Cohort | None = None) -> Fold:
-    """The fold of this number.
+    """Read the fold with this number.
 
     Args:
         path: `splits.json` of a work folder.
-        cohort: every subject of the fold must be in it.
+        cohort: if given, every subject of the fold must be in it.
 
     Raises:
-        PolytaskError: no such fold, or a subject that the cohort does not have.
+        PolytaskError: there is no such fold, or the cohort lacks a subject of the fold.
     """
     folds = Splits.read(path).folds
     if not 0 <= number < len(folds):

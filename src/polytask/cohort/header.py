@@ -1,4 +1,4 @@
-"""The typed header of a cohort: `cohort.yaml`, what the columns of the table mean."""
+"""The typed header of a cohort, `cohort.yaml`: it says what each column of the table means."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ __all__ = [
 
 
 def list_task_columns(name: str, task: Task) -> tuple[str, ...]:
-    """The columns a task must have; `structures` may bring one 4-D column or one per structure (see `values`)."""
+    """List the columns that a task must have. A task with `structures` may instead have one column per structure."""
     return KINDS[task.kind].list_columns(task, task.column or name)
 
 
 def list_optional_columns(name: str, task: Task) -> tuple[str, ...]:
-    """Columns a task may have: known structures, the region that counts, a mask per structure."""
+    """List the columns that a task may have: known structures, region that counts, one mask per structure."""
     return KINDS[task.kind].list_optional_columns(task, task.column or name)
 
 
 class Header(Strict):
-    """The whole of `cohort.yaml`."""
+    """The whole content of `cohort.yaml`."""
 
     polytask: Literal[1]
     name: Text
@@ -77,22 +77,22 @@ class Header(Strict):
 
     @property
     def images(self) -> dict[str, ImageInput]:
-        """The image inputs."""
+        """Map the names of the image inputs to their entries."""
         return {k: v for k, v in self.inputs.items() if isinstance(v, ImageInput)}
 
     @property
     def tables(self) -> dict[str, TableInput]:
-        """The table inputs."""
+        """Map the names of the table inputs to their entries."""
         return {k: v for k, v in self.inputs.items() if isinstance(v, TableInput)}
 
     @property
     def slides(self) -> dict[str, SlideInput]:
-        """The slide inputs."""
+        """Map the names of the slide inputs to their entries."""
         return {k: v for k, v in self.inputs.items() if isinstance(v, SlideInput)}
 
     @property
     def input_columns(self) -> dict[str, str]:
-        """Column → the input that reads it."""
+        """Map each column that an input reads to the name of that input."""
         images = {
             f"{name}.{channel}": name for name, image in self.images.items() for channel in image.channels
         }
@@ -107,7 +107,7 @@ class Header(Strict):
 
 
 def _breaches(header: Header) -> Iterator[tuple[str, str]]:
-    """(place, what is wrong: what to do) of every rule between the parts of a header that does not hold."""
+    """List the broken rules between parts of a header, each as (key path, "what is wrong: what to do")."""
     for kind, names in (("inputs", list(header.inputs)), ("tasks", list(header.tasks))):
         for name in names:
             if name in RESERVED:
@@ -122,6 +122,7 @@ def _breaches(header: Header) -> Iterator[tuple[str, str]]:
     for column, owner in taken.items():
         if column in RESERVED:
             yield f"inputs.{owner}", f"column {column!r} has a meaning of its own: rename the column"
+    # A column that is both input and target would let the model read the answer.
     for name, task in header.tasks.items():
         for column in (*list_task_columns(name, task), *list_optional_columns(name, task)):
             if column in taken:
@@ -136,6 +137,7 @@ def _breaches(header: Header) -> Iterator[tuple[str, str]]:
 
 
 def _task_breaches(header: Header, task: Task) -> Iterator[tuple[str, str]]:
+    """List the broken rules between one task and the rest of the header, each as (key of the task, message)."""
     visits = header.visits or []
     if isinstance(task, VoxelSpec) and task.image not in header.images:
         yield "image", f"{task.image!r} is no image input: {nearest(task.image, list(header.images))}"

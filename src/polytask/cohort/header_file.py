@@ -1,4 +1,4 @@
-"""`cohort.yaml` on disk: read with every problem named at once, written, and its JSON Schema for editors."""
+"""Read and write `cohort.yaml`, list every problem in it at once, and make its JSON Schema for editors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from polytask.kinds.words import Strict
 HEADER = "cohort.yaml"
 SCHEMA = Path(__file__).with_name("header.schema.json")
 LIMIT = 4 << 20
-"""Bytes a header may have."""
+"""Largest size of a header file in bytes."""
 _KINDS: dict[str, type[Strict]] = {
     "image": inputs.ImageInput,
     "table": inputs.TableInput,
@@ -33,7 +33,7 @@ _KINDS: dict[str, type[Strict]] = {
 
 
 def read_header(path: Path) -> Header:
-    """The header, or one line that names its first problem and how many there are."""
+    """Read a header, or raise with its first problem and the number of further problems."""
     header, problems = load_header(path)
     if header is None:
         more = f" (and {len(problems) - 1} more: see `polytask check`)" if len(problems) > 1 else ""
@@ -43,7 +43,7 @@ def read_header(path: Path) -> Header:
 
 
 def parse_header(content: Any, place: str, remedy: str) -> Header:
-    """A header that was written into another document, or one line that names its first problem."""
+    """Validate a header that is part of another document (e.g. a bundle), or raise with its first problem."""
     try:
         return Header.model_validate(content)
     except ValidationError as error:
@@ -52,7 +52,7 @@ def parse_header(content: Any, place: str, remedy: str) -> Header:
 
 
 def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
-    """The header, or every problem found in it."""
+    """Read a header. Returns (header, []), or (None, every problem found in it)."""
 
     def fail(code: str, message: str, remedy: str) -> tuple[None, list[Problem]]:
         return None, [Problem("error", code, message, remedy, file=str(path))]
@@ -82,14 +82,16 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
 
 
 def write_header(header: Header, path: Path) -> None:
-    """Write a header; what has its default value is left out."""
+    """Write a header as YAML. Keys that have their default value are left out."""
     content = header.model_dump(mode="json", exclude_defaults=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
 
 
 def canonical(header: Header) -> str:
-    """One text per meaning, for hashing: titles are left out, so that a page may be worded anew without planning
-    again."""
+    """Return the text of a header that is hashed: headers of equal meaning give equal text.
+
+    Titles are left out: they only change the words on a page, so a new title needs no new plan.
+    """
     content = header.model_dump(
         mode="json",
         exclude={"tasks": {"__all__": TITLES}, "inputs": {"__all__": {"columns": {"__all__": TITLES}}}},
@@ -98,7 +100,8 @@ def canonical(header: Header) -> str:
 
 
 def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
-    """Without keys that are younger than the first headers and not used, so that those keep their hash."""
+    """Drop unused keys that were added to the format later, in place, so that older headers keep their hash."""
+    # Only keys at their default value go; a key in use changes what the header means and so its hash.
     columns = [c for part in content["inputs"].values() for c in part.get("columns", {}).values()]
     for part in content["inputs"].values():
         if not part.get("mirror", True):
@@ -111,15 +114,16 @@ def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of `cohort.yaml`, shipped as `header.schema.json` for editors."""
+    """Make the JSON Schema of `cohort.yaml`, which is shipped as `header.schema.json` for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Header.model_json_schema()}
 
 
 def said(error: ErrorDetails) -> list[tuple[str, str]]:
-    """A pydantic error as (message, remedy) in our words."""
+    """Translate a pydantic error into (message, remedy) pairs in the words of Polytask."""
     context: dict[str, Any] = error.get("ctx", {})
     kind, where = error["type"], _place(error["loc"])
     word = str(error["loc"][-1]) if error["loc"] else ""
+    # Our own validators put "message: remedy" into the error text; "rules" carries several of them at once.
     if kind == "rules":
         return [
             (f"{place}: {m}", r) for place, text in context["found"] for m, _, r in [text.partition(": ")]
@@ -158,7 +162,7 @@ def said(error: ErrorDetails) -> list[tuple[str, str]]:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """`tasks.os.horizons` from pydantic's path, which also holds kinds, union branches and key marks."""
+    """Format a pydantic error path as `tasks.os.horizons`: kinds, union branches and key marks are left out."""
     kept = [
         str(p)
         for i, p in enumerate(loc)
@@ -168,12 +172,13 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 
 def _model_at(loc: tuple[int | str, ...]) -> type[Strict]:
-    """The model whose key stands last in a path."""
+    """Find the pydantic model to which the last key of an error path belongs."""
     if len(loc) < 4:
         return Header
     return inputs.Column if len(loc) > 4 and loc[3] == "columns" else _KINDS[str(loc[2])]
 
 
 def _kinds_at(loc: tuple[int | str, ...]) -> list[str]:
+    """List the kinds that are allowed at an error path: those of inputs, or those of tasks."""
     of_input = ("image", "table", "slide")
     return list(of_input) if loc and loc[0] == "inputs" else [k for k in _KINDS if k not in of_input]

@@ -1,4 +1,4 @@
-"""What the model reads, as the header writes it: images, slides and tables."""
+"""Header entries of what the model reads: images, slides and tables (pydantic models)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from polytask.kinds.titles import check_titles
 from polytask.kinds.words import Name, Strict, Text, repeated
 
 Modality = Literal["CT", "MR", "PET", "XR", "US", "OCT", "RGB", "mask", "other"]
-"""How a channel was taken: CT, MR, PET, X-ray, ultrasound, optical coherence tomography, a color picture, a drawn mask,
-or else."""
+"""How a channel was acquired: CT, MR, PET, X-ray, ultrasound, optical coherence tomography, a color picture, a drawn
+mask, or something else."""
 
 
 class ImageInput(Strict):
@@ -42,12 +42,12 @@ class ImageInput(Strict):
 
     @property
     def planes(self) -> int:
-        """Array planes of all channels together: an RGB channel has three."""
+        """Number of array planes of all channels together: an RGB channel has three, any other channel one."""
         return sum(planes_of(m) for m in self.channels.values())
 
 
 def planes_of(modality: Modality) -> int:
-    """Array planes of one channel."""
+    """Count the array planes of one channel: 3 for RGB, else 1."""
     return 3 if modality == "RGB" else 1
 
 
@@ -85,7 +85,7 @@ class Column(Strict):
 
 
 class TableInput(Strict):
-    """Clinical or molecular columns."""
+    """A table of clinical or molecular columns."""
 
     kind: Literal["table"]
     columns: Annotated[dict[Text, Column], Field(min_length=1)]
@@ -107,7 +107,7 @@ class SlideInput(Strict):
 
     @property
     def resolution(self) -> float | None:
-        """µm of a patch's pixel; None when `downsample` counts in the file's own pixels."""
+        """Pixel size of a patch in µm; None when `downsample` counts in pixels of the file instead."""
         return None if self.downsample is not None else self.mpp or 1.0
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Rows of a table to cases: who, when, where, which split."""
+"""Turn the rows of a table into cases: subject, visit, day, site and split, and the other cells as text."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from polytask.images.file_names import make_file_name
 from polytask.kinds.words import number
 
 IDENTITY = ("subject", "visit", "day", "site", "split")
-"""Columns that say who, when and where; the others are cells."""
+"""Columns that identify a case (who, when, where); every other column is a cell of an input or target."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row.
+    """One row of the table: one subject at one visit.
 
     Args:
         visit: "" where the header names no visits.
-        day: days since some origin of the subject, None where unknown.
+        day: days since some origin of the subject; None where unknown.
         site: "" where unknown.
         test: whether the subject belongs to the test part.
-        row: line in the table (the column names are line 1), 0 when the case was made in memory.
-        cells: column → text of the known cells, identity columns left out.
-        twin: whether the key of another case differs in nothing but upper and lower case; then both carry a hash.
+        row: line in the table (the column names are line 1); 0 for a case that was made in memory.
+        cells: column → text of each known cell, without the identity columns.
+        twin: whether the key of another case differs only in upper and lower case; then both keys carry a hash.
     """
 
     subject: str
@@ -42,20 +42,20 @@ class Case:
 
     @property
     def key(self) -> str:
-        """`subject` or `subject@visit` as a file name."""
+        """Name of the case as a file name: `subject` or `subject@visit`."""
         return make_file_name(
             *([self.subject, self.visit] if self.visit else [self.subject]), hashed=self.twin
         )
 
 
 def mark_twins(cases: Sequence[Case]) -> list[Case]:
-    """The cases, with `twin` where file systems that do not tell upper from lower case would mix two up."""
+    """Set `twin` on cases whose keys differ only in case: some file systems would take them for one file."""
     spellings = Counter(key.lower() for key in {case.key for case in cases})
     return [replace(case, twin=True) if spellings[case.key.lower()] > 1 else case for case in cases]
 
 
 def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]:
-    """Every row as a case, and what stands against it. Site and split hold for all rows of a subject."""
+    """Turn every row into a case. Returns (cases, problems); site and split hold for all rows of a subject."""
     problems: list[Problem] = []
     for column in [c for c in ("subject",) if c not in table.columns]:
         problems.append(
@@ -119,7 +119,7 @@ def load_cases(header: Header, table: Table) -> tuple[list[Case], list[Problem]]
 
 
 def _visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, str]]]:
-    """The visit a cell names and what is wrong with it."""
+    """Find the visit that a cell names. Returns (visit, list of (code, message, remedy) of what is wrong)."""
     visits = header.visits or []
     if not visits:
         wrong = (
@@ -138,6 +138,7 @@ def _visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, str]]]:
 
 
 def _duplicates(table: Table, cases: list[Case]) -> Iterator[Problem]:
+    """List rows that repeat the subject and visit of an earlier row."""
     first: dict[tuple[str, str], int] = {}
     for case in cases:
         before = first.setdefault((case.subject, case.visit), case.row)
@@ -155,7 +156,7 @@ def _duplicates(table: Table, cases: list[Case]) -> Iterator[Problem]:
 
 
 def _disagreements(table: Table, cases: list[Case], splits: dict[int, str]) -> Iterator[Problem]:
-    """Site and split that differ between the filled rows of a subject."""
+    """List rows whose site or split differs from that of an earlier filled row of the same subject."""
     for column in ("site", "split"):
         seen: dict[str, tuple[str, int]] = {}
         for case in cases:
@@ -175,8 +176,10 @@ def _disagreements(table: Table, cases: list[Case], splits: dict[int, str]) -> I
 
 
 def _spread(cases: list[Case]) -> list[Case]:
-    """Give every row of a subject its site and split."""
+    """Give every row of a subject the same site and split: those of its filled rows."""
+    # One test row makes the whole subject a test subject: a subject must not be on both sides of the split.
     test = {c.subject for c in cases if c.test}
+    # Reversed, so that the first filled row of a subject is written last and wins.
     site = {c.subject: c.site for c in reversed(cases) if c.site}
     return [replace(c, test=c.subject in test, site=site.get(c.subject, "")) for c in cases]
 

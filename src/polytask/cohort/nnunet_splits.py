@@ -1,4 +1,4 @@
-"""`splits_final.json` of nnU-Net: read into folds and written from them. Its `val` is our `held_out`."""
+"""Read and write `splits_final.json` of nnU-Net. Its `val` is our `held_out`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHANNEL = re.compile(r"^(?P<case>.+)_\d{4}\.[A-Za-z0-9.]+$")
 
 
 def case_id(cohort: Cohort, case: Case) -> str:
-    """What nnU-Net calls a case: its image's name before `_0000`, else the case's key."""
+    """Find the name that nnU-Net gives a case: the image file name before `_0000`, else the key of the case."""
     for name in cohort.header.images:
         for path in image_paths(cohort, case, name).values():
             if path is not None and (match := _CHANNEL.match(path.name)):
@@ -26,17 +26,19 @@ def case_id(cohort: Cohort, case: Case) -> str:
 
 
 def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
-    """Folds of nnU-Net for a cohort. An entry is a case of nnU-Net, a case's key or a subject.
+    """Read nnU-Net's folds for a cohort. An entry may be an nnU-Net case name, the key of a case, or a subject.
 
     Args:
-        seed: draws `tune` from nnU-Net's `train`.
+        seed: decides which subjects of nnU-Net's `train` become `tune`.
 
     Raises:
-        PolytaskError: another form, an unknown case, a test subject, or a subject on both sides of a fold.
+        PolytaskError: the file has another form, or names an unknown case, a test subject, or a subject on both
+            sides of a fold.
     """
     path = Path(path)
     content = read_json(path)
     known = {case_id(cohort, c): c.subject for c in cohort.cases} | {c.key: c.subject for c in cohort.cases}
+    # Subjects come last: where a case name of one subject is the name of another subject, the subject is meant.
     known |= {s: s for s in cohort.subjects}
     brought = list_strata(cohort, cohort.in_split("train"))
     wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
@@ -67,7 +69,7 @@ def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
 
 
 def write_nnunet(splits: Splits, cohort: Cohort, path: str | Path) -> None:
-    """Write folds so that nnU-Net trains and validates on the same cases; `tune` belongs to its `train`."""
+    """Write folds in nnU-Net's form, so that it trains and validates on the same cases; `tune` goes into `train`."""
 
     def ids(*parts: tuple[str, ...]) -> list[str]:
         return sorted(case_id(cohort, c) for part in parts for s in part for c in cohort.subjects[s])
@@ -76,6 +78,7 @@ def write_nnunet(splits: Splits, cohort: Cohort, path: str | Path) -> None:
 
 
 def _subject(path: Path, fold: int, word: str, known: dict[str, str], brought: object) -> str:
+    """Find the subject of an entry; raise if the cohort lacks the case or the subject is in the test part."""
     if word not in known:
         raise PolytaskError(
             f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {nearest(word, list(known)[:500])}"

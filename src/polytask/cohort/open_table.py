@@ -1,4 +1,4 @@
-"""The text of a table file, compressed or not, never more of it than a table may have."""
+"""Open table files, compressed or not, with a limit on how many bytes are read from them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from polytask.documents.file_kinds import name_special_file
 from polytask.errors import PolytaskError
 
 LIMIT = 1 << 30
-"""Bytes a table may have, inflated."""
+"""Largest size of a table in bytes, after decompression."""
 
 
 def name_without_gz(path: Path) -> str:
-    """The file's name in lower case, without the ending of a compressed file."""
+    """Return the name of a file in lower case and without a final `.gz`."""
     return path.name.lower().removesuffix(".gz")
 
 
 @contextmanager
 def open_table(path: Path, encoding: str = "utf-8-sig") -> Iterator[IO[str]]:
-    """The lines of a table of text; a file whose name ends in `.gz` is inflated on the way.
+    """Open a table as text. A file whose name ends in `.gz` is decompressed while it is read.
 
     Raises:
-        PolytaskError: larger than a table may be, on disk or inflated, or not a whole gzip file.
+        PolytaskError: the file is larger than the limit (on disk or decompressed), or is no complete gzip file.
     """
     with open_table_bytes(path) as file:
         yield io.TextIOWrapper(file, encoding=encoding, newline="")
@@ -35,10 +35,10 @@ def open_table(path: Path, encoding: str = "utf-8-sig") -> Iterator[IO[str]]:
 
 @contextmanager
 def open_table_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a table; a file whose name ends in `.gz` is inflated on the way.
+    """Open a table as bytes. A file whose name ends in `.gz` is decompressed while it is read.
 
     Raises:
-        PolytaskError: larger than a table may be, on disk or inflated, or not a whole gzip file.
+        PolytaskError: the file is larger than the limit (on disk or decompressed), or is no complete gzip file.
     """
     _require_plain_file(path)
     check_table_size(path, path.stat().st_size)
@@ -56,13 +56,13 @@ def open_table_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _require_plain_file(path: Path) -> None:
-    """Refuse a named pipe or a device, which would block or never end."""
+    """Raise for a named pipe or a device: reading one can block or never end."""
     if kind := name_special_file(path):
         raise PolytaskError(f"{path}: is {kind}; expected a table; save what it sends to a file first")
 
 
 def check_table_size(path: Path, size: int) -> None:
-    """Refuse a table of more bytes than `LIMIT`."""
+    """Raise if a table has more bytes than `MAX_TABLE_BYTES`."""
     if size > LIMIT:
         raise PolytaskError(
             f"{path}: larger than {LIMIT >> 30} GB; expected a table of cells; name the right file"
@@ -70,7 +70,7 @@ def check_table_size(path: Path, size: int) -> None:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that refuses to be read beyond the limit, however well it was compressed."""
+    """Stream that raises when more than the limit is read: a small gzip file can hold a huge table."""
 
     def __init__(self, path: Path, inner: gzip.GzipFile) -> None:
         self._path, self._inner, self._size = path, inner, 0

@@ -1,4 +1,4 @@
-"""One problem that repeats itself: one line with a count and three examples, however many rows or columns have it."""
+"""Group problems that repeat: one line with a count and three examples instead of one line per row or column."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 from polytask.errors import Problem
 
 SINGLE = 3
-"""Up to that many rows or files with one problem are told one by one: as many as there would be examples."""
+"""Up to this many rows or files with the same problem are listed one by one (no more than there would be examples)."""
 EXAMPLES = 3
 COLUMNS = 12
-"""Up to that many columns, classes or structures with one problem are told one by one."""
+"""Up to this many columns, classes or structures with the same problem are listed one by one."""
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _PARTICULAR = re.compile(r"\S*[/\\]\S*|\S*\d\S*\.[A-Za-z]\w*|(?<![A-Za-z_])[-+]?\d(?:[\w.,×-]*\w)?")
-"""Paths, names of files and numbers; a name like PTV56 says what the problem is about and stays."""
+"""Matches paths, file names and numbers. A name like PTV56 is not matched: it says what the problem is about."""
 
 
 @dataclass(frozen=True)
 class ProblemGroup:
-    """The same problem at one or many places, in the order in which it was found."""
+    """The same problem at one or several places, in the order in which the places were found."""
 
     problems: tuple[Problem, ...]
 
     @property
     def count(self) -> int:
-        """How often it was found."""
+        """Number of places that have the problem."""
         return len(self.problems)
 
     def as_dict(self) -> dict[str, Any]:
-        """The first problem's own keys, with `count` and up to three `examples` (place and message of each)."""
+        """Return the keys of the first problem, plus `count` and up to three `examples` (place and message)."""
         first = self.problems[0]
         keys = ("file", "row", "subject", "column", "message")
         examples = [{k: getattr(p, k) for k in keys} for p in self.problems[:EXAMPLES]]
@@ -58,11 +58,11 @@ class ProblemGroup:
 
 
 def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
-    """Problems that differ in nothing but their place and the names and numbers in them, put together.
+    """Group problems that differ only in their place and in the names and numbers of their text.
 
-    The order is that of the first problem of each group. Few of a kind stay single lines (see `SINGLE`, `COLUMNS`). A
-    column with a problem in many rows is a group of its own, unless there are many such columns; the others go
-    together.
+    Groups come in the order of their first problem. A few problems of one kind stay single lines (see
+    `MAX_SINGLE_PROBLEMS`, `MAX_SINGLE_COLUMNS`). A column with a problem in many rows is a group of its own, unless
+    there are many such columns; then all of them form one group.
     """
     by_column = _collect(problems, lambda p: (p.level, p.code, p.column, _pattern(p)))
     often = [found[0] for found in by_column if len(found) > SINGLE]
@@ -75,6 +75,7 @@ def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
         return own if own in alone and columns[kind] <= COLUMNS else kind
 
     groups: list[tuple[int, ProblemGroup]] = []
+    # id() tells apart problems that are equal in all fields; `problems` are alive here, so ids are not reused.
     order = {id(p): k for k, found in enumerate(by_column) for p in found}
     for found in _collect((p for column in by_column for p in column), key):
         most = SINGLE if any(p.row > 1 for p in found) else COLUMNS  # row 1 has the names of the columns
@@ -84,7 +85,7 @@ def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
 
 
 def _collect(problems: Iterable[Problem], key: Callable[[Problem], tuple[str, ...]]) -> list[list[Problem]]:
-    """Problems of one key together, keys in the order in which they first occur."""
+    """Collect problems of the same key into lists, in the order in which the keys first occur."""
     found: dict[tuple[str, ...], list[Problem]] = {}
     for problem in problems:
         found.setdefault(key(problem), []).append(problem)
@@ -92,9 +93,10 @@ def _collect(problems: Iterable[Problem], key: Callable[[Problem], tuple[str, ..
 
 
 def _pattern(problem: Problem) -> str:
-    """Message and remedy without what belongs to the place: column, file, quoted words, numbers and paths."""
+    """Return message and remedy with everything particular (column, file, quotes, numbers, paths) replaced by "…"."""
     text = f"{problem.message.removeprefix(problem.column)} → {problem.remedy}"
     for own in (problem.file, problem.column, problem.subject):
+        # Short names such as "a" or "age" occur inside other words; replacing them would garble the text.
         text = text.replace(own, "…") if len(own) > 3 else text
     return _PARTICULAR.sub("…", _QUOTED.sub("…", text))
 

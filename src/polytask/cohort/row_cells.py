@@ -1,4 +1,4 @@
-"""The cells of one row of a table: a row holds its words alone, the names of the columns are shared by all rows."""
+"""The cells of one table row. A row stores only its words; all rows share one object with the column names."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import Any
 
 MOST_SHARED = 100_000
-"""Different words of a table that are kept once; further ones are kept as often as they stand there."""
+"""How many different words of a table are shared between cells; further words are stored once per cell."""
 
 
 class Columns:
-    """Names and places of the columns of a table, and the words that mean "unknown".
+    """Names and positions of the columns of a table, and the words that mean "unknown".
 
     Args:
-        places: column → its place in a row.
-        unknown: words that stand for an unknown cell; such cells are not there.
+        places: column → its position in a row.
+        unknown: words that stand for an unknown cell; a row behaves as if such cells did not exist.
     """
 
     __slots__ = ("order", "places", "unknown")
@@ -25,7 +25,7 @@ class Columns:
 
 
 class RowCells(Mapping[str, str]):
-    """Column → word of one row. It takes a few bytes a cell where a dictionary takes a hundred."""
+    """Read-only mapping column → word of one row. It needs a few bytes per cell, a dictionary about a hundred."""
 
     __slots__ = ("_columns", "words")
 
@@ -33,11 +33,11 @@ class RowCells(Mapping[str, str]):
         self._columns, self.words = columns, words
 
     def has_places_of(self, columns: Columns) -> bool:
-        """Whether every column stands at the same place there."""
+        """Whether every column has the same position in the other layout."""
         return self._columns.order is columns.order or self._columns.order == columns.order
 
     def seen_through(self, columns: Columns) -> RowCells:
-        """The same words under other columns or other unknown words; nothing is copied."""
+        """Return a row with the same words but another layout or other unknown words; nothing is copied."""
         return RowCells(columns, self.words)
 
     def __getitem__(self, column: str) -> str:
@@ -47,7 +47,8 @@ class RowCells(Mapping[str, str]):
         return self.words[place]
 
     def get(self, column: str, default: Any = None) -> Any:
-        """The word of a column, or `default` where it is unknown."""
+        """Return the word of a column, or `default` where it is unknown."""
+        # Mapping.get would raise and catch KeyError for each empty cell, which is slow on large tables.
         place = self._columns.places.get(column)
         if place is None or place >= len(self.words):
             return default
@@ -67,11 +68,11 @@ class RowCells(Mapping[str, str]):
         return len(self.pairs())
 
     def items(self) -> ItemsView[str, str]:
-        """Column and word of every known cell, in the order of the columns."""
+        """Return a view of (column, word) of every known cell, in the order of the columns."""
         return _Pairs(self)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """The same as a list."""
+        """Return (column, word) of every known cell as a list."""
         words, unknown, count = self.words, self._columns.unknown, len(self.words)
         return [
             (column, words[place])
@@ -84,7 +85,7 @@ class RowCells(Mapping[str, str]):
 
 
 class _Pairs(ItemsView[str, str]):
-    """Items without a look-up for each."""
+    """Items view that runs over the words of a row directly, without one look-up per column."""
 
     def __init__(self, cells: RowCells) -> None:
         super().__init__(cells)
@@ -95,21 +96,22 @@ class _Pairs(ItemsView[str, str]):
 
 
 def to_row_cells(cells: Mapping[str, str], columns: Columns) -> RowCells:
-    """The cells of a row with a word for each column in its place. Rows that a table was read from stay as they are."""
+    """Convert the cells of a row to `RowCells` of this layout. A row that already has the layout is returned as is."""
     if isinstance(cells, RowCells) and cells.has_places_of(columns):
         return cells
     return RowCells(columns, tuple(cells.get(column, "") for column in columns.places))
 
 
 class SharedWords:
-    """Words of a table that occur often stand in memory once."""
+    """Pool of words, so that equal words of a table are one object in memory."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
     def share(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The words of a row, each as the object that was there first."""
+        """Return the words of a row; a word that was seen before comes back as the first object with that text."""
         known = self._known
+        # A full pool takes no further words: a column of unique ids would fill it without sharing anything.
         if len(known) < MOST_SHARED:
             return tuple([known.setdefault(word, word) for word in words])
         return tuple([known.get(word, word) for word in words])

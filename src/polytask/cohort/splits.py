@@ -1,4 +1,7 @@
-"""Folds: train, tune and held out, grouped by subject, the same for every arm of a study."""
+"""Cross-validation folds with the parts train, tune and held out. All rows of a subject are in one part.
+
+Every arm of a study uses the same folds, so that the arms can be compared pair by pair.
+"""
 
 from __future__ import annotations
 
@@ -19,46 +22,46 @@ from polytask.errors import PolytaskError
 Scheme = Literal["subject", "site", "nnunet"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 SHARE = 0.15
-"""Share of a fold's training subjects that becomes `tune`."""
+"""Share of the training subjects of a fold that becomes the part `tune`."""
 TRIES = 20
-"""Divisions tried until every class and event is in every train part."""
+"""How many divisions are tried at most until every train part has every class and event."""
 WORK = 40_000
-"""Subjects that all tries together may divide: thousands of rare classes are never all in every part."""
+"""Limit on (tries × subjects): with thousands of rare classes no division has all of them in every train part."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Subjects of the three parts of one fold; stopping, selection and calibration see `tune` alone."""
+    """Subjects of the three parts of one fold. Early stopping, model selection and calibration see only `tune`."""
 
     train: tuple[str, ...]
     tune: tuple[str, ...]
     held_out: tuple[str, ...]
 
     def part(self, name: str) -> tuple[str, ...]:
-        """`train`, `tune` or `held_out`."""
+        """Return the subjects of the part `train`, `tune` or `held_out`."""
         return {"train": self.train, "tune": self.tune, "held_out": self.held_out}[name]
 
 
 @dataclass(frozen=True)
 class Splits:
-    """`splits.json`. `scheme` says what the folds hold out: stratified subjects, a site each, or nnU-Net's lists."""
+    """Content of `splits.json`. `scheme` says how folds are made: stratified subjects, one site each, or nnU-Net."""
 
     folds: tuple[Fold, ...]
     scheme: Scheme
     seed: int
 
     def write(self, path: str | Path) -> None:
-        """Write, whole or not at all."""
+        """Write `splits.json` completely or not at all."""
         folds = [{"train": f.train, "tune": f.tune, "held_out": f.held_out} for f in self.folds]
         content = {"polytask": 1, "scheme": self.scheme, "seed": self.seed, "folds": folds}
         write_json(Path(path), content)
 
     @classmethod
     def read(cls, path: str | Path) -> Splits:
-        """Read `splits.json`.
+        """Read `splits.json` and check its form.
 
         Raises:
-            PolytaskError: another form, or a subject in two parts of a fold.
+            PolytaskError: the file has another form, or a subject is in two parts of a fold.
         """
         path = Path(path)
         content = read_json(path)
@@ -73,6 +76,7 @@ class Splits:
         except (KeyError, TypeError, ValueError):
             form = "expected {scheme, seed, folds: [{train, tune, held_out}, …]}; make it again with `polytask plan`"
             raise PolytaskError(f"{path}: not a splits.json; {form}") from None
+        # People edit this file by hand; a subject in train and held_out would leak its answers into training.
         for number, fold in enumerate(found.folds):
             both = _repeats([*fold.train, *fold.tune, *fold.held_out])
             if both:
@@ -84,7 +88,7 @@ class Splits:
 
 
 def _subjects(names: Any) -> tuple[str, ...]:
-    """The subjects of a part, from a list of names."""
+    """Check that the JSON value of a part is a list of names, and return them as text."""
     if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
         raise ValueError("no list of subjects")
     return tuple(str(name) for name in names)
@@ -93,15 +97,15 @@ def _subjects(names: Any) -> tuple[str, ...]:
 def make_splits(
     cohort: Cohort, folds: int = 5, seed: int = 0, by: Literal["subject", "site"] = "subject"
 ) -> Splits:
-    """Divide the subjects outside the test part.
+    """Divide the subjects outside the test part into folds.
 
     Args:
-        folds: their number; with `by="site"` there is one per site instead.
-        seed: another seed, other folds (sites: another tune part).
-        by: `subject` stratifies over all tasks together, `site` holds one site out at a time.
+        folds: number of folds; ignored with `by="site"`, where there is one fold per site.
+        seed: another seed gives other folds (with `by="site"`: other tune parts).
+        by: `subject` stratifies over all tasks together; `site` holds out one site at a time.
 
     Raises:
-        PolytaskError: too few subjects, or a class or event that a train part would lack.
+        PolytaskError: there are too few subjects, or a train part would lack a class or an event.
     """
     subjects = cohort.in_split("train")
     brought = list_strata(cohort, subjects)
@@ -116,12 +120,19 @@ def make_splits(
 def divide_training(
     brought: Mapping[str, frozenset[Stratum]], wanted: frozenset[Stratum], salt: str
 ) -> tuple[list[str], list[str]]:
-    """(train, tune) of a fold's training subjects: tune has 15 %, at least one."""
+    """Divide the training subjects of a fold into (train, tune); tune gets 15 %, at least one subject.
+
+    Args:
+        subject_strata: training subject → its strata.
+        needed_strata: strata that the train part should keep.
+        salt: another salt gives another division.
+    """
     if len(brought) < 2:
         raise PolytaskError(
             f"a fold has {len(brought)} training subjects; expected 2 or more; bring more, or use fewer folds"
         )
     tune = max(1, round(SHARE * len(brought)))
+    # Strata that no training subject has cannot be kept: they must not cause further tries.
     here = wanted & frozenset().union(*brought.values())
     parts: list[list[str]] = []
     for attempt in range(_tries(len(brought))):
@@ -134,7 +145,7 @@ def divide_training(
 def require_complete(
     cohort: Cohort, splits: Splits, brought: Mapping[str, frozenset[Stratum]] | None = None
 ) -> None:
-    """Refuse folds whose train part lacks a class, an event or any known value of a task."""
+    """Raise if the train part of a fold lacks a class, an event, or every known value of a task."""
     if brought is None:
         brought = list_strata(cohort, cohort.in_split("train"))
     for number, fold in enumerate(splits.folds):
@@ -150,7 +161,7 @@ def require_complete(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON to a hidden file beside `path` and rename it, so that `path` is never half written."""
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, path)
@@ -164,6 +175,7 @@ def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], folds
             f"{cohort.table}: {count} subjects outside the test part for {folds} folds; expected 2 or more folds and "
             f"at least {least} subjects; choose other folds or bring more subjects"
         )
+    # Fold sizes differ by one subject at most: the first `count % folds` folds get one more.
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
     wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
     best: tuple[int, Splits] | None = None
@@ -171,6 +183,7 @@ def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], folds
         held = stratify(brought, sizes, f"{seed}/{attempt}")
         found = Splits(_folds(held, brought, wanted, f"{seed}/{attempt}"), "subject", seed)
         lacking = sum(len(wanted - frozenset().union(*(brought[s] for s in f.train))) for f in found.folds)
+        # "<" keeps the first of equally good tries, so that a larger MAX_SPLIT_TRIES never changes good folds.
         if best is None or lacking < best[0]:
             best = lacking, found
         if not lacking or (attempt == 0 and _hopeless(brought, wanted)):
@@ -212,12 +225,12 @@ def _folds(
 
 
 def _tries(subjects: int) -> int:
-    """How often a division of so many subjects is tried."""
+    """Return how many divisions of so many subjects are tried: at least 3, at most MAX_SPLIT_TRIES."""
     return max(3, min(TRIES, WORK // subjects))
 
 
 def _hopeless(brought: Mapping[str, frozenset[Stratum]], wanted: frozenset[Stratum]) -> bool:
-    """Whether some mark has fewer than two subjects, so that one fold will lack it whatever is tried."""
+    """Whether a needed stratum has fewer than two subjects; then one train part lacks it in every division."""
     return any(sum(mark in own for own in brought.values()) < 2 for mark in wanted)
 
 

@@ -1,6 +1,6 @@
-"""What a subject brings to each task, as strata: its classes, events, labels, what is known of it, its site.
+"""The strata of each subject: its classes, events, labels, known structures and its site.
 
-Splits are stratified over all strata together, and a fold's train part must hold every stratum that a task needs.
+Splits are stratified over all strata together, and the train part of a fold must hold every stratum that a task needs.
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from polytask.kinds.kind import Need, Value
 
 @dataclass(frozen=True, order=True)
 class Stratum:
-    """One thing that is known of a subject.
+    """One fact about a subject by which splits are stratified.
 
     Args:
-        task: the task, or `site`.
-        word: class, `event`, `censored`, `LABEL=1`, structure, band; "" = something is known.
+        task: the name of the task, or `site`.
+        word: class, `event`, `censored`, `LABEL=1`, structure or band of numbers; "" = any answer is known.
     """
 
     task: str
     word: str = ""
 
     def __str__(self) -> str:
-        """The text that ties between strata are drawn by (`stratify.draw`): another one would give every cohort other
-        folds, so it stays as it was first written."""
+        """Text that is hashed to break ties between strata.
+
+        It must never change, not even to the name of this class: another text gives every cohort other folds.
+        """
         return f"Mark(task={self.task!r}, word={self.word!r})"
 
 
 def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[Stratum]]:
-    """Subject → its strata, read from header and table alone (masks and doses count as known by their cells)."""
+    """Map each subject to its strata, from header and table alone: no mask or dose is opened, a filled cell counts."""
     chosen = list(subjects)
     found: dict[str, set[Stratum]] = {s: set() for s in chosen}
     for subject in chosen:
@@ -52,14 +54,14 @@ def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[
 
 
 def list_needs(header: Header) -> Iterator[tuple[Stratum, Need]]:
-    """Every stratum that `train` must hold, in the order of the tasks."""
+    """List every stratum that a train part must hold, with the reason, in the order of the tasks."""
     for name, task in header.tasks.items():
         for need in KINDS[task.kind].list_needs(task, name, task.column or name):
             yield Stratum(name, need.word), need
 
 
 def _list_values(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> list[Value]:
-    """Known answers of a subject: one, or one per visit."""
+    """List the known answers of a subject: at most one, or at most one per visit for a visit task."""
     cases = cohort.subjects[subject]
     groups: Iterable[Sequence[Case]] = [cases] if task.level == "subject" else [(case,) for case in cases]
     values = (pooled_value(cohort, group, name) for group in groups)
@@ -67,7 +69,10 @@ def _list_values(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> l
 
 
 def _list_known_parts(cohort: Cohort, cases: Iterable[Case], name: str, task: VoxelSpec) -> set[Stratum]:
-    """Known structures. One that is absent by the table alone is known but teaches no voxel of it: not its stratum."""
+    """List the strata of the known structures in some cases.
+
+    A structure that the table calls absent is known but has no voxel to learn from, so it is not a stratum.
+    """
     found = set()
     for case in cases:
         source = voxel_source(cohort, case, name)

@@ -1,8 +1,8 @@
-"""Dividing subjects into parts so that every stratum is spread in proportion: iterative greedy stratification.
+"""Divide subjects into parts so that each part gets its share of every stratum (iterative stratification).
 
-After Sechidis, Tsoumakas and Vlahavas (2011): the rarest stratum first, each of its subjects to the part that still
-wants it most. Parts have exact sizes here, and chance is a function of a salt, so neither the order of rows nor a
-random stream decides anything.
+The method is that of Sechidis, Tsoumakas and Vlahavas (2011): take the rarest stratum first, and give each of its
+subjects to the part that still needs it most. Two things differ here: parts have exact sizes, and ties are broken by
+a hash of a salt, so that neither the order of rows nor a random number generator has any influence.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ M = TypeVar("M")
 
 
 def draw(salt: str, *words: object) -> int:
-    """A number that looks random and depends on nothing but its arguments."""
+    """Hash the arguments to a number from 0 to 2⁶⁴ − 1. It looks random but depends only on its arguments."""
+    # sha256 instead of hash(): Python salts hash() anew in every process, which would change the folds.
     text = "\x1f".join([salt, *map(str, words)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str) -> list[list[str]]:
-    """Divide subjects into parts.
+    """Divide subjects into parts of given sizes, with each stratum in proportion.
 
     Args:
         strata: subject → its strata.
-        sizes: subjects per part; they sum to the number of subjects.
-        salt: another salt, another division.
+        sizes: number of subjects per part; the sum must be the number of subjects.
+        salt: another salt gives another division.
 
     Returns:
         the subjects of each part, sorted.
@@ -51,9 +52,12 @@ def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str
     room, left = list(sizes), list(total)
     placed: dict[str, int] = {}
 
+    # wish[stratum][part]: subjects of the stratum that the part still needs (may become negative).
+    # share: the same as a share of the stratum, so that rare strata weigh as much as common ones.
     def place(subject: str, rarest: int | None) -> None:
         mine = own[subject]
         others = [sum(parts) for parts in zip(*(share[m] for m in mine), strict=True)] or [0] * len(room)
+        # Rounding makes values equal that differ only by the order of floating-point sums; the hash breaks the tie.
         appeals = {
             part: (
                 round(wish[rarest][part], 9) if rarest is not None else 0.0,

@@ -1,4 +1,4 @@
-"""A table as text: `cases.csv` or `.tsv`, every cell a string, every row with its line number."""
+"""Read and write tables of text such as `cases.csv`: every cell is a string, every row knows its line number."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from polytask.cohort.row_cells import Columns, RowCells, SharedWords
 from polytask.errors import PolytaskError, Problem
 
 Lines = Sequence[tuple[int, Sequence[str]]]
-"""Line number and cells of every line that is not empty."""
+"""(line number, cells) of every line that is not empty; the first one holds the column names."""
 MOST_ROWS = 0.9
-"""A separator fits when so many rows have as many cells as there are columns."""
+"""A separator fits when at least this share of the rows has as many cells as there are column names."""
 _MARKS = {";": "semicolons", ",": "commas", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: `line` counts from 1 for the column names. Cells are stripped of surrounding blanks."""
+    """One row of a table. `line` is its number in the file (column names: line 1); cells have no outer blanks."""
 
     line: int
     cells: Mapping[str, str]
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows of one file; `problems` are the rows that do not fit the columns."""
+    """Columns and rows of one table file; `problems` lists the rows that do not fit the columns."""
 
     path: Path
     columns: tuple[str, ...]
@@ -39,7 +39,7 @@ class Table:
 
 
 def find_table(folder: Path) -> Path:
-    """`cases.csv`, or `cases.tsv`."""
+    """Find the table of a cohort folder: `cases.csv` or `cases.tsv`, exactly one of them."""
     found = [folder / name for name in ("cases.csv", "cases.tsv") if (folder / name).is_file()]
     if len(found) == 2:
         raise PolytaskError(f"{folder}: cases.csv and cases.tsv; expected one table; remove the other")
@@ -51,21 +51,22 @@ def find_table(folder: Path) -> Path:
 
 
 def read_table(path: Path, comma: str = "", encoding: str = "utf-8-sig", skipped: int = 0) -> Table:
-    """Read a table: UTF-8, comma, or tab when the name ends in `.tsv`; `.gz` behind it is inflated.
+    """Read a table: UTF-8 with commas, or with tabs when the name ends in `.tsv`; also with `.gz` at the end.
 
     Args:
-        comma: what parts the cells, where the name does not say it.
-        encoding: of a foreign table.
-        skipped: lines before the names of the columns.
+        separator: the character between cells, where the file name does not tell it.
+        encoding: text encoding of a foreign table.
+        skipped: number of lines before the column names.
 
     Raises:
-        PolytaskError: the file is no such table at all. Single odd rows become `problems`.
+        PolytaskError: the file cannot be read as a table. Single bad rows become `problems` instead.
     """
     comma = comma or name_separator(path)
     try:
         with open_table(path, encoding) as file:
             for _ in range(skipped):
                 file.readline()
+            # strict: without it an open quote swallows the rest of the file into one cell, silently.
             reader = csv.reader(file, delimiter=comma, strict=True)
             words = SharedWords()
             filled = ((reader.line_num, words.share(restore_cells(cells))) for cells in reader)
@@ -85,11 +86,11 @@ def read_table(path: Path, comma: str = "", encoding: str = "utf-8-sig", skipped
 
 
 def make_table(path: Path, lines: Lines, comma: str = ",") -> Table:
-    """The table of these lines, the first of which names the columns.
+    """Build a table from lines; the first line names the columns.
 
     Args:
-        lines: (line number, cells), empty lines left out.
-        comma: what parts the cells, for the messages.
+        lines: (line number, cells), without empty lines.
+        separator: the character between cells, for the messages.
     """
     if not lines:
         raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
@@ -106,12 +107,13 @@ def make_table(path: Path, lines: Lines, comma: str = ",") -> Table:
         elif any("\0" in cell for cell in cells):
             message, remedy = "a cell with a NUL, expected text", "save the table as UTF-8 text"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
+        # A bad row stays in the table too: the other checks can still read the cells that it has.
         rows.append(Row(line, RowCells(places, tuple(cells))))
     return Table(path, tuple(columns), tuple(rows), tuple(problems))
 
 
 def _without_empty_columns(lines: Lines) -> Lines:
-    """The lines without columns that have neither a name nor a cell, as spreadsheets leave behind."""
+    """Drop columns that have neither a name nor a filled cell; spreadsheet programs often leave such columns."""
     nameless = {k for k, name in enumerate(lines[0][1]) if not name}
     if not nameless:
         return lines
@@ -121,7 +123,7 @@ def _without_empty_columns(lines: Lines) -> Lines:
 
 
 def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Write a table; a missing cell is empty, and no cell is a formula to a spreadsheet."""
+    """Write a table. Missing cells are empty; text that a spreadsheet would run as a formula is escaped."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=name_separator(path), lineterminator="\n")
         writer.writerow(escape_cells(columns))
@@ -129,7 +131,7 @@ def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> N
 
 
 def count_columns(lines: Sequence[str], comma: str) -> int:
-    """How many columns a table has if `comma` parts its cells; 0 where its first lines do not agree."""
+    """Count the columns of a table if `separator` stands between its cells; 0 if its lines do not fit together."""
     try:
         rows = [cells for cells in csv.reader(lines, delimiter=comma) if any(cells)]
     except csv.Error:
@@ -139,11 +141,12 @@ def count_columns(lines: Sequence[str], comma: str) -> int:
 
 
 def name_separator(path: Path) -> str:
-    """What parts the cells of a file of this name: a comma, or a tab for `.tsv`."""
+    """Return the separator that a file name stands for: a tab for `.tsv`, else a comma."""
     return "\t" if name_without_gz(path).endswith(".tsv") else ","
 
 
 def _check_columns(path: Path, columns: list[str], comma: str) -> None:
+    """Raise for repeated column names, or for a single column whose name holds another separator."""
     if twice := sorted(column for column, count in Counter(columns).items() if count > 1):
         names = ", ".join(repr(c) for c in twice)
         raise PolytaskError(

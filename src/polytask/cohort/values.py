@@ -1,7 +1,7 @@
-"""What the cells of a cohort say: files of inputs, masks and doses, values of tasks and columns.
+"""Read the cells of a cohort: paths of inputs, masks and doses, answers of tasks, values of table columns.
 
-Unknown is None (or a False flag), never zero. An odd cell is a `PolytaskError` with its place; `polytask check`
-lists all of them at once.
+An unknown cell gives None (or a False flag), never zero. A cell that cannot be read raises a `PolytaskError` that
+names its place; `polytask check` lists all such cells at once.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from polytask.kinds.kind import IncompleteAnswer, Value
 
 T = TypeVar("T")
 ABSENT = "absent"
-"""The word in a structure's own column that says: known not to be there."""
+"""Word in a structure's own column: somebody looked and the structure is not there (a known empty mask)."""
 
 
 @dataclass(frozen=True)
 class VoxelSource:
-    """Where the target of a voxel task comes from.
+    """The files that hold the target of one voxel task at one case.
 
     Args:
-        paths: one file (label map, 4-D structures in the header's order, dose), or for structures with columns of
-            their own one per structure, None where there is no file.
-        known: per structure, whether it is known where it is (a dose: one entry, True).
-        absent: per structure, whether the word `absent` stands for its mask.
-        region: mask of where the target counts, None = everywhere.
-        single: whether `paths` goes by structure.
+        paths: one file (label map, 4-D file with structures in the header's order, or dose). If each structure has
+            its own column: one path per structure, None where there is no file.
+        known: per structure, whether its mask is known (a dose: one entry, True).
+        absent: per structure, whether the word `absent` takes the place of its mask.
+        region: mask of the voxels where the target counts; None = everywhere.
+        single: whether `paths` has one entry per structure.
     """
 
     paths: tuple[Path | None, ...]
@@ -47,13 +47,16 @@ class VoxelSource:
 
 
 def image_paths(cohort: Cohort, case: Case, input: str) -> dict[str, Path | None]:
-    """Channel → file of an image input, None where unknown."""
+    """Map each channel of an image input to its file; None where it is unknown."""
     channels = cohort.header.images[input].channels
     return {channel: _path(cohort, case, f"{input}.{channel}") for channel in channels}
 
 
 def slide_path(cohort: Cohort, case: Case, input: str) -> Path | None:
-    """File of a slide input, None where unknown. Subject level: the cell may stand on any row of the subject."""
+    """Find the file of a slide input; None where it is unknown.
+
+    A slide of level `subject` may be named in any row of the subject; the first filled cell counts.
+    """
     if cohort.header.slides[input].level == "visit":
         return _path(cohort, case, input)
     rows = cohort.subjects[case.subject]
@@ -61,10 +64,10 @@ def slide_path(cohort: Cohort, case: Case, input: str) -> Path | None:
 
 
 def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
-    """The files of a voxel task at a case, None when nothing of it is known.
+    """Find the files of a voxel task at a case; None when nothing of the target is known.
 
-    Structures are those of the files: the header's, or those of `cohort.written`, of which only what the header asks
-    for is known.
+    The structures are those of the files: as in the header, or as in `cohort.written` where the files use other
+    names. In the second case only structures that the header asks for count as known.
     """
     written = cohort.written.get(task)
     spec = cohort.header.tasks[task] if written is None else written.spec
@@ -81,6 +84,7 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     if whole is not None:
         return VoxelSource((whole,), known, (False,) * len(known), region) if any(known) else None
     words = [case.cells.get(f"{stem}.{name}") for name in spec.names] if spec.structures else []
+    # An empty cell of a structure's own column means unknown, so that this structure must not count in the loss.
     told = tuple(k and w is not None for k, w in zip(known, words, strict=False))
     if not any(told):
         return None
@@ -93,14 +97,14 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
 
 
 def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> Value | None:
-    """The answer of a visit or subject task, None where unknown.
+    """Read the answer of a visit-level or subject-level task; None where it is unknown.
 
-    A visit task is answered by the cells of `cases[0]` (None at a visit outside its `visits`); a subject task by all
-    rows of the subject, whichever cases are given.
+    A visit task is read from `cases[0]` (None at a visit that is not among the task's `visits`). A subject task is
+    read from all rows of the subject, no matter which cases are given.
 
     Returns:
-        index of the class (classification, ordinal), number (regression), (time, event) (survival) or 0, 1, None per
-        label (multilabel).
+        class index (classification, ordinal), number (regression), (time, event) (survival), or per label 0, 1 or
+        None (multilabel).
     """
     spec = cohort.header.tasks[task]
     if not isinstance(spec, PooledSpec):
@@ -122,9 +126,9 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> Value | No
 
 
 def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str) -> float | str | None:
-    """A cell of a table input: number, or the category as the header spells it; None where unknown.
+    """Read a cell of a table input: a number, or the category as the header spells it; None where unknown.
 
-    Visit level: the cell of `cases[0]`; subject level: any row of the subject.
+    A visit-level column is read from `cases[0]`, a subject-level column from the first filled row of the subject.
     """
     spec = cohort.header.tables[table].columns[column]
     rows = cohort.subjects[cases[0].subject] if spec.level == "subject" else cases[:1]

@@ -1,1 +1,1 @@
-"""What `polytask check` looks at, one concept per file; each is a function from `Evidence` to problems."""
+"""The checks of `polytask check`, one topic per file. Each check is a function from `Evidence` to problems."""

@@ -1,4 +1,4 @@
-"""Cells that belong to the subject must say the same on all of its rows."""
+"""Check that cells which belong to a subject say the same in all rows of the subject."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.kinds.words import same_word
 
 
 def check_agreement(evidence: Evidence) -> Iterator[Problem]:
-    """Subject-level columns whose filled cells differ within a subject."""
+    """Find subject-level columns whose filled cells differ within a subject."""
     columns: list[str] = [
         column
         for table in evidence.header.tables.values()
@@ -28,6 +28,7 @@ def check_agreement(evidence: Evidence) -> Iterator[Problem]:
     for cases in evidence.cohort.subjects.values():
         for column in columns if len(cases) > 1 else []:
             task_of = readers.get(column)
+            # Merged classes count as one word; an answer that the header reads as unknown says nothing.
             filled = [c for c in cases if column in c.cells and read_class(task_of, c.cells[column])]
             for case in filled[1:]:
                 word, first = case.cells[column], filled[0].cells[column]

@@ -1,4 +1,4 @@
-"""Cells: every one of an input or a target must say something the header knows."""
+"""Check that every cell of a table input or a target has a value that the header allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.kinds.kind import Parser
 
 
 def check_cells(evidence: Evidence) -> Iterator[Problem]:
-    """Odd values of table inputs and targets."""
+    """Find cells of table inputs and targets that cannot be read."""
     for column, parse in list_parsers(evidence.header).items():
         for case in evidence.cohort.cases:
             cell = case.cells.get(column)
@@ -27,7 +27,7 @@ def check_cells(evidence: Evidence) -> Iterator[Problem]:
 
 
 def list_parsers(header: Header) -> dict[str, Parser]:
-    """Column → the function that reads its cells; columns that name files are left out."""
+    """Map each column to the function that parses its cells; columns that name files are left out."""
     found: dict[str, Parser] = {}
     for table in header.tables.values():
         for column, spec in table.columns.items():

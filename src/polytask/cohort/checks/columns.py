@@ -1,4 +1,4 @@
-"""Columns: missing ones, and unlisted ones named once."""
+"""Check the columns of the table against the header: missing columns, and columns that the header does not name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from polytask.cohort.loading import IDENTITY
 from polytask.errors import Problem, nearest
 
 MOST_COMPARED = 20
-"""Missing columns for which a similar one is looked for: comparing each with all others takes long."""
+"""Only for this many missing columns a similar name is searched: comparing every pair of names takes long."""
 
 
 def check_columns(evidence: Evidence) -> Iterator[Problem]:
-    """Columns the header names and the table lacks, and the other way round."""
+    """Find columns that the header names and the table lacks, and columns that only the table has."""
     header, present = evidence.header, dict.fromkeys(evidence.table.columns)
     wanted = dict(header.input_columns)
     allowed = {*IDENTITY, *wanted}

@@ -1,4 +1,4 @@
-"""Enough of everything: classes, events and labels that are too rare, columns that never vary."""
+"""Check that there is enough to learn from: rare classes, events, labels and structures, columns that never vary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytask.kinds.words import same_word
 
 
 def check_counts(evidence: Evidence) -> Iterator[Problem]:
-    """Classes, events and labels with too few subjects outside the test part."""
+    """Find classes, events and labels with too few subjects outside the test part."""
     cohort = evidence.cohort
     if not cohort.header.tasks:
         yield evidence.problem(
@@ -39,13 +39,14 @@ def check_counts(evidence: Evidence) -> Iterator[Problem]:
             f"task {stratum.task!r}: {need.what} in {count} subject{'s' * (count != 1)} outside the test part"
         )
         level: Literal["error", "warning"] = "error" if count < 2 else "warning"
+        # Fewer than 2 is an error: the fold that holds out the only subject has none left to train on.
         if count < max(2, evidence.folds):
             least = "expected 2 or more" if count < 2 else f"fewer than the {evidence.folds} folds"
             yield evidence.problem(level, code, f"{message}, {least}", need.remedy, column=need.column)
 
 
 def check_constant(evidence: Evidence) -> Iterator[Problem]:
-    """Columns that say the same everywhere, or nothing."""
+    """Find columns whose known cells are all the same, and columns without any known cell."""
     header = evidence.header
     columns = {c: False for table in header.tables.values() for c in table.columns}
     columns |= {need.column: True for need in _list_free_needs(header)}
@@ -75,14 +76,17 @@ def check_constant(evidence: Evidence) -> Iterator[Problem]:
 
 
 def _list_free_needs(header: Header) -> list[Need]:
-    """Needs of pooled tasks that any known answer meets: nothing else would notice a column that never varies."""
+    """List the needs of pooled tasks that any known answer meets (e.g. regression).
+
+    No check of classes covers these tasks, so that only the check of constant columns can notice that all answers
+    are equal.
+    """
     pooled = {name for name, task in header.tasks.items() if isinstance(task, PooledSpec)}
     return [need for stratum, need in list_needs(header) if stratum.task in pooled and not stratum.word]
 
 
 def _look_for_change(cells: Iterator[str]) -> tuple[str | None, bool, bool]:
-    """The first known cell of a column, whether there is another, and whether all say the same. Cells behind the
-    first that says something else are not read."""
+    """Return (first known cell, whether there is a second, whether all say the same); stops at the first change."""
     first, several = next(cells, None), False
     for cell in cells:
         several = True
@@ -92,7 +96,7 @@ def _look_for_change(cells: Iterator[str]) -> tuple[str | None, bool, bool]:
 
 
 def check_structures(evidence: Evidence) -> Iterator[Problem]:
-    """Structures that occur in fewer subjects than there are folds."""
+    """Find structures that occur in fewer subjects than there are folds."""
     for name, task in evidence.header.tasks.items():
         if not isinstance(task, SegmentationSpec):
             continue

@@ -1,4 +1,4 @@
-"""What the checks look at: the cohort, its rows, and one reading of every file."""
+"""Collect what the checks look at: the cohort, its rows, and the facts of every file, each file read once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ Key = tuple[Path, Role, int]
 
 @dataclass(frozen=True)
 class Use:
-    """One cell that names a file.
+    """One cell of the table that names a file.
 
     Args:
-        owner: the input or task that reads it.
-        part: channel of an image; structure of a mask with a column of its own, else "".
-        image: the image input whose grid it must have; "" for a slide.
-        dims: of the image; for a slide its place among the slide inputs, each of which cuts in its own way.
+        owner: the input or task that reads the file.
+        part: channel of an image, or structure of a mask with a column of its own; else "".
+        image: the image input whose grid the file must have; "" for a slide.
+        dims: space axes of the image (2 or 3). For a slide: the position of its input among the slide inputs,
+            because each slide input cuts patches in its own way.
     """
 
     subject: str
@@ -45,20 +46,20 @@ class Use:
 
     @property
     def key(self) -> Key:
-        """Uses with one key are read once."""
+        """Key of the reading: cells with the same key share one reading of the file."""
         return self.path, self.role, self.dims
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a check may read.
+    """All data that a check may use.
 
     Args:
-        uses: every cell that names a file; empty when images are left out.
-        looks: key of a use → what its file says; files that cannot be read are missing here.
+        uses: every cell that names a file; empty when files are not read.
+        looks: key of a cell → facts of its file; files that cannot be read are missing here.
         slides: the same for slides.
-        failures: key of a use → why it could not be read; "" = no such file.
-        folds: number of folds the cohort will be split into.
+        failures: key of a cell → why its file could not be read; "" = there is no such file.
+        folds: number of folds into which the cohort will be split.
     """
 
     cohort: Cohort
@@ -71,26 +72,26 @@ class Evidence:
 
     @property
     def header(self) -> Header:
-        """The cohort's header."""
+        """The typed header of the cohort."""
         return self.cohort.header
 
     def problem(
         self, level: Literal["error", "warning"], code: str, message: str, remedy: str,
         row: int = 0, subject: str = "", column: str = "", file: str = "",
     ) -> Problem:  # fmt: skip
-        """A problem of the table, or of a file named by it."""
+        """Make a problem of the table (or of `file`, if given), with its row, subject and column."""
         name = file or self.table.path.name
         return Problem(level, code, message, remedy, file=name, row=row, subject=subject, column=column)
 
     def of(
         self, use: Use, level: Literal["error", "warning"], code: str, message: str, remedy: str
     ) -> Problem:
-        """A problem of the file a cell names."""
+        """Make a problem of the file that a cell names."""
         return Problem(level, code, message, remedy, use.cell, use.row, use.subject, use.column)
 
 
 def find_uses(cohort: Cohort) -> Iterator[Use]:
-    """Every cell that names a file."""
+    """List every cell of the table that names a file, with the input or task that reads it."""
     header = cohort.header
     wanted: list[tuple[str, Role, str, str, str]] = []
     for name, image in header.images.items():
@@ -118,7 +119,12 @@ def find_uses(cohort: Cohort) -> Iterator[Use]:
 
 
 def gather(cohort: Cohort, table: Table, folds: int, jobs: int, progress: Progress | None) -> Evidence:
-    """Read every file once, in `jobs` threads; `progress(done, total)` is called after each."""
+    """Read every file once, in `jobs` threads.
+
+    Args:
+        folds: number of folds into which the cohort will be split.
+        progress: called with (files done, files in total), first with (0, total) and then after each file.
+    """
     uses = tuple(find_uses(cohort))
     looks: dict[Key, Look] = {}
     slides: dict[Key, SlideLook] = {}
@@ -145,6 +151,7 @@ def gather(cohort: Cohort, table: Table, folds: int, jobs: int, progress: Progre
                     failures[waiting[future]] = found
                 if progress:
                     progress(done, len(keys))
+        # Ctrl-C too: else leaving the pool would wait until all files that are queued have been read.
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

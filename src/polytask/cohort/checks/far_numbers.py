@@ -1,4 +1,4 @@
-"""Numbers far from the others of their column: a code for unknown (999), a slip of the pen, another unit."""
+"""Check numbers that are far from the others of their column: a code for unknown (999), a typo, another unit."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from polytask.kinds import KINDS, cells
 from polytask.kinds.kind import Parser
 
 ENOUGH = 10
-"""Filled cells before a column has a distribution."""
+"""Fewer filled cells (or fewer different numbers) than this are no distribution."""
 FAR = 25.0
-"""Robust deviations from the median."""
+"""A number is far beyond this many robust standard deviations from the median."""
 FAR_CODE = 8.0
-"""The same for a number that many tables write for unknown."""
+"""The same limit for a number that many tables write for unknown, such as 999."""
 ALONE = 10.0
-"""Times as far as the rest, at least: molecular numbers and laboratory values have long tails without a gap in them."""
+"""A far number is this many times as far as the rest: laboratory and molecular values have long tails without gaps."""
 FEW = 0.02
-"""Share of the numbers, two at least, that are not the rest."""
+"""Share of the numbers (at least two) that may be outliers; all others are "the rest"."""
 FAR_LOG = 8.0
-"""The same of the logarithm (of 1 more), where no number is below 0: times have long tails."""
+"""Without negative numbers, log(1 + x) must also be this many deviations away: times, for example, have long tails."""
 MOLECULAR = 200
-"""Tables with more columns than that get only codes for unknown named: some gene is far out in somebody."""
+"""In tables with more number columns than this only codes for unknown count: with many genes, one is far by chance."""
 CODES = (-9.0, -99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)
 TO_SD = 1.4826 / 2
-"""Turns half the width of the middle half of the numbers into a standard deviation, for normal numbers."""
+"""Interquartile range × this = standard deviation, for normally distributed numbers."""
 
 
 def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
-    """Cells of number columns, regressions and times that no distribution of their column explains."""
+    """Find cells of number columns, regressions and times that are far from all others of their column."""
     columns: dict[str, Parser] = {}
     molecular: set[str] = set()
     for table in evidence.header.tables.values():
@@ -64,11 +64,12 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
 
 
 def _far(found: list[tuple[int, float]], codes_only: bool) -> Iterator[tuple[int, float, float]]:
-    """(which, value, median) of the cells that lie far out."""
+    """List the cells that are far from the others, as (index of the case, value, median of the column)."""
     values = np.array([value for _, value in found])
     if len(values) < ENOUGH or len(np.unique(values)) < ENOUGH:
         return
     distance = _distance(values)
+    # "The rest" ends at the largest distance after the few greatest are removed; two typos must not hide each other.
     rest = np.sort(distance)[-1 - max(2, int(FEW * len(values)))]
     far = np.isin(values, CODES) & (distance > FAR_CODE)
     if not codes_only:
@@ -80,7 +81,7 @@ def _far(found: list[tuple[int, float]], codes_only: bool) -> Iterator[tuple[int
 
 
 def _distance(values: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
-    """Distance from the median in robust standard deviations; 0 where half of the numbers are equal."""
+    """Measure each value's distance from the median in robust standard deviations; all 0 if half of them are equal."""
     low, middle, high = np.percentile(values, (25, 50, 75))
     spread = TO_SD * (high - low)
     distance: np.typing.NDArray[np.float64] = np.abs(values - middle) / spread if spread > 0 else 0 * values

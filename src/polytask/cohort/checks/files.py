@@ -1,4 +1,4 @@
-"""Files: missing, unreadable, not finite, constant, of another subject."""
+"""Check files: missing, unreadable, not finite, constant, or the same file under two subjects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytask.errors import Problem
 
 
 def check_files(evidence: Evidence) -> Iterator[Problem]:
-    """Files that are missing, cannot be read, or hold what no image may hold."""
+    """Find files that are missing, cannot be read, or hold values that no image may hold."""
     header = evidence.header
     for use in evidence.uses:
         if (failure := evidence.failures.get(use.key)) is not None:
@@ -80,12 +80,13 @@ def _failed(evidence: Evidence, use: Use, failure: str) -> Problem:
 
 
 def check_twins(evidence: Evidence) -> Iterator[Problem]:
-    """The same image or dose under two subjects, by content; the same mask file under two."""
+    """Find the same image or dose (by content) and the same mask file (by path) under two subjects or visits."""
     first: dict[tuple[str, str], Use] = {}
     for use in evidence.uses:
         look = evidence.looks.get(use.key)
         if look is None or use.role == "region" or look.constant:
             continue
+        # Two masks may be equal by chance (both empty, both one box), so that only their paths are compared.
         drawn = use.role == "image" and evidence.header.images[use.owner].channels[use.part] == "mask"
         content = str(use.path.resolve()) if drawn or not look.digest else look.digest
         before = first.setdefault((use.role, content), use)

@@ -1,4 +1,4 @@
-"""Grids: channels of an image, masks and doses must lie where their image lies, with labels the header knows."""
+"""Check grids and labels: channels, masks and doses must lie where their image lies, with labels of the header."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from polytask.errors import Problem
 from polytask.images.volume import Grid
 
 SHIFT = 0.5
-"""Corners further apart than this many voxels: not the same place."""
+"""Grids are at different places when a corner is further apart than this many voxels."""
 
 
 def check_grids(evidence: Evidence) -> Iterator[Problem]:
-    """Shape and place of channels against the first channel, of masks and doses against their image."""
+    """Compare shape and place of each channel with the first channel, and of masks and doses with their image."""
     rows: dict[tuple[int, str], list[Use]] = {}
     for use in evidence.uses:
         if use.key in evidence.looks:
@@ -57,7 +57,8 @@ def _compare(evidence: Evidence, use: Use, first: Use, dims: int, way_out: str) 
 
 
 def _at_one_place(grid: Grid, other: Grid) -> bool:
-    """Whether two grids of one shape lie together; pixels are compared where only one file says how large they are."""
+    """Whether two grids of the same shape lie at the same place."""
+    # Where only one file states a voxel size, mm and pixels do not compare; then both are taken as pixels.
     both = grid.physical == other.physical
     return grid.same(other, SHIFT) if both else grid.told_as(False).same(other.told_as(False), SHIFT)
 
@@ -67,7 +68,7 @@ def _size(grid: Grid) -> str:
 
 
 def check_labels(evidence: Evidence) -> Iterator[Problem]:
-    """Values of masks that the header does not know."""
+    """Find mask values that the header does not know, and files with another number of planes than it expects."""
     for use in evidence.uses:
         look = evidence.looks.get(use.key)
         task = evidence.header.tasks.get(use.owner)

@@ -1,4 +1,4 @@
-"""Intensities: a CT on another scale than Hounsfield units, or with voxels far outside of it."""
+"""Check CT intensities: another scale than Hounsfield units, or voxels far outside that scale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from polytask.images.ct_scale import HIGHEST, LOWEST, name_ct_scale
 
 
 def check_ct(evidence: Evidence) -> Iterator[Problem]:
-    """CT whose numbers are not those of a CT. The check of files names images that are constant or not finite."""
+    """Find CT images whose values are not those of a CT.
+
+    Images that are constant or not finite are left out: the check of files reports them.
+    """
     for use in evidence.uses:
         look = evidence.looks.get(use.key)
         if look is None or look.span is None or use.role != "image" or look.constant or not look.finite:

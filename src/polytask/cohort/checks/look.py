@@ -1,4 +1,4 @@
-"""One reading of a file, and what the checks keep of it."""
+"""Read an image, mask or dose once and keep the facts that the checks need; the voxels are released."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Role = Literal["image", "mask", "region", "dose", "slide"]
 
 @dataclass(frozen=True)
 class Look:
-    """What one reading of a file tells.
+    """Facts of one image, mask or dose file.
 
     Args:
-        extents: per array channel what values occur, how often and where (masks and regions only).
-        odd: a value of a mask that is no integer, None when there is none.
-        finite: no NaN, no Inf.
-        constant: all voxels are equal (images and doses only).
-        digest: of the voxels and their shape (images and doses only).
-        span: the values of an image or dose.
+        extents: per array channel, which values occur, how often and where (only masks and regions).
+        odd: a value of a mask that is no integer; None when there is none.
+        finite: whether no voxel is NaN or infinite.
+        constant: whether all voxels are equal (only images and doses).
+        digest: hash of the voxels and their shape (only images and doses).
+        span: range of the values (only images and doses).
     """
 
     grid: Grid
@@ -41,18 +41,24 @@ class Look:
 
     @property
     def values(self) -> tuple[frozenset[int], ...]:
-        """Per array channel the integer values that occur (masks and regions only)."""
+        """The integer values that occur in each array channel (only masks and regions)."""
         return tuple(extent.values for extent in self.extents)
 
 
 def look(path: Path, role: Role, dims: int) -> Look | str:
-    """Read a file, or say in one line why not."""
+    """Read a file; returns its facts, or one line that says why it cannot be read ("" = there is no such file).
+
+    Args:
+        role: what the file is for; masks and regions are counted, images and doses get a value range.
+        dims: space axes, 2 or 3.
+    """
     if not source_file(path).exists():
         return ""
     try:
         volume = read(path, dims)
     except PolytaskError as error:
         return str(error).removeprefix(f"{path}: ")
+    # Damaged files make the readers raise many things; one bad file must not end the check of all others.
     except (OSError, ValueError, EOFError, MemoryError) as error:
         return f"{type(error).__name__}: {error}".splitlines()[0]
     if volume.array.size == 0:

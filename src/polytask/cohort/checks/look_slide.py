@@ -1,4 +1,4 @@
-"""One look at a slide or a bag of features, and what the checks keep of it."""
+"""Read a slide or a bag of features once and keep the facts that the checks need."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from polytask.images.patches import TISSUE, Cut, places
 from polytask.images.slides import opened
 
 ENDS = 1 << 20
-"""Bytes at both ends of a slide that stand for its content: slides are too large to be read for that."""
+"""Bytes at each end of a slide that are hashed in place of its whole content: slides are too large to read for that."""
 
 
 @dataclass(frozen=True)
 class SlideLook:
-    """What one look tells.
+    """Facts of one slide or bag of features.
 
     Args:
-        patches: with enough tissue; of a bag, its rows.
-        width: features of a patch; 0 for pixels.
-        digest: of the content.
+        patches: number of patches with enough tissue; for a bag, its number of rows.
+        width: number of features per patch; 0 for a slide of pixels.
+        digest: hash of the content.
     """
 
     patches: int
@@ -34,12 +34,12 @@ class SlideLook:
 
 
 def cut_of(spec: SlideInput) -> Cut:
-    """How the header wants a slide cut."""
+    """Translate the header entry of a slide input into the cut of its patches."""
     return Cut(spec.patch, spec.resolution, spec.downsample, TISSUE)
 
 
 def look_slide(path: Path, spec: SlideInput) -> SlideLook | str:
-    """Look at a file as the header says, or say in one line why not; "" = no such file."""
+    """Read a slide or bag as its header entry says; returns its facts, or one line why not ("" = no such file)."""
     if not path.exists():
         return ""
     try:
@@ -56,6 +56,7 @@ def look_slide(path: Path, spec: SlideInput) -> SlideLook | str:
 
 
 def _ends(path: Path) -> str:
+    """Hash the size of a file and the bytes at both of its ends."""
     size = path.stat().st_size
     found = hashlib.blake2b(str(size).encode(), digest_size=16)
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""How many voxels each value of a mask has, and where it reaches the border of the image."""
+"""Count the voxels of each value of a mask, and find where each value touches the border of the image."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from polytask.cohort.checks.slabs import cut_slabs
 from polytask.images.volume import Array
 
 Face = tuple[int, int]
-"""Axis, and 0 for its first or 1 for its last slice."""
+"""One side of an image: (axis, 0 for its first slice or 1 for its last)."""
 TABLE = 1 << 16
-"""Values that lie closer together than this are counted in a table; the rest is sorted."""
+"""If the values of a mask span less than this, they are counted with `bincount`; else they are sorted (slower)."""
 
 
 class NotWholeError(Exception):
-    """A mask with a value that is no whole number (NaN and infinity are none)."""
+    """Raised for a mask with a value that is no whole number; NaN and infinity are no whole numbers."""
 
     def __init__(self, value: float) -> None:
         super().__init__(f"{value:g}")
@@ -28,12 +28,12 @@ class NotWholeError(Exception):
 
 @dataclass(frozen=True)
 class MaskExtent:
-    """Where the voxels that are not background lie.
+    """How many voxels each value of a mask has, and where they touch the border.
 
     Args:
-        counts: value → voxels, background (0) too.
-        faces: face of the image → the values that touch it. Axes with a single slice have none.
-        corners: values that hold every corner of the image.
+        counts: value → number of voxels, also for the background (0).
+        faces: side of the image → the values that touch it. Axes with a single slice have no sides.
+        corners: the value that fills every corner of the image, if there is one such value.
     """
 
     counts: Mapping[int, int]
@@ -42,28 +42,29 @@ class MaskExtent:
 
     @property
     def values(self) -> frozenset[int]:
-        """The values that occur."""
+        """All values that occur in the mask, also the background."""
         return frozenset(self.counts)
 
     def voxels_of(self, values: frozenset[int]) -> int:
-        """Voxels with one of these values."""
+        """Count the voxels that have one of these values."""
         return sum(self.counts.get(v, 0) for v in values)
 
     def faces_of(self, values: frozenset[int]) -> frozenset[Face]:
-        """Faces that a structure of these values touches."""
+        """List the sides of the image that a structure with these values touches."""
         return frozenset(face for face, own in self.faces.items() if own & values)
 
 
 def measure_extent(plane: Array) -> MaskExtent:
-    """Count a mask `[*space]` in its stored type, a few slices at a time.
+    """Count the values of a mask `[*space]` in its stored dtype, a few slices at a time.
 
     Raises:
-        NotWholeError: a value is no whole number.
+        NonIntegerMaskError: a value is no whole number.
     """
     counts: Counter[int] = Counter()
     for slab in cut_slabs(plane):
         counts.update(_count_values(slab))
     faces = {face: frozenset(_count_values(side)) for face, side in _sides(plane)}
+    # A step of (length − 1) picks the first and the last slice of each axis: just the corners.
     corners = plane[tuple(slice(None, None, max(1, n - 1)) for n in plane.shape)]
     held = _count_values(corners)
     return MaskExtent(counts, faces, frozenset(held) if len(held) == 1 else frozenset())
@@ -77,7 +78,7 @@ def _sides(plane: Array) -> Iterator[tuple[Face, Array]]:
 
 
 def _count_values(part: Array) -> dict[int, int]:
-    """Whole value → how often it occurs."""
+    """Map each value of an array to how often it occurs; raises for values that are no whole numbers."""
     flat = part.reshape(-1)
     if flat.dtype.kind == "f":
         whole = np.rint(flat)
@@ -86,6 +87,7 @@ def _count_values(part: Array) -> dict[int, int]:
         flat = whole
     if flat.dtype.kind == "b" or (flat.dtype.kind == "u" and flat.dtype.itemsize == 1):
         return _from_table(np.bincount(flat), 0)
+    # As floats, since high − low can overflow in a signed type; such values are shifted in int64 for the same reason.
     low, high = flat.min(), flat.max()
     if float(high) - float(low) < TABLE:
         above = flat.astype(np.int64) - int(low) if flat.dtype.kind == "i" else flat - low

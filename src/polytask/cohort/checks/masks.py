@@ -1,4 +1,4 @@
-"""Masks that are empty, that reach the border of the image, or that look turned inside out."""
+"""Check masks: empty ones, structures cut off at the border of the image, inside and outside exchanged."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from polytask.cohort.header import SegmentationSpec
 from polytask.errors import Problem
 
 USUAL = 0.5
-"""A structure that touches a side of the image in this share of the masks usually reaches it: a spine, a body."""
+"""A structure that touches a side in at least this share of the masks does so normally, as a spine or a body does."""
 ENOUGH = 4
-"""Masks with a structure, at least, before anything is usual for it."""
+"""Fewer masks of a structure than this cannot show what is normal for it."""
 MOST = 0.5
-"""Share of the image above which a structure that holds all its corners may be the background."""
+"""A structure that fills all corners and more than this share of the image may be the background."""
 
 
 def check_empty(evidence: Evidence) -> Iterator[Problem]:
-    """Masks without a voxel, where the table does not say what was drawn: no tumour, or not drawn?"""
+    """Find masks without a voxel where the table does not say what was drawn: there is no tumor, or it is not drawn."""
     whole: dict[tuple[int, str], list[StructureSeen]] = defaultdict(list)
     for seen in find_structures(evidence):
         if seen.declared:
             continue
         task = evidence.header.tasks[seen.task]
+        # A label map is judged as a whole: it is normal that it lacks some of its labels.
         if isinstance(task, SegmentationSpec) and task.labels is not None:
             whole[seen.use.row, seen.task].append(seen)
         elif not seen.voxels:
@@ -50,7 +51,7 @@ def check_empty(evidence: Evidence) -> Iterator[Problem]:
 
 
 def check_borders(evidence: Evidence) -> Iterator[Problem]:
-    """Structures at a side of the image that the others of the same name do not reach, and inverted masks."""
+    """Find structures at a side of the image that others of the same name do not reach, and inverted masks."""
     structures: dict[tuple[str, str], list[StructureSeen]] = defaultdict(list)
     for seen in find_structures(evidence):
         if seen.voxels:
@@ -59,6 +60,7 @@ def check_borders(evidence: Evidence) -> Iterator[Problem]:
         usual = _usual_faces(found)
         framing = [seen for seen in found if seen.corners and seen.share > MOST]
         for seen in found:
+            # Where most masks look inverted, the structure is simply large (a body outline), not a mistake.
             if len(framing) < USUAL * len(found) and seen in framing:
                 yield _problem(
                     evidence,
@@ -78,7 +80,7 @@ def check_borders(evidence: Evidence) -> Iterator[Problem]:
 
 
 def _usual_faces(found: list[StructureSeen]) -> frozenset[Face]:
-    """Sides that most masks of a structure reach."""
+    """Find the sides of the image that at least half of the masks of a structure touch."""
     if len(found) < ENOUGH:
         return frozenset()
     faces = {face for seen in found for face in seen.faces}
@@ -86,6 +88,7 @@ def _usual_faces(found: list[StructureSeen]) -> frozenset[Face]:
 
 
 def _way_out(seen: StructureSeen) -> str:
+    """Say how a person can state that an empty mask means absent or unknown."""
     if seen.use.part:
         return "write `absent` where somebody looked, or empty the cell"
     return f"name what was drawn in `{seen.use.column}_known`"

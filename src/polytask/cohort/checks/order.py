@@ -1,4 +1,4 @@
-"""Time: visits in order, nothing that looks into the future."""
+"""Check time: the days of visits are in order, and no survival task reads a visit from its future."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytask.errors import Problem
 
 
 def check_order(evidence: Evidence) -> Iterator[Problem]:
-    """Days that contradict the order of visits; survival that reads a visit after its origin."""
+    """Find days that contradict the order of visits, and survival tasks that read visits after their origin."""
     header = evidence.header
     visits = header.visits or []
     for subject, cases in evidence.cohort.subjects.items():
@@ -40,6 +40,7 @@ def check_order(evidence: Evidence) -> Iterator[Problem]:
                 column=name,
             )
         origin = task.origin or visits[0]
+        # Whoever came to a later visit had survived until then: reading it gives away part of the answer.
         late = [v for v in task.visits or visits if visits.index(v) > visits.index(origin)]
         if late:
             yield evidence.problem(

@@ -1,4 +1,4 @@
-"""Cells that need another cell: time and event, known structures and their mask, a mask and its image."""
+"""Check cells that need another cell: time and event, known structures and their mask, a mask and its image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytask.errors import Problem
 
 
 def check_pairs(evidence: Evidence) -> Iterator[Problem]:
-    """Cells that say nothing, or two things, without or beside another one."""
+    """Find cells that mean nothing without another cell that is empty, and cells that contradict each other."""
     for name, task in evidence.header.tasks.items():
         if isinstance(task, SurvivalSpec):
             yield from _time_and_event(evidence, task.column or name, task.level == "subject")
@@ -20,6 +20,7 @@ def check_pairs(evidence: Evidence) -> Iterator[Problem]:
 
 
 def _time_and_event(evidence: Evidence, stem: str, by_subject: bool) -> Iterator[Problem]:
+    """Find survival answers with a time but no event, or an event but no time."""
     cohort = evidence.cohort
     for group in cohort.subjects.values() if by_subject else [(case,) for case in cohort.cases]:
         time, event = (any(f"{stem}_{x}" in c.cells for c in group) for x in ("time", "event"))
@@ -33,6 +34,7 @@ def _time_and_event(evidence: Evidence, stem: str, by_subject: bool) -> Iterator
 
 
 def _masks(evidence: Evidence, stem: str, task: VoxelSpec) -> Iterator[Problem]:
+    """Find masks that are given twice, known structures without a mask, and masks without an image."""
     structures = (task.structures or []) if isinstance(task, SegmentationSpec) else []
     channels = [f"{task.image}.{c}" for c in evidence.header.images[task.image].channels]
     for case in evidence.cohort.cases:

@@ -1,4 +1,4 @@
-"""Placement: files that say two places at once, and images of which only some say how large a pixel is."""
+"""Check placement: NIfTI files that state two places, and inputs where only some files state a pixel size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytask.images.volume import Grid
 
 
 def check_forms(evidence: Evidence) -> Iterator[Problem]:
-    """NIfTI files whose sform and qform disagree: programs that go by the other one see image and mask apart."""
+    """Find NIfTI files whose sform and qform disagree: programs that use the other one place the file elsewhere."""
     for use in evidence.uses:
         look = evidence.looks.get(use.key)
         forms = look.grid.forms if look is not None else None
@@ -30,7 +30,7 @@ def check_forms(evidence: Evidence) -> Iterator[Problem]:
 
 
 def check_scales(evidence: Evidence) -> Iterator[Problem]:
-    """Image inputs of which some files say how large a pixel is and others do not."""
+    """Find image inputs where some files state a pixel size and others do not."""
     inputs: dict[str, list[Use]] = {}
     first: set[tuple[str, int]] = set()
     for use in evidence.uses:

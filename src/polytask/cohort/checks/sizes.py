@@ -1,4 +1,4 @@
-"""Sizes: a structure that is many times as large or as small as the others of its name."""
+"""Check structure sizes: a structure that is many times larger or smaller than others of the same name."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from polytask.cohort.checks.structures_seen import StructureSeen, find_structure
 from polytask.errors import Problem
 
 ENOUGH = 10
-"""Masks with a structure before its size has a distribution."""
+"""Fewer masks of a structure than this are no distribution of its size."""
 FAR = 5.0
-"""Robust deviations of the logarithm from the median."""
+"""A size is odd beyond this many robust standard deviations of the logarithm from the median."""
 FAR_ALONE = 3.5
-"""The same for a size that lies alone: tumours vary so much that one voxel lies within five deviations."""
+"""The same limit for a size that lies alone. It is lower: tumors vary so much that even a single stray voxel can lie
+within five deviations."""
 ALONE = 2.0
-"""Times as far as the rest lies who is alone."""
+"""A size lies alone when it is this many times as far from the median as the rest."""
 FEW = 0.02
-"""Share of the sizes, two at least, that are not the rest."""
+"""Share of the sizes (at least two) that may be outliers; all others are "the rest"."""
 FACTOR = 4.0
-"""Times the median, at least: a kidney may be twice as large as the others."""
+"""An odd size differs from the median at least by this factor: a kidney may be twice as large as the others."""
 LEAST = 0.1
-"""Deviation of the logarithm, at least."""
+"""Lower limit for the robust standard deviation of the logarithm, for structures of nearly equal size."""
 TO_SD = 1.4826
-"""Turns the median distance to the median into a standard deviation, for normal numbers."""
+"""Median absolute deviation × this = standard deviation, for normally distributed numbers."""
 
 
 def check_sizes(evidence: Evidence) -> Iterator[Problem]:
-    """Structures far outside the sizes of the same structure in the cohort, by the logarithm of the size."""
+    """Find structures whose size is far outside the sizes of the same structure in the cohort."""
     structures: dict[tuple[str, str], list[StructureSeen]] = defaultdict(list)
     for seen in find_structures(evidence):
         if seen.voxels:
@@ -39,6 +40,7 @@ def check_sizes(evidence: Evidence) -> Iterator[Problem]:
     for found in structures.values():
         if len(found) < ENOUGH:
             continue
+        # mm³ and voxels do not compare: if one file lacks a scale, all sizes are shares of their image.
         physical = all(seen.physical for seen in found)
         sizes = np.array([seen.size if physical else seen.share for seen in found])
         for seen, size, odd in zip(found, sizes, find_odd_sizes(sizes), strict=True):
@@ -58,7 +60,8 @@ def check_sizes(evidence: Evidence) -> Iterator[Problem]:
 
 
 def find_odd_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which sizes no distribution of the others explains: far from the median of the logarithm, or far and alone."""
+    """Mark sizes `[N]` that are far from the median of the logarithm, or less far but alone; returns bool `[N]`."""
+    # The logarithm makes twice and half as large equally far, and tames the long tail of sizes.
     logs = np.log(sizes)
     away = np.abs(logs - np.median(logs))
     spread = max(LEAST, TO_SD * float(np.median(away)))
@@ -69,7 +72,7 @@ def find_odd_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
 
 
 def _in_words(size: float, physical: bool, dims: int) -> str:
-    """ml or cm² from mm; the share of the image where there is no scale."""
+    """Format a size in ml (2D: cm²) from mm³ (mm²), or as a share of the image where there is no scale."""
     if not physical:
         return f"{100 * size:.3g} % of the image"
     return f"{size / 10.0**dims:.3g} {'ml' if dims == 3 else 'cm²'}"

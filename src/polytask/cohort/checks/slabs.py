@@ -1,4 +1,4 @@
-"""An array a few slices at a time, so that looking at it takes no second array of its size."""
+"""Go through an array a few slices at a time, so that no second array of its size is needed in memory."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from polytask.images.volume import Array
 
 SLAB = 1 << 20
-"""Voxels of a slab, about."""
+"""Approximate number of voxels in one slab."""
 
 
 def cut_slabs(plane: Array) -> Iterator[Array]:
-    """Contiguous slabs `[slices, ...]` that cover `[*space]` once, the last axis slowest.
+    """Cut an array `[*space]` into contiguous slabs `[slices, ...]` along its last axis; each voxel occurs once.
 
-    The order of the voxels is the same however the array lies in memory. Where it lies as files of volumes do, the
-    slabs are views.
+    The order of the voxels does not depend on the memory layout of the array, so that a digest of the slabs is
+    stable. For arrays in Fortran order, as volume files are stored, the slabs are views and nothing is copied.
     """
     turned = plane.T
     thick = max(1, SLAB * len(turned) // max(turned.size, 1))

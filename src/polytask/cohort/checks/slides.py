@@ -1,4 +1,4 @@
-"""Slides: no tissue, bags of another width than the header says, the same slide under two subjects."""
+"""Check slides: no tissue, another feature width than in the header, one slide under two subjects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from polytask.errors import Problem
 
 
 def check_slides(evidence: Evidence) -> Iterator[Problem]:
-    """What the slides hold. Files that are missing or cannot be read are named by the check of files."""
+    """Find slides without tissue, with a wrong feature width, or with the same content as another subject's.
+
+    Files that are missing or unreadable are reported by the check of files.
+    """
     first: dict[tuple[str, str], Use] = {}
     for use in evidence.uses:
         look = evidence.slides.get(use.key)

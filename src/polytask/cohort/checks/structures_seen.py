@@ -1,4 +1,4 @@
-"""Every known structure of every mask, with its size and where it touches the border."""
+"""List every known structure of every mask, with its size and where it touches the border of the image."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from polytask.cohort.header import SegmentationSpec
 
 @dataclass(frozen=True)
 class StructureSeen:
-    """One structure in one mask.
+    """One structure in one mask file.
 
     Args:
         use: the cell that names the mask.
-        column: the mask's column, with the structure where the file holds several of them as planes.
-        declared: whether the table says that it is known (`_known`, or a column of its own).
-        voxels: how many it has; share: of the image.
-        size: in mm³ (2D: mm²), or in voxels where the file has no physical scale.
-        faces: of the image that it touches.
-        corners: whether it holds every corner of the image.
+        column: the column of the mask, with the structure where one file holds several structures as planes.
+        declared: whether a `_known` cell of the table names the structure.
+        voxels: number of its voxels. share: part of the image that it fills.
+        size: in mm³ (2D: mm²), or in voxels where the file has no physical scale (`physical` is False).
+        faces: sides of the image that it touches.
+        corners: whether it fills every corner of the image.
     """
 
     use: Use
@@ -40,18 +40,21 @@ class StructureSeen:
 
     @property
     def named(self) -> str:
-        """Column and structure, said once where the column is called like the structure."""
+        """Column and structure as text; just the column where it is named like the structure."""
         same = self.column == self.structure or self.column.endswith(f".{self.structure}")
         return self.column if same else f"{self.column}: {self.structure}"
 
 
 def find_structures(evidence: Evidence) -> Iterator[StructureSeen]:
-    """All structures of masks with the size of their image and the planes and labels of the header (others are named
-    by the check of labels)."""
+    """List the structures of all masks that fit their image and the header.
+
+    Masks with another size than their image, or with other planes or labels than the header, are left out: the checks
+    of grids and labels report them.
+    """
     cases = {case.row: case for case in evidence.cohort.cases}
     images = {
         (use.row, use.image): evidence.looks[use.key].grid
-        for use in reversed(evidence.uses)
+        for use in reversed(evidence.uses)  # reversed: the first channel of an image is written last and wins
         if use.role == "image" and use.key in evidence.looks
     }
     for use in evidence.uses:
@@ -67,6 +70,7 @@ def find_structures(evidence: Evidence) -> Iterator[StructureSeen]:
         strict = evidence.header.images[use.image].align == "strict"
         if strict and image.shape != look.grid.shape:
             continue
+        # In a strict cohort the mask lies on the grid of its image, whatever voxel size its own file states.
         grid = image if strict else look.grid
         single = task.labels is not None or bool(use.part)
         for index, structure in enumerate(task.names):
@@ -91,6 +95,7 @@ def find_structures(evidence: Evidence) -> Iterator[StructureSeen]:
 
 
 def _is_sound(look: Look, task: SegmentationSpec, use: Use) -> bool:
+    """Whether a mask has the planes and label values that the header expects."""
     if task.labels is not None:
         known = {0, *(v for values in task.values.values() for v in values)}
         known |= set() if task.ignore is None else {task.ignore}

@@ -1,4 +1,4 @@
-"""The range of an image's voxels, a sample of them, and a digest: found in one pass, a few slices at a time."""
+"""Measure the range of an image's voxels and a digest of them in one pass, a few slices at a time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from polytask.cohort.checks.slabs import cut_slabs
 from polytask.images.volume import Array
 
 SAMPLE = 20_000
-"""Voxels kept of an image, about, to know where most of them lie."""
+"""Approximate number of voxels that are kept as a sample, to find the range in which most voxels lie."""
 
 
 @dataclass(frozen=True)
 class VoxelRange:
-    """What the values of an image are.
+    """Range and digest of the voxels of an image.
 
     Args:
         finite: whether no voxel is NaN or infinite.
         constant: whether all voxels are equal.
         low, high: smallest and largest finite value.
-        inner: what the middle 99 % of the finite voxels lie between.
-        digest: of type, shape and voxels, however they lie in memory.
+        inner: (low, high) of the middle 99 % of the finite voxels, from a sample.
+        digest: hash of dtype, shape and voxels; it does not depend on the memory layout.
     """
 
     finite: bool
@@ -36,9 +36,9 @@ class VoxelRange:
 
 
 def measure_range(array: Array) -> VoxelRange:
-    """Look once at `[C, *space]`."""
+    """Measure an array `[C, *space]` in one pass."""
     digest = hashlib.blake2b(f"{array.dtype} {array.shape}".encode(), digest_size=16)
-    step = max(1, array.size // SAMPLE) | 1  # odd, so that rows of even length do not keep step with it
+    step = max(1, array.size // SAMPLE) | 1  # odd: an even step could hit the same columns of every row
     finite, low, high = True, np.inf, -np.inf
     sample: list[npt.NDArray[np.float32]] = []
     for plane in array:

@@ -1,4 +1,4 @@
-"""Layouts that become a cohort: header and table are written, images stay where they are."""
+"""Importers turn other data layouts into a cohort: they write header and table, images stay where they are."""
 
 from __future__ import annotations
 

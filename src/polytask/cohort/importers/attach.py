@@ -1,4 +1,4 @@
-"""Images, masks, doses and regions of a foreign table as inputs, tasks and cells of a draft."""
+"""Add the images, masks, doses and regions of a foreign table to a draft: as inputs, tasks and cells."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from polytask.images.planes import name_plane
 
 
 def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: Stated) -> None:
-    """Put files into the rows of a draft, and their inputs and tasks into its header.
+    """Put paths of files into the rows of a draft, and their inputs and tasks into its header.
 
     Args:
-        root: folder that paths are relative to.
-        stated: grows by the columns that hold files and that nobody stated.
+        root: folder to which paths are relative.
+        stated: options about files; columns of files that nobody stated are added to it.
     """
+    # Order matters: a mask needs the image on which it lies, a dose the masks of its DVH, a region its task.
     guess_files(sheet, found, stated)
     found.used |= {word for word in stated.columns if "{" not in word}
     image, dims = _add_images(draft, sheet, root, stated)
@@ -60,7 +61,7 @@ def attach_files(draft: Draft, sheet: Sheet, root: Path, found: Found, stated: S
 
 
 def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple[str, int]:
-    """The image inputs; returns the name and dims of the first, on which masks lie."""
+    """Add the image inputs. Returns name and dims of the first one, on which masks and doses lie."""
     channels: dict[str, dict[str, str]] = {}
     dims: dict[str, int] = {}
     for source in stated.images:
@@ -69,6 +70,7 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
         owner, channel = clean(owner or "scan"), clean(channel)
         paths = locate(sheet, source, root, draft.notes)
         dims[owner], planes = survey(require_one_file(sheet, source, paths, root)[0])
+        # Only the first file is opened: opening all files of a large cohort takes long, and `check` does it later.
         guess = "RGB" if planes in (3, 4) and dims[owner] == 2 else modality(channel)
         channels.setdefault(owner, {})[channel] = said or guess
         _note(
@@ -114,6 +116,11 @@ def _add_images(draft: Draft, sheet: Sheet, root: Path, stated: Stated) -> tuple
 def _mask_task(
     name: str, image: str, dims: int, there: Sequence[Path], stated: Stated
 ) -> tuple[SegmentationSpec, str]:
+    """Make the segmentation task of a mask, with labels or structures as stated or as found in the first masks.
+
+    Returns:
+        (task, description for a note).
+    """
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
     if structures is None and labels is None:
@@ -142,13 +149,16 @@ def _mask_task(
 
 
 def _say_pairs(pairs: Sequence[tuple[str, str]]) -> str:
-    """Which structures are mirror images, for a note."""
+    """Describe for a note which structures are mirror images of each other; "" if there are none."""
     told = examples([f"{a}/{b}" for a, b in pairs])
     return f"; {told} change places when an image is flipped" if pairs else ""
 
 
 def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated) -> DoseSpec:
-    """A dose with its unit and the masks of its DVH; the only mask task with structures unless one is stated."""
+    """Make a dose task with its unit and the mask task whose structures give its dose-volume histogram (DVH).
+
+    If no mask task is stated, the only one with structures on the same image is taken.
+    """
     drawn = {k: t for k, t in draft.tasks.items() if isinstance(t, SegmentationSpec) and t.image == image}
     masks = list(drawn)
     overlapping = [k for k, t in drawn.items() if t.structures]
@@ -166,7 +176,7 @@ def _dose_task(draft: Draft, sheet: Sheet, name: str, image: str, stated: Stated
 
 
 def _owner(draft: Draft, source: Source, flag: str, kinds: tuple[type, ...]) -> str:
-    """The task that a region or a list of known structures belongs to."""
+    """Find the task to which a region or a list of known structures belongs, or raise if there is none."""
     name = clean(source.name)
     fitting = [k for k, task in draft.tasks.items() if isinstance(task, kinds)]
     if name not in fitting:
@@ -188,7 +198,7 @@ def _fill(draft: Draft, column: str, paths: Sequence[Path | None]) -> None:
 
 
 def note_rows_without_image(draft: Draft) -> None:
-    """Say which rows name no image at all, where there are several channels (one channel has said it already)."""
+    """Note which rows have no image of any channel. With a single channel this has been noted already."""
     columns = [f"{n}.{c}" for n, i in draft.inputs.items() if isinstance(i, ImageInput) for c in i.channels]
     bare = [row["subject"] for row in draft.rows if not any(c in row for c in columns)]
     if bare and len(columns) > 1:

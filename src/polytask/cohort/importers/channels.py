@@ -1,4 +1,4 @@
-"""Channel names and label lists of nnU-Net and Decathlon files, as header entries."""
+"""Turn channel names and label lists of nnU-Net and Decathlon files into header entries."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def image_input(
     notes: list[str],
     together: bool = False,
 ) -> tuple[ImageInput, dict[int, str]]:
-    """The image input, and channel number → channel name.
+    """Make the image input. Returns (input, channel number → channel name).
 
     Args:
-        names: what the file calls the channels.
-        files: files per case; one file with three planes in 2D is a colour image.
-        planes: array channels of one file.
+        names: the names of the channels in the data set's file.
+        files: number of files per case; a single 2D file with three planes is a color image.
+        dims: space axes, 2 or 3.
+        planes: number of array channels in one file.
+        where: the file that is named in errors. notes: gains a line per channel.
         together: whether one file may hold all channels, in the order of their names.
     """
     if files == 1 and dims == 2 and planes in (3, 4) and len(names) in (1, 3):
@@ -52,7 +54,10 @@ def image_input(
 
 
 def label_spec(labels: dict[str, Any], where: Path) -> tuple[dict[str, int | list[int]], int | None]:
-    """(labels without background, ignore). Reads name → value (or list: a region) and the older value → name."""
+    """Read a label list. Returns (label → value without background, the value to ignore or None).
+
+    Both forms are read: name → value (or a list of values, a region), and the older value → name.
+    """
     if all(str(key).isdigit() for key in labels) and all(isinstance(v, str) for v in labels.values()):
         labels = {str(name): int(value) for value, name in labels.items()}
     found: dict[str, int | list[int]] = {}

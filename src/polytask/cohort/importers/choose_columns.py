@@ -1,4 +1,4 @@
-"""Which columns a person means: names, patterns such as `original_*`, and files that list or hold them."""
+"""Find the columns that a person means: by names, by patterns such as `original_*`, or from a file that lists them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from polytask.documents.text import read_text
 from polytask.errors import PolytaskError, nearest
 
 REST = "*"
-"""The word for an input of every column that nothing else reads."""
+"""The word that means: every column that nothing else reads is an input."""
 
 
 def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, flag: str) -> list[str]:
-    """Columns that are named or fit a pattern, in the order of the table for each; `*` alone is left to the caller.
+    """List the columns that are named or fit a pattern; the columns of one pattern are in the order of the table.
+
+    The word `*` alone is skipped: what it means depends on the columns that are still free, which the caller knows.
 
     Raises:
-        PolytaskError: a name that is no column, or a pattern that fits none.
+        PolytaskError: a name is no column, or a pattern fits no column.
     """
     known = set(columns)
     found: dict[str, None] = {}
     for word in wanted:
         if word == REST:
             continue
+        # Exact names first: a column may be called `a[1]`, which as a pattern would mean `a1`.
         fitting = [word] if word in known else [c for c in columns if fnmatchcase(c, word)]
         if not fitting:
             what = "column fits the pattern" if set(word) & set("*?[") else "column"
@@ -35,6 +38,6 @@ def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, 
 
 
 def read_column_list(path: Path) -> list[str]:
-    """Names or patterns from a text file, one a line; empty lines and lines that start with # are left out."""
+    """Read column names or patterns from a text file, one per line; skips empty lines and those that start with #."""
     lines = read_text(path, "a column name per line", "save it as UTF-8 text").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

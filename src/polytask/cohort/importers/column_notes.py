@@ -1,4 +1,4 @@
-"""Decisions about columns as lines for people: all of them when they are few, else the first and a count."""
+"""Show decisions about columns to people: all of them if they are few, else the most important and a count."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST = 20
-"""Lines about columns that are shown at most."""
+"""Largest number of lines about columns that is shown."""
 _ORDER = ("task", "proposal", "left out", "input")
-"""What is shown first when there are too many."""
+"""The order in which notes are shown when there are too many."""
 _PLURAL = {"task": "tasks", "proposal": "to be looked at", "input": "inputs"}
 
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """One decision.
+    """One decision of an importer about one or several columns.
 
     Args:
-        became: task, proposal, left out, input.
-        why: the reason or the type in a few words; equal ones are counted together.
-        line: for people.
-        columns: how many columns it is about.
+        became: `task`, `proposal`, `left out` or `input`.
+        why: the reason or type in a few words; notes with the same reason are counted together.
+        line: the text for people.
+        columns: number of columns that the decision is about.
     """
 
     became: str
@@ -31,7 +31,7 @@ class ColumnNote:
 
 
 def shorten_column_notes(notes: Sequence[ColumnNote]) -> list[str]:
-    """At most 20 lines; when there are more, tasks come first and the last line counts the rest."""
+    """Return at most 20 lines; if there are more notes, tasks come first and the last line counts the rest."""
     if len(notes) <= MOST:
         return [note.line for note in notes]
     ordered = sorted(notes, key=lambda note: _ORDER.index(note.became))
@@ -47,5 +47,5 @@ def shorten_column_notes(notes: Sequence[ColumnNote]) -> list[str]:
 
 
 def _without_details(why: str) -> str:
-    """The kind of a reason, without the words and numbers of one column."""
+    """Reduce a reason to its kind, without the words and numbers of one column, so that equal kinds add up."""
     return why.partition(" ")[0].rstrip(",:") if why.startswith(("category", "number")) else why

@@ -1,4 +1,4 @@
-"""Dates in a foreign table: `2019-03-31`, `31.03.2019`, `3/31/2019`; the days between them."""
+"""Read dates in a foreign table (`2019-03-31`, `31.03.2019`, `3/31/2019`) and count the days between them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ _YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T].*)?")
 _DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?")
 _SLASHES = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?: .*)?")
 MOSTLY = 0.5
-"""A column holds dates when a larger share of its filled cells says one."""
+"""A column holds dates if more than this share of its filled cells are dates."""
 
 
 def has_dates(cells: Iterable[str]) -> bool:
-    """Whether most filled cells are dates with a year of four digits."""
+    """Whether more than half of the filled cells are dates with a year of four digits."""
     filled = [c for c in cells if c]
     forms = (_YEAR_FIRST, _DAY_FIRST, _SLASHES)
     return sum(any(form.fullmatch(c) for form in forms) for c in filled) > MOSTLY * len(filled)
 
 
 def count_days(sheet: Sheet, start: str, ends: Sequence[str]) -> list[list[float | None]]:
-    """Days from the date in one column to those in others, for each row; None where either is no date.
+    """Count the days from the date in column `start` to the dates in the columns `ends`.
+
+    Returns:
+        for each column of `ends` one number per row; None where one of the two cells is no date.
 
     Raises:
-        PolytaskError: every date with slashes can be read with the day or the month first.
+        PolytaskError: dates with slashes may have the day or the month first, and no date settles it.
     """
+    # All columns decide together on the order of day and month: they come from one program.
     columns = [start, *ends]
     cells = [sheet.parse(column).cells for column in columns]
     day_first = _find_order(sheet, columns, [c for column in cells for c in column if c])
@@ -40,7 +44,7 @@ def count_days(sheet: Sheet, start: str, ends: Sequence[str]) -> list[list[float
 
 
 def _find_order(sheet: Sheet, columns: Sequence[str], cells: Sequence[str]) -> bool:
-    """Whether the day stands first in dates with slashes, told by numbers above 12."""
+    """Whether the day stands first in dates with slashes: a number above 12 can only be a day."""
     found = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHES.fullmatch(c))]
     day, month = any(a > 12 for a, _, _ in found), any(b > 12 for _, b, _ in found)
     if found and day == month:
@@ -53,7 +57,7 @@ def _find_order(sheet: Sheet, columns: Sequence[str], cells: Sequence[str]) -> b
 
 
 def _parse_date(cell: str, day_first: bool) -> date | None:
-    """The date that a cell says; None where it says none."""
+    """Parse the date in a cell; None where it is no date."""
     if match := _YEAR_FIRST.fullmatch(cell):
         year, month, day = match.groups()
     elif match := _DAY_FIRST.fullmatch(cell):

@@ -1,4 +1,4 @@
-"""A JSON list of cases as the Medical Segmentation Decathlon and MONAI write it."""
+"""Import a JSON list of cases as the Medical Segmentation Decathlon and MONAI write it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OWN = ("image", "label", "fold", "subject")
 
 @dataclass(frozen=True)
 class Item:
-    """One entry of the file: `cells` are its other keys as text, unknown ones empty."""
+    """One case of the file. `cells` holds its other keys as text; values that mean unknown are empty."""
 
     case: str
     part: str
@@ -51,10 +51,10 @@ def import_decathlon(
 ) -> Imported:
     """Write a cohort beside a Decathlon or MONAI list.
 
-    `training` and `validation` are cases to train on, `test` is the test part. `validation`, or a number `fold` in the
-    entries, becomes `splits_final.json`. An entry's other keys are targets, inferred like the columns of a table, and a
-    `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn: a list of
-    names, or names joined by `;`.
+    Cases of `training` and `validation` are for training, those of `test` are the test part. `validation`, or a number
+    `fold` in the entries, becomes `splits_final.json`. Other keys of an entry are targets, inferred like the columns of
+    a table; a `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn:
+    a list of names, or names joined by `;`.
     """
     file = Path(file)
     content = read_json(file)
@@ -87,6 +87,7 @@ def import_decathlon(
         [str(n) for n in names], most, dims, planes, file, draft.notes, together=True
     )
     draft.inputs[INPUT] = image
+    # One 4-D file with all channels: each channel becomes a path that names its plane, the file is not copied.
     split = planes > 1 and len(numbers) == planes
     _add_masks(draft, content, [item.mask for item in items if item.mask is not None], dims, file)
     for item in items:
@@ -120,7 +121,13 @@ def import_decathlon(
 
 
 def _item(file: Path, part: str, entry: Any, unknown: set[str], lists: set[str]) -> Item:
-    """One entry; a bare path or list of paths is an image without a mask. Keys of `lists` may hold several names."""
+    """Parse one entry of the file; a bare path or list of paths is an image without a mask.
+
+    Args:
+        part: `training`, `validation` or `test`.
+        unknown: words that mean an unknown value.
+        lists: keys whose value may be a list of names; they are joined by `;`.
+    """
     entry = {"image": entry} if isinstance(entry, str | list) else entry
     given = entry.get("image") if isinstance(entry, dict) else None
     listed = given if isinstance(given, list) else [given]
@@ -148,6 +155,7 @@ def _item(file: Path, part: str, entry: Any, unknown: set[str], lists: set[str])
 
 
 def _add_masks(draft: Draft, content: dict[str, Any], given: list[Path], dims: int, file: Path) -> None:
+    """Add the segmentation task, with the labels of the file or else those found in the first masks."""
     if not given:
         return
     if isinstance(content.get("labels"), dict):
@@ -162,7 +170,7 @@ def _add_masks(draft: Draft, content: dict[str, Any], given: list[Path], dims: i
 
 
 def _splits(items: list[Item]) -> list[dict[str, list[str]]] | None:
-    """Folds that the file already holds."""
+    """List the folds that the file holds, as nnU-Net writes them; None if it holds none."""
     train = [item for item in items if item.part == "training"]
     val = [item.case for item in items if item.part == "validation"]
     if val:
@@ -181,6 +189,7 @@ def _splits(items: list[Item]) -> list[dict[str, list[str]]] | None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    # bool before str(): "True" is no label, while 1 and 0 are read as yes and no.
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Numbers as German and French Excel write them: `12,5`, `1.234,5`, `1 234,5`. What may mean two things is asked."""
+"""Read numbers as German and French Excel write them: `12,5`, `1.234,5`, `1 234,5`. Unclear cases raise an error."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from polytask.kinds.words import number
 
 DECIMALS = ("comma", "point")
 MOST = 0.5
-"""A column is of numbers when a larger share of its filled cells is."""
+"""A column holds numbers if more than this share of its filled cells are numbers."""
 _SIGN = r"(?P<sign>(?:<=|>=|[<>≤≥])?\s*[+-]?)"
 _GROUPS = r"\d{1,3}(?P<mark>[. \u00a0\u202f'’])\d{3}(?:(?P=mark)\d{3})*"
 _COMMA = re.compile(rf"{_SIGN}(?P<whole>\d+|{_GROUPS}),(?P<rest>\d+(?:[eE][+-]?\d+)?)")
-"""A number with a decimal comma, with marks between its thousands or not."""
+"""Matches a number with a decimal comma, with or without marks between its thousands."""
 _THOUSANDS = re.compile(rf"{_SIGN}(?P<whole>(?!0){_GROUPS})")
-"""A whole number with marks between its thousands; `1.234` alone may also be a little more than one."""
+"""Matches a whole number with marks between its thousands; `1.234` may also be a decimal slightly above one."""
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-"""`1,234`: a decimal comma, or a thousand."""
+"""Matches `1,234`, where the comma may be a decimal comma or stand between thousands."""
 _ENGLISH = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
-"""Commas between thousands for certain."""
+"""Matches numbers whose commas certainly stand between thousands: `1,234.5`, `1,234,567`."""
 _POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _LIST = re.compile(r"\d+(?:,\d+){2,}")
-"""Several codes in one cell."""
+"""Matches a list of several codes in one cell: `1,2,3`."""
 
 
 @dataclass
 class Evidence:
-    """Columns of numbers with an example cell of each: what speaks for a decimal comma, and what against it.
+    """What speaks for a decimal comma and what against it: column of numbers → an example cell.
 
     Args:
-        commas: `12,5`. grouped: columns that hold nothing clearer than `1,234`. points: `12.5`. thousands: `1.234`,
-            which is a thousand beside decimal commas. english: `1,234.5`.
+        commas: decimal commas (`12,5`).
+        grouped: columns with nothing clearer than `1,234`.
+        points: decimal points (`12.5`).
+        thousands: `1.234`, which is more than a thousand if the table has decimal commas.
+        english: commas between thousands (`1,234.5`).
     """
 
     commas: dict[str, str] = field(default_factory=dict)
@@ -46,15 +49,15 @@ class Evidence:
 
 
 def read_decimal_commas(table: Table, stated: str, comma: str) -> tuple[Table, str]:
-    """The table with its decimal commas written as points, and an example of one ("" = there are none).
+    """Rewrite decimal commas of a table as points. Returns (table, example of a rewritten cell or "").
 
     Args:
-        stated: `comma` or `point` where a person said so. With a comma, a point stands between thousands.
-        comma: what parts the cells; between commas a cell like `"2,3"` is a list as often as a number, so that it
-            stays as it is unless a person says otherwise.
+        stated: `comma` or `point` where a person stated it. With `comma`, a point stands between thousands.
+        separator: the character between cells. In a table with commas a cell such as `"2,3"` may as well be a list
+            as a number, so that nothing is rewritten unless a person stated `comma`.
 
     Raises:
-        PolytaskError: cells speak for a decimal comma and against it, or may mean two things.
+        PolytaskError: some cells speak for a decimal comma and some against it, or cells can be read in two ways.
     """
     if stated not in ("", *DECIMALS):
         raise PolytaskError(
@@ -82,11 +85,11 @@ def read_decimal_commas(table: Table, stated: str, comma: str) -> tuple[Table, s
 
 
 def _gather(cells: Mapping[str, list[str]]) -> Evidence:
-    """What the columns of numbers hold."""
+    """Collect example cells of each way to write numbers from the columns of numbers."""
     found = Evidence()
     for column, words in cells.items():
         if found.points and not any("," in word for word in words):
-            continue  # a point elsewhere tells already what a point here would
+            continue  # decimal points are known from another column, and this one has no comma
         seen = _read_column(words)
         if not seen:
             continue
@@ -103,7 +106,7 @@ def _gather(cells: Mapping[str, list[str]]) -> Evidence:
 
 
 def _read_column(words: Iterable[str]) -> dict[str, str]:
-    """Kind of number → the first cell of it, for a column that is mostly numbers; empty for others and for lists."""
+    """Map each way to write numbers to its first cell; empty for columns that are mostly text or hold lists."""
     seen: dict[str, str] = {}
     numeric = known = 0
     for word in words:
@@ -131,7 +134,7 @@ def _read_column(words: Iterable[str]) -> dict[str, str]:
 
 
 def _rewrite(table: Table, columns: Iterable[str]) -> Table:
-    """The table with the numbers of these columns written with a point."""
+    """Return the table with the numbers of these columns written with a decimal point."""
     names = Columns({column: place for place, column in enumerate(table.columns)})
     places = {names.places[column] for column in columns}
     rows = []
@@ -144,7 +147,7 @@ def _rewrite(table: Table, columns: Iterable[str]) -> Table:
 
 
 def _with_point(cell: str) -> str:
-    """`1.234,5` → `1234.5`; any other cell stays."""
+    """Rewrite `1.234,5` as `1234.5`; a cell that is no such number stays as it is."""
     match = _COMMA.fullmatch(cell) or _THOUSANDS.fullmatch(cell)
     if match is None:
         return cell

@@ -1,4 +1,4 @@
-"""A cohort on its way to disk: gathered in memory, checked, then written whole or not at all."""
+"""A cohort that an importer builds: collected in memory, checked, then written completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from polytask.locks import hold_lock
 
 Cells = dict[str, "str | Path"]
 LOCK = ".import.lock"
-"""Held while the files of a cohort are written."""
+"""Name of the lock file that is held while the files of a cohort are written."""
 _FIRST = ("subject", "visit", "day", "site", "split")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an importer leaves: the cohort's folder, and every decision it took as a line for people."""
+    """Result of an importer: the folder of the cohort, and every decision as a line for people."""
 
     folder: Path
     notes: tuple[str, ...]
@@ -39,7 +39,7 @@ class Imported:
 
 @dataclass
 class Draft:
-    """Parts of a cohort while they are being gathered. A `Path` in a row is a file that stays where it is."""
+    """Parts of a cohort while an importer collects them. A `Path` in a row is a file that stays where it is."""
 
     name: str
     inputs: dict[str, Input] = field(default_factory=dict)
@@ -49,10 +49,10 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     column_notes: list[ColumnNote] = field(default_factory=list)
     splits: list[dict[str, list[str]]] | None = None
-    """Content of `splits_final.json`."""
+    """Content of `splits_final.json`: one dict with lists `train` and `val` per fold; None = no such file."""
 
     def header(self) -> Header:
-        """The header, or what of it does not fit together."""
+        """Build the header, or raise with the first thing that does not fit together."""
         content = {
             "polytask": 1,
             "name": self.name,
@@ -106,15 +106,19 @@ class Draft:
 
 
 def _place(folder: Path, parts: dict[str, Callable[[Path], None]]) -> None:
-    """Write all parts under other names, then give them theirs, the last one of `parts` last.
+    """Write all parts under other names, then rename them in the order of `parts`.
 
-    What an import that was killed had begun to write is removed first.
+    Unfinished files of an import that was killed are removed first.
+
+    Args:
+        parts: file name → function that writes the file to the path it is given.
     """
     made = not folder.exists()
     try:
         with hold_lock(folder / LOCK, "imports into this folder"):
             sweep_drafts(folder, (HEADER, SPLITS, "cases.csv"))
             with ExitStack() as drafts:
+                # An ExitStack closes in reverse order, and closing renames: entered reversed, the header is last.
                 files = {name: drafts.enter_context(atomic(folder / name)) for name in reversed(parts)}
                 for name, write in parts.items():
                     write(Path(files[name].name))
@@ -125,7 +129,8 @@ def _place(folder: Path, parts: dict[str, Callable[[Path], None]]) -> None:
 
 
 def _relative(path: Path, root: Path) -> str:
-    """The path from the table's folder when they are near, so that both can move together; else absolute."""
+    """Return a path relative to the table's folder if both are near, so that they can move together; else absolute."""
+    # abspath, not resolve: the file itself may be a link into a storage, whose own name says nothing.
     path = Path(os.path.abspath(path))
     home = path.parent.resolve() / path.name
     apart = os.path.commonpath([home, root]) == home.anchor
@@ -134,7 +139,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def beside(source: Path) -> Path:
-    """Where a cohort goes unless told otherwise: a folder named after the source, next to it."""
+    """Return the default folder of an imported cohort: named after the source and next to it."""
     stem = source.resolve().name
     if source.is_file():
         stem = Path(source.name.removesuffix(".gz")).stem
@@ -142,6 +147,6 @@ def beside(source: Path) -> Path:
 
 
 def examples(words: Iterable[Any], most: int = 5) -> str:
-    """The first few of many, for a note."""
+    """List the first few of many words for a note, and count the rest: `a, b and 3 more`."""
     listed = [str(w) for w in words]
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

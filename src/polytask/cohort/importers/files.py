@@ -1,4 +1,4 @@
-"""Files that a foreign table names in a column, or that a pattern finds: `images/{subject:0>3}.nii.gz`."""
+"""Locate files that a foreign table names in a column or that fit a pattern: `images/{subject:0>3}.nii.gz`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from polytask.images.planes import source_file
 
 
 def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[Path | None]:
-    """One file per row, None where the cell is empty or the pattern finds nothing; notes say which rows and why.
+    """Find one file per row; None where the cell is empty or the pattern finds nothing.
 
     Args:
-        root: folder that paths are relative to.
+        root: folder to which paths are relative.
+        notes: gains a line about the rows without a file.
+
+    Raises:
+        PolytaskError: there is no such column, or the pattern finds no file at all.
     """
     if "{" not in source.source:
         if source.source not in sheet.columns:
@@ -40,6 +44,7 @@ def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[P
             notes.append(
                 f"{source.name!r}: {len(gone)} files of column {source.source!r} are not there: {why}"
             )
+        # Paths of missing files stay in the cells: `polytask check` reports them, so that none goes unnoticed.
         return paths
     found = [root / fill(source.source, row, sheet) for row in sheet.rows]
     there = [path if source_file(path).exists() else None for path in found]
@@ -59,15 +64,15 @@ def locate(sheet: Sheet, source: Source, root: Path, notes: list[str]) -> list[P
 
 
 def count_rows(count: int) -> str:
-    """`1 row has`, `3 rows have`."""
+    """Format a number of rows as the start of a sentence: `1 row has`, `3 rows have`."""
     return f"{count} row{'s have' if count != 1 else ' has'}"
 
 
 def require_one_file(sheet: Sheet, source: Source, paths: Sequence[Path | None], root: Path) -> list[Path]:
-    """The files of a source that are there.
+    """Return the files of a source that exist.
 
     Raises:
-        PolytaskError: no cell is filled, or none of the files that they name is there.
+        PolytaskError: no cell is filled, or none of the named files exists.
     """
     filled = [path for path in paths if path is not None]
     if not filled:
@@ -84,7 +89,7 @@ def require_one_file(sheet: Sheet, source: Source, paths: Sequence[Path | None],
 
 
 def explain_missing_files(missing: list[Path], root: Path) -> str:
-    """The first few files that are not there, each beside the file of its folder that was probably meant."""
+    """List the first few missing files, each with the file in its folder that was probably meant."""
     shown, folders = [], {}
     for path in missing[:SHOWN]:
         folder = path.parent
@@ -97,7 +102,8 @@ def explain_missing_files(missing: list[Path], root: Path) -> str:
 
 
 def fill(pattern: str, row: dict[str, str], sheet: Sheet) -> str:
-    """A pattern with the cells of a row; only plain column names and a format are read, nothing is evaluated."""
+    """Fill a pattern with the cells of a row. Only column names and formats are read; nothing is evaluated."""
+    # Not str.format: `{subject.__class__}` would reach into Python objects.
     known = {what: row.get(what, "") for what in sheet.identity} | {c: row.get(c, "") for c in sheet.columns}
     known |= {column: row.get(what, "") for what, column in sheet.identity.items()}
     parts = []
@@ -119,7 +125,7 @@ def fill(pattern: str, row: dict[str, str], sheet: Sheet) -> str:
 
 
 def file_columns(sheet: Sheet) -> list[str]:
-    """Columns whose every filled cell ends like an image file."""
+    """List the columns whose filled cells all end like an image file."""
     found = []
     for column in sheet.columns:
         cells = [c for c in sheet.parse(column).cells if c]

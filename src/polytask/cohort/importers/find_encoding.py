@@ -1,4 +1,4 @@
-"""How the text of a foreign table is written down as bytes: UTF-8, UTF-16, or Latin-1 as Excel writes it."""
+"""Find the text encoding of a foreign table: UTF-8, UTF-16, or Latin-1 as Excel writes it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from polytask.cohort.open_table import open_table_bytes
 from polytask.errors import PolytaskError
 
 UTF8, WESTERN = "utf-8-sig", "cp1252"
-"""Windows-1252 holds every printable character of Latin-1 at the same place, and some more."""
+"""Encodings by their Python names. Windows-1252 has every printable character of Latin-1 at the same code."""
 BLOCK = 1 << 20
 _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
           codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
-"""Byte order marks, the longer first: UTF-32 starts like UTF-16."""
+"""Byte order marks; the longer ones come first, because UTF-32 starts with the bytes of UTF-16."""
 _HIGH = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
-"""A word with a byte that is no ASCII."""
+"""Matches a word with a byte that is not ASCII."""
 _FOREIGN = re.compile(
     "[À-ÖØ-öø-ÿ]{3}|[A-Za-zÀ-ÿ][¡¢£¤¥¦§¨¬¯±³¶¸¹¼½¾¿×÷†‡ˆ‰‹›˜„‚…“”ƒ—€][A-Za-zÀ-ÿ]|[a-zß-öø-ÿ][À-ÖØ-ÞŠŽŸŒ]"
 )
-"""What stands in no word of a Western language: three accents in a row, a sign between letters, a capital inside."""
+"""Matches what no Western word has: three accented letters in a row, a sign between letters, a capital inside."""
 _ACCENT = re.compile("[À-ÖØ-öø-ÿ]")
 
 
 def check_encoding(name: str) -> str:
-    """The encoding that a person stated, if Python knows it as one of text."""
+    """Return the encoding that a person stated, or raise if Python does not know it as a text encoding."""
     try:
         found = codecs.lookup(name)
+        # Codecs such as base64 and zlib are known to lookup() but are no encodings of text.
         if "a".encode(name).decode(name) != "a":
             raise LookupError
     except (LookupError, UnicodeError, ValueError):
@@ -39,10 +40,13 @@ def check_encoding(name: str) -> str:
 
 
 def find_encoding(path: Path) -> tuple[str, str]:
-    """(encoding, example of a word that it was told by). The example is "" where the bytes leave no doubt.
+    """Find the encoding of a table.
+
+    Returns:
+        (encoding, example of a word from which it was concluded); the example is "" if the bytes leave no doubt.
 
     Raises:
-        PolytaskError: neither UTF-8 nor UTF-16 nor Latin-1 for certain.
+        PolytaskError: the file is not certainly UTF-8, UTF-16 or Latin-1.
     """
     with open_table_bytes(path) as file:
         head = file.read(BLOCK)
@@ -51,6 +55,8 @@ def find_encoding(path: Path) -> tuple[str, str]:
                 return name, ""
         if found := _find_wide(head):
             return found, ""
+        # The whole file is decoded: the first non-ASCII letter may stand in the last row. The decoder is
+        # incremental, since the end of a block can cut a letter of several bytes in two.
         decoder = codecs.getincrementaldecoder("utf-8")()
         block, parts = head, [head]
         try:
@@ -66,7 +72,7 @@ def find_encoding(path: Path) -> tuple[str, str]:
 
 
 def _find_wide(head: bytes) -> str:
-    """UTF-16 without a mark: every other byte of the commas, digits and letters is zero."""
+    """Recognize UTF-16 without a byte order mark: every other byte of commas, digits and letters is zero."""
     half = len(head) // 2
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if half and max(even, odd) > 0.3 * half and min(even, odd) == 0:
@@ -75,7 +81,7 @@ def _find_wide(head: bytes) -> str:
 
 
 def _find_western(path: Path, data: bytes) -> str:
-    """A word that shows how Latin-1 reads the file, or an error where that is no word of a Western language."""
+    """Return an example of a word read as Latin-1, or raise if some word is not from a Western language."""
     words = dict.fromkeys(match[0] for match in _HIGH.finditer(data))
     mixed = any(ord(letter) > 127 for letter in data.decode("utf-8", errors="ignore"))
     odd = [word for word in words if not _is_western(word)]
@@ -95,7 +101,7 @@ def _find_western(path: Path, data: bytes) -> str:
 
 
 def _is_western(word: bytes) -> bool:
-    """Whether a word reads as Western letters in Windows-1252."""
+    """Whether a word makes sense as a Western word when it is read as Windows-1252."""
     try:
         text = word.decode(WESTERN)
     except UnicodeDecodeError:

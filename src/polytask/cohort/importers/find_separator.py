@@ -1,4 +1,4 @@
-"""What parts the cells of a foreign table: comma, semicolon, tab or bar, told by its first lines."""
+"""Find the separator of a foreign table from its first lines: comma, semicolon, tab or bar."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from polytask.cohort.table import count_columns, name_separator
 from polytask.errors import PolytaskError
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
-"""What may part cells, and how it is said."""
+"""Separator → its name in messages."""
 _STATED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "pipe": "|", "\\t": "\t"}
 LINES = 200
-"""Lines that are looked at."""
+"""Number of lines from which the separator is found."""
 _DIRECTIVE = re.compile(r"sep=(.)\r?\n?")
-"""What Excel writes and reads in a first line of its own."""
+"""Matches `sep=;`, a first line with which Excel states the separator."""
 
 
 def check_separator(word: str) -> str:
-    """The separator that a person stated, as itself or in words."""
+    """Return the separator that a person stated, as a character or in words, or raise if it is none."""
     found = _STATED.get(word.lower(), word)
     if found not in SEPARATORS:
         raise PolytaskError(
@@ -30,13 +30,13 @@ def check_separator(word: str) -> str:
 
 
 def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, int]:
-    """(separator, lines to skip before the names of the columns).
+    """Find the separator of a table. Returns (separator, number of lines before the column names).
 
     Args:
-        stated: the separator, where a person said it.
+        stated: the separator, where a person stated it; "" = to be found.
 
     Raises:
-        PolytaskError: two of them part every row alike.
+        PolytaskError: two separators give every row the same number of cells.
     """
     by_name = name_separator(path)
     try:

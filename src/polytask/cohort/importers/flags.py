@@ -1,4 +1,4 @@
-"""Columns of 0 and 1 that share the start of their names: one multilabel task instead of a task for each."""
+"""Group columns of yes and no that share the start of their names: they become one multilabel task."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.kinds.words import number
 
 LEAST = 3
-"""So many flags with one start are one task."""
+"""At least this many flags with the same start become one task."""
 _YES = frozenset({"yes", "y", "true", "present"})
 _NO = frozenset({"no", "n", "false", "absent"})
 _START = re.compile(r"^([A-Za-z][A-Za-z0-9]*)[_. :-]+(?=\S)")
 
 
 def group_flags(sheet: Sheet, columns: Sequence[str], least: int = LEAST) -> dict[str, list[str]]:
-    """Start of the name → its columns of yes and no, e.g. `has` → has_effusion, has_edema, has_nodule."""
+    """Map each common start of names to its columns of yes and no: `has` → has_effusion, has_edema, has_nodule."""
     found: dict[str, list[str]] = {}
     for column in columns:
         match = _START.match(column)
@@ -26,13 +26,13 @@ def group_flags(sheet: Sheet, columns: Sequence[str], least: int = LEAST) -> dic
 
 
 def is_flag(sheet: Sheet, column: str) -> bool:
-    """Whether every filled cell says yes or no, and there is one."""
+    """Whether a column has a filled cell and every filled cell says yes or no."""
     words = sheet.parse(column).words
     return 0 < len(words) <= 4 and all(read_flag(word) for word in words)
 
 
 def read_flag(word: str) -> str:
-    """1 for yes, 0 for no, "" for anything else."""
+    """Read a yes or no: returns "1" for yes, "0" for no, "" for anything else."""
     value = number(word)
     if value is not None:
         return {1.0: "1", 0.0: "0"}.get(value, "")
@@ -41,5 +41,5 @@ def read_flag(word: str) -> str:
 
 
 def name_of_flag(column: str) -> str:
-    """What a flag is about: its name without the common start."""
+    """Return what a flag is about: its column name without the common start."""
     return _START.sub("", column)

@@ -1,4 +1,4 @@
-"""Tasks found in a foreign table, with the decisions that led to them."""
+"""Collect the tasks that are found in a foreign table, with the decisions that led to them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from polytask.errors import PolytaskError
 
 @dataclass
 class Found:
-    """Tasks and their cells.
+    """The tasks of a foreign table and their cells, collected step by step while a table is imported.
 
     Args:
-        cells: column of the new table → cell per row of the sheet.
-        used: columns of the sheet that need not be looked at again.
-        notes: one for each decision about columns.
-        losses: what could not be read of each target.
-        inputs: columns that are inputs unless a person says otherwise.
-        units: task → the unit that a person stated.
-        accepted: tasks that may lose more cells than usual, as a person stated.
+        cells: column of the new table → its cells, one per row of the sheet.
+        used: columns of the sheet that are decided and must not be looked at again.
+        notes: one note for each decision about columns.
+        losses: for each target, how many cells could not be read.
+        inputs: columns that become inputs unless a person says otherwise.
+        units: task → unit that a person stated.
+        accepted: tasks for which a person has accepted the loss of many cells.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -35,10 +35,11 @@ class Found:
     accepted: Collection[str] = ()
 
     def leave_out(self, columns: Sequence[str], why: str, short: str = "") -> None:
-        """Note that columns become neither task nor input.
+        """Mark columns as used and note why they become neither task nor input.
 
         Args:
-            short: the reason in a few words, for the count of many columns.
+            why: the reason, for people.
+            short: the reason in a few words, by which notes are counted together (default: `why`).
         """
         self.used |= set(columns)
         names = f"column{'s' * (len(columns) > 1)} {', '.join(map(repr, columns))}"
@@ -53,7 +54,7 @@ class Found:
 
 
 def add(found: Found, name: str, task: Task, columns: Iterable[str], line: str) -> None:
-    """Take in a task that was read from `columns`, with the line that says how."""
+    """Add a task that was read from `columns`, with a line that says how it was read."""
     if name in found.tasks:
         raise PolytaskError(
             f"import: two tasks are called {name!r}; expected different names; rename one with --task NAME=…@COLUMN"

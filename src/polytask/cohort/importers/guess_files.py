@@ -1,4 +1,4 @@
-"""Columns that hold files and that nobody stated: image, mask, dose or region by their names."""
+"""Guess from its name what an unstated column of files holds: image, mask, dose or region."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _REGION = re.compile(r"^(?P<task>.+?)_region$", re.I)
 
 
 def guess_files(sheet: Sheet, found: Found, stated: Stated) -> None:
-    """Add the columns of files to what was stated, so that each is read once.
+    """Add the columns of files that nobody stated to the stated ones, so that each column is read exactly once.
 
-    `X_region` says where mask or dose `X` counts; a mask that is named after a dose, where that counts. `X_known`
-    (names joined by `;`) says which structures of mask `X` are drawn.
+    `X_region` is the region in which mask or dose `X` counts; a mask that is named after a dose is the region of that
+    dose. `X_known` (names joined by `;`) lists which structures of mask `X` are drawn.
     """
     taken = stated.columns | found.used
     free = [c for c in file_columns(sheet) if c not in taken]

@@ -1,4 +1,4 @@
-"""Why an id was not found where it should be: leading zeros, upper and lower case, another separator, an ending."""
+"""Explain why an id was not found: leading zeros, upper and lower case, another separator, a file ending."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 
 SHOWN = 3
-"""Ids that a line names; the others are counted."""
+"""A line names at most this many ids and counts the others."""
 
 
 def explain_missing(missing: Iterable[str], there: Iterable[str]) -> str:
-    """The first few missing ids, each with the id that was probably meant: `12 (there is '0012')`.
+    """List the first few missing ids, each with the id that was probably meant: `12 (there is '0012')`.
 
     Args:
         missing: ids that were looked for.
@@ -25,7 +25,7 @@ def explain_missing(missing: Iterable[str], there: Iterable[str]) -> str:
 
 
 def _core(name: str) -> str:
-    """What two spellings of one id have in common."""
+    """Reduce an id to its words and numbers, so that two spellings of the same id become equal."""
     stem = re.sub(r"\.(nii|nrrd|mha|png|jpe?g|tiff?|dcm)(\.gz)?$", "", name.strip().lower())
     words = re.findall(r"[a-z]+|\d+", stem)
     return "-".join(w.lstrip("0") or "0" if w.isdigit() else w for w in words)

@@ -1,4 +1,4 @@
-"""From columns of a foreign table to tasks and inputs: every decision is a note that a person can read and overrule."""
+"""Turn columns of a foreign table into tasks and inputs. Every decision is a note that a person can read and change."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from polytask.kinds.kind import Parser
 from polytask.kinds.words import RESERVED, number, same_word
 
 SITES = 50
-"""A column with more different words than this is no site."""
+"""A column with more different words than this is not taken for a site."""
 _BOUND = re.compile(r"(<=|>=|[<>≤≥])\s*")
 
 
 def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
-    """Tasks that a person stated."""
+    """Add the tasks that a person stated; raises if a column that they need is missing."""
     for ask in asked:
         name = clean(ask.name)
         column = ask.column or ask.name
@@ -56,7 +56,8 @@ def stated_tasks(sheet: Sheet, asked: Sequence[Ask], found: Found) -> None:
 
 
 def inferred_tasks(sheet: Sheet, columns: Sequence[str], found: Found) -> None:
-    """Classification, multilabel, ordinal or regression by what stands in the columns."""
+    """Add classification, multilabel, ordinal and regression tasks by what is in the columns."""
+    # Groups of flags first: each flag alone would look like a class of its own.
     free = [c for c in columns if c not in found.used]
     for start, flags in group_flags(sheet, free).items():
         varied = {name_of_flag(c): c for c in flags if len({read_flag(w) for w in sheet.parse(c).words}) > 1}
@@ -78,14 +79,14 @@ def inferred_tasks(sheet: Sheet, columns: Sequence[str], found: Found) -> None:
 
 
 def leave_reserved(sheet: Sheet, found: Found) -> None:
-    """Leave out columns whose name our own tables keep for something else."""
+    """Leave out columns whose name has a fixed meaning in our own tables."""
     for column in sheet.columns:
         if column in RESERVED and column not in found.used:
             found.leave_out([column], "the name has a meaning of its own; rename the column to read it")
 
 
 def set_aside(sheet: Sheet, columns: Sequence[str], found: Found, inputs: bool) -> None:
-    """Columns that are no question: a site is proposed, what describes a person becomes an input.
+    """Set aside columns that are not a question: a likely site is proposed, a person's age or sex becomes an input.
 
     Args:
         inputs: whether columns that describe a person become inputs.
@@ -105,7 +106,13 @@ def set_aside(sheet: Sheet, columns: Sequence[str], found: Found, inputs: bool) 
 
 
 def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, level: str, why: str) -> None:
-    """A multilabel task: label → the column that says yes or no of it."""
+    """Add a multilabel task from columns of yes and no.
+
+    Args:
+        columns: label → its column.
+        level: `visit`, `subject`, or "" = inferred from the first column.
+        why: the reason for the task, for its note.
+    """
     level = level or level_of(sheet, next(iter(columns.values()), ""))
     loss = Loss(name, "1 = present, 0 = absent, or empty")
     found.losses.append(loss)
@@ -123,7 +130,13 @@ def add_flags(sheet: Sheet, name: str, columns: dict[str, str], found: Found, le
 def add_pooled(
     sheet: Sheet, name: str, column: str, kind: str, words: list[str], found: Found, level: str, why: str
 ) -> None:
-    """A task whose answers stand in one column: a class, a grade or a number."""
+    """Add a task whose answers are in one column: a class, a grade or a number.
+
+    Args:
+        words: classes or grades in order.
+        level: `visit`, `subject`, or "" = inferred.
+        why: the reason for the task, for its note.
+    """
     level = level or level_of(sheet, column)
     parsed = sheet.parse(column)
     unit = found.units.get(name, "")
@@ -144,8 +157,14 @@ def add_pooled(
 
 
 def read_numbers(sheet: Sheet, column: str, loss: Loss, parse: Parser | None = None) -> list[str]:
-    """Cells that are numbers, and that `parse` takes; others are empty and counted. A bound (`>1700`) stays: `check`
-    asks what it means."""
+    """Return the cells of a column of numbers; cells that are no number become empty and are counted as lost.
+
+    A bound such as `>1700` stays: `polytask check` asks a person what it means.
+
+    Args:
+        loss: counts the filled and the lost cells.
+        parse: if given, cells that it refuses are lost too.
+    """
     kept = []
     parsed = sheet.parse(column)
     for row, cell, value in zip(sheet.rows, parsed.cells, parsed.numbers, strict=True):
@@ -157,6 +176,7 @@ def read_numbers(sheet: Sheet, column: str, loss: Loss, parse: Parser | None = N
 
 
 def _takes(parse: Parser, cell: str) -> bool:
+    """Whether a parser reads a cell. Absurd numbers count as read, so that they reach `polytask check`."""
     try:
         parse(cell)
     except OddCell as odd:
@@ -165,7 +185,7 @@ def _takes(parse: Parser, cell: str) -> bool:
 
 
 def is_bound(cell: str) -> bool:
-    """Whether a cell says that a number lies beyond another: `>1700`, `<= 0.1`."""
+    """Whether a cell is a bound instead of a number: `>1700`, `<= 0.1`."""
     match = _BOUND.match(cell)
     return match is not None and number(cell[match.end() :]) is not None
 

@@ -1,4 +1,4 @@
-"""Several foreign tables as one: joined by subject, and by visit where both name it."""
+"""Join several foreign tables into one: by subject, and by visit where both tables have visits."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from polytask.errors import PolytaskError
 
 
 def join_sheets(sheets: Sequence[Sheet], skipped: Sequence[str] = ()) -> Sheet:
-    """Join tables by subject and visit; a table without visits holds for all of a subject's visits.
+    """Join tables by subject and visit; a table without visits applies to all visits of a subject.
 
-    Rows of one subject (and visit) that say the same are one.
+    Rows of one subject (and visit) that say the same become one row.
 
     Args:
-        skipped: columns or patterns that nobody reads, in which such rows may differ.
+        skipped: columns or patterns that nobody reads; repeated rows may differ in them.
 
     Raises:
-        PolytaskError: a repeated row, no subject in common, or a column that says different things in two tables.
+        PolytaskError: a row is repeated with other content, two tables have no subject in common, or a column says
+            different things in two tables.
     """
+    # The table with visits comes first: only then can rows of a table without visits be copied to each visit.
     whole = max(sheets, key=lambda s: "visit" in s.identity)
     notes = [note for sheet in sheets for note in sheet.notes]
     joined: dict[tuple[str, str], dict[str, str]] = {}
@@ -57,7 +59,7 @@ def join_sheets(sheets: Sequence[Sheet], skipped: Sequence[str] = ()) -> Sheet:
 
 
 def _refuse_difference(sheet: Sheet, key: tuple[str, str], columns: Sequence[str]) -> None:
-    """Refuse two rows of one subject and visit that differ in some columns."""
+    """Raise if two rows of one subject and visit differ in some columns."""
     if columns:
         where = f"subject {key[0]!r}" + (f" at visit {key[1]!r}" if key[1] else "")
         raise PolytaskError(
@@ -67,7 +69,7 @@ def _refuse_difference(sheet: Sheet, key: tuple[str, str], columns: Sequence[str
 
 
 def _compare_subjects(whole: Sheet, other: Sheet) -> list[str]:
-    """Notes about subjects that only one of two tables has."""
+    """Make notes about subjects that only one of two tables has; raises if they have none in common."""
     first, second = ({row["subject"]: None for row in sheet.rows} for sheet in (whole, other))
     only_first = [s for s in first if s not in second]
     only_second = [s for s in second if s not in first]
@@ -94,11 +96,13 @@ def _needs_visit(whole: Sheet, other: Sheet) -> bool:
 
 
 def _count(path: Path, subjects: Sequence[str], what: str, there: Iterable[str]) -> str:
+    """Make a note with the number of subjects, what is true of them, and the ids that were probably meant."""
     count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
     return f"{path.name}: {count} {what}: {explain_missing(subjects, there)}"
 
 
 def _merge(target: dict[str, str], row: dict[str, str], path: Path) -> None:
+    """Merge a row into an already joined one, in place; raises if a filled cell contradicts it."""
     for column, cell in row.items():
         if column == "visit" and target.get("visit"):
             continue

@@ -1,4 +1,4 @@
-"""What a column of a foreign table holds: its kind as a target, its type as an input, its level."""
+"""Infer what a column of a foreign table holds: its kind as a target, its type as an input, its level."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.cohort.importers.words import ladder
 
 FEW = 10
-"""At most so many different integers are classes; more are a regression."""
+"""Up to this many different integers are classes; more are a regression."""
 MANY = 20
-"""More different words than this are free text."""
+"""A column with more different words than this is free text."""
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 MOSTLY = 0.5
-"""A column whose cells that are no numbers are fewer than this share was meant to hold numbers."""
+"""A column was meant to hold numbers if a smaller share of its filled cells than this are no numbers."""
 
 
 def kind_of(sheet: Sheet, column: str) -> tuple[str, str]:
-    """(kind, reason); no kind = leave the column out."""
+    """Infer the task kind of a column. Returns (kind, reason); kind "" means to leave the column out."""
     parsed = sheet.parse(column)
     words = parsed.words
     if len(words) < 2:
         return "", "the same in every row" if words else "no cell is filled"
     if parsed.numeric:
         whole = all(value is None or value.is_integer() for value in parsed.numbers)
+        # Few repeats (less than two cells per value) speak for measurements, not for classes.
         if not whole or len(words) > FEW or parsed.known < 2 * len(words):
             return "regression", f"{len(words)} different numbers"
     elif is_mostly_numeric(parsed):
@@ -40,7 +41,7 @@ def kind_of(sheet: Sheet, column: str) -> tuple[str, str]:
 
 
 def input_column(sheet: Sheet, column: str) -> tuple[Column | None, str]:
-    """A column as table input, or why it is left out."""
+    """Make a column of the table input. Returns (column, its type in words), or (None, why it is left out)."""
     parsed = sheet.parse(column)
     words, level = parsed.words, as_level(level_of(sheet, column))
     if len(words) < 2:
@@ -59,7 +60,7 @@ def is_mostly_numeric(parsed: ForeignColumn) -> bool:
 
 
 def _name_text(parsed: ForeignColumn) -> str:
-    """What a column of many different words is."""
+    """Describe a column of many different words, for the note that it is left out."""
     commas = sum(1 for cell in parsed.odd if _COMMA.fullmatch(cell))
     if commas > MOSTLY * parsed.known:
         return "numbers with a decimal comma; --decimal comma reads them"
@@ -67,7 +68,10 @@ def _name_text(parsed: ForeignColumn) -> str:
 
 
 def level_of(sheet: Sheet, column: str) -> str:
-    """`subject` when no subject's rows disagree and some subject has it on two rows; without visits `visit`."""
+    """Infer the level of a column: `subject` if it is the same in all rows of each subject, else `visit`.
+
+    Without visits, or if no subject has it in two rows, nothing shows that it belongs to the subject: `visit`.
+    """
     if "visit" not in sheet.identity:
         return "visit"
     by_subject: dict[str, list[str]] = {}
@@ -79,5 +83,5 @@ def level_of(sheet: Sheet, column: str) -> str:
 
 
 def as_level(level: str) -> Literal["visit", "subject"]:
-    """A level as the header spells it."""
+    """Convert text to a level of the header: `subject`, else `visit`."""
     return "subject" if level == "subject" else "visit"

@@ -1,4 +1,4 @@
-"""Which structures of a mask are drawn: a column of names, or flags such as `has_Larynx` (1 = drawn)."""
+"""Read which structures of a mask are drawn: from a column of names, or from flags such as `has_Larynx` (1 = drawn)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from polytask.cohort.importers.sheet import Sheet
 from polytask.errors import PolytaskError, nearest
 
 LEAST = 0.5
-"""Flags for so many of a mask's structures are about that mask."""
+"""Flags are about a mask if they cover at least this share of its structures."""
 
 
 def read_known(sheet: Sheet, source: Source, task: SegmentationSpec, found: Found) -> list[str | None]:
-    """Per row the names of the drawn structures joined by `;`; "" where nothing is said, None where none is drawn.
+    """Read the drawn structures of a mask for each row of the sheet.
 
     Args:
         source: a column of names, or a pattern (`has_*`) of one flag for each structure.
-        found: learns which columns are used.
+        found: the flags are added to its used columns.
+
+    Returns:
+        per row, the names of the drawn structures joined by `;`; "" = the table says nothing, None = none is drawn.
 
     Raises:
-        PolytaskError: a name that is no structure, or a pattern without a flag for one.
+        PolytaskError: a name is no structure, or a structure has no flag.
     """
     if "*" not in source.source:
         if source.source not in sheet.columns:
@@ -60,8 +63,10 @@ def read_known(sheet: Sheet, source: Source, task: SegmentationSpec, found: Foun
 
 
 def write_known(rows: Iterable[Cells], name: str, cells: Iterable[str | None]) -> None:
-    """Put what is drawn of a mask into the rows, as `read_known` tells it: a mask of which nothing is drawn is left
-    out, one of which nothing is said stays whole."""
+    """Write the drawn structures of a mask into the rows, as `read_drawn_structures` returns them.
+
+    A mask of which nothing is drawn is removed from its row. If the table says nothing, the whole mask counts.
+    """
     for row, cell in zip(rows, cells, strict=True):
         if cell is None:
             row.pop(name, None)
@@ -70,9 +75,9 @@ def write_known(rows: Iterable[Cells], name: str, cells: Iterable[str | None]) -
 
 
 def propose_known(sheet: Sheet, tasks: Mapping[str, Task], found: Found) -> None:
-    """Leave out flags that are named after a mask's structures, and say how they are read.
+    """Leave out flags that are named after a mask's structures, with a note on how to use them.
 
-    Such a flag (`has_Larynx` = 0) mostly means that nobody drew the structure, not that a model should guess the flag.
+    Such a flag (`has_Larynx` = 0) mostly means that nobody drew the structure. It is no question to a model.
     """
     for name, task in tasks.items():
         structures = (

@@ -1,4 +1,4 @@
-"""Cells of a target that an import could not read: a few are unknown, many are an error."""
+"""Count the cells of a target that an import could not read: a few become unknown, many are an error."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from polytask.errors import PolytaskError
 
 MOST = 0.05
-"""An import that loses a larger share of a target's filled cells is an error."""
+"""An import that loses more than this share of a target's filled cells is an error."""
 SHOWN = 3
 
 
 @dataclass
 class Loss:
-    """What became of the filled cells of one target.
+    """Count of the filled cells of one target and of those that could not be read.
 
     Args:
-        task: its name.
-        expected: what a cell should have said.
+        task: name of the task.
+        expected: what a readable cell looks like, for the message.
+        examples: the first few lost cells, for the message.
     """
 
     task: str
@@ -28,7 +29,7 @@ class Loss:
     examples: list[str] = field(default_factory=list)
 
     def count_cell(self, subject: str, shown: str, lost: bool) -> None:
-        """Count one filled cell of the source, lost when our table cannot say what it said."""
+        """Count one filled cell of the source; `lost` says that our table cannot hold its content."""
         self.filled += 1
         if lost:
             self.lost += 1
@@ -37,14 +38,14 @@ class Loss:
 
 
 def report_losses(losses: Iterable[Loss], accepted: Collection[str], where: str) -> list[str]:
-    """Notes about lost cells.
+    """Make notes about lost cells, one per task that lost any.
 
     Args:
         accepted: tasks whose loss a person has accepted.
         where: the table, for the message.
 
     Raises:
-        PolytaskError: a target lost more than 5 % of its cells and nobody accepted that; it shows three of them.
+        PolytaskError: a target lost more than 5 % of its cells and nobody accepted that; three of them are shown.
     """
     notes = []
     for loss in losses:

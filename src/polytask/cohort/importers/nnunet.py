@@ -1,4 +1,4 @@
-"""A raw data set of nnU-Net (v1 or v2): `dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`, plus `targets.tsv`."""
+"""Import a raw data set of nnU-Net (v1 or v2): `dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`, `targets.tsv`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 
 INPUT, MASK = "image", "mask"
-"""What the image input and the segmentation task are called."""
+"""Names of the image input and of the segmentation task in the header."""
 
 
 @dataclass
 class Scan:
-    """One case: its files by channel number, its mask, whether it is from `imagesTs`."""
+    """One case: its files by channel number, its mask (None = unknown), and whether it is from `imagesTs`."""
 
     case: str
     images: dict[int, Path]
@@ -54,16 +54,17 @@ def import_nnunet(
     """Write a cohort beside an nnU-Net folder.
 
     Args:
-        targets: table of the other tasks, first column the case (default: `targets.tsv` or `.csv` in the folder).
-        tasks: stated tasks, `NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL]`; the other columns are inferred.
-        inputs: columns of `targets` that are input, not target.
+        targets: table of the other tasks; its first column is the case (default: `targets.tsv` or `.csv` in the
+            folder).
+        tasks: stated tasks, `NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL]`; tasks of other columns are inferred.
+        inputs: columns of `targets` that are inputs, not targets.
         skip: columns of `targets` to leave out.
-        unknown: more words that mean an empty cell.
+        unknown: further words that mean an empty cell.
         units: `TASK=UNIT`. accept_loss: tasks that may lose more than 5 % of their cells.
-        known: `mask=COLUMN` of structures that are drawn, joined by `;`, or `mask=has_*`, a flag for each; a column
-            `mask_known` is read so by itself.
+        known: `mask=COLUMN` with the names of drawn structures joined by `;`, or `mask=has_*` with a flag for each
+            structure; a column `mask_known` is used without being stated.
         columns: subject, visit, day, site, split → column of `targets`.
-        form: encoding, separator and decimal sign of `targets`, where they are not to be found out.
+        form: encoding, separator and decimal sign of `targets`, where they cannot be found automatically.
     """
     folder = Path(folder)
     content = read_json(folder / "dataset.json")
@@ -123,7 +124,7 @@ def import_nnunet(
 
 
 def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan]:
-    """All cases, training first, by name."""
+    """List all cases: training cases first, then test cases, each sorted by name."""
     ending = str(content.get("file_ending") or ".nii.gz")
     found: dict[tuple[bool, str], Scan] = {}
     odd: list[str] = []
@@ -166,7 +167,10 @@ def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan
 def _targets(
     folder: Path, path: str | Path | None, unknown: Sequence[str], columns: dict[str, str], form: TextForm
 ) -> Sheet | None:
-    """The table of targets. Its first column is the case; `subject` is another column when cases share subjects."""
+    """Read the table of targets, if there is one.
+
+    Its first column is the case. A column `subject` says which cases belong to the same subject.
+    """
     places = [Path(path)] if path is not None else [folder / "targets.tsv", folder / "targets.csv"]
     found = next((p for p in places if p.is_file()), None)
     if found is None:
@@ -177,6 +181,7 @@ def _targets(
 
 
 def _index(key: str) -> int:
+    """Parse the number of a channel; as text, "10" would sort before "2"."""
     if not str(key).isdigit():
         raise PolytaskError(
             f"dataset.json: channel {key!r} is no number; expected 0, 1, …; mend `channel_names`"

@@ -1,4 +1,4 @@
-"""What a person states on the command line beside what is inferred: `--task grade=ordinal:G1,G2,G3`."""
+"""Parse the options of `polytask import`, such as `--task grade=ordinal:G1,G2,G3`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from polytask.errors import PolytaskError, nearest
 from polytask.kinds import KINDS, answer_form
 
 POOLED = sorted(name for name, kind in KINDS.items() if kind.level == "pooled")
-"""Kinds whose answers stand in a table."""
+"""Kinds of tasks whose answers are cells of a table."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A stated task.
+    """A task that a person stated on the command line.
 
     Args:
-        words: classes, labels, or for survival the columns (see `parse_tasks`); empty = taken from the table.
-        column: where it stands, when it is not called like the task.
-        level: "" = inferred.
+        words: classes or labels, for survival the columns (see `parse_stated_tasks`); empty = taken from the table.
+        column: the column of the answers; "" = it is named like the task.
+        level: `visit` or `subject`; "" = inferred.
     """
 
     name: str
@@ -33,17 +33,17 @@ class Ask:
 
 @dataclass(frozen=True)
 class Source:
-    """A stated file: `NAME=COLUMN`, or a pattern with {columns}, e.g. `images/{subject:0>3}.nii.gz`."""
+    """A stated source of files: `NAME=COLUMN`, or a pattern with {columns} such as `images/{subject:0>3}.nii.gz`."""
 
     name: str
     source: str
 
 
 def parse_tasks(options: Sequence[str]) -> list[Ask]:
-    """`NAME=KIND[:WORD,WORD…][@COLUMN][/LEVEL]`.
+    """Parse the values of option `--task`: `NAME=KIND[:WORD,WORD…][@COLUMN][/LEVEL]`.
 
-    The words of survival are columns: TIME,EVENT; or DEATH,LAST,STATUS, the times of death and of the last follow-up
-    and who is dead; or START,DEATH,LAST,STATUS, where the first three are dates.
+    The words of survival are columns: TIME,EVENT; or DEATH,LAST,STATUS (time of death, time of the last follow-up,
+    and who is dead); or START,DEATH,LAST,STATUS, where the first three are dates.
     """
     found = []
     for option in options:
@@ -69,7 +69,7 @@ def parse_tasks(options: Sequence[str]) -> list[Ask]:
 
 
 def parse_sources(flag: str, options: Sequence[str]) -> list[Source]:
-    """`NAME=COLUMN` or `NAME=PATTERN`."""
+    """Parse options of the form `NAME=COLUMN` or `NAME=PATTERN`; `flag` is named in errors."""
     found = []
     for option in options:
         name, equals, source = option.partition("=")
@@ -83,12 +83,12 @@ def parse_sources(flag: str, options: Sequence[str]) -> list[Source]:
 
 @dataclass(frozen=True)
 class Planes:
-    """Planes of one 4-D file that are channels of an image input.
+    """Planes of one 4-D file that become channels of an image input.
 
     Args:
-        input: the image input.
-        source: column or pattern.
-        names: channel of each plane, in order.
+        input: name of the image input.
+        source: column or pattern of the files.
+        names: name of the channel for each plane, in order.
     """
 
     input: str
@@ -97,10 +97,11 @@ class Planes:
 
 
 def parse_planes(options: Sequence[str]) -> list[Planes]:
-    """`INPUT=COLUMN:NAME,NAME…` or `INPUT=PATTERN:NAME,NAME…`."""
+    """Parse options `--contours INPUT=COLUMN:NAME,NAME…` or `INPUT=PATTERN:NAME,NAME…`."""
     found = []
     for option in options:
         name, equals, rest = option.partition("=")
+        # From the right: a pattern such as `{subject:0>3}` has a colon of its own.
         source, colon, names = rest.rpartition(":")
         listed = tuple(clean(n) for n in names.split(",") if n.strip())
         if not (name.strip() and equals and source.strip() and colon and listed):
@@ -112,7 +113,7 @@ def parse_planes(options: Sequence[str]) -> list[Planes]:
 
 
 def parse_pairs(flag: str, options: Sequence[str]) -> dict[str, str]:
-    """`TASK=WORD` → task → word."""
+    """Parse options of the form `TASK=WORD` into task → word; `flag` is named in errors."""
     found = {}
     for option in options:
         task, equals, word = option.partition("=")
@@ -123,7 +124,7 @@ def parse_pairs(flag: str, options: Sequence[str]) -> dict[str, str]:
 
 
 def parse_labels(options: Sequence[str]) -> dict[str, dict[str, int]]:
-    """`TASK=NAME:VALUE,NAME:VALUE` → task → name → value."""
+    """Parse options `--labels TASK=NAME:VALUE,NAME:VALUE` into task → name → value."""
     found: dict[str, dict[str, int]] = {}
     for option in options:
         task, _, rest = option.partition("=")
@@ -139,7 +140,7 @@ def parse_labels(options: Sequence[str]) -> dict[str, dict[str, int]]:
 
 
 def parse_lists(flag: str, options: Sequence[str]) -> dict[str, list[str]]:
-    """`TASK=NAME,NAME` → task → names."""
+    """Parse options of the form `TASK=NAME,NAME` into task → names; `flag` is named in errors."""
     found: dict[str, list[str]] = {}
     for option in options:
         task, _, rest = option.partition("=")

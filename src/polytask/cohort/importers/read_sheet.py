@@ -1,4 +1,4 @@
-"""One foreign table from its file: CSV, TSV or Excel, with its identity found and unknown words emptied."""
+"""Read one foreign table (CSV, TSV or Excel), find its identity columns, and empty the words that mean unknown."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WHO = ("subject", "visit", "day", "site", "split")
 
 @dataclass(frozen=True)
 class Identity:
-    """Which columns say who, when and where.
+    """The columns that identify a row: subject, visit, day, site and split.
 
     Args:
-        columns: what it is → the column.
-        pictures: the subject's column when it holds names of image files, which stay a column of their own.
+        columns: identity field (such as `subject`) → column of the table.
+        pictures: the subject's column if it holds names of image files; it then stays a column of files too.
     """
 
     columns: dict[str, str]
@@ -42,14 +42,14 @@ def read_sheet(
     partly: bool = False,
     form: TextForm = TextForm(),
 ) -> Sheet:
-    """Read one table.
+    """Read one foreign table into a sheet.
 
     Args:
-        stated: subject, visit, day, site, split → column, where a person said so.
-        unknown: more words that mean an empty cell.
-        case: whether the first column names the case, which is the subject too when no other column does.
-        partly: whether `stated` is meant for several tables, of which this one may lack columns.
-        form: how its text is written, where a person said so.
+        stated: subject, visit, day, site, split → column, where a person stated it.
+        unknown: further words that mean an empty cell.
+        case: whether the first column names the case; it is also the subject if no other column is.
+        partly: whether `stated` belongs to several tables, so that this one may lack some of its columns.
+        form: how the text of the table is written, where a person stated it.
     """
     notes: list[str] = []
     if path.suffix.lower() in _OTHER_SHEETS:
@@ -97,10 +97,10 @@ def read_sheet(
 
 
 def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
-    """The columns that say who, when and where, stated or found by their names.
+    """Find the columns that identify a row, as stated or by their names.
 
     Raises:
-        PolytaskError: a stated column is missing, or nothing names the subject.
+        PolytaskError: a stated column is missing, or no column names the subject.
     """
     found: dict[str, str] = {}
     for what in WHO:
@@ -113,6 +113,7 @@ def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
             )
         if column is not None and column not in found.values():
             found[what] = column
+    # A column `fold` is the split only if all of its words are train, val or test; numbers are folds.
     folds = [c for c in table.columns if c.lower() == "fold" and "split" not in found]
     if folds and {row.cells.get(folds[0], "").lower() for row in table.rows} <= {*SPLIT, ""}:
         found["split"] = folds[0]
@@ -137,7 +138,7 @@ def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
 
 
 def _split_row(cells: Mapping[str, str], identity: Identity, unknown: set[str], case: str) -> dict[str, str]:
-    """The cells of a row, unknown ones empty, with its identity under our names."""
+    """Return the cells of a row with unknown ones empty and its identity under the names of our own tables."""
     known = {column: "" if cell in unknown else cell for column, cell in cells.items()}
     own = {what: known.get(column, "") for what, column in identity.columns.items()}
     if identity.pictures:
@@ -150,13 +151,13 @@ def _split_row(cells: Mapping[str, str], identity: Identity, unknown: set[str], 
 
 
 def _propose_subject(table: Table) -> str:
-    """Columns that could name the subject: filled in every row, and never the same twice."""
+    """Suggest columns that could name the subject: filled in every row and different in every row."""
     count = len(table.rows)
     found = [c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count]
     return f", e.g. {examples(found, 3)} (different in every row)" if found and count else ""
 
 
 def _stem(cell: str) -> str:
-    """The name of a file without folders and ending."""
+    """Return the name of a file without folders and without its image ending."""
     name = cell.replace("\\", "/").rpartition("/")[2]
     return name[: len(name) - len(ending(name) or "")]

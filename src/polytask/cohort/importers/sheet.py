@@ -1,4 +1,4 @@
-"""A foreign table in memory: rows of text in which unknown cells are empty, and who each row is about."""
+"""A foreign table in memory: rows of text with empty unknown cells, and the identity of each row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from polytask.kinds.words import number
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows of text; an unknown cell is empty.
+    """A table of text in which unknown cells are empty.
 
     Args:
-        columns: without those that became identity.
-        rows: column → cell; the identity stands under `subject`, `visit`, `day`, `site`, `split`.
-        identity: what it is → the column it came from.
+        columns: all columns except those that became identity.
+        rows: column → cell; the identity is under `subject`, `visit`, `day`, `site`, `split`.
+        identity: identity field → the column from which it came.
+        notes: decisions that were taken while the table was read, as lines for people.
     """
 
     path: Path
@@ -27,18 +28,18 @@ class Sheet:
     _parsed: dict[str, ForeignColumn] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def cells(self, column: str) -> list[str]:
-        """One column, in the order of the rows."""
+        """Return the cells of one column, in the order of the rows."""
         return list(self.parse(column).cells)
 
     def parse(self, column: str) -> ForeignColumn:
-        """One column, parsed when it is first asked for."""
+        """Return one column parsed; the result is kept, so that each column is parsed once."""
         if column not in self._parsed:
             self._parsed[column] = parse_column([row.get(column, "") for row in self.rows])
         return self._parsed[column]
 
     @property
     def visits(self) -> list[str] | None:
-        """Visit names in order: by number, by mean day, or as they first appear."""
+        """Visit names in order: by mean day, else by number, else as they first appear; None without visits."""
         if "visit" not in self.identity:
             return None
         days: dict[str, list[float]] = {row["visit"]: [] for row in self.rows if row.get("visit")}

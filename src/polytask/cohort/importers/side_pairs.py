@@ -1,4 +1,4 @@
-"""Structures of the left and the right side by their names: `parotid_l` and `parotid_r`, `LeftLung` and `RightLung`."""
+"""Find left and right structures by their names: `parotid_l` and `parotid_r`, `LeftLung` and `RightLung`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 _SIDES = {"l": "r", "left": "right", "lt": "rt", "links": "rechts", "sin": "dex", "sinister": "dexter"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-"""The words of `kidney_l`, `LeftLung`, `Parotid L`."""
+"""Matches one word in names such as `kidney_l`, `LeftLung`, `Parotid L`."""
 
 
 def find_side_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """(left, right) for every two names that differ in the word of the side and in nothing else."""
+    """List (left, right) for every two names that differ only in the word for the side."""
     known: dict[tuple[str, ...], list[str]] = {}
     for name in names:
         known.setdefault(_words_of(name), []).append(name)
@@ -19,6 +19,7 @@ def find_side_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     for words, left in known.items():
         for place, word in enumerate(words):
             right = known.get((*words[:place], _SIDES.get(word, ""), *words[place + 1 :]), [])
+            # Two names with the same words (`Lung_L`, `lung-l`) leave open which one is the partner: no pair.
             if len(left) == len(right) == 1:
                 pairs.append((left[0], right[0]))
                 break

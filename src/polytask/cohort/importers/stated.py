@@ -1,4 +1,4 @@
-"""Options about the files of a table, parsed."""
+"""The parsed options about images, masks, doses and regions of a table."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from polytask.cohort.importers.options import (
 
 @dataclass
 class Stated:
-    """What a person said about images, masks, doses and regions; columns that hold files are added to it.
+    """What a person stated about images, masks, doses and regions; guessed columns of files are added later.
 
     Args:
-        contours: planes of 4-D files that are channels of an image.
-        known: mask → where it says which structures are drawn.
-        units: task → unit. dvh: dose → the mask task of its structures.
+        contours: planes of 4-D files that become channels of an image.
+        known: per mask, the column that lists which structures are drawn.
+        units: task → unit. dvh: dose task → the mask task that gives the structures of its DVH.
     """
 
     images: list[Source] = field(default_factory=list)
@@ -39,13 +39,13 @@ class Stated:
 
     @property
     def columns(self) -> set[str]:
-        """Columns and patterns that somebody reads."""
+        """All columns and patterns that an option reads."""
         sources = [*self.images, *self.masks, *self.doses, *self.regions, *self.known]
         return {s.source for s in sources} | {p.source for p in self.contours}
 
 
 def parse_stated(options: Mapping[str, Sequence[str]]) -> Stated:
-    """The options of the command line, by their names without dashes; those that are missing say nothing."""
+    """Parse options of the command line, given by their names without dashes; missing options are empty."""
 
     def given(name: str) -> Sequence[str]:
         return options.get(name, ())

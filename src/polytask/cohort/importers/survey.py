@@ -1,4 +1,4 @@
-"""What an image file says of itself, before a header is written for it."""
+"""Look into image and mask files to learn their form before a header is written for them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from polytask.errors import PolytaskError
 from polytask.images.formats import probe, read
 
 SAMPLE = 5
-"""Masks that are looked into for their labels when nobody named them."""
+"""Number of masks with labels that are opened to find the labels when nobody named them."""
 
 
 def survey(path: Path) -> tuple[Literal[2, 3], int]:
-    """(space axes, channels): a single slice is 2D."""
+    """Read the form of an image file. Returns (space axes, channels); an image with a single slice counts as 2D."""
     info = probe(path, 3)
     return (2 if 1 in info.grid.shape else 3), info.channels
 
 
 def labels_in(paths: Iterable[Path], dims: int) -> list[int]:
-    """Values above 0 in the first few masks that have any."""
+    """List the values above 0 in the first few masks that are not empty."""
     found: set[int] = set()
     looked = 0
     for path in paths:

@@ -1,4 +1,4 @@
-"""Survival in a foreign table: time and event columns become one task, words of the event become 1 and 0."""
+"""Turn time and event columns of a foreign table into survival tasks; words of the event become 1 and 0."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from polytask.errors import PolytaskError
 from polytask.kinds.cells import EVENT
 
 OS = "os"
-"""What survival until death from any cause is called."""
+"""Name of the task of survival until death from any cause."""
 OVERALL = {OS, "overall_survival", "overallsurvival", "survival"}
 
 
 def survival_pairs(sheet: Sheet, found: Found) -> None:
-    """Time and event columns that belong together by their names become survival tasks.
+    """Add a survival task for every pair of time and event columns that is found by name.
 
-    Columns that look like survival but cannot be paired are left out, with a note that says how to state them: a
-    censored time as a number, or an event without its time, would be a wrong question.
+    Columns that look like survival but cannot be paired are left out, with a note on how to state them: a regression
+    of censored times, or an event without its time, would be a wrong question.
     """
     _add_death_or_follow_up(sheet, found)
     free = [c for c in sheet.columns if c not in found.used]
@@ -46,10 +46,10 @@ def survival_pairs(sheet: Sheet, found: Found) -> None:
 
 
 def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, level: str) -> None:
-    """A survival task from its two columns.
+    """Add a survival task from a time column and an event column.
 
     Raises:
-        PolytaskError: the words do not say whether the event was observed, or empty seems to mean censored.
+        PolytaskError: the words do not say whether the event was observed, or an empty cell seems to mean censored.
     """
     time, event = pair
     times, events = sheet.parse(time), sheet.parse(event)
@@ -71,6 +71,8 @@ def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, l
         if cell and text:
             loss.count_cell(row["subject"], f"{time} {cell!r}, {event} {text!r}", lost=not good)
     known = sum(1 for bit in kept_events if bit)
+    # Many tables fill the event only for those who had it. Read as unknown, only events would be left, and a model
+    # trained on them would learn far too short survival: better to ask.
     if half > MOST * (half + known) and "0" not in kept_events and name not in found.accepted:
         raise PolytaskError(
             f"{sheet.path}: {half} rows have only one of {time!r} and {event!r}, and no row that has both is censored; "
@@ -85,7 +87,7 @@ def add_survival(sheet: Sheet, name: str, pair: tuple[str, str], found: Found, l
 
 
 def add_death_or_follow_up(sheet: Sheet, name: str, two: TwoTimes, found: Found, level: str) -> None:
-    """A survival task whose time is that of death where dead, else that of the last follow-up."""
+    """Add a survival task whose time is that of death for the dead, else that of the last follow-up."""
     times, events, named, line = read_two_times(sheet, name, two, found)
     found.cells[f"{name}_time"], found.cells[f"{name}_event"] = times, events
     unit = found.units.get(name) or named
@@ -94,7 +96,7 @@ def add_death_or_follow_up(sheet: Sheet, name: str, two: TwoTimes, found: Found,
 
 
 def _add_death_or_follow_up(sheet: Sheet, found: Found) -> None:
-    """The task of a time of death beside one of the last follow-up, as TCGA has them."""
+    """Look for a time of death beside one of the last follow-up, as TCGA has them, and add the task or a note."""
     two = find_two_times(sheet, [c for c in sheet.columns if c not in found.used])
     if two is None:
         return
@@ -125,8 +127,9 @@ def _add_task(
     line: str,
     lost: str,
 ) -> None:
-    """Take in a survival task; where there are visits, it is counted from the first."""
+    """Add a survival task to the imported ones; if there are visits, time counts from the first visit."""
     visits = sheet.visits or []
+    # Only the first visit is read: whoever came to a later one had survived until then.
     first = {"origin": visits[0], "visits": visits[:1]} if len(visits) > 1 else {}
     content = {"kind": "survival", "level": level or "subject", "unit": unit or "days", **first}
     since = f", counted from visit {visits[0]!r}" if first else ""
@@ -134,13 +137,13 @@ def _add_task(
 
 
 def _is_time(sheet: Sheet, column: str) -> bool:
-    """Whether most filled cells are numbers from 0 on."""
+    """Whether more than half of the filled cells are numbers that are not negative."""
     parsed = sheet.parse(column)
     good = sum(1 for value in parsed.numbers if value is not None and value >= 0)
     return 0 < parsed.known < 2 * good
 
 
 def _is_event(sheet: Sheet, column: str) -> bool:
-    """Whether the words of a column say if an event was observed."""
+    """Whether the column has few different words and all of them say if an event was observed."""
     parsed = sheet.parse(column)
     return 0 < len(parsed.words) <= 10 and event_words(column, parsed.words) is not None

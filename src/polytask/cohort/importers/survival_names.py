@@ -1,4 +1,4 @@
-"""Names of survival columns: which are times, which are events, and which of them belong together."""
+"""Recognize survival columns by their names: which are times, which are events, and which belong together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVENT = re.compile(
     re.I,
 )
 _ABBREVIATIONS = {"os", "pfs", "dfs", "rfs", "efs", "mfs", "dmfs", "lrfs", "dss", "css", "ttp", "ttr"}
-"""Outcomes whose name alone is a column: the time beside `rfs_ind`, the event beside `OS.time`."""
+"""Outcomes whose name alone may be a column: `rfs` as the time beside `rfs_ind`, `OS` as the event beside `OS.time`."""
 _OUTCOMES = _ABBREVIATIONS | {
     *(
         "",
@@ -40,23 +40,23 @@ _OUTCOMES = _ABBREVIATIONS | {
     ),
     *("death", "metastasis"),
 }
-"""Stems that name a follow-up and nothing else."""
+"""Stems of time columns that can only mean a follow-up time."""
 _GENERAL = {"", "d", "survival", "surv", "followup", "follow", "fu", "lastfollowup", "event"}
-"""Stems that do not say which outcome: the task is called survival."""
+"""Stems that do not say which outcome is meant: the task is then called `survival`."""
 _PLAIN_EVENTS = ("event", "eventobserved", "status", "vitalstatus", "survivalstatus", "survstatus", "e", "dead",
                  "death", "died", "deceased", "deadstatusevent", "deadstatus", "deathevent", "death01", "dead01",
                  "osevent", "osstatus", "censored", "censoring", "censor", "cens")  # fmt: skip
-"""Events that go with any one time, the plainest first."""
+"""Event columns that may go with any single time column, the clearest names first."""
 
 
 @dataclass
 class Pairing:
-    """Pairs by name, and columns that look like one half of a pair.
+    """Survival pairs found by name, and columns that look like one half of a pair.
 
     Args:
-        pairs: name of the task → (time, event).
-        doubles: name of the task → other columns that tell its answer.
-        times, events: halves whose other half is not clear.
+        pairs: name of the task → (time column, event column).
+        doubles: name of the task → other columns that say the same; they must not become inputs.
+        times, events: columns whose other half is not clear.
     """
 
     pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -66,11 +66,11 @@ class Pairing:
 
 
 def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
-    """Times and events that belong together: by an equal stem, else the only time and the plainest event.
+    """Pair time and event columns: by equal stems, else the only time with the clearest event.
 
     Args:
-        numbers: columns whose cells can be times, by what is in them.
-        bits: columns whose cells can say whether an event was observed; a column of 0 and 1 is in both.
+        numbers: columns whose cells can be times.
+        bits: columns whose cells can say whether an event was observed; a column of 0 and 1 is in both lists.
     """
     times = _find_times(numbers, bits)
     events = _find_events([c for c in bits if c not in times], times)
@@ -92,6 +92,7 @@ def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
     found.times = [t for t, stem in times.items() if t not in used and _core(stem) in _OUTCOMES]
     lone = [e for e in events if e not in used and _core(e) in _PLAIN_EVENTS]
     found.events = sorted(lone, key=lambda e: _PLAIN_EVENTS.index(_core(e)))
+    # Only with a single time left: with two, any pairing would be a guess, and a wrong one goes unnoticed.
     if len(found.times) == 1 and found.events:
         stem = times[found.times[0]]
         name = "survival" if _core(stem) in _GENERAL else stem
@@ -103,7 +104,7 @@ def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
 
 
 def _find_times(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
-    """Time column → its stem."""
+    """Map each column that is named like a time to the stem of its name."""
     found: dict[str, str] = {}
     for column in numbers:
         if match := _TIME.match(column) or _TIME_FIRST.match(column):
@@ -117,7 +118,7 @@ def _find_times(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
 
 
 def _find_events(bits: Sequence[str], times: dict[str, str]) -> dict[str, str]:
-    """Event column → the core of its stem."""
+    """Map each column that is named like an event to the simplified stem of its name."""
     found: dict[str, str] = {}
     cores = {_core(stem) for stem in times.values()}
     for column in bits:
@@ -131,5 +132,5 @@ def _find_events(bits: Sequence[str], times: dict[str, str]) -> dict[str, str]:
 
 
 def _core(stem: str) -> str:
-    """A stem without what only parts words."""
+    """Reduce a stem to lower-case letters and digits, so that `OS_` and `o.s` are equal."""
     return re.sub(r"[^a-z0-9]", "", stem.lower())

@@ -1,4 +1,4 @@
-"""One or several plain tables: identity, images, masks, tasks and inputs found by name or stated."""
+"""Import one or several plain tables; identity, images, masks, tasks and inputs are stated or found by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from polytask.errors import PolytaskError
 from polytask.kinds import answer_form
 
 MOST = 20
-"""More columns than this are not all made tasks: a person must say which."""
+"""If more columns than this could be tasks, a person must say which of them are."""
 
 
 def import_table(
@@ -58,25 +58,26 @@ def import_table(
     """Write a cohort beside tables.
 
     Args:
-        files: tables (CSV, TSV, either with .gz behind it, or Excel with the extra `xlsx`), joined by subject (and
-            visit). Paths in them are relative to the first one's folder.
+        files: tables (CSV or TSV, also compressed as .gz, or Excel with the extra `xlsx`), joined by subject (and
+            visit). Paths in them are relative to the folder of the first one.
         images: `INPUT.CHANNEL[:MODALITY]=COLUMN`, or a pattern like `images/{subject:0>3}.nii.gz` for the column.
         contours: `INPUT=COLUMN:NAME,NAME`: the planes of one 4-D file as channels of an image input.
         masks: `TASK=COLUMN` or pattern; `labels` (`TASK=NAME:VALUE,…`) or `structures` (`TASK=NAME,…`, a 4-D file) say
-            what is in them, else the files are looked into.
+            what is in them, else the first masks are opened to find out.
         doses: `TASK=COLUMN` or pattern. `regions`: where a mask or dose counts, `TASK=COLUMN` or pattern.
-        known: `TASK=COLUMN` of structures that are drawn, joined by `;`, or `TASK=has_*`, a flag for each.
+        known: `TASK=COLUMN` with the names of drawn structures joined by `;`, or `TASK=has_*` with a flag for each.
         units: `TASK=UNIT` of a dose, survival or regression. `dvh`: `DOSE=MASK`, whose structures give the DVH.
-        tasks: stated tasks; survival pairs are found as well. Without any, columns become tasks by what is in them.
-        inputs: columns of the table input or patterns (`original_*`), `*` = all that nothing else reads. Without images
-            that is the default; with images it is age, sex and the like.
-        input_files: more tables, joined by subject, all of whose columns are inputs; a `.txt` lists columns, one a
-            line.
+        tasks: stated tasks; survival pairs are found in addition. Without any stated task, columns become tasks by
+            what is in them.
+        inputs: columns or patterns (`original_*`) of the table input; `*` = all columns that nothing else reads. The
+            default is `*` without images, and age, sex and the like with images.
+        input_files: further tables, joined by subject, all of whose columns are inputs; a `.txt` file lists columns,
+            one per line.
         skip: columns or patterns to leave out.
-        unknown: more words that mean an empty cell.
+        unknown: further words that mean an empty cell.
         accept_loss: tasks that may lose more than 5 % of their cells.
         columns: subject, visit, day, site, split → column.
-        form: encoding, separator and decimal sign of the tables, where they are not to be found out.
+        form: encoding, separator and decimal sign of the tables, where they cannot be found automatically.
     """
     paths = [Path(f) for f in files]
     if not paths:
@@ -103,6 +104,7 @@ def import_table(
     draft.rows = [{"subject": row["subject"], **identity(row, sheet)} for row in sheet.rows]
     note_split(draft, sheet)
     found = Found(used={*left, *chosen}, units=stated.units, accepted=accept_loss)
+    # From certain to guessed; each step marks its columns as used, so that no column becomes two things.
     attach_files(draft, sheet, paths[0].parent, found, stated)
     note_rows_without_image(draft)
     asked = parse_tasks(tasks)
@@ -146,7 +148,7 @@ def import_table(
 
 
 def _require_tables(paths: Sequence[Path]) -> None:
-    """Refuse tables that are not there, all at once."""
+    """Raise once for all tables that do not exist, if there are several; a single one is reported when it is read."""
     gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
     if len(gone) > 1:
         raise PolytaskError(
@@ -155,7 +157,7 @@ def _require_tables(paths: Sequence[Path]) -> None:
 
 
 def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
-    """What could be stated: survival that was not clear, or an example from a column of words."""
+    """Propose a `--task` option: survival that was unclear, or an example from a column of words."""
     unclear = next((note.line for note in found.notes if "=survival:" in note.line), "")
     if unclear:
         return f"; {unclear}"
@@ -166,13 +168,13 @@ def _propose_task(sheet: Sheet, columns: Sequence[str], found: Found) -> str:
 
 
 def _show_left_out(draft: Draft) -> str:
-    """The first columns that were left out, for a message."""
+    """List the first columns that were left out, as the end of a message."""
     lines = [note.line for note in draft.column_notes if note.became == "left out"]
     return f"; {'; '.join(lines[:3])}" if lines else ""
 
 
 def _left_beside(rest: Sequence[str]) -> ColumnNote:
-    """Columns that nobody asked for when tasks were stated."""
+    """Make a note about the columns that nobody asked for when tasks were stated."""
     line = (
         f"{len(rest)} columns are left out: {examples(rest, 10)} (--input COLUMN or --input '*' reads them)"
     )
@@ -180,7 +182,7 @@ def _left_beside(rest: Sequence[str]) -> ColumnNote:
 
 
 def _refuse_many(sheet: Sheet, rest: Sequence[str]) -> None:
-    """Refuse to make a task of each of very many columns."""
+    """Raise if there are too many columns to make a task of each."""
     if len(rest) > MOST:
         raise PolytaskError(
             f"{sheet.path}: {len(rest)} columns could be targets ({examples(rest, 5)}); expected at most {MOST} unless "

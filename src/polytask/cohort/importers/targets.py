@@ -1,4 +1,4 @@
-"""Targets and inputs of a table beside images: joined by case, typed, added to the rows."""
+"""Join a table of targets and inputs to the images of a draft: by case, with inferred tasks and typed columns."""
 
 from __future__ import annotations
 
@@ -32,13 +32,18 @@ from polytask.kinds.words import number
 
 _TRAIN = ("train", "training")
 TABLE = "clinic"
-"""What the table input is called."""
+"""Name of the table input in the header."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a person stated: tasks, columns that are input, columns to leave out, units, tasks that may lose cells, and
-    where it stands which structures of a mask are drawn."""
+    """What a person stated about a table of targets.
+
+    Args:
+        tasks: stated tasks. inputs: columns or patterns that are input. skip: columns or patterns to leave out.
+        units: task → unit. accepted: tasks that may lose many cells.
+        known: for each mask, the column that lists its drawn structures.
+    """
 
     tasks: Sequence[Ask] = ()
     inputs: tuple[str, ...] = ()
@@ -49,7 +54,11 @@ class Chosen:
 
 
 def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen) -> None:
-    """Join a sheet to a draft by case: `cases[i]` is the case of row i. Rows without an image are left out."""
+    """Join a sheet to a draft by case; rows of the sheet without an image are left out.
+
+    Args:
+        cases: the case of each row of the draft, in order.
+    """
     by_case = {row["case"]: i for i, row in enumerate(sheet.rows)}
     if len(by_case) < len(sheet.rows):
         seen: set[str] = set()
@@ -75,6 +84,8 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
     left = expand_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
     found = Found(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
     known = _read_masks_known(draft, sheet, chosen.known, found)
+    # From certain to guessed: stated tasks, survival pairs, columns that describe a person, then one task per column.
+    # Each step marks its columns as used, so that no column becomes two things.
     stated_tasks(sheet, chosen.tasks, found)
     survival_pairs(sheet, found)
     leave_reserved(sheet, found)
@@ -110,7 +121,7 @@ def add_targets(draft: Draft, sheet: Sheet, cases: Sequence[str], chosen: Chosen
 def _read_masks_known(
     draft: Draft, sheet: Sheet, stated: Sequence[Source], found: Found
 ) -> dict[str, list[str | None]]:
-    """Mask → what is drawn of it, for each row of the sheet; a column `MASK_known` needs not be stated."""
+    """Map each mask to its drawn structures per row of the sheet; a column `MASK_known` need not be stated."""
     masks = {name: task for name, task in draft.tasks.items() if isinstance(task, SegmentationSpec)}
     named = {source.name for source in stated}
     free = [name for name in masks if name not in named and f"{name}_known" in sheet.columns]
@@ -128,7 +139,7 @@ def _read_masks_known(
 
 
 def identity(row: dict[str, str], sheet: Sheet) -> dict[str, str]:
-    """Subject, visit, day, site and split of a row, as our table writes them."""
+    """Return subject, visit, day, site and split of a row, as our own tables write them."""
     found = {k: row[k] for k in ("subject", "visit", "day", "site") if row.get(k)}
     if "day" in found and number(found["day"]) is None:
         raise PolytaskError(f"{sheet.path}: day {found['day']!r} is not a number; expected days; mend it")
@@ -143,7 +154,7 @@ def identity(row: dict[str, str], sheet: Sheet) -> dict[str, str]:
 
 
 def note_split(draft: Draft, sheet: Sheet) -> None:
-    """Say what every word of the split column became."""
+    """Add a note that says what each word of the split column became."""
     counts = Counter(row["split"] for row in sheet.rows if row.get("split"))
     if counts:
         parts = [f"{word!r} ({n} rows) = {SPLIT.get(word.lower(), word)}" for word, n in counts.items()]
@@ -153,7 +164,8 @@ def note_split(draft: Draft, sheet: Sheet) -> None:
 
 
 def share_split(draft: Draft) -> None:
-    """A subject with a test case is a test subject with all its cases."""
+    """Move all cases of a subject to the test part if one of them is a test case."""
+    # A subject in both parts would let the model be tested on patients that it has seen.
     test = {row["subject"] for row in draft.rows if row.get("split") == "test"}
     moved = [row for row in draft.rows if row["subject"] in test and row.get("split") != "test"]
     for row in moved:
@@ -166,7 +178,7 @@ def share_split(draft: Draft) -> None:
 
 
 def add_inputs(draft: Draft, sheet: Sheet, inputs: Sequence[str]) -> dict[str, list[str]]:
-    """Make columns the table input; returns column → cell per row of the sheet."""
+    """Make columns the table input of a draft. Returns column → its cells, one per row of the sheet."""
     columns: dict[str, Column] = {}
     cells: dict[str, list[str]] = {}
     for name in dict.fromkeys(inputs):

@@ -1,4 +1,4 @@
-"""How a foreign text table is written: encoding, separator and decimal sign, stated or found, and said in one line."""
+"""Read a foreign text table: its encoding, separator and decimal sign are stated or found, and noted in one line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from polytask.errors import PolytaskError
 
 @dataclass(frozen=True)
 class TextForm:
-    """What a person stated of a table's text; "" = to be found out.
+    """How the text of a table is written, as a person stated it; "" = to be found.
 
     Args:
-        separator: `,`, `;`, `|` or a tab, as itself or in words.
+        separator: `,`, `;`, `|` or a tab, as the character or in words.
         encoding: a name that Python knows.
         decimal: `comma` or `point`.
     """
@@ -28,10 +28,10 @@ class TextForm:
 
 
 def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> Table:
-    """The table of a text file that somebody else's program wrote.
+    """Read a table from a text file that another program wrote.
 
     Args:
-        notes: gains a line when the file is no UTF-8 table with commas (tabs for `.tsv`) and decimal points.
+        notes: gains a line if the file is not UTF-8 with commas (tabs for `.tsv`) and decimal points.
 
     Raises:
         PolytaskError: the file is no table, or can be read in two ways; the message names the option that settles it.
@@ -42,6 +42,7 @@ def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> Table:
         raise PolytaskError(
             f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
         ) from None
+    # The order is forced: finding the separator needs decoded text, reading decimals needs the separator.
     stated = check_separator(form.separator) if form.separator else ""
     comma, skipped = find_separator(path, encoding, stated)
     table, example = read_decimal_commas(read_table(path, comma, encoding, skipped), form.decimal, comma)

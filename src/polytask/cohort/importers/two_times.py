@@ -1,6 +1,7 @@
-"""Survival as registries write it: a time (or date) of death, another of the last follow-up, and who is dead.
+"""Read survival as registries write it: a time (or date) of death, one of the last follow-up, and who is dead.
 
-TCGA has `days_to_death`, `days_to_last_follow_up` and `vital_status`, others dates. They become a time and an event.
+TCGA has `days_to_death`, `days_to_last_follow_up` and `vital_status`; other registries have dates. These columns
+become one time and one event.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _STATUS = re.compile(
 
 @dataclass(frozen=True)
 class TwoTimes:
-    """The columns of one follow-up.
+    """The columns that together describe one follow-up.
 
     Args:
-        death, last: times, or dates where `start` is a column.
-        status: says who is dead; "" = whoever has a time of death.
-        start: the date from which days are counted.
+        death, last: columns of the time of death and of the last follow-up; dates if `start` is a column.
+        status: column that says who is dead; "" = whoever has a time of death.
+        start: column of the date from which days are counted; "" = `death` and `last` are no dates.
     """
 
     death: str
@@ -50,14 +51,14 @@ class TwoTimes:
 
     @property
     def columns(self) -> list[str]:
-        """All columns."""
+        """All columns of the follow-up that are named."""
         return [c for c in (self.death, self.last, self.status, self.start) if c]
 
 
 def find_two_times(sheet: Sheet, columns: Sequence[str]) -> TwoTimes | None:
-    """Columns of a time of death, of the last follow-up, and of who is dead, found by their names and cells.
+    """Find the columns of death, last follow-up and status by their names and cells; None if there are none.
 
-    Dates of which no column or several say where they are counted from come back without `start`.
+    If no column or several columns could be the start of dates, the result has no `start`.
     """
     status = next((c for c in _named(columns, _STATUS) if _tells_death(sheet, c)), "")
     for death, last, dates in ((_DEATH_TIME, _LAST_TIME, False), (_DEATH_DATE, _LAST_DATE, True)):
@@ -72,16 +73,19 @@ def find_two_times(sheet: Sheet, columns: Sequence[str]) -> TwoTimes | None:
 
 
 def is_date_pair(sheet: Sheet, found: TwoTimes) -> bool:
-    """Whether death and last follow-up are dates, so that days are counted from a third."""
+    """Whether death and last follow-up are dates, so that days must be counted from a start column."""
     return has_dates(sheet.parse(found.death).cells)
 
 
 def read_two_times(
     sheet: Sheet, name: str, two: TwoTimes, found: Found
 ) -> tuple[list[str], list[str], str, str]:
-    """(times, events, unit, what was decided): the time of death where dead, else of the last follow-up.
+    """Read times and events: the time of death for the dead, else that of the last follow-up.
 
-    A row with neither is unknown; so is one who is dead nobody says since when.
+    A row with neither time is unknown, and so is a dead person without a time of death.
+
+    Returns:
+        (times, events, unit, explanation for people); times and events have one cell per row of the sheet.
 
     Raises:
         PolytaskError: the words of the status do not say who is dead, or dates can be read in two ways.
@@ -111,6 +115,7 @@ def read_two_times(
         ):  # nobody says: a time of death tells it, a last follow-up only where there is no status at all
             bit = "1" if columns[0][k] else "" if two.status else "0"
         value, cell = (deaths[k], columns[0][k]) if bit == "1" else (lasts[k], columns[1][k])
+        # Said to be alive but with a time of death: one of the two is wrong, so that the row counts as lost.
         lives = bit == "0" and two.status and columns[0][k]
         good = bool(bit and cell) and value is not None and value >= 0 and not lives
         times.append(f"{value:.10g}" if good else "")
@@ -133,14 +138,15 @@ def read_two_times(
 
 
 def _tells_death(sheet: Sheet, column: str) -> bool:
+    """Whether the column has few different words and all of them say who is dead."""
     words = sheet.parse(column).words
     return 0 < len(words) <= 10 and event_words(column, words) is not None
 
 
 def _named(columns: Sequence[str], form: re.Pattern[str]) -> list[str]:
-    """Columns of such a name; `demographic.days_to_death` and `days_to_death.demographic` are called days_to_death.
+    """List the columns whose name fits a pattern, those of a follow-up first.
 
-    A follow-up stands before what else is called last.
+    One part of a dotted name is enough: `demographic.days_to_death` and `days_to_death.demographic` both fit.
     """
     found = []
     for column in columns:

@@ -1,4 +1,4 @@
-"""What names and words in other people's files usually mean."""
+"""Recognize what column names, channel names and words in foreign files usually mean."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNKNOWN = (
     "Not Recorded",
     "Not Recorded In Database",
 )
-"""Words of a foreign table that mean an empty cell."""
+"""Words of a foreign table that mean "unknown"; they are read as empty cells."""
 IDENTITY: dict[str, tuple[str, ...]] = {
     "subject": ("subject", "subject_id", "subjectid", "subject id", "patient", "patient_id", "patientid", "patient id",
                 "participant", "participant_id", "participant id", "patid", "pat_id", "pid",
@@ -50,7 +50,7 @@ SPLIT = {"train": "train", "training": "train", "val": "train", "valid": "train"
          "test": "test", "testing": "test"}  # fmt: skip
 IMAGE_IDS = ("image", "image_name", "imagename", "image name", "image index", "img", "id_code", "file", "file_name",
              "filename", "file name")  # fmt: skip
-"""Columns that name the subject when no other does: their cells are names of images, with or without an ending."""
+"""Columns of image names, with or without file ending; they name the subject if no other column does."""
 _SITE = re.compile(
     r"site|cent(er|re)|hospital|institut|clinic$|vendor|scanner|manufacturer|data_?set|cohort|^source|_source$|"
     r"registry|country",
@@ -63,7 +63,7 @@ DEMOGRAPHIC = re.compile(
     r"($|[ _.(]+(at|in|approx(imate)?|years|yrs|y|kg|cm|m|id|code)($|[ _.)].*))",
     re.I,
 )
-"""Names of columns that describe a person and are no question about an image."""
+"""Matches names of columns that describe a person and are not a question about an image."""
 _UNITS = {
     "months": r"months?|mos?|mths?",
     "weeks": r"weeks?|wks?",
@@ -82,13 +82,14 @@ _ROMAN = {"0": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5}
 
 
 def clean(name: str) -> str:
-    """A name made of letters, digits, `-` and `_`, which does not begin with `-`."""
+    """Turn any text into a valid name: letters, digits, `-` and `_`, not starting with `-`."""
+    # The header allows no name that starts with "-", and reserved names have a meaning of their own.
     found = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_").lstrip("-") or "x"
     return f"{found}_" if found in RESERVED else found
 
 
 def modality(name: str) -> Modality:
-    """What a channel's name says of how it was taken."""
+    """Guess the modality of a channel from words in its name; `other` if nothing fits."""
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     flat = name.lower()
     if "ct" in words or "cbct" in words:
@@ -111,13 +112,18 @@ def modality(name: str) -> Modality:
 
 
 def find(kind: str, columns: Sequence[str]) -> str | None:
-    """The column that says subject, visit, day, site or split."""
+    """Find the column for an identity field (`subject`, `visit`, `day`, `site`, `split`), or None."""
+    # Reversed: of names that differ only in case, the first column of the table is kept.
     lower = {c.lower(): c for c in reversed(columns)}
     return next((lower[name] for name in IDENTITY[kind] if name in lower), None)
 
 
 def ladder(name: str, words: Sequence[str]) -> list[str] | None:
-    """Words in order when the column is called grade or stage and they count up (1, 2 · G1, G2 · I, II)."""
+    """Sort the words of a column of grades or stages: 1, 2 or G1, G2 or I, II.
+
+    Returns:
+        the words in order, or None if the column's name means no grade or the words do not count up.
+    """
     if not re.search(r"grade|stage|birads|rads|class_?score|rcb", name.lower()):
         return None
     steps: dict[str, float] = {}
@@ -133,15 +139,20 @@ def ladder(name: str, words: Sequence[str]) -> list[str] | None:
 
 
 def is_like_site(name: str) -> bool:
-    """Whether a column's name says where the data came from."""
+    """Whether a column's name says where the data came from: hospital, scanner, country and the like."""
     return bool(_SITE.search(name)) and not _NO_SITE.search(name)
 
 
 def event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], str] | None:
-    """Word → 0 or 1 for a column that says whether the event was observed, and how it was understood; None = unclear.
+    """Read the words of a column that says whether the event was observed.
 
-    "1:DECEASED" is read by its number, {1, 2} as in R (2 = observed), a column of censoring the other way round.
+    "1:DECEASED" is read by its number; 1 and 2 are read as in R (2 = observed); in a column of censoring 1 means
+    censored.
+
+    Returns:
+        (word → "0" or "1", explanation for people), or None if a word is unclear.
     """
+    # In a column `censored`, yes and 1 mean that the event was not observed, so that the bits are flipped.
     turned = "cens" in name.lower() and "event" not in name.lower()
     plain = {w: (w.split(":")[0] if re.match(r"^[01]:", w) else w).strip().lower() for w in words}
     numbers = {number(p) for p in plain.values()}
@@ -174,7 +185,7 @@ def event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], str] |
 
 
 def time_unit(name: str) -> str:
-    """The unit in a time column's name; "" when it names none."""
+    """Find the unit in the name of a time column: `days`, `weeks`, `months` or `years`; "" if it names none."""
     lower = name.lower()
     if found := next((f"{unit}s" for unit in ("month", "week", "year", "day") if unit in lower), ""):
         return found

@@ -1,4 +1,4 @@
-"""An Excel workbook as a table of text, read by openpyxl (an extra); nothing in it is run."""
+"""Read an Excel workbook as a table of text with openpyxl (an optional dependency); nothing in it is run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ENDINGS = (".xlsx", ".xlsm")
 
 
 def is_workbook(path: Path) -> bool:
-    """Whether the name is that of an Excel workbook, with a sheet behind it (`a.xlsx#Sheet2`) or not."""
+    """Whether a path names an Excel workbook, also with a sheet name at the end (`a.xlsx#Sheet2`)."""
     return path.name.partition("#")[0].lower().endswith(ENDINGS)
 
 
 def read_workbook(path: Path, notes: list[str]) -> Table:
-    """The first sheet of a workbook, or the one named behind `#`: `patients.xlsx#Sheet2`.
+    """Read the first sheet of a workbook, or the one named after `#`: `patients.xlsx#Sheet2`.
 
     Raises:
         PolytaskError: openpyxl is not installed, the file is no workbook, or there is no such sheet.
@@ -35,6 +35,7 @@ def read_workbook(path: Path, notes: list[str]) -> Table:
             '`pip install "polytask[xlsx]"`, or save the sheet as CSV (UTF-8)'
         ) from None
     try:
+        # Before openpyxl opens it: a small workbook can decompress to more than memory holds.
         with zipfile.ZipFile(file) as packed:
             check_table_size(file, sum(part.file_size for part in packed.infolist()))
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
@@ -63,7 +64,7 @@ def read_workbook(path: Path, notes: list[str]) -> Table:
 
 
 def _read_lines(sheet: Any) -> list[tuple[int, list[str]]]:
-    """(line, cells) of the lines that hold something; empty columns at the right end are left out."""
+    """List (line number, cells) of all lines that are not empty; empty columns at the right end are left out."""
     lines = [(n, [_text_of(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1)]
     lines = [(n, cells) for n, cells in lines if any(cells)]
     width = max((k for _, cells in lines for k, cell in enumerate(cells, start=1) if cell), default=0)
@@ -71,10 +72,11 @@ def _read_lines(sheet: Any) -> list[tuple[int, list[str]]]:
 
 
 def _text_of(cell: Any) -> str:
-    """A cell as the sheet shows it: whole numbers without a point, `0012` where the format says four digits."""
+    """Format a cell as the sheet shows it: whole numbers without a point, `0012` if its format has four digits."""
     value = cell.value
     if value is None:
         return ""
+    # bool first, since True is an int too; datetime before date, since every datetime is a date.
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, int | float):

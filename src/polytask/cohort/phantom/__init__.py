@@ -1,4 +1,4 @@
-"""The phantom cohort: synthetic images whose labels are geometric, related to each other, and known in full."""
+"""The phantom cohort: synthetic images with geometric labels that depend on each other and are fully known."""
 
 from polytask.cohort.phantom.make import make_phantom
 

@@ -1,7 +1,7 @@
-"""The inside of a subject at one visit, as ellipsoids. Which label follows from which of them stands here.
+"""The inside of a subject at one visit, made of ellipsoids.
 
-x runs to the patient's right, y to the front, z up. No label asks left against right beyond the mirrored pair of
-kidneys, so that a flip which swaps the pair keeps every label true.
+Axes: x runs to the patient's right, y to the front, z up. Apart from the two kidneys no label depends on left and
+right, so that a flip that exchanges the kidneys keeps every label true.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from polytask.cohort.phantom.design import Subject
 from polytask.cohort.phantom.shapes import Ellipsoid, Point
 
 STATIONS: tuple[Point, ...] = ((-0.13, 0.0, 0.32), (0.13, 0.0, 0.32), (-0.2, 0.0, -0.26), (0.2, 0.0, -0.26))
-"""Where nodes may sit: clear of each other, of the lesion and of the organs."""
+"""Centers where lymph nodes may lie; they touch neither each other nor the lesion nor an organ."""
 STRUCTURES = ("cavity", "kidney_l", "kidney_r", "bladder")
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Everything that is visible, and the truth about it.
+    """All ellipsoids that are visible in the images of one visit.
 
     Args:
         organs: structure → ellipsoid; the kidneys lie within the cavity. A kidney may be absent.
-        lesion: its volume-equivalent radius is `Subject.radius_at`.
-        core: the dark centre of a hollow lesion.
-        inner: the cavity without its rim of fluid, when there is an effusion.
-        shift: how the patient lay at this visit.
+        lesion: its volume-equivalent radius is `PhantomSubject.radius_at`.
+        core: the dark center of a hollow lesion, else None.
+        inner: the cavity without its rim of fluid if there is an effusion, else None.
+        shift: how far the patient lies off center at this visit.
     """
 
     body: Ellipsoid
@@ -41,7 +41,7 @@ class Anatomy:
 
     @property
     def layers(self) -> list[tuple[str, Ellipsoid]]:
-        """(tissue, shape) in the order they are painted."""
+        """(tissue, ellipsoid) in the order of painting; later shapes cover earlier ones."""
         found = [("wall", self.body), ("fluid" if self.inner else "cavity", self.organs["cavity"])]
         found += [("cavity", self.inner)] if self.inner else []
         found += [("kidney", self.organs[k]) for k in ("kidney_l", "kidney_r") if k in self.organs]
@@ -52,7 +52,8 @@ class Anatomy:
 
 
 def build(subject: Subject, visit: int, visits: int, seed: int) -> Anatomy:
-    """The anatomy of a subject: the same at every visit but for the lesion's size and how the patient lies."""
+    """Build the anatomy of a subject at a visit; only the lesion size and the patient's position change over time."""
+    # The visit is not part of this seed: all visits of a subject get the same organs.
     rng = np.random.default_rng([seed, 2, subject.index])
     body = _jittered(rng, (0.0, 0.0, 0.0), (0.455, 0.37, 0.475), 0.0, 0.02)
     cavity = Ellipsoid(body.centre, _times(body.radii, (0.86, 0.83, 0.885)))
@@ -86,7 +87,10 @@ def build(subject: Subject, visit: int, visits: int, seed: int) -> Anatomy:
 
 
 def _lesion(rng: np.random.Generator, subject: Subject, radius: float) -> tuple[Ellipsoid, Ellipsoid]:
-    """The lesion between the kidneys, and its core. The place follows the first visit, the size this one."""
+    """Place the lesion between the kidneys; returns (lesion, core).
+
+    Its place follows from its size at the first visit, so that it does not move; its size is that of this visit.
+    """
     room = max(0.0, 0.17 - subject.radius)
     x, y, z = (float(v) for v in rng.uniform(-1, 1, 3))
     centre = (room * x, 0.02 + 0.04 * y, 0.05 + room * z)

@@ -1,7 +1,7 @@
-"""Twelve subjects at a time: their truth and what is hidden of it, dealt so that every class has its share.
+"""Draw the truth of twelve subjects at a time and which cells are hidden, so that every class gets its share.
 
-A block is drawn again until it is `fair`; then the first block alone can be split into folds. A block depends on the
-seed, not on how many follow.
+A block is drawn again until it is balanced; then even the first block alone can be split into folds. A block depends
+only on the seed, not on the number of blocks after it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy.typing as npt
 
 BLOCK = 12
 BANDS = ((0.075, 0.092), (0.104, 0.124), (0.138, 0.158))
-"""Lesion radius by grade at the first visit, as shares of the field of view."""
+"""(smallest, largest) lesion radius of each grade at the first visit, as shares of the field of view."""
 GRADES = (0.098, 0.131)
-"""Radii that part the grades, inside the gaps of `BANDS`."""
+"""Radii between two grades; they lie in the gaps of `GRADE_RADIUS_BANDS`, so that no lesion is a borderline case."""
 RESPONSE = 0.8
-"""A lesion below this share of its first diameter has responded."""
+"""A lesion whose last diameter is below this share of the first one has responded to treatment."""
 FINDINGS = ("effusion", "stone", "nodal")
 VISIT_CELLS = (
     *("lesion", "organs", "dose", "grade", "pattern", "diameter", "marker"),
     *(f"findings.{name}" for name in FINDINGS),
 )
-"""What is unknown for two or three of twelve subjects, at each visit anew."""
+"""Cells that are unknown for two or three of twelve subjects, drawn anew at each visit."""
 SUBJECT_CELLS = ("os", "response")
 RARE = {
     "age": 1,
@@ -35,13 +35,13 @@ RARE = {
     "organs_region": 2,
     "dose_region": 1,
 }
-"""What is unknown, or true of the files, for so many of twelve."""
+"""Cells that are unknown, and oddities of the files, each with its number of subjects out of twelve."""
 
 Row = npt.NDArray[Any]
 
 
 def truth(rng: np.random.Generator, sites: int) -> dict[str, Row]:
-    """Per name twelve values."""
+    """Draw the truth of a block: name of a property → its values for the twelve subjects."""
     cell = rng.permutation(np.arange(BLOCK))  # grade × response: two of each
     grade, responds = cell % 3, cell // 3 % 2 == 1
     radius = rng.uniform(*np.array(BANDS)[grade].T)
@@ -75,7 +75,10 @@ def truth(rng: np.random.Generator, sites: int) -> dict[str, Row]:
 
 
 def hidden(rng: np.random.Generator) -> dict[str, Row]:
-    """Per cell or oddity, for which of twelve it holds at one visit; `skips` = the visit did not take place."""
+    """Draw what is hidden at one visit: cell or oddity → bool for each of the twelve subjects.
+
+    `skips` means that the visit did not take place.
+    """
     found: dict[str, Row] = {}
     for name in (*VISIT_CELLS, *SUBJECT_CELLS):
         few = int(rng.integers(2, 4))
@@ -86,7 +89,12 @@ def hidden(rng: np.random.Generator) -> dict[str, Row]:
 
 
 def fair(true: dict[str, Row], unseen: dict[str, Row], sites: int) -> bool:
-    """Whether what is known of the subjects that are not for testing has enough of every class, at every site."""
+    """Whether the known cells of the training subjects have enough of every class, at two sites also per site.
+
+    Args:
+        true: truth of the block. unseen: hidden cells at the first visit; empty = everything is known.
+        sites: number of sites that share the subjects.
+    """
     learnt = ~true["test"].astype(bool)
     labels = {
         "grade": true["grade"],
@@ -112,5 +120,5 @@ def fair(true: dict[str, Row], unseen: dict[str, Row], sites: int) -> bool:
 
 
 def _deal(rng: np.random.Generator, counts: list[int]) -> npt.NDArray[np.intp]:
-    """Value k `counts[k]` times, shuffled."""
+    """Return an array with value k `counts[k]` times, in random order."""
     return rng.permutation(np.repeat(np.arange(len(counts)), counts))

@@ -1,4 +1,4 @@
-"""One visit of one subject on disk: its images, its masks as far as they are known, and the whole truth beside."""
+"""Write one visit of one subject: its images, its masks as far as they are known, and the full truth."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from polytask.cohort.phantom.writer import Cells, Spec, Writer
 
 
 def write_case(folder: Path, subject: Subject, visit: int, spec: Spec) -> tuple[Cells, Cells]:
-    """Write the files of one visit.
+    """Write the files of one visit below `folder`.
 
     Returns:
-        the row of `cases.csv` and the row of `truth.csv`; empty cells are left out.
+        (row of `cases.csv`, row of `truth.csv`), each column → cell; empty cells are left out.
     """
     scanner = render.SCANNERS[subject.site]
     anatomy = build(subject, visit, spec.visits, spec.seed)
@@ -53,7 +53,7 @@ def write_case(folder: Path, subject: Subject, visit: int, spec: Spec) -> tuple[
 
 
 def _lesion(writer: Writer, anatomy: Anatomy) -> None:
-    """Exclusive labels; sometimes only the lesion is drawn, sometimes the top is to be ignored."""
+    """Write the label map of lesion and nodes; sometimes only the lesion is drawn, sometimes the top is ignored."""
     whole = render.lesion_map(anatomy, writer.room)
     known = whole.copy()
     if writer.hidden("nodes"):
@@ -67,7 +67,10 @@ def _lesion(writer: Writer, anatomy: Anatomy) -> None:
 
 
 def _organs(writer: Writer, anatomy: Anatomy) -> None:
-    """Overlapping structures: one 4-D file, or in 2D a file each; sometimes without the bladder or within a region."""
+    """Write the overlapping organ masks: one 4-D file, or in 2D one file each.
+
+    Sometimes the bladder is not drawn, and sometimes the masks are drawn only within a region.
+    """
     whole = render.organ_masks(anatomy, writer.room)
     hidden = writer.hidden("organs")
     region = writer.half(2) if writer.hidden("organs_region") and not hidden else None
@@ -76,6 +79,7 @@ def _organs(writer: Writer, anatomy: Anatomy) -> None:
     drawn = {k: v if region is None else v * region for k, v in whole.items()}
     undrawn = {"bladder"} if writer.hidden("bladder") else set()
     if writer.spec.dims == 3:
+        # An undrawn structure is a plane of zeros; `organs_known` must leave it out, or it would count as absent.
         known = np.stack([drawn[k] * np.uint8(k not in undrawn) for k in STRUCTURES])
         writer.voxels("organs", "organs", np.stack(list(whole.values())), None if hidden else known)
         if undrawn and not hidden:
@@ -90,7 +94,7 @@ def _organs(writer: Writer, anatomy: Anatomy) -> None:
 
 
 def _dose(writer: Writer, anatomy: Anatomy) -> None:
-    """Dose of every visit; sometimes only on one side of the patient."""
+    """Write the dose of a visit; sometimes it is known only on one side of the patient."""
     whole = render.dose(anatomy, writer.room)
     known = None if writer.hidden("dose") else whole
     if known is not None and writer.hidden("dose_region"):

@@ -1,4 +1,4 @@
-"""The header of the phantom: which tasks there are and how `cohort.yaml` states them."""
+"""The header of the phantom: its inputs and tasks, as `cohort.yaml` states them, and its columns."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from polytask.cohort.phantom.labels import ORDER, PATTERNS
 from polytask.errors import PolytaskError, nearest
 
 TASKS = ("lesion", "organs", "dose", "grade", "pattern", "findings", "diameter", "os", "response")
-"""Every task, in the order of the columns. `response` needs two visits."""
+"""Every task of the phantom, in the order of its columns. `response` needs at least two visits."""
 
 
 def names(visits: int) -> list[str] | None:
-    """Visits in order: baseline, week6, week12, … None when there is one."""
+    """List the visits in order: baseline, week6, week12, …; None when there is only one visit."""
     return ["baseline", *(f"week{6 * k}" for k in range(1, visits))] if visits > 1 else None
 
 
 def select(tasks: Iterable[str] | None, visits: int) -> tuple[str, ...]:
-    """The tasks to keep, in the order of `TASKS`; None = all that so many visits allow."""
+    """Return the tasks to keep, in the order of `PHANTOM_TASKS`; None = all that the number of visits allows."""
     possible = tuple(t for t in TASKS if visits > 1 or t != "response")
     wanted = possible if tasks is None else tuple(tasks)
     for task in wanted:
@@ -34,12 +34,12 @@ def select(tasks: Iterable[str] | None, visits: int) -> tuple[str, ...]:
 
 
 def channel_names(dims: int) -> tuple[str, str]:
-    """A CT becomes an X-ray in 2D, where Hounsfield units do not fit a PNG."""
+    """Name the two channels. In 2D an X-ray takes the place of the CT, since Hounsfield units do not fit a PNG."""
     return ("ct", "mr") if dims == 3 else ("xr", "mr")
 
 
 def header(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False) -> dict[str, Any]:
-    """`cohort.yaml` as plain data."""
+    """Make the content of `cohort.yaml` as plain dicts and lists."""
     first, second = channel_names(dims)
     found: dict[str, Any] = {"polytask": 1, "name": "phantom"}
     if visits > 1:
@@ -65,7 +65,7 @@ def header(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False)
 
 
 def columns(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False) -> list[str]:
-    """Columns of `cases.csv` in order."""
+    """List the columns of `cases.csv` in their order."""
     found = ["subject", *(["visit", "day"] if visits > 1 else []), "site", "split"]
     found += [f"scan.{name}" for name in channel_names(dims)] + ["age", "sex", "marker"]
     found += ["biopsy"] if slides else []
@@ -81,6 +81,8 @@ def columns(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False
 
 
 def _declared(visits: int) -> dict[str, dict[str, Any]]:
+    """Return the header entry of every task."""
+    # Survival counts from baseline and reads only that visit: a later one would show who was still alive then.
     origin = {"origin": "baseline", "visits": ["baseline"]} if visits > 1 else {}
     return {
         "lesion": {

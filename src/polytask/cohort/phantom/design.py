@@ -1,6 +1,7 @@
-"""Who is in the phantom: what is true of each subject, and what of it the table will not tell.
+"""The subjects of the phantom: the truth about each one, and which of it is left out of the table.
 
-Subject i depends on the seed and on i, not on how many subjects there are.
+Subject i depends only on the seed and on i, not on the number of subjects, so that a larger phantom extends a
+smaller one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from polytask.cohort.phantom.blocks import BLOCK, Row, fair, hidden, truth
 
 @dataclass(frozen=True)
 class Subject:
-    """One subject. `unknown[visit]` names cells left empty and oddities of the files at that visit."""
+    """One subject with all that is drawn at random for it.
+
+    Args:
+        radius: lesion radius at the first visit, as a share of the field of view.
+        ratio: lesion radius at the last visit / at the first.
+        luck: random part of the blood marker. hazard: risk of death on a log scale; larger = earlier death.
+        absent: kidney that the subject lacks, or "".
+        skipped: numbers of the visits that did not take place.
+        unknown: per visit, names of cells that are left empty and of oddities of the files.
+    """
 
     index: int
     site: int
@@ -37,28 +47,36 @@ class Subject:
 
     @property
     def id(self) -> str:
-        """Id in the table."""
+        """Name of the subject in the table, with four digits."""
         return f"{self.index + 1:04d}"
 
     def radius_at(self, visit: int, visits: int) -> float:
-        """Lesion radius at a visit: shrinks or grows by the same factor from each visit to the next."""
+        """Return the lesion radius at a visit; from each visit to the next it changes by the same factor."""
         return float(self.radius * self.ratio ** (visit / max(1, visits - 1)))
 
 
 def draw(count: int, seed: int, visits: int, sites: int) -> list[Subject]:
-    """The first `count` subjects of a seed."""
+    """Draw the first `count` subjects of a seed."""
+    # Blocks are always drawn whole and the list is cut, so that the first subjects do not depend on `count`.
     blocks = -(-count // BLOCK)
     return [s for block in range(blocks) for s in _block(seed, block, visits, sites)][:count]
 
 
 def _block(seed: int, block: int, visits: int, sites: int) -> list[Subject]:
+    """Draw the twelve subjects of one block."""
+    # The second number of each seed list is a stream of its own (0 truth, 1 hidden cells, … 9 biopsy), so that a
+    # change in one part of the phantom leaves the random numbers of all other parts as they are.
     true, first = _fair_draw(np.random.default_rng([seed, 0, block]), sites)
     later = [hidden(np.random.default_rng([seed, 1, block, visit])) for visit in range(1, visits)]
     return [_subject(block, i, true, [first, *later]) for i in range(BLOCK)]
 
 
 def _fair_draw(rng: np.random.Generator, sites: int) -> tuple[dict[str, Row], dict[str, Row]]:
-    """Truth that is fair when all of it is known, then what is hidden of it (a few tries before another truth)."""
+    """Draw the truth of a block and its hidden cells until both are balanced.
+
+    A truth must be balanced when all of it is known. Then up to 20 sets of hidden cells are tried with it before
+    another truth is drawn.
+    """
     while True:
         true = truth(rng, sites)
         if fair(true, {}, sites):
@@ -69,11 +87,13 @@ def _fair_draw(rng: np.random.Generator, sites: int) -> tuple[dict[str, Row], di
 
 
 def _subject(block: int, i: int, true: dict[str, Row], unseen: list[dict[str, Row]]) -> Subject:
+    """Make subject `i` of a block from the truth of the block and its hidden cells per visit."""
     last = len(unseen) - 1
     skipped = {v for v in range(1, last) if unseen[v]["skips"][i]}
     if last and true["skipped"][i]:
         skipped.add(last)
     unknown = [{name for name, row in at.items() if row[i]} for at in unseen]
+    # Response is the change from the first visit to the last: without the last one nobody can know it.
     if last in skipped:
         unknown[0].add("response")
     own = {k: v[i].item() for k, v in true.items() if k not in ("grade", "responds", "skipped")}

@@ -1,4 +1,4 @@
-"""The table's labels, from the same numbers that draw the image."""
+"""The label cells of the table, computed from the same numbers that draw the image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATTERNS = ("solid", "hollow")
 
 
 def cells(subject: Subject, visit: int, visits: int) -> dict[str, str]:
-    """All cells of one row that are not files, nothing unknown."""
+    """Return all cells of one row that are not files, as if everything were known."""
     radius = subject.radius_at(visit, visits)
     shown = dict(zip(FINDINGS, (subject.effusion, subject.stone, subject.nodes >= 2), strict=True))
     return {
@@ -31,5 +31,5 @@ def cells(subject: Subject, visit: int, visits: int) -> dict[str, str]:
 
 
 def latent(subject: Subject) -> dict[str, str]:
-    """What `truth.csv` tells beyond the tasks."""
+    """Return the cells that only `truth.csv` has: hidden causes of the labels."""
     return {"nodes": str(subject.nodes), "ratio": f"{subject.ratio:.4f}", "hazard": f"{subject.hazard:.4f}"}

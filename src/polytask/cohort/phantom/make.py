@@ -1,4 +1,4 @@
-"""The phantom cohort: a folder that passes every check, with unknown cells, and its truth beside it."""
+"""Write the phantom cohort: a folder that passes every check and has unknown cells, with the full truth beside it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from polytask.leftovers import HALF
 from polytask.locks import hold_lock
 
 PARTS = ("images", "masks", "slides", "truth", "truth.csv", "cases.csv", "cohort.yaml")
-"""What a phantom folder holds; the header comes last, so that a folder without it is not yet a cohort."""
+"""Files and folders of a phantom. The header is last: a folder without it is not yet a cohort."""
 Progress = Callable[[int, int], None]
 
 
@@ -42,16 +42,16 @@ def make_phantom(
 ) -> Path:
     """Write a synthetic cohort in which every label can be seen in the image; the same call writes the same bytes.
 
-    From 12 subjects and 24 voxels on it passes `check` and every class has cases in each of three folds.
+    With at least 12 subjects and 24 voxels it passes `check`, and each of three folds has cases of every class.
 
     Args:
-        folder: made new, or empty; with `force` an earlier phantom in it is replaced and other files stay.
-        size: voxels across the image.
-        visits: with 1 there is neither a visit column nor the task `response`.
-        tasks: keep only these, see `declare.TASKS`.
-        sites: how many sites share the subjects.
-        slides: also a whole slide per subject, whose nuclei tell the grade of the first visit.
-        progress: called with (cases done, cases in all).
+        folder: new or empty; with `force` an earlier phantom in it is replaced and other files stay.
+        size: number of voxels along each edge of the image.
+        visits: number of visits; with 1 there is neither a column `visit` nor the task `response`.
+        tasks: the tasks to keep (default: all), see `PHANTOM_TASKS`.
+        sites: number of sites that share the subjects.
+        slides: whether to write whole slides too, whose nuclei show the grade at the first visit.
+        progress: called with (cases done, cases in total).
 
     Returns:
         the folder.
@@ -90,6 +90,7 @@ def make_phantom(
 
 
 def _write(draft: Path, spec: Spec, count: int, progress: Progress | None) -> None:
+    """Write all files of the phantom into the draft folder."""
     people = draw(count, spec.seed, spec.visits, spec.sites)
     todo = [(s, v) for s in people for v in range(spec.visits) if v not in s.skipped]
     rows: list[tuple[Cells, Cells]] = []
@@ -102,6 +103,7 @@ def _write(draft: Path, spec: Spec, count: int, progress: Progress | None) -> No
     _table(draft / "cases.csv", shown, [row for row, _ in rows])
     _table(draft / "truth.csv", whole, [row for _, row in rows])
     stated = header(spec.dims, spec.visits, spec.tasks, spec.slides)
+    # Fail here, while only the draft exists, if the stated header is not valid.
     Header.model_validate(stated)
     text = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=110)
     (draft / "cohort.yaml").write_text(text, encoding="utf-8")
@@ -129,12 +131,13 @@ def _check_target(folder: Path, force: bool) -> None:
 
 
 def _place(draft: Path, folder: Path) -> None:
-    """Move the finished draft into place: one rename, or part by part beside files that are not ours."""
+    """Move the finished draft into place: with one rename, or part by part if the folder holds other files."""
     if not folder.exists() or not any(folder.iterdir()):
         if folder.exists():
             folder.rmdir()
         os.replace(draft, folder)
         return
+    # The header goes first and comes back last, so that an interrupted exchange never looks like a whole cohort.
     for part in reversed(PARTS):
         old = folder / part
         if old.is_dir():

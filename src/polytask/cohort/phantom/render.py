@@ -1,4 +1,4 @@
-"""What a scanner makes of an anatomy: two channels, masks, dose."""
+"""Render an anatomy as a scanner would: two image channels, masks and dose."""
 
 from __future__ import annotations
 
@@ -23,14 +23,20 @@ TISSUES: dict[str, tuple[float, float]] = {
     "node": (320, 120),
     "stone": (900, 20),
 }
-"""Tissue → (Hounsfield units, MR signal)."""
+"""Tissue → its intensities (CT in Hounsfield units, MR signal)."""
 PRESCRIBED = 60.0
-"""Gy within the lesion."""
+"""Dose within the lesion in Gy."""
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """How a site's intensities differ. Each law is (scale, offset, noise); `thick` = LPS and slices 1.5 × as thick."""
+    """How the images of a site differ from those of others.
+
+    Args:
+        site: name of the site in the table.
+        ct, mr: (scale, offset, noise) of the intensities.
+        thick: whether slices are 1.5 times as thick and the axes are LPS instead of RAS.
+    """
 
     site: str
     ct: tuple[float, float, float]
@@ -49,7 +55,7 @@ SCANNERS = (
 def channels(
     anatomy: Anatomy, room: Lattice, scanner: Scanner, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """CT and MR, each `[*space]`: int16 in 3D, uint8 in 2D (then an X-ray window takes the place of the CT)."""
+    """Render CT and MR, each `[*space]`: int16 in 3D, uint8 in 2D (there an X-ray takes the place of the CT)."""
     found = []
     for which, (scale, offset, noise) in enumerate((scanner.ct, scanner.mr)):
         image = np.full(room.grid.shape, TISSUES["air"][which], np.float32)
@@ -58,6 +64,7 @@ def channels(
         image *= np.float32(scale)
         image += np.float32(offset)
         image += np.float32(noise) * rng.standard_normal(image.shape, np.float32)
+        # MR shows magnitudes: noise must not make them negative.
         found.append(np.abs(image) if which else image)
     if room.grid.dims == 3:
         ct, mr = (np.rint(image).astype(np.int16) for image in found)
@@ -67,14 +74,17 @@ def channels(
 
 
 def lesion_map(anatomy: Anatomy, room: Lattice) -> Bytes:
-    """uint8 `[*space]`: 1 = lesion with its core, 2 = node."""
+    """Render the label map, uint8 `[*space]`: 1 = lesion with its core, 2 = node."""
     found = filled(room, [anatomy.lesion]).astype(np.uint8)
     found[filled(room, anatomy.nodes)] = 2
     return found
 
 
 def organ_masks(anatomy: Anatomy, room: Lattice) -> dict[str, Bytes]:
-    """Structure → uint8 `[*space]`; all zero where it is absent. The cavity holds the other three."""
+    """Render one mask per structure, uint8 `[*space]`; all zero where the structure is absent.
+
+    The masks overlap: the cavity contains the kidneys and the bladder.
+    """
     return {
         name: filled(room, [anatomy.organs[name]] if name in anatomy.organs else []).astype(np.uint8)
         for name in STRUCTURES
@@ -82,7 +92,7 @@ def organ_masks(anatomy: Anatomy, room: Lattice) -> dict[str, Bytes]:
 
 
 def dose(anatomy: Anatomy, room: Lattice) -> Floats:
-    """Gy `[*space]`: full within the lesion, falling off with the distance from it, bent away from the bladder."""
+    """Render the dose in Gy, float32 `[*space]`: full in the lesion, less further away, spared in the bladder."""
     _, away = distance(room, anatomy.lesion)
     found = np.float32(PRESCRIBED) * np.exp(-np.maximum(away, 0) / np.float32(0.15))
     _, away = distance(room, anatomy.organs["bladder"])
@@ -92,4 +102,5 @@ def dose(anatomy: Anatomy, room: Lattice) -> Floats:
 
 
 def _bytes(image: npt.NDArray[np.floating]) -> Bytes:
+    """Round an image to uint8 and clip it to 0 … 255."""
     return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Ellipsoids on a lattice of voxels: all geometry of the phantom is analytic, evaluated in the box it fills."""
+"""Ellipsoids on a lattice of voxels. Each shape is a formula that is evaluated only in the box that it fills."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Point = tuple[float, float, float]
 FIELD = 192.0
-"""Edge of the image in mm, however many voxels it has."""
+"""Edge length of the image in mm, for any number of voxels."""
 
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """Centre and semi-axes along x (to the right), y (to the front), z (up), as shares of the field of view."""
+    """An ellipsoid: center and semi-axes along x (right), y (front), z (up), as shares of the field of view."""
 
     centre: Point
     radii: Point
@@ -28,13 +28,13 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Lattice:
-    """The voxels of an image in the patient's own coordinates.
+    """The voxels of an image in patient coordinates.
 
     Args:
-        grid: where the image lies in the world.
-        axes: per array axis the patient coordinate of each voxel, as a share of the field of view.
-        which: per array axis the patient axis it follows (0 = x, 1 = y, 2 = z).
-        edge: mean voxel edge, as a share of the field of view.
+        grid: place of the image in the world.
+        axes: per array axis, the patient coordinate of each voxel along it, as a share of the field of view.
+        which: per array axis, the patient axis that it follows (0 = x, 1 = y, 2 = z).
+        edge: mean edge length of a voxel, as a share of the field of view.
     """
 
     grid: Grid
@@ -43,21 +43,22 @@ class Lattice:
     edge: float
 
     def coordinate(self, axis: int) -> Floats:
-        """Patient coordinate `axis` of every voxel, in a shape that broadcasts over the image."""
+        """Return patient coordinate `axis` of every voxel, in a shape that broadcasts over the image."""
         place = self.which.index(axis)
         return _along(self.axes[place], place, len(self.axes))
 
 
 def lattice(dims: int, size: int, thick: bool, shift: Point, origin: Point) -> Lattice:
-    """A lattice of `size` voxels across the field of view.
+    """Make a lattice with `size` voxels across the field of view.
 
-    A 2D image is coronal: rows run down the patient, columns from the right to the left; its file places it as
-    pictures are, in the world's x and y. A 3D image is an isotropic cube in RAS order or, when `thick`, in LPS order
-    with slices 1.5 times as thick.
+    A 2D image is coronal: rows run down the patient, columns from the patient's right to the left. Its file places
+    it in the world's x and y, as for any picture. A 3D image is an isotropic cube in RAS order or, if `thick`, in LPS
+    order with slices 1.5 times as thick.
 
     Args:
-        shift: how far the patient lies off centre, as shares of the field of view.
-        origin: world coordinates of the centre of the field of view, in mm.
+        dims: space axes, 2 or 3.
+        shift: how far the patient lies off center, as shares of the field of view.
+        origin: world coordinates of the center of the field of view, in mm.
     """
     h = FIELD / size
     if dims == 2:
@@ -82,10 +83,13 @@ def lattice(dims: int, size: int, thick: bool, shift: Point, origin: Point) -> L
 def distance(
     room: Lattice, shape: Ellipsoid, margin: float | None = None
 ) -> tuple[tuple[slice, ...], Floats]:
-    """Signed distance to the surface (negative inside), first order, as a share of the field of view.
+    """Measure the signed distance to the surface (negative inside), as a share of the field of view.
+
+    The distance is a first-order approximation; it is exact in sign and at the surface.
 
     Returns:
-        the box of voxels no further than `margin` from the shape's own box (None = all), and the distance there.
+        (box, distance): the box of voxels that are at most `margin` away from the box of the shape (None = all
+        voxels), and the distance at each of them.
     """
     box, offsets, radii = [], [], []
     for place, (axis, values) in enumerate(zip(room.which, room.axes, strict=True)):
@@ -98,6 +102,7 @@ def distance(
         radii.append(np.float32(radius))
     k0 = np.sqrt(_total([(o / r) ** 2 for o, r in zip(offsets, radii, strict=True)]))
     k1 = np.sqrt(_total([(o / r**2) ** 2 for o, r in zip(offsets, radii, strict=True)]))
+    # At the center k0 and k1 are 0 and the formula would be 0/0; the true distance there is −min(radii).
     centre = k1 < 1e-6
     k1[centre] = 1
     found = k0 * (k0 - 1) / k1
@@ -106,7 +111,7 @@ def distance(
 
 
 def filled(room: Lattice, shapes: Sequence[Ellipsoid]) -> Mask:
-    """Voxels whose centre lies in any of the shapes, `[*space]`."""
+    """Return a mask `[*space]` of the voxels whose center lies in any of the shapes."""
     mask = np.zeros(room.grid.shape, bool)
     for shape in shapes:
         box, gap = distance(room, shape, margin=0.0)
@@ -115,7 +120,7 @@ def filled(room: Lattice, shapes: Sequence[Ellipsoid]) -> Mask:
 
 
 def paint(image: Floats, room: Lattice, shape: Ellipsoid, value: float) -> None:
-    """Blend `value` into the image in place; edge voxels take their share, so that nothing small is lost."""
+    """Blend `value` into an image, in place; voxels at the surface are mixed, so that small shapes do not vanish."""
     box, gap = distance(room, shape, margin=room.edge)
     share = np.clip(0.5 - gap / np.float32(room.edge), 0, 1)
     image[box] += share * (np.float32(value) - image[box])
@@ -126,7 +131,7 @@ def _floats(values: npt.NDArray[np.floating]) -> Floats:
 
 
 def _along(values: Floats, place: int, dims: int) -> Floats:
-    """A vector laid along array axis `place` of `dims`."""
+    """Reshape a vector so that it lies along array axis `place` of `dims` axes and broadcasts over the others."""
     return values.reshape([-1 if axis == place else 1 for axis in range(dims)])
 
 

@@ -1,6 +1,6 @@
-"""The phantom's biopsies: a small pyramid of stained tissue whose nuclei tell the grade.
+"""The biopsies of the phantom: small slides (image pyramids) of stained tissue whose nuclei show the grade.
 
-The larger the lesion (and so the higher its grade), the denser and the bluer its nuclei. A biopsy is taken at the
+The larger the lesion, and so the higher its grade, the denser and bluer are its nuclei. A biopsy is taken at the
 first visit; two of twelve subjects have none.
 """
 
@@ -23,21 +23,21 @@ MPP = 1.0
 TILE = 128
 GLASS, STROMA = (243, 242, 244), (226, 178, 206)
 NUCLEI = ((150, 90, 150), (70, 50, 150))
-"""Colour of nuclei in the smallest and in the largest lesions."""
+"""RGB color of the nuclei in the smallest and in the largest lesions."""
 DENSITY = (0.0006, 0.0030)
-"""Nuclei per pixel of tissue, likewise."""
+"""Nuclei per pixel of tissue in the smallest and in the largest lesions."""
 MISSING = 2
 Pixels = npt.NDArray[np.uint8]
 
 
 def has_slide(subject: Subject, seed: int) -> bool:
-    """Whether a biopsy was taken."""
+    """Whether a biopsy of the subject exists; two subjects of each block have none."""
     block, place = divmod(subject.index, BLOCK)
     return place not in np.random.default_rng([seed, 8, block]).permutation(BLOCK)[:MISSING].tolist()
 
 
 def write_slide(folder: Path, subject: Subject, seed: int) -> str:
-    """Write the slide of a subject; returns the path for the table."""
+    """Write the slide of a subject as a tiled TIFF pyramid; returns its path as a cell of the table."""
     import tifffile
 
     path = f"slides/{subject.id}.tif"
@@ -64,7 +64,7 @@ def write_slide(folder: Path, subject: Subject, seed: int) -> str:
 
 
 def paint(subject: Subject, rng: np.random.Generator) -> Pixels:
-    """`[EDGE, EDGE, 3]`: blobs of tissue on glass, with nuclei."""
+    """Paint a slide, uint8 `[edge, edge, 3]`: three blobs of tissue on glass, with nuclei in the tissue."""
     high = (subject.radius - BANDS[0][0]) / (BANDS[-1][1] - BANDS[0][0])
     y, x = np.mgrid[:EDGE, :EDGE].astype(np.float32) / EDGE
     tissue = np.zeros((EDGE, EDGE), bool)

@@ -1,4 +1,4 @@
-"""Files of one visit: their names, their cells, and the whole truth where a file does not tell it."""
+"""Write the files of one visit and collect the table cells that name them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Spec:
-    """What one call of `make_phantom` asks for."""
+    """Settings of one call of `make_phantom`, as it documents them."""
 
     size: int
     seed: int
@@ -31,7 +31,10 @@ class Spec:
 
 
 class Writer:
-    """Names files and collects the cells that point at them: `both` tables, `row` = cases, `truth` = truth."""
+    """Names and writes the files of a visit, and collects the cells that name them.
+
+    `row` has the cells of `cases.csv`, `truth` those of `truth.csv`, and `shared_cells` those of both tables.
+    """
 
     def __init__(self, folder: Path, subject: Subject, visit: int, spec: Spec, room: Lattice) -> None:
         self.folder, self.subject, self.visit, self.spec, self.room = folder, subject, visit, spec, room
@@ -50,11 +53,11 @@ class Writer:
             self.stem += f"_{known[visit]}"
 
     def hidden(self, name: str) -> bool:
-        """Whether this subject's draw at this visit holds `name`; what the subject keeps is drawn at the first."""
+        """Whether cell or oddity `name` was drawn for this visit; age and sex are drawn once, at the first visit."""
         return name in self.subject.unknown[0 if name in ("age", "sex") else self.visit]
 
     def file(self, place: str, what: str, array: Array) -> str:
-        """Write `[*space]` or `[C, *space]`; returns the path for the table."""
+        """Write an array `[*space]` or `[C, *space]` as an image file; returns its path as a cell of the table."""
         ending = ".nii.gz" if self.spec.dims == 3 else ".tif" if array.dtype == np.float32 else ".png"
         path = f"{place}/{self.stem}_{what}{ending}"
         channels = array if array.ndim > self.spec.dims else array[None]
@@ -62,14 +65,15 @@ class Writer:
         return path
 
     def voxels(self, cell: str, what: str, whole: Array, known: Array | None) -> None:
-        """A truth file and, unless nothing is known (None), the file that the cohort shows."""
+        """Write a mask or dose: the full truth and, unless nothing is known (None), what the cohort may show."""
+        # Where both are equal, one file serves for both tables.
         if known is not None:
             self.row[cell] = self.file("masks", what, known)
         same = known is not None and np.array_equal(known, whole)
         self.truth[cell] = self.row[cell] if same else self.file("truth", what, whole)
 
     def half(self, axis: int) -> Bytes:
-        """A region for voxel tasks: this side of a plane through the patient, at a place of its own."""
+        """Return a region mask `[*space]`: one side of a plane across `axis`, at a position drawn per visit."""
         rng = np.random.default_rng([self.spec.seed, 7, self.subject.index, self.visit, axis])
         region = self.room.coordinate(axis) < rng.uniform(0.02, 0.15)
         return np.broadcast_to(region, self.room.grid.shape).astype(np.uint8)

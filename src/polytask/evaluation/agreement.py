@@ -1,4 +1,4 @@
-"""Bland–Altman: how far two measures of one thing lie apart."""
+"""Bland–Altman analysis: how far two measurements of the same thing lie apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+# Standard deviations on each side of the mean that hold 95 % of a normal distribution.
 WITHIN = 1.96
 
 
@@ -24,7 +25,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Agreement:
-    """Limits of agreement."""
+    """Compute the mean difference of two measurements of the same items, and its limits of agreement."""
     difference = np.asarray(predicted, np.float64) - np.asarray(true, np.float64)
     nan = float("nan")
     if not difference.size:

@@ -1,4 +1,4 @@
-"""Tasks whose loss is still that of a constant answer."""
+"""Finds tasks whose loss is still that of a constant answer."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ class Agreement(NamedTuple):
     """Mean difference and the limits between which 95 % of differences lie when they are normal.
 
     Args:
-        bias: mean of predicted − true. low, high: bias ∓ 1.96 standard deviations; NaN below two items. n: how many.
+        bias: mean of predicted − true. low, high: bias ∓ 1.96 standard deviations; NaN with fewer than two items. n:
+            number of items.
     """
 
     bias: float

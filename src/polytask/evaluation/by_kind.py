@@ -131,7 +131,7 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
         if lost:
             continue
         weight = censoring_weights(times, task.censoring)
-        # Who was censored before the horizon is in neither group; the weights of the others stand for them.
+        # Subjects that are censored before the horizon are in neither group; the weights of the others stand for them.
         case, beyond = (times <= t) & (events > 0), times > t
         keep = case | beyond
         score = p[:, h] if task.loss == "hazard" else risk
@@ -140,8 +140,8 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
         else:
             found[area] = replace(found[area], shortage=why)
         if np.isfinite(plain[brier]):
-            # The weights are 1/G(time−). Who is beyond the horizon was followed through it, which is 1/G(t): take the
-            # next larger float.
+            # Subjects beyond the horizon t were followed through t itself, so their weight is 1/G(t): the function
+            # gives 1/G(t−), and is asked for the next larger float.
             late = censoring_weights(np.nextafter([t], np.inf), task.censoring)
             terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
             found[brier] = of.error(terms)
@@ -156,7 +156,7 @@ def measure_cases(names: list[str], values: Floats, of: Measures) -> Found:
     """Average the metrics of a voxel task over its cases.
 
     Args:
-        names: of the metrics. values: `[items, names]`, NaN where a case does not define a metric.
+        names: names of the metrics. values: `[items, names]`, NaN where a case does not define a metric.
     """
     found = {}
     for name, column in zip(names, values.T, strict=True):
@@ -165,7 +165,7 @@ def measure_cases(names: list[str], values: Floats, of: Measures) -> Found:
         if base in BOUNDED:
             found[name] = mine.bounded_mean(column[there])
         else:
-            # `dvh` alone is a mean of absolute errors; its single statistics, as volume errors, have a sign.
+            # `dvh` alone is a mean of absolute errors; its single statistics, like volume errors, have a sign.
             positive = base in NOT_NEGATIVE or name == "dvh"
             found[name] = mine.error(column[there]) if positive else mine.mean(column[there])
     return found

@@ -27,7 +27,7 @@ class Bin:
 
     Args:
         predicted: their mean probability. observed: the share in which it happened.
-        low, high: 95 % Wilson interval of that share. n: how many.
+        low, high: 95 % Wilson interval of that share. n: number of items.
     """
 
     predicted: float
@@ -43,7 +43,7 @@ def reliability(p: npt.ArrayLike, happened: npt.ArrayLike) -> list[Bin]:
     if not probability.size:
         return []
     count = int(np.clip(probability.size // FEWEST, 1, MOST_BINS))
-    # Many equal probabilities give equal edges: without `unique` there would be empty bins between them.
+    # Many equal probabilities give equal edges: there are then fewer bins than `count`.
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, count + 1)[1:-1]))
     place = np.searchsorted(edges, probability, side="left")
     found = []

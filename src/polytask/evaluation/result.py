@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
 
 
 Metrics = dict[str, dict[str, Estimate]]
-"""Task → metric → estimate."""
+"""Task → name of a metric → its estimate."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,21 @@ class Evaluation:
         subjects: all subjects of the part, in order.
         tasks: task → `kind`, `level`, `primary`, `higher` (is better), `unit`, `names` (classes, labels, structures).
         metrics: task → metric → estimate.
-        sites: site → the same on its subjects, for cohorts with sites.
+        sites: site → the metrics of its subjects, for cohorts with sites.
         skill: task → skill (chance 0, perfect 1); mean_skill: their mean over the tasks where it is defined.
         counts: task → `items`, `known`, `unanswered`, `subjects`, and by kind `classes`, `labels`, `events`,
             `empty_truth`, `empty_answer`, `missed` (there, not predicted), `only_predicted` (predicted, not there).
         test_touched: how often the test part was evaluated in this work folder, this time included.
-        tta, resamples, weights, created: how and of which weights (sha256 per network); resamples of the intervals
-            that are found by a bootstrap.
+        tta, resamples, weights, created: whether mirror images were averaged, the number of resamples of the bootstrap
+            intervals, sha256 of the weights by network, and the time of the evaluation.
         verdicts: sentences a reader must see before any number.
         site_effects: task → `metric`, `pooled`, `within`, `difference`, `sites`: whether the site explains the metric.
-        groups: survival task → how the groups by predicted risk differ (`evaluation.groups`).
-        operating_points: task → what each chosen threshold gives (`evaluation.operating`).
-        decision_curves: task → label or positive class → net benefit by threshold (`evaluation.decision_curves`).
-        baselines: task → simple model → its metric, and the network's gain over it (`evaluation.baselines`).
-        answers: table → task → somebody else's answers beside ours (`evaluation.given`).
-        external: of another cohort: its name, what was mapped, unknown and left out, and the drop from held-out.
+        groups: survival task → how the groups by predicted risk differ (`risk_group_survival.py`).
+        operating_points: task → what each chosen threshold gives (`operating_points.py`).
+        decision_curves: task → label or positive class → net benefit by threshold (`decision_curves.py`).
+        baselines: task → simple model → its metric, and the network's gain over it (the folder `baselines`).
+        answers: table → task → somebody else's answers compared with ours (the folder `other_answers`).
+        external: for another cohort: its name, what was mapped, unknown and left out, and the drop from held-out.
         hidden: combination of inputs and channels (joined by `;`) that were hidden from every case → task → primary
             metric without an interval.
         needed: combinations without which nothing can be predicted.

@@ -132,7 +132,7 @@ class CurveForm(Form):
 
 
 class BaselineForm(Form):
-    """A simple model beside the network."""
+    """A simple model compared with the network."""
 
     metric: str
     method: str
@@ -143,7 +143,7 @@ class BaselineForm(Form):
 
 
 class JudgementForm(Form):
-    """A metric of somebody else's answers beside ours."""
+    """A metric of somebody else's answers and of ours."""
 
     metric: str
     ours: Number
@@ -162,7 +162,7 @@ MetricsForm = dict[str, dict[str, EstimateForm]]
 
 
 class EvaluationForm(Form):
-    """The whole document; see `result.Evaluation`."""
+    """The whole document; see `evaluation_result.Evaluation`."""
 
     run: str
     fold: int

@@ -110,5 +110,5 @@ class Statistic:
 
 
 def is_metric(name: str) -> bool:
-    """Whether an entry of a task's metrics is a measure, not a count or a property of the truth."""
+    """Whether an entry of a task's metrics is a metric, and not a count or a property of the truth."""
     return name.partition(".")[0] not in COUNTS

@@ -83,7 +83,7 @@ def _above(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
     task = course.tasks[k]
     others, alike = [j for j in range(len(course.tasks)) if j != k], peers(chart, course, k)
     worth = beside(course.weights * course.losses, k, others)
-    full = beside(course.weights * np.maximum(course.losses, 1.0), k, others)  # what is learnt does not count
+    full = beside(course.weights * np.maximum(course.losses, 1.0), k, others)  # a loss below 1 counts as 1
     pull = beside(pulls(course), k, alike)
     of = int(np.isfinite(worth).sum())
     if of < LOOKS:

@@ -171,5 +171,5 @@ def write_given(judged: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
 
 
 def is_higher(task: Task, metric: str) -> bool:
-    """Whether more of a metric is better."""
+    """Whether a higher value of a metric is better."""
     return task.higher if metric == task.primary else metric.partition(".")[0] not in LOWER

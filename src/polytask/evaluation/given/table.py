@@ -44,7 +44,7 @@ def read_answer_table(path: Path | str, tasks: Mapping[str, Task], cohort: Cohor
     """Read a table with columns as in `predictions.csv`.
 
     Raises:
-        PolytaskError: subjects or visits the cohort does not have, rows that stand twice, columns that fit no task.
+        PolytaskError: subjects or visits the cohort does not have, the same row twice, or columns that fit no task.
     """
     path = Path(path)
     table = read_table(path)

@@ -100,7 +100,7 @@ class Course:
         for entry in self.entries:
             if not isinstance(entry.get("loss"), Mapping):
                 continue
-            # Epochs differ in length when a run was resumed or cut short, so each counts by its steps.
+            # Epochs may differ in length, for instance in a resumed or shortened training, so each counts by its steps.
             steps, before = number(entry["step"]) - before, number(entry["step"])
             if not isinstance(shares := entry.get(key), Mapping):
                 continue  # written by an older version

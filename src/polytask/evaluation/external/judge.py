@@ -92,7 +92,7 @@ def evaluate_on(
     if mapping is None:
         drafted = write_draft(draft_gaps(header, asked, judged.categories, own), folder)
     ensure_common(matched, own, asked, drafted)
-    # The plan may crop to a box whose corners stand in a column that is no input: it must be carried along.
+    # The plan may crop to a box that a column names. This column is no input, so it must be carried along separately.
     boxes = [i.crop.column for i in predictor.plan.shared.images.values() if i.crop.rule == "box"]
     translated = translate_cohort(matched, [b for b in boxes if b])
     whole = translated.cohort

@@ -1,4 +1,4 @@
-"""How good a run is: metrics with intervals on one part of its fold, and the paired comparison of two runs."""
+"""Evaluates runs: metrics with intervals on one part of the fold, and the paired comparison of two runs."""
 
 from __future__ import annotations
 

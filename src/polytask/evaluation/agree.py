@@ -1,4 +1,4 @@
-"""Whether results that were read fit the run they lie in: its tasks, and the form of every answer."""
+"""Checks that results read from disk fit the run they lie in: its tasks, and the shape of every answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from polytask.evaluation.result import Evaluation
 from polytask.tasks.task import Task
 
 DESCRIBED = ("kind", "level", "primary", "names")
-"""What a result and its run say alike of a task; a dose's structures are those whose DVH the cohort could give."""
+"""Fields of a task that must be the same in a result and in its run. The `names` of a dose may differ: they are the
+structures whose dose-volume histogram the cohort could give."""
 
 
 def find_result_problems(
     evaluation: Evaluation, answers: Answers, tasks: Mapping[str, Task]
 ) -> Iterator[tuple[str, str]]:
-    """(`evaluation` or `answers`, what it says that cannot be of these tasks)."""
+    """Yield (`evaluation` or `answers`, why it cannot belong to these tasks) for every problem."""
     if set(evaluation.tasks) != set(tasks):
         yield "evaluation", "its tasks are not those of the run"
         return
@@ -43,12 +44,14 @@ def find_result_problems(
 
 
 def find_items_problem(task: Task, items: Items) -> str:
-    """What keeps these from being answers of this task; empty when nothing does."""
+    """Explain why these arrays cannot be answers of this task; empty when they can be."""
     count = len(names_of(task))
+    # The truth of a survival item is a pair (time, event); a multilabel item has a value and a known flag per label.
     inner = {"survival": (2,), "multilabel": (count,)}.get(task.kind, ())
     known = inner if task.kind == "multilabel" else ()
     if items.value.shape[1:] != inner or items.known.shape[1:] != known:
         return f"truths of the form {items.value.shape[1:]} and {items.known.shape[1:]}"
+    # Decoding one row of zeros shows which arrays this task predicts, and the shape of one item in each.
     for key, example in task.decode(torch.zeros(1, task.outputs)).items():
         if key not in items.prediction or items.prediction[key].shape[1:] != tuple(example.shape[1:]):
             return f"no prediction `{key}` of the form {tuple(example.shape[1:])}"

@@ -1,4 +1,4 @@
-"""Bland–Altman: how far two measures of one thing lie apart."""
+"""Bland–Altman analysis: how far two measurements of the same thing lie apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+# Standard deviations on each side of the mean that hold 95 % of a normal distribution.
 WITHIN = 1.96
 
 
@@ -14,7 +15,8 @@ class Agreement(NamedTuple):
     """Mean difference and the limits between which 95 % of differences lie when they are normal.
 
     Args:
-        bias: mean of predicted − true. low, high: bias ∓ 1.96 standard deviations; NaN below two items. n: how many.
+        bias: mean of predicted − true. low, high: bias ∓ 1.96 standard deviations; NaN with fewer than two items. n:
+            number of items.
     """
 
     bias: float
@@ -24,7 +26,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(predicted: npt.ArrayLike, true: npt.ArrayLike) -> Agreement:
-    """Limits of agreement."""
+    """Compute the mean difference of two measurements of the same items, and its limits of agreement."""
     difference = np.asarray(predicted, np.float64) - np.asarray(true, np.float64)
     nan = float("nan")
     if not difference.size:

@@ -1,4 +1,4 @@
-"""Predictions beside the truth, joined by subject and visit: what metrics, comparisons and pictures are made of."""
+"""Predictions with their truth, joined by subject and visit: what metrics, comparisons and pictures are made of."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Id = tuple[str, str]
 """Subject and visit; the visit is "" for answers about the subject."""
 FILE = "answers.json"
 LIMIT = 2 << 30
-"""Bytes of the file: several thousand of them for each subject of a large cohort."""
+"""Largest size in bytes of a file that is read: several thousand bytes for each subject of a large cohort."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """One visit or subject task.
+    """Answers to one visit or subject task, with their truth.
 
     Args:
-        ids: who, in the order of the first axis of everything else.
+        ids: subject and visit of each item, in the order of the first axis of every array.
         prediction: decoded arrays `[N, …]`.
         value, known: the truth, see `tasks.target.Target`.
     """
@@ -38,7 +38,7 @@ class Items:
     known: npt.NDArray[np.bool_]
 
     def take(self, index: npt.NDArray[np.int64]) -> Items:
-        """Some items, also several times."""
+        """Return the items at these positions; a position may occur several times."""
         return Items(
             tuple(self.ids[i] for i in index),
             {k: v[index] for k, v in self.prediction.items()},
@@ -49,23 +49,23 @@ class Items:
 
 @dataclass(frozen=True)
 class Cases:
-    """One voxel task: metrics of each case of which something is known, `metrics[i]` of `ids[i]`."""
+    """Metrics of one voxel task, for every case of which something is known; `metrics[i]` belongs to `ids[i]`."""
 
     ids: tuple[Id, ...]
     metrics: tuple[Mapping[str, float], ...]
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
-        """One metric of all cases `[N]`, NaN where it is not defined."""
+        """Return one metric of all cases `[N]`; NaN where it is not defined."""
         return np.array([m.get(name, np.nan) for m in self.metrics], np.float64)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """All that was predicted on one part.
+    """Everything that was predicted on one part of a cohort.
 
     Args:
         sites: subject → site ("" where unknown), every subject of the part in order.
-        pooled, voxel: by task.
+        pooled: visit or subject task → its answers. voxel: voxel task → metrics of its cases.
         unanswered: task → known truths without a prediction (no image, a visit beyond the last slot).
         volumes: segmentation → case → structure → size of the predicted mask (ml, cm² or pixels), whether or not the
             truth is known.
@@ -78,11 +78,11 @@ class Answers:
     volumes: dict[str, dict[Id, dict[str, float]]] = field(default_factory=dict)
 
     def ids(self, task: str) -> tuple[Id, ...]:
-        """Who was answered."""
+        """List subject and visit of every answer to a task, in the order of its arrays."""
         return self.pooled[task].ids if task in self.pooled else self.voxel[task].ids
 
     def only(self, wanted: Mapping[str, Sequence[Id]]) -> Answers:
-        """Tasks of `wanted`, each with its ids in that order."""
+        """Select the tasks in `wanted`, each with exactly the given ids in the given order."""
         pooled, voxel = {}, {}
         for task, ids in wanted.items():
             place = {i: k for k, i in enumerate(self.ids(task))}
@@ -94,7 +94,7 @@ class Answers:
         return Answers(self.sites, pooled, voxel, {t: self.unanswered.get(t, 0) for t in wanted})
 
     def write(self, path: Path) -> None:
-        """As JSON; numbers that are not finite become null."""
+        """Write the answers as JSON; numbers that are not finite become null."""
         pooled = {
             name: {
                 "ids": items.ids,
@@ -106,6 +106,7 @@ class Answers:
         }
         voxel = {name: {"ids": c.ids, "metrics": c.metrics} for name, c in self.voxel.items()}
         volumes = {
+            # JSON keys must be text, so the (subject, visit) keys go into a list beside the values.
             name: {"ids": list(found), "volumes": list(found.values())}
             for name, found in self.volumes.items()
         }
@@ -123,7 +124,7 @@ class Answers:
 
     @classmethod
     def read(cls, path: Path) -> Answers:
-        """What `write` wrote."""
+        """Read answers from the file that `write` wrote."""
         what, again = "the answers of an evaluation", "run `polytask evaluate` again"
         content = read_json_object(path, what, again, LIMIT, "run `polytask evaluate` first")
         with refuse_odd_content(path, what, again):
@@ -145,6 +146,7 @@ def _items(entry: Mapping[str, Any]) -> Items:
     ids = tuple((str(s), str(v)) for s, v in entry["ids"])
     prediction = {str(k): _numbers(v) for k, v in entry["prediction"].items()}
     found = Items(ids, prediction, _numbers(entry["value"]), np.array(entry["known"], bool))
+    # Arrays are joined with ids by position: one of another length would pair answers with the wrong subjects.
     for array in (*prediction.values(), found.value, found.known):
         if array.ndim < 1 or len(array) != len(ids):
             raise ValueError(f"{len(ids)} ids and other numbers of answers")
@@ -164,8 +166,10 @@ def _number(value: float | None) -> float:
 
 
 def _numbers(values: Any) -> npt.NDArray[Any]:
-    """Whole numbers stay so; null becomes NaN."""
+    """Convert nested lists to an array: whole numbers stay whole numbers, null becomes NaN."""
     found = np.array(values)
+    # A null among numbers makes numpy choose dtype object; the cast turns None into NaN. Without a null, classes
+    # keep their whole-number dtype.
     found = found.astype(np.float64) if found.dtype == object else found
     if found.dtype.kind not in "biuf":
         raise ValueError("words where numbers should stand")

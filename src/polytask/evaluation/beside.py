@@ -1,4 +1,4 @@
-"""What stands beside the metrics: risk groups, operating points, decision curves, simple models, others' answers."""
+"""Results beyond the metrics: risk groups, operating points, decision curves, simple models, other people's answers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def judge_beside(
     given: Sequence[GivenTable] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
-    """An evaluation with everything that is judged beside its metrics, on the same answers.
+    """Add everything to an evaluation that is judged in addition to its metrics, on the same answers.
 
     Args:
-        found: the evaluation of these answers. answers: of a run's part, or of another cohort.
-        cohort: where their truths came from, under the model's header.
-        decisions, baselines: of the model; baselines by member of an ensemble.
+        evaluation: the evaluation of these answers. answers: answers on a part of a run, or on another cohort.
+        cohort: the cohort that the truths came from, under the header of the model.
+        decisions: cut-offs and operating points of the model. baselines: simple models of each member of an ensemble.
         given: tables of other people's answers.
     """
     resamples = found.resamples
@@ -49,6 +49,7 @@ def judge_beside(
         found,
         groups={
             name: compare_groups(*known_survival(answers.pooled[name]), cutoffs).as_dict()
+            # A model may know more survival tasks than this cohort answers: those that it does not share are skipped.
             for name, cutoffs in decisions.cutoffs.items()
             if name in tasks and name in answers.pooled and answers.pooled[name].ids
         },

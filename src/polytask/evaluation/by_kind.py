@@ -1,4 +1,4 @@
-"""Which measures a kind of task has: the metrics of `tasks/`, each with its interval."""
+"""The metrics of each kind of task, as `tasks/` defines them, each with its interval."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ NAMES = ("accuracy", "f1", "sensitivity", "specificity")
 
 
 def measure_classification(task: Any, items: Items, of: Measures) -> Found:
-    """Two classes: the second is the positive one. More: one against the rest, per class and their mean."""
+    """Measure a classification. The second of two classes is the positive one; of more classes each is measured
+    against the rest, and the mean over the classes is added."""
     known, p, truth = _classes(items)
     of, answer, each = of.among(known), p.argmax(1), range(len(task.classes))
     by_class = [_yes_no(of, truth == k, answer == k) for k in each]
     areas = [of.area(p[:, k], truth == k) for k in each]
     found = {"accuracy": of.share(answer == truth)}
+    # A class without a case makes these means undefined: they must not become means over fewer classes in silence.
     found["balanced_accuracy"] = average([f["sensitivity"] for f in by_class], of.subjects)
     found["f1"] = average([f["f1"] for f in by_class], of.subjects)
     if len(task.classes) == 2:
@@ -40,7 +42,7 @@ def measure_classification(task: Any, items: Items, of: Measures) -> Found:
 
 
 def measure_multilabel(task: Any, items: Items, of: Measures) -> Found:
-    """Per label, and the mean over the labels for which a measure is defined."""
+    """Measure every label, and the mean over the labels for which a metric is defined."""
     found: Found = {}
     for k, c in enumerate(task.labels):
         known = np.asarray(items.known, bool)[:, k]
@@ -49,13 +51,15 @@ def measure_multilabel(task: Any, items: Items, of: Measures) -> Found:
         found[f"auc.{c}"] = mine.area(p, truth)
         found |= {f"{n}.{c}": m for n, m in _yes_no(mine, truth, p >= 0.5).items()}
     for name in ("auc", *NAMES):
+        # Unlike classes, labels are separate questions: one that is undefined is left out of the mean.
         each = [found[f"{name}.{c}"] for c in task.labels]
         found[name] = average([m for m in each if np.isfinite(m.estimate)], of.subjects)
     return found
 
 
 def measure_ordinal(task: Any, items: Items, of: Measures) -> Found:
-    """Quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: that class or a higher one against the lower ones."""
+    """Measure quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: that class or a higher one against the lower
+    ones."""
     known, p, truth = _classes(items)
     of, answer = of.among(known), task.grade({"p": p})
     found = {
@@ -69,7 +73,8 @@ def measure_ordinal(task: Any, items: Items, of: Measures) -> Found:
 
 
 def measure_regression(task: Any, items: Items, of: Measures) -> Found:
-    """MAE; RMSE from the mean square; R² on the scale of log(1 − R²); Pearson's r on Fisher's scale."""
+    """Measure MAE, RMSE (the root of the mean square), R² (judged on the scale of log(1 − R²)) and Pearson's r (judged
+    on Fisher's scale)."""
     known = np.asarray(items.known, bool)
     truth, answer = (np.asarray(x, np.float64)[known] for x in (items.value, items.prediction["value"]))
     of, n = of.among(known), int(known.sum())
@@ -80,6 +85,8 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
     if np.isfinite(r2):
         found["r2"] = measure_r2(truth, answer, of)
     if np.isfinite(r):
+        # Influence of a case on r, from the standardized values. With |r| = 1 Fisher's scale is infinite: then r is
+        # given without an interval.
         x, y = ((v - v.mean()) / v.std() for v in (truth, answer))
         influence = (x * y - r * (x**2 + y**2) / 2) / n
         inner = 1 - r**2
@@ -90,10 +97,12 @@ def measure_regression(task: Any, items: Items, of: Measures) -> Found:
 
 
 def measure_r2(truth: Floats, answer: Floats, of: Measures) -> Measured:
-    """R² of a truth that varies; the lower end allows for an unseen subject, the upper end is the higher of two."""
+    """Measure R² of a truth that varies. The lower end allows for an unseen subject with a large error; the upper end
+    is the larger one of two methods."""
     spread, error = (truth - truth.mean()) ** 2, (answer - truth) ** 2
     rest = float(error.sum() / spread.sum())
     influence = (rest * spread - error) / spread.sum()
+    # A perfect fit has no logarithm of its rest: R² is 1, without an interval.
     if rest <= 0:
         return of.curved(1.0, influence, NAN, NAN, _from_log_rest)
     found = of.curved(1 - rest, influence, float(np.log(rest)), -1 / rest, _from_log_rest)
@@ -104,8 +113,8 @@ def measure_r2(truth: Floats, answer: Floats, of: Measures) -> Measured:
 
 
 def measure_survival(task: Any, items: Items, of: Measures) -> Found:
-    """Harrell's C, and per horizon the IPCW AUC and Brier score with the weights of the training part; where a horizon
-    is not defined, the reason."""
+    """Measure Harrell's C, and for each horizon the AUC and Brier score, weighted by the inverse probability of
+    censoring in the training part (IPCW). Where a horizon is not defined, the reason is given."""
     known = np.asarray(items.known, bool)
     of = of.among(known)
     times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
@@ -114,6 +123,7 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
     found = {"c": of.concordance(risk, times, events)}
     for h, t in enumerate(task.horizons):
         area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
+        # So late few training subjects are still followed, and single weights 1/G would dominate both metrics.
         lost = "" if defined(task.censoring, t) else FEW_FOLLOWED
         why = lost or task.explain_undefined(t)
         found[area] = replace(undefined(of.subjects, "area"), shortage=lost)
@@ -121,6 +131,7 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
         if lost:
             continue
         weight = censoring_weights(times, task.censoring)
+        # Subjects that are censored before the horizon are in neither group; the weights of the others stand for them.
         case, beyond = (times <= t) & (events > 0), times > t
         keep = case | beyond
         score = p[:, h] if task.loss == "hazard" else risk
@@ -129,6 +140,8 @@ def measure_survival(task: Any, items: Items, of: Measures) -> Found:
         else:
             found[area] = replace(found[area], shortage=why)
         if np.isfinite(plain[brier]):
+            # Subjects beyond the horizon t were followed through t itself, so their weight is 1/G(t): the function
+            # gives 1/G(t−), and is asked for the next larger float.
             late = censoring_weights(np.nextafter([t], np.inf), task.censoring)
             terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
             found[brier] = of.error(terms)
@@ -140,7 +153,11 @@ NOT_NEGATIVE = ("hd95", "mae")
 
 
 def measure_cases(names: list[str], values: Floats, of: Measures) -> Found:
-    """Means over cases `values [items, names]` of a voxel task; NaN where a case does not define a metric."""
+    """Average the metrics of a voxel task over its cases.
+
+    Args:
+        names: names of the metrics. values: `[items, names]`, NaN where a case does not define a metric.
+    """
     found = {}
     for name, column in zip(names, values.T, strict=True):
         there = np.isfinite(column)
@@ -148,18 +165,21 @@ def measure_cases(names: list[str], values: Floats, of: Measures) -> Found:
         if base in BOUNDED:
             found[name] = mine.bounded_mean(column[there])
         else:
+            # `dvh` alone is a mean of absolute errors; its single statistics, like volume errors, have a sign.
             positive = base in NOT_NEGATIVE or name == "dvh"
             found[name] = mine.error(column[there]) if positive else mine.mean(column[there])
     return found
 
 
 def measure_skill(task: Any, found: Mapping[str, Measured], subjects: int) -> Measured:
-    """The task's skill as a measure; undefined for a kind that is not of this package."""
+    """Turn the primary metric into a skill (chance 0, perfect 1), with its interval; undefined for a kind of task that
+    is not of this package."""
     primary = found.get(task.primary, undefined(subjects))
     if task.kind in ("classification", "multilabel", "survival"):
         if task.kind == "classification" and not np.isfinite(primary.estimate):
             each = [found[f"auc.{c}"] for c in task.classes if f"auc.{c}" in found]
             primary = average([m for m in each if np.isfinite(m.estimate)], subjects)
+        # AUC and C are ½ by chance, so 2x − 1 puts chance at 0.
         return primary.scale(2.0, -1.0)
     if task.kind in ("dose", "regression") and (task.kind == "dose" or not np.isfinite(primary.estimate)):
         mae = found.get("mae", undefined(subjects))
@@ -174,7 +194,7 @@ POOLED: dict[str, Callable[[Any, Items, Measures], Found]] = {
     "regression": measure_regression,
     "survival": measure_survival,
 }
-"""Visit and subject tasks by kind; other kinds are measured by leaving subjects out (`leave_out.py`)."""
+"""Kind of visit or subject task → its metrics. Other kinds are measured by leaving subjects out (`jackknife.py`)."""
 
 
 def _classes(items: Items) -> tuple[Flags, Floats, np.ndarray[Any, Any]]:
@@ -183,7 +203,7 @@ def _classes(items: Items) -> tuple[Flags, Floats, np.ndarray[Any, Any]]:
 
 
 def _yes_no(of: Measures, truth: Flags, answer: Flags) -> Found:
-    """Of one question: accuracy, F1 of yes, sensitivity, specificity."""
+    """Measure the answers to one yes/no question: accuracy, F1 of yes, sensitivity, specificity."""
     return {
         "accuracy": of.share(truth == answer),
         "f1": of.bounded_mean(2.0 * (truth & answer), 1.0 * truth + answer)
@@ -195,8 +215,9 @@ def _yes_no(of: Measures, truth: Flags, answer: Flags) -> Found:
 
 
 def _root(square: Measured) -> Measured:
-    """The root of a mean square."""
+    """Take the root of a mean square, of its interval and of its influence (delta method)."""
     root = float(np.sqrt(square.estimate))
+    # The derivative of √x is 1 / (2√x), which is infinite at 0: keep the influence of the square there.
     influence = square.influence / (2 * root) if root > 0 else square.influence
     low, high = (float(np.sqrt(x)) for x in (square.low, square.high))
     return replace(square, estimate=root, influence=influence, low=low, high=high)

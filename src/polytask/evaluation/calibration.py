@@ -1,4 +1,4 @@
-"""Reliability: how often what was given a probability of p happened."""
+"""Calibration: of the items with a predicted probability of p, how large a share is positive."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from polytask.statistics.share import wilson
 NAN = float("nan")
 
 FEWEST = 5
-"""Items a bin has at least where there are enough."""
+"""Fewest items of a bin, where there are enough items."""
 MOST_BINS = 10
 LARGEST_FACTOR, STEPS = 3.0, 61
-"""True gaps that are tried, as multiples of the seen ones."""
+"""Candidate true gaps: so many factors, from 0 up to the largest one, times the observed gaps."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Items of like probability.
+    """One bin of items with similar predicted probabilities.
 
     Args:
         predicted: their mean probability. observed: the share in which it happened.
-        low, high: 95 % Wilson interval of that share. n: how many.
+        low, high: 95 % Wilson interval of that share. n: number of items.
     """
 
     predicted: float
@@ -38,11 +38,12 @@ class Bin:
 
 
 def reliability(p: npt.ArrayLike, happened: npt.ArrayLike) -> list[Bin]:
-    """Bins with about equally many items, in order of probability; equal probabilities stay together."""
+    """Sort items into bins of about equal size, in order of probability; equal probabilities stay together."""
     probability, truth = np.asarray(p, np.float64), np.asarray(happened, bool)
     if not probability.size:
         return []
     count = int(np.clip(probability.size // FEWEST, 1, MOST_BINS))
+    # Many equal probabilities give equal edges: there are then fewer bins than `count`.
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, count + 1)[1:-1]))
     place = np.searchsorted(edges, probability, side="left")
     found = []
@@ -55,17 +56,17 @@ def reliability(p: npt.ArrayLike, happened: npt.ArrayLike) -> list[Bin]:
 
 
 def calibration_error(bins: list[Bin]) -> float:
-    """Expected calibration error as it is seen: the mean gap between predicted and observed, weighted by n.
+    """Compute the plain expected calibration error: the mean gap between predicted and observed, weighted by n.
 
-    Too large, because an observed share is not the true one: 0.10 for a perfect model and 100 items. For a figure to
-    print see `judge_calibration`.
+    It is too large, because an observed share is not the true one: about 0.10 for a perfect model and 100 items. For a
+    figure to print see `estimate_calibration_error`.
     """
     total = sum(b.n for b in bins)
     return sum(b.n * abs(b.predicted - b.observed) for b in bins) / total if total else float("nan")
 
 
 class CalibrationError(NamedTuple):
-    """Expected calibration error.
+    """Expected calibration error with its interval.
 
     Args:
         estimate: without what chance adds; 0 when the gaps are no larger than a perfect model's; NaN for no item.
@@ -86,15 +87,16 @@ def judge_calibration(
     resamples: int = 1000,
     seed: int = 0,
 ) -> CalibrationError:
-    """Expected calibration error over the bins of `reliability`, without the bias of small bins, and its interval.
+    """Estimate the expected calibration error without the bias of small bins, and its interval.
 
-    Let the true gaps be λ times the seen ones, and draw each bin's hits from the binomial distribution that follows.
-    The estimate is the error at the λ whose drawn errors are on average what was seen; λ is 0 when already a perfect
-    model shows as much. The interval holds the λ for which what was seen lies within the middle 95 % of what is drawn.
+    Assume that the true gaps are λ times the observed ones, and draw the positives of each bin from the binomial
+    distribution that follows. The estimate is the error at the λ whose drawn errors are on average the observed error;
+    λ is 0 when even a perfect model would show as much. The interval holds every λ for which the observed error lies
+    within the middle 95 % of the drawn ones.
     (The debiased estimate of Kumar, Liang and Ma 2019 corrects the squared error for the same variance.)
 
     Args:
-        subjects: `[items]`; items of one subject are taken for one, each bin for as many as it has of them.
+        subjects: `[items]`, the subject of each item. The items of one subject count as one, so bins get fewer trials.
     """
     probability, truth = np.asarray(p, np.float64), np.asarray(happened, bool)
     bins = reliability(probability, truth)
@@ -103,6 +105,7 @@ def judge_calibration(
     n = np.array([b.n for b in bins], np.float64)
     predicted, observed = (np.array([getattr(b, k) for b in bins]) for k in ("predicted", "observed"))
     weight, people = n / n.sum(), n.sum() if subjects is None else float(len(set(subjects)))
+    # Visits of one subject are not independent: each bin gets its share of the number of subjects as trials.
     trials = np.maximum(1, np.round(n * people / n.sum())).astype(np.int64)
     seen = calibration_error(bins)
     steps = np.linspace(0.0, LARGEST_FACTOR, STEPS)
@@ -110,6 +113,7 @@ def judge_calibration(
     hits = np.random.default_rng(seed).binomial(trials, true[:, None, :], (STEPS, resamples, len(bins)))
     drawn = np.abs(predicted - hits / trials) @ weight
     errors = np.abs(predicted - true) @ weight
+    # `interp` needs values that do not fall, but the mean of random draws may fall a little from step to step.
     expected = np.maximum.accumulate(drawn.mean(1))
     estimate = float(np.interp(seen, expected, errors, left=0.0))
     if find_shortage(FLOORS["calibration"], int(people)):

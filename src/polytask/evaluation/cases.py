@@ -1,4 +1,4 @@
-"""`cases.csv`: a row per subject and visit, truth beside answer, for a spreadsheet."""
+"""Writes `cases.csv`: one row for each subject and visit, with truth and answer side by side, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ Cell = str | float
 
 
 def write_cases(tasks: Mapping[str, Task], answers: Answers, path: Path) -> None:
-    """Columns `TASK.truth`, `TASK.answer`, `TASK.p.CLASS`, `TASK.dice.STRUCTURE`, …; the row of an answer about the
-    subject has an empty visit. Unknown and undefined are empty."""
+    """Write the columns `TASK.truth`, `TASK.answer`, `TASK.p.CLASS`, `TASK.dice.STRUCTURE`, ….
+
+    The row of an answer about the subject has an empty visit. Unknown and undefined cells are empty.
+    """
     rows: dict[Id, dict[str, Cell]] = {}
     for name, task in tasks.items():
         for k, who in enumerate(answers.ids(name)):
@@ -34,9 +36,11 @@ def write_cases(tasks: Mapping[str, Task], answers: Answers, path: Path) -> None
             row |= {f"{name}.{column}": value for column, value in found.items()}
     order = {s: i for i, s in enumerate(answers.sites)}
     columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))
+    # Written beside the target and then renamed, so that a killed run leaves no half table.
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
+        # Class names come from the cohort: a spreadsheet must not run one that looks like a formula.
         table.writerow(escape_cells(columns))
         for who in sorted(rows, key=lambda w: order[w[0]]):
             table.writerow(escape_cells(_text(rows[who].get(c, "")) for c in columns))
@@ -44,7 +48,7 @@ def write_cases(tasks: Mapping[str, Task], answers: Answers, path: Path) -> None
 
 
 def pooled_cells(task: PooledTask, items: Items, k: int) -> dict[str, Cell]:
-    """Truth and answer of one item."""
+    """List truth and answer of item `k` of a visit or subject task, by column."""
     found = _truth(task, items.value[k], items.known[k])
     answer = task.columns(items.prediction, k)
     return found | {"answer" if suffix == "" else suffix[1:]: v for suffix, v in answer.items()}

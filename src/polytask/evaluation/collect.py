@@ -1,4 +1,4 @@
-"""From predicted cases to answers: each prediction meets its truth as it comes."""
+"""Collects the answers to a part case by case: every prediction is joined with its truth as soon as it is made."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class _Pooled:
 
     def items(self) -> Items:
         seen = self.predictions[0] if self.predictions else {}
+        # Arrays by patch have another length for every slide, so they cannot be stacked; they are no answers either.
         keys = [k for k in seen if not k.startswith(BY_PATCH)]
         prediction = {k: np.concatenate([p[k] for p in self.predictions]) for k in keys}
         value, known = (np.stack(x) if x else np.zeros(0) for x in (self.values, self.known))
@@ -40,7 +41,11 @@ class _Pooled:
 
 
 class Collector:
-    """Called with every `CaseAnswer`; memory holds metrics, not volumes. `distances`: see `VoxelTask.case_metrics`."""
+    """Joins every predicted case with its truth. Memory holds metrics of voxel tasks, not their volumes.
+
+    Args:
+        distances: whether to compute metrics of surfaces, see `VoxelTask.case_metrics`.
+    """
 
     def __init__(self, cohort: Cohort, tasks: Mapping[str, Task], distances: bool = True):
         self.cohort, self.tasks, self.distances = cohort, tasks, distances
@@ -53,12 +58,13 @@ class Collector:
         }
 
     def __call__(self, answer: CaseAnswer) -> None:
-        """Judge what was predicted for one case or subject."""
+        """Judge everything that was predicted for one case or subject."""
         who = (answer.subject, answer.visit)
         for name, prediction in answer.pooled.items():
             cases = self.cohort.subjects[answer.subject] if answer.case is None else (answer.case,)
             target = pooled_target(self.cohort, name, cases)
             value, known = target.value.numpy(), target.known.numpy()
+            # The target of a visit task has a leading axis of visits, here of length 1.
             single = self.tasks[name].level == "subject"
             mine = self.pooled[name]
             mine.ids.append(who)
@@ -75,22 +81,25 @@ class Collector:
                 self.voxel[name].append((who, metrics))
 
     def answers(self, samples: list[Sample]) -> Answers:
-        """Everything, and the known truths of these samples that nothing was predicted for."""
+        """Return all answers, and count the known truths of these samples for which nothing was predicted."""
         sites = {s.subject: s.cases[0].site for s in samples}
         pooled = {n: p.items() for n, p in self.pooled.items()}
         voxel = {n: Cases(tuple(i for i, _ in v), tuple(m for _, m in v)) for n, v in self.voxel.items()}
         found = Answers(sites, pooled, voxel, {}, self.volumes)
         for name, task in self.tasks.items():
+            # Counted by id, so that a known truth without a prediction (no image, a visit too many) cannot vanish.
             met = set(found.ids(name))
             found.unanswered[name] = sum(who not in met for who in _known_ids(self.cohort, task, samples))
         return found
 
 
 def mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
-    """Structure → size of its mask: ml, cm² or pixels; `answer` is `[1, *space]` 0..K or `[K, *space]`."""
+    """Measure the size of each structure's mask in ml, cm² or pixels; `answer` is `[1, *space]` 0..K or `[K,
+    *space]`."""
     unit = str(getattr(task, "unit", "mm"))
     grid = answer.grid
     size = size_of_voxel(grid.spacing if unit == "mm" else [1.0] * grid.dims, unit)
+    # A picture without a physical scale has no size in ml: unknown, not 0.
     size = NAN if unit == "mm" and not grid.physical else size
     exclusive = bool(getattr(task, "exclusive", True))
     return {
@@ -102,8 +111,8 @@ def mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
 def case_metrics(
     cohort: Cohort, case: Case, task: VoxelTask, answer: Volume, distances: bool = True
 ) -> dict[str, float] | None:
-    """Metrics of a mask or dose on the source grid, None when the truth is unknown. A dose is also judged by the
-    histograms of the structures that the header names."""
+    """Compute the metrics of a mask or dose on the source grid; None when the truth is unknown. A dose is also judged
+    by the dose-volume histograms of the structures that the header names."""
     spec, grid = cohort.header.tasks[task.name], answer.grid
     truth = voxel_truth(cohort, case, task.name, grid)
     if truth is None:

@@ -1,4 +1,4 @@
-"""Two runs on the same subjects: paired differences with intervals, costs beside gains."""
+"""Compares two runs on the same subjects: paired differences with intervals, and the costs of both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from polytask.training.folder import Run
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run with its results on one part."""
+    """A run with its evaluation and its answers on one part."""
 
     run: Run
     evaluation: Evaluation
@@ -36,13 +36,14 @@ class Evaluated:
 
     @classmethod
     def read(cls, folder: Path | str, part: Part = "held_out") -> Evaluated:
-        """An evaluated run; refuses results of other weights than its best ones of today."""
+        """Read an evaluated run; refuses results that were made with other weights than its present best ones."""
         run = Run.read(folder)
         place = folder_of(run.folder, part)
         again = f"run `polytask evaluate {run.folder}{'' if part == 'held_out' else f' --part {part}'}`"
         if not (place / FILE).exists():
             raise PolytaskError(f"{place / FILE}: not evaluated on {part}; {again} first")
         evaluation = Evaluation.read(place / FILE)
+        # A run that was trained on has new best weights, but its old results still lie in the folder.
         if evaluation.weights != weights_of(run):
             raise PolytaskError(f"{place / FILE}: evaluated before the weights changed; {again} again")
         answers, tasks = Answers.read(place / ANSWERS), tasks_of(run)
@@ -58,7 +59,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Difference:
-    """One task of two runs.
+    """The difference of two runs on one task.
 
     Args:
         metric, higher: its primary metric, and whether more is better.
@@ -76,12 +77,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run against another.
+    """The comparison of one run with another.
 
     Args:
-        run, other: their names; sharings: theirs.
-        tasks: what both have. only: tasks that one of them lacks.
-        mean_skill: difference over the tasks of both.
+        run, other: names of the two runs. sharings: the sharing of each.
+        tasks: task that both have → difference. only: tasks that one of the two lacks.
+        mean_skill: difference of the mean skills over the tasks of both.
         costs: of the run and of the other.
     """
 
@@ -96,7 +97,7 @@ class Comparison:
     costs: tuple[Costs, Costs]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form, estimates as `{estimate, low, high, n}`."""
+        """Return the comparison as plain dicts; estimates become `{estimate, low, high, n, reason}`."""
         content = asdict(self)
         content["mean_skill"] = self.mean_skill._asdict()
         for name, task in self.tasks.items():
@@ -108,13 +109,13 @@ class Comparison:
 def compare(
     run: Path | str, others: Sequence[Path | str], part: Part = "held_out", resamples: int = 1000
 ) -> list[Comparison]:
-    """`run` against each of `others`: all evaluated on the same part of the same fold."""
+    """Compare `run` with each of `others`; all must be evaluated on the same part of the same fold."""
     mine = Evaluated.read(run, part)
     return [paired(mine, Evaluated.read(o, part), resamples) for o in others]
 
 
 def paired(mine: Evaluated, other: Evaluated, resamples: int = 1000) -> Comparison:
-    """Differences on the items that both answered, joined by subject and visit."""
+    """Compare two evaluated runs on the items that both answered, joined by subject and visit."""
     require_same(mine, other)
     shared = [t for t in mine.tasks if t in other.tasks]
     ids = {t: common(mine.answers, other.answers, t) for t in shared}
@@ -137,8 +138,13 @@ def paired(mine: Evaluated, other: Evaluated, resamples: int = 1000) -> Comparis
 def differences(
     tasks: Mapping[str, Task], mine: Answers, other: Answers, resamples: int = 1000
 ) -> tuple[dict[str, Difference], Estimate]:
-    """By task, and of the mean skill over the tasks whose skill both know."""
+    """Measure the difference of each task, and that of the mean skill over the tasks whose skill both sides define.
+
+    Args:
+        mine, other: answers to the same items in the same order.
+    """
     sides = [Statistic(tasks, answers, list(mine.sites)) for answers in (mine, other)]
+    # The mean must be over the same tasks on both sides, or it would compare different sets of tasks.
     both = [t for t in tasks if all(t in s.skilled for s in sides)]
     found, skills = {}, []
     for name, task in tasks.items():
@@ -149,6 +155,7 @@ def differences(
             metric=task.primary,
             higher=task.higher,
             values=(sides[0].whole[name][task.primary], sides[1].whole[name][task.primary]),
+            # A metric can be defined on fewer items of one side (no finite answer): the smaller n is what both rest on.
             difference=_estimate(gap, min(s.n(name, task.primary) for s in sides)),
             skill=_estimate(skill, min(s.n(name, SKILL) for s in sides)),
         )
@@ -161,13 +168,13 @@ def _estimate(gap: Measured, n: int) -> Estimate:
 
 
 def common(mine: Answers, other: Answers, task: str) -> list[Id]:
-    """Who both answered, in the first one's order."""
+    """List the ids that both sides answered, in the order of the first side."""
     theirs = set(other.ids(task))
     return [i for i in mine.ids(task) if i in theirs]
 
 
 def require_same(mine: Evaluated, other: Evaluated) -> None:
-    """Only the same fold of the same cohort, on the same subjects, can be compared."""
+    """Refuse runs that are not of the same fold of the same cohort, or were judged on different subjects."""
     a, b = mine.evaluation, other.evaluation
     where = f"{other.run.folder} cannot be compared with {mine.run.folder}"
     if mine.run.record["cohort"] != other.run.record["cohort"]:

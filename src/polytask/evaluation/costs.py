@@ -1,4 +1,4 @@
-"""What a run cost: parameters, steps, time."""
+"""The costs of a run: its parameters, steps and time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs of one run.
+    """The costs of one run, over all its networks.
 
     Args:
-        parameters: of all its networks together.
-        steps: of the longest network.
-        seconds_per_step: a step of every network; NaN when nothing was logged.
-        minutes: of training steps, without the evaluations on tune.
+        parameters: number of parameters of all networks together.
+        steps: steps of the network that was trained longest.
+        seconds_per_step: time of one step of every network; NaN when nothing was logged.
+        minutes: time of all training steps, without the evaluations on tune; NaN when nothing was logged.
     """
 
     parameters: int
@@ -36,7 +36,7 @@ class Costs:
 
 
 def read_log(run: Path) -> dict[str, list[Entry]]:
-    """`metrics.jsonl` by network ("" for a joint one), in the order of the steps."""
+    """Read `metrics.jsonl`: network ("" for a joint one) → its entries in the order of the steps."""
     found: dict[str, list[Entry]] = {}
     for _, entry in read_json_lines(run / "metrics.jsonl", "the log of a run"):
         if entry is not None and is_log_entry(entry):  # else the line a killed run was writing
@@ -45,17 +45,18 @@ def read_log(run: Path) -> dict[str, list[Entry]]:
 
 
 def epochs(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that close an epoch."""
+    """List the entries that close an epoch: those with a mean loss."""
     return [e for e in entries if "loss" in e]
 
 
 def costs(run: Run) -> Costs:
-    """From the run's weights and log."""
+    """Measure the costs of a run from its weights and its log."""
     steps, per_step, seconds = 0, 0.0, 0.0
     logs = {n: epochs(e) for n, e in read_log(run.folder).items()}
     for entries in logs.values():
         before, mine = 0, 0.0
         for entry in entries:
+            # `seconds_per_step` is the mean of one epoch, so it is multiplied by the steps since the entry before.
             mine += float(entry.get("seconds_per_step") or 0.0) * (int(entry["step"]) - before)
             before = int(entry["step"])
         steps, seconds = max(steps, before), seconds + mine
@@ -70,7 +71,7 @@ def costs(run: Run) -> Costs:
 
 
 def parameters(path: Path) -> int:
-    """Numbers in a file of weights, from its header alone."""
+    """Count the numbers in a file of weights by its header alone, without reading the weights."""
     try:
         with safe_open(path, framework="numpy") as file:
             return sum(prod(file.get_slice(k).get_shape()) for k in file.keys())  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""Net benefit of acting on a model's probabilities, of acting on all, and on none, over the thresholds."""
+"""Decision curves: the net benefit of acting on the model's probabilities, on everybody or on nobody, by threshold."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from polytask.tasks.task import Task
 
 
 def decision_curves(tasks: Mapping[str, Task], answers: Answers) -> dict[str, dict[str, Any]]:
-    """Task → label (or the positive class) → `thresholds`, `model`, `all`, `none`, `n`, `positives`.
+    """Compute the curves: task → label (or the positive class) → `thresholds`, `model`, `all`, `none`, `n`,
+    `positives`.
 
-    Tasks with two classes have one, labels one each; where all the truths are alike there is none.
+    A task with two classes has one curve, a multilabel task one for each label. There is none where all truths are
+    the same.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, task in tasks.items():
@@ -23,6 +25,7 @@ def decision_curves(tasks: Mapping[str, Task], answers: Answers) -> dict[str, di
         if items is None:
             continue
         for question in yes_no_of(task, items):
+            # With truths of one kind, acting on everybody (or on nobody) is always best: there is nothing to compare.
             if not question.truth.any() or question.truth.all():
                 continue
             curve = compute_net_benefit(question.p, question.truth)

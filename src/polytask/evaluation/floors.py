@@ -1,4 +1,4 @@
-"""From how many cases on an interval is printed."""
+"""The least number of subjects from which on a metric is printed with an interval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ Method = Literal[
 
 
 class Floor(NamedTuple):
-    """What is counted, and how many there must be."""
+    """The least number of something, below which no interval is printed.
+
+    Args:
+        what: that is counted. least: how many there must be.
+    """
 
     what: str
     least: int
@@ -28,13 +32,13 @@ FLOORS: dict[Method, Floor] = {
     "other": Floor("subjects", 40),
     "calibration": Floor("subjects", 50),
 }
-"""By method: the least at which the coverage of its interval was seen to be right (`benchmarks/intervals.py`; the table
-is in `benchmarks/results`). Subjects are counted, because the visits of one subject are no independent evidence. The
-same holds for each site and for differences of two runs."""
+"""Method → the least number at which its interval covers the truth as often as it should (measured by
+`benchmarks/intervals.py`; the table is in `benchmarks/results`). Subjects are counted, because the visits of one
+subject are not independent. The same floors hold for each site and for differences of two runs."""
 GAP = Floor("subjects", 20)
-"""Of a difference of two runs, beside the floors of both."""
+"""Floor of a difference of two runs, in addition to the floors of both metrics."""
 
 
 def find_shortage(floor: Floor, count: int) -> str:
-    """Why no interval is given; empty where there are enough."""
+    """Explain why no interval is given; empty where there are enough subjects."""
     return "" if count >= floor.least else f"too few: {count} {floor.what}, {floor.least} needed"

@@ -1,6 +1,7 @@
-"""Survival of groups by predicted risk: Kaplan–Meier curves, log-rank test, hazard ratio of the high against the low.
+"""Survival of groups by predicted risk: Kaplan–Meier curves, log-rank test, hazard ratio of the highest group to the
+lowest.
 
-The groups are cut where the training risks were cut, so that a new patient falls into one of the groups judged here.
+The groups have the cut-offs of the training risks, so that a new patient falls into one of the groups judged here.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from polytask.tasks.risk_groups import NAMES, find_groups
 
 Floats = npt.NDArray[np.float64]
 FEWEST_EVENTS = 10
-"""With fewer events no p and no interval is given: both rest on many."""
+"""With fewer events no p and no interval is given: both methods need many events to be right."""
+# Standard errors on each side of a normal estimate that make a 95 % interval.
 NORMAL = 1.959964
 
 
 @dataclass(frozen=True)
 class Group:
-    """Subjects of like risk.
+    """Subjects with similar predicted risk.
 
     Args:
-        name: of the group. times, survival: the steps of its Kaplan–Meier curve (1 before the first).
-        censored: times at which somebody left without the event. n, events: how many.
+        name: name of the group. times, survival: the steps of its Kaplan–Meier curve (1 before the first).
+        censored: times at which follow-up ended without the event. n, events: number of subjects and of events.
     """
 
     name: str
@@ -42,10 +44,10 @@ class Group:
     n: int
     events: int
     followed: tuple[float, ...]
-    """Every subject's own time."""
+    """Time to the event or to the end of follow-up, of every subject."""
 
     def at_risk(self, times: Sequence[float]) -> list[int]:
-        """How many are still followed just before each time."""
+        """Count the subjects that are still followed just before each time."""
         own = np.asarray(self.followed)
         return [int((own >= t).sum()) for t in times]
 
@@ -53,7 +55,8 @@ class Group:
 def risk_groups(
     risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, cutoffs: Sequence[float]
 ) -> list[Group]:
-    """The groups that have somebody, low risk first; one group of all without cut-offs."""
+    """Split subjects into groups by risk, low risk first; empty groups are left out. Without cut-offs all are one
+    group."""
     r, t, e = np.asarray(risk, np.float64), np.asarray(times, np.float64), np.asarray(events) > 0
     place = find_groups(r, cutoffs)
     return [
@@ -65,13 +68,13 @@ def risk_groups(
 
 @dataclass(frozen=True)
 class GroupsCompared:
-    """How different the survival of the groups is.
+    """Result of comparing the survival of risk groups.
 
     Args:
-        cutoffs: training risks that part them.
+        cutoffs: training risks that separate the groups.
         groups: name → (subjects, events), every group, low risk first.
-        log_rank: of all groups; its p is NaN below 10 events.
-        ratio: hazard of the highest group against the lowest, n the subjects of both.
+        log_rank: test over all groups; its p is NaN below 10 events.
+        ratio: hazard ratio of the highest group to the lowest; its n counts the subjects of both.
         note: why something is not defined, "" otherwise.
     """
 
@@ -82,7 +85,7 @@ class GroupsCompared:
     note: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form."""
+        """Return the comparison as plain dicts for JSON."""
         found: dict[str, Any] = plain(
             {
                 "cutoffs": self.cutoffs,
@@ -98,8 +101,10 @@ class GroupsCompared:
 def compare_groups(
     risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, cutoffs: Sequence[float]
 ) -> GroupsCompared:
-    """Log-rank test over the groups; hazard ratio of the highest against the lowest from Cox's model with the groups as
-    its only columns, and Wald's 95 % interval."""
+    """Test all groups with the log-rank test, and compute the hazard ratio of the highest group to the lowest.
+
+    The ratio and its 95 % Wald interval come from a Cox model whose only columns are the groups.
+    """
     r, t, e = np.asarray(risk, np.float64), np.asarray(times, np.float64), np.asarray(events) > 0
     place, names = find_groups(r, cutoffs), NAMES[len(cutoffs)]
     counts = {g: (int((place == k).sum()), int(e[place == k].sum())) for k, g in enumerate(names)}
@@ -108,6 +113,7 @@ def compare_groups(
     low, high = names[0], names[-1]
     if len(names) == 1:
         return GroupsCompared((), counts, test, nothing, "no cut-offs: the training risks are all alike")
+    # A group without an event has a hazard of 0: Cox's slope then runs to infinity, so no ratio is given.
     empty = [g for g in (low, high) if not counts[g][1]]
     if empty:
         why = "has no event" if counts[empty[0]][0] else "has nobody"
@@ -122,6 +128,7 @@ def compare_groups(
         return GroupsCompared(
             tuple(cutoffs), counts, _enough(test, e), nothing, "the groups were never at risk together"
         )
+    # The lowest group is the baseline, so the last column is the highest group against it.
     slope, error = float(fit.coefficients[-1]), float(np.sqrt(fit.covariance[-1, -1]))
     n = counts[low][0] + counts[high][0]
     at, low_end, high_end = (float(np.exp(slope + side * NORMAL * error)) for side in (0, -1, 1))
@@ -134,10 +141,12 @@ def compare_groups(
 
 
 def known_survival(items: Items) -> tuple[Floats, Floats, Floats]:
-    """(risk, time, event) of the known items; of a task answered at each visit, every subject's first one."""
+    """Select (risk, time, event) of the known items; of a task answered at each visit, the first known one of a
+    subject."""
     first: dict[str, int] = {}
     for k, ((subject, _), known) in enumerate(zip(items.ids, items.known, strict=True)):
         if known and np.isfinite(items.prediction["risk"][k]):
+            # Visits of one subject share its survival: only one may count in a risk set.
             first.setdefault(subject, k)
     at = np.array(list(first.values()), np.int64)
     value = np.asarray(items.value, np.float64).reshape(-1, 2)[at]

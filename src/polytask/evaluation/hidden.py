@@ -1,4 +1,4 @@
-"""The primary metrics of a part with inputs hidden from every case: what an answer without them is worth."""
+"""Primary metrics of a part when inputs are hidden from every case: how good answers are without them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hidden:
-    """What was found.
+    """The primary metrics without some of the inputs.
 
     Args:
-        metrics: combination of inputs and channels (joined by `;`) → task that reads one of them → its primary metric
-            and n, without an interval.
+        metrics: combination of hidden inputs and channels (joined by `;`) → task that reads one of them → its primary
+            metric and n, without an interval.
         needed: combinations without which nothing can be predicted.
     """
 
@@ -40,14 +40,15 @@ def measure_hidden(
     tta: bool = False,
     progress: Progress | None = None,
 ) -> Hidden:
-    """Judge the subjects once for each combination of `choose_combinations`; nothing to do where a model reads one
-    input whose channels are always there."""
+    """Judge the subjects once for each combination of `choose_combinations`. There is nothing to do for a model with a
+    single input whose channels are always there."""
     chosen, needed = choose_combinations(predictor.reading, cohort)
     samples = cohort.samples(subjects)
     collectors = {
         key: Collector(
             cohort,
             {t: predictor.tasks[t] for t in affected_tasks(predictor.reading, key)},
+            # Surface distances take most of the time of a mask, and the primary metric does not need them.
             distances=False,
         )
         for key in chosen
@@ -59,6 +60,7 @@ def measure_hidden(
         if progress:
             progress(min(done, total), total, f"without {' and '.join(key)}")
     found = {SEPARATOR.join(key): judge_hidden(c, samples) for key, c in collectors.items()}
+    # A combination without any answer is one that the model cannot do without.
     lost = [
         key for key, tasks in found.items() if not any(isfinite(e.estimate) or e.n for e in tasks.values())
     ]
@@ -69,7 +71,7 @@ def measure_hidden(
 
 
 def judge_hidden(collector: Collector, samples: Sequence[Sample]) -> dict[str, Estimate]:
-    """Task → primary metric; of a task that gave no answer NaN, with n 0."""
+    """Compute the primary metric of each task; NaN with n 0 for a task without any answer."""
     answers = collector.answers(list(samples))
     statistic = Statistic(collector.tasks, answers, list(answers.sites))
     return {

@@ -1,7 +1,8 @@
-"""Whether a run learned anything at all: said before any metric, because a constant answer has no metric worth reading.
+"""Checks whether a run learned anything at all. Reported before any metric: those of a constant answer mean nothing.
 
-Two kinds of evidence. The training log: every loss is divided by the loss of the best constant answer, so one that ends
-near 1 says no more than a constant. And the answers themselves: no mask anywhere, one class for everybody, one number.
+There are two kinds of evidence. The training log: every loss is divided by the loss of the best constant answer, so a
+loss that ends near 1 is no better than a constant. And the answers: no mask anywhere, one class or number for
+everybody.
 """
 
 from __future__ import annotations
@@ -22,24 +23,25 @@ from polytask.tasks.task import PooledTask, Task
 from polytask.training.folder import Run
 
 CONSTANT_LOSS = 0.95
-"""A loss that ends above this share of the constant answer's loss has learned nothing to speak of."""
+"""A task whose loss ends above this share of the constant answer's loss counts as not learned."""
 SHORT = 0.1
-"""Below this share of the planned steps a training is called short."""
+"""A training with less than this share of its planned steps is called short."""
 LAST_PART = 1 / 3
-"""The part of the epochs whose mean is the loss at the end: one epoch's luck does not decide."""
+"""The loss at the end is the mean over this last share of the epochs, so that no single epoch decides."""
+# Risks that differ by less than this over all cases are one risk.
 SAME_RISK = 1e-6
 SAME_NUMBER = 1e-3
-"""Answers that spread by less than this share of the truth's spread are one number."""
+"""Answers whose standard deviation is below this share of the truth's count as one number."""
 
 
 @dataclass(frozen=True)
 class Learning:
-    """What a run shows of having learned.
+    """Which tasks of a run learned nothing, and how far it was trained.
 
     Args:
         unlearned: task → why it counts as not learned.
-        one_class: task → the only class it ever answers although its probabilities rank the cases.
-        steps, planned: optimizer steps taken, and those of the plan.
+        one_class: task → the only class it ever answers, although its probabilities rank the cases.
+        steps, planned: optimizer steps that were taken, and those of the plan.
     """
 
     unlearned: Mapping[str, str]
@@ -48,7 +50,7 @@ class Learning:
     planned: int
 
     def list_verdicts(self) -> tuple[str, ...]:
-        """The sentences a reader must see before any number; none when all is well."""
+        """List the sentences that a reader must see before any number; none when all is well."""
         said = []
         taken = f"{self.steps:,} of {self.planned:,} planned steps"
         if self.unlearned:
@@ -72,10 +74,10 @@ def read_learning(
     answers: Answers | None = None,
     skills: Mapping[str, Estimate] | None = None,
 ) -> Learning:
-    """Judge a run from its log and, where they are given, from its answers.
+    """Check a run by its log and, where they are given, by its answers.
 
-    A pooled task counts as learned in spite of its loss when its skill is clearly above chance (the lower end of its
-    interval is above 0). A Dice is never below 0, so for masks and doses the loss alone decides.
+    A visit or subject task counts as learned in spite of its loss when its skill is clearly above chance (the lower end
+    of its interval is above 0). A Dice is never below 0, so for masks and doses the skill cannot tell.
     """
     log = read_log(run.folder)
     constant = find_constant_answers(tasks, answers) if answers is not None else {}
@@ -86,6 +88,7 @@ def read_learning(
         ranks = skill is not None and skill.low > 0 and tasks[task].level != "voxel"
         if task in constant and not ranks:
             unlearned[task] = constant[task]
+        # A loss of NaN (never logged) is not above the limit: such a task is not judged by its loss.
         elif loss >= CONSTANT_LOSS and not ranks:
             unlearned[task] = f"its loss is still {loss:.2f} of a constant answer's"
         elif task in constant and answers is not None and answer_form(tasks[task].kind) in ("class", "grade"):
@@ -96,7 +99,8 @@ def read_learning(
 
 
 def read_final_losses(log: Mapping[str, list[Entry]], networks: Mapping[str, list[str]]) -> dict[str, float]:
-    """Task → its mean training loss over the last epochs, as a share of a constant answer's; NaN when never logged."""
+    """Read each task's mean training loss over the last epochs, as a share of a constant answer's; NaN when never
+    logged."""
     found = {}
     for network, names in networks.items():
         closed = epochs(log.get(network, []))
@@ -108,7 +112,7 @@ def read_final_losses(log: Mapping[str, list[Entry]], networks: Mapping[str, lis
 
 
 def find_constant_answers(tasks: Mapping[str, Task], answers: Answers) -> dict[str, str]:
-    """Task → how its answers are the same for everybody; only tasks whose known truth differs between cases."""
+    """Explain for each task with constant answers how they are the same; only where the known truth differs by case."""
     found = {}
     for name, task in tasks.items():
         if name in answers.voxel:
@@ -123,7 +127,7 @@ def find_constant_answers(tasks: Mapping[str, Task], answers: Answers) -> dict[s
 
 
 def _no_mask(task: Task, answers: Answers) -> str:
-    """Of a segmentation whose answer is empty in every case, though some case has a mask to find."""
+    """Explain that a segmentation is empty in every case though some case has a mask to find; "" otherwise."""
     cases = answers.voxel[task.name]
     columns = [(cases.column(f"empty_truth.{n}"), cases.column(f"empty_answer.{n}")) for n in names_of(task)]
     if answer_form(task.kind) != "masks" or not any((truth == 0).any() for truth, _ in columns):
@@ -155,6 +159,6 @@ def _one_answer(task: Task, items: Items) -> str:
 
 
 def _only_class(task: Task, items: Items) -> str:
-    """The class answered for every case; "" when there are several."""
+    """Find the class that is answered for every case; "" when there are several."""
     named = {str(cast(PooledTask, task).columns(items.prediction, k)[""]) for k in range(len(items.ids))}
     return named.pop() if len(named) == 1 else ""

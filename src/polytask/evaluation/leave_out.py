@@ -1,4 +1,4 @@
-"""The interval of a metric of which nothing else is known: by leaving subjects out."""
+"""The jackknife: an interval for a metric of which nothing else is known, by leaving subjects out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.statistics.draws import Indices
 from polytask.statistics.mean import judge_mean
 
 MOST_GROUPS = 200
-"""With more subjects, groups of them are left out together."""
+"""Most groups; where there are more subjects, several are left out together."""
 
 
 def measure_by_leaving_out(
@@ -23,15 +23,18 @@ def measure_by_leaving_out(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Measured]:
-    """Pseudo-values G·θ − (G − 1)·θ without group g (Quenouille, Tukey), judged like a mean of G values.
+    """Measure metrics with jackknife intervals, by computing them without each of G groups of subjects.
+
+    The pseudo-values G·θ − (G − 1)·(θ without group g) of Quenouille and Tukey are judged like a mean of G values.
 
     Args:
-        metrics: of subjects by position. names: those wanted.
+        metrics: function from positions of subjects to metrics. names: the metrics to measure.
         known: positions of the subjects with an item.
-        subjects: of the whole part.
+        subjects: number of subjects of the whole part.
     """
     whole = metrics(known)
     count = min(len(known), MOST_GROUPS)
+    # Subjects are assigned in turn, so that the sizes of two groups differ by at most one subject.
     place = np.arange(len(known)) % max(1, count)
     without = [metrics(known[place != g]) for g in range(count)] if len(known) > 1 else []
     found = {}
@@ -45,6 +48,7 @@ def measure_by_leaving_out(
             found[name] = Measured(estimate, influence, there, "other", shortage=shortage)
             continue
         sizes = np.bincount(place, minlength=count)
+        # A group's influence is shared equally by its subjects.
         influence[known] = ((values - values.mean()) / count / sizes)[place]
         shortage = find_shortage(FLOORS["other"], len(known))
         low = high = NAN

@@ -1,4 +1,4 @@
-"""`evaluate`: predict a part, judge it in source geometry, write what was found."""
+"""`evaluate`: predicts a part of a run's fold, judges it in source geometry, and writes the results."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def evaluate(
     specificity: Sequence[str] = (),
     hidden: bool = True,
 ) -> Evaluation:
-    """Metrics with 95 % intervals over subjects, n beside each, per site.
+    """Evaluate a run on one part: metrics with 95 % intervals over subjects and with n, overall and per site.
 
     Writes into RUN (part `held_out`), RUN/tune or RUN/test: `predictions.csv`, `predictions/`, `cases.csv` (truth and
     answer by subject and visit), `answers.json` and `evaluation.json`. Touching the test part leaves a line in
     `WORK/test_log.jsonl`.
 
     Args:
-        run: a run's folder.
-        part: of the run's fold, or `test`.
+        run: folder of a run.
+        part: part of the run's fold, or `test`.
         tta: average over mirror images.
-        resamples: of the intervals that are found by a bootstrap.
+        resamples: number of resamples of the intervals that are found by a bootstrap.
         progress: called with (done, total, what).
-        device: cpu, cuda, mps; the best there is by default.
+        device: cpu, cuda or mps; by default the best one there is.
         answers: tables of other people's answers, judged on the same cases; each is also written to
             `answers_NAME.json`.
         sensitivity, specificity: operating points to choose on tune, as TASK=SHARE or TASK.LABEL=SHARE; the run keeps
@@ -93,18 +93,20 @@ def _evaluate(
     specificity: Sequence[str] = (),
     hidden: bool = True,
 ) -> Evaluation:
-    """See `evaluate`; the caller holds the lock of the run's results."""
+    """Evaluate a run; see `evaluate`. The caller holds the lock of the run's results."""
     plan = read_plan(record.folder)
     cohort = Cohort.read(cohort_folder_of(record, plan))
     ensure_cohort(plan, cohort)
     chosen = judged(record, cohort, part)
     predictor = Predictor.load(record.folder, device=device)
+    # Tables are read before anything is predicted: a bad cell must not be found after an hour of work.
     given = read_given(answers, predictor.tasks, cohort)
     if sensitivity or specificity:
         choose_operating_points(
             record, predictor.tasks, sensitivity, specificity, tta, resamples, progress, device
         )
         predictor = Predictor.load(record.folder, device=device)
+    # Noted before the prediction, so that a killed evaluation counts as a use of the test part as well.
     if part == "test":
         note_test(record, len(chosen.subjects))
     ours = predicted(predictor, cohort, chosen, tta, progress)
@@ -143,12 +145,13 @@ def _evaluate(
     write_cases(predictor.tasks, ours, chosen.folder / "cases.csv")
     ours.write(chosen.folder / ANSWERS)
     write_given(result.answers, chosen.folder)
+    # Written last: in a new folder it is there only when all other files are complete.
     result.write(chosen.folder / FILE)
     return result
 
 
 def train_part(record: Run) -> tuple[str, ...]:
-    """Training subjects of the run's fold."""
+    """List the training subjects of the run's fold."""
     return read_fold(record.work / "splits.json", int(record.record["fold"])).train
 
 
@@ -162,12 +165,16 @@ def choose_operating_points(
     progress: Progress | None = None,
     device: str | None = None,
 ) -> None:
-    """Choose thresholds on the tune part, which is predicted first where that is missing or out of date, and keep them
-    in the run's `decisions.json`."""
+    """Choose thresholds on the tune part and keep them in the run's `decisions.json`.
+
+    The tune part is predicted first where its answers are missing or were made with other weights.
+    """
     asked = [ask for text in sensitivity for ask in read_asked(text, "sensitivity", tasks)]
     asked += [ask for text in specificity for ask in read_asked(text, "specificity", tasks)]
     place = folder_of(record.folder, "tune")
     there = (place / FILE).exists() and (place / ANSWERS).exists()
+    # Answers of other weights, or with another averaging over mirror images, have other probabilities: thresholds
+    # chosen on them would not fit.
     seen = Evaluation.read(place / FILE) if there else None
     if seen is None or seen.weights != weights_of(record) or seen.tta != tta:
         _evaluate(record, "tune", tta, resamples, progress, device)
@@ -178,7 +185,7 @@ def choose_operating_points(
 def predicted(
     predictor: Predictor, cohort: Cohort, chosen: Judged, tta: bool = False, progress: Progress | None = None
 ) -> Answers:
-    """Predict the part's subjects into its folder, each judged on its way."""
+    """Predict the subjects of a part into its folder, and judge each case as soon as it is predicted."""
     samples = cohort.samples(chosen.subjects)
     collector = Collector(cohort, predictor.tasks)
     total, seen = sum(len(s.cases) for s in samples), 0
@@ -202,11 +209,12 @@ def judge(
     resamples: int = 1000,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Estimates of answers; nothing is read or written."""
+    """Build the evaluation of these answers: all estimates with their intervals. Nothing is read or written."""
     if resamples < 1:
         raise PolytaskError(f"resamples is {resamples}; expected 1 or more (1000 for intervals to quote)")
     if progress:
         progress(0, 1, "intervals")
+    # The counts below use all answers; only the mean distances leave out one-sided cases.
     shown = leave_out_misses(tasks, answers)
     statistic = Statistic(tasks, shown, list(answers.sites))
     metrics, skill, mean = estimates(statistic, resamples)

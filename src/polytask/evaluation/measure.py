@@ -1,4 +1,4 @@
-"""From answers to estimates: on all subjects, per site, and the counts beside them."""
+"""Estimates of metrics from answers: on all subjects, per site, and the counts that they rest on."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from polytask.kinds import answer_form
 from polytask.tasks.task import Task
 
 Progress = Callable[[int, int, str], None]
-"""(done, total, what)."""
+"""Called with (done, total, what is being done)."""
 
 
 def estimates(
     statistic: Statistic, resamples: int, seed: int = 0
 ) -> tuple[Metrics, dict[str, Estimate], Estimate]:
-    """(metrics by task, skill by task, mean skill), each interval by the method of its metric (`by_kind.py`)."""
+    """Return (metrics by task, skill by task, mean skill); every interval is found by the method of its metric, see
+    `metrics_by_kind.py`."""
     found = measure_part(statistic, resamples, seed)
     metrics: Metrics = {name: {} for name in statistic.tasks}
     for key, measured in found.items():
@@ -35,7 +36,7 @@ def estimates(
 
 
 def estimate_of(measured: Measured, n: int) -> Estimate:
-    """As a row of `evaluation.json`."""
+    """Build the estimate that `evaluation.json` holds from a measured metric and its n."""
     return Estimate(measured.estimate, measured.low, measured.high, n, measured.shortage)
 
 
@@ -46,8 +47,9 @@ def by_site(
     resamples: int,
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
-    """The metrics of each site's subjects; a part with one site gets its name on the metrics of all."""
+    """Return site → metrics of its subjects. A part with a single site reuses the metrics of the whole part."""
     names = sorted({s for s in answers.sites.values() if s})
+    # With one site everywhere its metrics are those of the whole part: no second bootstrap is needed.
     if len(names) == 1 and all(answers.sites.values()):
         return {names[0]: whole}
     found: dict[str, Metrics] = {}
@@ -60,7 +62,7 @@ def by_site(
 
 
 def describe(task: Task) -> dict[str, Any]:
-    """What a reader of the numbers has to know of a task."""
+    """Describe a task for readers of its numbers: kind, level, primary metric, unit and class names."""
     return {
         "kind": task.kind,
         "level": task.level,
@@ -72,7 +74,7 @@ def describe(task: Task) -> dict[str, Any]:
 
 
 def names_of(task: Task) -> Sequence[str]:
-    """Classes, labels or structures."""
+    """List the classes, labels or structures of a task; empty for a task without any."""
     for field in ("classes", "labels", "structures"):
         if hasattr(task, field):
             found: Sequence[str] = getattr(task, field)
@@ -81,11 +83,12 @@ def names_of(task: Task) -> Sequence[str]:
 
 
 def counts(task: Task, answers: Answers) -> dict[str, Any]:
-    """How much the numbers of a task rest on."""
+    """Count what the numbers of a task rest on: items, subjects, classes, events, empty masks."""
     ids = answers.ids(task.name)
     found: dict[str, Any] = {"items": len(ids)}
     if task.name in answers.voxel:
         cases = answers.voxel[task.name]
+        # A case that defines no metric, such as a dose without a voxel to judge, has n 0 and does not count as known.
         judged = cases.column("n") > 0
         for metric in ("empty_truth", "empty_answer"):
             sums = {n: cases.column(f"{metric}.{n}") for n in names_of(task)}

@@ -1,4 +1,4 @@
-"""All metrics of a part, each with its interval and what every subject adds to it."""
+"""All metrics of a part, each with its interval and with the influence of every subject on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.statistics.draws import Indices
 
 
 def measure_part(statistic: Statistic, resamples: int = 1000, seed: int = 0) -> dict[str, Measured]:
-    """`TASK/METRIC`, `TASK/skill` and `/skill`, the mean over `statistic.skilled`."""
+    """Measure every task: `TASK/METRIC`, `TASK/skill`, and `/skill`, the mean over `statistic.skilled`."""
     found: dict[str, Measured] = {}
     for name in statistic.tasks:
         mine = measure_task(statistic, name, resamples, seed)
@@ -25,7 +25,7 @@ def measure_part(statistic: Statistic, resamples: int = 1000, seed: int = 0) -> 
 def measure_task(
     statistic: Statistic, name: str, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Measured]:
-    """The metrics of one task and its `skill`."""
+    """Measure the metrics of one task and its `skill`."""
     task, subjects = statistic.tasks[name], len(statistic.subjects)
     everybody = np.arange(subjects, dtype=np.int64)
     places = statistic.places[name]
@@ -41,6 +41,8 @@ def measure_task(
     whole = statistic.whole[name]
     wanted = [metric for metric in whole if is_metric(metric)]
     found.setdefault(SKILL, measure_skill(task, found, subjects))
+    # A plugin may compute a metric differently, or have metrics that are not known here: those are measured by the
+    # jackknife, so that the interval is always that of the value which is printed.
     strange = [m for m in wanted if m not in found or not _agree(found[m].estimate, whole[m])]
     if strange and index.size:
         known: Indices = np.flatnonzero([len(p) > 0 for p in places]).astype(np.int64)
@@ -51,5 +53,5 @@ def measure_task(
 
 
 def _agree(first: float, second: float) -> bool:
-    """Whether two ways of computing a metric say the same."""
+    """Whether two ways of computing a metric give the same value."""
     return bool(np.isclose(first, second, rtol=1e-9, atol=1e-9, equal_nan=True))

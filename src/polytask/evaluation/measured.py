@@ -1,4 +1,4 @@
-"""A metric of one run, how sure it is, and how much every subject moves it."""
+"""A metric of one run with its interval and with the influence of every subject on it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric.
+    """A metric with its interval and influences.
 
     Args:
-        estimate: NaN when it is not defined.
+        estimate: its value; NaN when it is not defined.
         influence: `[subjects]`, the derivative of the estimate by the weight of each subject; they sum to 0, and the
             variance of the estimate is about the sum of their squares. 0 for subjects without a known case.
-        there: `[subjects]`, who has a known case.
-        method: by which its interval was found; the floor goes by it.
-        low, high: NaN without an interval.
-        shortage: why there is none.
+        there: `[subjects]`, whether a subject has a known case.
+        method: how the interval was found; each method has its own floor.
+        low, high: ends of the interval; NaN without one.
+        shortage: why there is no interval.
     """
 
     estimate: float
@@ -39,7 +39,8 @@ class Measured:
     shortage: str = ""
 
     def scale(self, slope: float, shift: float) -> Measured:
-        """slope · metric + shift: a skill."""
+        """Return slope · metric + shift with its interval; this is how a metric becomes a skill."""
+        # A negative slope (an error that becomes a skill) swaps the ends.
         ends = sorted((slope * self.low + shift, slope * self.high + shift))
         return replace(
             self,
@@ -51,19 +52,19 @@ class Measured:
 
 
 def undefined(subjects: int, method: Method = "other") -> Measured:
-    """A metric that the part does not define."""
+    """Build the metric of a part that does not define it: NaN, without influences."""
     return Measured(NAN, np.zeros(subjects), np.zeros(subjects, bool), method)
 
 
 def combine(
     parts: Sequence[Measured], weights: Sequence[float], correlations: Floats | None = None
 ) -> Measured:
-    """Σ weight · metric: a mean over classes, labels or tasks, or a difference of two runs.
+    """Compute Σ weight · metric: a mean over classes, labels or tasks, or a difference of two runs.
 
-    Without an interval as soon as one of the parts has none; its shortage is then the whole one's.
+    It has no interval as soon as one of its parts has none, and then takes over the reason of that part.
 
     Args:
-        correlations: `[parts, parts]` of the estimates; by default as the subjects show them.
+        correlations: `[parts, parts]` of the estimates; by default from the influences of the subjects.
     """
     influence = np.sum([w * p.influence for w, p in zip(weights, parts, strict=True)], axis=0)
     found = Measured(
@@ -88,5 +89,5 @@ def combine(
 
 
 def average(parts: Sequence[Measured], subjects: int) -> Measured:
-    """The mean; undefined as soon as one part is, or without any."""
+    """Average metrics; undefined as soon as one part is undefined, or when there are no parts."""
     return combine(parts, [1 / len(parts)] * len(parts)) if parts else undefined(subjects)

@@ -1,4 +1,4 @@
-"""Every metric of one run from its items, with its interval and what each subject adds to it."""
+"""Computes every metric of one run from its items, with its interval and with the influence of each subject."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from polytask.statistics.unseen import judge_bounded_mean
 from polytask.tasks.confusion import quadratic_kappa
 
 Ends = Callable[[], tuple[float, float]]
-"""Finds an interval; called only where there are enough cases for one."""
+"""A function that finds the ends of an interval. It is called only where there are enough cases for one."""
 UNSEEN_ERROR = 2.0
-"""Errors have no upper bound: an unseen subject is taken to be twice as far off as the worst seen. Where 6 % of errors
-are five times as large, the interval of 20 cases then covers 94 % instead of 80 %."""
+"""Errors have no upper bound: an unseen subject is assumed to have twice the largest error that was seen. Where 6 % of
+errors are five times as large, the interval of 20 cases then covers 94 % instead of 80 %."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Measures of items that belong to subjects.
+    """Computes metrics of items that belong to subjects; intervals are over subjects, not over items.
 
     Args:
-        subjects: how many, with and without items.
-        owner: `[items]`, whose item it is (by position).
-        resamples, seed: of the bootstraps.
+        subjects: number of subjects, with and without items.
+        owner: `[items]`, position of the subject that each item belongs to.
+        resamples, seed: number of resamples and seed of the bootstraps.
     """
 
     subjects: int
@@ -43,25 +43,25 @@ class Measures:
     seed: int = 0
 
     def among(self, chosen: Flags) -> Measures:
-        """Of some of the items."""
+        """Return a calculator for the chosen items only; `chosen` is `[items]`."""
         return Measures(self.subjects, self.owner[chosen], self.resamples, self.seed)
 
     def sum(self, values: npt.ArrayLike) -> Floats:
-        """Values of items, summed by subject."""
+        """Sum values `[items]` by subject; the result is `[subjects]`."""
         found = np.bincount(self.owner, np.asarray(values, np.float64), self.subjects)
         return np.asarray(found, np.float64)
 
     def count(self, chosen: Flags | None = None) -> int:
-        """Subjects with an item."""
+        """Count the subjects that have at least one (chosen) item."""
         return len(np.unique(self.owner if chosen is None else self.owner[chosen]))
 
     def share(self, right: npt.ArrayLike) -> Measured:
-        """The share of items that are right."""
+        """Measure the share of items that are right."""
         hits, counts = self.sum(right), self.sum(np.ones(self.owner.size))
         return self._mean("share", hits, counts, lambda: judge_share(hits, counts))
 
     def mean(self, values: npt.ArrayLike) -> Measured:
-        """The mean of values of any sign."""
+        """Measure the mean of values of any sign."""
         sums, counts = self.sum(values), self.sum(np.ones(self.owner.size))
 
         def ends() -> tuple[float, float]:
@@ -71,7 +71,7 @@ class Measures:
         return self._mean("mean", sums, counts, ends)
 
     def error(self, values: npt.ArrayLike, far: float = UNSEEN_ERROR) -> Measured:
-        """The mean of errors or distances, none below 0; an unseen one may be `far` times the largest."""
+        """Measure the mean of errors or distances, none below 0; an unseen one may be `far` times the largest."""
         sums, counts = self.sum(values), self.sum(np.ones(self.owner.size))
         most = far * float(np.max(np.asarray(values, np.float64), initial=0.0))
         return self._mean(
@@ -82,7 +82,7 @@ class Measures:
         )
 
     def bounded_mean(self, values: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Measured:
-        """Σ values ÷ Σ weights, which lies between 0 and 1; each weight is 1 by default."""
+        """Measure Σ values ÷ Σ weights, which lies between 0 and 1; each weight is 1 by default."""
         counts = self.sum(np.ones(self.owner.size) if weights is None else weights)
         sums = self.sum(values)
         return self._mean(
@@ -98,13 +98,14 @@ class Measures:
             return undefined(self.subjects, method)
         estimate = float(sums.sum() / total)
         there = counts > 0
+        # The derivative of a ratio of sums by the weight of one subject.
         influence = (sums - estimate * counts) / total
         return self._judged(method, estimate, influence, int(there.sum()), ends, there)
 
     def area(
         self, scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
     ) -> Measured:
-        """AUC; `weights` are those of the positives (used at their positions only)."""
+        """Measure the AUC. `weights` are those of the positives: they are read at the positions of positives only."""
         p = np.asarray(positive, bool)
         estimate, influence = find_area_influence(scores, p, weights)
         if not np.isfinite(estimate):
@@ -113,12 +114,13 @@ class Measures:
             "area",
             estimate,
             self.sum(influence),
+            # The rarer class decides how sure an AUC is.
             min(self.count(p), self.count(~p)),
             lambda: judge_area(scores, p, self.owner, weights, resamples=self.resamples, seed=self.seed),
         )
 
     def kappa(self, truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> Measured:
-        """Quadratic κ; undefined with a single true class."""
+        """Measure quadratic κ; undefined when all truths are of one class."""
         t, a = np.asarray(truth, np.int64), np.asarray(answer, np.int64)
         if len(np.unique(t)) < 2:
             return undefined(self.subjects, "kappa")
@@ -134,7 +136,8 @@ class Measures:
         )
 
     def concordance(self, risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Measured:
-        """Harrell's C."""
+        """Measure Harrell's concordance index C."""
+        # A risk that is not a number cannot be ranked: C is undefined rather than of the others only.
         if not np.isfinite(np.asarray(risk, np.float64)).all():
             return undefined(self.subjects, "concordance")
         pairs = count_pairs(risk, times, events)
@@ -161,12 +164,12 @@ class Measures:
         slope: float,
         back: Callable[[float], float],
     ) -> Measured:
-        """A smooth function of means, judged on a scale on which it is nearly symmetric.
+        """Measure a smooth function of means, judged on a scale on which its distribution is nearly symmetric.
 
         Args:
-            influence: `[items]`, of the estimate.
-            stretched, slope: the estimate on that scale, and its derivative by the estimate.
-            back: from that scale.
+            influence: `[items]`, influence of each item on the estimate.
+            stretched, slope: the estimate on that scale, and the derivative of that scale by the estimate.
+            back: function from that scale back to the scale of the estimate.
         """
         by_subject = self.sum(influence)
         if not np.isfinite([estimate, stretched, slope]).all():
@@ -175,6 +178,7 @@ class Measures:
         known = np.unique(self.owner)
 
         def ends() -> tuple[float, float]:
+            # Pseudo-values: their mean is the estimate on that scale, and their spread is that of the influences.
             values = stretched + slope * known.size * by_subject[known]
             judged = judge_mean(values, resamples=self.resamples, seed=self.seed)
             low, high = sorted((back(judged.low), back(judged.high)))
@@ -197,6 +201,7 @@ class Measures:
         if found.shortage:
             return found
         low, high = ends()
+        # For instance all values are equal, so that a bootstrap has nothing to draw from.
         if not np.isfinite([low, high]).all():
             return replace(found, shortage="too few values that vary")
         return replace(found, low=float(low), high=float(high))

@@ -1,4 +1,4 @@
-"""Structures that are missed or predicted where there are none: counted, and kept out of the mean distance."""
+"""Counts structures that are missed, or predicted where there are none, and leaves them out of the mean distance."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ DISTANCE = "hd95"
 
 
 def leave_out_misses(tasks: Mapping[str, Task], answers: Answers) -> Answers:
-    """Answers whose HD95 is defined only where both masks exist.
+    """Return the answers with HD95 only where both masks exist.
 
-    Where one of the two is empty a case carries the image's diagonal, so that two runs can be compared on the same
-    cases. In a mean to be read it would measure the image and not the model: evaluations leave it out and count it.
+    Where one of the two masks is empty, a case carries the diagonal of the image as its distance, so that two runs can
+    be compared on the same cases. In a mean that people read it would measure the size of the image and not the model,
+    so evaluations leave it out and count such cases.
     """
     voxel = dict(answers.voxel)
     for name, cases in answers.voxel.items():
@@ -38,12 +39,14 @@ def _with_both_masks(metrics: Mapping[str, float], names: Sequence[str]) -> dict
             found[f"{DISTANCE}.{name}"] = NAN
     each = np.array([found[f"{DISTANCE}.{n}"] for n in names if f"{DISTANCE}.{n}" in found], np.float64)
     if each.size:
+        # The mean over the structures of a case is computed again without the distances that were left out.
         found[DISTANCE] = float(np.nanmean(each)) if np.isfinite(each).any() else NAN
     return found
 
 
 def count_misses(cases: Cases, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """`missed`: cases with the structure and an empty prediction; `only_predicted`: the other way round."""
+    """Count for each structure `missed` (it is there, the prediction is empty) and `only_predicted` (the other way
+    round)."""
     found: dict[str, dict[str, int]] = {"missed": {}, "only_predicted": {}}
     for name in names:
         truth, answer = (cases.column(f"{k}.{name}") for k in ("empty_truth", "empty_answer"))

@@ -1,4 +1,4 @@
-"""Operating points: a threshold that holds a stated sensitivity or specificity, chosen on tune, judged elsewhere."""
+"""Operating points: thresholds that reach a wanted sensitivity or specificity, chosen on tune and judged elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from polytask.training.decisions import Aim, Decisions, OperatingPoint
 
 @dataclass(frozen=True)
 class AskedPoint:
-    """What somebody asked for: a share of a task, or of one label of it."""
+    """An operating point that a person asked for: a share of a task, or of one of its labels."""
 
     task: str
     label: str
@@ -31,16 +31,17 @@ class AskedPoint:
 
     @property
     def words(self) -> str:
-        """As it was asked."""
+        """The option as it was written on the command line."""
         return f"--{self.aim} {self.task}{f'.{self.label}' if self.label else ''}={self.target:g}"
 
 
 def read_asked(text: str, aim: Aim, tasks: Mapping[str, Task]) -> list[AskedPoint]:
-    """`TASK=0.9` (of a multilabel task: all its labels) or `TASK.LABEL=0.9`.
+    """Parse `TASK=0.9` (for a multilabel task all its labels) or `TASK.LABEL=0.9`.
 
     Raises:
         PolytaskError: no share, no such task or label, or a task without a yes/no answer.
     """
+    # The last `=`: names of labels may hold one.
     what, equals, share = text.rpartition("=")
     try:
         target = float(share) if equals else float("nan")
@@ -80,7 +81,7 @@ def read_asked(text: str, aim: Aim, tasks: Mapping[str, Task]) -> list[AskedPoin
 def choose_points(
     asked: Sequence[AskedPoint], tasks: Mapping[str, Task], tune: Answers, before: Decisions
 ) -> Decisions:
-    """Thresholds on the answers to the tune part, added to the decisions there are.
+    """Choose thresholds on the answers to the tune part, and add them to the decisions that there are.
 
     Raises:
         PolytaskError: a share that tune cannot hold, with the reason.
@@ -102,8 +103,8 @@ def choose_points(
 def judge_points(
     tasks: Mapping[str, Task], answers: Answers, decisions: Decisions, resamples: int = 1000
 ) -> dict[str, list[dict[str, Any]]]:
-    """Task → for each operating point what it gives: sensitivity, specificity, PPV and NPV with intervals, and the same
-    at the threshold of the plain answer (½)."""
+    """Measure each operating point of each task: sensitivity, specificity, PPV and NPV with intervals, and the same at
+    the threshold of the plain answer (½)."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name, points in decisions.points.items():
         if name not in tasks or name not in answers.pooled or not is_yes_no(tasks[name]):
@@ -121,13 +122,15 @@ def judge_points(
 
 
 def judge_threshold(question: YesNo, threshold: float, resamples: int = 1000) -> dict[str, dict[str, Any]]:
-    """Share → estimate with the interval of a share over subjects; n is the number of cases that it is a share of."""
+    """Measure sensitivity, specificity, PPV and NPV at a threshold, with intervals over subjects; n is the number of
+    cases that the share is taken of."""
     called, truth = question.p >= threshold, question.truth
     people = list(dict.fromkeys(question.subjects))
     place = {s: k for k, s in enumerate(people)}
     owner = np.array([place[s] for s in question.subjects], np.int64)
     of = Measures(len(people), owner, resamples)
     among = {
+        # Each share: among which cases, and which of them are right.
         "sensitivity": (truth, called),
         "specificity": (~truth, ~called),
         "ppv": (called, truth),

@@ -1,4 +1,4 @@
-"""Which subjects are judged, where the results go, and the log of the test part."""
+"""The part of a run that is evaluated: its subjects, the folder of its results, and the log of the test part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOG = "test_log.jsonl"
 
 @dataclass(frozen=True)
 class Judged:
-    """The subjects of a part and the folder of its results (`RUN`, `RUN/tune` or `RUN/test`)."""
+    """A part with its subjects and the folder of its results (`RUN`, `RUN/tune` or `RUN/test`)."""
 
     part: Part
     subjects: tuple[str, ...]
@@ -33,12 +33,12 @@ class Judged:
 
 
 def folder_of(run: Path, part: Part) -> Path:
-    """Where the results of a part lie."""
+    """Return the folder that holds the results of a part."""
     return run if part == "held_out" else run / part
 
 
 def judged(run: Run, cohort: Cohort, part: Part) -> Judged:
-    """The part of the run's fold."""
+    """Select the subjects of a part of the run's fold, or of the test part of the cohort."""
     if part not in PARTS:
         raise PolytaskError(f"part {part!r} is not known; expected one of {', '.join(PARTS)}")
     if part == "test":
@@ -54,12 +54,13 @@ def judged(run: Run, cohort: Cohort, part: Part) -> Judged:
 
 
 def note_test(run: Run, subjects: int) -> None:
-    """A line in `WORK/test_log.jsonl`, before the first test subject is looked at."""
+    """Add a line to `WORK/test_log.jsonl`; called before the first test subject is predicted."""
     note(run.work / LOG, {"part": "test", "run": run.folder.name, "subjects": subjects})
 
 
 def note(path: Path, what: Mapping[str, Any]) -> None:
-    """Add a line with the present time to a log of evaluations. No ids: a log travels further than a cohort."""
+    """Add a line with the present time to a log of evaluations. It holds no ids, because logs are passed on more freely
+    than cohorts."""
     line = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **what}
     try:
         with path.open("a", encoding="utf-8") as stream:
@@ -71,20 +72,20 @@ def note(path: Path, what: Mapping[str, Any]) -> None:
 
 
 def times_touched(work: Path) -> int:
-    """How often the test part was evaluated. Lines about other cohorts do not count; a line without `part` is of the
-    test part."""
+    """Count how often the test part was evaluated. Lines about other cohorts do not count; a line without `part` is
+    about the test part."""
     lines = read_json_lines(work / LOG, "the log of the test part")
-    # An odd line is one that a killed evaluation was writing: it was about to look.
+    # A broken line was being written by an evaluation that was killed: it may have used the test part, so it counts.
     return sum(line is None or line.get("part", "test") == "test" for _, line in lines)
 
 
 def weights_of(run: Run) -> dict[str, str]:
-    """Network → sha256 of its best weights: whether an evaluation is of the present ones."""
+    """Return network → sha256 of its best weights; tells whether an evaluation was made with the present weights."""
     return run.weights
 
 
 def tasks_of(run: Run) -> dict[str, Task]:
-    """The run's tasks as its fold of the plan describes them, with what was learned from the training part."""
+    """Rebuild the run's tasks from its fold of the plan, with what was learned from the training part."""
     names = [task for tasks in run.networks.values() for task in tasks]
     plan, number = read_plan(run.folder), int(run.record["fold"])
     ensure_fold(plan, number, run.folder)

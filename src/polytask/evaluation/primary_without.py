@@ -1,4 +1,4 @@
-"""A task's primary metric without each of several groups of items."""
+"""Computes a task's primary metric without each of several groups of items."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ Parts = dict[str, Floats]
 
 
 def find_primary_without(task: Task, items: Items, group: Indices, groups: int) -> Parts | None:
-    """What `task.metrics` says of the items without each group: `auc.CLASS` for each of several classes or labels,
-    else the primary metric; `[groups]` each, NaN where it is not defined. All groups together cost one pass.
-
-    None where no such way is known: a kind of task from elsewhere, or answers that are not numbers.
+    """Compute what `task.metrics` gives for the items without each group, in one pass over all groups.
 
     Args:
-        items: of the task, known and unknown. group: `[items]`, 0 … groups − 1.
+        items: answers of the task, known and unknown. group: `[items]`, group of each item, 0 … groups − 1.
+
+    Returns:
+        Metric → values `[groups]`, NaN where it is not defined: `auc.CLASS` for each of several classes or labels, else
+        the primary metric. None where no fast way is known: a plugin's kind of task, or answers that are not finite.
     """
     known = np.asarray(items.known, bool)
     name = "risk" if isinstance(task, Survival) else "value" if isinstance(task, Regression) else "p"
@@ -40,6 +41,7 @@ def find_primary_without(task: Task, items: Items, group: Indices, groups: int) 
     answer, value = np.asarray(items.prediction[name], np.float64), np.asarray(items.value)
     if not np.isfinite(answer[there]).all() or not np.isfinite(value[known]).all():
         return None
+    # Labels are known separately, so each one selects its own items below.
     if isinstance(task, Multilabel) and task.primary == "auc":
         return _find_label_areas(task, answer, value, known, group, groups)
     answer, value, group = answer[known], value[known], group[known]

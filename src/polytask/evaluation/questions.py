@@ -1,4 +1,4 @@
-"""Answers as yes/no questions: what a probability is cut for."""
+"""Answers as yes/no questions: probabilities of yes with their truths, for thresholds and decision curves."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from polytask.tasks.task import Task
 
 
 class YesNo(NamedTuple):
-    """A yes/no question in an answer.
+    """All answers to one yes/no question of a task.
 
     Args:
-        label: label of a multilabel task, "" for the positive class of two.
-        subjects: whom each item is of `[N]`, for resampling.
-        p: probability of yes `[N]`. truth: `[N]`.
+        label: label of a multilabel task; "" for the positive class of two.
+        subjects: subject of each item `[N]`, for resampling.
+        p: probability of yes `[N]`. truth: whether it is yes `[N]`.
     """
 
     label: str
@@ -36,7 +36,7 @@ def is_yes_no(task: Task) -> bool:
 
 
 def yes_no_of(task: Task, items: Items) -> list[YesNo]:
-    """Known items of a task with two classes (one question), or of labels (one each)."""
+    """List the questions of a task with their known items: one for two classes, one for each label."""
     if not is_yes_no(task):
         return []
     labels = list(names_of(task)) if answer_form(task.kind) == "labels" else [""]

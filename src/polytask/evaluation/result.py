@@ -14,7 +14,7 @@ from polytask.plain import write_json
 
 Part = Literal["held_out", "tune", "test", "external"]
 PARTS: tuple[Part, ...] = ("held_out", "tune", "test")
-"""Parts of a run's own cohort; `external` is another cohort."""
+"""The parts of a run's own cohort; the part `external` is another cohort."""
 FILE = "evaluation.json"
 NAN = float("nan")
 
@@ -23,8 +23,8 @@ class Estimate(NamedTuple):
     """A number with its 95 % interval.
 
     Args:
-        estimate: NaN when it is not defined.
-        low, high: NaN without an interval.
+        estimate: its value; NaN when it is not defined.
+        low, high: ends of the interval; NaN without one.
         n: known items (cases, or subjects for subject tasks) it rests on; 0 when it is not defined.
         reason: why there is no interval, e.g. "too few: 12 subjects, 20 needed"; empty with one.
     """
@@ -37,34 +37,34 @@ class Estimate(NamedTuple):
 
 
 Metrics = dict[str, dict[str, Estimate]]
-"""Task → metric → estimate."""
+"""Task → name of a metric → its estimate."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One run on one part.
+    """The results of one run on one part.
 
     Args:
-        run, fold, seed, sharing: whose answers.
+        run, fold, seed, sharing: the run that gave the answers.
         part: `held_out`, `tune`, `test`, or `external` (another cohort).
-        subjects: all of the part, in order.
+        subjects: all subjects of the part, in order.
         tasks: task → `kind`, `level`, `primary`, `higher` (is better), `unit`, `names` (classes, labels, structures).
         metrics: task → metric → estimate.
-        sites: site → the same on its subjects, for cohorts with sites.
+        sites: site → the metrics of its subjects, for cohorts with sites.
         skill: task → skill (chance 0, perfect 1); mean_skill: their mean over the tasks where it is defined.
         counts: task → `items`, `known`, `unanswered`, `subjects`, and by kind `classes`, `labels`, `events`,
             `empty_truth`, `empty_answer`, `missed` (there, not predicted), `only_predicted` (predicted, not there).
         test_touched: how often the test part was evaluated in this work folder, this time included.
-        tta, resamples, weights, created: how and of which weights (sha256 per network); resamples of the intervals
-            that are found by a bootstrap.
+        tta, resamples, weights, created: whether mirror images were averaged, the number of resamples of the bootstrap
+            intervals, sha256 of the weights by network, and the time of the evaluation.
         verdicts: sentences a reader must see before any number.
         site_effects: task → `metric`, `pooled`, `within`, `difference`, `sites`: whether the site explains the metric.
-        groups: survival task → how the groups by predicted risk differ (`evaluation.groups`).
-        operating_points: task → what each chosen threshold gives (`evaluation.operating`).
-        decision_curves: task → label or positive class → net benefit by threshold (`evaluation.decision_curves`).
-        baselines: task → simple model → its metric, and the network's gain over it (`evaluation.baselines`).
-        answers: table → task → somebody else's answers beside ours (`evaluation.given`).
-        external: of another cohort: its name, what was mapped, unknown and left out, and the drop from held-out.
+        groups: survival task → how the groups by predicted risk differ (`risk_group_survival.py`).
+        operating_points: task → what each chosen threshold gives (`operating_points.py`).
+        decision_curves: task → label or positive class → net benefit by threshold (`decision_curves.py`).
+        baselines: task → simple model → its metric, and the network's gain over it (the folder `baselines`).
+        answers: table → task → somebody else's answers compared with ours (the folder `other_answers`).
+        external: for another cohort: its name, what was mapped, unknown and left out, and the drop from held-out.
         hidden: combination of inputs and channels (joined by `;`) that were hidden from every case → task → primary
             metric without an interval.
         needed: combinations without which nothing can be predicted.
@@ -99,11 +99,11 @@ class Evaluation:
     needed: tuple[str, ...] = ()
 
     def primary(self, task: str) -> Estimate:
-        """The task's primary metric."""
+        """Return the estimate of the task's primary metric."""
         return self.metrics[task][str(self.tasks[task]["primary"])]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form, estimates as `{estimate, low, high, n, reason}`."""
+        """Return the results as plain dicts; estimates become `{estimate, low, high, n, reason}`."""
         content: dict[str, Any] = {"polytask": 1, **asdict(self)}
         content["metrics"] = _plain(self.metrics)
         content["sites"] = {s: _plain(m) for s, m in self.sites.items()}
@@ -113,12 +113,12 @@ class Evaluation:
         return content
 
     def write(self, path: Path) -> None:
-        """Whole or not at all; numbers that are not finite become null."""
+        """Write the file whole or not at all; numbers that are not finite become null."""
         write_json(path, self.as_dict())
 
     @classmethod
     def read(cls, path: Path) -> Evaluation:
-        """What `write` wrote."""
+        """Read an evaluation from the file that `write` wrote."""
         again = f"run `polytask evaluate {path.parent}` again"
         first = f"run `polytask evaluate {path.parent}` first"
         content = read_json_object(path, "an evaluation", again, missing=first)
@@ -126,6 +126,7 @@ class Evaluation:
             content.pop("polytask")
             require_form(content)
             content["subjects"] = tuple(content["subjects"])
+            # Files of older versions may lack the fields that have a default.
             content["verdicts"] = tuple(content.get("verdicts", ()))
             content["metrics"] = metrics_from(content["metrics"])
             content["sites"] = {s: metrics_from(m) for s, m in content["sites"].items()}
@@ -141,7 +142,7 @@ def _plain(metrics: Metrics) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def metrics_from(content: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Metrics:
-    """Estimates from their plain form."""
+    """Convert metrics from their plain form in JSON to estimates."""
     return {t: {m: _estimate(e) for m, e in found.items()} for t, found in content.items()}
 
 

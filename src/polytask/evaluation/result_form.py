@@ -1,6 +1,6 @@
 """The form of `evaluation.json`: the type of every value, and which parts must name the same tasks.
 
-Pages are made from hundreds of these values, so a result that was changed by hand is told here, where it is read.
+Pages are made from hundreds of these values, so a result that was changed by hand is refused here, where it is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Counts = dict[str, int]
 
 
 class Form(BaseModel):
-    """A part of the document. Keys that it does not name may stand there."""
+    """Base class of every part of the document. Unknown keys are allowed."""
 
     model_config = ConfigDict(strict=True)
 
@@ -84,7 +84,7 @@ class SiteEffectForm(Form):
 
 
 class LogRankForm(Form):
-    """The test over the risk groups."""
+    """The log-rank test over the risk groups."""
 
     p: Number
 
@@ -99,7 +99,7 @@ class GroupsForm(Form):
 
 
 class SharesForm(Form):
-    """What a threshold gives."""
+    """The four shares that a threshold gives."""
 
     sensitivity: EstimateForm
     specificity: EstimateForm
@@ -108,7 +108,7 @@ class SharesForm(Form):
 
 
 class PointForm(Form):
-    """An operating point."""
+    """An operating point with its results."""
 
     label: str
     aim: str
@@ -122,7 +122,7 @@ class PointForm(Form):
 
 
 class CurveForm(Form):
-    """A decision curve."""
+    """A decision curve of one question."""
 
     thresholds: list[float]
     model: list[Number]
@@ -132,7 +132,7 @@ class CurveForm(Form):
 
 
 class BaselineForm(Form):
-    """A simple model beside the network."""
+    """A simple model compared with the network."""
 
     metric: str
     method: str
@@ -143,7 +143,7 @@ class BaselineForm(Form):
 
 
 class JudgementForm(Form):
-    """A metric of somebody else's answers beside ours."""
+    """A metric of somebody else's answers and of ours."""
 
     metric: str
     ours: Number
@@ -162,7 +162,7 @@ MetricsForm = dict[str, dict[str, EstimateForm]]
 
 
 class EvaluationForm(Form):
-    """The whole document; see `result.Evaluation`."""
+    """The whole document; see `evaluation_result.Evaluation`."""
 
     run: str
     fold: int
@@ -206,7 +206,7 @@ def require_form(content: Any) -> None:
 
 
 def find_contradictions(content: Mapping[str, Any]) -> Iterator[str]:
-    """What the parts of a result say differently about its tasks."""
+    """Yield every contradiction between the parts of a result about its tasks."""
     tasks = content["tasks"]
     if bool(content.get("external")) != (content["part"] == "external"):
         yield "external: expected it of another cohort, and of none else"

@@ -1,8 +1,8 @@
-"""Whether the site explains what a task seems to know: the metric over all subjects beside the metric within sites.
+"""Tests whether the site explains a metric: compares the metric over all subjects with the metric within sites.
 
-A model that only tells hospitals apart has an AUC above ½ wherever hospitals differ in their mix of classes, and ½
-within each of them. Only metrics that set cases beside each other can be lifted so (AUC, C, κ, R²); a mean over cases
-cannot.
+A model that only recognizes the hospital has an AUC above ½ wherever hospitals differ in their mix of classes, and ½
+within each of them. Only metrics that compare cases with each other can be raised like this (AUC, C, κ, R²); a mean
+over cases cannot.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from polytask.statistics.mean import judge_mean
 from polytask.tasks.task import Task
 
 FEWEST = 20
-"""Known items, in all sites that count, from which on the difference gets an interval."""
+"""Fewest known items, in all sites that count, for which the difference gets an interval."""
 MOST_GROUPS = 300
-"""Subjects are left out one by one, in larger sites in so many random groups: a kind of task from elsewhere is judged
-again without each."""
+"""Subjects are left out one by one; in a site with more subjects than this, in this many random groups, because a
+plugin's kind of task is computed again without each."""
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class SiteMetric:
-    """The primary metric at one site. `why` says why it is not defined, or does not count; else it is ""."""
+    """The primary metric at one site. `why` is the reason why it is not defined or does not count, "" otherwise."""
 
     estimate: float
     n: int
@@ -41,13 +41,13 @@ class SiteMetric:
 
 @dataclass(frozen=True)
 class SiteEffect:
-    """One task.
+    """How much the site explains the metric of one task.
 
     Args:
-        metric: its primary metric. pooled: over the subjects of all sites.
-        within: mean over the sites where it is defined, weighted by known items.
+        metric: its primary metric. pooled: the metric over the subjects of all sites.
+        within: mean of the metrics of the sites where it is defined, weighted by known items.
         difference: pooled − within.
-        sites: by name.
+        sites: name of a site → its metric.
     """
 
     metric: str
@@ -58,20 +58,20 @@ class SiteEffect:
 
     @property
     def explains(self) -> bool:
-        """Whether the interval of the difference leaves out 0."""
+        """Whether the interval of the difference excludes 0: then the site explains part of the metric."""
         return self.difference.low > 0 or self.difference.high < 0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what is not defined is null."""
+        """Return the effect as plain dicts for JSON; what is not defined is null."""
         found: dict[str, Any] = plain(asdict(self) | {"difference": self.difference._asdict()})
         return found
 
 
 def find_site_effects(statistic: Statistic, sites: Mapping[str, str]) -> dict[str, SiteEffect]:
-    """Every visit or subject task in a cohort with several sites.
+    """Measure the site effect of every visit or subject task; empty for a cohort with fewer than two sites.
 
     Args:
-        statistic: of all subjects. sites: subject → site, "" where unknown; those take no part.
+        statistic: metrics of all subjects. sites: subject → site; subjects without a site ("") are left out.
     """
     members: dict[str, list[int]] = {}
     for position, subject in enumerate(statistic.subjects):
@@ -88,7 +88,7 @@ def find_site_effects(statistic: Statistic, sites: Mapping[str, str]) -> dict[st
 
 
 def explain_site_effects(effects: Mapping[str, SiteEffect]) -> tuple[str, ...]:
-    """A sentence for every task whose metric the site explains in part."""
+    """Write a sentence for every task whose metric the site explains in part."""
     return tuple(
         f"{task}: the site explains part of the answer: {e.metric} is {e.pooled:.2f} over all subjects and "
         f"{e.within:.2f} within a site (difference {e.difference.estimate:.2f}, {e.difference.low:.2f} to "
@@ -102,6 +102,7 @@ def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices])
     task = statistic.tasks[name]
     everybody = np.concatenate(list(places.values()))
     whole = statistic.task(name, everybody)
+    # A mean over classes is split into its classes: a site that lacks one class can still tell about the others.
     parts = [k for k in whole if k.startswith(f"{task.primary}.")] or [task.primary]
     groups = {site: _groups(rows) for site, rows in places.items()}
     known = _count_known(statistic, name)
@@ -128,10 +129,12 @@ def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices])
         fewer = _find_without(statistic, name, parts, [groups[site][k] for site, k in every])
         for (site, k), values in zip(every, fewer, strict=True):
             at_site = np.where(np.isfinite(found[site]), left[site][k], NAN)
+            # The left-out subjects must not weigh their site in the mean within sites either.
             rest = {**counts, site: counts[site] - int(known[groups[site][k]].sum())}
             mine = _both(values, {**found, site: at_site}, rest)
             leave_one_out.append(mine[0] - mine[1])
         count = len(leave_one_out)
+        # Jackknife pseudo-values; one that is not defined makes the interval undefined.
         pseudo = count * difference - (count - 1) * np.array(leave_one_out)
         judged = judge_mean(pseudo) if np.isfinite(pseudo).all() else None
         low, high = (judged.low, judged.high) if judged else (NAN, NAN)
@@ -140,7 +143,7 @@ def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices])
 
 
 def _both(pooled: Floats, found: Mapping[str, Floats], counts: Mapping[str, int]) -> tuple[float, float]:
-    """Mean over the metric's parts (classes) that some site defines: over all subjects, and within sites."""
+    """Return (metric over all subjects, metric within sites): means over the classes that at least one site defines."""
     values = np.stack(list(found.values()))
     weights = np.array([counts[site] for site in found], np.float64)[:, None] * np.isfinite(values)
     total = weights.sum(0)
@@ -157,8 +160,9 @@ def _values(statistic: Statistic, name: str, parts: Sequence[str], rows: Indices
 
 
 def _find_without(statistic: Statistic, name: str, parts: Sequence[str], groups: Sequence[Indices]) -> Floats:
-    """The parts of the metric on all subjects of the groups but those of each group, `[groups, parts]`."""
+    """Compute the parts of the metric on the subjects of all groups except each one in turn: `[groups, parts]`."""
     everybody = np.concatenate(groups)
+    # Twice: from groups to their subjects, then from subjects to their items.
     owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
     owner = np.repeat(owner, [len(statistic.places[name][i]) for i in everybody])
     items = statistic.answers.pooled[name].take(statistic.items(name, everybody))
@@ -170,21 +174,21 @@ def _find_without(statistic: Statistic, name: str, parts: Sequence[str], groups:
 
 
 def _count_known(statistic: Statistic, name: str) -> Indices:
-    """Items with a known truth of each subject `[subjects]`."""
+    """Count the items with a known truth of each subject `[subjects]`."""
     known = statistic.answers.pooled[name].known
     there = np.asarray(known.reshape(len(known), -1).any(axis=1) if len(known) else known, np.int64)
     return np.array([int(there[rows].sum()) for rows in statistic.places[name]], np.int64)
 
 
 def _groups(rows: Indices) -> list[Indices]:
-    """Who is left out together: one subject, or in larger sites a random group by a fixed seed."""
+    """List who is left out together: one subject each, or in larger sites a random group (fixed seed)."""
     if len(rows) <= MOST_GROUPS:
         return [rows[k : k + 1] for k in range(len(rows))]
     return [np.sort(g) for g in np.array_split(np.random.default_rng(0).permutation(rows), MOST_GROUPS)]
 
 
 def _reason(statistic: Statistic, task: Task, rows: Indices, defined: bool) -> str:
-    """Why a site's metric does not count."""
+    """Explain why the metric of a site does not count."""
     if defined:
         return "hangs on a single subject"
     index = statistic.items(task.name, rows)

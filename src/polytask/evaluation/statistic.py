@@ -1,4 +1,4 @@
-"""All metrics of a part as one function of the subjects in it."""
+"""All metrics of a part as a function of the subjects in it, so that they can be computed again without some."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from polytask.tasks.task import PooledTask, Task
 NAN = float("nan")
 SKILL = "skill"
 COUNTS = ("n", "events", "volume", "empty_truth", "empty_answer")
-"""Entries of a task's metrics that describe the truth or count; they get no interval."""
+"""Entries of a task's metrics that are counts or describe the truth; they get no interval."""
 
 
 class CaseTable:
-    """Metrics of a voxel task's cases as a matrix, so that a resample is a mean over rows."""
+    """Metrics of the cases of a voxel task as a matrix, so that a metric of some cases is a mean over rows."""
 
     def __init__(self, cases: Cases, primary: str):
         names = dict.fromkeys([primary, *(k for m in cases.metrics for k in m)])
@@ -29,22 +29,23 @@ class CaseTable:
         self.filled = np.where(self.there, self.values, 0.0)
 
     def __call__(self, index: Indices) -> dict[str, float]:
-        """Mean over the cases in which a metric is defined."""
+        """Average each metric over those of the cases in which it is defined."""
         count = self.there[index].sum(0)
         means = np.where(count > 0, self.filled[index].sum(0) / np.maximum(count, 1), NAN)
         return dict(zip(self.names, means.tolist(), strict=True))
 
     def n(self, metric: str, index: Indices) -> int:
-        """Cases in which it is defined; the skill goes with the primary metric."""
+        """Count the cases in which a metric is defined; for the skill, those of the primary metric."""
+        # The primary metric is always the first column.
         column = self.names.index(metric) if metric in self.names else 0
         return int(self.there[index, column].sum())
 
 
 class Statistic:
-    """Subjects (by position) → `TASK/METRIC`, `TASK/skill` and `/skill`, the mean over the tasks.
+    """Maps subjects (by position) to `TASK/METRIC`, `TASK/skill` and `/skill`, the mean over the tasks.
 
-    The mean skill is over the tasks whose skill is defined on all subjects; a resample in which one of them is not
-    gives none, so that it always means the same.
+    The mean skill is over the tasks whose skill is defined on all subjects. A selection of subjects in which one of
+    them is undefined has no mean skill, so that the mean is always over the same tasks.
     """
 
     def __init__(self, tasks: Mapping[str, Task], answers: Answers, subjects: Sequence[str]):
@@ -63,7 +64,7 @@ class Statistic:
         self.skilled = [n for n, m in self.whole.items() if np.isfinite(m[SKILL])]
 
     def task(self, name: str, drawn: Indices) -> dict[str, float]:
-        """Metrics and skill of one task."""
+        """Compute metrics and skill of one task on the drawn subjects (positions)."""
         task = self.tasks[name]
         index = self.items(name, drawn)
         if name in self.tables:
@@ -74,16 +75,18 @@ class Statistic:
             items = self.answers.pooled[name]
             prediction = {k: v[index] for k, v in items.prediction.items()}
             found = cast(PooledTask, task).metrics(prediction, items.value[index], items.known[index])
+        # The primary metric must be there even for a selection without any item: the skill is read from it.
         found = {task.primary: NAN, **found}
         return found | {SKILL: task.skill(found)}
 
     def items(self, name: str, drawn: Indices) -> Indices:
-        """Positions of the items of the drawn subjects."""
+        """Return the positions of all items of the drawn subjects; a subject that is drawn twice gives its items
+        twice."""
         places = [self.places[name][i] for i in drawn]
         return np.concatenate(places) if places else np.zeros(0, np.int64)
 
     def __call__(self, drawn: Indices) -> dict[str, float]:
-        """Everything, flat."""
+        """Compute the metrics and skills of all tasks on the drawn subjects, in one flat dict."""
         found: dict[str, float] = {}
         skills: list[float] = []
         for name in self.tasks:
@@ -94,17 +97,18 @@ class Statistic:
         return found | {f"/{SKILL}": float(np.mean(skills)) if skills else NAN}
 
     def n(self, name: str, metric: str) -> int:
-        """Known items that a metric on all subjects rests on; 0 when it is not defined."""
+        """Count the known items that a metric on all subjects rests on; 0 when it is not defined."""
         found = self.whole[name]
         if not np.isfinite(found.get(metric, NAN)):
             return 0
         if name in self.tables:
             everybody = np.arange(len(self.subjects), dtype=np.int64)
             return self.tables[name].n(metric, self.items(name, everybody))
+        # Every label of a multilabel task has its own count, `n.LABEL`.
         own = found.get(f"n.{metric.partition('.')[2]}")
         return int(own if own is not None else found.get("n", 0.0))
 
 
 def is_metric(name: str) -> bool:
-    """Whether an entry of a task's metrics is a measure, not a count or a property of the truth."""
+    """Whether an entry of a task's metrics is a metric, and not a count or a property of the truth."""
     return name.partition(".")[0] not in COUNTS

@@ -1,4 +1,4 @@
-"""The truth of voxel tasks on the grid of the image's own file, where predictions are judged."""
+"""Reads the truth of voxel tasks on the grid of the image's own file, where predictions are judged."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class VoxelTruth:
-    """A mask or dose as its file gives it.
+    """The true mask or dose of one case.
 
     Args:
         value: uint8 `[*space]` 0..K (exclusive), uint8 `[K, *space]` (overlapping) or float32 `[*space]` (dose).
-        known: bool `[K]`; one entry for a dose.
-        region: bool `[*space]` where it counts (outside: `ignore`, or not in the region file); None = everywhere.
+        known: bool `[K]`, whether each structure is known; one entry for a dose.
+        region: bool `[*space]`, where the truth counts (not at `ignore`, nor outside the region file); None =
+            everywhere.
     """
 
     value: Array
@@ -33,11 +34,12 @@ class VoxelTruth:
 
 
 def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth | None:
-    """The truth of one case on `grid`, the source grid of the task's image; None when nothing is known.
+    """Read the truth of one case on `grid`, the source grid of the task's image; None when nothing is known.
 
-    Files on the grid are taken as they are. Where the header says `align: resample`, a file on another grid is
-    brought to it. A structure said to be `absent` is known and empty.
+    Files on this grid are taken as they are. Where the header says `align: resample`, a file on another grid is
+    resampled to it. A structure whose cell says `absent` is known and empty.
     """
+    # `written` is set for another hospital's cohort, whose files use its own names and units.
     written, source = cohort.written.get(task), voxel_source(cohort, case, task)
     spec = cohort.header.tasks[task] if written is None else written.spec
     assert isinstance(spec, header.VoxelSpec)
@@ -60,10 +62,10 @@ def voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> VoxelTruth
 
 
 def renamed(truth: VoxelTruth, written: WrittenAs, asked: header.Task) -> VoxelTruth:
-    """A truth in the structures of its files → the same in the header's.
+    """Translate a truth from the structures of its files to those of the header.
 
-    A structure is known where all its parts are. Where two exclusive structures of the header claim a voxel, nobody
-    can say which of them it is: the voxel does not count.
+    A structure is known when all its parts are known. Where two exclusive structures of the header claim the same
+    voxel, nobody can say which one is right, so that voxel does not count.
     """
     if not isinstance(written.spec, header.SegmentationSpec):
         return VoxelTruth(
@@ -78,6 +80,7 @@ def renamed(truth: VoxelTruth, written: WrittenAs, asked: header.Task) -> VoxelT
         return np.asarray(truth.value == k + 1 if exclusive else truth.value[k] > 0)
 
     parts = [written.structures.get(name, ()) for name in asked.names]
+    # A structure without any counterpart (no parts) is unknown, not empty.
     known = np.array([bool(p) and all(truth.known[own[n]] for n in p) for p in parts], bool)
     space = truth.value.shape if exclusive else truth.value.shape[1:]
     masks = np.zeros((len(parts), *space), bool)
@@ -95,7 +98,7 @@ def renamed(truth: VoxelTruth, written: WrittenAs, asked: header.Task) -> VoxelT
 
 
 def structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> dict[str, Mask]:
-    """Structure → mask bool `[*space]`, for the known structures of a segmentation task; none when unknown."""
+    """Read structure → mask bool `[*space]`, for the known structures of a segmentation task; empty when unknown."""
     spec, truth = cohort.header.tasks[task], voxel_truth(cohort, case, task, grid)
     assert isinstance(spec, header.SegmentationSpec)
     if truth is None:
@@ -109,7 +112,7 @@ def structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> dict[s
 
 
 def untouched(grid: Grid) -> PreparedImage:
-    """An image whose stored grid is its file's grid: masks go nowhere."""
+    """Describe an image whose stored grid is the grid of its file, so that masks are not moved."""
     return PreparedImage(
         image=np.zeros((0, *grid.shape), np.uint8),
         whole=None,

@@ -1,4 +1,4 @@
-"""Apply a simple model to a case, with nothing but its coefficients."""
+"""Applies a simple model to a case, with nothing but its coefficients."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ LARGEST_SCORE = 50.0
 def apply_baseline(
     coefficients: Mapping[str, Any], cohort: Cohort, cases: Sequence[Case], volumes: Volumes | None = None
 ) -> Arrays | None:
-    """The answer of a simple model in the form of the network's: arrays with a leading axis of 1.
+    """Apply a simple model to one item; the answer has the form of the network's, arrays with a leading axis of 1.
 
     Args:
-        coefficients: as `baselines.json` and a bundle's `model.json` hold them.
-        cohort: whose header has the table columns. cases: the visits that the answer may read (`cases_read`).
-        volumes: predicted volumes, `Answers.volumes`; needed by models of a volume.
+        coefficients: the model as `baselines.json` and a bundle's `model.json` hold it.
+        cohort: cohort whose header has the table columns.
+        cases: the visits that the answer may read (`select_readable_cases`).
+        volumes: predicted volumes, `PartAnswers.volumes`; needed by models of a volume.
 
     Returns:
-        None where none of the model's inputs is known.
+        The answer; None where none of the model's inputs is known.
     """
     try:
         features = read_features(coefficients["inputs"], cohort, cases, volumes or {})
         if features is None:
             return None
         x = (features - np.asarray(coefficients["center"])) / np.asarray(coefficients["scale"])
+        # A class that no training case had has the intercept −∞, which JSON cannot hold: it is null in the file.
         intercepts = np.array([-np.inf if b is None else b for b in coefficients["intercepts"]], np.float64)
         scores = np.asarray(coefficients["coefficients"], np.float64) @ x + intercepts
         return _decode(coefficients, scores)
@@ -56,6 +58,7 @@ def _decode(coefficients: Mapping[str, Any], scores: Floats) -> Arrays:
     if answer_form(kind) == "time":
         risk = scores[:1]
         hazard = hazard_at(coefficients["baseline"], np.asarray(coefficients["horizons"], np.float64))
+        # Table values far outside the training range must not overflow the exponential.
         ratio = np.exp(np.clip(risk, -LARGEST_SCORE, LARGEST_SCORE))
         return {"risk": risk, "p": -np.expm1(-hazard * ratio[:, None])}
     if answer_form(kind) == "labels":
@@ -67,13 +70,18 @@ def _decode(coefficients: Mapping[str, Any], scores: Floats) -> Arrays:
 def answer_baseline(
     members: Sequence[Mapping[str, Any]], cohort: Cohort, ids: Sequence[Id], volumes: Volumes
 ) -> tuple[list[Id], Arrays]:
-    """(who was answered, answers with N in front) of one simple model, the mean over the members of an ensemble."""
+    """Apply one simple model to many items; of an ensemble the mean over its members.
+
+    Returns:
+        (ids that were answered, answers with a leading axis N in the order of these ids).
+    """
     task = str(members[0]["task"])
     answered, rows = [], []
     for who in ids:
         cases = cases_read(cohort, task, who, members[0]["visits"])
         found = [apply_baseline(m, cohort, cases, volumes) for m in members]
         there = [f for f in found if f is not None]
+        # A mean over fewer members would be another model from case to case.
         if len(there) == len(members):
             answered.append(who)
             rows.append({k: np.mean([f[k] for f in there], axis=0) for k in there[0]})

@@ -1,4 +1,4 @@
-"""Fit the simple models of a run on the train part of its fold."""
+"""Fits the simple models of a run on the train part of its fold."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from polytask.tasks.sizes import size_of_voxel
 from polytask.tasks.task import Task
 
 Baseline = dict[str, Any]
-"""Coefficients of one simple model, and what is needed to apply them. Plain; nothing of a subject."""
+"""Coefficients of one simple model, and what is needed to apply them: plain JSON, without data of any subject."""
 TABLE = "table"
 METHODS: dict[AnswerForm, str] = {
     "class": "logistic regression",
@@ -39,18 +39,19 @@ METHODS: dict[AnswerForm, str] = {
     "time": "Cox regression",
 }
 FEWEST = 10
-"""With fewer known training cases nothing is fitted."""
+"""With fewer known training cases no model is fitted."""
+# With fewer events in training no Cox model is fitted.
 FEWEST_EVENTS = 5
 
 
 def fit_baselines(
     cohort: Cohort, tasks: Mapping[str, Task], fold: FoldPlan, train: Sequence[str], store: Store | None
 ) -> list[Baseline]:
-    """Every simple model of every visit and subject task.
+    """Fit every simple model of every visit and subject task.
 
     Args:
-        train: subjects of the train part; no other one is looked at.
-        store: where the true masks of the train part lie, for the models of a volume; None to go without.
+        train: subjects of the train part; no other subject is read.
+        store: prepared arrays with the true masks of the train part, for models of a volume; None to go without these.
     """
     pooled = {n: t for n, t in tasks.items() if t.level != "voxel"}
     found: list[Baseline] = []
@@ -74,7 +75,7 @@ def fit_baselines(
 def fit_one(
     name: str, inputs: Inputs, cohort: Cohort, task: Task, train: Sequence[str], volumes: Volumes
 ) -> Baseline | None:
-    """One simple model of one task; None with too few known cases, or where nothing varies."""
+    """Fit one simple model of one task; None with too few known cases, or where no feature varies."""
     spec = cohort.header.tasks[task.name]
     visits = getattr(spec, "visits", None)
     ids, rows, values, known = [], [], [], []
@@ -101,6 +102,7 @@ def fit_one(
     center, scale = x.mean(0), x.std(0)
     if not (scale > 0).any():
         return None
+    # A constant feature becomes 0 after centering; dividing by its deviation of 0 would make it NaN.
     scale = np.where(scale > 0, scale, 1.0)
     fitted = _fit(task, (x - center) / scale, np.stack(values), np.stack(known), ids)
     found: Baseline = plain(
@@ -127,7 +129,7 @@ def fit_one(
 
 
 def _fit(task: Task, x: Any, value: Any, known: Any, subjects: list[str]) -> list[Fitted]:
-    """One fit; of a multilabel task one for each label, on the cases where it is known."""
+    """Fit the model that suits the task; for a multilabel task one for each label, on the cases where it is known."""
     if answer_form(task.kind) == "time":
         return [fit_survival(x, value[:, 0].astype(np.float64), value[:, 1].astype(np.float64), subjects)]
     if answer_form(task.kind) == "number":
@@ -143,7 +145,7 @@ def _fit(task: Task, x: Any, value: Any, known: Any, subjects: list[str]) -> lis
 
 
 def volume_inputs(task: Task, volumes: Volumes) -> Inputs:
-    """The structures of a mask, each with the median of its training volumes as its unit."""
+    """Describe the volumes of a mask's structures as inputs; the unit of each is the median of its training volumes."""
     structures = list(names_of(task))
     units = []
     for structure in structures:
@@ -155,7 +157,8 @@ def volume_inputs(task: Task, volumes: Volumes) -> Inputs:
 def train_volumes(
     cohort: Cohort, task: Task, train: Sequence[str], store: Store
 ) -> dict[Id, dict[str, float]]:
-    """Case → structure → volume of the true mask, of the structures that are known; cases without any are left out."""
+    """Measure the volumes of the true masks of the train part: case → known structure → volume. Cases without a known
+    structure are left out."""
     image = str(getattr(cohort.header.tasks[task.name], "image", ""))
     found: dict[Id, dict[str, float]] = {}
     for subject in train:

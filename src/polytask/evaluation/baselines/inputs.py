@@ -1,4 +1,4 @@
-"""What a simple model reads of a case: its table columns as the plan encodes them, or the volumes of a mask."""
+"""The inputs of a simple model: table columns of a case as the plan encodes them, or the volumes of a mask."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from polytask.prepare.tables import table_features
 
 Floats = npt.NDArray[np.float64]
 Volumes = Mapping[str, Mapping[Id, Mapping[str, float]]]
-"""Segmentation → case → structure → volume."""
+"""Segmentation task → case → structure → volume."""
 Inputs = Mapping[str, Any]
-"""Plain form: `{"tables": {TABLE: {COLUMN: …}}}` or `{"volumes": {"task", "structures", "units"}}`."""
+"""Plain form of the inputs: `{"tables": {TABLE: {COLUMN: …}}}` or `{"volumes": {"task", "structures", "units"}}`."""
 
 
 def table_inputs(fold: FoldPlan) -> Inputs:
-    """All columns that the fold uses, with its own imputation, scale and categories."""
+    """Describe all table columns that the fold uses, with its own imputation, scale and categories."""
     tables = {
         name: {c: p.model_dump(mode="json") for c, p in cs.items()} for name, cs in fold.tables.items() if cs
     }
@@ -30,7 +30,7 @@ def table_inputs(fold: FoldPlan) -> Inputs:
 
 
 def feature_names(inputs: Inputs) -> list[str]:
-    """A name for every feature."""
+    """List the name of every feature, in the order of `read_features`."""
     if "volumes" in inputs:
         return [f"log volume of {s}" for s in inputs["volumes"]["structures"]]
     found = []
@@ -42,9 +42,9 @@ def feature_names(inputs: Inputs) -> list[str]:
 
 
 def read_features(inputs: Inputs, cohort: Cohort, cases: Sequence[Case], volumes: Volumes) -> Floats | None:
-    """Features `[F]` of one answer from the visits it may read: their mean, each over the visits where it is known.
+    """Read the features `[F]` of one answer: each is the mean over those visits (`cases`) in which it is known.
 
-    None where nothing is known of any input: a simple model has then nothing to answer by.
+    None where no input is known at all: then a simple model has nothing to go by.
     """
     rows = [
         _volumes(inputs["volumes"], case, volumes)
@@ -62,7 +62,7 @@ def read_features(inputs: Inputs, cohort: Cohort, cases: Sequence[Case], volumes
 
 
 def _table(tables: Mapping[str, Any], cohort: Cohort, case: Case) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """(features, known) `[F]`; a table or column that the cohort does not have is unknown."""
+    """Read (features, known) `[F]` of a case; a table or column that the cohort does not have is unknown."""
     values, known = [], []
     for name, columns in tables.items():
         spec = cohort.header.tables.get(name)
@@ -75,7 +75,7 @@ def _table(tables: Mapping[str, Any], cohort: Cohort, case: Case) -> tuple[Float
 
 
 def _volumes(spec: Mapping[str, Any], case: Case, volumes: Volumes) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """(log(1 + volume / the median training volume), known) of each structure."""
+    """Read (log(1 + volume / the median training volume), known) of each structure."""
     found = volumes.get(spec["task"], {}).get((case.subject, case.visit), {})
     units = np.asarray(spec["units"], np.float64)
     there = np.array([s in found for s in spec["structures"]])
@@ -88,13 +88,14 @@ def _plans(columns: Mapping[str, Any]) -> dict[str, ColumnPlan]:
 
 
 def _ordered(columns: Mapping[str, ColumnPlan]) -> dict[str, ColumnPlan]:
-    """In the order of `table_features`: columns of a group together, groups as they first occur."""
+    """Sort columns in the order of `table_features`: columns of a group together, groups in the order of their first
+    column."""
     groups = list(dict.fromkeys(c.group for c in columns.values()))
     return {n: c for g in groups for n, c in columns.items() if c.group == g}
 
 
 def cases_read(cohort: Cohort, task: str, who: Id, visits: Sequence[str] | None) -> list[Case]:
-    """The cases that an answer may read: its own visit, or those visits of the subject that the task reads."""
+    """Select the cases that an answer may read: its own visit, or those visits of the subject that the task reads."""
     subject, visit = who
     own = cohort.subjects.get(subject, ())
     if visit or cohort.header.tasks[task].level != "subject":

@@ -1,4 +1,4 @@
-"""Simple models judged beside the network on the same cases."""
+"""Judges simple models and the network on the same cases."""
 
 from __future__ import annotations
 
@@ -27,17 +27,21 @@ def judge_baselines(
     members: Sequence[Sequence[Mapping[str, Any]]],
     resamples: int = 1000,
 ) -> dict[str, dict[str, Any]]:
-    """Task → simple model → `metric`, `estimate` of the simple model, `network` (its value on the same cases) and
-    `difference` (network − simple model) with intervals, `n`, and what was fitted.
+    """Judge every simple model that can be applied to these cases.
 
     Args:
-        answers: the network's, with the truths and the predicted volumes, of whichever part or cohort.
+        answers: the network's answers with the truths and the predicted volumes, of any part or cohort.
         members: the simple models of each member of an ensemble.
+
+    Returns:
+        Task → simple model → `metric`, `estimate` of the simple model, `network` (value of the network on the same
+        cases), `difference` (network − simple model) with its interval, and what was fitted.
     """
     found: dict[str, dict[str, Any]] = {}
     for first in members[0] if members else ():
         task, name = tasks.get(first["task"]), str(first["name"])
         same = [b for member in members for b in member if (b["task"], b["name"]) == (first["task"], name)]
+        # Every member has its own training part: where one could not be fitted, the ensemble has no simple model.
         if task is None or len(same) < len(members) or task.name not in answers.pooled:
             continue
         ours = answers.pooled[task.name]
@@ -76,13 +80,15 @@ def fitted_baselines(
     train: Sequence[str],
     store: Path,
 ) -> tuple[Mapping[str, Any], ...]:
-    """The simple models of a run from its `baselines.json`; fitted and written there the first time.
+    """Read the simple models of a run from its `baselines.json`; the first time they are fitted and written there.
 
     Args:
-        folder: the run's. plan: hash of the plan they go with. store: the work folder's prepared cases.
+        folder: folder of the run. plan: hash of the plan that they belong to.
+        store: folder of the prepared cases in the work folder.
     """
     if (folder / FILE).exists():
         content = read_baseline_file(folder)
+        # A changed plan may use other columns: then all are fitted again.
         if content["plan"] == plan:
             return tuple(content["baselines"])
     there = Store(store) if (store / "store.json").exists() else None

@@ -1,4 +1,4 @@
-"""The simple models, by kind of task: logistic, linear, Cox; their penalty is chosen by cross-validation."""
+"""The simple models by kind of task: logistic, linear and Cox regression; cross-validation chooses their penalty."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from polytask.statistics.logistic import LogisticFit, fit_logistic
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""Tried ridge penalties, for each item (for each event: Cox)."""
+"""Ridge penalties that are tried, per item (per event for Cox regression)."""
 USUAL = 0.1
-"""Taken where there are too few subjects to choose."""
+"""The penalty that is used where there are too few subjects to choose one."""
 PARTS = 5
 FEWEST_SUBJECTS = 20
 LEAST_PROBABILITY = 1e-6
-"""What the true class of a left-out case counts for at least: no single case may choose the penalty alone."""
+"""Lower limit of the probability of a left-out case's true class, so that no single case decides the penalty."""
 
 
 class Fitted(NamedTuple):
-    """Coefficients `[outputs, F]` and intercepts `[outputs]` on standardized features, the penalty, what else the kind
-    keeps (a baseline hazard)."""
+    """A fitted simple model: coefficients `[outputs, F]` and intercepts `[outputs]` on standardized features, the
+    penalty, and what else the kind needs (the baseline hazard of a Cox model)."""
 
     coefficients: Floats
     intercepts: Floats
@@ -35,7 +35,7 @@ class Fitted(NamedTuple):
 
 
 def fit_classes(x: Floats, classes: npt.NDArray[np.int64], count: int, subjects: Sequence[str]) -> Fitted:
-    """Multinomial logistic model."""
+    """Fit a multinomial logistic model with a cross-validated ridge penalty."""
 
     def fit(rows: Rows, penalty: float) -> LogisticFit:
         return fit_logistic(x[rows], classes[rows], count, penalty * len(rows))
@@ -49,12 +49,12 @@ def fit_classes(x: Floats, classes: npt.NDArray[np.int64], count: int, subjects:
 
 
 def measure_log_loss(log_probabilities: Floats) -> float:
-    """−Σ log p of the true classes, none below `LEAST_PROBABILITY`."""
+    """Compute −Σ log p of the true classes, with no p below `MIN_TRUE_PROBABILITY`."""
     return -float(np.maximum(log_probabilities, np.log(LEAST_PROBABILITY)).sum())
 
 
 def fit_number(x: Floats, values: Floats, subjects: Sequence[str]) -> Fitted:
-    """Ridge regression; the intercept is free."""
+    """Fit a ridge regression; the intercept has no penalty."""
 
     def fit(rows: Rows, penalty: float) -> tuple[Floats, float]:
         own, y = x[rows], values[rows]
@@ -73,8 +73,8 @@ def fit_number(x: Floats, values: Floats, subjects: Sequence[str]) -> Fitted:
 
 
 def fit_survival(x: Floats, times: Floats, events: Floats, subjects: Sequence[str]) -> Fitted:
-    """Cox's model with Breslow's baseline hazard. More columns than subjects are turned into their principal axes
-    first, which changes nothing under a ridge penalty."""
+    """Fit a Cox model with Breslow's baseline hazard. More columns than subjects are rotated to their principal axes
+    first, which changes nothing under a ridge penalty but makes the fit small."""
     axes = np.linalg.svd(x, full_matrices=False)[2] if x.shape[1] > len(x) else np.eye(x.shape[1])
     z = x @ axes.T
 
@@ -83,11 +83,14 @@ def fit_survival(x: Floats, times: Floats, events: Floats, subjects: Sequence[st
         return fit_cox(z[rows], times[rows], events[rows], penalty * max(1.0, own)).coefficients
 
     def loss(beta: Floats, rows: Rows, train: Rows) -> float:
-        """Verweij and van Houwelingen 1993: what the left-out subjects add to the partial likelihood."""
+        """Compute the cross-validated loss of Verweij and van Houwelingen (1993): the log partial likelihood of the
+        training subjects minus that of training and left-out subjects together."""
+        # A partial likelihood of few left-out subjects alone has tiny risk sets and says little.
         every = np.concatenate([train, rows])
         whole, part = (cox_log_likelihood(z[r] @ beta, times[r], events[r]) for r in (every, train))
         return part - whole
 
+    # This orders the censored subjects by time, then those with an event by time, so that every part gets some of both.
     penalty = choose_penalty(subjects, events + times / (times.max() + 1), fit, loss)
     beta = fit(np.arange(len(x)), penalty) @ axes
     hazard = breslow((x @ beta).tolist(), times.tolist(), events.tolist())
@@ -101,10 +104,11 @@ def choose_penalty(
     fit: Callable[[Rows, float], Any],
     loss: Callable[[Any, Rows, Rows], float],
 ) -> float:
-    """The penalty with the least loss in five parts of the subjects, each with about the same outcomes."""
+    """Choose the penalty with the least loss in five-fold cross-validation over subjects, stratified by outcome."""
     names = list(dict.fromkeys(subjects))
     if len(names) < FEWEST_SUBJECTS:
         return USUAL
+    # Reversed, so that the first item of a subject is the one that stays. All items of a subject go into one part.
     first = {s: outcome[k] for k, s in reversed(list(enumerate(subjects)))}
     order = sorted(names, key=lambda s: (first[s], s))
     part_of = {s: k % PARTS for k, s in enumerate(order)}

@@ -1,7 +1,7 @@
-"""What is wrong with a run, read from its log: `diagnose(RUN)`, a file per illness, and the registry of them.
+"""Finds what is wrong with a run from its log: `diagnose(RUN)`, one file for each problem, and their registry.
 
-`chart.py` reads the run and `course.py` its log, `peers.py` sets a task beside the others. To add an illness, write a
-function from a chart to findings and name it here.
+`doctor_chart.py` reads the run, `training_curves.py` its log, and `task_ratios.py` compares a task with the others. To
+add a problem, write a function from a chart to findings and name it here.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ FINDINGS: dict[str, Callable[[Chart], Iterator[Finding]]] = {
     "strangers": strangers,
     "overfit": overfit,
 }
-"""In the order in which they are said: what explains others comes first."""
+"""Name → function that finds the problem, in the order of the report: what explains other findings comes first."""
 
 
 def diagnose(run: Path | str | Chart) -> list[Finding]:
-    """Everything found in a run; nothing when it is well, or when the log is too short to say.
+    """Find everything that is wrong with a run; an empty list when it is well, or when its log is too short to say.
 
     Raises:
         PolytaskError: not a run, or nothing was logged.

@@ -1,4 +1,4 @@
-"""A run as the doctor sees it: its plan, and its log."""
+"""The doctor's chart of a run: everything that the checks read of its plan and its log."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
 
 LOOKS = 5
-"""With fewer looks at the gradients nothing is said of them: 'most' of four is three, and luck reaches that."""
+"""With fewer looks at the gradients nothing is said about them: 'most' of four is three, which chance reaches."""
 EPOCHS = 4
-"""With fewer epochs nothing is said of how a loss went: the first is spent on warming up."""
+"""With fewer epochs nothing is said about how a loss went: the first epoch is spent on warming up."""
 USUAL_RATE = 1e-3
-"""What the plan starts AdamW with."""
+"""The learning rate that the plan gives AdamW by default."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Everything the doctor reads.
+    """Everything that the doctor reads of a run: its settings, tasks and training curves.
 
     Args:
         settings: `training` of the run's plan.
         constants: task → loss of its best constant answer, which its loss was divided by.
-        dropout: of the pooled heads.
-        courses: one for each network.
+        dropout: dropout of the pooled heads.
+        courses: training curves, one for each network.
     """
 
     run: Run
@@ -44,7 +44,7 @@ class Chart:
 
     @classmethod
     def read(cls, folder: Path | str) -> Chart:
-        """A run's record, plan and log.
+        """Read a run's record, plan and log from its folder.
 
         Raises:
             PolytaskError: not a run, or nothing was logged.
@@ -57,6 +57,7 @@ class Chart:
             )
         asked = [t for names in run.networks.values() for t in names]
         tasks = make_tasks(plan.folds[fold], asked)
+        # The plan of a run is an editable file: a task may have been removed from it.
         if lost := [t for t in asked if t not in tasks]:
             raise PolytaskError(
                 f"{run.folder / 'plan.yaml'}: task {lost[0]!r} of the run is not in it; restore plan.yaml"
@@ -84,33 +85,34 @@ class Chart:
 
     @property
     def reads_gradients(self) -> bool:
-        """Whether the balancing rule does."""
+        """Whether the balancing rule reads the gradients of the tasks."""
+        # A rule that is not registered (its plugin is not loaded) is treated like one that reads gradients.
         rule = RULES.get(self.settings.balance.rule)
         return getattr(rule, "reads", "gradients") == "gradients"
 
     @property
     def command(self) -> str:
-        """How to train again."""
+        """The command that trains this plan again."""
         return f"polytask train {self.run.work}"
 
     @property
     def gentler(self) -> float:
-        """A lower learning rate; the usual one where this run's was far above."""
+        """A lower learning rate to try: a third of this run's, and at most the usual one."""
         return min(self.settings.rate / 3, USUAL_RATE)
 
     @property
     def looks(self) -> int:
-        """At the gradients, of the network with the fewest that has several tasks."""
+        """Number of looks at the gradients, of the network with the fewest among those with several tasks."""
         return min((len(c.look_steps) for c in self.courses if len(c.tasks) > 1), default=0)
 
     @property
     def epochs(self) -> int:
-        """Of the shortest network."""
+        """Number of epochs of the network that was trained shortest."""
         return min(len(c.means) for c in self.courses)
 
     @property
     def lacks(self) -> str:
-        """What would let more be said; "" when the log is long enough."""
+        """Advice on how to get a log that says more; "" when it is long enough."""
         if self.epochs < EPOCHS:
             return f"train at least {EPOCHS} epochs"
         if any(len(c.tasks) > 1 for c in self.courses) and self.looks < LOOKS:
@@ -119,9 +121,9 @@ class Chart:
         return ""
 
     def weight(self, task: str) -> float:
-        """Set by hand."""
+        """Return the weight of a task's loss that was set by hand; 1 by default."""
         return self.settings.weights.get(task, 1.0)
 
     def is_voxel(self, task: str) -> bool:
-        """Whether it answers for every voxel."""
+        """Whether a task answers for every voxel."""
         return self.tasks[task].level == "voxel"

@@ -1,4 +1,4 @@
-"""Two tasks that pull the shared features in opposite directions all the time."""
+"""Finds two tasks that pull the shared features in opposite directions most of the time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from polytask.evaluation.doctor.chart import LOOKS, Chart
 from polytask.evaluation.doctor.finding import Finding
 
 AGAINST = -0.1
-"""A cosine below is against each other. In healthy runs that is so in at most 45 % of the looks of a pair, with a
-median of -0.07 at the lowest; two readers who draw one lesion differently came to 83 % and -0.34."""
+"""Two gradients with a cosine below this are opposed. In healthy runs that is so in at most 45 % of the looks at a
+pair, with a median cosine of -0.07 or more; for two readers who draw one lesion differently it was 83 % and -0.34."""
 MOST, CLEAR = 0.6, -0.2
-"""Share of the looks that must lie below it, and what their median must be."""
+"""Share of the looks that must be opposed, and the highest median cosine, for a finding."""
 
 
 def conflict(chart: Chart) -> Iterator[Finding]:

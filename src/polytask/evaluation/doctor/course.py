@@ -1,4 +1,4 @@
-"""One network's part of the log as arrays."""
+"""The training log of one network as arrays."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True)
 class Course:
-    """How one network's training went; T tasks.
+    """How the training of one network with T tasks went: L looks at the gradients, E epochs.
 
     Args:
-        name: of the network, "" for a joint one. tasks: its own, in order.
+        name: name of the network, "" for a joint one. tasks: its tasks in order.
         entries: its lines of the log.
-        look_steps: at which the gradients were looked at, `[L]`.
-        losses, norms, weights: then, `[L, T]`; NaN where a task was not in the batch.
-        cosines: of two tasks in the order of `tasks`, `[L]`.
-        epoch_steps: at which epochs ended, `[E]`.
+        look_steps: steps at which the gradients were looked at, `[L]`.
+        losses, norms, weights: loss, gradient norm and weight of each task at these steps, `[L, T]`; NaN where a task
+            was not in the batch.
+        cosines: pair of tasks (in the order of `tasks`) → cosine of their gradients, `[L]`.
+        epoch_steps: steps at which epochs ended, `[E]`.
         means: mean loss of each epoch, `[E, T]`.
-        lengths: mean length of the whole gradient, `[E]`.
+        lengths: mean norm of the whole gradient in each epoch, `[E]`.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Course:
 
     @classmethod
     def of(cls, name: str, tasks: Sequence[str], entries: Sequence[Entry]) -> Course:
-        """From the lines of one network."""
+        """Build the curves from the log entries of one network."""
         looks = [(e["step"], e["gradients"]) for e in entries if isinstance(e.get("gradients"), Mapping)]
         ends = [e for e in entries if isinstance(e.get("loss"), Mapping)]
         table = {
@@ -69,11 +70,11 @@ class Course:
 
     @property
     def steps(self) -> int:
-        """Steps taken."""
+        """Number of steps that were taken."""
         return max((int(number(e["step"])) for e in self.entries), default=0)
 
     def tuned(self) -> Iterator[tuple[int, Mapping[str, Mapping[str, Any]]]]:
-        """Step, and metrics on tune by task."""
+        """Yield (step, metrics on tune by task) for every evaluation on tune."""
         for entry in self.entries:
             if isinstance(found := entry.get("tune"), Mapping):
                 yield (
@@ -82,25 +83,27 @@ class Course:
                 )
 
     def common(self) -> dict[tuple[str, str], float]:
-        """Share of all steps in which some sample knew both tasks."""
+        """Return for each pair of tasks the share of all steps in which both were known on at least one sample."""
         return self._shares(
             "common", {pair: (f"{pair[0]} {pair[1]}", f"{pair[1]} {pair[0]}") for pair in self.cosines}
         )
 
     def present(self) -> dict[str, float]:
-        """Share of all steps in which a task had something to learn from."""
+        """Return for each task the share of all steps in which it was known on at least one sample."""
         return self._shares("present", {task: (task,) for task in self.tasks})
 
     def _shares(self, key: str, names: Mapping[Name, Sequence[str]]) -> dict[Name, float]:
-        """Mean over the epochs, each by its steps, of an entry that goes by any of some names."""
+        """Average an entry of the log over the epochs, weighted by their steps; `names`: what → names that it may
+        have."""
         sums: dict[Name, float] = {}
         counted, before = 0.0, 0.0
         for entry in self.entries:
             if not isinstance(entry.get("loss"), Mapping):
                 continue
+            # Epochs may differ in length, for instance in a resumed or shortened training, so each counts by its steps.
             steps, before = number(entry["step"]) - before, number(entry["step"])
             if not isinstance(shares := entry.get(key), Mapping):
-                continue  # an older version's
+                continue  # written by an older version
             counted += steps
             for what, called in names.items():
                 value = next((number(shares[c]) for c in called if c in shares), NAN)
@@ -109,7 +112,8 @@ class Course:
 
 
 def number(value: Any) -> float:
-    """What the log holds; NaN for null and for anything else."""
+    """Convert a value of the log to a number; NaN for null and for anything that is no number."""
+    # In Python a bool is an int: `true` in a damaged log must not become 1.
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else NAN
 
 
@@ -119,12 +123,12 @@ def _cell(entry: Mapping[str, Any], key: str, name: str) -> float:
 
 
 def _find_norm(entry: Mapping[str, Any]) -> float:
-    """The gradient's norm of an epoch; logs of older versions have it among the losses only."""
+    """Read the gradient norm of an epoch; logs of older versions have it among the losses only."""
     return number(entry["gradient_norm"]) if "gradient_norm" in entry else _cell(entry, "loss", "norm")
 
 
 def _pair(values: object, pair: tuple[str, str]) -> float:
-    """Of two tasks, whichever the log names first."""
+    """Read a value of two tasks, whichever of them the log names first."""
     if not isinstance(values, Mapping):
         return NAN
     a, b = pair

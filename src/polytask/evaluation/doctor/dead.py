@@ -1,4 +1,4 @@
-"""A head that no longer learns, while others do."""
+"""Finds a head that no longer learns while others do."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from polytask.evaluation.doctor.peers import beside, last, mean, middle, pulls
 from polytask.evaluation.learning import CONSTANT_LOSS
 
 NOTHING = 1e-3
-"""A gradient this short beside the others' is none: in healthy runs no look had less than 7e-3; a head with weight 0 or
-with units that are all off has 0."""
+"""A gradient below this share of the others' counts as none. In healthy runs no look had less than 7e-3; a head with
+weight 0, or whose units are all off, has 0."""
 LEARNT = 0.9
-"""Another task that ends below it shows that the training as such works."""
+"""Another task whose loss ends below this shows that the training as such works."""
 MOST = 2 / 3
-"""Of the looks."""
+"""Share of the looks that must have no gradient, for a finding."""
 
 
 def dead(chart: Chart) -> Iterator[Finding]:
@@ -32,6 +32,7 @@ def dead(chart: Chart) -> Iterator[Finding]:
             ratios = _gradients(chart, course, k)
             seen = ratios[np.isfinite(ratios)]
             few = int((seen < NOTHING).sum())
+            # A task alone in its network has no looks at gradients: its epochs are counted instead.
             if len(seen) < (LOOKS if len(course.tasks) > 1 else EPOCHS) or few < MOST * len(seen):
                 continue
             weight = middle(course.weights[:, k]) if len(course.weights) else 1.0
@@ -54,7 +55,8 @@ def dead(chart: Chart) -> Iterator[Finding]:
 
 
 def _gradients(chart: Chart, course: Course, task: int) -> Array:
-    """Beside the others': at the looks, or of a network with one task its whole gradient by epoch."""
+    """Measure the gradient of a task relative to the others': at every look, or for a network with a single task its
+    whole gradient in every epoch, relative to the other networks."""
     if len(course.tasks) > 1:
         return beside(pulls(course), task, [j for j in range(len(course.tasks)) if j != task])
     lengths = [mean(c.lengths) for c in chart.courses if c is not course and len(c.lengths)]

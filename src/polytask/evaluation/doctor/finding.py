@@ -1,4 +1,4 @@
-"""One thing that is wrong with a training."""
+"""One problem that was found in a training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """What it is, whom it concerns, how it shows, what helps.
+    """One problem: what it is, which tasks it concerns, how it shows, and what helps.
 
     Args:
-        name: its member of `FINDINGS`.
-        tasks: those concerned.
+        name: its name in `FINDINGS`.
+        tasks: the tasks that it concerns.
         says: the sentence, with the numbers of the log in it.
         evidence: the same numbers by name.
         remedy: a command or an option, and what it changes.
@@ -26,5 +26,5 @@ class Finding:
     remedy: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form for `--json`."""
+        """Return the finding as plain dicts for `--json`."""
         return asdict(self)

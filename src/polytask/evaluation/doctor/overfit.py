@@ -1,4 +1,4 @@
-"""A task that has begun to learn its training samples by heart."""
+"""Finds a task that has begun to learn its training samples by heart."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from polytask.evaluation.doctor.course import NAN, Array, Course, number
 from polytask.evaluation.doctor.finding import Finding
 
 WINDOW = 3
-"""Evaluations whose median stands for one: tune is small and jumps."""
+"""Number of evaluations whose median smooths the curve: skill on a small tune part jumps."""
 EVALUATIONS = 6
-"""At least: two windows that do not overlap."""
+"""Fewest evaluations for a finding: two windows that do not overlap."""
 EARLY = 0.6
-"""Share of the evaluations in which the peak must lie."""
+"""The peak must lie in this first share of the evaluations."""
 LEAST = 0.1
-"""Points of skill that are worth a word whatever the size of tune; a peak below was never learnt."""
+"""Smallest drop of skill that is reported, however large tune is. A task whose peak is below it was never learned."""
 LUCK = {False: 1.2, True: 0.4}
-"""Times 1/√n of tune: what skill loses between two evaluations by luck, of pooled and of voxel tasks. In healthy runs
-with 3 to 10 tune subjects the drop of pooled tasks reached 1.0/√n; skill of one case scatters much less in a mask."""
+"""Whether it is a voxel task → drop of skill between two evaluations that chance explains, times 1/√n of tune. In
+healthy runs with 3 to 10 tune subjects the drop of pooled tasks reached 1.0/√n; the skill of a mask varies much
+less."""
 STILL = 0.8
-"""Of the training loss at the peak: it has gone on falling."""
+"""The training loss must have fallen below this share of its value at the peak."""
 
 
 def overfit(chart: Chart) -> Iterator[Finding]:
@@ -36,6 +37,7 @@ def overfit(chart: Chart) -> Iterator[Finding]:
             there = np.isfinite(skills)
             if there.sum() < EVALUATIONS:
                 continue
+            # Only the last evaluation is read: tune is the same in all of them.
             size = max(_size(m) for _, m in evaluations[-1:])
             yield from _of(chart, course, k, skills[there], steps[there], size)
 
@@ -43,6 +45,7 @@ def overfit(chart: Chart) -> Iterator[Finding]:
 def _of(chart: Chart, course: Course, k: int, skills: Array, steps: Array, size: float) -> Iterator[Finding]:
     smooth = np.array([np.median(skills[i : i + WINDOW]) for i in range(len(skills) - WINDOW + 1)])
     at = int(smooth.argmax())
+    # A window is named by its middle evaluation.
     peak, end, step = float(smooth[at]), float(smooth[-1]), steps[at + WINDOW // 2]
     luck = max(LEAST, LUCK[chart.is_voxel(course.tasks[k])] / np.sqrt(max(1.0, size)))
     then, now = _loss(course, k, step), _loss(course, k, steps[-1])
@@ -63,13 +66,13 @@ def _of(chart: Chart, course: Course, k: int, skills: Array, steps: Array, size:
 
 
 def _loss(course: Course, k: int, step: float) -> float:
-    """Mean loss of the epoch that ends at a step; of the last before it that has one."""
+    """Find the mean loss of the epoch that ends at a step, or of the last one before it with a known loss."""
     found = course.means[course.epoch_steps <= step, k]
     found = found[np.isfinite(found)]
     return float(found[-1]) if len(found) else NAN
 
 
 def _size(metrics: object) -> float:
-    """Known tune samples: a voxel task's own `n` is a mean over cases, so the largest of all tasks."""
+    """Count the known tune samples: the largest n of all tasks, because that of a voxel task is a mean over cases."""
     assert isinstance(metrics, dict)
     return max((number(m.get("n")) for m in metrics.values() if np.isfinite(number(m.get("n")))), default=1.0)

@@ -1,4 +1,4 @@
-"""A task beside the others, look by look."""
+"""Compares a task with the others at every look at the gradients."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from polytask.evaluation.doctor.chart import Chart
 from polytask.evaluation.doctor.course import Array, Course
 
 SMALLEST = 1e-12
-"""Stands for a gradient of 0 where a ratio is taken."""
+"""Replaces a gradient of 0 where a ratio is taken."""
 PART = 1 / 3
-"""First and last part of a training that are set side by side: long enough to even out a batch's luck."""
+"""Share of the epochs that counts as the end of a training: long enough to average out single batches."""
 
 
 def beside(values: Array, task: int, others: list[int]) -> Array:
-    """A task's number over the usual one, `[L]`; NaN where it or all others are not there. `values`: `[L, T]`.
+    """Divide a task's value by the usual value at each look.
 
-    Usual is the other's number; of three and more the middle one, the task itself included, so that one that is far off
-    makes nobody else look odd. Others at 0 are left out.
+    With one other task its value is the usual one; with more it is the median over them and the task itself, so that
+    one task that is far off makes no other task look odd. Other tasks with the value 0 are left out.
+
+    Args:
+        values: `[L, T]`. task: column of the task. others: columns that it is compared with.
+
+    Returns:
+        Ratios `[L]`, NaN where the task or all others are unknown.
     """
     there = np.isfinite(values)
+    # Ratios are compared as logarithms: ten times as much and a tenth are then equally far off.
     logs = np.log(np.where(there, np.maximum(values, SMALLEST), 1.0))
     found = np.full(len(values), np.nan)
     for k in range(len(values)):
@@ -31,11 +38,11 @@ def beside(values: Array, task: int, others: list[int]) -> Array:
 
 
 def peers(chart: Chart, course: Course, task: int) -> list[int]:
-    """The other tasks whose gradients can be compared in length.
+    """List the other tasks whose gradient norms can be compared with that of a task.
 
-    At the features those of voxel tasks are spread over a map and shorter than those of pooled tasks, the more so the
-    larger the image (healthy runs: 4 times at 24² voxels, up to 100 times at 96² and 48³), so each is compared with its
-    like; at the parameters, all.
+    At the features, gradients of voxel tasks are spread over a map and shorter than those of pooled tasks, the more so
+    the larger the image (healthy runs: 4 times at 24² voxels, up to 100 times at 96² and 48³). So a task is compared
+    only with others of its level. At the parameters all tasks can be compared.
     """
     others = [k for k in range(len(course.tasks)) if k != task]
     if chart.settings.balance.cut == "parameters":
@@ -45,23 +52,23 @@ def peers(chart: Chart, course: Course, task: int) -> list[int]:
 
 
 def pulls(course: Course) -> Array:
-    """Weight × gradient at the cut: what moves the shared features, `[L, T]`; 0 with weight 0, whose gradient nobody
-    took."""
+    """Compute weight × gradient norm at the cut, which moves the shared features, `[L, T]`; 0 where the weight is 0."""
+    # The gradient of a task with weight 0 is not computed, so its norm is NaN in the log.
     return np.where(course.weights == 0, 0.0, course.weights * course.norms)
 
 
 def mean(values: Array) -> float:
-    """Over what is there; NaN where nothing is."""
+    """Average the known values; NaN where none is known."""
     there = values[np.isfinite(values)]
     return float(there.mean()) if there.size else float("nan")
 
 
 def middle(values: Array) -> float:
-    """Median over what is there; NaN where nothing is."""
+    """Find the median of the known values; NaN where none is known."""
     there = values[np.isfinite(values)]
     return float(np.median(there)) if there.size else float("nan")
 
 
 def last(means: Array) -> float:
-    """Mean loss of the last part of the epochs; `means`: `[E]`."""
+    """Average the loss over the last third of the epochs; `means`: `[E]`."""
     return mean(means[-max(1, round(len(means) * PART)) :])

@@ -1,4 +1,4 @@
-"""A loss that is on another scale than the others."""
+"""Finds a loss that is on another scale than the others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from polytask.evaluation.doctor.finding import Finding
 from polytask.evaluation.doctor.peers import beside, middle, peers, pulls
 
 HIGH, LOW = 3.0, 0.1
-"""Where a loss that was divided by a constant answer's cannot begin. Healthy first epochs had 0.5 to 1.1, the
-first batches 0.36 to 1.5, so both must agree; no later epoch had more than 1.4."""
+"""A loss that is divided by a constant answer's loss cannot begin above or below these. Healthy first epochs had 0.5 to
+1.1 and first batches 0.36 to 1.5, so both must agree; no later epoch had more than 1.4."""
 TENFOLD, STILL = 10.0, 3.0
-"""Of the others' weight × loss: ten times as if nothing below 1 were learnt, so that a task that learns late does not
-look heavy, and three times what is really there, so that a rule that weighs learnt tasks up is no illness."""
+"""Limits of weight × loss relative to the others'. The first takes every loss below 1 as 1, so that a task that learns
+late does not look heavy; the second takes real losses, so that a rule that gives learned tasks more weight is no
+fault."""
 LONG = 100.0
-"""Of the others' pull among three or more of one level; single healthy looks reach 52, medians 17."""
+"""Limit of weight × gradient relative to the others', with three or more tasks of one level. Single healthy looks reach
+52, medians 17."""
 MOST = 2 / 3
-"""Of the looks."""
+"""Share of the looks that must be above the limits, for a finding."""
 
 
 def scale(chart: Chart) -> Iterator[Finding]:
@@ -34,12 +36,13 @@ def scale(chart: Chart) -> Iterator[Finding]:
 
 
 def _start(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
-    """Not about 1 when untrained."""
+    """Find a loss that is not about 1 before training."""
     if not len(course.means) or not np.isfinite(course.means[0, k]):
         return
     task, epoch = course.tasks[k], float(course.means[0, k])
     seen = course.losses[:, k][np.isfinite(course.losses[:, k])]
     first = float(seen[0]) if len(seen) else epoch
+    # A run that starts from trained weights may well begin with a low loss.
     trained = chart.run.record.get("init") is not None
     if not (min(first, epoch) > HIGH or (max(first, epoch) < LOW and not trained)):
         return
@@ -56,7 +59,7 @@ def _start(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
 
 
 def _rose(chart: Chart, course: Course) -> Iterator[Finding]:
-    """Far above 1 after a beginning at about 1: the training ran away."""
+    """Find losses that rose far above 1 after a start at about 1: the training diverged."""
     risen = {}
     for k, task in enumerate(course.tasks):
         means, seen = course.means[:, k], course.losses[:, k]
@@ -76,11 +79,11 @@ def _rose(chart: Chart, course: Course) -> Iterator[Finding]:
 
 
 def _above(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
-    """Weighted, an order of magnitude above the others in most looks."""
+    """Find a task whose weighted loss or gradient is an order of magnitude above the others' in most looks."""
     task = course.tasks[k]
     others, alike = [j for j in range(len(course.tasks)) if j != k], peers(chart, course, k)
     worth = beside(course.weights * course.losses, k, others)
-    full = beside(course.weights * np.maximum(course.losses, 1.0), k, others)  # what is learnt does not count
+    full = beside(course.weights * np.maximum(course.losses, 1.0), k, others)  # a loss below 1 counts as 1
     pull = beside(pulls(course), k, alike)
     of = int(np.isfinite(worth).sum())
     if of < LOOKS:

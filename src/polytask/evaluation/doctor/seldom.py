@@ -1,4 +1,4 @@
-"""A task that is absent from most steps."""
+"""Finds a task that is absent from most steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from polytask.evaluation.doctor.finding import Finding
 
 HALF = 0.5
 LEAST = 20
-"""With fewer steps nothing is said."""
+"""With fewer steps nothing is said about the share."""
 
 
 def seldom(chart: Chart) -> Iterator[Finding]:

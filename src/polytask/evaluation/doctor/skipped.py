@@ -1,4 +1,4 @@
-"""Steps that were not taken."""
+"""Finds steps that were skipped because a number was not finite."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from polytask.evaluation.doctor.chart import Chart
 from polytask.evaluation.doctor.finding import Finding
 
+# These patterns read the warnings that the training loop writes into the log.
 LOSS = re.compile(r"step \d+: loss of (.+?) is not finite")
 SUBJECTS = re.compile(r"subjects (.+?); step skipped")
 

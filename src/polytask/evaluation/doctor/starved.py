@@ -1,4 +1,4 @@
-"""A task that does not reach the shared features."""
+"""Finds a task that hardly moves the shared features."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from polytask.evaluation.doctor.finding import Finding
 from polytask.evaluation.doctor.peers import beside, last, middle, peers, pulls
 
 TINY, STILL = 1 / 30, 1 / 10
-"""Of the others' pull, or of their weight; then also of their weighted loss, so that a rule that weighs learnt tasks up
-starves nobody. Healthy runs: among tasks of one level the median pull over looks was 1/15 to 17 times the usual one; a
-weight of 0.01 gives 1/100."""
+"""A task starves below the first share of the others' weight × gradient; or below the first share of their weight and
+the second of their weighted loss, so that a rule that gives learned tasks more weight starves nobody. In healthy runs
+the median weight × gradient of tasks of one level was 1/15 to 17 times the usual one; a weight of 0.01 gives 1/100."""
 SOLVED = 0.1
-"""A task whose loss is below has little left to pull with, and needs nothing: that look does not count."""
+"""A task whose loss is below this has short gradients because it is solved: that look does not count."""
 BEHIND = 0.5
-"""Of the others' fall of the loss: a task that keeps up is not starved, however short its gradient is. Lengths at the
-features depend on where in a map a task looks (17 times between two voxel tasks of a healthy run)."""
+"""A task whose loss fell at least this share of the others' fall is not starved, however short its gradient is. Norms
+at the features depend on where in a map a task looks (17 times between two voxel tasks of a healthy run)."""
 MOST = 2 / 3
-"""Of the looks."""
+"""Share of the looks that must show it, for a finding."""
 
 
 def starved(chart: Chart) -> Iterator[Finding]:
     """A task that hardly moves the shared features: its weighted loss or gradient is tiny beside the others'."""
+    # A dead head is reported once: it would also count as starved.
     gone = {f.tasks[0] for f in dead(chart)}
     for course in chart.courses:
         for k, task in enumerate(course.tasks):
@@ -72,13 +73,13 @@ def _of(chart: Chart, course: Course, k: int) -> Iterator[Finding]:
 
 
 def _length(norms: Array) -> str:
-    """The usual one; a task without weight has none."""
+    """Format the median gradient norm; a task without weight has none."""
     found = middle(norms)
     return f"{found:.2g}" if np.isfinite(found) else "not taken"
 
 
 def _behind(course: Course, k: int) -> bool:
-    """Whether its loss has fallen much less than the others' (from 1, a constant answer's)."""
+    """Whether the loss of task `k` has fallen much less than the others' from 1, the loss of a constant answer."""
     if not len(course.means):
         return False
     falls = [1 - last(course.means[:, j]) for j in range(len(course.tasks))]

@@ -1,4 +1,4 @@
-"""Tasks that are hardly ever known of one sample, under a rule that must see them together."""
+"""Finds tasks that are hardly ever known on the same sample, under a rule that must see them together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from polytask.evaluation.doctor.chart import Chart
 from polytask.evaluation.doctor.finding import Finding
 
 HALF = 0.5
-"""DESIGN.md, 'The cut'."""
+"""Pairs below this share of steps with a common known sample are reported; see DESIGN.md, 'The cut'."""
 STEPS = 20
-"""Fewer steps say little of a share: two standard errors of one half are 0.22 then."""
+"""With fewer steps nothing is said: two standard errors of a share of one half are 0.22 at this number."""
 SHOWN = 3
 
 

@@ -1,4 +1,4 @@
-"""Tasks whose loss is still that of a constant answer."""
+"""Finds tasks whose loss is still that of a constant answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytask.evaluation.doctor.starved import starved
 from polytask.evaluation.learning import CONSTANT_LOSS, SHORT
 
 CAUSES = (skipped, dead, starved, seldom, scale)
-"""Findings that say why a task learned nothing: a task that one of them names is not named again."""
+"""Checks that explain why a task learned nothing: a task that one of them names is not reported again."""
 
 
 def unlearned(chart: Chart) -> Iterator[Finding]:

@@ -1,1 +1,2 @@
-"""A model judged on another hospital's cohort: words joined, known subjects left out, the drop from held-out."""
+"""Judges a model on another hospital's cohort: matches words, leaves out known subjects, measures the performance
+drop."""

@@ -1,4 +1,5 @@
-"""The draft of a mapping file: the nearest names for what has no counterpart. Proposals, never used unread."""
+"""Writes the draft of a mapping file: the nearest names for what has no counterpart. A person must check and pass
+it."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from polytask.evaluation.external.gaps import Gap
 from polytask.evaluation.external.word_map import NESTED, SECTIONS
 
 FILE = "mapping.yaml"
+# Names that are less similar than this are not proposed for each other.
 LIKELY = 0.5
 MEANINGS = (
     {"0", "no", "n", "false", "negative", "neg", "absent", "without"},
@@ -21,7 +23,7 @@ MEANINGS = (
     {"f", "female", "woman"},
     {"tumour", "tumor", "gtv", "lesion", "mass"},
 )
-"""Words that usually say the same."""
+"""Sets of words that usually mean the same."""
 DAYS = {
     "day": 1.0,
     "d": 1.0,
@@ -43,14 +45,15 @@ HEAD = """\
 
 
 def needs_mapping(gap: Gap) -> bool:
-    """Whether a person could close a gap: both sides have something left, or a word of theirs would be unknown."""
+    """Whether a person could close a gap: both sides have words left over, or a word of theirs would be unknown."""
     if gap.section not in SECTIONS:
         return False
     return bool(gap.theirs) and (bool(gap.ours) or gap.section in ("classes", "values"))
 
 
 def draft(gaps: Sequence[Gap]) -> str:
-    """YAML with a line for each word that is left over, and the model's words as a comment; "" when nothing is."""
+    """Format the draft: YAML with a line for each word that is left over and the model's words as comments; "" without
+    gaps."""
     lines: list[str] = []
     for section in SECTIONS:
         mine = [g for g in gaps if g.section == section and needs_mapping(g)]
@@ -61,12 +64,13 @@ def draft(gaps: Sequence[Gap]) -> str:
 
 
 def write_draft(gaps: Sequence[Gap], folder: Path) -> Path | None:
-    """Write `FOLDER/mapping.yaml` unless nothing is left over; a file that is there is never touched."""
+    """Write `FOLDER/mapping.yaml` unless no word is left over; an existing file is never overwritten."""
     text, path = draft(gaps), folder / FILE
     if not text:
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Mode "x" refuses an existing file without a race: a person may have corrected it.
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
@@ -92,17 +96,19 @@ def _lines(gap: Gap) -> Iterator[str]:
 
 
 def _word(word: str) -> str:
-    """A word as YAML writes it, in quotes where it needs them."""
+    """Write a word as YAML, in quotes where it needs them."""
     text: str = yaml.safe_dump(word, allow_unicode=True, width=10_000).removesuffix("...\n")
     return text.strip()
 
 
 def proposals(gap: Gap) -> dict[str, str | None]:
-    """For each word of theirs the nearest free one; the likeliest pairs first. None where nothing is near.
+    """Propose for each word of theirs the nearest word of the model that is still free; None where nothing is near.
 
-    Without any likeness: the only input or channel that is left on both sides, and visits in their order.
+    The most similar pairs are taken first. Where no names are similar, the only input or channel that is left on both
+    sides is proposed, and visits in their order.
     """
     theirs, ours = gap.theirs, gap.ours
+    # Negative positions: of equally similar pairs the reversed sort then takes the first words first.
     pairs = sorted(
         ((likeness(t, o), -i, -j) for i, t in enumerate(theirs) for j, o in enumerate(ours)), reverse=True
     )
@@ -119,7 +125,8 @@ def proposals(gap: Gap) -> dict[str, str | None]:
 
 
 def likeness(a: str, b: str) -> float:
-    """0 to 1: 1 for the same letters or meaning, else how much of the letters is shared, in order."""
+    """Measure how similar two words are, from 0 to 1: 1 for the same letters or meaning, else by shared letters in
+    order."""
     x, y = (w.lower().replace("_", " ").replace("-", " ").strip() for w in (a, b))
     if x == y or any({x, y} <= words for words in MEANINGS):
         return 1.0
@@ -132,12 +139,13 @@ def likeness(a: str, b: str) -> float:
 
 
 def _in_order(letters: str, word: str) -> bool:
+    # `in` on an iterator reads on from where it stopped, so the letters must come in this order.
     rest = iter(word)
     return all(letter in rest for letter in letters)
 
 
 def known_factor(theirs: str, ours: str) -> float | None:
-    """How many of our units one of theirs is, for the common ones."""
+    """Find how many of our units one of theirs is, for common units; None for others."""
     x, y = (w.strip().lower() for w in (theirs, ours))
     for scale in SCALES:
         a, b = (scale.get(w, scale.get(w.removesuffix("s"))) for w in (x, y))

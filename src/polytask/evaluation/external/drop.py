@@ -1,4 +1,4 @@
-"""How much of the held-out figures is left at another hospital, task by task."""
+"""Measures how much a model loses at another hospital compared with held-out, task by task."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Drop:
-    """One metric at held-out and elsewhere; the two are of different people.
+    """One metric on held-out and on the other cohort; the two groups of people are different.
 
     Args:
-        difference: elsewhere − held-out; its limits are NaN where either has no interval.
-        sentence: the same for a reader.
+        held_out, external: the metric with its interval on each.
+        difference: external − held-out; its limits are NaN where either has no interval.
+        sentence: the same as a sentence for a reader.
     """
 
     task: str
@@ -32,7 +33,7 @@ class Drop:
     sentence: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form."""
+        """Return the drop as plain dicts for JSON."""
         figures = {k: getattr(self, k)._asdict() for k in ("held_out", "external", "difference")}
         return {
             "task": self.task,
@@ -51,25 +52,26 @@ def find_drops(
     gaps: Sequence[Gap],
     place: str,
 ) -> list[Drop]:
-    """One a task, of its primary metric; where the cohort lacks structures, labels or classes that it is the mean over,
-    one for each that both have.
+    """Find the drop of the primary metric of each task. Where that is a mean over structures, labels or classes of
+    which the cohort lacks some, one drop is found for each that both have.
 
     Args:
         tasks: description of each task, as in an evaluation.
-        external: estimates at the other hospital. held_out: of each member of the model, or none.
-        counts: what the external estimates rest on. gaps: what the cohort lacks. place: its name.
+        external: estimates at the other hospital. held_out: estimates of each member of the model, or empty.
+        counts: what the external estimates rest on. gaps: what the cohort lacks. place: name of the cohort.
     """
     found = []
     for name, task in tasks.items():
         lacking = [w for g in gaps if g.section == "labels" and g.place == name for w in g.ours]
         first, higher = str(task["primary"]), bool(task["higher"])
         metrics = [first]
-        if lacking or not _there(external[name], first):  # a mean over parts that are not all there
+        if lacking or not _there(external[name], first):  # a mean over parts of which some are missing
             metrics = [m for w in task["names"] if _there(external[name], m := f"{first}.{w}")] or [first]
         nobody = [c for c, n in counts[name].get("classes", {}).items() if n == 0]
         for metric in metrics:
             there = _bounded([external[name].get(metric)])
             here = _bounded([m.get(name, {}).get(metric) for m in held_out])
+            # Not paired: the two groups of people are different, so the variances add up.
             change = subtract_independent(there, here)
             text = _sentence(name, metric, higher, here, there, change, len(held_out), place)
             if nobody and isfinite(change.estimate):
@@ -83,7 +85,8 @@ def _there(metrics: Mapping[str, Estimate], name: str) -> bool:
 
 
 def _bounded(estimates: Sequence[Estimate | None]) -> Bounded:
-    """One estimate, or the mean over members: as wide as they are on average, for their patients overlap."""
+    """Average the estimates of the members. The interval is as wide as theirs on average, because their patients
+    overlap and more members are not more evidence."""
     known = [e for e in estimates if e is not None]
     if not known or len(known) < len(estimates):
         return Bounded(NAN, NAN, NAN)
@@ -101,7 +104,7 @@ def _sentence(
     members: int,
     place: str,
 ) -> str:
-    """For a reader; without an interval on either side no difference is named."""
+    """Write the drop as a sentence; without an interval on either side it names no difference."""
     start = f"{task}: {metric}{'' if higher else ' (lower is better)'}"
     if not members:
         return f"{start}: no drop from held-out, for the model was not evaluated on held-out"
@@ -118,11 +121,11 @@ def _sentence(
 
 
 def number(value: float) -> str:
-    """Two decimals, fewer for large numbers."""
+    """Format a number with two decimals, with fewer for large numbers."""
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def signed(value: float) -> str:
-    """With its sign, − as a typographer writes it; what rounds to zero has none."""
+    """Format a number with its sign, with a true minus sign (−); a number that rounds to zero has no sign."""
     text = number(abs(value))
     return text if not float(text) else f"{'−' if value < 0 else '+'}{text}"

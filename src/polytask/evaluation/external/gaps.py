@@ -1,4 +1,4 @@
-"""What two cohorts do not share: words of one that have no counterpart in the other."""
+"""Pairs the words of two cohorts, and lists the gaps: words of one that have no counterpart in the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from polytask.evaluation.external.word_map import WordMap
 
 @dataclass(frozen=True)
 class Gap:
-    """Words left over at one place.
+    """Words at one place that have no counterpart.
 
     Args:
-        section: of the mapping file that could close it; `kinds`, `modalities`, `images` and `levels` cannot be mapped.
+        section: section of the mapping file that could close the gap; `kinds`, `modalities`, `images` and `levels`
+            cannot be mapped.
         place: the model's task, input or column; "" for whole tasks, inputs, columns and visits.
-        theirs: words of the cohort the model does not know: their cells are unknown.
-        ours: words of the model the cohort lacks.
+        theirs: words of the cohort that the model does not know; cells with them are unknown.
+        ours: words of the model that the cohort lacks.
     """
 
     section: str
@@ -27,20 +28,20 @@ class Gap:
     ours: tuple[str, ...]
 
     def __bool__(self) -> bool:
-        """Whether anything is left over."""
+        """Whether any word is left over."""
         return bool(self.theirs or self.ours)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Counterparts: their word → the model's, and what is left over."""
+    """Words with a counterpart (their word → the model's), and the gap that is left."""
 
     known: Mapping[str, str]
     gap: Gap
 
 
 def exactly(a: str, b: str) -> bool:
-    """Names are compared letter by letter."""
+    """Whether two names are the same letter by letter."""
     return a == b
 
 
@@ -55,12 +56,12 @@ def pair_words(
     same: Callable[[str, str], bool] = exactly,
     many: bool = False,
 ) -> Pairs:
-    """Their words beside the model's: as the mapping file says, else where they are the same; never by likeness.
+    """Pair their words with the model's: as the mapping file says, else where they are the same; never by similarity.
 
     Args:
         given: their word → the model's, from the mapping file.
-        same: whether two words say the same.
-        many: whether several of their words may mean one of the model's.
+        is_same: function that tells whether two words mean the same.
+        many: whether several of their words may mean the same word of the model.
     """
     where = f"{section}.{place}" if place else section
     found: dict[str, str] = {}
@@ -69,6 +70,7 @@ def pair_words(
         own = next((w for w in theirs if same(w, word)), None)
         if own is None:
             raise said.fail(where, f"{word!r} is not among the cohort's words; {nearest(word, theirs)}")
+        # An empty right side means "stays unknown", even where the model has the same word.
         if target is None:
             silent.add(own)
             continue
@@ -81,6 +83,7 @@ def pair_words(
         found[own] = our
     for own in theirs:
         our = next((w for w in ours if same(own, w)), None)
+        # The mapping file goes first: a word that it gave away is not paired a second time by its name.
         if own in found or own in silent or our is None or (our in found.values() and not many):
             continue
         found[own] = our
@@ -91,7 +94,7 @@ def pair_words(
 def split_gap(
     gap: Gap, kind_of_theirs: Callable[[str], str], kind_of_ours: Callable[[str], str]
 ) -> list[Gap]:
-    """One gap a kind, so that only words of one kind are proposed for each other."""
+    """Split a gap by kind, so that only words of the same kind are proposed for each other."""
     kinds = dict.fromkeys([*map(kind_of_ours, gap.ours), *map(kind_of_theirs, gap.theirs)])
     return [
         Gap(
@@ -105,7 +108,8 @@ def split_gap(
 
 
 def as_dict(gaps: Sequence[Gap]) -> dict[str, Any]:
-    """`{unknown: {section: …}, lacking: {section: …}}`, each a list of words or by place a list."""
+    """Convert gaps to `{unknown: {section: …}, lacking: {section: …}}`, each a list of words, or place → list of
+    words."""
     found: dict[str, Any] = {"unknown": {}, "lacking": {}}
     for gap in gaps:
         for side, words in (("unknown", gap.theirs), ("lacking", gap.ours)):

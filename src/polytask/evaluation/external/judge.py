@@ -1,4 +1,4 @@
-"""`evaluate_on`: a run or an exported model, judged on a cohort it was not planned from."""
+"""`evaluate_on`: judges a run or an exported model on a cohort that it was not planned from."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ OWN_LOG = "evaluation_log.jsonl"
 
 @dataclass(frozen=True)
 class ExternalResult:
-    """What was found, and all a page about it is made of.
+    """The results on another cohort, with everything that a page about them is made of.
 
     Args:
-        evaluation: what `evaluation.json` holds. answers: of every task of the model.
-        cohort: the judged subjects, read through the model's header. tasks: those that both share.
-        model: what was judged. folder: of the results.
+        evaluation: the content of `evaluation.json`. answers: answers to every task of the model.
+        cohort: the judged subjects, read through the model's header. tasks: tasks that model and cohort share.
+        model: the model that was judged. folder: folder of the results.
     """
 
     evaluation: Evaluation
@@ -73,10 +73,10 @@ def evaluate_on(
     run itself is changed.
 
     Args:
-        model: a run's or an exported model's folder.
+        model: folder of a run or of an exported model.
         on: the other cohort, with its own `cohort.yaml`.
         out: new or empty folder (a `mapping.yaml` may lie there).
-        mapping: words of the cohort that differ from the model's, see `word_map`.
+        mapping: file with the words of the cohort that differ from the model's, see `word_map`.
         tta, resamples, progress, device, answers: see `evaluate`. Tables of answers name this cohort's subjects, and
             tasks and classes as the model does.
     """
@@ -92,6 +92,7 @@ def evaluate_on(
     if mapping is None:
         drafted = write_draft(draft_gaps(header, asked, judged.categories, own), folder)
     ensure_common(matched, own, asked, drafted)
+    # The plan may crop to a box that a column names. This column is no input, so it must be carried along separately.
     boxes = [i.crop.column for i in predictor.plan.shared.images.values() if i.crop.rule == "box"]
     translated = translate_cohort(matched, [b for b in boxes if b])
     whole = translated.cohort
@@ -112,6 +113,7 @@ def evaluate_on(
     ensure_masks(readable)
     tasks = {n: t for n, t in predictor.tasks.items() if n in matched.tasks}
     given = read_given(answers, tasks, whole)
+    # Recognized by content and not by id: other hospitals may use the same ids for other people.
     known = Recognized() if judged.seen is None else recognize(readable, judged.seen, progress)
     cohort = keep_subjects(readable, known.trained)
     if not cohort.cases:
@@ -159,15 +161,17 @@ def evaluate_on(
     write_cases(predictor.tasks, ours, folder / "cases.csv")
     ours.write(folder / ANSWERS)
     write_given(result.answers, folder)
+    # Written last, see `ensure_output_free`.
     result.write(folder / FILE)
     return ExternalResult(result, ours, cohort, tasks, judged, folder)
 
 
 def ensure_free(folder: Path) -> None:
-    """Refuse a folder that holds more than a mapping file: results are not written over others. What an evaluation
-    left that did not come to its end is gone over again."""
+    """Refuse a folder that holds more than a mapping file, so that no results are overwritten. A folder that an
+    unfinished evaluation left behind may be used again."""
     if folder.exists() and not folder.is_dir():
         raise PolytaskError(f"{folder}: is a file; expected a new or empty folder; choose another -o")
+    # The log is written first and the evaluation last, so a log alone means that the evaluation did not finish.
     if (folder / OWN_LOG).exists() and not (folder / FILE).exists():
         return
     if folder.is_dir() and (there := sorted(p.name for p in folder.iterdir() if p.name != MAPPING)):
@@ -191,7 +195,8 @@ def _see(drafted: Path | None) -> str:
 
 
 def _note(model: JudgedModel, place: str, subjects: int, folder: Path) -> None:
-    """A line before the first subject is predicted, in the results' folder and for a run in its work folder."""
+    """Log the evaluation before the first subject is predicted: in the folder of results, and for a run in its work
+    folder too."""
     what: Mapping[str, Any] = {
         "part": "external",
         "run" if model.run else "model": model.record["name"],

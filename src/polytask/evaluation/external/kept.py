@@ -1,4 +1,4 @@
-"""Who is judged: cases a model can read, of people it has not seen."""
+"""Selects who is judged: cases that the model can read, of people that it was not trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask.plan.plan import Plan
 
 
 def unreadable_cases(cohort: Cohort, plan: Plan) -> dict[str, str]:
-    """Subject → why one of its cases cannot be predicted: a channel that the model cannot do without."""
+    """Find the subjects with a case that lacks a channel which the model cannot do without: subject → the reason."""
     found: dict[str, str] = {}
     for case in cohort.cases:
         if why := _lacks(cohort, case, plan):
@@ -24,6 +24,8 @@ def unreadable_cases(cohort: Cohort, plan: Plan) -> dict[str, str]:
 def _lacks(cohort: Cohort, case: Case, plan: Plan) -> str:
     for name in cohort.header.images:
         missing = [c for c, path in image_paths(cohort, case, name).items() if path is None]
+        # A model of several inputs can do without a whole image, but not with half of its channels, unless it learned
+        # so (`channel_flags`).
         whole = len(missing) == len(cohort.header.images[name].channels)
         if (
             missing
@@ -35,7 +37,7 @@ def _lacks(cohort: Cohort, case: Case, plan: Plan) -> str:
 
 
 def ensure_masks(cohort: Cohort) -> None:
-    """Refuse masks and doses that are not there, before anything is predicted."""
+    """Refuse masks and doses whose files do not exist, before anything is predicted."""
     for case in cohort.cases:
         for task in cohort.written:
             source = voxel_source(cohort, case, task)
@@ -48,5 +50,5 @@ def ensure_masks(cohort: Cohort) -> None:
 
 
 def keep_subjects(cohort: Cohort, left_out: Collection[str]) -> Cohort:
-    """The cohort without some subjects."""
+    """Return the cohort without some of its subjects."""
     return replace(cohort, cases=tuple(c for c in cohort.cases if c.subject not in left_out))

@@ -1,4 +1,4 @@
-"""What the model reads beside what another cohort has: inputs, channels, columns, categories, visits."""
+"""Matches what the model reads with what another cohort has: inputs, channels, columns, categories, visits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from polytask.kinds.words import same_word
 
 @dataclass(frozen=True)
 class MatchedInputs:
-    """Where each part of the model's inputs stands in the other cohort.
+    """The counterparts of the model's inputs in another cohort.
 
     Args:
         images, slides: the model's input → theirs.
         channels: the model's column `input.channel` → theirs.
         columns: the model's column → (their table input, their column).
         values: the model's column → their category → the model's.
-        factors: the model's column of numbers → what their number is multiplied by.
+        factors: the model's column of numbers → factor from their unit to the model's.
         visits: their visit → the model's.
     """
 
@@ -38,11 +38,11 @@ class MatchedInputs:
 def match_inputs(
     header: Header, categories: Mapping[str, Sequence[str]], own: Cohort, said: WordMap
 ) -> tuple[MatchedInputs, list[Gap]]:
-    """Join the inputs by name, or as the mapping file says.
+    """Match the inputs by name, or as the mapping file says.
 
     Args:
-        header: the model's. categories: its column → the values it learned.
-        own: the other cohort under its own header.
+        header: header of the model. categories: column of the model → the values that it learned.
+        other_cohort: the other cohort with its own header.
     """
     gaps: list[Gap] = []
     named = dict(said.inputs)
@@ -59,6 +59,7 @@ def match_inputs(
         kinds[kind] = {o: t for t, o in pairs.known.items()}
         gaps.append(pairs.gap)
     for name, other in list(kinds["slide"].items()):
+        # Features of another width come from another extractor: they cannot be read at all.
         mine_width, width = header.slides[name].features, own.header.slides[other].features
         if mine_width != width:
             gaps.append(Gap("kinds", name, (_bag(width),), (_bag(mine_width),)))
@@ -99,6 +100,7 @@ def _channels(
         gaps.append(pairs.gap)
         for their, our in pairs.known.items():
             modalities = own.channels[their], mine.channels[our]
+            # The same name is not enough: a channel `t1` that holds CT would be read as MR.
             if modalities[0] == modalities[1]:
                 found[f"{name}.{our}"] = f"{other}.{their}"
             else:
@@ -107,7 +109,7 @@ def _channels(
 
 
 def ensure_dims(name: str, mine: ImageInput, other: str, own: ImageInput) -> None:
-    """Refuse pictures for a model of volumes, and the other way round."""
+    """Refuse 2D images for a model of 3D images, and the other way round."""
     if mine.dims != own.dims:
         raise PolytaskError(
             f"image {other!r} of the cohort is {own.dims}D, but the model reads {name!r} in {mine.dims}D; "
@@ -143,14 +145,15 @@ def _columns(
 
 
 def _categories(own: Cohort, column: str, spec: Column) -> list[str]:
-    """The declared categories, else those that occur."""
+    """List the categories of a column that its header declares, else those that occur in the table."""
     if spec.values is not None:
         return list(spec.values)
     return sorted({c.cells[column] for c in own.cases if column in c.cells})
 
 
 def _visits(header: Header, own: Cohort, said: WordMap) -> tuple[dict[str, str], Gap]:
-    """Their visit → the model's. Two cohorts with one visit each mean the same by it, whatever it is called."""
+    """Match visits: their visit → the model's. Two cohorts with one visit each mean the same by it, whatever its
+    name."""
     ours, theirs = header.visits or [""], own.header.visits or [""]
     if not said.visits and len(ours) == len(theirs) == 1:
         return {theirs[0]: ours[0]}, Gap("visits", "", (), ())
@@ -160,7 +163,7 @@ def _visits(header: Header, own: Cohort, said: WordMap) -> tuple[dict[str, str],
 
 
 def lost_channels(gaps: Sequence[Gap]) -> Iterator[str]:
-    """The model's channels and images that the cohort lacks, for a message."""
+    """List the model's channels and inputs that the cohort lacks, for a message."""
     for gap in gaps:
         if gap.section in ("inputs", "channels"):
             yield from (f"{gap.place}.{word}" if gap.place else word for word in gap.ours)

@@ -1,4 +1,4 @@
-"""What the model answers beside what another cohort knows: tasks, classes, structures, units."""
+"""Matches what the model answers with what another cohort knows: tasks, classes, structures, units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from polytask.kinds.class_words import list_answers
 from polytask.kinds.words import same_word
 
 ONE_OF = ("class", "grade")
-"""Forms of answers whose truth is one word of a list: each can be judged by the other's cells."""
+"""Forms of answers whose truth is one word of a list: a task of one form can be judged by cells of the other."""
 
 
 MEASURED = ("time", "number", "field")
@@ -28,13 +28,13 @@ MEASURED = ("time", "number", "field")
 
 @dataclass(frozen=True)
 class MatchedTask:
-    """One task of the model and its counterpart.
+    """The counterpart of one task of the model in another cohort.
 
     Args:
         theirs: name of the task in the other cohort.
         words: their class or label → the model's.
-        structures: the model's structure → theirs that make it up.
-        factor: what their number (time, value or dose) is multiplied by.
+        structures: the model's structure → their structures that make it up.
+        factor: factor from their unit (of time, value or dose) to the model's.
     """
 
     theirs: str
@@ -46,14 +46,14 @@ class MatchedTask:
 def match_tasks(
     header: Header, asked: Iterable[str], theirs: Header, images: Mapping[str, str], said: WordMap
 ) -> tuple[dict[str, MatchedTask], list[Gap]]:
-    """Join the asked tasks by name, or as the mapping file says.
+    """Match the tasks of the model by name, or as the mapping file says.
 
     Args:
-        header: the model's. asked: its tasks. theirs: header of the other cohort.
+        header: header of the model. model_tasks: its tasks. theirs: header of the other cohort.
         images: the model's image input → theirs.
 
     Returns:
-        the model's task → its counterpart, where the two mean the same; and all that has none.
+        (the model's task → its counterpart, where the two mean the same; gaps for everything without a counterpart).
     """
     mine = {n: t for n, t in header.tasks.items() if n in set(asked)}
     _ensure_places(mine, header, said)
@@ -66,6 +66,7 @@ def match_tasks(
             gaps.append(Gap("kinds", our, (other.kind,), (spec.kind,)))
             continue
         if isinstance(spec, VoxelSpec) and isinstance(other, VoxelSpec):
+            # A mask is only right on the grid of its own image.
             image = images.get(spec.image)
             if other.image != image:
                 gaps.append(Gap("images", our, (other.image,), (spec.image,)))
@@ -73,6 +74,7 @@ def match_tasks(
         factor, unit_gap = _factor(our, other, spec, said)
         words, word_gap = _words(our, other, spec, said)
         gaps += [g for g in (unit_gap, word_gap) if g]
+        # Without a common unit or any common word no truth can be read: the task is left out whole.
         if factor is None or (_has_words(spec) and not words):
             continue
         structures = _parts(words, spec) if isinstance(spec, SegmentationSpec) else {}
@@ -85,7 +87,7 @@ def _group(spec: Task) -> str:
 
 
 def _ensure_places(mine: Mapping[str, Task], header: Header, said: WordMap) -> None:
-    """Places of the mapping file must be tasks (for units also columns) of the model, and of the right kind."""
+    """Refuse a mapping file whose places are no tasks (for units also columns) of the model, or of the wrong kind."""
     columns = [c for table in header.tables.values() for c, s in table.columns.items() if s.type == "number"]
     measured = [n for n, t in mine.items() if answer_form(t.kind) in MEASURED]
     allowed = {
@@ -105,7 +107,7 @@ def _has_words(spec: Task) -> bool:
 
 
 def words_of(spec: Task) -> list[str]:
-    """Classes, labels or structures."""
+    """List the classes, labels or structures of a task."""
     return spec.names if isinstance(spec, SegmentationSpec) else list_answers(spec)
 
 
@@ -125,7 +127,7 @@ def _parts(words: Mapping[str, str], spec: SegmentationSpec) -> dict[str, tuple[
 
 
 def _factor(name: str, other: Task, spec: Task, said: WordMap) -> tuple[float | None, Gap | None]:
-    """1 for the same unit, the mapping's factor, else nothing."""
+    """Match units: a factor of 1 for the same unit, else that of the mapping file, else None and a gap."""
     if answer_form(spec.kind) not in MEASURED:
         return 1.0, None
     if name in said.units:

@@ -1,4 +1,4 @@
-"""All of one model beside all of another cohort."""
+"""Matches everything that a model reads and answers with everything that another cohort has."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from polytask.evaluation.external.word_map import FLAT, WordMap
 
 @dataclass(frozen=True)
 class Matching:
-    """What a model and a cohort share.
+    """What a model and another cohort share.
 
     Args:
-        header: the model's. own: the other cohort under its own header.
-        inputs, tasks: counterparts. gaps: all that has none.
+        header: header of the model. own: the other cohort with its own header.
+        inputs, tasks: their counterparts. gaps: everything without a counterpart.
     """
 
     header: Header
@@ -33,7 +33,7 @@ class Matching:
 def match_words(
     header: Header, asked: Iterable[str], categories: Mapping[str, Sequence[str]], own: Cohort, said: WordMap
 ) -> Matching:
-    """Join by name, and by the mapping file; see `match_inputs` and `match_tasks`."""
+    """Match a model and a cohort by names and by the mapping file; see `match_inputs` and `match_tasks`."""
     inputs, gaps = match_inputs(header, categories, own, said)
     tasks, more = match_tasks(header, asked, own.header, inputs.images, said)
     return Matching(header, own, inputs, tasks, tuple(g for g in (*gaps, *more) if g))
@@ -42,9 +42,11 @@ def match_words(
 def draft_gaps(
     header: Header, asked: Iterable[str], categories: Mapping[str, Sequence[str]], own: Cohort
 ) -> list[Gap]:
-    """The gaps a draft has to close: those of whole tasks, inputs, columns and visits, and those that would show inside
-    once these have the nearest names."""
+    """List the gaps that a draft has to close: those of whole tasks, inputs, columns and visits, and those inside them
+    that show once these are paired with the nearest names."""
     asked = list(asked)
+    # Classes of a task are compared only when the task itself has a counterpart, so the nearest names are assumed for
+    # whole tasks first, in this draft only.
     flat = [g for g in match_words(header, asked, categories, own, WordMap()).gaps if g.section in FLAT]
     near: dict[str, dict[str, str | None]] = {section: {} for section in FLAT}
     for gap in flat:

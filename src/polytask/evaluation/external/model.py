@@ -1,4 +1,4 @@
-"""What is judged: a run, or an exported model that needs nothing but itself."""
+"""Opens the model that is judged: a run, or an exported model that needs nothing but its own folder."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from polytask.training.folder import Run
 
 @dataclass(frozen=True)
 class JudgedModel:
-    """A model with what is known of its past.
+    """A model with what is known about its training.
 
     Args:
         predictor: ready to answer. run: None for an exported model.
-        record: name, fold, seed, sharing, and for an exported model what its page says of its past.
-        trained_on: name of the cohort.
-        weights: sha256 by network.
+        record: name, fold, seed, sharing, and for an exported model when and with which versions it was made.
+        trained_on: name of the cohort that it was trained on.
+        weights: network → sha256 of its weights.
         held_out: metrics of each member on its held-out part; empty where one was not evaluated.
-        why_not: why `held_out` is empty, and what to do.
-        seen: whom it was trained on; None when nobody can tell, then `unseen` says why.
-        ids: of the subjects of train and tune, and of held-out; a model folder knows none.
+        why_not: why `held_out` is empty, and what to do about it.
+        seen: digests of the subjects that it was trained on; None when they are not known, then `unseen` says why.
+        ids: ids of the subjects of train and tune; empty for an exported model, which holds none.
     """
 
     predictor: Predictor
@@ -45,7 +45,7 @@ class JudgedModel:
 
     @property
     def categories(self) -> dict[str, list[str]]:
-        """Table column → the values that a member learned (those of the header where it names them)."""
+        """Table column → the values that some member learned, after those that the header names."""
         found: dict[str, list[str]] = {}
         for table in self.predictor.header.tables.values():
             found |= {c: list(s.values) for c, s in table.columns.items() if s.values is not None}
@@ -57,7 +57,7 @@ class JudgedModel:
 
 
 def open_model(source: Path, device: str | None = None, progress: Progress | None = None) -> JudgedModel:
-    """A run's folder, or a model's."""
+    """Open the folder of a run or of an exported model."""
     predictor = Predictor.load(source, device=device)
     if (source / DESCRIPTION).exists():
         return _exported(source, predictor)
@@ -115,6 +115,7 @@ def _exported(folder: Path, predictor: Predictor) -> JudgedModel:
         record=record,
         trained_on=str(described["name"]),
         weights={"": str(described["sha256"])},
+        # A mean over some members only would look like that of the whole ensemble.
         held_out=held_out if whole else (),
         why_not="" if whole else (
             "the model was exported before its runs were evaluated on held-out: evaluate them and export again"

@@ -1,4 +1,4 @@
-"""What a reader of an external evaluation has to know, in sentences; the first ones matter most."""
+"""Writes what a reader of an external evaluation has to know, in sentences; the most important ones come first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.evaluation.external.model import JudgedModel
 from polytask.evaluation.external.recognize import Recognized
 
 MOST = 12
-"""Names listed one by one."""
+"""Most names that are listed one by one."""
 OF = {
     "tasks": "tasks",
     "inputs": "inputs",
@@ -33,7 +33,7 @@ def notes_of(
     drafted: Path | None,
     cohort: Cohort,
 ) -> list[str]:
-    """The drop first, then who was left out, then what stayed unknown."""
+    """Write the sentences: first the drops, then who was left out, then what stayed unknown."""
     place = str(external["cohort"])
     found = [str(d["sentence"]) for d in external["drop"]]
     if model.why_not:
@@ -117,6 +117,6 @@ def _gap(gap: Gap, place: str) -> Iterator[str]:
 
 
 def few(words: Sequence[str]) -> str:
-    """Up to a dozen names, and how many more."""
+    """List up to a dozen names, and say how many more there are."""
     more = f" and {len(words) - MOST} more" if len(words) > MOST else ""
     return ", ".join(words[:MOST]) + more

@@ -1,4 +1,4 @@
-"""Subjects of another cohort that a model was trained on, recognized by what their images show."""
+"""Finds subjects of another cohort that a model was trained on, by the content of their images or table cells."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from polytask.prepare.content import digest_case
 
 @dataclass(frozen=True)
 class Recognized:
-    """Subjects of the other cohort.
+    """Subjects of another cohort, by whether they were in the training of a model.
 
     Args:
-        trained: with an image (or row of cells) of the training. held_out: with one of the held-out part.
-        alike: whose few cells are those of somebody in the training, as strangers' may be.
-        unchecked: without anything to recognize them by.
+        trained: subjects with an image (or row of cells) of the training part.
+        held_out: subjects with an image (or row of cells) of the held-out part.
+        alike: subjects with the same few cells as somebody in the training, which may be chance.
+        unchecked: subjects without anything to recognize them by.
     """
 
     trained: tuple[str, ...] = ()
@@ -27,7 +28,8 @@ class Recognized:
 
 
 def recognize(cohort: Cohort, seen: Seen, progress: Progress | None = None) -> Recognized:
-    """Hold every subject of a cohort, read through the model's header, against what was in training. Opens images."""
+    """Compare every subject of a cohort (read through the model's header) with what was in training. Opens all
+    images."""
     digests: dict[str, set[str]] = {}
     for k, case in enumerate(cohort.cases):
         if progress:
@@ -38,6 +40,8 @@ def recognize(cohort: Cohort, seen: Seen, progress: Progress | None = None) -> R
     held_out = [s for s, mine in digests.items() if mine & seen.held_out and s not in trained]
     unchecked = [s for s, mine in digests.items() if not mine]
     alike: list[str] = []
+    # Two strangers may have equal cells when the columns are coarse: such a match is reported, but nobody is left out
+    # for it.
     if seen.by == "cells":
         chances = chances_of_same_row(cohort, cohort.cases)
         apart = {

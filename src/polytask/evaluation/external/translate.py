@@ -1,4 +1,4 @@
-"""Another cohort read through the header of a model: its cells in the model's words, all else unknown."""
+"""Translates another cohort to the header of a model: its cells in the model's words, everything else unknown."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from polytask.kinds.kind import Value
 
 @dataclass(frozen=True)
 class Translated:
-    """The other cohort under the model's header.
+    """The other cohort under the header of the model.
 
     Args:
-        cohort: cases in the model's words; only visits the model knows.
-        visits_left_out: rows at visits the model does not know.
+        cohort: cases in the model's words; only visits that the model knows.
+        visits_left_out: number of rows at visits that the model does not know.
     """
 
     cohort: Cohort
@@ -35,11 +35,12 @@ class Translated:
 
 
 def translate_cohort(matched: Matching, extra: Sequence[str] = ()) -> Translated:
-    """Every row with the cells the model asks for: inputs, and truths of the tasks both share.
+    """Translate every row to the cells that the model asks for: its inputs, and the truths of the tasks that both
+    share.
 
     Args:
-        matched: what the two share.
-        extra: columns the plan reads besides (the box of a crop), taken as they are.
+        matched: counterparts of model and cohort.
+        extra: other columns that the plan reads (the box of a crop); they are copied unchanged.
     """
     own, visits = matched.own, matched.inputs.visits
     cases = [
@@ -53,12 +54,13 @@ def translate_cohort(matched: Matching, extra: Sequence[str] = ()) -> Translated
         for name, task in matched.tasks.items()
         if isinstance(matched.header.tasks[name], VoxelSpec)
     }
+    # `written` keeps their own description of masks: files are read as they were written, and translated afterwards.
     cohort = Cohort(_header(matched), own.root, own.table, columns, tuple(cases), written)
     return Translated(cohort, len(own.cases) - len(cases))
 
 
 def _header(matched: Matching) -> Header:
-    """The model's header; how channels lie on each other is the other cohort's affair."""
+    """Return the model's header with the name of the other cohort, and with its rule for aligning images."""
     inputs = dict(matched.header.inputs)
     for name, other in matched.inputs.images.items():
         image, theirs = inputs[name], matched.own.header.images[other]
@@ -95,7 +97,7 @@ def _cells(matched: Matching, case: Case, extra: Sequence[str]) -> Iterator[tupl
 
 
 def _cell_of(matched: Matching, case: Case, column: str, table: str, theirs: str) -> float | str | None:
-    """A cell of a table; where the model reads one about the subject, only what its visits agree on."""
+    """Read a cell of a table. Where the model reads one about the subject, the visits must agree on it; else None."""
     ours = next(t.columns[column] for t in matched.header.tables.values() if column in t.columns)
     own = matched.own
     if ours.level == "visit" or own.header.tables[table].columns[theirs].level == "subject":
@@ -106,12 +108,12 @@ def _cell_of(matched: Matching, case: Case, column: str, table: str, theirs: str
 
 
 def _number(value: float) -> str:
-    """A number so that reading it gives the same one."""
+    """Write a number so that reading it gives exactly the same number."""
     return repr(value)
 
 
 def _mask_cells(matched: Matching, case: Case, name: str, task: MatchedTask) -> Iterator[tuple[str, str]]:
-    """The cells of a voxel task as they are, under the model's name."""
+    """Yield the cells of a voxel task unchanged, under the model's column names."""
     spec, mine = matched.own.header.tasks[task.theirs], matched.header.tasks[name]
     here, there = mine.column or name, spec.column or task.theirs
     for column in (*list_task_columns(task.theirs, spec), *list_optional_columns(task.theirs, spec)):
@@ -135,6 +137,8 @@ def _answer_cells(matched: Matching, case: Case, name: str, task: MatchedTask) -
         assert isinstance(value, tuple)
         for label in list_answers(spec):
             bits = [b for w, b in zip(list_answers(theirs), value, strict=True) if task.words.get(w) == label]
+            # Several of their labels may make up one of ours: one that is present is enough, but absent needs all to be
+            # known.
             if bits and (any(bits) or None not in bits):
                 yield f"{stem}.{label}", "1" if any(bits) else "0"
     elif form == "number":
@@ -147,10 +151,10 @@ def _answer_cells(matched: Matching, case: Case, name: str, task: MatchedTask) -
 
 
 def truth_of(matched: Matching, case: Case, name: str, task: MatchedTask) -> Value | None:
-    """Their answer for one row at the level of the model's task.
+    """Read their truth for one row at the level of the model's task.
 
-    A truth about a subject is one about a visit only where there is one visit; truths about visits are one about the
-    subject only where they agree.
+    A truth about the subject holds for a visit only where there is a single visit. Truths about visits hold for the
+    subject only where they all agree.
     """
     own, spec = matched.own, matched.header.tasks[name]
     level, rows = own.header.tasks[task.theirs].level, own.subjects[case.subject]

@@ -1,4 +1,4 @@
-"""The mapping file: words of another cohort on the left, the model's words on the right."""
+"""Reads the mapping file: words of another cohort on the left, the model's words on the right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ NESTED = ("channels", "classes", "labels", "values")
 """Sections of the form `NAME: {THEIRS: OURS}`; NAME is the model's input, task or column."""
 SECTIONS = (*FLAT, *NESTED, "units")
 NOTHING = ("", "~", "null")
-"""How a right side says: stays unknown."""
+"""Right sides that mean: this word stays unknown."""
+# Largest size in bytes of a mapping file that is read.
 LIMIT = 4 << 20
 
 Words = Mapping[str, str | None]
@@ -26,16 +27,17 @@ Words = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class WordMap:
-    """What a person said about another cohort's words. A word mapped to None stays unknown.
+    """The content of a mapping file: what a person said about another cohort's words. A word mapped to None stays
+    unknown.
 
     Args:
-        path: of the file, for messages; None when there is none.
+        path: path of the file, for messages; None without a file.
         tasks, inputs, visits, columns: their name → the model's.
         channels: the model's image input → their channel → the model's.
         classes: the model's task → their class → the model's (classification and ordinal).
         labels: the model's task → their structure or label → the model's (segmentation and multilabel).
         values: the model's column → their value of a category → the model's.
-        units: the model's task or column of numbers → what their number is multiplied by.
+        units: the model's task or column of numbers → factor from their unit to the model's.
     """
 
     path: Path | None = None
@@ -50,16 +52,16 @@ class WordMap:
     units: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The sections that say something."""
+        """Return the sections that are not empty."""
         return {k: v for k, v in asdict(self).items() if k != "path" and v}
 
     def fail(self, section: str, message: str) -> PolytaskError:
-        """An error at a place of the file."""
+        """Build the error about a section of the file; the caller raises it."""
         return PolytaskError(f"{self.path}: {section}: {message}")
 
 
 def read_word_map(path: Path) -> WordMap:
-    """Read a mapping file; its words are held against model and cohort later."""
+    """Read a mapping file; its words are compared with model and cohort later."""
     what, draft = "a mapping file", "leave --mapping out for a draft"
     text = read_text(path, what, "name the right one", LIMIT, missing=draft)
     # Every word stays the text that was written: `yes`, `1` and `2020-01-01` too.

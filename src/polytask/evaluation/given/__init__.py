@@ -1,1 +1,1 @@
-"""Other people's answers (a reader, another model, a nomogram) from a table, judged beside ours on the same cases."""
+"""Other people's answers (a reader, another model, a nomogram) from a table, judged on the same cases as ours."""

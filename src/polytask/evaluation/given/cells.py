@@ -1,4 +1,4 @@
-"""Cells of a table of answers → arrays in the form of our own predictions."""
+"""Converts the cells of a table of answers to arrays in the form of our own predictions."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from polytask.tasks.task import Task
 
 Floats = npt.NDArray[np.float64]
 ROUNDED = 0.015
-"""Probabilities rounded to two digits may miss 1 by this much."""
+"""The sum of probabilities that are rounded to two digits may differ from 1 by this much."""
 NONE = "none"
-"""The word for no label at all, where an empty cell would be unknown."""
+"""The word for no label at all; an empty cell means that the answer is unknown."""
 UNKNOWN = ("", "NA", "na", "n/a")
 
 
 @dataclass(frozen=True)
 class GivenItems:
-    """Answers to one visit or subject task. Where something was not answered it is NaN.
+    """Somebody else's answers to one visit or subject task. What was not answered is NaN.
 
     Args:
-        ids: who, in the order of the first axis.
-        p: probabilities `[N, classes, labels or horizons]`. called: the same form for the answer itself: 1 for the
-            named class or labels, 0 for the others; None where the table does not have it.
-        risk, value: `[N]`.
+        ids: subject and visit of each row, in the order of the first axis.
+        p: probabilities `[N, classes, labels or horizons]`; None where the table has none.
+        called: the answer itself in the same form: 1 for the named class or labels, 0 for the others; None where the
+            table has none.
+        risk, value: risks and numbers `[N]`.
+        places: id → its position among `ids`.
     """
 
     ids: tuple[Id, ...]
@@ -44,7 +46,7 @@ class GivenItems:
 
 
 def read_items(table: AnswerTable, task: Task) -> GivenItems:
-    """All answers of a table to one visit or subject task."""
+    """Read all answers of a table to one visit or subject task."""
     rows, columns = table.rows[task.name], table.columns[task.name]
     ids = tuple(rows)
     p = called = risk = value = None
@@ -61,7 +63,7 @@ def read_items(table: AnswerTable, task: Task) -> GivenItems:
 
 
 def _probabilities(table: AnswerTable, row: Row, task: Task) -> Floats:
-    """`[classes, labels or horizons]`; classes exclude each other, so theirs sum to 1."""
+    """Read the probabilities of a row `[classes, labels or horizons]`; those of classes must sum to 1."""
     columns = table.columns[task.name].p
     survival = answer_form(task.kind) == "time"
     names = [f"T{t:g}" for t in getattr(task, "horizons", ())] if survival else list(names_of(task))
@@ -74,7 +76,7 @@ def _probabilities(table: AnswerTable, row: Row, task: Task) -> Floats:
     if survival or answer_form(task.kind) == "labels":
         return found
     there = np.isfinite(found)
-    if len(names) == 2 and there.sum() == 1:  # one of two says the other
+    if len(names) == 2 and there.sum() == 1:  # with two classes, one probability gives the other
         found[~there] = 1 - found[there]
         there[:] = True
     if there.any() and not there.all():
@@ -92,7 +94,7 @@ def _probabilities(table: AnswerTable, row: Row, task: Task) -> Floats:
 
 
 def _called(table: AnswerTable, row: Row, task: Task) -> Floats:
-    """The named class or labels as 1, the others 0; all NaN where the cell is empty."""
+    """Read the answer of a row: 1 for the named class or labels, 0 for the others; all NaN where the cell is empty."""
     columns, names = table.columns[task.name], list(names_of(task))
     found = np.full(len(names), np.nan)
     for k, name in enumerate(names):
@@ -111,7 +113,8 @@ def _called(table: AnswerTable, row: Row, task: Task) -> Floats:
 
 
 def _without_empty_multilabel(called: Floats, p: Floats | None) -> Floats:
-    """As called; where a row has probabilities but no word, `predictions.csv` means that no label was called."""
+    """Return the answers, with NaN in a row that has probabilities but no answer, so that its probabilities are
+    used."""
     if p is None or called.shape != p.shape:
         return called
     silent = np.asarray(np.isnan(called).all(1) & np.isfinite(p).any(1), bool)
@@ -119,7 +122,7 @@ def _without_empty_multilabel(called: Floats, p: Floats | None) -> Floats:
 
 
 def _place(table: AnswerTable, row: Row, column: str, word: str, names: Sequence[str]) -> int:
-    """Index of a class, given as text or as an equal number ("2.0" is "2")."""
+    """Find the index of a class that is given as text or as an equal number ("2.0" is "2")."""
     if word in names:
         return list(names).index(word)
     for k, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Which column of a table of answers says what of which task."""
+"""Finds out which column of a table of answers says what about which task."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from polytask.tasks.task import Task
 
 KEYS = ("subject", "visit")
 BESIDE = ("fold", "seed", "member", "site", "day", "split", "inputs_missing", "input.ood_p")
-"""Columns that stand in `predictions.csv` or `cases.csv` and answer nothing."""
+"""Columns of `predictions.csv` or `cases.csv` that are not answers to a task."""
 NOT_ANSWERS = ("source.", "patches.", "places.", "group", "at_", "truth", "time", "event")
-"""Suffixes of a task's columns that are written beside its answers."""
+"""Beginnings of the suffixes of a task's columns that accompany its answers, but are none."""
 TRUST = ("u", "set", "low", "high", "bound")
 
 
 @dataclass(frozen=True)
 class TaskColumns:
-    """Columns of one task.
+    """The columns of a table that answer one task.
 
     Args:
         answer: column of the answer itself: class, number, labels, path; "" where there is none.
@@ -38,14 +38,14 @@ class TaskColumns:
 
     @property
     def all(self) -> list[str]:
-        """Every column."""
+        """All columns that answer the task."""
         return [c for c in (self.answer, *self.p.values(), self.risk, *self.parts.values()) if c]
 
 
 def sort_columns(
     path: Path, columns: Sequence[str], tasks: Mapping[str, Task], header: Header
 ) -> tuple[dict[str, TaskColumns], list[str]]:
-    """(columns by task, columns that say nothing of a task) of a table.
+    """Assign the columns of a table to tasks; returns (columns by task, columns that are about no task).
 
     Raises:
         PolytaskError: a column answers a task the model does not have, or says of a task what its kind does not answer.
@@ -72,18 +72,20 @@ def sort_columns(
 
 
 def _split(column: str, tasks: Mapping[str, Task]) -> tuple[str | None, str]:
-    """(task, what follows its name and a dot); names of tasks have no dot."""
+    """Split a column into (task, what follows its name and a dot); names of tasks have no dot."""
     name, _, suffix = column.partition(".")
     return (name, suffix) if name in tasks else (None, "")
 
 
 def _beside(suffix: str, task: Task) -> bool:
+    # A label or structure may be called like a suffix, for instance `low`: then the column is an answer.
     named = answer_form(task.kind) in ("labels", "masks") and suffix in names_of(task)
     return not named and (suffix in TRUST or suffix.startswith(NOT_ANSWERS))
 
 
 def _refuse_foreign(path: Path, column: str, tasks: Mapping[str, Task], spec: Header) -> None:
     base = next((n for n in spec.tasks if column == n or column.startswith(f"{n}.")), None)
+    # A column that looks like an answer but names no task is refused: ignoring a misspelled task would be silent.
     if base is None and (".p." in column or column.endswith(".risk")):
         base = column.partition(".")[0]
     if base is not None:
@@ -94,7 +96,7 @@ def _refuse_foreign(path: Path, column: str, tasks: Mapping[str, Task], spec: He
 
 
 def _with(path: Path, before: TaskColumns, task: Task, column: str, suffix: str) -> TaskColumns:
-    """The columns of a task with one more."""
+    """Return the columns of a task with one more column."""
     names = list(names_of(task))
     horizons = [f"T{t:g}" for t in getattr(task, "horizons", ())]
     if suffix == "" and answer_form(task.kind) != "time":

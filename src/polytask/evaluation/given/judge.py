@@ -1,4 +1,5 @@
-"""Ours and theirs on the same cases: both metrics, the paired difference with its interval, and n."""
+"""Judges other people's answers and ours on the same cases: both metrics, the paired difference with interval, and
+n."""
 
 from __future__ import annotations
 
@@ -24,16 +25,16 @@ from polytask.plain import plain, write_json
 from polytask.tasks.task import Task
 
 LOWER = ("mae", "rmse", "brier", "hd95", "volume_error", "dvh")
-"""Metrics of which less is better."""
+"""Metrics for which a lower value is better."""
 
 
 @dataclass(frozen=True)
 class GivenTable:
-    """A table of answers, every cell read and found in order.
+    """A table of answers whose cells have all been read and checked.
 
     Args:
-        table: as it stands in the file.
-        items: visit or subject task → its answers. Masks are read when they are judged.
+        table: the rows and columns of the file.
+        items: visit or subject task → its answers. Masks are read only when they are judged.
     """
 
     table: AnswerTable
@@ -42,11 +43,11 @@ class GivenTable:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One metric of one task, ours beside theirs on the same cases.
+    """One metric of one task for our and for their answers to the same cases.
 
     Args:
-        metric, higher: and whether more of it is better.
-        ours, theirs: its values. difference: ours − theirs, paired over subjects, with n.
+        metric: name of the metric. higher: whether more of it is better.
+        ours, theirs: its two values. difference: ours − theirs, paired over subjects, with n.
     """
 
     metric: str
@@ -58,13 +59,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class GivenJudged:
-    """A table of answers beside ours.
+    """The results of one table of answers compared with ours.
 
     Args:
-        name: of the table. tasks: task → metrics, the primary one first where it can be judged.
-        cases: task → how many visits or subjects both answered.
-        elsewhere: task → answers to cases that are not in the part judged, or that ours did not answer.
-        ignored: columns that say nothing of a task.
+        name: name of the table. tasks: task → metrics, the primary one first where it can be judged.
+        cases: task → number of visits or subjects that both answered.
+        elsewhere: task → number of answers to cases outside the judged part, or that we did not answer.
+        ignored: columns that are about no task.
     """
 
     name: str
@@ -74,7 +75,7 @@ class GivenJudged:
     ignored: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form."""
+        """Return the results as plain dicts for JSON."""
         tasks = {
             name: [{**vars(j), "difference": j.difference._asdict()} for j in found]
             for name, found in self.tasks.items()
@@ -84,7 +85,7 @@ class GivenJudged:
 
 
 def read_given(paths: Sequence[Path | str], tasks: Mapping[str, Task], cohort: Cohort) -> list[GivenTable]:
-    """Read tables of answers whole, so that a bad cell is said before anything long begins."""
+    """Read whole tables of answers, so that a bad cell is reported before anything long begins."""
     found: dict[str, GivenTable] = {}
     for path in paths:
         table = read_answer_table(path, tasks, cohort)
@@ -106,12 +107,12 @@ def read_given(paths: Sequence[Path | str], tasks: Mapping[str, Task], cohort: C
 def judge_given(
     given: GivenTable, tasks: Mapping[str, Task], ours: Answers, cohort: Cohort, resamples: int = 1000
 ) -> GivenJudged:
-    """Judge a table and our answers on the cases of both.
+    """Judge a table and our answers on the cases that both answered.
 
     Args:
-        given: the table. tasks: the model's. ours: our answers with the truths, of whichever part or cohort.
-        cohort: where the answers' truths came from.
-        resamples: of the bootstrap over subjects.
+        given: the table. tasks: tasks of the model. ours: our answers with the truths, of any part or cohort.
+        cohort: cohort that the truths came from.
+        resamples: number of resamples of the bootstrap over subjects.
     """
     table = given.table
     found: dict[str, tuple[Judgement, ...]] = {}
@@ -120,6 +121,7 @@ def judge_given(
         if name in ours.pooled:
             views = pooled_views(tasks[name], ours.pooled[name], given.items[name])
         else:
+            # Masks are large: only those of cases that ours answered are read.
             theirs = judge_masks(table, tasks[name], cohort, [i for i in ours.ids(name) if i in rows])
             views = voxel_views(ours.voxel[name], theirs)
         cases[name] = len(ids_of(views))
@@ -137,7 +139,7 @@ def judge_given(
 def judge_views(
     task: Task, views: Sequence[View], sites: Mapping[str, str], resamples: int
 ) -> list[Judgement]:
-    """Every metric that a view wants and both sides define."""
+    """Judge every metric that belongs to a view and that both sides define."""
     found: list[Judgement] = []
     for view in views:
         mine, other = (answers_of(task.name, side, sites) for side in (view.ours, view.theirs))
@@ -146,7 +148,7 @@ def judge_views(
 
 
 def judge_metrics(task: Task, mine: Answers, other: Answers, view: View, resamples: int) -> list[Judgement]:
-    """One view: differences by the method of run against run."""
+    """Judge the metrics of one view; differences are found as between two runs."""
     sides = [Statistic({task.name: task}, answers, list(mine.sites)) for answers in (mine, other)]
     first, second = (measure_task(side, task.name, resamples) for side in sides)
     found = []
@@ -163,11 +165,11 @@ def judge_metrics(task: Task, mine: Answers, other: Answers, view: View, resampl
 
 
 def write_given(judged: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
-    """Each table's judgement as `answers_NAME.json`, whole or not at all."""
+    """Write the results of each table to `answers_NAME.json`, whole or not at all."""
     for name, content in judged.items():
         write_json(folder / f"answers_{name}.json", content)
 
 
 def is_higher(task: Task, metric: str) -> bool:
-    """Whether more of a metric is better."""
+    """Whether a higher value of a metric is better."""
     return task.higher if metric == task.primary else metric.partition(".")[0] not in LOWER

@@ -1,4 +1,4 @@
-"""Masks and doses that a table of answers names, judged on the grid of the case's image as ours are."""
+"""Judges the masks and doses that a table of answers names, on the grid of the case's image as ours are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from polytask.tasks.task import Task, VoxelTask
 
 
 def judge_masks(table: AnswerTable, task: Task, cohort: Cohort, wanted: Sequence[Id]) -> Cases:
-    """Metrics of each case that the table answers, among those wanted."""
+    """Compute the metrics of each wanted case that the table answers."""
     cases = {(c.subject, c.visit): c for c in cohort.cases}
     ids, metrics = [], []
     for who in wanted:
@@ -40,8 +40,8 @@ def judge_masks(table: AnswerTable, task: Task, cohort: Cohort, wanted: Sequence
 
 
 def read_volume(table: AnswerTable, row: Row, task: Task, cohort: Cohort, case: Case) -> Volume:
-    """A mask or dose on its image's grid, in the form of our own answers: exclusive `[1, *space]` 0..K, overlapping
-    `[K, *space]`, dose `[1, *space]`."""
+    """Read a mask or dose on the grid of its image, in the form of our own answers: exclusive `[1, *space]` 0..K,
+    overlapping `[K, *space]`, dose `[1, *space]`."""
     spec = cohort.header.tasks[task.name]
     assert isinstance(spec, header.VoxelSpec)
     grid, place = _image_grid(cohort, case, spec.image, table.where(row)), table.where(row)
@@ -66,7 +66,7 @@ def _read_masks(spec: header.SegmentationSpec, paths: Sequence[Path | None], fra
 
 
 def find_paths(table: AnswerTable, row: Row, task: Task) -> tuple[Path | None, ...]:
-    """The file of an answer, or one for each structure (None: the word `absent`); every one is there."""
+    """List the file of an answer, or one file for each structure (None for the word `absent`); all of them exist."""
     columns = table.columns[task.name]
     if columns.answer and row.cells[columns.answer]:
         return (_existing(table, row, columns.answer),)
@@ -85,7 +85,7 @@ def find_paths(table: AnswerTable, row: Row, task: Task) -> tuple[Path | None, .
 
 
 def check_files(table: AnswerTable, task: Task) -> None:
-    """Refuse a table that names files which are not there, before anything long begins."""
+    """Refuse a table that names files which do not exist, before anything long begins."""
     for row in table.rows[task.name].values():
         find_paths(table, row, task)
 
@@ -100,7 +100,7 @@ def _existing(table: AnswerTable, row: Row, column: str) -> Path:
 
 
 def _image_grid(cohort: Cohort, case: Case, image: str, where: str) -> Grid:
-    """The grid of the first channel there is: that on which answers are judged."""
+    """Read the grid of the first channel that the case has: the grid on which answers are judged."""
     path = next((p for p in image_paths(cohort, case, image).values() if p is not None), None)
     if path is None:
         raise PolytaskError(f"{where}: the cohort has no image {image!r} of this case, so a mask has no grid")

@@ -1,4 +1,4 @@
-"""A table of answers as it stands in its file: rows joined by subject and visit, never by position."""
+"""Reads a table of answers from its file; rows are joined by subject and visit, never by position."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from polytask.tasks.task import Task
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """Somebody's answers.
+    """A table of somebody else's answers.
 
     Args:
         name: the file's name without its ending.
@@ -35,7 +35,7 @@ class AnswerTable:
     ignored: tuple[str, ...]
 
     def where(self, row: Row) -> str:
-        """The place of a row, for a person."""
+        """Describe the place of a row for an error message."""
         visit = row.cells.get("visit", "")
         return f"{self.path}, row {row.line}, subject {row.cells['subject']}{f', visit {visit}' if visit else ''}"
 
@@ -44,7 +44,7 @@ def read_answer_table(path: Path | str, tasks: Mapping[str, Task], cohort: Cohor
     """Read a table with columns as in `predictions.csv`.
 
     Raises:
-        PolytaskError: subjects or visits the cohort does not have, rows that stand twice, columns that fit no task.
+        PolytaskError: subjects or visits the cohort does not have, the same row twice, or columns that fit no task.
     """
     path = Path(path)
     table = read_table(path)
@@ -65,7 +65,8 @@ def read_answer_table(path: Path | str, tasks: Mapping[str, Task], cohort: Cohor
 def _with_merged_classes(
     rows: tuple[Row, ...], columns: Mapping[str, TaskColumns], header: Header
 ) -> tuple[Row, ...]:
-    """The rows with answers as the header's tasks read them: `merge` and `unknown` hold for a reader's words too."""
+    """Return the rows with classes as the header reads them: its `merge` and `unknown` hold for other people's words
+    too."""
     read = {c.answer: header.tasks[name] for name, c in columns.items() if c.answer and name in header.tasks}
     merged = []
     for row in rows:
@@ -102,7 +103,7 @@ def _refuse_strangers(table: AnswerTable, rows: tuple[Row, ...], cohort: Cohort)
 
 
 def _rows_of(table: AnswerTable, rows: tuple[Row, ...], task: Task, cohort: Cohort) -> dict[Id, Row]:
-    """Who is answered in which row: a subject task on any row of the subject, others on the row of the visit."""
+    """Select the row that answers each id: a subject task on any row of the subject, others on the row of the visit."""
     columns = table.columns[task.name].all
     found: dict[Id, Row] = {}
     for row in rows:
@@ -111,6 +112,8 @@ def _rows_of(table: AnswerTable, rows: tuple[Row, ...], task: Task, cohort: Coho
             continue
         subject, visit = row.cells["subject"], row.cells.get("visit", "")
         if task.level == "subject":
+            # A table by visits repeats an answer about the subject: the same answer twice is fine, two different ones
+            # are not.
             other = found.setdefault((subject, ""), row)
             if [other.cells[c] for c in columns] != cells:
                 raise PolytaskError(

@@ -1,4 +1,4 @@
-"""What a table of answers can be judged by, and both sides' answers in the form that each metric reads."""
+"""Pairs other people's answers with ours on common cases, in the form that each metric reads."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from polytask.tasks.task import Arrays, Task
 
 Floats = npt.NDArray[np.float64]
 RANKED = ("auc",)
-"""Metrics that need probabilities; a class alone has none."""
+"""Metrics that need probabilities; a class alone is not enough for them."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Both sides on the same cases, for some metrics.
+    """Answers of both sides to the same cases, for some of the metrics.
 
     Args:
-        wants: whether a metric is judged here.
+        wants: function that tells whether a metric is judged on this view.
         ours, theirs: items or cases with the same ids in the same order.
     """
 
@@ -34,7 +34,7 @@ class View:
 
 
 def pooled_views(task: Task, ours: Items, given: GivenItems) -> list[View]:
-    """The views of a visit or subject task; none when no case is answered by both."""
+    """List the views of a visit or subject task; none when no case is answered by both."""
     forms: dict[str, Callable[[Items, GivenItems], list[View]]] = {
         "number": _values,
         "time": lambda o, g: _risks(task, o, g),
@@ -44,7 +44,7 @@ def pooled_views(task: Task, ours: Items, given: GivenItems) -> list[View]:
 
 
 def voxel_views(ours: Cases, theirs: Cases) -> list[View]:
-    """The view of a voxel task: all its metrics, on the cases of both."""
+    """List the view of a voxel task: all its metrics, on the cases that both answered."""
     place = {who: k for k, who in enumerate(ours.ids)}
     ids = tuple(who for who in theirs.ids if who in place)
     mine = Cases(ids, tuple(ours.metrics[place[who]] for who in ids))
@@ -54,7 +54,11 @@ def voxel_views(ours: Cases, theirs: Cases) -> list[View]:
 def _both(
     ours: Items, given: GivenItems, answered: npt.NDArray[np.bool_]
 ) -> tuple[Items, npt.NDArray[np.int64]]:
-    """(our items of the cases that `answered [N of given]` says, their places in the given ones), in our order."""
+    """Select the cases that both answered: (our items, positions of the same cases in the table), in our order.
+
+    Args:
+        answered: `[N]`, whether each item of the table has an answer.
+    """
     pairs = [(k, given.places[who]) for k, who in enumerate(ours.ids) if who in given.places]
     pairs = [(k, j) for k, j in pairs if answered[j]]
     mine, theirs = (np.array([p[i] for p in pairs], np.int64) for i in (0, 1))
@@ -72,11 +76,14 @@ def _values(ours: Items, given: GivenItems) -> list[View]:
 
 
 def _classes(ours: Items, given: GivenItems) -> list[View]:
-    """Probabilities give the AUC; the class named, or else the probabilities, the rest."""
+    """List the views of a classification: the AUC from probabilities, all else from the named class where there is
+    one."""
     views = []
     called = given.called if given.called is not None else given.p
     assert called is not None
     if given.p is not None:
+        # Two views, because some rows may have only probabilities or only a class: each metric keeps all cases it can
+        # use.
         mine, at = _both(ours, given, np.asarray(np.isfinite(given.p).all(1), bool))
         views.append(View(_ranked, mine, _with(mine, {"p": given.p[at]})))
         called = np.where(np.isfinite(called), called, given.p)
@@ -86,7 +93,8 @@ def _classes(ours: Items, given: GivenItems) -> list[View]:
 
 
 def _labels(ours: Items, given: GivenItems) -> list[View]:
-    """As for classes, label by label: a label that was not answered is left out on both sides."""
+    """List the views of a multilabel task like those of classes; a label without an answer is left out on both
+    sides."""
     views = []
     called = given.called if given.called is not None else given.p
     assert called is not None
@@ -97,14 +105,15 @@ def _labels(ours: Items, given: GivenItems) -> list[View]:
     for wants, p in [*sources, (_not_ranked, called)]:
         mine, at = _both(ours, given, np.asarray(np.isfinite(p).any(1), bool))
         known = mine.known & np.isfinite(p[at])
+        # Labels without an answer are set to 0 here, but marked as unknown, so that they count in no metric.
         theirs = _with(mine, {"p": np.nan_to_num(p[at])}, known)
         views.append(View(wants, _with(mine, mine.prediction, known), theirs))
     return views
 
 
 def _risks(task: Task, ours: Items, given: GivenItems) -> list[View]:
-    """A risk gives C (and, of a Cox model, the AUC at the horizons), a probability at a horizon its Brier score and
-    AUC."""
+    """List the views of a survival task: C from the risks (of a Cox model also the AUC at the horizons), Brier score
+    and AUC of a horizon from its probabilities."""
     views: list[View] = []
     horizons = [f"T{t:g}" for t in getattr(task, "horizons", ())]
     shape = (len(given.ids), len(horizons))
@@ -129,7 +138,8 @@ def _risks(task: Task, ours: Items, given: GivenItems) -> list[View]:
 
 
 def is_judged(metric: str) -> bool:
-    """Whether a metric has a better end. Volume errors and single dose statistics are signed: near 0 is best."""
+    """Whether higher or lower values of a metric are better. Volume errors and single dose statistics have a sign, so
+    values near 0 are best and no difference is judged."""
     base, _, rest = metric.partition(".")
     return is_metric(metric) and base not in ("skill", "volume_error") and not (base == "dvh" and rest)
 
@@ -143,7 +153,7 @@ def _not_ranked(metric: str) -> bool:
 
 
 def answers_of(name: str, side: Items | Cases, sites: Mapping[str, str]) -> Answers:
-    """One side as `Answers` whose subjects are those of its items."""
+    """Wrap one side as `PartAnswers` whose subjects are those of its items."""
     subjects = dict.fromkeys(who[0] for who in side.ids)
     own = {s: sites.get(s, "") for s in subjects}
     if isinstance(side, Items):
@@ -152,5 +162,5 @@ def answers_of(name: str, side: Items | Cases, sites: Mapping[str, str]) -> Answ
 
 
 def ids_of(views: list[View]) -> set[Id]:
-    """Everybody judged in any of the views."""
+    """List the ids that are judged in any of the views."""
     return {who for view in views for who in view.ours.ids}

@@ -1,6 +1,6 @@
 """Polytask: multi-task deep learning on medical images.
 
-The public names load on first use, so that `import polytask` and `polytask --help` stay quick.
+The public names are loaded on first use, so that `import polytask` and `polytask --help` stay fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a person can mend: errors of one line, and problems that are listed all at once."""
+"""Errors that people can fix: one-line errors, and problems of a cohort that are listed all at once."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Literal
 from unicodedata import category
 
 COMPARED, CLOSEST = 100, 20
-"""Words that a wrong one is compared with letter by letter, and how many of them where there are more."""
+"""Up to 100 allowed words are all compared letter by letter with a wrong one. Of more, only the 20 closest are."""
 LISTED = 40
-"""Words that one line names."""
+"""Most words that one line lists."""
 LONG = 200
-"""Characters of a wrong word that are looked at."""
+"""Most characters of a wrong word that are compared."""
 
 
 class PolytaskError(Exception):
-    """Bad input. The message is one line: which file, subject or column; what was expected; what to do.
+    """Raised for bad input. The message is one line: which file, subject or column; what was expected; what to do.
 
     The command line prints it without a traceback and exits with 2. Line breaks and other control characters, which a
-    name in a hostile file can hold, are shown as their codes.
+    name in a hostile file can have, are shown as their codes.
     """
 
     def __init__(self, message: str = ""):
@@ -29,7 +29,7 @@ class PolytaskError(Exception):
 
 
 def show_in_one_line(text: str) -> str:
-    """The text with control characters, line breaks and halves of characters as codes (`\\n`)."""
+    """Replace control characters, line breaks and halves of characters by their codes (`\\n`)."""
     if text.isprintable():
         return text
     return "".join(
@@ -39,39 +39,47 @@ def show_in_one_line(text: str) -> str:
 
 
 def nearest(word: str, words: Iterable[str], what: str = "use one of") -> str:
-    """The remedy for a wrong word: the nearest right one, else all of them."""
+    """Word the remedy for a wrong word: name the most similar allowed word, else list all of them.
+
+    Args:
+        word: the wrong word.
+        words: the allowed ones.
+        what: begins the sentence when all are listed.
+    """
     known = list(words)
     near = get_close_matches(word[:LONG], find_candidates(word[:LONG], known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else f"{what} {list_words(known) or '(there is none)'}"
 
 
 def find_candidates(word: str, known: Sequence[str]) -> Sequence[str]:
-    """The words worth a close look: all of a few; of many those that begin and end most like the word.
+    """Choose the words that are worth a slow comparison: all of a few; of many, those with the most similar ends.
 
-    To compare one word with 3,000 others takes a fifth of a second, and a column can hold thousands of wrong words.
+    A slow comparison of one word with 3,000 others takes a fifth of a second, and a column can have thousands of wrong
+    words. So many words are first sorted by the letters that they share with it at beginning and end.
     """
     if len(known) <= COMPARED:
         return known
     turned = word[::-1]
+    # The ends are compared as beginnings of the reversed words; the slice reverses the last letters only.
     return nlargest(
         CLOSEST, known, key=lambda k: _count_shared(word, k) + _count_shared(turned, k[: -LONG - 1 : -1])
     )
 
 
 def _count_shared(a: str, b: str) -> int:
-    """Letters that two words have in common at their beginning."""
+    """Count the letters that two words have in common at their beginning."""
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def list_words(words: Sequence[str]) -> str:
-    """Words for an error of one line: all of a few, the first of many and how many there are."""
+    """List words for a one-line error: all of a few; of many, the first ones and how many there are."""
     shown = ", ".join(words[:LISTED])
     return f"{shown}, … ({len(words):,} in all)" if len(words) > LISTED else shown
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One line of `polytask check`.
+    """One problem of a cohort, as one line of `polytask check`.
 
     Args:
         level: `error` stops every later verb, `warning` does not.
@@ -94,7 +102,7 @@ class Problem:
     column: str = ""
 
     def as_dict(self) -> dict[str, str | int]:
-        """Plain form for `--json`."""
+        """Return the problem as plain data, for `--json`."""
         return asdict(self)
 
     def __str__(self) -> str:

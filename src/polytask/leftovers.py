@@ -1,4 +1,4 @@
-"""What a killed process leaves half written, and its removal by the next command that has the folder to itself."""
+"""Remove what a killed process left half written. The next command that has the folder to itself does this."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from contextlib import suppress
 from pathlib import Path
 
 HALF = ".half-"
-"""Start of the name of a folder that is still being written."""
+"""Beginning of the name of a folder that is still being written."""
 UNFINISHED = re.compile(r".+\.part|\..+\.[0-9a-f]{8}\.tmp")
-"""Names of files that are still being written: `plain.write_json` and its kind, and `images.files.atomic`."""
+"""Names of files that are still being written: by `write_plain_json` and its like, and by `write_atomically`."""
 FOREIGN = {"tensorboard"}
-"""Folders inside ours in which others write."""
+"""Folders inside Polytask's own in which other programs write; they are left alone."""
 
 
 def restore_folder(folder: Path) -> None:
-    """Bring a folder back that was killed between the two renames of `training.files.replace_folder`, and remove what
-    the replacement left: `NAME.new` is not whole, `NAME.old` is no longer needed once `NAME` is there."""
+    """Finish a replacement of a folder that was killed between the two renames of `training.files.replace_folder`.
+
+    The old folder comes back when the new one never got its name. Then the rest is removed: `NAME.new` is not whole,
+    and `NAME.old` is not needed once `NAME` is there.
+    """
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     if old.is_dir() and not folder.exists():
         old.rename(folder)
@@ -28,10 +31,12 @@ def restore_folder(folder: Path) -> None:
 
 
 def sweep_leftovers(folder: Path, deep: bool = False) -> None:
-    """Remove files and folders that are still half written. Only who holds the folder's lock may ask for it.
+    """Remove half-written files and folders.
+
+    The caller must hold the folder's lock. Without it, another process may still be writing them.
 
     Args:
-        deep: in the folders inside it too.
+        deep: also look in the folders inside.
     """
     for place, folders, files in os.walk(folder):
         for name in [n for n in folders if n.startswith(HALF)]:
@@ -39,13 +44,14 @@ def sweep_leftovers(folder: Path, deep: bool = False) -> None:
         for name in [n for n in files if UNFINISHED.fullmatch(n) or n.startswith(HALF)]:
             with suppress(OSError):
                 (Path(place) / name).unlink()
+        # In place: `os.walk` goes on only into the folders that are left in this list.
         folders[:] = [n for n in folders if n not in FOREIGN and not n.startswith(HALF)] if deep else []
 
 
 def sweep_drafts(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process had written of these files, in a folder where other people's files may lie.
+    """Remove the half-written versions of these files, in a folder that may also hold other people's files.
 
-    Only who holds the folder's lock may ask for it.
+    The caller must hold the folder's lock.
     """
     draft = re.compile(rf"\.({'|'.join(map(re.escape, names))})\.[0-9a-f]{{8}}\.(tmp|part)")
     for path in folder.iterdir():

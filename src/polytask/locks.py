@@ -1,7 +1,7 @@
-"""One process at a time: the lock of a run, a store, a study or a folder of answers.
+"""Let only one process at a time work in a run, a store, a study or an output folder.
 
-The system itself holds the lock and lets it go when its process ends, however it ends, so that a holder that was killed
-blocks nobody. Beside the lock lies a note in JSON that says who holds it; it is information and decides nothing.
+The operating system holds the lock and releases it when its process ends, however it ends, so a killed holder blocks
+nobody. A note in JSON beside the lock says who holds it. The note is only information; it decides nothing.
 """
 
 from __future__ import annotations
@@ -24,27 +24,28 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOOKING = 1.0
-"""Seconds for which a lock is asked for again: somebody who only looks whether it is held has it for a moment."""
+"""Seconds for which a held lock is tried again: another process that only checks whether it is held has it briefly."""
 LOOKS, PAUSE = 3, 0.02
-"""How often `is_held` asks before it says yes, and the seconds between."""
+"""How often `is_lock_held` tries before it answers yes, and the seconds between two tries of any kind."""
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
-"""What a file system says that has no locks at all."""
+"""Error codes of a file system that has no locks at all."""
 Say = Callable[[str], None]
 
 
 class LockedError(PolytaskError):
-    """Another process holds the lock."""
+    """Raised when another process holds the lock."""
 
 
 class Holder:
-    """A lock that this process holds; its note tells others who does what."""
+    """A lock that this process holds, with the note that tells others what this process does."""
 
     def __init__(self, path: Path, doing: str):
         self.path = path
         self._who = {"pid": os.getpid(), "host": platform.node(), "doing": doing}
 
     def tell(self, content: Mapping[str, Any]) -> None:
-        """Replace the note by process, host and `content`. A note that cannot be written is left out."""
+        """Replace the note by process, host and `content`. If it cannot be written, the work goes on without a note."""
+        # Written under another name first, so that a reader never sees half a note.
         part = _note_of(self.path).with_suffix(".part")
         try:
             part.write_text(json.dumps({**self._who, **content}), encoding="utf-8")
@@ -65,16 +66,19 @@ def hold_lock(
     say: Say | None = None,
     note: Mapping[str, Any] | None = None,
 ) -> Iterator[Holder]:
-    """Inside, no other process holds `path`, a file that is there only while it is held (or after a kill).
+    """Hold the lock `path` for the time of the block, so that no other process can hold it.
 
-    On a file system without locks the work goes on without one.
+    The file exists only while the lock is held (or after a kill). On a file system without locks the work goes on
+    without one.
 
     Args:
-        doing: what this process does, as a person reads it after "process 12 on host A".
+        path: file of the lock.
+        doing: what this process does, worded to follow "process 12 on host A".
         place: what is locked, as an error names it; the lock's folder by default.
         patience: seconds until another holder is an error.
-        wait: however long the other process takes; `say` is then told once whom it waits for.
-        note: what else others can read of this process from the first moment on.
+        wait: wait as long as the other process takes, instead of raising.
+        say: called once with a line that says whom this process waits for.
+        note: more content of the note, from the first moment on.
 
     Raises:
         LockedError: another process holds the lock, and `wait` is off.
@@ -90,8 +94,10 @@ def hold_lock(
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock now."""
+    """Whether any process holds the lock now. Nothing is changed, and nobody is blocked for long."""
     for _ in range(LOOKS if path.exists() else 0):
+        # Asking takes the lock for a moment, so two processes that ask at once could each take the other for a
+        # holder. Only several failures in a row count.
         lock = _make_lock(path)
         try:
             if _was_taken(lock, 0.0):
@@ -104,12 +110,12 @@ def is_held(path: Path) -> bool:
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """What the holder of a lock said last; {} without a note."""
+    """Read the note that the holder of a lock wrote last; {} without a note."""
     return find_json_object(_note_of(path))
 
 
 def describe_holder(path: Path) -> str:
-    """Who holds a lock, in words."""
+    """Say in words who holds a lock, and what that process does."""
     note = read_note(path)
     if not {"pid", "host"} <= set(note):
         return "another process works on it"
@@ -117,17 +123,21 @@ def describe_holder(path: Path) -> str:
 
 
 def _note_of(path: Path) -> Path:
+    """Return the path of the note beside a lock."""
     return path.with_name(path.name + ".json")
 
 
 def _make_lock(path: Path) -> BaseFileLock:
+    """Make the lock object of `filelock`; it is not taken yet."""
     from filelock import FileLock
 
+    # Not bound to a thread: a lock may be released in another thread than the one that took it. No soft lock: that is
+    # a plain file, which would block everybody after a kill.
     return FileLock(path, thread_local=False, fallback_to_soft=False)
 
 
 def _was_taken(lock: BaseFileLock, seconds: float) -> bool:
-    """Ask for a lock; a file system without locks always gives it."""
+    """Try to take a lock for some seconds. Returns whether that worked; a file system without locks counts as yes."""
     from filelock import Timeout
 
     try:
@@ -141,6 +151,7 @@ def _was_taken(lock: BaseFileLock, seconds: float) -> bool:
 
 
 def _take_lock(path: Path, place: Path, patience: float, wait: bool, say: Say | None) -> BaseFileLock:
+    """Take a lock, or raise when another process keeps it. For the arguments see `hold_lock`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _make_lock(path)
@@ -164,7 +175,11 @@ def _take_lock(path: Path, place: Path, patience: float, wait: bool, say: Say | 
 
 
 def _release_lock(lock: BaseFileLock, path: Path) -> None:
-    """Remove the file while the lock is held, so that nobody locks a file without a name; Windows wants it closed."""
+    """Remove note and lock file, and release the lock.
+
+    The file is removed while the lock is still held: else another process could lock it just before it loses its name,
+    and a third one could lock a new file of that name. Windows cannot remove an open file, so there it comes last.
+    """
     with suppress(OSError):
         _note_of(path).unlink(missing_ok=True)
         if sys.platform != "win32":

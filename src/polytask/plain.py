@@ -1,4 +1,4 @@
-"""Plain data: JSON that is whole or not there, without NaN."""
+"""Make plain data for JSON, without NaN, and write JSON files whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Only what JSON knows: numbers that are not finite become null."""
+    """Convert a value to what JSON can hold: keys become text, tuples lists, and numbers that are not finite None."""
+    # NaN is the only value that is not equal to itself.
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, Mapping):
@@ -21,7 +22,7 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Atomically."""
+    """Write a value as JSON, whole or not at all; numbers that are not finite become null."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(part, path)

@@ -1,7 +1,7 @@
-"""Where every registry lives: what `polytask list` shows.
+"""List all registries, which `polytask list` shows.
 
-A registry is an explicit dict, name → member, in the room that uses it. This page names each by module and
-attribute and reads it only when asked, so that looking up one registry does not load the others.
+A registry is an explicit dict, name → member, in the room that uses it. This file names each one by module and
+attribute and imports it only when asked, so that a look at one registry does not load the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from polytask.errors import PolytaskError, nearest
 
 @dataclass(frozen=True)
 class Registry:
-    """The place of one registry: `attribute` of `module`, and in one line what its members decide."""
+    """The place of one registry (`attribute` of `module`), and in one line what its members decide."""
 
     module: str
     attribute: str
@@ -53,7 +53,7 @@ OLD_NAMES = {"time": "visit_fusion", "sources": "input_fusion"}
 
 
 def registry(name: str) -> Mapping[str, Any]:
-    """The dict itself, name → member."""
+    """Import a registry and return its dict, name → member."""
     if name not in REGISTRIES:
         raise PolytaskError(f"no registry is called {name!r}: {nearest(name, REGISTRIES, 'choose from')}")
     place = REGISTRIES[name]
@@ -62,14 +62,16 @@ def registry(name: str) -> Mapping[str, Any]:
 
 
 def members(name: str) -> dict[str, str]:
-    """Member → its line, in the registry's order."""
+    """List the members of a registry with their lines: name → line, in the registry's order."""
     return {member: line_of(value) for member, value in registry(name).items()}
 
 
 def line_of(member: object) -> str:
-    """First docstring line of a class, function or module; an object's `name`, else that of its class.
+    """Find the line that describes a member.
 
-    "" when there is none: the text `Name(field: type, …)` that dataclasses write themselves does not count.
+    It is the first docstring line of a class, function or module. For any other object it is its `name`, or else the
+    first docstring line of its class. Returns "" when there is none: the text `Name(field: type, …)` that a dataclass
+    gets by itself does not count.
     """
     owner = member
     if not (isinstance(member, type) or inspect.isroutine(member) or inspect.ismodule(member)):

@@ -1,4 +1,4 @@
-"""Work in threads: results as they come, with few pieces under way, so that each piece costs the same however many."""
+"""Run work in threads and give the results as they come, with few pieces under way at any time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD = 4
-"""Pieces handed out for each thread: enough to keep it busy, few enough to be looked through at every result."""
+"""Pieces under way for each thread: enough to keep it busy, few enough to go through all of them at every result."""
 
 
 def run_in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], jobs: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item with what the function makes of it, in the order in which they are done.
+    """Yield (item, result of the function) for each item, in the order in which they are done.
 
-    Items are taken one by one, and at most four for each thread are under way. After the first failure, Ctrl-C, or
-    when the caller stops asking, no further item is begun; those at work are waited for.
+    Items are taken one by one, and at most `ITEMS_PER_THREAD` per thread are under way. After the first failure, after
+    Ctrl-C, or when the caller stops asking, no further item is begun; the running ones are waited for.
 
     Args:
-        jobs: threads; at least one is used.
+        jobs: number of threads; at least one is used.
     """
     jobs = max(1, jobs)
     row = iter(items)

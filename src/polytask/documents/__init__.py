@@ -1,1 +1,1 @@
-"""YAML, JSON and JSON lines from disk: the one place that reads them, with limits, and one line for every fault."""
+"""Read YAML, JSON and JSON lines: the only place that does, with limits, and with a one-line error for every fault."""

@@ -1,4 +1,4 @@
-"""Bounds that every value of a document keeps, so that no later step is surprised by it."""
+"""Check the limits that every value of a document must keep, so that no later step fails because of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from polytask.documents.fault import MalformedError
 
 DEPTH = 64
-"""Lists and mappings inside each other; ours have fewer than 12."""
+"""Most levels of lists and mappings inside each other; documents of Polytask have fewer than 12."""
 DIGITS = 64
-"""Characters a number may have. A float cannot hold more than 309 digits, and Python refuses 4,300."""
+"""Most characters of a number. A float cannot hold more than 309 digits, and Python refuses more than 4,300."""
 
 
 def check_depth(value: Any) -> None:
-    """Refuse lists and mappings that are nested too deeply, level by level and without recursion."""
+    """Refuse lists and mappings that are nested too deeply. Works level by level, without recursion."""
     level = [value]
     for _ in range(DEPTH + 1):
         level = [
@@ -29,7 +29,7 @@ def check_depth(value: Any) -> None:
 
 
 def check_words(value: Any) -> None:
-    """Refuse text that no file can be named after and no UTF-8 file can hold; for documents with escapes."""
+    """Check every text in a document with `check_text_characters`. Needed where escapes can stand for any character."""
     left = [value]
     while left:
         entry = left.pop()
@@ -37,12 +37,13 @@ def check_words(value: Any) -> None:
             left += [*entry, *entry.values()]
         elif isinstance(entry, list):
             left += entry
+        # Printable text has neither NUL nor surrogates; this quick test spares nearly all texts the slow one.
         elif isinstance(entry, str) and not entry.isprintable():
             check_word(entry)
 
 
 def check_word(text: str, line: int = 0) -> None:
-    """Refuse a NUL, and half of a surrogate pair."""
+    """Refuse a NUL, which no file name can hold, and half of a surrogate pair, which no UTF-8 file can hold."""
     if "\0" in text:
         raise MalformedError("a text with a NUL character", line)
     if any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -50,7 +51,8 @@ def check_word(text: str, line: int = 0) -> None:
 
 
 def read_float(text: str) -> float:
-    """A number with a point or an exponent."""
+    """Convert the text of a number with a point or an exponent; too long or too large ones are refused."""
+    # Longer than whole numbers may be: some programs write floats with hundreds of decimals.
     if len(text) > DIGITS * 4:
         raise MalformedError(f"a number of {len(text):,} characters")
     value = float(text)
@@ -60,7 +62,7 @@ def read_float(text: str) -> float:
 
 
 def read_int(text: str) -> int:
-    """A whole number."""
+    """Convert the text of a whole number; one with too many digits is refused."""
     if len(text) > DIGITS:
         raise MalformedError(f"a number of {len(text):,} digits")
     return int(text)

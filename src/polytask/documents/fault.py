@@ -1,4 +1,4 @@
-"""What a document can have wrong, in parts, so that a caller can word it for its own readers."""
+"""Errors of documents. Their parts are kept apart, so that a caller can word them for its own readers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from polytask.errors import PolytaskError
 
 LONGEST = 160
-"""Characters of a library's words that are repeated to a person."""
+"""Most characters of another library's message that are repeated to people."""
 
 
 class DocumentError(PolytaskError):
-    """A document that cannot be read, as one line: `PLACE: PROBLEM; expected WHAT; REMEDY`.
+    """Raised when a document cannot be read. One line: `PLACE: PROBLEM; expected WHAT; REMEDY`.
 
     Args:
-        place: the file, or the option, with the line where one is known.
+        place: the file or the option, with the number of the line where it is known.
         problem: what is wrong.
         expected: what should stand there.
         remedy: what to do.
-        missing: there is no such file.
+        missing: whether there is no such file.
     """
 
     def __init__(self, place: str, problem: str, expected: str, remedy: str, missing: bool = False):
@@ -28,12 +28,12 @@ class DocumentError(PolytaskError):
         self.missing = missing
 
     def __reduce__(self) -> tuple[type[DocumentError], tuple[str, str, str, str, bool]]:
-        """How it travels from a worker process."""
+        """Tell pickle how to copy the error from a worker process; by default it would pass only the message."""
         return type(self), (self.place, self.problem, self.expected, self.remedy, self.missing)
 
 
 class MalformedError(ValueError):
-    """What is wrong with a text, and in which line (0 where that is not known); it never leaves this room."""
+    """Raised for a fault in a text, with its line (0 where unknown). Callers outside `documents` never see it."""
 
     def __init__(self, problem: str, line: int = 0):
         super().__init__(problem)
@@ -42,10 +42,10 @@ class MalformedError(ValueError):
 
 @contextmanager
 def refuse_odd_content(place: object, expected: str, remedy: str) -> Iterator[None]:
-    """Turn whatever odd content leads the code inside to into one line with its place.
+    """Turn the exceptions that odd content causes inside the block into one-line errors with the document's place.
 
-    A document that was read well can still hold a word where a number should stand, or lack a key. The code that
-    turns it into objects stands inside; errors that are worded for people already pass through.
+    A document that is valid YAML or JSON can still have a word where a number should be, or lack a key. Put the code
+    that makes objects of it inside the block. Errors that are already worded for people pass through.
     """
     try:
         yield
@@ -60,6 +60,6 @@ def refuse_odd_content(place: object, expected: str, remedy: str) -> Iterator[No
 
 
 def shorten(text: object) -> str:
-    """The words of another library in one line of bounded length."""
+    """Shorten the message of another library to one line of at most `MAX_QUOTED_CHARACTERS` characters."""
     line = " ".join(str(text).split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,4 +1,4 @@
-"""What stands at a path when it is neither a file nor a folder: named pipes and devices block whoever reads them."""
+"""Recognize paths that are neither a file nor a folder: reading from named pipes and devices can block for ever."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = {
 
 
 def name_special_file(path: Path) -> str:
-    """`a named pipe`, `a socket` or `a device`; "" for a regular file, a folder, and where nothing is."""
+    """Name what is at a path: `a named pipe`, `a socket` or `a device`; "" for a file, a folder, or nothing."""
     try:
         return _KINDS.get(stat.S_IFMT(path.stat().st_mode), "")
     except OSError:

@@ -1,4 +1,4 @@
-"""JSON and JSON lines."""
+"""Read JSON files and logs of JSON lines, with limits and one-line errors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from polytask.documents.fault import DocumentError, MalformedError, shorten
 from polytask.documents.text import LIMIT, read_text
 
 _LARGE = re.compile(r"[0-9]{65}|[0-9.][eE]\+?[0-9]{3}")
-"""What a number that is too long or too large has somewhere (and now and then a hash): only then each one is looked at,
-which takes four times as long."""
+"""Matches somewhere in every text with a number that is too long or too large (sometimes also in a hash). Only then is
+each number checked, which makes parsing four times as slow."""
 _ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-"""An escape that may stand for a NUL or for half a character."""
+"""Matches an escape that may stand for a NUL or for half of a surrogate pair."""
 LINE_LIMIT = 1 << 20
-"""Characters one line of a log may have."""
+"""Most characters of one line of a log."""
 
 
 def read_json(
@@ -28,7 +28,7 @@ def read_json(
     limit: int = LIMIT,
     missing: str = "mend the path",
 ) -> Any:
-    """The content of a JSON file. See `read_text` for the arguments, and `parse_json` for what is refused."""
+    """Read the content of a JSON file. See `read_text` for the arguments, and `parse_json` for what is refused."""
     return parse_json(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
 
 
@@ -39,7 +39,7 @@ def read_json_object(
     limit: int = LIMIT,
     missing: str = "mend the path",
 ) -> dict[str, Any]:
-    """The content of a JSON file whose outermost value has keys."""
+    """Read a JSON file whose outermost value must be an object (keys and values). For the rest see `read_json`."""
     found = read_json(path, expected, remedy, limit, missing)
     if not isinstance(found, dict):
         raise DocumentError(str(path), "holds no keys and values", expected, remedy)
@@ -47,7 +47,7 @@ def read_json_object(
 
 
 def find_json_object(path: Path) -> dict[str, Any]:
-    """The content of a JSON file that may be absent or half written: then nothing."""
+    """Read a JSON object from a file that may be absent or half written; {} in that case."""
     try:
         return read_json_object(path)
     except DocumentError:
@@ -55,10 +55,15 @@ def find_json_object(path: Path) -> dict[str, Any]:
 
 
 def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "mend or replace it") -> Any:
-    """Plain data from JSON text.
+    """Parse JSON text to plain data.
 
-    Refused in one line with its place: what is not JSON, a key written twice, NaN and Infinity, numbers of more than
-    64 digits or beyond a float, more than 64 levels, and text that no file can hold (NUL, half a surrogate pair).
+    Refused, in one line with its place: text that is not JSON, a key written twice, NaN and Infinity, numbers of more
+    than 64 digits or beyond a float, more than 64 levels, and text that no file can hold (NUL, half a surrogate pair).
+
+    Args:
+        place: the file or option, for errors.
+        expected: what the text should be, for errors.
+        remedy: what to do, for errors.
     """
     try:
         return _parse(text)
@@ -70,10 +75,10 @@ def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "men
 def read_json_lines(
     path: Path, expected: str = "a log of JSON lines"
 ) -> list[tuple[str, dict[str, Any] | None]]:
-    """Every line of a log with its content, None where a line is no mapping in JSON; nothing where there is no file.
+    """Read every line of a log as (line, its JSON object); None for a line that is no JSON object; [] without a file.
 
-    A process that is killed leaves half a line, and the next one writes behind it. So an odd line says nothing about
-    the others, and what it means is for the caller to say. Blank lines are left out.
+    A process that is killed leaves half a line, and the next process writes after it. So an odd line says nothing about
+    the others, and the caller decides what it means. Blank lines are left out.
     """
     try:
         text = read_text(path, expected, "move it away")
@@ -85,11 +90,12 @@ def read_json_lines(
 
 
 def _split_lines(text: str) -> Iterator[str]:
-    """The lines as they were written: `str.splitlines` would also cut at characters that JSON text may hold."""
+    """Split a log into its lines. `str.splitlines` would also split at characters that JSON text may hold."""
     return (line.removesuffix("\r") for line in text.split("\n") if line.strip())
 
 
 def _find_object(line: str) -> dict[str, Any] | None:
+    """Parse one line of a log; None where it is too long or no JSON object."""
     try:
         found = _parse(line) if len(line) <= LINE_LIMIT else None
     except MalformedError:
@@ -98,6 +104,7 @@ def _find_object(line: str) -> dict[str, Any] | None:
 
 
 def _parse(text: str) -> Any:
+    """Parse JSON text; raises `MalformedError` for all that `parse_json` refuses."""
     large = _LARGE.search(text) is not None
     try:
         value = json.loads(
@@ -118,6 +125,7 @@ def _parse(text: str) -> Any:
 
 
 def _pair(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict of keys and values; refuse a key that comes twice, of which `json` would keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -127,4 +135,5 @@ def _pair(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(word: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's `json` reads although JSON does not have them."""
     raise MalformedError(f"{word} is no number of JSON; null stands for what is not known")

@@ -1,4 +1,4 @@
-"""The text of a file: a regular one of bounded size, in UTF-8."""
+"""Read the text of a file: it must be a regular file of bounded size, in UTF-8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytask.documents.fault import DocumentError
 from polytask.documents.file_kinds import name_special_file
 
 LIMIT = 256 << 20
-"""Bytes a document may have: thousands of columns and folds, or the answers for 100,000 subjects, need less."""
+"""Most bytes of a document. Thousands of columns and folds, or the answers for 100,000 subjects, need less."""
 
 
 def read_text(
@@ -20,16 +20,16 @@ def read_text(
     limit: int = LIMIT,
     missing: str = "mend the path",
 ) -> str:
-    """The text of a file, without the byte order mark that some editors put in front.
+    """Read the text of a file, without the byte order mark that some editors put at the beginning.
 
     Args:
         expected: what the file should be, for the error.
-        remedy: what to do about a damaged file.
-        limit: bytes it may have.
-        missing: what to do when there is no such file, where that is something else.
+        remedy: what to do about a damaged file, for the error.
+        limit: bytes that the file may have.
+        missing: what to do when there is no such file, for the error.
 
     Raises:
-        DocumentError: it is not there, not a regular file, larger than `limit`, not readable or not UTF-8.
+        DocumentError: the file is missing, not regular, larger than `limit`, not readable or not UTF-8.
     """
 
     def fail(problem: str, gone: bool = False) -> DocumentError:
@@ -42,6 +42,7 @@ def read_text(
             raise fail(f"is {name_special_file(path) or 'a folder'}")
         with path.open("rb") as file:
             # Memory is taken for as much as is asked for: for the file, not for the limit.
+            # One byte more shows that the file is larger than allowed, or that it has grown.
             data = file.read(min(found.st_size, limit) + 1)
             if len(data) > found.st_size:  # it has grown, or does not say its size
                 data += file.read(max(0, limit + 1 - len(data)))
@@ -61,5 +62,5 @@ def read_text(
 
 
 def read_resource(package: str, name: str) -> str:
-    """The text of a file that is part of Polytask."""
+    """Read the text of a file that is installed with Polytask; `name` may lie in folders of the package."""
     return files(package).joinpath(*name.split("/")).read_text(encoding="utf-8")

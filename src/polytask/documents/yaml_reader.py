@@ -1,7 +1,7 @@
-"""YAML as plain data: text, numbers, true, false, null, lists and mappings, and nothing else.
+"""Read YAML as plain data: text, numbers, true, false, null, lists and mappings, and nothing else.
 
-The parser gives one event after another (a list begins, a word, a list ends); the values are built here, without
-recursion. So depth, repeated parts and numbers are bounded before they are made, and a fault has its line.
+The parser gives one event after another (a list begins, a word, a list ends). The values are built here, without
+recursion, so depth, repeated parts and numbers are limited before memory is taken, and every fault has its line.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from polytask.documents.fault import DocumentError, MalformedError, shorten
 from polytask.documents.text import LIMIT, read_text
 
 REPEATED = 100_000
-"""Values that a document may repeat by naming them (`*name`): a thousand bytes could otherwise stand for billions."""
+"""Most values that a document may repeat by their name (`*name`): a thousand bytes could otherwise mean billions."""
 CORE = "tag:yaml.org,2002:"
 MERGE = "<<"
-"""The key under which a mapping takes the keys of another one."""
+"""The key under which a mapping takes over the keys of another one."""
 
 
 def read_yaml(
@@ -31,21 +31,24 @@ def read_yaml(
     limit: int = LIMIT,
     missing: str = "mend the path",
 ) -> Any:
-    """The content of a YAML file. See `read_text` for the arguments, and `parse_yaml` for what is refused."""
+    """Read the content of a YAML file. See `read_text` for the arguments, and `parse_yaml` for what is refused."""
     return parse_yaml(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
 
 
 def parse_yaml(
     text: str, place: str, expected: str = "YAML", remedy: str = "mend that line", as_text: bool = False
 ) -> Any:
-    """Plain data from YAML text; None from an empty one. A date stays the text that was written.
+    """Parse YAML text to plain data; None for an empty text. A date stays the text that was written.
 
-    Refused in one line with its place: what is not YAML, several documents, a key written twice, a key that is a list
-    or a mapping, tags of other kinds of data, numbers of more than 64 characters, more than 64 levels, names (`*name`)
-    that repeat more than 100,000 values or contain themselves, and NUL.
+    Refused, in one line with its place: text that is not YAML, several documents, a key written twice, a key that is a
+    list or a mapping, tags of other kinds of data, numbers of more than 64 characters, more than 64 levels, names
+    (`*name`) that repeat more than 100,000 values or contain themselves, and NUL.
 
     Args:
-        as_text: every word stays the text that was written: `yes` and `1` too.
+        place: the file or option, for errors.
+        expected: what the text should be, for errors.
+        remedy: what to do, for errors.
+        as_text: every word stays the text that was written, also `yes` and `1`.
     """
     try:
         return _Builder(text, as_text).build()
@@ -65,20 +68,22 @@ def parse_yaml(
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Events and the meaning of words; in C where that is built in, for a plan has thousands of numbers."""
+    """Gives the events of a text and the meaning of its words; the fast loader in C where PyYAML has it."""
 
 
 @dataclass
 class _Open:
-    """A list or mapping that is being filled.
+    """A list or mapping whose end has not come yet.
 
     Args:
-        value: the list or mapping.
-        line: where it began.
+        value: the list or mapping itself.
+        line: the line in which it began.
         anchor: the name under which it can be repeated.
-        nodes: values in it so far, itself included; height: the levels below it.
-        key: of the next value; has_key: whether there is one.
-        merged: mappings whose keys it takes (`<<`).
+        nodes: number of values in it so far, itself included.
+        height: levels of lists and mappings below it.
+        key: of the next value.
+        has_key: whether a key has come whose value has not.
+        merged: mappings whose keys it takes over (`<<`).
     """
 
     value: Any
@@ -92,7 +97,7 @@ class _Open:
 
 
 class _Builder:
-    """One document from its events."""
+    """Builds the value of one document from its events."""
 
     def __init__(self, text: str, as_text: bool):
         self._text, self._as_text = text, as_text
@@ -102,7 +107,7 @@ class _Builder:
         self._result: Any = None
 
     def build(self) -> Any:
-        """The value of the document."""
+        """Build and return the value of the document."""
         loader = _Loader(self._text)
         try:
             documents = 0
@@ -128,6 +133,7 @@ class _Builder:
             loader.dispose()
 
     def _begin(self, event: Any, line: int) -> None:
+        """Open a list or mapping, after the checks of its tag, place and depth."""
         mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", CORE + ("map" if mapping else "seq")):
             raise MalformedError(f"{shorten(event.tag)} is no plain data", line)
@@ -135,11 +141,13 @@ class _Builder:
             raise MalformedError("a list or mapping as a key", line)
         if len(self._open) >= DEPTH:
             raise MalformedError(f"nested more than {DEPTH} levels deep", line)
+        # While it is open its name stands for nothing, so that no value can contain itself.
         if event.anchor:
             self._named.pop(event.anchor, None)
         self._open.append(_Open({} if mapping else [], line, event.anchor))
 
     def _end(self) -> None:
+        """Close the innermost list or mapping and put it where it belongs."""
         done = self._open.pop()
         if done.merged:
             # The keys of the mapping itself win, then those of the mappings named first.
@@ -150,6 +158,7 @@ class _Builder:
         self._put(done.value, done.nodes, done.height + 1, done.line, done.anchor, False)
 
     def _repeat(self, name: str, line: int) -> None:
+        """Put a copy of a named value here, within the limits of repeated values and depth."""
         if name not in self._named:
             raise MalformedError(f"*{shorten(name)} is not named before, or contains itself", line)
         value, nodes, height = self._named[name]
@@ -158,6 +167,7 @@ class _Builder:
             raise MalformedError(f"names repeat more than {REPEATED:,} values", line)
         if len(self._open) + height > DEPTH:
             raise MalformedError(f"nested more than {DEPTH} levels deep", line)
+        # A copy, so that a change of one place in a plan never changes another.
         self._put(copy.deepcopy(value), nodes, height, line, None, False)
 
     def _put(self, value: Any, nodes: int, height: int, line: int, anchor: str | None, merge: bool) -> None:
@@ -185,10 +195,11 @@ class _Builder:
                 into.value[into.key] = value
 
     def _expects_key(self) -> bool:
+        """Whether the innermost collection is a mapping whose next value is a key."""
         return isinstance(self._open[-1].value, dict) and not self._open[-1].has_key
 
     def _read_word(self, loader: Any, event: Any, line: int) -> Any:
-        """What a word stands for."""
+        """Return what a word stands for: text, a number, true, false or null."""
         word: str = event.value
         if not word.isprintable():
             check_word(word, line)
@@ -217,10 +228,11 @@ class _Builder:
 
 
 class _Merge:
-    """Stands for the key `<<`, which a person may also write in quotes as text."""
+    """Marks the key `<<` that merges mappings; the same characters in quotes are ordinary text."""
 
 
 def _check_merge(value: Any, line: int) -> list[dict[Any, Any]]:
+    """Return the mappings under a key `<<`: one, or a list of them; anything else is refused."""
     others = value if isinstance(value, list) else [value]
     if not all(isinstance(other, dict) for other in others):
         raise MalformedError(f"{MERGE} takes mappings", line)

@@ -1,4 +1,4 @@
-"""Bags of features that another network computed: `.npz`, `.h5` and `.pt`, the same array from each."""
+"""Read bags of patch features that another network computed. `.npz`, `.h5` and `.pt` files give the same arrays."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ WHAT = "`features` [patches, width] and optionally `coords` [patches, 2]"
 
 @dataclass(frozen=True)
 class Bag:
-    """One slide.
+    """The patch features of one slide, and where the patches lie on it.
 
     Args:
-        features: `[P, F]`, float16 where the file has that, else float32; P is at least 1.
-        coords: `[P, 2]` x and y in the slide's finest pixels, None when the file does not say.
+        features: `[P, F]`, float16 where the file has float16, else float32; P is at least 1.
+        coords: `[P, 2]` x and y in pixels of the slide's finest level; None when the file has no coordinates.
     """
 
     features: Array
@@ -33,7 +33,7 @@ class Bag:
 
 
 def read_bag(path: Path | str) -> Bag:
-    """The bag of a file; sizes are checked before memory is taken, and nothing in the file is run."""
+    """Read the bag in a file. Sizes are checked before memory is taken, and no code from the file is run."""
     path = Path(path)
     reader = require_bag(path)
     try:
@@ -46,7 +46,7 @@ def read_bag(path: Path | str) -> Bag:
 
 
 def require_bag(path: Path) -> Callable[[Path], dict[str, Array]]:
-    """What reads a file, when it is there and its ending is that of a bag."""
+    """Return the function that reads this file, chosen by its ending. Raises when the file is missing or unknown."""
     if not path.is_file():
         raise PolytaskError(f"{path}: no such file; expected a bag of features; mend the path")
     reader = next((r for e, r in READERS.items() if path.name.lower().endswith(e)), None)
@@ -59,10 +59,12 @@ def require_bag(path: Path) -> Callable[[Path], dict[str, Array]]:
 
 
 def _bag(path: Path, found: dict[str, Array]) -> Bag:
+    """Check the arrays of a file (`features`, optionally `coords`) and make a `Bag` of them."""
     features, coords = found.get("features"), found.get("coords")
     if features is None:
         names = ", ".join(found) or "nothing"
         raise PolytaskError(f"{path}: holds {names}; expected {WHAT}; write the file again")
+    # Some feature extractors store a leading batch axis of length one.
     if features.ndim == 3 and features.shape[0] == 1:
         features = features[0]
     if features.ndim != 2 or features.dtype.kind not in "fiu":
@@ -82,6 +84,7 @@ def _bag(path: Path, found: dict[str, Array]) -> Bag:
 
 
 def _coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32]:
+    """Check the coordinates of `count` patches and return them as int32 `[count, 2]`."""
     if coords.ndim == 3 and coords.shape[0] == 1:
         coords = coords[0]
     top = np.iinfo(np.int32).max
@@ -90,6 +93,7 @@ def _coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32]:
             f"{path}: `coords` is {list(coords.shape)} for {count} patches; expected [{count}, 2]; mend or leave it out"
         )
     pairs = coords[:, :2]
+    # A number beyond int32 would wrap around silently in the conversion below.
     if not np.isfinite(pairs).all() or float(np.abs(pairs).max()) > top:
         raise PolytaskError(
             f"{path}: `coords` are no pixels of a slide; expected x and y; mend or leave it out"
@@ -98,12 +102,13 @@ def _coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32]:
 
 
 def _npz(path: Path) -> dict[str, Array]:
-    """Arrays of an .npz; each header is looked at before its array is read."""
+    """Read the arrays of an .npz file. The header of each array is checked before the array itself is read."""
     found: dict[str, Array] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in ("features", "coords"):
                 if f"{name}.npy" in archive.namelist():
+                    # `read_array` takes memory for whatever the header claims, so the claim is checked first.
                     with archive.open(f"{name}.npy") as stream:
                         version = np.lib.format.read_magic(stream)
                         read = (
@@ -128,7 +133,7 @@ def _npz(path: Path) -> dict[str, Array]:
 
 
 def _hdf5(path: Path) -> dict[str, Array]:
-    """Datasets of an HDF5 file; links to other files are not followed."""
+    """Read the data sets of an HDF5 file. Links to other files are not followed."""
     try:
         import h5py
     except ImportError:
@@ -139,6 +144,7 @@ def _hdf5(path: Path) -> dict[str, Array]:
     try:
         with h5py.File(path, "r") as file:
             for name in ("features", "coords"):
+                # An external link, external storage or a virtual data set could read any file of this machine.
                 if not isinstance(file.get(name, getlink=True), h5py.HardLink):
                     continue
                 data = file[name]
@@ -159,7 +165,7 @@ def _hdf5(path: Path) -> dict[str, Array]:
 
 
 def _check_stored(path: Path, size: int, stored: int) -> None:
-    """Refuse an array that is larger than memory should be, or than the bytes in the file can be unpacked to."""
+    """Refuse an array of `size` bytes if that is over the memory limit, or more than `stored` bytes can unpack to."""
     check_bytes(path, size)
     if size > stored * DEFLATE_RATIO:
         raise PolytaskError(

@@ -1,4 +1,4 @@
-"""The content of an image as one digest: the same picture under another name, compression or format is recognized."""
+"""Digest the voxels of an image, so that the same picture is recognized under another name, compression or format."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from polytask.images.geometry import canonical
 from polytask.images.volume import Array, Volume
 
 BLOCK = 4 << 20
-"""Voxels hashed together, about."""
+"""About how many voxels are converted and hashed at a time."""
 
 
 def digest_voxels(volume: Volume) -> str | None:
-    """sha256 of the voxels `[C, *space]` in a fixed axis order (3D: right, anterior, superior) as 32-bit floats.
+    """Compute the sha256 of the voxels `[C, *space]`, as 32-bit floats in a fixed axis order.
 
-    Neither name, compression, number type nor the order in which the file stores its axes changes it. Spacing is left
-    out on purpose: a file that was converted without its spacing still shows the same person. None where all voxels
-    are equal: an empty image shows nobody.
+    In 3D the axes run right, anterior, superior. The digest does not depend on the file's name, compression, number
+    type or axis order. Spacing is left out on purpose: a file that was converted without its spacing still shows the
+    same person. Returns None where all voxels are equal, because an empty image shows nobody.
     """
     array = canonical(volume).array
     if array.size == 0 or array.min() == array.max():
@@ -28,17 +28,18 @@ def digest_voxels(volume: Volume) -> str | None:
 
 
 def digest_array(array: Array) -> str:
-    """sha256 of shape and numbers, block by block, so that no copy of the whole is made."""
+    """Compute the sha256 of an array's shape and numbers, block by block, so that the whole is never copied."""
     total = hashlib.sha256(f"polytask content 1 {array.shape}".encode())
     for plane in array:
         for part in _blocks(plane):
+            # Little-endian float32 everywhere, so that digests from different machines can be compared.
             numbers = np.ascontiguousarray(part, "<f4") + np.float32(0.0)  # -0 and 0 are one number
             total.update(numbers.data)
     return total.hexdigest()
 
 
 def _blocks(plane: Array) -> Iterator[Array]:
-    """Parts along the first axis, of several slices each: files often hold that axis closest together in memory."""
+    """Split a plane `[*space]` along its first axis into parts of about `DIGEST_BLOCK_VOXELS` voxels."""
     if plane.ndim < 2:
         yield plane
         return

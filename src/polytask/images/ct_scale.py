@@ -1,25 +1,27 @@
-"""Whether the numbers of a CT are Hounsfield units (water 0, air -1000), and what they look like where they are not."""
+"""Tell whether the numbers of a CT are Hounsfield units (water 0, air -1000), and if not, what they probably are."""
 
 from __future__ import annotations
 
 LOWEST, HIGHEST = -3100.0, 4095.0
-"""Numbers of a CT lie between these: the paddings of common scanners, and the end of a scale of 12 bits. Metal on an
-extended scale lies above, and so do voxels that were damaged."""
+"""Numbers of a CT lie between these two: the padding value of common scanners, and the end of a 12-bit scale. Metal on
+an extended scale lies above, and so do damaged voxels."""
 BELOW = -1.0
-"""Air, fat and the noise of water go below this."""
+"""A CT in Hounsfield units has values below this: air, fat and the noise of water."""
 NARROW = 10.0
-"""The width of what is left after a CT was scaled to 0–1 or to deviations; fat and muscle alone are 100 apart."""
+"""A CT with a smaller range of values was scaled, to 0–1 or to standard deviations. In Hounsfield units, fat and muscle
+alone are 100 apart."""
 
 
 def name_ct_scale(low: float, high: float) -> str:
-    """What the numbers are where they are not in Hounsfield units; "" where they are.
+    """Say in words what is wrong when the numbers are not Hounsfield units; "" when they are.
 
     Args:
-        low, high: between which nearly all voxels lie (99 %: single odd voxels must not decide).
+        low, high: the range in which 99 % of the voxels lie (not all of them: single odd voxels must not decide).
     """
     if high <= low:
         return f"nearly all voxels are {low:.4g}: there is no CT"
     span = f"values from {low:.4g} to {high:.4g}"
+    # The width is checked before the sign: values scaled to standard deviations go below 0 too.
     if high - low <= NARROW:
         return f"{span} are no Hounsfield units: the CT was scaled"
     if low < BELOW:

@@ -1,7 +1,7 @@
-"""DICOM: one series from a folder, or one file. Axes in memory are columns, rows, slices (rows, columns in 2D).
+"""Read DICOM: one series from a folder, or one file. Axes in memory are columns, rows, slices (rows, columns in 2D).
 
-`folder#SeriesInstanceUID` names one series of a folder that holds several. Stored values become real ones
-through the rescale (dose grid) factors; MONOCHROME1 is inverted first, so that more is always brighter.
+`folder#SeriesInstanceUID` names one series of a folder that holds several. Stored numbers are converted to real values
+with the rescale (or dose grid) factors. MONOCHROME1 is inverted first, so that a larger value is always brighter.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ _NO_IMAGE = {
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
-    """What the headers say; no pixel is read."""
+    """Read grid, channels and type from the headers. No pixel is read."""
     with _errors(path):
         stack = _stack(path, dims, limit)
         return Info(_grid(path, stack, dims), stack.channels, stack.dtype)
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
-    """Voxels `[C, columns, rows, slices]`, or `[C, rows, columns]` for one 2D image."""
+    """Read the voxels `[C, columns, rows, slices]`, or `[C, rows, columns]` of one 2D image."""
     with _errors(path):
         stack = _stack(path, dims, limit)
         grid = _grid(path, stack, dims)
         out = np.empty((stack.channels, len(stack.frames), stack.rows, stack.columns), stack.dtype)
+        # Grouped by file, so that a file of several frames is decoded once and not once per frame.
         files: dict[Path, list[int]] = {}
         for k, frame in enumerate(stack.frames):
             files.setdefault(frame.file, []).append(k)
@@ -55,13 +56,16 @@ def read(path: Path, dims: int, limit: int | None = None) -> Volume:
 
 
 def read_modality(path: Path) -> str:
-    """What the series is of in DICOM's words (`CT`, `MR`, `PT`), "" where the headers do not say."""
+    """Return the modality of the series in DICOM's words (`CT`, `MR`, `PT`); "" where the headers do not say."""
     with _errors(path):
         return str(next(iter(headers(path).values())).get("Modality") or "")
 
 
 def headers(path: Path) -> dict[Path, Any]:
-    """Header of every DICOM image of the chosen series (file order by name)."""
+    """Read the header of every DICOM image of the chosen series: file → header, sorted by file name.
+
+    `path` is a file, a folder, or `folder#SeriesInstanceUID`.
+    """
     folder, _, wanted = str(path).rpartition("#") if not path.exists() else (str(path), "", "")
     if path.is_file():
         header = _header(path)
@@ -91,12 +95,13 @@ def headers(path: Path) -> dict[Path, Any]:
 
 
 def _listed(series: Counter[str]) -> str:
+    """List the first four series of a folder with their numbers of files, for an error message."""
     shown = ", ".join(f"{uid} ({n} files)" for uid, n in sorted(series.items())[:4])
     return shown + (", …" if len(series) > 4 else "")
 
 
 def _header(file: Path) -> Any:
-    """The header without pixels; None for what is no DICOM image. The deflated syntax is refused unread."""
+    """Read a header without its pixels; None for a file that is no DICOM image. Deflated files are refused unread."""
     from pydicom import dcmread
     from pydicom.filereader import read_file_meta_info
 
@@ -108,6 +113,7 @@ def _header(file: Path) -> Any:
         return None
     with _errors(file):
         meta = read_file_meta_info(file)
+        # pydicom would inflate such a file as a whole, without any limit on its size.
         if meta.get("TransferSyntaxUID") == DEFLATED:
             raise PolytaskError(
                 f"{file}: deflated transfer syntax; expected one that is not; convert it, e.g. with dcmconv +te"
@@ -121,8 +127,10 @@ def _header(file: Path) -> Any:
 
 
 def _stack(path: Path, dims: int, limit: int | None) -> Stack:
+    """Read the headers and order them as one stack, after checking its size and number of slices."""
     stack = stack_of(path, headers(path), limit)
     shape = (stack.rows, stack.columns, len(stack.frames), stack.channels)
+    # At least four bytes a voxel are counted: the conversion to real values needs more than the stored type.
     check_size(path, shape, np.dtype(np.float32) if stack.dtype.itemsize < 4 else stack.dtype, limit)
     if dims == 2 and len(stack.frames) > 1:
         raise PolytaskError(f"{path}: holds {len(stack.frames)} slices; expected a 2D image; declare dims: 3")
@@ -130,6 +138,7 @@ def _stack(path: Path, dims: int, limit: int | None) -> Stack:
 
 
 def _grid(path: Path, stack: Stack, dims: int) -> Grid:
+    """Make the grid of a stack; in 2D the axes change places, because arrays are `[rows, columns]` there."""
     affine: Affine = check_affine(path, stack.affine)
     if dims == 2:
         return Grid((stack.rows, stack.columns), affine[:, [1, 0, 2, 3]], stack.measured)
@@ -137,7 +146,7 @@ def _grid(path: Path, stack: Stack, dims: int) -> Grid:
 
 
 def _pixels(file: Path, stack: Stack, frames: int) -> Array:
-    """All frames of one file `[frames, rows, columns, channels]`."""
+    """Decode all frames of one file as `[frames, rows, columns, channels]`; at least `frames` of them are expected."""
     from pydicom import dcmread
 
     with _errors(file):
@@ -152,7 +161,7 @@ def _pixels(file: Path, stack: Stack, frames: int) -> Array:
 
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
-    """Any error of pydicom as one line; its warnings are dropped."""
+    """Turn any error of pydicom into one line that names the file, and drop its warnings."""
     try:
         with quiet("pydicom"):
             yield

@@ -1,4 +1,4 @@
-"""What a DICOM header says about each of its frames, and the regular grid that frames form."""
+"""Read from DICOM headers where each frame lies, and find the regular grid that the frames form."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ _SWAP: Affine = np.eye(4)[:, [1, 0, 2, 3]]
 
 @dataclass(frozen=True)
 class Frame:
-    """One slice: where it is stored and where it lies (LPS, mm; None when the file does not say).
+    """One slice: where it is stored, where it lies in the patient, and how its numbers become real values.
 
-    `measured`: whether the file says how large a pixel is.
+    Args:
+        file, number: the file, and the frame inside it.
+        position: `[3]` of the first pixel (LPS, mm); None when the file does not say.
+        orientation: `[6]` directions of a row and of a column (LPS); None when the file does not say.
+        pixel: distance in mm between rows and between columns; 1 when the file does not say.
+        slope, inter: real value = slope · stored + inter.
+        measured: whether the file says how large a pixel is.
     """
 
     file: Path
@@ -36,9 +42,10 @@ class Frame:
 
 
 def frames_of(file: Path, header: Any) -> list[Frame]:
-    """One frame per slice: classic files, RTDOSE grids, and enhanced files with functional groups.
+    """List the frames of one file, one per slice: classic files, RTDOSE grids, or enhanced files.
 
-    The caller has checked how many the header claims (`count_frames`).
+    An enhanced file describes its frames in functional groups. The caller has checked how many frames the header
+    claims (`count_dicom_frames`).
     """
     count = count_frames(header)
     groups = header.get("PerFrameFunctionalGroupsSequence")
@@ -65,17 +72,20 @@ def frames_of(file: Path, header: Any) -> list[Frame]:
     places: list[Affine | None] = [position] * count
     if offsets is not None and position is not None and orientation is not None:
         normal = np.cross(orientation[:3], orientation[3:])
+        # The standard allows offsets that begin at 0 or at the first frame's own z; the difference covers both.
         places = [position + normal * (o - offsets[0]) for o in offsets]
     known = pixel is not None
     return [Frame(file, k, places[k], orientation, pair, slope, inter, known) for k in range(count)]
 
 
 def count_frames(header: Any) -> int:
-    """How many frames a header claims; one where it does not say."""
+    """Return how many frames a header claims; 1 where it does not say."""
     return int(header.get("NumberOfFrames") or 1)
 
 
 def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
+    """Read one frame of an enhanced file. What its own group does not say is taken from the shared group."""
+
     def item(name: str) -> Any:
         found = group.get(name) or shared.get(name)
         return found[0] if found else {}
@@ -95,17 +105,25 @@ def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
 
 
 def _floats(item: Any, name: str, count: int) -> Affine | None:
+    """Read a header field of exactly `count` numbers; None where it is missing or has another length."""
     value = item.get(name)
     return None if value is None or len(value) != count else np.array([float(v) for v in value])
 
 
 def thickness_of(header: Any) -> float:
-    """Slice step of a single slice, which no neighbour tells."""
+    """Return the thickness in mm to assume for a single slice, which has no neighbor to measure a distance to."""
     return float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0)
 
 
 def ordered(path: Path, frames: list[Frame], thickness: float) -> tuple[list[int], Affine]:
-    """Order along the normal and the RAS affine; uneven, doubled or tilted stacks are refused."""
+    """Sort the slices along their normal. Returns their order and the RAS affine of columns, rows, slices.
+
+    Stacks with uneven steps, two slices at one place, or a tilt are refused.
+
+    Args:
+        path: for error messages.
+        thickness: of a slice in mm, used only when there is a single one.
+    """
     first = frames[0]
     if first.position is None or first.orientation is None:
         if len(frames) > 1:
@@ -132,12 +150,14 @@ def ordered(path: Path, frames: list[Frame], thickness: float) -> tuple[list[int
             raise PolytaskError(
                 f"{path}: two slices lie at one place (several phases?); expected one each; split the series"
             )
+        # The median, because one missing slice would also change the mean.
         middle = float(np.median(gaps))
         if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.01):
             raise PolytaskError(
                 f"{path}: slice steps vary from {gaps.min():.3f} to {gaps.max():.3f} mm (a slice is missing?); "
                 "expected even steps; complete the series"
             )
+        # First to last slice: positions are often rounded, and a single gap would multiply the error.
         step = (last - positions[order[0]]) / (len(frames) - 1)
         if np.linalg.norm(step - normal * (step @ normal)) > TILT * (step @ normal):
             raise PolytaskError(

@@ -1,4 +1,4 @@
-"""A DICOM series as one stack: consistent files, type of the values, stored numbers to real ones."""
+"""Make one stack of a DICOM series: check that its files agree, and convert stored numbers to real values."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from polytask.images.limits import check_size
 from polytask.images.volume import Affine, Array
 
 STORED = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-"""Transfer syntaxes whose pixels lie in the file as they are."""
+"""Transfer syntaxes that store pixels uncompressed."""
 RATIO = 4_096
-"""No codec of DICOM packs medical images more tightly."""
+"""Largest believable ratio of pixel bytes to file bytes: no codec of DICOM packs medical images more tightly."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A series in order.
+    """The slices of one series in their order along the normal, and what is common to them.
 
     Args:
         affine: RAS, of the axes columns, rows, slices.
-        span: smallest and largest stored number.
-        dtype: of the real values: int16 or int32 when every factor is whole, uint8 for colour, else float32.
-        invert: MONOCHROME1.
+        span: smallest and largest number that can be stored.
+        dtype: of the real values: a whole-number type when every factor is whole, uint8 for color, else float32.
+        invert: whether large stored numbers are dark (MONOCHROME1).
     """
 
     frames: tuple[Frame, ...]
@@ -47,11 +47,12 @@ class Stack:
         return all(frame.measured for frame in self.frames)
 
     def real(self, stored: Array, frame: Frame) -> Array:
-        """Real values of one frame."""
+        """Convert the stored numbers of one frame to real values of type `dtype`."""
         if self.channels > 1:
             return stored
         values: Any = stored
         if self.dtype.kind in "iu":
+            # int64, because sum and product may not fit into the stored type.
             values = values.astype(np.int64)
             values = sum(self.span) - values if self.invert else values
             return np.asarray(values * int(frame.slope) + int(frame.inter)).astype(self.dtype)
@@ -63,7 +64,9 @@ def stack_of(path: Path, headers: dict[Path, Any], limit: int | None = None) -> 
     """Check that the files form one regular stack, and order it along its normal.
 
     Args:
-        limit: bytes that the image may take, see `limits`.
+        path: for error messages.
+        headers: file → its header.
+        limit: bytes that the image may take, see `size_limits`.
     """
     first = next(iter(headers.values()))
     for name in ("Rows", "Columns", "PhotometricInterpretation", "BitsStored", "PixelRepresentation"):
@@ -91,7 +94,7 @@ def stack_of(path: Path, headers: dict[Path, Any], limit: int | None = None) -> 
 
 
 def _refuse_mixture(path: Path, headers: Collection[Any]) -> None:
-    """Slices of one series belong to one patient and lie in one frame of reference; who does not say is not asked."""
+    """Refuse slices of several patients or frames of reference in one series. Headers that do not say are skipped."""
     asked = {
         "PatientID": "patients",
         "PatientBirthDate": "patients",
@@ -108,7 +111,7 @@ def _refuse_mixture(path: Path, headers: Collection[Any]) -> None:
 
 
 def _check_claims(path: Path, headers: dict[Path, Any], limit: int | None) -> None:
-    """Refuse headers that claim more pixels than may be, or than their files can hold, before a frame is made."""
+    """Refuse headers that claim more pixels than allowed, or than their files can hold, before memory is taken."""
     total = 0
     for file, header in headers.items():
         rows, columns, frames = int(header.Rows), int(header.Columns), count_frames(header)
@@ -121,6 +124,7 @@ def _check_claims(path: Path, headers: dict[Path, Any], limit: int | None) -> No
             np.dtype(f"u{max(1, -(-allocated // 8))}") if allocated in (8, 16, 32, 64) else np.dtype(np.uint8)
         )
         size = check_size(file, (rows, columns, frames, channels), kind, limit)
+        # Uncompressed pixels take their full size in the file; one byte holds eight pixels of one bit.
         packed = str(header.file_meta.get("TransferSyntaxUID", "")) not in STORED
         if size > file.stat().st_size * (RATIO if packed else 8 if allocated == 1 else 1):
             raise PolytaskError(
@@ -133,8 +137,15 @@ def _check_claims(path: Path, headers: dict[Path, Any], limit: int | None) -> No
 
 
 def _dtype(frames: list[Frame], span: tuple[int, int], whole: bool) -> np.dtype[np.generic]:
+    """Choose the smallest whole-number type that holds every real value, or float32.
+
+    Args:
+        span: smallest and largest number that can be stored.
+        whole: whether the file stores whole numbers.
+    """
     if not whole or any(f.slope != int(f.slope) or f.inter != int(f.inter) for f in frames):
         return np.dtype(np.float32)
+    # Limits come from the stored range and not from the voxels, so that probing and reading name the same type.
     ends = [v * int(f.slope) + int(f.inter) for f in frames for v in span]
     for name in ("uint8", "int16", "int32"):
         if np.iinfo(name).min <= min(ends) and max(ends) <= np.iinfo(name).max:

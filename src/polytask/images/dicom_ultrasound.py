@@ -1,19 +1,22 @@
-"""How large a pixel of an ultrasound picture is: the calibration of its regions, where they agree."""
+"""Find the pixel size of an ultrasound picture from the calibration of its regions, where they agree."""
 
 from __future__ import annotations
 
 from typing import Any
 
 TWO_D, CENTIMETERS = 1, 3
-"""`RegionSpatialFormat` of a picture of tissue (not M-mode, spectra or graphs); the physical unit of both its axes."""
+"""DICOM codes: the `RegionSpatialFormat` of a picture of tissue (not M-mode, spectra or graphs), and the unit cm."""
 NEAR = 0.01
-"""Regions whose edges differ by no more than this share have one scale."""
+"""Regions whose pixel sizes differ by no more than this share count as having one scale."""
 LARGEST = 5.0
-"""Millimetres; a larger pixel is no ultrasound's."""
+"""Largest believable pixel size of an ultrasound picture, in millimeters."""
 
 
 def find_ultrasound_spacing(header: Any) -> list[float] | None:
-    """Edges in mm of rows and columns, as `PixelSpacing` has them; None without a calibration, or with several."""
+    """Return the distance in mm between rows and between columns, in the order of DICOM's `PixelSpacing`.
+
+    None without a calibration, or where regions have different ones.
+    """
     found = []
     for region in header.get("SequenceOfUltrasoundRegions") or ():
         if region.get("RegionSpatialFormat") != TWO_D:
@@ -22,6 +25,7 @@ def find_ultrasound_spacing(header: Any) -> list[float] | None:
         if units != (CENTIMETERS, CENTIMETERS):
             return None
         deltas = (region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX"))
+        # Deltas are in cm. Only the size counts: the sign says in which direction the axis runs.
         found.append([10 * abs(float(delta or 0)) for delta in deltas])
     if not found or any(not 0 < edge <= LARGEST for edges in found for edge in edges):
         return None

@@ -1,4 +1,4 @@
-"""Ids and names as file names: safe on every system, inside their folder, told apart. The one place that makes them."""
+"""Make file names from ids: safe on every system, never outside their folder, never the same for different ids."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import re
 from urllib.parse import quote
 
 LONGEST = 200
-"""Bytes a name has at most; file systems allow 255, and a file being written has a longer name."""
+"""Most bytes of a name. File systems allow 255, but a file that is being written has a longer, temporary name."""
 HASH = 16
-"""Hexadecimal digits of the hash that tells shortened names apart."""
+"""Hexadecimal digits of the hash that makes shortened names different."""
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 """Names that Windows keeps for devices, with any ending."""
 OURS = {"store.json"}
-"""Names of files that stand beside those named after ids."""
+"""Names of Polytask's own files in folders whose other files are named after ids."""
 
 
 def make_file_name(*parts: str, detail: str = "", ending: str = "", hashed: bool = False) -> str:
-    """One file name from ids and names: `subject@visit.detail.ending`, of ASCII letters, digits and `-_.%@~`.
+    """Make one file name from ids: `subject@visit.detail.ending`, of ASCII letters, digits and `-_.%@~`.
 
-    Letters, digits, `-`, `_` and `.` stay; everything else becomes %XX. So do a dot or a dash at the start, a dot at
-    the end, and the first letter of a name that Windows or the store keeps for itself. A name that would be longer
-    than 200 bytes is cut, with a hash of all parts behind it. Different parts give different names; where names must
-    differ in more than upper and lower case, or have details and endings, they come from a `FileNames`.
+    Letters, digits, `-`, `_` and `.` stay; every other character becomes %XX. The same happens to a dot or a dash at
+    the start, a dot at the end, and the first letter of a name that Windows or the store reserves. A name that would
+    be longer than 200 bytes is cut and gets a hash of all parts. Different parts give different names. Use a
+    `FileNames` where names must also differ in more than upper and lower case, or have details and endings.
 
     Args:
         parts: whose file it is, as people wrote it: a subject, or a subject and a visit.
-        detail: of it: a structure, a slide.
+        detail: which file of theirs: the name of a structure or of a slide.
         ending: kept as it is, with its dot.
-        hashed: put the hash there in any case.
+        hashed: add the hash even to a short name.
     """
     stem = "@".join(_escape(part) for part in parts) + (f".{_escape(detail)}" if detail else "")
     if stem[0] in ".-":
@@ -41,14 +41,17 @@ def make_file_name(*parts: str, detail: str = "", ending: str = "", hashed: bool
     if hashed or len(stem) + len(ending) > LONGEST:
         said = json.dumps([parts, detail, ending]).encode("ascii")
         mark = "~" + hashlib.sha256(said).hexdigest()[:HASH]
+        # The cut may fall inside a %XX code; what is left of that code is dropped.
         head = stem[: LONGEST - len(ending) - len(mark)]
         stem = re.sub(r"%.?$", "", head) + mark
     return stem + ending
 
 
 class FileNames:
-    """The names of one folder: each asker keeps its name, and no two get the same, also where upper and lower case do
-    not count (Windows, macOS). Who comes first gets the plain name.
+    """Hands out the file names of one folder, so that no two owners get the same name.
+
+    Names differ even on systems that ignore upper and lower case (Windows, macOS). An owner who asks again gets the
+    same name. Whoever asks first gets the plain name; a later owner of an equal name gets one with a hash.
 
     >>> names = FileNames()
     >>> names.make("a", ending=".nii.gz"), names.make("A", ending=".nii.gz")
@@ -59,7 +62,7 @@ class FileNames:
         self._owners: dict[str, tuple[str, ...]] = {}
 
     def make(self, *parts: str, detail: str = "", ending: str = "") -> str:
-        """The name of a file, see `make_file_name`."""
+        """Return the name of a file; for the arguments see `make_file_name`."""
         asker = (*parts, "", detail, ending)
         name = make_file_name(*parts, detail=detail, ending=ending)
         if self._owners.setdefault(name.lower(), asker) != asker:
@@ -69,7 +72,7 @@ class FileNames:
 
 
 def _escape(part: str) -> str:
-    """One part; `@` and `~` are codes, so that they can join parts and mark a hash. An empty part is `%-`."""
+    """Escape one part of a name. `@` and `~` become codes, because they join parts and mark a hash; "" becomes `%-`."""
     return quote(part, safe="", errors="surrogatepass").replace("~", "%7E") or "%-"
 
 

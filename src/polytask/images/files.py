@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write files whole or not at all, and refuse files that would block, or that lie where they should not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from polytask.errors import PolytaskError
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` only after everything was written."""
+    """Open a binary file for writing that gets the name `path` only after everything was written.
+
+    Parent folders are made. When the block inside raises, `path` stays as it was.
+    """
+    # In the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +38,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def beside(header: Path, name: str) -> Path:
-    """The data file that a header names: in the header's own folder and nowhere else."""
+    """Return the data file that a header names. It must lie in the header's own folder and nowhere else."""
     if Path(name).name != name or "\\" in name or "\0" in name or name in ("", ".", ".."):
         raise PolytaskError(
             f"{header}: names the data file {name!r}; expected a plain file name in the same folder; move the file"
@@ -44,6 +48,7 @@ def beside(header: Path, name: str) -> Path:
         raise PolytaskError(
             f"{header}: its data file {name!r} is missing; expected it in the same folder; copy it there"
         )
+    # A link could make a header read any file of this machine.
     if data.resolve().parent != header.parent.resolve():
         raise PolytaskError(
             f"{header}: its data file {name!r} is a link to another folder; expected the file itself; copy it there"
@@ -52,14 +57,14 @@ def beside(header: Path, name: str) -> Path:
 
 
 def require_plain_file(path: Path) -> None:
-    """Refuse a named pipe, a socket or a device, which would block or never end. A folder or nothing at all passes."""
+    """Refuse a named pipe, a socket or a device: reading one could block or never end. A folder or no file passes."""
     if kind := name_special_file(path):
         raise PolytaskError(f"{path}: is {kind}; expected an image; save what it sends to a file first")
 
 
 @contextmanager
 def quiet(logger: str) -> Iterator[None]:
-    """No warnings and no log lines of a library, whose complaints become one error of ours."""
+    """Silence the warnings and log lines of a library inside the block; its exceptions still pass through."""
     log = logging.getLogger(logger)
     before, log.disabled = log.disabled, True
     try:

@@ -1,4 +1,4 @@
-"""One registry of image formats: ending → how to probe, read and write it."""
+"""The registry of image formats, and reading and writing of any registered format by the ending of its path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from polytask.images.volume import Info, Volume
 
 @dataclass(frozen=True)
 class Format:
-    """Functions of one format; `write` is None where a format is only read."""
+    """The functions of one image format.
+
+    Args:
+        name: for people.
+        probe: (path, dims, byte limit) → what the header says.
+        read: (path, dims, byte limit) → voxels on their grid.
+        write: (path, volume); None where the format is only read.
+    """
 
     name: str
     probe: Callable[[Path, int, int | None], Info]
@@ -49,7 +56,7 @@ FORMATS: dict[str, Format] = {
 
 
 def ending(path: str | Path) -> str | None:
-    """The registered ending of a path (`.nii.gz`; `/` for a DICOM folder), or None."""
+    """Return the registered ending of a path (`.nii.gz`; `/` for a DICOM folder); None when there is none."""
     path = split_plane(Path(path))[0]
     folder = str(path).rpartition("#")[0]
     if path.is_dir() or (folder and not path.exists() and Path(folder).is_dir()):
@@ -59,7 +66,10 @@ def ending(path: str | Path) -> str | None:
 
 
 def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
-    """Grid, channels and type from the header alone (a gzip stream is inflated when its trailer looks wrong)."""
+    """Read grid, channels and type from the header alone. For the arguments see `read_image_file`.
+
+    A gzip stream is inflated only when its trailer does not fit the header.
+    """
     asked = Path(path)
     path, plane = split_plane(asked)
     with _readable(path):
@@ -69,10 +79,14 @@ def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
 
 
 def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
-    """Voxels `[C, *space]` on their grid, `dims` space axes.
+    """Read the voxels `[C, *space]` of an image, on their grid.
 
-    The array may be a view in the file's memory order. `limit` bytes at most (default 4 GiB, see `limits`).
-    `file.nii.gz#2` is plane 2 of a file of several, as `[1, *space]`.
+    The array may be a view in the file's memory order.
+
+    Args:
+        path: a file or a DICOM folder. `file.nii.gz#2` is plane 2 of a file of several, as `[1, *space]`.
+        dims: number of space axes, 2 or 3.
+        limit: bytes the image may take (default 4 GiB, see `size_limits`).
     """
     asked = Path(path)
     path, plane = split_plane(asked)
@@ -83,7 +97,7 @@ def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
 
 
 def write(path: str | Path, volume: Volume) -> None:
-    """Write in the format of the ending, whole or not at all."""
+    """Write a volume in the format that the ending names, whole or not at all."""
     path = Path(path)
     found = FORMATS.get(ending(path) or "")
     if found is None or found.write is None:
@@ -93,6 +107,7 @@ def write(path: str | Path, volume: Volume) -> None:
 
 
 def _format(path: Path) -> Format:
+    """Find the format of a path by its ending. A file without a known ending may still be DICOM by its content."""
     found = ending(path)
     if found is None and path.exists():
         with path.open("rb") as file:
@@ -109,7 +124,7 @@ def _format(path: Path) -> Format:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Errors of the disk and a shortage of memory as one line."""
+    """Turn disk errors and a lack of memory into one line that names the file."""
     try:
         yield
     except OSError as error:

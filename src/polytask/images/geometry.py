@@ -1,4 +1,4 @@
-"""Voxels move only with their world coordinates: axis order, crop, spacing, resampling."""
+"""Reorder, crop and resample volumes. Voxels and their world coordinates always move together."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PARALLEL = 1e-3  # voxels that a grid may drift over its whole length and still 
 
 
 def canonical(volume: Volume) -> Volume:
-    """The same voxels with axes nearest to right, anterior, superior, by flips and transposes only.
+    """Flip and transpose a 3D volume until its axes run as nearly as possible right, anterior, superior.
 
-    The array is a view. 2D images are returned untouched.
+    Nothing is interpolated, and the array is a view. A 2D image is returned unchanged.
     """
     if volume.grid.dims != 3:
         return volume
@@ -28,20 +28,22 @@ def canonical(volume: Volume) -> Volume:
     for axis, sign in enumerate(signs):
         if sign < 0:
             array = np.flip(array, axis + 1)
+            # After the flip, index 0 is the voxel that was last, so the origin moves there.
             affine[:3, 3] += affine[:3, axis] * (array.shape[axis + 1] - 1)
             affine[:3, axis] *= -1
     return Volume(array, Grid(array.shape[1:], affine, volume.grid.physical))
 
 
 def orientation(affine: Affine) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """For world axes R, A, S: the voxel axis nearest to each, and its sign."""
+    """Find for each world axis (right, anterior, superior) the voxel axis nearest to it, and the sign of that axis."""
     cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    # All six assignments are compared: near 45 degrees, two world axes could each pick the same voxel axis.
     axes = max(permutations(range(3)), key=lambda p: sum(abs(cosines[w, a]) for w, a in enumerate(p)))
     return axes, tuple(1 if cosines[w, a] >= 0 else -1 for w, a in enumerate(axes))
 
 
 def crop(volume: Volume, lower: Sequence[int], upper: Sequence[int]) -> Volume:
-    """Voxels `lower ≤ index < upper` per axis, a view on the moved grid."""
+    """Keep the voxels with `lower ≤ index < upper` on each axis: a view of the array, on the shifted grid."""
     shape = volume.grid.shape
     if not all(0 <= lo < up <= n for lo, up, n in zip(lower, upper, shape, strict=True)):
         raise ValueError(f"crop {tuple(lower)} to {tuple(upper)} does not lie inside {shape}")
@@ -52,12 +54,13 @@ def crop(volume: Volume, lower: Sequence[int], upper: Sequence[int]) -> Volume:
 
 
 def spaced(grid: Grid, spacing: Sequence[float]) -> Grid:
-    """The grid of exactly this spacing that covers the same field of view, about the same centre.
+    """Make the grid of exactly this spacing that covers the same field of view, around the same center.
 
-    The field of view grows by less than one new voxel, so that no border voxel is lost and no centre lies outside.
+    The field of view grows by less than one new voxel, so that no border voxel is lost.
     """
     ratio = np.asarray(spacing, np.float64) / np.asarray(grid.spacing)
     old = np.asarray(grid.shape)
+    # The 0.01 keeps rounding noise in the spacing from adding a voxel.
     new = np.maximum(1, np.ceil(old / ratio - 0.01)).astype(int)
     affine = grid.affine.copy()
     affine[:3, : grid.dims] *= ratio
@@ -74,14 +77,17 @@ def resample(
     fill: float | Sequence[float] = 0.0,
     kind: np.dtype[Any] | None = None,
 ) -> Volume:
-    """The volume's values at the world places of `grid`.
+    """Compute the volume's values at the world positions of the voxels of `grid`.
+
+    Axes that run parallel (also permuted or flipped) are resampled one after another. Other grids take one pass over
+    all axes, which is slower.
 
     Args:
-        order: 0 = nearest, type kept (masks); 1 = linear in float32, smoothed first along axes that shrink.
+        volume: `[C, *space]`.
+        grid: the target grid.
+        order: 0 = nearest voxel, type kept (masks); 1 = linear in float32, smoothed first along axes that shrink.
         fill: value outside the volume's field of view (its outer voxel faces), one for all or one per channel.
-        kind: type of the result; whole numbers are rounded and cut to its range.
-
-    Axes that are parallel (permuted and flipped ones too) are handled one after another; the rest in one go.
+        kind: type of the result; for a whole-number type, values are rounded and clipped to its range.
     """
     if order not in (0, 1):
         raise ValueError(f"order {order}: expected 0 (nearest) or 1 (linear)")
@@ -99,7 +105,7 @@ def resample(
 
 
 def index_map(source: Grid, target: Grid) -> tuple[Affine, Affine]:
-    """`steps [d, d]`, `start [d]` with source index = steps @ target index + start."""
+    """Return `steps [d, d]` and `start [d]`, so that source index = steps @ target index + start."""
     if source.dims != target.dims:
         raise ValueError(f"a {source.dims}D image cannot be resampled to a {target.dims}D grid")
     d = source.dims
@@ -112,15 +118,17 @@ def index_map(source: Grid, target: Grid) -> tuple[Affine, Affine]:
 
 
 def labels(probabilities: Volume, grid: Grid, outside: int = 0) -> Volume:
-    """The most probable channel of `[K, *s]` at each voxel of `grid`, as uint8/uint16 `[1, *grid.shape]`.
+    """Find the most probable channel of `[K, *s]` at each voxel of `grid`, as uint8 or uint16 `[1, *grid.shape]`.
 
-    Channels are brought to the grid one at a time, so memory does not grow with K. Ties go to the lower channel.
+    Channels are resampled one at a time, so memory does not grow with K. At a tie the lower channel wins. Voxels
+    outside the field of view of `probabilities` get the channel `outside`.
     """
     count = probabilities.array.shape[0]
     best: Any = np.full((1, *grid.shape), -np.inf, np.float32)
     out = np.zeros(best.shape, np.uint8 if count <= 256 else np.uint16)
     for k in range(count):
         one = Volume(probabilities.array[k : k + 1], probabilities.grid)
+        # The fill lets the channel `outside` win, and every other one lose, where the source has no voxels.
         value = resample(one, grid, 1, np.inf if k == outside else -np.inf).array
         better = value > best
         out[better] = k
@@ -129,7 +137,7 @@ def labels(probabilities: Volume, grid: Grid, outside: int = 0) -> Volume:
 
 
 def _parallel_axes(steps: Affine, shape: Sequence[int]) -> tuple[int, ...] | None:
-    """The source axis of each target axis, or None when some target axis runs across two source axes."""
+    """Find the source axis that each target axis runs along; None when one of them runs across two source axes."""
     reach = np.abs(steps) * np.asarray(shape)
     axes = tuple(int(a) for a in np.abs(steps).argmax(axis=0))
     rest = reach.copy()

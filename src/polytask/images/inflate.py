@@ -1,4 +1,4 @@
-"""Compressed streams, read in pieces of bounded size and never further than asked."""
+"""Inflate gzip and zlib streams in pieces of bounded size, and never further than asked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ GZIP = b"\x1f\x8b"
 
 
 def fill(source: Path, file: BinaryIO, offset: int, into: memoryview) -> int:
-    """Inflate `file` from its position, drop `offset` bytes, fill `into`; returns how many bytes it got."""
+    """Inflate `file` from its current position, skip `offset` bytes, and fill `into` with the following ones.
+
+    Args:
+        source: the file's path, for error messages.
+
+    Returns:
+        how many bytes of `into` were filled.
+    """
+    # Counted from the first wanted byte: negative while bytes are still being skipped.
     done = -offset
     for piece in inflate(source, file):
         start = max(0, -done)
@@ -27,14 +35,16 @@ def fill(source: Path, file: BinaryIO, offset: int, into: memoryview) -> int:
 
 
 def holds(source: Path, file: BinaryIO, skip: int, needed: int) -> int:
-    """Inflated bytes of the stream at `skip`, counted up to `needed`.
+    """Count the inflated bytes of the stream that begins at byte `skip`, up to `needed`.
 
-    A gzip file whose trailer names `needed` bytes is believed without inflating it, and so is a zlib stream.
+    A gzip file whose trailer names `needed` bytes is believed without inflating it. A zlib stream has no such trailer
+    and is always believed.
     """
     file.seek(skip)
     if file.read(2) != GZIP:
         return needed
     file.seek(-4, 2)
+    # The trailer of gzip holds the inflated size modulo 2**32.
     if int.from_bytes(file.read(4), "little") == needed % 2**32:
         return needed
     file.seek(skip)
@@ -47,7 +57,11 @@ def holds(source: Path, file: BinaryIO, skip: int, needed: int) -> int:
 
 
 def inflate(source: Path, file: BinaryIO) -> Iterator[bytes]:
-    """Pieces of at most 1 MiB of a gzip (several members allowed) or zlib stream, checksums verified."""
+    """Yield the inflated bytes of a gzip or zlib stream in pieces of at most 1 MiB, and verify the checksums.
+
+    A gzip file may hold several members, one after another.
+    """
+    # 47 = 32 + 15: gzip and zlib headers are both recognized, with the largest window.
     engine, pending = zlib.decompressobj(47), b""
     while True:
         pending = pending or file.read(CHUNK)

@@ -1,4 +1,4 @@
-"""Interpolation kernels behind `geometry.resample`: one axis at a time, or across axes."""
+"""Interpolate arrays for `geometry.resample_volume`: one axis after another, or all axes at once."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ def parallel(
     fill: Affine,
     kind: np.dtype[Any] | None = None,
 ) -> Array:
-    """`array [C, *s]` at the indices `scales·i + starts` per axis → `[C, *shape]`. Shrinking axes go first.
+    """Interpolate `array [C, *s]` at the indices `scales·i + starts` of each axis → `[C, *shape]`.
 
-    The result is made slab by slab along the axis on which the source's memory is slowest, so that beside source and
-    result only a slab is held as float32. Every number is the same whatever the slabs.
+    Axes that shrink most go first, which leaves less work for the others. The result is made slab by slab along the
+    axis with the largest stride in memory, so that only one slab is held as float32 beside source and result. The
+    numbers do not depend on the size of the slabs.
 
     Args:
-        kind: type of the result, see `as_kind`; default float32 (linear) or the source's (nearest).
+        order: 0 = nearest, 1 = linear.
+        fill: value per channel for places outside the source.
+        kind: type of the result, see `cast_values`; default float32 (linear) or the source's type (nearest).
     """
     linear = order == 1
     axes = [
@@ -57,7 +60,7 @@ def parallel(
 
 
 def as_kind(values: Array, kind: np.dtype[Any]) -> Array:
-    """Numbers in another type; from floats to whole numbers they are rounded and cut to its range."""
+    """Convert numbers to another type. From floats to whole numbers, they are rounded and clipped to its range."""
     if kind.kind in "iu" and values.dtype.kind == "f":
         limits = np.iinfo(str(kind))
         return np.clip(np.rint(values), limits.min, limits.max).astype(kind)
@@ -65,7 +68,8 @@ def as_kind(values: Array, kind: np.dtype[Any]) -> Array:
 
 
 def _slabs(source: Sequence[int], shape: Sequence[int], slow: _Axis) -> Iterator[tuple[int, int]]:
-    """Pieces of the slow axis of the result, each of about `SLAB` bytes of float32."""
+    """Yield ranges (low, high) of the slow axis of the result, each of about `SLAB_BYTES` bytes of float32."""
+    # While axes are resampled one by one, a slab is at most as long on each axis as source or result.
     widest = [max(n, m) for n, m in zip(source[1:], shape, strict=True)]
     widest[slow.number] = 1
     plane = 4 * source[0] * int(np.prod(widest, dtype=np.int64)) * max(1.0, abs(slow.scale))
@@ -76,13 +80,16 @@ def _slabs(source: Sequence[int], shape: Sequence[int], slow: _Axis) -> Iterator
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of a resampling, or a piece of it.
+    """How one axis is resampled, or a piece of that axis.
 
     Args:
-        where: source index of each target index.
-        nearest: the source index that is read, where nothing is interpolated.
-        weights: sparse `[target, source]` otherwise.
-        reach: the source indices it needs; those of `nearest` and `weights` count from its beginning.
+        number: of the axis, channels not counted.
+        where: source position of each target index, in voxels.
+        length: of the source axis.
+        scale: source voxels in one target voxel; negative where the axis is flipped.
+        nearest: the source index that each target index reads, where nothing is interpolated; else None.
+        weights: sparse `[target, source]` where values are interpolated; else None.
+        reach: range of source indices that are needed; `nearest` and `weights` count from its beginning.
     """
 
     number: int
@@ -95,7 +102,7 @@ class _Axis:
 
     @classmethod
     def make(cls, number: int, where: Floats, length: int, scale: float, linear: bool) -> _Axis:
-        """The whole axis."""
+        """Make the axis as a whole, not yet cut into pieces."""
         if not linear or _on_centres(where, scale):
             return cls(number, where, length, scale, _nearest(where, length), None, (0, length))
         return cls(
@@ -103,7 +110,7 @@ class _Axis:
         )
 
     def part(self, low: int, high: int) -> _Axis:
-        """A piece of the target, reading as little of the source as it needs."""
+        """Return the piece for the target indices `low … high`, with only the part of the source that it needs."""
         where = self.where[low:high]
         if self.nearest is not None:
             nearest = self.nearest[low:high]
@@ -114,13 +121,13 @@ class _Axis:
         return replace(self, where=where, weights=weights[:, reach[0] : reach[1]], reach=reach)
 
     def apply(self, array: Array) -> Array:
-        """`array [C, …]` with this axis brought to the target's places."""
+        """Resample this axis of `array [C, …]`; the other axes stay."""
         if self.nearest is not None:
             return np.take(array, self.nearest, self.number + 1)
         return _weigh(array, self.weights, self.number + 1)
 
     def fill_outside(self, array: Array, fill: Affine) -> None:
-        """Places beyond the outer voxel faces of the source get `fill`, one value for each channel."""
+        """Write `fill`, one value per channel, to the places beyond the outer voxel faces of the source, in place."""
         outside = (self.where < -0.5 - SNAP) | (self.where > self.length - 0.5 + SNAP)
         if outside.any():
             values = fill.reshape(-1, *[1] * (array.ndim - 1)).astype(array.dtype)
@@ -130,7 +137,12 @@ class _Axis:
 def oblique(
     array: Array, shape: Sequence[int], steps: Affine, start: Affine, order: int, fill: Affine
 ) -> Array:
-    """`array [C, *s]` at the indices `steps @ i + start` → `[C, *shape]`, for axes that are not parallel."""
+    """Interpolate `array [C, *s]` at the indices `steps @ i + start` → `[C, *shape]`, for axes that are not parallel.
+
+    Args:
+        order: 0 = nearest, 1 = linear, smoothed first where the target is coarser.
+        fill: value per channel for places outside the source.
+    """
     from scipy.ndimage import affine_transform, gaussian_filter
 
     shrink = np.maximum(1.0, np.linalg.norm(steps, axis=1))
@@ -154,20 +166,21 @@ def oblique(
 
 
 def _on_centres(where: Floats, scale: float) -> bool:
-    """True when every place is a voxel centre and neighbours stay neighbours."""
+    """Whether every place is a voxel center and neighbors stay neighbors, so that nothing is interpolated."""
     return abs(abs(scale) - 1) < SNAP and float(np.abs(where - np.rint(where)).max()) < SNAP
 
 
 def _nearest(where: Floats, length: int) -> npt.NDArray[np.intp]:
-    """The nearest index inside the axis; rounding noise never decides a tie."""
+    """Find the nearest index inside the axis. Places are rounded first, so that rounding noise decides no tie."""
     index: npt.NDArray[np.intp] = np.clip(np.floor(np.round(where, 6) + 0.5), 0, length - 1).astype(np.intp)
     return index
 
 
 def _weights(where: Floats, length: int, width: float) -> Any:
-    """Sparse `[len(where), length]`: triangles of half-width `width` about each place, rows sum to 1.
+    """Make the weights of linear interpolation, sparse `[len(where), length]`; each row sums to 1.
 
-    Beyond the outer centres of the axis the edge voxel continues.
+    A row is a triangle of half-width `width` around its place: 1 for plain interpolation, more for an axis that
+    shrinks, so that all voxels in between take part. Beyond the outer centers the edge voxel is repeated.
     """
     from scipy.sparse import csr_array
 
@@ -185,10 +198,14 @@ def _weights(where: Floats, length: int, width: float) -> Any:
 
 
 def _centred(weight: Floats, away: Floats) -> Floats:
-    """Move each row's centre of mass onto its place, so that a ramp stays exactly where it was.
+    """Move the center of mass of each row of weights onto its place, so that a linear ramp stays exactly as it was.
 
-    A sampled triangle of fractional width leans by up to 0.02 voxels. Rows cut by the edge of the image, where
-    the shift would need negative weights, are left.
+    A sampled triangle of fractional width is off by up to 0.02 voxels. Rows that are cut by the edge of the image,
+    where the shift would need negative weights, stay as they are.
+
+    Args:
+        weight: `[places, neighbors]`.
+        away: distance of each neighbor from the place, in voxels.
     """
     lean = (weight * away).sum(axis=1, keepdims=True)
     spread = (weight * (away - lean) ** 2).sum(axis=1, keepdims=True)
@@ -198,7 +215,7 @@ def _centred(weight: Floats, away: Floats) -> Floats:
 
 
 def _weigh(array: Array, weights: Any, axis: int) -> Array:
-    """`weights [m, n]` along one axis of length n; slabs stay small enough for the cache."""
+    """Multiply `weights [m, n]` along one axis of length n, which gets length m. Works in slabs that fit the cache."""
     before, n, after = (
         int(np.prod(array.shape[:axis])),
         array.shape[axis],

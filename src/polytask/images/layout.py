@@ -1,4 +1,4 @@
-"""From a file's axes to a grid: affine checks, LPS to RAS, and the axis that a 2D image drops."""
+"""Turn the axes of a file into a grid: affine checks, LPS to RAS, and the axis that a 2D image drops."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ RASTER: Affine = np.array([[0.0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 
 
 
 def check_affine(path: Path, affine: Affine) -> Affine:
-    """The affine as float64, finite and invertible; PolytaskError otherwise."""
+    """Return the affine as float64; PolytaskError when it is not finite or has no inverse."""
     with np.errstate(all="ignore"):
         affine = np.asarray(affine, np.float64)
         edges = np.linalg.norm(affine[:3, :3], axis=0)
         fine = bool(np.isfinite(affine).all() and np.abs(affine).max() < 1e9 and edges.min() > 1e-9)
+        # Unit axes: the determinant then measures the angles only, however small the voxels are.
         fine = fine and abs(float(np.linalg.det(affine[:3, :3] / edges))) > 1e-6
     if not fine:
         raise PolytaskError(
@@ -30,7 +31,7 @@ def check_affine(path: Path, affine: Affine) -> Affine:
 
 
 def from_vectors(vectors: Sequence[Affine], origin: Affine) -> Affine:
-    """4×4 affine of two or three axis vectors `[3]`; two get their unit normal as the third."""
+    """Build the 4×4 affine of two or three axis vectors `[3]`. Two vectors get their unit normal as the third."""
     affine = np.eye(4)
     with np.errstate(all="ignore"):
         if len(vectors) == 2:
@@ -49,17 +50,20 @@ def place(
     physical: bool = True,
     forms: Forms | None = None,
 ) -> tuple[Grid, int | None]:
-    """The grid for `dims` axes, and which of the file's three axes is dropped (None for 3D).
+    """Build the grid with `dims` axes for a file's axes, and say which of its three axes is dropped (None for 3D).
 
     Args:
+        path: for error messages.
         shape: two or three space axes of the file.
         affine: RAS affine of those axes.
-        physical, forms: see `Grid`; forms are dropped where the axes that stay are not the file's first ones.
+        dims: 2 or 3; for 2, one of the file's axes must have length 1.
+        physical, forms: see `Grid`; forms are left out where the axes that stay are not the file's first two.
     """
     affine = check_affine(path, affine)
     full = (*shape, 1, 1)[: max(3, len(shape))]
     if dims == 3:
         return Grid(full, affine, physical, forms), None
+    # The third axis is tried first, because writers store a 2D image as H×W×1.
     single = [axis for axis in (2, 0, 1) if full[axis] == 1]
     if not single:
         said = "×".join(str(n) for n in full)

@@ -1,4 +1,4 @@
-"""Sizes are checked from the header, before memory is taken."""
+"""Check the sizes that a file's header claims, before memory is taken for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFLATE_RATIO = 1_040  # deflate cannot shrink by more than 1032; a claim beyond
 
 
 def byte_limit(limit: int | None = None) -> int:
-    """The most bytes one image may take: the argument, else the environment, else 4 GiB."""
+    """Return how many bytes one image may take: the argument, else the environment variable, else 4 GiB."""
     if limit is not None:
         return limit
     text = os.environ.get(ENV, "")
@@ -33,7 +33,7 @@ def byte_limit(limit: int | None = None) -> int:
 def check_size(
     path: Path, shape: Sequence[int], dtype: np.dtype[np.generic], limit: int | None = None
 ) -> int:
-    """Bytes of an array `shape` (channels included) of `dtype`; PolytaskError when a file may not ask for them."""
+    """Return the bytes of an array of this shape (channels included) and type; PolytaskError when it is too large."""
     said = "×".join(str(n) for n in shape)
     if any(n < 1 for n in shape):
         raise PolytaskError(
@@ -43,6 +43,7 @@ def check_size(
         raise PolytaskError(
             f"{path}: header claims the shape {said}; expected every axis ≤ {MAX_AXIS}; check the file"
         )
+    # Python's whole numbers do not overflow, so a huge claim cannot wrap around to a small size.
     size, cap = math.prod(shape) * dtype.itemsize, byte_limit(limit)
     if size > cap:
         raise PolytaskError(
@@ -53,7 +54,7 @@ def check_size(
 
 
 def check_bytes(path: Path, size: int, limit: int | None = None) -> int:
-    """`size` bytes, or PolytaskError when a file may not ask for so many."""
+    """Return `size`; PolytaskError when a file may not ask for so many bytes."""
     cap = byte_limit(limit)
     if size > cap:
         raise PolytaskError(

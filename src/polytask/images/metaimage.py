@@ -1,4 +1,4 @@
-"""MetaImage: MHA, and MHD with one data file beside it; raw or zlib voxels, other forms through SimpleITK."""
+"""Read and write MetaImage: MHA, or MHD with one data file beside it; other than raw or zlib voxels by SimpleITK."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ TYPES = {
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
-    """What the header says."""
+    """Read grid, channels and type from the header."""
     return verify(_block(path), dims, limit)
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
-    """Voxels; a fourth axis or ElementNumberOfChannels gives channels."""
+    """Read the voxels `[C, *space]`; a fourth axis or ElementNumberOfChannels becomes the channels."""
     return load(_block(path), dims, limit)
 
 
 def write(path: Path, volume: Volume) -> None:
-    """One `.mha` file, zlib, LPS; a 2D image is stored as H×W×1."""
+    """Write one `.mha` file with zlib voxels and an LPS affine; a 2D image is stored as H×W×1."""
     stored = file_order(volume)
     affine = LPS_TO_RAS @ volume.grid.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -64,6 +64,7 @@ def write(path: Path, volume: Volume) -> None:
         "ElementSpacing": numbers(spacing),
         "DimSize": " ".join(str(n) for n in stored.shape[1:]),
         "ElementNumberOfChannels": stored.shape[0],
+        # Two names can stand for one type; the first of the table is written (MET_INT, not MET_LONG).
         "ElementType": next(name for name, code in TYPES.items() if code == stored.dtype.str[1:]),
         "ElementDataFile": "LOCAL",
     }
@@ -72,6 +73,7 @@ def write(path: Path, volume: Volume) -> None:
 
 
 def _block(path: Path) -> Block:
+    """Read the header as a block; every way in which a header can be wrong ends in one line."""
     fields, end = _fields(path)
     try:
         with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
@@ -82,7 +84,7 @@ def _block(path: Path) -> Block:
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
-    """The header's fields, keys in lower case, and where the header ends; ElementDataFile is its last line."""
+    """Read the header's fields (keys in lower case) and the byte where the header ends, after ElementDataFile."""
     with path.open("rb") as file:
         head = file.read(MAX_HEADER)
     fields, place = {}, 0
@@ -100,6 +102,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
 
 
 def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+    """Make a block of the header's fields; `end` is the byte at which the header ends."""
     count, named = int(fields["ndims"]), fields["elementdatafile"]
     sizes = [int(n) for n in fields["dimsize"].split()]
     if len(sizes) != count or count not in (2, 3, 4):
@@ -124,6 +127,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
         channels=sizes[3] if count == 4 else vector,
         interleaved=vector > 1,
         deflated=deflated,
+        # HeaderSize -1 means that the voxels are the last bytes of the file.
         skip=-1 if skip < 0 else (end if local else 0) + skip,
         foreign="" if plain else "MetaImage text",
         physical="elementspacing" in fields or "elementsize" in fields,
@@ -131,7 +135,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
 
 
 def _affine(fields: dict[str, str], count: int) -> np.typing.NDArray[np.float64]:
-    """LPS affine; the file lists the direction of one axis after the other."""
+    """Read the LPS affine; the file lists the direction of one axis after the other, so rows here are axes."""
 
     def numbers(*names: str, default: list[float]) -> list[float]:
         found = next((fields[n] for n in names if n in fields), None)
@@ -150,4 +154,5 @@ def _affine(fields: dict[str, str], count: int) -> np.typing.NDArray[np.float64]
 
 
 def _true(text: str) -> bool:
+    """Whether a word of the header means yes."""
     return text.strip().lower() in ("true", "1", "t")

@@ -1,4 +1,4 @@
-"""NIfTI-1 and NIfTI-2, plain or gzipped. nibabel reads the header, the voxels are read under a cap."""
+"""Read and write NIfTI-1 and NIfTI-2, plain or gzipped. nibabel parses the header; voxels have a size limit."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _TO_MM = {"meter": 1000.0, "micron": 0.001}
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
-    """What the header says."""
+    """Read grid, channels and type from the header."""
     return verify(_block(path), dims, limit)
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
-    """Voxels with `scl_slope` applied (then float32); 4-D files and 5-D vectors give channels."""
+    """Read the voxels, as float32 when `scl_slope` scales them; the axis beyond space becomes the channels."""
     return load(_block(path), dims, limit)
 
 
 def write(path: Path, volume: Volume) -> None:
-    """C = 1 gives a 3-D file, more channels a 4-D file; a 2D image is stored as H×W×1.
+    """Write a 3-D file for one channel, a 4-D file for several; a 2D image is stored as H×W×1.
 
-    Affine in sform and qform; on the grid of a NIfTI file both are written as that file has them, so that every
-    program places the two files alike.
+    The affine goes into sform and qform. A volume on the grid of a NIfTI file gets both as that file has them, so
+    that every program places the two files alike.
     """
     import nibabel
 
@@ -41,6 +41,7 @@ def write(path: Path, volume: Volume) -> None:
     data = np.moveaxis(file_order(volume), 0, -1)
     if data.shape[-1] == 1:
         data = data[..., 0]
+    # NIfTI-1 keeps the length of an axis in 16 signed bits.
     kind = nib.Nifti2Image if max(data.shape) > 32_767 else nib.Nifti1Image
     image = kind(data, None, dtype=data.dtype)  # with an affine here, nibabel would set both forms by it
     forms = volume.grid.forms or Forms(volume.grid.affine, 1, volume.grid.affine, 1)
@@ -49,6 +50,7 @@ def write(path: Path, volume: Volume) -> None:
     image.header.set_xyzt_units("mm")
     with atomic(path) as file:
         if path.name.lower().endswith(".gz"):
+            # Without name and time in its header, equal volumes give equal bytes.
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:
                 image.to_stream(stream)
         else:
@@ -56,7 +58,7 @@ def write(path: Path, volume: Volume) -> None:
 
 
 def _block(path: Path) -> Block:
-    """The header as a block; every way in which a header can be wrong ends in one line."""
+    """Read the header as a block; every way in which a header can be wrong ends in one line."""
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
@@ -69,6 +71,7 @@ def _block(path: Path) -> Block:
 
 
 def _header(path: Path) -> Any:
+    """Read the header alone, as an object of nibabel; of a gzipped file only its first bytes are inflated."""
     import nibabel
 
     nib: Any = nibabel
@@ -91,6 +94,7 @@ def _header(path: Path) -> Any:
 
 
 def _parse(path: Path, header: Any) -> Block:
+    """Make a block of a header of nibabel, and refuse types and shapes that are no image."""
     shape = tuple(int(n) for n in header.get_data_shape())
     if not 1 <= len(shape) <= 7 or min(shape) < 1:
         raise ValueError(
@@ -112,6 +116,7 @@ def _parse(path: Path, header: Any) -> Block:
             f"{path}: has the shape {said}; expected one axis beyond space at most; split the file"
         )
     slope, inter = header.get_slope_inter()
+    # A factor that changes nothing is dropped, so that whole numbers stay whole numbers.
     if slope is not None and (float(slope), float(inter)) == (1.0, 0.0):
         slope = None
     unit = np.diag([*[_TO_MM.get(header.get_xyzt_units()[0], 1.0)] * 3, 1.0])
@@ -133,7 +138,7 @@ def _parse(path: Path, header: Any) -> Block:
 
 
 def _forms(header: Any, unit: Affine) -> Forms | None:
-    """Both placements in mm; None where the header has no quaternion that can be read."""
+    """Read both placements (sform and qform) in mm; None where the header's quaternion cannot be read."""
     try:
         qform = unit @ header.get_qform()
     except (ValueError, ArithmeticError):  # of no use to anybody: the file is placed by its sform

@@ -1,4 +1,4 @@
-"""NRRD with raw or gzip voxels, attached or in one file beside the header; other encodings through SimpleITK."""
+"""Read and write NRRD: raw or gzip voxels, in the same file or one beside it; other encodings through SimpleITK."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from polytask.images.volume import Affine, Info, Volume
 MAX_HEADER = 1 << 20
 PLACED = ("sizes", "spacedirections", "spaceorigin", "spacings", "kinds")
 MAX_FIELD = 2_000
-"""Characters of a field with a few numbers for each axis. To look for the end of each bracket in a million open ones
-would take days."""
+"""Most characters of a field with a few numbers for each axis. In a field of a million open brackets, the search for
+the end of each one would take days."""
 _TYPES = {
     "i1": "signed char, int8, int8_t",
     "u1": "uchar, unsigned char, uint8, uint8_t",
@@ -40,21 +40,24 @@ _FLIPS = {
 }
 _PLAIN = {"raw": False, "gzip": True, "gz": True}
 _FOREIGN = ("ascii", "text", "txt", "hex", "bzip2", "bz2")
-"""Encodings that SimpleITK reads. It is given no other word: a long one writes over its memory."""
+"""Encodings that SimpleITK reads. No other word is passed to it, because a long word overwrites its memory."""
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
-    """What the header says."""
+    """Read grid, channels and type from the header."""
     return verify(_block(path), dims, limit)
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
-    """Voxels; an axis that is not space (vector, list, time) gives channels."""
+    """Read the voxels `[C, *space]`; an axis that is not space (vector, list, time) becomes the channels."""
     return load(_block(path), dims, limit)
 
 
 def write(path: Path, volume: Volume) -> None:
-    """Attached header, gzip, LPS; channels as the first axis of kind vector; a 2D image is stored as H×W×1."""
+    """Write one file with its header, gzip voxels and an LPS affine; a 2D image is stored as H×W×1.
+
+    Several channels become the first axis, of kind `vector`.
+    """
     stored = file_order(volume)
     affine = LPS_TO_RAS @ volume.grid.affine
     rows = [",".join(repr(float(v)) for v in affine[:3, c]) for c in range(4)]
@@ -79,6 +82,7 @@ def write(path: Path, volume: Volume) -> None:
 
 
 def _block(path: Path) -> Block:
+    """Read the header as a block; every way in which a header can be wrong ends in one line."""
     fields, end = _fields(path)
     try:
         with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
@@ -89,7 +93,7 @@ def _block(path: Path) -> Block:
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
-    """The header's fields in lower case, and where the header ends."""
+    """Read the header's fields (keys in lower case, without spaces) and the byte where the header ends."""
     with path.open("rb") as file:
         head = file.read(MAX_HEADER)
     if not head.startswith(b"NRRD"):
@@ -104,6 +108,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
 
 
 def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+    """Make a block of the header's fields; `end` is the byte at which the header ends."""
     for name, value in fields.items():
         if name in PLACED and len(value) > MAX_FIELD:
             raise ValueError(f"the field {name} has {len(value)} characters")
@@ -137,6 +142,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
         channels=sizes[other[0]] if other else 1,
         interleaved=other == [0],
         deflated=deflated,
+        # `byte skip` counts inflated bytes in a gzip stream, and bytes of the file otherwise.
         skip=-1 if skip < 0 else (0 if named else end) + (0 if deflated else skip),
         offset=skip if deflated else 0,
         physical="spacedirections" in fields or "spacings" in fields,
@@ -145,7 +151,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
 
 
 def _space(fields: dict[str, str], count: int) -> tuple[list[int], Affine]:
-    """Which axes are space, and their RAS affine. A file without `space` is taken as LPS, as ITK does."""
+    """Find which axes are space, and their RAS affine. A file without the field `space` counts as LPS, as in ITK."""
     kinds = (fields.get("kinds", "").lower().split() + ["?"] * count)[:count]
     space = [axis for axis, kind in enumerate(kinds) if kind in ("domain", "space", "?", "???", "none")]
     if "spacedirections" in fields:
@@ -164,7 +170,7 @@ def _space(fields: dict[str, str], count: int) -> tuple[list[int], Affine]:
 
 
 def _vector(text: str) -> Affine:
-    """`(1,0,0)` as three numbers; a plane's vectors get a third 0."""
+    """Parse a vector such as `(1,0,0)` into three numbers; a vector of two numbers gets 0 as the third."""
     numbers = [float(w) for w in text.strip("() ").split(",")]
     if len(numbers) not in (2, 3):
         raise ValueError(f"vector {text}: expected 2 or 3 numbers")

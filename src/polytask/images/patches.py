@@ -1,4 +1,4 @@
-"""A slide as a bag: the grid of patches with enough tissue, and their pixels one after the other."""
+"""Cut a slide into a bag: find the patches of a grid with enough tissue, and read their pixels one after the other."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from polytask.images.tissue import tissue_mask
 
 Places = npt.NDArray[np.int32]
 TISSUE = 0.5
-"""Share of a patch that must be tissue, unless a plan says another."""
+"""Default for the share of a patch that must be tissue; a plan can name another."""
 CELLS = 8
-"""Cells of the tissue mask along the edge of a patch."""
+"""Number of tissue mask cells along one edge of a patch."""
 FINEST = 0.9
-"""Patches may be this much finer than the slide (scanners differ by some percent); more would invent pixels."""
+"""Smallest allowed size of a patch pixel, as a share of a slide pixel. Scanners differ by some percent; still finer
+patches would invent pixels."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """How a slide is cut.
+    """How a slide is cut into patches. Exactly one of `mpp` and `downsample` says how fine the patches are.
 
     Args:
-        patch: pixels of an edge.
-        mpp: µm of such a pixel, or
-        downsample: pixels of the finest level along it.
+        patch: pixels along one edge of a patch.
+        mpp: µm along one such pixel.
+        downsample: pixels of the slide's finest level along one such pixel.
         tissue: share of a patch that must be tissue.
     """
 
@@ -40,7 +41,7 @@ class Cut:
 
 
 def downsample_of(slide: Slide, cut: Cut) -> float:
-    """Pixels of the finest level along one pixel of a patch."""
+    """Compute how many pixels of the slide's finest level one pixel of a patch spans."""
     if cut.downsample is not None:
         return cut.downsample
     if slide.mpp is None:
@@ -59,18 +60,24 @@ def downsample_of(slide: Slide, cut: Cut) -> float:
 
 
 def extent_of(slide: Slide, cut: Cut) -> int:
-    """Edge of a patch in pixels of the finest level."""
+    """Compute the edge of a patch in pixels of the slide's finest level."""
     return max(1, round(cut.patch * downsample_of(slide, cut)))
 
 
 def places(slide: Slide, cut: Cut) -> Places:
-    """Upper left corners `[P, 2]` (x, y in pixels of the finest level) of whole patches with enough tissue, row by
-    row. Patches lie side by side from the slide's corner; what is left at the far borders is no patch."""
+    """Find the whole patches with enough tissue, row by row.
+
+    Patches lie side by side from the slide's upper left corner; what is left at the far borders is no patch.
+
+    Returns:
+        their upper left corners `[P, 2]`: x and y in pixels of the finest level.
+    """
     extent, size = extent_of(slide, cut), slide.levels[0]
     across, down = size.width // extent, size.height // extent
     if not across or not down:
         return np.zeros((0, 2), np.int32)
     mask = tissue_mask(slide, extent / CELLS)
+    # A summed-area table: the tissue in any rectangle follows from four of its numbers.
     sums = np.zeros([n + 1 for n in mask.tissue.shape], np.int64)
     sums[1:, 1:] = mask.tissue.cumsum(axis=0).cumsum(axis=1)
     top, bottom = _cells(down, extent, mask.cell, mask.tissue.shape[0])
@@ -83,7 +90,11 @@ def places(slide: Slide, cut: Cut) -> Places:
 
 
 def stream(slide: Slide, where: Places, cut: Cut) -> Iterator[Pixels]:
-    """Pixels `[patch, patch, 3]` of each place; one patch at a time is in memory."""
+    """Yield the pixels `[patch, patch, 3]` of each patch; only one patch at a time is in memory.
+
+    Args:
+        where: upper left corners `[P, 2]`, see `find_tissue_patches`.
+    """
     scale = downsample_of(slide, cut)
     level = best_level(slide, scale)
     fine = slide.levels[level].downsample
@@ -98,14 +109,20 @@ def stream(slide: Slide, where: Places, cut: Cut) -> Iterator[Pixels]:
 
 
 def thinned(count: int, most: int) -> npt.NDArray[np.intp]:
-    """Indices of at most `most` of `count` patches, evenly spread."""
+    """Choose at most `limit` of `count` patches, evenly spread, and return their indices."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(np.intp)
 
 
 def _cells(
     count: int, extent: int, cell: float, most: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """First and behind-last cell of the mask under each of `count` patches along an axis."""
+    """Find the mask cells under each of `count` patches along one axis: the first one, and one past the last.
+
+    Args:
+        extent: edge of a patch in pixels of the finest level.
+        cell: edge of a mask cell in the same pixels.
+        most: cells of the mask along this axis.
+    """
     edges = np.arange(count + 1) * (extent / cell)
     first = np.minimum(edges[:-1].round().astype(np.intp), most - 1)
     return first, np.minimum(np.maximum(edges[1:].round().astype(np.intp), first + 1), most)

@@ -1,4 +1,4 @@
-"""Paths that name a part of a file: `scan.nii.gz#2` is plane 2 of a 4-D file, `folder#UID` a DICOM series."""
+"""Paths that name part of a file or folder: `scan.nii.gz#2` is plane 2 of a 4-D file, `folder#UID` a DICOM series."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ _PLANE = re.compile(r"(?P<file>.*\.[A-Za-z0-9.]+)#(?P<plane>\d{1,4})", re.S)
 
 
 def split_plane(path: Path) -> tuple[Path, int | None]:
-    """(file, plane), the plane counted from 0 and None where the path names a whole file."""
+    """Split a path into (file, plane). Planes count from 0; None where the path names a whole file."""
     match = _PLANE.fullmatch(str(path))
+    # A file whose own name ends like `scan.nii#2` is taken as it is.
     if match is None or path.exists():
         return path, None
     return Path(match["file"]), int(match["plane"])
 
 
 def source_file(path: Path) -> Path:
-    """The file or folder on disk that a path names, or names a part of."""
+    """Return the file or folder on disk that a path names, or names a part of."""
     file, plane = split_plane(path)
     if plane is not None:
         return file
@@ -29,23 +30,24 @@ def source_file(path: Path) -> Path:
 
 
 def name_plane(path: Path, plane: int) -> Path:
-    """The path of one plane of a 4-D file."""
+    """Make the path that names one plane of a 4-D file."""
     return path.with_name(f"{path.name}#{plane}")
 
 
 def take_plane(path: Path, volume: Volume, plane: int) -> Volume:
-    """One plane `[1, *space]` of a volume."""
+    """Take one plane `[1, *space]` out of a volume."""
     _check_plane(path, volume.array.shape[0], plane)
     return Volume(volume.array[plane : plane + 1], volume.grid)
 
 
 def describe_plane(path: Path, info: Info, plane: int) -> Info:
-    """What the header says of one plane."""
+    """Reduce what a header says about a file to one of its planes."""
     _check_plane(path, info.channels, plane)
     return Info(info.grid, 1, info.dtype)
 
 
 def _check_plane(path: Path, planes: int, plane: int) -> None:
+    """Refuse the number of a plane that the file does not have."""
     if plane >= planes:
         raise PolytaskError(
             f"{path}: the file holds {planes} plane{'s' * (planes != 1)}, counted from 0; expected one of them; "

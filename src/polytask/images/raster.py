@@ -1,9 +1,9 @@
-"""PNG and JPEG. Rows and columns lie as ITK lays them: column → left, row → posterior; lengths are pixels unless a PNG
-of ours says how large one is (the resolution for printing that cameras and editors write says nothing of the patient).
+"""Read PNG and JPEG, write PNG. Directions follow ITK: columns run to the left, rows to posterior.
 
-A palette image keeps its indices and a grey image its stored numbers (labels stay labels); alpha is dropped;
-the EXIF orientation of a JPEG is not applied, so that image and mask keep one grid. PNG files written here
-carry their affine in a text chunk.
+Lengths count pixels, unless a PNG that was written here says how large a pixel is. (The print resolution that cameras
+and editors store says nothing about the patient.) A palette image keeps its indices and a gray image its stored
+numbers, so labels stay labels. Alpha is dropped. The EXIF orientation of a JPEG is not applied, so that image and mask
+keep one grid. PNG files written here carry their affine in a text chunk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from polytask.images.volume import Affine, Array, Grid, Info, Volume
 
 KEY = "polytask-affine"
 UNIT = "polytask-unit"
-"""Whether the affine counts `mm` or `px`; PNG files from before this key say it by an affine of their own."""
+"""Key of the unit of the affine, `mm` or `px`. Older PNG files lack it; they are in mm if they have an own affine."""
 _CHANNELS = {
     "1": 1,
     "L": 1,
@@ -44,11 +44,11 @@ _TYPES = {"I": "i4", "I;16": "u2", "I;16B": "u2", "F": "f4"}
 _SPREAD = {
     "L;2": 85,
     "L;4": 17,
-}  # Pillow spreads 2- and 4-bit grey over 0..255; the stored numbers are wanted
+}  # Pillow spreads 2- and 4-bit gray over 0..255; the stored numbers are wanted
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
-    """What the header says."""
+    """Read grid, channels and type from the header."""
     with _opened(path, limit) as image:
         affine, physical = placed_by(image.info)
         grid, _ = place(path, (image.height, image.width), affine, dims, physical)
@@ -56,14 +56,14 @@ def probe(path: Path, dims: int, limit: int | None = None) -> Info:
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
-    """Voxels `[1 or 3, rows, columns]`."""
+    """Read the pixels as `[1 or 3, rows, columns]`."""
     with _opened(path, limit) as image:
         affine, physical = placed_by(image.info)
         return settle(path, samples(image), affine, dims, physical)
 
 
 def write(path: Path, volume: Volume) -> None:
-    """One channel as 8- or 16-bit grey, three uint8 channels as RGB; 2D and whole numbers only."""
+    """Write a PNG: one channel as 8- or 16-bit gray, three uint8 channels as RGB; 2D and whole numbers only."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -74,6 +74,7 @@ def write(path: Path, volume: Volume) -> None:
         raise PolytaskError(
             f"{path}: PNG expected 2D whole numbers, 0 to 65535 (RGB: 0 to 255); write .nii.gz or .tif"
         )
+    # uint16 stays 16-bit even where 8 bits would do, so that the type survives writing and reading.
     plane = np.moveaxis(
         array.astype(np.uint8 if top < 256 and array.dtype != np.uint16 else np.uint16), 0, -1
     )
@@ -86,18 +87,18 @@ def write(path: Path, volume: Volume) -> None:
 
 
 def notes_of(grid: Grid) -> dict[str, str]:
-    """What a picture of ours says of its grid."""
+    """Make the notes about its grid that a picture written here carries: key → text."""
     return {KEY: json.dumps(grid.affine.tolist()), UNIT: "mm" if grid.physical else "px"}
 
 
 def placed_by(notes: Mapping[str, Any]) -> tuple[Affine, bool]:
-    """(affine, whether it counts mm) by the notes in a picture."""
+    """Read the notes in a picture. Returns (affine, whether it counts mm)."""
     affine, unit = affine_from(notes.get(KEY)), notes.get(UNIT)
     return affine, unit == "mm" if unit in ("mm", "px") else not np.array_equal(affine, RASTER)
 
 
 def affine_from(text: object) -> Affine:
-    """The affine a writer left, else that of a bare picture."""
+    """Parse the affine that a writer left as JSON; the affine of a bare picture when there is none or it is odd."""
     try:
         affine = np.asarray(parse_json(text, KEY), np.float64) if isinstance(text, str) else RASTER
     except (PolytaskError, ValueError, TypeError, OverflowError):
@@ -106,7 +107,7 @@ def affine_from(text: object) -> Affine:
 
 
 def samples(image: Any) -> Array:
-    """A Pillow image as `[channels, rows, columns]`, numbers as the file stores them, without alpha."""
+    """Convert a Pillow image to `[channels, rows, columns]`: the numbers as the file stores them, without alpha."""
     spread = _SPREAD.get(_rawmode(image), 1)
     if image.mode in ("PA", "LA", "RGBA"):
         image.load()
@@ -121,7 +122,7 @@ def samples(image: Any) -> Array:
 
 @contextmanager
 def _opened(path: Path, limit: int | None) -> Iterator[Any]:
-    """An image whose header was checked; every decoder error becomes one line."""
+    """Open an image and check its header; inside the block, every decoder error becomes one line."""
     import warnings
 
     from PIL import Image
@@ -130,6 +131,7 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # Pillow only warns about an image of absurd size; here the warning is an error.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=formats) as image:
                 if image.mode not in _CHANNELS or _rawmode(image).startswith(("RGB;16", "RGBA;16")):
@@ -153,10 +155,12 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
 
 
 def _rawmode(image: Any) -> str:
+    """Return the mode of the pixels inside the file (`L;4`), which Pillow converts to `image.mode` when it decodes."""
     tile = image.tile[0] if getattr(image, "tile", None) else None
     args = tile[3] if tile else ""
     return str(args[0] if isinstance(args, tuple) and args else args or "")
 
 
 def _dtype(image: Any) -> np.dtype[np.generic]:
+    """Return the type of the array that the image will become."""
     return np.dtype(_TYPES.get(image.mode, "u1"))

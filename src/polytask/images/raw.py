@@ -1,4 +1,4 @@
-"""Voxels stored as one block of numbers, plain or deflated: what NIfTI, NRRD and MetaImage share."""
+"""Read voxels that a file stores as one block of numbers, plain or deflated: shared by NIfTI, NRRD and MetaImage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Block:
     """How a file stores its voxels.
 
     Args:
-        source: the file a person named (for messages).
+        source: the file that a person named, for error messages.
         data: the file with the voxels, the same or beside it.
         dtype: in the byte order of the file.
         shape: two or three space axes, the fastest first.
@@ -35,7 +35,7 @@ class Block:
         offset: bytes inside the (inflated) block before the voxels.
         foreign: an encoding that only SimpleITK reads, in words.
         slope: with `inter`, the real value is `slope · stored + inter`; None = as stored.
-        physical, forms: see `Grid`.
+        physical, forms: see `Grid`; how large a voxel is, and how a NIfTI file said it.
     """
 
     source: Path
@@ -57,17 +57,22 @@ class Block:
 
     @property
     def size(self) -> int:
-        """Bytes of the voxels."""
+        """Bytes that the voxels take, not compressed."""
         return math.prod(self.shape) * self.channels * self.dtype.itemsize
 
     @property
     def result(self) -> np.dtype[np.generic]:
-        """Type in memory: float32 when scaled, else as stored in native byte order."""
+        """Type of the array in memory: float32 when scaled, else the stored type in native byte order."""
         return np.dtype(np.float32) if self.slope is not None else self.dtype.newbyteorder("=")
 
 
 def describe(block: Block, dims: int, limit: int | None = None) -> Info:
-    """What the header says, after the checks that need no voxel: size, affine, and whether the file can hold it."""
+    """Return what the header says, after all checks that need no voxel: size, affine, and whether the file is whole.
+
+    Args:
+        dims: 2 or 3.
+        limit: bytes that the image may take, see `size_limits`.
+    """
     if not 1 <= block.channels <= MAX_CHANNELS:
         raise PolytaskError(
             f"{block.source}: header claims {block.channels} channels; expected 1 to {MAX_CHANNELS}; check the file"
@@ -76,6 +81,7 @@ def describe(block: Block, dims: int, limit: int | None = None) -> Info:
     check_size(block.source, (*block.shape, block.channels), wider, limit)
     grid, _ = place(block.source, block.shape, block.affine, dims, block.physical, block.forms)
     held = block.data.stat().st_size
+    # A compressed file can hold more voxels than bytes, but not more than its codec can pack.
     room = (held - max(block.skip, 0)) * (DEFLATE_RATIO if block.deflated or block.foreign else 1)
     if block.offset < 0 or block.offset > byte_limit(limit) or block.offset + block.size > room:
         raise _short(block, f"the file is {held} bytes")
@@ -83,7 +89,10 @@ def describe(block: Block, dims: int, limit: int | None = None) -> Info:
 
 
 def verify(block: Block, dims: int, limit: int | None = None) -> Info:
-    """`describe`, and the stream holds what the header claims; it is inflated only when its trailer says otherwise."""
+    """Do `describe_block`, and check that a compressed stream holds as many bytes as the header claims.
+
+    The stream is inflated only when its trailer says otherwise.
+    """
     info = describe(block, dims, limit)
     if block.deflated:
         needed = block.offset + block.size
@@ -95,7 +104,7 @@ def verify(block: Block, dims: int, limit: int | None = None) -> Info:
 
 
 def file_order(volume: Volume) -> Array:
-    """`[C, *three axes]` in a type and byte order that every format here can store (little endian)."""
+    """Convert a volume to `[C, *three axes]`, in a type and byte order that every format can store (little endian)."""
     array = volume.array if volume.grid.dims == 3 else volume.array[..., None]
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
@@ -107,7 +116,7 @@ def file_order(volume: Volume) -> Array:
 
 
 def load(block: Block, dims: int, limit: int | None = None) -> Volume:
-    """The voxels `[C, *space]`. The array may be a view in the file's own memory order."""
+    """Read the voxels `[C, *space]`. The array may be a view in the file's own memory order."""
     describe(block, dims, limit)
     if block.foreign:
         found = voxels(block.source, block.foreign)
@@ -130,6 +139,7 @@ def load(block: Block, dims: int, limit: int | None = None) -> Volume:
         raise _short(block, f"the stream ends after {got} bytes")
     if not flat.dtype.isnative:
         flat = flat.byteswap(inplace=True).view(flat.dtype.newbyteorder("="))
+    # Files store the first axis fastest: Fortran order gives the array without copying it.
     if block.interleaved:
         array = flat.reshape((block.channels, *block.shape), order="F")
     else:
@@ -149,7 +159,13 @@ def settle(
     physical: bool = True,
     forms: Forms | None = None,
 ) -> Volume:
-    """`[C, *two or three file axes]` as a volume of `dims` axes."""
+    """Make a volume with `dims` axes of an array `[C, *two or three file axes]`.
+
+    Args:
+        source: for error messages.
+        affine: RAS, of the file's axes.
+        physical, forms: see `Grid`.
+    """
     grid, dropped = place(source, array.shape[1:], affine, dims, physical, forms)
     while array.ndim < 4:
         array = array[..., None]
@@ -159,7 +175,7 @@ def settle(
 
 
 def _scaled(array: Any, slope: float, inter: float) -> Array:
-    """float32 `slope · array + inter`, computed in float64 slab by slab."""
+    """Compute `slope · array + inter` as float32; the arithmetic is in float64, slab by slab to save memory."""
     out = np.empty_like(array, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(array.shape[-1]):
@@ -168,6 +184,7 @@ def _scaled(array: Any, slope: float, inter: float) -> Array:
 
 
 def _short(block: Block, found: str) -> PolytaskError:
+    """Make the error for a file with fewer voxels than its header claims; `found` says what was there instead."""
     said = "×".join(str(n) for n in (*block.shape, block.channels))
     return PolytaskError(
         f"{block.source}: truncated: header claims {said} {block.dtype.name} = {block.size} bytes, but {found}; "

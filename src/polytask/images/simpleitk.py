@@ -1,4 +1,4 @@
-"""Voxels of encodings that Polytask does not read itself, through the optional SimpleITK."""
+"""Read encodings that Polytask does not read itself, through the optional SimpleITK."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from polytask.images.volume import Array
 
 
 def voxels(path: Path, what: str) -> Array:
-    """All axes of the file, the fastest first. The caller has checked the header's size."""
+    """Read all axes of a file, the fastest first. The caller has checked the size that the header claims.
+
+    Args:
+        encoding: in words, for the error when SimpleITK is not installed.
+    """
     try:
         import SimpleITK as sitk
     except ImportError:
@@ -20,6 +24,7 @@ def voxels(path: Path, what: str) -> Array:
         ) from None
     try:
         image = sitk.ReadImage(str(path))
+        # SimpleITK's arrays have the slowest axis first.
         return np.asarray(sitk.GetArrayFromImage(image)).T
     except RuntimeError as error:
         said = str(error).strip().splitlines()[-1].strip()

@@ -1,4 +1,4 @@
-"""Scanners' own formats through openslide, when the extra `slides` is installed."""
+"""Read the slide formats of scanners through openslide, when the extra `slides` is installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INSTALL = "pip install 'polytask[slides]'"
 
 
 class OpenSlideSlide:
-    """A `Slide` on openslide."""
+    """A `Slide` that openslide reads."""
 
     def __init__(self, path: Path, slide: Any):
         self.path, self._slide = path, slide
@@ -25,9 +25,10 @@ class OpenSlideSlide:
         self.mpp = _mpp(dict(slide.properties))
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
-        """See `Slide`. What the scanner left out is transparent there, and white here."""
+        """See `Slide`. Regions that the scanner left out are transparent in openslide, and become white here."""
         import openslide
 
+        # openslide wants the corner in pixels of the finest level, but the size in pixels of this level.
         scale = self.levels[level].downsample
         try:
             region = self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height))
@@ -40,12 +41,17 @@ class OpenSlideSlide:
         return pixels
 
     def close(self) -> None:
-        """See `Slide`."""
+        """Close the file; see `Slide`."""
         self._slide.close()
 
 
 def open_with_openslide(path: Path, first: PolytaskError | None) -> OpenSlideSlide:
-    """The slide, or one line: what tifffile said `first`, and that openslide could be installed or said no too."""
+    """Open a slide with openslide.
+
+    Args:
+        tiff_error: what tifffile said when it was tried before. It is raised again when openslide fails too, with a
+            hint when openslide is not installed. None when tifffile was not tried.
+    """
     try:
         import openslide
     except (ImportError, OSError):
@@ -66,6 +72,7 @@ def open_with_openslide(path: Path, first: PolytaskError | None) -> OpenSlideSli
 
 
 def _mpp(properties: dict[str, str]) -> float | None:
+    """Read the µm of a pixel from the slide's properties; None where they are missing or not plausible."""
     try:
         return believable(float(properties["openslide.mpp-x"]))
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Pyramids in TIFF through tifffile: tiles are found by their offsets and decoded one by one."""
+"""Read slide pyramids in TIFF through tifffile: tiles are found by their offsets and decoded one by one."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from polytask.images.slides import WHITE, Level, Pixels, believable
 from polytask.images.tiff_directories import check_directories
 
 MAX_TILE = 64 * 1024**2
-"""Bytes one decoded tile or strip may take."""
+"""Most bytes that one decoded tile or strip may take."""
 MAX_PAGES = 4_096
-"""Levels, labels and thumbnails that a slide may have; scanners write some ten."""
+"""Most pages of a slide: levels, labels and thumbnails. Scanners write about ten."""
 KEPT = 16 * 1024**2
-"""Bytes of decoded tiles kept at hand, the last one always: neighbouring patches share them."""
+"""Bytes of decoded tiles that stay in memory, because neighboring patches share them. The last tile always stays."""
 TO_MICRONS = {2: 25_400.0, 3: 10_000.0}
-"""Resolution unit of TIFF → µm in it: inch, centimetre."""
+"""Code of a resolution unit in TIFF (inch, centimeter) → its length in µm."""
 SAID = re.compile(r"\bMPP\s*=\s*([0-9.]+)")
 
 
 class TiffSlide:
-    """A `Slide` on tifffile."""
+    """A `Slide` that tifffile reads."""
 
     def __init__(self, path: Path, tiff: Any, pages: list[Any]):
         self.path = path
@@ -41,7 +41,7 @@ class TiffSlide:
         self._held = 0
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
-        """See `Slide`."""
+        """Read a region; see `Slide`."""
         page, size = self._pages[level], self.levels[level]
         out = np.full((height, width, 3), WHITE, np.uint8)
         left, top = max(0, x), max(0, y)
@@ -49,6 +49,7 @@ class TiffSlide:
         if right <= left or bottom <= top:
             return out
         tall, wide = _tile(page)
+        # -(-a // b) divides and rounds up.
         across = -(-size.width // wide)
         for row in range(top // tall, -(-bottom // tall)):
             for column in range(left // wide, -(-right // wide)):
@@ -61,12 +62,12 @@ class TiffSlide:
         return out
 
     def close(self) -> None:
-        """See `Slide`."""
+        """Close the file; see `Slide`."""
         self._tiles.clear()
         self._tiff.close()
 
     def problem(self) -> PolytaskError | None:
-        """What stands in the way of decoding the first tile of each level, most often a codec that is not here."""
+        """Try to decode the first tile of each level; returns the first error, most often a missing codec, or None."""
         try:
             for level in range(len(self._pages)):
                 self._decoded(level, 0)
@@ -75,7 +76,7 @@ class TiffSlide:
         return None
 
     def _decoded(self, level: int, index: int) -> Pixels:
-        """One tile, valid pixels only."""
+        """Return one tile `[rows, columns, 3]` from the cache or the file, without padding beyond the slide."""
         key = (level, index)
         if key not in self._tiles:
             self._tiles[key] = self._decode(self._pages[level], index)
@@ -86,6 +87,7 @@ class TiffSlide:
         return self._tiles[key]
 
     def _decode(self, page: Any, index: int) -> Pixels:
+        """Decode one tile of a page; a tile that was left out is white."""
         tall, wide = _tile(page)
         count = page.databytecounts[index]
         if not count:  # a tile that was left out
@@ -102,11 +104,14 @@ class TiffSlide:
             ) from None
         pixels: Pixels = np.asarray(array)[0, : shape[1], : shape[2]]
         pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
+        # Photometric 0 is gray with white as zero.
         return WHITE - pixels if page.photometric == 0 else pixels
 
 
 def open_tiff(path: Path) -> TiffSlide | PolytaskError:
-    """The pyramid of a TIFF, or what tifffile says when it cannot decode it (another library may).
+    """Open the pyramid of a TIFF. Returns the error instead when tifffile cannot decode its tiles.
+
+    Another library may be able to decode them.
 
     Raises:
         PolytaskError: the file is damaged, or no slide, whoever reads it.
@@ -140,11 +145,15 @@ def open_tiff(path: Path) -> TiffSlide | PolytaskError:
 
 
 def _levels(tiff: Any) -> list[Any]:
-    """Pages of the pyramid, finest first: those tifffile finds, else the smaller tiled pages of the same shape."""
+    """List the pages of the pyramid, finest first.
+
+    They are the levels that tifffile finds; where it finds only one, the smaller tiled pages of the same shape.
+    """
     pages = [level.pages[0] for level in tiff.series[0].levels]
     if len(pages) == 1:
         first = pages[0].aspage() if hasattr(pages[0], "aspage") else pages[0]
         pages += [p for p in (q.aspage() for q in tiff.pages[1:]) if _smaller(p, first)]
+    # tifffile keeps later pages as light frames without all tags; `aspage` reads the full page.
     whole = [p.aspage() if hasattr(p, "aspage") else p for p in pages]
     return sorted(whole, key=lambda p: -p.imagewidth)
 
@@ -160,7 +169,7 @@ def _smaller(page: Any, first: Any) -> bool:
 
 
 def _check(path: Path, page: Any) -> None:
-    """Refuse, before any pixel is read, what is no slide or asks for too much memory."""
+    """Refuse a page that is no slide, asks for too much memory or is truncated, before any pixel is read."""
     if page.bitspersample != 8 or page.samplesperpixel not in (1, 3, 4) or page.planarconfig != 1:
         raise PolytaskError(
             f"{path}: {page.samplesperpixel} samples of {page.bitspersample} bits; expected 8-bit colour or grey, "
@@ -184,14 +193,14 @@ def _check(path: Path, page: Any) -> None:
 
 
 def _tile(page: Any) -> tuple[int, int]:
-    """Rows and columns of a tile, or of a strip."""
+    """Return the rows and columns of a tile, or of a strip where the page has no tiles."""
     if page.is_tiled:
         return int(page.tilelength), int(page.tilewidth)
     return int(min(page.rowsperstrip, page.imagelength)), int(page.imagewidth)
 
 
 def _mpp(page: Any) -> float | None:
-    """From the words of the scanner, else from the resolution tags, when believable."""
+    """Read the µm of a pixel from the scanner's description, else from the resolution tags; None if not plausible."""
     if found := SAID.search(page.description or ""):
         try:
             return believable(float(found[1]))

@@ -1,7 +1,7 @@
-"""Whole slides: one way to open a pyramid, whichever library reads it, and pixels region by region.
+"""Open whole slides in one way, whichever library reads them, and read their pixels region by region.
 
-Plain TIFF pyramids (stored or deflated tiles) are read by tifffile, which is always there; scanners' formats and JPEG
-tiles by openslide, which comes with the extra `slides`. Nothing ever holds a whole slide.
+Plain TIFF pyramids (stored or deflated tiles) are read by tifffile, which is always installed; formats of scanners and
+JPEG tiles by openslide, which comes with the extra `slides`. A whole slide is never in memory.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from polytask.errors import PolytaskError
 Pixels = npt.NDArray[np.uint8]
 WHITE = 255
 PLAIN = (".tif", ".tiff", ".svs", ".btf", ".tf8")
-"""Endings of TIFF, in which tifffile can look first."""
+"""Endings of TIFF files, which tifffile tries before openslide."""
 ENDINGS = (*PLAIN, ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".czi", ".dcm")
-"""Endings of whole slides."""
+"""All endings of whole slides."""
 PLAUSIBLE = (0.05, 50.0)
-"""µm a pixel of a slide may have; 72 dpi, which many writers put down, is 353 µm and says nothing."""
+"""Smallest and largest believable µm of a pixel. Many writers store a default of 72 dpi, which would be 353 µm."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One resolution: its size in its own pixels, and how many pixels of the finest level one of them spans."""
+    """One resolution of a slide: its size in its own pixels, and the finest level's pixels along one of them."""
 
     width: int
     height: int
@@ -37,35 +37,35 @@ class Level:
 
 
 class Slide(Protocol):
-    """An open slide. Not shared by threads: each opens its own."""
+    """An open slide. Threads do not share one: each opens its own."""
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The file that was opened."""
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Finest first."""
+        """The levels of the pyramid, finest first."""
 
     @property
     def mpp(self) -> float | None:
-        """µm of a pixel of the finest level, None when the file does not say."""
+        """Length in µm of a pixel of the finest level; None when the file does not say."""
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
-        """`[height, width, 3]` from (x, y) in the level's own pixels; white outside the slide."""
+        """Read `[height, width, 3]` from (x, y), in the level's own pixels; white outside the slide."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file; the slide cannot be read afterward."""
 
 
 def is_slide(path: Path) -> bool:
-    """Whether the ending is one of a whole slide."""
+    """Whether the file name ends like that of a whole slide."""
     return path.name.lower().endswith(ENDINGS)
 
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[Slide]:
-    """The slide, open inside the block."""
+    """Open a slide for the time of the block."""
     slide = _open(Path(path))
     try:
         yield slide
@@ -74,6 +74,7 @@ def opened(path: Path | str) -> Iterator[Slide]:
 
 
 def _open(path: Path) -> Slide:
+    """Open a slide with a library that can read it: openslide, but for TIFF endings tifffile is tried first."""
     from polytask.images.slide_openslide import open_with_openslide
     from polytask.images.slide_tiff import open_tiff
 
@@ -91,11 +92,11 @@ def _open(path: Path) -> Slide:
 
 
 def best_level(slide: Slide, downsample: float) -> int:
-    """The coarsest level that is still at least as fine as `downsample` (within 1 %); the finest when none is."""
+    """Find the coarsest level that is at least as fine as `downsample` (within 1 %); the finest when none is."""
     fine = [i for i, level in enumerate(slide.levels) if level.downsample <= 1.01 * downsample]
     return max(fine, key=lambda i: slide.levels[i].downsample, default=0)
 
 
 def believable(mpp: float | None) -> float | None:
-    """A pixel size that a slide may have, else None."""
+    """Return the pixel size in µm when a slide may have it, else None."""
     return mpp if mpp is not None and PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1] else None

@@ -1,8 +1,8 @@
-"""TIFF with any number type; pages are the third axis.
+"""Read and write TIFF with any number type; pages are the third axis.
 
-Axes in memory are rows, columns, pages. Spacing comes from what the writer left, in this order: our own affine, a JSON
-file beside it with `spacing` in the order pages, rows, columns (nnU-Net's form), OME's and ImageJ's descriptions,
-resolution tags that were not made for printing.
+Axes in memory are rows, columns, pages. The spacing comes from the first of these that the file has: the affine that
+this module writes, a JSON file beside it with `spacing` in the order pages, rows, columns (the form of nnU-Net), a
+description by OME or ImageJ, resolution tags that were not made for printing.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from polytask.images.tiff_scale import find_tiff_spacing
 from polytask.images.volume import Affine, Array, Info, Volume
 
 NO_SCALE = 999.0
-"""What nnU-Net writes as the slice distance of pictures without any scale."""
+"""Slice distance that nnU-Net writes for pictures without any scale."""
 COLORS = (0, 1, 2, 3)
-"""Photometric interpretations: white is zero, black is zero, RGB, palette. Others (CMYK) are no amounts of light."""
+"""Accepted photometric interpretations: white is zero, black is zero, RGB, palette. CMYK is not: it measures ink."""
 YCBCR, JPEG = 6, 7
-"""Brightness and two color differences, which a JPEG stream turns into RGB by itself."""
+"""Codes of YCbCr color (brightness and two color differences) and of JPEG, whose decoder turns YCbCr into RGB."""
 RATIO = 4_096  # no codec of TIFF packs more tightly on images
 
 
 def probe(path: Path, dims: int, limit: int | None = None) -> Info:
-    """What the header says."""
+    """Read grid, channels and type from the header."""
     with _opened(path, limit) as (tiff, pages, channels):
         series = tiff.series[0]
         shape = (series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")], pages)
@@ -45,9 +45,9 @@ def probe(path: Path, dims: int, limit: int | None = None) -> Info:
 
 
 def read(path: Path, dims: int, limit: int | None = None) -> Volume:
-    """Voxels `[C, rows, columns(, pages)]` without alpha.
+    """Read the voxels `[C, rows, columns(, pages)]` without alpha.
 
-    White-is-zero grey is inverted; bilevel masks keep their bits.
+    Gray images with white as zero are inverted; masks of one bit keep their bits.
     """
     with _opened(path, limit) as (tiff, pages, channels):
         series, turned = tiff.series[0], False
@@ -66,7 +66,7 @@ def read(path: Path, dims: int, limit: int | None = None) -> Volume:
 
 
 def write(path: Path, volume: Volume) -> None:
-    """One page per slice, zlib, with the affine in the description."""
+    """Write one page per slice, compressed by zlib, with the affine in the description."""
     import tifffile
 
     array = volume.array if volume.grid.dims == 3 else volume.array[..., None]
@@ -87,7 +87,7 @@ def write(path: Path, volume: Volume) -> None:
 
 @contextmanager
 def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
-    """The open file, its number of pages and of channels, after the size check; errors become one line."""
+    """Open a file and check its size. Gives (file, pages, channels); inside the block, errors become one line."""
     import tifffile
 
     try:
@@ -102,6 +102,7 @@ def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
 
 
 def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
+    """Refuse a file that is no single image of plain numbers, or too large. Returns its pages and channels."""
     if len(tiff.series) != 1:
         raise PolytaskError(
             f"{path}: holds {len(tiff.series)} images of different form; expected one; split the file"
@@ -121,14 +122,16 @@ def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
             "channel axis of plain numbers; split the file"
         )
     size = check_size(path, series.shape, _dtype(series.dtype), limit)
+    # Even without compression (1), one byte holds eight pixels of one bit.
     if size > path.stat().st_size * (8 if page.compression == 1 else RATIO):
         raise PolytaskError(f"{path}: truncated: header claims {size} bytes of pixels; copy the file again")
+    # Extra samples of the types 1 and 2 are alpha; others are channels like any.
     alpha = sum(int(e) in (1, 2) for e in page.extrasamples) if "S" in shape else 0
     return (rest[0] if rest else 1), max(1, channels - alpha)
 
 
 def _arranged(array: Array, axes: str, pages: int) -> Array:
-    """`[C, rows, columns, pages]`."""
+    """Bring an array with the named axes (`YXS`, `ZCYX`, …) into the order `[C, rows, columns, pages]`."""
     order = [axes.index(a) for a in "SC" if a in axes]
     other = [i for i, a in enumerate(axes) if a not in "SCYX"]
     moved = array.transpose(*order, *other, axes.index("Y"), axes.index("X"))
@@ -136,7 +139,7 @@ def _arranged(array: Array, axes: str, pages: int) -> Array:
 
 
 def _through_pillow(path: Path, pages: int) -> Array:
-    """Codecs that tifffile lacks (LZW, JPEG), page by page."""
+    """Read with Pillow, page by page, what tifffile lacks a codec for (LZW, JPEG)."""
     from PIL import Image
 
     with Image.open(path, formats=["TIFF"]) as image:
@@ -148,7 +151,7 @@ def _through_pillow(path: Path, pages: int) -> Array:
 
 
 def _placed(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, bool]:
-    """(affine, dims, whether the affine counts mm)."""
+    """Find the affine by what the writer left. Returns (affine, dims, whether the affine counts mm)."""
     shaped = tiff.shaped_metadata
     if shaped and KEY in shaped[0]:
         affine, physical = placed_by(shaped[0])
@@ -165,7 +168,7 @@ def _placed(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, 
 
 
 def _sidecar(path: Path) -> list[float] | None:
-    """`spacing` of `NAME.json` beside `NAME.tif` or `NAME_0000.tif`."""
+    """Read `spacing` (pages, rows, columns) from `NAME.json` beside `NAME.tif` or `NAME_0000.tif`; None without it."""
     stem = path.name[: path.name.rindex(".")]
     for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
         file = path.with_name(f"{name}.json")
@@ -184,11 +187,12 @@ def _sidecar(path: Path) -> list[float] | None:
 
 
 def _is_edge(value: object) -> bool:
+    """Whether a value of the JSON file can be a voxel edge in mm; `true` is no number here."""
     return type(value) in (int, float) and 0 < float(value) < 1e9  # type: ignore[arg-type]
 
 
 def _dtype(dtype: Any) -> np.dtype[np.generic]:
-    """Native byte order; bilevel as uint8, half floats as float32."""
+    """Return the type of the array in memory: native byte order, one-bit pixels as uint8, half floats as float32."""
     found = np.dtype(dtype)
     if found.kind == "b":
         return np.dtype(np.uint8)

@@ -1,8 +1,8 @@
-"""The chain of directories of a TIFF, walked before any library follows it.
+"""Walk the chain of directories of a TIFF and check it, before any library follows it.
 
-Each page of a TIFF has a directory: a count of entries (tags), the entries, and where the next directory lies. A
-damaged file can lead back to an earlier directory, list the same values in thousands of them, or point to one directory
-a million times; a library that follows it works for ever. What is merely wrong is left to the library to word.
+Each page of a TIFF has a directory: a number of entries (tags), the entries, and the offset of the next directory. A
+damaged file can lead back to an earlier directory, list the same values in thousands of directories, or point to one
+directory a million times; a library that follows it never ends. Other faults are left to the library to report.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from polytask.errors import PolytaskError
 from polytask.images.limits import MAX_AXIS
 
 MAX_ENTRIES = 4_096
-"""Entries one directory may have; writers put down fewer than a hundred."""
+"""Most entries of one directory; writers need fewer than a hundred."""
 MAX_INNER = 1_024
-"""Directories that a page may keep inside (SubIFDs): the coarser levels of a slide."""
+"""Most directories inside one page (SubIFDs), which hold the coarser levels of a slide."""
 SUB_DIRECTORIES = 330
 SPARE_BYTES = 1 << 24
-"""Bytes of values that all directories may name beyond twice the size of the file; some writers share values."""
+"""All directories together may name values of twice the file's size plus these bytes; some writers share values."""
 VALUE_BYTES = {
     1: 1,
     2: 1,
@@ -41,11 +41,16 @@ VALUE_BYTES = {
     17: 8,
     18: 8,
 }
-"""Bytes of one value of each type of TIFF."""
+"""Code of a value type in TIFF → bytes of one value."""
 
 
 class Form(NamedTuple):
-    """How a file writes its directories: structures of the number of entries, of one entry, and of an offset."""
+    """How a file stores its directories, which differs between TIFF and BigTIFF and by byte order.
+
+    Args:
+        number, entry, offset: binary layout of the number of entries, of one entry, and of an offset.
+        first: offset of the first directory.
+    """
 
     number: struct.Struct
     entry: struct.Struct
@@ -54,10 +59,10 @@ class Form(NamedTuple):
 
 
 def check_directories(path: Path, most: int = MAX_AXIS) -> None:
-    """Refuse a TIFF whose directories go round in a circle, are too many, or name more than the file can hold.
+    """Refuse a TIFF whose directories form a circle, are too many, or name more values than the file can hold.
 
     Args:
-        most: pages the file may have.
+        max_pages: pages the file may have.
     """
     size, named = path.stat().st_size, 0
     seen: set[int] = set()
@@ -71,6 +76,7 @@ def check_directories(path: Path, most: int = MAX_AXIS) -> None:
             if len(entries) > MAX_ENTRIES:
                 raise refuse(path, f"page {len(seen)} has {len(entries)} tags")
             for tag, kind, count in entries:
+                # One entry counts as the whole file at most: a single absurd count is left to the library to report.
                 named += min(count * VALUE_BYTES.get(kind, 1), size)
                 if tag == SUB_DIRECTORIES and count > MAX_INNER:
                     raise refuse(path, f"page {len(seen)} has {count} pages inside")
@@ -79,14 +85,14 @@ def check_directories(path: Path, most: int = MAX_AXIS) -> None:
 
 
 def refuse(path: Path, problem: str) -> PolytaskError:
-    """The error of a file with this problem."""
+    """Make the error for a TIFF with this problem."""
     return PolytaskError(f"{path}: cannot be read as TIFF ({problem}); export the file again")
 
 
 def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int, int]]]]:
-    """Each directory as (offset, entries as (tag, type, count)), as long as they lie in the file.
+    """Yield each directory as (offset, entries as (tag, type, count)), as long as they lie in the file.
 
-    It goes on for ever where the chain is a circle. A file that is no TIFF has none.
+    Never ends where the chain is a circle. A file that is no TIFF has no directories.
     """
     form = read_form(file)
     size = file.seek(0, SEEK_END)
@@ -97,6 +103,7 @@ def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int,
         if len(raw) < form.number.size:
             return
         number = form.number.unpack(raw)[0]
+        # One entry beyond the limit is enough for the caller to see that there are too many.
         kept = min(number, MAX_ENTRIES + 1)
         raw = file.read(kept * form.entry.size)
         raw = raw[: len(raw) - len(raw) % form.entry.size]
@@ -109,7 +116,7 @@ def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int,
 
 
 def read_form(file: BinaryIO) -> Form | None:
-    """How the file says it is written; None where it is no TIFF."""
+    """Read from the first bytes how the file stores its directories; None where it is no TIFF."""
     file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])

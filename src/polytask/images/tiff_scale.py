@@ -1,4 +1,4 @@
-"""How large a pixel of a TIFF is: by OME's or ImageJ's description, or by resolution tags not made for printing."""
+"""Find the pixel size of a TIFF: from a description by OME or ImageJ, or from resolution tags not made for printing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UNITS = {
     "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "micron": 1e-3, "microns": 1e-3, "micrometer": 1e-3, "mm": 1.0,
     "millimeter": 1.0, "cm": 10.0, "centimeter": 10.0, "m": 1000.0, "inch": 25.4, "in": 25.4,
 }  # fmt: skip
-"""Millimetres of a unit, by its names in OME and ImageJ."""
+"""Name of a unit in OME or ImageJ → its length in millimeters."""
 PRINTED = (
     72,
     75,
@@ -35,23 +35,23 @@ PRINTED = (
     1200,
     2400,
 )
-"""Dots an inch that programs write when nobody measured anything."""
+"""Dots per inch that programs write by default, although nobody measured anything."""
 FINEST = 9600
-"""Dots an inch of the finest printers and film scanners; whole numbers above are microscopes'."""
+"""Dots per inch of the finest printers and film scanners. Whole numbers above it come from microscopes."""
 NEAR = 0.005
-"""A resolution within this share of one for printing is that one, rounded."""
+"""A resolution that differs by no more than this share from one for printing counts as that one, rounded."""
 RANGE = (1e-5, 5.0)
-"""Millimetres that a pixel of a medical picture can have."""
+"""Smallest and largest pixel size of a medical picture, in millimeters."""
 INCH, CENTIMETER = 2, 3
 _PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>", re.S)
 
 
 def find_tiff_spacing(tiff: Any, pages: int) -> list[float] | None:
-    """Edges in mm of pages, rows and columns; None where the file does not say, or only how to print it.
+    """Find the distance in mm between pages, rows and columns; None where the file only says how to print it.
 
     Args:
         tiff: an open `tifffile.TiffFile`.
-        pages: of a stack; resolution tags say nothing of their distance.
+        pages: number of pages; plain resolution tags say nothing about the distance between several.
     """
     if tiff.is_ome:
         return _checked(_by_ome(tiff.ome_metadata or "", pages))
@@ -61,7 +61,7 @@ def find_tiff_spacing(tiff: Any, pages: int) -> list[float] | None:
 
 
 def _by_ome(text: str, pages: int) -> list[float] | None:
-    """`PhysicalSizeX` and its kin; µm where no unit is named."""
+    """Read `PhysicalSizeX`, `Y` and `Z` of OME's description; in µm where no unit is named."""
     found = _PIXELS.search(text)
     said = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', found[0])) if found else {}
     edges = []
@@ -75,7 +75,10 @@ def _by_ome(text: str, pages: int) -> list[float] | None:
 
 
 def _by_imagej(tiff: Any, pages: int) -> list[float] | None:
-    """Pixels per unit in the tags, the unit in the description; slices are one unit apart unless it says else."""
+    """Read ImageJ's scale: pixels per unit from the tags, the unit from the description.
+
+    Slices are one unit apart unless the description says otherwise.
+    """
     notes = tiff.imagej_metadata or {}
     name = str(notes.get("unit", "")).replace("\\u00B5", "µ").strip().lower()
     unit, page = UNITS.get(name), tiff.pages[0]
@@ -89,9 +92,16 @@ def _by_imagej(tiff: Any, pages: int) -> list[float] | None:
 
 
 def _by_tags(page: Any, unit: float | None = None) -> list[float] | None:
-    """Resolution in pixels per inch or centimetre. Dots for printing are not believed: whole ones an inch, and those
-    that programs write by default, also when they are told per centimetre."""
+    """Read the resolution tags, in pixels per inch or centimeter; None for resolutions that were made for printing.
+
+    Those are whole numbers of dots per inch, and the defaults of common programs, also where they are stored per
+    centimeter.
+
+    Args:
+        unit: in mm; from the tag `ResolutionUnit` when None.
+    """
     if unit is None:
+        # Inch is the default of the standard for a file without this tag.
         tag = page.tags.get("ResolutionUnit")
         unit = {INCH: 25.4, CENTIMETER: 10.0}.get(int(tag.value) if tag is not None else INCH)
     x, y = _resolution(page, "XResolution"), _resolution(page, "YResolution")
@@ -105,7 +115,7 @@ def _by_tags(page: Any, unit: float | None = None) -> list[float] | None:
 
 
 def _resolution(page: Any, name: str) -> float | None:
-    """A resolution tag as a number above 0."""
+    """Read a resolution tag as a number above 0; None where it is missing or odd."""
     tag = page.tags.get(name)
     value = tag.value if tag is not None else None
     if isinstance(value, tuple) and len(value) == 2:
@@ -114,7 +124,7 @@ def _resolution(page: Any, name: str) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    """A number above 0; None for anything else."""
+    """Convert a value to a finite number above 0; None for anything else."""
     try:
         found = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -123,6 +133,6 @@ def _number(value: object) -> float | None:
 
 
 def _checked(edges: list[float] | None) -> list[float] | None:
-    """Edges that a pixel of a medical picture can have."""
+    """Return the edges when a pixel of a medical picture can have them, else None."""
     low, high = RANGE
     return edges if edges is not None and all(low <= e <= high for e in edges[1:]) else None

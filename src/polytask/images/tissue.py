@@ -1,4 +1,4 @@
-"""Where on a slide there is tissue: Otsu's threshold on the saturation of a coarse level."""
+"""Find the tissue on a slide with Otsu's threshold on the color saturation of a coarse level."""
 
 from __future__ import annotations
 
@@ -12,41 +12,47 @@ from polytask.errors import PolytaskError
 from polytask.images.slides import Pixels, Slide, best_level
 
 BLOCK = 1024
-"""Pixels of an edge that are read at a time."""
+"""About how many pixels along an edge are read at a time."""
 MOST_CELLS = 1 << 26
 DARK = 26
-"""A brightest channel below this is ink or a black border: no tissue."""
+"""A pixel whose brightest channel is below this is ink or a black border, not tissue."""
 FAINT, STRONG = 13, 64
-"""The threshold stays between 5 % and 25 % saturation: a slide of glass alone has no tissue, and a slide full of
-tissue is not split in two."""
+"""The threshold stays between these (5 % and 25 % saturation). So a slide of glass alone has no tissue, and a slide
+full of tissue is not split in two."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """bool `[rows, columns]`; a cell spans `cell` pixels of the finest level."""
+    """Which cells of a slide are tissue, bool `[rows, columns]`; a cell spans `cell` pixels of the finest level."""
 
     tissue: npt.NDArray[np.bool_]
     cell: float
 
 
 def saturation(pixels: Pixels) -> Pixels:
-    """HSV saturation `[h, w]` of `[h, w, 3]` as 0…255; 0 where it is dark."""
+    """Compute the HSV saturation `[h, w]` of `[h, w, 3]` as 0…255; 0 where the pixel is dark."""
+    # int32, because 255 * (high - low) does not fit into uint8.
     high, low = pixels.max(axis=2).astype(np.int32), pixels.min(axis=2).astype(np.int32)
     return np.where(high >= DARK, 255 * (high - low) // np.maximum(high, 1), 0).astype(np.uint8)
 
 
 def otsu(values: Pixels) -> int:
-    """The t that parts values ≤ t from values > t with the largest variance between the two (Otsu 1979)."""
+    """Find the t for which the groups of values ≤ t and values > t have the largest variance between them (Otsu 1979).
+
+    Args:
+        values: any shape, 0…255.
+    """
     share = np.bincount(values.reshape(-1), minlength=256) / max(1, values.size)
     below = np.cumsum(share)
     moment = np.cumsum(share * np.arange(256))
     both = below * (1 - below)
+    # Where all values lie on one side there is no variance between two groups: 0, not a division by zero.
     between = np.divide((moment[-1] * below - moment) ** 2, both, out=np.zeros(256), where=both > 1e-12)
     return int(between.argmax())
 
 
 def tissue_mask(slide: Slide, cell: float) -> Mask:
-    """The mask with cells of about `cell` pixels of the finest level, read block by block."""
+    """Make the tissue mask of a slide, with cells of about `cell` pixels of the finest level; read block by block."""
     level = best_level(slide, max(1.0, cell))
     size = slide.levels[level]
     pool = max(1, round(cell / size.downsample))
@@ -59,6 +65,7 @@ def tissue_mask(slide: Slide, cell: float) -> Mask:
     found = np.zeros((rows, columns), np.uint8)
     step = max(1, BLOCK // pool)
     for top, left in _blocks(rows, columns, step):
+        # At the far borders a block reaches beyond the slide; `read` fills it with white, which is no tissue.
         tall, wide = min(step, rows - top), min(step, columns - left)
         pixels = slide.read(level, left * pool, top * pool, wide * pool, tall * pool)
         if pool > 1:
@@ -69,6 +76,7 @@ def tissue_mask(slide: Slide, cell: float) -> Mask:
 
 
 def _blocks(rows: int, columns: int, step: int) -> Iterator[tuple[int, int]]:
+    """Yield the upper left corner (row, column) of each block of `step` × `step` cells."""
     for top in range(0, rows, step):
         for left in range(0, columns, step):
             yield top, left

@@ -1,7 +1,7 @@
-"""Tensors out of a `.pt` file without torch: its little program is read, never run.
+"""Read tensors from a `.pt` file without torch. The small program inside such a file is read, never run.
 
-`torch.save` writes a zip with raw numbers and a pickle that says which tensor lies where. Only the dozen opcodes that
-such a pickle needs are understood here, and only the names that stand for tensors; anything else is refused. So a
+`torch.save` writes a zip with raw numbers and a pickle that says which tensor lies where. Only the few opcodes that
+such a pickle needs are understood here, and only the names that stand for tensors; everything else is refused. So a
 bag can be checked where torch is not loaded, its size is known before memory is taken, and no file can run code.
 """
 
@@ -34,26 +34,26 @@ STORAGES = {
 TENSOR, PARAMETER = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"
 ORDERED = "collections OrderedDict"
 PROGRAM_LIMIT = 1 << 20
-"""Bytes a pickle that names a few tensors may have."""
+"""Most bytes of the pickle; one that names a few tensors needs far less."""
 CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 MOST_STEPS = 100_000
-"""Opcodes a pickle that names a few tensors may have."""
+"""Most opcodes of the pickle; one that names a few tensors needs far fewer."""
 HEAVIEST = 1_000
-"""Values inside one tuple, counted through all levels; what makes a tensor has about 20."""
+"""Most values inside one tuple, nested tuples included. The tuple that describes a tensor has about 20."""
 MOST_AXES = 16
 LITERALS = ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 
 
 @dataclass(frozen=True)
 class Name:
-    """A global that is not looked up."""
+    """The name of a global (function or class) in the pickle; it is never looked up."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers in a member of the zip, and their type."""
+    """Raw numbers in one member of the zip, their type and how many there are."""
 
     member: str
     dtype: str
@@ -62,7 +62,10 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Where the numbers of a tensor lie: member of the zip, type, and the view on it."""
+    """The place of a tensor's numbers: a storage (zip member, type, count), and the tensor's view of it.
+
+    Offset and strides count numbers, not bytes.
+    """
 
     member: str
     dtype: str
@@ -74,10 +77,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Group:
-    """A tuple; `weight` counts all that is inside, however often the same thing is repeated.
+    """A tuple of the pickle; `weight` counts all values inside, repeated ones each time.
 
-    A few hundred bytes can put a tuple twice into the next one, and that twice into the next: to hash or to print the
-    last one would never end.
+    A few hundred bytes can put one tuple twice into the next, and that one twice into the next, and so on. To hash or
+    to print the last of them would never end, so their weight is limited.
     """
 
     items: tuple[Any, ...]
@@ -85,11 +88,11 @@ class Group:
 
 
 class _Odd(Exception):
-    """What a bag's pickle does not need."""
+    """Raised for content that the pickle of a bag does not need; the message says what it is."""
 
 
 def read_torch(path: Path) -> dict[str, Array]:
-    """The tensors of a `.pt` file by name; a tensor alone is called `features`."""
+    """Read the tensors of a `.pt` file: name → array. A file that holds just one tensor gives it as `features`."""
     try:
         with zipfile.ZipFile(path) as archive:
             found = _interpreted(archive, _program(archive))
@@ -113,6 +116,7 @@ def read_torch(path: Path) -> dict[str, Array]:
 
 
 def _program(archive: zipfile.ZipFile) -> bytes:
+    """Read the pickle of the archive as bytes, after a check of its size."""
     names = [n for n in archive.namelist() if n.endswith("/data.pkl") and n.count("/") == 1]
     if len(names) != 1:
         raise _Odd("is no file of torch.save from 1.6 on")
@@ -122,7 +126,11 @@ def _program(archive: zipfile.ZipFile) -> bytes:
 
 
 def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
-    """Walk through the opcodes with a stack and a memo, as the pickle machine would, but calling nothing."""
+    """Go through the opcodes with a stack and a memo, as pickle itself would, but without calling anything.
+
+    Returns:
+        what the pickle describes: a `StoredTensor`, a dict of them, or something that the caller refuses.
+    """
     root = archive.namelist()[0].partition("/")[0]
     stack: list[Any] = []
     marks: list[int] = []
@@ -148,6 +156,7 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
                 stack.append(CONSTANTS[name])
             case "EMPTY_DICT":
                 stack.append({})
+            # A name is only compared with a list. Importing what a file names is how pickles run code.
             case "GLOBAL" if argument in (*STORAGES, TENSOR, PARAMETER, ORDERED):
                 stack.append(Name(argument))
             case "GLOBAL":
@@ -187,6 +196,7 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
 
 
 def _group(items: list[Any]) -> Group:
+    """Make a tuple of these items, and refuse one that holds too many values through all levels."""
     weight = 1 + sum(item.weight if isinstance(item, Group) else 1 for item in items)
     if weight > HEAVIEST:
         raise _Odd("holds more than tensors (tuples inside each other)")
@@ -194,14 +204,14 @@ def _group(items: list[Any]) -> Group:
 
 
 def _put(into: Any, key: Any, value: Any) -> None:
-    """An entry of a mapping; its key is a word."""
+    """Put one entry into a mapping of the pickle; its key must be a word or a number."""
     if not isinstance(into, dict) or not isinstance(key, str | int):
         raise _Odd("holds more than names with tensors")
     into[key] = value
 
 
 def _storage(root: str, named: Any) -> Storage:
-    """Where a persistent id of torch says that numbers lie: ("storage", type, key, device, how many)."""
+    """Read a persistent id of torch, ("storage", type, key, device, count), as the place of a tensor's numbers."""
     kind, storage, key, _, numbers = named.items
     if kind != "storage" or not isinstance(storage, Name) or not isinstance(key, str):
         raise _Odd("names something that is no storage")
@@ -209,7 +219,7 @@ def _storage(root: str, named: Any) -> Storage:
 
 
 def _made(what: Any, given: Any) -> Any:
-    """What a call of a known name stands for."""
+    """Say what a call of a known function would return, without calling it; any other call is refused."""
     if not isinstance(what, Name) or not isinstance(given, Group):
         raise _Odd("calls something that makes no tensor; nothing was run")
     if what.name == ORDERED:
@@ -226,12 +236,13 @@ def _made(what: Any, given: Any) -> Any:
 
 
 def _array(path: Path, archive: zipfile.ZipFile, tensor: Tensor) -> Array:
-    """The numbers, after the size check; bf16 becomes float32."""
+    """Read the numbers of a tensor, after all checks of its size and view; bf16 becomes float32."""
     kind = np.dtype("<u2" if tensor.dtype == "bf16" else tensor.dtype)
     info = archive.getinfo(tensor.member)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     if min(tensor.shape, default=0) < 0:
         raise _Odd("is damaged")
+    # `as_strided` below checks nothing: a false offset or stride would read foreign memory.
     if math.prod(tensor.shape) and not (
         min((0, tensor.offset, *tensor.strides)) == 0 and last < tensor.numbers
     ):
@@ -247,6 +258,7 @@ def _array(path: Path, archive: zipfile.ZipFile, tensor: Tensor) -> Array:
     view = np.lib.stride_tricks.as_strided(
         flat[tensor.offset :], tensor.shape, [s * kind.itemsize for s in tensor.strides], writeable=False
     )
+    # bf16 is the upper half of a float32.
     if tensor.dtype == "bf16":
         return (view.astype(np.uint32) << 16).view(np.float32)
     return np.ascontiguousarray(view)

@@ -1,4 +1,4 @@
-"""An image in memory: voxels with the grid that places them in the world."""
+"""An image in memory: voxels, and the grid that says where they lie in the world."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Affine = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Forms:
-    """The two placements that a NIfTI file holds, in mm, each with its code (0 = not set)."""
+    """The two affines that a NIfTI file holds (sform and qform), in mm, each with its code (0 = not set)."""
 
     sform: Affine
     sform_code: int
@@ -23,15 +23,17 @@ class Forms:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels lie: `world = affine @ (i, j, k, 1)` in millimetres, RAS+.
+    """The position of an image's voxels: `world = affine @ (i, j, k, 1)` in millimeters, RAS+.
 
-    A 2D image has two axes in `shape`; its affine is 4×4 all the same (third column = normal, as long as the file
-    says a slice is thick, else 1).
+    A 2D image has two axes in `shape`, but its affine is 4×4 too. The third column is then the normal, as long as the
+    slice is thick according to the file, else of length 1.
 
     Args:
+        shape: voxels along each axis.
+        affine: 4×4, from voxel index to world.
         physical: whether the file says how large a pixel is. Where it does not (photographs, bare PNG, JPEG and TIFF),
-            lengths count pixels, not millimetres.
-        forms: how a NIfTI file said it; files that are written on this very grid say it in the same way.
+            lengths count pixels, not millimeters.
+        forms: sform and qform of a NIfTI file; files that are written on exactly this grid get the same two.
     """
 
     shape: tuple[int, ...]
@@ -41,16 +43,19 @@ class Grid:
 
     @property
     def dims(self) -> int:
-        """2 or 3."""
+        """Number of space axes: 2 or 3."""
         return len(self.shape)
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Voxel edge per axis, in mm; in pixels where the file does not say how large one is."""
+        """Voxel edge along each axis, in mm; in pixels where the file does not say how large one is."""
         return tuple(float(v) for v in np.linalg.norm(self.affine[:3, : self.dims], axis=0))
 
     def told_as(self, physical: bool) -> Grid:
-        """The grid with every pixel of edge 1 where lengths count pixels although the file says how large one is."""
+        """Return the grid in the wanted unit: unchanged for mm (`physical`), else with every pixel of edge 1.
+
+        A grid that has no unit of length already counts pixels and is returned unchanged.
+        """
         if physical or not self.physical:
             return self
         affine = self.affine.copy()
@@ -58,11 +63,11 @@ class Grid:
         return Grid(self.shape, affine, physical=False)
 
     def same(self, other: Grid, tolerance: float = 1e-3) -> bool:
-        """Same shape, and no corner further apart than `tolerance` voxels."""
+        """Whether another grid has the same shape, and no corner further away than `tolerance` voxels."""
         return self.shape == other.shape and bool(self.gap(other) <= tolerance * min(self.spacing))
 
     def gap(self, other: Grid) -> float:
-        """How far the corners lie apart at most, along one axis of the world, for a grid of the same shape."""
+        """Return the largest distance between equal corners of two grids of one shape, along any one world axis."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(
             self.dims, -1
         )
@@ -73,7 +78,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels `[C, *space]` on a grid (`grid.shape == array.shape[1:]`)."""
+    """An image in memory: voxels `[C, *space]` on a grid (`grid.shape == array.shape[1:]`)."""
 
     array: Array
     grid: Grid
@@ -81,7 +86,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Info:
-    """What a file's header says, known before any voxel is read."""
+    """What the header of an image file says, known before any voxel is read."""
 
     grid: Grid
     channels: int

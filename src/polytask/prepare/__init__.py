@@ -1,4 +1,4 @@
-"""From the files of a cohort to batches: the store, reading, augmentation, order. Names load on first use."""
+"""Turn the files of a cohort into batches: store, reading, augmentation, order. Names are loaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bags of a sample: drawn and turned for training, whole for evaluation, padded to a common number of patches."""
+"""Turn bags into tensors: patches drawn and augmented for training, all patches for evaluation; pad and join them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ def drawn(
     strength: Augmentation | None,
     key: tuple[object, ...],
 ) -> tuple[Tensor, Tensor]:
-    """One slide input of a sample for a step of training.
+    """Draw patches of one slide input of a sample for a training step.
 
     Args:
-        bags: per visit slot; None where there is no slide.
-        strength: of augmentation; None leaves patches as they are.
-        key: what the draw is a function of: seed, epoch, place, subject and input.
+        bags: one for each of the V visit slots; None where there is no slide.
+        plan: how many patches are drawn, and their shape.
+        strength: of the augmentation; None leaves patches as they are.
+        key: all that the random numbers depend on: seed, epoch, place, subject and input.
 
     Returns:
-        patches `[V, P, …]` with P = the plan's `patches`, zero where there is none, and known `[V, P]`.
+        patches `[V, P, …]` with P = the plan's `patches`, zero where there are fewer, and known `[V, P]`.
     """
     values = torch.zeros((len(bags), plan.patches, *shape_of(plan)), dtype=_dtype(plan))
     known = torch.zeros((len(bags), plan.patches), dtype=torch.bool)
@@ -41,6 +42,7 @@ def drawn(
         count = len(bag.patches)
         chosen = np.arange(count)
         if count > plan.patches:
+            # Sorted, so that the memory map is read from front to back.
             chosen = np.sort(random.choice(count, plan.patches, replace=False))
         patches = np.ascontiguousarray(bag.patches[chosen])
         if strength is not None and plan.features is None:
@@ -51,9 +53,13 @@ def drawn(
 
 
 def stacked(bags: Sequence[Array | None], plan: SlidePlan) -> tuple[Tensor, Tensor]:
-    """All patches of one slide input `[V, P, …]` and known `[V, P]`, P the most of any slot; at least one.
+    """Stack all patches of one slide input as `[V, P, …]`, with known `[V, P]`; P is the largest count, at least 1.
 
-    With a single slide the tensor lies on its memory map, so that a large bag is not read before it is encoded.
+    With a single visit slot the tensor lies on the bag's memory map, so that a large bag is not read before it is
+    encoded.
+
+    Args:
+        bags: the patches of each visit slot; None where there is no slide.
     """
     count = max([1, *(len(b) for b in bags if b is not None)])
     known = torch.zeros((len(bags), count), dtype=torch.bool)
@@ -69,13 +75,14 @@ def stacked(bags: Sequence[Array | None], plan: SlidePlan) -> tuple[Tensor, Tens
 
 
 def padded(parts: Sequence[Tensor]) -> Tensor:
-    """`[B, V, P, …]` joined along B, filled with zeros to the most patches of any."""
+    """Join tensors `[B, V, P, …]` along B, after padding P with zeros to the largest number of patches."""
+    # `pad` counts axes from the last one, so P comes after a pair of zeros for each axis of a patch.
     most = max(p.shape[2] for p in parts)
     return torch.cat([pad(p, [0, 0] * (p.dim() - 3) + [0, most - p.shape[2]]) for p in parts])
 
 
 def shape_of(plan: SlidePlan) -> tuple[int, ...]:
-    """Shape of one patch."""
+    """Return the shape of one patch: `(features,)`, or `(3, height, width)` for pixels."""
     if plan.features is not None:
         return (plan.features,)
     assert plan.patch is not None
@@ -83,11 +90,12 @@ def shape_of(plan: SlidePlan) -> tuple[int, ...]:
 
 
 def _dtype(plan: SlidePlan) -> torch.dtype:
+    """Return the type of the tensor: float32 for features, uint8 for pixels."""
     return torch.float32 if plan.features is not None else torch.uint8
 
 
 def _turned(patches: Array, random: np.random.Generator) -> Array:
-    """Each patch in one of its eight positions: a slide has no up."""
+    """Turn and mirror each patch `[P, 3, h, w]` into one of its eight positions at random: a slide has no upright."""
     ways = random.integers(0, 8, len(patches))
     return np.stack(
         [
@@ -98,13 +106,18 @@ def _turned(patches: Array, random: np.random.Generator) -> Array:
 
 
 def recoloured(patches: Array, strength: Augmentation, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """One change of stain for the whole slide: each colour's absorption is multiplied, about ± `contrast`, and the
-    light behind it is dimmed by at most half of `brightness`. Glass (255) only follows the light."""
+    """Change the stain of a whole slide at random, the same way for all its patches `[P, 3, h, w]`.
+
+    The absorption of each color is multiplied by a factor between exp(−contrast) and exp(contrast), and the light is
+    dimmed by at most half of `brightness`. Glass (255) absorbs nothing and only follows the light.
+    """
     gain = (
         np.exp(random.uniform(-strength.contrast, strength.contrast, 3)) if strength.contrast else np.ones(3)
     )
     light = 1 + random.uniform(-1, 0) * strength.brightness / 2
     levels = np.arange(256) / 255.0
+    # Absorption is −log of the light that passes, so a power of the light multiplies it. One table of the 256 levels
+    # saves the powers for every pixel.
     table = np.stack([np.power(levels, g) for g in gain]) * (255 * light)
     lookup = np.clip(np.rint(table), 0, 255).astype(np.uint8)
     if random.uniform() >= strength.probability:

@@ -1,4 +1,4 @@
-"""A batch: fixed schema, every tensor named, no free metadata."""
+"""A batch of samples: a fixed set of named tensors, without free metadata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.tasks.target import Target
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples of at most V visits.
+    """The tensors of B samples with at most V visits each.
 
     Args:
         subjects: `B` subject ids.
@@ -26,9 +26,9 @@ class Batch:
         table_known: per table input bool `[B, V, F]`.
         targets: per task a `Target` whose leading axes are `[B]`, `[B, V]` or, for voxel tasks, `[B, V]`
             beside a whole view and `[B, V, P]` beside patches (then `known` is `[B, V, K]` and holds for all P).
-        bags: per slide input `[B, V, P, 3, h, w]` uint8 colours or `[B, V, P, F]` features, both as they are stored:
+        bags: per slide input `[B, V, P, 3, h, w]` uint8 colors or `[B, V, P, F]` features, both as they are stored;
             the slide encoder scales them.
-        bag_known: per slide input bool `[B, V, P]`; without any patch the slide is missing.
+        bag_known: per slide input bool `[B, V, P]`; a slide without any known patch is missing.
     """
 
     subjects: tuple[str, ...]
@@ -45,7 +45,7 @@ class Batch:
     bag_known: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """Copy all tensors of the batch to another device."""
 
         def move(d: dict[str, Tensor]) -> dict[str, Tensor]:
             return {k: v.to(device, non_blocking=True) for k, v in d.items()}

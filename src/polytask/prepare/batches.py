@@ -1,4 +1,4 @@
-"""One batch from its place in the run: a pure function, so that it does not matter which process calls it."""
+"""Read one batch, given its position in the run. The result does not depend on the process that asks for it."""
 
 from __future__ import annotations
 
@@ -19,25 +19,34 @@ from polytask.prepare.store import Store
 from polytask.prepare.targets import known_in
 
 Place = tuple[int, int]
-"""(epoch, batch of the epoch)."""
+"""Position of a batch in a run: (epoch, number of the batch in that epoch)."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong in a worker: a line for people, and the traceback for who wants it."""
+    """An error in a worker process, as plain text: one line for people, and the traceback as details."""
 
     line: str
     details: str
 
     def error(self) -> PolytaskError:
-        """To be raised in the process that asked."""
+        """Make the exception that the process that asked for the batch raises; the traceback is attached as a note."""
         problem = PolytaskError(self.line)
         problem.add_note(self.details)
         return problem
 
 
 class Batches(Dataset[Batch | Failure]):
-    """(epoch, batch) → this process' part of that batch. Plain data, so that it travels to workers."""
+    """A torch data set: (epoch, batch) → this process's part of that batch. Holds plain data, for copies in workers.
+
+    Args:
+        samples: those that the run goes through.
+        batch: samples of one batch of all processes together.
+        steps: batches of one epoch.
+        shuffle: whether samples come in random order, with rare tasks placed often enough.
+        augment: whether images, slides and channels are changed at random.
+        rank, world: this process takes the places rank, rank + world, … of every batch.
+    """
 
     def __init__(
         self,
@@ -60,13 +69,14 @@ class Batches(Dataset[Batch | Failure]):
         for index, sample in enumerate(self.samples):
             places.setdefault(sample.subject, []).append(index)
         self._subjects = [tuple(v) for v in places.values()]
+        # Only a shuffled order can promise that rare tasks appear often enough.
         every = schema.plan.shared.training.require_every if shuffle else {}
         self._every = {t: n for t, n in every.items() if t in schema.voxel or t in schema.pooled}
         self._known = {task: self._known_samples(task) for task in self._every}
         self._row: tuple[int, list[int]] = (-1, [])
 
     def members(self, place: Place) -> list[tuple[int, Sample]]:
-        """This process' samples of a batch, each with its place in the epoch."""
+        """List this process's samples of one batch, each with its place in the epoch."""
         epoch, step = place
         first = step * self.batch
         row = self._epoch(epoch)
@@ -74,8 +84,10 @@ class Batches(Dataset[Batch | Failure]):
         return [(at, self.samples[row[at]]) for at in mine]
 
     def __getitem__(self, place: Place) -> Batch | Failure:
-        """Read, augment and join; what fails is handed back by name instead of raised, for it has to cross a
-        process."""
+        """Read, augment and join the samples of one batch. An error is returned as a `BatchFailure` instead of raised.
+
+        Not every exception can be copied from a worker process to this one; plain text always can.
+        """
         parts = []
         for at, sample in self.members(place):
             draw = Draw((self.seed, place[0], at, sample.subject), self.augment)
@@ -91,10 +103,12 @@ class Batches(Dataset[Batch | Failure]):
         return together(parts)
 
     def _epoch(self, epoch: int) -> Sequence[int]:
+        """Return the samples of an epoch as indices, in order; the order of the last epoch is kept."""
         if not self.shuffle:
             return range(len(self.samples))
         if self._row[0] != epoch:
             accumulation = self.schema.plan.shared.training.accumulation
+            # Rare tasks are promised per optimizer step, and several batches may add up to one step.
             group = self.batch * (accumulation if self.steps % accumulation == 0 else 1)
             count = self.steps * self.batch // group
             row = epoch_order(self._subjects, self.seed, epoch, count, group, self._every, self._known)
@@ -102,6 +116,7 @@ class Batches(Dataset[Batch | Failure]):
         return self._row[1]
 
     def _known_samples(self, task: str) -> frozenset[int]:
+        """Find the samples, as indices, in which a task is known."""
         found = set()
         for index, sample in enumerate(self.samples):
             cases = slots_of(self.cohort, sample, self.schema.plan.shared.max_visits).cases

@@ -1,4 +1,4 @@
-"""How likely two people share a row of a table: measured numbers tell them apart, codes and categories do not."""
+"""Estimate how likely two people have the same row in a table: measured numbers tell them apart, categories do not."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.values import column_value
 
 FEWEST = 0.05
-"""Rows are taken for those of one person where fewer pairs of strangers than this are expected to be alike."""
+"""Two equal rows count as one person when fewer pairs of strangers than this are expected to be equal by chance."""
 
 
 def chances_of_same_row(cohort: Cohort, cases: Sequence[Case]) -> dict[str, float]:
-    """`Case.key` → chance that a stranger has all the numbers of this row.
+    """Estimate for each case the chance that a stranger has all the numbers of its row: `Case.key` → chance.
 
-    A column of numbers has as many levels as its smallest step fits into its range; two people are on the same one with
-    a chance of about two in that number (values gather in the middle). Categories, and numbers that are codes, are left
-    out: they depend on each other too much to be multiplied.
+    A column of n levels (its range, counted in its smallest step) gives two people the same value with a chance of
+    about 2/n, because values gather in the middle. The chances of all columns are multiplied. Categories, and numbers
+    that are codes, are left out: they depend on each other too much for that.
     """
     rows = {case.key: _numbers(cohort, case) for case in cases}
     columns: dict[str, set[float]] = {}
@@ -30,11 +30,15 @@ def chances_of_same_row(cohort: Cohort, cases: Sequence[Case]) -> dict[str, floa
 
 
 def tells_people_apart(chance: float, some: int, others: int) -> bool:
-    """Whether fewer than 0.05 pairs of `some` and `others` people would share a row of this chance."""
+    """Whether a row of this chance identifies a person, when `some` people are compared with `others` people.
+
+    It does when fewer than `MAX_EXPECTED_PAIRS` pairs of strangers are expected to share the row.
+    """
     return chance * some * others < FEWEST
 
 
 def _numbers(cohort: Cohort, case: Case) -> Mapping[str, float]:
+    """Read the known numbers of a case's tables: column → value."""
     found: dict[str, float] = {}
     for name, table in cohort.header.tables.items():
         for column, spec in table.columns.items():
@@ -45,7 +49,7 @@ def _numbers(cohort: Cohort, case: Case) -> Mapping[str, float]:
 
 
 def _levels(values: set[float]) -> float:
-    """Range by smallest step, plus one."""
+    """Count the levels of a column: its range divided by its smallest step, plus one."""
     ordered = sorted(values)
     steps = [b - a for a, b in pairwise(ordered)]
     return (ordered[-1] - ordered[0]) / min(steps) + 1 if steps else 1.0

@@ -1,4 +1,4 @@
-"""Who a case shows, as digests: of its images and slides, or where there are none of the cells of its tables."""
+"""Digest what identifies a case: its images and slides, or its table cells where it has neither."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from polytask.prepare.recipe import hash_files
 
 
 def shows_people(header: Header) -> bool:
-    """Whether cases have images or slides; else their rows of table cells stand for them."""
+    """Whether the cohort has image or slide inputs. Without them, table rows identify its cases."""
     return bool(header.images or header.slides)
 
 
 def digest_case(cohort: Cohort, case: Case) -> dict[str, str]:
-    """Column → digest of what it shows, for every image channel and slide that is there; without image and slide
-    inputs `row` → digest of the case's known table cells. Opens the files."""
+    """Open the files of a case and digest every image channel and slide that is there: column → digest.
+
+    In a cohort without image and slide inputs: `row` → digest of the case's known table cells.
+    """
     if not shows_people(cohort.header):
         cells = row_cells(cohort, case)
         return {"row": digest_row(cells)} if cells else {}
@@ -44,14 +46,17 @@ def digest_case(cohort: Cohort, case: Case) -> dict[str, str]:
 
 
 def digest_volumes(volumes: Mapping[str, Volume]) -> dict[str, str]:
-    """Column → digest of its voxels; an image whose voxels are all equal is left out."""
+    """Digest the voxels of each column: column → digest. An image whose voxels are all equal is left out."""
     return {name: found for name, volume in volumes.items() if (found := digest_voxels(volume)) is not None}
 
 
 def digest_slide(path: Path, features: bool, hashes: Mapping[str, str]) -> str:
-    """A bag by its numbers; a whole slide, which is too large to decode for this, by the bytes of its files.
+    """Digest a slide: a bag of features by its numbers, a whole slide by the bytes of its files.
+
+    A whole slide is too large to be decoded for this.
 
     Args:
+        features: whether the file is a bag of features.
         hashes: file → sha256, see `hash_files`.
     """
     if features:
@@ -61,22 +66,23 @@ def digest_slide(path: Path, features: bool, hashes: Mapping[str, str]) -> str:
 
 
 def slide_files(path: Path) -> list[Path]:
-    """A slide's file, and the folder beside an .mrxs."""
+    """List the files of a slide: its own, and for an .mrxs also the folder with the pixels beside it."""
     folder = path.with_suffix("")
     return [path, *([folder] if path.suffix.lower() == ".mrxs" and folder.is_dir() else [])]
 
 
 def digest_row(cells: Mapping[str, str]) -> str:
-    """Of the known table cells of a case."""
+    """Digest the known table cells of a case; the order of columns does not count."""
     return hashlib.sha256(json.dumps(sorted(cells.items()), ensure_ascii=False).encode()).hexdigest()
 
 
 def row_cells(cohort: Cohort, case: Case) -> dict[str, str]:
-    """Column → known cell of the table inputs; numbers with nine digits, however they were written."""
+    """Read the known cells of a case's table inputs as text: column → cell. Numbers are rounded to nine digits."""
     found: dict[str, str] = {}
     for name, table in cohort.header.tables.items():
         for column in table.columns:
             value = column_value(cohort, (case,), name, column)
             if value is not None:
+                # "1", "1.0" and "1e0" are one number and must give one digest.
                 found[column] = value if isinstance(value, str) else f"{value:.9g}"
     return found

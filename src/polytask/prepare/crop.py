@@ -1,4 +1,4 @@
-"""What is cut away before anything else: a rule of the plan, or a box the cohort's table names."""
+"""Find the box of voxels that is kept of an image: by a rule of the plan, or as a cell of the cohort's table says."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from polytask.plan.plan import Crop
 
 
 def kept_box(array: Array, modalities: Sequence[Modality], grid: Grid, rule: Crop, box: Box | None) -> Box:
-    """The box of `array [planes, *space]` on `grid` that the plan keeps.
+    """Find the box of `array [planes, *space]` on `grid` that the plan keeps.
 
     Args:
-        array: the channels that are there.
-        modalities: theirs, one per channel.
-        grid: theirs, after orientation.
+        array: the planes of the channels that are there.
+        modalities: one per channel.
+        grid: of the array, after orientation.
         rule: from the plan; its margin is in mm.
         box: for the rule `box`, on `grid`; None keeps everything.
     """
@@ -37,11 +37,13 @@ def kept_box(array: Array, modalities: Sequence[Modality], grid: Grid, rule: Cro
 
 
 def box_on(box: Box, grid: Grid, other: Grid) -> Box:
-    """The smallest box of `other` that holds `box` of `grid`, cut to `other`'s size."""
+    """Find the smallest box on the grid `other` that contains `box` of `grid`, clipped to the size of `other`."""
     corners = np.array(np.meshgrid(*zip(*box, strict=True), indexing="ij"), dtype=float).reshape(
         grid.dims, -1
     )
     points = np.zeros((4, corners.shape[1]))
+    # A box ends at the faces of its voxels, half a voxel before their centers. The tolerance of 1e-3 below keeps
+    # rounding noise from adding a voxel.
     points[: grid.dims], points[3] = corners - 0.5, 1
     there = (np.linalg.inv(other.affine) @ grid.affine @ points)[: other.dims] + 0.5
     return cut_to(
@@ -50,20 +52,20 @@ def box_on(box: Box, grid: Grid, other: Grid) -> Box:
 
 
 def cut_to(lower: Sequence[float], upper: Sequence[float], shape: Sequence[int]) -> Box:
-    """A box within `shape` that has at least one voxel."""
+    """Clip a box to `shape`; it always keeps at least one voxel."""
     low = tuple(int(min(max(0, lo), n - 1)) for lo, n in zip(lower, shape, strict=True))
     return low, tuple(int(min(max(up, lo + 1), n)) for up, lo, n in zip(upper, low, shape, strict=True))
 
 
 def box_of_cell(cell: str, path: Path, grid: Grid, where: str) -> Box | None:
-    """The box a table cell means, on the image's own grid.
+    """Read the box that a table cell names, on the image's own grid; None where its mask is empty.
 
     Args:
         cell: `x0 x1 y0 y1 z0 z1` (first voxel and one past the last along each axis; spaces or `;` between) or
             a mask file, whose non-zero voxels the box surrounds.
-        path: the cell read as a path.
+        path: the cell, read as a path.
         grid: of the image as it is in its file.
-        where: for the error.
+        where: names the case in errors.
     """
     words = cell.replace(";", " ").split()
     try:

@@ -1,4 +1,4 @@
-"""Random numbers as functions: a generator from what it is for, never a stream that is passed on."""
+"""Make random generators from what they are for (seed, epoch, subject, …), never from a stream that is passed on."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 
 
 def seed_of(*what: object) -> int:
-    """63 bits that depend on every part of `what` (and on the borders between the parts) and on nothing else."""
+    """Derive a seed of 63 bits from all parts of `what` and from nothing else, so that results can be repeated."""
+    # Types and separators are part of the text: 1 and "1", or ("a", "bc") and ("ab", "c"), give different seeds.
     text = "\x1f".join(f"{type(w).__name__}:{w}" for w in what)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
 def generator(*what: object) -> np.random.Generator:
-    """A numpy generator for `what`, the same on every machine and in every process."""
+    """Make a numpy generator for `what`, the same on every machine and in every process."""
     return np.random.Generator(np.random.Philox(seed_of(*what)))
 
 
 def torch_generator(*what: object) -> torch.Generator:
-    """A torch CPU generator for `what`, for whole tensors of noise."""
+    """Make a torch CPU generator for `what`, used for whole tensors of noise."""
     import torch
 
     return torch.Generator().manual_seed(seed_of(*what))

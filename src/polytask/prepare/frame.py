@@ -1,4 +1,4 @@
-"""The way of an image from its file to the stored grid, for what has to go along with it."""
+"""Bring masks and doses to the stored grid of their image, the same way that the image went."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a target has to go: the way its image went."""
+    """The way from a target's file to the stored grid of its image.
+
+    Args:
+        image: the prepared image.
+        oriented: whether the image was turned to right, anterior, superior.
+        align: the header's; `strict` = a target must have its image's size and lies on its grid.
+        where: names the case in errors.
+    """
 
     image: PreparedImage
     oriented: bool
@@ -28,9 +35,14 @@ class Frame:
     where: str
 
     def bring(self, volume: Volume, order: int) -> Array:
-        """Voxels `[C, *space]` on the stored grid, outside 0."""
+        """Bring voxels `[C, *space]` to the stored grid; places outside become 0.
+
+        Args:
+            order: 0 = nearest, 1 = linear, where voxels have to be interpolated at all.
+        """
         source = self.image.source_grid
         own = source.told_as(self.image.grid.physical)
+        # On the image's own grid, the target is turned and cropped exactly as the image was, by index.
         if volume.grid.shape == source.shape and (self.align == "strict" or lies_on(volume.grid, source)):
             volume = Volume(volume.array, own)
             turned = canonical(volume) if self.oriented else volume
@@ -45,7 +57,7 @@ class Frame:
         )
 
     def read(self, path: Path) -> Volume:
-        """A file with the image's number of axes; where grids are strict, of the image's size."""
+        """Read a file with the image's number of axes; where grids are strict, it must have the image's size."""
         volume, source = read(path, dims=self.image.grid.dims), self.image.source_grid
         if self.align == "strict" and volume.grid.shape != source.shape:
             sizes = ["×".join(str(n) for n in g.shape) for g in (volume.grid, source)]
@@ -56,5 +68,5 @@ class Frame:
         return volume
 
     def likely(self, mask: Mask, grid: Grid) -> npt.NDArray[np.float32]:
-        """How much of each stored voxel a mask `[*space]` fills: `[*stored]`."""
+        """Compute the share of each stored voxel that a mask `[*space]` fills: `[*stored]`, 0 to 1."""
         return np.asarray(self.bring(Volume(mask[None].view(np.uint8), grid), 1)[0], np.float32)

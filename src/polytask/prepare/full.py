@@ -1,4 +1,4 @@
-"""A whole sample as the network reads it at evaluation: normalised, at full stored size, not augmented, not padded."""
+"""Read a whole sample for evaluation: normalized, at full stored size, neither augmented nor padded."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Flags = npt.NDArray[np.bool_]
 
 
 class SourceCase(Protocol):
-    """A case that can give its images."""
+    """A case that can give its prepared images and slides."""
 
     def prepared(self, name: str) -> PreparedImage | None:
-        """An image input on the plan's grid; None when the case has none of its channels."""
+        """Return an image input on the plan's grid; None when the case has none of its channels."""
 
     def bag(self, name: str) -> PreparedBag | None:
-        """A slide input cut as the plan says; None when the case has no slide."""
+        """Return a slide input, cut as the plan says; None when the case has no slide."""
 
 
 class Source(Protocol):
-    """A store, or what stands in its place for new cases."""
+    """Anything that gives prepared cases: a store, or its replacement for new cases at prediction."""
 
     def case(self, key: str) -> SourceCase:
-        """A case by its `Case.key`."""
+        """Return a case by its `Case.key`."""
 
 
 @dataclass(frozen=True)
 class FullSample:
-    """V visit slots of one subject.
+    """One subject with its V visit slots, as the network reads it.
 
     Args:
-        subject: its id.
+        subject: the subject's id.
         visits: names, "" where padded.
         keys: `Case.key` per slot, None where padded: the way to the store's masks and grids.
         visit_known: bool `[V]`.
@@ -56,7 +56,7 @@ class FullSample:
         tables: per table input float `[V, F]`, imputed and scaled.
         table_known: per table input bool `[V, F]`.
         bags: per slide input and slot all stored patches `[P, 3, h, w]` or `[P, F]`; None where there is no slide.
-        bag_known: per slide input bool `[V, P]`, P the most of any slot (at least one).
+        bag_known: per slide input bool `[V, P]`; P is the largest count of any slot, at least one.
         coords: per slide input and slot int32 `[P, 2]`, where on the slide each patch lies (see `PreparedBag`).
     """
 
@@ -76,7 +76,7 @@ class FullSample:
 
 
 def full_sample(store: Source, cohort: Cohort, sample: Sample, plan: Plan, fold: FoldPlan) -> FullSample:
-    """Read one sample of a store (or of new cases) by the fold's rules."""
+    """Read one sample of a store (or of new cases), normalized by the rules of a fold."""
     slots = slots_of(cohort, sample, plan.shared.max_visits)
     images: dict[str, list[Floats | None]] = {}
     whole: dict[str, list[Floats | None]] = {}
@@ -111,6 +111,7 @@ def full_sample(store: Source, cohort: Cohort, sample: Sample, plan: Plan, fold:
 
 
 def _there(bags: Sequence[PreparedBag | None]) -> Flags:
+    """Mark which of the P patches each visit slot has: bool `[V, P]`, P the largest count, at least one."""
     counts = np.array([0 if b is None else len(b.patches) for b in bags])
     return np.asarray(np.arange(max(1, counts.max(initial=0))) < counts[:, None])
 
@@ -118,7 +119,11 @@ def _there(bags: Sequence[PreparedBag | None]) -> Flags:
 def full_image(
     prepared: PreparedImage, plan: ImagePlan, rules: Mapping[str, Sequence[Normalisation]]
 ) -> tuple[Floats, Floats | None]:
-    """Image and whole view as the network reads them; also for a new case from `prepare_image`."""
+    """Normalize an image and its whole view; also for a new case from `prepare_image`.
+
+    Returns:
+        image and whole view, each `[planes (+ flags), *space]`; the view is None unless the plan has field `both`.
+    """
 
     def read(array: npt.NDArray[np.generic]) -> Floats:
         planes = normalise(array, prepared.statistics, prepared.channel_known, plan, rules)
@@ -130,7 +135,10 @@ def full_image(
 def table_rows(
     cohort: Cohort, name: str, cases: Sequence[Case | None], columns: Mapping[str, ColumnPlan]
 ) -> tuple[Floats, Flags]:
-    """Features and known flags `[V, F]` of one table input; a subject-level column may stand on any visit."""
+    """Encode one table input as features and known flags, each `[V, F]`; an empty slot stays 0 and unknown.
+
+    Each visit is encoded from its own row, so a column about the subject may be filled at any visit.
+    """
     values = np.zeros((len(cases), table_width(columns)), np.float32)
     known = np.zeros(values.shape, bool)
     for slot, case in enumerate(cases):

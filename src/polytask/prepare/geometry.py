@@ -1,4 +1,4 @@
-"""The one geometric draw of a subject: flips, rotation, scale, shift and a coarse elastic lattice, in millimetres."""
+"""Draw the random geometry of a subject: flips, rotation, scale, shift and a coarse elastic lattice, in millimeters."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from polytask.plan.plan import Augmentation
 
 Floats = npt.NDArray[np.float64]
 LATTICE = 8
-"""Nodes of the elastic lattice per axis."""
+"""Number of nodes of the elastic lattice along each axis."""
 THICK = 3.0
-"""With slices so many times thicker than the pixels, only the slice axis is rotated around."""
+"""When slices are this many times thicker than pixels, images are rotated around the slice axis only."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where a voxel of the augmented image comes from; lengths in mm from the middle of the image.
+    """A drawn geometry: says which source voxel each voxel of the augmented image comes from.
 
-    `source = matrix @ place + shift + elastic(place)`, where the lattice spans `extent` about the middle.
+    `source = matrix @ place + shift + elastic(place)`; places are in mm from the middle of the image.
 
     Args:
         matrix: `[d, d]`, flips included.
-        shift: `[d]`.
-        lattice: `[d, g, …]` displacements in mm, or None.
-        extent: `[d]`.
-        flips: per axis, whether `matrix` turns it round.
-        plain: nothing but flips: voxels are copied, not interpolated.
+        shift: `[d]` in mm.
+        lattice: `[d, g, …]` displacements in mm at the nodes of the elastic lattice, or None.
+        extent: `[d]` in mm; the lattice spans this size around the middle.
+        flips: for each axis, whether `matrix` reverses it.
+        plain: whether there are only flips, so that voxels are copied and not interpolated.
     """
 
     matrix: Floats
@@ -40,22 +40,22 @@ class Geometry:
     plain: bool
 
     def back(self, source: Floats) -> Floats:
-        """The place whose voxel comes from `source`, up to the elastic part."""
+        """Find the place in the augmented image that comes from `source`; the elastic part is ignored."""
         return np.asarray(np.linalg.solve(self.matrix, source - self.shift))
 
 
 def identity(dims: int) -> Geometry:
-    """Nothing moves."""
+    """Make the geometry that moves nothing."""
     return Geometry(np.eye(dims), np.zeros(dims), None, np.ones(dims), (False,) * dims, True)
 
 
 def draw_geometry(
     random: np.random.Generator, strength: Augmentation, extent: Sequence[float], spacing: Sequence[float]
 ) -> Geometry:
-    """Draw for one subject.
+    """Draw the geometry of one subject.
 
-    The same numbers are taken from `random` whatever the outcome and the image's size, so that a subject's images
-    of different size move alike.
+    The same numbers are taken from `random` whatever they decide and whatever the image's size, so that images of
+    different sizes move in the same way.
 
     Args:
         random: the subject's generator.
@@ -66,11 +66,13 @@ def draw_geometry(
     dims = len(extent)
     chances = random.random(2 + dims)
     angles = random.uniform(-1, 1, 3) * np.deg2rad(strength.rotate)
+    # Uniform in the logarithm: an image shrinks as often as it grows by the same factor.
     scale = float(np.exp(random.uniform(-1, 1) * np.log1p(strength.scale)))
     shift = random.uniform(-1, 1, dims) * strength.translate * np.asarray(extent)
     amplitude = float(random.random())
     nodes = random.standard_normal((dims, *[LATTICE] * dims)).astype(np.float32)
 
+    # All numbers are drawn by now; what follows only decides which of them are used.
     allowed = (*strength.flip, *[False] * dims)[:dims]
     flips = tuple(bool(a and c < 0.5) for a, c in zip(allowed, chances[2:], strict=True))
     moves = chances[0] < strength.probability and max(strength.rotate, strength.scale, strength.translate) > 0
@@ -90,7 +92,7 @@ def draw_geometry(
 
 
 def _rotation(angles: Floats, spacing: Sequence[float]) -> Floats:
-    """`[d, d]` from angles around each axis; in 2D from the first."""
+    """Make the rotation matrix `[d, d]` from an angle around each axis; in 2D from the first angle only."""
     if len(spacing) == 2:
         cos, sin = np.cos(angles[0]), np.sin(angles[0])
         return np.array([[cos, -sin], [sin, cos]])

@@ -1,4 +1,4 @@
-"""One image, from its files' voxels to the plan's grid: the same for the store and for a new case at prediction."""
+"""Bring one image from the voxels of its files to the plan's grid, for the store and for new cases at prediction."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from polytask.prepare.plane_statistics import PlaneStatistics, plane_statistics
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image on the plan's grid, not normalised.
+    """An image on the plan's grid, not normalized.
 
     Args:
         image: `[C, *space]` at the plan's `spacing`; uint8, int16 or float32.
         whole: `[C, *space]` at `view_spacing`, for field `both` only.
-        grid, whole_grid: where these two lie.
+        grid, whole_grid: the grids of these two.
         source_grid: of the file as read (first channel that is there); predictions go back to it.
-        box: what was kept, in voxels of the re-oriented source.
-        channel_known: per channel of the plan.
-        statistics: per plane of `image`.
+        box: what was kept, in voxels of the reoriented source.
+        channel_known: for each channel of the plan, whether the case has it.
+        statistics: of each plane of `image`.
     """
 
     image: Array
@@ -56,8 +56,8 @@ def prepare_image(
     Args:
         volumes: channel → `[planes, *space]` as read; a missing one (absent or None) becomes zeros.
         plan: geometry of the input.
-        box: for the crop rule `box`, in voxels of the first channel that is there.
-        align: the header's; `resample` brings all channels to the first one's grid.
+        box: for the crop rule `box`, in voxels of the first channel that is there; None keeps everything.
+        align: the header's; `resample` brings all channels to the first one's grid, `strict` wants equal sizes.
         where: names the case in errors.
     """
     there = {name: v for name in plan.channels if (v := volumes.get(name)) is not None}
@@ -67,6 +67,7 @@ def prepare_image(
         )
     first = next(iter(there.values()))
     aligned = {name: _on_grid(v, first.grid, align, f"{where}, channel {name}") for name, v in there.items()}
+    # When the plan counts pixels, spacings in mm that only some files have must not matter.
     own_grid = first.grid.told_as(plan.unit == "mm")
     told = {name: Volume(v.array, own_grid) for name, v in aligned.items()}
     turned = {name: canonical(v) if plan.orientation == "RAS" else v for name, v in told.items()}
@@ -91,7 +92,7 @@ def prepare_image(
 
 
 def _on_grid(volume: Volume, grid: Grid, align: str, where: str) -> Volume:
-    """The channel on the first channel's grid: by position when strict, by the affines otherwise."""
+    """Bring a channel to the first channel's grid: voxel by voxel when strict, by the affines otherwise."""
     if align == "resample":
         return Volume(volume.array, grid) if lies_on(volume.grid, grid) else resample(volume, grid, 1)
     if volume.grid.shape != grid.shape:
@@ -103,14 +104,18 @@ def _on_grid(volume: Volume, grid: Grid, align: str, where: str) -> Volume:
 
 
 def lies_on(grid: Grid, image: Grid) -> bool:
-    """Whether voxels lie on an image's as they are: by their places; by their number where a file does not say how
-    large a pixel is, and so nothing of its place."""
+    """Whether the voxels of `grid` lie exactly on those of `image`.
+
+    World positions decide. Where a file does not say how large a pixel is, it says nothing about positions either, and
+    the shapes decide.
+    """
     placed = grid.physical and image.physical
     return grid.same(image) if placed else grid.shape == image.shape
 
 
 def check_target(target: Grid, planes: int, where: str) -> None:
-    """Refuse a resampled image that no machine should hold, before memory is taken."""
+    """Refuse a resampled image that is over the memory limit, before memory is taken."""
+    # Four bytes a voxel: resampling works in float32 whatever type is stored.
     size, most = prod(target.shape) * planes * 4, byte_limit()
     if size > most:
         raise PolytaskError(
@@ -122,11 +127,12 @@ def check_target(target: Grid, planes: int, where: str) -> None:
 
 
 def _size(grid: Grid) -> str:
+    """Format the shape of a grid for people, such as `512×512×80`."""
     return "×".join(str(n) for n in grid.shape)
 
 
 def _stored_type(volumes: Mapping[str, Volume]) -> np.dtype[np.generic]:
-    """uint8 or int16 when all channels are whole numbers that fit, else float32."""
+    """Choose uint8 or int16 when all channels are whole numbers that fit, else float32."""
     arrays = [v.array for v in volumes.values()]
     if all(a.dtype in (np.uint8, np.bool_) for a in arrays):
         return np.dtype(np.uint8)
@@ -138,21 +144,21 @@ def _stored_type(volumes: Mapping[str, Volume]) -> np.dtype[np.generic]:
 
 
 def _resampled(volume: Volume, grid: Grid) -> Array:
-    """Linear, anti-aliased; whole numbers are rounded back to their type."""
+    """Resample linearly and anti-aliased; whole numbers are rounded back to their type."""
     if volume.grid.same(grid):
         return volume.array
     return resample(volume, grid, 1, kind=volume.array.dtype).array
 
 
 def _stacked(arrays: Sequence[Array], kind: np.dtype[np.generic]) -> Array:
-    """Channels `[planes, *space]` one after the other; a single one is not copied unless its type changes."""
+    """Join channels to `[planes, *space]`. A single channel is not copied unless its type changes."""
     if len(arrays) == 1:
         return arrays[0].astype(kind, copy=False)
     return np.concatenate(arrays, dtype=kind, casting="unsafe")
 
 
 def _with_missing(array: Array, plan: ImagePlan, there: Mapping[str, Volume]) -> Array:
-    """All planes of the plan, zeros where a channel is missing."""
+    """Add planes of zeros for the channels that are missing, so that all planes of the plan are there."""
     if len(there) == len(plan.channels):
         return np.ascontiguousarray(array)
     full = np.zeros((sum(planes_of(m) for m in plan.channels.values()), *array.shape[1:]), array.dtype)

@@ -1,6 +1,6 @@
-"""The intensity draw of one image: noise, blur, brightness, contrast, gamma, low resolution, in plain torch.
+"""Draw and apply random changes of an image's intensity: noise, blur, brightness, contrast, gamma, low resolution.
 
-The arithmetic is elementwise (sums go through numpy), so that results do not depend on the number of threads.
+The arithmetic in torch is elementwise and sums go through numpy, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from polytask.prepare.stretch import stretch
 
 @dataclass(frozen=True)
 class Intensity:
-    """What is done to one image (all its views alike). Neutral: 0, 0, 1, 1, 1, 1.
+    """The drawn changes of one image, the same for all its views.
 
-    `brightness`, `contrast` and `gamma` have one factor per channel; `noise` is a standard deviation, `blur` a
-    Gaussian's in voxels, `resolution` the share of voxels that is kept per axis.
+    Args:
+        noise: standard deviation of added noise; 0 = none.
+        blur: standard deviation of a Gaussian, in voxels; 0 = none.
+        brightness, contrast, gamma: one factor per channel; 1 = unchanged.
+        resolution: share of the voxels that is kept along each axis; 1 = all.
     """
 
     noise: float
@@ -34,7 +37,7 @@ class Intensity:
 
 
 def draw_intensity(random: np.random.Generator, strength: Augmentation, channels: int) -> Intensity:
-    """Each operation with the plan's probability, of a strength up to the plan's."""
+    """Draw the changes of one image: each operation with the plan's probability, with a strength up to the plan's."""
     chance = random.random(6) < strength.probability
     unit = random.random(3)
     factors = random.uniform(-1, 1, (3, channels))
@@ -56,8 +59,9 @@ def draw_intensity(random: np.random.Generator, strength: Augmentation, channels
 
 
 def drop_channels(random: np.random.Generator, known: Sequence[bool], probability: float) -> tuple[bool, ...]:
-    """Channels that stay known: each is dropped with `probability`, but never the last one."""
+    """Drop each known channel with `probability`, but never the last one. Returns which channels stay known."""
     chances, keep = random.random(len(known)), int(random.integers(max(1, sum(known))))
+    # The channel that would be kept is drawn even when it is not needed: later draws must not depend on it.
     left = [k and c >= probability for k, c in zip(known, chances, strict=True)]
     if any(known) and not any(left):
         left[[i for i, k in enumerate(known) if k][keep]] = True
@@ -67,11 +71,11 @@ def drop_channels(random: np.random.Generator, known: Sequence[bool], probabilit
 def apply_intensity(
     image: Tensor, what: Intensity, channel_of: Sequence[int], noise: torch.Generator
 ) -> Tensor:
-    """Change `image [planes, *space]`, in place where possible.
+    """Change `image [planes, *space]` as drawn, in place where possible.
 
     Args:
-        image: normalised planes.
-        what: the draw.
+        image: normalized planes.
+        drawn: the changes.
         channel_of: the channel of each plane.
         noise: generator of the noise voxels.
     """
@@ -88,14 +92,19 @@ def apply_intensity(
             plane.mul_(contrast * bright).add_(mean * (1 - contrast) * bright)
         elif bright != 1:
             plane.mul_(bright)
+    # Noise comes last, so that blur, gamma and contrast do not change its strength.
     if what.noise > 0:
         image.add_(torch.randn(image.shape, generator=noise), alpha=what.noise)
     return image
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian of `sigma` voxels, in place: neighbours exchange at most a quarter at a time, as often as it takes."""
+    """Blur with a Gaussian of `sigma` voxels, in place.
+
+    Neighbors exchange at most a quarter of their difference at a time, as often as the width asks for.
+    """
     times = max(1, int(np.ceil(sigma**2 / 0.5)))
+    # Each pass adds a variance of 2 · weight along an axis, so all passes together add sigma².
     weight = sigma**2 / (2 * times)
     for _ in range(times):
         for axis in range(1, image.dim()):
@@ -109,14 +118,14 @@ def blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def _gamma(plane: Tensor, gamma: float) -> None:
-    """Power law between the plane's own darkest and brightest value, in place."""
+    """Apply a power law between the plane's own darkest and brightest value, in place."""
     low, high = (float(v) for v in torch.aminmax(plane))
     if high - low > 1e-6:
         plane.sub_(low).mul_(1 / (high - low)).clamp_(0, 1).pow_(gamma).mul_(high - low).add_(low)
 
 
 def _coarser(image: Tensor, share: float) -> Tensor:
-    """Fewer voxels (nearest), then as many as before (linear)."""
+    """Lower the resolution: keep this share of the voxels (nearest), then interpolate back to the old size (linear)."""
     size = image.shape[1:]
     small = [max(1, round(n * share)) for n in size]
     coarse = interpolate(image[None], small, mode="nearest")[0]

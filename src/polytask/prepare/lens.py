@@ -1,4 +1,4 @@
-"""Looking at a stored array through a window: copied where voxels only move, interpolated where they are warped."""
+"""View a stored array through a window: voxels are copied where they only move, interpolated where they are warped."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ Block = tuple[slice, ...]
 
 
 class Lens(Protocol):
-    """A window of `size` voxels onto an array, of which it needs only `block`. Outside the array all is 0."""
+    """A window of `size` voxels onto an array, under the geometry of a subject. Places outside the array become 0.
+
+    Only the part `block` of the array is read, so that a small window of a large memory map stays cheap.
+    """
 
     block: Block
     inside: Tensor
-    """bool `[*size]`: inside the array."""
+    """bool `[*size]`: which voxels of the window lie inside the array."""
 
     def linear(self, values: Tensor) -> Tensor:
-        """float `[C, *block]` → `[C, *size]`."""
+        """View an image: float `[C, *block]` → `[C, *size]`, interpolated where needed."""
 
     def nearest(self, values: Tensor) -> Tensor:
-        """Any type `[C, *block]` → `[C, *size]`."""
+        """View labels: any type `[C, *block]` → `[C, *size]`, with values of the nearest voxels."""
 
 
 def centred(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
-    """First voxel of the window of `size` in the middle of `shape`; negative where the window is larger."""
+    """Find the first voxel of a window of `size` in the middle of `shape`; negative where the window is larger."""
     return tuple((n - s) // 2 if n >= s else -((s - n) // 2) for n, s in zip(shape, size, strict=True))
 
 
@@ -41,14 +44,20 @@ def lens_on(
     size: Sequence[int],
     centre: Sequence[int] | None,
 ) -> Lens:
-    """The lens onto an array of `shape`, around the source voxel `centre` (None: the middle of the image).
+    """Make the window onto an array of `shape`.
 
-    A centre too near the border is moved inwards until the window lies within the image.
+    Args:
+        geometry: of the subject; with flips only, voxels are copied.
+        spacing: voxel edges in mm.
+        size: voxels of the window.
+        center: the source voxel in the middle of the window (None: the middle of the image). A center too near the
+            border is moved inward until the window lies within the image.
     """
     lower = centred(shape, size)
     middle = None if centre is None else _moved_in(centre, size, shape)
     if geometry.plain:
         if middle is not None:
+            # The center is a voxel of the stored array; a flip takes index m to n - 1 - m.
             turned = [n - 1 - m if f else m for m, n, f in zip(middle, shape, geometry.flips, strict=True)]
             lower = tuple(
                 min(max(m - s // 2, 0), n - s) if n > s else lo
@@ -65,6 +74,7 @@ def lens_on(
 
 
 def _moved_in(centre: Sequence[int], size: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """Move a center inward until a window of `size` around it lies within `shape`; the middle where it is larger."""
     return tuple(
         min(max(c, s // 2), n - s + s // 2) if n > s else n // 2
         for c, s, n in zip(centre, size, shape, strict=True)
@@ -72,7 +82,7 @@ def _moved_in(centre: Sequence[int], size: Sequence[int], shape: Sequence[int]) 
 
 
 class Copy:
-    """Slices, flips and zero padding: exact."""
+    """A window that copies voxels exactly: slices, flips and zero padding."""
 
     def __init__(
         self, lower: Sequence[int], size: Sequence[int], shape: Sequence[int], flips: Sequence[bool]
@@ -81,6 +91,7 @@ class Copy:
         block, place = [], []
         for lo, s, n, flip in zip(lower, size, shape, flips, strict=True):
             first, last = max(lo, 0), max(min(lo + s, n), max(lo, 0))
+            # `first` and `last` count in the flipped array; the block is read from the stored one.
             block.append(slice(n - last, n - first) if flip else slice(first, last))
             place.append(slice(first - lo, last - lo))
         self.block: Block = tuple(block)
@@ -90,7 +101,7 @@ class Copy:
         self.inside[self.place] = True
 
     def linear(self, values: Tensor) -> Tensor:
-        """See `Lens`."""
+        """View an image or labels (here the same); see `ViewWindow`."""
         turned = values.flip(self.turned) if self.turned else values
         if tuple(turned.shape[1:]) == self.size:
             return turned

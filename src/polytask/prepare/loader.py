@@ -1,4 +1,4 @@
-"""The loader: batches of one part of a fold, read by worker processes."""
+"""Load the batches of one part of a fold, read by worker processes."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ Part = Literal["train", "tune", "held_out", "test", "all"]
 
 
 class DataWorkerError(PolytaskError):
-    """A process that reads batches was killed."""
+    """Raised when a process that reads batches was killed."""
 
 
 class Loader:
     """Batches of one part of a fold.
 
-    What a batch holds is a function of (seed, epoch, number of the batch): not of the number of workers, nor of
-    where a run stopped. Order is uniform over subjects without replacement; an epoch goes on in the permutation
-    where the last one ended, so no batch is short and no subject is favoured by the border. Without `shuffle`
-    an epoch is every sample once, in order, and the last batch may be short.
+    What a batch holds depends only on (seed, epoch, number of the batch), not on the number of workers, nor on where
+    a run was stopped. Subjects come in random order without replacement. An epoch continues the permutation where the
+    last one ended, so no batch is short and no subject comes more often. Without `shuffle` an epoch is every sample
+    once, in order, and the last batch may be short.
 
     Args:
-        store: of prepared cases.
-        cohort: the plan's.
+        store: the prepared cases.
+        cohort: the one that the plan was made from.
         plan: sizes, augmentation, batch, workers.
-        fold: which of the plan's folds normalises and defines the tasks.
+        fold: number of the fold whose rules normalize the images and tables.
         part: whose samples: `train`, `tune` or `held_out` of the fold, `test`, or `all` (all but test).
         seed: of the run.
         batch: samples of one batch of all processes together; default from the plan.
         tasks: which targets are read; default all.
-        shuffle, augment: default only for `train`.
-        workers: reading processes; default from the plan; 0 = this one reads.
+        shuffle, augment: by default on for `train` only.
+        workers: processes that read; default from the plan; 0 = this process reads.
         rank, world: this process takes the places rank, rank + world, … of every batch.
         steps: batches of an epoch; default from the plan (steps × accumulation), or all samples once.
         splits: default from `splits.json` beside the store.
-        subjects: these instead of a part of the fold.
+        subjects: read these instead of a part of the fold.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class Loader:
         self._next: Place = (-1, -1)
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches `start_step … steps_per_epoch` of an epoch.
+        """Yield the batches of an epoch, from number `start_step` on.
 
-        Workers read ahead into the next epoch; asking for another place than the next one starts them anew.
+        Workers read ahead into the next epoch. When another batch than the next one is asked for, they start anew.
         """
         for step in range(start_step, self.steps_per_epoch):
             place = (epoch, step)
@@ -117,7 +117,7 @@ class Loader:
             yield item
 
     def close(self) -> None:
-        """Send the workers home."""
+        """Stop the workers; the next call of `batches` starts new ones."""
         self._rows = None
 
     def __enter__(self) -> Self:
@@ -129,6 +129,7 @@ class Loader:
         self.close()
 
     def _start(self, place: Place) -> Iterator[Batch | Failure]:
+        """Start reading at this position, in workers or in this process; the iterator never ends."""
         row = _Row(place, self.steps_per_epoch)
         if self.workers == 0:
             return (self._batches[p] for p in row)
@@ -150,7 +151,7 @@ class Loader:
             )
 
     def _take(self, place: Place) -> Batch:
-        """The next batch; what went wrong in a worker goes wrong here, with its cause."""
+        """Return the next batch. An error in a worker is raised here, with its cause."""
         assert self._rows is not None
         try:
             item = next(self._rows)
@@ -171,10 +172,10 @@ class Loader:
 
 @contextmanager
 def deaf_to_workers() -> Iterator[None]:
-    """Inside, torch may ask to be called when a worker dies; afterwards it no longer is.
+    """Undo the signal handler that torch installs inside the block, which raises an error when a worker dies.
 
-    It would raise its error wherever this process is just then, also in the middle of writing a checkpoint. Whoever
-    waits for the next batch finds the dead worker within five seconds.
+    The handler would raise wherever this process is at that moment, even in the middle of writing a checkpoint. The
+    code that waits for the next batch notices the dead worker within five seconds anyway.
     """
     number = getattr(signal, "SIGCHLD", None)
     if number is None or threading.current_thread() is not threading.main_thread():
@@ -188,7 +189,7 @@ def deaf_to_workers() -> Iterator[None]:
 
 
 def part_of(store: Store, cohort: Cohort, fold: int, part: Part, splits: Splits | None = None) -> list[str]:
-    """Subjects of a part; `splits` by default from `splits.json` beside the store."""
+    """List the subjects of a part of a fold; `splits` is by default read from `splits.json` beside the store."""
     if part == "test":
         return list(cohort.in_split("test"))
     if part == "all":
@@ -202,7 +203,7 @@ def part_of(store: Store, cohort: Cohort, fold: int, part: Part, splits: Splits 
 
 
 class _Row(Sampler[Place]):
-    """Batch after batch, epoch after epoch, without an end: workers never wait at the border of an epoch."""
+    """Yields the positions of batches without an end, epoch after epoch, so that no worker waits between epochs."""
 
     def __init__(self, start: Place, steps: int):
         self._place, self._steps = start, steps
@@ -217,6 +218,7 @@ class _Row(Sampler[Place]):
 
 
 def _as_it_is(item: Any) -> Any:
+    """Return the item as it is: batches come complete and need no collating."""
     return item
 
 

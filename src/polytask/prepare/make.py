@@ -1,4 +1,4 @@
-"""`polytask prepare`: every case of the cohort into the store, in parallel, restartable."""
+"""Build the store: prepare every case of the cohort, several at a time. It can be stopped and run again at any time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` did."""
+    """The result of `prepare`: the store, its cases, how many were made now, and the bytes of their arrays."""
 
     store: Store
     cases: int
@@ -35,7 +35,7 @@ class Prepared:
     bytes: int
 
     def as_dict(self) -> dict[str, str | int]:
-        """Plain form for `--json`."""
+        """Return the result as plain data, for `--json`."""
         return {
             "store": str(self.store.folder),
             "cases": self.cases,
@@ -49,16 +49,16 @@ class Prepared:
 def prepare(
     work: Path | str, jobs: int = 2, progress: Progress | None = None, *, waits: Say | None = None
 ) -> Prepared:
-    """Bring every case of the plan's cohort into `WORK/store`.
+    """Store every case of the plan's cohort in `WORK/store`.
 
-    A case whose files, table cells and geometry have not changed since it was stored is left alone, so the command
-    can be interrupted and run again at any time. Cases of the test part are prepared too (nothing is learnt here).
+    A case whose files, table cells and geometry have not changed since it was stored is skipped, so the command can be
+    interrupted and run again at any time. Cases of the test part are prepared too, because nothing is learned here.
 
     Args:
         work: the folder that holds `plan.yaml`.
         jobs: cases at a time (threads: decompression and numpy release the lock).
         progress: called after every case.
-        waits: wait until another process that prepares this store is done, and tell this function so.
+        waits: when another process prepares this store, wait until it is done; called once with a line that says so.
 
     Raises:
         LockedError: another process prepares this store, and `waits` is not given.
@@ -72,7 +72,7 @@ def prepare(
 
 
 def lock_of(store: Store) -> Path:
-    """The lock of who fills a store, beside the folder itself, wherever a link to it lies."""
+    """Return the path of the lock for filling a store. It lies beside the real folder, also when `store` is a link."""
     folder = Path(store.folder).resolve()
     return folder.with_name(f".{folder.name}.lock")
 
@@ -80,9 +80,10 @@ def lock_of(store: Store) -> Path:
 def fill_store(
     store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
 ) -> Prepared:
-    """Make the cases that are not there yet, then the index. See `prepare`; the caller holds the store's lock."""
+    """Store the cases that are not there yet, then write the index. See `prepare`; the caller must hold the lock."""
     recipes = list(recipes_of(cohort, cohort.cases, plan))  # odd cells are named before anything is made
     _ready(store.folder)
+    # Without its index the store counts as unfinished: nobody reads it while cases change.
     (store.folder / "store.json").unlink(missing_ok=True)
     made: dict[str, Made] = {}
     total = len(recipes)
@@ -113,7 +114,7 @@ def fill_store(
 
 
 def cohort_of(plan: Plan, work: Path) -> Cohort:
-    """The cohort a plan was made from; refused when header or table have changed since."""
+    """Read the cohort that a plan was made from; refused when its header or table have changed since."""
     folder = Path(plan.cohort)
     folder = folder if folder.is_absolute() else (work / folder).resolve()
     cohort = Cohort.read(folder)
@@ -132,7 +133,10 @@ def check_store(store: Store, cohort: Cohort, plan: Plan) -> None:
 
 
 def _each(recipes: Sequence[Recipe], folder: Path, jobs: int) -> Iterator[tuple[str, Made]]:
-    """Results as they come, cases without files last. After the first failure (or Ctrl-C) no further case is begun."""
+    """Store all cases and yield (key, result) as they are done; cases without files come last.
+
+    After the first failure (or Ctrl-C) no further case is begun.
+    """
     make = make_in_turns(lambda recipe: make_case(recipe, folder))
     for recipe, result in run_in_threads(make, (r for r in recipes if not r.bare), jobs):
         yield recipe.key, result
@@ -140,7 +144,7 @@ def _each(recipes: Sequence[Recipe], folder: Path, jobs: int) -> Iterator[tuple[
 
 
 def _ready(folder: Path) -> None:
-    """Make the store's folder, see that it can be written, and drop what an interrupted run left half done."""
+    """Make the store's folder, check that it can be written, and remove what an interrupted run left half written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         trial = folder / f"{HALF}trial"
@@ -152,6 +156,7 @@ def _ready(folder: Path) -> None:
 
 
 def _write_index(folder: Path, index: dict[str, object]) -> None:
+    """Write `store.json`, whole or not at all: it marks the store as finished."""
     part = folder / f"{HALF}store.json"
     text = json.dumps(index)
     try:

@@ -1,4 +1,4 @@
-"""Cases without files into the shards of the store: what has not changed is not written again."""
+"""Store cases without files in the shards of the store; a shard that has not changed is not written again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from polytask.prepare.recipe import Recipe
 from polytask.prepare.shards import BareCase, divide_into_shards, list_shards, sweep_parts, write_shard
 
 BYTES = 150
-"""A case takes in a shard, about: for the error of a full disk."""
+"""About how many bytes a case takes in a shard; used in the error for a full disk."""
 
 
 def store_bare_cases(recipes: Sequence[Recipe], store: Path) -> Iterator[tuple[str, Made]]:
-    """Store these cases, and no others without files → key and what was done, shard by shard.
+    """Store exactly these cases without files, shard by shard, and yield (key, result) for each.
 
-    A case that an older version stored in a folder of its own stays there; a folder of the same key that was made from
-    files is removed, for the case has none any more.
+    Other cases without files are removed from the shards. A case that an older version stored in a folder of its own
+    stays there. A folder of the same key that was made from files is removed, because the case has no files anymore.
 
     Raises:
         NotStoredError: the disk refused a shard.
@@ -32,6 +32,7 @@ def store_bare_cases(recipes: Sequence[Recipe], store: Path) -> Iterator[tuple[s
             yield key, (case.recipe, 0, False)
     try:
         sweep_parts(store)
+        # Shards on disk without any of these cases are visited too: writing no cases removes them.
         for name in sorted({*shards, *list_shards(store)}):
             shard = shards.get(name, {})
             for key in folders.intersection(shard):

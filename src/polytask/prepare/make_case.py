@@ -1,4 +1,4 @@
-"""One case from its files into the store: whole, or not at all."""
+"""Make one case of the store from its files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Made = tuple[str, int, bool]
 
 
 class NotStoredError(Exception):
-    """The disk refused a case of `needed` bytes."""
+    """Raised when the disk refused a case of `needed` bytes."""
 
     def __init__(self, error: OSError, needed: int):
         super().__init__(error, needed)
@@ -40,13 +40,13 @@ class NotStoredError(Exception):
 
 
 def finished(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
-    """Whether the store already holds what this recipe makes."""
+    """Whether the store already holds the case exactly as this recipe would make it."""
     meta = find_json_object(store / recipe.key / "meta.json")
     return "recipe" in meta and bool(meta["recipe"] == recipe.digest(hashes))
 
 
 def make_case(recipe: Recipe, store: Path) -> Made:
-    """Make one case unless it is there."""
+    """Make one case from its files and store it, unless it is there already."""
     hashes = hash_files(recipe.files, recipe.where)
     if finished(recipe, store, hashes):
         size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())
@@ -55,6 +55,7 @@ def make_case(recipe: Recipe, store: Path) -> Made:
     content: dict[str, str] = {}
     for name in recipe.images:
         volumes = read_channels(recipe, name)
+        # Digested as read, before crop and resampling, so that the digest does not depend on the plan.
         content |= digest_volumes({f"{name}.{c}": v for c, v in volumes.items()})
         if (image := image_from(recipe, name, volumes)) is not None:
             images[name] = image
@@ -90,11 +91,12 @@ def make_case(recipe: Recipe, store: Path) -> Made:
 
 
 def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], meta: dict[str, Any]) -> None:
-    """Write into a folder of another name, then rename: a reader sees the old case, the new one, or none."""
+    """Write a case into a folder of another name, then rename it: a reader sees the old case, the new one, or none."""
     half = store / f"{HALF}{key}"
     needed = sum(a.nbytes + 128 for a in arrays.values())
     try:
         shutil.rmtree(half, ignore_errors=True)
+        # Fail before gigabytes are written, and with the size that would be needed.
         if shutil.disk_usage(store).free < needed:
             raise OSError(errno.ENOSPC, "No space left on device")
         half.mkdir()
@@ -110,6 +112,7 @@ def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], me
             json.dump(meta, text)
             text.flush()
             os.fsync(text.fileno())
+        # All files were flushed to the disk above, so the renamed folder is whole even after a power failure.
         shutil.rmtree(store / key, ignore_errors=True)
         os.replace(half, store / key)
     except OSError as error:
@@ -119,7 +122,11 @@ def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], me
 
 
 def storage_error(error: OSError, place: Path, needed: int, what: str) -> PolytaskError:
-    """What went wrong with the disk, for people."""
+    """Make the error for a disk that refused `needed` bytes, in words for people.
+
+    Args:
+        what: the thing that could not be stored, as a plural.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(place).free
         return PolytaskError(
@@ -133,7 +140,7 @@ def storage_error(error: OSError, place: Path, needed: int, what: str) -> Polyta
 
 
 def read_channels(recipe: Recipe, name: str) -> dict[str, Volume]:
-    """Channel → what its file holds, for the channels of an image input that are there."""
+    """Read the channels of an image input that are there: channel → volume."""
     plan = recipe.plans[name]
     paths = recipe.images[name].paths
     return {channel: read(path, dims=plan.dims) for channel, path in paths.items() if path is not None}
@@ -158,6 +165,7 @@ def image_from(recipe: Recipe, name: str, volumes: Mapping[str, Volume]) -> Prep
 
 
 def _target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
+    """Read one voxel target of a case and bring it to the stored grid of its image."""
     task, source = recipe.tasks[name], recipe.targets[name]
     oriented = recipe.plans[task.image].orientation == "RAS"
     frame = Frame(image, oriented, recipe.aligns[task.image], f"{recipe.where}, {name}")
@@ -168,6 +176,7 @@ def _target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
 
 
 def _image_meta(image: PreparedImage) -> dict[str, Any]:
+    """Return what `meta.json` says of an image: grids, crop box, known channels, statistics."""
     return {
         "source_grid": grid_dict(image.source_grid),
         "box": [list(image.box[0]), list(image.box[1])],

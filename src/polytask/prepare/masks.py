@@ -1,4 +1,4 @@
-"""Masks and doses from their files to the stored grid of their image."""
+"""Read masks and doses from their files and bring them to the stored grid of their image."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from polytask.prepare.frame import Frame as Frame
 from polytask.prepare.frame import Mask
 
 EVEN = 1e-4
-"""At an even share a structure wins over the background, as it does for overlapping masks."""
+"""A structure that fills half a voxel wins over the background, as it does for overlapping masks. So the share of the
+background is lowered by this much."""
 POINTS = 2000
-"""Voxels kept of every structure, for patches that are centred on it."""
+"""Most voxels that are stored of a structure; training patches are centered on them."""
 
 
 @dataclass(frozen=True)
 class StoredTarget:
-    """Arrays of one voxel task as stored.
+    """The stored arrays of one voxel task.
 
     Args:
         value: uint8 `[*space]` (exclusive), uint8 `[K, *space]` (overlapping) or float32 `[*space]` (dose).
-        region: bool `[*space]` where it counts; None = everywhere.
-        points: int32 `[n, 1 + dims]`: structure (0-based) and voxel of at most 2,000 voxels per structure.
-        known: per structure; one entry for a dose.
+        region: bool `[*space]`, where the target counts; None = everywhere.
+        points: int32 `[n, 1 + dims]`: structure (from 0) and position of at most 2,000 voxels of each structure.
+        known: for each structure, whether its mask is known; one entry for a dose.
     """
 
     value: Array
@@ -46,20 +47,21 @@ def segmentation(
     region: Path | None,
     frame: Frame,
 ) -> StoredTarget:
-    """Masks of one case.
+    """Read the masks of one case and bring them to the stored grid.
 
     Args:
         task: the header's; its label values become 1..K (exclusive) or planes (overlapping).
-        paths: one file, or one per structure (None: not there, so empty or unknown as `known` says).
-        known: per structure.
-        region: mask file of where the masks count.
-        frame: where they go.
+        paths: one file, or one per structure (None: no file, so empty or unknown as `known` says).
+        known: for each structure, whether its mask is known.
+        region: mask file that says where the masks count; None = everywhere.
+        frame: the way to the stored grid.
     """
     here = _region(region, frame)
     if task.labels is not None:
         path = paths[0]
         assert path is not None
         labels = frame.read(path)
+        # Some programs write labels as floats.
         source = (
             np.rint(labels.array[0]).astype(np.int64) if labels.array.dtype.kind == "f" else labels.array[0]
         )
@@ -82,7 +84,7 @@ def segmentation(
 
 
 def dose(path: Path, region: Path | None, frame: Frame) -> StoredTarget:
-    """A dose of one case; patches are centred where it is above a tenth of its maximum."""
+    """Read the dose of one case; training patches are centered where it is above a tenth of its maximum."""
     volume = frame.read(path)
     value = np.ascontiguousarray(frame.bring(volume, 1)[0], np.float32)
     here = _region(region, frame)
@@ -91,6 +93,7 @@ def dose(path: Path, region: Path | None, frame: Frame) -> StoredTarget:
 
 
 def _region(path: Path | None, frame: Frame) -> Mask | None:
+    """Read where a target counts as bool `[*space]` on the stored grid; None = everywhere."""
     if path is None:
         return None
     volume = frame.read(path)
@@ -99,6 +102,7 @@ def _region(path: Path | None, frame: Frame) -> Mask | None:
 
 
 def _check_labels(task: header.SegmentationSpec, source: Array, where: str) -> None:
+    """Refuse a label map with a value that the header does not name."""
     assert task.labels is not None
     allowed = {0} | {x for v in task.labels.values() for x in ([v] if isinstance(v, int) else v)}
     odd = sorted({int(v) for v in np.unique(source)} - allowed - {task.ignore})
@@ -110,8 +114,15 @@ def _check_labels(task: header.SegmentationSpec, source: Array, where: str) -> N
 
 
 def _exclusive(values: Sequence[int], source: Array, grid: Grid, frame: Frame) -> Array:
-    """Label map → uint8 0..K. Between grids every label is interpolated and the largest share wins, the lower
-    label at a tie, so that thin parts do not break where the nearest voxel misses them."""
+    """Bring a label map to the stored grid as uint8 0..K.
+
+    Between different grids, the share of every label in a voxel is interpolated and the largest share wins; at a tie
+    the lower label. So thin parts do not break, as they would where the nearest voxel misses them.
+
+    Args:
+        values: label value of each structure; the first becomes 1.
+        source: `[*space]` on `grid`.
+    """
     shape = frame.image.grid.shape
     if _only_moves(frame, grid):
         moved = frame.bring(Volume(source[None], grid), 0)[0]
@@ -119,6 +130,8 @@ def _exclusive(values: Sequence[int], source: Array, grid: Grid, frame: Frame) -
         for k, value in enumerate(values, start=1):
             out[moved == value] = k
         return out
+    # The background begins as the winner. Its share is lowered a little, and is never 0: else a structure would win
+    # where it has no share at all.
     best = np.maximum(frame.likely(~np.isin(source, values), grid) - EVEN, EVEN)
     out = np.zeros(shape, np.uint8)
     for k, value in enumerate(values, start=1):
@@ -132,18 +145,18 @@ def _exclusive(values: Sequence[int], source: Array, grid: Grid, frame: Frame) -
 
 
 def _only_moves(frame: Frame, grid: Grid) -> bool:
-    """Whether voxels are flipped, turned and cut but not interpolated."""
+    """Whether the way to the stored grid only flips, turns and crops voxels, without interpolation."""
     sizes = tuple(up - lo for lo, up in zip(*frame.image.box, strict=True))
     return grid.shape == frame.image.source_grid.shape and sizes == frame.image.grid.shape
 
 
 def _half(mask: Mask, grid: Grid, frame: Frame) -> npt.NDArray[np.uint8]:
-    """Voxels that a mask fills at least by half."""
+    """Bring a mask to the stored grid: 1 in the voxels that it fills by half or more."""
     return (frame.likely(mask, grid) >= 0.5).astype(np.uint8)
 
 
 def _structures(count: int, paths: Sequence[Path | None], frame: Frame) -> npt.NDArray[np.uint8]:
-    """Masks of their own: one file `[K, *space]`, or a file each."""
+    """Read masks that are stored separately, as uint8 `[K, *space]`: one file with K planes, or one file each."""
     out = np.zeros((count, *frame.image.grid.shape), np.uint8)
     if len(paths) == 1 and paths[0] is not None:
         volume = frame.read(paths[0])
@@ -165,7 +178,11 @@ def _structures(count: int, paths: Sequence[Path | None], frame: Frame) -> npt.N
 def _points(
     value: Array, exclusive: bool, known: Sequence[bool], region: Mask | None, where: str
 ) -> npt.NDArray[np.int32]:
-    """At most 2,000 voxels of each known structure, drawn from the case's own seed."""
+    """Draw at most `MAX_POINTS_PER_STRUCTURE` voxels of each known structure, with a seed from the case's own name.
+
+    Returns:
+        int32 `[n, 1 + dims]`: structure (from 0) and position of the voxel.
+    """
     rows = []
     space = value.shape if exclusive else value.shape[1:]
     for k, there in enumerate(known):

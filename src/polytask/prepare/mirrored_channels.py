@@ -1,4 +1,4 @@
-"""Channels that are masks of mirror images (`parotid_l`, `parotid_r`): a flip left to right makes each the other."""
+"""Swap input channels that are masks of mirrored organs (`parotid_l`, `parotid_r`), which a flip exchanges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytask.prepare.normalise import channel_planes, input_planes
 
 
 def order_channels(image: ImageInput, plan: ImagePlan) -> tuple[int, ...]:
-    """Index of the channel that stands in the place of each one after a flip; empty without pairs."""
+    """Find for each channel the index of the channel that takes its place after a left-right flip; () without pairs."""
     if not image.mirror:
         return ()
     names = list(plan.channels)
@@ -22,7 +22,7 @@ def order_channels(image: ImageInput, plan: ImagePlan) -> tuple[int, ...]:
 
 
 def order_planes(plan: ImagePlan, order: Sequence[int]) -> list[int]:
-    """The same for the planes that the encoder reads, the flags of the channels included."""
+    """Extend an order of channels to the planes that the encoder reads, including the flag planes of the channels."""
     places = list(channel_planes(plan).values())
     planes = [plane for channel in order for plane in range(places[channel].start, places[channel].stop)]
     flags = len(planes) if input_planes(plan) > len(planes) else None

@@ -1,4 +1,4 @@
-"""Raw voxels to what the network reads: the fold's intensity rules, and planes that say which channels are there."""
+"""Normalize stored voxels for the network by the fold's rules, and add planes that say which channels are there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytask.prepare.plane_statistics import PlaneStatistics
 
 
 def channel_planes(plan: ImagePlan) -> dict[str, slice]:
-    """Which planes of the array belong to which channel."""
+    """Map each channel to its planes of the array: channel → slice."""
     places: dict[str, slice] = {}
     start = 0
     for name, modality in plan.channels.items():
@@ -24,7 +24,7 @@ def channel_planes(plan: ImagePlan) -> dict[str, slice]:
 
 
 def input_planes(plan: ImagePlan) -> int:
-    """Planes the encoder of this input reads: those of all channels, and a flag each when the plan says so."""
+    """Count the planes that the encoder reads: those of all channels, and one flag per channel if the plan wants it."""
     planes = sum(planes_of(m) for m in plan.channels.values())
     return planes + (len(plan.channels) if plan.channel_flags else 0)
 
@@ -36,12 +36,12 @@ def normalise(
     plan: ImagePlan,
     rules: Mapping[str, Sequence[Normalisation]],
 ) -> npt.NDArray[np.float32]:
-    """Planes `[C, *space]` as stored (or a block of them) → float32 by the fold's rules; a missing channel is 0.
+    """Normalize planes `[C, *space]` (or a block of them) to float32 by the fold's rules; a missing channel is 0.
 
     Args:
-        image: any numeric type.
-        statistics: of the whole stored planes, for the rule `image`.
-        known: per channel.
+        image: as stored, any numeric type.
+        statistics: of the whole stored planes, also for a block; used by the rule `image`.
+        known: for each channel, whether it is there.
         plan: names the channels.
         rules: channel → one rule per plane, from the fold.
     """
@@ -57,7 +57,7 @@ def normalise(
 def _normalise_plane(
     plane: Array, rule: Normalisation, statistics: PlaneStatistics, out: npt.NDArray[np.float32]
 ) -> None:
-    """`(clip(x) − mean) / sd` in place into `out`."""
+    """Compute `(clip(x) − mean) / sd` of one plane into `out`."""
     mean, sd = rule.mean, rule.sd
     if rule.rule == "image":
         mean, sd = statistics.mean, statistics.sd
@@ -66,6 +66,7 @@ def _normalise_plane(
     out[...] = plane
     if rule.lower is not None or rule.upper is not None:
         np.clip(out, rule.lower, rule.upper, out=out)
+    # A constant plane has a deviation of 0: it is only shifted.
     out -= np.float32(mean)
     out *= np.float32(1.0 / sd if sd > 0 else 1.0)
 
@@ -73,7 +74,7 @@ def _normalise_plane(
 def with_flags(
     image: npt.NDArray[np.float32], known: Sequence[bool], plan: ImagePlan
 ) -> npt.NDArray[np.float32]:
-    """Append a plane per channel, 1 = there, if the plan says so: `[C, *space]` → `[C + channels, *space]`."""
+    """Append a flag plane per channel if the plan wants it (1 = there): `[C, *space]` → `[C + channels, *space]`."""
     if not plan.channel_flags:
         return image
     flags = np.empty((len(known), *image.shape[1:]), np.float32)

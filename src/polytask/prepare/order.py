@@ -1,4 +1,4 @@
-"""Which samples make which batch: a function of (seed, epoch), the same for any number of workers and processes."""
+"""Decide which samples make which batch, from (seed, epoch) alone: the same for any number of workers and processes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from polytask.prepare.draws import generator
 
 Known = Mapping[str, frozenset[int]]
-"""Task → the samples in which it is known."""
+"""Task → the samples in which it is known, as indices."""
 
 
 def shuffled(subjects: Sequence[Sequence[int]], seed: int, start: int, count: int) -> list[int]:
-    """Samples at the places `start … start + count` of an endless row.
+    """Return the samples at the places `start … start + count` of an endless random sequence.
 
-    The row is permutation after permutation of the subjects, so every subject comes once before any comes twice,
+    The sequence is one permutation of the subjects after another, so every subject comes once before any comes twice,
     across the borders of batches and epochs (the last batch is filled from the next permutation). A subject with
-    several samples (its visits, when nothing is asked across visits) shows them in turn.
+    several samples (its visits, when no task looks across visits) shows another one each time.
 
     Args:
-        subjects: the samples of each subject.
+        subjects: the samples of each subject, as indices.
+        seed: of the run.
     """
     row = []
     for place in range(start, start + count):
         turn, index = divmod(place, len(subjects))
         if index == 0 or place == start:
             permutation = generator(seed, "order", turn).permutation(len(subjects))
+        # The subject's own number shifts the turn, so that not all subjects show their first visit together.
         mine = subjects[int(permutation[index])]
         row.append(mine[(turn + int(permutation[index])) % len(mine)])
     return row
@@ -33,17 +35,20 @@ def shuffled(subjects: Sequence[Sequence[int]], seed: int, start: int, count: in
 def with_rare(
     row: list[int], batch: int, every: Mapping[str, int], known: Known, draw: Callable[[int], float]
 ) -> list[int]:
-    """Replace samples so that each rare task is known at least once in any `every[task]` steps in a row.
+    """Replace samples so that each rare task is known at least once in any `max_gaps[task]` steps in a row.
 
-    A task is due when that many steps have gone without it, and in the first step of an epoch. It takes a place of
-    the batch whose sample no other due task needs, or brings a sample there that serves them as well; when there is
-    neither (more rare tasks than places) it stays due.
+    A task is due in the first step of an epoch, and when that many steps have passed without it. A sample in which it
+    is known then replaces one that no other due task needs, or one of which it serves the due tasks as well. Where
+    neither exists (more rare tasks than places), the task stays due.
 
     Args:
-        row: an epoch's samples, `batch` for each step.
-        every: task → steps.
+        row: the samples of an epoch, `batch` for each step.
+        max_gaps: task → steps.
         known: task → samples in which it is known.
         draw: number of the draw → uniform in [0, 1).
+
+    Returns:
+        a new list; `row` stays as it is.
     """
     row, last, draws = list(row), {task: -steps for task, steps in every.items()}, 0
     for step in range(len(row) // batch):
@@ -58,6 +63,7 @@ def with_rare(
                 fitting = known[task].intersection(*(known[t] for t in needs[place]))
                 if fitting:
                     most = max(sum(s in known[t] for t in missing) for s in fitting)
+                    # Sorted, because a set has no defined order and every process must choose the same sample.
                     best = sorted(s for s in fitting if sum(s in known[t] for t in missing) == most)
                     row[place] = best[int(draw(draws) * len(best))]
                     draws += 1
@@ -77,6 +83,6 @@ def epoch_order(
     every: Mapping[str, int],
     known: Known,
 ) -> list[int]:
-    """The samples of one epoch, `batch` for each of its steps."""
+    """Return the samples of one epoch, `batch` for each of its steps, with rare tasks placed often enough."""
     row = shuffled(subjects, seed, epoch * steps * batch, steps * batch)
     return with_rare(row, batch, every, known, lambda n: float(generator(seed, "rare", epoch, n).random()))

@@ -1,4 +1,4 @@
-"""Mean and deviation of stored planes, block by block: no copy of a plane is made."""
+"""Compute mean and standard deviation of stored planes, block by block, so that no plane is copied as a whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from polytask.images.volume import Array
 
 BLOCK = 1 << 20
-"""Voxels looked at together, about."""
+"""About how many voxels are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,25 @@ class PlaneStatistics:
     nonzero_sd: float
 
     def as_dict(self) -> dict[str, float]:
-        """Plain form for `meta.json`."""
+        """Return the four numbers as plain data, for `meta.json`."""
         return asdict(self)
 
 
 def plane_statistics(image: Array) -> tuple[PlaneStatistics, ...]:
-    """Statistics of every plane of `image [C, *space]`: exact for whole numbers, else in float64.
+    """Compute the statistics of every plane of `image [C, *space]`: exact for small whole numbers, else in float64.
 
-    A plane without any voxel that is not zero has 0 for all of them.
+    A plane whose voxels are all zero has 0 for all four.
     """
     return tuple(_whole(plane) if _is_narrow(plane) else _floats(plane) for plane in image)
 
 
 def _is_narrow(plane: Array) -> bool:
-    """Whole numbers whose squares sum up within 64 bits."""
+    """Whether a plane has whole numbers of at most 16 bits, whose squares can be summed within 64 bits."""
     return plane.dtype.kind in "biu" and plane.dtype.itemsize <= 2
 
 
 def _whole(plane: Array) -> PlaneStatistics:
-    """From the sums of the numbers and of their squares, which whole numbers give without rounding."""
+    """Compute the statistics of whole numbers from their sum and the sum of their squares, both without rounding."""
     some, total, squares = 0, 0, 0
     for block in _blocks(plane):
         numbers = block.astype(np.int64)
@@ -54,13 +54,18 @@ def _whole(plane: Array) -> PlaneStatistics:
 
 
 def _moments(count: int, total: int, squares: int) -> tuple[float, float]:
+    """Compute mean and standard deviation from a count, a sum and a sum of squares; 0 and 0 without numbers."""
     if not count:
         return 0.0, 0.0
+    # In floats the difference of two large, nearly equal numbers would lose its digits; whole numbers keep them.
     return float(Fraction(total, count)), math.sqrt(Fraction(count * squares - total * total, count * count))
 
 
 def _floats(plane: Array) -> PlaneStatistics:
-    """Means first, then the squares of the distances from them. Zeros add nothing to a sum."""
+    """Compute the statistics of floats in two passes: the means first, then the squared distances from them.
+
+    One sum serves both means, because zeros add nothing to it.
+    """
     some, total = 0, 0.0
     for block in _blocks(plane):
         some += int(np.count_nonzero(block))
@@ -77,7 +82,7 @@ def _floats(plane: Array) -> PlaneStatistics:
 
 
 def _blocks(plane: Array) -> Iterator[Array]:
-    """Parts of `[*space]` along its first axis."""
+    """Split a plane `[*space]` along its first axis into parts of about `STATISTICS_BLOCK_VOXELS` voxels."""
     thick = max(1, BLOCK * len(plane) // max(plane.size, 1))
     for start in range(0, len(plane), thick):
         yield plane[start : start + thick]

@@ -1,4 +1,4 @@
-"""What a stored case is made from, as one digest: when it has not changed, the case is not made again."""
+"""Describe all that a stored case is made from, with one digest: while it is unchanged, the case is not made again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from polytask.plan.plan import ImagePlan, Plan, SlidePlan
 from polytask.prepare.store import VERSION
 
 GEOMETRY = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
-"""Fields of an `ImagePlan` that decide what is stored; the others only decide how it is read."""
+"""Fields of an `ImagePlan` that decide what is stored. The others only decide how stored arrays are used."""
 
 CUT = {"features", "patch", "mpp", "downsample", "tissue", "most"}
-"""The same of a `SlidePlan`."""
+"""Fields of a `SlidePlan` that decide what is stored."""
 
 
 @dataclass(frozen=True)
 class ImageSources:
-    """Files of one image input: channel → file, and what the table says about the crop box."""
+    """The files of one image input: channel → file, and what the table says about the crop box."""
 
     paths: dict[str, Path | None]
     box: str | None
@@ -34,7 +34,21 @@ class ImageSources:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything needed to make one case; plain data, so that it travels to another process."""
+    """Everything that is needed to make one case, as plain data that can be sent to another process.
+
+    Args:
+        key: `Case.key`, the name of the case's folder in the store.
+        where: names the case in errors.
+        plans: image input → its plan.
+        aligns: image input → `strict` or `resample`.
+        images: image input → its files.
+        tasks: voxel task → its entry in the header.
+        targets: voxel task → its files, for the tasks that are known in this case.
+        geometry: digest of the stored form, see `digest_stored_geometry`.
+        slides: slide input → its file.
+        cuts: slide input → its plan.
+        subject: the subject's id.
+    """
 
     key: str
     where: str
@@ -64,7 +78,11 @@ class Recipe:
         return sorted(found)
 
     def digest(self, hashes: dict[str, str]) -> str:
-        """Digest of geometry, flags and the content of the source files."""
+        """Compute the digest of geometry, flags and the content of the source files.
+
+        Args:
+            hashes: file → sha256, see `hash_files`.
+        """
         images = {
             name: [
                 {c: hashes.get(str(p), "") for c, p in s.paths.items()},
@@ -80,16 +98,17 @@ class Recipe:
         slides = {
             name: [hashes[str(p)], hashes.get(str(p.with_suffix("")))] for name, p in self.slides.items()
         }
+        # Slides are left out where there are none, so that the digest of a case without slides has one form.
         return digest_of([self.geometry, images, targets, *([slides] if slides else [])])
 
 
 def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
-    """The recipe of one case of the table."""
+    """Make the recipe of one case of the table."""
     return next(recipes_of(cohort, [case], plan))
 
 
 def recipes_of(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Recipe]:
-    """The recipes of several cases. What all of them share is found once."""
+    """Make the recipes of several cases. What all of them share is computed once."""
     plans, cuts = dict(plan.shared.images), dict(plan.shared.slides)
     aligns = {name: cohort.header.images[name].align for name in plans}
     tasks, geometry = voxel_tasks(cohort.header), geometry_of(cohort.header, plan)
@@ -117,6 +136,7 @@ def recipes_of(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Re
 
 
 def _sources_of(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> ImageSources:
+    """Find the files of one image input of a case, and its crop box if the plan crops by one."""
     column = image.crop.column if image.crop.rule == "box" else None
     cell = case.cells.get(column) if column else None
     path = cohort.path(cell) if cell else None
@@ -125,17 +145,18 @@ def _sources_of(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> Imag
 
 
 def voxel_tasks(of: header.Header) -> dict[str, header.VoxelSpec]:
-    """The tasks with a value per voxel."""
+    """Select the tasks of a header that have a value per voxel: name → task."""
     return {n: t for n, t in of.tasks.items() if isinstance(t, header.VoxelSpec)}
 
 
 def geometry_of(of: header.Header, plan: Plan) -> str:
-    """Digest of what plan and header say about the stored form, whatever the case."""
+    """Compute the digest of all that plan and header say about the stored form; it is the same for all cases."""
     images = {
         name: image.model_dump(mode="json", include=GEOMETRY) | {"both": image.field == "both"}
         for name, image in plan.shared.images.items()
     }
     for image in images.values():
+        # Without a stored whole view, its spacing may change without making cases again.
         if not image["both"]:
             image.pop("view_spacing")
     aligns = {name: image.align for name, image in of.images.items()}
@@ -144,6 +165,7 @@ def geometry_of(of: header.Header, plan: Plan) -> str:
         for name, task in voxel_tasks(of).items()
     }
     for name, task in voxel_tasks(of).items():
+        # The structures of a dose only choose the masks for its statistics; the stored dose is the same.
         if isinstance(task, header.DoseSpec):
             tasks[name].pop("structures")
     cuts = {name: slide.model_dump(mode="json", include=CUT) for name, slide in plan.shared.slides.items()}
@@ -151,12 +173,16 @@ def geometry_of(of: header.Header, plan: Plan) -> str:
 
 
 def digest_of(plain: object) -> str:
-    """sha256 of the canonical JSON of plain data; the order of keys counts (it is the order of planes)."""
+    """Compute the sha256 of plain data as compact JSON. The order of keys counts, because it is the order of planes."""
     return hashlib.sha256(json.dumps(plain, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
 def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
-    """File (a folder stands for its files) → sha256 of its content."""
+    """Compute the sha256 of the content of each file: path → hash. A folder is hashed as all its files together.
+
+    Args:
+        where: names the case in errors.
+    """
     from polytask.errors import PolytaskError
 
     hashes: dict[str, str] = {}
@@ -164,6 +190,7 @@ def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
         file = source_file(path)
         parts = sorted(p for p in file.rglob("*") if p.is_file()) if file.is_dir() else [file]
         total = hashlib.sha256()
+        # Two planes of one file have the same bytes but are different sources.
         if (plane := split_plane(path)[1]) is not None:
             total.update(f"#{plane}".encode())
         for part in parts:

@@ -1,4 +1,4 @@
-"""One sample from the store to tensors: read, normalise, augment, cut into views."""
+"""Read one sample from the store into tensors: normalize, augment, cut into views."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from polytask.tasks.target import Target
 
 @dataclass(frozen=True)
 class Draw:
-    """Where a sample's random numbers come from: (seed, epoch, place in the epoch, subject) and nothing else."""
+    """The key of a sample's random numbers: (seed, epoch, place in the epoch, subject); and whether to augment."""
 
     key: tuple[object, ...]
     augment: bool
 
 
 def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: Schema, draw: Draw) -> Batch:
-    """The sample as a batch of one.
+    """Read a sample as a batch of one.
 
-    Geometry is drawn once for the subject and used for all visits, views, masks, doses and regions; intensity once
-    per image; patch positions per visit.
+    Geometry is drawn once for the subject and used for all visits, views, masks, doses and regions. Intensity is drawn
+    once per image, patch positions once per visit.
     """
     slots = slots_of(cohort, sample, schema.plan.shared.max_visits)
     whole: dict[str, Tensor] = {}
@@ -71,7 +71,7 @@ def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: Schema, dr
 
 
 def _bags(store: Store, slots: Slots, name: str, schema: Schema, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Patches of one slide input drawn for this step, and which of them are there."""
+    """Draw the patches of one slide input for this step: patches `[V, P, …]` and which are known `[V, P]`."""
     found = [None if case is None else store.case(case.key).bag(name) for case in slots.cases]
     shared = schema.plan.shared
     strength = shared.augmentation if draw.augment else None
@@ -79,12 +79,13 @@ def _bags(store: Store, slots: Slots, name: str, schema: Schema, draw: Draw) -> 
 
 
 def _batched(target: Target) -> Target:
+    """Add a leading batch axis of length one to a target."""
     region = None if target.region is None else target.region[None]
     return Target(target.value[None], target.known[None], region)
 
 
 def _look(store: Store, slots: Slots, name: str, plan: ImagePlan, schema: Schema, draw: Draw) -> list[Seen]:
-    """The images of one input that are there, with what is drawn for them."""
+    """Find the images of one input that are there, and draw what is random about them."""
     strength = schema.plan.shared.augmentation
     seen = []
     for slot, case in enumerate(slots.cases):
@@ -95,12 +96,14 @@ def _look(store: Store, slots: Slots, name: str, plan: ImagePlan, schema: Schema
         key = (*draw.key, name, slot)
         known, intensity = prepared.channel_known, None
         if draw.augment:
+            # Named by what it is for: other draws of this image cannot shift these numbers.
             random = generator(*key, "intensity")
             intensity = draw_intensity(random, strength, len(plan.channels))
             known = drop_channels(random, known, plan.channel_dropout)
         seen.append(Seen(name, slot, stored, prepared, known, identity(plan.dims), intensity, key))
     if not draw.augment or not seen:
         return seen
+    # One geometry for all visits: the largest image sets how far, in mm, it may shift and where its lattice ends.
     sizes = [np.asarray(one.prepared.grid.shape) * np.asarray(plan.spacing) for one in seen]
     random = generator(*draw.key, "geometry", plan.dims)
     geometry = draw_geometry(random, strength, np.max(sizes, axis=0).tolist(), plan.spacing)
@@ -109,7 +112,7 @@ def _look(store: Store, slots: Slots, name: str, plan: ImagePlan, schema: Schema
 
 
 def _moved(one: Seen, geometry: Geometry, order: tuple[int, ...]) -> Seen:
-    """An image under the subject's geometry; a flip left to right makes paired channels change places."""
+    """Give an image the subject's geometry; where it flips left and right, paired channels change places."""
     if not order or not geometry.flips[left_right(one.prepared.grid)]:
         return replace(one, geometry=geometry)
     known = tuple(one.known[channel] for channel in order)
@@ -117,7 +120,7 @@ def _moved(one: Seen, geometry: Geometry, order: tuple[int, ...]) -> Seen:
 
 
 def together(batches: list[Batch]) -> Batch:
-    """Samples side by side: all leading axes joined."""
+    """Join batches into one along the batch axis of every tensor."""
 
     def joined(name: str) -> dict[str, Tensor]:
         return {n: torch.cat([getattr(b, name)[n] for b in batches]) for n in getattr(batches[0], name)}

@@ -1,4 +1,4 @@
-"""What a batch of a fold looks like: which views, tasks and shapes. Fixed before the first sample is read."""
+"""The form of a batch: which views, tasks and shapes it has. It is fixed before the first sample is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from polytask.prepare.slots import visit_slots
 
 @dataclass(frozen=True)
 class Voxel:
-    """A voxel task: the image it lives on, its K structures, and which of them are mirror images."""
+    """A voxel task: its image, the number of its structures, and which pairs of them are mirror images.
+
+    Args:
+        image: the image input that its masks or doses lie on.
+        structures: K; 1 for a dose.
+        exclusive: whether structures cannot overlap, so that one label map holds them all.
+        dose: whether values are a dose, not labels.
+        swaps: pairs of structures (from 0) that a left-right flip exchanges.
+    """
 
     image: str
     structures: int
@@ -26,16 +34,18 @@ class Voxel:
 
 @dataclass(frozen=True)
 class Schema:
-    """Everything the samples of one loader have in common.
+    """What all samples of one loader have in common.
 
     Args:
-        images: the plan's, by input.
-        whole: inputs with a whole view. patch: inputs with patches.
-        slides: inputs with bags; empty when only voxel tasks are asked for, which read none.
-        voxel: the voxel tasks asked for. pooled: the names of the others.
-        channel_orders: input → its channels after a flip left to right, where some of them are mirror images.
-        slots: visits per sample.
-        plan, fold: where the numbers come from.
+        images: image input → its plan.
+        whole: image inputs with a whole view.
+        patch: image inputs with patches.
+        slides: slide inputs; empty when only voxel tasks are asked for, because these read no slides.
+        voxel: the voxel tasks that are asked for.
+        pooled: names of the other tasks.
+        channel_orders: image input → its channels after a left-right flip, where some of them are mirror images.
+        slots: visits of each sample.
+        plan, fold: the source of all numbers.
     """
 
     images: dict[str, ImagePlan]
@@ -51,10 +61,10 @@ class Schema:
 
 
 def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str] | None = None) -> Schema:
-    """The schema for `tasks` (None: all of the header).
+    """Make the schema for `tasks` (None: all tasks of the header).
 
-    Of an input with field `both` a view that no task asked for reads is left out: patches without a voxel task on
-    that image, the whole view without a pooled task.
+    An input with field `both` loses the view that none of the tasks reads: its patches without a voxel task on that
+    image, its whole view without a pooled task.
     """
     names = list(cohort.header.tasks) if tasks is None else list(tasks)
     if odd := [n for n in names if n not in cohort.header.tasks]:

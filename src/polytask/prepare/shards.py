@@ -1,9 +1,9 @@
-"""Cases without a single file: many to a shard of the store instead of a folder each.
+"""Store cases without any file: many of them in one shard, instead of a folder each.
 
 store/@shards/1f.json    {"version": 1, "cases": {KEY: [digest of the recipe, subject], …}}
 
-A case's shard follows from its key, so that any process finds it without an index, and a new subject changes one shard.
-No folder of a case can be called `@shards`: in a file name made from ids, `@` stands between two of them.
+The shard of a case follows from its key, so any process finds it without an index, and a new subject changes only one
+shard. No folder of a case can be called `@shards`, because a file name made from ids has `@` only between two ids.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ AGAIN = "delete it and run `polytask prepare` again"
 
 @dataclass(frozen=True)
 class BareCase:
-    """What is kept of a case without files: the digest of its recipe, and whose it is."""
+    """A stored case without files: the digest of its recipe, and its subject."""
 
     recipe: str
     subject: str
 
     @property
     def meta(self) -> dict[str, Any]:
-        """In the form of the `meta.json` of other cases."""
+        """The case in the form of the `meta.json` that other cases have."""
         empty: dict[str, Any] = {"sources": {}, "content": {}, "images": {}, "targets": {}, "slides": {}}
         return {"version": VERSION, "recipe": self.recipe, "subject": self.subject, **empty}
 
 
 def shard_path(store: Path, key: str) -> Path:
-    """The shard that holds a case, whether or not it is there."""
+    """Return the path of the shard that a case belongs to, whether or not the file exists."""
     return store / SHARDS / f"{shard_name(key)}.json"
 
 
 def shard_name(key: str) -> str:
-    """Two hexadecimal digits that follow from the key: 256 shards at most."""
+    """Name the shard of a case by two hexadecimal digits that follow from its key: at most 256 shards."""
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=1).hexdigest()
 
 
 def read_bare_case(store: Path, key: str) -> BareCase | None:
-    """A case without files, None when the store has none of this key. A shard is read once, until it changes."""
+    """Read a case without files; None when the store has none of this key. A shard is read again only if it changed."""
     path = shard_path(store, key)
     try:
         changed = path.stat().st_mtime_ns
@@ -60,16 +60,17 @@ def read_bare_case(store: Path, key: str) -> BareCase | None:
 
 
 def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[str]:
-    """Bring one shard to exactly these cases, whole or not at all; without cases it is removed.
+    """Make one shard hold exactly these cases, whole or not at all; without cases it is removed.
 
     Returns:
-        the keys of those that were not there as they are now.
+        the keys of cases that are new or changed.
 
     Raises:
         OSError: the disk refused it.
     """
     path = store / SHARDS / f"{name}.json"
     try:
+        # A damaged shard counts as empty: it is about to be written again anyway.
         old = _parse_shard(path)
     except (PolytaskError, ValueError, TypeError, KeyError, AttributeError):
         old = {}
@@ -94,18 +95,18 @@ def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[st
 
 
 def list_shards(store: Path) -> list[str]:
-    """Names of the shards that are there."""
+    """List the names of the shards that exist."""
     return sorted(path.stem for path in (store / SHARDS).glob("*.json"))
 
 
 def sweep_parts(store: Path) -> None:
-    """Remove what a killed command left half written."""
+    """Remove shards that a killed command left half written."""
     for part in (store / SHARDS).glob(".*.part"):
         part.unlink(missing_ok=True)
 
 
 def divide_into_shards(cases: Iterable[tuple[str, BareCase]]) -> dict[str, dict[str, BareCase]]:
-    """Shard → its cases by key."""
+    """Sort cases into shards: name of the shard → key → case."""
     found: dict[str, dict[str, BareCase]] = {}
     for key, case in cases:
         found.setdefault(shard_name(key), {})[key] = case
@@ -114,7 +115,11 @@ def divide_into_shards(cases: Iterable[tuple[str, BareCase]]) -> dict[str, dict[
 
 @lru_cache(maxsize=512)
 def _read_shard(path: Path, changed: int) -> dict[str, BareCase]:
-    """`changed`: when the file was written, so that a shard made anew is read anew."""
+    """Read a shard, at most once for each time that it was written.
+
+    Args:
+        modified_ns: time of the last change of the file; part of the cache's key, so that a new file is read again.
+    """
     try:
         return _parse_shard(path)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -122,6 +127,7 @@ def _read_shard(path: Path, changed: int) -> dict[str, BareCase]:
 
 
 def _parse_shard(path: Path) -> dict[str, BareCase]:
+    """Read a shard from disk: key → case; raises when its version or form is another one."""
     content = read_json_object(path, "cases of the store", AGAIN)
     if content["version"] != VERSION:
         raise ValueError(f"version {content['version']}, expected {VERSION}")

@@ -1,4 +1,4 @@
-"""One slide as the store keeps it: a bag of patches or features, with where each lies."""
+"""Turn one slide into a bag as the store keeps it: patches or features, and where on the slide each one lies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from polytask.plan.plan import SlidePlan
 
 @dataclass(frozen=True)
 class PreparedBag:
-    """A bag on a memory map, or in memory for a new case.
+    """The bag of one slide: on a memory map of the store, or in memory for a new case.
 
     Args:
-        patches: uint8 `[P, 3, h, w]` colours as in the slide, or float16/float32 `[P, F]` features as in the file.
+        patches: uint8 `[P, 3, h, w]` colors as in the slide, or float16/float32 `[P, F]` features as in the file.
         coords: int32 `[P, 2]` upper left corners, x and y in pixels of the slide's finest level; −1 where unknown.
         extent: edge of a patch in those pixels; 0 for features.
-        of: patches the slide has; more than P when the plan keeps fewer.
+        of: number of patches of the slide; more than P when the plan keeps fewer.
     """
 
     patches: Array
@@ -38,7 +38,7 @@ class PreparedBag:
 
 @dataclass(frozen=True)
 class Streamed:
-    """An array that is written row by row, so that it never is in memory."""
+    """An array that is written row by row, so that it is never in memory as a whole."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -46,11 +46,11 @@ class Streamed:
 
     @property
     def nbytes(self) -> int:
-        """Size on disk."""
+        """Bytes that the array takes on disk."""
         return prod(self.shape) * self.dtype.itemsize
 
     def write(self, stream: BinaryIO) -> None:
-        """As `numpy.save` would."""
+        """Write the array to an open file, in the format of `numpy.save`."""
         header = {
             "descr": np.lib.format.dtype_to_descr(self.dtype),
             "fortran_order": False,
@@ -63,7 +63,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class SlideFile:
-    """A slide that is found and cut, its pixels not yet read."""
+    """A slide whose patches are found but whose pixels are not read yet. For the fields see `PreparedBag`."""
 
     patches: Array | Streamed
     coords: Array
@@ -71,7 +71,7 @@ class SlideFile:
     of: int
 
     def bag(self, path: Path) -> PreparedBag:
-        """All of it in memory, after the size check."""
+        """Read all patches into memory, after a check of their size; `path` names the slide in errors."""
         if not isinstance(self.patches, Streamed):
             return PreparedBag(self.patches, self.coords, self.extent, self.of)
         check_bytes(path, self.patches.nbytes)
@@ -82,10 +82,10 @@ class SlideFile:
 
 
 def slide_file(path: Path, plan: SlidePlan, where: str) -> SlideFile:
-    """Find the patches of one file by the plan.
+    """Find the patches of one slide as the plan says; a file of features is read at once.
 
     Args:
-        where: subject and input, for messages.
+        where: subject and input, for error messages.
     """
     if plan.features is not None:
         return _features(path, plan.features, plan.most, where)
@@ -98,6 +98,7 @@ def slide_file(path: Path, plan: SlidePlan, where: str) -> SlideFile:
         )
     kept = found[thinned(len(found), plan.most)]
 
+    # The slide is opened again here, because its patches are read later, when the bag is written.
     def rows() -> Iterator[Array]:
         with opened(path) as slide:
             for pixels in stream(slide, kept, cut):
@@ -108,12 +109,13 @@ def slide_file(path: Path, plan: SlidePlan, where: str) -> SlideFile:
 
 
 def cut_of(plan: SlidePlan) -> Cut:
-    """How the plan cuts a slide of pixels."""
+    """Make the description of how the plan cuts a slide of pixels into patches."""
     assert plan.patch is not None
     return Cut(plan.patch, plan.mpp, plan.downsample, plan.tissue)
 
 
 def _features(path: Path, width: int, most: int, where: str) -> SlideFile:
+    """Read a bag of features, check their number per patch, and keep at most `most` patches."""
     bag = read_bag(path)
     count = len(bag.features)
     if bag.features.shape[1] != width:

@@ -1,4 +1,4 @@
-"""Which visit of a sample stands in which slot, and how many days after the first."""
+"""Assign the visits of a sample to slots, and count the days since its first visit."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from polytask.cohort.header import Header
 
 @dataclass(frozen=True)
 class Slots:
-    """The visits of one sample: `cases[slot]`, None where nothing stands, and the days since the first visit."""
+    """The visits of one sample: the case in each slot (None = no visit), and the days since the first visit."""
 
     cases: tuple[Case | None, ...]
     day: tuple[float, ...]
 
     @property
     def visits(self) -> tuple[str, ...]:
-        """Names of the visits, "" where padded."""
+        """Names of the visits in their slots, "" where padded."""
         return tuple("" if c is None else c.visit for c in self.cases)
 
 
 def visit_slots(header: Header, max_visits: int) -> int:
-    """Slots of every sample: one when nothing is asked across visits, for then a sample is one case."""
+    """Count the slots of every sample: one when no task looks across visits, because then a sample is one case."""
     return max_visits if any(t.level == "subject" for t in header.tasks.values()) else 1
 
 
 def slots_of(cohort: Cohort, sample: Sample, max_visits: int) -> Slots:
-    """Every visit keeps the slot of its place in the header's `visits`, so that a subject whose first visit is
-    missing is not read as if the second were the first. With more names than slots the visits fill from the left
-    and the last ones are left out.
+    """Assign each visit of a sample to a slot.
+
+    A visit takes the slot of its place in the header's `visits`, so that the second visit of a subject without a first
+    one is not read as the first. When there are more names than slots, visits fill the slots from the left and the last
+    ones are left out.
     """
     count = visit_slots(cohort.header, max_visits)
     names = cohort.header.visits or []
     cases: list[Case | None] = [None] * count
     for place, case in enumerate(sample.cases):
+        # With more names than slots, a name cannot stand for a slot: the cases fill the slots in order.
         slot = names.index(case.visit) if 1 < len(names) <= count else place
         if slot < count:
             cases[slot] = case
@@ -42,8 +45,11 @@ def slots_of(cohort: Cohort, sample: Sample, max_visits: int) -> Slots:
 
 
 def _days(cases: list[Case | None], names: list[str]) -> tuple[float, ...]:
-    """Days since the first visit; without any day the order of the visits counts, and a visit without one among
-    others that have one takes that of the visit before."""
+    """Count the days since the first visit for each slot; 0 where padded.
+
+    When no visit has a day, the place in the order of visits is used instead. When only some have one, a visit without
+    takes the day of the visit before it.
+    """
     known = [c.day for c in cases if c is not None and c.day is not None]
     if not known:
         order = [names.index(c.visit) if c is not None and c.visit in names else 0 for c in cases]

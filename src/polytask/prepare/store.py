@@ -28,16 +28,20 @@ from polytask.prepare.shards import read_bare_case
 from polytask.prepare.slide import PreparedBag
 
 VERSION = 1
-"""Raise it when the stored form changes: older stores are then made anew."""
+"""Version of the stored form. It goes up when that form changes, so that older stores are made again."""
 
 
 def array_file(kind: str, name: str) -> str:
-    """File name of an array inside a case's folder."""
+    """Make the file name of an array inside a case's folder."""
     return make_file_name(kind, detail=name, ending=".npy")
 
 
 def read_array(path: Path, mode: Literal["r", "c"]) -> Array:
-    """A stored array as a memory map that leaves its file alone: read-only, or with private changes."""
+    """Open a stored array as a memory map that never changes its file.
+
+    Args:
+        mode: `r` = read-only, `c` = changes stay in the memory of this process.
+    """
     try:
         array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -49,7 +53,10 @@ def read_array(path: Path, mode: Literal["r", "c"]) -> Array:
 
 
 class Arrays(Mapping[str, Array]):
-    """Name → read-only memory map, opened when asked for and closed when let go (so open files do not pile up)."""
+    """The arrays of one kind of a case: name → read-only memory map.
+
+    A map is opened when it is asked for and closed when nobody uses it anymore, so that open files do not pile up.
+    """
 
     def __init__(self, folder: Path, kind: str, names: tuple[str, ...]):
         self._folder, self._kind, self._names = folder, kind, names
@@ -68,19 +75,22 @@ class Arrays(Mapping[str, Array]):
 
 IMAGE_KEYS = {"grid", "whole_grid", "source_grid", "box", "channel_known", "statistics"}
 TARGET_KEYS = {"known", "region"}
-"""What `meta.json` says of every image and of every target."""
+"""Keys that `meta.json` must have for every image (above) and for every target."""
 
 
 @dataclass(frozen=True)
 class StoredCase:
-    """One prepared case."""
+    """One prepared case of the store, read from its folder when asked for."""
 
     folder: Path
 
     @cached_property
     def meta(self) -> dict[str, Any]:
-        """`meta.json`: `images`, `targets`, `slides`, `sources` (sha256), `recipe` (what the case was made from),
-        `subject` and `content` (see `prepare.content`); stores of older versions lack these two."""
+        """The content of the case's `meta.json`.
+
+        Its keys are `images`, `targets`, `slides`, `sources` (sha256), `recipe` (digest of what the case was made
+        from), `subject` and `content` (see `case_digests`). Stores of older versions lack the last two.
+        """
         if not (self.folder / "meta.json").exists():
             bare = read_bare_case(self.folder.parent, self.folder.name)
             if bare is not None:
@@ -100,35 +110,35 @@ class StoredCase:
 
     @property
     def image(self) -> Arrays:
-        """Input → `[C, *space]` at `spacing`. An input without any channel in this case is not in it."""
+        """The images: input → `[C, *space]` at `spacing`. Inputs without any channel in this case are left out."""
         return Arrays(self.folder, "image", tuple(self.meta["images"]))
 
     @property
     def whole(self) -> Arrays:
-        """Input → `[C, *space]` at `view_spacing` (field `both` only)."""
+        """The whole views: input → `[C, *space]` at `view_spacing` (field `both` only)."""
         return Arrays(
             self.folder, "whole", tuple(n for n, m in self.meta["images"].items() if m["whole_grid"])
         )
 
     @property
     def voxel(self) -> Arrays:
-        """Voxel task → uint8 label map `[*space]`, uint8 `[K, *space]`, or float32 dose `[*space]`."""
+        """The targets: voxel task → uint8 label map `[*space]`, uint8 `[K, *space]` or float32 dose `[*space]`."""
         return Arrays(self.folder, "voxel", tuple(self.meta["targets"]))
 
     @property
     def region(self) -> Arrays:
-        """Voxel task → bool `[*space]` where it counts; a task that counts everywhere is not in it."""
+        """The regions where targets count: voxel task → bool `[*space]`. Tasks that count everywhere are left out."""
         return Arrays(self.folder, "region", tuple(t for t, m in self.meta["targets"].items() if m["region"]))
 
     @property
     def points(self) -> Arrays:
-        """Voxel task → int32 `[n, 1 + dims]`: structure and voxel, for patches."""
+        """The voxels to center patches on: voxel task → int32 `[n, 1 + dims]`, structure and position."""
         return Arrays(self.folder, "points", tuple(self.meta["targets"]))
 
     def bag(self, name: str) -> PreparedBag | None:
-        """A slide input on memory maps; None when the case has no slide.
+        """Return a slide input on memory maps; None when the case has no slide.
 
-        The maps are private copies on write, which torch takes without copying; the file itself is never changed.
+        The maps are copied on write. So torch accepts them as they are, and the file itself is never changed.
         """
         meta = self.meta.get("slides", {}).get(name)
         if meta is None:
@@ -139,11 +149,11 @@ class StoredCase:
         return PreparedBag(patches, coords, int(meta["extent"]), int(meta["of"]))
 
     def known(self, task: str) -> tuple[bool, ...]:
-        """Per structure, whether its mask is known in this case; empty when nothing is."""
+        """Return for each structure whether its mask is known in this case; () when the task has no target at all."""
         return tuple(self.meta["targets"].get(task, {"known": ()})["known"])
 
     def prepared(self, name: str) -> PreparedImage | None:
-        """An image input as `prepare_image` made it, on memory maps; None when the case has none of its channels."""
+        """Return an image input as `prepare_image` made it, on memory maps; None when no channel of it is there."""
         meta = self.meta["images"].get(name)
         if meta is None:
             return None
@@ -161,7 +171,7 @@ class StoredCase:
 
 
 def _has_parts(found: object, keys: set[str]) -> bool:
-    """Whether each part of a section of `meta.json` has these keys."""
+    """Whether a section of `meta.json` is a mapping in which every entry has these keys."""
     return isinstance(found, dict) and all(
         isinstance(part, dict) and keys <= set(part) for part in found.values()
     )
@@ -169,17 +179,18 @@ def _has_parts(found: object, keys: set[str]) -> bool:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder of prepared cases. It holds a path only, so it travels to workers for nothing."""
+    """The folder of prepared cases. This object holds only the path, so it costs nothing to send it to workers."""
 
     folder: Path
 
     def case(self, key: str) -> StoredCase:
-        """A case by its `Case.key`."""
+        """Return a case by its `Case.key`; nothing is read yet."""
         return StoredCase(Path(self.folder) / key)
 
+    # `cached_property` writes to `__dict__`, which a frozen dataclass allows.
     @cached_property
     def index(self) -> dict[str, Any]:
-        """`store.json`: `version`, `geometry`, `cohort`, `content` (digests) and `cases` (keys)."""
+        """The content of `store.json`: `version`, `geometry`, `cohort`, `content` (digests) and `cases` (keys)."""
         path = Path(self.folder) / "store.json"
         try:
             return read_json_object(path, "a finished store")
@@ -190,17 +201,18 @@ class Store:
 
     @property
     def content(self) -> str:
-        """One digest over everything the store was made from: for the record of a run."""
+        """One digest of everything that the store was made from, for the record of a run."""
         return str(self.index["content"])
 
 
 def grid_dict(grid: Grid) -> dict[str, Any]:
-    """Plain form of a grid."""
+    """Convert a grid to plain data, for `meta.json`."""
+    # Written only where it is False: grids of older stores lack the key and count mm.
     unit = {} if grid.physical else {"physical": False}
     return {"shape": list(grid.shape), "affine": grid.affine.tolist(), **unit}
 
 
 def grid_from(plain: Mapping[str, Any]) -> Grid:
-    """Back from `grid_dict`."""
+    """Make a grid from the plain data of `grid_to_dict`."""
     affine = np.array(plain["affine"], np.float64)
     return Grid(tuple(plain["shape"]), affine, bool(plain.get("physical", True)))

@@ -1,4 +1,4 @@
-"""Linear interpolation on a lattice of rows, columns and slices: one axis after another."""
+"""Interpolate linearly on a lattice of rows, columns and slices, one axis after another."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from torch import Tensor
 
 
 def stretch(values: Tensor, places: Sequence[npt.NDArray[np.float64]]) -> Tensor:
-    """`values [C, *small]` at `places` (voxels, per axis; the border repeats) → `[C, *[len(p) for p in places]]`.
+    """Interpolate `values [C, *small]` at `places` → `[C, *[len(p) for p in places]]`.
 
-    The last axis comes first: the large step at the end then works on whole slabs.
+    The last axis is interpolated first, so that the largest step, at the end, works on whole slabs of memory.
+
+    Args:
+        places: positions in voxels along each axis; beyond the border, its value is repeated.
     """
     for axis in reversed(range(1, len(places))):
         low, weight = _steps(places[axis], values.shape[axis + 1])
@@ -21,6 +24,7 @@ def stretch(values: Tensor, places: Sequence[npt.NDArray[np.float64]]) -> Tensor
         high = values.index_select(axis + 1, (index + 1).clamp_(max=values.shape[axis + 1] - 1))
         shape = [-1 if a == axis + 1 else 1 for a in range(values.dim())]
         values = values.index_select(axis + 1, index).lerp_(high, torch.from_numpy(weight).view(shape))
+    # Slice by slice into the result: `index_select` would copy the whole, largest array twice.
     low, weight = _steps(places[0], values.shape[1])
     last = values.shape[1] - 1
     out = values.new_empty((values.shape[0], len(low), *values.shape[2:]))
@@ -32,7 +36,7 @@ def stretch(values: Tensor, places: Sequence[npt.NDArray[np.float64]]) -> Tensor
 def _steps(
     places: npt.NDArray[np.float64], length: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """The node below each place, and how far it is to the next."""
+    """Find the node below each place, and how far the place is toward the next node (0 to 1)."""
     inside = np.clip(places, 0, length - 1)
     low = np.minimum(np.floor(inside).astype(np.int64), max(length - 2, 0))
     return low, (inside - low).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Cells of a table input to features: numbers scaled, categories one-hot, unknown cells 0 with their flag down."""
+"""Encode the cells of a table input as features: numbers scaled, categories one-hot, unknown cells 0 and flagged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cell = float | str | None
 
 
 def table_groups(columns: Mapping[str, ColumnPlan]) -> tuple[int, ...]:
-    """Features of each group of one table input, in their order: one per number, one per value of a category."""
+    """Count the features of each group of one table input, in order: one per number, one per value of a category."""
     return tuple(
         sum(len(c.values) if c.type == "category" else 1 for c in group.values())
         for group in _grouped(columns)
@@ -21,17 +21,17 @@ def table_groups(columns: Mapping[str, ColumnPlan]) -> tuple[int, ...]:
 
 
 def table_width(columns: Mapping[str, ColumnPlan]) -> int:
-    """Features of one table input."""
+    """Count all features of one table input."""
     return sum(table_groups(columns))
 
 
 def table_features(
     cells: Mapping[str, Cell], columns: Mapping[str, ColumnPlan]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Features and known flags `[F]`, group by group, each in the order of the fold's columns.
+    """Encode cells as features and known flags `[F]`, group by group, in the order of the fold's columns.
 
-    An unknown number becomes the training mean, which is 0 after scaling; an unknown category, or a value the fold
-    never saw, is no category at all. Cells of columns the fold does not use are not looked at.
+    An unknown number becomes the training mean, which is 0 after scaling. An unknown category, or a value that the
+    fold's training part does not have, becomes all zeros. Columns that the fold does not use are ignored.
     """
     values: list[float] = []
     known: list[bool] = []
@@ -39,6 +39,7 @@ def table_features(
         for name, column in group.items():
             cell = cells.get(name)
             if column.type == "number":
+                # A column that is constant in the training part has sd 0; it is only shifted.
                 there = cell is not None
                 values.append((float(cell) - column.mean) / (column.sd or 1.0) if cell is not None else 0.0)
                 known.append(there)
@@ -50,7 +51,7 @@ def table_features(
 
 
 def _grouped(columns: Mapping[str, ColumnPlan]) -> list[Mapping[str, ColumnPlan]]:
-    """The columns of each group, groups in the order in which they first occur: an edited plan may mix them."""
+    """Collect the columns of each group, groups in the order of their first column: an edited plan may mix them."""
     found: dict[str | None, dict[str, ColumnPlan]] = {}
     for name, column in columns.items():
         found.setdefault(column.group, {})[name] = column

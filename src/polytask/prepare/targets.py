@@ -1,4 +1,4 @@
-"""Targets of a sample from the table, and the shapes of those from the store."""
+"""Make the targets of a sample: values from the table, and empty voxel targets that are filled from the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polytask.tasks.target import Target
 
 
 def pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Target:
-    """Target of a visit task `[V, …]` or a subject task `[…]`; 0 where unknown."""
+    """Make the target of a visit task `[V, …]` or of a subject task `[…]`; 0 where unknown."""
     task = cohort.header.tasks[name]
     assert isinstance(task, header.PooledSpec)
     if task.level == "subject":
@@ -29,7 +29,7 @@ def pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Ta
 
 
 def known_in(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
-    """Whether a task of any level is known anywhere in the sample."""
+    """Whether a task of any level is known in at least one visit of the sample."""
     if isinstance(cohort.header.tasks[name], header.VoxelSpec):
         sources = [voxel_source(cohort, c, name) for c in cases if c is not None]
         return any(s is not None and any(s.known) for s in sources)
@@ -37,12 +37,18 @@ def known_in(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
 
 
 def _target(task: header.PooledSpec, values: Sequence[Any], single: bool) -> Target:
+    """Convert the values of a task's visits to tensors; `single` drops the axis of visits."""
     value, known = map(torch.from_numpy, find_pooled_kind(task.kind).make_arrays(task, values))
     return Target(value[0], known[0]) if single else Target(value, known)
 
 
 def empty_target(task: Voxel, lead: Sequence[int], size: Sequence[int]) -> Target:
-    """A voxel target of which nothing is known: leading axes `[V]` or `[V, P]`, to be filled in."""
+    """Make a voxel target in which nothing is known yet; it is filled in later.
+
+    Args:
+        lead: leading axes, `[V]` or `[V, P]`.
+        size: space axes of the view.
+    """
     shape = tuple(size) if task.exclusive or task.dose else (task.structures, *size)
     return Target(
         value=torch.zeros((*lead, *shape), dtype=torch.float32 if task.dose else torch.uint8),
@@ -52,10 +58,11 @@ def empty_target(task: Voxel, lead: Sequence[int], size: Sequence[int]) -> Targe
 
 
 def mirrored(value: Tensor, task: Voxel) -> Tensor:
-    """Swap the labels of mirror images in a uint8 `[1 or K, *space]` that was flipped left to right."""
+    """Swap the labels of mirrored structures in a uint8 `[1 or K, *space]` that was flipped left to right."""
     if not task.swaps:
         return value
     if task.exclusive:
+        # One look-up for all swaps: two replacements in a row would undo each other.
         table = torch.arange(256, dtype=torch.uint8)
         for a, b in task.swaps:
             table[a + 1], table[b + 1] = b + 1, a + 1
@@ -64,7 +71,7 @@ def mirrored(value: Tensor, task: Voxel) -> Tensor:
 
 
 def swapped(of: Sequence[Any], task: Voxel) -> list[Any]:
-    """Per-structure entries in the order they have after a flip."""
+    """Return entries, one per structure, in the order that they have after a left-right flip."""
     order = list(of)
     for a, b in task.swaps:
         order[a], order[b] = order[b], order[a]

@@ -1,4 +1,4 @@
-"""Large cases take turns: whatever the number of threads, one of them at a time is in memory."""
+"""Make large cases one at a time, so that only one of them is in memory, whatever the number of threads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from polytask.prepare.make_case import Made
 from polytask.prepare.recipe import Recipe
 
 LARGE = 64 << 20
-"""Bytes of its files from which a case is large: a CT of 512 × 512 × 300, compressed."""
+"""A case whose files have at least this many bytes is large: a compressed CT of 512 × 512 × 300."""
 
 
 def make_in_turns(make: Callable[[Recipe], Made]) -> Callable[[Recipe], Made]:
-    """The same function for several threads: of the large cases it makes one at a time, of the others any number."""
+    """Wrap `make` for use in several threads: large cases run one at a time, other cases at any time."""
     turn = Lock()
 
     def make_one(recipe: Recipe) -> Made:
@@ -27,7 +27,7 @@ def make_in_turns(make: Callable[[Recipe], Made]) -> Callable[[Recipe], Made]:
 
 
 def count_bytes(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder; 0 for what is not there, which its reader names."""
+    """Count the bytes of a file, or of all files of a folder; 0 for a missing one, which its reader will report."""
     try:
         if path.is_dir():
             return sum(part.stat().st_size for part in path.rglob("*"))

@@ -1,4 +1,4 @@
-"""The views of one image: the whole of it, or patches, with the masks and doses that lie on them."""
+"""Make the views of an image that the network reads: the whole image or patches, with the masks and doses on them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ from polytask.tasks.target import Target
 
 @dataclass(frozen=True)
 class Seen:
-    """One image of one visit, with what was drawn for it.
+    """One image of one visit, with all that was drawn at random for it.
 
     Args:
-        name: the image input. slot: of the visit.
-        case: where its masks are. prepared: its arrays.
-        known: channels that are there and were not dropped.
-        geometry: the subject's. intensity: the image's, None = unchanged.
+        name: the image input.
+        slot: of the visit.
+        case: the stored case, which has the masks.
+        prepared: the arrays of the image.
+        known: for each channel, whether it is there and was not dropped.
+        geometry: drawn for the subject.
+        intensity: drawn for this image; None = unchanged.
         key: of its random numbers.
-        order: of its channels where a flip made paired ones change places, else empty.
+        order: of its channels, where a flip made paired ones change places; else ().
     """
 
     name: str
@@ -49,7 +52,10 @@ class Seen:
 
 
 def whole_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
-    """`[V, C, *view]`; adds the voxel targets of an input that is only seen whole to `targets`."""
+    """Make the whole views `[V, C, *view]` of an input.
+
+    The voxel targets of an input that has no patches are added to `targets`.
+    """
     plan = schema.images[name]
     assert plan.view is not None
     both = plan.field == "both"
@@ -68,7 +74,7 @@ def whole_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[s
 
 
 def patch_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
-    """`[V, P, C, *patch]`; adds the voxel targets of an input that is seen in patches to `targets`."""
+    """Make the patches `[V, P, C, *patch]` of an input, and add its voxel targets to `targets`."""
     plan = schema.images[name]
     assert plan.patch is not None
     tasks = [n for n, t in schema.voxel.items() if t.image == name]
@@ -87,7 +93,7 @@ def patch_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[s
 
 
 def _image(one: Seen, array: Array, lens: Lens, schema: Schema, key: tuple[object, ...]) -> Tensor:
-    """`[planes (+ flags), *size]`: only the block under the lens is read."""
+    """Render one view `[planes (+ flags), *size]`; only the block of the array under the window is read."""
     plan = schema.images[one.name]
     block, statistics = array[(slice(None), *lens.block)], one.prepared.statistics
     if one.order:
@@ -101,6 +107,7 @@ def _image(one: Seen, array: Array, lens: Lens, schema: Schema, key: tuple[objec
             channel for channel, place in enumerate(places) for _ in range(place.stop - place.start)
         ]
         image = apply_intensity(image, one.intensity, channel_of, torch_generator(*key, "noise"))
+        # Brightness and noise would make a missing channel look as if it were there.
         for known, place in zip(one.known, places, strict=True):
             if not known:
                 image[place] = 0
@@ -108,7 +115,7 @@ def _image(one: Seen, array: Array, lens: Lens, schema: Schema, key: tuple[objec
 
 
 def _fill(target: Target, one: Seen, lens: Lens, name: str, schema: Schema, part: tuple[int, ...]) -> None:
-    """Write value, known and region of one voxel task into the visit's (and patch's) place."""
+    """Write value, known and region of one voxel task into the place of the visit (and of the patch)."""
     known = one.case.known(name)
     if not any(known):
         return
@@ -127,19 +134,23 @@ def _fill(target: Target, one: Seen, lens: Lens, name: str, schema: Schema, part
     regions = one.case.region
     if name in regions:
         inside = torch.from_numpy(np.array(regions[name][lens.block]))[None]
+        # Nothing is known in the padding around an image, so it never belongs to the region.
         target.region[place] = lens.nearest(inside)[0].logical_and_(lens.inside)
     else:
         target.region[place] = lens.inside
 
 
 def left_right(grid: Grid) -> int:
-    """The array axis that runs from the patient's left to the right."""
+    """Find the array axis that runs between the patient's left and right."""
     return int(np.argmax(np.abs(grid.affine[0, : grid.dims])))
 
 
 def _centre(one: Seen, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator) -> tuple[int, ...]:
-    """Middle of a patch in stored voxels: with the plan's share on a known structure (each task, then each of its
-    structures, equally likely), else anywhere."""
+    """Draw the center of a patch, in stored voxels.
+
+    The plan's share of patches is centered on a known structure: each task is equally likely, then each of its
+    structures, then each of the structure's voxels. The other patches lie anywhere.
+    """
     assert plan.patch is not None
     chance, anywhere = random.random(), random.random(len(plan.patch))
     if chance < plan.foreground:

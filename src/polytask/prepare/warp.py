@@ -1,4 +1,4 @@
-"""Looking at an array through an affine and elastic transformation: coordinates once, then every array of the image."""
+"""View an array through an affine and elastic transformation: its coordinates serve image, masks and regions alike."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from polytask.prepare.geometry import Floats, Geometry
 from polytask.prepare.stretch import stretch
 
 EXACT = 2**24
-"""Whole numbers up to here are exact in float32."""
+"""Largest number up to which all whole numbers are exact in float32."""
 
 
 class Warp:
-    """A window of `size` voxels onto an array of `shape`; see `Lens`.
+    """A window that interpolates: `size` voxels onto an array of `shape`; see `ViewWindow`.
 
     Args:
-        geometry: where voxels come from.
-        origin: place in mm of the window's first voxel, from the middle of the image.
+        geometry: says where voxels come from.
+        origin: position of the window's first voxel, in mm from the middle of the image.
         edge: voxel size in mm.
     """
 
@@ -37,9 +37,11 @@ class Warp:
             low, high = (float(v) for v in torch.aminmax(values))
             first = min(max(int(np.floor(low)), 0), n - 1)
             block.append(slice(first, max(first + 1, min(int(np.ceil(high)) + 1, n))))
+            # Voxel 0 reaches from -0.5 to 0.5. No mask is made where the whole window lies inside.
             if low < -0.5 or high > n - 0.5:
                 here = (values - (n - 1) / 2).abs_() <= n / 2
                 inside = here if inside is None else inside.logical_and_(here)
+            # From here on, coordinates count from the beginning of the block.
             if first:
                 values.sub_(first)
         self.all_inside = inside is None
@@ -51,14 +53,18 @@ class Warp:
         self._index: Tensor | None = None
 
     def linear(self, values: Tensor) -> Tensor:
-        """See `Lens`. In 3D two bilinear looks at the slices stacked in one plane, and a step between them: torch's
-        2D sampler is vectorised, its 3D sampler is not."""
+        """View an image; see `ViewWindow`.
+
+        In 3D the slices are stacked in one plane, which is sampled twice, and the two results are interpolated: torch's
+        2D sampler is vectorized, its 3D sampler is not.
+        """
         sampled = self._bilinear(values) if len(self.size) == 2 else self._trilinear(values)
         return sampled if self.all_inside else sampled.mul_(self.inside)
 
     def nearest(self, values: Tensor) -> Tensor:
-        """See `Lens`."""
+        """View labels with the values of the nearest voxels; see `ViewWindow`."""
         if self._index is None:
+            # The flat index is computed in floats, so they must hold every index exactly.
             exact = torch.float32 if np.prod(self._lengths) <= EXACT else torch.float64
             index: Tensor | None = None
             for axis, n in enumerate(self._lengths):
@@ -71,11 +77,13 @@ class Warp:
         return out if self.all_inside else out.mul_(self.inside)
 
     def _bilinear(self, values: Tensor) -> Tensor:
+        """Interpolate `[C, rows, columns]` at the coordinates → `[C, *size]`."""
         rows, columns = self._lengths
         grid = torch.stack([_unit(self._coordinates[1], columns), _unit(self._coordinates[0], rows)], dim=-1)
         return _sample(values, grid)
 
     def _trilinear(self, values: Tensor) -> Tensor:
+        """Interpolate `[C, slices, rows, columns]` at the coordinates → `[C, *size]`."""
         depth, height, width = self._lengths
         rows = depth * height
         flat = values.reshape(-1, rows, width)
@@ -84,6 +92,7 @@ class Warp:
             step = slice_.clamp(0, depth - 1)
             first = torch.floor(step).clamp_(max=max(depth - 2, 0))
             step.sub_(first)
+            # Clamped to its own slice first, so that sampling never mixes rows of two slices.
             row = height_at.clamp(0, height - 1).add_(first, alpha=height)
             self._places = (step, _unit(row, rows), _unit(column, width))
         step, row, column = self._places
@@ -92,18 +101,19 @@ class Warp:
         look = grid.flatten(1, 2).movedim(0, -1)
         near = _sample(flat, look)
         if depth > 1:
+            # The same places one slice further on: `height` rows, in the sampler's units of 2 / (rows - 1).
             grid[1].add_(2 * height / max(rows - 1, 1))
             near.lerp_(_sample(flat, look), step.flatten(0, 1))
         return near.view(-1, *self.size)
 
 
 def _unit(places: Tensor, length: int) -> Tensor:
-    """Voxels 0 … length − 1 → −1 … 1, as `grid_sample` counts."""
+    """Convert voxels 0 … length − 1 to −1 … 1, the units of `grid_sample`."""
     return places.mul(2 / max(length - 1, 1)).sub_(1)
 
 
 def _sample(values: Tensor, grid: Tensor) -> Tensor:
-    """`[C, rows, columns]` at `[h, w, (column, row)]` → `[C, h, w]`; the border repeats."""
+    """Sample `[C, rows, columns]` at `[h, w, (column, row)]` → `[C, h, w]`; beyond the border its value is repeated."""
     return grid_sample(values[None], grid[None], mode="bilinear", padding_mode="border", align_corners=True)[
         0
     ]
@@ -112,7 +122,13 @@ def _sample(values: Tensor, grid: Tensor) -> Tensor:
 def coordinates_of(
     geometry: Geometry, places: Sequence[Floats], edge: Floats, shape: Sequence[int]
 ) -> Tensor:
-    """Source voxel of every voxel of the window: `[d, *size]`; `places` in mm along each axis."""
+    """Compute the source position, in voxels, of every voxel of the window: `[d, *size]`.
+
+    Args:
+        places: positions of the window's voxels along each axis, in mm from the middle of the image.
+        edge: voxel size in mm.
+        shape: of the source array.
+    """
     dims = len(places)
     if geometry.lattice is None:
         out = torch.empty((dims, *[len(p) for p in places]))
@@ -121,6 +137,7 @@ def coordinates_of(
         at = [(p / e + 0.5) * n for p, e, n in zip(places, geometry.extent, nodes, strict=True)]
         in_voxels = geometry.lattice / edge.reshape(-1, *[1] * dims).astype(np.float32)
         out = stretch(torch.from_numpy(in_voxels), at)
+    # The affine part is a sum of one line per axis, so that no array of all places in mm is needed.
     for axis in range(dims):
         parts = []
         for other, place in enumerate(places):

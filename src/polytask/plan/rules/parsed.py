@@ -23,7 +23,7 @@ class ParsedColumns:
 
     def __init__(self, cohort: Cohort) -> None:
         self._cohort = cohort
-        # By identity, because two rows of the table may have equal cells.
+        # By identity: a case holds a dict of its cells, so it is no key of a dict itself.
         place = {id(case): k for k, case in enumerate(cohort.cases)}
         self._rows = {s: np.array([place[id(c)] for c in cases]) for s, cases in cohort.subjects.items()}
         self._found: dict[str, Floats] = {}

@@ -72,7 +72,7 @@ def screen(basis: FoldBasis, table: str, columns: Sequence[str]) -> Screening:
     left = np.flatnonzero(filled & varies)
     alike = repeats(values[:, left], ALIKE)
     left = left[~alike]
-    # A task whose |z| is 0 everywhere, e.g. with a single class in train, cannot rank columns.
+    # A task whose |z| is 0 everywhere, e.g. because all its answers are equal, cannot rank columns.
     strengths = {task: z for task, z in _strengths(basis, values[:, left]) if z.any()}
     chosen, words = _best(strengths, left.size, limit)
     lost = {
@@ -119,8 +119,8 @@ def _of_subjects(basis: FoldBasis, known: npt.NDArray[np.bool_]) -> Floats:
 
 
 def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]:
-    """Yield (task, |z| of each column) for visit and subject tasks. A subject task is compared with the mean of a column
-    over the visits that it reads."""
+    """Yield (task, |z| of each column) for visit and subject tasks. A subject task is compared with the mean of a
+    column over the visits that it reads."""
     cases = [cases[0] for cases in basis.items("visit")]
     for name, spec in basis.cohort.header.tasks.items():
         if not isinstance(spec, PooledSpec):

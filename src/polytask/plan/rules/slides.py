@@ -89,7 +89,7 @@ def _pixels(basis: Basis, spec: SlideInput, records: list[SlideRecord], why: Why
     bags = smallest_batch(basis) * basis.max_visits * len(basis.cohort.header.slides)
     seconds = STEP_SECONDS[machine.device]
     least, largest = DRAWN[kind]
-    # Half of the memory: image inputs of the same step need the rest.
+    # Slides get only half of the memory budget, because image inputs may share the step with them.
     fit = min(seconds * machine.speed / BACKWARD / flops, machine.budget / 2 / kept) / bags
     patches = min(max(least, min(largest, int(fit))), max(counts))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})

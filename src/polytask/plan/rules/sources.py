@@ -11,7 +11,7 @@ from polytask.plan.rules.fold import FoldBasis
 
 
 def source_subsets(basis: FoldBasis) -> str:
-    """Describe how often each subset of the inputs occurs in train. A sample has an input if one of its cells is filled."""
+    """Describe how often each subset of the inputs occurs in train. A sample has an input if a cell of it is filled."""
     header = basis.cohort.header
     own: dict[str, list[str]] = {name: [] for name in header.inputs}
     for column, name in header.input_columns.items():

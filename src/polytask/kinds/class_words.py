@@ -36,7 +36,7 @@ class WordSpec(PooledSpec):
 
 class ClassSpec(WordSpec):
     """A task whose cell is one of several classes. `merge` names words that are read as another class (`T5: T4`),
-    `unknown` words that are read as an empty cell; a class that either of them names is none any more."""
+    `unknown` words that are read as an empty cell; a class named in either of them is no longer a class."""
 
     merge: dict[Text, Text] = Field(default={})
     unknown: list[Text] = Field(default=[])

@@ -87,7 +87,7 @@ class Pool(Protocol):
 
 
 class MaskRecord(Protocol):
-    """What is known of the masks of one case."""
+    """What the fingerprint knows about the masks of one case."""
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -19,7 +19,7 @@ def breach(message: str, **parts: Any) -> PydanticCustomError:
 
 
 class TaskSpec(Strict):
-    """What every task may say: `column` names its column in the table, `title` its name on pages.
+    """What every task may state: `column` is its column in the table, `title` its name on pages.
 
     The order of the fields is part of a cohort's digest, so `kind`, `level` and `image` are declared for readers here
     and take their place in each kind.

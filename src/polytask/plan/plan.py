@@ -50,7 +50,7 @@ class ImagePlan(Part):
     blocks: tuple[int, ...]
     """Number of residual blocks in each stage."""
     strides: tuple[tuple[int, ...], ...]
-    """Stride with which each stage begins; the first is all ones."""
+    """Stride with which each stage begins, one number per axis; the first stage has strides of 1."""
     foreground: float
     """Share of the training patches that are centered on a known structure."""
     channel_flags: bool
@@ -62,7 +62,7 @@ class SlidePlan(Part):
     """How one slide input is cut into patches and how many are used. A bag of features has no patches to cut."""
 
     features: int | None
-    """Width of a precomputed feature; None for pixels."""
+    """Length of a precomputed feature vector; None for pixels."""
     patch: int | None
     """Edge of a patch in pixels."""
     mpp: float | None

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Summary(BaseModel):
-    """Count, mean, variance, range and `POINTS` equally spaced quantiles of a set of numbers."""
+    """Count, mean, variance, range and equally spaced quantiles of a set of numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -27,8 +27,8 @@ class Count:
     """A number of things, 0 or more: the Poisson deviance of a mean on the log scale.
 
     Args:
-        mean: of the training counts; the head starts there.
-        unit: of what is counted.
+        mean: mean of the training counts; the head starts there.
+        unit: what is counted, e.g. lesions.
         deviation: mean absolute error of the training median.
     """
 

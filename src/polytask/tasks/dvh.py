@@ -56,8 +56,8 @@ def openkbp_dvh_differences(
     """Compute |difference| per `STRUCTURE.STATISTIC` of one patient.
 
     Organs have the statistics D0.1cc and mean, targets D99, D95 and D1. The DVH score is the mean of these over all
-    patients and statistics. A structure that is missing or empty is skipped. The challenge defines its scores for images
-    of 128³ voxels.
+    patients and statistics. A structure that is missing or empty is skipped. The challenge defines its scores for
+    images of 128³ voxels.
     """
     found: dict[str, float] = {}
     for name, mask in structures.items():

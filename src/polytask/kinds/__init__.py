@@ -1,6 +1,6 @@
-"""The kinds of task: what each one is, without tensors.
+"""The kinds of task: all that is true of each kind without tensors. No file of this folder loads torch.
 
-A new kind is a file here, a file in `tasks/`, and its line in `KINDS`.
+A new kind needs a file here, a file in `tasks/`, and its line in `KINDS`.
 """
 
 from __future__ import annotations
@@ -35,27 +35,30 @@ KINDS: dict[str, AnyKind] = {
 
 
 def answer_form(kind: str) -> AnswerForm:
-    """How the answers of a kind look."""
+    """Return the form that the answers of a kind have, e.g. `class` or `time`."""
     return KINDS[kind].answer_form
 
 
 def find_pooled_kind(name: str) -> PooledKind:
-    """A kind with an answer per visit or subject."""
+    """Return the kind of this name, which must have an answer per visit or subject."""
     kind = KINDS[name]
     assert kind.level == "pooled"
     return kind
 
 
 def find_voxel_kind(name: str) -> VoxelKind:
-    """A kind with a value per voxel."""
+    """Return the kind of this name, which must have a value per voxel."""
     kind = KINDS[name]
     assert kind.level == "voxel"
     return kind
 
 
 def find_constant(fields: Mapping[str, Any]) -> float | None:
-    """The constant-predictor loss of a task whose fields were changed by hand; None when the fields do not tell
-    (regression, Cox) or do not fit together."""
+    """Compute the loss of a constant predictor for a task whose fields were changed by hand.
+
+    None when the fields are not enough to compute it (regression, Cox) or do not fit together.
+    """
+    # Fields set by hand may have any form here; the check of the whole plan refuses them later with a message.
     try:
         value = KINDS[fields["kind"]].find_constant(fields)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError):

@@ -1,4 +1,4 @@
-"""One cell to one value. What a cell may say depends on the task or column; anything else is an `OddCell`."""
+"""Reads one cell of the table into one value. A cell that the task or column cannot read raises `UnreadableCell`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from polytask.errors import list_words, nearest
 from polytask.kinds.words import number, same_word
 
 LARGEST = 1e18
-"""Larger numbers mean nothing, and their squares overflow in 32 bits."""
+"""Larger numbers are no measurements; and the squares of numbers a little larger than this overflow in 32 bits."""
 _BOUND = re.compile(r"(<=|>=|[<>≤≥])\s*(?=\S)")
 EVENT = "1 = event observed, 0 = censored"
 PRESENT = "1 = present, 0 = absent, empty = unknown"
 
 
 class OddCell(Exception):
-    """A cell that says nothing the header knows.
+    """Raised for a cell whose content does not fit the header.
 
     Args:
-        code: of the problem in `polytask check`.
-        message: what was found and expected.
-        remedy: what to do.
+        code: code of the problem in `polytask check`.
+        message: what was found and what was expected.
+        remedy: what the user can do.
     """
 
     def __init__(self, code: str, message: str, remedy: str) -> None:
@@ -29,7 +29,8 @@ class OddCell(Exception):
 
 
 def find_word(cell: str, words: list[str]) -> int:
-    """Index of the word a cell says, as text or as a number ("2.0" = "2")."""
+    """Find the index of the word that a cell says, compared as text or as a number ("2.0" = "2")."""
+    # Equal text first: it is quick, and most cells of a large table are written as in the header.
     if cell in words:
         return words.index(cell)
     for index, candidate in enumerate(words):
@@ -39,7 +40,7 @@ def find_word(cell: str, words: list[str]) -> int:
 
 
 def read_number(cell: str, bounds: bool) -> float:
-    """A number with a dot; with `bounds`, `>1700` and `<= 0.5` are read as the bound itself."""
+    """Read a number with a dot as decimal sign; with `bounds`, `>1700` and `<= 0.5` are read as the bound itself."""
     bound = _BOUND.match(cell) if bounds else None
     return (
         read_decimal(cell[bound.end() :])
@@ -49,7 +50,7 @@ def read_number(cell: str, bounds: bool) -> float:
 
 
 def read_decimal(cell: str) -> float:
-    """A number with a dot."""
+    """Read a number with a dot as decimal sign; anything else is refused with a remedy."""
     value = number(cell)
     if value is None and (bound := _BOUND.match(cell)) and number(cell[bound.end() :]) is not None:
         remedy = (
@@ -66,7 +67,7 @@ def read_decimal(cell: str) -> float:
 
 
 def read_time(cell: str) -> float:
-    """A number that is not negative."""
+    """Read a time: a number that is not negative."""
     value = read_decimal(cell)
     if value < 0:
         raise OddCell(
@@ -78,7 +79,7 @@ def read_time(cell: str) -> float:
 
 
 def read_zero_or_one(cell: str, meaning: str) -> int:
-    """0 or 1."""
+    """Read a cell that must hold 0 or 1; `meaning` says what they mean, for the message."""
     value = number(cell)
     if value not in (0, 1):
         raise OddCell(
@@ -90,7 +91,7 @@ def read_zero_or_one(cell: str, meaning: str) -> int:
 
 
 def read_names(cell: str, known: list[str]) -> frozenset[str]:
-    """Structure names joined by `;`."""
+    """Read structure names joined by `;`; every one must be among the `known` names."""
     found = [name.strip() for name in cell.split(";") if name.strip()]
     for name in found:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Tasks whose answers are words of a list: the header's classes, labels or grades, and how cells name them."""
+"""Tasks whose answers are words of a list: the classes, labels or grades of the header, and how cells name them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from polytask.kinds.titles import check_titles
 from polytask.kinds.words import Text, repeated, same_word
 
 RAREST = 0.2
-"""Below this share of the rarest class, classes are balanced (below half of an even share where there are many)."""
+"""Classes are balanced if the rarest one has a smaller share (with many classes: less than half of an even share)."""
 
 
 class WordSpec(PooledSpec):
@@ -36,7 +36,7 @@ class WordSpec(PooledSpec):
 
 class ClassSpec(WordSpec):
     """A task whose cell is one of several classes. `merge` names words that are read as another class (`T5: T4`),
-    `unknown` words that are read as an empty cell; a class that either of them names is none any more."""
+    `unknown` words that are read as an empty cell; a class named in either of them is no longer a class."""
 
     merge: dict[Text, Text] = Field(default={})
     unknown: list[Text] = Field(default=[])
@@ -44,7 +44,8 @@ class ClassSpec(WordSpec):
     @field_validator("classes", "order", mode="after", check_fields=False)
     @classmethod
     def _leave_out(cls, words: list[str], info: ValidationInfo) -> list[str]:
-        """The classes that are left; `merge` and `unknown` were validated before them."""
+        """Drop the classes that `merge` or `unknown` names; at least two must remain."""
+        # pydantic validates fields in the order of the class: `merge` and `unknown` stand before `classes` and `order`.
         gone = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
         left = [word for word in words if not any(same_word(word, other) for other in gone)]
         if len(left) < 2:
@@ -71,7 +72,7 @@ class ClassSpec(WordSpec):
 
 
 def list_answers(task: Any) -> list[str]:
-    """The words of a classification, ordinal or multilabel task in order; none for the other kinds."""
+    """List the answer words of a classification, ordinal or multilabel task in order; none for other kinds."""
     for field in ("classes", "order", "labels"):
         if isinstance(task, WordSpec) and hasattr(task, field):
             return list(getattr(task, field))
@@ -79,14 +80,14 @@ def list_answers(task: Any) -> list[str]:
 
 
 def list_replaced(task: Any) -> list[str]:
-    """Words that a classification or ordinal task reads as another class or as unknown."""
+    """List the words that a classification or ordinal task reads as another class or as unknown."""
     return [*task.merge, *task.unknown] if isinstance(task, ClassSpec) else []
 
 
 def read_class(task: Any, cell: str) -> str:
-    """The class that a cell says, after `merge`; "" where the task reads the word as unknown.
+    """Return the class that a cell says, after `merge`; "" if the task reads the word as unknown.
 
-    A cell that says no class comes back as it is.
+    A cell that names no class is returned unchanged.
     """
     if not isinstance(task, ClassSpec):
         return cell
@@ -96,18 +97,21 @@ def read_class(task: Any, cell: str) -> str:
 
 
 def parse_class(cell: str, task: Any) -> int | None:
-    """Index of the class a cell says of a classification or ordinal task, None where the task reads it as unknown."""
+    """Find the index of the class that a cell says; None if the task reads the word as unknown."""
     read = read_class(task, cell)
     return find_word(read, list_answers(task)) if read else None
 
 
 def make_class_parser(task: Any) -> Parser:
-    """The reader of cells with one class."""
+    """Make the function that reads cells with one class."""
     return partial(parse_class, task=task)
 
 
 def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool) -> list[Need]:
-    """A subject of every class; the remedy names the class that a rare one may be merged with."""
+    """List what a fold's train part needs: a subject of every class. The remedy names a class to merge a rare one with.
+
+    `only_neighbor` is for ordered classes: a grade may only be merged with the grade next to it.
+    """
     found = []
     for word in list_answers(task):
         remedy = f"bring more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
@@ -116,10 +120,11 @@ def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool)
 
 
 def suggest_merge(task: ClassSpec, name: str, word: str, only_neighbor: bool) -> str:
-    """What to write into the header so that a rare class is no class of its own."""
+    """Say what to write into the header so that a rare class is no longer a class of its own."""
     classes = list_answers(task)
     if len(classes) < 3:
         return f"remove the task {name!r}: no other class would be left"
+    # The words go through a YAML writer, because names such as "no" or "1.0" need quotes in the header.
     place = classes.index(word)
     other = classes[place - 1] if place else classes[1]
     merge = yaml.safe_dump({word: other}, default_flow_style=True, width=1000).strip()
@@ -129,19 +134,19 @@ def suggest_merge(task: ClassSpec, name: str, word: str, only_neighbor: bool) ->
 
 
 def list_class_strata(task: ClassSpec, answers: Mapping[str, Sequence[int]]) -> dict[str, set[str]]:
-    """Subject → the classes of its answers, and "" because one is known."""
+    """List the strata of subjects: subject → the classes of its answers, and "" because an answer is known."""
     words = list_answers(task)
     return {subject: {"", *(words[value] for value in values)} for subject, values in answers.items()}
 
 
 def make_class_arrays(values: Sequence[int | None]) -> Arrays:
-    """Index of the class `[N]`."""
+    """Return (class indices `[N]`, known `[N]`); the index is 0 where the answer is unknown."""
     known = np.array([v is not None for v in values], bool)
     return np.array([0 if v is None else v for v in values], np.int64), known
 
 
 def count_classes(values: Sequence[int], classes: Sequence[str], why: Why) -> list[float]:
-    """Share of each class among known training answers, with the counts as the reason."""
+    """Compute the share of each class among the known training answers, and write the counts as the reason."""
     counts = np.bincount(np.array(values, int), minlength=len(classes))
     for label, count in zip(classes, counts, strict=True):
         if count == 0:

@@ -1,4 +1,4 @@
-"""Exactly one of several classes: what header and plan say of it."""
+"""The kind `classification`, exactly one of several classes: what header and plan say about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ClassificationSpec(ClassSpec):
 
 
 class ClassificationFields(TaskFields):
-    """See `tasks.classification`."""
+    """Fields of a classification task in the plan; `tasks/classification.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes"}
 
@@ -37,7 +37,7 @@ class ClassificationFields(TaskFields):
 
 
 class ClassificationKind:
-    """One cell with the name of a class."""
+    """The kind of task whose answer is one cell with the name of a class."""
 
     name: ClassVar[str] = "classification"
     level: ClassVar[Literal["pooled"]] = "pooled"
@@ -85,6 +85,7 @@ class ClassificationKind:
 
     def decide_fields(self, task: ClassificationSpec, values: Sequence[int], why: Why) -> Fields:
         frequencies = class_words.count_classes(values, task.classes, why)
+        # With ten classes even shares are 0.1 already, so that the limit falls with the number of classes.
         limit, rarest = min(RAREST, 0.5 / len(task.classes)), min(frequencies)
         balanced = rarest < limit
         why["."] = "classes and level as in the header; primary metric: auc"

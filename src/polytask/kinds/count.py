@@ -1,4 +1,4 @@
-"""A number of things, 0 or more (lesions, nodes, mitoses): what header and plan say of it."""
+"""The kind `count`, a number of things (lesions, nodes, mitoses): what header and plan say about it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CountSpec(PooledSpec):
 
 
 class CountFields(TaskFields):
-    """See `tasks.count`."""
+    """Fields of a count task in the plan; `tasks/count.py` explains them."""
 
     kind: Literal["count"]
     level: PooledLevel
@@ -37,7 +37,7 @@ class CountFields(TaskFields):
 
 
 def read_count(cell: str) -> float:
-    """A whole number that is not negative."""
+    """Read a whole number that is not negative."""
     value = read_decimal(cell)
     if value < 0 or value != int(value):
         raise OddCell(
@@ -47,13 +47,14 @@ def read_count(cell: str) -> float:
 
 
 def compute_deviance(counts: Floats, mean: Floats | float) -> Floats:
-    """Poisson deviance of each count against a mean above 0: 2 (y log(y / μ) − y + μ), where 0 log 0 = 0."""
+    """Compute the Poisson deviance of each count from a mean above 0: 2 (y log(y / μ) − y + μ), where 0 log 0 = 0."""
+    # A ratio of 1 has the logarithm 0, so that a count of 0 gives 0 · 0 instead of 0 · (−∞) = NaN.
     ratio = np.where(counts > 0, counts / mean, 1.0)
     return np.asarray(2 * (counts * np.log(ratio) - counts + mean), np.float64)
 
 
 class CountKind:
-    """A cell with a whole number, 0 or more."""
+    """The kind of task whose answer is one cell with a whole number, 0 or more."""
 
     name: ClassVar[str] = "count"
     level: ClassVar[Literal["pooled"]] = "pooled"
@@ -118,4 +119,5 @@ class CountKind:
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return None  # the counts themselves are not among the fields
+        # The constant needs all training counts, and the fields have only their mean and deviation.
+        return None

@@ -1,4 +1,4 @@
-"""A value per voxel: what header and plan say of it."""
+"""The kind `dose`, a value per voxel: what header and plan say about it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from polytask.kinds.spec import TaskSpec, VoxelSpec
 from polytask.kinds.words import Name
 
 DOSE_SCALE = 0.99
+"""Quantile of the training doses that becomes the scale: the network sees it as 1."""
 
 
 class DoseSpec(VoxelSpec):
@@ -29,7 +30,7 @@ class DoseSpec(VoxelSpec):
 
 
 class DoseFields(TaskFields):
-    """See `tasks.dose`."""
+    """Fields of a dose task in the plan; `tasks/dose.py` explains them."""
 
     kind: Literal["dose"]
     level: Literal["voxel"]
@@ -42,7 +43,7 @@ class DoseFields(TaskFields):
 
 
 class DoseKind:
-    """A file with a number per voxel."""
+    """The kind of task whose answer is a file with one number per voxel."""
 
     name: ClassVar[str] = "dose"
     level: ClassVar[Literal["voxel"]] = "voxel"
@@ -95,6 +96,7 @@ class DoseKind:
         median = round_number(train.doses.quantile(0.5), 5)
         deviation = round_number(train.doses.deviation(), 5)
         scale = round_number(train.doses.quantile(DOSE_SCALE), 4)
+        # Where more than 99 % of the voxels have no dose the quantile is 0, and nothing could be divided by it.
         scale = scale if scale > 0 else 1.0
         counted = f"of {train.doses.cases} training doses where they count"
         why["."] = "unit and structures as in the header; primary metric: mae"

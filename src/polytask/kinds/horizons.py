@@ -1,4 +1,4 @@
-"""The times people ask for: one, two and five years, in the unit of a survival task."""
+"""The times for which people ask survival: one, two and five years, in the unit of a survival task."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ YEARS = (1, 2, 5)
 A_YEAR = {"day": 365.0, "week": 52.0, "month": 12.0, "year": 1.0}
 SHORT = {"d": "day", "w": "week", "wk": "week", "mo": "month", "y": "year", "yr": "year"}
 LEAST_UNCENSORED = 0.1
-"""Where fewer than this share are uncensored, a horizon's metrics are not defined."""
+"""The metrics of a horizon are not defined if the censoring curve is below this share there."""
 Floats = npt.NDArray[np.float64]
 
 
 def usual_horizons(unit: str) -> list[float]:
-    """One, two and five years in a unit (days, weeks, months, years); none in another unit."""
+    """List one, two and five years in a unit (days, weeks, months, years); none for any other unit."""
     word = unit.strip().lower().rstrip(".").removesuffix("s")
     year = A_YEAR.get(SHORT.get(word, word))
     return [n * year for n in YEARS] if year else []
 
 
 def defined_horizons(unit: str, times: Floats, events: Floats, censoring: Curve) -> list[float]:
-    """Those of the usual horizons by which somebody had the event, somebody was followed beyond, and enough were not
-    censored before."""
+    """List the usual horizons at which metrics are defined: somebody had the event by then, somebody was followed for
+    longer, and enough subjects were not censored before."""
     return [
         h
         for h in usual_horizons(unit)

@@ -1,7 +1,7 @@
-"""What a kind of task says of itself, without tensors: the contract that each file of this folder keeps.
+"""The contract of a kind of task without tensors: what every file of this folder with a kind must define.
 
-Other rooms ask a kind (`polytask.kinds.KINDS[task.kind]`); they do not switch over kinds. Where only "a value per
-voxel?" is asked, the level answers: `isinstance(task, VoxelSpec)`.
+Other rooms ask the kind (`polytask.kinds.KINDS[task.kind]`) instead of testing its name. To ask only whether a task has
+a value per voxel, use `isinstance(task, VoxelSpec)`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from polytask.kinds.spec import TaskSpec
 
 T = TypeVar("T")
 Value = int | float | tuple[float, float] | tuple[int | None, ...]
-"""An answer in the table: index of a class, number, (time, event), or 0, 1, None per label."""
+"""An answer in the table: index of a class, a number, (time, event), or a tuple with 0, 1 or None for each label."""
 AnswerForm = Literal["class", "grade", "labels", "number", "time", "masks", "field"]
-"""How an answer looks: one of several words, one of several ordered words, several yes/no words, a number, the time of
-an event, masks, a number per voxel. Rooms that read or show answers go by the form, so that a kind whose answers look
-like those of another needs nothing there."""
+"""The form of an answer: one of several words, one of several ordered words, several yes/no words, a number, the time
+of an event, masks, a number per voxel. Rooms that read or show answers go by the form, so that a new kind with a
+known form needs no change there."""
 Parser = Callable[[str], Any]
-"""A cell → its value; raises `OddCell`."""
+"""A function: text of a cell → its value; raises `UnreadableCell`."""
 Fields = dict[str, Any]
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
 
 
 class TaskFields(BaseModel):
-    """Fields of a task in `plan.yaml` that every kind has.
+    """The fields of a task in `plan.yaml` that every kind has.
 
-    `constant` is the loss of the best constant answer, by which the loss is divided. `lengths` names fields with one
-    number for each entry of another field.
+    `constant` is the loss of the best constant answer, by which the loss is divided. `lengths` maps a field with
+    numbers to the field with the entries to which they belong: both must have the same length.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,13 +46,13 @@ class TaskFields(BaseModel):
 
 @dataclass(frozen=True)
 class Need:
-    """Something of which a fold's train part must have a subject, or the task cannot be learned.
+    """A stratum of which the train part of every fold must have a subject, or the task cannot be learned.
 
     Args:
-        word: the stratum, see `list_strata`; "" = any known answer.
-        column: where it stands in the table.
-        what: how a person would call it, e.g. "class 'G3'".
-        remedy: what to do when it is too rare.
+        word: name of the stratum, see `list_strata`; "" = any known answer.
+        column: the column of the table that decides it.
+        what: the stratum in words for people, e.g. "class 'G3'".
+        remedy: what the user can do when it is too rare.
     """
 
     word: str
@@ -62,15 +62,15 @@ class Need:
 
 
 class IncompleteAnswer(Exception):
-    """Cells of one answer that do not go together: what was found and expected, and what to do."""
+    """Raised when the cells of one answer do not fit together; says what was found and expected, and what to do."""
 
 
 class MissingInTrain(Exception):
-    """What a fold's train part lacks, e.g. "class 'G3' does not occur"."""
+    """Raised when the train part of a fold lacks something, e.g. "class 'G3' does not occur"."""
 
 
 class ReadCell(Protocol):
-    """The first known cell of a column among the rows that answer for a visit or subject, parsed; None = unknown."""
+    """A function that parses the first known cell of a column among the rows of a visit or subject; None = unknown."""
 
     def __call__(self, column: str, parse: Callable[[str], T | None]) -> T | None: ...
 
@@ -83,36 +83,36 @@ class Pool(Protocol):
     def quantile(self, q: float) -> float: ...
 
     def deviation(self) -> float:
-        """Mean distance from the median."""
+        """Return the mean distance of the values from their median."""
 
 
 class MaskRecord(Protocol):
-    """What is known of the masks of one case."""
+    """What the fingerprint knows about the masks of one case."""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Structure → its voxels where the target counts; a structure that is not known is missing."""
+        """Structure → number of its voxels where the target counts; an unknown structure has no key."""
 
     @property
     def totals(self) -> Mapping[Any, int]:
-        """Rule of the crop → voxels that count in it."""
+        """Crop rule → number of voxels in its box that count."""
 
     @property
     def sizes(self) -> Mapping[str, Sequence[float]]:
-        """Structure that is there → edges of its box."""
+        """Structure that occurs → edges of the box around it."""
 
 
 @dataclass(frozen=True)
 class TrainVoxels:
-    """The train part of a voxel task.
+    """What a voxel task knows about the train part of a fold.
 
     Args:
-        masks: a record per case. crop: the rule whose voxels count.
-        doses: the doses where they count, None when none is known.
-        spacing: of the image. unit: of the spacing.
+        masks: one record per case. crop: the crop rule whose voxels count.
+        doses: the doses in the voxels that count, None when no dose is known.
+        spacing: spacing of the image. unit: unit of the spacing.
         structures: names of the masks whose dose-volume histograms are judged.
-        table: where the cells stand, for messages.
-        occurs: whether any mask outside the test part shows a structure.
+        table: table and task, for messages.
+        occurs: function that says whether any mask outside the test part shows a structure.
     """
 
     masks: Sequence[MaskRecord]
@@ -126,69 +126,69 @@ class TrainVoxels:
 
 
 class Kind(Protocol):
-    """What all kinds say. `task` is what `cohort.yaml` says, an object of the class `spec`."""
+    """What every kind defines. The argument `task` is the entry of `cohort.yaml`, an object of the class `spec`."""
 
     name: ClassVar[str]
     spec: ClassVar[type[TaskSpec]]
     fields: ClassVar[type[TaskFields]]
-    """What an edited `plan.yaml` is checked against."""
+    """The schema against which an edited `plan.yaml` is checked."""
     task_class: ClassVar[str]
-    """`MODULE:CLASS` with head, loss, decoding and metrics; loads torch."""
+    """`MODULE:CLASS` of the class with head, loss, decoding and metrics; loading it loads torch."""
     answer_form: ClassVar[AnswerForm]
     primary: ClassVar[str]
     """Name of the primary metric."""
     telling: ClassVar[str]
-    """The field whose reason says most about the training data, for the summary of a plan."""
+    """The field whose reason says most about the training data; the summary of a plan shows it."""
     nothing: ClassVar[str]
-    """What a plan lacks when the task has nothing to predict."""
+    """The message for a plan in which the task has nothing to predict: what is missing."""
 
     def list_columns(self, task: Any, stem: str) -> tuple[str, ...]:
-        """The columns a task must have; `stem` is its column or its name."""
+        """List the columns that a task must have; `stem` is its `column` in the header, or else its name."""
 
     def list_optional_columns(self, task: Any, stem: str) -> tuple[str, ...]:
-        """The columns it may have."""
+        """List the columns that a task may have in addition."""
 
     def list_breaches(
         self, task: Any, others: Mapping[str, TaskSpec], visits: Sequence[str]
     ) -> Iterator[tuple[str, str]]:
-        """(key, what is wrong: what to do) of each rule between the task, the header's tasks and its visits."""
+        """Yield (key, what is wrong and what to do) for each broken rule between the task, other tasks and visits."""
 
     def list_parsers(self, task: Any, stem: str) -> dict[str, Parser]:
-        """Column → the function that reads its cells, for columns that do not name files."""
+        """Map each column that does not name files to the function that reads its cells."""
 
     def list_measured_columns(self, task: Any, stem: str) -> dict[str, Parser]:
-        """Column → reader, for columns of measured numbers, in which one far from all others is suspect."""
+        """Map each column of measured numbers to its reader; in these a number far from all others is suspicious."""
 
     def list_needs(self, task: Any, name: str, stem: str) -> list[Need]:
-        """What the train part of every fold must have."""
+        """List what the train part of every fold must have."""
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        """`constant` after other fields were edited; None when the fields do not tell."""
+        """Compute `constant` again after other fields were edited; None when the fields are not enough for it."""
 
 
 class PooledKind(Kind, Protocol):
-    """A kind with an answer per visit or subject, which stands in the table."""
+    """A kind with one answer per visit or subject, which stands in the table."""
 
     level: ClassVar[Literal["pooled"]]
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> TaskSpec:
-        """What an importer writes into the header: classes or labels (for numbers of no use), level, unit."""
+        """Make the entry that an importer writes into the header; `words` are the classes or labels, if any."""
 
     def read_answer(self, task: Any, stem: str, read: ReadCell) -> Value | None:
-        """The answer that cells give; None = unknown.
+        """Read the answer from the cells of a visit or subject; None = unknown.
 
         Raises:
             IncompleteAnswer: one of two cells that belong together is empty.
         """
 
     def list_strata(self, task: Any, answers: Mapping[str, Sequence[Any]]) -> dict[str, set[str]]:
-        """Subject → words that its known answers are stratified by; subjects are spread over folds by them."""
+        """Map each subject to the strata of its known answers; subjects are spread over the folds by them."""
 
     def make_arrays(self, task: Any, values: Sequence[Any]) -> Arrays:
-        """Answers of N items (None = unknown) → value `[N, …]` and known; value is 0 where unknown."""
+        """Turn the answers of N items (None = unknown) into (value `[N, …]`, known); value is 0 where unknown."""
 
     def decide_fields(self, task: Any, values: Sequence[Any], why: Why) -> Fields:
-        """Fields of the plan from the known answers of the train part, each with its reason.
+        """Decide the fields of the plan from the known answers of the train part, each with its reason.
 
         Raises:
             MissingInTrain: the task cannot be learned from these.
@@ -196,15 +196,15 @@ class PooledKind(Kind, Protocol):
 
 
 class VoxelKind(Kind, Protocol):
-    """A kind with a value per voxel, which stands in files."""
+    """A kind with one value per voxel, which stands in files."""
 
     level: ClassVar[Literal["voxel"]]
 
     def list_parts(self, task: Any) -> list[str]:
-        """Names of the structures; none when there is one value per voxel."""
+        """List the names of the structures; none when there is one number per voxel."""
 
     def decide_fields(self, task: Any, train: TrainVoxels, why: Why) -> Fields:
-        """Fields of the plan from the masks or doses of the train part, each with its reason.
+        """Decide the fields of the plan from the masks or doses of the train part, each with its reason.
 
         Raises:
             MissingInTrain: the task cannot be learned from these.

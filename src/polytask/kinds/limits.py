@@ -1,4 +1,4 @@
-"""Limits of numbers and curves that `cohort.yaml` and `plan.yaml` state of a task."""
+"""Types with limits, for numbers and curves of tasks in `cohort.yaml` and `plan.yaml`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Numbers = dict[str, list[float]]
 
 
 def require_curve(curve: Numbers) -> Numbers:
-    """A curve over time as it came: none at all, or `times` that rise and as many values; else a ValueError."""
+    """Return a curve over time unchanged if it is empty or valid; otherwise raise ValueError."""
     if curve and not is_curve(curve):
         raise ValueError("expected `times` that rise and as many values of `survival` or `hazard`")
     return curve
 
 
 def is_curve(curve: Mapping[str, Sequence[float]]) -> bool:
-    """Whether these are finite times that never fall, and one more list of numbers as long."""
+    """Whether this has finite times in ascending order, and one more list of finite numbers of the same length."""
     if len(curve) != 2 or "times" not in curve or not {"survival", "hazard"} & set(curve):
         return False
     times, numbers = list(curve["times"]), [x for values in curve.values() for x in values]

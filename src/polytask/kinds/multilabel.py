@@ -1,4 +1,4 @@
-"""Several yes/no findings, each with a column of its own: what header and plan say of them."""
+"""The kind `multilabel`, several yes/no findings with a column each: what header and plan say about them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MultilabelSpec(WordSpec):
 
 
 class MultilabelFields(TaskFields):
-    """See `tasks.multilabel`."""
+    """Fields of a multilabel task in the plan; `tasks/multilabel.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"frequencies": "labels"}
 
@@ -40,7 +40,7 @@ class MultilabelFields(TaskFields):
 
 
 class MultilabelKind:
-    """A cell with 0 or 1 for each label."""
+    """The kind of task whose answer is one cell with 0 or 1 for each label."""
 
     name: ClassVar[str] = "multilabel"
     level: ClassVar[Literal["pooled"]] = "pooled"
@@ -119,6 +119,7 @@ class MultilabelKind:
                 raise MissingInTrain(f"label {label!r} is never {1 if not any(map(bool, bits)) else 0}")
             counts.append(len(bits))
             frequencies.append(round_number(sum(map(bool, bits)) / len(bits), 5))
+        # For each label the rarer of yes and no: a finding that nearly everybody has is as unbalanced as a rare one.
         rarest = min(min(f, 1 - f) for f in frequencies)
         balanced = rarest < RAREST
         words = ", ".join(

@@ -1,4 +1,4 @@
-"""Exactly one of several ordered classes: what header and plan say of it."""
+"""The kind `ordinal`, exactly one of several ordered classes: what header and plan say about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OrdinalSpec(ClassSpec):
 
 
 class OrdinalFields(TaskFields):
-    """See `tasks.ordinal`."""
+    """Fields of an ordinal task in the plan; `tasks/ordinal.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"frequencies": "classes"}
 
@@ -36,7 +36,7 @@ class OrdinalFields(TaskFields):
 
 
 class OrdinalKind:
-    """One cell with the name of a grade."""
+    """The kind of task whose answer is one cell with the name of a grade."""
 
     name: ClassVar[str] = "ordinal"
     level: ClassVar[Literal["pooled"]] = "pooled"

@@ -1,4 +1,4 @@
-"""A number: what header and plan say of it."""
+"""The kind `regression`, a number: what header and plan say about it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RegressionSpec(PooledSpec):
 
 
 class RegressionFields(TaskFields):
-    """See `tasks.regression`."""
+    """Fields of a regression task in the plan; `tasks/regression.py` explains them."""
 
     kind: Literal["regression"]
     level: PooledLevel
@@ -37,7 +37,7 @@ class RegressionFields(TaskFields):
 
 
 class RegressionKind:
-    """A cell with a number."""
+    """The kind of task whose answer is one cell with a number."""
 
     name: ClassVar[str] = "regression"
     level: ClassVar[Literal["pooled"]] = "pooled"
@@ -106,4 +106,5 @@ class RegressionKind:
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return None  # the values themselves are not among the fields
+        # The constant needs all training values, and the fields have only their mean and deviation.
+        return None

@@ -1,4 +1,4 @@
-"""Masks of one or more structures: what header and plan say of them."""
+"""The kind `segmentation`, masks of one or more structures: what header and plan say about them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from polytask.kinds.titles import check_titles
 from polytask.kinds.words import Name, Text, Whole, repeated
 
 LARGEST_LABEL = 2**31 - 1
-"""Largest label of a map; images store 32 bits."""
+"""Largest value of a label in a label map; images store 32 bits."""
 TOLERANCE = 2.0
-"""Tolerance of the surface Dice in mm or pixels; the edge of a voxel where that is longer."""
+"""Tolerance of the surface Dice in mm or pixels; replaced by the edge of a voxel if that is longer."""
 
 
 class SegmentationSpec(VoxelSpec):
@@ -40,7 +40,7 @@ class SegmentationSpec(VoxelSpec):
 
     @property
     def names(self) -> list[str]:
-        """Structure names in order."""
+        """Names of the structures in the order of the header."""
         return list(self.labels) if self.labels is not None else list(self.structures or [])
 
     @property
@@ -50,7 +50,7 @@ class SegmentationSpec(VoxelSpec):
 
     @property
     def values(self) -> dict[str, tuple[int, ...]]:
-        """Label values of each name; empty for `structures`."""
+        """Structure → its values in the label map; empty for `structures`."""
         found = self.labels or {}
         return {name: (v,) if isinstance(v, int) else tuple(v) for name, v in found.items()}
 
@@ -112,7 +112,7 @@ class SegmentationSpec(VoxelSpec):
 
 
 class SegmentationFields(TaskFields):
-    """See `tasks.segmentation`."""
+    """Fields of a segmentation task in the plan; `tasks/segmentation.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"fractions": "structures"}
 
@@ -126,7 +126,7 @@ class SegmentationFields(TaskFields):
 
 
 class SegmentationKind:
-    """A label map, or a mask for each structure."""
+    """The kind of task whose answer is a label map, or a mask for each structure."""
 
     name: ClassVar[str] = "segmentation"
     level: ClassVar[Literal["voxel"]] = "voxel"
@@ -177,6 +177,8 @@ class SegmentationKind:
                 raise PolytaskError(
                     f"{place}; expected its voxels in one at least; check its value in cohort.yaml"
                 )
+            # The mean of shares, not the share of all voxels: every case counts alike. Structures are counted in the
+            # whole image but the total only inside the crop box, so that a share could exceed 1.
             share = float(np.mean([min(1.0, r.counts[structure] / r.totals[train.crop]) for r in known]))
             fractions.append(round_number(share, 4))
             edges = [r.sizes[structure] for r in known if structure in r.sizes]

@@ -1,4 +1,4 @@
-"""What `cohort.yaml` says of every task, whatever its kind."""
+"""What `cohort.yaml` may say about every task, whatever its kind."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ Words = Annotated[list[Text], Field(min_length=1)]
 
 
 def breach(message: str, **parts: Any) -> PydanticCustomError:
-    """A rule of the header that does not hold: what is wrong, and after the colon what to do."""
+    """Make the error for a broken rule of the header: what is wrong, and after the colon what to do."""
+    # The finished text goes in as a parameter, because pydantic would read braces in a message as placeholders.
     return PydanticCustomError("rule", "{text}", {"text": message.format(**parts)})
 
 
 class TaskSpec(Strict):
-    """What every task may say: `column` names its column in the table, `title` its name on pages.
+    """What every task may state: `column` is its column in the table, `title` its name on pages.
 
     The order of the fields is part of a cohort's digest, so `kind`, `level` and `image` are declared for readers here
     and take their place in each kind.

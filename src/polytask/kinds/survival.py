@@ -1,4 +1,4 @@
-"""Time to an event, perhaps not observed: what header and plan say of it."""
+"""The kind `survival`, the time to an event that may not be observed: what header and plan say about it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ from polytask.kinds.spec import PooledSpec, TaskSpec
 from polytask.kinds.words import Text
 
 BUFFER = 256
+"""Number of subjects in the risk-set buffer of the Cox loss."""
 EVENTS_PER_BIN = 5
+"""Hazard intervals are chosen so that each has about this many events."""
 LEAST_BINS, BINS = 4, 10
+"""Smallest and largest number of hazard intervals."""
 
 
 class SurvivalSpec(PooledSpec):
@@ -46,7 +49,7 @@ class SurvivalSpec(PooledSpec):
 
 
 class SurvivalFields(TaskFields):
-    """See `tasks.survival`."""
+    """Fields of a survival task in the plan; `tasks/survival.py` explains them."""
 
     lengths: ClassVar[Mapping[str, str]] = {"hazards": "bins"}
 
@@ -63,7 +66,7 @@ class SurvivalFields(TaskFields):
 
 
 class SurvivalKind:
-    """A cell with a time and one with 1 (event) or 0 (censored)."""
+    """The kind of task whose answer is a cell with a time and one with 1 (event) or 0 (censored)."""
 
     name: ClassVar[str] = "survival"
     level: ClassVar[Literal["pooled"]] = "pooled"
@@ -150,6 +153,7 @@ class SurvivalKind:
             why.extend("horizons", f"; at {join_numbers(late)} no probability: {nobody}")
         count = min(BINS, max(LEAST_BINS, happened.size // EVENTS_PER_BIN))
         *inner, end = hazard_bins(times.tolist(), events.tolist(), count)
+        # The last edge is not rounded: it is the last event, and rounded down the event would lie outside.
         bins = [*sorted({b for b in map(round_number, inner) if 0 < b < end}), end]
         hazards = [round_number(h, 5) for h in hazard_rates(times.tolist(), events.tolist(), bins)]
         why["."] = "unit and level as in the header; primary metric: c"
@@ -186,5 +190,6 @@ class SurvivalKind:
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
         if fields["loss"] != "hazard":
-            return None  # the times themselves are not among the fields
+            # The Cox constant needs the training times, which are not among the fields.
+            return None
         return expected_hazard_loss(fields["bins"], fields["hazards"], fields["censoring"])

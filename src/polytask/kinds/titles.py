@@ -1,4 +1,4 @@
-"""Names for people: how pages write a task, a class, a structure or a column. Files never use them."""
+"""Titles: how pages write the names of tasks, classes, structures and columns for people. Files never use them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pydantic_core import PydanticCustomError
 from polytask.errors import nearest
 
 TITLES = {"title", "titles"}
-"""The keys of a header that change no meaning."""
+"""The keys of a header that change only how it is shown, not what it means."""
 
 
 def check_titles(titles: Mapping[str, str], words: Sequence[str] | None, what: str) -> None:
-    """Refuse a title of a word that is not there, and two words that a page could not tell apart.
+    """Refuse a title for a word that does not exist, and two words with the same title.
 
     Args:
         titles: word of the header → how a page writes it.
-        words: the words there are, None where the table decides.
-        what: a word is, for the message.
+        words: the words that exist; None if the table decides that.
+        what: what kind of thing the words are, for the message, e.g. "structure".
     """
     if words is not None:
         for word in titles:
             if word not in words:
                 _refuse(f"titles names {word!r}, which is no {what}: {nearest(word, list(words))}")
+    # A word without a title is shown as itself, and may then equal the title of another word.
     shown: dict[str, str] = {}
     for word in words if words is not None else titles:
         title = titles.get(word, word)

@@ -1,4 +1,4 @@
-"""Text and names as they stand in a header: always strings, however YAML would read them."""
+"""Types for text and names in a header: always strings, even where YAML would read something else."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 RESERVED = ("subject", "visit", "day", "site", "split", "fold", "seed", "member", "inputs_missing")
-"""Columns of the table and of `predictions.csv` that no input and no task may be called."""
+"""Columns of the table and of `predictions.csv`, whose names no input and no task may have."""
 
 
 class Strict(BaseModel):
-    """Base of everything in the header: unknown keys are errors, values do not change."""
+    """The base class of everything in the header: unknown keys are errors, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def text(value: Any) -> Any:
-    """What YAML made of a word: `yes`, `1.50` and `2020-01-01` do not survive, so they must be quoted."""
+    """Check what YAML made of a word: `yes`, `1.50` and `2020-01-01` lose their text, so they must be in quotes."""
+    # Booleans first, since Python counts True as an integer.
     if isinstance(value, bool):
         raise PydanticCustomError(
             "quote",
@@ -45,19 +46,20 @@ Whole = Annotated[int, Field(strict=True)]
 
 
 def same_word(a: str, b: str) -> bool:
-    """Whether a cell says a class: equal as text, or as numbers when both parse ("2.0" = "2")."""
+    """Whether two words are the same: equal as text, or as numbers when both are numbers ("2.0" = "2")."""
     return a == b or find_meaning(a) == find_meaning(b)
 
 
 def find_meaning(word: str) -> float | str:
-    """What a word is compared by: its number, or else its text. Words that say the same have one meaning."""
+    """Return what a word is compared by: its number if it is one, else its text."""
     value = number(word)
     return word if value is None else value
 
 
 def number(cell: str) -> float | None:
-    """A finite number with a dot as decimal sign, else None."""
-    if not cell or cell.strip("0123456789+-.eE"):  # something is left: a letter, a blank, an underscore
+    """Parse a finite number with a dot as decimal sign; None for any other text."""
+    # `float` alone accepts too much: "nan", "inf", "1_000" and surrounding blanks.
+    if not cell or cell.strip("0123456789+-.eE"):
         return None
     try:
         value = float(cell)
@@ -67,7 +69,7 @@ def number(cell: str) -> float | None:
 
 
 def repeated(words: list[str]) -> list[str]:
-    """Words that say the same as one before them."""
+    """Find the words that repeat an earlier word of the list, as text or as a number."""
     seen: set[float | str] = set()
     found = []
     for word in words:

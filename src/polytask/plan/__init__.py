@@ -1,4 +1,4 @@
-"""Fingerprint → rules → plan, each value with a reason. Public names load on first use; none needs torch."""
+"""Planning: fingerprint → rules → plan, each value with a reason. Public names load on first use; none needs torch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polytask.plan.settings import set_value as set_value
     from polytask.plan.work import plan_into as plan_into
 
+# Public name → the module of this folder that defines it. Loaded lazily, so that `polytask --help` stays quick.
 _PLACES = {
     "Plan": "plan",
     "ensure_cohort": "files",

@@ -1,6 +1,6 @@
-"""Which part of an image is worth keeping: the crop boxes `nonzero` and `body`, found from the voxels.
+"""Finds which part of an image is worth keeping: the crop boxes `nonzero` and `body`, computed from the voxels.
 
-Fingerprint and store use the same functions, so that the plan's sizes are those of the stored arrays.
+The fingerprint and the store use the same functions, so that the sizes in the plan are those of the stored arrays.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from scipy import ndimage
 from polytask.cohort.header import Modality, planes_of
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
-"""First voxel and one past the last voxel, per axis."""
+"""(first voxel, one past the last voxel), each with one number per axis."""
 Mask = npt.NDArray[np.bool_]
 AIR = -500.0
-"""Hounsfield units between air and body."""
+"""Threshold in Hounsfield units: lower values are air, higher values are the body."""
 COARSE = 96
-"""The body is found on a grid of at most this many voxels an axis."""
+"""The body is searched on a thinned grid with at most this many voxels per axis, which keeps the search quick."""
 
 
 def crop_box(
@@ -30,9 +30,10 @@ def crop_box(
     margin: float = 0.0,
     spacing: Sequence[float] | None = None,
 ) -> Box:
-    """The box of `array [planes, *space]` by a crop rule, widened by `margin` mm; all of it when nothing is left.
+    """Find the box of `array [planes, *space]` that a crop rule keeps, widened by `margin` mm on every side.
 
-    `modalities` has one entry per channel (an RGB channel has three planes).
+    The box is the whole array when the rule finds nothing. `modalities` has one entry per channel (an RGB channel has
+    three planes). `spacing` gives mm per voxel and axis; without it the margin counts voxels.
     """
     if rule == "none":
         return (0,) * (array.ndim - 1), tuple(array.shape[1:])
@@ -41,7 +42,7 @@ def crop_box(
 
 
 def box_around(mask: Mask, margin: float = 0.0, spacing: Sequence[float] | None = None) -> Box:
-    """The box around a mask, widened by `margin` mm within the array; all of it when the mask is empty."""
+    """Find the box around a mask, widened by `margin` mm but not beyond the array; the whole array if it is empty."""
     box = bounding_box(mask)
     if box is None:
         return (0,) * mask.ndim, tuple(mask.shape)
@@ -52,19 +53,20 @@ def box_around(mask: Mask, margin: float = 0.0, spacing: Sequence[float] | None 
 
 
 def nonzero_mask(array: npt.NDArray[np.generic]) -> Mask:
-    """`[planes, *space]` → where any plane is not zero (NaN counts as zero)."""
+    """Mark the voxels `[*space]` of `array [planes, *space]` where any plane is not zero; NaN counts as zero."""
     found = np.zeros(array.shape[1:], bool)
     for plane in array:
+        # NaN != 0 is true, so that only comparing the plane with itself removes NaN. Integers cannot hold NaN.
         found |= (plane != 0) & (plane == plane) if plane.dtype.kind == "f" else plane != 0
     return found
 
 
 def body_mask(array: npt.NDArray[np.generic], modalities: Sequence[Modality]) -> Mask:
-    """`[planes, *space]` → the patient: the largest connected part above air (CT) or above the background.
+    """Mark the patient `[*space]` in `array [planes, *space]`: the largest connected part brighter than the background.
 
-    A CT knows best where the air is, so other channels beside it are not asked.
-    Found on a coarse grid and enlarged, so that it is quick, closed and a little generous. Where nothing stands
-    out, everything is body.
+    In a CT the background is air. When the image has a CT channel, only that channel is used, because it shows the air
+    best. The body is found on a thinned grid and then enlarged: this is quick, fills holes, and gives a body that is
+    slightly too large rather than too small. When nothing stands out from the background, every voxel is body.
     """
     space = array.shape[1:]
     step = tuple(-(-n // COARSE) for n in space)
@@ -77,12 +79,15 @@ def body_mask(array: npt.NDArray[np.generic], modalities: Sequence[Modality]) ->
         plane += planes_of(modality)
         if modality == "CT" or "CT" not in modalities:
             mask |= (part > _threshold(part, modality)).any(axis=0)
+    # Opening removes thin bridges, e.g. between the patient and the table; a very thin body may vanish with them,
+    # and then the mask is used as it was.
     opened = ndimage.binary_opening(mask)
     labels, count = ndimage.label(opened if opened.any() else mask)
     if count == 0:
         return np.ones(space, bool)
     largest = labels == 1 + int(np.argmax(np.bincount(labels.reshape(-1))[1:]))
     body = ndimage.binary_dilation(ndimage.binary_fill_holes(largest), iterations=1)
+    # Index n // s repeats every thinned voxel s times, and cuts the last block where the size is no multiple of s.
     full: npt.NDArray[np.generic] = body
     for axis, (s, n) in enumerate(zip(step, space, strict=True)):
         full = np.take(full, np.arange(n) // s, axis=axis)
@@ -90,8 +95,12 @@ def body_mask(array: npt.NDArray[np.generic], modalities: Sequence[Modality]) ->
 
 
 def _threshold(values: npt.NDArray[np.float32], modality: Modality) -> float:
-    """What lies above the background: air for CT, a tenth of the way from darkest to bright for the others (and
-    for a CT that was shifted to a scale without negative numbers)."""
+    """Find the value above which a voxel belongs to the body.
+
+    A CT uses the fixed value `AIR_HOUNSFIELD`. Other images use a point one tenth of the way from the dark to the
+    bright end, and so does a CT that was shifted to a scale without negative numbers.
+    """
+    # Quantiles instead of minimum and maximum: a few broken voxels must not move the threshold.
     low, high = (float(v) for v in np.quantile(values, (0.01, 0.99)))
     if modality == "CT" and low < AIR:
         return AIR
@@ -99,7 +108,7 @@ def _threshold(values: npt.NDArray[np.float32], modality: Modality) -> float:
 
 
 def bounding_box(mask: Mask) -> Box | None:
-    """The smallest box around what is true, or None."""
+    """Find the smallest box around the true voxels of a mask; None when there is none."""
     low, high = [], []
     for axis in range(mask.ndim):
         hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))

@@ -1,4 +1,4 @@
-"""`plan.yaml`: written to be read by people, read back with every value checked."""
+"""Reads and writes `plan.yaml`: laid out for human readers, with every value checked when it is read back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from polytask.plan.validate import to_plan
 NAME = "plan.yaml"
 WIDTH = 110
 INLINE = 96
-"""A mapping of plain values stands in one line up to this length."""
+"""A mapping of single values is written in one line up to this length."""
 TOP = """\
 # The plan: every number, decided from the data and the machine. Edit what you like, or plan with --set; unknown names
 # and impossible sizes are refused with a hint. The reason of each value stands under `why` by its dotted path.
@@ -37,10 +37,11 @@ __all__ = ["ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"
 
 
 def read_plan(work: Path | str) -> Plan:
-    """The plan of a work folder (or of a `plan.yaml` itself).
+    """Read the plan of a work folder (or the `plan.yaml` itself).
 
     Raises:
-        PolytaskError: not there, not YAML, an unknown name, a wrong type, or sizes the topology cannot take.
+        PolytaskError: the file is missing or is no YAML, or it has an unknown name, a value of the wrong type, or sizes
+            that the network cannot take.
     """
     path = Path(work)
     path = path if path.suffix in (".yaml", ".yml") else path / NAME
@@ -59,14 +60,14 @@ def read_plan(work: Path | str) -> Plan:
 
 
 def write_plan(plan: Plan, work: Path | str) -> Path:
-    """Write `WORK/plan.yaml`, whole or not at all. The cohort's folder is written relative to `work`."""
+    """Write `WORK/plan.yaml`, completely or not at all. The path of the cohort folder is relative to `work`."""
     work = Path(work)
     os.replace(draft_plan(plan, work), work / NAME)
     return work / NAME
 
 
 def draft_plan(plan: Plan, work: Path) -> Path:
-    """Write the plan beside its place in the work folder, to be renamed when all that belongs to it is there."""
+    """Write the plan under a temporary name in the work folder; the caller renames it when all other files exist."""
     part = work / f".{NAME}.part"
     try:
         part.write_text(plan_text(plan, work), encoding="utf-8")
@@ -79,18 +80,19 @@ def draft_plan(plan: Plan, work: Path) -> Path:
 
 
 def plan_text(plan: Plan, work: Path) -> str:
-    """The file's text in a work folder."""
+    """Return the text of `plan.yaml` as it stands in a work folder."""
     content = plan.model_dump(mode="json")
     folder = Path(plan.cohort)
     if folder.is_absolute():
         with suppress(ValueError):  # another drive
             content["cohort"] = Path(os.path.relpath(folder, work.resolve())).as_posix()
+    # JSON turns the fold numbers into strings; as strings they would be written in quotes.
     shared, folds = content.pop("shared"), {int(k): fold for k, fold in content.pop("folds").items()}
     return TOP + _text(content) + SHARED + _text({"shared": shared}) + FOLDS + _text({"folds": folds})
 
 
 def ensure_cohort(plan: Plan, cohort: Cohort) -> None:
-    """Refuse a cohort that is not the one the plan was made from, or whose header or table changed since."""
+    """Refuse a cohort that is not the one the plan was made from, or whose header or table has changed since then."""
     if cohort.digest != plan.digest:
         raise PolytaskError(
             f"{cohort.root}: the plan belongs to another cohort, or header or table changed since it was made "
@@ -99,7 +101,7 @@ def ensure_cohort(plan: Plan, cohort: Cohort) -> None:
 
 
 def ensure_fold(plan: Plan, number: int, folder: Path) -> None:
-    """Refuse a fold that the plan in a run's folder does not have."""
+    """Refuse a fold number that the plan in a run's folder does not contain."""
     if number not in plan.folds:
         raise PolytaskError(
             f"{folder}: the run is of fold {number}, and its {NAME} has {', '.join(map(str, plan.folds))}; restore "
@@ -108,10 +110,10 @@ def ensure_fold(plan: Plan, number: int, folder: Path) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Short mappings and lists of numbers stand in one line; nothing is an alias."""
+    """A YAML writer that puts short mappings and lists of numbers in one line and never writes aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Equal lists are written out each time."""
+        """Write equal lists out each time: `&id001` and `*id001` would puzzle a person who edits the plan."""
         return True
 
 

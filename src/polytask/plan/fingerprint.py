@@ -1,4 +1,4 @@
-"""The fingerprint: one pass over the images of every subject outside the test part, in parallel threads."""
+"""Makes the fingerprint: one pass over the images of every subject outside the test part, in parallel threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from polytask.plan.records import VERSION, CaseRecord, Fingerprint
 from polytask.threads import run_in_threads
 
 Progress = Callable[[int, int, str], None]
-"""(cases done, cases in all, key of the case just done)."""
+"""Called with (number of cases done, number of all cases, key of the case that was just done)."""
 
 
 def fingerprint(
@@ -20,13 +20,14 @@ def fingerprint(
     previous: Fingerprint | None = None,
     save: Callable[[Fingerprint], object] | None = None,
 ) -> Fingerprint:
-    """Measure every case of every non-test subject.
+    """Measure every case of every subject outside the test part.
 
     Args:
-        jobs: threads (decompression and numpy release the lock).
+        jobs: number of threads (decompression and numpy release Python's lock, so threads do run in parallel).
         progress: called from this thread after every case.
-        previous: an earlier fingerprint; a case whose files and header words have the same hash is taken from it.
-        save: called with what is measured so far when somebody interrupts.
+        previous: an earlier fingerprint. A case is copied from it when the hash of its files and of the header's
+            statements about them is the same.
+        save: called with the cases measured so far when the user interrupts.
     """
     cases = [case for case in cohort.cases if not case.test]
     known = previous.cases if previous is not None and previous.version == VERSION else {}
@@ -40,9 +41,8 @@ def fingerprint(
         found[case.key] = old if old is not None and same else measure_case(cohort, case, digest)
 
     def collect() -> Fingerprint:
-        return Fingerprint(
-            cases={c.key: found[c.key] for c in cases if c.key in found}
-        )  # in the table's order
+        # Threads finish in any order; the order of the table keeps the written file the same from run to run.
+        return Fingerprint(cases={c.key: found[c.key] for c in cases if c.key in found})
 
     try:
         for done, (case, _) in enumerate(run_in_threads(measure, cases, jobs), start=1):

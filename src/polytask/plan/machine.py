@@ -1,4 +1,4 @@
-"""What the plan may use: cores, memory, a device, and the precision that is quick on it."""
+"""Finds out what the plan may use: CPU cores, memory, a device, and the precision that is fast on it."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from polytask.errors import PolytaskError
 Device = Literal["cpu", "cuda", "mps"]
 GIB = 1024**3
 THREADS = 16
-"""More threads than this do not speed up convolutions of one small batch."""
+"""More threads than this do not speed up the convolutions of one small batch."""
 SPEED = {
     "cpu": {"float32": 45e9, "bf16": 100e9},
     "cuda": {"float32": 6e12, "bf16": 15e12},
     "mps": {"float32": 1e12, "bf16": 1e12},
 }
-"""Training FLOP/s that such networks reach: per thread on a CPU, per device otherwise. For sizing, not for promises."""
+"""Training FLOP/s that these networks reach: per thread on a CPU, per device otherwise. Rough values, to choose sizes
+only."""
 STEP_SECONDS = {"cpu": 2.5, "cuda": 0.4, "mps": 1.0}
-"""What the smallest batch may take, with the largest view or patches."""
+"""Time limit of one training step with the smallest batch; it decides how large a view or a patch may be."""
 BRISK_SECONDS = {"cpu": 0.6, "cuda": 0.15, "mps": 0.4}
-"""What a larger batch may take."""
+"""Time limit of one training step with a larger batch; the batch grows only while a step stays below it."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Facts the rules use; given by hand in tests and to plan for another machine.
+    """Facts about a machine that the rules use; given by hand in tests and to plan for another machine.
 
     Args:
-        cores: usable by this process.
-        memory: bytes of host memory (what the system or the container has, or `--memory`).
+        cores: number of CPU cores that this process may use.
+        memory: bytes of host memory (of the system or the container, or given by `--memory`).
         device: where training will run.
-        device_memory: bytes on the device, 0 on a CPU.
-        precision: quick and safe on the device.
-        gain: float32 time / bf16 time of the probe's training step; 0 when it did not run.
+        device_memory: bytes of memory on the device, 0 on a CPU.
+        precision: the number format that is fast and safe on the device.
+        gain: float32 time / bf16 time of the probe's training step; 0 when the probe did not run.
     """
 
     cores: int
@@ -49,17 +50,18 @@ class Machine:
 
     @property
     def threads(self) -> int:
-        """Threads of a training process."""
+        """Number of threads of a training process."""
         return max(1, min(self.cores, THREADS))
 
     @property
     def speed(self) -> float:
-        """Training FLOP/s to expect."""
+        """FLOP/s to expect during training."""
         return SPEED[self.device][self.precision] * (self.threads if self.device == "cpu" else 1)
 
     @property
     def budget(self) -> int:
-        """Bytes the activations and the model of one step may take."""
+        """Bytes that the activations and the model of one step may take."""
+        # On shared host memory (CPU, MPS) the other half stays for the store, the workers and other programs.
         return self.device_memory * 7 // 10 if self.device == "cuda" else self.memory // 2
 
     def __str__(self) -> str:
@@ -72,10 +74,11 @@ class Machine:
 
 
 def this_machine(memory: float | None = None) -> Machine:
-    """The machine this runs on; `memory` (GB) replaces what it has, on the device when there is one."""
+    """Describe this machine; `memory` (GB) replaces the size that was found, on the GPU when there is one."""
     found = _look()
     if memory is None:
         return found
+    # GB of the option are powers of ten, as on the label of a device; GIB, in reasons, is a power of two.
     size = int(memory * 1e9)
     host = min(found.memory, size) if found.device == "cuda" else size
     device = size if found.device == "cuda" else found.device_memory
@@ -92,8 +95,10 @@ def _look() -> Machine:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on, with the limit a container sets."""
+    """Count the CPU cores that this process may use, including the limit of a container."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # A container limits processor time, not cores: "200000 100000" means 200 ms in every 100 ms, that is two cores.
+    # "max" in place of the first number means no limit.
     words = _first_line(Path("/sys/fs/cgroup/cpu.max")).split()
     if len(words) == 2 and words[0].isdigit():
         count = min(count, max(1, int(words[0]) // int(words[1])))
@@ -101,7 +106,7 @@ def usable_cores() -> int:
 
 
 def host_memory() -> int:
-    """Bytes of host memory, with the limit a container sets; 8 GiB when the system does not say."""
+    """Return the bytes of host memory, including the limit of a container; 8 GiB when the system does not say."""
     sizes = []
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -1,4 +1,4 @@
-"""From facts to the plan: the shared part from headers and sizes, each fold from its own train part."""
+"""Makes the plan from measured facts: the shared part from image headers and sizes, each fold from its train part."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from polytask.plan.rules.training import plan_model, plan_training
 def make_plan(
     cohort: Cohort, fingerprint: Fingerprint, splits: Splits, seed: int = 0, machine: Machine | None = None
 ) -> Plan:
-    """Decide every number.
+    """Decide every value of the plan, each with its reason.
 
     Args:
-        cohort: test subjects in it are not looked at.
-        fingerprint: of the same cohort.
-        splits: folds; a plan has one part for each.
-        seed: of the splits, kept in the plan.
-        machine: what to plan for; None looks at this one (about a second).
+        cohort: the cohort to plan for; its test subjects are not read.
+        fingerprint: measurements of the same cohort.
+        splits: the folds; the plan gets one part for each.
+        seed: the seed of the splits, recorded in the plan.
+        machine: the machine to plan for; None measures this one, which takes about a second.
 
     Raises:
-        PolytaskError: a class, event, structure or image is missing from a fold's train part.
+        PolytaskError: a class, event, structure or image is missing from the train part of a fold.
     """
     if not cohort.header.tasks:
         raise PolytaskError(f"{cohort.root}: cohort.yaml names no task; add at least one under `tasks`")
@@ -45,6 +45,7 @@ def make_plan(
     if lacking:
         raise PolytaskError(f"fingerprint: case {lacking[0]} is not in it; run `polytask plan` again")
     shared = _shared(cohort, fingerprint, splits, machine or this_machine())
+    # Parsed once for all folds: they read the same cells, only other rows.
     parsed = ParsedColumns(cohort)
     folds = {
         number: _fold(FoldBasis(cohort, fingerprint, number, fold.train, shared.images, parsed))
@@ -56,6 +57,7 @@ def make_plan(
 
 
 def _shared(cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: Machine) -> Shared:
+    # One shared part serves folds of different sizes. The low median is a size that one of them really has.
     sizes = [len(cohort.samples(fold.train)) for fold in splits.folds]
     basis = Basis(cohort, fingerprint, machine, median_low(sizes))
     why = Why()
@@ -64,6 +66,7 @@ def _shared(cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: M
         if cohort.pooled_by_subject
         else "one: no task joins visits, so every visit is a sample"
     )
+    # The model comes first: its `decoder` says how many decoders the memory of an image must hold.
     model = plan_model(basis, why)
     decoders = {n: min(1, len(v)) if model.decoder == "shared" else len(v) for n, v in basis.voxel_on.items()}
     images, step = plan_images(basis, decoders, why)

@@ -1,4 +1,7 @@
-"""Measuring one case: geometry, crop boxes and intensities. With `structures.py` all of planning that reads voxels."""
+"""Measures one case: geometry, crop boxes and intensities.
+
+Only this file, `measure_structures.py` and `measure_slides.py` read pixels during planning.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from polytask.plan.structures import Place, measure_task, voxel_tasks
 
 
 def case_digest(cohort: Cohort, case: Case) -> str:
-    """Hash of the bytes of every file a case names and of the header's words about them."""
+    """Hash the bytes of every file that a case names, together with what the header says about them."""
     total = hashlib.sha256(str(VERSION).encode())
     for name, spec in cohort.header.images.items():
         total.update(f"\n{name} {spec.model_dump_json()}".encode())
@@ -47,10 +50,11 @@ def case_digest(cohort: Cohort, case: Case) -> str:
 
 
 def _content(path: Path | None) -> str:
-    """Hash of a file, or of every file of a series folder."""
+    """Hash a file, or all files of a folder with a DICOM series; "-" for an empty cell."""
     if path is None:
         return "-"
     source, plane = source_file(path), split_plane(path)[1]
+    # Sorted, because the order in which a file system lists a folder differs from machine to machine.
     files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
     total = hashlib.blake2b(digest_size=16)
     if plane is not None:
@@ -67,7 +71,7 @@ def _content(path: Path | None) -> str:
 
 
 def measure_case(cohort: Cohort, case: Case, digest: str) -> CaseRecord:
-    """Read a case's files once and keep what the rules need."""
+    """Read the files of a case once and record what the rules need. `digest` is the result of `hash_case_files`."""
     images: dict[str, ImageRecord] = {}
     voxels: dict[str, VoxelRecord] = {}
     for name, spec in cohort.header.images.items():
@@ -84,6 +88,7 @@ def measure_case(cohort: Cohort, case: Case, digest: str) -> CaseRecord:
             "body": box_around(body),
         }
         place = Place(source, spec.dims == 3, spec.align == "resample", boxes)
+        # Voxels in any known structure of this image; intensities are summarized over them and over the body.
         foreground = np.zeros(grid.shape, bool)
         for task_name, task in voxel_tasks(cohort.header):
             if task.image == name:
@@ -113,8 +118,11 @@ def _plane(values: npt.NDArray[np.generic], body: Mask, foreground: Mask) -> Pla
 def _channels(
     cohort: Cohort, case: Case, name: str, spec: ImageInput
 ) -> tuple[dict[str, Volume], Grid | None]:
-    """Channel → volume in the store's axis order, on the grid of the first that is there; and that grid as it
-    is in the file."""
+    """Read the channels of one image.
+
+    Returns (channel → volume, grid). The volumes have the axis order of the store and lie on the grid of the first
+    channel that exists; the grid is that of the first channel as its file has it, None when no channel exists.
+    """
     found: dict[str, Volume] = {}
     first: Grid | None = None
     for channel, path in image_paths(cohort, case, name).items():

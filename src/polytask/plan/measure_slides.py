@@ -1,4 +1,4 @@
-"""Measuring a slide: how many patches have tissue and how bright they are; of a bag, its rows and their numbers."""
+"""Measures slides: how many patches show tissue and their colors; for a bag of features, its rows and their values."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from polytask.kinds.reasons import round_number
 from polytask.plan.records import SlideRecord
 
 LOOKED_AT = 128
-"""Patches of a slide whose colours are measured, evenly spread."""
+"""Number of patches per slide whose colors are measured; they are spread evenly over the slide."""
 
 
 def measure_slides(cohort: Cohort, case: Case) -> dict[str, SlideRecord]:
-    """Slide input → record, for the slides this case has."""
+    """Measure the slides that a case has; the result maps each slide input to its record."""
     paths = {name: slide_path(cohort, case, name) for name in cohort.header.slides}
     return {n: measure_slide(p, cohort.header.slides[n]) for n, p in paths.items() if p is not None}
 
 
 def measure_slide(path: Path, spec: SlideInput) -> SlideRecord:
-    """Look at one file as the header says."""
+    """Measure one slide or one bag of features, read as the header describes it."""
     if spec.features is not None:
         bag = read_bag(path)
         if bag.features.shape[1] != spec.features:
@@ -57,13 +57,15 @@ def measure_slide(path: Path, spec: SlideInput) -> SlideRecord:
 def _moments(
     parts: Iterable[npt.NDArray[np.generic]],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and variance of each column of all parts together, one part at a time in memory."""
+    """Compute mean and variance of each column over all parts `[n, columns]`, with one part in memory at a time."""
     count, total, square = 0, np.zeros(0), np.zeros(0)
     for part in parts:
+        # Squares of 8-bit colors overflow in their own type, and float32 sums lose digits over many pixels.
         values = part.astype(np.float64)
         count += len(values)
         total = values.sum(axis=0) + (total if total.size else 0.0)
         square = (values**2).sum(axis=0) + (square if square.size else 0.0)
     mean = total / count
+    # The difference of two large numbers may come out slightly below 0 when all values are equal.
     spread = np.maximum(square / count - mean**2, 0.0)
     return tuple(round_number(float(m)) for m in mean), tuple(round_number(float(v)) for v in spread)

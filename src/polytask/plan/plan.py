@@ -1,4 +1,4 @@
-"""The plan: every number decided from the data and the machine, each with its reason."""
+"""The schema of the plan: every number that is decided from the data and the machine, each with its reason."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Field3 = Literal["whole", "patch", "both"]
 
 
 class Part(BaseModel):
-    """Base of every section: unknown keys are errors."""
+    """The base class of every section of the plan: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Crop(Part):
-    """What is cut away before anything else. `margin` in the unit of the image."""
+    """How an image is cropped before any other step. `margin` is in the unit of the image."""
 
     rule: Literal["none", "nonzero", "body", "box"] = "none"
     margin: float = 0.0
@@ -27,69 +27,69 @@ class Crop(Part):
 
 
 class ImagePlan(Part):
-    """Geometry and network topology of one image input. Sizes are in voxels, in the order of the array's axes."""
+    """Geometry and network topology of one image input. Sizes are in voxels, in the order of the array axes."""
 
     dims: Literal[2, 3]
     channels: dict[str, Modality]
     orientation: Literal["RAS", "none"]
     crop: Crop
     unit: Literal["mm", "px"] = "mm"
-    """Of spacings and margins: `px` where the files do not say how large a pixel is."""
+    """Unit of spacings and margins: `px` where the files do not say how large a pixel is."""
     spacing: tuple[float, ...]
     field: Field3
     view: tuple[int, ...] | None
     """Size of the whole view (field `whole` or `both`), a multiple of the total stride."""
     view_spacing: tuple[float, ...] | None
-    """Equals `spacing` when field is `whole`."""
+    """Spacing of the whole view; equals `spacing` when the field is `whole`."""
     patch: tuple[int, ...] | None
     """Size of a patch at `spacing` (field `patch` or `both`)."""
     patches: int
-    """Patches per sample and visit and step."""
+    """Number of patches per sample, visit and training step."""
     widths: tuple[int, ...]
-    """Channels per encoder stage, finest first."""
+    """Channels of each encoder stage, finest stage first."""
     blocks: tuple[int, ...]
-    """Residual blocks per stage."""
+    """Number of residual blocks in each stage."""
     strides: tuple[tuple[int, ...], ...]
-    """Stride with which each stage begins; the first is all ones."""
+    """Stride with which each stage begins, one number per axis; the first stage has strides of 1."""
     foreground: float
-    """Share of patches centred on a known structure."""
+    """Share of the training patches that are centered on a known structure."""
     channel_flags: bool
-    """Whether each channel's presence is an extra input plane (a training sample lacks one)."""
+    """Whether extra input planes say which channels are present; on when some training image lacks a channel."""
     channel_dropout: float
 
 
 class SlidePlan(Part):
-    """How one slide input is cut and how much of it is seen. A bag of features has no patches to cut."""
+    """How one slide input is cut into patches and how many are used. A bag of features has no patches to cut."""
 
     features: int | None
-    """Width of a precomputed feature; None for pixels."""
+    """Length of a precomputed feature vector; None for pixels."""
     patch: int | None
-    """Pixels of an edge."""
+    """Edge of a patch in pixels."""
     mpp: float | None
-    """µm of such a pixel, or:"""
+    """Size of such a pixel in µm. Either this or `downsample` is set."""
     downsample: float | None
-    """Pixels of the slide's finest level along it."""
+    """Size of such a pixel in pixels of the slide's finest level."""
     tissue: float
-    """Share of a patch that must be tissue."""
+    """Share of a patch that must be tissue for the patch to be used."""
     patches: int
-    """Patches per slide and step of training."""
+    """Number of patches per slide that a training step draws."""
     most: int
-    """Patches stored of a slide; prediction sees them all."""
+    """Largest number of patches stored of a slide; prediction reads all stored patches."""
     widths: tuple[int, ...]
-    """Channels per stage of the patch encoder, each with stride 2."""
+    """Channels of each stage of the patch encoder; every stage has stride 2."""
 
 
 class Augmentation(Part):
-    """Strength of augmentation; 0 switches a part off."""
+    """How strongly training images are changed at random; 0 switches one kind of change off."""
 
     rotate: float = 15.0
-    """Degrees, around every axis (2D: the only one)."""
+    """Largest angle in degrees, around every axis (a 2D image has only one)."""
     scale: float = 0.15
     translate: float = 0.05
     elastic: float = 0.0
-    """Displacement in voxels of a coarse grid."""
+    """Displacement of the points of a coarse grid, in voxels."""
     flip: tuple[bool, ...] = ()
-    """Per array axis; an axis along which mirrored structures exist swaps their labels, and their channels."""
+    """For each array axis, whether images may be flipped along it. A flip also swaps mirrored structures, channels."""
     probability: float = 0.5
     noise: float = 0.1
     blur: float = 0.5
@@ -103,19 +103,20 @@ class Balance(Part):
     """How the tasks' losses or gradients become one step."""
 
     rule: str = "equal"
-    """A member of `polytask list balance`."""
+    """Name of the balancing rule, one of `polytask list balance`."""
     cut: Literal["features", "parameters"] = "features"
     """Where a rule that reads gradients takes them: at the shared features, or at the shared parameters."""
     options: dict[str, float] = {}
-    """The rule's own settings."""
+    """Settings of the rule itself."""
     every: int = 1
-    """Steps between two looks of such a rule, where a look needs a pass per task; its weights stand in between."""
+    """Steps from one reading of the gradients to the next, where a reading costs a backward pass per task. The weights
+    stay the same between readings."""
     log_every: int = 50
-    """Steps between two looks that only the log asks for; 0 = never."""
+    """Steps between readings of the gradients that only serve the log; 0 = never."""
 
 
 class Training(Part):
-    """How the network is fitted."""
+    """How the network is trained: batch, length, optimizer, precision, balance."""
 
     batch: int
     accumulation: int = 1
@@ -129,49 +130,51 @@ class Training(Part):
     clip: float = 1.0
     ema: float = 0.0
     patience: int = 0
-    """Evaluations on tune without a better mean skill before stopping; 0 = never."""
+    """Early stopping: training ends after this many evaluations on tune without a better mean skill; 0 = never."""
     tune_every: int = 1
-    """Epochs between two evaluations on tune."""
+    """Number of epochs from one evaluation on tune to the next."""
     precision: Literal["float32", "bf16"]
     threads: int
     workers: int
     require_every: dict[str, int] = {}
-    """Rare tasks: at least one known case in that many steps."""
+    """Rare task → a number of steps; at least one case with a known answer is drawn within that many steps."""
     balance: Balance = Balance()
     weights: dict[str, float] = {}
-    """Weight of a task's loss where it is not 1: what the rule `fixed` goes by."""
+    """Task → weight of its loss where that is not 1; read by the balancing rule `fixed`."""
 
 
 class Model(Part):
-    """The point in the model space; each value names a member of a registry."""
+    """The architecture: trunk, sharing, order. `sharing`, `visit_fusion` and `input_fusion` name members of a registry."""
 
     preset: str = ""
-    """The preset these values were taken from; what is set by hand may differ."""
+    """The preset from which these values were taken; values set by hand may differ from it."""
     sharing: str = "hard"
     form: Literal["light", "paper"] = "light"
-    """Of a sharing block that has two: made for speed, or as published."""
+    """Which form of a sharing block to use, where it has two: the fast one, or the one of the publication."""
     visit_fusion: str = "concat"
+    """How the visits of a subject become one vector."""
     input_fusion: str = "concat"
+    """How the inputs of a case become one vector."""
     source_dropout: float = 0.0
-    """Share of training samples from which one of several inputs is hidden."""
+    """Share of the training samples from which one of several inputs is hidden."""
     after: dict[str, list[str]] = {}
-    """Task → the tasks whose answers it reads (a cascade); each task's place in the order follows."""
+    """Task → the tasks whose answers it reads (a cascade); the order of the tasks follows from this."""
     link: dict[str, str] = {}
-    """Task → how it reads the map of a voxel task, `gate` or `channel`, where not by default."""
+    """Task → how it reads the map of a voxel task, `gate` or `channel`, where it differs from the default."""
     uncertainty: Literal["none", "entropy", "variance"] = "none"
-    """What goes down a chain beside a map."""
+    """Which uncertainty a downstream task reads together with the map."""
     stop_gradient: bool = False
-    """Whether a downstream loss stops at the upstream answer."""
+    """Whether the gradient of a downstream loss stops at the upstream answer."""
     decoder: Literal["private", "shared", "attention"] = "private"
     dropout: float = 0.1
     embedding: int = 128
-    """Width of a pooled head's hidden layer and of a table token."""
+    """Width of the hidden layer of a pooled head and of the token of a table."""
     deep_supervision: int = 2
-    """Decoder levels below the finest that also get a loss."""
+    """Number of decoder levels below the finest that also get a loss."""
 
 
 class Shared(Part):
-    """Decided from headers and sizes of non-test subjects and from the machine; same for all folds."""
+    """Values that all folds share, decided from the headers and sizes of non-test images and from the machine."""
 
     max_visits: int
     images: dict[str, ImagePlan]
@@ -180,12 +183,14 @@ class Shared(Part):
     model: Model
     training: Training
     why: dict[str, str]
-    """Dotted path below `shared` → reason with its statistic."""
+    """Dotted path below `shared` → reason of that value, with the statistic behind it."""
 
 
 class Normalisation(Part):
-    """`(clip(x, lower, upper) − mean) / sd`; rule `image` takes mean and sd of the image itself (non-zero voxels
-    when `nonzero`)."""
+    """How intensities are scaled: `(clip(x, lower, upper) − mean) / sd`.
+
+    The rule `image` takes mean and sd from the image itself, only from its non-zero voxels when `nonzero` is set.
+    """
 
     rule: Literal["fixed", "image"]
     lower: float | None = None
@@ -196,8 +201,11 @@ class Normalisation(Part):
 
 
 class ColumnPlan(Part):
-    """One table column: numbers are imputed by `mean` and divided by `sd`; categories are one-hot. Columns of the same
-    `group` share a small encoder in front of the table's own."""
+    """How one table column is encoded.
+
+    In a numeric column `mean` replaces unknown cells; the numbers are centered and divided by `sd`. Categories are
+    one-hot. Columns of the same `group` share a small encoder in front of the encoder of the table.
+    """
 
     type: Literal["number", "category"]
     mean: float = 0.0
@@ -207,33 +215,33 @@ class ColumnPlan(Part):
 
 
 class FoldPlan(Part):
-    """Decided from intensities, cells and targets of the fold's train part only."""
+    """Values of one fold, decided from intensities, cells and targets of its train part only."""
 
     normalisation: dict[str, dict[str, list[Normalisation]]]
-    """image input → channel → one rule per plane."""
+    """Image input → channel → one rule per plane."""
     tables: dict[str, dict[str, ColumnPlan]]
     slides: dict[str, list[Normalisation]] = {}
-    """slide input → one rule for each of red, green and blue, or one for all features."""
+    """Slide input → one rule each for red, green and blue, or one rule for all features."""
     tasks: dict[str, dict[str, Any]]
-    """task → `kind` and the fields of its dataclass in `polytask.tasks`."""
+    """Task → `kind` and the fields of its dataclass in `polytask.tasks`."""
     why: dict[str, str]
 
 
 class Plan(Part):
-    """`plan.yaml`."""
+    """The content of `plan.yaml`: one part for all folds, and one part for each fold."""
 
     polytask: Literal[1] = 1
     cohort: str
-    """Folder of the cohort, relative to the work folder where possible."""
+    """Folder of the cohort; in the file it is relative to the work folder where possible."""
     digest: str
-    """Hash of header and table the plan was made from."""
+    """Hash of the header and the table from which the plan was made."""
     seed: int = 0
     shared: Shared
     folds: dict[int, FoldPlan] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, work: Path | str) -> Plan:
-        """The plan of a work folder, every value checked."""
+        """Read the plan of a work folder and check every value."""
         from polytask.plan.files import read_plan
 
         return read_plan(work)

@@ -1,6 +1,6 @@
-"""Published systems as a few values of a plan: `model/presets/*.yaml`.
+"""Applies presets: published systems, each described by a few values of a plan in `model/presets/*.yaml`.
 
-A preset speaks of kinds and levels of tasks; here it meets the tasks of a cohort.
+A preset names kinds and levels of tasks; this file translates them to the tasks of a cohort.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from polytask.plan.plan import Model, Plan
 from polytask.plan.settings import set_values
 
 PACKAGE = "polytask"
-"""Kinds whose answer is class probabilities, which an embedding can read."""
+"""The installed package whose folder `model/presets` holds the files."""
 KEPT = ("source_dropout", "dropout", "embedding", "deep_supervision")
-"""Values of a plan's `model` that are no matter of architecture: a preset leaves them unless it names them."""
+"""Values of a plan's `model` that are not part of the architecture: a preset changes them only if it names them."""
 
 
 class Needs(BaseModel):
-    """What a cohort must have for a preset to make sense.
+    """What a cohort must have so that a preset makes sense.
 
     Args:
-        tasks, visits, inputs: at least so many. kinds, levels: of each at least one task.
-        answers: at least one task of one of these kinds.
+        tasks, visits, inputs: the smallest number of each.
+        kinds, levels: for each of these, the cohort needs at least one task.
+        answers: the cohort needs at least one task of one of these kinds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,14 +46,14 @@ class Needs(BaseModel):
 
 
 class Preset(BaseModel):
-    """One file of `model/presets`.
+    """The content of one file of `model/presets`.
 
     Args:
-        line: what it is. source: who described it.
-        model: values of the plan's `model`.
-        after: kind or level → kinds or levels whose answers such tasks read.
-        link: how they read the map of a voxel task.
-        weights: kind or level → weight of the loss.
+        line: what the system is, in one line. source: who described it.
+        model: values for the plan's `model`.
+        after: kind or level of a task → kinds or levels of the tasks whose answers it reads.
+        link: how these tasks read the map of a voxel task.
+        weights: kind or level of a task → weight of its loss.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,12 +68,12 @@ class Preset(BaseModel):
 
     @property
     def name(self) -> str:
-        """The line of `polytask list`."""
+        """The line that `polytask list presets` prints."""
         return f"{self.line} ({self.source})"
 
 
 def _read() -> dict[str, Preset]:
-    """Name → preset, in alphabetical order."""
+    """Read all preset files; the result maps name → preset in alphabetical order."""
     folder = files(PACKAGE).joinpath("model", "presets")
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
     return {
@@ -87,10 +88,10 @@ PRESETS: dict[str, Preset] = _read()
 
 
 def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
-    """The plan with a preset's values.
+    """Return a copy of the plan with the values of a preset.
 
     Raises:
-        PolytaskError: an unknown name, or what the cohort lacks for it.
+        PolytaskError: the name is unknown, or the cohort lacks something that the preset needs.
     """
     if name not in PRESETS:
         raise PolytaskError(f"--preset {name}: {nearest(name, list(PRESETS))}")
@@ -113,6 +114,7 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
         for word, weight in preset.weights.items():
             if is_a(word, task, header):
                 values |= {f"training.weights.{task}": weight, "training.balance.rule": "fixed"}
+    # Start from the defaults of the architecture: otherwise values of an earlier preset would survive in this one.
     cleared = plan.model_copy(deep=True)
     cleared.shared.model = Model(**{key: getattr(plan.shared.model, key) for key in KEPT})
     cleared.shared.training.weights = {}
@@ -124,7 +126,7 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
 
 
 def lacking(needs: Needs, header: Header) -> Iterator[str]:
-    """What a cohort does not have, in words."""
+    """Yield, in words, each requirement of a preset that the cohort does not meet."""
     kinds = {t.kind for t in header.tasks.values()}
     visits = len(header.visits or [""])
     if visits < needs.visits:
@@ -144,14 +146,17 @@ def lacking(needs: Needs, header: Header) -> Iterator[str]:
 
 
 def is_a(word: str, task: str, header: Header) -> bool:
-    """Whether a task is of a kind or level; `pooled` = visit or subject."""
+    """Whether a task has the kind or level that a word names; `pooled` stands for visit or subject level."""
     spec = header.tasks[task]
     return word in (spec.kind, spec.level) or (word == "pooled" and spec.level != "voxel")
 
 
 def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[str]]:
-    """Task → tasks before it. What cannot be is left out: a task after itself or after one that is after it, one after
-    a task that sees more visits, an embedding of what is no class."""
+    """Build the chain of a preset for the tasks of a cohort: task → the tasks whose answers it reads.
+
+    Impossible links are left out: a task that reads itself or a task that already reads it, a task that reads one which
+    sees more visits, and a task without class probabilities where an embedding would have to read them.
+    """
     found: dict[str, list[str]] = {}
     for word, others in after.items():
         for task in (t for t in header.tasks if is_a(word, t, header)):
@@ -166,8 +171,9 @@ def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[s
 
 
 def _seen(task: str, header: Header) -> set[str]:
-    """Visits a visit or subject task may read; of a visit task none for sure."""
+    """List the visits that a subject task may read; the set is empty for other tasks."""
     spec = header.tasks[task]
+    # A visit task reads one visit at a time, so that no particular visit is certain to be among them.
     if not isinstance(spec, PooledSpec) or spec.level == "visit":
         return set()
     return set(spec.visits or header.visits or [""])

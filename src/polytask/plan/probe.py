@@ -1,4 +1,4 @@
-"""One second of measuring: is bf16 quicker than float32 here? Loads torch, so it is imported only when asked."""
+"""Measures for one second whether bf16 is faster than float32 here. Loads torch, so it is imported only when needed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from polytask.plan.machine import Device
 
 WORTH = 1.15
-"""bf16 is taken when float32 needs at least this many times as long."""
+"""The plan uses bf16 when float32 takes at least this many times as long."""
 SECONDS = 1.0
 
 
 def find_device() -> tuple[Device, int]:
-    """Where torch can train, and the bytes of memory there (0 on a CPU, and where the device shares the host's)."""
+    """Find the device on which torch can train, and its bytes of memory (0 if it uses the memory of the host)."""
     import torch
 
     if torch.cuda.is_available():
@@ -25,11 +25,12 @@ def find_device() -> tuple[Device, int]:
 
 
 def probe_precision(device: Device) -> tuple[Literal["float32", "bf16"], float]:
-    """(precision, float32 time / bf16 time) of a small 3D training step.
+    """Time a small 3D training step and return (precision to use, float32 time / bf16 time).
 
-    The two are timed in turn and the quickest of each counts; on a CPU with one thread, in processor time, so that
-    other processes do not decide. MPS has no dependable bf16 autocast in every release: float32 there. A GPU
-    without bf16 units is refused by name, since emulation passes silently.
+    The two precisions are timed in alternating order, and the fastest step of each counts. On a CPU the step uses one
+    thread and is measured in processor time, so that other processes do not change the result. MPS gets float32,
+    because its bf16 autocast is not reliable in every release. A GPU without bf16 units gets float32 too: it would
+    emulate bf16 without any message.
     """
     import torch
 
@@ -37,6 +38,8 @@ def probe_precision(device: Device) -> tuple[Literal["float32", "bf16"], float]:
         return "float32", 0.0
     if device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return "float32", 0.0
+    # The probe seeds torch and sets its threads. Both are restored, so that a caller that has already seeded gets the
+    # same random numbers with and without the probe.
     before = torch.get_num_threads()
     state = torch.random.get_rng_state()
     torch.set_num_threads(1)
@@ -66,10 +69,12 @@ def _gain(device: Device) -> float:
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
             loss = net(x).float().square().mean()
         loss.backward()
+        # CUDA calls return before the work is done; without waiting, only the launch would be timed.
         if device == "cuda":
             torch.cuda.synchronize()
         return clock() - start
 
+    # The first step of each precision also chooses kernels and allocates memory, and is not timed.
     for warm in (False, True):
         step(warm)
     times: dict[bool, list[float]] = {False: [], True: []}

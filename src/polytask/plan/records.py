@@ -1,4 +1,4 @@
-"""What a fingerprint holds: one record per case, nothing that was decided."""
+"""The content of a fingerprint: one record of measurements per case, and no decisions."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from polytask.plan.boxes import Box
 from polytask.plan.sketch import Summary
 
 VERSION = 2
-"""Raised when what is measured changes: older records are then measured again."""
+"""Increase this number when the measurements change: records of an older version are then measured again."""
 NAME = "fingerprint.json"
 Crops = Literal["none", "nonzero", "body"]
 CROPS: tuple[Crops, ...] = ("none", "nonzero", "body")
 
 
 class Record(BaseModel):
-    """Base of the records: unknown keys are errors, values do not change."""
+    """The base class of all records: unknown keys are errors, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PlaneRecord(Record):
-    """Intensities of one plane of a channel, over the body and over the known structures."""
+    """Intensities of one plane of a channel: summarized over the body, and over the known structures."""
 
     body: Summary | None
     foreground: Summary | None
 
 
 class ImageRecord(Record):
-    """One image of one case. `source_*` as in the file, the rest in the store's axis order."""
+    """One image of one case. `source_*` describe the file as it is; the rest has the axis order of the store."""
 
     source_shape: tuple[int, ...]
     source_spacing: tuple[float, ...]
@@ -45,41 +45,41 @@ class ImageRecord(Record):
     shape: tuple[int, ...]
     spacing: tuple[float, ...]
     physical: bool = True
-    """Whether the file says how large a pixel is; else spacings count pixels."""
+    """Whether the file says how large a pixel is; if not, spacings count pixels."""
     boxes: dict[Crops, Box]
     zeros: float
     """Share of voxels that are 0 in every plane."""
     planes: dict[str, list[PlaneRecord]]
-    """Channels that are there."""
+    """Channel → one record per plane, for the channels that this case has."""
 
 
 class VoxelRecord(Record):
-    """One voxel task of one case."""
+    """What was measured of one voxel task in one case."""
 
     counts: dict[str, int]
-    """Voxels of each known structure (0 = known to be absent)."""
+    """Structure → number of its voxels, for known structures (0 = known to be absent)."""
     totals: dict[Crops, int]
-    """Voxels that count (region, not to be ignored) inside each crop box."""
+    """Crop rule → number of voxels in its box that count: they lie in the region and have no ignored label."""
     sizes: dict[str, tuple[float, ...]]
-    """Edges, in the unit of the image, of the box around the largest component of each structure that occurs."""
+    """Structure that occurs → edges of the box around its largest component, in the unit of the image."""
     values: dict[Crops, Summary] = {}
-    """Dose in the voxels that count."""
+    """Crop rule → summary of the dose in the voxels that count."""
 
 
 class SlideRecord(Record):
-    """One slide or bag of one case: patches with tissue, and mean and variance of their colours or features."""
+    """One slide or bag of one case: patches with tissue, and mean and variance of their colors or features."""
 
     patches: int
     size: tuple[int, int]
-    """Width and height of the finest level; of a bag (0, 0)."""
+    """Width and height of the finest level in pixels; (0, 0) for a bag of features."""
     mpp: float | None
     mean: tuple[float, ...]
-    """Red, green and blue; one number for features."""
+    """One number each for red, green and blue, or one number for all features."""
     variance: tuple[float, ...]
 
 
 class CaseRecord(Record):
-    """Everything measured of a case; `digest` is the hash of its files and of what the header says of them."""
+    """All measurements of a case; `digest` is the hash of its files and of what the header says about them."""
 
     digest: str
     subject: str
@@ -89,26 +89,26 @@ class CaseRecord(Record):
 
 
 class Fingerprint(Record):
-    """Case key → record, for every subject outside the test part."""
+    """The records of all cases outside the test part: case key → record."""
 
     version: int = VERSION
     cases: dict[str, CaseRecord]
 
     def of(self, subjects: tuple[str, ...]) -> list[CaseRecord]:
-        """The cases of these subjects, in the fingerprint's order."""
+        """Select the records of these subjects, in the order of the fingerprint."""
         wanted = set(subjects)
         return [case for case in self.cases.values() if case.subject in wanted]
 
     def images(self, name: str) -> list[ImageRecord]:
-        """This image of every case that has it."""
+        """List the records of one image input, for every case that has it."""
         return [case.images[name] for case in self.cases.values() if name in case.images]
 
     def slides(self, name: str) -> list[SlideRecord]:
-        """This slide of every case that has it."""
+        """List the records of one slide input, for every case that has it."""
         return [case.slides[name] for case in self.cases.values() if name in case.slides]
 
     def write(self, work: Path) -> Path:
-        """`WORK/fingerprint.json`, a line per case, atomically."""
+        """Write `WORK/fingerprint.json` with one line per case, completely or not at all."""
         lines = [f"  {json.dumps(k)}: {c.model_dump_json()}" for k, c in self.cases.items()]
         text = f'{{"version": {self.version}, "cases": {{\n' + ",\n".join(lines) + "\n}}\n"
         part = work / f".{NAME}.part"
@@ -124,7 +124,8 @@ class Fingerprint(Record):
 
     @classmethod
     def find(cls, work: Path) -> Self | None:
-        """The fingerprint of a work folder, None when there is none that can be read."""
+        """Read the fingerprint of a work folder; None when there is none that can be read."""
+        # A broken fingerprint is no error here: measuring again costs time only, and repairs it.
         try:
             return cls.read(work)
         except PolytaskError:
@@ -132,7 +133,7 @@ class Fingerprint(Record):
 
     @classmethod
     def read(cls, work: Path) -> Self:
-        """Read what `write` wrote."""
+        """Read the fingerprint of a work folder, as `write` wrote it."""
         path = work / NAME
         try:
             return cls.model_validate(read_json(path, "a fingerprint", "run `polytask plan` again"))

@@ -1,4 +1,4 @@
-"""`--set training.epochs=4`: one value of a plan by its dotted path, checked as if the file had been edited."""
+"""Sets values of a plan by their dotted path (`--set training.epochs=4`), checked as if the file had been edited."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ BY_TASK = (
     ["shared", "model", "after"],
     ["shared", "model", "link"],
 )
-"""Sections whose names are tasks, so that a name may be new."""
+"""Sections whose keys are task names: here a key may be set that the section does not have yet."""
 Path = list[str]
 
 
 def set_value(plan: Plan, text: str) -> Plan:
-    """A plan with one value changed, e.g. `training.epochs=4` or `folds.0.tasks.os.loss=hazard`.
+    """Return a plan with one value changed, e.g. `training.epochs=4` or `folds.0.tasks.os.loss=hazard`.
 
-    `shared` may be left out, `folds.*` means every fold. What follows from the value follows: a whole view from its
-    spacing, a task's `constant` from its other fields.
+    The word `shared` may be left out; `folds.*` means every fold. Values that depend on the changed one are updated:
+    the size of a whole view with its spacing, the `constant` of a task with its other fields.
 
     Raises:
-        PolytaskError: an unknown name (with the nearest right one), a wrong type, a size the topology cannot take.
+        PolytaskError: the name is unknown (the message has the nearest known one), the value has the wrong type, or the
+            network cannot take the size.
     """
     return set_values(plan, [text])
 
 
 def set_values(plan: Plan, texts: Sequence[str]) -> Plan:
-    """Several values at once; only the outcome is checked, so that a field and its patch can be set together."""
+    """Set several values at once. Only the result is checked, so that a field and its patch can be set together."""
     content: dict[str, Any] = _open(plan.model_dump(mode="python"))
     done: list[Path] = []
     for text in texts:
@@ -54,7 +55,7 @@ def set_values(plan: Plan, texts: Sequence[str]) -> Plan:
 
 
 def _open(value: Any) -> Any:
-    """The same with lists for tuples, so that an entry can be changed."""
+    """Replace tuples by lists at any depth, so that single entries can be changed."""
     if isinstance(value, dict):
         return {key: _open(inner) for key, inner in value.items()}
     return [_open(inner) for inner in value] if isinstance(value, list | tuple) else value
@@ -85,7 +86,7 @@ def _parsed(word: str, text: str) -> Any:
 
 
 def _set(content: dict[str, Any], words: Path, value: Any, text: str) -> None:
-    """Change the value and its reason."""
+    """Change the value at a dotted path of the plan's content, and write "set by hand" as its reason."""
     node: Any = content
     keys: list[Any] = []
     left = list(words)
@@ -106,24 +107,27 @@ def _set(content: dict[str, Any], words: Path, value: Any, text: str) -> None:
         raise PolytaskError(
             f"--set {text}: {'.'.join(map(str, keys))} is a section; name a value in it, e.g. {inner}"
         )
+    # In Python True is the number 1: without this check `epochs=true` would mean one epoch.
     if isinstance(value, bool) and isinstance(before, int | float) and not isinstance(before, bool):
         raise PolytaskError(f"--set {text}: expected a number as {before!r}, not {value}")
     node[last] = value
     root, depth = (content["shared"], 1) if keys[0] == "shared" else (content["folds"][keys[1]], 2)
     root["why"][".".join(map(str, keys[depth:]))] = f"set by hand (was {_word(before)})"
-    for section in BY_TASK:  # that it is empty needs no reason any more
+    # A reason such as "no task is rare" stands on the section itself and is wrong once the section has an entry.
+    for section in BY_TASK:
         if keys[: len(section)] == section and len(keys) > len(section):
             root["why"].pop(".".join(section[1:]), None)
 
 
 def _key(node: Any, left: Path, keys: list[Any], content: dict[str, Any], text: str) -> tuple[Any, int]:
-    """The key of a node that the next words name (a column's name may hold dots), and how many words it took."""
+    """Match the next words of a path with a key of a node; return the key and the number of words it used."""
     if isinstance(node, list):
         if left[0].isdigit() and int(left[0]) < len(node):
             return int(left[0]), 1
         here = ".".join(map(str, keys))
         raise PolytaskError(f"--set {text}: {left[0]!r} is no index; {here} has {len(node)} entries")
     names = {str(key): key for key in node if key != "why"}
+    # The name of a column may contain dots, so the longest match is tried first.
     for count in range(len(left), 0, -1):
         word = ".".join(left[:count])
         if word in names:
@@ -149,7 +153,7 @@ def _word(value: Any) -> str:
 
 
 def _follow(content: dict[str, Any], done: Sequence[Path]) -> None:
-    """What follows from the values set, unless it was set too."""
+    """Update the values that depend on the values just set, unless the user set them as well."""
     for path in done:
         match path:
             case ["shared", "images", name, "spacing"]:
@@ -178,7 +182,10 @@ def _follow(content: dict[str, Any], done: Sequence[Path]) -> None:
 
 
 def _view(image: dict[str, Any], why: dict[str, str], name: str, kept: bool) -> None:
-    """A whole view covers the same mm at another spacing."""
+    """Update a whole view to another spacing, so that it still covers the same length in mm.
+
+    With `kept` the size of the view was set by hand, and only its spacing follows.
+    """
     before, after = image["view_spacing"], image["spacing"]
     image["view_spacing"] = after
     why[f"images.{name}.view_spacing"] = "follows spacing, which was set by hand"
@@ -190,9 +197,6 @@ def _view(image: dict[str, Any], why: dict[str, str], name: str, kept: bool) -> 
             total = [t * s for t, s in zip(total, stride, strict=True)]
         image["view"] = padded(covering(image["view"], before, [float(s) for s in after]), total)
         why[f"images.{name}.view"] = "follows spacing, which was set by hand: covers the same width"
-    except (
-        TypeError,
-        ValueError,
-        ZeroDivisionError,
-    ):  # a spacing of another form: refused by the check that follows
+    except (TypeError, ValueError, ZeroDivisionError):
+        # The spacing is no list of numbers above 0. The check of the whole plan refuses it with a better message.
         return

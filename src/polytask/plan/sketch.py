@@ -1,4 +1,4 @@
-"""Summaries of many numbers that can be pooled over cases: what a fingerprint keeps of intensities and doses."""
+"""Summaries of many numbers that can be pooled over cases; the fingerprint stores intensities and doses this way."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from polytask.kinds.reasons import round_number
 
 POINTS = 501
-"""Quantiles kept of every summary: 0, 0.002, …, 1."""
+"""Number of quantiles in every summary: 0, 0.002, …, 1."""
 LIMIT = 500_000
-"""Above this many values the quantiles are taken from every n-th one (mean, variance and range see all)."""
+"""With more values than this, quantiles are taken from every n-th value; mean, variance and range use all values."""
 Floats = npt.NDArray[np.float64]
 
 
 class Summary(BaseModel):
-    """Count, mean, variance, range and `POINTS` equally spaced quantiles of a set of numbers."""
+    """Count, mean, variance, range and equally spaced quantiles of a set of numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,7 +31,7 @@ class Summary(BaseModel):
 
 
 def summarise(values: npt.NDArray[np.generic]) -> Summary | None:
-    """Finite values of any shape → their summary; None when there is none."""
+    """Summarize the finite values of an array of any shape; None when there is none."""
     flat = np.asarray(values).reshape(-1)
     if not np.issubdtype(flat.dtype, np.integer):
         flat = flat[np.isfinite(flat)]
@@ -39,6 +39,7 @@ def summarise(values: npt.NDArray[np.generic]) -> Summary | None:
         return None
     ordered = np.sort(flat[:: _stride(flat.size)]).astype(np.float64)
     points = np.interp(np.linspace(0, ordered.size - 1, POINTS), np.arange(ordered.size), ordered)
+    # The thinned values may miss the extremes; the range must be exact.
     points[0], points[-1] = float(flat.min()), float(flat.max())
     return Summary(
         n=int(flat.size),
@@ -51,7 +52,8 @@ def summarise(values: npt.NDArray[np.generic]) -> Summary | None:
 
 
 def _stride(size: int) -> int:
-    """Every how many values one is kept: a prime, so that no image's rows keep step with it."""
+    """Choose n so that every n-th value is kept. n is a prime: a number that shares a factor with the length of an
+    image row would hit the same columns again and again."""
     step = -(-size // LIMIT)
     while step > 1 and any(step % d == 0 for d in range(2, int(step**0.5) + 1)):
         step += 1
@@ -59,22 +61,24 @@ def _stride(size: int) -> int:
 
 
 class Pool:
-    """Several summaries taken together, every case with the same weight however large its image is."""
+    """Several summaries taken together. Every case has the same weight, however large its image is."""
 
     def __init__(self, parts: Sequence[Summary]):
         self.n = sum(p.n for p in parts)
         self.cases = len(parts)
         self.mean = float(np.mean([p.mean for p in parts])) if parts else 0.0
+        # Variance of the mixture: the mean of E[x²] over cases, minus the square of the common mean.
         spread = np.mean([p.variance + p.mean**2 for p in parts]) - self.mean**2 if parts else 1.0
         self.sd = float(np.sqrt(max(float(spread), 0.0)))
-        # A quantile sketch stands for as many equally likely numbers: the middles of its intervals.
+        # Between two neighboring quantiles lies the same share of the values, so the middles of these intervals stand
+        # for equally likely numbers, and those of several cases can be sorted together.
         edges = np.array([p.quantiles for p in parts], dtype=np.float64).reshape(-1, POINTS)
         self.points: Floats = np.sort(((edges[:, 1:] + edges[:, :-1]) / 2).reshape(-1))
 
     def quantile(self, q: float) -> float:
-        """The value below which the share `q` lies."""
+        """Return the value below which the share `q` of all values lies."""
         return float(np.quantile(self.points, q)) if self.points.size else 0.0
 
     def deviation(self) -> float:
-        """Mean distance from the median: the error of the best constant answer."""
+        """Return the mean distance from the median, which is the error of the best constant answer."""
         return float(np.abs(self.points - self.quantile(0.5)).mean()) if self.points.size else 0.0

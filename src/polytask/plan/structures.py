@@ -1,4 +1,4 @@
-"""Measuring the voxel tasks of one case: how large the structures are, what the dose is, and where it counts."""
+"""Measures the voxel tasks of one case: how large the structures are, what the dose is, and where it counts."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from polytask.plan.records import Crops, VoxelRecord
 from polytask.plan.sketch import summarise
 
 THIN = 96
-"""Components are measured on a grid of at most this many voxels an axis."""
+"""Components are measured on a thinned grid with at most this many voxels per axis."""
 Voxels = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the masks of an image have to go.
+    """The grid on which the masks and doses of an image are needed.
 
     Args:
-        source: grid of the image as in its file.
-        oriented: whether axes are turned to the store's order.
-        resampled: whether a mask on another grid is brought to the image's.
+        source: grid of the image as its file has it.
+        oriented: whether the axes are turned to the order of the store.
+        resampled: whether a mask on another grid is resampled to the grid of the image.
         boxes: crop boxes, in voxels of the turned image.
     """
 
@@ -43,7 +43,7 @@ class Place:
     boxes: Mapping[Crops, Box]
 
     def load(self, path: Path, order: int = 0) -> Volume:
-        """A mask or dose `[C, *space]` on the turned grid of its image."""
+        """Read a mask or dose `[C, *space]` and bring it to the turned grid of its image."""
         volume = read(path, self.source.dims)
         if self.resampled and not volume.grid.same(self.source):
             volume = resample(volume, self.source, order)
@@ -52,12 +52,13 @@ class Place:
                 f"{path}: size {volume.grid.shape}, but its image has {self.source.shape}; "
                 "run `polytask check` on the cohort"
             )
+        # Sizes agree here, but small differences of the affine may remain: the image's own grid decides.
         placed = Volume(volume.array, self.source)
         return canonical(placed) if self.oriented else placed
 
 
 def voxel_tasks(header: Header) -> Iterator[tuple[str, VoxelSpec]]:
-    """Name and header entry of every task with a value per voxel."""
+    """Yield name and header entry of every task with a value per voxel."""
     for name, task in header.tasks.items():
         if isinstance(task, VoxelSpec):
             yield name, task
@@ -66,7 +67,7 @@ def voxel_tasks(header: Header) -> Iterator[tuple[str, VoxelSpec]]:
 def measure_task(
     task: VoxelSpec, source: VoxelSource | None, place: Place
 ) -> tuple[VoxelRecord | None, Mask]:
-    """The record of one voxel task (None: unknown) and, for masks, where its structures are."""
+    """Measure one voxel task; return its record (None: unknown) and, for masks, the voxels in any structure."""
     shape = tuple(place.boxes["none"][1])
     empty = np.zeros(shape, bool)
     if source is None:
@@ -112,13 +113,14 @@ def _segmentation(
 
 
 def _structure(array: Voxels, task: SegmentationSpec, structure: str, plane: int) -> Mask:
-    """The mask of one structure in a label map, in its plane of a 4-D file, or in a file of its own."""
+    """Extract the mask of one structure from a label map, from its plane of a 4-D file, or from a file of its own."""
     if task.labels is None:
         if plane >= array.shape[0]:
             has = f"its mask file has {array.shape[0]} planes, fewer than the header's structures"
             raise PolytaskError(f"structure {structure}: {has}; run `polytask check`")
         own: Mask = array[plane] != 0
         return own
+    # Label maps stored as floats may hold 1.9999999 for 2 after scaling by slope and intercept.
     labels = np.rint(array[0]) if array.dtype.kind == "f" else array[0]
     return np.isin(labels, task.values[structure])
 
@@ -132,7 +134,7 @@ def _inside(array: npt.NDArray[np.generic], box: Box) -> npt.NDArray[np.generic]
 
 
 def _largest(mask: Mask, spacing: tuple[float, ...]) -> tuple[float, ...]:
-    """Edges in mm of the box around the largest connected part."""
+    """Measure the edges of the box around the largest connected part of a mask, in the unit of `spacing`."""
     box = bounding_box(mask)
     assert box is not None, "called for a structure that occurs"
     part = _inside(mask, box)
@@ -144,4 +146,5 @@ def _largest(mask: Mask, spacing: tuple[float, ...]) -> tuple[float, ...]:
         found = bounding_box(largest)
         assert found is not None, "a component has voxels"
         edges = [(hi - lo) * s for lo, hi, s in zip(*found, step, strict=True)]
+    # Edges found on the thinned grid are multiples of the step and may exceed the box.
     return tuple(round_number(min(e, n) * s, 4) for e, n, s in zip(edges, part.shape, spacing, strict=True))

@@ -1,4 +1,4 @@
-"""The plan on one page: what was decided, and because of what."""
+"""Shows a plan on one page: what was decided, and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytask.plan.plan import ImagePlan, Plan, SlidePlan
 
 @dataclass(frozen=True)
 class Row:
-    """One decision."""
+    """One decision of the plan: what it is about, its value, and its reason."""
 
     what: str
     value: str
@@ -23,7 +23,7 @@ class Row:
 
 
 def rows(plan: Plan) -> list[Row]:
-    """The decisions a reader looks for first."""
+    """List the decisions that a reader looks for first."""
     found = [
         row for name, image in plan.shared.images.items() for row in _image(name, image, plan.shared.why)
     ]
@@ -80,7 +80,7 @@ def _slide(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterator[Row]:
 
 
 def task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
-    """Task, kind, level, primary metric, what fold 0 learnt of it."""
+    """List (task, kind, level, primary metric, training statistic of the first fold) of each task."""
     if not plan.folds:
         return []
     fold = plan.folds[min(plan.folds)]
@@ -93,7 +93,7 @@ def task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
 
 
 def headline(plan: Plan, splits: Splits | None = None) -> str:
-    """One line about folds and seed."""
+    """Describe folds, their sizes and the seed in one line."""
     if splits is None or not splits.folds:
         return f"{len(plan.folds)} folds, seed {plan.seed}"
     parts = [(len(f.train), len(f.tune), len(f.held_out)) for f in splits.folds]
@@ -105,7 +105,7 @@ def headline(plan: Plan, splits: Splits | None = None) -> str:
 
 
 def text(plan: Plan, splits: Splits | None = None, width: int = 110) -> str:
-    """The page as plain text."""
+    """Render the whole page as plain text, wrapped at `width` characters."""
     lines = [headline(plan, splits), ""]
     for row in rows(plan):
         lines += _wrapped(f"{row.what:<20} {row.value:<26} ", row.why, width)
@@ -121,7 +121,7 @@ def _wrapped(start: str, words: str, width: int) -> list[str]:
 
 
 def as_dict(plan: Plan, splits: Splits | None = None) -> dict[str, Any]:
-    """For `--json`: the shared part without reasons, the sizes of the folds, the tasks."""
+    """Return the content of `--json`: the shared part without reasons, the sizes of the folds, and the tasks."""
     shared = plan.shared.model_dump(mode="json", exclude={"why"})
     folds = (
         [{p: len(f.part(p)) for p in ("train", "tune", "held_out")} for f in splits.folds] if splits else []

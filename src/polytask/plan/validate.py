@@ -1,4 +1,4 @@
-"""Mapping → plan: types, names and the arithmetic of the topology, each error one line with its place."""
+"""Turns the content of a YAML file into a plan: checks types, names and sizes; an error is one line with its place."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ from polytask.plan.validate_slides import slide_breaches
 
 
 def to_plan(content: Any, where: str) -> Plan:
-    """A plan from what YAML holds.
+    """Check the content of a YAML file and turn it into a plan.
 
     Args:
-        where: the file or the option, for the error.
+        content: what the YAML reader returned.
+        where: the file or the option, for the error message.
+
+    Raises:
+        PolytaskError: the first problem that was found.
     """
     if not isinstance(content, Mapping):
         raise PolytaskError(f"{where}: not a plan; expected `shared` and `folds`; run `polytask plan` again")
@@ -40,7 +44,7 @@ def to_plan(content: Any, where: str) -> Plan:
 
 
 def to_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """A task's fields with their types."""
+    """Check the fields of one task and give them their types; `place` is for the error message."""
     kind = str(fields.get("kind"))
     if kind not in KINDS:
         raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {nearest(kind, list(KINDS))}")
@@ -52,7 +56,7 @@ def to_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _said(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first of pydantic's errors: place, what was found, what was expected."""
+    """Describe the first of pydantic's errors: its place, what was found, what was expected."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -63,12 +67,13 @@ def _said(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The names a section may have, found by walking the schema along a place."""
+    """List the names that a section may have, by walking through the schema along a place."""
     current: Any = model
     for part in place:
         if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
             current = current.model_fields[str(part)].annotation
             continue
+        # An index or a key: of `dict[str, X]`, `list[X]` or `X | None` only X can be a section.
         inner = [a for a in get_args(current) if a is not str and a is not int]
         current = inner[-1] if inner else current
     while not (isinstance(current, type) and issubclass(current, BaseModel)):
@@ -80,7 +85,8 @@ def names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
 
 
 def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
-    """(place, what is wrong: what to do) of every rule between values that does not hold."""
+    """Yield (place, what is wrong and what to do) for every rule between values that does not hold."""
+    # The caller reports only the first breach, so this order decides which message a person sees.
     yield from limit_breaches(plan)
     for name, image in plan.shared.images.items():
         for key, problem in _image_breaches(image):
@@ -109,7 +115,7 @@ def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Sections that name tasks: each name is one, and no task waits for itself."""
+    """Yield breaches in sections that name tasks: a name that is no task, a task that waits for itself."""
     tasks = list(next(iter(plan.folds.values())).tasks) if plan.folds else []
     after = plan.shared.model.after
     training = plan.shared.training
@@ -141,7 +147,7 @@ def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _circle(task: str, after: Mapping[str, list[str]]) -> list[str]:
-    """The way from a task back to itself along `after`; empty when there is none."""
+    """Find a path from a task back to itself along `after`; empty when there is none."""
     ways = [[task]]
     while ways:
         way = ways.pop()

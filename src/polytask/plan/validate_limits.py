@@ -1,4 +1,4 @@
-"""Upper limits: a plan from elsewhere cannot ask for a network or an image that no machine holds."""
+"""Checks upper limits: a plan from elsewhere cannot ask for a network or an image that no machine can hold."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from math import isfinite, prod
 from polytask.plan.plan import FoldPlan, Plan
 
 VOXELS = 2**27
-"""Of a view or a patch: 512 voxels along each of three axes."""
+"""Largest number of voxels of a view or a patch: 512 along each of three axes."""
 STAGES, BLOCKS, CHANNELS, STRIDE = 12, 100, 8192, 64
-"""Of an encoder: stages, blocks in one, channels, and how much one stage shrinks."""
+"""Upper limits of an encoder: number of stages, blocks in a stage, channels of a stage, stride of a stage."""
 EDGE = (1e-4, 1e4)
-"""Of a voxel or a patch's pixel, in mm or µm: from a tenth of a micrometre to ten metres."""
+"""Smallest and largest edge of a voxel (in mm) or of a patch's pixel (in µm)."""
 MOST = {"training.threads": 1024, "training.workers": 1024, "max_visits": 1000}
 MODEL = {"embedding": 65_536, "deep_supervision": 20}
 SLIDE = {"patch": 4096, "most": 10**7, "features": 10**6, "patches": 10**7}
 
 
 LEAST_SD, MOST_MEAN = 1e-15, 1e12
-"""Of intensities: the least deviation, and how many deviations their mean may lie from 0; a network computes in 32
-bits, and squares of what is divided by less are infinite."""
+"""Limits of intensities: the smallest deviation, and how many deviations their mean may lie from 0. A network computes
+in 32 bits: dividing by a smaller deviation gives numbers whose squares are infinite."""
 
 
 def limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
-    """(place, what is wrong: what to do) of every value that is too large."""
+    """Yield (place, what is wrong and what to do) for every value that is too large."""
     shared = plan.shared
     for place, most in MOST.items():
         section, _, key = place.rpartition(".")
@@ -75,7 +75,7 @@ def _encoder(
 
 
 def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
-    """Numbers by which voxels, pixels and cells are read: finite, and no scale below zero."""
+    """Yield breaches of the numbers that scale voxels, pixels and cells: all are finite, no deviation is negative."""
     rules = {
         f"normalisation.{name}.{channel}": planes
         for name, channels in fold.normalisation.items()
@@ -85,6 +85,7 @@ def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
         for rule in planes:
             if not _finite(v for v in (rule.lower, rule.upper, rule.mean, rule.sd) if v is not None):
                 yield f"{place}.{key}", "its numbers must be finite, and below 1e30"
+            # An sd of exactly 0 is left to the reader of the plan, which divides by 1 then.
             if rule.sd and (rule.sd < LEAST_SD or abs(rule.mean) > MOST_MEAN * rule.sd):
                 yield (
                     f"{place}.{key}",

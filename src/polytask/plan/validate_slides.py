@@ -1,4 +1,4 @@
-"""What an edited plan may not say about slides."""
+"""Checks what an edited plan says about slides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from polytask.plan.plan import SlidePlan
 
 
 def slide_breaches(slide: SlidePlan) -> Iterator[tuple[str, str]]:
-    """(value, what is wrong with it: what to do) of a slide input."""
+    """Yield (key, what is wrong and what to do) for every value of a slide input that breaks a rule."""
     if slide.patches < 1:
         yield "patches", "at least 1 a slide"
     if slide.most < slide.patches:

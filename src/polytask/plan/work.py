@@ -1,4 +1,4 @@
-"""From a cohort's folder to a work folder: splits, fingerprint and plan, each file whole or not there."""
+"""Plans a cohort into a work folder: writes splits, fingerprint and plan, each file completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from polytask.plan.settings import set_values
 
 OLD = f"{NAME}.old"
 LOCK = ".lock"
-"""In the work folder: one process plans there at a time."""
+"""Lock file in the work folder: only one process at a time plans there."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What `plan_into` did. `kept_old`: an earlier, different plan lies in `plan.yaml.old`."""
+    """The result of `plan_into`. `kept_old` says that an earlier, different plan was saved as `plan.yaml.old`."""
 
     plan: Plan
     splits: Splits
@@ -53,17 +53,20 @@ def plan_into(
     jobs: int = 2,
     progress: Progress | None = None,
 ) -> Planned:
-    """Write `fingerprint.json`, `splits.json` and `plan.yaml`.
+    """Write `fingerprint.json`, `splits.json` and `plan.yaml` into a work folder.
 
     Args:
-        folder: of the cohort.
-        work: made when it is not there. A fingerprint in it is used for files that have not changed.
-        folds: number of folds; by site there is one for each.
-        splits: folds to use instead: our `splits.json` or nnU-Net's `splits_final.json`.
-        machine: what to plan for; None looks at this one.
-        memory: GB to plan for instead of what the machine has.
+        folder: folder of the cohort.
+        work: the work folder; it is made when it does not exist. A fingerprint in it is used for unchanged files.
+        folds: number of folds; with `by="site"` every site is one fold instead.
+        by: whether folds are made of subjects or of whole sites.
+        splits: file with the folds to use: our `splits.json` or nnU-Net's `splits_final.json`.
+        seed: seed of the splits.
+        machine: the machine to plan for; None measures this one.
+        memory: GB of memory to plan for, instead of what the machine has.
         settings: values set by hand, e.g. `training.epochs=4`.
-        jobs: threads that read images.
+        jobs: number of threads that read images.
+        progress: called after every measured case.
     """
     work = Path(work)
     cohort = Cohort.read(folder)
@@ -71,6 +74,7 @@ def plan_into(
     _ready(work)
     with hold_lock(work / LOCK, "plans here"):
         sweep_leftovers(work)
+        # On an interrupt the cases measured so far are written, so that the next call goes on from there.
         found = fingerprint(cohort, jobs, progress, Fingerprint.find(work), lambda part: part.write(work))
         found.write(work)
         plan = make_plan(cohort, found, divided, seed, machine or this_machine(memory))
@@ -101,7 +105,8 @@ def _splits(
 
 
 def _ready(work: Path) -> None:
-    """The work folder exists and can be written."""
+    """Make the work folder if needed, and refuse one that cannot be written."""
+    # Tried before the long measuring, and with a real file: permission bits do not show e.g. a read-only file system.
     try:
         work.mkdir(parents=True, exist_ok=True)
         trial = work / ".trial"
@@ -114,13 +119,17 @@ def _ready(work: Path) -> None:
 
 
 def _place(plan: Plan, divided: Splits, work: Path) -> bool:
-    """Write plan and splits; whether an earlier plan was kept. A full disk leaves both earlier files, or none. A kill
-    may leave no plan, which everybody asks for first, but never a plan beside splits that are not its own."""
+    """Write plan and splits together; return whether an earlier plan was saved.
+
+    A full disk leaves both earlier files or none. A kill may leave no plan, but never a plan with the splits of another
+    one; every later step asks for the plan first, so it notices.
+    """
     fresh = work / f"{HALF}splits.json"
     try:
         divided.write(fresh)
         kept = _keep_old(plan, work)
         draft = draft_plan(plan, work)
+        # The old plan goes before the new splits come: a kill in between must not pair the two.
         (work / NAME).unlink(missing_ok=True)
         os.replace(fresh, work / "splits.json")
         os.replace(draft, work / NAME)
@@ -130,7 +139,7 @@ def _place(plan: Plan, divided: Splits, work: Path) -> bool:
 
 
 def _keep_old(plan: Plan, work: Path) -> bool:
-    """Put an earlier plan aside, since it may have been edited by hand."""
+    """Save an earlier, different plan as `plan.yaml.old`, since a person may have edited it; return whether it did."""
     path = work / NAME
     try:
         same = not path.exists() or read_text(path, "a plan") == plan_text(plan, work)

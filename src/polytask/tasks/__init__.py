@@ -1,4 +1,4 @@
-"""The kinds of tasks, with tensors: `KINDS` and `make_task` load torch on first use. `polytask.kinds` has the rest."""
+"""The kinds of tasks with tensors. `KINDS` and `make_task` load torch on first use; `polytask.kinds` needs no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exactly one of several classes."""
+"""Head, loss, decoding and metrics of classification: exactly one of several classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from polytask.tasks.task import Arrays, Level, Prediction
 
 
 def weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Loss per item: the class's weight times −log p."""
+    """Make a loss per item: the weight of its class times −log p of that class."""
 
     def loss(output: Tensor, value: Tensor) -> Tensor:
         w = torch.tensor(list(weights), device=output.device)
@@ -35,8 +35,8 @@ def weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor
 class Classification:
     """Exactly one of several classes: cross-entropy.
 
-    `balanced` weighs a class by 1 / (number of classes · its share), so that every class counts alike and the mean
-    weight is 1; the constant predictor is then the uniform one.
+    With `balanced` a class has the weight 1 / (number of classes · its share), so that every class counts alike and the
+    mean weight is 1; the best constant predictor is then the uniform one.
     """
 
     kind: ClassVar[str] = "classification"
@@ -52,29 +52,29 @@ class Classification:
 
     @property
     def outputs(self) -> int:
-        """One logit a class."""
+        """Number of channels: one logit for each class."""
         return len(self.classes)
 
     def _shares(self) -> npt.NDArray[np.float64]:
         return shares(self.frequencies or [1.0] * self.outputs)
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Biases: log of the training shares, or 0 when balanced."""
+        """Make the head `[N, features] → [N, classes]`; biases are the log of the training shares, or 0 if balanced."""
         f = self._shares()
         return linear_head(features, (np.zeros(f.size) if self.balanced else np.log(f)).tolist())
 
     def criterion(self) -> nn.Module:
-        """Cross-entropy, see the class."""
+        """Make the loss: cross-entropy, with class weights if balanced."""
         f = self._shares()
         weights = 1 / (f.size * f) if self.balanced else np.ones(f.size)
         return ItemCriterion(weighted_cross_entropy(weights.tolist()), self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`p [N, classes]`."""
+        """Turn logits `[N, classes]` into probabilities `p [N, classes]`."""
         return {"p": output.float().softmax(1)}
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """The most probable class, and every class's probability."""
+        """Make the cells of one row: the most probable class, and the probability of every class."""
         p = prediction["p"][row]
         cells: dict[str, str | float] = {"": self.classes[int(p.argmax())]}
         return cells | {f".p.{c}": float(v) for c, v in zip(self.classes, p, strict=True)}
@@ -82,7 +82,8 @@ class Classification:
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """Two classes: the second is the positive one. More: one against the rest, per class and their mean."""
+        """Compute the metrics of N items. With two classes the second one is positive; with more, each class is
+        compared with all others, and the mean over the classes is given too."""
         known = np.asarray(known, dtype=bool)
         p, truth = prediction["p"][known], np.asarray(value)[known].astype(np.int64)
         m = confusion(truth, p.argmax(1), self.outputs)
@@ -104,7 +105,7 @@ class Classification:
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """2·AUC − 1; with a class missing, from the classes whose AUC is defined."""
+        """Compute 2·AUC − 1; if a class does not occur, from the classes whose AUC is defined."""
         area = metrics.get("auc", NAN)
         if np.isnan(area):
             defined = [

@@ -1,4 +1,4 @@
-"""Measures of a confusion matrix; NaN where a class that is needed does not occur in the truth."""
+"""Computes measures of a confusion matrix; NaN where a class that is needed does not occur in the truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ NAN = float("nan")
 
 
 def confusion(truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> Counts:
-    """Counts `[classes, classes]`: rows truth, columns answer."""
+    """Count the items in a matrix `[classes, classes]`: rows are the truth, columns the answer."""
+    # Each pair becomes one number, row · classes + column, so that a single bincount fills the matrix.
     t, a = np.asarray(truth, dtype=np.int64), np.asarray(answer, dtype=np.int64)
     return np.bincount(t * classes + a, minlength=classes**2).reshape(classes, classes).astype(np.float64)
 
@@ -22,33 +23,33 @@ def _ratio(above: float, below: float) -> float:
 
 
 def accuracy(m: Counts) -> float:
-    """Share answered right."""
+    """Compute the share of items with the right answer."""
     return _ratio(float(np.trace(m)), float(m.sum()))
 
 
 def sensitivity(m: Counts, k: int) -> float:
-    """Of those in class k, the share found."""
+    """Compute the share of the items of class k that were answered with k."""
     return _ratio(float(m[k, k]), float(m[k].sum()))
 
 
 def specificity(m: Counts, k: int) -> float:
-    """Of those not in class k, the share not put there."""
+    """Compute the share of the items of other classes that were not answered with k."""
     others = float(m.sum() - m[k].sum())
     return _ratio(others - float(m[:, k].sum() - m[k, k]), others)
 
 
 def f1(m: Counts, k: int) -> float:
-    """Harmonic mean of precision and sensitivity of class k; NaN when it does not occur."""
+    """Compute the harmonic mean of precision and sensitivity of class k; NaN when the class does not occur."""
     return NAN if m[k].sum() == 0 else float(2 * m[k, k] / (m[k].sum() + m[:, k].sum()))
 
 
 def macro(values: Sequence[float]) -> float:
-    """Mean over classes, NaN as soon as one is."""
+    """Average a measure over classes; NaN if one of the values is NaN."""
     return float(np.mean(np.asarray(values, dtype=np.float64))) if len(values) else NAN
 
 
 def quadratic_kappa(m: Counts) -> float:
-    """Cohen's κ with quadratic weights; NaN when the truth has a single class."""
+    """Compute Cohen's κ with quadratic weights; NaN when the truth has a single class."""
     if (m.sum(1) > 0).sum() < 2:
         return NAN
     place = np.arange(m.shape[0])

@@ -1,4 +1,4 @@
-"""A number of things, 0 or more."""
+"""Head, loss, decoding and metrics of a count: a number of things, 0 or more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from polytask.tasks.losses import ItemCriterion
 from polytask.tasks.task import Arrays, Level, Prediction
 
 STEEP = 5.0
-"""Logarithm of how often the training mean a count may be before its exponential goes on as a straight line."""
+"""Up to exp(5) ≈ 148 times the training mean the expected count is exp(output); beyond, it grows as a straight line."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Count:
     """A number of things, 0 or more: the Poisson deviance of a mean on the log scale.
 
     Args:
-        mean: of the training counts; the head starts there.
-        unit: of what is counted.
+        mean: mean of the training counts; the head starts there.
+        unit: what is counted, e.g. lesions.
         deviation: mean absolute error of the training median.
     """
 
@@ -45,21 +45,25 @@ class Count:
 
     @property
     def outputs(self) -> int:
-        """The logarithm of the expected count."""
+        """Number of channels: one, the logarithm of the expected count."""
         return 1
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Starts at the training mean."""
+        """Make the head `[N, features] → [N, 1]`; it starts at the log of the training mean."""
         return linear_head(features, [math.log(self.mean)])
 
     def _find_log_mean(self, output: Tensor) -> Tensor:
-        """Logarithm of the expected count: the output, flattened beyond `STEEP` so that the count itself goes on as a
-        straight line there and one bad step cannot overflow."""
+        """Compute the log of the expected count: the output, flattened above a limit.
+
+        Above the limit the count itself grows as a straight line, so that one bad step cannot overflow.
+        """
+        # For an output above the limit c: exp(c + log(1 + output − c)) = exp(c) · (1 + output − c). This is linear in
+        # the output and has the same slope as exp at c.
         low = output.clamp_max(math.log(self.mean) + STEEP)
         return low + torch.log1p(output - low)
 
     def criterion(self) -> nn.Module:
-        """2 (y log(y / μ) − y + μ) of each item, where 0 log 0 = 0."""
+        """Make the loss: the Poisson deviance 2 (y log(y / μ) − y + μ) of each item, where 0 log 0 = 0."""
 
         def loss(output: Tensor, value: Tensor) -> Tensor:
             y, log_mean = value.float(), self._find_log_mean(output.squeeze(1))
@@ -71,19 +75,20 @@ class Count:
         return ItemCriterion(loss, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`value [N]`, the expected count."""
+        """Turn the output `[N, 1]` into `value [N]`, the expected count."""
         return {"value": self._find_log_mean(output.float().squeeze(1)).exp()}
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """The expected count, which need not be whole."""
+        """Make the cell of one row: the expected count, which need not be a whole number."""
         return {"": float(prediction["value"][row])}
 
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """D² (share of the deviance from the mean that is explained; NaN when the truth does not vary), MAE, RMSE."""
+        """Compute D² (the explained share of the deviance from the mean; NaN if the truth does not vary), MAE, RMSE."""
         known = np.asarray(known, dtype=bool)
         truth = np.asarray(value, dtype=np.float64)[known]
+        # A count below the smallest float32 decodes to 0, whose logarithm would make the deviance infinite.
         answer = np.maximum(
             np.asarray(prediction["value"], dtype=np.float64)[known], np.finfo(np.float32).tiny
         )
@@ -98,6 +103,6 @@ class Count:
         }
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """D²; where the truth does not vary, 1 − MAE / MAE of the training median."""
+        """Compute D²; if the truth does not vary, 1 − MAE / MAE of the training median."""
         d2 = metrics.get("d2", NAN)
         return 1 - metrics.get("mae", NAN) / self.deviation if np.isnan(d2) and self.deviation > 0 else d2

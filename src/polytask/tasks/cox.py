@@ -1,4 +1,4 @@
-"""Cox's loss over the batch and a buffer of recent subjects, so that a batch of one has a risk set."""
+"""The Cox loss over the batch and a buffer of recent subjects, so that even a batch of one has a risk set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from polytask.tasks.target import Target
 
 
 def subject_ids(subjects: Sequence[str], device: torch.device) -> Tensor:
-    """64-bit ids `[N]`: equal in every process and run, and no name stands in a checkpoint."""
+    """Hash subject names to 64-bit ids `[N]`, so that no name is stored in a checkpoint."""
+    # Python's own hash differs from process to process; these ids must agree between ranks and after a resume.
     codes = [
         int.from_bytes(blake2b(s.encode(), digest_size=8).digest(), "big", signed=True) for s in subjects
     ]
@@ -23,19 +24,19 @@ def subject_ids(subjects: Sequence[str], device: torch.device) -> Tensor:
 
 
 class CoxCriterion(nn.Module):
-    """Efron's partial likelihood over the subjects of this step (of all processes) and of the buffer.
+    """The negative log of Efron's partial likelihood, over the subjects of this step (of all processes) and the buffer.
 
-    The buffer holds the newest score of each of the last `capacity` subjects, detached. It is kept in plain
-    tensors of fixed shape that are saved with the state. Its subjects stand in risk sets and its events count.
+    The buffer holds the newest score of each of the last `capacity` subjects, without gradient. It consists of plain
+    tensors of fixed shape that are saved with the state. Its subjects belong to the risk sets, and its events count.
 
-    - Value: the sum over events divided by what equal scores would cost on the same risk sets, times the number of
-      events; so the mean is 1 for a constant predictor whether the buffer is empty or full.
-    - Gradient: only the step's own b of m subjects can pass one on. It is multiplied by m / b, which makes it an
-      unbiased estimate of the gradient over all m, as large as other tasks' per item, and leaves it alone when
-      the buffer is empty.
-    - Several processes: each returns 1/world of the value and the count, with the full gradient of its own scores;
-      so sums over processes are right. `count` and `forward` are then collective: every process calls both for every
-      step, also without a known item of its own.
+    - Value: the sum over events is divided by what equal scores would cost on the same risk sets and multiplied by the
+      number of events. So the mean is 1 for a constant predictor, whether the buffer is empty or full.
+    - Gradient: of m subjects only the b of this step have a gradient. It is multiplied by m / b. This makes it an
+      unbiased estimate of the gradient over all m, about as large per item as that of other tasks, and changes nothing
+      when the buffer is empty.
+    - Several processes: each returns 1/world of the value and of the count, with the full gradient of its own scores,
+      so that sums over processes are right. `count` and `forward` are then collective calls: every process calls both
+      in every step, even without a known item of its own.
     """
 
     ids: Tensor
@@ -51,22 +52,23 @@ class CoxCriterion(nn.Module):
         self.pending: list[tuple[Tensor, Tensor]] = []
 
     def buffer_state(self) -> dict[str, Tensor]:
-        """`ids [n]` and `rows [n, 3]` (score, time, event), newest first."""
+        """Copy the content of the buffer: `ids [n]` and `rows [n, 3]` (score, time, event), newest first."""
         n = int(self.filled)
         return {"ids": self.ids[:n].clone(), "rows": self.rows[:n].clone()}
 
     def load_buffer(self, state: dict[str, Tensor]) -> None:
-        """Take over what `buffer_state` gave; what does not fit is the oldest."""
+        """Replace the content of the buffer by a result of `buffer_state`; what does not fit is the oldest part."""
         n = min(len(state["ids"]), self.capacity)
         self.ids[:n], self.rows[:n] = state["ids"][:n], state["rows"][:n]
         self.filled.fill_(n)
 
     def _union(self, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, int, int]:
-        """(ids, rows (score, time, event), start of our own rows, size of the step) of step and buffer."""
+        """Join step and buffer; return (ids, rows (score, time, event), start of our own rows, size of the step)."""
         lower_ids, higher_ids = other_rows(ids)
         lower, higher = other_rows(rows)
         step_ids, step = torch.cat([lower_ids, ids, higher_ids]), torch.cat([lower, rows, higher])
         n = int(self.filled)
+        # The step has a newer score of a subject that is also in the buffer; nobody may be twice in a risk set.
         older = ~torch.isin(self.ids[:n], step_ids)
         union_ids = torch.cat([step_ids, self.ids[:n][older]])
         return union_ids, torch.cat([step, self.rows[:n][older]]), len(lower), len(step)
@@ -78,8 +80,8 @@ class CoxCriterion(nn.Module):
         return known, subject_ids(names, device), target.value[known].float()
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Events of step and buffer with somebody else at risk, divided by the processes; 0 when the step brings
-        nobody whose time is known."""
+        """Count the events of step and buffer with somebody else at risk, divided by the number of processes; 0 when
+        nobody in the step has a known time."""
         known, ids, value = self._own(target, subjects)
         _, rows, _, step = self._union(ids, torch.cat([torch.zeros_like(value[:, :1]), value], dim=1))
         index, _ = efron_weights(rows[:, 1], rows[:, 2])
@@ -87,33 +89,37 @@ class CoxCriterion(nn.Module):
         return events / processes()[1] if step else torch.zeros_like(events)
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`output [N, 1]` log hazard ratios."""
+        """Compute (sum, count) of the loss from `output [N, 1]`, the log hazard ratios."""
         with full_precision(output):
             known, ids, value = self._own(target, subjects)
             scores = output[known].float().squeeze(1)
             union_ids, rows, start, step = self._union(
                 ids, torch.cat([scores.detach()[:, None], value], dim=1)
             )
+            # Only kept here: the buffer changes in `update`, after the optimizer, so that all micro-batches of a step
+            # see the same buffer and an evaluation changes nothing.
             if self.training and torch.is_grad_enabled():
                 self.pending.append((union_ids[:step], rows[:step]))
             index, log_weights = efron_weights(rows[:, 1], rows[:, 2])
             if not step or not len(index):
                 return absent(output)
             own = slice(start, start + len(scores))
+            # `rows` is detached; our own scores are put back in with their gradient.
             union = torch.cat([rows[: own.start, 0], scores, rows[own.stop :, 0]])
             constant = torch.logsumexp(log_weights, dim=1).sum()
             total = efron_terms(union, index, log_weights).sum() / constant * len(index)
             world, scale = processes()[1], len(union) / step
             value_part = total.detach() / world
             count = torch.tensor(float(len(index)), device=output.device) / world
+            # The second term is 0 in value and adds only the gradient, scaled.
             return value_part + scale * (total - total.detach()), count
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the scores of the step before the older ones; scores that are not finite are left out.
+        """Put the scores of the step in front of the older ones; scores that are not finite are left out.
 
-        Within a step the order is that of the ids: who drops out of a full buffer depends neither on the number of
-        processes nor on how the step was cut into micro-batches.
+        Within a step the subjects are sorted by id. So the number of processes and the cut into micro-batches have no
+        influence on who drops out of a full buffer.
         """
         if not self.pending:
             return
@@ -121,6 +127,7 @@ class CoxCriterion(nn.Module):
         self.pending.clear()
         fine = new[:, 0].isfinite()
         new_ids, new = new_ids[fine], new[fine]
+        # A subject may come twice in a step; its last score is the one without an equal id behind it.
         last = (new_ids[:, None] == new_ids[None, :]).triu(1).sum(1) == 0
         new_ids, order = new_ids[last].sort()
         new = new[last][order]

@@ -1,4 +1,4 @@
-"""A value per voxel."""
+"""Head, loss, decoding and metrics of a dose: a value per voxel."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Dose:
     """A value per voxel, not negative: masked L1 in units of `scale`.
 
     Args:
-        scale: dose that the network sees as 1.
-        median: of the training dose inside the region, where a fresh head starts.
-        structures: names of the structures whose DVH statistics are given.
+        scale: the dose that the network sees as 1.
+        median: median of the training doses inside the region, at which a new head starts.
+        structures: names of the structures whose DVH statistics are computed.
         dvh: weight of the histogram part of the loss; 0 leaves it out.
         deviation: mean absolute error of that median in train.
     """
@@ -45,23 +45,23 @@ class Dose:
 
     @property
     def outputs(self) -> int:
-        """The dose in units of `scale`."""
+        """Number of channels: one, the dose in units of `scale`."""
         return 1
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Starts at the training median."""
+        """Make the head `[N, features, *space] → [N, 1, *space]`; it starts at the training median."""
         return voxel_head(features, dims, [self.median / self.scale])
 
     def criterion(self) -> nn.Module:
-        """See `dose_loss.py`."""
+        """Make the loss: masked L1 with an optional histogram part, see `dose_criterion.py`."""
         return DoseCriterion(self.scale, self.dvh, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`value [N, *space]` in the task's unit, not below 0."""
+        """Turn the output into `value [N, *space]` in the unit of the task, not below 0."""
         return {"value": (output.float()[:, 0] * self.scale).clamp_min(0)}
 
     def answer(self, prediction: Prediction) -> Tensor:
-        """The value."""
+        """Return the predicted value per voxel, `[N, *space]`."""
         return prediction["value"]
 
     def case_metrics(
@@ -74,11 +74,15 @@ class Dose:
         structures: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         distances: bool = True,
     ) -> dict[str, float]:
-        """`mae` inside the region; for the given masks `dvh.NAME.STAT` (predicted − true: mean, D99, …) and `dvh`,
-        the mean of their absolute values. Voxels outside the region are in no structure."""
+        """Compute the metrics of one case: `mae` inside the region, and for the given masks `dvh.NAME.STAT`.
+
+        STAT is `mean`, `D99`, … and its value is predicted − true; `dvh` is the mean of their absolute values. Voxels
+        outside the region belong to no structure.
+        """
         inside = np.ones(np.shape(value), bool) if region is None else np.asarray(region, bool)
         if not np.any(known) or not inside.any():
             return {"n": 0.0, "mae": NAN}
+        # Outside the region the truth may be NaN, which would reach every mean.
         truth, drawn = (np.where(inside, np.asarray(x, np.float64), 0.0) for x in (value, answer))
         found = {"n": 1.0, "mae": float(np.abs(truth - drawn)[inside].mean())}
         each: dict[str, float] = {}
@@ -91,5 +95,5 @@ class Dose:
         return found | each
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """1 − MAE / MAE of the training median."""
+        """Compute 1 − MAE / MAE of the training median."""
         return 1 - metrics.get("mae", NAN) / self.deviation if self.deviation > 0 else NAN

@@ -1,4 +1,4 @@
-"""Masked L1 of a value per voxel, with an option that looks at dose-volume histograms."""
+"""The loss of a dose: masked L1 per voxel, and optionally the distance of dose-volume histograms."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from polytask.tasks.target import Target
 
 
 def histogram_distance(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Mean |D_x predicted − D_x true| over all x, for the voxels of one structure.
+    """Compute the mean |D_x predicted − D_x true| over all x, for the voxels `[n]` of one structure.
 
-    Sorting both makes this the area between the two dose-volume curves: differentiable, exact, at least as large
-    as the difference of the mean doses, and blind to where in the structure the dose lies.
+    Sorting both makes this the area between the two dose-volume curves. It is differentiable and exact, at least as
+    large as the difference of the mean doses, and does not depend on where in the structure the dose lies.
     """
     return (predicted.sort().values - truth.sort().values).abs().mean()
 
 
 class DoseCriterion(nn.Module):
-    """Mean over images of the L1 inside the region, in units of `scale`; plus `dvh` times the histogram distance,
-    averaged over the structures that occur inside it (finest level only)."""
+    """The mean over images of the L1 error inside the region, in units of `scale`, plus `dvh` times the histogram
+    distance, averaged over the structures that occur inside the region (finest level only)."""
 
     def __init__(self, scale: float, dvh: float, constant: float) -> None:
         super().__init__()
@@ -34,11 +34,11 @@ class DoseCriterion(nn.Module):
         return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Images with a known dose and a voxel where it counts."""
+        """Count the images that have a known dose and at least one voxel in the region."""
         return self._kept(target).sum().float()
 
     def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`output [N, 1, *space]` or a list of them, finest first."""
+        """Compute (sum, count) of the loss from `output [N, 1, *space]`, or from a list of them, finest first."""
         outputs = levels_of(output)
         kept = self._kept(target)
         if not bool(kept.any()):
@@ -48,6 +48,7 @@ class DoseCriterion(nn.Module):
             region = torch.ones(value.shape, dtype=torch.bool, device=value.device)
         else:
             region = target.region[kept].bool()
+        # Unknown voxels may be NaN: NaN · 0 is NaN, so they are replaced, not only multiplied by the region.
         value = torch.where(region, value, torch.zeros_like(value)).float() / self.scale
         with full_precision(outputs):
             total = torch.zeros((), device=kept.device)
@@ -72,4 +73,4 @@ class DoseCriterion(nn.Module):
         return total
 
     def update(self) -> None:
-        """No state."""
+        """Do nothing: this loss has no state."""

@@ -1,4 +1,4 @@
-"""Dose-volume statistics of a structure, and OpenKBP's two scores."""
+"""Computes dose-volume statistics of a structure, and the two scores of the OpenKBP challenge."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 PERCENT = (99.0, 95.0, 50.0, 5.0, 1.0)
+"""The percentages x for which D_x is given."""
 SMALL_VOLUME = 0.1
-"""cm³ of the hottest voxels whose lowest dose is the statistic for organs."""
+"""Volume in cm³ of the hottest voxels; the lowest dose among them is the statistic for organs."""
 
 
 def dose_to_percent(inside: npt.NDArray[np.floating], percent: float) -> float:
-    """D_x%: the dose that the hottest `percent` of the structure at least get."""
+    """Compute D_x%: the dose that the hottest `percent` of the structure receives at least."""
     return float(np.percentile(inside, 100 - percent))
 
 
 def dose_to_volume(inside: npt.NDArray[np.floating], cc: float, voxel: float) -> float:
-    """D_xcc with voxels of `voxel` mm³, as OpenKBP defines it: at least one voxel, by percentile."""
+    """Compute D_xcc for voxels of `voxel` mm³ as OpenKBP defines it: by percentile, with at least one voxel."""
     hottest = max(1, round(cc * 1000 / voxel))
     return float(np.percentile(inside, max(0.0, 100 - 100 * hottest / inside.size)))
 
 
 def dvh_statistics(dose: npt.NDArray[np.floating], mask: Mask, spacing: Sequence[float]) -> dict[str, float]:
-    """`mean`, `D99`, `D95`, `D50`, `D5`, `D1`, and in 3D `D0.1cc`; nothing for an empty structure."""
+    """Compute `mean`, `D99`, `D95`, `D50`, `D5`, `D1`, and in 3D `D0.1cc`; an empty dict for an empty structure."""
     inside = np.asarray(dose, dtype=np.float64)[mask]
     if not inside.size:
         return {}
@@ -39,7 +40,7 @@ def dvh_statistics(dose: npt.NDArray[np.floating], mask: Mask, spacing: Sequence
 def openkbp_dose_score(
     dose: npt.NDArray[np.floating], predicted: npt.NDArray[np.floating], possible: Mask
 ) -> float:
-    """One patient's part: Σ |dose − predicted| over all voxels / voxels of the possible-dose mask."""
+    """Compute the dose score of one patient: Σ |dose − predicted| over all voxels / voxels of the mask `possible`."""
     difference = np.asarray(dose, np.float64) - np.asarray(predicted, np.float64)
     return float(np.abs(difference).sum() / np.asarray(possible, bool).sum())
 
@@ -52,10 +53,11 @@ def openkbp_dvh_differences(
     targets: Collection[str],
     spacing: Sequence[float],
 ) -> dict[str, float]:
-    """|difference| per `STRUCTURE.STATISTIC` of one patient: organs D0.1cc and mean, targets D99, D95 and D1.
+    """Compute |difference| per `STRUCTURE.STATISTIC` of one patient.
 
-    The DVH score is the mean of these over all patients and statistics. A structure that is missing or empty is
-    skipped. The challenge defines its scores at 128³.
+    Organs have the statistics D0.1cc and mean, targets D99, D95 and D1. The DVH score is the mean of these over all
+    patients and statistics. A structure that is missing or empty is skipped. The challenge defines its scores for
+    images of 128³ voxels.
     """
     found: dict[str, float] = {}
     for name, mask in structures.items():

@@ -1,4 +1,4 @@
-"""Rows of the other processes, for a loss whose terms run over the subjects of all of them."""
+"""Gathers rows of other processes, for a loss whose terms run over the subjects of all processes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from torch import Tensor
 
 
 def processes() -> tuple[int, int]:
-    """(rank, world)."""
+    """Return (rank of this process, number of processes); (0, 1) without distributed training."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def other_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """(rows of the lower ranks, rows of the higher ranks), detached, for `rows [n, …]` with n differing by rank.
+    """Gather the rows of the other processes: (those of lower ranks, those of higher ranks), without gradient.
 
-    A collective call: every process makes it equally often.
+    `rows [n, …]` may have another n in each process. This is a collective call: every process must make it equally
+    often, or all of them wait forever.
     """
     rank, world = processes()
     rows = rows.detach()
@@ -26,6 +27,7 @@ def other_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     sizes = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
     dist.all_gather(sizes, torch.tensor([len(rows)], dtype=torch.int64, device=rows.device))
     counts = [int(s.item()) for s in sizes]
+    # all_gather needs the same shape everywhere, so that rows are padded to the longest and cut again afterwards.
     padded = rows.new_zeros((max(counts), *rows.shape[1:]))
     padded[: len(rows)] = rows
     found = [torch.empty_like(padded) for _ in range(world)]

@@ -1,4 +1,4 @@
-"""Discrete-time survival: the probability of the event in each interval, given that it has not happened before."""
+"""Discrete-time survival: the hazard of an interval is the probability of the event in it, given none before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from polytask.tasks.target import Target
 
 
 def intervals(value: Tensor, bins: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """(at risk, event) bool `[n, M]`; the torch twin of `curves.discretise`, which says what counts as passed."""
+    """Mark (at risk, event), bool `[n, M]`, from `value [n, 2]` (time, event). The same in torch as
+    `kinds.step_curves.discretize_follow_up`, which explains who is at risk."""
     time, event = value[:, :1], value[:, 1:] > 0
     right = torch.tensor(list(bins), device=value.device)
     left = torch.cat([torch.zeros_like(right[:1]), right[:-1]])
@@ -23,19 +24,19 @@ def intervals(value: Tensor, bins: Sequence[float]) -> tuple[Tensor, Tensor]:
 
 
 class HazardCriterion(nn.Module):
-    """Negative log-likelihood per subject that was at risk in at least one interval, divided by `constant`."""
+    """The negative log-likelihood per subject at risk in at least one interval, divided by `constant`."""
 
     def __init__(self, bins: Sequence[float], constant: float) -> None:
         super().__init__()
         self.bins, self.constant = tuple(bins), constant
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Known items at risk in at least one interval."""
+        """Count the known items that are at risk in at least one interval."""
         at_risk, _ = intervals(target.value[target.known.bool()].float(), self.bins)
         return at_risk.any(1).sum().float()
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`output [N, M]` log-odds of the hazards."""
+        """Compute (sum, count) of the loss from `output [N, M]`, the log-odds of the hazards."""
         count = self.count(target, subjects)
         if not bool(count > 0):
             return absent(output)
@@ -43,20 +44,24 @@ class HazardCriterion(nn.Module):
             known = target.known.bool()
             logits = output[known].float()
             at_risk, happened = intervals(target.value[known].float(), self.bins)
+            # log σ and not log(σ): the latter is −∞ for a very small hazard.
             terms = torch.where(happened, logsigmoid(logits), logsigmoid(-logits))
             return -torch.where(at_risk, terms, torch.zeros_like(terms)).sum() / self.constant, count
 
     def update(self) -> None:
-        """No state."""
+        """Do nothing: this loss has no state."""
 
 
 def log_survival(output: Tensor) -> Tensor:
-    """log P(no event by the end of each interval) `[N, M]`."""
+    """Compute log P(no event by the end of each interval) `[N, M]` from the log-odds of the hazards."""
     return logsigmoid(-output.float()).cumsum(1)
 
 
 def survival_at(output: Tensor, bins: Sequence[float], horizons: Sequence[float]) -> Tensor:
-    """P(no event by each horizon) `[N, H]`, the hazard being even inside an interval; NaN past the last edge."""
+    """Compute P(no event by each horizon) `[N, H]`; NaN for horizons beyond the last edge.
+
+    Inside an interval the hazard per time is taken as constant, so that log survival is a straight line there.
+    """
     known = torch.cat([output.new_zeros(len(output), 1).float(), log_survival(output)], dim=1)
     edges = torch.tensor([0.0, *bins], device=output.device)
     columns = []
@@ -71,7 +76,7 @@ def survival_at(output: Tensor, bins: Sequence[float], horizons: Sequence[float]
 
 
 def expected_time(output: Tensor, bins: Sequence[float]) -> Tensor:
-    """Mean time without event up to the last edge `[N]` (trapezes below the survival curve)."""
+    """Compute the mean time without event up to the last edge `[N]`: the area below the survival curve (trapezoids)."""
     survival = torch.cat([output.new_ones(len(output), 1).float(), log_survival(output).exp()], dim=1)
     widths = torch.tensor([0.0, *bins], device=output.device).diff()
     return ((survival[:, 1:] + survival[:, :-1]) / 2 * widths).sum(1)

@@ -1,4 +1,4 @@
-"""The registry of kinds, and how a plan's mapping becomes a task and back."""
+"""The registry of task classes, and the conversion between a plan's mapping and a task."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from polytask.tasks.task import Task
 
 
 def load_task_class(kind: str) -> type[Any]:
-    """The class that a kind names: head, loss, decoding, metrics."""
+    """Import the class that a kind names in `task_class`: head, loss, decoding, metrics."""
     module, _, name = kinds.KINDS[kind].task_class.partition(":")
     found: type[Any] = getattr(import_module(module), name)
     return found
 
 
 KINDS: dict[str, type[Any]] = {name: load_task_class(name) for name in kinds.KINDS}
-"""Kind → its class."""
+"""Name of a kind → its task class."""
 
 
 def _frozen(value: Any) -> Any:
-    """Lists of a YAML or JSON file → tuples, at any depth."""
+    """Turn the lists of a YAML or JSON file into tuples, at any depth."""
+    # A task is a frozen dataclass; a list inside it could still be changed.
     if isinstance(value, Mapping):
         return {k: _frozen(v) for k, v in value.items()}
     return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
 def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
-    """A task from its `kind` and fields, as they stand in `folds.K.tasks.NAME` of a plan."""
+    """Make a task from its `kind` and fields, as they stand in `folds.K.tasks.NAME` of a plan."""
     given = {k: _frozen(v) for k, v in mapping.items() if k not in ("kind", "name")}
     kind = KINDS.get(mapping.get("kind", ""))
     if kind is None:
@@ -70,7 +71,7 @@ def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
 
 
 def fields_of(task: Task) -> dict[str, Any]:
-    """The mapping `make_task` reads: `kind` and every field but the name."""
+    """Return the mapping that `make_task` reads: `kind` and every field except the name."""
     found: dict[str, Any] = asdict(task)  # type: ignore[call-overload]
     found.pop("name")
     return {"kind": task.kind, **found}

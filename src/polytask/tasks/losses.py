@@ -1,4 +1,4 @@
-"""What the criteria share: full precision, a loss per item, smaller targets for deep supervision."""
+"""What the losses share: full precision, a loss per item, smaller targets for deep supervision."""
 
 from __future__ import annotations
 
@@ -13,52 +13,53 @@ from polytask.tasks.task import device_of
 
 
 def full_precision(output: Tensor | Sequence[Tensor]) -> torch.autocast:
-    """Losses run in float32 whatever autocast does around them."""
+    """Switch autocast off inside a `with` block: losses run in float32, even if the network runs in bf16."""
     return torch.autocast(device_of(output).type, enabled=False)
 
 
 def absent(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """(0, 0) without a graph: the task is not in this step."""
+    """Make the result (0, 0), without gradient, for a task that is absent from this step."""
     return torch.zeros((), device=device_of(output)), torch.zeros((), device=device_of(output))
 
 
 class ItemCriterion(nn.Module):
-    """Mean over known items of `loss(output [n, outputs], value [n]) → [n]`, divided by `constant`."""
+    """The mean over known items of `loss(output [n, outputs], value [n]) → [n]`, divided by `constant`."""
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], constant: float) -> None:
         super().__init__()
         self.loss, self.constant = loss, constant
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Known items."""
+        """Count the items whose value is known."""
         return target.known.sum().float()
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Items whose value is unknown are left out before anything is computed."""
+        """Compute (sum, count) of the loss from `output [N, outputs]`; only known items take part."""
         known = target.known.bool()
         if not bool(known.any()):
             return absent(output)
         with full_precision(output):
+            # Selected before the loss, not masked after it: an unknown value may be anything, and NaN · 0 is NaN.
             terms = self.loss(output[known].float(), target.value[known])
             return terms.sum() / self.constant, self.count(target, subjects)
 
     def update(self) -> None:
-        """No state."""
+        """Do nothing: this loss has no state."""
 
 
 def level_weights(levels: int) -> list[float]:
-    """1, ½, ¼, … from the finest level down, summing to 1."""
+    """Compute the weights of the levels in deep supervision: 1, ½, ¼, … from the finest down, scaled to the sum 1."""
     raw = [0.5**i for i in range(levels)]
     return [w / sum(raw) for w in raw]
 
 
 def levels_of(output: Any) -> list[Tensor]:
-    """Outputs of a voxel head, finest first, whether or not there is deep supervision."""
+    """List the outputs of a voxel head, finest first; a single output without deep supervision becomes a list."""
     return [output] if isinstance(output, Tensor) else list(output)
 
 
 def shrink(x: Tensor, space: Sequence[int]) -> Tensor:
-    """Nearest voxels of the last axes of `x` on a smaller grid: values are picked, never mixed, so NaN stays put."""
+    """Shrink the last axes of `x` to a smaller grid by picking voxels. Values are never mixed: NaN does not spread."""
     for i, size in enumerate(space):
         axis = x.ndim - len(space) + i
         full = x.shape[axis]

@@ -1,4 +1,4 @@
-"""Several yes/no findings, each known or not."""
+"""Head, loss, decoding and metrics of multilabel tasks: several yes/no findings, each known or not."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from polytask.tasks.task import Arrays, Level, Prediction
 
 
 class LabelCriterion(nn.Module):
-    """Binary cross-entropy over known (item, label) pairs; `present`/`missing` weigh each label's yes and no."""
+    """Binary cross-entropy over known (item, label) pairs; `present`, `missing` weight the yes and no of each label."""
 
     def __init__(self, present: Sequence[float], missing: Sequence[float], constant: float) -> None:
         super().__init__()
         self.weights, self.constant = (list(present), list(missing)), constant
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Known (item, label) pairs."""
+        """Count the (item, label) pairs whose value is known."""
         return target.known.sum().float()
 
     def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`output [N, L]`."""
+        """Compute (sum, count) of the loss from `output [N, L]`, one logit per label."""
         known = target.known.bool()
         if not bool(known.any()):
             return absent(output)
@@ -47,14 +47,14 @@ class LabelCriterion(nn.Module):
             return terms.sum() / self.constant, self.count(target, subjects)
 
     def update(self) -> None:
-        """No state."""
+        """Do nothing: this loss has no state."""
 
 
 @dataclass(frozen=True)
 class Multilabel:
     """Several yes/no findings, each known or not: binary cross-entropy per label.
 
-    `balanced`: yes and no of every label count alike.
+    With `balanced`, yes and no of every label count alike.
     """
 
     kind: ClassVar[str] = "multilabel"
@@ -70,30 +70,32 @@ class Multilabel:
 
     @property
     def outputs(self) -> int:
-        """One logit a label."""
+        """Number of channels: one logit for each label."""
         return len(self.labels)
 
     def _shares(self) -> npt.NDArray[np.float64]:
         return label_shares(self.frequencies or [0.5] * self.outputs)
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Biases: log-odds of the training shares, or 0 when balanced."""
+        """Make the head `[N, features] → [N, labels]`; its biases are the log-odds of the training shares, 0 if
+        balanced."""
         f = self._shares()
         bias = np.zeros(f.size) if self.balanced else np.log(f / (1 - f))
         return linear_head(features, bias.tolist())
 
     def criterion(self) -> nn.Module:
-        """See the class."""
+        """Make the loss: binary cross-entropy per label, with weights if balanced."""
         f = self._shares()
+        # Weighted this way yes and no have the same sum of weights, and the mean weight of known pairs is 1.
         present, missing = (0.5 / f, 0.5 / (1 - f)) if self.balanced else (np.ones(f.size), np.ones(f.size))
         return LabelCriterion(present.tolist(), missing.tolist(), self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`p [N, labels]`."""
+        """Turn logits `[N, labels]` into probabilities `p [N, labels]`."""
         return {"p": output.float().sigmoid()}
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """The labels with probability ½ or more joined by `;`, and every label's probability."""
+        """Make the cells of one row: the labels with probability ½ or more joined by `;`, and all probabilities."""
         p = prediction["p"][row]
         cells: dict[str, str | float] = {
             "": ";".join(c for c, v in zip(self.labels, p, strict=True) if v >= 0.5)
@@ -103,9 +105,9 @@ class Multilabel:
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """Per label (`auc.LABEL`, `n.LABEL`, …) and the mean over the labels for which it is defined.
+        """Compute each metric per label (`auc.LABEL`, `n.LABEL`, …), and its mean over the labels where it is defined.
 
-        `n` counts the items with any known label.
+        `n` counts the items with at least one known label.
         """
         known = np.asarray(known, dtype=bool)
         found: dict[str, float] = {"n": float(known.any(1).sum())}
@@ -126,5 +128,5 @@ class Multilabel:
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """2·AUC − 1."""
+        """Compute 2·AUC − 1 from the mean AUC."""
         return 2 * metrics.get("auc", NAN) - 1

@@ -1,4 +1,4 @@
-"""Exactly one of several ordered classes."""
+"""Head, loss, decoding and metrics of ordinal tasks: exactly one of several ordered classes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ from polytask.tasks.ranking import auc
 from polytask.tasks.task import Arrays, Level, Prediction
 
 SMALLEST_GAP = 1e-6
+"""Smallest distance of two neighboring log-odds in the loss, so that its logarithm stays finite."""
 
 
 def cumulative_loss(output: Tensor, value: Tensor) -> Tensor:
-    """−log P(y = value) for log-odds of y > k `[n, K − 1]` that fall with k.
+    """Compute −log P(y = value) `[n]` from the log-odds of y > k, `output [n, K − 1]`, which fall with k.
 
-    A middle class lies between log-odds a (of the threshold below it) and b < a: its probability
-    σ(a) − σ(b) = σ(a) · σ(−b) · (1 − exp(b − a)), whose logarithm is finite however extreme the score.
+    A middle class lies between the log-odds a of the threshold below it and the log-odds b < a of the one above. Its
+    probability is σ(a) − σ(b) = σ(a) · σ(−b) · (1 − exp(b − a)), and the logarithm of this product is finite even for
+    an extreme score.
     """
     value = value.long()
     last = output.shape[1]
     above = output.gather(1, (value - 1).clamp_min(0)[:, None]).squeeze(1)
     below = output.gather(1, value.clamp_max(last - 1)[:, None]).squeeze(1)
     inner = (value > 0) & (value < last)
+    # The two end classes have one threshold only. They get a harmless gap of 1 here: `where` would still pass the NaN
+    # gradient of a logarithm of 0 from the branch that is not taken.
     gap = torch.where(inner, (above - below).clamp_min(SMALLEST_GAP), torch.ones_like(above))
     zero = torch.zeros_like(above)
     terms = torch.where(value > 0, logsigmoid(above), zero) + torch.where(
@@ -57,31 +61,32 @@ class Ordinal:
 
     @property
     def outputs(self) -> int:
-        """One log-odds a threshold."""
+        """Number of channels: one log-odds for each threshold between two classes."""
         return len(self.classes) - 1
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Cut-points start at the training shares."""
+        """Make the head `[N, features] → [N, classes − 1]`; its cut-points start at the training shares."""
         return CumulativeHead(features, shares(self.frequencies or [1.0] * len(self.classes)).tolist())
 
     def criterion(self) -> nn.Module:
-        """See the class."""
+        """Make the loss: the negative log-likelihood of the cumulative model."""
         return ItemCriterion(cumulative_loss, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`p [N, classes]`."""
+        """Turn log-odds `[N, classes − 1]` into probabilities `p [N, classes]`."""
+        # cummin repairs log-odds that rounding has put out of order, so that no probability is negative.
         over = output.float().cummin(1).values.sigmoid()
         ends = over.new_ones(len(over), 1), over.new_zeros(len(over), 1)
         p = -torch.cat([ends[0], over, ends[1]], dim=1).diff(dim=1)
         return {"p": p / p.sum(1, keepdim=True)}
 
     def grade(self, prediction: Arrays) -> npt.NDArray[np.int64]:
-        """The median class `[N]`: how many thresholds are passed with probability above ½."""
+        """Find the median class `[N]`: the number of thresholds that are passed with a probability above ½."""
         over = 1 - np.cumsum(np.asarray(prediction["p"], dtype=np.float64), axis=1)[:, :-1]
         return np.asarray((over > 0.5).sum(1), dtype=np.int64)
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """The median class, and every class's probability."""
+        """Make the cells of one row: the median class, and the probability of every class."""
         p = prediction["p"][row : row + 1]
         cells: dict[str, str | float] = {"": self.classes[int(self.grade({"p": p})[0])]}
         return cells | {f".p.{c}": float(v) for c, v in zip(self.classes, p[0], strict=True)}
@@ -89,7 +94,7 @@ class Ordinal:
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """Quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: that class or a higher one against the lower ones."""
+        """Compute quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: this class or higher against lower ones."""
         known = np.asarray(known, dtype=bool)
         p, truth = np.asarray(prediction["p"], np.float64)[known], np.asarray(value)[known].astype(np.int64)
         answer = self.grade({"p": p})
@@ -101,5 +106,5 @@ class Ordinal:
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """κ."""
+        """Return the quadratic κ as skill."""
         return metrics.get("kappa", NAN)

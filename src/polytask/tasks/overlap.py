@@ -1,4 +1,4 @@
-"""Dice plus cross-entropy per image, with unknown structures and voxels left out."""
+"""The loss of a segmentation: Dice plus cross-entropy per image, with unknown structures and voxels left out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from polytask.tasks.target import Target
 
 
 def dice_terms(overlap: Tensor, predicted: Tensor, truth: Tensor, expected: Tensor) -> Tensor:
-    """1 − soft Dice per image and structure `[n, K]`, from sums of probabilities and of voxels.
+    """Compute 1 − soft Dice per image and structure `[n, K]`, from sums of probabilities and of voxels.
 
-    A structure that is not there has no overlap to gain; its term is the false volume relative to itself plus the
-    volume `expected` of the structure, which is ½ for the constant predictor and 0 for an empty answer.
+    For a structure that does not occur, Dice is 0 whatever is predicted. Its term is predicted / (predicted +
+    `expected`) instead, where `expected` is the usual volume of the structure: the term is ½ for the constant predictor
+    and 0 for an empty answer.
     """
     there = 1 - 2 * overlap / (predicted + truth).clamp_min(1e-6)
     return torch.where(truth > 0, there, predicted / (predicted + expected).clamp_min(1e-6))
@@ -26,16 +27,24 @@ def dice_terms(overlap: Tensor, predicted: Tensor, truth: Tensor, expected: Tens
 def exclusive_terms(
     output: Tensor, value: Tensor, known: Tensor, region: Tensor, fractions: Tensor
 ) -> Tensor:
-    """Loss per image `[n]` of labels that exclude each other: `output [n, 1 + K, *s]`, `value [n, *s]`,
-    `known [n, K]`, `region [n, *s]`.
+    """Compute the loss per image `[n]` of labels that exclude each other.
 
-    Marginal: a label unknown in an image is part of its background, whose probability is the sum over both.
+    The loss is marginal: a label that is unknown in an image belongs to its background there, and the probability of
+    this background is the sum over background and unknown labels.
+
+    Args:
+        output: logits `[n, 1 + K, *s]`, background first.
+        value: label of each voxel `[n, *s]`, 0 = background.
+        known: whether each label is known in the image `[n, K]`.
+        region: where the answer counts `[n, *s]`.
+        fractions: usual share of the voxels of each label `[K]`.
     """
     log_p = output.flatten(2).log_softmax(1)
     inside = region.flatten(1)
     voxels = inside.sum(1, keepdim=True).float()
     named = torch.cat([torch.ones_like(known[:, :1]), known], dim=1)
     label = torch.where(inside, value.flatten(1), torch.zeros_like(value.flatten(1))).long()
+    # A voxel with a label that is unknown in this image becomes background: the value must not be read.
     label = label * named.gather(1, label)
     judged = log_p
     if not bool(known.all()):
@@ -46,6 +55,7 @@ def exclusive_terms(
     right = judged.gather(1, label[:, None]).squeeze(1)
     cross = -(right * inside).sum(1) / voxels.squeeze(1).clamp_min(1)
     truth = (label[:, None] == torch.arange(1, named.shape[1], device=label.device)[None, :, None]).float()
+    # `right` is the log probability of the true label of each voxel, so that this sums p over each structure.
     overlap = torch.bmm(truth, right.exp()[:, :, None]).squeeze(2)
     predicted = torch.bmm(log_p[:, 1:].exp(), inside.float()[:, :, None]).squeeze(2)
     dice = dice_terms(overlap, predicted, truth.sum(2), fractions * voxels)
@@ -55,7 +65,10 @@ def exclusive_terms(
 def overlapping_terms(
     output: Tensor, value: Tensor, known: Tensor, region: Tensor, fractions: Tensor
 ) -> Tensor:
-    """Loss per image `[n]` of structures of their own: `output`, `value [n, K, *s]`, mean over the known ones."""
+    """Compute the loss per image `[n]` of structures that may overlap, as the mean over the known structures.
+
+    `output` are logits `[n, K, *s]` and `value` masks `[n, K, *s]`; the rest is as in `compute_exclusive_terms`.
+    """
     logits, inside = output.flatten(2), region.flatten(1)[:, None]
     voxels = inside.sum(2).float()
     judged = inside & known[:, :, None]
@@ -69,7 +82,7 @@ def overlapping_terms(
 
 
 class OverlapCriterion(nn.Module):
-    """Mean over images with anything known; deep supervision weighs the levels 1, ½, ¼, … (normalised)."""
+    """The mean loss over images in which anything is known; deep supervision weights the levels 1, ½, ¼, … (scaled)."""
 
     def __init__(self, fractions: Sequence[float], exclusive: bool, constant: float) -> None:
         super().__init__()
@@ -80,11 +93,14 @@ class OverlapCriterion(nn.Module):
         return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """Images with a known structure and a voxel where it counts."""
+        """Count the images that have a known structure and at least one voxel in the region."""
         return self._kept(target).sum().float()
 
     def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """`output [N, 1 + K or K, *space]` or a list of them, finest first; targets shrink by nearest voxel."""
+        """Compute (sum, count) of the loss from `output [N, 1 + K or K, *space]`, or from a list of them, finest first.
+
+        Targets are shrunk to the coarser levels by picking voxels.
+        """
         outputs = levels_of(output)
         kept = self._kept(target)
         if not bool(kept.any()):
@@ -100,10 +116,11 @@ class OverlapCriterion(nn.Module):
                     region = torch.ones((len(value), *space), dtype=torch.bool, device=kept.device)
                 else:
                     region = shrink(target.region[kept].bool(), space)
+                # Indexing copies, so the usual case of a batch with every image known keeps the array as it is.
                 judged = level if bool(kept.all()) else level[kept]
                 terms = terms_of(judged.float(), shrink(value, space), known, region, fractions)
                 total = total + weight * terms.sum()
             return total / self.constant, kept.sum().float()
 
     def update(self) -> None:
-        """No state."""
+        """Do nothing: this loss has no state."""

@@ -1,4 +1,4 @@
-"""A 1×1 convolution as a matrix product."""
+"""A 1×1 convolution that is computed as a matrix product."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 
 class Pointwise(nn.Module):
-    """`[N, inputs, *space] → [N, outputs, *space]`, in any number of dimensions.
+    """A layer `[N, inputs, *space] → [N, outputs, *space]` for any number of space dimensions.
 
-    Weights start as those of a convolution. With the few channels of full-resolution maps a product needs a third to a
-    half of a convolution's time on a CPU, whose layouts are made for many channels.
+    Weights start like those of a convolution. For full-resolution maps with few channels a matrix product needs a third
+    to a half of the time of a convolution on a CPU, because the memory layouts of convolutions are made for many
+    channels.
     """
 
     def __init__(self, inputs: int, outputs: int, bias: bool = False):
@@ -22,7 +23,7 @@ class Pointwise(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Mix the channels of `x [N, inputs, *space]` at each position."""
         flat, weight = x.flatten(2), self.weight.expand(x.shape[0], -1, -1)
         if self.bias is None:
             mixed = torch.bmm(weight, flat)

@@ -1,4 +1,4 @@
-"""Measures of order: the area under the ROC curve from ranks."""
+"""Computes how well scores order items: the area under the ROC curve, from ranks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def wins(scores: Floats, against: Floats) -> Floats:
-    """For each of `scores`, how many of `against` it exceeds, ties counting one half."""
+    """Count for each of `scores` how many of `against` it exceeds; a tie counts one half."""
     ordered = np.sort(against)
     below = np.searchsorted(ordered, scores, side="left")
     not_above = np.searchsorted(ordered, scores, side="right")
@@ -17,9 +17,9 @@ def wins(scores: Floats, against: Floats) -> Floats:
 
 
 def auc(scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
-    """Probability that a positive scores higher than a negative; NaN unless there are both.
+    """Compute the probability that a positive has a higher score than a negative; NaN unless there are both.
 
-    `weights` are those of the positives (used at their positions only).
+    `weights [N]` weight the positives; those of negatives are not used.
     """
     s, p = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     if not p.any() or p.all() or not np.isfinite(s).all():

@@ -1,4 +1,4 @@
-"""A number."""
+"""Head, loss, decoding and metrics of regression: a number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from polytask.tasks.task import Arrays, Level, Prediction
 
 
 def _rounding(x: npt.NDArray[np.float64]) -> float:
-    """The sum of squares that equal numbers can show through rounding of their mean."""
+    """Bound the sum of squares that equal numbers can have, because their mean is rounded."""
+    # Each difference is at most about 1e-14 of the largest number (float64 has 16 digits), squared and summed.
     return 1e-28 * x.size * float(np.abs(x).max()) ** 2
 
 
@@ -26,10 +27,11 @@ def _rounding(x: npt.NDArray[np.float64]) -> float:
 class Regression:
     """A number: smooth L1 on the z-score.
 
-    Quadratic within one standard deviation, linear beyond, so that one mistyped cell does not rule the trunk.
+    The loss is quadratic within one standard deviation and linear beyond, so that one mistyped cell does not dominate
+    the gradient of the trunk.
 
     Args:
-        mean, sd: of the training values; the head starts at the mean.
+        mean, sd: mean and standard deviation of the training values; the head starts at the mean.
         deviation: mean absolute error of the training median.
     """
 
@@ -47,34 +49,35 @@ class Regression:
 
     @property
     def outputs(self) -> int:
-        """The z-score."""
+        """Number of channels: one, the z-score."""
         return 1
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Starts at the training mean."""
+        """Make the head `[N, features] → [N, 1]`; it starts at the training mean, which is the z-score 0."""
         return linear_head(features, [0.0])
 
     def criterion(self) -> nn.Module:
-        """See the class."""
+        """Make the loss: smooth L1 on the z-score."""
 
         def loss(output: Tensor, value: Tensor) -> Tensor:
+            # In float64, since float32 would lose digits where the mean is much larger than sd. MPS has no float64.
             z = ((value.double() if value.device.type != "mps" else value) - self.mean) / self.sd
             return smooth_l1_loss(output.squeeze(1), z.float(), reduction="none")
 
         return ItemCriterion(loss, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`value [N]` in the task's unit."""
+        """Turn z-scores `[N, 1]` into `value [N]` in the unit of the task."""
         return {"value": output.float().squeeze(1) * self.sd + self.mean}
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """The number."""
+        """Make the cell of one row: the predicted number."""
         return {"": float(prediction["value"][row])}
 
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """MAE, RMSE, R² (NaN when the truth does not vary), Pearson's r (NaN when either does not)."""
+        """Compute MAE, RMSE, R² (NaN if the truth does not vary) and Pearson's r (NaN if truth or answer does not)."""
         known = np.asarray(known, dtype=bool)
         truth = np.asarray(value, dtype=np.float64)[known]
         answer = np.asarray(prediction["value"], dtype=np.float64)[known]
@@ -94,6 +97,6 @@ class Regression:
         }
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """R²; where the truth does not vary, 1 − MAE / MAE of the training median."""
+        """Compute R²; if the truth does not vary, 1 − MAE / MAE of the training median."""
         r2 = metrics.get("r2", NAN)
         return 1 - metrics.get("mae", NAN) / self.deviation if np.isnan(r2) and self.deviation > 0 else r2

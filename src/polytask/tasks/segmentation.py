@@ -1,4 +1,4 @@
-"""Masks: labels that exclude each other, or overlapping structures."""
+"""Head, loss, decoding and metrics of masks: labels that exclude each other, or overlapping structures."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Segmentation:
 
     Args:
         fractions: mean share of the voxels (inside the region) of each structure in train.
-        tolerance: of the surface Dice, in `unit`.
-        unit: `mm`, or `px` where the images do not say how large a pixel is.
+        tolerance: tolerance of the surface Dice, in `unit`.
+        unit: `mm`, or `px` if the images do not say how large a pixel is.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -45,7 +45,7 @@ class Segmentation:
 
     @property
     def outputs(self) -> int:
-        """One logit a structure, and one for the background when exclusive."""
+        """Number of channels: one logit for each structure, and one for the background if exclusive."""
         return len(self.structures) + int(self.exclusive)
 
     def _shares(self) -> npt.NDArray[np.float64]:
@@ -54,21 +54,21 @@ class Segmentation:
         )
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Biases: log of the training shares, or their log-odds."""
+        """Make the head; its biases are the log of the training shares (exclusive) or their log-odds."""
         f = self._shares()
         bias = np.log(np.append(1 - f.sum(), f)) if self.exclusive else np.log(f / (1 - f))
         return voxel_head(features, dims, bias.tolist())
 
     def criterion(self) -> nn.Module:
-        """See `overlap.py`."""
+        """Make the loss: Dice plus cross-entropy, see `overlap_criterion.py`."""
         return OverlapCriterion(self._shares().tolist(), self.exclusive, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`p`, see `Prediction`."""
+        """Turn logits into probabilities `p` of the same shape, by softmax (exclusive) or sigmoid."""
         return {"p": output.float().softmax(1) if self.exclusive else output.float().sigmoid()}
 
     def answer(self, prediction: Prediction) -> Tensor:
-        """The most probable label, or every structure of probability ½ or more."""
+        """Return the most probable label `[N, *space]`, or all structures of probability ½ or more `[N, K, *space]`."""
         p = prediction["p"]
         return p.argmax(1).to(torch.uint8) if self.exclusive else (p >= 0.5).to(torch.uint8)
 
@@ -82,9 +82,11 @@ class Segmentation:
         structures: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         distances: bool = True,
     ) -> dict[str, float]:
-        """Per known structure `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (in `unit`), `volume.NAME` (truth) and
-        `volume_error.NAME` (predicted − truth; ml, in 2D cm², for `px` pixels), `empty_truth.NAME`,
-        `empty_answer.NAME` (0 or 1); and the mean of each over the structures for which it is defined.
+        """Compute the metrics of one case: for each known structure NAME, and as the mean over structures.
+
+        `dice.NAME`, `surface_dice.NAME`, `hd95.NAME` (in `unit`), `volume.NAME` (of the truth) and `volume_error.NAME`
+        (predicted − true), both in ml, in 2D cm², for the unit `px` in pixels; `empty_truth.NAME` and
+        `empty_answer.NAME` (0 or 1). The mean is over the structures for which a metric is defined.
 
         `distances=False` leaves out the surfaces, which take most of the time.
         """
@@ -109,5 +111,5 @@ class Segmentation:
         return metrics if self.unit == "mm" else tell_in_pixels(metrics, len(spacing))
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """Dice."""
+        """Return the mean Dice as skill."""
         return metrics.get("dice", NAN)

@@ -1,4 +1,4 @@
-"""Two masks compared: overlap, volume, distance between surfaces. Millimetres throughout."""
+"""Compares two masks: overlap, volume, distance between surfaces. All lengths are in millimeters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 def dice(drawn: Mask, truth: Mask) -> float:
-    """2 |A ∩ B| / (|A| + |B|); 1 when both are empty."""
+    """Compute Dice, 2 |A ∩ B| / (|A| + |B|); 1 when both masks are empty."""
     total = int(drawn.sum()) + int(truth.sum())
     return 2 * int((drawn & truth).sum()) / total if total else 1.0
 
@@ -27,14 +27,17 @@ def mask_metrics(
     distances: bool = True,
     region: Mask | None = None,
 ) -> dict[str, float]:
-    """Dice, volume and its error (ml; in 2D cm²), surface Dice at `tolerance`, HD95, and whether a mask is empty.
+    """Compute Dice, volume and its error (ml; in 2D cm²), surface Dice, HD95, and whether a mask is empty.
 
-    Both empty: Dice and surface Dice 1, no distance. One of both empty: 0 and 0, HD95 = diagonal of the image.
+    If both masks are empty, Dice and surface Dice are 1 and HD95 is NaN. If one is empty, Dice and surface Dice are 0
+    and HD95 is the diagonal of the image.
 
     Args:
-        drawn, truth: whole masks, also where they do not count.
-        region: where they count (None: everywhere). Volumes and Dice are those inside it; of the surfaces see
-            `surface_distances`. Where no surface can be judged, surface Dice and HD95 are NaN.
+        drawn, truth: the whole masks, including the parts that do not count.
+        spacing: edges of a voxel. tolerance: distance up to which surfaces agree.
+        distances: whether to compute surface Dice and HD95, which take most of the time.
+        region: where the masks count (None: everywhere). Volumes and Dice are those inside it; for the surfaces see
+            `measure_surface_distances`. If no surface can be judged, surface Dice and HD95 are NaN.
     """
     here, there = (m if region is None else m & region for m in (drawn, truth))
     unit = float(np.prod(spacing)) / 10.0 ** len(spacing)
@@ -63,17 +66,19 @@ def mask_metrics(
 def surface_distances(
     drawn: Mask, truth: Mask, spacing: Sequence[float], tolerance: float = 0.0, region: Mask | None = None
 ) -> tuple[Floats, Floats]:
-    """(from each surface voxel of `drawn` to the surface of `truth`, and the other way). Neither may be empty.
+    """Measure two sets of distances: from each surface voxel of `drawn` to the surface of `truth`, and the other way.
 
-    Surface voxels are those of a mask with a face neighbour outside it; beyond the image everything is outside. With a
-    region, distances still run between the surfaces of the whole masks, and only surface voxels inside it are asked.
+    Neither mask may be empty. A surface voxel is a voxel of a mask with a face neighbor outside the mask; beyond the
+    image everything is outside. With a region, distances still run between the surfaces of the whole masks, but only
+    from surface voxels inside the region.
 
-    The truth is told inside the region only, and may end at its border because nobody drew on: a voxel of the truth
-    whose neighbours outside it all lie outside the region is a cut, no surface. Nobody knows whether the truth ends
-    there or goes on. So a surface voxel of `drawn` within `tolerance` of a cut only is left out, and the distance of
-    the others is the least they can have.
+    The truth is known inside the region only, and it may end at the border of the region just because nobody drew
+    further. So a voxel of the truth whose neighbors outside the truth all lie outside the region is a cut, not a
+    surface: nobody knows whether the truth ends there. A surface voxel of `drawn` that is within `tolerance` of a cut
+    but not of a surface is left out. For the other voxels the shorter distance, to a cut or a surface, is taken, which
+    is the smallest distance they can have.
 
-    The distance maps are made on the box around both masks only.
+    Distance maps are computed only in the box around both masks.
     """
     box = _find_box(drawn | truth)
     mine, true = drawn[box], truth[box]
@@ -90,7 +95,8 @@ def surface_distances(
 
 
 def _find_box(mask: Mask) -> tuple[slice, ...]:
-    """The box around a mask with a voxel to spare where the image goes on."""
+    """Find the box around a mask, with one more voxel on each side where the image continues."""
+    # With this voxel a surface at the side of the box is found by its neighbor outside, as in the whole image.
     found = []
     for axis in range(mask.ndim):
         hit = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
@@ -99,12 +105,13 @@ def _find_box(mask: Mask) -> tuple[slice, ...]:
 
 
 def _find_surface(mask: Mask, outside: Mask) -> Mask:
-    """Voxels of `mask` with a face neighbour in `outside` or beyond the array."""
+    """Find the voxels of `mask` that have a face neighbor in `outside` or beyond the array."""
     return np.asarray(mask & binary_dilation(outside, border_value=1), bool)
 
 
 def _measure_distances(surface: Mask, spacing: Sequence[float]) -> Floats:
-    """Distance of every voxel to the nearest one of `surface`; infinite where there is none."""
+    """Measure the distance of every voxel to the nearest voxel of `surface`; infinite if there is none."""
+    # Without any zero to measure from, the distance transform returns numbers that mean nothing.
     if not surface.any():
         return np.full(surface.shape, np.inf)
     return np.asarray(distance_transform_edt(~surface, sampling=tuple(spacing)), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Time to an event, perhaps not observed."""
+"""Head, loss, decoding and metrics of survival: the time to an event that may not be observed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from polytask.tasks.survival_metrics import auc_at, brier_at, concordance
 from polytask.tasks.task import Arrays, Level, Prediction
 
 LARGEST_SCORE = 50.0
+"""Log hazard ratios are limited to ± this before the exponential, so that it cannot overflow."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class Survival:
     """Time to an event, perhaps not observed: Cox's model (`cox`) or discrete-time hazards (`hazard`).
 
     Args:
-        horizons: times at which probabilities are given and judged.
+        horizons: times at which probabilities are predicted and evaluated.
         bins: right edges of the hazard intervals.
-        hazards: training hazard per interval, where a fresh head starts.
-        buffer: subjects the Cox risk-set buffer holds.
-        censoring: Kaplan–Meier of the censoring, from train: `times`, `survival`.
-        baseline: Breslow cumulative hazard, from train with the trained scores: `times`, `hazard`. Without it a Cox
-            model orders subjects but gives no probabilities (NaN); with it, up to its last time.
+        hazards: training hazard of each interval, at which a new head starts.
+        buffer: number of subjects that the risk-set buffer of the Cox loss holds.
+        censoring: Kaplan–Meier curve of the censoring in train: `times`, `survival`.
+        baseline: Breslow's cumulative hazard in train, from the trained scores: `times`, `hazard`. Without it a Cox
+            model orders subjects but has no probabilities (NaN); with it, it has them up to the last time.
     """
 
     kind: ClassVar[str] = "survival"
@@ -54,24 +55,27 @@ class Survival:
 
     @property
     def outputs(self) -> int:
-        """One log hazard ratio, or one hazard an interval."""
+        """Number of channels: one log hazard ratio, or one hazard for each interval."""
         return 1 if self.loss == "cox" else len(self.bins)
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Cox: no bias. Hazard: starts at the training hazards."""
+        """Make the head: without bias for Cox; for hazards it starts at the training hazards."""
         if self.loss == "cox":
             return ScoreHead(features)
+        # Without training hazards: 1/(M + 1), 1/M, …, 1/2 give every interval, and the survivors, the same share.
         even = [1 / (len(self.bins) - m + 1) for m in range(len(self.bins))]
         h = np.clip(np.asarray(self.hazards or even, dtype=np.float64), 1e-6, 1 - 1e-6)
         return linear_head(features, np.log(h / (1 - h)).tolist())
 
     def criterion(self) -> nn.Module:
-        """See `cox.py` and `hazard.py`."""
+        """Make the loss, see `cox_criterion.py` and `hazard_criterion.py`."""
         return CoxCriterion(self.buffer) if self.loss == "cox" else HazardCriterion(self.bins, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
-        """`risk [N]` (log hazard ratio, or minus the expected time) and `p [N, horizons]`, NaN where a probability is
-        not defined (`explain_undefined`)."""
+        """Turn the output into `risk [N]` (log hazard ratio, or minus the expected time) and `p [N, horizons]`.
+
+        `p` is the probability of the event by each horizon, NaN where it is not defined (see `explain_undefined`).
+        """
         output = output.float()
         if self.loss == "hazard":
             return {
@@ -84,10 +88,11 @@ class Survival:
         at = np.asarray(self.horizons, dtype=np.float64)
         hazard = torch.tensor(hazard_at(self.baseline, at), dtype=torch.float32)
         ratio = risk.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
+        # expm1 keeps the digits of 1 − exp(−x) for small x, that is for early horizons.
         return {"risk": risk, "p": -torch.expm1(-hazard.to(risk.device) * ratio[:, None])}
 
     def explain_undefined(self, horizon: float) -> str:
-        """Why there is no probability of the event by `horizon`, in a few words; empty where there is one."""
+        """Explain in a few words why there is no probability of the event by `horizon`; empty if there is one."""
         unit = f" {self.unit}" if self.unit else ""
         if self.loss == "hazard":
             if horizon <= self.bins[-1]:
@@ -102,11 +107,14 @@ class Survival:
     def with_baseline(
         self, risk: Sequence[float], times: Sequence[float], events: Sequence[float]
     ) -> Survival:
-        """The same with Breslow's baseline for the trained scores of the training subjects (hazard: unchanged)."""
+        """Return the task with Breslow's baseline for the trained scores of the training subjects.
+
+        `risk`, `times` and `events` have one entry per subject. A task with the loss `hazard` needs no baseline.
+        """
         return self if self.loss == "hazard" else replace(self, baseline=breslow(risk, times, events))
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """`.risk`, and `.p.T365` for each horizon that has a probability."""
+        """Make the cells of one row: `.risk`, and `.p.T365` for each horizon that has a probability."""
         p = np.asarray(prediction["p"])[row]
         found: dict[str, str | float] = {".risk": float(prediction["risk"][row])}
         return found | {
@@ -116,7 +124,7 @@ class Survival:
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """Harrell's C, and per horizon the IPCW AUC and Brier score; `events` beside `n`."""
+        """Compute Harrell's C, and the IPCW AUC and Brier score of each horizon; `n` and `events` count the items."""
         known = np.asarray(known, dtype=bool)
         times, events = np.asarray(value, dtype=np.float64)[known].reshape(-1, 2).T
         risk = np.asarray(prediction["risk"], dtype=np.float64)[known]
@@ -124,11 +132,12 @@ class Survival:
         found = {"n": float(times.size), "events": float((events > 0).sum())}
         found["c"] = concordance(risk, times, events)
         for h, t in enumerate(self.horizons):
+            # A Cox model orders subjects the same way at every horizon, and its risk exists even without a baseline.
             score = p[:, h] if self.loss == "hazard" else risk
             found[f"auc.T{t:g}"] = auc_at(score, times, events, t, self.censoring)
             found[f"brier.T{t:g}"] = brier_at(p[:, h], times, events, t, self.censoring)
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """2C − 1."""
+        """Compute 2C − 1 from Harrell's C."""
         return 2 * metrics.get("c", NAN) - 1

@@ -1,4 +1,4 @@
-"""How well a risk orders survival times, and how true probabilities at a horizon are, under censoring."""
+"""Measures how well a risk orders survival times, and how good probabilities at a horizon are, under censoring."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from polytask.tasks.ranking import auc
 Floats = npt.NDArray[np.float64]
 NAN = float("nan")
 SMALLEST_CENSORING = 0.1
-"""Where fewer than this share of the training subjects would still be followed, weights 1/G explode: a horizon
-there is not defined."""
+"""A horizon is not defined if the censoring curve G is below this share there: weights 1/G would become too large."""
 
 
 def concordance(risk: Floats, times: Floats, events: Floats) -> float:
-    """Harrell's C: of the pairs of which it is known who had the event first, the share ordered right.
+    """Compute Harrell's C: the share of comparable pairs that the risk orders correctly; equal risks count one half.
 
-    A pair is comparable when the earlier time is an event, or both times are equal and only one is an event; equal
-    risks count one half. NaN without a comparable pair.
+    A pair is comparable when it is known who had the event first: the earlier time is an event, or both times are equal
+    and only one is an event. NaN without a comparable pair.
     """
     if not np.isfinite(risk).all():
         return NAN
@@ -32,15 +31,16 @@ def concordance(risk: Floats, times: Floats, events: Floats) -> float:
 
 
 def defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:
-    """Whether enough training subjects are followed up to the horizon."""
+    """Whether enough training subjects are followed up to the horizon, judged by their censoring curve."""
     return float(survival_at(censoring, np.array([horizon]))[0]) >= SMALLEST_CENSORING
 
 
 def censoring_weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
-    """1 / P(not censored before one's own time t), 1/G(t−).
+    """Compute 1 / P(not censored before the subject's own time t) = 1/G(t−) for each of `times [N]`.
 
-    At equal times an event comes before a censoring (`curves.censoring_curve`): with these weights events by a horizon
-    and those beyond it stand for exactly everybody. 1/G(t), which scikit-survival takes, counts tied ones too high.
+    At equal times an event comes before a censoring (see `estimate_censoring`). With these weights the subjects with an
+    event by a horizon and those followed beyond it represent exactly all subjects. 1/G(t), which scikit-survival uses,
+    gives tied subjects too much weight.
     """
     return np.asarray(1 / np.maximum(survival_at(censoring, times, left=True), 1e-12), dtype=np.float64)
 
@@ -48,7 +48,9 @@ def censoring_weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -
 def auc_at(
     score: Floats, times: Floats, events: Floats, horizon: float, censoring: Mapping[str, Sequence[float]]
 ) -> float:
-    """Uno's cumulative/dynamic AUC: events by the horizon, weighted 1/G, against those beyond it."""
+    """Compute Uno's cumulative/dynamic AUC: subjects with an event by the horizon, weighted 1/G, against those followed
+    beyond it."""
+    # Subjects censored before the horizon are in neither group: the weights of the others stand for them.
     case = (times <= horizon) & (events > 0)
     keep = case | (times > horizon)
     if not defined(censoring, horizon):
@@ -59,7 +61,7 @@ def auc_at(
 def brier_at(
     p: Floats, times: Floats, events: Floats, horizon: float, censoring: Mapping[str, Sequence[float]]
 ) -> float:
-    """Graf's Brier score of P(event by the horizon), weighted for censoring by 1/G."""
+    """Compute Graf's Brier score of P(event by the horizon), weighted for censoring by 1/G."""
     if not times.size or not np.isfinite(p).all() or not defined(censoring, horizon):
         return NAN
     case, beyond = (times <= horizon) & (events > 0), times > horizon

@@ -1,4 +1,4 @@
-"""What is asked of a sample, and how much of it is known."""
+"""The target of a task in a batch: its values, and which of them are known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Target:
-    """A value and what is known of it. Where `known` (or `region`) is 0 the value is never read.
+    """Values and which of them are known. Where `known` (or `region`) is False the value is never read.
 
-    Legend: N items (a batch's visits or subjects, flattened), K structures or labels.
+    N is the number of items (the visits or subjects of a batch, flattened), K the number of structures or labels.
 
     | kind | value | known | region |
     |---|---|---|---|
@@ -24,9 +24,9 @@ class Target:
     | segmentation, overlapping | uint8 `[N, K, *space]` | bool `[N, K]` | bool `[N, *space]` |
     | dose | float `[N, *space]` | bool `[N, 1]` | bool `[N, *space]` |
 
-    In a batch the first axis is `[B]` (subject), `[B, V]` (visit) or `[B, V(, P)]` (voxel).
-    `structures`, bool `[N, S, *space]`, stands beside a dose whose loss looks at dose-volume histograms; a structure
-    that is empty (or unknown) in an item is skipped there.
+    In a batch the first axes are `[B]` (subject level), `[B, V]` (visit level) or `[B, V(, P)]` (voxel level).
+    `structures`, bool `[N, S, *space]`, is given with a dose whose loss compares dose-volume histograms; a structure
+    that is empty or unknown in an item is skipped.
     """
 
     value: Tensor
@@ -35,7 +35,7 @@ class Target:
     structures: Tensor | None = None
 
     def to(self, device: torch.device) -> Target:
-        """The same on another device."""
+        """Copy all tensors to another device."""
 
         def move(x: Tensor | None) -> Tensor | None:
             return None if x is None else x.to(device, non_blocking=True)

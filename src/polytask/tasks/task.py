@@ -1,6 +1,6 @@
-"""What every kind of task gives the rest: outputs, head, criterion, decoding, metrics, skill.
+"""The contract of a task with tensors: outputs, head, criterion, decoding, metrics, skill.
 
-A task is a frozen dataclass whose fields are the plan's `folds.K.tasks.NAME` mapping; it knows only tensors.
+A task is a frozen dataclass whose fields are the mapping `folds.K.tasks.NAME` of the plan; it knows only tensors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from polytask.tasks.target import Target
 
 Level = Literal["voxel", "visit", "subject"]
 Prediction = dict[str, Tensor]
-"""Decoded outputs, first axis N; what ensembles average. Keys by kind:
+"""Decoded outputs with first axis N; ensembles average these. The keys depend on the kind:
 
 classification, ordinal: `p [N, classes]` · multilabel: `p [N, labels]` · regression: `value [N]` (in its unit) ·
 survival: `risk [N]` (log hazard ratio or minus expected time), `p [N, horizons]` (probability of the event by then) ·
@@ -25,39 +25,39 @@ segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *sp
 """
 Arrays = dict[str, npt.NDArray[Any]]
 BY_PATCH = ("patches.", "places.")
-"""Beginnings of keys a network adds to a prediction that have a length per slide: the attention on its patches `[N, P]`
-(`[N, V, P]` of a subject task) and where they lie. Not answers: they are never put side by side."""
+"""Prefixes of keys that a network adds to a prediction and whose length differs from slide to slide: the attention on
+the patches `[N, P]` (`[N, V, P]` for a subject task) and their positions. They are no answers and are never joined."""
 
 
 class Criterion(Protocol):
-    """A loss: an `nn.Module` so that its state (a risk-set buffer) is saved with the run."""
+    """A loss. It is an `nn.Module`, so that its state (a risk-set buffer) is saved with the run."""
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
-        """What the loss will be divided by (float scalar), from the target alone, before any forward pass.
+        """Count what the loss will be divided by (float scalar), from the target alone, before any forward pass.
 
-        0 = the task is absent.
+        0 means that the task is absent from this batch.
         """
 
     def __call__(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(sum, count), float32. The mean over all processes and accumulation steps is about 1 when untrained.
+        """Compute (sum, count) in float32. Their ratio over all processes and accumulation steps is about 1 at first.
 
-        `output` is what the head returns: `[N, outputs(, *space)]`, or for deep supervision a list of them, finest
-        first. `subjects` names the N items. Value and known are read only where known.
+        `output` is what the head returns: `[N, outputs(, *space)]`, or with deep supervision a list of them, finest
+        first. `subjects` has the names of the N items. Values are read only where they are known.
         """
 
     def update(self) -> None:
-        """Called once after the optimiser's step (a risk-set buffer takes in the step's scores)."""
+        """Update the state once after the optimizer's step (a risk-set buffer takes in the scores of the step)."""
 
 
 @runtime_checkable
 class Task(Protocol):
-    """The common part; `PooledTask` and `VoxelTask` add the metrics of their level."""
+    """The part that all tasks share; `PooledTask` and `VoxelTask` add the metrics of their level."""
 
     kind: ClassVar[str]
     primary: ClassVar[str]
     """Name of the primary metric in `metrics`."""
     higher: ClassVar[bool]
-    """Whether more of the primary metric is better."""
+    """Whether a larger value of the primary metric is better."""
 
     @property
     def name(self) -> str: ...
@@ -67,41 +67,43 @@ class Task(Protocol):
 
     @property
     def outputs(self) -> int:
-        """Channels of the head's output."""
+        """Number of channels of the head's output."""
 
     def head(self, features: int, dims: int) -> nn.Module:
-        """Pooled: `[N, features] → [N, outputs]`. Voxel: `[N, features, *space] → [N, outputs, *space]` (1×1).
+        """Make the head: `[N, features] → [N, outputs]`, or `[N, features, *space] → [N, outputs, *space]` for voxels.
 
-        Biases start at the training fold's frequencies where that is a constant predictor.
+        Its biases start at the frequencies of the fold's train part, if these are a constant predictor.
         """
 
     def criterion(self) -> nn.Module:
-        """A fresh `Criterion`."""
+        """Make a new `Criterion`, which has its own state."""
 
     def decode(self, output: Tensor) -> Prediction:
-        """Head output → probabilities and values, float32."""
+        """Turn the output of the head into probabilities and values, in float32."""
 
     def skill(self, metrics: Mapping[str, float]) -> float:
-        """Chance 0, perfect 1, NaN when unknown: Dice, 2·AUC−1, 2C−1, κ, R², 1 − MAE / MAE of a constant."""
+        """Compute a number that is 0 for chance, 1 for perfect and NaN when unknown: Dice, 2·AUC−1, 2C−1, κ, R², or
+        1 − MAE / MAE of a constant."""
 
 
 class PooledTask(Task, Protocol):
-    """Visit and subject tasks."""
+    """A task with one answer per visit or subject."""
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
-        """Cells of `predictions.csv`: "" → answer, ".p.CLASS" → probability, ".risk", ".p.T365"."""
+        """Make the cells of a row of `predictions.csv`: "" → answer, ".p.CLASS" → probability, ".risk", ".p.T365"."""
 
     def metrics(
         self, prediction: Arrays, value: npt.NDArray[Any], known: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
-        """Cohort metrics over N items, each NaN where undefined; always contains `n` (known items)."""
+        """Compute metrics over N items, each NaN where undefined; `n`, the number of known items, is always there."""
 
 
 class VoxelTask(Task, Protocol):
-    """Tasks with a value per voxel."""
+    """A task with one value per voxel."""
 
     def answer(self, prediction: Prediction) -> Tensor:
-        """Exclusive: uint8 `[N, *space]`; overlapping: uint8 `[N, K, *space]`; dose: float `[N, *space]`."""
+        """Turn probabilities into the answer: uint8 `[N, *space]` (exclusive), uint8 `[N, K, *space]` (overlapping), or
+        float `[N, *space]` (dose)."""
 
     def case_metrics(
         self,
@@ -113,12 +115,12 @@ class VoxelTask(Task, Protocol):
         structures: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         distances: bool = True,
     ) -> dict[str, float]:
-        """Metrics of one case without the N axis: `dice` (mean over known structures), `dice.NAME`, …
+        """Compute the metrics of one case, without the N axis: `dice` (mean over known structures), `dice.NAME`, …
 
-        `distances=False` leaves out what is slow (surfaces); `n` is 1 when anything is known, else 0.
+        `distances=False` leaves out the slow surface metrics; `n` is 1 if anything is known, else 0.
         """
 
 
 def device_of(output: Tensor | Sequence[Tensor]) -> torch.device:
-    """Where an output lives."""
+    """Find the device on which an output lies."""
     return output.device if isinstance(output, Tensor) else output[0].device

@@ -1,1 +1,1 @@
-"""The rules, one file a concept: measured facts in, values with reasons out. Nothing here reads a file."""
+"""The rules of planning, one file per concept: measured facts in, values with reasons out. No rule reads a file."""

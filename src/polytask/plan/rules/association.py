@@ -1,7 +1,7 @@
-"""How strongly each of many columns goes with one answer: rank tests, all columns at once, unknown cells left out.
+"""Measures how strongly each of many columns is associated with one answer, by rank tests on all columns at once.
 
-Each statistic is standard normal where column and answer have nothing to do with each other, whatever the number of
-known cells, so that columns of different filling, and only these, can be compared.
+Unknown cells are left out. Each statistic is standard normal when column and answer are independent, whatever the
+number of known cells, so that columns with different numbers of known cells can be compared with each other.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ Floats = npt.NDArray[np.float64]
 
 
 def ranks(values: Floats) -> Floats:
-    """Ranks from 1 in each column of `[N, P]`, equal values sharing their mean rank; unknown (NaN) stays so."""
+    """Rank the values in each column of `[N, P]`, starting at 1. Equal values share their mean rank; NaN stays NaN."""
     found = np.full(values.shape, np.nan)
     for index, column in enumerate(values.T):
         known = ~np.isnan(column)
         _, place, counts = np.unique(column[known], return_inverse=True, return_counts=True)
+        # The last rank of a group of ties is the running count; half of the group's other members back is its middle.
         found[known, index] = (np.cumsum(counts) - (counts - 1) / 2)[place]
     return found
 
 
 def rank_association(values: Floats, answer: Floats) -> Floats:
-    """|z| `[P]` of the correlation between each column's ranks `[N, P]` and an answer `[N]`.
+    """Compute |z| `[P]` of the correlation between the ranks of each column of `values [N, P]` and an answer `[N]`.
 
-    With ranks for an answer it is Spearman's test, with 0 and 1 Mann and Whitney's, the test of an AUC of one half.
+    If the answer holds ranks, this is Spearman's test; if it holds 0 and 1, it is the Mann–Whitney test, which tests
+    whether the AUC is one half.
     """
     return ranked_association(ranks(values), answer)
 
 
 def ranked_association(ranked: Floats, answer: Floats) -> Floats:
-    """The same from the ranks, which serve several answers of the same cases."""
+    """Compute the same from ranks that are already known, so that one ranking serves several answers."""
+    # The variance of the rank correlation under independence is 1 / (n − 1), so r · sqrt(n − 1) is the z score.
     known = ~np.isnan(ranked)
     count = known.sum(0)
     x, y = _centred(ranked, known), _centred(np.where(known, answer[:, None], np.nan), known)
@@ -41,8 +44,13 @@ def ranked_association(ranked: Floats, answer: Floats) -> Floats:
 
 
 def cox_association(values: Floats, time: Floats, event: Floats) -> Floats:
-    """|z| `[P]` of the score test of a Cox model with one column's ranks `[N, P]` as its only covariate (the log-rank
-    test where the column has two values)."""
+    """Compute |z| `[P]` of the score test of a Cox model whose only covariate is the ranks of one column of `[N, P]`.
+
+    For a column with two values this is the log-rank test. `time [N]` and `event [N]` (above 0 = observed) give the
+    follow-up.
+    """
+    # From the longest time down, a cumulative sum runs over the risk set of each time. Subjects with equal times
+    # belong to each other's risk set, so the sum is read at the last of them.
     order = np.argsort(-time, kind="stable")
     ranked = ranks(values)[order]
     known = ~np.isnan(ranked)
@@ -57,8 +65,8 @@ def cox_association(values: Floats, time: Floats, event: Floats) -> Floats:
 
 
 def repeats(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
-    """Whether each column of `[N, P]` correlates by more than `limit` (or less than −`limit`) with one before it that
-    is no repeat itself. An unknown cell is taken as the column's mean."""
+    """Mark the columns of `[N, P]` that repeat an earlier one: |correlation| above `limit` with a column before it that
+    is no repeat itself. An unknown cell counts as the mean of its column."""
     known = ~np.isnan(values)
     x = _centred(values, known)
     x = x / np.maximum(np.sqrt((x**2).sum(0)), 1e-300)
@@ -67,6 +75,7 @@ def repeats(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
         block = x[:, start : start + BLOCK]
         inside = np.abs(block.T @ block) > limit
         found[start : start + BLOCK] = _near(x[:, :start][:, ~found[:start]], block, limit)
+        # One after the other inside a block: a column is compared only with those already known to be no repeats.
         for column in range(1, block.shape[1]):
             earlier = inside[column, :column] & ~found[start : start + column]
             found[start + column] |= bool(earlier.any())
@@ -74,7 +83,7 @@ def repeats(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
 
 
 BLOCK = 512
-"""Columns compared at once, so that memory grows with the number of columns and not with its square."""
+"""Number of columns compared at once, so that memory grows with the number of columns and not with its square."""
 
 
 def _near(kept: Floats, block: Floats, limit: float) -> npt.NDArray[np.bool_]:
@@ -85,12 +94,13 @@ def _near(kept: Floats, block: Floats, limit: float) -> npt.NDArray[np.bool_]:
 
 
 def _centred(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """Each column less its mean, 0 where unknown."""
+    """Subtract its mean from each column; unknown cells become 0."""
     filled = np.where(known, values, 0.0)
     return np.where(known, filled - filled.sum(0) / np.maximum(known.sum(0), 1), 0.0)
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    """|above / below|, 0 where nothing can be said."""
+    """Compute |above / below|, and 0 where the denominator is too small to say anything."""
+    # A column without variation gives a denominator of about 1e-16 and not 0, and the ratio would be rounding noise.
     small = below <= 1e-9 * max(1.0, float(np.max(below, initial=0.0)))
     return np.where(small, 0.0, np.abs(above) / np.where(small, 1.0, below))

@@ -1,4 +1,4 @@
-"""Strength of augmentation: what a label would survive."""
+"""Decides how strongly images are augmented: only by changes after which every label is still right."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ from polytask.plan.records import Fingerprint
 
 SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
 SPELLED_SIDE = re.compile(r"(?:^|[^a-z])(?:left|right|links|rechts)(?:[^a-z]|$)")
-"""A side written out, which is asked of channels that are no masks: `r` may be the red one."""
+"""A side written as a whole word. Channels that are no masks are searched for these only: `r` may mean red."""
 UPRIGHT: frozenset[Modality] = frozenset({"US", "OCT"})
 POOLED_SCALE = 0.05
-"""An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that follow from millimetres."""
+"""An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that depend on millimeters."""
 
 
 def plan_augmentation(
     header: Header, fingerprint: Fingerprint, images: dict[str, ImagePlan], pooled: list[str], why: Why
 ) -> Augmentation:
-    """Defaults of the schema, less where a task could not stand them."""
+    """Plan the augmentation: the defaults of the schema, made weaker where they could make the answer of a task wrong.
+
+    Args:
+        images: the plans of the image inputs. pooled: names of the visit and subject tasks.
+    """
     why = why.at("augmentation")
     flip = _flips(header, fingerprint, why)
     scale = 0.15
@@ -55,7 +59,10 @@ def plan_augmentation(
 
 
 def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ...]:
-    """Left–right where it is known which axis that is and no word depends on the side; both axes of pictures."""
+    """Decide for each array axis whether images may be flipped along it.
+
+    Bodies are flipped left–right if that axis is known and no name depends on the side; pictures along every axis.
+    """
     dims = max((image.dims for image in header.images.values()), default=3)
     sided = list(_sided(header))
     if sided:
@@ -78,6 +85,7 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
         if spec.dims == 2 and modalities <= {"RGB", "other"}:
             words.append(f"{name} is a picture without sides: every axis")
             continue
+        # The store turns volumes to right, front, top, so axis 0 is left–right; 2D images stay as in their files.
         axis = 0 if spec.dims == 3 else _left_right(name, fingerprint)
         for other in range(spec.dims):
             allowed[other] = allowed[other] and other == axis
@@ -94,16 +102,19 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
 
 
 def _is_upright(name: str, spec: ImageInput) -> bool:
-    """Whether an image is seen from a probe (ultrasound, OCT), so that its depth has one direction. Colour pictures of
-    one are told by their name."""
+    """Whether an image is taken with a probe (ultrasound, OCT), so that its depth has one direction. Color pictures of
+    this kind are recognized by the name of the input or channel."""
     named = {modality(name), *(modality(channel) for channel in spec.channels)}
     taken = set(spec.channels.values())
     return bool(taken & UPRIGHT) or (taken <= {"RGB", "other"} and bool(named & UPRIGHT))
 
 
 def _columns(name: str, spec: ImageInput, fingerprint: Fingerprint) -> int | None:
-    """The array axis along which the columns of all pictures run; None for volumes, whose depth may be any axis, and
-    where the files do not lie as pictures do (rows to the back, columns to the left)."""
+    """Find the array axis along which the columns of all pictures are counted.
+
+    None for volumes, whose depth may be any axis, and for files that do not have the orientation of a picture (rows
+    toward the back, columns toward the left).
+    """
     found = {record.orientation for record in fingerprint.images(name)}
     if spec.dims == 3 or len(found) != 1:
         return None
@@ -111,7 +122,7 @@ def _columns(name: str, spec: ImageInput, fingerprint: Fingerprint) -> int | Non
 
 
 def _left_right(name: str, fingerprint: Fingerprint) -> int | None:
-    """The array axis that runs left–right in (nearly) all 2D images of an input."""
+    """Find the array axis that runs left–right in more than 90 % of an input's 2D images; None if there is none."""
     axes: Counter[int | None] = Counter()
     for record in fingerprint.images(name):
         axes[next((a for a, code in enumerate(record.orientation) if code in "LR"), None)] += 1
@@ -120,7 +131,7 @@ def _left_right(name: str, fingerprint: Fingerprint) -> int | None:
 
 
 def _sided(header: Header) -> Iterator[str]:
-    """Structures and channels without a mirror pair, classes and labels whose name says left or right."""
+    """Yield names that say left or right: structures and channels without a mirror pair, classes and labels."""
     for name, image in header.images.items():
         mirrored = {channel for pair in image.mirror for channel in pair}
         for channel, taken in image.channels.items():

@@ -1,4 +1,4 @@
-"""What the rules are given: the header, the fingerprint, who is where, and the machine."""
+"""The facts that the rules of the shared part read: header, fingerprint, samples, and the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytask.plan.records import Fingerprint
 
 @dataclass(frozen=True)
 class Basis:
-    """Facts for the shared part. `train` is the size of the median fold's train part, in samples."""
+    """Facts for the shared part of a plan. `train` is the number of samples in the train part of the median fold."""
 
     cohort: Cohort
     fingerprint: Fingerprint
@@ -23,12 +23,13 @@ class Basis:
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """Samples of all subjects outside the test part."""
+        """All samples of the subjects outside the test part."""
+        # Before the folds divide it, the part called `train` is everything that is not test.
         return self.cohort.samples(self.cohort.in_split("train"))
 
     @cached_property
     def voxel_on(self) -> dict[str, list[str]]:
-        """Image input → voxel tasks drawn on it."""
+        """Image input → the voxel tasks that are drawn on it."""
         found: dict[str, list[str]] = {name: [] for name in self.cohort.header.images}
         for name, task in self.cohort.header.tasks.items():
             if isinstance(task, VoxelSpec):
@@ -37,16 +38,16 @@ class Basis:
 
     @cached_property
     def pooled(self) -> list[str]:
-        """Visit and subject tasks."""
+        """Names of the visit and subject tasks."""
         return [n for n, t in self.cohort.header.tasks.items() if not isinstance(t, VoxelSpec)]
 
     @cached_property
     def max_visits(self) -> int:
-        """Visit slots of a sample: all visits of the header when a subject task joins them, else one."""
+        """Number of visit slots of a sample: all visits of the header when a subject task joins them, else one."""
         return len(self.cohort.header.visits or [""]) if self.cohort.pooled_by_subject else 1
 
     def known_share(self, task: str) -> float:
-        """Share of samples in which the task is known at all. Looks whether cells are filled, not at what they say."""
+        """Measure the share of samples in which a task is known: whether cells are filled, not what they say."""
         pooled = task in self.pooled
         cohort = self.cohort
 

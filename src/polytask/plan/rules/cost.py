@@ -1,8 +1,9 @@
-"""What a network costs: multiplications, activations, parameters. The model of `polytask.model`, on paper.
+"""Counts what a network costs before it is built: multiplications, activations, parameters of `polytask.model`.
 
-Counted from the layers: a residual block is two 3³ convolutions and a shortcut, a decoder level one 3³ convolution
-on the joined maps behind a 1×1 one. Activations were counted on the real modules (tensors kept for backward per map
-of a stage: 4 a block and 2 more; 4 a decoder level; the halves of bf16 alike) and agree within a tenth.
+Counted from the layers: a residual block has two 3³ convolutions and a shortcut, a decoder level has a 1×1 convolution
+and then one 3³ convolution on the joined maps. Activations were compared with those of the real modules and agree
+within a tenth. The modules keep for the backward pass: 4 maps per block and 2 more per stage, and 4 per decoder level,
+with bf16 as with float32.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from dataclasses import dataclass
 from math import prod
 
 BACKWARD = 3
-"""A training step costs this many forward passes."""
+"""A training step costs this many forward passes: one forward, and about two for the backward pass."""
 KEPT_PER_BLOCK = 4
 KEPT_PER_STAGE = 2
 KEPT_PER_DECODER = 4
 WORKING = 6
-"""Maps of the finest stage that live for a moment: gradients and inputs of one layer."""
+"""Maps of the finest stage that exist only for a moment: gradients and inputs of one layer."""
 BYTES_PER_PARAMETER = 20
-"""Weight, gradient, two moments of AdamW, and a copy in bf16 or for the average."""
+"""Bytes for the weight, its gradient, two moments of AdamW, and a copy in bf16 or for the moving average."""
 BYTES = {"float32": 4, "bf16": 2}
 
 
 @dataclass(frozen=True)
 class Topology:
-    """Shape of one image input's network."""
+    """Shape of the network of one image input: input planes, and per stage its width, blocks and stride."""
 
     dims: int
     planes: int
@@ -35,11 +36,11 @@ class Topology:
 
     @property
     def total(self) -> tuple[int, ...]:
-        """Total stride per axis: sizes must be multiples of it."""
+        """Total stride of each axis; sizes of views and patches must be multiples of it."""
         return tuple(prod(s[axis] for s in self.strides) for axis in range(self.dims))
 
     def maps(self, size: Sequence[int]) -> list[float]:
-        """Positions of each stage's map for an image of this size."""
+        """Count the positions of the map of each stage for an image of this size."""
         voxels, found = float(prod(size)), []
         for stride in self.strides:
             voxels /= prod(stride)
@@ -48,10 +49,11 @@ class Topology:
 
 
 def encoder_flops(t: Topology, size: Sequence[int]) -> float:
-    """Forward pass of the encoder on one image."""
+    """Count the FLOP of a forward pass of the encoder on one image of this size."""
     inputs, total = t.planes, 0.0
     taps = 3**t.dims
     for voxels, width, blocks in zip(t.maps(size), t.widths, t.blocks, strict=True):
+        # The first block changes the number of channels, so that its shortcut is a 1×1 convolution (the + 1).
         first = inputs * width * (taps + 1) + width * width * taps
         total += 2 * voxels * (first + (blocks - 1) * 2 * width * width * taps)
         inputs = width
@@ -59,7 +61,7 @@ def encoder_flops(t: Topology, size: Sequence[int]) -> float:
 
 
 def decoder_flops(t: Topology, size: Sequence[int]) -> float:
-    """Forward pass of one decoder on one image."""
+    """Count the FLOP of a forward pass of one decoder on one image of this size."""
     maps, taps = t.maps(size), 3**t.dims
     total = 0.0
     for level in range(len(maps) - 1):
@@ -69,7 +71,7 @@ def decoder_flops(t: Topology, size: Sequence[int]) -> float:
 
 
 def activation_bytes(t: Topology, size: Sequence[int], decoders: int, precision: str) -> float:
-    """What one image keeps until backward, with so many decoders."""
+    """Count the bytes of activations that one image keeps until the backward pass, with this number of decoders."""
     unit, maps = BYTES[precision], t.maps(size)
     kept = sum(
         v * w * (KEPT_PER_BLOCK * b + KEPT_PER_STAGE)
@@ -80,7 +82,7 @@ def activation_bytes(t: Topology, size: Sequence[int], decoders: int, precision:
 
 
 def parameter_bytes(t: Topology, decoders: int) -> float:
-    """Memory of the parameters and what the optimiser keeps of them."""
+    """Count the bytes of the parameters, including gradients and what the optimizer stores for them."""
     inputs, count, taps = t.planes, 0, 3**t.dims
     for width, blocks in zip(t.widths, t.blocks, strict=True):
         count += inputs * width * (taps + 1) + width * width * taps * (2 * blocks - 1)

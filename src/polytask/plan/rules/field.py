@@ -1,4 +1,4 @@
-"""What one step sees of an image: the whole of it, patches, or both; and how large."""
+"""Decides what one training step reads of an image: the whole image, patches, or both; and their sizes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from polytask.plan.rules.sizes import SMALL, Budget, covering, finest_view, larg
 from polytask.plan.rules.topology import padded, topology
 
 TOLERANCE = 1.5
-"""One whole view may cost this much more than view and patches: it needs no stitching."""
+"""A single whole view may exceed the budget by this factor: it is simpler, since predictions need no stitching."""
 VIEW_SHARE = 0.3
-"""The whole view's part of the budget, where it is divided between view and patches."""
+"""Share of the budget for the whole view, where the budget is divided between view and patches."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The decision: sizes in voxels, all multiples of the topology's total stride."""
+    """The decided field with its sizes in voxels, all of them multiples of the total stride of the topology."""
 
     field: Field3
     spacing: tuple[float, ...]
@@ -31,20 +31,22 @@ class Seen:
     topology: Topology
 
     def flops(self, decoders: int) -> float:
-        """Forward pass of one visit."""
+        """Count the FLOP of a forward pass for one visit."""
+        # With patches the decoders run on the patches only; the whole view passes the encoder alone.
         whole = view_flops(self.topology, self.view, 0 if self.patch else decoders) if self.view else 0.0
         return whole + (self.patches * view_flops(self.topology, self.patch, decoders) if self.patch else 0.0)
 
 
 def choose_field(g: Geometry, planes: int, voxel: int, pooled: int, budget: Budget, why: Why) -> Seen:
-    """The field of one image input.
+    """Choose the field of one image input.
 
     Args:
-        g: geometry with the sizes of all cases.
-        planes: input planes.
-        voxel: voxel tasks on this image (each has a decoder).
-        pooled: visit and subject tasks.
-        budget: for one visit of one subject.
+        g: its geometry, with the sizes of all cases.
+        planes: number of input planes.
+        voxel: number of decoders, one for each voxel task on this image unless they share one.
+        pooled: number of visit and subject tasks.
+        budget: what one visit of one subject may cost.
+        why: takes the reasons.
     """
 
     def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
@@ -83,6 +85,8 @@ def choose_field(g: Geometry, planes: int, voxel: int, pooled: int, budget: Budg
     if min(halved) >= min(SMALL[t.dims], *patch):
         patch, patches = halved, 2
     view_spacing, view, _ = finest_view(full, g.spacing, budget.share(VIEW_SHARE), net)
+    # One encoder reads view and patch, so that the smaller edge of the two limits how often an axis is halved. Both are
+    # then padded to the stride of this common network.
     t = net([min(v, p) for v, p in zip(view, patch, strict=True)], g.spacing)
     view, patch = padded(covering(full, g.spacing, view_spacing), t.total), padded(patch, t.total)
     why["view"] = f"the largest case, {times(full)}, at the view's spacing, in multiples of {times(t.total)}"

@@ -1,4 +1,4 @@
-"""The facts of one fold: its train part and nothing else, so that no other subject can change a byte of its plan."""
+"""The facts of one fold: only its train part, so that no other subject can change a byte of the fold's plan."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from polytask.plan.rules.parsed import Floats, ParsedColumns, Rows
 
 @dataclass(frozen=True)
 class FoldBasis:
-    """Facts for one fold's rules.
+    """Facts for the rules of one fold.
 
     Args:
-        number: of the fold, for messages.
-        train: its training subjects.
+        number: number of the fold, for messages.
+        train: training subjects of the fold.
         images: the shared plan of the image inputs.
-        parsed: the numeric columns of the cohort, shared by all folds; made when it is not given.
+        parsed: numeric columns of the cohort, shared by all folds; made here when it is not given.
     """
 
     cohort: Cohort
@@ -40,23 +40,23 @@ class FoldBasis:
 
     @cached_property
     def rows(self) -> Rows:
-        """Places of the training cases among those of the cohort."""
+        """Positions of the training cases in the list of all cases of the cohort."""
         return self.columns.rows_of(self.train)
 
     def numbers(self, table: str, column: str) -> Floats:
-        """A numeric column of the training part, NaN where unknown: of each case, or of each subject when the column
-        belongs to it."""
+        """Read a numeric column of the train part, NaN where unknown: one number per case, or one per subject when the
+        column is at subject level."""
         if self.cohort.header.tables[table].columns[column].level == "subject":
             return self.columns.read_subjects(table, column, self.train)
         return self.columns.read_cases(table, column, self.rows)
 
     @cached_property
     def records(self) -> list[CaseRecord]:
-        """Fingerprints of the training cases."""
+        """Fingerprint records of the training cases."""
         return self.fingerprint.of(self.train)
 
     def items(self, level: str) -> Iterator[Sequence[Case]]:
-        """The training subjects with all their cases, or for `visit` every case alone."""
+        """Yield the cases of each training subject together, or every single case for the level `visit`."""
         for subject in self.train:
             cases = self.cohort.subjects[subject]
             if level == "subject":
@@ -65,13 +65,13 @@ class FoldBasis:
                 yield from ((case,) for case in cases)
 
     def values(self, task: str) -> list[Value]:
-        """Known training values of a visit or subject task."""
+        """List the known training answers of a visit or subject task."""
         level = self.cohort.header.tasks[task].level
         found = (pooled_value(self.cohort, cases, task) for cases in self.items(level))
         return [value for value in found if value is not None]
 
     def missing(self, task: str, what: str) -> PolytaskError:
-        """The error for something without which a task cannot be learnt."""
+        """Make the error for something that the train part lacks and without which a task cannot be learned."""
         return PolytaskError(
             f"{self.cohort.table}: task {task}: {what} among the {len(self.train)} training subjects of fold "
             f"{self.number}; fill more cells, use fewer folds or another --seed, or take it out of cohort.yaml"

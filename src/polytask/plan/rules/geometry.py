@@ -1,4 +1,4 @@
-"""Orientation, crop and spacing of one image input, and how large its cases are after them."""
+"""Decides orientation, crop and spacing of one image input, and computes the sizes of its cases after them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from polytask.plan.plan import Crop
 from polytask.plan.records import Crops, ImageRecord
 
 CROP_SAVES = 0.15
-"""A crop is worth its trouble when it takes away this share of the voxels of the median case."""
+"""A crop is used only when it removes at least this share of the voxels of the median case."""
 BODY_MARGIN = 5.0
+"""Margin around the body box, in the unit of the image."""
 SHOWN = 3
-"""Cases that a reason names."""
+"""Largest number of cases that a reason names."""
 ANISOTROPIC = 3.0
-"""Above this ratio of the median spacings the coarse axis takes the 10th percentile, not the median."""
+"""If the coarsest median spacing exceeds the finest by more than this factor, that axis uses the 10th percentile of the
+spacings instead of the median."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Decided, with the sizes that follow: of every case at `spacing`, after the crop, rounded up."""
+    """The decided geometry, and the size of every case that follows: at `spacing`, after the crop, rounded up."""
 
     orientation: str
     crop: Crop
@@ -36,21 +38,24 @@ class Geometry:
     sizes: tuple[tuple[int, ...], ...]
 
     def largest(self) -> tuple[int, ...]:
-        """Per axis the largest case."""
+        """Find the largest size of any case, axis by axis."""
         return tuple(int(v) for v in np.max(self.sizes, axis=0))
 
     def typical(self) -> tuple[int, ...]:
-        """Per axis the median case."""
+        """Find the median size of the cases, axis by axis, rounded up."""
         return tuple(ceil(v) for v in np.median(self.sizes, axis=0))
 
 
 def geometry(
     spec: ImageInput, records: Sequence[ImageRecord], why: Why, names: Sequence[str] = ()
 ) -> Geometry:
-    """From the headers and crop boxes of all cases outside the test part.
+    """Plan the geometry of one image input from the headers and crop boxes of all cases outside the test part.
 
     Args:
-        names: of the cases, for the reasons.
+        spec: what the header says about the input.
+        records: one fingerprint record per case.
+        why: takes the reasons.
+        names: names of the cases, for the reasons.
     """
     orientation = _orientation(spec, records, why)
     unit = _unit(records, why, names)
@@ -58,6 +63,7 @@ def geometry(
         records = [_in_pixels(record) for record in records]
     crop = _crop(spec, records, unit, why)
     spacing = _spacing(records, unit, why)
+    # 0.01 voxel of tolerance: rounding of n · own / new must not add a voxel to a size that fits exactly.
     sizes = tuple(
         tuple(
             max(1, ceil(n * own / new - 0.01))
@@ -81,7 +87,7 @@ def _orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Why) -> 
 
 
 def _unit(records: Sequence[ImageRecord], why: Why, names: Sequence[str]) -> Literal["mm", "px"]:
-    """Millimetres where every file says how large a pixel is."""
+    """Choose the unit of lengths: `mm` if every file says how large a pixel is, else `px` for all."""
     bare = [place for place, record in enumerate(records) if not record.physical]
     if not bare:
         why["unit"] = "every file says how large a pixel is"
@@ -97,12 +103,12 @@ def _unit(records: Sequence[ImageRecord], why: Why, names: Sequence[str]) -> Lit
 
 
 def _in_pixels(record: ImageRecord) -> ImageRecord:
-    """The record with lengths in pixels, whatever its file says of millimetres."""
+    """Return the record with all lengths in pixels, even if its file states millimeters."""
     return record.model_copy(update={"spacing": (1.0,) * len(record.spacing)}) if record.physical else record
 
 
 def _crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: Why) -> Crop:
-    """Body for CT, non-zero voxels for other volumes, when it saves enough."""
+    """Choose the crop: the body for CT, non-zero voxels for other volumes, none when it would save too little."""
     if spec.dims == 2 or not records:
         why["crop"] = "2D images are used whole"
         return Crop()
@@ -122,7 +128,8 @@ def _crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: Why)
 
 
 def kept_size(record: ImageRecord, crop: Crop) -> tuple[int, ...]:
-    """Voxels per axis after the crop, on the case's own spacing."""
+    """Compute the number of voxels per axis after the crop, at the spacing of the case itself."""
+    # The box of this rule stands in a column of the table, which the fingerprint does not read.
     if crop.rule == "box":
         return record.shape
     low, high = record.boxes[crop.rule]
@@ -133,12 +140,14 @@ def kept_size(record: ImageRecord, crop: Crop) -> tuple[int, ...]:
 
 
 def _spacing(records: Sequence[ImageRecord], unit: str, why: Why) -> tuple[float, ...]:
-    """The median per axis; the 10th percentile on an axis that is more than three times as coarse as the finest."""
+    """Choose the spacing: the median of each axis, but the 10th percentile on an axis that is more than three times as
+    coarse as the finest one."""
     all_of = np.array([r.spacing for r in records])
     middle = np.median(all_of, axis=0)
     chosen, extra = middle.copy(), ""
     coarse = int(middle.argmax())
     if middle[coarse] > ANISOTROPIC * middle.min():
+        # The axis never becomes finer than the other axes: more interpolation of thick slices adds voxels, no detail.
         chosen[coarse] = max(np.percentile(all_of[:, coarse], 10), np.delete(middle, coarse).max())
         extra = (
             f"; axis {coarse} is {middle[coarse] / middle.min():.1f} times as coarse as the finest, so it takes the "

@@ -1,4 +1,4 @@
-"""Which columns of a large table are encoded together first: as the header says, else by their names."""
+"""Groups the columns of a large table, which are encoded group by group: as the header says, else by their names."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from polytask.cohort.header import Column
 
 MOST_COLUMNS = 64
-"""More numeric columns than these are grouped, and chunks hold as many."""
+"""A table with more numeric columns than this gets groups; a group of neighbors holds at most this many columns."""
 MOST_GROUPS = 64
 PATTERNS = {"last part": r"[^_.]+$", "part before the last": r"^.+(?=[_.][^_.]*$)", "first part": r"^[^_.]+"}
-"""Where in a name like `TP53_mut` or `expr.TP53` the group may stand."""
+"""Description → pattern: where the group may stand in a name like `TP53_mut` or `expr.TP53`."""
 
 
 def column_groups(columns: Mapping[str, Column], kept: Sequence[str]) -> tuple[dict[str, str | None], str]:
-    """Kept column → its group, and how the groups came about ("" without groups).
+    """Return (kept column → its group or None, how the groups were made; "" without groups).
 
-    The pattern is looked for in all columns of the header, so that it is the same in every fold.
+    The pattern is searched in all columns of the header, not only in the kept ones, so that it is the same in every
+    fold.
     """
     groups = {column: columns[column].group for column in kept}
     free = [c for c, spec in columns.items() if spec.type == "number" and spec.group is None]
@@ -39,7 +40,7 @@ def column_groups(columns: Mapping[str, Column], kept: Sequence[str]) -> tuple[d
 
 
 def _pattern(columns: Sequence[str]) -> str | None:
-    """The part of the names that makes 2 to 64 groups of two columns or more."""
+    """Find the part of the names that divides the columns into 2 to 64 groups of at least two columns each."""
     for pattern in PATTERNS:
         parts = Counter(_part(pattern, column) for column in columns)
         if None not in parts and 2 <= len(parts) <= MOST_GROUPS and min(parts.values()) >= 2:
@@ -48,6 +49,6 @@ def _pattern(columns: Sequence[str]) -> str | None:
 
 
 def _part(pattern: str, column: str) -> str | None:
-    """A part of a name of several parts."""
+    """Extract the group from the name of a column; None for a name that has only one part."""
     found = re.search(PATTERNS[pattern], column)
     return found.group() if found and found.group() != column else None

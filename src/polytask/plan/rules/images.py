@@ -1,4 +1,4 @@
-"""The plan of one image input, put together from the rules of geometry, field and topology."""
+"""Plans the image inputs, combining the rules of geometry, field and topology."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ from polytask.plan.rules.sizes import Budget
 from polytask.plan.rules.topology import EDGE
 
 SMALLEST_BATCH = {2: 4, 3: 2}
-"""Samples, by the dimensions of the largest image input: enough for a gradient that means something."""
+"""Dimensions of the largest image input → smallest batch in samples: enough for a useful gradient."""
 FOREGROUND = 0.5
+"""Share of patches that are centered on a known structure."""
 CHANNEL_DROPOUT = 0.2
+"""Chance with which a channel is hidden in training, where some cases lack a channel."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one sample costs in a step: training FLOP and bytes; and the bytes of the model."""
+    """What one sample costs in a training step, in FLOP and in bytes of activations; and the bytes of the model."""
 
     flops: float
     activations: float
     model: float
 
     def plus(self, other: Step) -> Step:
-        """Both together."""
+        """Add the cost of another input."""
         return Step(self.flops + other.flops, self.activations + other.activations, self.model + other.model)
 
     def seconds(self, batch: int, machine: Machine) -> float:
-        """Expected time of a step."""
+        """Estimate the time of a training step with this batch, in seconds."""
         return batch * self.flops / machine.speed
 
     def fits(self, batch: int, machine: Machine) -> bool:
-        """Whether the memory is enough."""
+        """Whether the memory of the machine is enough for this batch."""
+        # The model is held once, whatever the batch.
         return batch * self.activations + self.model <= machine.budget
 
 
 def plan_images(basis: Basis, decoders: Mapping[str, int], why: Why) -> tuple[dict[str, ImagePlan], Step]:
-    """Every image input, and what a sample costs with so many decoders per input."""
+    """Plan every image input; return the plans, and what a sample costs with this number of decoders per input."""
     plans: dict[str, ImagePlan] = {}
     flops = activations = model = 0.0
     for name, spec in basis.cohort.header.images.items():
@@ -71,13 +74,14 @@ def plan_images(basis: Basis, decoders: Mapping[str, int], why: Why) -> tuple[di
 
 
 def smallest_batch(basis: Basis) -> int:
-    """Samples of the smallest batch; a training part that is smaller still is taken as a whole."""
+    """Find the number of samples of the smallest batch; a train part that is even smaller is one batch."""
     dims = max((spec.dims for spec in basis.cohort.header.images.values()), default=2)
     return max(1, min(SMALLEST_BATCH[dims], basis.train))
 
 
 def _budget(basis: Basis) -> Budget:
-    """One view's part of the smallest batch: the budget is shared by samples, visits and inputs."""
+    """Compute the budget of one view: samples, visits and inputs share the budget of a step with the smallest batch."""
+    # Divided by the smallest batch, because view and patch are chosen first and the batch grows afterwards.
     machine, inputs, batch = basis.machine, len(basis.cohort.header.images), smallest_batch(basis)
     views = batch * basis.max_visits * inputs
     seconds = STEP_SECONDS[machine.device]
@@ -116,6 +120,7 @@ def _plan_image(
     )
     subjects = [case.subject for case in basis.fingerprint.cases.values() if name in case.images]
     geo = geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
+    # Each flag is a plane of its own that says whether its channel is present.
     planes = spec.planes + (len(spec.channels) if flags else 0)
     seen = choose_field(geo, planes, decoders, len(basis.pooled), _budget(basis), why)
     t = seen.topology

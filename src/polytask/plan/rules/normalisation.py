@@ -1,4 +1,4 @@
-"""How intensities become comparable: one rule per plane of every channel, from the train part."""
+"""Makes intensities comparable: decides one rule per plane of every channel, from the train part of a fold."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.sketch import Pool
 
 CLIP = (0.005, 0.995)
+"""Quantiles at which intensities are clipped."""
 NONZERO_SHARE = 0.25
-"""From this median share of zero voxels on, zeros are taken for background and left out of mean and deviation."""
+"""If the median share of zero voxels is at least this, zeros are background and do not count for mean and deviation."""
 ENOUGH = 3
-"""Cases with known structures before their intensities stand for what matters in CT."""
+"""CT intensities are measured in the known structures if at least this many cases have some, else in the body."""
 
 
 def plan_normalisation(basis: FoldBasis, why: Why) -> dict[str, dict[str, list[Normalisation]]]:
-    """Image input → channel → rule per plane."""
+    """Plan the normalization of a fold: image input → channel → one rule per plane."""
     return {
         name: {
             channel: _channel(basis, name, channel, modality, why.at(f"normalisation.{name}"))
@@ -45,6 +46,7 @@ def _channel(basis: FoldBasis, name: str, channel: str, modality: Modality, why:
         why[channel] = words
         return rules
     zeros = sorted(image.zeros for image in images if channel in image.planes)
+    # The upper median, so that the decision rests on one real image.
     share = zeros[len(zeros) // 2]
     nonzero = share >= NONZERO_SHARE
     why[channel] = (
@@ -56,7 +58,7 @@ def _channel(basis: FoldBasis, name: str, channel: str, modality: Modality, why:
 
 
 def _fixed(planes: list[PlaneRecord], modality: Modality) -> tuple[Normalisation, str]:
-    """One scale for all images, where numbers mean the same in each."""
+    """Fit one scale for all images, for modalities whose numbers mean the same in every image; and say why."""
     structures = [p.foreground for p in planes if p.foreground is not None]
     body = [p.body for p in planes if p.body is not None]
     foreground = modality == "CT" and len(structures) >= ENOUGH
@@ -73,6 +75,7 @@ def _fixed(planes: list[PlaneRecord], modality: Modality) -> tuple[Normalisation
         words = f"uptake: clipped at 0 and at its {100 * CLIP[1]:g}th percentile {high:g}; {scaled}"
         return Normalisation(rule="fixed", lower=0.0, upper=high, mean=mean, sd=sd), words
     percentiles = f"{100 * CLIP[0]:g}th–{100 * CLIP[1]:g}th percentile"
+    # Whether the numbers are Hounsfield units shows in the whole body: structures alone may lack air and bone.
     everywhere = Pool(body)
     foreign = name_ct_scale(everywhere.quantile(CLIP[0]), everywhere.quantile(CLIP[1]))
     begun = f"{foreign};" if foreign else "Hounsfield units:"

@@ -1,6 +1,6 @@
-"""Columns of table inputs as arrays: every cell is parsed once, whatever the number of folds that read it.
+"""Holds the numeric columns of table inputs as arrays: every cell is parsed once, even if many folds read it.
 
-Only plain numbers are parsed here; `column_value` says what any other cell means.
+Only plain numbers are parsed here; `column_value` decides what any other cell means.
 """
 
 from __future__ import annotations
@@ -19,45 +19,48 @@ Rows = npt.NDArray[np.intp]
 
 
 class ParsedColumns:
-    """The numeric columns of a cohort's table inputs, parsed when they are first asked for."""
+    """The numeric columns of a cohort's table inputs; each is parsed when it is first read."""
 
     def __init__(self, cohort: Cohort) -> None:
         self._cohort = cohort
+        # By identity: a case holds a dict of its cells, so it is no key of a dict itself.
         place = {id(case): k for k, case in enumerate(cohort.cases)}
         self._rows = {s: np.array([place[id(c)] for c in cases]) for s, cases in cohort.subjects.items()}
         self._found: dict[str, Floats] = {}
         self._odd: dict[str, set[int]] = {}
 
     def rows_of(self, subjects: Sequence[str]) -> Rows:
-        """Places of the subjects' cases among those of the cohort: subject by subject, each in the order of visits."""
+        """Find the positions of the subjects' cases in the list of all cases, subject by subject, in visit order."""
         parts = [self._rows[s] for s in subjects]
         return np.concatenate(parts) if parts else np.zeros(0, np.intp)
 
     def read_cases(self, table: str, column: str, rows: Rows) -> Floats:
-        """A column of some cases `[rows]`, NaN where unknown; at the level of the visit.
+        """Read a visit-level column of some cases: `rows [n]` → values `[n]`, NaN where unknown.
 
         Raises:
-            PolytaskError: a cell among them is no number.
+            PolytaskError: one of these cells is not a number.
         """
         values = self._parse(column)
+        # Odd cells are judged only when they are read: one in the test part must not stop the planning of a fold.
         if odd := self._odd.get(column):
             for row in [r for r in rows.tolist() if r in odd]:
-                found = column_value(
-                    self._cohort, (self._cohort.cases[row],), table, column
-                )  # or says what is odd
+                # Raises with a message for people, unless the header reads the word as unknown.
+                found = column_value(self._cohort, (self._cohort.cases[row],), table, column)
                 values[row] = np.nan if found is None else float(found)
         return values[rows]
 
     def read_subjects(self, table: str, column: str, subjects: Sequence[str]) -> Floats:
-        """A column that belongs to the subject `[subjects]`: the first known cell of its cases, NaN where unknown."""
+        """Read a subject-level column `[subjects]`: the first known cell among the subject's cases, NaN if none is."""
         rows = self.rows_of(subjects)
-        if rows.size == len(subjects):  # a case each
+        # As many cases as subjects means one case each, since every subject has at least one.
+        if rows.size == len(subjects):
             return self.read_cases(table, column, rows)
         found = np.full(len(subjects), np.nan)
         counts = np.array([len(self._rows[s]) for s in subjects])
         owner = np.repeat(np.arange(len(subjects)), counts)
         values = self.read_cases(table, column, rows)
-        known = np.flatnonzero(~np.isnan(values))[::-1]  # backwards: the first known one is written last
+        # Backwards, since a later assignment to the same subject wins: the first known cell is written last.
+        known = np.flatnonzero(~np.isnan(values))[::-1]
         found[owner[known]] = values[known]
         return found
 

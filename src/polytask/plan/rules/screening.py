@@ -1,4 +1,4 @@
-"""Which of very many numeric columns a fold keeps: what its own train part says about them and nothing else."""
+"""Selects the numeric columns that a fold keeps when there are very many, judged by its own train part only."""
 
 from __future__ import annotations
 
@@ -25,27 +25,29 @@ from polytask.plan.rules.association import (
 from polytask.plan.rules.fold import FoldBasis
 
 MOST, LEAST, PER_SUBJECT = 256, 64, 5
-"""Numeric columns kept of a table: five for each training subject, but no fewer than 64 and no more than 256."""
+"""Number of numeric columns kept of a table: five for each training subject, but at least 64 and at most 256."""
 FILLED = 0.5
+"""A column must be known for at least this share of the training subjects."""
 ALIKE = 0.95
+"""A column repeats an earlier one if their |correlation| is above this."""
 ANSWERED = 8
-"""With fewer known answers a task judges no column."""
+"""A task with fewer known answers than this judges no column."""
 Floats = npt.NDArray[np.float64]
 
 
 def column_limit(subjects: int) -> int:
-    """Numeric columns a table may have before it is screened, and how many are kept then."""
+    """Compute how many numeric columns a table may have; a larger table is screened down to this number."""
     return max(LEAST, min(MOST, PER_SUBJECT * subjects))
 
 
 @dataclass(frozen=True)
 class Screening:
-    """What was kept, in the header's order.
+    """The result of screening a table, with the columns in the order of the header.
 
     Args:
-        kept: column → why it is among them.
-        dropped: the others; the plan says how many, not which.
-        reason: how many of how many, and where the others were lost.
+        kept: column → why it was kept.
+        dropped: the other columns; the plan says how many they are, not which.
+        reason: how many columns were kept, and at which step the others were dropped.
     """
 
     kept: dict[str, str]
@@ -54,20 +56,23 @@ class Screening:
 
 
 def screen(basis: FoldBasis, table: str, columns: Sequence[str]) -> Screening:
-    """The most promising numeric columns of a table.
+    """Select the most promising numeric columns of a table.
 
-    First without looking at answers: a column known for half of the subjects, at whichever visit, that varies, and
-    repeats none before it. Then by its association with each visit and subject task (`association`), the best of its
-    places counting: a column that serves one task well is worth as much as one that serves all.
+    The first steps do not use the answers: a column must be known for half of the subjects (at any visit), must vary,
+    and must not repeat an earlier column. The rest are ranked by their association with each visit and subject task
+    (`association.py`), and the best rank of a column counts: a column that is good for one task is worth as much as one
+    that is good for all.
     """
     limit = column_limit(len(basis.train))
     values = _matrix(basis, table, columns)
     known = ~np.isnan(values)
     filled = _of_subjects(basis, known) >= FILLED
+    # A column without any known cell compares −∞ with ∞ and does not vary either.
     varies = np.where(known, values, -np.inf).max(0) > np.where(known, values, np.inf).min(0)
     left = np.flatnonzero(filled & varies)
     alike = repeats(values[:, left], ALIKE)
     left = left[~alike]
+    # A task whose |z| is 0 everywhere, e.g. because all its answers are equal, cannot rank columns.
     strengths = {task: z for task, z in _strengths(basis, values[:, left]) if z.any()}
     chosen, words = _best(strengths, left.size, limit)
     lost = {
@@ -89,7 +94,7 @@ def screen(basis: FoldBasis, table: str, columns: Sequence[str]) -> Screening:
 
 
 def _matrix(basis: FoldBasis, table: str, columns: Sequence[str]) -> Floats:
-    """Cells of the training cases `[cases, columns]`, NaN where unknown."""
+    """Gather the cells of the training cases `[cases, columns]`, NaN where unknown."""
     found = np.empty((basis.rows.size, len(columns)))
     for place, column in enumerate(columns):
         found[:, place] = _of_cases(basis, table, column)
@@ -97,7 +102,7 @@ def _matrix(basis: FoldBasis, table: str, columns: Sequence[str]) -> Floats:
 
 
 def _of_cases(basis: FoldBasis, table: str, column: str) -> Floats:
-    """A column of each training case; one that belongs to the subject says the same at all its cases."""
+    """Read one column for each training case; a subject-level value is repeated for all cases of the subject."""
     values = basis.numbers(table, column)
     if basis.cohort.header.tables[table].columns[column].level == "visit":
         return values
@@ -105,14 +110,17 @@ def _of_cases(basis: FoldBasis, table: str, column: str) -> Floats:
 
 
 def _of_subjects(basis: FoldBasis, known: npt.NDArray[np.bool_]) -> Floats:
-    """Share of the training subjects of whom a cell is known at any visit; `known [cases, columns]`."""
+    """Compute for each column the share of training subjects with a known cell at any visit, from `known [cases,
+    columns]`."""
+    # The cases of a subject are neighbors, so the array can be split after each subject.
     counts = [len(basis.cohort.subjects[subject]) for subject in basis.train]
     there = np.stack([part.any(0) for part in np.split(known, np.cumsum(counts)[:-1])])
     return np.asarray(there.mean(0), np.float64)
 
 
 def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]:
-    """Visit or subject task → |z| of each column. A subject task is held against the mean over the visits it reads."""
+    """Yield (task, |z| of each column) for visit and subject tasks. A subject task is compared with the mean of a
+    column over the visits that it reads."""
     cases = [cases[0] for cases in basis.items("visit")]
     for name, spec in basis.cohort.header.tasks.items():
         if not isinstance(spec, PooledSpec):
@@ -137,25 +145,28 @@ def _strengths(basis: FoldBasis, values: Floats) -> Iterator[tuple[str, Floats]]
         elif form == "labels":
             labels = np.array(cast("list[tuple[int | None, ...]]", found), np.float64)
             told = [(~np.isnan(label), label) for label in labels.T]
+            # The strongest label counts: a column may be made for a single finding.
             yield name, np.max([rank_association(matrix[k], label[k]) for k, label in told], axis=0)
         elif form == "class":
             classes, ranked = np.array(found, np.float64), ranks(matrix)
             each = [ranked_association(ranked, (classes == c).astype(np.float64)) for c in np.unique(classes)]
             yield name, np.max(each, axis=0)
-        else:  # a number, or the place of a grade among the others
+        else:
+            # A number, or the position of a grade in the order; ranks make both the same kind of test.
             numbers = np.array(found, np.float64)
             yield name, rank_association(matrix, ranks(numbers[:, None])[:, 0])
 
 
 def _mean(values: Floats) -> Floats:
-    """Mean over rows of the known cells, NaN where there is none."""
+    """Average the known cells of each column over the rows, NaN where there is none."""
+    # np.nanmean would warn about columns without any known cell.
     known = ~np.isnan(values)
     count = known.sum(0)
     return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 def _best(strengths: dict[str, Floats], count: int, limit: int) -> tuple[list[int], list[str]]:
-    """Indices of the best columns in their order, and what each is good for."""
+    """Choose the best columns; return their indices in ascending order, and for each the task it is best for."""
     if not strengths:
         return list(range(min(count, limit))), [""] * min(count, limit)
     names = list(strengths)
@@ -163,6 +174,7 @@ def _best(strengths: dict[str, Floats], count: int, limit: int) -> tuple[list[in
     order = np.argsort(-table, axis=1, kind="stable")
     places = np.empty_like(order)
     np.put_along_axis(places, order, np.arange(count)[None], axis=1)
+    # lexsort uses the last key first: the best place decides, and the larger |z| breaks ties.
     task = np.lexsort((-table, places), axis=0)[0]
     place, strength = places[task, range(count)], table[task, range(count)]
     chosen = sorted(int(i) for i in np.lexsort((-strength, place))[:limit])

@@ -1,4 +1,4 @@
-"""The largest view and the largest patch that a budget allows."""
+"""Finds the largest view and the largest patch that a budget allows."""
 
 from __future__ import annotations
 
@@ -11,57 +11,60 @@ from polytask.plan.rules.cost import Topology, activation_bytes, decoder_flops, 
 from polytask.plan.rules.topology import padded
 
 SMALL = {2: 256, 3: 64}
-"""Edge of the smallest view or patch worth having."""
+"""Dimensions → edge of the smallest view that is worth having, in voxels."""
 LEAST_PATCH = {2: 64, 3: 32}
+"""Dimensions → edge at which a patch is not made smaller any more, in voxels of the finest axis."""
 STEP = 1.04
-"""Factor between sizes that are tried."""
+"""Factor between one size that is tried and the next."""
 Net = Callable[[Sequence[int], Sequence[float]], Topology]
-"""Size and spacing → the network for it."""
+"""A function: size and spacing of an image → the topology of the network for it."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What one view of one visit of one subject may cost: forward FLOP and bytes of activations."""
+    """What one view of one visit of one subject may cost: FLOP of the forward pass and bytes of activations."""
 
     flops: float
     memory: float
     device: str
     precision: str
     words: str
-    """The budget in words, for reasons."""
+    """The budget in words, for the reasons of a plan."""
 
     def share(self, part: float) -> Budget:
-        """A part of it."""
+        """Return the given share of this budget (or a multiple, above 1)."""
         return Budget(self.flops * part, self.memory * part, self.device, self.precision, self.words)
 
     def holds(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
-        """Whether the memory is enough for one image of this size with so many decoders."""
+        """Whether the memory is enough for one image of this size with this number of decoders."""
         return activation_bytes(t, size, decoders, self.precision) <= self.memory
 
     def fits(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
-        """Whether memory and time are enough."""
+        """Whether both memory and time are enough for one image of this size."""
         return view_flops(t, size, decoders) <= self.flops and self.holds(t, size, decoders)
 
 
 def view_flops(t: Topology, size: Sequence[int], decoders: int) -> float:
-    """Forward pass of the encoder and so many decoders on one image."""
+    """Count the FLOP of a forward pass of the encoder and this number of decoders on one image."""
     return encoder_flops(t, size) + decoders * decoder_flops(t, size)
 
 
 def small(size: Sequence[int]) -> bool:
-    """Whether an image is within the smallest view worth having."""
+    """Whether an image has no more voxels than the smallest view that is worth having."""
     return bool(prod(size) <= SMALL[len(size)] ** len(size))
 
 
 def largest_patch(
     typical: Sequence[int], spacing: Sequence[float], budget: Budget, decoders: int, net: Net
 ) -> tuple[tuple[int, ...], Topology]:
-    """The largest patch with about equal edges in mm, no larger than the typical case."""
+    """Find the largest patch that fits the budget, with about equal edges in mm and no larger than the typical case."""
     edge = max(n * s for n, s in zip(typical, spacing, strict=True))
     least = LEAST_PATCH[len(typical)] * min(spacing)
     while True:
         raw = [max(1, min(n, round(edge / s))) for n, s in zip(typical, spacing, strict=True)]
         t = net(raw, spacing)
+        # An axis as long as the case is padded, so that the patch holds all of it; any other axis is rounded down,
+        # because rounding up could exceed the budget.
         size = tuple(
             padded((n,), (s,))[0] if n >= whole else max(4 * s, n // s * s)
             for n, whole, s in zip(raw, typical, t.total, strict=True)
@@ -74,9 +77,10 @@ def largest_patch(
 def finest_view(
     full: Sequence[int], spacing: Sequence[float], budget: Budget, net: Net
 ) -> tuple[tuple[float, ...], tuple[int, ...], Topology]:
-    """The finest spacing, made coarser on the finest axes first, at which the encoder can see the largest case.
+    """Find the finest spacing at which the budget lets the encoder see the largest case; return (spacing, size, net).
 
-    It stops at half the voxels of the smallest view worth having, whatever the budget.
+    The finest axes are made coarser first. The search stops at half the voxels of the smallest view that is worth
+    having, even if that exceeds the budget.
     """
     edge = min(spacing)
     while True:
@@ -90,5 +94,6 @@ def finest_view(
 
 
 def covering(full: Sequence[int], spacing: Sequence[float], coarse: Sequence[float]) -> tuple[int, ...]:
-    """Voxels of another spacing that cover `full` voxels of `spacing`."""
+    """Compute how many voxels of the spacing `coarse` cover `full` voxels of the spacing `spacing`, axis by axis."""
+    # 0.01 voxel of tolerance, so that rounding of the spacings does not add a voxel.
     return tuple(max(1, ceil(n * s / c - 0.01)) for n, s, c in zip(full, spacing, coarse, strict=True))

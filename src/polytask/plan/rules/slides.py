@@ -1,4 +1,4 @@
-"""Slides: how a bag is cut, how much of it a step sees, and how its colours or features are scaled."""
+"""Plans slide inputs: how a slide is cut into patches, how many a step reads, how colors or features are scaled."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ from polytask.plan.rules.fold import FoldBasis
 from polytask.plan.rules.images import Step, smallest_batch
 
 DRAWN = {"cpu": (8, 64), "gpu": (16, 256)}
-"""Raw patches of a slide in a step, at least and at most."""
+"""Smallest and largest number of pixel patches that a step draws from a slide."""
 DRAWN_FEATURES = 1024
+"""Largest number of feature rows that a step draws from a bag."""
 MOST = {"cpu": 1024, "gpu": 4096}
-"""Raw patches kept of a slide: every evaluation encodes them all."""
+"""Largest number of pixel patches stored of a slide; every evaluation encodes all of them."""
 MOST_FEATURES = 50_000
+"""Largest number of feature rows stored of a bag."""
 FIRST_WIDTH = {"cpu": 16, "gpu": 32}
+"""Channels of the first stage of the patch encoder."""
 STAGES = 4
+"""Largest number of stages of the patch encoder."""
 EDGE = 4
-"""Positions along the edge of the deepest map of a patch."""
+"""The deepest map of a patch keeps at least this many positions along its edge."""
 
 
 def plan_slides(basis: Basis, why: Why) -> tuple[dict[str, SlidePlan], Step]:
-    """Every slide input, and what a sample of them costs."""
+    """Plan every slide input; return the plans, and what the slides of one sample cost."""
     plans: dict[str, SlidePlan] = {}
     total = Step(0.0, 0.0, 0.0)
     slides = basis.cohort.header.slides
@@ -51,7 +55,7 @@ def plan_slides(basis: Basis, why: Why) -> tuple[dict[str, SlidePlan], Step]:
 
 
 def plan_slide_scales(basis: FoldBasis, why: Why) -> dict[str, list[Normalisation]]:
-    """Slide input → a rule for each of red, green and blue, or one for all features."""
+    """Plan the scaling in a fold: slide input → one rule each for red, green and blue, or one for all features."""
     slides = basis.cohort.header.slides
     if not slides:
         why["slides"] = "the header has no slide input"
@@ -85,6 +89,7 @@ def _pixels(basis: Basis, spec: SlideInput, records: list[SlideRecord], why: Why
     bags = smallest_batch(basis) * basis.max_visits * len(basis.cohort.header.slides)
     seconds = STEP_SECONDS[machine.device]
     least, largest = DRAWN[kind]
+    # Slides get only half of the memory budget, because image inputs may share the step with them.
     fit = min(seconds * machine.speed / BACKWARD / flops, machine.budget / 2 / kept) / bags
     patches = min(max(least, min(largest, int(fit))), max(counts))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
@@ -138,6 +143,8 @@ def _scale(basis: FoldBasis, name: str, spec: SlideInput, why: Why) -> list[Norm
     if not records:
         why[name] = "no training subject has this slide; where it is missing it is no bag at all"
         return [Normalisation(rule="fixed")] * planes
+    # Every slide has the same weight, however many patches it has. The total variance is E[x²] − (E[x])², and may come
+    # out slightly below 0 by rounding.
     means = np.array([r.mean for r in records])
     squares = np.array([r.variance for r in records]) + means**2
     mean = means.mean(axis=0)

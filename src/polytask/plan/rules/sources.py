@@ -1,4 +1,4 @@
-"""Which subsets of the inputs a fold's training samples hold."""
+"""Counts which subsets of the inputs occur in the training samples of a fold."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from polytask.plan.rules.fold import FoldBasis
 
 
 def source_subsets(basis: FoldBasis) -> str:
-    """How often each subset of the inputs occurs in train. An input is there when a cell of it is filled at a visit."""
+    """Describe how often each subset of the inputs occurs in train. A sample has an input if a cell of it is filled."""
     header = basis.cohort.header
     own: dict[str, list[str]] = {name: [] for name in header.inputs}
     for column, name in header.input_columns.items():
         own[name].append(column)
     lasting = _of_subjects(header)
     held = {name: [c for c in columns if c in lasting] for name, columns in own.items()}
+    # A subject-level column may be filled at a visit that is no part of the sample, so all rows of the subject count.
     samples = basis.cohort.samples(basis.train)
     seen: Counter[tuple[str, ...]] = Counter()
     for sample in samples:
@@ -40,12 +41,12 @@ def source_subsets(basis: FoldBasis) -> str:
 
 
 def _fill_any(cases: Sequence[Case], columns: Sequence[str]) -> bool:
-    """Whether one of the cells is known."""
+    """Whether at least one of the cells is filled."""
     return any(column in case.cells for case in cases for column in columns)
 
 
 def _of_subjects(header: Header) -> set[str]:
-    """Columns that hold for all visits of a subject, on whichever row they stand."""
+    """List the columns whose value holds for all visits of a subject, whatever row it stands in."""
     found: set[str] = set()
     for column, name in header.input_columns.items():
         source = header.inputs[name]

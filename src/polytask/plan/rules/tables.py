@@ -1,4 +1,4 @@
-"""Columns of table inputs, from the train part: which are used, how numbers are scaled, which categories there are."""
+"""Plans table inputs from the train part: which columns are used, how numbers are scaled, which categories exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from polytask.plan.rules.screening import column_limit, screen
 
 
 def plan_tables(basis: FoldBasis, why: Why) -> dict[str, dict[str, ColumnPlan]]:
-    """Table input → column → plan, columns of a group one after the other."""
+    """Plan the table inputs: table → column → plan, with the columns of a group next to each other."""
     return {
         name: _table(basis, name, table.columns, why.at(f"tables.{name}"))
         for name, table in basis.cohort.header.tables.items()
@@ -25,7 +25,7 @@ def plan_tables(basis: FoldBasis, why: Why) -> dict[str, dict[str, ColumnPlan]]:
 
 
 def _table(basis: FoldBasis, table: str, columns: Mapping[str, Column], why: Why) -> dict[str, ColumnPlan]:
-    """One table: its columns are screened when there are very many, and grouped."""
+    """Plan one table: its columns are screened if there are very many, and then grouped."""
     numbers = [column for column, spec in columns.items() if spec.type == "number"]
     notes = dict.fromkeys(columns, "")
     reasons: list[str] = []
@@ -45,6 +45,7 @@ def _table(basis: FoldBasis, table: str, columns: Mapping[str, Column], why: Why
         column: _column(basis, table, column, columns[column], groups[column], why)
         for column in sorted(notes, key=lambda c: order.index(groups[c]))
     }
+    # Only now: the note of the screening goes behind the reason that `_plan_column` gave.
     for column, note in notes.items():
         why.extend(column, note)
     return found
@@ -74,6 +75,7 @@ def _category(
     cells = [column_value(basis.cohort, cases, table, column) for cases in basis.items(spec.level)]
     known = [cell for cell in cells if cell is not None]
     filled = f"{len(known)} of {len(cells)} training cells are filled"
+    # Without a list in the header the categories come from train alone: others are unknown words to the model.
     seen = sorted({str(cell) for cell in known})
     values = list(spec.values) if spec.values is not None else seen
     why[column] = (

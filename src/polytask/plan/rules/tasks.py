@@ -1,4 +1,4 @@
-"""The task part of a fold: each kind decides its own fields from plain values of the train part."""
+"""Plans the tasks of a fold: each kind decides its own fields from plain values of the train part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polytask.plan.sketch import Pool
 
 
 def plan_task(basis: FoldBasis, name: str, why: Why) -> dict[str, Any]:
-    """Fields of one task, as `folds.K.tasks.NAME` of the plan holds them.
+    """Plan the fields of one task, as they stand in `folds.K.tasks.NAME` of the plan.
 
     Raises:
         PolytaskError: the train part lacks something without which the task cannot be learned.
@@ -30,9 +30,9 @@ def plan_task(basis: FoldBasis, name: str, why: Why) -> dict[str, Any]:
 
 
 def gather_voxels(basis: FoldBasis, name: str, task: VoxelSpec) -> TrainVoxels:
-    """What the fingerprint says of a voxel task's files in the train part."""
+    """Gather what the fingerprint knows about the files of a voxel task in the train part."""
     image = basis.images[task.image]
-    # A box column is not known to the fingerprint: all of the image counts.
+    # The fingerprint does not read the column of a crop box, so with that rule the whole image counts.
     crop: Crops = "none" if image.crop.rule == "box" else image.crop.rule
     records = [record.voxels[name] for record in basis.records if name in record.voxels]
     doses = [record.values[crop] for record in records if crop in record.values]
@@ -45,7 +45,8 @@ def gather_voxels(basis: FoldBasis, name: str, task: VoxelSpec) -> TrainVoxels:
         unit=image.unit,
         structures=drawn.names if isinstance(drawn, SegmentationSpec) else [],
         table=f"{basis.cohort.table}: task {name}",
-        # Only asked to tell a rare structure from a wrong header.
+        # Asked only to tell a structure that is rare in train from a wrong label value in the header. It reads other
+        # parts than train, but nothing of it enters the plan.
         occurs=lambda structure: any(
             case.voxels[name].counts.get(structure)
             for case in basis.fingerprint.cases.values()

@@ -1,4 +1,4 @@
-"""Strides, widths and blocks, and the sizes they need."""
+"""Decides strides, widths and blocks of a network, and the sizes of arrays that it needs."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from math import ceil
 from polytask.plan.rules.cost import Topology
 
 EDGE = 4
-"""Positions an axis keeps at the deepest stage where the image allows; pooled heads need them."""
+"""Number of positions that an axis keeps at the deepest stage if the image is large enough; pooled heads need them."""
 LEAST_EDGE = 3
-"""Never below it in 3D: at 2 positions, bf16 convolutions on the CPU give wrong weight gradients."""
+"""Smallest number of positions in 3D: with 2, bf16 convolutions on the CPU give wrong weight gradients."""
 STAGES = {2: 7, 3: 6}
+"""Dimensions → largest number of stages."""
 COARSE = 2.0
-"""An axis this much coarser than the finest one waits until the others have caught up."""
+"""An axis that is coarser than the finest one by this factor is not halved until the others have become as coarse."""
 WASTE = 1.2
-"""Padding may enlarge an axis by this factor at most; else it is halved once less."""
+"""Padding may enlarge an axis by at most this factor; otherwise the axis is halved once less."""
 BASE = {("cpu", 2): 32, ("cpu", 3): 16, ("gpu", 2): 32, ("gpu", 3): 32}
+"""(device, dimensions) → channels of the first stage."""
 CAP = {("cpu", 2): 512, ("cpu", 3): 256, ("gpu", 2): 512, ("gpu", 3): 320}
+"""(device, dimensions) → largest number of channels of a stage."""
 
 
 def topology(
     size: Sequence[int], spacing: Sequence[float], planes: int, device: str, budget: int
 ) -> Topology:
-    """The network for images of this size: halve what is large and fine until the edge is short.
+    """Plan the network for images of this size: large and fine axes are halved until they are short.
 
     Args:
-        size: of the smallest array the network will see, in voxels.
-        spacing: its voxel edges; an axis more than twice as coarse as the finest is not halved yet.
-        planes: input planes.
-        device: `cpu` or a device with its own memory.
-        budget: bytes for activations; a device below 8 GB starts with half the channels.
+        size: size of the smallest array that the network will see, in voxels.
+        spacing: edges of a voxel; an axis at least twice as coarse as the finest one is halved later.
+        planes: number of input planes.
+        device: `cpu`, or another device for training.
+        budget: bytes for activations; a device with little memory starts with half the channels.
     """
     dims, kind = len(size), "cpu" if device == "cpu" else "gpu"
     steps = strides(size, spacing)
@@ -43,7 +46,7 @@ def topology(
 
 
 def strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], ...]:
-    """Stride with which each stage begins, the first all ones."""
+    """Plan the stride with which each stage begins; the first stage has strides of 1."""
     dims = len(size)
     halvings = [_halvings(n) for n in size]
     edge, done = list(spacing), [0] * dims
@@ -52,6 +55,7 @@ def strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, .
         open_axes = [a for a in range(dims) if done[a] < halvings[a]]
         if not open_axes:
             break
+        # Only axes that can still be halved count: a short fine axis must not hold the others back for ever.
         finest = min(edge[a] for a in open_axes)
         step = tuple(2 if a in open_axes and edge[a] < COARSE * finest else 1 for a in range(dims))
         steps.append(step)
@@ -61,7 +65,7 @@ def strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, .
 
 
 def _halvings(size: int) -> int:
-    """How often an axis can be halved so that `EDGE` positions stay and padding wastes little."""
+    """Count how often an axis can be halved so that enough positions stay and padding wastes little."""
     count = 0
     while size / 2 ** (count + 1) >= EDGE:
         count += 1
@@ -71,10 +75,10 @@ def _halvings(size: int) -> int:
 
 
 def padded_axis(size: float, total: int) -> int:
-    """The next multiple of the total stride with at least `EDGE` positions at the deepest stage."""
+    """Round a size up to a multiple of the total stride that leaves enough positions at the deepest stage."""
     return max(ceil(size / total), EDGE if total > 1 else 1) * total
 
 
 def padded(size: Sequence[float], total: Sequence[int]) -> tuple[int, ...]:
-    """Each axis enlarged to what the topology needs; an axis that is never halved keeps at least `EDGE` voxels."""
+    """Enlarge each axis to what the topology needs; an axis that is never halved gets at least 4 voxels."""
     return tuple(max(padded_axis(n, t), EDGE) for n, t in zip(size, total, strict=True))

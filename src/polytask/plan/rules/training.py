@@ -1,4 +1,4 @@
-"""Batch, steps, optimiser, precision, threads; and the point in the model space to start from."""
+"""Plans the training (batch, steps, optimizer, precision, threads) and the architecture to start from."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from polytask.plan.rules.images import Step, smallest_batch
 
 LARGEST_BATCH = {2: 32, 3: 8}
 STEPS = {"cpu": (80, 600, 6_000), "gpu": (500, 5_000, 100_000)}
-"""Passes over the training samples, and at least and at most so many steps in all."""
+"""Device → (passes over the training samples, smallest and largest number of steps in all)."""
 EVALUATIONS = 20
+"""Number of evaluations on tune during a training, about."""
 PATIENCE = 8
+"""Early stopping: this many evaluations without a better skill end the training."""
 RARE = 0.5
+"""A task that is known in fewer cases per step than this, on average, is drawn on purpose."""
 SOURCE_DROPOUT = 0.1
-"""A task known less often than this per step is drawn on purpose."""
+"""Share of the training samples from which one of several inputs is hidden."""
 
 
 def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: Why) -> Training:
-    """How the network is fitted; sizes from the median train part of the folds."""
+    """Plan how the network is trained; sizes come from the train part of the median fold.
+
+    Args:
+        step: what one sample costs in a step. images: the plans of the image inputs. why: takes the reasons.
+    """
     why = why.at("training")
     machine = basis.machine
     batch = _batch(basis, step, images, why)
@@ -37,6 +44,7 @@ def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: W
         f"{kind.upper()}; about {_hours(step.seconds(batch, machine) * epochs * per_epoch)}"
     )
     every = max(1, epochs // EVALUATIONS)
+    # At the smallest number of steps a training is too short to be stopped early.
     patience = PATIENCE if total > least else 0
     why["weights"] = "every task counts 1: losses are about 1 when untrained"
     why["balance.rule"] = "equal: what every other rule has to beat; compare rules with `polytask study`"
@@ -62,7 +70,7 @@ def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: W
     why["ema"] = "off: the best checkpoint is chosen on tune"
     why["accumulation"] = "the batch fits in one go"
     if machine.gain:
-        # The figure itself would differ a little from run to run, and with it the bytes of the plan.
+        # The measured factor differs a little from run to run; written out, it would change the bytes of the plan.
         found = f"{'at least' if machine.gain >= WORTH else 'less than'} {WORTH:g} times as quick in bf16"
         why["precision"] = f"a probe's training step was {found} as in float32 on this {machine.device}"
     else:
@@ -89,7 +97,8 @@ def plan_training(basis: Basis, step: Step, images: dict[str, ImagePlan], why: W
 
 
 def _batch(basis: Basis, step: Step, images: dict[str, ImagePlan], why: Why) -> int:
-    """The smallest batch, more while a step stays brisk."""
+    """Plan the batch: the smallest one, enlarged while a step stays quick and fits into memory."""
+    # At most a quarter of the train part, so that an epoch has several steps.
     machine = basis.machine
     brisk = BRISK_SECONDS[machine.device]
     limit = min((LARGEST_BATCH[p.dims] for p in images.values()), default=64)
@@ -116,7 +125,8 @@ def _workers(cores: int, kind: str) -> int:
 
 
 def _rare(basis: Basis, batch: int, why: Why) -> dict[str, int]:
-    """Tasks that would be absent from most steps → in how many steps they must come once."""
+    """Plan the rare tasks: task that most steps would lack → number of steps within which it must come once."""
+    # A share of 0 is left out: nothing can be drawn of a task that is never known.
     shares = {name: basis.known_share(name) for name in basis.cohort.header.tasks}
     found = {n: ceil(1 / (s * batch)) for n, s in shares.items() if 0 < s * batch < RARE}
     for name, steps in found.items():
@@ -133,7 +143,7 @@ def _rare(basis: Basis, batch: int, why: Why) -> dict[str, int]:
 
 
 def plan_model(basis: Basis, why: Why) -> Model:
-    """Where to start: shared encoder, concatenation over time and sources."""
+    """Plan the architecture to start from: a shared encoder, and concatenation of visits and inputs."""
     why = why.at("model")
     header = basis.cohort.header
     several = len(header.inputs) > 1

@@ -65,7 +65,7 @@ def forecast(
     A cohort is planned and prepared first, exactly as it would be for the study itself.
 
     Args:
-        source, wanted, out, name, jobs: the same as in `run_study`.
+        source, request, out, name, jobs: the same as in `run_study`.
     """
     wanted = wanted or Wanted()
     wanted.refuse_nonsense()

@@ -64,7 +64,7 @@ def arms_of(
     """List every arm once, `single` first. Balancing does not apply to `single`: each of its networks has one task.
 
     Args:
-        known: names of all sharing blocks; a preset with one of these names gets the prefix `preset-`.
+        sharing_names: names of all sharing blocks; a preset with one of these names gets the prefix `preset-`.
     """
     found = {BASELINE: Arm(BASELINE, "single")}
     for member in sharing:

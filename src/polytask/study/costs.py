@@ -69,7 +69,7 @@ def costs_of(run: Run, device: str) -> StudyCosts:
 
 
 def inference_ms(run: Run, device: str, most: int = SAMPLES) -> float:
-    """Return the milliseconds of inference per case, without reading and writing files: that is the same for all arms."""
+    """Return the milliseconds of inference per case, without the files: handling them is the same for all arms."""
     plan = read_plan(run.folder)
     cohort = Cohort.read(cohort_folder_of(run, plan))
     subjects = read_fold(run.work / "splits.json", int(run.record["fold"]), cohort).held_out

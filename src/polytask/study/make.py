@@ -61,7 +61,7 @@ def run_study(
 
     Args:
         source: a cohort (checked, planned and prepared into `STUDY/work`), a work folder, or a study to continue.
-        wanted: the matrix and its budget; it may add arms, folds and seeds to an existing study.
+        request: the matrix and its budget; it may add arms, folds and seeds to an existing study.
         out: folder of the study; WORK/studies/NAME by default.
         jobs: number of runs at a time. backend: joblib's `loky` (processes on this machine), `threading`, `ray`, …
         command: the command line, noted in `study.yaml`.

@@ -144,7 +144,7 @@ def in_turns(arms: Mapping[str, Iterator[Rehearsal]], say: Say) -> dict[str, Pac
 def spared(
     arm: str, watches: dict[str, list[Stopwatch]], say: Say, but: type[Exception] | tuple[()] = ()
 ) -> Iterator[None]:
-    """Drop an arm whose timing raises an error, and report it; errors of type `but` are raised."""
+    """Drop an arm whose timing raises an error, and report it; errors of type `reraise` are raised."""
     try:
         yield
     except but:

@@ -125,7 +125,7 @@ def case_rows(evaluation: Evaluation, answers: Answers) -> Iterator[Row]:
 
 
 def truth_cells(kind: str, names: list[str], items: Items, k: int) -> dict[str, float]:
-    """Return the truth of item `k`: `truth` (a class as its number), `truth.LABEL`, or `time` and `event`; NaN: unknown."""
+    """Return the truth of item `k`: `truth` (a class as its number), `truth.LABEL`, or `time` and `event`, or NaN."""
     value, known = np.asarray(items.value[k], np.float64), np.asarray(items.known[k], bool)
     if answer_form(kind) == "time":
         # A time without its event says nothing, so both are unknown together.

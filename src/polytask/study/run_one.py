@@ -47,7 +47,7 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
 
     Args:
         work: the work folder.
-        leash: the stop request of the command; once it is made, the run saves its state and ends.
+        stop_request: the stop request of the command; once it is made, the run saves its state and ends.
     """
     started = time.perf_counter()
 

@@ -39,7 +39,7 @@ class Spec:
     resamples: int
 
     def identity(self) -> dict[str, Any]:
-        """Return the values that identify the run, in the form that JSON reads back, without the folder of the study."""
+        """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
         found = asdict(self)
         # A study may be moved, and the number of resamples changes no weights: neither makes it another run.
         for key in ("study", "resamples"):

@@ -128,7 +128,7 @@ def draw_skills(
         if len(looked) < 2:
             continue
         for k, task in enumerate(tasks):
-            # The network of a single task is named after it, of several after all with "+"; "" is the joint network.
+            # A network is named after its tasks, joined with "+"; "" is the joint network of all tasks.
             if name and task not in name.split("+"):
                 continue
             points = [
@@ -146,7 +146,7 @@ def draw_skills(
                 drawn = True
         if not name:
             points = [(e["step"], _number(e["tune"].get("skill"))) for e in looked]
-            # NaN is larger and smaller than nothing; as −∞ it is never the best.
+            # Comparisons with NaN are always false, so `max` could return one; as −∞ it is never the best.
             best = max(points, key=lambda p: -np.inf if np.isnan(p[1]) else p[1])
             axes.plot(*zip(*points, strict=True), color=INK, lw=2.4, label="mean of tasks")
             axes.plot(*best, "o", color=INK, ms=6, ls="", label=f"best: {best[1]:.2f}")

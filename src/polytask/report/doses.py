@@ -61,8 +61,8 @@ def cuts_of(seen: Seen, unit: str, lead: str, alt: str) -> list[Picture]:
     plane = planes(seen.grid, hot)[0]
     window = window_of(seen.image[0], seen.modality, hot)
     here, gap = plane.cut(inside, seen.grid), answer - truth
-    # The 99.5 % quantile: one wrong voxel would make all other differences pale. 0 is replaced, a color scale needs a
-    # width.
+    # The 99.5 % quantile, because one wrong voxel would make all other differences pale. A color scale needs a width,
+    # so 0 becomes 1.
     reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
     where = "Axial cut where the true dose is largest. " if seen.grid.dims == 3 else ""
     place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""

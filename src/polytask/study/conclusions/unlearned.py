@@ -17,7 +17,7 @@ def find_unlearned(found: Gathered) -> dict[tuple[str, str], str]:
         runs = found.of_arm(arm)
         reasons = [_reasons(run) for run in runs]
         for task in found.asked:
-            # A Dice is never below 0, so of a voxel task's skill nothing follows.
+            # A Dice is never below 0, so a positive skill of a voxel task does not show that anything was learned.
             above = found.asked[task].level != "voxel" and beats_chance(runs, task)
             mine = [by_task[task] for by_task in reasons if task in by_task]
             if mine and len(mine) >= HALF * len(runs) and not above:

@@ -1,4 +1,4 @@
-"""One self-contained page about a run: what it is, how good it is, and what that looks like."""
+"""The HTML report of a run in one file: what the run is, how good its answers are, and pictures of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run against another, as rows of text: paired differences, costs, and a warning when they are not alike."""
+"""Tables that compare two runs: paired differences, costs, and a warning about unequal training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE_TRAINING = (
 
 
 def comparison(found: Comparison, names: Names = PLAIN) -> Table:
-    """Values of both, paired difference of the primary metric and of the skill."""
+    """Build the table with the values of both runs and the paired differences of primary metric and skill."""
     rows = []
     for name, task in found.tasks.items():
         better = "" if task.higher else ", less is better"
@@ -33,7 +33,7 @@ def comparison(found: Comparison, names: Names = PLAIN) -> Table:
 
 
 def prices(found: Comparison) -> Table:
-    """What both cost."""
+    """Build the table with the costs of both runs."""
     mine, other = found.costs
     rows = [
         ("parameters", [Cell(f"{c.parameters:,}".replace(",", " ")) for c in (mine, other)]),
@@ -45,8 +45,9 @@ def prices(found: Comparison) -> Table:
 
 
 def unequal(found: Comparison) -> str:
-    """A warning when the two were not trained equally long."""
+    """Return a warning when the two runs were not trained for the same number of steps, else ""."""
     mine, other = (c.steps for c in found.costs)
+    # Up to 5 % more steps, for example after early stopping, are too few to explain a difference.
     if max(mine, other) <= 1.05 * min(mine, other):
         return ""
     return (

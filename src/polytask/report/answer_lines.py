@@ -1,4 +1,4 @@
-"""What was answered for one subject, in words, with the truth beside it."""
+"""Writes the answers for one subject in words, each with the truth."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ UNKNOWN = "not known"
 
 @dataclass(frozen=True)
 class Line:
-    """One answer.
+    """One answer of the model with the truth.
 
     Args:
-        question: the task, with the visit where there are several. answer: what the model says; more: how sure.
-        truth: what is known.
-        right: whether they agree, where that is a yes or no.
+        question: title of the task, with the visit where there are several.
+        answer: what the model says. more: how certain it is.
+        truth: the known answer.
+        right: whether both agree; None where that is no yes-or-no question.
     """
 
     question: str
@@ -39,7 +40,7 @@ def _question(material: Material, task: str, visit: str) -> str:
 
 
 def voxel_lines(material: Material, task: Task, subject: str) -> list[Line]:
-    """A line a visit: how large each structure is and how well it overlaps (a dose: its error)."""
+    """Write one line per visit: the size and overlap of each structure, or the error of a dose."""
     cases, area, found = material.answers.voxel[task.name], material.area_of(task.name), []
     for (who, visit), metrics in zip(cases.ids, cases.metrics, strict=True):
         if who != subject:
@@ -53,8 +54,10 @@ def voxel_lines(material: Material, task: Task, subject: str) -> list[Line]:
         drawn, overlap, known = [], [], []
         for s in names_of(task):
             dice, true = metrics.get(f"dice.{s}", np.nan), metrics.get(f"volume.{s}", np.nan)
+            # Without a Dice the structure is unknown in this case, and nothing is said of it.
             if np.isfinite(dice):
                 shown = material.names.word(task.name, s)
+                # The predicted size is stored as an error against the true one, so the two are added.
                 drawn.append(f"{shown} {_size(true + metrics.get(f'volume_error.{s}', np.nan), area)}")
                 known.append(f"{shown} {_size(true, area)}")
                 overlap.append(f"{shown} {dice:.2f}")
@@ -73,7 +76,7 @@ def _size(value: float, area: str) -> str:
 
 
 def pooled_line(material: Material, task: PooledTask, items: Items, k: int) -> Line:
-    """One item of a visit or subject task in words."""
+    """Write item `index` of a task of visits or subjects in words."""
     who, names = items.ids[k], material.names
     question = _question(material, task.name, who[1])
     cells = task.columns(items.prediction, k)
@@ -107,8 +110,9 @@ def pooled_line(material: Material, task: PooledTask, items: Items, k: int) -> L
 
 
 def _survival_line(question: str, task: Any, items: Items, k: int) -> Line:
-    """Probabilities at the horizons, and where the risk stands among the judged."""
+    """Write the probabilities at the horizons, and the rank of the risk among all judged subjects."""
     risk = np.asarray(items.prediction["risk"], np.float64)
+    # Risks of survival models have no unit, so only the rank among the judged subjects can be read.
     below = 100 * float(np.mean(risk < risk[k])) if risk.size > 1 and np.isfinite(risk[k]) else float("nan")
     unit = f" {task.unit}" if task.unit else ""
     told = [

@@ -1,4 +1,4 @@
-"""Tables of what stands beside a task's metrics: simple models, operating points, other people's answers."""
+"""Tables that put a task's metrics into context: simple models, operating points, and answers of others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PP
 
 
 def tables_beside(found: Evaluation, name: str) -> list[Table]:
-    """Those that there are of one task."""
+    """Build all such tables that exist for one task."""
     tables = [table_of_simple_models(found, name), table_of_points(found, name)]
     return [*(t for t in tables if t.rows), *tables_of_answers(found, name)]
 
 
 def table_of_simple_models(found: Evaluation, name: str) -> Table:
-    """Simple models fitted on train, and what the network adds."""
+    """Build the table of simple models fitted on train, and what the network adds to them."""
     rows, metric = [], ""
     for model, entry in found.baselines.get(name, {}).items():
         metric = title(str(entry["metric"]), found.tasks[name])
@@ -34,7 +34,7 @@ def table_of_simple_models(found: Evaluation, name: str) -> Table:
 
 
 def table_of_points(found: Evaluation, name: str) -> Table:
-    """What each threshold gives, beside the plain answer."""
+    """Build the table of operating points: the metrics at each threshold and with the plain answer."""
     rows = []
     for point in found.operating_points.get(name, []):
         label = f"{point['label']}: " if point["label"] else ""
@@ -45,11 +45,12 @@ def table_of_points(found: Evaluation, name: str) -> Table:
 
 
 def tables_of_answers(found: Evaluation, name: str) -> list[Table]:
-    """Ours beside each table of answers."""
+    """Build a table for each source of other answers: our metrics against theirs."""
     tables = []
     for table, content in found.answers.items():
         rows = []
         for judged in content["tasks"].get(name, []):
+            # Only metrics of the whole task are compared; those with a dot belong to one class or structure.
             if "." in judged["metric"]:
                 continue
             ours, theirs = (Cell(number(float(judged[side]))) for side in ("ours", "theirs"))

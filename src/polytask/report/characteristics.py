@@ -1,4 +1,4 @@
-"""Table 1: what the subjects of each part are like, from the declared columns of the cohort's tables."""
+"""Table 1 of a paper: the characteristics of the subjects of each part, from the declared table columns."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from polytask.report.material import Material
 from polytask.report.tables import DASH, Cell, Table
 
 MOST = 30
-"""Columns shown; molecular tables have thousands."""
+"""Largest number of columns that are shown; molecular tables have thousands."""
 SKEWED = 1.0
-"""From this skewness on, median and quartiles say more than mean and SD."""
+"""Above this skewness, median and quartiles are shown in place of mean and SD."""
 Value = float | str | None
 Floats = npt.NDArray[np.float64]
 
 
 def characteristics(material: Material) -> tuple[Table | None, str]:
-    """Table 1 with a part a column, and a sentence about what it leaves out. None without anything to show."""
+    """Build Table 1 with one column per part, and a note that explains it; None when there is nothing to show."""
     cohort = material.cohort
     parts = {k: [s for s in v if s in cohort.subjects] for k, v in material.parts.items()}
     if not any(parts.values()):
         return None, ""
     columns = [(t, c, spec) for t, table in cohort.header.tables.items() for c, spec in table.columns.items()]
     rows: list[tuple[str, list[Cell]]] = []
+    # Test subjects are left out: a report must not look at them.
     sites = [s for s in dict.fromkeys(c.site for c in cohort.cases if not c.test) if s]
     if len(sites) > 1:
         of_parts: dict[str, list[Value]] = {
@@ -57,6 +58,7 @@ def _value(cohort: Cohort, subject: str, table: str, column: str) -> Value:
 
 def _numbers(name: str, spec: Column, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, list[Cell]]]:
     known = {k: np.array([x for x in v if x is not None], np.float64) for k, v in values.items()}
+    # Judged over all parts together, so that one row never mixes means and medians.
     skewed = skewness(np.concatenate(list(known.values()))) > SKEWED
     what = "median (quartiles)" if skewed else "mean (SD)"
     cells = [spread(v, skewed, len(values[k]) - v.size) for k, v in known.items()]
@@ -64,7 +66,7 @@ def _numbers(name: str, spec: Column, values: Mapping[str, Sequence[Value]]) -> 
 
 
 def spread(values: Floats, skewed: bool, unknown: int) -> Cell:
-    """Middle and spread of a part, and how many are unknown."""
+    """Format the center and spread of the values of a part, and how many are unknown."""
     n = f"unknown {unknown}" if unknown else ""
     if not values.size:
         return Cell(DASH, n=n, why="known for nobody")
@@ -77,7 +79,7 @@ def spread(values: Floats, skewed: bool, unknown: int) -> Cell:
 
 
 def skewness(values: Floats) -> float:
-    """The size of the third standardised moment; 0 where it is not defined."""
+    """Compute the absolute value of the third standardized moment; 0 where it is not defined."""
     if values.size < 3 or np.ptp(values) == 0:
         return 0.0
     centred = values - values.mean()
@@ -92,7 +94,7 @@ def _words(name: str, spec: Column, values: Mapping[str, Sequence[Value]]) -> li
 def _categories(
     name: str, words: Sequence[str], values: Mapping[str, Sequence[Value]], titles: Mapping[str, str]
 ) -> list[tuple[str, list[Cell]]]:
-    """A row a word; a row of the unknown where there are any."""
+    """Build one row per word, and a row for unknown values where there are any."""
     rows = []
     for word in words:
         cells = []
@@ -109,5 +111,5 @@ def _categories(
 
 
 def _short(value: float) -> str:
-    """One decimal; small numbers keep two digits."""
+    """Format a number with one decimal; numbers below 1 keep two significant digits."""
     return (f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.2g}").replace("-", "−")

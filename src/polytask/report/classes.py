@@ -1,4 +1,4 @@
-"""Pictures of answers with probabilities: ROC, reliability, confusion."""
+"""Pictures for answers with probabilities: ROC curve, reliability diagram and confusion matrix."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from polytask.tasks.ranking import auc
 
 Floats = npt.NDArray[np.float64]
 SIDE = 3.4
-"""Inches of a picture on the page."""
+"""Width of a picture on the page, in inches."""
 
 
 class Question(NamedTuple):
-    """A yes/no question in an answer: its name, the probability of yes, what was true, and whose items they are."""
+    """A yes/no question within a task: its name, the probability of yes `[n]`, the truth `[n]`, and the subjects."""
 
     name: str
     p: Floats
@@ -34,7 +34,7 @@ class Question(NamedTuple):
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """ROC, reliability and, where one class is right, the confusion."""
+    """Draw ROC and reliability and, except for labels, the confusion matrix."""
     task, items, names = material.tasks[name], material.answers.pooled[name], material.names
     asked = [q._replace(name=shown(material, name, q.name)) for q in questions(task, items)]
     words = names.all_words(name, names_of(task))
@@ -65,13 +65,13 @@ def pictures(material: Material, name: str) -> list[Picture]:
 
 
 def shown(material: Material, task: str, question: str) -> str:
-    """A question with the title of its class; that of an ordinal task begins with ≥."""
+    """Replace the class in the name of a question by its title; a question of an ordinal task begins with ≥."""
     word = question.removeprefix("≥ ")
     return question[: len(question) - len(word)] + material.names.word(task, word)
 
 
 def questions(task: Any, items: Items) -> list[Question]:
-    """What an answer decides: the positive class, each class against the rest, each threshold, or each label."""
+    """List the yes/no questions of a task: the positive class, each class against the others, each grade or label."""
     names, found = names_of(task), []
     if not items.ids:
         return []
@@ -87,22 +87,24 @@ def questions(task: Any, items: Items) -> list[Question]:
         return [
             Question(f"≥ {c}", p[:, k:].sum(1), truth >= k, mine) for k, c in enumerate(names[1:], start=1)
         ]
+    # With two classes, the second question would be the first one mirrored.
     asked = [(1, names[1])] if len(names) == 2 else list(enumerate(names))
     return [Question(c, p[:, k], truth == k, mine) for k, c in asked]
 
 
 def matrix(task: Any, items: Items) -> Floats:
-    """Truth by row, answer by column."""
+    """Count how often each truth (row) got each answer (column), as `[classes, classes]`."""
     count = len(names_of(task))
     if not items.ids:
         return np.zeros((count, count))
     p = np.asarray(items.prediction["p"])[items.known]
+    # Grades are chosen by their cut-points, which need not be the most probable class.
     answer = task.grade({"p": p}) if isinstance(task, Ordinal) else p.argmax(1)
     return confusion(items.value[items.known].astype(np.int64), answer, count)
 
 
 def draw_roc(axes: Any, asked: Sequence[Question]) -> None:
-    """One curve a question that both answers occur for."""
+    """Draw one ROC curve per question for which both answers occur."""
     axes.set(title="ROC", xlabel="1 − specificity", ylabel="sensitivity")
     drawn = 0
     for k, q in enumerate(asked):
@@ -125,7 +127,7 @@ def draw_roc(axes: Any, asked: Sequence[Question]) -> None:
 
 
 def draw_reliability(axes: Any, asked: Sequence[Question]) -> None:
-    """Observed against predicted, by bins of about equally many items."""
+    """Draw observed against predicted probability, in bins with about the same number of items."""
     axes.set(title="Reliability", xlabel="predicted probability", ylabel="observed share")
     known = [q for q in asked if q.truth.size]
     if not known:
@@ -153,18 +155,19 @@ def draw_reliability(axes: Any, asked: Sequence[Question]) -> None:
 
 
 def calibration_text(asked: Question) -> str:
-    """Expected calibration error with its interval."""
+    """Format the expected calibration error with its interval."""
     found = judge_calibration(asked.p, asked.truth, asked.subjects)
     interval = f" ({found.low:.2f} to {found.high:.2f})" if np.isfinite(found.low) else ""
     return f"{found.estimate:.2f}{interval}"
 
 
 def draw_confusion(axes: Any, names: Sequence[str], counts: Floats) -> None:
-    """Counts, shaded by the share of their row."""
+    """Draw the counts of a confusion matrix, shaded by the share of their row."""
     axes.set_title("Confusion")
     if not counts.sum():
         nothing(axes, "nothing known here")
         return
+    # A class that never occurs has a row of zeros; 1 avoids dividing by 0.
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1.15)
     size = 10 if len(names) <= 5 else 7

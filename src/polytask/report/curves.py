@@ -1,4 +1,4 @@
-"""How the training went: losses by task, skill on tune, and the skill that came of it."""
+"""Pictures of the training: losses by task, skill on tune, and the final skill with intervals."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from polytask.tasks.task import Task
 
 NAN = float("nan")
 FEW_EPOCHS = 3
-"""With fewer, the losses of single steps are drawn."""
+"""With fewer epochs, the losses of single steps are drawn."""
 WIDE = 5.0
-"""Inches of a picture on the page."""
+"""Width of a picture on the page, in inches."""
 NO_TITLES: Mapping[str, str] = {}
 Log = Mapping[str, Sequence[Entry]]
 
 
 def pictures(material: Material) -> list[Picture]:
-    """Losses and skill on tune, where there is a curve to draw."""
+    """Draw losses and skill on tune, if enough values were logged for a curve."""
     found, titles = [], material.names.tasks
     tasks = len(material.tasks)
     with styled():
@@ -43,7 +43,7 @@ def pictures(material: Material) -> list[Picture]:
 
 
 def unsaid(material: Material) -> list[str]:
-    """Sentences about the curves that are not drawn; none about an exported model, which has no log."""
+    """Explain in sentences why a curve is missing; nothing for an exported model, which has no log."""
     if material.evaluation.external and not any(material.log.values()):
         return []
     found = []
@@ -58,7 +58,7 @@ def unsaid(material: Material) -> list[str]:
 
 
 def forest(material: Material) -> Picture:
-    """Skill of each task with its interval, of this run and of those it stands against."""
+    """Draw the skill of each task with its interval, for this run and the runs it is compared with."""
     evaluations = [material.evaluation, *material.others]
     tasks = len(material.tasks) + 1
     with styled():
@@ -71,7 +71,7 @@ def forest(material: Material) -> Picture:
 
 
 def losses_of(log: Log, task: str) -> list[tuple[int, float]]:
-    """(step, loss) of a task: the means of epochs; of single steps where there are fewer than three epochs."""
+    """Read (step, loss) of a task: means of epochs, or single steps where there are fewer than three epochs."""
     for entries in log.values():
         means = [(e["step"], e["loss"][task]) for e in epochs(entries) if _there(e["loss"], task)]
         single = [
@@ -79,6 +79,7 @@ def losses_of(log: Log, task: str) -> list[tuple[int, float]]:
             for e in entries
             if isinstance(e.get("losses"), Mapping) and _there(e["losses"], task)
         ]
+        # A short run has too few epochs for a curve, but enough steps.
         points = single if len(means) < FEW_EPOCHS and len(single) > len(means) else means
         if points:
             return points
@@ -86,17 +87,17 @@ def losses_of(log: Log, task: str) -> list[tuple[int, float]]:
 
 
 def has_losses(log: Log, tasks: Sequence[str]) -> bool:
-    """Whether any task's losses make a line."""
+    """Whether any task has at least two logged losses, enough for a curve."""
     return any(len(losses_of(log, task)) > 1 for task in tasks)
 
 
 def has_skills(log: Log) -> bool:
-    """Whether tune was looked at twice by any network."""
+    """Whether any network was evaluated on tune at least twice, enough for a curve."""
     return any(len(_looked(entries)) > 1 for entries in log.values())
 
 
 def draw_losses(axes: Any, log: Log, tasks: Sequence[str], titles: Mapping[str, str] = NO_TITLES) -> None:
-    """Loss of each task over the steps."""
+    """Draw the loss of each task over the steps."""
     axes.set(title="Training losses", xlabel="step", ylabel="loss (constant answer = 1)")
     drawn = False
     for k, task in enumerate(tasks):
@@ -110,6 +111,7 @@ def draw_losses(axes: Any, log: Log, tasks: Sequence[str], titles: Mapping[str, 
         return
     axes.axhline(1, color=FAINT, lw=1, ls="--", zorder=1)
     axes.set_ylim(bottom=0)
+    # A loss that explodes for a moment would press all other curves to the bottom.
     if axes.get_ylim()[1] > 3:
         axes.set_ylim(0, 3)
     _legend(axes)
@@ -118,7 +120,7 @@ def draw_losses(axes: Any, log: Log, tasks: Sequence[str], titles: Mapping[str, 
 def draw_skills(
     axes: Any, log: Log, tasks: Mapping[str, Task], titles: Mapping[str, str] = NO_TITLES
 ) -> None:
-    """Skill of each task on tune, and their mean for a joint model."""
+    """Draw the skill of each task on tune, and the mean over tasks for a joint model."""
     axes.set(title="Skill on tune", xlabel="step", ylabel="skill")
     drawn = False
     for name, entries in log.items():
@@ -126,6 +128,7 @@ def draw_skills(
         if len(looked) < 2:
             continue
         for k, task in enumerate(tasks):
+            # A network is named after its tasks, joined with "+"; "" is the joint network of all tasks.
             if name and task not in name.split("+"):
                 continue
             points = [
@@ -143,6 +146,7 @@ def draw_skills(
                 drawn = True
         if not name:
             points = [(e["step"], _number(e["tune"].get("skill"))) for e in looked]
+            # Comparisons with NaN are always false, so `max` could return one; as −∞ it is never the best.
             best = max(points, key=lambda p: -np.inf if np.isnan(p[1]) else p[1])
             axes.plot(*zip(*points, strict=True), color=INK, lw=2.4, label="mean of tasks")
             axes.plot(*best, "o", color=INK, ms=6, ls="", label=f"best: {best[1]:.2f}")
@@ -157,7 +161,7 @@ def draw_skills(
 
 
 def draw_forest(axes: Any, evaluations: Sequence[Evaluation], titles: Mapping[str, str] = NO_TITLES) -> None:
-    """Skill of each task with its interval, one row a task, one mark a run; the mean below."""
+    """Draw the skill with its interval, one row per task and one mark per run; the last row is the mean."""
     tasks = list(evaluations[0].tasks)
     rows, undefined = [*tasks, "mean"], dict[str, list[str]]()
     for j, evaluation in enumerate(evaluations):
@@ -190,7 +194,7 @@ def _legend(axes: Any) -> None:
 
 
 def _dash(k: int) -> str:
-    """After seven tasks the colours repeat, dashed."""
+    """Return the line style of task `k`: after seven tasks the colors repeat with dashed lines."""
     return "-" if k < 7 else "--"
 
 

@@ -1,4 +1,4 @@
-"""Decision curves: net benefit over the thresholds from which one would act."""
+"""Decision curves: the net benefit of acting on the model's answer, over threshold probabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.report.material import Material
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """One figure for a task with two classes, or with labels; none where no curve is defined."""
+    """Draw one figure for a task with two classes or with labels; none where no curve is defined."""
     curves = material.evaluation.decision_curves.get(name, {})
     if not curves:
         return []
@@ -28,7 +28,7 @@ def pictures(material: Material, name: str) -> list[Picture]:
 
 
 def draw_decision_curves(axes: Any, curves: Mapping[str, Mapping[str, Any]]) -> None:
-    """Model and acting on all, for each class or label; acting on none is 0."""
+    """Draw the curves of the model and of acting on everybody, per class or label; acting on nobody is 0."""
     axes.set(title="Decision curve", xlabel="threshold probability", ylabel="net benefit")
     if not curves:
         nothing(axes, "not defined: the part has\nonly one class")

@@ -1,4 +1,4 @@
-"""Truth, prediction and difference of a dose, and dose-volume histograms."""
+"""Pictures of a dose: truth, prediction, their difference, and dose-volume histograms."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from polytask.report.voxels import Mask, Seen, Shown, chosen, look
 
 Floats = npt.NDArray[np.float64]
 FAINTEST = 0.05
-"""Share of the largest dose below which the image shows through."""
+"""Doses below this share of the largest dose are not drawn, so that the image stays visible."""
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """Truth, prediction and difference of each case; and the histograms of the median case."""
+    """Draw truth, prediction and difference of each shown case, and the histograms of the median case."""
     shown = chosen(material, name)
     if not shown:
         return []
@@ -48,16 +48,21 @@ def pictures(material: Material, name: str) -> list[Picture]:
 
 
 def cuts_of(seen: Seen, unit: str, lead: str, alt: str) -> list[Picture]:
-    """Truth and prediction on one scale over the image, and their difference, in the cut where the true dose is
-    largest. Outside the region that counts nothing is shown."""
+    """Draw truth, prediction and their difference over the image, in the slice with the largest area of high true dose.
+
+    Truth and prediction share one scale. Outside the region that counts nothing is drawn.
+    """
     truth, answer = np.asarray(seen.truth.value, np.float64), np.asarray(seen.answer, np.float64)
     region = seen.truth.region
     inside = np.ones(truth.shape, bool) if region is None else region
+    # Truth and prediction share the scale of the truth, so that equal colors mean equal doses.
     top = float(max(truth[inside].max(initial=0.0), 1e-9))
     hot = truth >= 0.9 * top
     plane = planes(seen.grid, hot)[0]
     window = window_of(seen.image[0], seen.modality, hot)
     here, gap = plane.cut(inside, seen.grid), answer - truth
+    # The 99.5 % quantile, because one wrong voxel would make all other differences pale. A color scale needs a width,
+    # so 0 becomes 1.
     reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
     where = "Axial cut where the true dose is largest. " if seen.grid.dims == 3 else ""
     place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""
@@ -85,7 +90,7 @@ def cuts_of(seen: Seen, unit: str, lead: str, alt: str) -> list[Picture]:
 
 
 def histograms(material: Material, name: str, case: Shown, seen: Seen) -> dict[str, tuple[Floats, Floats]]:
-    """Structure → (true, predicted) doses inside, where the header names structures."""
+    """Return structure → (true, predicted) doses of its voxels, if the header names structures for the dose."""
     spec = material.cohort.header.tasks[name]
     if not isinstance(spec, header.DoseSpec) or not spec.structures:
         return {}
@@ -103,7 +108,7 @@ def histograms(material: Material, name: str, case: Shown, seen: Seen) -> dict[s
 
 
 def draw_histograms(axes: Any, curves: dict[str, tuple[Floats, Floats]], unit: str) -> None:
-    """Cumulative histograms: truth solid, prediction dashed."""
+    """Draw cumulative dose-volume histograms: truth solid, prediction dashed."""
     axes.set(title="Dose-volume histograms", xlabel=unit, ylabel="volume (%)", ylim=(0, 102))
     if not curves:
         nothing(axes, "no structure known here")
@@ -119,8 +124,9 @@ def draw_histograms(axes: Any, curves: dict[str, tuple[Floats, Floats]], unit: s
 
 
 def cumulative(doses: Floats) -> tuple[Floats, Floats]:
-    """(dose, share of the voxels with at least that dose), ready to draw."""
+    """Return (dose, share of voxels with at least that dose), thinned to at most 400 points."""
     x = np.concatenate([[0.0], np.sort(doses)])
     y = np.concatenate([[1.0], 1 - np.arange(doses.size) / doses.size])
+    # A structure may have millions of voxels, and each point makes the vector picture larger.
     keep = np.unique(np.linspace(0, x.size - 1, min(x.size, 400)).astype(int))
     return x[keep], y[keep]

@@ -1,4 +1,4 @@
-"""Figures of one look, drawn without a display and kept inside the page."""
+"""Creates figures in the style of the report, without a display, and encodes them for the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN = (
     "#8c564b",
 )
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN)
-"""Told apart by colour-blind readers too (Okabe and Ito)."""
+"""Colors that color-blind readers can tell apart too (Okabe and Ito)."""
 INK, FAINT = "#22303c", "#b8c1c9"
 STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -57,9 +57,10 @@ class Picture:
     """A picture of the page.
 
     Args:
-        source: data URI. alt: what it shows, for who cannot see it. note: caption, after `lead` in bold.
-        wide: takes the full width. width: inches on the page, 0 = as the picture is.
-        narrow: data URI of the same for a narrow screen, "" = this one.
+        source: the picture as a data URI. alt: what it shows, for readers who cannot see it.
+        note: the caption, after `lead` in bold.
+        wide: whether it takes the full width. width: inches on the page, 0 = the size of the picture.
+        narrow: data URI of a version for narrow screens, "" = the same picture.
     """
 
     source: str
@@ -72,55 +73,58 @@ class Picture:
 
 
 class Key(NamedTuple):
-    """An entry of a legend beside pictures: a colour ("" for words alone) and what it stands for."""
+    """An entry of a legend: a color ("" for text alone) and what it stands for."""
 
     ink: str
     text: str
 
 
 def colour(k: int) -> str:
-    """The k-th colour; they repeat after seven."""
+    """Return the k-th color of the palette; the colors repeat after seven."""
     return COLOURS[k % len(COLOURS)]
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Inside, figures have the report's look. A sign that the font lacks is drawn as a box, without a warning."""
+    """Use the style of the report for figures. A character that the font lacks becomes a box, without a warning."""
     with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
+    """Create an empty figure; width and height are in inches."""
+    # `Figure` instead of pyplot: pyplot keeps every figure in memory and may ask for a display.
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def svg(drawn: Figure) -> str:
-    """As a data URI of vector graphics."""
+    """Encode a figure as vector graphics in a data URI."""
     stream = io.BytesIO()
+    # Without the date, the same figure gives the same bytes.
     drawn.savefig(stream, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def png(drawn: Figure, dots: int = 170) -> str:
-    """As a data URI of pixels, for pictures made of voxels."""
+    """Encode a figure as pixels in a data URI, for pictures made of voxels."""
     stream = io.BytesIO()
     drawn.savefig(stream, format="png", dpi=dots)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def nothing(axes: Any, why: str) -> None:
-    """An empty panel that says why it is empty."""
+    """Draw an empty panel with the reason why it is empty."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, why, ha="center", va="center", color="#6b7780", wrap=True, transform=axes.transAxes)
 
 
 def below(axes: Any, columns: int = 1, **look: Any) -> None:
-    """The legend under the axes, where it hides nothing."""
+    """Draw the legend under the axes, where it hides nothing."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, handlelength=1.4, **look)
 
 
 def folded(text: str, width: int = 26) -> str:
-    """A long name over several lines."""
+    """Wrap a long name over several lines."""
+    # `wrap` gives nothing for a text of blanks.
     return "\n".join(wrap(text, width)) or text

@@ -1,4 +1,4 @@
-"""The page of a model at another hospital: that of a run, over that hospital's cohort."""
+"""The report of a model on the cohort of another hospital; the same page as that of a run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NAN = float("nan")
 
 
 def write_external_report(found: ExternalResult) -> Path:
-    """Write `report.html` beside the results."""
+    """Write `report.html` beside the results and return its path."""
     path = found.folder / "report.html"
     write_text(path, page(gather_external(found)))
     return path
 
 
 def gather_external(found: ExternalResult) -> Material:
-    """What the page is made of. An exported model has no log of its training."""
+    """Gather everything the page shows. An exported model has no log of its training."""
     model, run = found.model, found.model.run
     if run is not None:
         spent, log, record = costs(run), read_log(run.folder), run.record

@@ -1,4 +1,4 @@
-"""What the run is, in words: facts and the plan's decisions with their reasons."""
+"""Facts about a run in words, and the decisions of its plan with their reasons."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PARTS = {
 
 
 class Fact(NamedTuple):
-    """A name and its value."""
+    """A fact: a name and its value."""
 
     name: str
     value: str
 
 
 class Decision(NamedTuple):
-    """One value of the plan and why."""
+    """One value of the plan and the reason for it."""
 
     what: str
     value: str
@@ -33,7 +33,7 @@ class Decision(NamedTuple):
 
 
 def facts(material: Material) -> list[Fact]:
-    """Of the head of the page: whose answers, on whom."""
+    """List the facts at the head of the page: which model was judged on which subjects."""
     found = material.evaluation
     sites = [s for s in found.sites if s]
     details = [
@@ -55,7 +55,7 @@ def facts(material: Material) -> list[Fact]:
 
 
 def made(material: Material) -> list[Fact]:
-    """How the model was made, and what that cost."""
+    """List how the model was trained, and what that cost."""
     record, found, spent = material.record, material.evaluation, material.costs
     return [
         Fact("fold, seed", f"{found.fold}, {found.seed}"),
@@ -68,14 +68,14 @@ def made(material: Material) -> list[Fact]:
 
 
 def _steps(material: Material) -> list[Fact]:
-    """None of an exported model, which does not know."""
+    """List the training steps; nothing for an exported model, which does not know them."""
     spent = material.costs
     words = f"{spent.steps} × {seconds(spent.seconds_per_step)}, {minutes(spent.minutes)}"
     return [Fact("steps", words)] if spent.steps else []
 
 
 def _architecture(material: Material) -> list[Fact]:
-    """The point in the model space; what is not used is not named."""
+    """List the parts of the architecture; parts that are not used are left out."""
     model, header = material.plan.shared.model, material.cohort.header
     found = [Fact("preset", model.preset)] if model.preset else []
     form = f" ({model.form} form)" if model.form != "light" else ""
@@ -94,29 +94,29 @@ def _architecture(material: Material) -> list[Fact]:
 
 
 def when(stamp: str) -> str:
-    """Date and minute of an ISO time stamp in UTC."""
+    """Format an ISO time stamp in UTC as date and minute."""
     return f"{stamp[:16].replace('T', ' ')} UTC" if stamp else "unknown"
 
 
 def touched(times: int) -> str:
-    """How often the test part was looked at."""
+    """Write how often the test part was looked at."""
     return {0: "never touched", 1: "touched once"}.get(times, f"touched {times} times")
 
 
 def seconds(value: float) -> str:
-    """A step's time."""
+    """Format the time of a step in seconds or milliseconds."""
     if not isfinite(value):
         return "time unknown"
     return f"{value:.2f} s" if value >= 0.1 else f"{1000 * value:.0f} ms"
 
 
 def minutes(value: float) -> str:
-    """A training's time."""
+    """Format the time of a training in minutes or hours."""
     if not isfinite(value):
         return "time unknown"
     return f"{value / 60:.1f} h" if value >= 90 else f"{value:.1f} min"
 
 
 def decisions(plan: Plan) -> list[Decision]:
-    """The plan on one page."""
+    """List all values of the plan with their reasons."""
     return [Decision(row.what, row.value, row.why) for row in rows(plan)]

@@ -1,6 +1,6 @@
-"""Who is where: from the subjects of the table to the parts of the run's fold, and what is known of each task there.
+"""The flow of subjects from the cohort table to the parts of the run's fold, and the known answers of each task there.
 
-Of the test part only the number of subjects is told: neither its inputs nor its answers are opened.
+Only the number of test subjects is shown: neither their inputs nor their answers are opened.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MEANS = {
 
 @dataclass(frozen=True)
 class Box:
-    """One place of the flow.
+    """One box of the flow diagram.
 
     Args:
-        title: what it is. lines: how many of what. note: what it is for.
+        title: name of the group. lines: how many subjects, visits and images it has. note: what it is used for.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Flow:
-    """Boxes from top to bottom: all, set aside, the parts; and the table of what is known by task."""
+    """The flow diagram: boxes for all subjects, for those set aside and for the parts; and a table of known answers."""
 
     whole: Box
     aside: tuple[Box, ...]
@@ -48,13 +48,14 @@ class Flow:
 
 
 def flow(material: Material) -> Flow | None:
-    """The flow of a run's fold; None where its parts are not known."""
+    """Build the flow of subjects of a run's fold; None where its parts are not known."""
     cohort = material.cohort
     parts = {k: [s for s in v if s in cohort.subjects] for k, v in material.parts.items()}
     if not any(parts.values()):
         return None
     test = cohort.in_split("test")
     used = {s for subjects in parts.values() for s in subjects}
+    # Subjects may lie in no part, for example when a site is left out of this fold.
     left = [s for s in cohort.in_split("train") if s not in used]
     aside = []
     if test:
@@ -71,7 +72,7 @@ def flow(material: Material) -> Flow | None:
 
 
 def counted(n: int, what: str) -> str:
-    """`1 subject`, `3 subjects`."""
+    """Write a number with its noun: `1 subject`, `3 subjects`."""
     return f"{n} {what}{'s' * (n != 1)}"
 
 
@@ -84,6 +85,7 @@ def _lines(cohort: Cohort, subjects: Sequence[str]) -> tuple[str, ...]:
         there = sum(any(p is not None for p in image_paths(cohort, c, name).values()) for c in cases)
         found.append(f"{name}: {counted(there, 'image')}")
     for name, slide in cohort.header.slides.items():
+        # `slide_path` searches all rows of the subject, so one row is enough and each slide counts once.
         of = [cohort.subjects[s][0] for s in subjects] if slide.level == "subject" else cases
         found.append(f"{name}: {counted(sum(slide_path(cohort, c, name) is not None for c in of), 'slide')}")
     for name, table in cohort.header.tables.items():
@@ -107,7 +109,7 @@ def _known(material: Material, parts: dict[str, list[str]]) -> Table:
 
 
 def _cell(material: Material, name: str, subjects: Sequence[str]) -> Cell:
-    """How many answers of a task are known, and which."""
+    """Build the cell with the number of known answers of a task, and how often each answer occurs."""
     cohort, spec = material.cohort, material.cohort.header.tasks[name]
     cases = [c for s in subjects for c in cohort.subjects[s]]
     if isinstance(spec, VoxelSpec):

@@ -1,4 +1,4 @@
-"""What the answers of the held-out part are worth without some of the inputs."""
+"""Shows how good the answers on the held-out part are when some of the inputs are hidden."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from polytask.report.tables import Cell, Table, number, title
 
 
 def without_inputs(found: Evaluation) -> Table | None:
-    """A row for each task, a column for each combination of hidden inputs; None where nothing was hidden."""
+    """Build a table with a row per task and a column per combination of hidden inputs; None if nothing was hidden."""
     if not found.hidden:
         return None
     rows = []
@@ -30,7 +30,7 @@ def without_inputs(found: Evaluation) -> Table | None:
 
 
 def needed_inputs(found: Evaluation) -> str:
-    """Which inputs cannot be hidden, in one sentence; empty where there are none."""
+    """Describe in one sentence which inputs cannot be hidden; "" where there are none."""
     if not found.needed:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Which pictures a task has, by the form of its answers."""
+"""Chooses the pictures of a task by the form of its answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytask.report.material import Material
 
 
 def class_pictures(material: Material, name: str) -> list[Picture]:
-    """Of a task with classes or labels: ROC, reliability and confusion, then the decision curve."""
+    """Draw ROC, reliability and confusion of a task with classes or labels, then its decision curves."""
     return [*classes.pictures(material, name), *decision.pictures(material, name)]
 
 
@@ -24,4 +24,4 @@ PICTURES: dict[AnswerForm, Callable[[Material, str], list[Picture]]] = {
     "time": survival.pictures,
     "field": doses.pictures,
 }
-"""Form of the answers → pictures of a task with such answers."""
+"""Form of the answers → function that draws the pictures of such a task."""

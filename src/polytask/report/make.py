@@ -1,4 +1,4 @@
-"""`make_report`: a run's page, evaluated first where that is missing or out of date."""
+"""`make_report`: writes the report of a run, and evaluates the run first if that is missing or out of date."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def make_report(
     """Write the page of a run, with a comparison to each run of `against`.
 
     Args:
-        run: WORK/runs/NAME. against: other runs of the same fold.
+        run: folder WORK/runs/NAME. against: other runs of the same fold.
         out: file to write; `report.html` beside the results by default.
-        part: which was judged. The test part is never evaluated by a report: run `evaluate --part test` yourself.
+        part: the evaluated part. A report never evaluates the test part: run `evaluate --part test` yourself.
         progress: called with (done, total, what) while something is evaluated.
 
     Returns:
-        the file, and what it was made of.
+        the file that was written, and the material it was made of.
     """
     folders = [Path(run), *map(Path, against)]
     for folder in folders:
@@ -49,8 +49,10 @@ def ensure_evaluated(folder: Path, part: Part, progress: Progress | None = None)
     """Evaluate a run on a part unless that was done with its present weights."""
     run, place = Run.read(folder), folder_of(folder, part)
     there = (place / FILE).exists() and (place / ANSWERS).exists()
+    # A run that was trained further has other weights, so its old evaluation does not describe it.
     if there and Evaluation.read(place / FILE).weights == weights_of(run):
         return
+    # Every look at the test part is counted, so it must be asked for explicitly.
     if part == "test":
         raise PolytaskError(
             f"{folder}: not evaluated on the test part with its present weights; a report does not touch it; "
@@ -60,7 +62,7 @@ def ensure_evaluated(folder: Path, part: Part, progress: Progress | None = None)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write the text of a page completely or not at all."""
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

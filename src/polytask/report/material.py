@@ -1,4 +1,4 @@
-"""All a report is made of, read once."""
+"""Reads everything that a report shows, once."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from polytask.training.run import cohort_folder_of
 
 @dataclass(frozen=True)
 class Material:
-    """A run, its results on one part, and the runs it stands against.
+    """A run, its results on one part, and the runs it is compared with.
 
     Args:
-        folder: of the results (predictions.csv, predictions/).
-        record: `run.yaml`. log: `metrics.jsonl` by network.
-        comparisons: the run against each of the others; others: their evaluations.
+        folder: folder of the results (predictions.csv, predictions/).
+        record: content of `run.yaml`. log: network → entries of `metrics.jsonl`.
+        comparisons: the run against each of the others. others: the evaluations of those.
         parts: `train`, `tune` and `held_out` → subjects of the run's fold; empty where that is not known.
     """
 
@@ -51,22 +51,22 @@ class Material:
 
     @cached_property
     def names(self) -> Names:
-        """How the page writes tasks and classes."""
+        """The titles of tasks and classes on the page."""
         return Names.of(self.cohort.header)
 
     def why(self, task: str, metric: str, subjects: Collection[str] | None = None) -> str:
-        """Why a metric is not defined, on all subjects or on some."""
+        """Explain why a metric is not defined, on all subjects or on some of them."""
         return why_undefined(self.tasks[task], metric, self.answers, subjects, self.names)
 
     def area_of(self, task: str) -> str:
-        """The unit of a mask's size: `ml`, `cm²` or pixels; "" for other tasks."""
+        """Return the unit of the size of a mask: `ml`, `cm²` or pixels; "" for other tasks."""
         return area_of(self.cohort, task, str(self.evaluation.tasks[task]["unit"]))
 
 
 def gather(
     run: Path, against: Sequence[Path] = (), part: Part = "held_out", resamples: int = 1000
 ) -> Material:
-    """Read an evaluated run, and compare it with the others."""
+    """Read an evaluated run and compare it with the other runs."""
     mine = Evaluated.read(run, part)
     others = [Evaluated.read(o, part) for o in against]
     plan = read_plan(mine.run.folder)
@@ -98,6 +98,7 @@ def ensure_cohort_of(mine: Evaluated, cohort: Cohort) -> None:
     cases = {(case.subject, case.visit) for case in cohort.cases}
     for name in mine.tasks:
         for subject, visit in mine.answers.ids(name):
+            # A subject task has items without a visit, so there only the subject is looked up.
             if subject not in cohort.subjects or (visit and (subject, visit) not in cases):
                 raise PolytaskError(
                     f"{cohort.table}: {subject} {visit}".rstrip() + f" was judged and is gone; {plan_again}"
@@ -105,7 +106,7 @@ def ensure_cohort_of(mine: Evaluated, cohort: Cohort) -> None:
 
 
 def parts_of(mine: Evaluated) -> dict[str, tuple[str, ...]]:
-    """The subjects of each part of a run's fold; nothing where the work folder no longer has its splits."""
+    """Read the subjects of each part of a run's fold; {} when the work folder no longer has its splits."""
     path, number = mine.run.work / "splits.json", int(mine.run.record["fold"])
     folds = Splits.read(path).folds if path.exists() else ()
     if number >= len(folds):

@@ -1,4 +1,4 @@
-"""How a page writes tasks, classes and columns: the titles of the header, or its names where it gives none."""
+"""The names shown on a page: titles of tasks and classes from the header, or the plain names without a title."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from polytask.cohort.header import Header
 
 @dataclass(frozen=True)
 class Names:
-    """Titles.
+    """The titles of a cohort's tasks and classes.
 
     Args:
         tasks: task → title. words: task → class, label or structure → title.
@@ -22,23 +22,23 @@ class Names:
 
     @classmethod
     def of(cls, header: Header) -> Names:
-        """Those a header gives."""
+        """Read the titles from the header of a cohort."""
         tasks = {n: t.title for n, t in header.tasks.items() if t.title}
         words: dict[str, Any] = {n: getattr(t, "titles", {}) for n, t in header.tasks.items()}
         return cls(tasks, words)
 
     def task(self, name: str) -> str:
-        """A task."""
+        """Return the title of a task."""
         return self.tasks.get(name, name)
 
     def word(self, task: str, word: str) -> str:
-        """A class, label or structure of a task."""
+        """Return the title of a class, label or structure of a task."""
         return self.words.get(task, {}).get(word, word)
 
     def all_words(self, task: str, words: Sequence[str]) -> list[str]:
-        """Several of them."""
+        """Return the titles of several classes, labels or structures of a task."""
         return [self.word(task, w) for w in words]
 
 
 PLAIN = Names()
-"""The header's names as they are."""
+"""Shows all names as they are, without titles."""

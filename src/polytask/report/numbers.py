@@ -1,4 +1,4 @@
-"""Pictures of a number: predicted against true, and Bland–Altman."""
+"""Pictures for answers that are numbers: predicted against true, and Bland–Altman."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """Scatter and Bland–Altman side by side."""
+    """Draw the scatter plot and the Bland–Altman plot, as two pictures."""
     truth, answer = values_of(material.answers.pooled[name])
     unit, title = str(getattr(material.tasks[name], "unit", "")), material.names.task(name)
     with styled():
@@ -35,7 +35,7 @@ def pictures(material: Material, name: str) -> list[Picture]:
 
 
 def values_of(items: Items) -> tuple[Floats, Floats]:
-    """(true, predicted) of the known items."""
+    """Return (true, predicted) values `[n]` of the known items."""
     if not items.ids:
         return np.zeros(0), np.zeros(0)
     return (
@@ -45,7 +45,7 @@ def values_of(items: Items) -> tuple[Floats, Floats]:
 
 
 def draw_scatter(axes: Any, truth: Floats, answer: Floats, unit: str) -> None:
-    """Predicted against true on equal axes."""
+    """Draw predicted against true values on equal axes."""
     where = f" ({unit})" if unit else ""
     axes.set(title="Predicted against true", xlabel=f"true{where}", ylabel=f"predicted{where}")
     if not truth.size:
@@ -55,12 +55,13 @@ def draw_scatter(axes: Any, truth: Floats, answer: Floats, unit: str) -> None:
     gap = 0.05 * (high - low) or 1.0
     ends = (low - gap, high + gap)
     axes.plot(ends, ends, color=FAINT, lw=1, ls="--", zorder=1)
+    # Thousands of vector dots would make the page large, so many dots become pixels.
     axes.plot(truth, answer, "o", color=BLUE, ms=4, alpha=0.65, mew=0, rasterized=truth.size > 2000)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
 
 
 def draw_agreement(axes: Any, truth: Floats, answer: Floats, unit: str) -> None:
-    """Difference against mean, with bias and limits of agreement."""
+    """Draw the difference against the mean, with bias and limits of agreement."""
     where = f" ({unit})" if unit else ""
     axes.set(title="Bland–Altman", xlabel=f"mean of both{where}", ylabel=f"predicted − true{where}")
     if not truth.size:

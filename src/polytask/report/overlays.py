@@ -1,4 +1,4 @@
-"""Truth and prediction of masks on the image: the best, the median and the worst case."""
+"""Pictures of masks: truth and prediction on the image, for the best, the median and the worst case."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from polytask.report.voxels import Mask, Seen, Shown, chosen, look, masks
 FILL = 0.3
 DIM = 0.6
 SIDE = 3.0
-"""Inches of a cut on the page."""
+"""Width of a slice on the page, in inches."""
 Part = tuple[int, Mask, Mask]
-"""Colour, truth and prediction of a structure."""
+"""Index of the color, true mask and predicted mask of a structure."""
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """A picture for each cut of the best, the median and the worst case; in 2D one for each of them."""
+    """Draw a picture for each slice of the best, the median and the worst case; in 2D one per case."""
     shown = chosen(material, name)
     structures = list(names_of(material.tasks[name]))
     found = []
@@ -42,7 +42,7 @@ def pictures(material: Material, name: str) -> list[Picture]:
 
 
 def keys(material: Material, name: str) -> list[Key]:
-    """Structures by colour, and what filled and line mean."""
+    """List the legend: structures by color, and the meaning of filled areas and lines."""
     found = [
         Key(colour(k), material.names.word(name, s)) for k, s in enumerate(names_of(material.tasks[name]))
     ]
@@ -50,8 +50,10 @@ def keys(material: Material, name: str) -> list[Key]:
 
 
 def cuts(seen: Seen, parts: Sequence[Part], lead: str, alt: str, note: str) -> list[Picture]:
-    """A picture for each plane of a case: its words stand beneath it, so that none lies over the image. What holds for
-    all of them is said once."""
+    """Draw a picture for each plane of a case, with its caption below, so that no text covers the image.
+
+    What holds for all planes stands only below the first one.
+    """
     found = []
     there = anything(seen, parts)
     shown = window_of(seen.image[0], seen.modality, there)
@@ -67,24 +69,24 @@ def cuts(seen: Seen, parts: Sequence[Part], lead: str, alt: str, note: str) -> l
 
 
 def seen_as(seen: Seen) -> str:
-    """Which side is which, where the file says so."""
+    """Describe which side is the patient's right, where the file tells it."""
     return "The patient's right is at the left." if seen.sided else ""
 
 
 def heading(case: Shown, metric: str) -> str:
-    """Which case, who, how good."""
+    """Write the heading of a case: best, median or worst, the subject, and the metric."""
     who = " ".join(p for p in case.who if p)
     return f"{case.word}: {who if len(who) < 32 else who[:30] + '…'}, {NAMES.get(metric, metric)} {case.value:.2f}."
 
 
 def parts_of(seen: Seen, structures: Sequence[str], first: int = 0) -> list[Part]:
-    """The known structures of a case with their colours, from the `first` on."""
+    """Pair truth and prediction of each known structure with its color, counted from `first` on."""
     truth, answer = (masks(v, len(structures)) for v in (_planes(seen.truth.value, seen), seen.answer))
     return [(first + k, truth[k], answer[k]) for k in range(len(structures)) if seen.truth.known[k]]
 
 
 def anything(seen: Seen, parts: Sequence[Part]) -> Mask:
-    """Where the truth lies `[*space]`; where the prediction lies when nothing is true."""
+    """Return the union of the true masks `[*space]`; of the predicted ones when the truth is empty."""
     there = np.zeros(seen.grid.shape, bool)
     for which in (1, 2):
         if not there.any():
@@ -94,7 +96,7 @@ def anything(seen: Seen, parts: Sequence[Part]) -> Mask:
 
 
 def draw_case(row: Any, seen: Seen, structures: list[str]) -> None:
-    """All planes of one case, one axes each."""
+    """Draw all planes of one case, each on its own axes."""
     parts = parts_of(seen, structures)
     there = anything(seen, parts)
     shown = window_of(seen.image[0], seen.modality, there)
@@ -103,8 +105,7 @@ def draw_case(row: Any, seen: Seen, structures: list[str]) -> None:
 
 
 def draw_plane(axes: Any, seen: Seen, plane: Plane, parts: Sequence[Part], shown: Window) -> None:
-    """Image, filled truth and the line of the prediction, with a bar of length below; unknown structures are left
-    out."""
+    """Draw the image, the filled truth, the outline of the prediction, and a scale bar; only known structures."""
     draw_image(axes, seen, plane, shown)
     if seen.truth.region is not None:
         outside = ~np.asarray(plane.cut(seen.truth.region, seen.grid), bool)
@@ -114,6 +115,7 @@ def draw_plane(axes: Any, seen: Seen, plane: Plane, parts: Sequence[Part], shown
         veil = np.zeros((*truth.shape, 4))
         veil[np.asarray(truth, bool)] = to_rgba(colour(k), FILL)
         show(axes, veil, plane)
+        # A contour of a constant mask does not exist, and matplotlib warns about it.
         if answer.any() and not answer.all():
             axes.contour(answer.astype(np.float64), levels=[0.5], colors=[colour(k)], linewidths=1.5)
     if flat:
@@ -122,7 +124,7 @@ def draw_plane(axes: Any, seen: Seen, plane: Plane, parts: Sequence[Part], shown
 
 
 def draw_image(axes: Any, seen: Seen, plane: Plane, shown: Window) -> None:
-    """The image alone: colour as it is, grey within the window."""
+    """Draw the image alone: colors as they are, gray values within the window."""
     if seen.image.shape[0] == 3 and seen.image.dtype == np.uint8:
         show(axes, np.stack([plane.cut(c, seen.grid) for c in seen.image], -1), plane)
     else:
@@ -130,12 +132,12 @@ def draw_image(axes: Any, seen: Seen, plane: Plane, shown: Window) -> None:
 
 
 def legend(drawn: Any, structures: list[str]) -> None:
-    """Structures by colour, and what filled and line mean."""
+    """Draw the legend: structures by color, and the meaning of filled areas and lines."""
     marks: list[Any] = [Patch(color=colour(k), label=s) for k, s in enumerate(structures)]
     marks += [Patch(facecolor=INK, alpha=FILL, label="truth"), Line2D([], [], color=INK, label="prediction")]
     drawn.legend(handles=marks, loc="outside lower center", ncols=min(6, len(marks)))
 
 
 def _planes(value: Any, seen: Seen) -> Any:
-    """Overlapping masks as booleans, so that labels and planes are told apart."""
+    """Convert overlapping masks `[K, *space]` to booleans; labels `[*space]` stay as they are."""
     return value > 0 if value.ndim > seen.grid.dims else value

@@ -1,4 +1,4 @@
-"""The page: pictures and tables into one HTML file that needs nothing else."""
+"""Puts pictures and tables into one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTICE = "Research use only — not a medical device"
 
 
 def page(material: Material) -> str:
-    """The HTML."""
+    """Render the report of a run as HTML text."""
     found = material.evaluation
     tasks = [
         {
@@ -77,16 +77,17 @@ def page(material: Material) -> str:
 
 
 def more_tables(material: Material, name: str) -> list[tables.Table]:
-    """Tables that only some kinds have."""
+    """Build the tables that only some kinds of tasks have."""
     found = survival.shares(material, name) if answer_form(material.tasks[name].kind) == "time" else None
     return [found] if found else []
 
 
 def render(**values: Any) -> str:
-    """Fill the template; every value is escaped, an unknown name is an error."""
+    """Fill the template of the page; every value is escaped, and a missing value is an error."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(read_resource("polytask.report", "page.html.j2"))
     style = read_resource("polytask.report", "style.css")
+    # The style is our own file and is inserted without escaping; all other values may come from users' files.
     return template.render(style=style, **values)

@@ -1,4 +1,4 @@
-"""A few patients with all their answers: the image with its masks, and beside it every answer with its truth."""
+"""Shows a few patients with all answers: the image with its masks, and every answer with its truth."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from polytask.report.voxels import Seen, first_channel, look
 from polytask.tasks.task import PooledTask
 
 MOST = 3
-"""Patients shown."""
+"""Largest number of patients that are shown."""
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One of the judged subjects with its pictures, their legend, and all its answers."""
+    """One evaluated subject with its pictures, their legend, and all its answers."""
 
     subject: str
     pictures: list[Picture]
@@ -36,11 +36,12 @@ class Patient:
 
 
 def patients(material: Material) -> list[Patient]:
-    """Those of whom most answers are known, however good the answers are; the table's order among equals."""
+    """Select the subjects with most known answers, no matter how good the answers are; ties keep the table's order."""
     known = dict.fromkeys(material.answers.sites, 0)
     for task in material.tasks:
         for subject in {s for s, _ in _known_ids(material, task)}:
             known[subject] = known.get(subject, 0) + 1
+    # The sort is stable, which keeps the order of the table; choosing by quality would flatter the model.
     order = sorted((s for s in known if known[s]), key=lambda s: -known[s])
     return [patient(material, s) for s in order[:MOST]]
 
@@ -56,7 +57,7 @@ def _known_ids(material: Material, task: str) -> list[Id]:
 
 
 def patient(material: Material, subject: str) -> Patient:
-    """All answers of one subject."""
+    """Collect the pictures and all answers of one subject."""
     lines: list[Line] = []
     for name, task in material.tasks.items():
         if name in material.answers.voxel:
@@ -70,7 +71,7 @@ def patient(material: Material, subject: str) -> Patient:
 
 
 def _pictures(material: Material, subject: str) -> tuple[list[Picture], list[Key]]:
-    """The image of the first visit with a known mask and the masks of all tasks on it; else the image alone."""
+    """Draw the first visit with a known mask, with the masks of all tasks on that image; else the image alone."""
     cohort = material.cohort
     cases = cohort.subjects.get(subject, ())
     specs: Mapping[str, SegmentationSpec] = {
@@ -82,6 +83,7 @@ def _pictures(material: Material, subject: str) -> tuple[list[Picture], list[Key
         drawn = [n for n in specs if (subject, case.visit) in material.answers.voxel[n].ids]
         if drawn:
             image = specs[drawn[0]].image
+            # Masks of other images lie on other grids and cannot be drawn on this one.
             return _masks(material, case, [n for n in drawn if specs[n].image == image])
     for case in cases:
         for image in cohort.header.images:

@@ -1,4 +1,4 @@
-"""One summary picture of a run: skill, curves, overlays, and one panel of each kind of answer."""
+"""One summary picture of a run: skill, training curves, masks, and one panel for each form of answer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from polytask.report.material import Material, gather
 from polytask.report.voxels import chosen, look
 
 PANELS = 4
-"""Panels of the last row."""
+"""Largest number of panels in the last row."""
 ORDER = ("class", "time", "grade", "number", "labels")
 Panel = Callable[[Any], None]
 
 
 def make_picture(run: Path | str, out: Path | str, dots: int = 120) -> Path:
-    """Draw the picture of an evaluated run into a PNG."""
+    """Draw the summary picture of an evaluated run and save it as PNG."""
     return save(gather(Path(run)), Path(out), dots)
 
 
 def save(material: Material, path: Path, dots: int = 120) -> Path:
-    """Draw the picture of what was gathered into a PNG."""
+    """Draw the summary picture of the gathered material and save it as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with styled():
         draw(material).savefig(path, format="png", dpi=dots)
@@ -32,7 +32,7 @@ def save(material: Material, path: Path, dots: int = 120) -> Path:
 
 
 def draw(material: Material) -> Any:
-    """The figure; drawn and saved in the report's look (`styled`)."""
+    """Draw the summary figure; the caller draws and saves it inside `use_report_style`."""
     name = next(
         (n for n, t in material.tasks.items() if answer_form(t.kind) == "masks" and chosen(material, n)), None
     )
@@ -58,7 +58,7 @@ def draw(material: Material) -> Any:
 
 
 def draw_overlays(part: Any, material: Material, name: str) -> None:
-    """Three cuts: the planes of the median case, or in 2D the best, median and worst case."""
+    """Draw three slices: the planes of the median case, or in 2D the best, median and worst case."""
     shown = chosen(material, name)
     seen = [look(material, name, s.who) for s in shown]
     structures = list(getattr(material.tasks[name], "structures", ()))
@@ -77,7 +77,7 @@ def draw_overlays(part: Any, material: Material, name: str) -> None:
 
 
 def answers(material: Material) -> list[Panel]:
-    """A panel for the first task of each form of answer, in the order of `ORDER`."""
+    """List a panel for the first task of each form of answer, in the order of `PANEL_ORDER`."""
     first: dict[str, str] = {}
     for name, task in material.tasks.items():
         first.setdefault(answer_form(task.kind), name)

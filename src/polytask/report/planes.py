@@ -1,4 +1,4 @@
-"""Cuts through an image, as a radiologist looks at them: the patient's right is at the viewer's left."""
+"""Slices through an image in radiological view: the patient's right is at the viewer's left."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from polytask.images.geometry import canonical
 from polytask.images.volume import Array, Grid, Volume
 
 MARGIN = 0.6
-"""Of the size of what is shown, around it."""
+"""Margin around the shown structures, as a share of their size."""
 SMALLEST = 1 / 2
-"""Share of the field of view that is shown at least."""
+"""Smallest share of the field of view that is shown."""
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One cut; rows run down to feet or back, columns to the patient's left or back.
+    """One slice; rows run down to the feet or the back, columns to the patient's left or back.
 
     Args:
-        name: axial, coronal, sagittal, or "" in 2D. rows, columns: axes of the turned array.
-        at: (axis, index) of the cut, None in 2D. flips: axes to mirror. spacing: mm per row and column.
-        place: which slice it is, for people; "" in 2D.
+        name: axial, coronal, sagittal, or "" in 2D. rows, columns: axes of the array in canonical orientation.
+        at: (axis, index) of the slice, None in 2D. flips: axes to mirror. spacing: mm per row and column.
+        place: text that says which slice it is; "" in 2D.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Plane:
     place: str = ""
 
     def cut(self, array: Array, grid: Grid) -> npt.NDArray[Any]:
-        """The picture `[rows, columns]` of an array `[*space]` on its own grid."""
+        """Cut the slice `[rows, columns]` out of an array `[*space]` that lies on `grid`."""
         turned: npt.NDArray[Any] = canonical(Volume(array[None], grid)).array[0]
         turned = np.flip(turned, self.flips) if self.flips else turned
         if self.at is not None:
@@ -48,8 +48,10 @@ class Plane:
 
 
 def planes(grid: Grid, there: Mask) -> list[Plane]:
-    """Axial, coronal and sagittal cuts where most of the mask `[*space]` lies (the middle when it is empty); in 2D
-    the image itself."""
+    """Choose the axial, coronal and sagittal slices with the largest area of the mask `[*space]`.
+
+    An empty mask gives the middle slices; a 2D grid gives one plane, the image itself.
+    """
     if grid.dims == 2:
         return [_flat(grid)]
     turned = canonical(Volume(there[None], grid))
@@ -58,6 +60,7 @@ def planes(grid: Grid, there: Mask) -> list[Plane]:
     for name, axis, rows, columns in (("axial", 2, 1, 0), ("coronal", 1, 2, 0), ("sagittal", 0, 2, 1)):
         counts = mask.sum(tuple(a for a in range(3) if a != axis))
         index = int(np.argmax(counts)) if counts.any() else mask.shape[axis] // 2
+        # The mask was mirrored above, so the index is counted back to the orientation of the grid.
         place = place_of(turned.grid, axis, mask.shape[axis] - 1 - index, name)
         edges = (spacing[rows], spacing[columns])
         found.append(Plane(name, rows, columns, (axis, index), (0, 1, 2), edges, place))
@@ -65,7 +68,7 @@ def planes(grid: Grid, there: Mask) -> list[Plane]:
 
 
 def place_of(grid: Grid, axis: int, index: int, name: str) -> str:
-    """A slice of a grid that is turned to RAS: its number from the right, back or feet, and where it lies in mm."""
+    """Describe a slice of a grid in RAS orientation: its number from the left, back or feet, and its position in mm."""
     middle = [(n - 1) / 2 for n in grid.shape]
     middle[axis] = float(index)
     world = float((grid.affine @ np.array([*middle, 1.0]))[axis])
@@ -74,7 +77,7 @@ def place_of(grid: Grid, axis: int, index: int, name: str) -> str:
 
 
 def _flat(grid: Grid) -> Plane:
-    """Columns are the axis nearest to right–left; both run to left, back or feet."""
+    """Make the plane of a 2D image: columns are the axis nearest to right–left; both axes run to left, back or feet."""
     world = [int(np.argmax(np.abs(grid.affine[:3, a]))) for a in range(2)]
     columns = 0 if world[0] < world[1] else 1
     flips = tuple(a for a in range(2) if grid.affine[world[a], a] > 0)
@@ -83,7 +86,7 @@ def _flat(grid: Grid) -> Plane:
 
 
 def window(there: Sequence[Mask], spacing: tuple[float, float]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns around what the masks `[rows, columns]` show, with a margin, about square in mm."""
+    """Choose the ranges of rows and columns around the masks `[rows, columns]`, with a margin, about square in mm."""
     shape = there[0].shape
     union = np.any(np.stack([np.asarray(t, bool) for t in there]), axis=0)
     if not union.any():
@@ -95,13 +98,14 @@ def window(there: Sequence[Mask], spacing: tuple[float, float]) -> tuple[tuple[i
     found = []
     for hit, n, s in zip(spans, shape, spacing, strict=True):
         middle, half = (int(hit[0]) + int(hit[-1]) + 1) / 2, edge / s / 2
+        # Shifted instead of cut off at the border, so that the field of view stays square.
         low = max(0, min(round(middle - half), n - round(2 * half)))
         found.append((low, min(n, low + max(1, round(2 * half)))))
     return found[0], found[1]
 
 
 def show(axes: Any, picture: Array, plane: Plane, **how: Any) -> Any:
-    """Draw a cut with square millimetres."""
+    """Draw a slice so that a millimeter has the same length in both directions."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
@@ -112,5 +116,6 @@ def show(axes: Any, picture: Array, plane: Plane, **how: Any) -> Any:
 
 
 def zoom(axes: Any, rows: tuple[int, int], columns: tuple[int, int]) -> None:
-    """Show these rows and columns only."""
+    """Limit the axes to these rows and columns."""
+    # Pixels are centered on whole numbers, so their edges lie half a pixel further out.
     axes.set(xlim=(columns[0] - 0.5, columns[1] - 0.5), ylim=(rows[1] - 0.5, rows[0] - 0.5))

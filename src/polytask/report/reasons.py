@@ -1,4 +1,4 @@
-"""Why a figure is not defined: what the judged subjects lack, in words."""
+"""Explains why a metric is not defined: what the judged subjects lack, in words."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def why_undefined(
     subjects: Collection[str] | None = None,
     names: Names = PLAIN,
 ) -> str:
-    """The reason in a few words.
+    """Explain in a few words why a metric is not defined.
 
     Args:
-        task: the task; metric: one of its metrics, e.g. `auc.G3`, `dice.liver`, `auc.T365`.
-        answers: of the whole part; subjects: only these of them (a site), all by default.
-        names: how classes and structures are written.
+        task: the task. metric: one of its metrics, e.g. `auc.G3`, `dice.liver`, `auc.T365`.
+        answers: answers of the whole part. subjects: only these subjects (for example a site), all by default.
+        names: titles of classes and structures.
     """
     whom = "subject" if task.level == "subject" else "case"
     base, _, rest = metric.partition(".")
@@ -66,6 +66,7 @@ def _of_voxels(task: Task, cases: list[Any], base: str, rest: str, names: Names)
         return f"the {what} is known for no case"
     if answer_form(task.kind) == "field":
         return "no structure with a known mask lies where the dose counts" if base == "dvh" else OTHERWISE
+    # Metrics over all structures have no name after the dot, so `structure` stays empty for them.
     structure = next((n for n in names_of(task) if rest == n), "")
     if structure and not any(np.isfinite(m.get(f"dice.{structure}", np.nan)) for m in cases):
         return f"{names.word(task.name, structure)} is known in no case"
@@ -77,7 +78,7 @@ def _of_voxels(task: Task, cases: list[Any], base: str, rest: str, names: Names)
 
 
 def _lack_scale(cases: list[Any], task: Task) -> bool:
-    """Whether masks were judged and none of them had a size."""
+    """Whether masks were judged and none of them had a physical size."""
     sizes = [m.get(f"volume.{n}", np.nan) for m in cases for n in names_of(task) if f"dice.{n}" in m]
     return bool(sizes) and not np.isfinite(sizes).any()
 
@@ -93,6 +94,7 @@ def _of_survival(task: Any, items: Items, base: str, rest: str) -> str:
         return "nobody was followed beyond the first event"
     horizon = float(rest.removeprefix("T") or "nan")
     unit = f" {task.unit}" if task.unit else ""
+    # These metrics divide by the share of training subjects who are still followed; near 0 they explode.
     if not defined(task.censoring, horizon):
         return f"fewer than a tenth of the training subjects were followed for {horizon:g}{unit}"
     why = task.explain_undefined(horizon)

@@ -1,4 +1,4 @@
-"""Millimetres or pixels: whether an image has a physical scale, a bar that shows it, and the grey values shown."""
+"""The scale bar of an image in millimeters or pixels, the unit of mask sizes, and the window of gray values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from polytask.images.volume import Array
 from polytask.tasks.sizes import unit_of_size
 
 SHARE = 0.3
-"""Of the width that is shown, the bar takes at most."""
+"""Largest share of the shown width that the scale bar takes."""
 CT_WINDOWS = {"soft tissue": (40.0, 400.0), "lung": (-600.0, 1500.0), "bone": (400.0, 1800.0)}
-"""Level and width in HU, as radiologists set them."""
+"""Name → level and width in HU, as radiologists use them."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which values are black and white; `text` says so ("" for colour pictures)."""
+    """The values that are drawn black and white; `text` describes them ("" for color pictures)."""
 
     low: float
     high: float
@@ -31,10 +31,10 @@ class Window:
 
 
 def area_of(cohort: Cohort, task: str, unit: str) -> str:
-    """How the masks of a segmentation are told: `ml`, `cm²`, or pixels without a physical scale; "" for others.
+    """Choose the unit of mask sizes: `ml`, `cm²`, or pixels without a physical scale; "" for other tasks.
 
     Args:
-        unit: of the task's lengths, `mm` or `px`.
+        unit: unit of the lengths of the task, `mm` or `px`.
     """
     spec = cohort.header.tasks.get(task)
     if not isinstance(spec, SegmentationSpec):
@@ -43,11 +43,12 @@ def area_of(cohort: Cohort, task: str, unit: str) -> str:
 
 
 def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None = None) -> Window:
-    """How grey values are shown: a usual CT window by what lies inside the mask; else nearly the whole range."""
+    """Choose the window of gray values: a usual CT window by the values in the mask, else nearly the whole range."""
     if modality == "RGB":
         return Window(0.0, 255.0, "")
     values = np.asarray(image, np.float64)
     lowest, dark, bright = (float(v) for v in np.percentile(values, (0.5, 1, 99.5)))
+    # Some CT files hold values that are not in HU; windows in HU would show them black or white.
     hounsfield = modality == "CT" and not name_ct_scale(lowest, bright)
     if hounsfield:
         marked = values[inside] if inside is not None and inside.any() else values
@@ -55,6 +56,7 @@ def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None 
         name = "lung" if middle < -200 else "bone" if middle > 250 else "soft tissue"
         level, width = CT_WINDOWS[name]
         low, high = level - width / 2, level + width / 2
+        # A usual window helps only if it shows most of the marked values.
         if np.mean((marked > low) & (marked < high)) > 0.5:
             text = f"CT, {name} window: level {level:g}, width {width:g} HU".replace("-", "−")
             return Window(low, high, text)
@@ -67,17 +69,18 @@ def window_of(image: Array, modality: str, inside: npt.NDArray[np.bool_] | None 
 
 
 def bar_length(width: float) -> float:
-    """The longest of 1, 2, 5, 10, 20, … that takes at most a third of a width."""
+    """Return the longest of 1, 2, 5, 10, 20, … that takes at most `MAX_BAR_SHARE` of a width."""
     most = max(SHARE * width, 1e-6)
     ten = 10.0 ** floor(log10(most))
+    # The small factor accepts a length that rounding has put just above the limit.
     return float(max(m for m in (1, 2, 5) if m * ten <= most * (1 + 1e-9)) * ten)
 
 
 def draw_bar(axes: Any, spacing: float, physical: bool) -> str:
-    """A bar below what the axes show, with its length beside it; the text that was written.
+    """Draw a scale bar below the axes with its length beside it, and return that text.
 
     Args:
-        axes: of an image whose limits are set. spacing: mm of a column. physical: whether that is known.
+        axes: axes of an image whose limits are set. spacing: mm per column. physical: whether that is known.
     """
     left, right = sorted(axes.get_xlim())
     edge = spacing if physical else 1.0
@@ -88,5 +91,6 @@ def draw_bar(axes: Any, spacing: float, physical: bool) -> str:
     axes.plot([left, end], [-0.035, -0.035], color="#22303c", lw=2.4, transform=where, clip_on=False,
               solid_capstyle="butt")  # fmt: skip
     axes.text(end + 0.02 * (right - left), -0.035, text, va="center", fontsize=9, transform=where)
+    # Drawing the bar may have widened the limits.
     axes.set_xlim(left, right)
     return text

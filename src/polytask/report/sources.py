@@ -1,4 +1,4 @@
-"""What answers rest on: the weight each input had, by task."""
+"""The weight of each input in the answers, by task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PREFIX = "source."
 
 
 def weights(material: Material) -> Table | None:
-    """Mean weight of every source over the answers, and its middle 80 %; None where the fusion does not weigh."""
+    """Build the table of the mean weight of every input and its middle 80 %; None if the fusion has no weights."""
     found: dict[str, dict[str, Cell]] = {}
     for task, items in material.answers.pooled.items():
         for key, values in items.prediction.items():

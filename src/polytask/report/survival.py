@@ -1,4 +1,4 @@
-"""Kaplan–Meier curves of groups by predicted risk, with numbers at risk and shares at the times people ask for."""
+"""Kaplan–Meier curves of groups by predicted risk, with numbers at risk and survival at chosen times."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from polytask.report.material import Material
 from polytask.report.tables import Cell, Table
 
 INKS = {"middle risk": ORANGE, "higher risk": RED, "high risk": RED}
-"""Group → color; the others are green."""
+"""Name of a risk group → color; all other groups are green."""
 FEWEST = 5
-"""Who are still followed at a time where the share of a group is given."""
+"""Survival of a group is only given at times when at least this many subjects are still followed."""
 
 
 def pictures(material: Material, name: str) -> list[Picture]:
-    """One figure: curves above, numbers at risk below."""
+    """Draw one figure: the curves above, the numbers at risk below."""
     task, compared = material.tasks[name], material.evaluation.groups.get(name, {})
     groups = groups_in(material, name)
     with styled():
@@ -46,20 +46,20 @@ def pictures(material: Material, name: str) -> list[Picture]:
 
 
 def groups_in(material: Material, name: str) -> list[Group]:
-    """The groups of a task, cut as the run says."""
+    """Group the subjects of a task by risk, at the cut-offs of the run."""
     cutoffs = material.evaluation.groups.get(name, {}).get("cutoffs", ())
     return groups_of(material.answers.pooled[name], cutoffs)
 
 
 def groups_of(items: Items, cutoffs: Sequence[float] = ()) -> list[Group]:
-    """Known items, by predicted risk."""
+    """Group the known items by predicted risk; one group without cut-offs."""
     if not items.ids or not items.known.any():
         return []
     return risk_groups(*known_survival(items), cutoffs)
 
 
 def describe_groups(compared: Mapping[str, Any]) -> str:
-    """Log-rank test and hazard ratio in words, from `Evaluation.groups`; empty when nothing was compared."""
+    """Describe log-rank test and hazard ratio in words, from `Evaluation.groups`; "" when nothing was compared."""
     if not compared:
         return ""
     texts, p, ratio = [], compared["log_rank"]["p"], compared["hazard_ratio"]
@@ -75,7 +75,7 @@ def describe_groups(compared: Mapping[str, Any]) -> str:
 
 
 def horizons_of(material: Material, name: str) -> list[float]:
-    """The header's times; else 1, 2 and 5 years where somebody is still followed; else those of the plan."""
+    """Choose the times to show: those of the header; else 1, 2 and 5 years within the follow-up; else the plan's."""
     spec, task = material.cohort.header.tasks.get(name), material.tasks[name]
     asked = list(spec.horizons) if isinstance(spec, SurvivalSpec) else []
     groups = groups_in(material, name)
@@ -85,7 +85,7 @@ def horizons_of(material: Material, name: str) -> list[float]:
 
 
 def shares(material: Material, name: str) -> Table | None:
-    """The observed share without the event in each risk group, at each time."""
+    """Build the table of the observed share without the event, per risk group and time."""
     groups, horizons = groups_in(material, name), horizons_of(material, name)
     if not groups or not horizons:
         return None
@@ -96,7 +96,7 @@ def shares(material: Material, name: str) -> Table | None:
 
 
 def share(group: Group, at: float) -> Cell:
-    """Kaplan–Meier's share with its 95 % interval (Greenwood's variance of the log of minus the log)."""
+    """Build the cell with the Kaplan–Meier survival and its 95 % interval (Greenwood, on the log(−log) scale)."""
     left = group.at_risk([at])[0]
     if left < FEWEST:
         return Cell("not defined", why=f"{left} of {group.n} still followed, fewer than {FEWEST}")
@@ -105,14 +105,18 @@ def share(group: Group, at: float) -> Cell:
     for time, height in zip(group.times, group.survival, strict=True):
         if time > at:
             break
+        # Whoever is censored at the time of an event still counts as at risk.
         risk = int((own >= time).sum())
+        # The group keeps the curve, not the events; each drop of the curve gives their number back.
         events = round(risk * (1 - height / before)) if before > 0 else 0
         if 0 < events < risk:
             variance += events / (risk * (risk - events))
         survival = before = height
+    # log(−log) is not defined at 0 and 1.
     if not 0 < survival < 1:
         return Cell(f"{survival:.2f}", "", f"{left} still followed", why="no interval: all or none had it")
     z, scale = NormalDist().inv_cdf(0.975), sqrt(variance) / abs(log(survival))
+    # On this scale the interval stays between 0 and 1; the larger exponent gives the lower end.
     low, high = survival ** exp(z * scale), survival ** exp(-z * scale)
     return Cell(f"{survival:.2f}", f"{low:.2f} to {high:.2f}", f"{left} still followed")
 
@@ -120,7 +124,7 @@ def share(group: Group, at: float) -> Cell:
 def draw_survival(
     axes: Any, groups: Sequence[Group], unit: str, below: Any = None, horizons: Sequence[float] = ()
 ) -> None:
-    """Curves with their legend under them; with `below`, the table of numbers at risk, above them."""
+    """Draw the curves; the legend stands under them, or above them when `below` holds the numbers at risk."""
     axes.set_title("Survival by predicted risk", pad=6 if below is None else 8 + 13 * len(groups))
     if not groups:
         nothing(axes, "nothing known here")
@@ -135,6 +139,7 @@ def draw_survival(
         ink = INKS.get(group.name, GREEN)
         last = max(group.followed)
         x = [0.0, *group.times, last]
+        # The curve starts at 1 and is prolonged to the end of the follow-up.
         y = [1.0, *group.survival, group.survival[-1] if group.survival else 1.0]
         axes.step(x, y, where="post", color=ink, label=f"{group.name}: n {group.n}, events {group.events}")
         axes.plot(group.censored, _at(group, group.censored), "|", color=ink, ms=7, mew=1.2)
@@ -149,7 +154,7 @@ def draw_survival(
 
 
 def draw_at_risk(below: Any, groups: Sequence[Group], axes: Any) -> None:
-    """Numbers at risk under the ticks of the curves."""
+    """Draw the numbers at risk under the ticks of the curves."""
     low, high = axes.get_xlim()
     ticks = [t for t in axes.get_xticks() if low <= t <= high]
     axes.set_xticks(ticks)
@@ -168,6 +173,6 @@ def draw_at_risk(below: Any, groups: Sequence[Group], axes: Any) -> None:
 
 
 def _at(group: Group, times: Sequence[float]) -> list[float]:
-    """The curve's height at each time."""
+    """Read the height of the curve of a group at each time."""
     place = np.searchsorted(np.asarray(group.times), np.asarray(times), side="right")
     return [float(v) for v in np.concatenate([[1.0], group.survival])[place]]

@@ -1,4 +1,4 @@
-"""The numbers of the page, as rows of text."""
+"""Builds the tables of the page: metrics of tasks, classes and sites as rows of text."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ NAMES = {
     "brier": "Brier",
     "dvh": "mean |DVH difference|",
 }
-"""How a metric is written for people."""
+"""Name of a metric → its title on the page."""
 IN_UNIT = ("mae", "rmse", "dvh")
 
 
 class Cell(NamedTuple):
-    """An estimate as text; `interval` and `n` are empty when it is not defined, and `why` says why."""
+    """A table cell: an estimate as text. When it is not defined, `interval` and `n` are "" and `why` has the reason."""
 
     value: str
     interval: str = ""
@@ -51,7 +51,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of cells under columns; each row begins with its name."""
+    """A table with titles of columns and rows of cells; each row begins with its name."""
 
     title: str
     columns: list[str]
@@ -59,7 +59,7 @@ class Table(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Three decimals below ten, fewer above, none in thousands; a minus that reads as one."""
+    """Format a number: three decimals below 10, one below 1,000, none above; with a true minus sign."""
     if not isfinite(value):
         return DASH
     size = abs(value)
@@ -70,13 +70,15 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference."""
+    """Format a difference with its sign."""
     return number(value) if value < 0 or not isfinite(value) else f"+{number(value)}"
 
 
 def cell(e: Estimate, difference: bool = False, why: str = "") -> Cell:
-    """Estimate, 95 % interval and n; `strong` when a difference's interval leaves 0 out. `why` is told where the
-    estimate is not defined."""
+    """Build the cell of an estimate with its 95 % interval and n.
+
+    A difference is `strong` (bold) when its interval excludes 0. `why` is shown where the estimate is not defined.
+    """
     show = signed if difference else number
     if not isfinite(e.estimate):
         return Cell("not defined", "", "" if why else "n 0", why=why)
@@ -86,28 +88,29 @@ def cell(e: Estimate, difference: bool = False, why: str = "") -> Cell:
 
 
 def missing(reason: str) -> str:
-    """Why there is no interval, in a few words."""
+    """Write in a few words why there is no interval."""
     few = not reason or reason.startswith("too few: ")
     return "too few for an interval" if few else f"no interval: {reason}"
 
 
 def title(metric: str, task: Mapping[str, Any], area: str = "") -> str:
-    """A metric with its unit.
+    """Return the title of a metric with its unit.
 
     Args:
-        area: how sizes of masks are told, where the dimensions of the image are known: `ml`, `cm²`, `px`, `voxels`.
+        area: unit of mask sizes, where the dimensions of the image are known: `ml`, `cm²`, `px`, `voxels`.
     """
     unit = str(task["unit"]) if metric in IN_UNIT and answer_form(task["kind"]) in ("number", "field") else ""
     if answer_form(task["kind"]) == "masks":
         length = str(task["unit"]) or "mm"
         unit = {"hd95": length, "volume_error": area or unit_of_size(length)}.get(metric, unit)
+    # In 2D the metric is an area, although its key is the same.
     flat = metric == "volume_error" and area in ("cm²", "px")
     name = "area error" if flat else NAMES.get(metric, metric)
     return name + (f" ({unit})" if unit else "")
 
 
 def overview(material: Material) -> Table:
-    """The primary metric of every task, with its interval."""
+    """Build the table of every task's primary metric with its interval."""
     rows = []
     for name, task in material.evaluation.tasks.items():
         primary = str(task["primary"])
@@ -118,7 +121,7 @@ def overview(material: Material) -> Table:
 
 
 def skills(material: Material) -> Table:
-    """The skill of every task and their mean: one scale for all."""
+    """Build the table of the skill of every task and their mean; skill puts all tasks on one scale."""
     found = material.evaluation
     rows = []
     for name, task in found.tasks.items():
@@ -130,7 +133,7 @@ def skills(material: Material) -> Table:
 
 
 def details(material: Material, name: str) -> list[Table]:
-    """All metrics of one task: those of the whole, then a row per class, label or structure."""
+    """Build the tables of all metrics of a task: of the whole task, then a row per class, label or structure."""
     task, metrics = material.evaluation.tasks[name], material.evaluation.metrics[name]
     area = material.area_of(name)
 
@@ -159,8 +162,9 @@ def details(material: Material, name: str) -> list[Table]:
 
 
 def with_n(table: Table) -> Table:
-    """n in a column of its own where it is the same along every row."""
+    """Move n into a column of its own if it is the same in all cells of a row, for every row."""
     each = [{c.n for c in cells if c.n} for _, cells in table.rows]
+    # One row with different n in its cells is enough to keep n beside every value.
     if any(len(n) > 1 for n in each) or not any(each):
         return table
     rows = [
@@ -180,10 +184,11 @@ INNER: dict[AnswerForm, str] = {
 
 
 def split(metric: str, names: list[str]) -> tuple[str, str]:
-    """(row, column) of a metric: `dice.liver` → liver, dice; `dvh.liver.D95` → liver, D95."""
+    """Split a metric into (row, column): `dice.liver` → liver, dice; `dvh.liver.D95` → liver, D95."""
     base, _, rest = metric.partition(".")
     if base == "dvh":
         structure, _, statistic = rest.rpartition(".")
+        # Names of structures may hold dots, so the known names are tried before the text is split.
         for name in names:
             if rest.startswith(f"{name}."):
                 structure, statistic = name, rest[len(name) + 1 :]
@@ -192,7 +197,7 @@ def split(metric: str, names: list[str]) -> tuple[str, str]:
 
 
 def sites(material: Material) -> Table | None:
-    """The primary metric of every task by site, and whether the site explains it; None with fewer than two sites."""
+    """Build the table of primary metrics by site, and pooled against within sites; None with fewer than two sites."""
     found = material.evaluation
     if len(found.sites) < 2:
         return None
@@ -209,7 +214,7 @@ def sites(material: Material) -> Table | None:
 
 
 def pooled_and_within(effect: Mapping[str, Any] | None) -> list[Cell]:
-    """A task's metric over all sites, within sites, and their difference; bold where its interval leaves 0 out."""
+    """Build the cells of a metric over all sites, within sites, and of their difference, bold if clearly not 0."""
     if effect is None:
         return [Cell(DASH, why="a mean over cases: the same within sites")] * 3
     why = "; ".join(f"{site} (n {s['n']}): {s['why']}" for site, s in effect["sites"].items() if s["why"])
@@ -224,7 +229,7 @@ def pooled_and_within(effect: Mapping[str, Any] | None) -> list[Cell]:
 
 
 def known(counts: Mapping[str, Any], name: str = "", names: Names = PLAIN) -> str:
-    """How much a task's numbers rest on, in one line."""
+    """Describe in one line how many known answers the metrics of a task rest on."""
     subjects = "subject" if counts["subjects"] == 1 else "subjects"
     parts = [f"{counts['known']} known of {counts['items']} answered, {counts['subjects']} {subjects}"]
     if "events" in counts:

@@ -1,4 +1,4 @@
-"""A case of a voxel task as it lies in its files: image, truth and prediction on one grid; and which cases to show."""
+"""Reads a case of a voxel task from its files (image, truth and prediction on one grid), and chooses cases to show."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Shown:
-    """One case.
+    """A case that is shown, with its rank among all cases.
 
     Args:
-        who: subject and visit. word: best, median, worst. value: of the task's primary metric.
+        who: subject and visit. word: best, median or worst. value: value of the primary metric.
     """
 
     who: Id
@@ -39,12 +39,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Seen:
-    """The arrays of one case.
+    """The arrays of one case of a voxel task.
 
     Args:
-        image: `[C, *space]` of the first channel there (three planes of a colour image).
-        truth: as its file says. answer: in the same form as `truth.value`.
-        modality: of the channel. physical: whether the file says how large a voxel is.
+        image: `[C, *space]`, the first channel that exists (three planes for a color image).
+        truth: the truth as read from its file. answer: the prediction, in the same form as `truth.value`.
+        modality: modality of the channel. physical: whether the file says how large a voxel is.
     """
 
     image: Array
@@ -56,14 +56,15 @@ class Seen:
 
     @property
     def sided(self) -> bool:
-        """Whether the patient's right is known to be at the left: not on a photograph or a bare picture."""
+        """Whether the patient's right is known to be at the left: not on photographs or images without geometry."""
         return self.physical and self.modality != "RGB"
 
 
 def chosen(material: Material, name: str) -> list[Shown]:
-    """The best, the median and the worst case by the primary metric; fewer when there are fewer."""
+    """Choose the best, the median and the worst case by the primary metric; fewer when there are fewer cases."""
     task, cases = material.tasks[name], material.answers.voxel[name]
     values = cases.column(task.primary)
+    # A stable sort, so that ties show the same case every time; cases without a metric are not shown.
     order = [int(i) for i in np.argsort(values, kind="stable") if np.isfinite(values[i])]
     order = order[::-1] if task.higher else order
     words = {1: ("only case",), 2: ("best", "worst")}.get(len(order), ("best", "median", "worst"))
@@ -74,7 +75,7 @@ def chosen(material: Material, name: str) -> list[Shown]:
 
 
 def look(material: Material, name: str, who: Id) -> Seen:
-    """Read one case."""
+    """Read image, truth and prediction of one case."""
     cohort = material.cohort
     case = next(c for c in cohort.subjects[who[0]] if c.visit == who[1])
     spec = cohort.header.tasks[name]
@@ -88,7 +89,7 @@ def look(material: Material, name: str, who: Id) -> Seen:
 
 
 def first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, bool]:
-    """The first channel of an image that a case has, its modality, and whether its file has a physical scale."""
+    """Read the first existing channel of an image: the volume, its modality, and whether it has a physical scale."""
     spec = cohort.header.images[input]
     there = [(c, p) for c, p in image_paths(cohort, case, input).items() if p is not None]
     if not there:
@@ -99,7 +100,7 @@ def first_channel(cohort: Cohort, case: Case, input: str) -> tuple[Volume, str, 
 
 
 def refuse_gone(cohort: Cohort, case: Case, name: str) -> PolytaskError:
-    """The error of a case that was judged, and whose image or truth the table no longer names."""
+    """Make the error for a case that was judged, but whose image or truth is no longer in the table."""
     who = f"{case.subject} {case.visit}".rstrip()
     return PolytaskError(
         f"{cohort.table}: {who} was judged and has no {name} any more; "
@@ -108,7 +109,7 @@ def refuse_gone(cohort: Cohort, case: Case, name: str) -> PolytaskError:
 
 
 def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArray[Any]:
-    """The written prediction in the form of the truth: 0..K, `[K, *space]` or a dose."""
+    """Read the written prediction in the form of the truth: labels 0..K `[*space]`, masks `[K, *space]`, or a dose."""
     spec = material.cohort.header.tasks[name]
     assert isinstance(spec, header.VoxelSpec)
     row = _row(material.folder / "predictions.csv", (case.subject, case.visit))
@@ -123,6 +124,7 @@ def predicted(material: Material, name: str, case: Case, dims: int) -> npt.NDArr
         return array > 0
     out = np.zeros(array.shape[1:], np.uint8)
     for k, values in enumerate(spec.values.values(), start=1):
+        # A file may use any values for its structures; in memory they are 1..K in the order of the header.
         out[np.isin(array[0], values)] = k
     return out
 
@@ -144,7 +146,8 @@ def _read(folder: Path, cell: str, dims: int) -> npt.NDArray[Any]:
 
 
 def masks(value: Array, structures: int) -> list[Mask]:
-    """A mask per structure, of labels 0..K `[*space]` or planes `[K, *space]`."""
+    """Split labels 0..K `[*space]` or masks `[K, *space]` into one mask per structure."""
+    # Only booleans are masks: labels whose first axis has K positions by chance are integers.
     if value.ndim and value.shape[0] == structures and value.dtype == np.bool_:
         return [np.asarray(v, bool) for v in value]
     return [np.asarray(value == k + 1) for k in range(structures)]

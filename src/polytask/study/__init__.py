@@ -1,8 +1,9 @@
-"""A matrix of runs on the same folds, seeds and budget: what it consists of, and its way through the machine.
+"""A study: a matrix of runs on the same folds and seeds, each network with the same number of training steps.
 
-`Wanted` says which study, `run_study` runs it or goes on with it, `forecast` says what that would take, and
-`Study.read` shows how far it has come, `conclude` what it says so far, and `pick` takes the recommended model. The
-statistics are in `statistics`, what follows from them in `conclusions`. Public names load on first use.
+`StudyRequest` says which runs are asked for, `run_study` starts or continues them, and `forecast` estimates what that
+would cost. `Study.read` shows how far a study is, `conclude` compares its finished runs, and `export_picked_model`
+exports the recommended model. The statistics are in `polytask.statistics`; `conclusions` applies them to a study.
+Public names are imported on first use.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _PLACES = {
 __all__ = ["Arm", "Conclusions", "Study", "StudyRun", "Wanted", "conclude", "forecast", "run_study"]
 
 
+# Importing the package must stay cheap: `polytask --help` would otherwise load torch, pyarrow and joblib.
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'polytask.study' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`--dry-run`: how many runs, hours and gigabytes a study would take. No study is written."""
+"""`polytask study --dry-run`: estimates how many runs, hours and gigabytes a study would take, without writing it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from polytask.study.wanted import Wanted
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a study would take.
+    """The estimated size, time and disk space of a study.
 
     Args:
-        runs: in all; of them `done`, `failed` (they are tried again) and `todo` (failed ones too).
-        minutes: of one run, by arm; an arm that could not be timed is not in it.
-        measured: arms whose minutes are those of finished runs; the others are from a probe.
-        hours, gigabytes: of what is to do, `jobs` runs at a time.
+        runs: number of all runs. Of them, `done` are finished and `todo` are still to do; the `failed` ones are tried
+            again and count in `todo` too.
+        minutes: arm → minutes of one of its runs; an arm that could not be timed is missing.
+        measured: arms whose minutes come from finished runs; those of the others come from a few timed steps.
+        hours, gigabytes: what the runs in `todo` need together, with `jobs` runs at a time.
     """
 
     study: str
@@ -46,7 +47,7 @@ class Forecast:
     gigabytes: float
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the fields as plain data for JSON."""
         return asdict(self)
 
 
@@ -59,10 +60,12 @@ def forecast(
     jobs: int = 1,
     say: Callable[[str], None] = lambda what: None,
 ) -> Forecast:
-    """Look ahead. A cohort is planned and prepared for it, as it would be for the study; arms are timed.
+    """Estimate what a study would take. The arms are timed with a few steps; no study is written.
+
+    A cohort is planned and prepared first, exactly as it would be for the study itself.
 
     Args:
-        source, wanted, out, name, jobs: as of `run_study`.
+        source, request, out, name, jobs: the same as in `run_study`.
     """
     wanted = wanted or Wanted()
     wanted.refuse_nonsense()
@@ -73,6 +76,7 @@ def forecast(
     study = Study.of(place.folder, design)
     by_arm = expected(study, ground)
     todo = [run for run in study.runs if run.state != "done"]
+    # A killed run continues where it stopped, so only the rest of it counts.
     seconds = [by_arm[r.arm.name].seconds * (1 - r.progress[0]) for r in todo if r.arm.name in by_arm]
     return Forecast(
         study=str(place.folder),
@@ -91,6 +95,7 @@ def forecast(
         jobs=jobs,
         minutes={arm: one.seconds / 60 for arm, one in by_arm.items()},
         measured=tuple(arm for arm, one in by_arm.items() if one.measured),
+        # More jobs than open runs do not make the study faster; an empty list must not divide by 0.
         hours=sum(seconds) / max(1, min(jobs, len(seconds))) / 3600,
         gigabytes=sum(by_arm[r.arm.name].megabytes for r in todo if r.arm.name in by_arm) / 1000,
     )

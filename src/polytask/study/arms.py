@@ -1,4 +1,4 @@
-"""The arms of a study: sharing × balance, presets × balance, and always `single`, once."""
+"""The arms (columns) of a study: sharing × balance, presets × balance, and always `single` exactly once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BASELINE = "single"
 
 @dataclass(frozen=True)
 class Arm:
-    """One column of a study.
+    """One column of a study: a way to train, the same on all folds and seeds.
 
     Args:
-        name: `hard`, `hard+famo`, `mmdls`, `single`; a preset with the name of a sharing is `preset-ctan`.
-        sharing, balance: in force. A preset brings its own.
-        preset: its name, "" for none.
+        name: `hard`, `hard+famo`, `mmdls`, `single`; a preset that has the name of a sharing block is `preset-ctan`.
+        sharing, balance: the sharing block and the balancing rule the runs use. A preset brings its own.
+        preset: name of the preset, "" without one.
     """
 
     name: str
@@ -31,19 +31,20 @@ class Arm:
 
     @property
     def baseline(self) -> bool:
-        """A network for each task, every one with the steps of a joint network."""
+        """Whether this is the single-task baseline: one network per task, each with the steps of a joint network."""
         return self.name == BASELINE
 
     def plan(self, plan: Plan, header: Header, changes: Sequence[str]) -> Plan:
-        """The plan of a run of this arm, made as `train` makes it.
+        """Make the plan of a run of this arm in the same way as `train` does.
 
         Raises:
-            PolytaskError: what the cohort or the plan lacks for this arm, or a change that makes it another arm.
+            PolytaskError: the cohort or the plan lacks something this arm needs, or a change would make it another arm.
         """
         named = [] if self.preset else [f"model.sharing={self.sharing}"]
         start = apply_preset(plan, self.preset, header) if self.preset else plan
         found = set_values(start, [*named, f"training.balance.rule={self.balance}", *changes])
         model, rule = found.shared.model, found.shared.training.balance.rule
+        # Runs of one arm must be comparable, so a change may not turn an arm silently into another one.
         if (model.sharing, rule) != (self.sharing, self.balance):
             raise PolytaskError(
                 f"arm {self.name}: --set {' '.join(changes)} makes it {model.sharing} with {rule}, another arm; leave "
@@ -60,15 +61,16 @@ def arms_of(
     header: Header,
     known: Sequence[str],
 ) -> tuple[Arm, ...]:
-    """Every arm once, `single` first. Balancing does not apply to `single`: each of its networks has one task.
+    """List every arm once, `single` first. Balancing does not apply to `single`: each of its networks has one task.
 
     Args:
-        known: names of sharing blocks, from which those of presets are kept apart.
+        sharing_names: names of all sharing blocks; a preset with one of these names gets the prefix `preset-`.
     """
     found = {BASELINE: Arm(BASELINE, "single")}
     for member in sharing:
         for rule in () if member == BASELINE else balance:
             name = member if rule == "equal" else f"{member}+{rule}"
+            # The first definition of a name stays: repeated members on the command line add no second arm.
             found.setdefault(name, Arm(name, member, rule))
     for preset in presets:
         if preset == BASELINE:

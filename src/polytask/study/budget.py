@@ -1,4 +1,4 @@
-"""How long every run trains: optimiser steps, fixed once, before the first run."""
+"""How long every run trains: the number of optimizer steps, fixed once before the first run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SET_BY_HAND = "training.tune_every="
 
 @dataclass(frozen=True)
 class Budget:
-    """Steps of every network, epochs between evaluations on tune, and where the steps come from."""
+    """The optimizer steps of every network, the epochs between evaluations on tune, and `how` the steps were set."""
 
     steps: int
     tune_every: int
@@ -26,10 +26,10 @@ class Budget:
 
 
 def budget_of(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: Mapping[str, Pace]) -> Budget:
-    """From `--steps`, from `--minutes-per-run` and the slowest joint arm, or from the plan's epochs.
+    """Set the steps of every network from `--steps`, from `--minutes-per-run`, or from the plan's epochs.
 
-    The minutes are those of a *joint* run: each network of `single` gets as many steps, so that its run takes as
-    long as its networks together need.
+    Minutes are converted with the timing of the slowest *joint* arm. Each network of `single` gets the same number of
+    steps, so a run of `single` takes as long as all its networks need one after another.
     """
     every = tune_every(wanted, settings, arms, paces)
     if wanted.steps is not None:
@@ -45,6 +45,7 @@ def budget_of(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: Ma
         )
     slowest = max(timed, key=lambda arm: paces[arm.name].step)
     pace = paces[slowest.name]
+    # One evaluation on tune is reserved for the end of the run; the others are part of the price of a step.
     seconds = wanted.minutes * 60 - pace.tune
     steps = int(seconds / (pace.step + pace.tune / (every * settings.steps_per_epoch)))
     if steps < 1:
@@ -60,7 +61,9 @@ def budget_of(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: Ma
 
 
 def tune_every(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: Mapping[str, Pace]) -> int:
-    """Such that evaluating on tune takes a joint arm at most 15 % of its steps' time; the plan's at least."""
+    """Choose the epochs between evaluations on tune: at least the plan's number, and so many that the evaluations of a
+    joint arm take at most 15 % of the time of its steps. A value set by hand stays."""
+    # `--set` accepts blanks around "=", so they are removed before comparing.
     if any(SET_BY_HAND in text.replace(" ", "") for text in wanted.overrides or ()):
         return settings.tune_every
     known = [paces[arm.name] for arm in joint(arms) if arm.name in paces]
@@ -69,5 +72,5 @@ def tune_every(wanted: Wanted, settings: Training, arms: Sequence[Arm], paces: M
 
 
 def joint(arms: Sequence[Arm]) -> list[Arm]:
-    """The arms whose networks have several tasks; all when there is none."""
+    """Return the arms whose networks have several tasks; all arms when there is no such arm."""
     return [arm for arm in arms if not arm.baseline] or list(arms)

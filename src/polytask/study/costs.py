@@ -1,4 +1,4 @@
-"""What a run of a study cost: memory, time and disk, measured in the run's own process."""
+"""The costs of one run of a study: memory, time and disk, measured in the run's own process."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from polytask.training.infer import infer
 from polytask.training.run import cohort_folder_of
 
 SAMPLES = 9
-"""Held-out samples that prediction is timed on; the first warms up."""
+"""Number of held-out samples whose prediction is timed; the first one is a warm-up."""
 
 
 @dataclass(frozen=True)
 class StudyCosts:
-    """Costs of one run, of all its networks together.
+    """The costs of one run, summed over all its networks.
 
     Args:
-        parameters: numbers in the weights. networks: how many there are.
-        steps: of each network. seconds_per_step: sum over the networks.
-        training_seconds: of steps, without the evaluations on tune.
-        inference_ms: of the networks, from prepared arrays to decoded answers, per case; the median over samples.
-        peak_memory_mb: of host memory, the run's process up to the end of training.
-        device_memory_mb: the same of the accelerator; NaN without one.
-        disk_mb: of the run's folder.
+        parameters: number of weights. networks: number of networks.
+        steps: optimizer steps of each network. seconds_per_step: summed over the networks.
+        training_seconds: time of the steps, without the evaluations on tune.
+        inference_ms: time from prepared arrays to decoded answers, per case; the median over samples.
+        peak_memory_mb: most host memory the run's process used until the end of training.
+        device_memory_mb: the same for the accelerator; NaN without one.
+        disk_mb: size of the run's folder.
     """
 
     parameters: int
@@ -51,7 +51,7 @@ class StudyCosts:
 
 
 def costs_of(run: Run, device: str) -> StudyCosts:
-    """Of a trained and evaluated run."""
+    """Measure the costs of a run that is trained and evaluated."""
     found = logged(run)
     cuda = torch.cuda.is_available() and device.startswith("cuda")
     return StudyCosts(
@@ -61,6 +61,7 @@ def costs_of(run: Run, device: str) -> StudyCosts:
         seconds_per_step=found.seconds_per_step,
         training_seconds=found.minutes * 60,
         inference_ms=inference_ms(run, device),
+        # Noted right after training, so that the memory of the evaluation does not count.
         peak_memory_mb=float(read_record(run.folder).get("memory") or peak_memory()),
         device_memory_mb=torch.cuda.max_memory_allocated() / MIB if cuda else float("nan"),
         disk_mb=sum(p.stat().st_size for p in run.folder.rglob("*") if p.is_file()) / MIB,
@@ -68,11 +69,12 @@ def costs_of(run: Run, device: str) -> StudyCosts:
 
 
 def inference_ms(run: Run, device: str, most: int = SAMPLES) -> float:
-    """Milliseconds per case; reading and writing files is the same for every arm and left out."""
+    """Return the milliseconds of inference per case, without the files: handling them is the same for all arms."""
     plan = read_plan(run.folder)
     cohort = Cohort.read(cohort_folder_of(run, plan))
     subjects = read_fold(run.work / "splits.json", int(run.record["fold"]), cohort).held_out
     predictor, store = Predictor.load(run.folder, device=device), Store(run.work / "store")
+    # Times of arms are comparable only with the same number of threads.
     torch.set_num_threads(plan.shared.training.threads)
     seconds = []
     for sample in cohort.samples(subjects)[:most]:
@@ -82,6 +84,8 @@ def inference_ms(run: Run, device: str, most: int = SAMPLES) -> float:
         for network in member.networks:
             infer(network, full, plan, predictor.device)
         if predictor.device.type == "cuda":
+            # CUDA calls return before the work is done, so the clock may stop only after this.
             torch.cuda.synchronize(predictor.device)
         seconds.append((time.perf_counter() - started) / len(sample.cases))
+    # The first sample loads libraries and kernels. It counts only where it is the only one.
     return 1000 * median(seconds[1:] or seconds)

@@ -1,4 +1,4 @@
-"""`study.yaml`: what is compared, on what, and with which budget; fixed before the first run."""
+"""`study.yaml`: the arms, folds, seeds and budget of a study; fixed before the first run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from polytask.study.wanted import Wanted
 
 FILE = "study.yaml"
 LOOKS = 20
-"""So many times at least a run's log looks at the tasks' gradients, however short it is."""
+"""The log of a run records the gradients of the tasks at least this many times, however short the run is."""
 
 
 @dataclass(frozen=True)
 class Rests:
-    """Hashes of what the runs of a study have in common; a change between two runs is refused.
+    """Hashes of everything the runs of a study have in common; a change between two runs is refused.
 
     Args:
-        plan: by fold, without the reasons and the number of data workers.
-        splits: of `splits.json`. cohort: of header and table. store: of the prepared arrays.
+        plan: fold → hash of its plan, without the reasons and the number of data workers.
+        splits: hash of `splits.json`. cohort: hash of header and table. store: hash of the prepared arrays.
     """
 
     plan: dict[int, str]
@@ -41,7 +41,7 @@ class Rests:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Of pairs that were measured one after the other: median and quartiles."""
+    """Median and quartiles of the ratio of two times that were measured one after the other, in pairs."""
 
     median: float
     low: float
@@ -49,20 +49,20 @@ class Ratio:
 
     @classmethod
     def of(cls, these: Sequence[float], those: Sequence[float]) -> Ratio:
-        """These ÷ those, pair by pair."""
+        """Divide `these` by `those` pair by pair and summarize the ratios."""
         low, middle, high = np.percentile(np.divide(these, those), [25, 50, 75]).tolist()
         return cls(middle, low, high)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one arm, measured before the first run.
+    """The seconds one arm needs, measured before the first run.
 
     Args:
-        step: an optimiser step; of an arm with several networks, a step of each.
-        tune: an evaluation on tune, of all its networks.
-        parameters: numbers in the weights of all its networks.
-        beside: a step ÷ one of each single network in the same turn; None when those could not be timed.
+        step: seconds of an optimizer step; with several networks, the sum of one step of each.
+        tune: seconds of an evaluation on tune, summed over all networks.
+        parameters: number of weights of all networks.
+        beside: one step ÷ one step of each single network in the same round; None when those could not be timed.
     """
 
     step: float
@@ -72,25 +72,25 @@ class Pace:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Pace:
-        """From `study.yaml`."""
+        """Read the timing of one arm from the content of `study.yaml`."""
         beside = content.get("beside")
         return cls(**{**content, "beside": Ratio(**beside) if beside else None})
 
 
 @dataclass(frozen=True)
 class Design:
-    """What a study consists of.
+    """Everything that defines the runs of a study; saved as `study.yaml`.
 
     Args:
-        work: work folder, relative to the study's.
-        folds, seeds: their numbers; every arm runs on all of them.
-        steps: optimiser steps of every network. how: where they come from.
-        minutes: what was asked for per run, if that is where they come from.
-        tune_every: epochs between two evaluations on tune, of every arm.
-        threads, precision, device: of every run. tasks: None = all.
-        paces: by arm, where measured.
-        commands: each command that made or extended the study.
-        margins: task → largest loss that a recommended saving may overlook, in the unit of its differences.
+        work: the work folder, relative to the folder of the study.
+        folds, seeds: numbers of the folds and seeds; every arm runs on all of them.
+        steps: optimizer steps of every network. how: in words, where the number comes from.
+        minutes: minutes per run that were asked for, when the steps come from them.
+        tune_every: epochs between two evaluations on tune, the same for every arm.
+        threads, precision, device: the same for every run. tasks: names of the tasks, None = all.
+        rests: hashes of plan, splits, cohort and store. paces: arm → its timing, where measured.
+        commands: each command that created or extended the study.
+        margins: task → the largest loss that a recommended saving may accept, in the unit of the task's differences.
     """
 
     name: str
@@ -116,14 +116,15 @@ class Design:
     margins: Mapping[str, float] = field(default_factory=dict)
 
     def changes(self) -> tuple[str, ...]:
-        """What `--set` of a run gets: the study's own values, after those given by hand."""
+        """List the plan values that every run gets as `--set`: the study's own values, after those given by hand."""
         cut = (f"training.balance.cut={self.cut}",) if self.cut else ()
         fixed = ("training.patience=0", f"training.tune_every={self.tune_every}")
         looks = f"training.balance.log_every={max(1, min(Balance().log_every, self.steps // LOOKS))}"
+        # Later values win: a person may change how often gradients are logged, but neither patience nor threads.
         return (looks, *self.overrides, *cut, *fixed, f"training.threads={self.threads}")
 
     def write(self, folder: Path) -> None:
-        """`STUDY/study.yaml`, whole or not at all."""
+        """Write `STUDY/study.yaml` completely or not at all."""
         part = folder / f".{FILE}.part"
         try:
             part.write_text(_text(self), encoding="utf-8")
@@ -136,7 +137,7 @@ class Design:
 
     @classmethod
     def read(cls, folder: Path) -> Design:
-        """What `write` wrote."""
+        """Read and check the `study.yaml` that `write` wrote."""
         path = folder / FILE
         what, remedy = "the record of a study", "restore it, or begin another study with -o"
         try:
@@ -154,24 +155,29 @@ class Design:
             content["paces"] = {arm: Pace.read(pace) for arm, pace in content["paces"].items()}
             for key in ("folds", "seeds", "overrides", "commands", "tasks"):
                 content[key] = None if content[key] is None else tuple(content[key])
+            # Dataclasses check no types; a hand-edited file must fail here with its place, not in the middle of a run.
             found: Design = TypeAdapter(cls).validate_python(asdict(cls(**content)))
             if not found.folds or not found.seeds or not found.arms:
                 raise ValueError("expected arms, folds and seeds")
             if min(found.steps, found.tune_every, found.threads, found.resamples) < 1:
                 raise ValueError("expected steps, tune_every, threads and resamples of 1 or more")
+            # Without its hash, a changed plan of that fold would pass unnoticed.
             if lost := set(found.folds) - set(found.rests.plan):
                 raise ValueError(f"no hash of the plan of fold {min(lost)}")
             return found
 
     def extended(self, other: Design, command: str) -> Design:
-        """With the arms, folds and seeds of another one too; the same when there is nothing new. What was timed in
-        turns with the single networks stays as it is; what was not may have been now."""
+        """Return this design plus the arms, folds and seeds of another; the same design when nothing is new.
+
+        A timing that was measured together with the single networks stays; any other may be replaced.
+        """
         names = {arm.name for arm in self.arms}
         merged = replace(
             self,
             arms=(*self.arms, *(arm for arm in other.arms if arm.name not in names)),
             folds=tuple(sorted({*self.folds, *other.folds})),
             seeds=tuple(sorted({*self.seeds, *other.seeds})),
+            # A ratio is only fair when both arms were timed in the same rounds, so such a timing is never replaced.
             paces={**self.paces, **{a: p for a, p in other.paces.items() if not self.timed(a)}},
         )
         if (merged.arms, merged.folds, merged.seeds) == (self.arms, self.folds, self.seeds):
@@ -179,15 +185,15 @@ class Design:
         return replace(merged, commands=(*self.commands, command) if command else self.commands)
 
     def timed(self, arm: str) -> bool:
-        """Whether an arm's steps were timed in turns with those of the single networks."""
+        """Whether an arm's steps were timed together with those of the single networks."""
         return arm in self.paces and self.paces[arm].beside is not None
 
 
 def refuse_other_budget(design: Design, wanted: Wanted, folder: Path) -> None:
-    """A study may grow, but all its runs have one budget and one set of values.
+    """Refuse a budget or values that differ from the study's: a study may grow, but its runs must stay comparable.
 
     Raises:
-        PolytaskError: naming what the study has and what was asked for.
+        PolytaskError: names what the study has and what was asked for.
     """
     given = {
         "--steps": (wanted.steps, design.steps),
@@ -201,6 +207,7 @@ def refuse_other_budget(design: Design, wanted: Wanted, folder: Path) -> None:
     for option, (asked, has) in given.items():
         if asked is None or asked == has:
             continue
+        # None and () both mean that the option was not used when the study began.
         ours = "that was not given" if has in (None, ()) else f"it has {_word(has)}"
         raise PolytaskError(
             f"{folder}: {option} {_word(asked)}: the study began with another budget or other values ({ours}), and "
@@ -209,10 +216,10 @@ def refuse_other_budget(design: Design, wanted: Wanted, folder: Path) -> None:
 
 
 def refuse_changes(design: Design, now: Rests, folder: Path, work: Path) -> None:
-    """What the runs rest on is what it was when the study began.
+    """Refuse to continue when cohort, splits, plan or store are not what they were when the study began.
 
     Raises:
-        PolytaskError: naming what has changed.
+        PolytaskError: names what has changed.
     """
     was, lost = design.rests, "the runs before and after would not be comparable"
     other = "or begin another study with -o"

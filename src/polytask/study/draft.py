@@ -1,4 +1,4 @@
-"""From what was asked for to a design: a new study's, or what an existing one becomes. Nothing is written."""
+"""Turns a request into the design of a new study, or extends the design of an existing one. Nothing is written."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def draft(
     command: str = "",
     say: Callable[[str], None] = lambda what: None,
 ) -> Design:
-    """The design, with every arm's plan checked; arms that were never timed are timed.
+    """Make the design. The plan of every arm is checked, and arms without a timing are timed.
 
     Args:
-        jobs: runs at a time; the plan's threads are divided among them, once, for all runs.
-        command: for the record.
+        jobs: number of runs at a time; the plan's threads are divided among them, once, for all runs.
+        command: the command line, noted in `study.yaml`.
 
     Raises:
-        PolytaskError: something the plan or the cohort does not have, or a study that cannot become this one.
+        PolytaskError: the request needs something that plan or cohort lack, or contradicts the existing study.
     """
     if (place.folder / FILE).is_file():
         return _continued(Design.read(place.folder), place, ground, wanted, command, say)
@@ -54,12 +54,15 @@ def _begun(
     sharing = wanted.sharing if wanted.sharing is not None else () if wanted.presets else ("hard",)
     arms = _arms(ground, sharing, wanted.balance or ("equal",), wanted.presets, wanted.tasks)
     overrides = wanted.overrides or ()
+    # Threads are fixed in the design: sums of floats depend on them, and a resumed run must give the same weights.
     threads = max(1, min(settings.threads, usable_cores() // jobs))
     device = wanted.device or str(device_named(None))
     folds = ground.folds(wanted.folds)
     cut = (f"training.balance.cut={wanted.cut}",) if wanted.cut else ()
+    # Only what is known before the timing; `tune_every` follows from the timing and is added by the design.
     changes = (*overrides, *cut, "training.patience=0", f"training.threads={threads}")
     plans = _plans(ground, arms, wanted.tasks, changes)
+    # One fold stands for all: they share one network plan, so their steps take about the same time.
     paces = _timed(ground, plans, folds[0], tasks, device, say)
     chosen = set_values(ground.plan, overrides).shared.training
     budget = budget_of(wanted, chosen, arms, paces)
@@ -68,6 +71,7 @@ def _begun(
         work=os.path.relpath(place.work.resolve(), place.folder.resolve()),
         arms=arms,
         folds=folds,
+        # Seeds always count from 0, so that asking for more seeds later keeps the runs that exist.
         seeds=tuple(range(wanted.seeds or SEEDS)),
         steps=budget.steps,
         how=budget.how,
@@ -91,7 +95,7 @@ def _begun(
 def _margins(
     ground: Ground, tasks: Sequence[str], folds: Sequence[int], given: Sequence[str]
 ) -> dict[str, float]:
-    """Of every task, from what the folds know of it and what was asked for."""
+    """Return the margin of every task: the default of its metric on these folds, changed by what was asked for."""
     from polytask.training.assemble import make_tasks
 
     by_fold = [make_tasks(ground.plan.folds[fold], tasks) for fold in folds]
@@ -123,6 +127,7 @@ def _continued(
         sharing = wanted.sharing if wanted.sharing is not None else () if wanted.presets else tuple(own)
         arms = _arms(ground, sharing, wanted.balance or ("equal",), wanted.presets, design.tasks)
     new = [arm for arm in arms if arm not in design.arms]
+    # `single` is timed again with new arms: only times from the same rounds give a fair ratio.
     beside = [arm for arm in arms if new and arm not in new and (arm.baseline or not design.timed(arm.name))]
     plans = _plans(ground, [*beside, *new], design.tasks, design.changes())
     paces = _timed(ground, plans, design.folds[0], ground.tasks(design.tasks), design.device, say)
@@ -151,7 +156,7 @@ def _arms(
 def _plans(
     ground: Ground, arms: Sequence[Arm], tasks: Sequence[str] | None, changes: Sequence[str]
 ) -> dict[str, Plan]:
-    """Of each arm, checked against the store."""
+    """Make the plan of each arm and check that the store was prepared for it."""
     plans = {arm.name: arm.plan(ground.plan, ground.header(tasks), changes) for arm in arms}
     for plan in plans.values():
         check_store(ground.store, ground.cohort, plan)
@@ -169,6 +174,7 @@ def _timed(
     from polytask.study.probe import WITHOUT_LOOKS, probe
     from polytask.training.freed_memory import give_freed_memory_back
 
+    # Logging gradients costs time in a few steps only; among so few timed steps it would count too much.
     quiet = {arm: set_values(plan, [WITHOUT_LOOKS]) for arm, plan in plans.items()}
     try:
         return probe(ground.work, ground.cohort, quiet, fold, tasks, device, say) if quiet else {}

@@ -1,4 +1,4 @@
-"""How long a run will take and how much room it needs: from finished runs of its arm, else from the probe."""
+"""Estimates the time and disk space of a run from finished runs of its arm, else from the timed steps."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from polytask.study.folder import Study, StudyRun
 from polytask.study.ground import Ground
 
 START = 6.0
-"""Seconds until a run's process has loaded everything."""
+"""Seconds until the process of a run has loaded all libraries."""
 JUDGING = 3.0
-"""A held-out case costs so many times what a tune case does: windows overlap, masks go back to their grids."""
+"""A held-out case takes this many times as long as a tune case: windows overlap, and masks return to their grids."""
 COPIES = 4
-"""Of the weights: the best, the last, and the optimiser's two moments."""
+"""Copies of the weights on disk: best, last, and the two moments of the optimizer."""
 FLOAT = 4
 LOOKED_AT = 20
-"""Cases whose mask files are measured."""
+"""Number of cases whose mask files are measured at most."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One run of an arm. `measured`: from finished runs."""
+    """Time and disk space of one run of an arm; `measured` is true when they come from finished runs."""
 
     seconds: float
     megabytes: float
@@ -33,7 +33,7 @@ class Expected:
 
 
 def expected(study: Study, ground: Ground) -> dict[str, Expected]:
-    """Arm → what one of its runs takes; an arm that could not be timed is not in it."""
+    """Return arm → what one of its runs takes; an arm that could not be timed is missing."""
     masks = mask_megabytes(ground, study.design)
     found = {arm.name: _of_arm(arm.name, study, ground, masks) for arm in study.arms}
     return {arm: one for arm, one in found.items() if one is not None}
@@ -51,6 +51,7 @@ def _of_arm(arm: str, study: Study, ground: Ground, masks: float) -> Expected | 
     if pace is None:
         return None
     fold = ground.splits.folds[design.folds[0]]
+    # The extra one is the evaluation at the very end of training.
     looks = 1 + design.steps // (design.tune_every * ground.plan.shared.training.steps_per_epoch)
     judged = JUDGING * pace.tune * len(fold.held_out) / max(1, len(fold.tune))
     seconds = START + design.steps * pace.step + looks * pace.tune + judged
@@ -58,17 +59,18 @@ def _of_arm(arm: str, study: Study, ground: Ground, masks: float) -> Expected | 
 
 
 def remaining(runs: Iterator[StudyRun] | list[StudyRun], by_arm: dict[str, Expected], jobs: int) -> float:
-    """Seconds until these runs are done, `jobs` at a time; NaN when nothing is known of one of their arms."""
+    """Estimate the seconds until these runs are done, `jobs` at a time; NaN when one of their arms has no estimate."""
     seconds = []
     for run in runs:
         if run.arm.name not in by_arm:
             return float("nan")
         seconds.append(by_arm[run.arm.name].seconds * (1 - run.progress[0]))
+    # Even with many jobs, the longest single run is a lower bound.
     return max([sum(seconds) / max(1, min(jobs, len(seconds))), *seconds])
 
 
 def mask_megabytes(ground: Ground, design: Design) -> float:
-    """Of the masks and doses a run predicts: about what the true ones take."""
+    """Estimate the size of the masks and doses a run writes, from the files of the true ones."""
     cohort, sizes = ground.cohort, []
     tasks = [name for name in ground.tasks(design.tasks) if isinstance(cohort.header.tasks[name], VoxelSpec)]
     subjects = ground.splits.folds[design.folds[0]].held_out
@@ -79,4 +81,5 @@ def mask_megabytes(ground: Ground, design: Design) -> float:
             sizes += [
                 p.stat().st_size for p in (source.paths if source else ()) if p is not None and p.is_file()
             ]
+    # Extrapolated from a few cases, because asking for the size of every file of a large cohort takes long.
     return fmean(sizes) * len(tasks) * len(cases) / 1e6 if sizes else 0.0

@@ -1,4 +1,4 @@
-"""`Study`: a study's folder as its files tell it. There is no other record of how far it has come."""
+"""`Study`: the state of a study, read from the files of its runs. Nothing else records how far it is."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ RESULTS = "results.parquet"
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run of the matrix.
+    """One run of the matrix of a study.
 
     Args:
-        folder: `WORK/runs/NAME`; it need not be there yet.
-        state: `done` = trained and evaluated; `failed` = its last try ended in an error; else `missing`, which also
-            covers a run that was begun and goes on with the next command.
-        error: first line of the error.
-        spec: what it is made with.
+        folder: `WORK/runs/NAME`; it may not exist yet.
+        state: `done` = trained and evaluated; `failed` = the last try ended in an error; `missing` = anything else,
+            also a run that was started and will be resumed by the next command.
+        error: first line of the error, "" without one.
+        spec: the values the run is made with.
     """
 
     arm: Arm
@@ -45,34 +45,34 @@ class StudyRun:
 
     @property
     def name(self) -> str:
-        """Of the run."""
+        """The name of the run's folder in `WORK/runs`."""
         return self.spec.name
 
     @property
     def active(self) -> bool:
-        """Whether a process works on it now."""
+        """Whether a process is working on this run now."""
         return is_held(self.spec.active)
 
     @property
     def begun(self) -> bool:
-        """Whether something of it is there to go on with."""
+        """Whether the run is unfinished and has a checkpoint to resume from."""
         return self.state != "done" and (self.folder / "last").is_dir()
 
     @property
     def progress(self) -> tuple[float, str]:
-        """Share that is done and what is going on, of an active run."""
+        """The finished share of an active run (0 to 1), and in words what it is doing."""
         said = read_note(self.spec.active)
         return float(said.get("share", 0.0)), str(said.get("what", ""))
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What `run_one` noted of it: `costs` when it is done, `seconds` it took so far."""
+        """The content of the run's `study.json`: `seconds` used so far, and `costs` once the run is done."""
         return read_record(self.folder)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study and its runs.
+    """A study with its design and the present state of each run.
 
     >>> study = Study.read("work/studies/study")           # doctest: +SKIP
     >>> [run.name for run in study.runs if run.state == "failed"]           # doctest: +SKIP
@@ -85,10 +85,10 @@ class Study:
 
     @classmethod
     def read(cls, folder: Path | str) -> Study:
-        """From `study.yaml` and the run folders.
+        """Read a study from its `study.yaml` and the folders of its runs.
 
         Raises:
-            PolytaskError: not a study.
+            PolytaskError: the folder holds no study.
         """
         folder = Path(folder)
         design = Design.read(folder)
@@ -96,54 +96,59 @@ class Study:
 
     @classmethod
     def of(cls, folder: Path, design: Design) -> Study:
-        """The runs of a design, each with its present state."""
+        """Combine a design with the present state of each of its runs."""
         work = (folder / design.work).resolve()
         arms = {arm.name: arm for arm in design.arms}
         runs = [look(arms[spec.arm], spec, work) for spec in specs_of(design, folder)]
         return cls(folder, design, work, tuple(runs))
 
     def look_again(self) -> Study:
-        """The same runs in their present state. What is done stays so and is not read again."""
+        """Return the same study with fresh states. Runs that are done stay done and are not read again."""
+        # This is called twice a second; reading finished runs each time would slow down large studies.
         runs = [run if run.state == "done" else look(run.arm, run.spec, self.work) for run in self.runs]
         return replace(self, runs=tuple(runs))
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """The columns, `single` first."""
+        """The arms (columns) of the study, `single` first."""
         return self.design.arms
 
     @property
     def results(self) -> Path:
-        """`results.parquet`, written while runs are done (at most a fifth of them are missing) and at the end."""
+        """The path of `results.parquet`; while runs finish, up to a fifth of them may be missing in it."""
         return self.folder / RESULTS
 
     def of_arm(self, arm: str) -> Iterator[StudyRun]:
-        """The runs of an arm, seed by seed."""
+        """Iterate over the runs of an arm, seed by seed."""
         return (run for run in self.runs if run.arm.name == arm)
 
     def run(self, arm: str, fold: int, seed: int) -> StudyRun:
-        """One run, looked at now."""
+        """Return one run with its present state."""
         found = next(a for a in self.arms if a.name == arm)
         return look(found, spec_of(self.design, self.folder, found, fold, seed), self.work)
 
     def table(self) -> pa.Table:
-        """`results.parquet`."""
+        """Read `results.parquet` as an Arrow table."""
+        # Imported here because pyarrow takes long to load and most commands never need it.
         from polytask.study.results import read_results
 
         return read_results(self.results)
 
 
 def look(arm: Arm, spec: Spec, work: Path) -> StudyRun:
-    """The state of one run."""
+    """Read the present state of one run from its folder."""
     folder = work / "runs" / spec.name
     state, error = state_of(spec, folder)
     return StudyRun(arm, spec.fold, spec.seed, folder, state, error, spec)
 
 
 def state_of(spec: Spec, folder: Path) -> tuple[State, str]:
-    """From the files: done with its costs noted and an evaluation; failed with a note of why."""
+    """Return the state of a run and its error: `done` when costs and evaluation are there, `failed` when an error was
+    noted, else `missing`."""
     record = read_record(folder)
     judged = all((folder / name).exists() for name in ("evaluation.json", "answers.json"))
+    # Costs are written last, so their presence proves that all before them is complete. The identity guards against
+    # a run of the same name that was made with other values.
     if judged and record.get("costs") and record.get("run") == spec.identity():
         return "done", ""
     try:
@@ -153,5 +158,5 @@ def state_of(spec: Spec, folder: Path) -> tuple[State, str]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """`study.json` of a run; {} when it is not there."""
+    """Read the `study.json` of a run; {} when it does not exist."""
     return find_json_object(folder / RECORD)

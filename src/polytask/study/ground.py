@@ -1,4 +1,4 @@
-"""What a study stands on: the plan, the cohort, the folds and the store of its work folder, and their hashes."""
+"""The inputs of a study: plan, cohort, folds and store of its work folder, and their hashes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from polytask.study.design import Rests
 
 @dataclass(frozen=True)
 class Ground:
-    """A planned and prepared work folder."""
+    """A work folder that is planned and prepared, with its parts read."""
 
     work: Path
     plan: Plan
@@ -29,7 +29,7 @@ class Ground:
 
     @classmethod
     def read(cls, work: Path) -> Ground:
-        """Raises a PolytaskError when something of it is not there, or of another cohort."""
+        """Read a work folder; raises a PolytaskError when a part is missing or belongs to another cohort."""
         plan = read_plan(work)
         cohort, splits, store = (
             cohort_of(plan, work),
@@ -40,7 +40,7 @@ class Ground:
         return cls(work, plan, cohort, splits, store)
 
     def rests(self) -> Rests:
-        """Hashes of all that the runs have in common."""
+        """Compute the hashes of everything the runs of a study have in common."""
         from polytask.training.files import sha256
         from polytask.training.run_plan import plan_hash
 
@@ -48,16 +48,16 @@ class Ground:
         return Rests(plan, sha256(self.work / "splits.json"), self.cohort.digest, self.store.content)
 
     def header(self, tasks: Sequence[str] | None) -> Header:
-        """With these tasks only, as presets look at it."""
+        """Return the cohort's header with only these tasks, because a preset looks at the tasks of the header."""
         header = self.cohort.header
         asked = {name: task for name, task in header.tasks.items() if tasks is None or name in tasks}
         return header.model_copy(update={"tasks": asked})
 
     def tasks(self, asked: Sequence[str] | None) -> list[str]:
-        """Those asked for, in the plan's order.
+        """Return the tasks that were asked for, in the order of the plan; all tasks for None.
 
         Raises:
-            PolytaskError: one is not there.
+            PolytaskError: the plan has no task of that name.
         """
         known = list(self.plan.folds[next(iter(self.plan.folds))].tasks)
         for task in asked or ():
@@ -66,10 +66,10 @@ class Ground:
         return [task for task in known if asked is None or task in asked]
 
     def folds(self, asked: int | None) -> tuple[int, ...]:
-        """The first so many of the plan.
+        """Return the first `asked` folds of the plan; all folds for None.
 
         Raises:
-            PolytaskError: it has fewer.
+            PolytaskError: the plan has fewer folds.
         """
         known = tuple(self.plan.folds)
         if asked is not None and asked > len(known):

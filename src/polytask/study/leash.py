@@ -1,4 +1,4 @@
-"""How a command calls its runs back: a file it makes, or its own death."""
+"""How a command asks its runs to stop: by creating a file, or by ending itself."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Leash:
-    """Of all runs of one command.
+    """The signals by which all runs of one command notice that they must save and stop.
 
     Args:
-        stop: as soon as this file is there, runs save themselves and end.
-        host, pid: the command. A run on its machine that sees it dead does the same.
-        parent: the process that waits for the run, 0 before there is one; its death counts too.
+        stop: path of the stop file; as soon as it exists, runs save their state and end.
+        host, pid: machine and process of the command. A run on the same machine also stops when that process is gone.
+        parent: the process that waits for the run, 0 before there is one; the run stops when it is gone too.
     """
 
     stop: str
@@ -26,28 +26,32 @@ class Leash:
 
     @classmethod
     def of_this_process(cls, folder: Path) -> Leash:
-        """A leash whose stop file lies in `folder`."""
+        """Create the stop request of this command, with its stop file in `folder`."""
         host, pid = platform.node(), os.getpid()
         return cls(str((folder / f"stop.{host}.{pid}").resolve()), host, pid)
 
     def held_by_this_process(self) -> dict[str, Any]:
-        """As plain data for the run that this process starts."""
+        """Return the fields as plain data for a child process, with this process as its parent."""
         return {**asdict(self), "parent": os.getpid()}
 
     @property
     def pulled(self) -> bool:
-        """Whether to save and end."""
+        """Whether the run has to save its state and end."""
+        # A process whose parent dies gets another parent, so a changed parent number means that it is gone.
         if Path(self.stop).exists() or (self.parent and os.getppid() != self.parent):
             return True
+        # A process number says nothing on another machine of a cluster; there only the stop file counts.
         return self.host == platform.node() and not alive(self.pid)
 
 
 def alive(pid: int) -> bool:
-    """Whether there is such a process on this machine."""
+    """Whether a process with this number exists on this machine."""
     try:
+        # Signal 0 sends nothing; it only checks that the process exists.
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    # The process exists but belongs to another user.
     except PermissionError:
         return True
     return True

@@ -1,4 +1,4 @@
-"""`run_study`: a matrix of runs, begun or gone on with, and its results."""
+"""`run_study`: starts or continues the matrix of runs of a study and writes its results."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Ended:
-    """A study after a command.
+    """The state of a study after a command.
 
     Args:
-        study: as it is now.
+        study: the study with the present states of its runs.
         stopped: number of the signal that ended the command early, 0 without one.
     """
 
@@ -38,7 +38,7 @@ class Ended:
 
     @property
     def code(self) -> int:
-        """Exit code: 1 when a run failed."""
+        """The exit code: 128 + the signal after a stop, 1 when a run failed, else 0."""
         failed = any(run.state == "failed" for run in self.study.runs)
         return 128 + self.stopped if self.stopped else int(failed)
 
@@ -55,18 +55,18 @@ def run_study(
     watch: Watch = lambda snapshot: None,
     say: Callable[[str], None] = lambda what: None,
 ) -> Ended:
-    """Run what is not done yet of a study and write `STUDY/results.parquet`.
+    """Run everything of a study that is not done yet, and write `STUDY/results.parquet`.
 
-    Finished runs are kept, killed ones go on, failed ones are tried again. Test subjects are never looked at.
+    Finished runs are kept, killed ones are resumed, failed ones are tried again. Test subjects are never used.
 
     Args:
-        source: a cohort (checked, planned and prepared into `STUDY/work`), a work folder, or a study to go on with.
-        wanted: the matrix and its budget; in a study that exists it may add arms, folds and seeds.
-        out: the study's folder; WORK/studies/NAME by default.
-        jobs: runs at a time. backend: joblib's: `loky` (processes on this machine), `threading`, `ray`, …
-        command: for the record.
-        watch: called twice a second with how far the matrix is.
-        say: called with a line for people, now and then.
+        source: a cohort (checked, planned and prepared into `STUDY/work`), a work folder, or a study to continue.
+        request: the matrix and its budget; it may add arms, folds and seeds to an existing study.
+        out: folder of the study; WORK/studies/NAME by default.
+        jobs: number of runs at a time. backend: joblib's `loky` (processes on this machine), `threading`, `ray`, …
+        command: the command line, noted in `study.yaml`.
+        watch: called twice a second with the progress of the matrix.
+        say: called now and then with a line of text for the user.
 
     Raises:
         PolytaskError: bad input; nothing was run.
@@ -107,8 +107,10 @@ def run_study(
 
 @contextmanager
 def own_study(folder: Path, say: Callable[[str], None] = lambda what: None) -> Iterator[None]:
-    """Inside, no other command writes into the study's folder; waits for one that does. A folder that is made for this
-    and stays empty is removed."""
+    """Lock the folder of a study, so that no other command writes into it; waits while one does.
+
+    A folder that was created only for the lock and stays empty is removed.
+    """
     try:
         with hold_lock(folder / LOCK, "writes into this study", wait=True, say=say):
             yield
@@ -118,17 +120,19 @@ def own_study(folder: Path, say: Callable[[str], None] = lambda what: None) -> I
 
 
 def _write(results: Results, study: Study) -> None:
-    """One command at a time."""
+    """Write the results table under the lock of the study."""
     with own_study(study.folder):
         results.write(study)
 
 
 def _sweep_active(study: Study) -> None:
-    """Remove the locks of runs whose processes were killed, and the stop files of commands that were."""
+    """Remove the lock files of runs and the stop files of commands whose processes were killed."""
     for stop in (study.folder / "active").glob(f"stop.{platform.node()}.*"):
+        # The glob has this machine's name in it: process numbers of other machines mean nothing here.
         if not alive(int(stop.suffix[1:])):
             stop.unlink(missing_ok=True)
     for run in study.runs:
         if run.spec.active.exists():
+            # Taking the lock proves that nobody works on the run; releasing it removes the file.
             with suppress(LockedError), hold_lock(run.spec.active, "tidies it", patience=0):
                 pass

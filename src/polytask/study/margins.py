@@ -1,4 +1,4 @@
-"""How large a loss a study may overlook before it recommends a saving: fixed before the first run."""
+"""The largest loss that a study may accept when it recommends a cheaper arm; fixed before the first run."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from polytask.errors import PolytaskError, nearest
 from polytask.tasks.task import Task
 
 POINTS = 2.0
-"""Hundredths of a metric that has a scale to 1: Dice, AUC, C, κ, R²."""
+"""Default margin in points, hundredths of a metric whose best value is 1: Dice, AUC, C, κ, R²."""
 ERROR_SHARE = 0.05
-"""Share of the error of the best constant answer, for metrics that are errors in a unit of their own."""
+"""Default margin of a metric that is an error: this share of the error of the best constant answer."""
 ERRORS = ("mae", "rmse")
 
 
 def is_error(metric: str) -> bool:
-    """Whether a metric is an error in the task's own unit instead of a share."""
+    """Whether a metric is an error in the unit of the task, and not a share."""
     return metric.partition(".")[0] in ERRORS
 
 
 def default_margin(folds: Sequence[Task]) -> float:
-    """A task's margin from what each fold knows of it: 2 points, or 5 % of the error of a constant answer."""
+    """Return the default margin of a task: 2 points, or 5 % of the error of a constant answer, averaged over folds."""
     if not is_error(folds[0].primary):
         return POINTS
+    # `deviation` is the spread of the train answers, about the error of the best constant answer.
     return ERROR_SHARE * float(np.mean([float(getattr(task, "deviation", np.nan)) for task in folds]))
 
 
 def read_margins(given: Sequence[str], defaults: Mapping[str, float]) -> dict[str, float]:
-    """The margin of every task: the defaults, changed by `2.5` (tasks in points) or `lesion=3`, in that order.
+    """Return the margin of every task: the defaults, changed in turn by texts such as `2.5` or `lesion=3`.
 
     Args:
-        given: what a person typed. defaults: task → margin in its unit; those in points are `POINTS`.
+        given: texts that were typed; a number without a task holds for all tasks in points.
+        defaults: task → default margin in its unit.
 
     Raises:
-        PolytaskError: a task that is not there, or a margin that is not above 0.
+        PolytaskError: there is no such task, or a margin is not above 0.
     """
     margins = dict(defaults)
     for text in given:
@@ -44,10 +46,12 @@ def read_margins(given: Sequence[str], defaults: Mapping[str, float]) -> dict[st
             value = float(number)
         except ValueError:
             value = float("nan")
+        # Text that is no number is NaN here, so that both faults get the same message.
         if not (np.isfinite(value) and value > 0):
             raise PolytaskError(f"--margin {text}: expected a number above 0, or TASK=NUMBER")
         if sign and name not in margins:
             raise PolytaskError(f"--margin {text}: {nearest(name, list(margins))}")
+        # A plain number is in points, so it cannot hold for tasks whose margin is in mm or days.
         chosen = [name] if sign else [task for task, default in defaults.items() if default == POINTS]
         margins |= dict.fromkeys(chosen, value)
     return margins

@@ -1,4 +1,4 @@
-"""The matrix of runs through joblib, watched from the main thread: what is done, at work, failed, and how long yet."""
+"""Runs the matrix through joblib; the main thread watches what is done, running or failed, and the time left."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from polytask.study.run_one import run_one
 from polytask.training.interrupt import listen
 
 POLL = 0.5
-"""Seconds between two looks at the files."""
+"""Seconds between two readings of the run states."""
 RAY = "ray"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far the matrix is. `left`: seconds to go, NaN when nobody knows."""
+    """The progress of the matrix; `left` are the estimated seconds to go, NaN when unknown."""
 
     study: Study
     left: float
 
     def of(self, state: str) -> list[StudyRun]:
-        """The runs in one state."""
+        """Return the runs that are in one state."""
         return [run for run in self.study.runs if run.state == state]
 
     @property
     def active(self) -> list[StudyRun]:
-        """The runs a process works on."""
+        """The unfinished runs that a process is working on."""
         return [run for run in self.study.runs if run.state != "done" and run.active]
 
 
@@ -46,10 +46,10 @@ Watch = Callable[[Snapshot], None]
 
 
 def ready_backend(backend: str) -> None:
-    """Refuse what joblib does not know; register Ray, which brings its own.
+    """Check the name of a joblib backend, and register Ray's backend when that is asked for.
 
     Raises:
-        PolytaskError: an unknown name, or Ray is not installed.
+        PolytaskError: the name is unknown, or Ray is not installed.
     """
     known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, RAY})
     if backend not in known:
@@ -72,13 +72,13 @@ def run_matrix(
     backend: str,
     watch: Watch,
 ) -> int:
-    """Do what is to do; the number of the signal that ended it early, 0 without one.
+    """Do all open runs; returns the number of the signal that ended this early, 0 without one.
 
-    A failed run does not stop the others. The first SIGINT or SIGTERM lets the runs at work save themselves and begins
-    no further one.
+    A failed run does not stop the others. After the first SIGINT or SIGTERM, the active runs save their state and no
+    further run is started.
 
     Args:
-        expect: what a run of each arm takes, asked again whenever one is done.
+        expect: returns arm → estimate of one run; called again whenever another run is done.
     """
     todo = [run for run in study.runs if run.state != "done"]
     leash = Leash.of_this_process(study.folder / "active")
@@ -91,10 +91,12 @@ def run_matrix(
     def dispatch() -> None:
         try:
             _dispatch(study.work, todo, leash, jobs, backend)
+        # An exception in a thread would only be printed; it is kept and raised by the main thread below.
         except BaseException as trouble:
             troubles.append(trouble)
 
     with listen() as asked:
+        # Signal handlers run in the main thread only, so joblib works in another one and the main thread stays free.
         thread = Thread(target=dispatch, daemon=True)
         thread.start()
         while thread.is_alive():
@@ -109,6 +111,7 @@ def run_matrix(
         if asked.signal:
             _wait_for_saving(todo)
     stop.unlink(missing_ok=True)
+    # After a signal, errors of joblib are expected: its workers may have been ended by it.
     if troubles and not asked.signal:
         what = (str(troubles[0]).splitlines() or [""])[0]
         raise PolytaskError(
@@ -126,7 +129,7 @@ def _dispatch(work: Path, todo: Sequence[StudyRun], leash: Leash, jobs: int, bac
 
 
 def _wait_for_saving(todo: Sequence[StudyRun], most: float = 60.0) -> None:
-    """A signal may have ended joblib's workers before the runs they wait for."""
+    """Wait until no run is active: a signal may have ended joblib's workers before the runs they wait for."""
     until = time.monotonic() + most
     while time.monotonic() < until and any(run.active for run in todo):
         time.sleep(POLL / 5)

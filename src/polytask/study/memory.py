@@ -1,4 +1,4 @@
-"""How much memory this process needed."""
+"""Measures the most memory this process has used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MIB = 2**20
 
 
 def peak_memory() -> float:
-    """MiB of host memory this process had at most.
+    """Return the most host memory this process has used, in MiB.
 
-    On Linux from its own address space: `ru_maxrss` also remembers what the process that started it used.
+    Linux has the value in /proc. `ru_maxrss` is only the fallback: it also counts the process that started this one.
     """
     status = Path("/proc/self/status")
     text = read_text(status) if status.exists() else ""
@@ -24,4 +24,5 @@ def peak_memory() -> float:
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS reports bytes, other systems KiB.
     return used / MIB if sys.platform == "darwin" else used / 1024

@@ -1,4 +1,4 @@
-"""What one run does: train, or go on; evaluate on held out; note what it cost."""
+"""The work of one run: train or resume, evaluate on the held-out part, and note the costs."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from polytask.training.run import train
 
 
 class Reporter:
-    """A pulse that first notes, in the new run's folder, whose it is."""
+    """Reports the progress of training, and first notes in the folder of the run which study run it is."""
 
     def __init__(self, pulse: Pulse, folder: Path, spec: Spec):
         self.pulse, self.folder, self.spec = pulse, folder, spec
         self.step, self.say = pulse.step, pulse.say
 
     def begin(self, title: str, done: int, total: int) -> None:
-        """A network starts; nothing of it is learnt yet."""
+        """Called when the training of a network starts, before its first step."""
+        # Noted before the first step: a run that is killed later is then recognized as this one and resumed.
         recorded(self.folder, run=self.spec.identity())
         self.pulse.networks = list(Run.read(self.folder).networks)
         self.pulse.begin(title, done, total)
 
 
 def perform(work: Path, spec: Spec, pulse: Pulse) -> None:
-    """Bring one run to its end from wherever it is.
+    """Do what is left of one run: training, evaluation and costs.
 
     Raises:
-        PolytaskError: bad input, or a folder of that name that is not this run's.
-        Interrupted: asked to stop; everything is saved.
+        PolytaskError: bad input, or a folder of that name that belongs to another run.
+        Interrupted: the run was asked to stop; everything is saved.
     """
     folder = work / "runs" / spec.name
     clock = _clock(folder)
@@ -63,6 +64,7 @@ def perform(work: Path, spec: Spec, pulse: Pulse) -> None:
                 device=spec.device,
                 reporter=reporter,
             )
+        # A resumed run has had several processes; the largest of their peaks counts.
         recorded(folder, memory=max(peak_memory(), float(read_record(folder).get("memory") or 0)))
         pulse.tell(0.9, "evaluating")
         evaluate(
@@ -75,21 +77,24 @@ def perform(work: Path, spec: Spec, pulse: Pulse) -> None:
         )
         costs = costs_of(Run.read(folder), spec.device)
     finally:
+        # Also after an interruption or an error, so that the time of all tries is counted.
         clock()
+    # Last of all: the presence of costs is what marks a run as done.
     recorded(folder, costs=asdict(costs))
 
 
 def claimed(folder: Path, spec: Spec) -> bool:
-    """Whether there is something of this run to go on with.
+    """Whether the run can be resumed. A folder without any finished epoch is removed, so that the run starts anew.
 
     Raises:
-        PolytaskError: the folder is of another run.
+        PolytaskError: the folder belongs to another run.
     """
     if not folder.exists():
         return False
     was = read_record(folder).get("run")
     if was == spec.identity() and (folder / NAME).exists():
         return True
+    # No note, no log and no checkpoint: only a process that was killed at once leaves such a folder.
     if was is None and not (folder / "metrics.jsonl").exists() and not (folder / "best").exists():
         shutil.rmtree(folder)  # killed before its first epoch: nothing is lost
         return False
@@ -100,7 +105,7 @@ def claimed(folder: Path, spec: Spec) -> bool:
 
 
 def _clock(folder: Path) -> Callable[[], None]:
-    """Adds the seconds since now to those the run took before."""
+    """Start a clock; calling the result adds the seconds since then to those noted in the run's folder."""
     started = time.perf_counter()
 
     def stop() -> None:

@@ -1,4 +1,4 @@
-"""The recommended model of a study as an exported model folder."""
+"""Exports the recommended model of a study as a model folder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from polytask.study.folder import Study
 
 @dataclass(frozen=True)
 class Pick:
-    """What was taken.
+    """The model that was exported.
 
     Args:
-        arm, why: the study's recommendation (`conclusions/recommendation.py`), or what was named by hand.
-        runs: the members. model: the folder written.
+        arm, why: the recommended arm with the reason (`conclusions/recommendation.py`), or the arm named by hand.
+        runs: names of the runs that became members. model: the folder that was written.
     """
 
     arm: str
@@ -29,13 +29,13 @@ class Pick:
 
 
 def pick(study: Study | Path | str, out: Path | str, arm: str | None = None, ensemble: bool = False) -> Pick:
-    """Export a study's model: of the recommended arm, or of `arm`.
+    """Export the model of the recommended arm of a study, or of `arm`.
 
-    One run, the best of the arm on its tune part; or as `ensemble` the best seed of every fold. Nothing is chosen on
-    the held-out part.
+    The model is the run of the arm with the best skill on tune; with `ensemble`, the best seed of every fold. Nothing
+    is chosen on the held-out part.
 
     Raises:
-        PolytaskError: no such arm, or none of its runs is finished.
+        PolytaskError: there is no such arm, or none of its runs is finished.
     """
     study = study if isinstance(study, Study) else Study.read(study)
     said = conclude(study)
@@ -49,6 +49,7 @@ def pick(study: Study | Path | str, out: Path | str, arm: str | None = None, ens
     skills = tune_skills(found, arm)
     by_fold: dict[int, list[tuple[float, str]]] = {}
     for one in found.of_arm(arm):
+        # A run without a tune result is only taken when its fold has no other.
         skill = skills.get((one.run.fold, one.run.seed), float("-inf"))
         by_fold.setdefault(one.run.fold, []).append((skill, str(one.run.folder)))
     best = [max(runs) for runs in by_fold.values()]

@@ -1,7 +1,7 @@
-"""Seconds of a step and of an evaluation on tune, of each arm, before the first run. Nothing is written.
+"""Times a step and an evaluation on tune of each arm before the first run. Nothing is written.
 
-The networks of all arms take their steps in turns, so that whatever else the machine does meets them alike: the ratio
-of two arms' seconds in the same turn says what one costs beside the other even where the seconds themselves do not.
+The networks of all arms take their steps in rounds, one after the other, so that other work on the machine slows all of
+them alike. The ratio of two arms' seconds in the same round is then reliable even when the seconds themselves are not.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from polytask.training.new_run import networks_of
 from polytask.training.rehearsal import Rehearsal, rehearse_network
 
 LEAST, MOST = 3, 15
-"""Turns that are timed, behind one that warms up."""
+"""Least and largest number of timed rounds, after one round that warms up."""
 ENOUGH = 10.0
-"""Seconds for each network after which there is no further turn."""
+"""After this many seconds per network, no further round is started."""
 BRIEF = 2.0
-"""Seconds of an evaluation that is worth timing twice."""
+"""An evaluation shorter than this many seconds is timed twice."""
 WITHOUT_LOOKS = "training.balance.log_every=0"
-"""What timed plans have set: looks for the log are rare in a run and would be frequent among a few steps."""
+"""Setting of the timed plans: logging gradients is rare in a run and would count too much among a few steps."""
 Say = Callable[[str], None]
 
 
 @dataclass
 class Stopwatch:
-    """One network before its first step.
+    """Times one network: its evaluation on tune and its optimizer steps.
 
     Args:
-        batches: read in this process, without end. tune: seconds of an evaluation on tune.
-        turns: seconds of an optimiser step, by turn.
+        batches: endless stream of batches, read in this process. tune: seconds of an evaluation on tune.
+        turns: seconds of an optimizer step in each timed round.
     """
 
     rehearsal: Rehearsal
@@ -54,7 +54,7 @@ class Stopwatch:
 
     @classmethod
     def of(cls, rehearsal: Rehearsal, loader: Loader) -> Stopwatch:
-        """With an evaluation on tune behind it."""
+        """Create the stopwatch of a network and time its evaluation on tune."""
         tune = seconds_of(rehearsal.tune, rehearsal)
         if tune < BRIEF:  # the first time loads libraries
             tune = min(tune, seconds_of(rehearsal.tune, rehearsal))
@@ -62,8 +62,11 @@ class Stopwatch:
         return cls(rehearsal, batches, tune)
 
     def turn(self, number: int) -> float:
-        """Seconds of a step as the mean over a run: reading goes on beside it if there are workers, and where a rule
-        looks at gradients every so many steps, the others are quicker. The first turn is not kept."""
+        """Time one round and return the seconds it took; round 0 warms up and is not kept.
+
+        The noted time is the mean of a step over a whole run: with data workers, reading happens during the step; and
+        where a balancing rule looks at gradients only in some steps, the other steps are quicker.
+        """
         settings = self.rehearsal.context.plan.shared.training
         every = settings.balance.every
         started = time.perf_counter()
@@ -91,10 +94,10 @@ def probe(
     device: str,
     say: Say = lambda what: None,
 ) -> dict[str, Pace]:
-    """Arm → pace; an arm that cannot be timed is said and is not in it: its runs will fail and be shown.
+    """Return arm → timing. An arm that cannot be timed is reported and left out; its runs will fail visibly.
 
     Args:
-        plans: of the arms. fold: whose data. tasks: that are fitted.
+        plans: arm → plan. fold: the fold whose data are used. tasks: the tasks that are trained.
     """
     world, threads = World(0, 1, device_named(device)), torch.get_num_threads()
 
@@ -115,11 +118,12 @@ def probe(
 
 
 def in_turns(arms: Mapping[str, Iterator[Rehearsal]], say: Say) -> dict[str, Pace]:
-    """Of the arms that hold out; in every other turn the last one begins."""
+    """Time the arms in rounds, in alternating order, and drop any arm that raises an error."""
     watches: dict[str, list[Stopwatch]] = {}
     with ExitStack() as open_loaders:
         for arm, networks in arms.items():
             say(f"timing {arm}")
+            # Lack of memory concerns one arm only and is tolerated; bad input concerns the whole study and is raised.
             with spared(arm, watches, say, but=PolytaskError):
                 watches[arm] = []
                 for network in networks:
@@ -140,7 +144,7 @@ def in_turns(arms: Mapping[str, Iterator[Rehearsal]], say: Say) -> dict[str, Pac
 def spared(
     arm: str, watches: dict[str, list[Stopwatch]], say: Say, but: type[Exception] | tuple[()] = ()
 ) -> Iterator[None]:
-    """An arm that breaks down takes no other with it."""
+    """Drop an arm whose timing raises an error, and report it; errors of type `reraise` are raised."""
     try:
         yield
     except but:
@@ -152,7 +156,7 @@ def spared(
 
 
 def paces_of(arms: Mapping[str, Sequence[Stopwatch]]) -> dict[str, Pace]:
-    """From what was timed in turns."""
+    """Summarize the rounds of each arm as median seconds, and as ratio to the single networks."""
     by_turn = {
         arm: [sum(step) for step in zip(*(w.turns for w in watches), strict=True)]
         for arm, watches in arms.items()
@@ -170,7 +174,7 @@ def paces_of(arms: Mapping[str, Sequence[Stopwatch]]) -> dict[str, Pace]:
 
 
 def seconds_of(what: Callable[[], object], rehearsal: Rehearsal) -> float:
-    """Until the device is done with it."""
+    """Call a function and return the seconds until the device has finished its work."""
     device = rehearsal.context.world.device
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda device: None
     wait(device)

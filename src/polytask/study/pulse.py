@@ -1,4 +1,4 @@
-"""How far a run is, told while it works; and whether it is to stop, asked while it works."""
+"""Reports the progress of a run while it works, and checks whether the run has been asked to stop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from polytask.study.spec import Spec
 from polytask.training.interrupt import Interrupted
 
 TELL_EVERY = 0.5
-"""Seconds between two looks at whether to stop, and between two notes of how far the run is."""
+"""Seconds between two notes of the progress, and between two checks for a stop request."""
 TRAINING = 0.9
-"""Share of a run that training takes, for the bar."""
+"""Share of a run that training takes, for the progress bar."""
 
 
 class Pulse:
-    """The run's reporter: notes how far it is, and asks it to stop when its command does or has died."""
+    """The reporter of a run: notes its progress, and stops it when its command asks for that or has died."""
 
     def __init__(self, mine: Holder, spec: Spec, leash: Leash):
         self.mine, self.spec, self.leash = mine, spec, leash
@@ -28,25 +28,27 @@ class Pulse:
         self.place, self.total = 0, spec.steps
 
     def begin(self, title: str, done: int, total: int) -> None:
-        """A network starts."""
+        """Called when the training of a network starts or resumes."""
         self.place = self.networks.index(title) if title in self.networks else 0
         self.total = total
         self.tell(TRAINING * self._share(done), f"step {done} of {total}")
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
-        """A step is done; asked to stop, the run ends behind it, saved."""
+        """Called after each step; when a stop is requested, the run saves its state after this step and ends."""
         if not self._due():
             return
         self.tell(TRAINING * self._share(step), f"{self._network()}step {step} of {self.total}")
         if not self.signalled and self.leash.pulled:
             self.signalled = True
+            # A signal to itself takes the same path as Ctrl-C: the training loop finishes the step and saves. Only one
+            # is sent, because a second one would end the process before it has saved.
             os.kill(os.getpid(), signal.SIGTERM)
 
     def say(self, text: str) -> None:
-        """The log has it too."""
+        """Ignore the text: it is written into the log of the run anyway."""
 
     def evaluated(self, done: int, total: int, what: str) -> None:
-        """A case is predicted; asked to stop, the evaluation is left and made anew with the next command."""
+        """Called after each evaluated case. A stop request ends the evaluation; the next command repeats it."""
         if not self._due():
             return
         self.tell(TRAINING + (1 - TRAINING) * done / max(1, total), f"evaluating {done} of {total}")
@@ -54,7 +56,7 @@ class Pulse:
             raise Interrupted(signal.SIGTERM, self.spec.steps)
 
     def tell(self, share: float, what: str) -> None:
-        """For whoever looks."""
+        """Write the progress into the lock file of the run, where the command reads it."""
         self.mine.tell({"command": self.leash.pid, "share": share, "what": what})
 
     def _share(self, step: int) -> float:

@@ -1,4 +1,4 @@
-"""From what a person names — a cohort, a work folder, a study — to a study's folder and a prepared work folder."""
+"""Finds the folders of a study from what the user names: a cohort, a work folder or a study; prepares a cohort."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from polytask.plan.machine import usable_cores
 from polytask.study.design import FILE, Design
 
 FOLDS = 5
-"""Of a cohort that is planned here and nobody said how many."""
+"""Number of folds of a cohort that is planned here, when no number was given."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study lies.
+    """The folders of a study.
 
     Args:
-        folder: the study's. work: its work folder. cohort: planned and prepared here, if it was a cohort.
+        folder: folder of the study. work: its work folder.
+        cohort: the cohort to plan and prepare, when the user named a cohort.
     """
 
     folder: Path
@@ -33,10 +34,10 @@ class Place:
 
 
 def place_of(source: Path | str, out: Path | str | None, name: str = "study") -> Place:
-    """What `source` is.
+    """Find out what `source` is and return the folders of the study.
 
     Raises:
-        PolytaskError: nothing that a study can be made of.
+        PolytaskError: `source` is neither a cohort, a work folder nor a study.
     """
     source = Path(source)
     if (source / FILE).is_file():
@@ -61,17 +62,17 @@ def place_of(source: Path | str, out: Path | str | None, name: str = "study") ->
 
 
 def _named(folder: Path) -> Path:
-    """A folder whose name can begin the names of runs."""
+    """Return the folder, or refuse one without a name: the names of the runs begin with it."""
     if folder.resolve().name in ("", ".", ".."):
         raise PolytaskError(f"-o {folder}: expected a folder with a name: its runs are called after it")
     return folder
 
 
 def make_ready(place: Place, folds: int | None, say: Say) -> None:
-    """Check, plan and prepare a cohort into the study's own work folder; what is there already is kept.
+    """Check, plan and prepare a cohort into the work folder of the study; what already exists is kept.
 
     Raises:
-        PolytaskError: the cohort has errors, or the work folder is of another cohort.
+        PolytaskError: the cohort has errors, or the work folder belongs to another cohort.
     """
     if place.cohort is None:
         return
@@ -79,6 +80,7 @@ def make_ready(place: Place, folds: int | None, say: Say) -> None:
     from polytask.prepare.make import prepare
 
     jobs, work = usable_cores(), place.work
+    # Cross-validation needs two folds at least; a study of one fold takes the first of the default number.
     count = folds if folds and folds > 1 else FOLDS
     if (work / PLAN).is_file():
         _refuse_another(place, place.cohort)

@@ -1,4 +1,4 @@
-"""`results.parquet`: every number of every finished run in one long table, made from the run folders alone."""
+"""`results.parquet`: every number of every finished run in one long table, built only from the run folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from polytask.kinds import answer_form
 from polytask.study.folder import RESULTS, Study, StudyRun
 
 Row = tuple[str, str, str, str, str, float | None, int | None]
-"""Task, kind, subject, visit, name, value, n."""
+"""One row without the columns of the run: task, kind, subject, visit, name, value, n."""
 TEXT = ("run", "arm", "sharing", "balance", "preset")
 SCHEMA = pa.schema(
     [
@@ -32,25 +32,28 @@ SCHEMA = pa.schema(
         ("n", pa.int64()),
     ]
 )
-"""Long form. `kind`: `metric` (of the run on held out; `n` known items), `case` (answer, truth or metric of one subject
-and visit), `cost` (of the run). What is not defined or not known is null."""
+"""Columns in long form. `kind` is `metric` (of the run on the held-out part, with `n` known items), `case` (answer,
+truth or metric of one subject and visit) or `cost` (of the run). A value that is undefined or unknown is null."""
 PART = f".{RESULTS}.part"
 
 
 class Results:
-    """The table of a study; a finished run is read once."""
+    """Collects and writes the results table of a study; each finished run is read only once."""
 
     def __init__(self) -> None:
         self._seen: dict[str, pa.Table] = {}
         self._held = 0
 
     def is_due(self, done: int) -> bool:
-        """Whether to write while the matrix goes on: when a quarter more runs are done than the file holds, so that
-        a run costs the same however many there are. The end of a command writes in any case."""
+        """Whether to write the table again while runs go on: when a quarter more runs are done than it holds.
+
+        Writing takes longer as the table grows; waiting for a share of it keeps the cost per run constant. The end of a
+        command always writes.
+        """
         return done >= self._held + max(1, self._held // 4)
 
     def write(self, study: Study) -> Path:
-        """`STUDY/results.parquet`, whole or not at all; a part left by a killed command is replaced."""
+        """Write `STUDY/results.parquet` completely or not at all; a part left by a killed command is replaced."""
         done = [run for run in study.runs if run.state == "done"]
         for run in done:
             if run.name not in self._seen:
@@ -71,7 +74,7 @@ class Results:
 
 
 def read_results(path: Path) -> pa.Table:
-    """What `Results.write` wrote."""
+    """Read the table that `ResultsWriter.write` wrote."""
     try:
         return pq.read_table(path, schema=SCHEMA)
     except (OSError, pa.ArrowException) as error:
@@ -82,7 +85,7 @@ def read_results(path: Path) -> pa.Table:
 
 
 def table_of(run: StudyRun) -> pa.Table:
-    """One finished run."""
+    """Build the rows of one finished run as an Arrow table."""
     evaluation = Evaluation.read(run.folder / EVALUATION)
     rows = [*metric_rows(evaluation), *case_rows(evaluation, Answers.read(run.folder / ANSWERS))]
     rows += [("", "cost", "", "", name, _value(cost), None) for name, cost in run.record["costs"].items()]
@@ -98,7 +101,7 @@ def table_of(run: StudyRun) -> pa.Table:
 
 
 def metric_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """Every metric, each task's skill, and the mean skill."""
+    """Yield a row for every metric, for the skill of each task, and for the mean skill."""
     for task, metrics in evaluation.metrics.items():
         named = {**metrics, "skill": evaluation.skill[task]}
         for name, found in named.items():
@@ -108,7 +111,7 @@ def metric_rows(evaluation: Evaluation) -> Iterator[Row]:
 
 
 def case_rows(evaluation: Evaluation, answers: Answers) -> Iterator[Row]:
-    """Answers beside the truth, and the metrics of each case of a voxel task."""
+    """Yield the answers and the truth of each case, and the metrics of each case of a voxel task."""
     for task, items in answers.pooled.items():
         kind, names = str(evaluation.tasks[task]["kind"]), list(evaluation.tasks[task]["names"])
         for k, (subject, visit) in enumerate(items.ids):
@@ -122,9 +125,10 @@ def case_rows(evaluation: Evaluation, answers: Answers) -> Iterator[Row]:
 
 
 def truth_cells(kind: str, names: list[str], items: Items, k: int) -> dict[str, float]:
-    """`truth` (of classes their number), `truth.LABEL`, or `time` and `event`; unknown is null."""
+    """Return the truth of item `k`: `truth` (a class as its number), `truth.LABEL`, or `time` and `event`, or NaN."""
     value, known = np.asarray(items.value[k], np.float64), np.asarray(items.known[k], bool)
     if answer_form(kind) == "time":
+        # A time without its event says nothing, so both are unknown together.
         pair = value if known.all() else np.full(2, np.nan)
         return {"time": float(pair[0]), "event": float(pair[1])}
     value = np.where(known, value, np.nan)
@@ -134,17 +138,19 @@ def truth_cells(kind: str, names: list[str], items: Items, k: int) -> dict[str, 
 
 
 def answer_cells(names: list[str], prediction: Mapping[str, Any], k: int) -> dict[str, float]:
-    """`value`, `risk`, `p.CLASS`; `p.0`, … of a survival task's horizons."""
+    """Return the answer for item `k`: `value`, `risk`, `p.CLASS`, or `p.0`, `p.1`, … for the horizons of survival."""
     found: dict[str, float] = {}
     for key, array in prediction.items():
         values = np.asarray(array[k], np.float64)
         if values.ndim == 0:
             found[key] = float(values)
             continue
+        # Probabilities of classes have as many columns as names; those of horizons are numbered.
         ends = names if values.size == len(names) else list(map(str, range(values.size)))
         found |= {f"{key}.{end}": float(v) for end, v in zip(ends, values.ravel(), strict=True)}
     return found
 
 
 def _value(number: float | None) -> float | None:
+    # Parquet tells null from NaN; one form of "unknown" is enough for readers.
     return None if number is None or not isfinite(number) else float(number)

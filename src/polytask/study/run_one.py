@@ -1,7 +1,7 @@
-"""`run_one`: one run of a study, in a process of its own; what joblib carries to wherever there is room.
+"""`run_one`: one run of a study in a process of its own; joblib calls it on any worker that is free.
 
-A process each, so that the peak memory noted is the run's own, and so that a run that is killed for lack of memory
-takes nobody with it.
+Each run has its own process, so that its peak memory can be measured, and so that a run that is killed for lack of
+memory ends no other run.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Ended = Literal["done", "failed", "stopped", "elsewhere"]
 DONE, FAILED, STOPPED, ELSEWHERE = 0, 1, 3, 4
 """Exit codes of the run's process."""
 ORPHAN_PAUSE = 0.2
-"""Seconds between two looks at a run whose command was killed."""
+"""Seconds between two checks of a run whose command was killed."""
 ENDED: dict[int, Ended] = {DONE: "done", FAILED: "failed", STOPPED: "stopped", ELSEWHERE: "elsewhere"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `stopped` = asked to, saved; `elsewhere` = another command works on it."""
+    """How a run ended: `stopped` = saved after a stop request; `elsewhere` = another command works on it."""
 
     name: str
     ended: Ended
@@ -43,11 +43,11 @@ class Outcome:
 
 
 def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
-    """Train one run to its end, evaluate it, note its costs; a finished one is left alone.
+    """Start the process of one run and wait for it: training, evaluation, costs. A finished run is left alone.
 
     Args:
         work: the work folder.
-        leash: of the command; when it is pulled the run saves itself and ends.
+        stop_request: the stop request of the command; once it is made, the run saves its state and ends.
     """
     started = time.perf_counter()
 
@@ -71,12 +71,14 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        # The thread pools read these only once, at import, so they must be set before the process starts.
         env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
     )
     with deaf(leash):
         _, said = child.communicate(json.dumps(given).encode())
     ended = ENDED.get(child.returncode)
+    # The process may die without a note, for example when the system kills it for lack of memory.
     if ended is None or (ended == "failed" and not spec.failed.exists()):
         note_failure(spec, death(child.returncode), said.decode(errors="replace"))
         ended = "failed"
@@ -84,8 +86,11 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
 
 
 def wait_for_orphan(spec: Spec, leash: Leash) -> bool:
-    """Whether the run is free. A run whose command was killed on this machine saves itself and ends, which is waited
-    for; another command's run is not."""
+    """Wait until nobody works on the run; false when another command does, or a stop is requested.
+
+    A run whose command was killed on this machine saves its state and ends soon, so waiting for it is worthwhile. A run
+    of a living command is not waited for.
+    """
     while is_held(spec.active):
         note = read_note(spec.active)
         orphan = note.get("host") == platform.node() and "command" in note and not alive(int(note["command"]))
@@ -97,8 +102,12 @@ def wait_for_orphan(spec: Spec, leash: Leash) -> bool:
 
 @contextmanager
 def deaf(leash: Leash) -> Iterator[None]:
-    """Inside, a worker's process does not hear SIGINT and SIGTERM, which reach it when they are meant for all: it only
-    waits for a run, and its death would make joblib kill every run before it is saved."""
+    """Ignore SIGINT and SIGTERM in a worker process while it waits for a run.
+
+    These signals reach all processes of the command. If a worker died of one, joblib would kill every run before it
+    could save its state.
+    """
+    # The command itself must react to signals, and Python allows handlers in the main thread only.
     if os.getpid() == leash.pid or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -107,11 +116,12 @@ def deaf(leash: Leash) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
+            # `handler` is None when it was not installed from Python; then the default is the closest choice.
             signal.signal(number, handler or signal.SIG_DFL)
 
 
 def death(code: int) -> str:
-    """What became of a process that could not say it itself."""
+    """Describe the end of a process that could not note its failure itself."""
     if code >= 0:
         return f"the run's process ended with exit code {code}"
     name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else f"signal {-code}"
@@ -120,15 +130,16 @@ def death(code: int) -> str:
 
 
 def note_failure(spec: Spec, line: str, details: str) -> None:
-    """`STUDY/failed/NAME.txt`: the error in one line, then everything known of it."""
+    """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
     spec.failed.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside and renamed, so that nobody reads half a message.
     part = spec.failed.with_suffix(".part")
     part.write_text(f"{' '.join(line.split())}\n\n{details.strip()}\n", encoding="utf-8")
     os.replace(part, spec.failed)
 
 
 def recorded(folder: Path, **changes: object) -> None:
-    """Change `study.json` of a run, whole or not at all."""
+    """Change values in the `study.json` of a run, completely or not at all."""
     from polytask.plain import write_json
 
     write_json(folder / RECORD, {**read_record(folder), **changes})

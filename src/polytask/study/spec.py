@@ -1,4 +1,4 @@
-"""One run of a study as plain data: what travels to the process that does it."""
+"""One run of a study as plain data, in the form in which it is sent to its process."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from polytask.study.arms import Arm
 from polytask.study.design import Design
 
 RECORD = "study.json"
-"""In the run's folder: which call made it, and what it cost; whole when the run is done."""
+"""File in the folder of a run: the values it was made with and its costs; complete once the run is done."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What `run_one` does.
+    """Everything `run_one` needs to do one run.
 
     Args:
-        study: the study's folder. name: of the run.
-        sharing, balance, preset: of the arm, see `Arm`.
-        tasks: None = all. overrides: of the plan.
+        study: folder of the study. name: name of the run.
+        sharing, balance, preset: the values of the arm, see `Arm`.
+        tasks: names of the tasks, None = all. overrides: changed values of the plan.
     """
 
     study: str
@@ -39,8 +39,9 @@ class Spec:
     resamples: int
 
     def identity(self) -> dict[str, Any]:
-        """What makes it this run and no other, as JSON gives it back: not where the study lies."""
+        """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
         found = asdict(self)
+        # A study may be moved, and the number of resamples changes no weights: neither makes it another run.
         for key in ("study", "resamples"):
             found.pop(key)
         found["tasks"] = None if self.tasks is None else list(self.tasks)
@@ -49,27 +50,27 @@ class Spec:
 
     @property
     def active(self) -> Path:
-        """Locked while a process works on the run."""
+        """Path of the file that is locked while a process works on the run."""
         return Path(self.study) / "active" / f"{self.name}.lock"
 
     @property
     def failed(self) -> Path:
-        """Why it failed."""
+        """Path of the note that says why the run failed."""
         return Path(self.study) / "failed" / f"{self.name}.txt"
 
 
 def run_name(study: str, arm: str, fold: int, seed: int) -> str:
-    """Of the folder in `WORK/runs`."""
+    """Return the name of the folder of a run in `WORK/runs`."""
     return f"{study}.{arm}-fold{fold}-seed{seed}"
 
 
 def specs_of(design: Design, folder: Path) -> list[Spec]:
-    """Every run, seed by seed and fold by fold, so that a study cut short has all arms on the same folds."""
+    """List every run, seed by seed and fold by fold, so that an unfinished study has all arms on the same folds."""
     return [spec_of(design, folder, a, f, s) for s in design.seeds for f in design.folds for a in design.arms]
 
 
 def spec_of(design: Design, folder: Path, arm: Arm, fold: int, seed: int) -> Spec:
-    """One of them."""
+    """Build the values of the run of one arm on one fold with one seed."""
     return Spec(
         study=str(folder.resolve()),
         name=run_name(design.name, arm.name, fold, seed),

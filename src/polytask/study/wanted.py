@@ -1,4 +1,4 @@
-"""What a person asks of a study; what is left out is the study's own, or the default."""
+"""What the user asks of a study. A value that is left out is taken from the existing study, or is the default."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ OWN = {
     "training.threads": "--jobs: the plan's threads are divided among the runs at a time",
     "training.epochs": "--steps",
 }
-"""Value of a plan that a study decides → what decides it instead."""
+"""Plan value that the study itself decides → what the user can set instead."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The matrix and its budget. None = as the study has it; in a new one the default.
+    """The matrix of runs and its budget. None = the value of the existing study; in a new study the default.
 
     Args:
-        sharing: members of that registry (default: hard); `single` is always there.
-        balance: rules, each crossed with each sharing and preset (default: equal).
+        sharing: names of sharing blocks (default: hard); `single` is always part of a study.
+        balance: names of balancing rules, each combined with each sharing and preset (default: equal).
         presets: published systems, as further arms.
-        folds: the first so many of the plan (default: all). seeds: so many, from 0 on (default: 3).
-        steps: of every network. minutes: of a run of the slowest joint arm, turned into steps once.
-        tasks: only these.
-        overrides: `training.rate=3e-4` and the like, for all arms.
-        cut: where balancing rules take gradients.
-        device: of every run. resamples: of the bootstrap of each run's evaluation.
-        margins: loss that a saving may overlook: `2.5` for tasks in points, `lesion=3` for one (`study/margins.py`).
+        folds: number of folds, the first ones of the plan (default: all).
+        seeds: number of seeds, counted from 0 (default: 3).
+        steps: optimizer steps of every network. minutes: minutes of a run of the slowest joint arm, converted into
+            steps once.
+        tasks: train only these tasks.
+        overrides: texts such as `training.rate=3e-4`, for all arms.
+        cut: where balancing rules take gradients, `features` or `parameters`.
+        device: device of every run. resamples: bootstrap resamples in the evaluation of each run.
+        margins: loss that a saving may accept: `2.5` for tasks in points, `lesion=3` for one (`study/margins.py`).
     """
 
     sharing: tuple[str, ...] | None = None
@@ -51,10 +53,10 @@ class Wanted:
     margins: tuple[str, ...] | None = None
 
     def refuse_nonsense(self) -> None:
-        """Whatever can be refused without looking at data: unknown names, numbers that cannot be.
+        """Refuse everything that is wrong without looking at data: unknown names and impossible numbers.
 
         Raises:
-            PolytaskError: the first of them.
+            PolytaskError: the first fault that was found.
         """
         for complaint in self._complaints():
             raise PolytaskError(complaint)
@@ -86,6 +88,7 @@ class Wanted:
         if self.balance == ():
             yield "--balance names nothing: expected names such as equal,famo"
         for text in self.overrides or ():
+            # `shared.model.sharing` and `model.sharing` name the same value of the plan.
             name = text.partition("=")[0].strip().removeprefix("shared.")
             if name in OWN:
                 yield f"--set {text}: a study decides {name} itself, the same way for all arms; use {OWN[name]}"

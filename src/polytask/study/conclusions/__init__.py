@@ -1,3 +1,7 @@
-"""What a study's runs allow to be said: gathered (`gather`), compared with the single networks (`compare`) and checked
-by other tests (`checks`, `exchange`), with their costs (`prices`), what the gradients show (`affinity`), which arm tune
-prefers (`tuned`), what is recommended (`recommendation`), the answer in a sentence (`sentence`), all of it (`make`)."""
+"""The conclusions that the finished runs of a study allow.
+
+`finished_runs` reads the runs, `arm_comparison` compares every arm with the single networks, and `cross_checks` with
+`fold_swaps` repeat that with other tests. `arm_costs` summarizes costs, `task_affinity` the gradients of the tasks, and
+`tune_choice` the arm that tune prefers. `recommendation` decides, `answer_sentence` puts the answer into words, and
+`draw_conclusions` does all of it.
+"""

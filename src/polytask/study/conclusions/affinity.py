@@ -1,4 +1,4 @@
-"""Which tasks pull together: the cosines of their gradients over the runs of an arm, and a grouping with evidence."""
+"""Task affinity: cosines of the tasks' gradients over the runs of an arm, and groups of tasks with the evidence."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from polytask.study.conclusions.gather import Finished, Gathered
 from polytask.training.looks import known_mean
 
 ENOUGH = 0.5
-"""Below this share of steps with a sample of both tasks, features show too little of how they lie to each other."""
+"""A pair is judged only if at least this share of steps has a sample in which both tasks are known."""
 RUNS = 3
-"""Fewer runs than this say nothing about how sure a mean cosine is."""
+"""The standard error of a mean cosine needs at least this many runs."""
 SLIGHT = 0.02
-"""Gradients that oppose each other by less are as good as orthogonal, however sure that is."""
+"""A mean cosine above minus this value counts as orthogonal, however small its error is."""
 NOTHING = "not visible"
 
 
 @dataclass(frozen=True)
 class Affinity:
-    """How the tasks' gradients lie to each other in the runs of one arm.
+    """How far the gradients of the tasks agree in the runs of one arm.
 
     Args:
-        arm: whose runs. runs, looks: how many were read.
-        tasks: order of the matrices.
-        cosine: `[T, T]`, mean over the looks of a run and then over runs. spread: its standard error over runs.
-        common: `[T, T]`, share of steps with a sample in which both were known.
-        groups: tasks to learn together; empty when nothing is to be seen. why: the evidence in a sentence.
+        arm: name of the arm. runs, looks: how many of its runs, and of their logged gradients, were read.
+        tasks: the order of rows and columns of the matrices.
+        cosine: `[T, T]`, mean over the logged steps of a run, then over runs. spread: its standard error over runs.
+        common: `[T, T]`, share of steps with a sample in which both tasks were known.
+        groups: tasks to train together; empty when nothing can be concluded. why: the evidence in a sentence.
     """
 
     arm: str
@@ -48,7 +48,7 @@ class Affinity:
     why: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the fields as plain data for JSON; matrices become lists."""
         found: dict[str, Any] = plain(
             {**vars(self), **{k: getattr(self, k).tolist() for k in ("cosine", "spread", "common")}}
         )
@@ -56,13 +56,14 @@ class Affinity:
 
 
 def affinity(found: Gathered) -> Affinity | None:
-    """From the joint arm with the most looks, the first with equal weights where there is a choice."""
+    """Measure the affinity in the joint arm with the most logged gradients; among equals, one with equal weights."""
     best: Affinity | None = None
     for arm in sorted(
         (a for a in found.study.arms if a.name != BASELINE), key=lambda a: a.balance != "equal"
     ):
         at_parameters = found.study.design.cut == "parameters"
         made = _of_arm(found.of_arm(arm.name), arm.name, tuple(found.asked), at_parameters)
+        # A strict ">" keeps the first of equals; arms with equal weights are sorted to the front.
         if made is not None and (best is None or made.looks > best.looks):
             best = made
     return best
@@ -77,6 +78,7 @@ def _of_arm(
         seen = [e["gradients"]["cosines"] for e in entries if "gradients" in e]
         looks += len(seen)
         if seen:
+            # First the mean within a run: logged steps of one run are not independent, runs are.
             by_run.append(known_mean([_matrix(s, tasks) for s in seen]))
         shares += [_matrix(e["common"], tasks) for e in entries if "common" in e]
     if not by_run:
@@ -86,6 +88,7 @@ def _of_arm(
     if len(by_run) >= RUNS:
         spread = np.std(by_run, axis=0, ddof=1) / np.sqrt(len(by_run))
     common = known_mean(shares) if shares else np.full_like(cosine, np.nan)
+    # Gradients of parameters sum over all samples, so they can be compared without a common sample.
     told = np.ones_like(common) if by_parameters else common
     groups, why = grouping(tasks, cosine, spread, told, len(by_run))
     return Affinity(arm, len(by_run), looks, tasks, cosine, spread, common, groups, why)
@@ -98,13 +101,15 @@ def grouping(
     common: npt.NDArray[np.float64],
     runs: int,
 ) -> tuple[tuple[tuple[str, ...], ...], str]:
-    """Tasks whose gradients clearly oppose each other are kept apart, all others stay together.
+    """Separate tasks whose gradients clearly oppose each other; all other tasks stay together.
 
-    Clearly: the mean cosine over `runs` is below −`SLIGHT` by more than chance makes of it once in twenty studies, over
-    all pairs that can be judged (t quantile, divided among them); and the tasks were often enough known in one sample
-    for it to be seen. Where no pair is, the answer is `NOTHING`, in those words.
+    A pair clearly opposes when the upper bound of its mean cosine is below −`NEGLIGIBLE_COSINE`. The bound is a t
+    quantile over `runs`, with a 5 % error shared among all pairs that can be judged (Bonferroni). A pair can be judged
+    when both tasks were known in one sample often enough. Without such a pair there are no groups, and the reason
+    begins with `NOT_VISIBLE`.
     """
     pairs = [(i, j) for i in range(len(tasks)) for j in range(i)]
+    # `not x < y` keeps a pair whose share is NaN: runs without that entry in their log are judged by the cosine alone.
     seen = [(i, j) for i, j in pairs if np.isfinite(spread[i, j]) and not common[i, j] < ENOUGH]
     if not seen:
         lack = f"it takes {RUNS} runs, and samples in which both tasks are known in half of the steps"
@@ -115,6 +120,7 @@ def grouping(
         words = f"no pair of the {len(seen)} that can be judged has gradients that clearly oppose each other"
         return (), f"{NOTHING} which tasks to part: {words}"
     groups: list[list[int]] = []
+    # The tasks with the most conflicts choose their group first; the result is a group to which nobody in it objects.
     for task in sorted(range(len(tasks)), key=lambda k: -sum(k in pair for pair in apart)):
         fits = [g for g in groups if not any((max(task, o), min(task, o)) in apart for o in g)]
         if fits:
@@ -130,7 +136,7 @@ def grouping(
 
 
 def _matrix(pairs: Mapping[str, float], tasks: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    """`{"A B": x}` → symmetric, 1 on the diagonal, NaN where nothing is said."""
+    """Turn `{"A B": x}` into a symmetric matrix `[T, T]`, with 1 on the diagonal and NaN for missing pairs."""
     found = np.full((len(tasks), len(tasks)), np.nan)
     np.fill_diagonal(found, 1.0)
     names = {f"{a} {b}": (i, j) for i, a in enumerate(tasks) for j, b in enumerate(tasks)}

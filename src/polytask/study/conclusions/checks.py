@@ -1,4 +1,4 @@
-"""Other tests of the same question as an effect, which choose no word."""
+"""Cross-checks of an effect: other tests of the same question. They are reported and decide nothing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from polytask.study.conclusions.exchange import exchanges
 from polytask.study.conclusions.gather import Finished, Gathered, Key
 
 SWAPS = 499
-"""At most: a cross-check need not tell 0.002 from 0.001, and a C-index of many patients takes its time."""
+"""Largest number of random swaps: a cross-check needs no finer p-value, and a C-index of many patients is slow."""
 
 
 def checks(found: Gathered, task: str, arm: str, effect: Effect) -> list[Check]:
-    """Wilcoxon and sign flips where a case has a value (the mean over seeds), DeLong for two classes, and swaps of
-    the arms' answers for every metric over subjects."""
+    """Run the cross-checks that fit the task.
+
+    Wilcoxon and sign flips need one value per case (the mean over seeds), DeLong needs two classes, and swaps of the
+    arms' answers work for every metric over subjects.
+    """
     if task in _voxel(found):
         values = _case_differences(found, task, arm)
         return [wilcoxon(values), sign_flips(values)] if len(values) else []
@@ -46,7 +49,7 @@ def _of(runs: Mapping[Key, Finished], arm: str, task: str) -> list[Finished]:
 
 
 def _case_differences(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Arm − single of each case's primary metric, means over seeds, better = positive."""
+    """Return arm − single of the primary metric, one value per subject, averaged over seeds; positive is better."""
     asked = found.asked[task]
     differences = []
     for runs in found.folds.values():
@@ -60,21 +63,23 @@ def _case_differences(found: Gathered, task: str, arm: str) -> np.ndarray[Any, n
             by_side.append({who: float(np.mean(v)) for who, v in by_case.items()})
         mine, other = by_side
         differences += _by_subject({w: mine[w] - other[w] for w in mine if w in other})
+    # A lower error is better, so its sign is turned: positive always favors the arm.
     scale = asked.points if asked.higher else -asked.points
     return scale * np.array(differences, np.float64)
 
 
 def _by_subject(cases: Mapping[tuple[str, str], float]) -> list[float]:
-    """One number for each subject, the mean over its visits: visits of a subject are no independent evidence."""
+    """Return the mean over the visits of each subject: visits of one subject are no independent evidence."""
     found: dict[str, list[float]] = {}
     for (subject, _), value in cases.items():
+        # A metric may be undefined for one visit, for example with an empty mask; the other visits still count.
         if np.isfinite(value):
             found.setdefault(subject, []).append(value)
     return [float(np.mean(values)) for values in found.values()]
 
 
 def _scored(runs: Mapping[Key, Finished], task: str, arm: str) -> Scored | None:
-    """Truth and each seed's probabilities for a task with two classes, on the cases both sides answered."""
+    """Collect truth and probabilities of a task with two classes, on the cases both sides answered; else None."""
     sides = [_of(runs, name, task) for name in (arm, BASELINE)]
     if not all(sides) or any(
         answer_form(r.evaluated.tasks[task].kind) != "class" for side in sides for r in side
@@ -91,13 +96,14 @@ def _scored(runs: Mapping[Key, Finished], task: str, arm: str) -> Scored | None:
     items = first.only({task: ids}).pooled[task]
     known = items.known.reshape(len(items.known), -1).any(1)
     truth = items.value[known] == 1
+    # DeLong compares a positive with a negative case, so it needs both.
     if not known.any() or truth.all() or not truth.any():
         return None
     return Scored(truth, scores[0][:, known], scores[1][:, known])
 
 
 def _errors(found: Gathered, task: str, arm: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Single − arm of each case's absolute error, means over seeds (better = positive), of a number."""
+    """Return single − arm of the absolute error of a number, per subject, averaged over seeds; positive is better."""
     differences: list[float] = []
     for runs in found.folds.values():
         sides = [_of(runs, name, task) for name in (arm, BASELINE)]

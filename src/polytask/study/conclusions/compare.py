@@ -1,4 +1,4 @@
-"""Every joint arm against the single networks, task by task: effect, verdict, cross-checks."""
+"""Compares every joint arm with the single networks, task by task: effect, verdict and cross-checks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NORMAL = 1.96
 
 @dataclass(frozen=True)
 class Comparison:
-    """An arm against `single` on one task.
+    """The comparison of one arm with `single` on one task.
 
     Args:
-        effect: arm − single in points. verdict: among all comparisons of the study. checks: other tests of the same
-            question on the cases; they choose no word.
+        effect: arm − single in points. verdict: the judgment, adjusted for all comparisons of the study.
+        checks: other tests of the same question on the cases; they do not change the verdict.
     """
 
     task: str
@@ -37,7 +37,7 @@ class Comparison:
     checks: tuple[Check, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the comparison as plain data for JSON."""
         return {
             "task": self.task,
             "arm": self.arm,
@@ -48,15 +48,17 @@ class Comparison:
 
 
 def comparisons(found: Gathered) -> list[Comparison]:
-    """All of them; one Holm adjustment over every arm and task."""
+    """Compare all arms on all tasks, with one Holm adjustment over all these comparisons."""
     effects: dict[tuple[str, str], Effect] = {}
     for task, asked in found.asked.items():
+        # The same subjects for all arms, so that every comparison of a task rests on the same cases.
         values = found.values(task, found.arms)
         for arm in found.arms:
             if arm != BASELINE:
                 effects[task, arm] = effect(
                     values, arm, BASELINE, asked.higher, asked.points, found.resamples
                 )
+    # All comparisons of a study are adjusted together; adjusting per task would allow more false "better".
     judged = verdicts(effects)
     return [
         Comparison(task, arm, one, judged[task, arm], tuple(checks(found, task, arm, one)))
@@ -65,7 +67,7 @@ def comparisons(found: Gathered) -> list[Comparison]:
 
 
 def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
-    """Δm of every joint arm, over the tasks whose single network clearly beats chance on average."""
+    """Compute Δm of every joint arm over the tasks whose single network clearly beats chance on average."""
     beats = {task: beats_chance(found.of_arm(BASELINE), task) for task in found.asked}
     gains = {}
     for arm in found.arms:
@@ -85,9 +87,11 @@ def gains(found: Gathered, made: list[Comparison]) -> dict[str, DeltaM]:
 
 
 def beats_chance(runs: Sequence[Finished], task: str) -> bool:
-    """Whether the skill of an arm's runs, averaged over folds and seeds, is clearly above chance: its mean is larger
-    than 1.96 standard errors of a run over the root of the number of folds. The folds together may be enough where one
-    of them is too small for an interval of its own."""
+    """Whether the skill of an arm, averaged over folds and seeds, is clearly above chance.
+
+    The mean must be larger than 1.96 × (mean standard error of a run) / √(number of folds). All folds together may be
+    enough even when each is too small for an interval of its own.
+    """
     judged = [
         (r.run.fold, measure_task(r.statistic, task, resamples=1)[SKILL])
         for r in runs
@@ -99,5 +103,6 @@ def beats_chance(runs: Sequence[Finished], task: str) -> bool:
     skills, folds = [s for _, s in known], {fold for fold, _ in known}
     mean = float(np.mean([s.estimate for s in skills]))
     errors = [float(np.sqrt((s.influence**2).sum())) for s in skills]
+    # Seeds of a fold share their subjects, so only folds shrink the standard error.
     below = NORMAL * float(np.mean(errors)) / np.sqrt(len(folds))
     return bool(mean - below > 0)

@@ -1,4 +1,4 @@
-"""Two arms whose answers about a subject can be exchanged, for the permutation test of a metric over subjects."""
+"""Prepares the permutation test that swaps the answers of two arms about a subject, for metrics over subjects."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from polytask.tasks.survival import Survival
 from polytask.tasks.task import Arrays, PooledTask
 
 RANKED = ("classification", "multilabel", "survival")
-"""Kinds whose metric is of the order of scores: ranks within a run stand for them, so that two runs whose scores lie on
-different scales can be exchanged."""
+"""Kinds whose metric uses only the order of scores. Scores are replaced by ranks within a run, so that runs with scores
+on different scales can be swapped."""
 
 
 def exchanges(found: Gathered, task: str, arm: str, effect: Effect) -> list[Exchange]:
-    """By fold, of the folds and seeds that the effect rests on and who all runs there answered, as in the effect; none
-    for a voxel task."""
+    """Build a swap test for each fold, on the same folds, seeds and subjects as the effect; none for a voxel task."""
     if task not in next(iter(found.of_arm(arm))).evaluated.answers.pooled:
         return []
     scale = found.asked[task].points * (1 if found.asked[task].higher else -1)
@@ -40,8 +39,9 @@ def exchanges(found: Gathered, task: str, arm: str, effect: Effect) -> list[Exch
 
 
 def exchange(pairs: Sequence[Sequence[Evaluated]], ids: Sequence[Id], task: str, scale: float) -> Exchange:
-    """One fold: arm and baseline of every seed, on these items."""
+    """Build the swap test of one fold from the runs of arm and baseline of every seed, on these items."""
     names = list(dict.fromkeys(subject for subject, _ in ids))
+    # Position of the subject of each item, in the order in which subjects first occur.
     who = np.array([names.index(subject) for subject, _ in ids], np.int64)
     judge = cast(PooledTask, pairs[0][0].tasks[task])
     if isinstance(judge, Survival):
@@ -55,6 +55,7 @@ def exchange(pairs: Sequence[Sequence[Evaluated]], ids: Sequence[Id], task: str,
         return judge.metrics(side, value, known).get(judge.primary, float("nan"))
 
     def difference(swapped: npt.NDArray[np.bool_]) -> float:
+        # Subjects are swapped with all their visits: visits of one subject are not independent.
         turned = swapped[who]
         return scale * float(np.mean([metric(a, b, turned) - metric(b, a, turned) for a, b in scores]))
 
@@ -62,7 +63,7 @@ def exchange(pairs: Sequence[Sequence[Evaluated]], ids: Sequence[Id], task: str,
 
 
 def known_to_all(answers: Sequence[Answers], task: str) -> list[Id]:
-    """Who was answered by everybody, and whose truth is known."""
+    """List the ids that all runs answered and whose truth is known."""
     everybody = set.intersection(*(set(a.ids(task)) for a in answers))
     ids = [i for i in answers[0].ids(task) if i in everybody]
     items = answers[0].only({task: ids}).pooled[task]
@@ -71,11 +72,12 @@ def known_to_all(answers: Sequence[Answers], task: str) -> list[Id]:
 
 
 def ranked(items: Items) -> dict[str, npt.NDArray[np.float64]]:
-    """Each column's scores as ranks from 0 to 1."""
+    """Replace the scores of each column by their ranks, scaled to lie between 0 and 1."""
     return {k: (rankdata(v, axis=0) - 0.5) / max(1, len(v)) for k, v in items.prediction.items()}
 
 
 def mixed(mine: Any, other: Any, turned: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """`mine` with the other's rows where they are turned."""
+    """Return the rows of the first array, replaced by those of the second one where `swapped_rows` is true."""
     mine, other = np.asarray(mine), np.asarray(other)
+    # The mask is reshaped so that whole rows are swapped, also of arrays with a column per class.
     return np.asarray(np.where(turned.reshape(-1, *[1] * (mine.ndim - 1)), other, mine))

@@ -1,4 +1,4 @@
-"""The finished runs of a study with their answers, and each task's metric on the same subjects for all of them."""
+"""Reads the finished runs of a study with their answers, and gives each task's metric on common subjects."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from polytask.study.folder import Study, StudyRun
 from polytask.study.margins import POINTS, default_margin, is_error
 
 Key = tuple[str, int]
-"""Arm and seed."""
+"""Name of the arm, and seed."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run with what it answered."""
+    """A finished run with its evaluation and its answers."""
 
     run: StudyRun
     evaluated: Evaluated
 
     @cached_property
     def statistic(self) -> Statistic:
-        """Its metrics as a function of subjects."""
+        """The metrics of the run as a function of the subjects that are included."""
         found = self.evaluated
         return Statistic(found.tasks, found.answers, list(found.answers.sites))
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a task is, for who reads of it.
+    """What a reader has to know about a task.
 
     Args:
-        metric, higher: primary metric, and whether more is better. points: in one unit of the metric. unit: of those.
-        title: how pages write the task, the header's `title` or its name.
+        metric: the primary metric. higher: whether more of it is better.
+        points: points in one unit of the metric: 100, or 1 for a metric with its own unit. unit: unit of the points.
+        title: how pages write the task: the header's `title`, or its name.
     """
 
     kind: str
@@ -54,10 +55,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Gathered:
-    """All finished runs, by fold.
+    """All finished runs of a study, by fold.
 
     Args:
-        folds: fold → (arm, seed) → run. asked: task → what it is, in the header's order. resamples: of each bootstrap.
+        folds: fold → (arm, seed) → run. asked: task → description, in the order of the header.
+        resamples: number of resamples of each bootstrap.
     """
 
     study: Study
@@ -67,17 +69,17 @@ class Gathered:
 
     @property
     def arms(self) -> list[str]:
-        """Of which at least one run is finished, `single` first."""
+        """The arms with at least one finished run, `single` first."""
         there = {arm for runs in self.folds.values() for arm, _ in runs}
         return [a.name for a in self.study.arms if a.name in there]
 
     def of_arm(self, arm: str) -> list[Finished]:
-        """Its finished runs."""
+        """List the finished runs of an arm."""
         return [found for runs in self.folds.values() for (name, _), found in runs.items() if name == arm]
 
     @cached_property
     def margins(self) -> dict[str, float]:
-        """Task → the study's margin; of a study that began before it had any, the default."""
+        """Task → margin of the study; the default for a study that was started without margins."""
         margins = dict(self.study.design.margins)
         for task in self.asked:
             runs = [r.evaluated.tasks for by_key in self.folds.values() for r in by_key.values()]
@@ -86,7 +88,7 @@ class Gathered:
         return margins
 
     def values(self, task: str, arms: Sequence[str]) -> list[FoldValues]:
-        """A task's metric of some arms, on the subjects that all of them answered."""
+        """Collect a task's metric of some arms, on the subjects that all of them answered."""
         found = []
         for fold, runs in self.folds.items():
             statistics = {
@@ -99,10 +101,10 @@ class Gathered:
 
 
 def gather(study: Study, resamples: int = RESAMPLES) -> Gathered:
-    """Read what is finished.
+    """Read all finished runs of a study.
 
     Raises:
-        PolytaskError: nothing is.
+        PolytaskError: no run is finished.
     """
     folds: dict[int, dict[Key, Finished]] = {}
     for run in study.runs:
@@ -122,13 +124,13 @@ def gather(study: Study, resamples: int = RESAMPLES) -> Gathered:
 
 
 def find_title(record: Mapping[str, Any], task: str) -> str:
-    """How pages write a task, by the header that a run recorded in `run.yaml`."""
+    """Find the title of a task in the header that a run recorded in its `run.yaml`; the name when there is none."""
     tasks = (record.get("header") or {}).get("tasks") or {}
     return str((tasks.get(task) or {}).get("title") or task)
 
 
 def _asked(task: Mapping[str, object], title: str) -> Asked:
-    """Metrics on a scale to 1 are told in points of a hundredth, others in their own unit."""
+    """Describe a task. Metrics with 1 as best value are written in points (hundredths), others in their own unit."""
     metric, unit = str(task["primary"]), str(task.get("unit") or "")
     bare = is_error(metric)
     return Asked(

@@ -1,4 +1,4 @@
-"""`conclude`: from a study's finished runs to what may be said of them."""
+"""`conclude`: draws all conclusions that the finished runs of a study allow."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FILE = "conclusions.json"
 
 @dataclass(frozen=True)
 class Conclusions:
-    """What a study says.
+    """All conclusions of a study.
 
     Args:
-        gathered: what it rests on.
-        sentence: the recommendation and what it rests on. recommendation: the same as data.
-        shown: the joint arm whose effects a reader wants first: the one tune prefers, or the best joint one there.
-        comparisons: every joint arm against `single` on every task. gains: Δm by arm. prices: costs by arm.
-        choice: the arm tune prefers. affinity: how the tasks' gradients lie; None when no log says.
-        notes: what a reader must be told first.
+        gathered: the finished runs they rest on.
+        sentence: the recommendation with its reasons in words. recommendation: the same as data.
+        shown: the joint arm to present first: the one that tune prefers, or else the best joint arm on tune.
+        comparisons: every joint arm against `single` on every task. gains: arm → Δm. prices: arm → costs.
+        choice: the arm that tune prefers. affinity: agreement of the tasks' gradients; None without logged gradients.
+        notes: warnings that a reader must see first.
     """
 
     gathered: Gathered
@@ -51,15 +51,15 @@ class Conclusions:
 
     @property
     def asked(self) -> dict[str, Asked]:
-        """Task → what it is."""
+        """Task → description of the task."""
         return dict(self.gathered.asked)
 
     def of(self, task: str, arm: str) -> Comparison | None:
-        """One comparison."""
+        """Return the comparison of an arm on a task; None when there is none."""
         return next((c for c in self.comparisons if (c.task, c.arm) == (task, arm)), None)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the conclusions as plain data for JSON."""
         return {
             "polytask": 1,
             "study": self.gathered.study.design.name,
@@ -77,19 +77,20 @@ class Conclusions:
         }
 
     def write(self, folder: Path) -> Path:
-        """`conclusions.json` in the study's folder."""
+        """Write `conclusions.json` into a folder and return its path."""
         write_json(folder / FILE, self.as_dict())
         return folder / FILE
 
 
 def conclude(study: Study | Path | str, resamples: int = RESAMPLES) -> Conclusions:
-    """Compare what is finished; a study that still runs can be concluded at any time.
+    """Compare all finished runs. This works at any time, also while the study still runs.
 
     Raises:
-        PolytaskError: nothing is finished.
+        PolytaskError: no run is finished.
     """
     found = gather(study if isinstance(study, Study) else Study.read(study), resamples)
     priced, unlearned = prices(found), find_unlearned(found)
+    # After the Holm adjustment, so that withheld comparisons still count among those that were made.
     made = withhold_words(comparisons(found), unlearned)
     choice = choose(found, priced)
     seeds = len({seed for runs in found.folds.values() for _, seed in runs})
@@ -98,6 +99,7 @@ def conclude(study: Study | Path | str, resamples: int = RESAMPLES) -> Conclusio
     shown = choice.arm if choice and choice.arm != BASELINE else ""
     if not shown and joint:
         skills = choice.skills if choice else {}
+        # Chosen on tune like the recommendation itself, so that the page does not favor an arm by its held-out results.
         shown = max(joint, key=lambda a: skills.get(a, float("-inf")))
     said = (
         write_sentence(made, found.asked, priced, found.margins, recommendation)
@@ -119,7 +121,7 @@ def conclude(study: Study | Path | str, resamples: int = RESAMPLES) -> Conclusio
 
 
 def withhold_words(made: list[Comparison], unlearned: Mapping[tuple[str, str], str]) -> list[Comparison]:
-    """No better or worse where the arm or its single networks learned nothing: the figures stay."""
+    """Replace the verdict by "nothing learned yet" where the arm or `single` learned nothing; the numbers stay."""
     held = []
     for c in made:
         nothing = any((c.task, arm) in unlearned for arm in (c.arm, BASELINE))
@@ -134,7 +136,7 @@ def _notes(
     recommendation: Recommendation,
     unlearned: Mapping[tuple[str, str], str],
 ) -> list[str]:
-    """What was not learned, where tune and held-out disagree, runs that are missing, times that were disturbed."""
+    """Write the warnings: tasks not learned, tune against held-out, missing or failed runs, disturbed times."""
     notes = [f"nothing learned yet: {task}, {arm}: {why}" for (task, arm), why in unlearned.items()]
     if recommendation.disagreement:
         notes.append(recommendation.disagreement)

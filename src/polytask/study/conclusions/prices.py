@@ -1,4 +1,4 @@
-"""What every arm cost, beside the sum of the single networks."""
+"""The costs of every arm, compared with the sum of the single networks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from polytask.study.conclusions.gather import Gathered
 from polytask.study.design import Ratio
 
 TIMES = ("training_seconds", "inference_ms")
-"""Of these an arm's quickest run counts: whatever else the machine does only ever adds."""
+"""Costs for which the quickest run of an arm counts: other work on the machine can only make a run slower."""
 UNEVEN = 1.5
-"""Runs of an arm all take the same steps; when they differ by more than this, the machine did other work."""
+"""All runs of an arm take the same steps. Times that differ by more than this factor mean other work on the machine."""
 WHAT = ("parameters", "training_seconds", "inference_ms", "peak_memory_mb", "device_memory_mb", "disk_mb")
 
 
 @dataclass(frozen=True)
 class Price:
-    """Costs of an arm, each run with all its networks: the mean over its runs, of times the quickest.
+    """The costs of an arm: the mean over its runs, and for times the quickest run. A run counts all its networks.
 
     Args:
-        runs: how many.
-        uneven: training time of the slowest run ÷ that of the quickest.
+        runs: number of finished runs.
+        uneven: training time of the slowest run ÷ that of the quickest run.
         relative: each cost ÷ that of the single networks together; below 1 is cheaper.
-        compute: a training step ÷ one of each single network, timed in turns before the first run.
+        compute: a training step ÷ one step of each single network, timed side by side before the first run.
     """
 
     runs: int
@@ -43,18 +43,19 @@ class Price:
     compute: Ratio | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the costs as plain data for JSON."""
         found: dict[str, Any] = plain(asdict(self))
         return found
 
 
 def prices(found: Gathered) -> dict[str, Price]:
-    """By arm."""
+    """Compute the costs of every arm that has finished runs."""
     tables = {arm: _noted(found, arm) for arm in found.arms}
     costs = {arm: {w: _cost(w, table[w]) for w in WHAT} for arm, table in tables.items()}
     base, paces = costs.get(BASELINE, {}), found.study.design.paces
     priced = {}
     for arm, mine in costs.items():
+        # A ratio needs a finite value and a baseline above 0; a study without finished `single` runs has no ratios.
         known = {w: v for w, v in mine.items() if isfinite(v) and base.get(w, 0) > 0}
         seconds = tables[arm]["training_seconds"]
         priced[arm] = Price(
@@ -71,22 +72,24 @@ Scale = Literal["compute", "training time", "seconds"]
 
 
 def trainings(priced: Mapping[str, Price], arms: Iterable[str]) -> tuple[Scale, dict[str, float]]:
-    """What training costs, on one scale for all these arms: the first of three that all of them have.
+    """Compare the training costs of arms on one scale: the first of three that all of these arms have.
 
-    `compute` of a step and `training time` of the runs are multiples of the single networks'; `seconds` are the runs'
-    own, and an arm without any is left out.
+    `compute` of a step and `training time` of a run are multiples of the single networks'; `seconds` are absolute. An
+    arm without a value is left out.
     """
     known = {a: priced[a] for a in arms if a in priced}
     compute = {a: p.compute.median for a, p in known.items() if p.compute}
     time = {a: p.relative["training_seconds"] for a, p in known.items() if "training_seconds" in p.relative}
     seconds = {a: p.training_seconds for a, p in known.items() if isfinite(p.training_seconds)}
+    # Costs of different scales must never be compared, so one scale is used only if it covers as many arms as any
+    # other.
     if len(compute) >= max(len(time), len(seconds)):
         return "compute", compute
     return ("training time", time) if len(time) >= len(seconds) else ("seconds", seconds)
 
 
 def _noted(found: Gathered, arm: str) -> dict[str, list[float]]:
-    """What each run noted, where it did."""
+    """Read the costs that the runs of an arm noted: name → values of the runs that have one."""
     noted = [r.run.record.get("costs") or {} for r in found.of_arm(arm)]
     return {w: [float(c[w]) for c in noted if c.get(w) is not None and isfinite(c[w])] for w in WHAT}
 

@@ -1,4 +1,4 @@
-"""The primary metric of evaluated runs, and what each subject contributes to it."""
+"""The primary metric of evaluated runs, and the contribution of each subject to it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ EVENTS = "events"
 
 
 def from_statistics(fold: int, task: str, runs: Mapping[Key, Statistic]) -> FoldValues | None:
-    """A fold's values of a task's primary metric, on the subjects about whom every run answered something known.
+    """Collect the values of a task's primary metric in one fold, on the subjects with a known answer in every run.
 
-    None when there is no such subject. All statistics must be made with the same list of subjects.
+    Returns None when there is no such subject. All statistics must be made with the same list of subjects.
     """
     statistics = list(runs.values())
     first = statistics[0]
@@ -49,13 +49,14 @@ def from_statistics(fold: int, task: str, runs: Mapping[Key, Statistic]) -> Fold
     if not who:
         return None
     places = np.array(who, np.int64)
+    # Runs may know different numbers of visits of the same subjects; the smallest number makes no claim too large.
     n = min(sum(known(s, task, i) for i in who) for s in statistics)
     metrics = {key: contributions_of(s, task, places) for key, s in runs.items()}
     return fold_values(fold, metrics, [first.subjects[i] for i in who], n, count_rare(first, task, places))
 
 
 def known(statistic: Statistic, task: str, subject: int) -> int:
-    """Items of a subject (by position) with a known truth; for a voxel task, with a primary metric."""
+    """Count the items of a subject (given by its position) with a known truth; for a voxel task, with a metric."""
     index = statistic.places[task][subject]
     if task in statistic.tables:
         table = statistic.tables[task]
@@ -67,8 +68,11 @@ def known(statistic: Statistic, task: str, subject: int) -> int:
 def contributions_of(
     statistic: Statistic, task: str, who: Indices
 ) -> Contributions | Callable[[Indices], float]:
-    """The primary metric on the subjects `who` (positions of the statistic's) with what each contributes: in closed
-    form where there is one, else the metric itself, from which subjects are then left out one by one."""
+    """Compute the primary metric on the subjects `who` (positions in the statistic) and each subject's contribution.
+
+    Where no closed form of the contributions is known, the metric itself is returned as a function, so that subjects
+    can be left out one by one (the jackknife).
+    """
     judge = statistic.tasks[task]
     places = [statistic.places[task][i] for i in who]
     subject = np.repeat(np.arange(len(who)), [len(p) for p in places])
@@ -83,10 +87,12 @@ def contributions_of(
     if shares is None:
         return lambda drawn: float(statistic.task(task, who[drawn])[judge.primary])
     whole, by_case = shares
+    # A subject contributes the sum over its items: several visits are one piece of evidence.
     found = Contributions(whole, np.bincount(subject[there], by_case, len(who)).astype(np.float64))
     of_subject = np.split(index[there], np.cumsum(np.bincount(subject[there], minlength=len(who)))[:-1])
 
     def metric(drawn: Indices) -> float:
+        # A subject that was drawn twice enters with all its items twice.
         again = share_primary(judge, items, np.concatenate([of_subject[i] for i in drawn]))
         return again[0] if again is not None else float("nan")
 
@@ -94,7 +100,7 @@ def contributions_of(
 
 
 def share_primary(judge: Task, items: Items, index: Indices) -> Shares | None:
-    """The primary metric of some items and the share of each, None where no closed form is known."""
+    """Return the primary metric of some items and the contribution of each; None where no closed form is known."""
     value, known = items.value[index], items.known[index]
     answer = {k: np.asarray(v)[index] for k, v in items.prediction.items()}
     if isinstance(judge, Classification) and judge.primary == "auc":
@@ -106,6 +112,7 @@ def share_primary(judge: Task, items: Items, index: Indices) -> Shares | None:
         for k in range(judge.outputs):
             there = known[:, k]
             area, shares = share_auc(answer["p"][there, k], value[there, k] > 0.5)
+            # A label with one value only has no AUC and takes no part in the mean over labels.
             if np.isfinite(area):
                 every = np.zeros(len(index))
                 every[there] = shares
@@ -122,7 +129,7 @@ def share_primary(judge: Task, items: Items, index: Indices) -> Shares | None:
 
 
 def count_rare(statistic: Statistic, task: str, who: Indices) -> dict[str, int]:
-    """What a metric over subjects rests on where that is scarcer than cases: the rarer class, events."""
+    """Count what limits a metric over subjects more than the number of cases: the rarer class, or events."""
     judge = statistic.tasks[task]
     if task in statistic.tables:
         return {}
@@ -138,5 +145,6 @@ def count_rare(statistic: Statistic, task: str, who: Indices) -> dict[str, int]:
     if isinstance(judge, Multilabel):
         yes = ((value > 0.5) & known).sum(0)
         both = np.minimum(yes, known.sum(0) - yes)
+        # A label that is always or never present has no AUC, so it does not limit the others.
         return {RARER: int(both[both > 0].min(initial=len(index)))}
     return {}

@@ -1,4 +1,4 @@
-"""One recommendation: what tune prefers, where held-out subjects allow it; else single networks."""
+"""Recommends one arm: the one that tune prefers, if the held-out subjects support it; else single networks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Basis = Literal["gain", "saving", "tune", "worse", "too small", "one seed", "not
 prefers them, the arm is shown to be worse, the study cannot exclude a loss, one seed allows no claim, nothing was
 learned yet, or there is neither a gain nor a saving."""
 CHEAPER = 0.95
-"""Below this share of the single networks' costs an arm counts as a saving."""
+"""An arm counts as a saving when it costs less than this share of the single networks."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The arm to take.
+    """The recommended arm, with the reason as data.
 
     Args:
         arm: `single` or a joint arm.
         candidate: the joint arm that was judged: the one tune prefers; "" when tune prefers single networks.
-        basis: see `Basis`.
+        basis: see `RecommendationBasis`.
         losses: task → largest loss of the candidate that its 95 % interval still allows; only tasks where that is
             more than the margin (NaN: no interval, so no loss is excluded).
         disagreement: where tune and held-out point to different arms, in a sentence; "" where they agree.
@@ -41,7 +41,7 @@ class Recommendation:
     disagreement: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what is not defined is null."""
+        """Return the recommendation as plain data for JSON; what is not defined is null."""
         found: dict[str, Any] = plain(asdict(self))
         return found
 
@@ -61,12 +61,14 @@ def recommend(
     test, Berger 1982). "Not shown to be worse" would reward small studies; this does not.
 
     Args:
-        made: all comparisons. choice: what tune prefers; None when nothing was judged there.
-        priced: costs by arm. margins: task → loss that may be overlooked, in the comparison's unit. seeds: per fold.
+        comparisons: all comparisons. choice: the arm that tune prefers; None when nothing was judged there.
+        arm_costs: arm → costs. margins: task → loss that is acceptable, in the unit of the comparison.
+        seeds: number of seeds with finished runs.
     """
     if seeds < 2:
         return Recommendation(BASELINE, _joint(choice), "one seed", {})
     if choice is None or choice.arm == BASELINE:
+        # Held-out subjects choose no arm. An arm that helps only there is mentioned, not recommended.
         return Recommendation(BASELINE, "", "tune", {}, _better_unchosen(made, choice))
     arm = choice.arm
     mine = [c for c in made if c.arm == arm]
@@ -76,6 +78,7 @@ def recommend(
         return Recommendation(BASELINE, arm, "worse", {}, told)
     if any(c.verdict.word == "nothing learned yet" for c in mine):
         return Recommendation(BASELINE, arm, "nothing learned", {})
+    # `not x <= y` is true for NaN: a task without an interval excludes no loss.
     losses = {c.task: loss for c in mine if not (loss := largest_loss(c)) <= margins.get(c.task, 0.0)}
     if losses or not mine:
         return Recommendation(BASELINE, arm, "too small", losses)
@@ -87,7 +90,7 @@ def recommend(
 
 
 def largest_loss(comparison: Comparison) -> float:
-    """The largest loss that a comparison leaves open: 0 where it is better, NaN where nothing was judged."""
+    """Return the largest loss that a comparison still allows: 0 where the arm is better, NaN without a judgment."""
     if comparison.verdict.word == "better":
         return 0.0
     if comparison.verdict.word != "no difference shown":
@@ -101,7 +104,7 @@ def _joint(choice: Choice | None) -> str:
 
 
 def _better_unchosen(made: Sequence[Comparison], choice: Choice | None) -> str:
-    """An arm that helps on held-out subjects although tune prefers single networks; it may not be chosen for that."""
+    """Describe arms that help on held-out subjects although tune prefers single networks; they may not be chosen."""
     if choice is None:
         return ""
     helped: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The answer in one sentence: the recommendation, with what it rests on."""
+"""Writes the answer of a study in one sentence: the recommendation and its evidence."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def write_sentence(
     margins: Mapping[str, float],
     recommendation: Recommendation,
 ) -> str:
-    """What to take and why, with the effects it rests on and their intervals, and what these do not hold."""
+    """Write which arm to take and why, with effects, intervals, and the limits of these intervals."""
     mine = [c for c in made if c.arm == recommendation.candidate]
     said = _recommend(mine, asked, priced, margins, recommendation)
+    # Only small studies carry this warning, because their intervals leave out the luck of the training set.
     few = [c.effect.subjects for c in mine if ONE_TRAINING_SET in c.effect.notes]
     words = recommendation.basis != "one seed" and any(c.verdict.word in ("better", "worse") for c in mine)
     if not few or not (words or recommendation.basis in ("saving", "no saving")):
@@ -37,7 +38,7 @@ def _recommend(
     margins: Mapping[str, float],
     recommendation: Recommendation,
 ) -> str:
-    """The recommendation and its reason, without a full stop."""
+    """Phrase the recommendation and its reason, without a full stop."""
     r = recommendation
     effects = _effects(mine, asked)
     within = _within(mine, asked, margins)
@@ -64,7 +65,7 @@ def _recommend(
 
 
 def _effects(mine: Sequence[Comparison], asked: Mapping[str, Asked]) -> str:
-    """`helps mask (+2.1 [0.4, 3.9]), hurts os (…)`; "" where no difference is shown."""
+    """Phrase the shown effects: `helps mask (+2.1 [0.4, 3.9]) and hurts os (…)`; "" where no difference is shown."""
     parts = []
     for word, verb in (("better", "helps"), ("worse", "hurts")):
         told = [
@@ -76,13 +77,13 @@ def _effects(mine: Sequence[Comparison], asked: Mapping[str, Asked]) -> str:
 
 
 def _carried(c: Comparison) -> str:
-    """`, carried by 2 subjects` where so few make the effect; the page names them."""
+    """Phrase `, carried by 2 subjects` where so few subjects make the effect; the page names them."""
     count = len(c.effect.carriers)
     return f", carried by {count} subject{'s' * (count != 1)}" if count else ""
 
 
 def _within(mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:
-    """The tasks on which a loss of more than the margin is excluded."""
+    """Phrase on which tasks a loss of more than the margin is excluded."""
     rest = [c for c in mine if c.verdict.word == "no difference shown"]
     if not rest:
         return ""
@@ -93,7 +94,7 @@ def _within(mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Map
 def _open(
     r: Recommendation, mine: Sequence[Comparison], asked: Mapping[str, Asked], margins: Mapping[str, float]
 ) -> str:
-    """The losses that the study could not exclude, the largest first."""
+    """Phrase the losses that the study could not exclude, the largest one (in margins) first."""
     known = sorted((t for t, v in r.losses.items() if isfinite(v)), key=lambda t: -r.losses[t] / margins[t])
     unknown = [t for t in r.losses if t not in known]
     parts = []
@@ -109,8 +110,9 @@ def _open(
 
 
 def _margins(tasks: Sequence[str], asked: Mapping[str, Asked], margins: Mapping[str, float]) -> str:
-    """`2 points`, or several with their tasks where they differ."""
+    """Phrase the margins: `2 points`, or one for each task where they differ."""
     words = {t: f"{_number(margins[t])}{_unit(asked[t])}" for t in tasks}
+    # Compared as written text: margins that differ only beyond the shown digits read as one.
     alike = set(words.values())
     return alike.pop() if len(alike) == 1 else ", ".join(f"{w} ({t})" for t, w in words.items())
 
@@ -120,21 +122,22 @@ def _unit(asked: Asked) -> str:
 
 
 def _effect(c: Comparison, asked: Asked) -> str:
-    """+2.1 [0.4, 3.9] at the level at which it was judged."""
+    """Phrase an effect as `+2.1 [0.4, 3.9]`, with the interval at the level at which it was judged."""
     return _interval(c.verdict.estimate, c.verdict.low, c.verdict.high, asked)
 
 
 def _plain(c: Comparison, asked: Asked) -> str:
-    """The same with the plain 95 % interval, which the margin is held against."""
+    """Phrase an effect with its plain 95 % interval, the one that is compared with the margin."""
     return _interval(c.effect.estimate, *c.effect.interval(), asked)
 
 
 def _interval(estimate: float, low: float, high: float, asked: Asked) -> str:
-    """As many decimals as keep the smallest of the three from reading 0."""
+    """Phrase estimate and interval with enough decimals that the smallest of the three does not read 0."""
     unit = "" if asked.unit in ("", "points") else f" {asked.unit}"
     least = min(abs(x) for x in (estimate, low, high))
     digits = 1 if least >= 0.1 or least == 0 else min(4, ceil(-log10(least)))
     text = f"{estimate:+.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
+    # A true minus sign; the hyphen could be read as a range.
     return text.replace("-", "−")
 
 
@@ -143,7 +146,7 @@ def _number(value: float) -> str:
 
 
 def _cost(priced: Mapping[str, Price], arm: str) -> str:
-    """What training the arm takes beside the single networks."""
+    """Phrase the training cost of an arm relative to the single networks."""
     what, shares = trainings(priced, [a for a in priced if a in (arm, BASELINE)])
     if what == "seconds" or arm not in shares:
         return "what it costs beside single networks is not known"

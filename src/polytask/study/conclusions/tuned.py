@@ -1,4 +1,4 @@
-"""Which arm to take: by the tune part alone, so that what is said of it on the held-out part stays honest."""
+"""Chooses an arm on the tune part alone, so that its results on the held-out part stay unbiased."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from polytask.training.state import read_state
 
 @dataclass(frozen=True)
 class Choice:
-    """The recommended arm.
+    """The arm that tune prefers.
 
     Args:
-        arm: its name. skills: arm → mean skill on tune over its runs; of `single` the mean over its networks.
-        errors: arm → standard error of the difference to the best, over the runs both have.
-        why: in a sentence.
+        arm: name of the arm. skills: arm → mean skill on tune over its runs; for `single` the mean over its networks.
+        errors: arm → standard error of the difference to the best arm, over the runs both have.
+        why: the reason in a sentence.
     """
 
     arm: str
@@ -30,13 +30,13 @@ class Choice:
     why: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the choice as plain data for JSON."""
         found: dict[str, Any] = plain(asdict(self))
         return found
 
 
 def tune_skills(found: Gathered, arm: str) -> dict[tuple[int, int], float]:
-    """(fold, seed) → the best mean skill on tune; of several networks, their mean."""
+    """Read (fold, seed) → the best mean skill on tune; for several networks, their mean."""
     skills = {}
     for one in found.of_arm(arm):
         run = one.evaluated.run
@@ -49,7 +49,7 @@ def tune_skills(found: Gathered, arm: str) -> dict[tuple[int, int], float]:
 
 
 def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
-    """The cheapest arm to train among those within one standard error of the best on tune.
+    """Choose the arm that is cheapest to train among those within one standard error of the best on tune.
 
     Only arms with the most finished runs take part, and only on the folds and seeds that all of them have.
     """
@@ -58,6 +58,7 @@ def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
         return None
     most = max(map(len, by_arm.values()))
     whole = {arm: s for arm, s in by_arm.items() if len(s) == most}
+    # Folds differ in difficulty: means over different folds would compare the folds, not the arms.
     common = set.intersection(*(set(s) for s in whole.values()))
     if not common:
         return None
@@ -67,6 +68,7 @@ def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
     errors = {arm: _error(by_arm[arm], by_arm[best]) for arm in by_arm}
     close = [best, *(a for a in by_arm if a != best and skills[best] - skills[a] <= errors[a])]
     _, costs = trainings(priced, close)
+    # An unknown cost counts as infinite. When even the best arm has no known cost, costs decide nothing.
     arm = min(close, key=lambda a: costs.get(a, inf)) if best in costs else best
     mean = f"mean skill on tune {skills[arm]:.3f}"
     if arm == best:
@@ -80,6 +82,6 @@ def choose(found: Gathered, priced: dict[str, Price]) -> Choice | None:
 
 
 def _error(mine: dict[tuple[int, int], float], other: dict[tuple[int, int], float]) -> float:
-    """Standard error of the mean difference over common folds and seeds; 0 where there is one."""
+    """Compute the standard error of the mean difference over common folds and seeds; 0 where there is only one."""
     both = [mine[k] - other[k] for k in mine if k in other]
     return float(np.std(both, ddof=1) / np.sqrt(len(both))) if len(both) > 1 else 0.0

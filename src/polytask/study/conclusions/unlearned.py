@@ -1,4 +1,4 @@
-"""Tasks of an arm that learned nothing: no word is said of them."""
+"""Finds tasks on which an arm learned nothing; no verdict is given for them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ HALF = 0.5
 
 
 def find_unlearned(found: Gathered) -> dict[tuple[str, str], str]:
-    """(task, arm) → why it was not learned: so in at least half of the arm's runs, and not above chance on average."""
+    """Return (task, arm) → reason, for tasks not learned in at least half of the runs nor above chance on average."""
     unlearned = {}
     for arm in found.arms:
         runs = found.of_arm(arm)
         reasons = [_reasons(run) for run in runs]
         for task in found.asked:
-            # A Dice is never below 0, so of a voxel task's skill nothing follows.
+            # A Dice is never below 0, so a positive skill of a voxel task does not show that anything was learned.
             above = found.asked[task].level != "voxel" and beats_chance(runs, task)
             mine = [by_task[task] for by_task in reasons if task in by_task]
             if mine and len(mine) >= HALF * len(runs) and not above:
@@ -26,7 +26,7 @@ def find_unlearned(found: Gathered) -> dict[tuple[str, str], str]:
 
 
 def _reasons(finished: Finished) -> dict[str, str]:
-    """Task → why this run learned nothing of it."""
+    """Return task → reason, for the tasks on which this run learned nothing."""
     evaluated = finished.evaluated
     if not evaluated.tasks:
         return {}

@@ -1,6 +1,7 @@
-"""The page of a study: what it says, how sure that is, what it costs, and how to repeat it.
+"""The HTML page of a study: its answer, how certain that is, what it costs, and how to repeat it.
 
-`make` writes it and `page` puts it together from the parts: `head` (facts and notes), `forest` (effects with
-intervals), `tables` (task by task, Δm, costs, tune), `scatter` (gain against compute), `matrices` (gradients), `curves`
-(training), `sites`, `repeat` (what was run). `amounts` writes numbers for people.
+`report_file` writes the file and `study_page` fills the template with the parts: `page_head` (facts and notes),
+`forest_plot` (effects with intervals), `study_tables` (task by task, Δm, costs, tune), `gain_scatter` (gain against
+compute), `affinity_matrices` (gradients), `arm_curves` (training), `site_tables`, and `reproduction` (what was run).
+`effect_text` formats numbers.
 """

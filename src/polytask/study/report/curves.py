@@ -1,4 +1,4 @@
-"""How the training went: each task's loss by arm, and the skill on tune."""
+"""The course of training: the loss of each task by arm, and the skill on tune."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from polytask.study.report.amounts import short
 
 Floats = npt.NDArray[np.float64]
 Line = list[tuple[float, float]]
-"""(step, value), by step."""
+"""Pairs of (step, value) in the order of the steps."""
 ACROSS = 3
 BANDS = 4
-"""With more arms than this, bands would hide each other."""
+"""Bands are drawn for at most this many arms; more of them would hide each other."""
 FEW = 5
-"""Up to so many points are marked."""
+"""Curves with at most this many points get a marker at each point."""
 DASHES = ("-", "--", ":", "-.")
 SKILL = ""
-"""The panel that is no task's."""
+"""Key of the panel for the mean skill on tune, which belongs to no task."""
 
 
 def picture(found: Conclusions) -> Picture | None:
-    """A panel a task and one for the skill on tune; None when nothing was logged."""
+    """Draw one panel per task and one for the skill on tune; None when nothing was logged."""
     lines = lines_of(found)
     tasks = [t for t in found.asked if any(t in by for by in lines.values())]
     if not tasks:
@@ -37,6 +37,7 @@ def picture(found: Conclusions) -> Picture | None:
     arms = [a for a in found.gathered.arms if a in lines]
     panels, titles = [*tasks, SKILL], {t: asked.title for t, asked in found.asked.items()}
     with styled():
+        # Drawn twice: the page shows the second figure on a narrow screen.
         drawn, narrow = (panels_of(lines, arms, panels, titles, across) for across in (ACROSS, 1))
         several = any(len(runs) > 1 for by in lines.values() for runs in by.values())
         band = "Bands: from the lowest run to the highest. " if several and len(arms) <= BANDS else ""
@@ -62,7 +63,7 @@ def panels_of(
     titles: Mapping[str, str],
     across: int,
 ) -> Any:
-    """A figure with a panel a task, `across` of them beside each other, and one legend above them."""
+    """Draw a figure with one panel per task, `columns` of them in a row, and one legend above."""
     rows = ceil(len(panels) / across)
     beside = 5 if across > 1 else 2
     drawn = figure(10.3 if across > 1 else 3.9, 2.5 * rows + 0.35 * ceil(len(arms) / beside) + 0.1)
@@ -87,7 +88,7 @@ def panels_of(
 
 
 def lines_of(found: Conclusions) -> dict[str, dict[str, list[Line]]]:
-    """Arm → panel (a task, or the skill on tune) → a line a run."""
+    """Return arm → panel (a task, or the skill on tune) → one curve per run."""
     lines: dict[str, dict[str, list[Line]]] = {}
     for arm in found.gathered.arms:
         for one in found.gathered.of_arm(arm):
@@ -99,17 +100,18 @@ def lines_of(found: Conclusions) -> dict[str, dict[str, list[Line]]]:
                     lines.setdefault(arm, {}).setdefault(task, []).append(points)
             skills = [points for entries in log.values() if (points := skill(entries))]
             if skills:
+                # Single networks have one skill each; their mean stands for the run, as everywhere in a study.
                 lines.setdefault(arm, {}).setdefault(SKILL, []).append(mean(skills))
     return lines
 
 
 def losses(log: Mapping[str, Sequence[Entry]], task: str) -> Line:
-    """A task's loss in the network that has the task: by epoch, or by single steps in a short run."""
+    """Read the loss of a task from the network that has it: by epoch, or by single steps in a short run."""
     return [(float(step), float(value)) for step, value in losses_of(log, task) if _is_number(value)]
 
 
 def skill(entries: Sequence[Entry]) -> Line:
-    """The mean skill on tune of one network."""
+    """Read the mean skill on tune of one network at each evaluation."""
     looked = [
         (float(e["step"]), e["tune"].get("skill")) for e in entries if isinstance(e.get("tune"), Mapping)
     ]
@@ -117,28 +119,32 @@ def skill(entries: Sequence[Entry]) -> Line:
 
 
 def _is_number(value: Any) -> bool:
+    # A log may hold null, text or NaN after a crash; only finite numbers can be drawn.
     return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
 def mean(lines: Sequence[Line]) -> Line:
-    """Of lines over the steps that all of them have."""
+    """Average curves over the range of steps that all of them cover."""
     grid, values = together(lines)
     return list(zip(grid.tolist(), values.mean(0).tolist(), strict=True))
 
 
 def together(lines: Sequence[Line]) -> tuple[Floats, Floats]:
-    """All steps of the lines between the last beginning and the first end `[steps]`, and the lines there
-    `[lines, steps]`."""
+    """Put curves on common steps: all steps between the latest start and the earliest end.
+
+    Returns the steps `[steps]` and the interpolated curves `[curves, steps]`.
+    """
     every = np.unique([step for line in lines for step, _ in line])
     low, high = max(line[0][0] for line in lines), min(line[-1][0] for line in lines)
     grid = every[(every >= low) & (every <= high)]
+    # Curves that do not overlap have no common step; one point keeps the arrays valid.
     if not grid.size:
         grid = np.array([low])
     return grid, np.stack([np.interp(grid, *np.array(line, np.float64).T) for line in lines])
 
 
 def draw(axes: Any, lines: Sequence[Line], k: int, arm: str, band: bool) -> None:
-    """An arm's mean, and from its lowest to its highest run."""
+    """Draw the mean curve of an arm, and a band from its lowest to its highest run."""
     if not lines:
         return
     grid, values = together(lines)
@@ -152,7 +158,7 @@ def draw(axes: Any, lines: Sequence[Line], k: int, arm: str, band: bool) -> None
 
 
 def dress(axes: Any, panel: str, title: str) -> None:
-    """Title, labels, and limits that one wild value does not spoil."""
+    """Set title, labels and axis limits, so that one extreme value does not hide the rest."""
     if not axes.lines:
         nothing(axes, f"{title}:\nno curve, fewer than two\nvalues were logged")
         return

@@ -1,4 +1,4 @@
-"""The forest plot: the effect of every joint arm on every task, with its interval and what may be said of it."""
+"""The forest plot: the effect of every joint arm on every task, with its interval and verdict."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ INKS: dict[Word, str] = {
     **{"too few": PALE, "one training each": PALE, "nothing learned yet": PALE, "not defined": PALE},
 }
 LEFT, PLOT, EFFECT, WORDS = 1.75, 3.75, 1.75, 3.05
-"""Inches: names, drawing, the effect in numbers, what is said of it."""
+"""Widths in inches: names, drawing, the effect in numbers, the verdict."""
 NARROW_LEFT, NARROW_PLOT = 1.2, 2.6
-"""The same on a narrow screen, where the tables below have the numbers and words."""
+"""Widths on a narrow screen, without numbers and verdict: the tables below show those."""
 ROW, ABOVE, BELOW = 0.27, 0.36, 0.5
-"""Inches: a row, room for a task's name above its rows, and for its axis below."""
+"""Heights in inches: a row, the name of the task above its rows, and the axis below them."""
 ABOVE_ROWS = -0.85
-"""Where a task's name stands, in rows."""
+"""Vertical position of the name of a task, counted in rows."""
 ALIKE = 4.0
-"""Tasks share a scale while their widest is at most so many times as wide as their narrowest."""
+"""Tasks share one scale as long as the widest is at most this many times as wide as the narrowest."""
 
 
 NOTE = (
@@ -43,7 +43,7 @@ NOTE = (
 
 
 def pictures(found: Conclusions) -> list[Picture]:
-    """One for every task, an arm a row, so that a page may break between them; none when no joint arm is there."""
+    """Draw one picture per task with one row per arm, so that a page can break between them."""
     panels = {task: [c for c in found.comparisons if c.task == task] for task in found.asked}
     panels = {task: rows for task, rows in panels.items() if rows}
     spans = scales(panels, found.asked)
@@ -55,7 +55,7 @@ def pictures(found: Conclusions) -> list[Picture]:
 
 
 def picture(rows: Sequence[Comparison], asked: Asked, span: float, first: bool) -> Picture:
-    """One task; the first has heads above the columns of text."""
+    """Draw the forest plot of one task; the first one has titles above the columns of text."""
     drawn, axes = canvas(len(rows), LEFT, PLOT, EFFECT + WORDS)
     draw_task(axes, rows, asked, span)
     for k, c in enumerate(rows):
@@ -69,16 +69,17 @@ def picture(rows: Sequence[Comparison], asked: Asked, span: float, first: bool) 
 
 
 def canvas(rows: int, left: float, plot: float, right: float) -> tuple[Any, Any]:
-    """A figure and its axes: room to the left for names, `plot` inches of drawing, room to the right for words."""
+    """Create a figure and its axes: names on the left, `plot` inches of drawing, text on the right."""
     width, tall = left + plot + right, ROW * rows
     height = ABOVE + tall + BELOW
     drawn = figure(width, height)
+    # Widths are in inches and must match between tasks; an automatic layout would shift the axes.
     drawn.set_layout_engine("none")
     return drawn, drawn.add_axes((left / width, BELOW / height, plot / width, tall / height))
 
 
 def note(found: Conclusions) -> str:
-    """What the drawings mean."""
+    """Write the note that explains the drawings."""
     panels = {task: [c for c in found.comparisons if c.task == task] for task in found.asked}
     spans = scales({t: rows for t, rows in panels.items() if rows}, found.asked)
     units = {found.asked[t].unit for t in spans}
@@ -87,7 +88,7 @@ def note(found: Conclusions) -> str:
 
 
 def scales(panels: dict[str, list[Comparison]], asked: dict[str, Asked]) -> dict[str, float]:
-    """Half-width of every task's axis: one for all tasks of a unit, unless that would hide the narrow ones."""
+    """Choose the half-width of every task's axis: one for all tasks in points, unless that would hide narrow ones."""
     own = {task: reach(rows) for task, rows in panels.items()}
     found = {}
     for task in panels:
@@ -98,18 +99,20 @@ def scales(panels: dict[str, list[Comparison]], asked: dict[str, Asked]) -> dict
 
 
 def reach(rows: Sequence[Comparison]) -> float:
-    """How far an axis goes to either side: all effects are on it, and most intervals, but no very wide one."""
+    """Compute how far an axis reaches to either side: it shows all effects and most intervals, but no very wide one."""
     effects = [abs(c.effect.estimate) for c in rows if isfinite(c.effect.estimate)]
     ends = [max(map(abs, c.effect.interval())) for c in rows if isfinite(c.effect.interval()[0])]
     ends += [max(abs(c.verdict.low), abs(c.verdict.high)) for c in rows if isfinite(c.verdict.low)]
+    # The median keeps one very wide interval from squeezing all others; it gets an arrow instead.
     widest = min(max(ends), 6 * float(np.median(ends))) if ends else 0.0
+    # An axis of width 0 cannot be drawn, so nothing finite at all gives 1.
     return 1.08 * max([widest, 1.1 * max(effects, default=0.0)]) or 1.0
 
 
 def draw_task(
     axes: Any, rows: Sequence[Comparison], asked: Asked, span: float, names: float = LEFT / PLOT
 ) -> None:
-    """The rows of a task, the first arm on top; `names` is the room for names beside the drawing's width."""
+    """Draw the rows of a task, the first arm on top; `names` is the width of the names ÷ that of the drawing."""
     narrow = names != LEFT / PLOT
     axes.set(xlim=(-span, span), ylim=(len(rows) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
@@ -143,7 +146,7 @@ def draw_task(
 
 
 def put(axes: Any, height: float, numbers: str, words: str, **look: Any) -> None:
-    """Text in the two columns to the right of a drawing."""
+    """Write the text of one row into the two columns right of the drawing."""
     beside = axes.get_yaxis_transform()
     ink = look["color"] if height == ABOVE_ROWS else INK
     axes.text(1 + 0.12 / PLOT, height, numbers, transform=beside, va="center", fontsize=8.5, color=ink)
@@ -151,7 +154,7 @@ def put(axes: Any, height: float, numbers: str, words: str, **look: Any) -> None
 
 
 def draw_row(axes: Any, k: int, c: Comparison, span: float) -> None:
-    """Band, line and dot of one comparison."""
+    """Draw the two intervals (band and line) and the dot of one comparison."""
     ink, v = INKS[c.verdict.word], c.verdict
     for (low, high), width, strength in (((v.low, v.high), 8.0, 0.3), (c.effect.interval(), 1.5, 1.0)):
         if not (isfinite(low) and isfinite(high)):
@@ -176,7 +179,7 @@ def draw_row(axes: Any, k: int, c: Comparison, span: float) -> None:
 
 
 def written(c: Comparison, asked: Asked) -> tuple[str, str]:
-    """Beside a row: the effect with its interval, and the verdict."""
+    """Format the text beside a row: the effect with its interval, and the verdict."""
     v = c.verdict
     if not isfinite(c.effect.estimate):
         return "", "not defined"
@@ -188,6 +191,6 @@ def written(c: Comparison, asked: Asked) -> tuple[str, str]:
 
 
 def spoken(rows: Sequence[Comparison], asked: Asked) -> str:
-    """For who cannot see it."""
+    """Describe the drawing in words for readers who cannot see it."""
     told = "; ".join(f"{c.arm} {' '.join(written(c, asked))}" for c in rows)
     return f"Effect of joint arms against single networks on {asked.title}: {told}"

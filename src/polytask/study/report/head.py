@@ -1,4 +1,4 @@
-"""The head of the page: facts, the recommended arm, and what a reader must be told first."""
+"""The head of the page: facts, the arm that was judged, and how the recommendation came about."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from polytask.study.report.repeat import distinct, records
 
 
 def cohort(found: Conclusions) -> str:
-    """The name of the cohort, as the runs recorded it."""
+    """Return the name of the cohort as the runs recorded it."""
     return distinct((r.get("header") or {}).get("name") for r in records(found))
 
 
 def facts(found: Conclusions) -> list[Fact]:
-    """What the answer rests on."""
+    """List the facts that the answer rests on: subjects, tasks, arms, folds, seeds and budget."""
     study = found.gathered.study
     design = study.design
     evaluations = [r.evaluated.evaluation for by in found.gathered.folds.values() for r in by.values()]
@@ -38,7 +38,7 @@ def facts(found: Conclusions) -> list[Fact]:
 
 
 def about(found: Conclusions) -> str:
-    """Which arm the recommendation is about, and what its intervals are; "" when there is none."""
+    """Describe the arm that was judged and the meaning of its intervals; "" without a joint arm."""
     if not found.shown:
         return ""
     preferred = found.recommendation.candidate == found.shown
@@ -61,7 +61,7 @@ FIXED = (
 
 
 def explain_choice(found: Conclusions) -> str:
-    """How the recommendation came about: what tune prefers, and what held-out subjects had to show."""
+    """Explain the recommendation: what tune prefers, and what the held-out subjects had to show."""
     choice = found.choice
     if choice is None:
         return "No run was judged on the tune part, so no joint arm could be chosen there."
@@ -74,7 +74,7 @@ def explain_choice(found: Conclusions) -> str:
 
 
 def list_margins(found: Conclusions) -> str:
-    """`2 points`, and tasks with another margin by name."""
+    """Write the margins: `2 points`, or each with its task where they differ."""
     words = {
         task: f"{margin:.3g} {found.asked[task].unit or 'points'}"
         for task, margin in found.gathered.margins.items()

@@ -1,4 +1,4 @@
-"""`write_report`: a study's page into its folder."""
+"""Writes the page of a study into the folder of the study."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ FILE = "report.html"
 
 
 def write_report(conclusions: Conclusions) -> Path:
-    """`STUDY/report.html`, whole or not at all.
+    """Write `STUDY/report.html` completely or not at all.
 
     Raises:
-        PolytaskError: it cannot be written.
+        PolytaskError: the file cannot be written.
     """
     path = conclusions.gathered.study.folder / FILE
     text, part = page(conclusions), path.with_name(f".{FILE}.part")
     try:
         part.write_text(text, encoding="utf-8")
+        # Renaming within a folder is atomic: a browser never loads half a page.
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How the tasks' gradients lie to each other, and how often two tasks were known in one sample."""
+"""Draws the cosines of the tasks' gradients, and how often two tasks were known in one sample."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from polytask.study.report.amounts import counted, short
 
 Floats = npt.NDArray[np.float64]
 CELL = 0.62
-"""Inches."""
+"""Width and height of a cell of a matrix, in inches."""
 LEAST = 0.25
-"""The colours reach at least so far, so that small cosines look small."""
+"""The color scale reaches at least this cosine, so that small cosines look small."""
 EXPLAINED = (
     "A cosine says whether two tasks ask the shared features to move the same way: 1 the same, 0 unrelated, below 0 "
     "against each other. It is taken at the cut, where the tasks part, and averaged over the looks of a run and then "
@@ -30,7 +30,7 @@ EXPLAINED = (
 
 
 def with_titles(found: Conclusions) -> Affinity | None:
-    """The arm's affinity with tasks as the page writes them."""
+    """Return the affinity with the titles of the tasks in place of their names; None when there is none."""
     affinity = found.affinity
     if affinity is None:
         return None
@@ -42,7 +42,7 @@ def with_titles(found: Conclusions) -> Affinity | None:
 
 
 def picture(found: Affinity) -> Picture | None:
-    """Both matrices side by side, below each other for many tasks; None for a single task."""
+    """Draw both matrices side by side, or below each other for many tasks; None for a single task."""
     count = len(found.tasks)
     if count < 2:
         return None
@@ -59,11 +59,12 @@ def picture(found: Affinity) -> Picture | None:
 
 
 def both(found: Affinity, beside: bool) -> Any:
-    """A figure with the two matrices, beside or below each other."""
+    """Draw a figure with the two matrices, side by side or below each other."""
     side = CELL * (len(found.tasks) - 1)
     across, down = max(3.6, side + 1.9), side + 1.15
     drawn = figure(2 * across, down) if beside else figure(max(3.6, side + 2.0), 2 * down)
     left, right = drawn.subplots(1, 2) if beside else drawn.subplots(2, 1)
+    # The diagonal is always 1 and would set the limits of the colors.
     off = found.cosine[~np.eye(len(found.tasks), dtype=bool)]
     seen = np.abs(off[np.isfinite(off)])
     most = max(LEAST, float(seen.max())) if seen.size else 1.0
@@ -77,7 +78,7 @@ def both(found: Affinity, beside: bool) -> Any:
 def draw(
     axes: Any, found: Affinity, values: Floats, colours: str, limits: tuple[float, float], text: Any
 ) -> None:
-    """The lower triangle with its numbers."""
+    """Draw the lower triangle of a matrix `[T, T]` with its numbers."""
     count = len(found.tasks)
     hidden = np.triu(np.ones((count, count), dtype=bool)) | ~np.isfinite(values)
     axes.imshow(
@@ -96,6 +97,7 @@ def draw(
     far = max(map(abs, limits))
     for i in range(count):
         for j in range(i):
+            # On dark cells the numbers are white, else they could not be read.
             dark = isfinite(values[i, j]) and abs(values[i, j]) > 0.62 * far
             axes.text(
                 j, i, text(found, i, j), ha="center", va="center", fontsize=8, color="white" if dark else INK
@@ -104,22 +106,23 @@ def draw(
 
 
 def cosine_text(found: Affinity, i: int, j: int) -> str:
-    """A cosine with twice its standard error."""
+    """Format a cosine with twice its standard error."""
     value, spread = found.cosine[i, j], found.spread[i, j]
     if not isfinite(value):
         return "–"
     sure = f"\n± {2 * spread:.2f}" if isfinite(spread) else ""
+    # Values that round to 0 have no sign.
     text = f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
     return text.replace("-", "−") + sure
 
 
 def share_text(found: Affinity, i: int, j: int) -> str:
-    """A share in percent."""
+    """Format the share of steps with a common sample, in percent."""
     return f"{100 * found.common[i, j]:.0f} %" if isfinite(found.common[i, j]) else "–"
 
 
 def spoken(found: Affinity) -> str:
-    """For who cannot see it."""
+    """Describe both matrices in words for readers who cannot see them."""
     pairs = [(i, j) for i in range(len(found.tasks)) for j in range(i)]
     told = [
         f"{found.tasks[j]} and {found.tasks[i]} {cosine_text(found, i, j)} with a common sample in "
@@ -130,7 +133,7 @@ def spoken(found: Affinity) -> str:
 
 
 def grouping(found: Affinity) -> str:
-    """What follows for which tasks to learn together, as it stands."""
+    """Write which tasks to train together, or why nothing can be said about that."""
     if not found.groups:
         return f"{found.why[:1].upper()}{found.why[1:]}."
     named = " · ".join("{" + ", ".join(group) + "}" for group in found.groups)

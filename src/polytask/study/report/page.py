@@ -1,4 +1,4 @@
-"""A study's conclusions into one HTML page that needs nothing else."""
+"""Puts the conclusions of a study into one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from polytask.study.conclusions.make import Conclusions
 from polytask.study.report import curves, forest, head, matrices, repeat, scatter, sites, tables
 
 OPEN = 40
-"""So many runs are listed openly; more of them fold away."""
+"""Largest number of runs that are listed openly; a longer list is folded."""
 
 
 def page(found: Conclusions) -> str:
-    """The HTML: the same conclusions give the same bytes."""
+    """Render the page as HTML text; the same conclusions give the same bytes."""
     study = found.gathered.study
     affinity = matrices.with_titles(found)
     gains, left_out = scatter.picture(found)
@@ -64,17 +64,19 @@ def page(found: Conclusions) -> str:
         resamples=found.gathered.resamples,
         unseen=UNSEEN,
         asks=ASKS,
+        # The newest evaluation instead of the present time, so that the same conclusions give the same page.
         created=when(max((e.created for e in runs), default="")),
     )
 
 
 def environment() -> Environment:
-    """The page's template, and the macros of a run's report, which stand before its page begins."""
+    """Create the template environment: the study's page, and the macros at the top of the run report's template."""
     theirs = read_resource("polytask.report", "page.html.j2")
     mine = read_resource("polytask.study.report", "page.html.j2")
     sources = {"macros": theirs.partition("<!doctype html>")[0], "page": mine}
     return Environment(
         loader=DictLoader(sources),
+        # Names of cohorts, tasks and classes come from files; nothing of them may become HTML.
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -83,6 +85,6 @@ def environment() -> Environment:
 
 
 def style() -> str:
-    """That of a run's report, and what a study's page has beyond it; the template does not escape its quotes."""
+    """Read the CSS of a run's report plus the additions of the study page; it is inserted without escaping."""
     folders = ("polytask.report", "polytask.study.report")
     return "".join(read_resource(folder, "style.css") for folder in folders)

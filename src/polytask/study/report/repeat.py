@@ -1,4 +1,4 @@
-"""What was run, in which state it is, and how to run it again."""
+"""Lists what was run, in which state it is, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from polytask.study.folder import RESULTS
 from polytask.study.report.amounts import duration
 
 HASH = 16
-"""Characters of a hash that are shown."""
+"""Number of characters of a hash that are shown."""
 RECORDED = ("polytask", "torch", "numpy", "python", "machine")
 
 
 def records(found: Conclusions) -> list[Any]:
-    """`run.yaml` of every finished run."""
+    """List the content of `run.yaml` of every finished run."""
     return [r.evaluated.run.record for by in found.gathered.folds.values() for r in by.values()]
 
 
 def distinct(values: Iterable[object]) -> str:
-    """All there are: one where everything is as it should be."""
+    """Join the distinct values; normally there is exactly one."""
     return ", ".join(dict.fromkeys(str(v) for v in values if v not in (None, ""))) or "not recorded"
 
 
 def versions(found: Conclusions) -> list[Fact]:
-    """Of every run, not only of the command that began."""
+    """List the versions and the machine of all runs, not only of the command that started the study."""
     noted = records(found)
     design = found.gathered.study.design
     facts = [Fact(name, distinct(r.get(name) for r in noted)) for name in RECORDED]
+    # ISO time stamps in UTC sort like text.
     created = sorted(str(r["created"]) for r in noted if r.get("created"))
     span = DASH if not created else when(created[0])
     if len(created) > 1 and when(created[-1]) != span:
@@ -45,7 +46,7 @@ def versions(found: Conclusions) -> list[Fact]:
 
 
 def hashes(found: Conclusions) -> list[Fact]:
-    """What the runs rest on; the study refuses to go on when one of them changes."""
+    """List the hashes of what all runs have in common; a study is not continued when one of them changes."""
     rests = found.gathered.study.design.rests
     plans = {fold: text[:HASH] for fold, text in sorted(rests.plan.items())}
     plan = (
@@ -62,7 +63,7 @@ def hashes(found: Conclusions) -> list[Fact]:
 
 
 def settings(found: Conclusions) -> list[Fact]:
-    """What was the same for every arm."""
+    """List the settings that are the same for every arm."""
     design = found.gathered.study.design
     facts = [
         Fact("steps of every network", f"{design.steps} ({design.how})"),
@@ -79,7 +80,7 @@ def settings(found: Conclusions) -> list[Fact]:
 
 
 def arms(found: Conclusions) -> Table:
-    """What each arm is, and how many of its runs are there."""
+    """Build the table of the arms and the states of their runs."""
     study = found.gathered.study
     rows = []
     for arm in study.arms:
@@ -91,12 +92,12 @@ def arms(found: Conclusions) -> Table:
 
 
 def failures(found: Conclusions) -> list[tuple[str, str]]:
-    """Runs that failed, each with the first line of why."""
+    """List the runs that failed, each with the first line of its error."""
     return [(r.name, r.error) for r in found.gathered.study.runs if r.state == "failed"]
 
 
 def runs(found: Conclusions) -> Table:
-    """Every run of the matrix."""
+    """Build the table of all runs of the matrix."""
     rows = []
     for r in found.gathered.study.runs:
         spent = (r.record.get("costs") or {}).get("training_seconds") if r.state == "done" else None
@@ -108,7 +109,7 @@ def runs(found: Conclusions) -> Table:
 
 
 def snippets() -> list[tuple[str, str]]:
-    """How to read the results elsewhere, from the study's folder."""
+    """List commands that read the results with other tools, from the folder of the study."""
     return [
         (
             "duckdb",

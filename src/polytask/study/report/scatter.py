@@ -1,4 +1,4 @@
-"""Gain against price: what an arm brings on average over tasks, and what its training costs beside single networks."""
+"""Gain against cost: the mean effect of an arm over tasks, and its training cost relative to single networks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TICKS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0
 
 @dataclass(frozen=True)
 class Gain:
-    """One arm.
+    """Gain and cost of one arm.
 
     Args:
-        price: of training ÷ that of the single networks together. what: `compute`, or `training time`.
-        mean: effect in points, mean over the tasks. tasks: each one's own.
-        interval: plain 95 %, when there is only one task.
+        price: cost of training ÷ that of the single networks together. what: `compute` or `training time`.
+        mean: mean effect over the tasks, in points. tasks: task → its effect.
+        interval: plain 95 % interval, when there is only one task.
     """
 
     arm: str
@@ -39,9 +39,10 @@ class Gain:
 
 
 def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
-    """The arms that can be drawn, the tasks they are averaged over, and what is left out and why.
+    """Return the arms to draw, the tasks they are averaged over, and what is left out with the reason.
 
-    All arms are averaged over the same tasks: those in points whose effect is defined for every arm that has any.
+    All arms are averaged over the same tasks: those in points whose effect is defined for every arm that has any
+    effect.
     """
     effects: dict[str, dict[str, Comparison]] = {}
     for c in found.comparisons:
@@ -50,6 +51,7 @@ def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
     out = [f"{a.title} (in {a.unit or 'its own unit'})" for t, a in found.asked.items() if a.unit != POINTS]
     known = {a: {t for t in points if _known(e.get(t))} for a, e in effects.items()}
     out += [f"{a} (no effect is defined)" for a, there in known.items() if points and not there]
+    # An arm without any effect must not shrink the tasks of all other arms.
     known = {a: there for a, there in known.items() if there}
     counted = [t for t in points if all(t in there for there in known.values())]
     for task in points:
@@ -63,6 +65,7 @@ def gains_of(found: Conclusions) -> tuple[list[Gain], list[str], list[str]]:
             out.append(f"{arm} (what its training costs beside single networks is not known)")
             continue
         own = {t: effects[arm][t].effect.estimate for t in counted}
+        # A mean over several tasks gets no interval: their effects share subjects and are not independent.
         only = effects[arm][counted[0]].effect.interval() if len(counted) == 1 else None
         interval = only if only and isfinite(only[0]) else None
         gains.append(Gain(arm, costs[arm], what, sum(own.values()) / len(own), own, interval))
@@ -74,7 +77,7 @@ def _known(c: Comparison | None) -> bool:
 
 
 def picture(found: Conclusions) -> tuple[Picture | None, str]:
-    """The scatter and what is left out of it; None when nothing can be drawn."""
+    """Draw the scatter plot and say what is left out of it; None when nothing can be drawn."""
     gains, counted, out = gains_of(found)
     counted = [found.asked[task].title for task in counted]
     left = f"Left out: {'; '.join(out)}." if out else ""
@@ -99,7 +102,7 @@ def picture(found: Conclusions) -> tuple[Picture | None, str]:
 
 
 def draw(axes: Any, gains: list[Gain]) -> None:
-    """Points on a logarithmic axis; names in a column to the right, so that they never lie on each other."""
+    """Draw the points on a logarithmic axis; the names stand in a column to the right and never overlap."""
     heights = [v for g in gains for v in (g.mean, *(g.interval or ()), *_own(g))] + [0.0]
     low, high = min(heights), max(heights)
     gap = 0.12 * (high - low) or 1.0
@@ -139,10 +142,11 @@ def _own(g: Gain) -> list[float]:
 
 
 def apart(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Rising heights, moved as little as a plain pass needs to be `gap` apart, and inside the limits if they fit."""
+    """Move rising heights so that they are at least `gap` apart, and inside the limits if they fit there."""
     places: list[float] = []
     for y in wanted:
         places.append(max(y, places[-1] + gap) if places else max(y, low))
+    # First pass upward, second pass downward from the top; the second one undoes what went beyond the limit.
     over = max(0.0, places[-1] - high) if places else 0.0
     limit = float("inf")
     for k in range(len(places) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""Each arm at each site: the primary metric over folds and seeds."""
+"""Tables of the primary metric of each arm at each site, over folds and seeds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from polytask.study.report.amounts import metric_of
 
 
 def sites_of(found: Conclusions) -> list[str]:
-    """Sites on which something was judged."""
+    """List the sites with evaluated subjects."""
     runs = [r for by in found.gathered.folds.values() for r in by.values()]
     return sorted({s for r in runs for s in r.evaluated.evaluation.sites if s})
 
 
 def tables(found: Conclusions) -> list[Table]:
-    """A table a task with an arm a row; none with fewer than two sites."""
+    """Build one table per task with one row per arm; none with fewer than two sites."""
     named = sites_of(found)
     if len(named) < 2:
         return []
@@ -34,7 +34,7 @@ def tables(found: Conclusions) -> list[Table]:
 
 
 def cell(runs: Sequence[Finished], site: str, task: str, metric: str) -> Cell:
-    """Mean over seeds within a fold, then over folds weighted by known items; n is their sum over folds."""
+    """Average over the seeds of a fold, then over folds weighted by known items; n is their sum over folds."""
     by_fold: dict[int, list[tuple[float, int]]] = {}
     for one in runs:
         e = one.evaluated.evaluation.sites.get(site, {}).get(task, {}).get(metric)
@@ -43,6 +43,7 @@ def cell(runs: Sequence[Finished], site: str, task: str, metric: str) -> Cell:
     if not by_fold:
         return Cell(DASH)
     values = [sum(v for v, _ in seeds) / len(seeds) for seeds in by_fold.values()]
+    # Runs of different seeds judge the same items, so their counts are averaged and not added.
     counts = [sum(n for _, n in seeds) / len(seeds) for seeds in by_fold.values()]
     value = sum(v * n for v, n in zip(values, counts, strict=True)) / sum(counts)
     return Cell(number(value), n=f"n {sum(counts):.0f}")

@@ -1,4 +1,4 @@
-"""The numbers of the page as rows of text: task by task, Δm, costs, skill on tune."""
+"""Builds the tables of the page: effects task by task, Δm, costs, and skill on tune."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from polytask.study.report.amounts import (
 
 @dataclass(frozen=True)
 class TaskPart:
-    """A task's section.
+    """The section of one task.
 
     Args:
-        metric: with its direction. effects: an arm a row.
-        notes: what a reader must be told.
+        metric: the primary metric with its direction. effects: table with one row per arm.
+        notes: warnings for the reader.
     """
 
     name: str
@@ -45,7 +45,7 @@ class TaskPart:
 
 
 def tasks(found: Conclusions) -> list[TaskPart]:
-    """Every task that was compared."""
+    """Build the sections of all tasks that were compared."""
     parts = []
     for task, asked in found.asked.items():
         rows = [c for c in found.comparisons if c.task == task]
@@ -59,7 +59,7 @@ def tasks(found: Conclusions) -> list[TaskPart]:
 
 
 def effects(rows: Sequence[Comparison], asked: Asked) -> Table:
-    """An arm a row: values, difference, what is said of it, and what it rests on."""
+    """Build the table of one task with one row per arm: values, difference, verdict, and number of cases."""
     columns = [
         "arm",
         metric_of(asked),
@@ -76,13 +76,14 @@ def effects(rows: Sequence[Comparison], asked: Asked) -> Table:
 
 
 def effect(c: Comparison, asked: Asked) -> list[Cell]:
-    """A row of `effects`."""
+    """Build the cells of one row of the table of effects."""
     e, v = c.effect, c.verdict
     if not isfinite(e.estimate):
         return [Cell(DASH)] * 5 + [Cell("not defined")] + [Cell(DASH)] * 2 + [checks(c)]
     shown = v.word in ("better", "worse")
     level = f"at {percent(v.level)}" if isfinite(v.level) else ""
     could = f"would have shown ≥ {amount(v.detectable, asked)}" if isfinite(v.detectable) else ""
+    # Where subjects are too few, the reason matters more than the smallest effect that could have been shown.
     could = e.too_few if v.word == "too few" else could
     return [
         Cell(number(e.arm / asked.points)),
@@ -102,7 +103,7 @@ def effect(c: Comparison, asked: Asked) -> list[Cell]:
 
 
 def checks(c: Comparison) -> Cell:
-    """What other tests of the same question say, not adjusted."""
+    """Build the cell with the unadjusted p-values of the cross-checks."""
     told = "; ".join(f"{k.name}: {_p(k.p)}" for k in c.checks)
     cases = sorted({k.n for k in c.checks})
     return Cell(told, n=f"n {', '.join(map(str, cases))}") if told else Cell(DASH)
@@ -114,12 +115,15 @@ def _p(p: float) -> str:
 
 
 def notes(rows: Sequence[Comparison]) -> list[str]:
-    """Each once, with the arms it is about unless it is about all; then who carries an effect. One seed is said on top
-    of the page."""
+    """List each note once, with its arms unless it concerns all of them; then the subjects that carry an effect.
+
+    The note about one seed is left out: it stands at the top of the page.
+    """
     by_note: dict[str, list[str]] = {}
     for c in rows:
         for note in c.effect.notes:
             by_note.setdefault(note, []).append(c.arm)
+    # It holds for the whole study, so the head of the page says it once.
     by_note.pop(ONE_SEED, None)
     every = len({c.arm for c in rows})
     told = [n if len(arms) == every else f"{', '.join(arms)}: {n}" for n, arms in by_note.items()]
@@ -127,14 +131,14 @@ def notes(rows: Sequence[Comparison]) -> list[str]:
 
 
 def carried(c: Comparison) -> str:
-    """Who carries an effect."""
+    """Describe which subjects carry an effect."""
     who = c.effect.carriers
     verb = "carries" if len(who) == 1 else "carry"
     return f"{counted(len(who), 'subject')} {verb} this effect: {', '.join(who)}"
 
 
 def delta_m(found: Conclusions) -> tuple[Table | None, str]:
-    """Δm by arm with the tasks it rests on; why others are left out, beneath where it is the same for all arms."""
+    """Build the table of Δm by arm and its tasks; reasons for left-out tasks stand below where all arms share them."""
     if not found.gains:
         return None, ""
     reasons = {
@@ -153,7 +157,7 @@ def delta_m(found: Conclusions) -> tuple[Table | None, str]:
 
 
 def relative(value: float) -> str:
-    """A percentage with its sign."""
+    """Format a relative change in percent, with its sign."""
     text = f"{value:+.1f}"
     return text.replace("-", "−") if text.strip("+-0.") else "0"
 
@@ -169,7 +173,7 @@ HEADS = {
 
 
 def costs(found: Conclusions) -> Table | None:
-    """Every arm's costs, each with its ratio to the single networks together."""
+    """Build the table of every arm's costs, each with its ratio to the single networks together."""
     if not found.prices:
         return None
     noted = [w for w in WHAT if any(isfinite(getattr(p, w)) for p in found.prices.values())]
@@ -186,12 +190,12 @@ def costs(found: Conclusions) -> Table | None:
 
 
 def timed(found: Conclusions) -> bool:
-    """Whether any arm's steps were timed in turns with the single networks'."""
+    """Whether the steps of any arm were timed side by side with those of the single networks."""
     return any(price.compute for price in found.prices.values())
 
 
 def compute(arm: str, price: Price) -> Cell:
-    """A training step beside one of each single network, with the quartiles of the turns it was timed in."""
+    """Build the cell with a training step ÷ one step of each single network, with the quartiles over timed rounds."""
     c = price.compute
     if c is None or arm == BASELINE:
         return Cell("1" if c else DASH)
@@ -199,7 +203,7 @@ def compute(arm: str, price: Price) -> Cell:
 
 
 def cost(what: str, value: float) -> str:
-    """One of them, in its unit."""
+    """Format one cost in its unit."""
     if not isfinite(value):
         return DASH
     if what == "parameters":
@@ -212,7 +216,7 @@ def cost(what: str, value: float) -> str:
 
 
 def tuned(found: Conclusions) -> Table | None:
-    """What tune prefers, and by how much."""
+    """Build the table of skills on tune, with the gap to the best arm."""
     choice = found.choice
     if choice is None or len(choice.skills) < 2:
         return None

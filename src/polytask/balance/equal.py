@@ -1,4 +1,4 @@
-"""No balancing: every task counts once, or as much as it was told to."""
+"""No balancing: every task counts once, or with a weight set by hand."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Equal:
     reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """1 for each."""
+        """Give every task the weight 1."""
         return np.ones(len(seen.losses)), memory
 
 
@@ -34,9 +34,9 @@ class Fixed:
     reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """As set."""
+        """Give every task the weight that was set."""
         return np.array(self.weights, np.float64)[seen.present], memory

@@ -56,6 +56,7 @@ def fit_logistic(x: npt.ArrayLike, classes: npt.ArrayLike, count: int, penalty: 
         return value, gradient.ravel()
 
     start = np.zeros((len(present), width + 1))
+    # The frequencies are the answer without columns: from there the search needs few steps.
     start[:, width] = np.log(hot.mean(0))
     found = minimize(
         objective,
@@ -65,5 +66,6 @@ def fit_logistic(x: npt.ArrayLike, classes: npt.ArrayLike, count: int, penalty: 
         options={"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-7},
     ).x.reshape(len(present), width + 1)
     coefficients[present] = found[:, :width]
+    # Softmax does not feel a number that is added to all intercepts: with mean 0 there is one answer.
     intercepts[present] = found[:, width] - found[:, width].mean()
     return LogisticFit(coefficients, intercepts)

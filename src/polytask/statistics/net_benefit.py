@@ -1,4 +1,4 @@
-"""Decision curves: the net benefit of acting on a probability, against acting on everybody and on nobody."""
+"""Decision curves: the net benefit of acting on a probability, compared with acting on all cases and on none."""
 
 from __future__ import annotations
 

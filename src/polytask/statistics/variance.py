@@ -1,4 +1,4 @@
-"""The variance of a mean over drawn subjects and drawn trainings, in its two parts."""
+"""The variance of a mean over drawn subjects and drawn trainings, split into these two parts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from polytask.statistics.freedom import satterthwaite
 
 @dataclass(frozen=True)
 class Variance:
-    """Every field of the shape of the batch of studies, `[]` for one.
+    """The parts of a variance; every field has the shape of the batch of studies, `[]` for one study.
 
     Args:
         estimate: mean over subjects and seeds, then over folds by weight.
-        subjects: of the subjects, beyond what the trainings do to each of them.
-        seeds: of the trainings; NaN with one seed.
-        by_subjects: degrees of freedom of the first, subjects − folds.
-        by_seeds: of the luck in the second; 0 with one seed.
+        subjects: part of the subjects, beyond what the trainings do to each of them.
+        seeds: part of the trainings; NaN with one seed.
+        by_subjects: degrees of freedom of the first part, subjects − folds.
+        by_seeds: degrees of freedom of the luck in the second part; 0 with one seed.
         luck: share in the whole of the trainings' luck beyond what they do to single subjects; 0 with one seed.
-        retraining: share of what they do to single subjects that resamples of the subjects do not show: with `pairs`,
-            where all subjects together tell it well; else 0.
+        retraining: share of what trainings do to single subjects that resamples of the subjects do not show: with
+            `pairs`, where all subjects together measure it well; else 0.
     """
 
     estimate: Floats
@@ -36,11 +36,12 @@ class Variance:
 
     @property
     def error(self) -> Floats:
-        """Standard error."""
+        """The standard error of the mean effect."""
         return np.asarray(np.sqrt(self.subjects + np.nan_to_num(self.seeds)), np.float64)
 
     def freedom(self) -> Floats:
-        """Of the whole, Satterthwaite's: for the reader, and for what could have been shown."""
+        """Compute the degrees of freedom of the whole after Satterthwaite, for the reader and for the detectable
+        effect."""
         if not np.any(self.by_seeds):
             return np.full(np.shape(self.estimate), self.by_subjects)
         rest = 1 - self.luck
@@ -91,6 +92,7 @@ def part_variance(
         return Variance(estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none)
     spread = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
     shown = [k**2 * u / count for k, (_, u) in zip(w, both, strict=True)]
+    # This is u/S of the docstring, summed over folds; `beyond` is the excess that counts as luck.
     least = np.asarray(sum(shown), np.float64)
     beyond = np.maximum(0.0, np.asarray(sum(spread)) - least)
     own = satterthwaite(
@@ -110,10 +112,10 @@ def part_variance(
 
 
 def split_covariance(fold: Floats, pairs: Floats | None = None) -> tuple[Floats, Floats]:
-    """Of a fold's effects `[…, seeds, subjects]`: covariance of two different seeds' means over the subjects, and what
-    the variance of one is larger; with one seed its variance and 0. Both `[…]`.
+    """Split the covariance of a fold's effects `[…, seeds, subjects]` in two; both parts are `[…]`.
 
-    `pairs` is taken off `[…, seeds, seeds]`, up to half.
+    The first is the covariance of two different seeds' means over the subjects, the second by how much the variance of
+    one is larger. With one seed they are its variance and 0. `pairs` is subtracted `[…, seeds, seeds]`, up to half.
     """
     count, n = fold.shape[-2:]
     off = fold - fold.mean(-1, keepdims=True)

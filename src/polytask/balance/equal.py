@@ -27,7 +27,7 @@ class Equal:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Weights set by hand: `training.weights`, 1 where nothing is said."""
+    """Weights set by hand: `training.weights`, 1 where none is given."""
 
     weights: tuple[float, ...] = ()
     """One for each of the T tasks."""

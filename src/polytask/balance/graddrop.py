@@ -14,7 +14,8 @@ from polytask.balance.rule import NOTHING, Array, Memory, Seen
 
 @dataclass(frozen=True)
 class GradDrop:
-    """Each element keeps one sign, drawn by how much of its gradient has it (GradDrop; Chen, NeurIPS 2020)."""
+    """Each element keeps the gradients of one sign, drawn by the sign's share of them
+    (GradDrop; Chen, NeurIPS 2020)."""
 
     reads: ClassVar[str] = "gradients"
 

@@ -30,7 +30,7 @@ def mgda(gramian: Array, draw: np.random.Generator) -> Array:
 
 
 def pcgrad(gramian: Array, draw: np.random.Generator) -> Array:
-    """Each gradient without what opposes another one, in drawn order (PCGrad; Yu, NeurIPS 2020)."""
+    """Each gradient without its part that opposes another one, in random order (PCGrad; Yu, NeurIPS 2020)."""
     total = np.zeros(len(gramian))
     for own in range(len(gramian)):
         found = np.zeros(len(gramian))

@@ -1,4 +1,4 @@
-"""Cox's proportional hazards model by Newton's method: ties after Efron, with a ridge penalty where it is asked for."""
+"""Cox's proportional hazards model by Newton's method: ties after Efron, with a ridge penalty if wanted."""
 
 from __future__ import annotations
 

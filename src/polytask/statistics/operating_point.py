@@ -1,4 +1,4 @@
-"""A threshold on a probability that holds a stated sensitivity or specificity, and what it gives."""
+"""A threshold on a probability that reaches a requested sensitivity or specificity, and what it achieves."""
 
 from __future__ import annotations
 

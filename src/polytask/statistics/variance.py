@@ -51,34 +51,38 @@ class Variance:
 def part_variance(
     folds: Sequence[Floats], weights: Sequence[float], pairs: Sequence[Floats] | None = None
 ) -> Variance:
-    """The parts of the variance of the mean effect.
+    """Split the variance of the mean effect into the part of the subjects and the part of the trainings.
 
     Args:
         folds: each fold's effects by training and subject `[…, seeds, subjects]`: values whose mean over the subjects
-            is the effect under that seed, and whose spread its standard error (`values.Contributions`).
+            is the effect under that seed, and whose spread is its standard error (`metric_values.Contributions`).
         weights: of the folds; they sum to 1.
-        pairs: of each fold, what is taken off for a measure of rank `[…, seeds, seeds]` (`pairs.pair_covariance`).
+        pairs: of each fold, what is subtracted for a measure of rank `[…, seeds, seeds]`
+            (`pair_variance.estimate_pair_covariance`).
 
-    An effect of subject i under seed s is, in the terms of a two-way layout (n subjects, S seeds),
+    In the terms of a two-way layout (n subjects, S seeds), the effect of subject i under seed s is
 
         d_is = μ + a_i + b_s + c_is,    Var(mean) = σa²/n + σb²/S + σc²/(nS),
 
-    with b the luck of a training and c what it does to a subject (the largest term where retraining flips single
-    cases). The covariance over subjects of two different seeds' effects, v, estimates σa²/n and holds nothing of the
-    trainings. The variance of the per-seed effects, s², estimates σb² + σc²/n, and what subjects differ by between
-    seeds, u, estimates σc²/n alone, from (n − 1)(S − 1) differences. So
+    where b is the luck of a training and c what the training does to a subject (the largest term where retraining
+    changes single cases). Three numbers are estimated. v, the covariance over subjects of two different seeds' effects,
+    estimates σa²/n and contains nothing of the trainings. s², the variance of the per-seed effects, estimates σb² +
+    σc²/n. u, what subjects differ by between seeds, estimates σc²/n alone, from (n − 1)(S − 1) differences. So
 
         Var = v + u/S + max(0, s² − u)/S,
 
-    each summed over folds: the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis 2007), a
-    seed in place of a reader. v + u/S is the variance of the subjects' means over the seeds, which is never below 0 and
-    known from n − 1 differences; v alone may be, and cutting it off at 0 would make every study of subjects that only
-    the trainings move too careful. It counts as at least half of u/S, so that subjects whose seeds cancel by chance
-    are no proof; where `pairs` are taken off, v + u/S may be below 0 itself, and a v below 0 counts as 0.
-    Every fold has trainings of its own. Only the excess of s² over u is luck, known from S − 1 differences a fold. Its
+    each summed over folds. This is the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis
+    2007), with a seed in place of a reader.
+
+    v + u/S is the variance of the subjects' means over the seeds. It is never below 0 and known from n − 1 differences.
+    v alone may be below 0, and setting it to 0 there would make every study too careful whose subjects only the
+    trainings move. v + u/S counts as at least half of u/S, so that subjects whose seeds cancel by chance prove nothing.
+    Where `pairs` are subtracted, v + u/S may be below 0 itself, and then a v below 0 counts as 0.
+
+    Every fold has its own trainings. Only the excess of s² over u is luck, known from S − 1 differences per fold. Its
     degrees of freedom are Satterthwaite's over the folds' excesses, since the luck of one fold may be larger than
-    another's, to the power 1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings tell little of
-    how uneven they are. With one seed Var is that of the subjects; it is then true of these trainings only.
+    another's, to the power 1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings say little
+    about how uneven they are. With one seed Var is that of the subjects, and holds for these trainings only.
     """
     w = np.asarray(weights, np.float64)
     count = folds[0].shape[-2]

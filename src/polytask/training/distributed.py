@@ -28,7 +28,7 @@ class World:
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes files."""
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def total(self, tensor: Tensor) -> Tensor:

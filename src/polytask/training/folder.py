@@ -99,7 +99,7 @@ class Run:
 
     @property
     def work(self) -> Path:
-        """The work folder the run belongs to."""
+        """The work folder that the run belongs to."""
         return self.folder.parent.parent
 
     @property

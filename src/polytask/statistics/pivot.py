@@ -31,8 +31,10 @@ class Pivot:
     places: Floats
 
     def p(self, ratio: float | Floats) -> Floats:
-        """Compute the two-sided p of estimate ÷ standard error: twice the share of values
-        at least as far on its side."""
+        """Compute the two-sided p of estimate ÷ standard error.
+
+        It is twice the share of values at least as far on the side of the estimate.
+        """
         found = np.asarray(ratio, np.float64)
         n = self.places.shape[-1]
         beyond = np.where(
@@ -43,10 +45,10 @@ class Pivot:
         return np.where(np.isfinite(found), np.minimum(1.0, 2 * (1 + beyond) / (n + 1)), np.nan)
 
     def ends(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Return (a, b): the interval is estimate − a·error to estimate + b·error. It excludes 0 exactly when p ≤ 1 −
-        level.
+        """Return (a, b): the interval reaches from estimate − a·error to estimate + b·error.
 
-        Both are infinite where the level asks for more than the values can tell.
+        It excludes 0 exactly when p ≤ 1 − level. Both are infinite where the level asks for more than the values can
+        tell.
         """
         n = self.places.shape[-1]
         # 1 − level is rounded: without the tolerance `floor` could lose a value.

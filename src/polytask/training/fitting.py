@@ -34,8 +34,7 @@ from polytask.training.survival import lacks_survival, learn_survival
 from polytask.training.tune import Tuning
 
 NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
-"""Endings of the names of parameters that have several axes but are no matrix, so that
-weight decay leaves them alone."""
+"""Endings of the names of parameters that have several axes but are no matrix: weight decay leaves them alone."""
 
 
 @dataclass(frozen=True)

@@ -229,10 +229,10 @@ def _flip(array: Tensor, axes: Sequence[int]) -> Tensor:
     return array.flip([1 + a for a in axes]) if axes else array
 
 
-# Mirroring twice gives the array back, so that mirroring is its own inverse.
+# Mirroring twice gives the array back.
 _unflip = _flip
 
 
 def _cpu(prediction: Prediction) -> Prediction:
-    # bf16 is left here: sums over flips and members need float32.
+    # float32 from here on: sums over flips and members would lose digits in bf16.
     return {k: v.float().cpu() for k, v in prediction.items()}

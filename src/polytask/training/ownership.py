@@ -67,7 +67,7 @@ def _sweep_new_runs(runs: Path, mine: Path) -> None:
     locks = {path.name[1:].removesuffix(".lock") for path in runs.glob(".*.lock")}
     for name in sorted(halves | locks):  # file names already, so that each names its lock
         with ExitStack() as stack:
-            # The lock of this run is held already; taking it a second time would wait for ourselves.
+            # The lock of this run is held already: taken again, it would look like that of another process.
             if name != make_file_name(mine.name):
                 try:
                     stack.enter_context(hold_lock(runs / f".{name}.lock", "tidies it", patience=0))

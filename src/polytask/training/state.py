@@ -80,7 +80,7 @@ class State:
         save_tensors(folder / "balance.safetensors", self.balancer.tensors())
         buffers = {k: v for k, v in self.criteria.state_dict().items() if isinstance(v, Tensor)}
         save_tensors(folder / "criteria.safetensors", buffers)
-        # Ids of the subjects in a risk-set buffer are text, which safetensors cannot hold.
+        # What a criterion keeps beside tensors goes to the JSON file: safetensors holds tensors only.
         extra = {k: v for k, v in self.criteria.state_dict().items() if not isinstance(v, Tensor)}
         if self.average is not None:
             save_tensors(folder / "average.safetensors", self.average)

@@ -142,7 +142,7 @@ def _again(
 ) -> dict[str, float]:
     """Compute the losses of the same samples after the step, under the same dropout. Criteria do not remember these
     scores."""
-    # The step set the seed at its start: setting it again repeats its dropout masks.
+    # The seed was set before the step: setting it again repeats the dropout masks.
     torch.manual_seed(torch.initial_seed())
     state.criteria.eval()
     total = torch.zeros(len(present), device=world.device)

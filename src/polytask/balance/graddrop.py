@@ -14,8 +14,7 @@ from polytask.balance.rule import NOTHING, Array, Memory, Seen
 
 @dataclass(frozen=True)
 class GradDrop:
-    """Each element keeps the gradients of one sign, drawn by the sign's share of them
-    (GradDrop; Chen, NeurIPS 2020)."""
+    """Each element keeps the gradients of one sign, drawn by its share (GradDrop; Chen, NeurIPS 2020)."""
 
     reads: ClassVar[str] = "gradients"
 

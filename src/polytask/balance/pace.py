@@ -24,8 +24,7 @@ class Dwa:
         return history(tasks, 2)
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """Weigh each task by K · softmax(r / temperature), with r the ratio of its last two epochs; 1 in the first two
-        epochs."""
+        """Weigh each task by K · softmax(r / temperature), r its last epoch / the one before; 1 in the first two."""
         memory = rolled(memory, seen)
         ratio = past(memory, seen, 1) / np.maximum(past(memory, seen, 2), SMALLEST)
         ratio = np.where(np.isfinite(ratio), ratio, 1.0)
@@ -75,8 +74,7 @@ class GradNorm:
 
 @dataclass(frozen=True)
 class Famo:
-    """Learned weights that let all losses fall at one rate, from the losses after the
-    step (FAMO; Liu, NeurIPS 2023)."""
+    """Weights that let all losses fall at one rate, learned after each step (FAMO; Liu, NeurIPS 2023)."""
 
     rate: float = 0.025
     decay: float = 1e-3

@@ -1,7 +1,7 @@
-"""How the tasks' losses or gradients become one step: one registry of rules, and the cut where gradients are taken.
+"""How the tasks' losses or gradients become one step: a registry of rules, and the cut where gradients are taken.
 
-To add a rule, write a frozen dataclass (`rule.py` says what it has) or a function of the Gramian (see `gradients.py`)
-and name it here; the shared battery of tests finds it.
+To add a rule, write a frozen dataclass (`rule.py` says what it needs) or a function of the Gramian (see
+`gradients.py`), and name it here. The shared battery of tests finds it by itself.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ RULES: dict[str, Callable[..., Any]] = {
 }
 
 RANGES = {"c": (0.0, 1.0), "decay": (0.0, inf), "warmup": (1.0, inf)}
-"""Setting of a rule → what it may be; others are more than 0."""
+"""Option of a rule → its smallest and largest value; all other options are more than 0."""
 
 
 def make_rule(name: str, options: Mapping[str, float] | None = None, weights: Sequence[float] = ()) -> Rule:
-    """The rule `name`; `options` are its own settings, `weights` those of `fixed`.
+    """Make the rule `name`. `options` are its own settings, `weights` are those of `fixed`.
 
     Raises:
-        PolytaskError: a setting it does not have.
+        PolytaskError: the rule has no such setting, or its value is out of range.
     """
     member = RULES[name]
     known = [p for p in inspect.signature(member).parameters if p not in ("gramian", "draw", "weights")]

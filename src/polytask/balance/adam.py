@@ -1,4 +1,4 @@
-"""Adam for the few numbers a rule learns, as a pure function on what the rule remembers."""
+"""Adam for the few numbers that a rule learns, as a pure function of what the rule remembers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ TINY = 1e-8
 
 
 def learner(tasks: int, start: float = 0.0) -> Memory:
-    """One learnt number for each task."""
+    """Start with one learned number per task, and no steps of Adam taken."""
     zeros = np.zeros(tasks)
     return {"value": np.full(tasks, start), "first": zeros, "second": zeros, "steps": zeros}
 
 
 def learnt(memory: Memory, seen: Seen, gradient: Array, rate: float, decay: float = 0.0) -> Memory:
-    """One step of Adam (Kingma & Ba 2015) for the tasks seen, with L2 `decay`; the others' numbers stand still."""
+    """Take one step of Adam (Kingma & Ba 2015) for the tasks of this batch, with L2 `decay`.
+
+    The numbers of absent tasks do not change.
+    """
     at = seen.present
     changed = {name: values.copy() for name, values in memory.items()}
     slope = gradient + decay * memory["value"][at]
+    # Each task counts its own steps: a rare task's first steps need the correction of the bias as well.
     changed["steps"][at] += 1
     changed["first"][at] = BETA[0] * memory["first"][at] + (1 - BETA[0]) * slope
     changed["second"][at] = BETA[1] * memory["second"][at] + (1 - BETA[1]) * slope**2

@@ -1,4 +1,4 @@
-"""No balancing: every task counts once, or as much as it was told to."""
+"""No balancing: every task counts once, or with a weight set by hand."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ class Equal:
     reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """1 for each."""
+        """Give every task the weight 1."""
         return np.ones(len(seen.losses)), memory
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """Weights set by hand: `training.weights`, 1 where nothing is said."""
+    """Weights set by hand: `training.weights`, 1 where none is given."""
 
     weights: tuple[float, ...] = ()
     """One for each of the T tasks."""
     reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """As set."""
+        """Give every task the weight that was set."""
         return np.array(self.weights, np.float64)[seen.present], memory

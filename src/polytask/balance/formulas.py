@@ -1,4 +1,4 @@
-"""Rules that are a formula of the losses: the weight of a task is the formula's derivative by its loss."""
+"""Rules that are a formula of the losses: the weight of a task is the derivative of the formula by its loss."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Rlw:
     reads: ClassVar[str] = "nothing"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """Drawn."""
+        """Draw the weights from a softmax of normal numbers."""
         count = len(seen.losses)
         return count * softmax(seen.draw.standard_normal(count)), memory
 
@@ -34,11 +34,11 @@ class Gls:
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """Geometric mean / Lₖ."""
+        """Weigh each task by geometric mean / Lₖ."""
         return np.exp(np.log(seen.positive).mean()) / seen.positive, memory
 
 
@@ -49,11 +49,11 @@ class Si:
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """1 / Lₖ."""
+        """Weigh each task by 1 / Lₖ."""
         return 1 / seen.positive, memory
 
 
@@ -69,11 +69,12 @@ class Stch:
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """No epoch yet."""
+        """Start without the mean losses of an epoch."""
         return history(tasks, 1)
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """K softmax(log(Lₖ / reference) / μ) / Lₖ."""
+        """Weigh each task by K softmax(log(Lₖ / reference) / μ) / Lₖ."""
+        # After the warm-up the memory no longer moves, so that the reference stays the same.
         if seen.epoch <= self.warmup:
             memory = rolled(memory, seen)
         reference = past(memory, seen, 1)
@@ -81,6 +82,6 @@ class Stch:
             return 1 / seen.positive, added(memory, seen)
         reference = np.where(
             np.isfinite(reference), reference, seen.positive
-        )  # of a task that came late: its own
+        )  # a task that came late: its own loss
         progress = np.log(seen.positive / np.maximum(reference, SMALLEST))
         return len(progress) * softmax(progress / self.mu) / seen.positive, memory

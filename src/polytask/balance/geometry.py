@@ -1,4 +1,4 @@
-"""Small solvers on the Gramian of K gradients; all are invariant to its scale."""
+"""Small solvers on the Gramian of K gradients. None of them depends on the scale of the Gramian."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from scipy.optimize import nnls
 from polytask.balance.rule import Array
 
 EDGE = 1e-12
-"""What counts as 0 beside 1."""
+"""What counts as 0 next to 1."""
 FIRM = 1e-5
 """Added to the diagonal, relative to it, where rounding could be taken for an angle."""
 FLAT = 1e-7
-"""Eigenvalue of K cosines, over K, up to which an axis is rounding of float32."""
+"""Eigenvalue of K cosines, divided by K, up to which an axis is only float32 rounding."""
 TINY = 1e-15
-"""Eigenvalue of a Gramian beside the largest, below which float64 cannot tell it from 0."""
+"""Eigenvalue of a Gramian, relative to the largest, below which float64 cannot tell it from 0."""
 ROUNDS = 30
-"""Halvings of a search: to the last digits of a length."""
+"""How often a search halves its interval: to the last digits of a length."""
 RIDGE = 1e-8
-"""Added to a scaled Gramian where a solution might run off."""
+"""Added to a scaled Gramian where a solution could grow without limit."""
 
 
 def unit(gramian: Array) -> tuple[Array, Array]:
-    """Cosines of the gradients, and their lengths."""
+    """Split a Gramian into the cosines of the gradients `[K, K]` and their lengths `[K]`."""
     lengths = np.sqrt(np.diag(gramian))
     return gramian / np.outer(lengths, lengths), lengths
 
 
 def scaled(gramian: Array) -> Array:
-    """Symmetric, mean of the diagonal 1."""
+    """Make the Gramian symmetric and its mean diagonal 1."""
     even = (gramian + gramian.T) / 2
     size = np.trace(even) / len(even)
     found: Array = even / size if size > 0 else even
@@ -36,17 +36,17 @@ def scaled(gramian: Array) -> Array:
 
 
 def root(gramian: Array) -> Array:
-    """R with RᵀR = the Gramian: its columns are the gradients in K coordinates."""
+    """Return R with RᵀR = the Gramian: its columns are the gradients in K coordinates."""
     values, vectors = np.linalg.eigh(gramian)
     found: Array = np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T
     return found
 
 
 def projected(gramian: Array, start: Array) -> Array:
-    """The vector Σ vₖ gₖ nearest to Σ startₖ gₖ that no gradient opposes, as its v; the dual is v − start ≥ 0.
+    """Find the vector Σ vₖ gₖ that is nearest to Σ startₖ gₖ and that no gradient opposes; returns its v.
 
-    Directly opposed gradients of float32 leave a Gramian that is not quite singular, whose exact solution is as long as
-    rounding is small: hence `FIRM`.
+    The dual variable is v − start ≥ 0. Gradients that are exactly opposed leave, in float32, a Gramian that is not
+    quite singular, and its exact solution grows as rounding shrinks: hence `ANGLE_RIDGE`.
     """
     even = scaled(gramian)
     sides = root(even + FIRM * np.diag(np.diag(even)))
@@ -55,9 +55,10 @@ def projected(gramian: Array, start: Array) -> Array:
 
 
 def shortest(gramian: Array) -> Array:
-    """The point of least norm in the convex hull of the gradients, as its weights (sum 1).
+    """Find the point of least norm in the convex hull of the gradients; returns its weights (sum 1).
 
-    min λᵀGλ / 2 − Σλ over λ ≥ 0 has the same conditions up to scale; a ridge keeps it bounded where the hull holds 0.
+    The problem min λᵀGλ / 2 − Σλ over λ ≥ 0 has the same conditions up to scale. A ridge keeps it bounded where the
+    hull contains 0.
     """
     even = scaled(gramian)
     values, vectors = np.linalg.eigh(even)
@@ -68,10 +69,10 @@ def shortest(gramian: Array) -> Array:
 
 
 def find_steepest_step(gramian: Array, along: Array, c: float) -> tuple[Array, float]:
-    """The w of the simplex at which gᵥ·u + c ‖gᵥ‖ is least, where gᵥ = Σ wₖ gₖ and u is a unit vector; and ‖gᵥ‖ there.
+    """Find the w of the simplex at which gᵥ·u + c ‖gᵥ‖ is least, where gᵥ = Σ wₖ gₖ and u is a unit vector.
 
-    For a given length s, w is where the hull of the gradients is nearest to −(s / c) u (both have the same conditions);
-    ‖gᵥ‖ − s changes its sign once, from above, at the s that is sought.
+    Returns w and ‖gᵥ‖ there. For a given length s, w is where the hull of the gradients is nearest to −(s / c) u: both
+    problems have the same conditions. ‖gᵥ‖ − s changes its sign once, from above, at the s that is sought.
 
     Args:
         gramian: of the gradients. along: their inner products with u. c: more than 0, at most 1.
@@ -90,10 +91,11 @@ def find_steepest_step(gramian: Array, along: Array, c: float) -> tuple[Array, f
 
 
 def fair(gramian: Array, power: float, rounds: int = 200) -> Array:
-    """α > 0 with Gα = α^(−power), 0 < power ≤ 1.
+    """Find α > 0 with Gα = α^(−power), where 0 < power ≤ 1.
 
-    It is the least of αᵀGα / 2 − Σ α^(1−power) / (1 − power), the logarithm at power 1: convex, so Newton's steps,
-    halved until it falls, find it. A ridge keeps α bounded where the hull of the gradients holds 0.
+    It minimizes αᵀGα / 2 − Σ α^(1−power) / (1 − power), with the logarithm at power 1. This is convex, so Newton's
+    steps find it, each halved until the value falls. A ridge keeps α bounded where the hull of the gradients contains
+    0.
     """
     even = scaled(gramian)
     even = even + RIDGE * np.diag(np.diag(even))
@@ -107,6 +109,7 @@ def fair(gramian: Array, power: float, rounds: int = 200) -> Array:
         slope = even @ alpha - alpha**-power
         step = np.linalg.solve(even + np.diag(power * alpha ** (-power - 1)), slope)
         fall = float(slope @ step)
+        # The Newton decrement: an estimate of how much is left to gain.
         if fall < EDGE:
             break
         length = 1.0

@@ -1,4 +1,4 @@
-"""GradDrop: the one rule that works element by element."""
+"""GradDrop: the one rule that works on each element of a gradient by itself."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from polytask.balance.rule import NOTHING, Array, Memory, Seen
 
 @dataclass(frozen=True)
 class GradDrop:
-    """Each element keeps one sign, drawn by how much of its gradient has it (GradDrop; Chen, NeurIPS 2020)."""
+    """Each element keeps the gradients of one sign, drawn by its share (GradDrop; Chen, NeurIPS 2020)."""
 
     reads: ClassVar[str] = "gradients"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """1 for each: what `combine` does is not a weight."""
+        """Give every task the weight 1: what `combine` does is not a weight."""
         return np.ones(len(seen.losses)), memory
 
     def combine(self, gradients: list[Tensor], uniform: Tensor) -> Tensor:
-        """The sum of the gradients of the drawn sign; positive with probability (1 + Σg / Σ|g|) / 2."""
+        """Sum the gradients of the drawn sign. Positive is drawn with probability (1 + Σg / Σ|g|) / 2."""
         total, size = torch.zeros_like(uniform), torch.zeros_like(uniform)
         for gradient in gradients:
             total += gradient
             size += gradient.abs()
+        # The comparison without a quotient has no 0 / 0 where all gradients are 0.
         positive = uniform * 2 * size < size + total
         kept = torch.zeros_like(uniform)
         for gradient in gradients:

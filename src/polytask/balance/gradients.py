@@ -1,6 +1,6 @@
 """Rules that read how the tasks' gradients lie to each other: functions of their Gramian `[K, K]` → weights `[K]`.
 
-Σ w = K or a length that is the method's own; equal gradients give that gradient back. They remember nothing.
+Σ w = K, or a length that the method sets itself; equal gradients give that gradient back. These rules remember nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from polytask.balance.geometry import (
 from polytask.balance.rule import Array
 
 CLOSE = 1e-4
-"""What counts as within a distance, beyond it and relative to its square."""
+"""A distance counts as within a limit up to this much more, relative to the square of the limit."""
 
 
 def mgda(gramian: Array, draw: np.random.Generator) -> Array:
@@ -30,7 +30,7 @@ def mgda(gramian: Array, draw: np.random.Generator) -> Array:
 
 
 def pcgrad(gramian: Array, draw: np.random.Generator) -> Array:
-    """Each gradient without what opposes another one, in drawn order (PCGrad; Yu, NeurIPS 2020)."""
+    """Each gradient without its part that opposes another one, in random order (PCGrad; Yu, NeurIPS 2020)."""
     total = np.zeros(len(gramian))
     for own in range(len(gramian)):
         found = np.zeros(len(gramian))
@@ -46,8 +46,9 @@ def pcgrad(gramian: Array, draw: np.random.Generator) -> Array:
 def cagrad(gramian: Array, draw: np.random.Generator, c: float = 0.4) -> Array:
     """The step that helps the worst-off task most within c of the mean gradient (CAGrad; Liu, NeurIPS 2021).
 
-    Its formula is 0 / 0 where two gradients are exactly opposed: no step helps both, and the one nearest to the mean
-    that opposes no task is taken if it lies within c. Divided by 1 + c, so that equal gradients give that gradient.
+    Its formula is 0 / 0 where two gradients are exactly opposed: no step helps both. Then the step nearest to the mean
+    that opposes no task is taken, if it lies within c. The result is divided by 1 + c, so that equal gradients give
+    that gradient.
     """
     even, count = scaled(gramian), len(gramian)
     mean = np.full(count, 1 / count)
@@ -66,7 +67,7 @@ def imtl_g(gramian: Array, draw: np.random.Generator) -> Array:
     """The step whose projection on every task's direction is the same (IMTL-G; Liu, ICLR 2021); Σ w = K."""
     cosines, lengths = unit(gramian)
     found = np.linalg.pinv(cosines, rcond=1e-10, hermitian=True) @ np.ones(len(cosines)) / lengths
-    total = abs(found.sum())  # its sign would turn the step against every task
+    total = abs(found.sum())  # with its sign the step could turn against every task
     if total <= EDGE * abs(found).max():
         return np.ones(len(found))
     return np.asarray(len(found) * found / total)
@@ -88,8 +89,8 @@ def fairgrad(gramian: Array, draw: np.random.Generator, alpha: float = 2.0) -> A
 def aligned(gramian: Array, draw: np.random.Generator) -> Array:
     """Gradients turned into an orthogonal system of the shortest axis' length (Aligned-MTL; Senushkin, CVPR 2023).
 
-    How many axes there are is told by the angles between the gradients, whatever their lengths: a short gradient is an
-    axis as good as a long one.
+    The number of axes comes from the angles between the gradients, whatever their lengths: a short gradient is as good
+    an axis as a long one.
     """
     cosines, _ = unit(gramian)
     axes = int((np.linalg.eigvalsh(cosines) > FLAT * len(cosines)).sum())

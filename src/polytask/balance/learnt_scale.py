@@ -1,4 +1,4 @@
-"""Rules that learn a scale per task beside the network."""
+"""Rules that learn one scale per task along with the network."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from polytask.balance.adam import learner, learnt
 from polytask.balance.rule import Array, Memory, Seen
 
 FAR = 20.0
-"""Where a learnt exponent ends: a loss that stays at 0 would drive it on for ever."""
+"""Limit of a learned exponent: a loss that stays at 0 would drive it on for ever."""
 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """A learnt variance per task: Σ Lₖ / (2 exp sₖ) + sₖ / 2 (Kendall, Gal & Cipolla, CVPR 2018).
+    """A learned variance per task: Σ Lₖ / (2 exp sₖ) + sₖ / 2 (Kendall, Gal & Cipolla, CVPR 2018).
 
-    It tends to wₖ = 1 / (2 Lₖ), as `imtl_l` to 1 / Lₖ: the same rule at another speed and length of step.
+    It tends to wₖ = 1 / (2 Lₖ), as `imtl_l` tends to 1 / Lₖ: the same rule with another speed and length of step.
     """
 
     rate: float = 0.01
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """A variance of 1 for each."""
+        """Start with a variance of 1 for each task."""
         return learner(tasks)
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """1 / (2 variance)."""
+        """Weigh each task by 1 / (2 variance)."""
         weights = 0.5 * np.exp(-np.clip(memory["value"][seen.present], -FAR, FAR))
         return weights, learnt(memory, seen, 0.5 - weights * seen.losses, self.rate)
 
 
 @dataclass(frozen=True)
 class ImtlL:
-    """A learnt scale per task that brings all losses to 1: Σ exp(sₖ) Lₖ − sₖ (IMTL-L; Liu, ICLR 2021)."""
+    """A learned scale per task that brings all losses to 1: Σ exp(sₖ) Lₖ − sₖ (IMTL-L; Liu, ICLR 2021)."""
 
     rate: float = 0.02
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """A scale of 1 for each."""
+        """Start with a scale of 1 for each task."""
         return learner(tasks)
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """The scale."""
+        """Weigh each task by its learned scale."""
         weights = np.exp(np.clip(memory["value"][seen.present], -FAR, FAR))
         return weights, learnt(memory, seen, weights * seen.losses - 1, self.rate)

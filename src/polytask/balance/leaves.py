@@ -1,4 +1,7 @@
-"""Gradients at the cut: a leaf for every task behind each shared tensor, so that what comes back can be weighed."""
+"""Gradients at the cut: a leaf per task behind each shared tensor, so that each task's gradient can be weighed.
+
+A leaf is a tensor without a history: backward passes stop there and leave their gradient in it.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ from torch import Tensor
 from polytask.balance.rule import Combines
 
 Gradients = Mapping[str, Tensor]
-"""Task → gradient of its loss by one shared tensor; a task that does not reach it is not there."""
+"""Task → gradient of its loss by one shared tensor; a task that does not reach the tensor is absent."""
 
 
 @dataclass
 class Leaves:
-    """A cut (see `polytask.model.cut`) that keeps the shared tensors and hands out leaves in their place.
+    """A cut (see `polytask.model.cut`) that keeps the shared tensors and gives out leaves in their place.
 
     Args:
-        apart: a leaf per task, so that one backward pass of the sum leaves T gradients in T leaves; else one leaf for
-            all, for a pass per task.
+        apart: True for a leaf per task, so that one backward pass of the sum leaves T gradients in T leaves. False for
+            one leaf for all tasks, which needs a pass per task.
     """
 
     apart: bool = True
@@ -28,7 +31,8 @@ class Leaves:
     leaves: list[dict[str, Tensor]] = field(default_factory=list)
 
     def __call__(self, shared: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
-        """What each task reads."""
+        """Give each task the leaf that it reads instead of the shared tensor."""
+        # Nothing before the cut learns, so no gradient has to come back.
         if not shared.requires_grad:
             return dict.fromkeys(tasks, shared)
         if self.apart:
@@ -40,19 +44,20 @@ class Leaves:
         return leaves
 
     def gathered(self) -> list[Gradients]:
-        """What a backward pass has left in leaves apart, by shared tensor."""
+        """Return what a backward pass has left in separate leaves, by shared tensor."""
         return [
             {t: leaf.grad for t, leaf in leaves.items() if leaf.grad is not None} for leaves in self.leaves
         ]
 
     @property
     def single(self) -> list[Tensor]:
-        """The one leaf of each shared tensor (not `apart`)."""
+        """The one leaf of each shared tensor (when not `apart`)."""
         return [next(iter(leaves.values())) for leaves in self.leaves]
 
 
 def gramian(gradients: Sequence[Gradients], tasks: Sequence[str]) -> Tensor:
-    """Inner products of the tasks' gradients over all tensors, `[T, T]` in float32; 0 for who reaches none."""
+    """Compute the inner products of the tasks' gradients over all tensors, `[T, T]` in float32; 0 for a task that
+    reaches none."""
     device = next((g.device for found in gradients for g in found.values()), torch.device("cpu"))
     total = torch.zeros(len(tasks), len(tasks), device=device)
     for found in gradients:
@@ -67,7 +72,7 @@ def gramian(gradients: Sequence[Gradients], tasks: Sequence[str]) -> Tensor:
 def weighed(
     found: Gradients, weights: Mapping[str, float], rule: object, generator: torch.Generator | None
 ) -> Tensor | None:
-    """The gradients of one tensor as one; None where no task reaches it."""
+    """Merge the gradients of one tensor into one, weighted; None where no task reaches the tensor."""
     if not found:
         return None
     if isinstance(rule, Combines) and len(found) > 1:
@@ -77,5 +82,6 @@ def weighed(
     total: Tensor | None = None
     for task, gradient in found.items():
         part = gradient * weights[task]
+        # In place: `part` is a new tensor, so no gradient that is still needed is overwritten.
         total = part if total is None else total.add_(part)
     return total

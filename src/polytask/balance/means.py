@@ -1,4 +1,4 @@
-"""Means of losses over epochs, for rules that compare epochs."""
+"""Mean losses per epoch, for rules that compare epochs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ NONE = float("nan")
 
 
 def history(tasks: int, epochs: int) -> Memory:
-    """Nothing seen yet; room for the means of `epochs` finished epochs, the newest last."""
+    """Start without any loss; there is room for the means of `epochs` finished epochs, the newest last."""
     zeros = np.zeros(tasks)
     return {"epoch": np.zeros(1), "sum": zeros, "count": zeros, "past": np.full((epochs, tasks), NONE)}
 
 
 def rolled(memory: Memory, seen: Seen) -> Memory:
-    """When a new epoch begins, the mean of the one before joins the past; a task it did not see keeps its last mean."""
+    """Begin a new epoch: the means of the finished one join the past.
+
+    A task that was absent for the whole epoch keeps its last mean.
+    """
     if seen.epoch == int(memory["epoch"][0]):
         return memory
     count, past = memory["count"], memory["past"]
@@ -27,7 +30,7 @@ def rolled(memory: Memory, seen: Seen) -> Memory:
 
 
 def added(memory: Memory, seen: Seen) -> Memory:
-    """With this batch's losses in the running epoch."""
+    """Add the losses of this batch to the running epoch."""
     total, count = memory["sum"].copy(), memory["count"].copy()
     total[seen.present] += seen.losses
     count[seen.present] += 1
@@ -35,13 +38,14 @@ def added(memory: Memory, seen: Seen) -> Memory:
 
 
 def past(memory: Memory, seen: Seen, back: int) -> Array:
-    """The mean losses `[K]` `back` epochs ago (1 = the last finished one); NaN where there is none."""
+    """Read the mean losses `[K]` of `back` epochs ago (1 = the last finished one); NaN where there is none."""
     found: Array = memory["past"][-back][seen.present]
     return found
 
 
 def softmax(x: Array) -> Array:
-    """Positive, sum 1."""
+    """Make positive numbers that sum to 1."""
+    # Without the maximum, large values would overflow.
     powers = np.exp(x - x.max())
     found: Array = powers / powers.sum()
     return found

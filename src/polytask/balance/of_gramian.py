@@ -1,4 +1,4 @@
-"""A function of the Gramian as a rule."""
+"""Turns a function of the Gramian into a rule."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from polytask.balance.rule import NOTHING, Array, Memory, Seen
 
 @dataclass(frozen=True)
 class OfGramian:
-    """Weights from how the gradients lie; a task whose gradient is 0 stands aside with weight 1."""
+    """Weights from how the gradients lie to each other. A task whose gradient is 0 is left out, with weight 1."""
 
     formula: Callable[[Array, np.random.Generator], Array]
     reads: ClassVar[str] = "gradients"
 
     def start(self, tasks: int) -> Memory:
-        """Nothing."""
+        """Remember nothing from step to step."""
         return NOTHING
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """The formula's, of the tasks that have a gradient."""
+        """Apply the formula to those tasks that have a gradient."""
         weights = np.ones(len(seen.losses))
         size = np.diag(seen.gramian)
         moved = np.flatnonzero(size > 0)
+        # The formulas divide by the length of each gradient.
         if len(moved) > 1:
             weights[moved] = self.formula(seen.gramian[np.ix_(moved, moved)], seen.draw)
         return weights, memory

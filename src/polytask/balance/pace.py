@@ -1,4 +1,4 @@
-"""Rules that look at how fast the losses fall."""
+"""Rules that compare how fast the losses fall."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Dwa:
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """No epoch yet."""
+        """Start without the mean losses of an epoch."""
         return history(tasks, 2)
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """K · softmax(r / temperature) with r the quotient of the last two epochs; 1 in the first two."""
+        """Weigh each task by K · softmax(r / temperature), r its last epoch / the one before; 1 in the first two."""
         memory = rolled(memory, seen)
         ratio = past(memory, seen, 1) / np.maximum(past(memory, seen, 2), SMALLEST)
         ratio = np.where(np.isfinite(ratio), ratio, 1.0)
@@ -33,9 +33,10 @@ class Dwa:
 
 @dataclass(frozen=True)
 class GradNorm:
-    """Learnt weights that bring the gradients' norms to one pace of training (GradNorm; Chen, ICML 2018).
+    """Learned weights that bring the gradients' norms to one pace of training (GradNorm; Chen, ICML 2018).
 
-    The norms are taken at the cut. The first epoch has equal weights and gives the losses that progress is told from.
+    The norms are taken at the cut. The first epoch has equal weights, and its mean losses are what progress is measured
+    from.
     """
 
     alpha: float = 1.5
@@ -43,12 +44,14 @@ class GradNorm:
     reads: ClassVar[str] = "gradients"
 
     def start(self, tasks: int) -> Memory:
-        """Equal weights, no epoch yet."""
+        """Start with equal weights and without the mean losses of an epoch."""
         return {**learner(tasks), **history(tasks, 1)}
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """K · softmax(v); v goes down the gradient of Σ |wₖ‖gₖ‖ − target|, the target held fixed."""
+        """Weigh each task by K · softmax(v). v follows the gradient of Σ |wₖ‖gₖ‖ −
+        target|, with the target held fixed."""
         if np.isnan(memory["past"]).any():
+            # Only the first mean of each task is kept: later epochs must not move the reference.
             first = memory["past"]
             memory = rolled(memory, seen)
             memory = {**memory, "past": np.where(np.isnan(first), memory["past"], first)}
@@ -71,23 +74,23 @@ class GradNorm:
 
 @dataclass(frozen=True)
 class Famo:
-    """Learnt weights that let all losses fall at one rate, told by a second look (FAMO; Liu, NeurIPS 2023)."""
+    """Weights that let all losses fall at one rate, learned after each step (FAMO; Liu, NeurIPS 2023)."""
 
     rate: float = 0.025
     decay: float = 1e-3
     reads: ClassVar[str] = "losses"
 
     def start(self, tasks: int) -> Memory:
-        """Equal shares."""
+        """Start with an equal share for each task."""
         return learner(tasks)
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """K c zₖ / Lₖ with z = softmax(ξ) and c such that they sum to K."""
+        """Weigh each task by K c zₖ / Lₖ, with z = softmax(ξ) and c such that the weights sum to K."""
         quotients = softmax(memory["value"][seen.present]) / seen.positive
         return len(quotients) * quotients / quotients.sum(), memory
 
     def learn(self, seen: Seen, after: Array, memory: Memory) -> Memory:
-        """ξ goes down (∂z/∂ξ)ᵀ (log L before − log L after)."""
+        """Move ξ down along (∂z/∂ξ)ᵀ (log L before − log L after)."""
         share = softmax(memory["value"][seen.present])
         fallen = np.log(seen.positive) - np.log(np.maximum(after, SMALLEST))
         return learnt(memory, seen, share * (fallen - share @ fallen), self.rate, self.decay)

@@ -1,4 +1,4 @@
-"""A backward pass per task, where one pass of the sum cannot tell the tasks apart."""
+"""One backward pass per task, where a single pass of the sum cannot separate the tasks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from polytask.balance.leaves import Gradients
 def gradients_by(
     losses: Mapping[str, Tensor], shared: Sequence[Tensor], private: Mapping[str, Sequence[Parameter]]
 ) -> list[Gradients]:
-    """Of each of the `shared` tensors by task; parameters private to a task get their gradient on the way.
+    """Compute the gradients of each `shared` tensor, by task.
 
-    Afterwards the graph between losses and `shared` is gone.
+    Parameters that are private to a task receive their gradient on the way. Afterwards the graph between the losses and
+    `shared` is gone.
     """
     found: list[dict[str, Tensor]] = [{} for _ in shared]
     for place, (task, loss) in enumerate(losses.items(), 1):
         if not loss.requires_grad:
             continue
         own = list(private.get(task, ()))
+        # `backward` would add the gradients of all tasks up in the same tensors; `autograd.grad` returns each
+        # task's.
         given = torch.autograd.grad(
             loss, [*shared, *own], retain_graph=place < len(losses), allow_unused=True
         )
@@ -35,6 +38,6 @@ def gradients_by(
 
 
 def add_gradient(parameter: Tensor, gradient: Tensor | None) -> None:
-    """Add to what a parameter already has from other batches."""
+    """Add a gradient to what the parameter already has from other batches."""
     if gradient is not None:
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

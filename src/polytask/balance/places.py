@@ -1,4 +1,4 @@
-"""Where the tasks' gradients are taken: at the shared features, or at the shared parameters."""
+"""The two places where the tasks' gradients are taken: the shared features, or the shared parameters."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from polytask.errors import PolytaskError
 from polytask.model.cut import Cut, no_cut
 
 Own = Mapping[str, Sequence[Parameter]]
+"""Task → the parameters that only its loss reaches."""
 
 
 class Place(Protocol):
-    """For one forward pass: gradients by task are gathered here, and go on from here once they are weighed."""
+    """The place in a forward pass where gradients are gathered by task, and from where they go on once they are
+    weighed."""
 
     additive: ClassVar[bool]
     """Whether the Gramian of all processes is the sum of theirs: features of different samples are orthogonal."""
     cut: Cut
-    """What the network is run with."""
+    """The cut that the network is run with."""
 
     def gather(self, losses: Mapping[str, Tensor]) -> list[Gradients]:
-        """Of each shared tensor by task. Private parameters have their own plain gradients afterwards."""
+        """Gather the gradients of each shared tensor by task. Private parameters then
+        have their own plain gradients."""
 
     def measured(self, found: list[Gradients]) -> list[Gradients]:
-        """Those that the Gramian is made of."""
+        """Select those gradients from which the Gramian is made."""
 
     def release(self, whole: Sequence[Tensor | None]) -> None:
-        """One gradient for each of the gathered tensors, into the parameters."""
+        """Pass one gradient for each of the gathered tensors on to the parameters."""
 
 
 class AtFeatures:
-    """Leaves behind the shared features; one more backward pass takes their gradient through the trunk.
+    """Takes gradients in leaves behind the shared features. One more backward pass takes them through the trunk.
 
-    Without joint parameters one pass of the sum leaves every task's gradient in its leaves; else it takes a pass per
-    task, and joint parameters, which lie behind the cut, are weighed along.
+    Without joint parameters one pass of the sum leaves every task's gradient in its leaves. With them it takes a pass
+    per task; joint parameters lie behind the cut and are weighed along.
     """
 
     additive: ClassVar[bool] = True
@@ -50,7 +53,7 @@ class AtFeatures:
         self.cut: Cut = self.leaves
 
     def gather(self, losses: Mapping[str, Tensor]) -> list[Gradients]:
-        """See `Place`."""
+        """Gather the gradients at the leaves, and those of the joint parameters."""
         if not self.leaves.leaves:
             raise PolytaskError(
                 "training.balance.cut: features: this sharing has no features in common; choose --cut parameters, or "
@@ -64,11 +67,11 @@ class AtFeatures:
         return self.leaves.gathered()
 
     def measured(self, found: list[Gradients]) -> list[Gradients]:
-        """The features'."""
+        """Select the gradients of the features, without those of joint parameters."""
         return found[: len(self.leaves.shared)]
 
     def release(self, whole: Sequence[Tensor | None]) -> None:
-        """See `Place`."""
+        """Run the weighed gradients through the trunk, and add those of joint parameters."""
         shared = self.leaves.shared
         onward = [(s, g) for s, g in zip(shared, whole, strict=False) if g is not None]
         torch.autograd.backward([s for s, _ in onward], [g for _, g in onward])
@@ -78,13 +81,14 @@ class AtFeatures:
     def through(
         self, found: Sequence[Gradients], trunk: Sequence[Parameter], tasks: Sequence[str]
     ) -> list[Gradients]:
-        """The same gradients at the parameters in front of the cut: a pass through the trunk for each task."""
+        """Compute the same gradients at the parameters before the cut: one pass through the trunk per task."""
         at: list[dict[str, Tensor]] = [{} for _ in trunk]
         for task in tasks:
             onward = [(s, g[task]) for s, g in zip(self.leaves.shared, found, strict=False) if task in g]
             if not onward:
                 continue
             outputs, gradients = [s for s, _ in onward], [g for _, g in onward]
+            # The graph is kept: `release` still has to go through the trunk once.
             given = torch.autograd.grad(outputs, list(trunk), gradients, retain_graph=True, allow_unused=True)
             for here, gradient in zip(at, given, strict=True):
                 if gradient is not None:
@@ -93,7 +97,7 @@ class AtFeatures:
 
 
 class AtParameters:
-    """No cut: a pass per task down to every parameter that several tasks reach."""
+    """Takes gradients without a cut: one pass per task down to every parameter that several tasks reach."""
 
     additive: ClassVar[bool] = False
 
@@ -102,7 +106,8 @@ class AtParameters:
         self.cut: Cut = no_cut
 
     def gather(self, losses: Mapping[str, Tensor]) -> list[Gradients]:
-        """See `Place`; zeros where a task does not reach, so that all processes send the same messages."""
+        """Gather the gradients of all shared parameters. They are zeros where a task does not reach, so that all
+        processes send the same messages."""
         found = gradients_by(losses, self.shared, self.own)
         return [
             {t: g[t] if t in g else torch.zeros_like(p) for t in losses}
@@ -110,10 +115,10 @@ class AtParameters:
         ]
 
     def measured(self, found: list[Gradients]) -> list[Gradients]:
-        """All."""
+        """Select all gradients for the Gramian."""
         return found
 
     def release(self, whole: Sequence[Tensor | None]) -> None:
-        """See `Place`."""
+        """Add the weighed gradients to the parameters."""
         for parameter, gradient in zip(self.shared, whole, strict=True):
             add_gradient(parameter, gradient)

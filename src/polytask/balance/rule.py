@@ -1,7 +1,7 @@
-"""What a balancing rule is: from the tasks' losses and gradients to a weight for each.
+"""What a balancing rule is: it turns the tasks' losses and gradients into one weight per task.
 
-Rules are pure: settings in, weights and a new memory out. What they remember is plain numbers, so that it is saved with
-the run; what they draw comes from a generator made of seed and step, so that all processes draw the same.
+Rules are pure: settings go in, weights and a new memory come out. What they remember is plain numbers, so that it is
+saved with the run. What they draw comes from a generator made of seed and step, so that all processes draw the same.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from torch import Tensor
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Memory: TypeAlias = Mapping[str, Array]
-"""What a rule remembers between steps, by name; an entry per task where it is about tasks."""
+"""What a rule remembers between steps, by name. An array about tasks has one entry per task."""
 NOTHING: Memory = {}
 SMALLEST = 1e-8
-"""A loss below it counts as this: logarithms and quotients stay finite."""
+"""A loss below this counts as this, so that logarithms and quotients stay finite."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One batch as a rule sees it; of T tasks, K are known in it.
+    """One batch as a rule sees it: of T tasks, K are known in it.
 
     Args:
-        present: their positions among the T, `[K]`.
+        present: positions of the K known tasks among the T, `[K]`.
         losses: `[K]`, about 1 when untrained, never negative.
         gramian: inner products of the tasks' gradients, `[K, K]`; empty for a rule that reads losses only.
         epoch: of the batch.
-        draw: for rules that are random.
+        draw: random numbers, for rules that need them.
     """
 
     present: npt.NDArray[np.int64]
@@ -42,38 +42,38 @@ class Seen:
 
     @property
     def positive(self) -> Array:
-        """The losses, never quite 0."""
+        """The losses, but never quite 0."""
         return np.maximum(self.losses, SMALLEST)
 
 
 class Rule(Protocol):
     """A frozen dataclass whose fields are the rule's settings. The step is Σ wₖ gₖ / T; `equal` has w = 1.
 
-    A rule may also `combine` gradients element by element (see `Combines`) or `learn` from the step's effect (see
-    `Learns`).
+    A rule may also `combine` gradients element by element (see `CombiningRule`), or `learn` from the effect of the step
+    (see `LearningRule`).
     """
 
     reads: ClassVar[str]
-    """`nothing`, `losses`, or `gradients`: then it needs the Gramian."""
+    """`nothing`, `losses`, or `gradients`; with `gradients` the rule needs the Gramian."""
 
     def start(self, tasks: int) -> Memory:
-        """What it remembers before the first step."""
+        """Return what the rule remembers before the first step."""
 
     def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
-        """Weights `[K]`, and what to remember."""
+        """Return the weights `[K]`, and what to remember."""
 
 
 @runtime_checkable
 class Learns(Protocol):
-    """A rule that looks at the same batch again after the step."""
+    """A rule that reads the losses of the same batch again after the step."""
 
     def learn(self, seen: Seen, after: Array, memory: Memory) -> Memory:
-        """`after`: the losses `[K]` of the same samples once the weights have moved."""
+        """Return what to remember; `after` has the losses `[K]` of the same samples once the weights have moved."""
 
 
 @runtime_checkable
 class Combines(Protocol):
-    """A rule that works on single elements of the gradients, so that weights cannot say what it does."""
+    """A rule that works on single elements of the gradients, so that no weight can describe what it does."""
 
     def combine(self, gradients: list[Tensor], uniform: Tensor) -> Tensor:
-        """K gradients of one shared tensor → one; `uniform` holds a draw from [0, 1) for each element."""
+        """Combine K gradients of one shared tensor into one; `uniform` holds a draw from [0, 1) for each element."""

@@ -1,1 +1,1 @@
-"""The network: trunk (encoder × time fusion × source fusion) × sharing × order. Knows only tensors."""
+"""The network: trunk (encoder × time fusion × source fusion) × sharing × order. This room knows only tensors."""

@@ -1,4 +1,4 @@
-"""One decoder for several tasks, with attention stages of each task's own (MTAN's decoder; Liu, CVPR 2019)."""
+"""One decoder for several tasks, with attention stages for each task (the decoder of MTAN; Liu, CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polytask.tasks.pointwise import Pointwise
 
 
 class Stage(nn.Module):
-    """One task's mask at one level: from the shared map and the task's map below, a gate on the shared map."""
+    """A task's mask at one level: the shared map and the task's coarser map make a gate on the shared map."""
 
     def __init__(self, shared: int, below: int):
         super().__init__()
@@ -24,18 +24,20 @@ class Stage(nn.Module):
         self.mask = Pointwise(hidden, shared, bias=True)
 
     def forward(self, shared: Tensor, below: Tensor) -> Tensor:
-        """`[N, C, *space]`, `[N, C', *coarser]` → `[N, C, *space]`. The mask is made at the coarser size."""
+        """Mask `shared [N, C, *space]` with the help of `below [N, C', *coarser]` → `[N, C, *space]`. The mask is made
+        at the coarser size."""
         small = interpolate(shared, size=below.shape[2:], mode="nearest")
         mask = self.mask(self.reduce(torch.cat([small, below.to(small.dtype)], 1))).sigmoid()
+        # Twice the mask: at the start sigmoid gives about 1/2, and the map should pass unchanged.
         attended: Tensor = shared * interpolate(2 * mask, size=shared.shape[2:], mode="nearest")
         return attended
 
 
 class AttentionDecoder(nn.Module):
-    """A shared decoder over the mean of the tasks' pyramids, and per task a mask on each of its maps.
+    """A shared decoder over the mean of the tasks' pyramids, and for each task a mask on each of its maps.
 
-    MTAN's decoder reads the shared encoder; under a sharing block that gives every task maps of its own, their mean
-    stands for it (under hard sharing that is the shared map itself).
+    The decoder of MTAN reads the shared encoder. Under a sharing block that gives every task its own maps, their mean
+    takes the place of the encoder; under hard sharing the mean is the shared map itself.
     """
 
     def __init__(self, dims: int, channels: Sequence[int], tasks: Sequence[str], outputs: int = 1):
@@ -47,7 +49,7 @@ class AttentionDecoder(nn.Module):
         self.stages = ByName({t: nn.ModuleList(Stage(c, below) for c, below in stages) for t in tasks})
 
     def forward(self, pyramids: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
-        """Task → pyramid (finest first) to task → decoded maps, finest first."""
+        """Decode task → pyramid (finest first) to task → decoded maps, finest first."""
         levels = zip(*pyramids.values(), strict=True)
         decoded = self.decoder([_mean(maps) for maps in levels])[::-1]
         found: dict[str, list[Tensor]] = {}
@@ -60,7 +62,7 @@ class AttentionDecoder(nn.Module):
         return found
 
     def roles(self) -> Roles:
-        """The shared path is joint, a task's masks are its own."""
+        """The shared path has the role `joint`, the masks of a task are private."""
         roles = same_role(self.decoder, "decoder.", owned_by(self.tasks))
         for task, stages in self.stages.items():
             roles |= same_role(stages, f"stages.members.@{task}.", private(task))
@@ -68,6 +70,7 @@ class AttentionDecoder(nn.Module):
 
 
 def _mean(maps: Sequence[Tensor]) -> Tensor:
-    """Mean of the tasks' maps; one that all share is not added to itself."""
+    """Average the maps of the tasks; a map that all tasks share is used as it is."""
+    # The same tensor comes once per task: adding equal copies costs memory and changes the last digits.
     own = list({id(m): m for m in maps}.values())
     return own[0] if len(own) == 1 else torch.stack(own).mean(0)

@@ -1,4 +1,4 @@
-"""Inputs of which nothing is missing, from plain tensors: to measure and to export networks."""
+"""Inputs without anything missing, from plain tensors: to measure networks and to export them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask.model.inputs import Inputs
 
 @dataclass(frozen=True)
 class Complete:
-    """An `Inputs` whose visits and image channels are all there.
+    """Network inputs in which all visits and all image channels are present.
 
     Args:
         whole: per image input `[B, V, C, *space]`, every visit known.
@@ -29,23 +29,23 @@ class Complete:
 
     @property
     def visit_known(self) -> Tensor:
-        """`[B, V]`, all true."""
+        """Which visits are known: `[B, V]`, all true."""
         return torch.ones_like(self.day, dtype=torch.bool)
 
     @property
     def channel_known(self) -> dict[str, Tensor]:
-        """Per image input `[B, V, 1]`, all true."""
+        """Which images are known: per image input `[B, V, 1]`, all true."""
         return dict.fromkeys(self.whole, self.visit_known[..., None])
 
     @property
     def table_known(self) -> dict[str, Tensor]:
-        """Per table input `[B, V, F]`, false where a cell is NaN."""
+        """Which cells are known: per table input `[B, V, F]`, false where a cell is NaN."""
         return {name: ~values.isnan() for name, values in self.tables.items()}
 
 
 def known_rows(inputs: Inputs) -> Tensor | slice:
-    """Which of the `B·V` visit slots are there: a mask, or for `Complete` inputs everything, as a slice.
+    """Select which of the `B·V` visit slots are known: a mask, or a slice of everything for `CompleteInputs`.
 
-    A slice is the same for every input, so that the network has one graph: it can be exported, and copies nothing.
+    The slice is the same for every input. So the network has one graph, which can be exported, and nothing is copied.
     """
     return slice(None) if isinstance(inputs, Complete) else inputs.visit_known.flatten()

@@ -1,4 +1,4 @@
-"""What the cost table asks of every sharing: a mix of tasks, and a network for it without data or plan."""
+"""The setting of the cost table: a mix of tasks, and networks for it, without data or a plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from polytask.tasks.task import Task
 MIXES = ("one-voxel", "all-voxel")
 WIDTHS = (16, 32, 64, 128, 256)
 SMALLEST, COARSEST = 8, 4
-"""Edge of the smallest image, and of the deepest map at least."""
+"""Edge of the smallest image that is allowed, and smallest edge of the deepest map."""
 VOXEL = {"kind": "segmentation", "structures": ("a",), "exclusive": False, "fractions": (0.1,)}
 POOLED: tuple[dict[str, Any], ...] = (
     {"kind": "classification", "level": "visit", "classes": ("n", "y"), "frequencies": (0.5, 0.5)},
@@ -30,7 +30,7 @@ POOLED: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Setting:
-    """What is asked of every sharing: `tasks` tasks of a `mix` on images of edge `size`, in batches of `batch`."""
+    """The same setting for every sharing: `tasks` tasks of a `mix` on images of edge `size`, in batches of `batch`."""
 
     mix: str = "one-voxel"
     tasks: int = 3
@@ -53,12 +53,12 @@ class Setting:
 
     @property
     def levels(self) -> int:
-        """Stages: as many as `widths`, fewer where the deepest map would get too small."""
+        """Number of stages: as many as `widths`, or fewer where the deepest map would become too small."""
         return min(len(self.widths), int(log2(self.size / COARSEST)) + 1)
 
 
 def tasks_of(setting: Setting) -> dict[str, Task]:
-    """One segmentation and visit tasks, or segmentations only."""
+    """Make one segmentation task and visit tasks, or segmentation tasks only."""
     voxel = setting.tasks if setting.mix == "all-voxel" else 1
     fields = [VOXEL if i < voxel else POOLED[(i - voxel) % len(POOLED)] for i in range(setting.tasks)]
     return {f"task{i}": make_task(f"task{i}", f) for i, f in enumerate(fields, 1)}
@@ -67,7 +67,7 @@ def tasks_of(setting: Setting) -> dict[str, Task]:
 def network_of(
     setting: Setting, tasks: Mapping[str, Task], sharing: str = "hard", form: str = "light"
 ) -> Network:
-    """A plain U-Net's topology, a residual block per stage."""
+    """Make a network with the topology of a plain U-Net, with one residual block per stage."""
     dims, levels = setting.dims, setting.levels
     strides = ((1,) * dims, *[(2,) * dims] * (levels - 1))
     spec = NetworkSpec(
@@ -81,7 +81,7 @@ def network_of(
 
 
 def noise_for(setting: Setting) -> Complete:
-    """One image per subject."""
+    """Make inputs of random noise: one image per subject."""
     noise = torch.Generator().manual_seed(0)
     image = torch.randn((setting.batch, 1, 1, *(setting.size,) * setting.dims), generator=noise)
     return Complete(

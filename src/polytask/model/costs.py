@@ -1,7 +1,7 @@
-"""What each sharing costs: parameters, operations, memory and time of a step, side by side in one process.
+"""Measures what each sharing costs: parameters, operations, memory and time of a step, side by side in one process.
 
-A step is forward, the mean square of every output, backward: what differs between sharings. Criteria and optimiser
-would bring all ratios nearer to 1.
+A step is a forward pass, the mean square of every output, and a backward pass: this is what differs between sharings.
+Criteria and an optimizer would bring all ratios nearer to 1.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ FORMS = ("light", "paper")
 
 @dataclass(frozen=True)
 class Cost:
-    """One sharing at one setting; of `single` the sum of a network for every task.
+    """The cost of one sharing in one setting; for `single` the sum over one network per task.
 
     Args:
-        flops: of the forward pass; a multiplication and its addition are 2.
-        memory: bytes kept for the backward pass, without parameters; on CUDA the peak of a step above what lay there.
-        seconds: of a step, a figure for each round.
+        flops: of the forward pass; a multiplication and its addition count as 2.
+        memory: bytes kept for the backward pass, without parameters. On CUDA: the peak of a step above what was
+            allocated before it.
+        seconds: of a step, one number per round.
     """
 
     sharing: str
@@ -45,7 +46,7 @@ class Cost:
     seconds: tuple[float, ...]
 
     def time_against(self, other: Cost) -> tuple[float, float, float]:
-        """Time as a multiple of another's, round by round: median, lower and upper quartile."""
+        """Compare the time with another's, round by round: median, lower and upper quartile of the ratio."""
         ratios = [mine / its for mine, its in zip(self.seconds, other.seconds, strict=True)]
         first, middle, third = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
         return middle, first, third
@@ -59,12 +60,13 @@ def measure(
     clock: Clock = time.perf_counter,
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Cost]:
-    """`hard` and `single`, then the `sharings` in each of the `forms` they have; they take turns in one process.
+    """Measure `hard` and `single`, then the `sharings` in each of the `forms` they have. They take turns in one
+    process.
 
-    Every other round is in reverse order. `rounds` may be 0: then nothing is timed.
+    Every second round goes in reverse order. With `rounds` 0 nothing is timed.
 
     Raises:
-        PolytaskError: a sharing or a form that is not there.
+        PolytaskError: a sharing or a form that does not exist.
     """
     for sharing in sharings:
         _ensure("sharing", sharing, list(SHARINGS))
@@ -85,8 +87,11 @@ def measure(
         )
         counted[side] = (parameters, flops, sum(_memory(n, inputs, setting) for n in networks))
     seconds: dict[tuple[str, str], list[float]] = {side: [] for side in sides}
+    # Round −1 warms everything up and is not counted.
     for turn in range(-1 if rounds else 0, rounds):
         progress(f"round {turn + 1} of {rounds}")
+        # Alternating order: a machine that grows warm or busy would otherwise slow down the same sharing each
+        # time.
         for side in list(sides)[:: -1 if turn % 2 else 1]:
             started = _now(setting, clock)
             for network in sides[side]:
@@ -102,7 +107,7 @@ def _ensure(what: str, name: str, known: Sequence[str]) -> None:
 
 
 def _forward(network: Network, inputs: Complete, setting: Setting) -> Tensor:
-    """Outputs → a scalar that every output reaches."""
+    """Run the forward pass and reduce the outputs to one number that every output reaches."""
     with torch.autocast(setting.device.split(":")[0], torch.bfloat16, enabled=setting.precision == "bf16"):
         outputs: dict[str, Output] = network(inputs)
     flat = [o for output in outputs.values() for o in (output if isinstance(output, list) else [output])]
@@ -110,23 +115,25 @@ def _forward(network: Network, inputs: Complete, setting: Setting) -> Tensor:
 
 
 def _step(network: Network, inputs: Complete, setting: Setting) -> None:
-    """Forward and backward."""
+    """Run a forward and a backward pass, and drop the gradients."""
     _forward(network, inputs, setting).backward()
     network.zero_grad(set_to_none=True)
 
 
 @torch.no_grad()
 def _flops(network: Network, inputs: Complete) -> int:
-    """Counted by torch in the forward pass; attention as the plain products it stands for, as on every device."""
+    """Count the operations of a forward pass. Attention counts as the plain products it
+    stands for, as on every device."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         network(inputs)
     return int(counter.get_total_flops())
 
 
 def _memory(network: Network, inputs: Complete, setting: Setting) -> int:
-    """See `Cost`. Storages are counted once, however many operations keep them."""
+    """Measure the memory as `SharingCost` defines it. A storage counts once, however many operations keep it."""
     if setting.device.startswith("cuda"):
         _step(network, inputs, setting)
+        # The first step has allocated what stays, such as the workspaces of cuDNN.
         before = torch.cuda.memory_allocated(setting.device)
         torch.cuda.reset_peak_memory_stats(setting.device)
         _step(network, inputs, setting)
@@ -146,7 +153,7 @@ def _memory(network: Network, inputs: Complete, setting: Setting) -> int:
 
 
 def _now(setting: Setting, clock: Clock) -> float:
-    """Seconds, after the device has done what it was given."""
+    """Read the clock in seconds, after the device has finished its work."""
     if setting.device.startswith("cuda"):
         torch.cuda.synchronize(setting.device)
     elif setting.device == "mps":

@@ -13,10 +13,10 @@ from polytask.tasks.pointwise import Pointwise
 
 
 class Up(nn.Module):
-    """One step up: reduce channels, enlarge to the skip's size, join, convolve.
+    """One step up in the decoder: reduce channels, enlarge to the size of the skip, join, convolve.
 
-    Nearest enlargement instead of a transposed convolution: it exists on every device, meets any size and
-    leaves no checkerboard.
+    Nearest-neighbor enlargement is used instead of a transposed convolution: it exists on every device, fits any size
+    and leaves no checkerboard pattern.
     """
 
     def __init__(self, dims: int, below: int, skip: int):
@@ -25,7 +25,7 @@ class Up(nn.Module):
         self.join = ConvNormAct(dims, 2 * skip, skip)
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
-        """`[N, below, *s], [N, skip, *S] → [N, skip, *S]`."""
+        """Join a coarser map with a skip: `[N, below, *s], [N, skip, *S] → [N, skip, *S]`."""
         up = interpolate(self.reduce(below), size=skip.shape[2:], mode="nearest")
         joined: Tensor = self.join(torch.cat([up, skip.to(up.dtype)], dim=1))
         return joined
@@ -41,7 +41,7 @@ class Decoder(nn.Module):
         self.steps = nn.ModuleList(Up(dims, below, skip) for below, skip in pairs)
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
-        """See the class."""
+        """Decode a pyramid; the shapes are those of the class."""
         x, maps = pyramid[-1], []
         for step, skip in zip(self.steps, reversed(pyramid[:-1]), strict=True):
             x = step(x, skip)

@@ -1,4 +1,4 @@
-"""The residual encoder: stages as a list, so that a sharing block can weave through them."""
+"""The residual encoder, as a list of stages, so that a sharing block can insert something between them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from polytask.model.layers import Residual
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """Topology of one image input.
+    """Topology of the encoder of one image input.
 
     Args:
         dims: 2 or 3.
         planes: input planes (channels, plus a flag each where channels may be missing).
         widths: channels per stage, finest first.
         blocks: residual blocks per stage.
-        strides: stride with which each stage begins.
+        strides: stride at which each stage begins.
     """
 
     dims: int
@@ -31,7 +31,7 @@ class EncoderSpec:
 
 
 class Stage(nn.Module):
-    """One resolution: a strided block, then plain ones."""
+    """One resolution of the encoder: a block with a stride, then plain blocks."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int], blocks: int):
         super().__init__()
@@ -39,13 +39,13 @@ class Stage(nn.Module):
         self.rest = nn.Sequential(*[Residual(dims, outputs, outputs, (1,) * dims) for _ in range(blocks - 1)])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`[N, C, *space]` → the map after the first and after the last block."""
+        """Compute the maps after the first block and after the last block of `[N, C, *space]`."""
         first = self.first(x)
         return first, cast(Tensor, self.rest(first))
 
 
 class Encoder(nn.Module):
-    """`[N, planes, *space]` → one map per stage, finest first."""
+    """Turns `[N, planes, *space]` into one map per stage, finest first."""
 
     def __init__(self, spec: EncoderSpec):
         super().__init__()
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The pyramid of last maps."""
+        """Compute the pyramid: the last map of each stage."""
         pyramid = []
         for stage in self.stages:
             _, x = stage(x)

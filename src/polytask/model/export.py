@@ -36,7 +36,7 @@ class Exportable(nn.Module):
         self.eval()
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """See the class."""
+        """Run the network on tensors in the order of `inputs`; returns tensors in the order of `outputs`."""
         given = dict(zip(self.inputs, tensors, strict=True))
         complete = Complete(
             {name: given[name] for name in self.images},

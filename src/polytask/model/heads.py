@@ -1,4 +1,7 @@
-"""From what a visit or subject task sees to its answer: tokens of all sources → time → sources → head."""
+"""The branch of a visit or subject task, from what the task sees to its answer.
+
+Tokens of all sources are joined over time, then over sources, and a head makes the answer.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ class Token:
     """One source as a pooled task sees it.
 
     Args:
-        maps: `[B, V, C, *space]` of the deepest levels the time fusion reads (finest first), or one `[B, V, C]`.
-        known: bool `[B, V]`.
+        maps: `[B, V, C, *space]` of the deepest levels that the time fusion reads (finest first), or one `[B, V, C]`.
+        known: bool `[B, V]`, where the source is present.
     """
 
     maps: tuple[Tensor, ...]
@@ -30,19 +33,19 @@ class Token:
 
 
 def behind(task: str) -> str:
-    """Name of the source that an upstream task is."""
+    """Name the source through which a task reads the answer of an upstream task."""
     return f"after {task}"
 
 
 class PooledBranch(nn.Module):
-    """Tokens of all sources → (visits joined, for a subject task) → sources joined → dropout → head.
+    """Tokens of all sources → visits joined (for a subject task) → sources joined → dropout → head.
 
     Args:
         task: visit or subject task.
         images: image input → its dims and channels per stage.
         vectors: sources that come as one vector per visit: tables, slides, upstream answers.
-        visits: slots of the visits a subject task may read, in order.
-        visit_fusion: how they are joined; a task that reads too few visits to compare has them side by side.
+        visits: slots of the visits that a subject task may read, in order.
+        visit_fusion: how the visits are joined. A task that reads too few visits to compare them uses `concat`.
         width: embedding width.
     """
 
@@ -62,7 +65,7 @@ class PooledBranch(nn.Module):
         self.slots = list(visits)
         visit_fusion = visit_fusion if len(visits) >= LEAST[visit_fusion] else "concat"
         self.pairs = LEAST[visit_fusion] > 1
-        """Whether images are compared between neighbouring visits."""
+        """Whether images are compared between neighboring visits."""
         depth = DEPTHS[visit_fusion]
         embed: dict[str, nn.Module] = {}
         for name, (dims, channels) in images.items():
@@ -80,8 +83,11 @@ class PooledBranch(nn.Module):
         self.head = task.head(width, 0)
 
     def forward(self, tokens: Mapping[str, Token], day: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Tokens by source, `day [B, V]` → `[B, outputs]` (subject) or `[B·V, outputs]` (visit), and the weight of each
-        source `[B]` or `[B·V]` where the fusion weighs them."""
+        """Compute the answer from tokens by source and `day [B, V]`.
+
+        Returns `[B, outputs]` (subject) or `[B·V, outputs]` (visit), and the weight of each source, `[B]` or `[B·V]`,
+        if the fusion weighs sources.
+        """
         vectors, known = zip(
             *[self._vector(n, m, tokens[n], day) for n, m in self.embed.items()], strict=True
         )
@@ -92,12 +98,13 @@ class PooledBranch(nn.Module):
             return cast(Tensor, self.head(self.dropout(fused.float()))), told
 
     def _vector(self, name: str, embed: nn.Module, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
-        """One source → `[N, width]` and whether it is there `[N]`."""
+        """Embed one source as `[N, width]`, with a flag `[N]` whether it is present."""
         if self.subject:
             maps = [m[:, self.slots] for m in token.maps]
             known = token.known[:, self.slots]
             seen = maps[0] if isinstance(embed, Visits) else maps
             compared = self.pairs and not isinstance(embed, Visits)
+            # A comparison of visits needs both of a pair: one known visit alone is not enough.
             there = known[:, 1:] & known[:, :-1] if compared else known
             return embed(seen, known, day[:, self.slots]), there.any(1)
         deepest = token.maps[-1].flatten(0, 1)

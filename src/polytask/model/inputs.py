@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Inputs(Protocol):
-    """The input side of `prepare.Batch`; shapes are written there."""
+    """The input side of `prepare.Batch`, where the shapes are described."""
 
     @property
     def visit_known(self) -> Tensor: ...

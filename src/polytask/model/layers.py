@@ -1,4 +1,4 @@
-"""The few layers everything is built of, the same in 2D and 3D."""
+"""The few layers that every network is built of, the same in 2D and 3D."""
 
 from __future__ import annotations
 
@@ -14,30 +14,34 @@ CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 def conv(dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1) -> nn.Module:
-    """A 3×3(×3) convolution that keeps the size (divided by `stride`, rounded up), without bias: a norm follows."""
+    """Make a 3×3(×3) convolution that keeps the size (divided by `stride`, rounded up).
+    It has no bias: a norm follows."""
     step = stride if isinstance(stride, int) else tuple(stride)
     return cast(nn.Module, CONV[dims](inputs, outputs, 3, step, padding=1, bias=False))  # type: ignore[arg-type]
 
 
 def norm(channels: int) -> nn.Module:
-    """GroupNorm (up to 8 groups of at least 4 channels): cases never depend on each other, intensity is not
-    wiped out channel by channel as instance norm does."""
+    """Make a GroupNorm of up to 8 groups with at least 4 channels each.
+
+    Cases never depend on each other, and intensity is not removed from every channel as instance norm does.
+    """
+    # A group of few channels behaves like instance norm, which makes the mean of a pooled map constant.
     groups = max(g for g in (1, 2, 4, 8) if channels % g == 0 and (g == 1 or channels // g >= 4))
     return nn.GroupNorm(groups, channels)
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution, norm, activation."""
+    """A convolution, a norm and an activation, one after another."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1):
         super().__init__(conv(dims, inputs, outputs, stride), norm(outputs), nn.LeakyReLU(0.01, inplace=True))
 
 
 class MeanPool(nn.Module):
-    """Mean over windows of `stride`; a window that sticks out at the upper border is the mean of what it covers.
+    """Mean over windows of `stride`. A window that reaches over the upper border is the mean of what it covers.
 
-    Axis by axis and in the precision that comes: four times as quick on a CPU as torch's pooling, which knows no bf16
-    in 3D and makes autocast copy the largest maps to float32.
+    It works axis by axis and in the precision of its input. On a CPU this is four times as fast as torch's pooling,
+    which has no bf16 in 3D and makes autocast copy the largest maps to float32.
     """
 
     def __init__(self, stride: Sequence[int]):
@@ -45,12 +49,14 @@ class MeanPool(nn.Module):
         self.stride = tuple(stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, *space] → [N, C, *space / stride]`, rounded up."""
+        """Pool a map: `[N, C, *space] → [N, C, *space / stride]`, rounded up."""
         for axis, step in enumerate(self.stride, 2):
             if step == 1:
                 continue
             full = x.shape[axis] // step
             parts = x.narrow(axis, 0, full * step).unflatten(axis, (full, step)).unbind(axis + 1)
+            # In place on the new sum. With one part the sum would be the input itself, but then step is 1 and
+            # the axis is skipped.
             mean = sum(parts[1:], parts[0]).mul_(1 / step)
             if x.shape[axis] > full * step:
                 rest = x.narrow(axis, full * step, x.shape[axis] - full * step)
@@ -76,18 +82,18 @@ class Residual(nn.Module):
         self.activation = nn.LeakyReLU(0.01, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Add the two convolutions to the shortcut; the shapes are those of the class."""
         return cast(Tensor, self.activation(self.body(x) + self.shortcut(x)))
 
 
 def pool_mean_max(x: Tensor) -> Tensor:
-    """`[N, C, *space] → [N, 2C]`: the mean says how much, the max whether at all."""
+    """Pool `[N, C, *space] → [N, 2C]`: the mean says how much there is, the maximum whether there is any."""
     flat = x.flatten(2)
     return torch.cat([flat.mean(-1), flat.amax(-1)], dim=1)
 
 
 class ByName(nn.Module):
-    """Modules by task or input name. Names are prefixed inside, so that a task may be called `type` or `half`."""
+    """Modules by task or input name. Names get a prefix inside, so that a task may be called `type` or `half`."""
 
     def __init__(self, modules: Mapping[str, nn.Module]):
         super().__init__()
@@ -100,9 +106,9 @@ class ByName(nn.Module):
         return f"@{name}" in self.members
 
     def names(self) -> list[str]:
-        """Names in order."""
+        """Return the names in their order."""
         return [key[1:] for key in self.members]
 
     def items(self) -> list[tuple[str, nn.Module]]:
-        """(name, module) in order."""
+        """Return pairs of name and module in their order."""
         return [(key[1:], module) for key, module in self.members.items()]

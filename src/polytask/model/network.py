@@ -1,4 +1,4 @@
-"""One network for all tasks, written as the data flow: images → sharing → branches → outputs."""
+"""One network for all tasks, written in the order in which data flow: images → sharing → branches → outputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Pyramid = list[Tensor | None]
 
 
 class Network(nn.Module):
-    """Outputs of every task for a batch; see `forward`."""
+    """Computes the outputs of every task for a batch; see `forward`."""
 
     def __init__(self, spec: NetworkSpec, tasks: Mapping[str, Task]):
         super().__init__()
@@ -75,11 +75,12 @@ class Network(nn.Module):
     def forward(
         self, inputs: Inputs, cut: Cut = no_cut, told: Told | None = None, elsewhere: Collection[str] = ()
     ) -> dict[str, Output]:
-        """Outputs by task; `told` is filled where it is given. Of images `elsewhere`, voxel tasks are asked window by
-        window (`voxel_outputs`); here only those whose answer a pooled task reads.
+        """Compute the outputs by task, and fill `told` with side outputs where it is given.
 
-        Voxel tasks: a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
-        patches) in order. Visit tasks `[B·V, outputs]`, subject tasks `[B, outputs]`.
+        Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
+
+        Voxel tasks give a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
+        patches) in order. Visit tasks give `[B·V, outputs]`, subject tasks `[B, outputs]`.
         """
         present = known_rows(inputs)
         there = hidden_sources(inputs, self.spec.source_dropout if self.training else 0.0)
@@ -99,6 +100,7 @@ class Network(nn.Module):
                 answers, pyramids, maps = self._look(name, view, beside, self.pooled, condition, cut)
                 outputs |= {} if in_patch else answers
                 self._image_tokens(name, pyramids, maps, present, there[name], tokens)
+        # Upstream tasks come first in this order, so that their outputs exist already.
         for task in self.order:
             if task not in self.pooled:
                 continue
@@ -112,7 +114,7 @@ class Network(nn.Module):
         return {task: outputs[task] for task in self.tasks if task in outputs}
 
     def condition(self, inputs: Inputs) -> Condition | None:
-        """What modulates the maps, a row per visit slot `B·V`; None where nothing does."""
+        """Compute what modulates the maps, one row per visit slot `B·V`; None where nothing does."""
         return (
             self.vectors.tabled(inputs, hidden_sources(inputs, 0.0), no_cut, {}) if self.modulates else None
         )
@@ -120,11 +122,11 @@ class Network(nn.Module):
     def voxel_outputs(
         self, image: str, x: Tensor, condition: Condition | None = None, cut: Cut = no_cut
     ) -> dict[str, Output]:
-        """The voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
+        """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
         return self._look(image, x, self._voxel_on(image), [], condition, cut)[0]
 
     def rates(self) -> dict[str, float]:
-        """Factor on the learning rate of the parameters whose block asks for one."""
+        """Return factors on the learning rate, for the parameters whose block asks for one."""
         found: dict[str, float] = {}
         for name, block in self.blocks.items():
             asked = cast("Mapping[str, float]", getattr(block, "rates", {}))
@@ -134,7 +136,7 @@ class Network(nn.Module):
         return found
 
     def roles(self) -> Roles:
-        """Role of every parameter; see `polytask.model.roles`."""
+        """Return the role of every parameter; see `polytask.model.roles`."""
         roles: Roles = {}
         for name, block in self.blocks.items():
             mine = cast("dict[str, str]", block.roles())  # type: ignore[operator]
@@ -155,11 +157,12 @@ class Network(nn.Module):
         if self.spec.stop_gradient:
             return roles
         read = {private(u) for t in self.tasks for u in upstream_of(t, self.spec.after)}
+        # Only the finest head (0) makes the answer that is handed down: coarser heads stay private.
         coarse = {f"voxels.heads.members.@{t}.heads.{k}." for t in self.voxel for k in range(1, 9)}
         return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
 
     def _mixed(self, roles: Roles) -> Roles:
-        """A decoder that averages its tasks' maps lets the loss of each reach what the others' maps come from."""
+        """Make joint what a shared decoder averages: the loss of each of its tasks reaches the maps of all."""
         for users in self.voxels.sharers():
             mixed = {private(t) for t in users}
             roles = {
@@ -177,7 +180,7 @@ class Network(nn.Module):
         condition: Condition | None,
         cut: Cut,
     ) -> tuple[dict[str, Output], dict[str, Pyramid], dict[str, Tensor]]:
-        """Outputs of the voxel tasks, pyramids of the pooled ones and maps of upstream tasks, for one view `[N, …]`."""
+        """Run tasks on one view `[N, …]`: outputs of voxel tasks, pyramids of pooled tasks, maps of upstream tasks."""
         trunk = [t for t in (*voxel, *pooled) if not self.chain.maps_of(t, image)]
         pyramids: dict[str, Pyramid] = self.blocks[image](x, trunk, cut)
         pyramids = {t: self._with_tables(t, image, p, condition) for t, p in pyramids.items()}
@@ -207,7 +210,7 @@ class Network(nn.Module):
         known: Tensor,
         tokens: Tokens,
     ) -> None:
-        """The image as every pooled task sees it, and the regions that voxel tasks found in it."""
+        """Add the image as every pooled task sees it, and the regions that voxel tasks found in it."""
         for task, pyramid in pyramids.items():
             depth = DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
             levels = [_unfold(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
@@ -219,7 +222,7 @@ class Network(nn.Module):
                     tokens[task][behind(upstream)] = Token((_unfold(token, present, known.shape),), known)
 
     def _with_tables(self, task: str, image: str, pyramid: Pyramid, condition: Condition | None) -> Pyramid:
-        """A task's maps, modulated by the tables."""
+        """Modulate the maps of a task by the tables."""
         if condition is None:
             return pyramid
         film = self.films[f"{task} {image}"]
@@ -228,7 +231,7 @@ class Network(nn.Module):
     def _embedded(
         self, task: str, upstream: str, output: Output, rests_on: Mapping[str, Token], visits: Tensor
     ) -> Token:
-        """The upstream answer as a source of `task`: one token per visit, known where it rests on anything."""
+        """Embed the upstream answer as a source of `task`: one token per visit, known where its own sources are."""
         values = cast(Tensor, output).detach() if self.spec.stop_gradient else cast(Tensor, output)
         known = torch.stack([token.known for token in rests_on.values()]).any(0)
         if self.tasks[upstream].level == "subject":
@@ -239,7 +242,7 @@ class Network(nn.Module):
         return Token((self.embeddings[f"{task} {upstream}"](values),), known)
 
     def _films(self) -> dict[str, nn.Module]:
-        """A modulation for every task and image it reads."""
+        """Make a modulation for every task and image that it reads."""
         return {
             f"{task} {name}": Modulation(
                 len(self.spec.tables), self.spec.embedding, image.widths, sorted(self._levels(task, name))
@@ -252,11 +255,11 @@ class Network(nn.Module):
         return [t for t in self.voxel if self.spec.voxel_image[t] == image]
 
     def _readers(self, image: str) -> list[str]:
-        """Tasks that read the trunk's pyramid of an image."""
+        """List the tasks that read the trunk's pyramid of an image."""
         return [t for t in [*self._voxel_on(image), *self.pooled] if not self.chain.maps_of(t, image)]
 
     def _levels(self, task: str, image: str) -> frozenset[int]:
-        """Levels of an image's pyramid a task reads."""
+        """Find the levels of an image's pyramid that a task reads."""
         stages = len(self.spec.images[image].widths)
         if task in self.voxel:
             return frozenset(range(stages))
@@ -264,13 +267,13 @@ class Network(nn.Module):
         return frozenset(range(max(0, stages - max(depth, self.chain.depth(task, image))), stages))
 
     def _block(self, image: str) -> nn.Module:
-        """The sharing block of one image, told which levels each task reads."""
+        """Make the sharing block of one image, which knows what levels each task reads."""
         needs = {task: self._levels(task, image) for task in self._readers(image)}
         return cast(nn.Module, make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form))
 
 
 def _unfold(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
-    """`[N, C, *space]` of the known visits → `[B, V, C, *space]`, zero where a visit is not known."""
+    """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
     if isinstance(present, slice) or bool(present.all()):
         return maps.reshape(*shape, *maps.shape[1:])
     full = maps.new_zeros((present.numel(), *maps.shape[1:]))
@@ -278,7 +281,7 @@ def _unfold(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tens
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Trainable numbers."""
+    """Count the trainable numbers of a module."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 

@@ -1,4 +1,4 @@
-"""What a parameter is to the tasks: trunk, private or joint."""
+"""The role of a parameter for the tasks: trunk, private or joint."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Roles = dict[str, str]
 
 
 def private(task: str) -> str:
-    """The role of a parameter only one task's loss reaches."""
+    """Return the role of a parameter that only the loss of one task reaches."""
     return f"private:{task}"
 
 
 def owned_by(tasks: Sequence[str]) -> str:
-    """Role of a module behind the cut that serves `tasks`."""
+    """Return the role of a module behind the cut that serves `tasks`."""
     return private(tasks[0]) if len(tasks) == 1 else JOINT
 
 
 def same_role(module: nn.Module, prefix: str, role: str) -> Roles:
-    """One role for all parameters of a module."""
+    """Give all parameters of a module one role."""
     return {f"{prefix}{name}": role for name, _ in module.named_parameters()}

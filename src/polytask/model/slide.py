@@ -1,4 +1,4 @@
-"""The slide encoder: a bag of patches → one vector each, and gated attention that makes one vector of the bag."""
+"""The slide encoder: each patch of a bag becomes a vector, and gated attention makes one vector of the bag."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from polytask.model.layers import Residual, pool_mean_max
 
 CHUNK = {"pixels": 64, "features": 8192}
-"""Patches encoded at a time when nothing is learnt, so that a bag of any size needs the memory of a few."""
+"""How many patches are encoded at a time when nothing is learned, so that a bag of any size needs little memory."""
 
 
 @dataclass(frozen=True)
 class SlideSpec:
-    """One slide input.
+    """Settings of the encoder of one slide input.
 
     Args:
-        features: width of a precomputed feature, None for patches of pixels.
+        features: width of a precomputed feature; None for patches of pixels.
         widths: channels per stage of the patch encoder (pixels only); each stage halves the patch.
-        mean, sd: of the training slides: three numbers for colours, one for features.
+        mean, sd: of the training slides: three numbers for colors, one for features.
     """
 
     features: int | None
@@ -32,7 +32,8 @@ class SlideSpec:
 
 
 class SlideEncoder(nn.Module):
-    """`[N, P, 3, h, w]` colours or `[N, P, F]` features as they are stored, known `[N, P]` → `[N, P, width]`.
+    """Encodes colors `[N, P, 3, h, w]` or features `[N, P, F]` as they are stored, with known `[N, P]` → `[N, P,
+    width]`.
 
     Unknown patches are never read and give zero. Patches do not see each other.
     """
@@ -56,20 +57,21 @@ class SlideEncoder(nn.Module):
         self.project = nn.Sequential(nn.Linear(last, width), nn.LeakyReLU(0.01))
 
     def forward(self, bags: Tensor, known: Tensor) -> Tensor:
-        """See the class."""
+        """Encode the known patches; the shapes are those of the class."""
         where = known.nonzero()
         found = [self._patches(bags[part[:, 0], part[:, 1]]) for part in self._parts(where)]
         device, dtype = self.mean.device, found[0].dtype if found else self.mean.dtype
+        # The dtype is that of the vectors: autocast may have made them bf16.
         empty = torch.zeros((*known.shape, self.width), device=device, dtype=dtype)
         return empty.index_put((where[:, 0], where[:, 1]), torch.cat(found)) if found else empty
 
     def _parts(self, where: Tensor) -> Iterator[Tensor]:
-        """Known patches, all at once while learning (their activations are kept anyway), else chunk by chunk."""
+        """Split the known patches: all at once while learning (their activations are kept anyway), else in chunks."""
         size = len(where) if torch.is_grad_enabled() else CHUNK["pixels" if self.pixels else "features"]
         yield from where.split(size) if len(where) else ()
 
     def _patches(self, patches: Tensor) -> Tensor:
-        """Vectors `[n, width]` of `[n, 3, h, w]` or `[n, F]`."""
+        """Encode patches `[n, 3, h, w]` or `[n, F]` as vectors `[n, width]`."""
         x = (patches.to(self.mean.device).float() - self.mean) / self.sd
         if self.pixels:
             x = pool_mean_max(self.stages(x))
@@ -91,9 +93,11 @@ class GatedAttention(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)  # a bias would cancel in the softmax
 
     def forward(self, patches: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class."""
+        """Weigh the patches of each bag; the shapes are those of the class."""
+        # `where`, not a product: NaN · 0 is NaN.
         h = torch.where(known[..., None], patches, torch.zeros_like(patches))
         scores = self.score(torch.tanh(self.value(h)) * torch.sigmoid(self.gate(h)))[..., 0].float()
+        # Not −∞: the softmax of a bag without a known patch would be NaN.
         lowest = torch.finfo(scores.dtype).min
         weights = torch.softmax(scores.masked_fill(~known, lowest), dim=-1) * known
         return (weights[..., None] * h.float()).sum(dim=-2).to(h.dtype), weights

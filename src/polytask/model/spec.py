@@ -1,4 +1,4 @@
-"""A point in the model space, as plain data."""
+"""The settings of one network, as plain data: a point in the space of models."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from polytask.model.slide import SlideSpec
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Trunk (encoder × time fusion × source fusion) × sharing × order.
+    """Settings of a network: trunk (encoder × time fusion × source fusion) × sharing × order.
 
     Args:
         images: topology per image input.
         tables: table input → number of features of each group of columns.
         slides: slide input → what a bag holds.
-        voxel_image: voxel task → the image input it lives on.
-        visits: subject task → the visit slots it may read.
-        max_visits: visit slots.
+        voxel_image: voxel task → the image input that it belongs to.
+        visits: subject task → the visit slots that it may read.
+        max_visits: number of visit slots.
         sharing, form, visit_fusion, input_fusion: names in the registries, and the form of the sharing block.
-        source_dropout: share of samples from which one source is hidden in training.
-        after: task → the tasks whose answers it reads. link: task → how, where not by default (`order.link_of`).
-        uncertainty: what travels beside an upstream map: `none`, `entropy` or `variance`.
-        stop_gradient: whether a downstream loss stops at the upstream answer.
+        source_dropout: share of samples of which one source is hidden in training.
+        after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
+        uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
+        stop_gradient: whether the loss of a task stops at the upstream answer.
         decoder: `private`, `shared` by all voxel tasks of an image, or shared with `attention` stages per task.
-        deep_supervision: levels below the finest that get a loss too.
+        deep_supervision: how many levels below the finest have a loss too.
         embedding: width of tokens. dropout: in front of pooled heads.
     """
 

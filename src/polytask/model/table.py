@@ -1,4 +1,4 @@
-"""The table encoder: clinical or molecular columns → one token per visit."""
+"""The table encoder: clinical or molecular columns become one token per visit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST, LARGEST = 8, 32
-"""Hidden units of one group of columns, at least and at most."""
+"""Fewest and most hidden units for one group of columns."""
 
 
 class TableEncoder(nn.Module):
-    """Self-normalising layers (Klambauer, NeurIPS 2017) over values and their known flags.
+    """Self-normalizing layers (Klambauer, NeurIPS 2017) over values and their known flags.
 
     `[B, V, F], [B, V, F] → [B, V, width]`; an unknown cell is 0 with flag 0. SELU and weights of variance 1/inputs keep
     activations near mean 0 and variance 1 without a norm, so that no case of a batch sees another. A category comes as
-    one feature per value: the first layer multiplies it by a matrix, which is looking up a learnt vector per value, an
-    embedding, and for an unknown value the flags have vectors of their own.
+    one feature per value. The first layer multiplies it by a matrix, which equals looking up a learned vector per value
+    (an embedding); unknown values have vectors of their own through the flags.
 
     Args:
-        groups: number of features of each group, in their order. One group: two layers over all columns. Several:
-            two small layers per group that see no other group (`Groups`), then one over all, so that a thousand
-            molecular columns do not drown a dozen others and a column costs 8 to 32 weights instead of `width`.
+        groups: number of features of each group, in their order. One group: two layers over all columns. Several
+            groups: two small layers per group that see no other group (`GroupedLayers`), then one layer over all. So a
+            thousand molecular columns do not drown a dozen others, and a column costs 8 to 32 weights instead of
+            `width`.
         dropout: AlphaDropout after each activation, which keeps mean and variance as they are.
     """
 
@@ -47,7 +48,7 @@ class TableEncoder(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, values: Tensor, known: Tensor) -> Tensor:
-        """See the class."""
+        """Encode values and flags; the shapes are those of the class."""
         flags, seen = known.to(values.dtype), torch.where(known, values, 0.0)
         if self.empty:
             flags = seen = values.new_zeros((*values.shape[:-1], 1))
@@ -59,10 +60,10 @@ class TableEncoder(nn.Module):
 
 
 class Groups(nn.Module):
-    """A small self-normalising MLP per group of features, all in one batched product.
+    """A small self-normalizing MLP per group of features, all in one batched product.
 
-    `[..., F], [..., F] → [..., groups × hidden]`. Groups of unequal size are padded for the product only: there is one
-    row of weights per feature and one per flag, and a padded place reads a row of zeros that is no parameter.
+    `[..., F], [..., F] → [..., groups × hidden]`. Groups of unequal size are padded for the product only. There is one
+    row of weights per feature and one per flag; a padded position reads a row of zeros that is no parameter.
     """
 
     def __init__(self, sizes: Sequence[int], width: int, dropout: float = 0.0):
@@ -74,6 +75,7 @@ class Groups(nn.Module):
         for group, size in enumerate(sizes):
             start = sum(sizes[:group])
             place[group, :size] = torch.arange(start, start + size)
+        # Made from the sizes, not learned: not part of the weights.
         self.register_buffer("place", place, persistent=False)
         spread = torch.tensor([1 / sqrt(2 * size) for size in sizes for _ in range(size)])
         self.values = nn.Parameter(torch.randn(features, hidden) * spread[:, None])
@@ -85,14 +87,14 @@ class Groups(nn.Module):
         self.dropout = nn.AlphaDropout(dropout) if dropout else nn.Identity()
 
     def forward(self, values: Tensor, flags: Tensor) -> Tensor:
-        """See the class; `values` are 0 where `flags` are."""
+        """Run the small networks of all groups; the shapes are those of the class. `values` are 0 where `flags` are."""
         first = self._product(values, self.values) + self._product(flags, self.flags) + self.bias
         hidden = self.dropout(self.activation(first))
         second = torch.einsum("...gh,ghk->...gk", hidden, self.second) + self.second_bias
         return torch.flatten(self.dropout(self.activation(second)), -2)
 
     def _product(self, x: Tensor, weight: Tensor) -> Tensor:
-        """`[..., F]`, a row of weights per feature `[F, hidden]` → `[..., groups, hidden]`."""
+        """Multiply `[..., F]` by a row of weights per feature `[F, hidden]` → `[..., groups, hidden]`."""
         place = self.get_buffer("place")
         padded = nn.functional.pad(x, (0, 1))[..., place]
         rows = nn.functional.pad(weight, (0, 0, 0, 1))[place]

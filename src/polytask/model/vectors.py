@@ -19,15 +19,15 @@ from polytask.model.table import TableEncoder
 Tokens = dict[str, dict[str, Token]]
 """Task → source → token."""
 Told = dict[str, dict[str, Tensor]]
-"""Task → what the network can tell beside its output: `source.NAME` `[N]`, the weight of a source, and `patches.NAME`,
-the attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
+"""Task → what the network gives beside its output: `source.NAME` `[N]`, the weight of a source, and `patches.NAME`, the
+attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
 
 
 class VectorSide(nn.Module):
-    """Encoders of tables and slides, shared by all tasks, and an attention over patches per pooled task.
+    """Encoders of tables and slides, shared by all tasks, and an attention over patches for each pooled task.
 
     Args:
-        pooled: visit and subject tasks; True where the task is the subject's.
+        pooled: visit and subject tasks; True for a subject task.
         modulated: voxel tasks whose maps the tables modulate.
     """
 
@@ -44,7 +44,7 @@ class VectorSide(nn.Module):
     def forward(
         self, inputs: Inputs, there: Mapping[str, Tensor], cut: Cut, told: Told | None = None
     ) -> tuple[Tokens, Condition | None]:
-        """Tokens of the pooled tasks by source, and what modulates maps (None without a table)."""
+        """Encode the inputs: tokens of the pooled tasks by source, and what modulates maps (None without a table)."""
         tokens: Tokens = {task: {} for task in self.pooled}
         condition = self.tabled(inputs, there, cut, tokens)
         for name, encoder in self.slides.items():
@@ -62,7 +62,7 @@ class VectorSide(nn.Module):
     def tabled(
         self, inputs: Inputs, there: Mapping[str, Tensor], cut: Cut, tokens: Tokens
     ) -> Condition | None:
-        """Put the tables' tokens in `tokens`; what modulates maps has a row per visit slot `B·V`."""
+        """Put the tokens of the tables into `tokens`; returns what modulates maps, one row per visit slot `B·V`."""
         rows: list[tuple[dict[str, Tensor], Tensor]] = []
         for name, encoder in self.tables.items():
             shared = encoder(inputs.tables[name], inputs.table_known[name])
@@ -73,7 +73,7 @@ class VectorSide(nn.Module):
         return Condition.of(rows) if rows else None
 
     def roles(self) -> Roles:
-        """Encoders are trunk, an attention is its task's own."""
+        """Return the roles: encoders are trunk, an attention is private to its task."""
         roles: Roles = {}
         for part, members in (("tables", self.tables), ("slides", self.slides)):
             for name, encoder in members.items():

@@ -1,4 +1,4 @@
-"""Which visits each task may read, and what that rules out."""
+"""Which visits each task may read, and what that excludes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from polytask.tasks.task import Task
 
 
 def visit_slots_of(spec: NetworkSpec, tasks: Mapping[str, Task]) -> dict[str, list[int]]:
-    """Subject task → the visit slots it reads.
+    """Find the visit slots that each subject task reads.
 
     Raises:
-        PolytaskError: visits are compared and no task reads enough of them, or a chain would show a task a visit it may
-            not read.
+        PolytaskError: visits are compared and no task reads enough of them, or a chain would show a task a visit that
+            it may not read.
     """
     subject = [name for name, task in tasks.items() if task.level == "subject"]
     slots = {name: list(spec.visits.get(name) or range(spec.max_visits)) for name in subject}

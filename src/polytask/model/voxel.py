@@ -1,4 +1,4 @@
-"""The voxel side: from pyramids to a value per voxel."""
+"""The branch of voxel tasks: from pyramids to a value per voxel."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from polytask.tasks.task import Task
 
 Pyramid = Sequence[Tensor | None]
 KEEP = 0.8
-"""Share of the channels a thinned head sees."""
+"""Share of the channels that a thinned head sees."""
 HEADS = 8
-"""Thinned heads whose spread is the variance."""
+"""Number of thinned heads whose spread is the variance."""
 
 
 class VoxelHeads(nn.Module):
-    """1×1 heads on decoded maps, finest first; the coarser ones only while training (deep supervision).
+    """1×1 heads on decoded maps, finest first; the coarser ones run only while training (deep supervision).
 
-    When `thinned`, the head learns to do with some of its channels, and `variance` compares fixed subsets of them: MC
-    dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
+    When `thinned`, the head learns to do without some of its channels, and `variance` compares fixed subsets of them.
+    This is MC dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
     """
 
     def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
@@ -40,7 +40,7 @@ class VoxelHeads(nn.Module):
             self.register_buffer("masks", masks.float() / KEEP)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps `[N, C, *space]` → outputs; one output in eval mode."""
+        """Turn maps `[N, C, *space]` into outputs; in eval mode only one output."""
         count = len(self.heads) if self.training else 1
         seen = list(maps[:count])
         if self.thinned and self.training:
@@ -50,13 +50,16 @@ class VoxelHeads(nn.Module):
 
     @torch.no_grad()
     def variance(self, finest: Tensor) -> Tensor:
-        """`[N, C, *space] → [N, 1, *space]`: spread of the thinned heads' answers, 1 where they are all of 0 and 1."""
+        """Compute the spread of the thinned heads' answers: `[N, C, *space] → [N, 1, *space]`; 1 where half of them are
+        0 and half 1."""
         total = square = torch.zeros((), device=finest.device)
         for mask in cast(Tensor, self.masks):
             seen = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
             answer = answer_map(self.task, self.heads[0](seen)).float()
             total, square = total + answer, square + answer.square()
         spread = square / HEADS - (total / HEADS).square()
+        # Rounding can make the difference of two squares negative. An answer between 0 and 1 has a variance
+        # of at most 1/4.
         return 4 * spread.clamp_min(0).mean(1, keepdim=True)
 
 
@@ -64,8 +67,8 @@ class VoxelSide(nn.Module):
     """Decoders and heads of all voxel tasks.
 
     Args:
-        alone: voxel tasks with a network of their own, which keep a decoder of their own.
-        upstream: voxel tasks whose answer others read.
+        alone: voxel tasks with a second network of their own, which also have their own decoder.
+        upstream: voxel tasks whose answer other tasks read.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class VoxelSide(nn.Module):
         self.decoders, self.heads = ByName(decoders), ByName(heads)
 
     def forward(self, pyramids: Mapping[str, Pyramid]) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
-        """Task → (outputs, decoded maps), finest first."""
+        """Decode pyramids: task → (outputs, decoded maps), finest first."""
         found: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
         for key in dict.fromkeys(self.keys[t] for t in pyramids):
             mine = {t: p for t, p in pyramids.items() if self.keys[t] == key}
@@ -101,18 +104,21 @@ class VoxelSide(nn.Module):
 
     @staticmethod
     def _decoded(decoder: nn.Module, pyramids: Mapping[str, Pyramid]) -> dict[str, list[Tensor]]:
-        """Decoded maps of the tasks that use a decoder; it runs once for those that see the same maps."""
+        """Decode the maps of the tasks that use one decoder; it runs only once for tasks that see the same maps."""
         if isinstance(decoder, AttentionDecoder):
             return decoder(cast("Mapping[str, Sequence[Tensor]]", pyramids))  # type: ignore[no-any-return]
         done: dict[tuple[int, ...], list[Tensor]] = {}
         found: dict[str, list[Tensor]] = {}
         for name, pyramid in pyramids.items():
+            # Tasks see the same maps when these are the same tensors: comparing values would cost more than
+            # decoding.
             seen = tuple(id(level) for level in pyramid)
             found[name] = done[seen] if seen in done else done.setdefault(seen, decoder(pyramid))
         return found
 
     def handed_down(self, name: str, outputs: Sequence[Tensor], maps: Sequence[Tensor], stop: bool) -> Tensor:
-        """What a task gives those after it: its answer `[N, K, *space]`, and an uncertainty where one is asked for."""
+        """Make what a task gives to those after it: its answer `[N, K, *space]`, and its uncertainty if the plan asks
+        for one."""
         task, output = self.tasks[name], outputs[0].detach() if stop else outputs[0]
         parts = [answer_map(task, output)]
         if self.uncertainty == "entropy":
@@ -122,7 +128,7 @@ class VoxelSide(nn.Module):
         return torch.cat([p.to(parts[0].dtype) for p in parts], 1)
 
     def roles(self) -> Roles:
-        """Decoders belong to who uses them, heads to their task."""
+        """Return the roles: decoders belong to the tasks that use them, heads to their task."""
         roles: Roles = {}
         for key, decoder in self.decoders.items():
             users = self._users(key)
@@ -135,7 +141,7 @@ class VoxelSide(nn.Module):
         return roles
 
     def sharers(self) -> list[list[str]]:
-        """Tasks that share a decoder with others, decoder by decoder."""
+        """List the tasks that share a decoder with others, decoder by decoder."""
         groups = [self._users(key) for key in dict.fromkeys(self.keys.values())]
         return [users for users in groups if len(users) > 1]
 

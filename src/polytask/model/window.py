@@ -1,4 +1,4 @@
-"""Sliding window: outputs for an image larger than one view."""
+"""Sliding windows: the outputs for an image that is larger than one view."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Forward = Callable[[Tensor], dict[str, Tensor]]
 def sliding_window(
     forward: Forward, image: Tensor, patch: Sequence[int], overlap: float = 0.5, batch: int = 1
 ) -> dict[str, Tensor]:
-    """Blend windows of size `patch` over `image [C, *space]` with Gaussian weights → task → `[K, *space]`, float32.
+    """Run windows of size `patch` over `image [C, *space]` and blend them → task → `[K, *space]`, float32.
 
-    An image smaller than the patch is padded with zeros around and cut back.
+    Windows count with Gaussian weights. An image smaller than the patch is padded with zeros around and cropped back.
     """
     space = image.shape[1:]
     low = [max(0, p - s) // 2 for s, p in zip(space, patch, strict=True)]
@@ -47,7 +47,7 @@ def sliding_window(
 
 
 def window_starts(size: int, patch: int, overlap: float) -> list[int]:
-    """First voxels of the windows along one axis: evenly spread, at least `overlap` of a patch in common."""
+    """Find the first voxels of the windows on one axis: evenly spread, with at least `overlap` of a patch in common."""
     if size <= patch:
         return [0]
     step = max(1, int(patch * (1 - overlap)))
@@ -56,11 +56,12 @@ def window_starts(size: int, patch: int, overlap: float) -> list[int]:
 
 
 def gaussian(patch: Sequence[int], device: torch.device) -> Tensor:
-    """Weights `[*patch]`: a Gaussian of an eighth of the patch, never below 1/1000 of its peak."""
+    """Make the weights `[*patch]`: a Gaussian whose sigma is an eighth of the patch, never below 1/1000 of its peak."""
     weight = torch.ones((), device=device)
     for axis, size in enumerate(patch):
         x = (torch.arange(size, device=device) - (size - 1) / 2) / (size / 8)
         shape = [1] * len(patch)
         shape[axis] = size
         weight = weight * torch.exp(-0.5 * x**2).reshape(shape)
+    # The total is a divisor: in the corners of a large patch the Gaussian alone would be almost 0.
     return weight.clamp(min=1e-3)

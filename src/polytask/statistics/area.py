@@ -1,5 +1,7 @@
-"""The area under the ROC curve: what each item adds to it, and its interval, with one unseen positive and one unseen
-negative (`unseen.py`)."""
+"""The area under the ROC curve (AUC): what each item adds to it, and its interval.
+
+The interval allows for one unseen positive and one unseen negative (`unseen_subject.py`).
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from polytask.statistics.unseen import LEVEL, NAN, draw_weights, find_ends
 def find_area_influence(
     scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
 ) -> tuple[float, Floats]:
-    """P(a positive scores higher than a negative), ties one half, and its derivative by the weight of each item
-    `[items]`; they sum to 0. NaN unless there are both.
+    """Compute P(a positive scores higher than a negative), ties one half, and its derivative by each item's weight.
 
-    The derivative is V/m of a positive and V/n of a negative, V being how far the share of the others that it is on the
-    right side of lies from the area (DeLong, DeLong and Clarke-Pearson 1988). `weights` as in `judge_area`.
+    The derivatives `[items]` sum to 0. Both are NaN unless there are positives and negatives. The derivative is V/m of
+    a positive and V/n of a negative, where V is how far the share of the others on whose right side it is lies from the
+    area (DeLong, DeLong and Clarke-Pearson 1988). For `weights` see `find_auc_interval`.
     """
     s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
     if not p.any() or p.all() or not np.isfinite(s).all():
@@ -44,16 +46,16 @@ def judge_area(
     resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval of P(a positive scores higher than a negative), ties one half.
+    """Find the interval of P(a positive scores higher than a negative), ties one half.
 
     For the lower end an unseen positive scores below everything and an unseen negative above everything; for the upper
-    end the other way round. All answered right is therefore not certainty: at 15 positives and 15 negatives the lower
-    end is 0.88.
+    end it is the other way round. So a sample that is answered completely right gives no certainty: at 15 positives and
+    15 negatives the lower end is 0.88.
 
     Args:
         scores, positive: `[items]`.
-        subjects: `[items]`, whose item it is (any whole numbers): items of a subject are drawn together. By default
-            each is one's own.
+        subjects: `[items]`, which subject an item belongs to (any whole numbers): the items of a subject are drawn
+            together. By default each item is a subject.
         weights: `[items]`, of the positives, used at their positions only (1/G of a time-dependent AUC).
     """
     s, p = np.asarray(scores, np.float64), np.asarray(positive, bool)
@@ -62,6 +64,7 @@ def judge_area(
     names = np.arange(s.size) if subjects is None else np.asarray(subjects)
     owner: Indices = np.unique(names, return_inverse=True)[1].astype(np.int64)
     own = np.ones(s.size) if weights is None else np.asarray(weights, np.float64)
+    # Ranks instead of scores: running sums over them count all pairs of a resample without looking at each.
     place: Indices = np.unique(s, return_inverse=True)[1].astype(np.int64)
     places = int(place.max()) + 1
     of_one = (own[p].sum() / np.unique(owner[p]).size, float((~p).sum()) / np.unique(owner[~p]).size)
@@ -70,6 +73,7 @@ def judge_area(
         each = drawn[:, owner] * np.where(p, own, 1.0)
         high = sum_by_place(each[:, p], place[p], places)
         low = sum_by_place(each[:, ~p], place[~p], places)
+        # Half of the negatives at the same rank: ties count one half.
         wins = (high * (np.cumsum(low, 1) - low / 2)).sum(1)
         up, down = high.sum(1), low.sum(1)
         more, less = unseen[:, 0] * of_one[0], unseen[:, 1] * of_one[1]
@@ -81,7 +85,7 @@ def judge_area(
 
 
 def sum_by_place(values: Floats, place: Indices, places: int) -> Floats:
-    """Sum the columns of `values [resamples, items]` that stand at the same of `places` places."""
+    """Sum those columns of `values [resamples, items]` that stand at the same of `places` places."""
     order = np.argsort(place, kind="stable")
     there, starts = np.unique(place[order], return_index=True)
     found = np.zeros((len(values), places))

@@ -1,4 +1,4 @@
-"""Subjects who carry an effect: at most three, without whom it would be another."""
+"""Subjects who carry an effect: up to three subjects without whom the effect would be different."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from polytask.statistics.draws import Floats
 from polytask.statistics.pivot import Pivot
 
 MOST = 3
+"""No more subjects than this are named; an effect that needs more has no carriers."""
 ALPHA = 0.05
+"""The p above which an effect is not shown."""
 NEARLY_ALL = 0.9
+"""Share of an estimate that must go, where the effect was not shown in the first place."""
 
 
 def find_carriers(
@@ -23,11 +26,12 @@ def find_carriers(
     p: float,
     pivot: Pivot,
 ) -> tuple[str, ...]:
-    """The fewest subjects, at most `MOST`, whose removal changes what is said; none where more are needed.
+    """Find the fewest subjects, at most `MAX_CARRIERS`, whose removal changes the conclusion; none where more are
+    needed.
 
-    Where p ≤ 0.05: removal takes more than half of the estimate, or p above 0.05. Otherwise, where the estimate is at
-    least one standard error: removal takes nine tenths of it. Subjects go in the order of what their removal takes; the
-    error shrinks or grows with them.
+    Where p ≤ 0.05, the removal must take more than half of the estimate, or bring p above 0.05. Otherwise, where the
+    estimate is at least one standard error, it must take nine tenths of it. Subjects are removed in the order of what
+    their removal takes; the error is adjusted for them.
 
     Args:
         means: each fold's effects by subject `[subjects]`, mean over seeds.
@@ -49,6 +53,7 @@ def find_carriers(
         if min(map(len, rest)) < 2:
             return ()
         left = estimate + sum(w * (a.mean() - b.mean()) for w, a, b in zip(weights, rest, means, strict=True))
+        # Only the part of the subjects changes: that of the trainings stays as it was.
         again = np.sqrt(max(0.0, error**2 - before + spread(rest, weights)))
         if p <= ALPHA:
             turned = not again > 0 or float(pivot.p(left / again)) > ALPHA
@@ -61,5 +66,5 @@ def find_carriers(
 
 
 def spread(means: Sequence[Floats], weights: Floats) -> float:
-    """The variance of the mean over the subjects."""
+    """Compute the part of the mean's variance that comes from the subjects."""
     return float(sum(w**2 * m.var(ddof=1) / len(m) for w, m in zip(weights, means, strict=True)))

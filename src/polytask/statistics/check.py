@@ -1,4 +1,4 @@
-"""What a cross-check found."""
+"""The result of a cross-check: a second test beside an effect."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ ASKS = (
     "alike, so few who lose much mislead them; DeLong asks about the difference of AUCs with normal quantiles; swaps "
     "exchange the two arms’ answers subject by subject and ask whether it matters whose is whose."
 )
-"""Of a reader of cross-checks: what each of them asks."""
+"""For the reader of cross-checks: what each of them tests."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A cross-check beside the effect.
+    """The result of one cross-check.
 
     Args:
         name: of the test.
         estimate: what it tests against 0, in the metric's own unit.
         statistic, p: two-sided; p is 1 when nothing differs, NaN when the test is not defined.
-        n: cases.
+        n: number of cases.
     """
 
     name: str
@@ -34,6 +34,6 @@ class Check:
     n: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what is not defined is null."""
+        """Return plain values for JSON; what is not defined is null."""
         found: dict[str, Any] = plain(asdict(self))
         return found

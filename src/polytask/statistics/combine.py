@@ -17,14 +17,14 @@ def combine_intervals(
     highs: npt.ArrayLike,
     correlations: npt.ArrayLike,
 ) -> tuple[float, float]:
-    """Interval of Σ weight · estimate: the method of variance estimates recovered (Zou and Donner 2008).
+    """Find the interval of Σ weight · estimate by the method of variance estimates recovered (Zou and Donner 2008).
 
-    An interval that covers tells how far its measure may lie on each side, also where it is skewed or ends at a bound.
-    The distances on the side that pulls the sum down (up) are added like standard errors:
+    An interval says how far its measure may lie on each side, also where it is skewed or ends at a bound. The distances
+    on the side that lowers (raises) the sum are added like standard errors:
 
         low = Σ w θ − √(Σ_kl r_kl w_k d_k w_l d_l),    d = θ − low where w > 0, high − θ where w < 0.
 
-    For the difference of two shares it is Newcombe's interval of 1998.
+    For the difference of two shares this is Newcombe's interval of 1998.
 
     Args:
         weights, estimates, lows, highs: `[measures]`; a difference has the weights 1 and −1.
@@ -40,9 +40,9 @@ def combine_intervals(
 
 
 def find_correlations(influences: Sequence[Floats]) -> Floats:
-    """Correlation of estimates `[measures, measures]` from how much every subject moves each (`[subjects]`).
+    """Find the correlation of estimates `[measures, measures]` from how much every subject moves each (`[subjects]`).
 
-    A measure that no subject moves (all answered right) is correlated with none.
+    A measure that no subject moves (everything answered right) is correlated with none.
     """
     products = np.stack(influences) @ np.stack(influences).T
     size = np.sqrt(np.diag(products))

@@ -11,8 +11,11 @@ from polytask.statistics.draws import Floats, Indices
 
 
 class Pairs(NamedTuple):
-    """What each item takes part in, `[items]` each: comparable pairs in which it has the event first (`early`) or is
-    still there (`late`), and those of them that are ordered right (equal risks one half)."""
+    """The pairs that each item takes part in, `[items]` each.
+
+    `early` counts comparable pairs in which the item has the event first, `late` those in which it is still under
+    observation. The other two count those of them that are ordered right (equal risks one half).
+    """
 
     early: Floats
     early_right: Floats
@@ -26,10 +29,10 @@ def count_pairs(
     events: npt.ArrayLike,
     groups: npt.ArrayLike | None = None,
 ) -> Pairs:
-    """Count the pairs of each item; with `groups` (`[items]`, whole numbers) only pairs of one group.
+    """Count the pairs of each item; with `groups` (`[items]`, whole numbers) only pairs within one group.
 
-    A pair is comparable when the earlier time is an event, or both times are equal and only one is an event. It is
-    ordered right when the item with the event has the higher risk. Risks and times have an order (no NaN).
+    A pair is comparable when the earlier time is an event, or when both times are equal and only one is an event. It is
+    ordered right when the item with the event has the higher risk. Risks and times must not be NaN.
     """
     happened = np.asarray(events) > 0
     # With (time, no event) as its place in line, an event is comparable to everything that stands strictly behind it.
@@ -63,11 +66,12 @@ def count_pairs(
 
 
 def count_inversions(values: Indices, counted: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Count inversions of a permutation of 0 … n − 1, `[n]` each: how many smaller values stand behind each value, and
-    how many larger ones that are `counted` stand before it.
+    """Count inversions of a permutation of 0 … n − 1.
 
-    Two values differ first in some bit. For each bit from the lowest, values that agree in all higher bits are taken
-    together in their order; among them every 1 is above every 0, and running sums count both sides at once.
+    Returns for each value, `[n]` each, how many smaller values stand after it, and how many larger ones that are
+    `counted` stand before it. Two values differ first in some bit. For each bit from the lowest, values that agree in
+    all higher bits are taken together in their order. Among them every 1 is above every 0, and running sums count both
+    sides at once.
     """
     weights = np.asarray(counted, np.float64)
     behind, before = np.zeros(values.size), np.zeros(values.size)
@@ -85,7 +89,7 @@ def count_inversions(values: Indices, counted: npt.ArrayLike) -> tuple[Floats, F
 
 
 def _find_ranks(*keys: npt.NDArray[np.generic]) -> Indices:
-    """Whole numbers from 0 in the order of the first key, then of the next ones; equal keys get equal numbers."""
+    """Return whole numbers from 0 in the order of the first key, then of the next; equal keys get equal numbers."""
     found = np.zeros(keys[0].size, np.int64)
     for key in keys:
         own = np.unique(key, return_inverse=True)[1].reshape(-1)

@@ -1,4 +1,4 @@
-"""Interval of Harrell's C from what every subject adds to it, without resamples."""
+"""The interval of Harrell's C, from what every subject adds to it, without resampling."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from polytask.statistics.unseen import UNSEEN
 LEVEL = 0.95
 NAN = float("nan")
 PRIOR_EVENTS = 6
-"""So many events' worth of belief in the variance that a C-index of this height has when scores are exponential."""
+"""The variance that a C-index of this height has with exponential scores counts as much as so many events."""
 
 
 def find_concordance_influence(pairs: Pairs) -> Floats:
-    """Derivative of C by the weight of each item `[items]`; they sum to 0. NaN without a comparable pair."""
+    """Compute the derivative of C by the weight of each item `[items]`; they sum to 0.
+    NaN without a comparable pair."""
     total = float(pairs.early.sum())
     if not total:
         return np.full(pairs.early.shape, NAN)
@@ -28,20 +29,21 @@ def find_concordance_influence(pairs: Pairs) -> Floats:
 def judge_concordance(
     c: float, influence: Floats, pairs: float, events: int, level: float = LEVEL
 ) -> tuple[float, float]:
-    """Interval of C on the logit scale, so that it stays between 0 and 1.
+    """Find the interval of C on the logit scale, so that it stays between 0 and 1.
 
     The variance is that of a U-statistic, Σ influence² · n/(n − 1) over subjects (for C: Pencina and D'Agostino 2004).
-    Few events tell it badly, and all pairs ordered right tell it as 0: it is averaged with the variance that Hanley and
-    McNeil (1982) give an area of this height with m events among n subjects, with weights m − 1 and `PRIOR_EVENTS`, and
-    the interval has as many degrees of freedom as both together. Half an unseen subject (`unseen.py`), which takes part
-    in as many pairs as half a subject does, is ordered wrong for the lower end and right for the upper end; half a pair
-    on each side keeps C off its bounds.
+    With few events it is a poor estimate, and with all pairs ordered right it is 0. So it is averaged with the variance
+    that Hanley and McNeil (1982) give an area of this height with m events among n subjects. The weights are m − 1 and
+    `PRIOR_EVENTS`, and the interval has as many degrees of freedom as both together.
+
+    Half an unseen subject (`unseen_subject.py`) takes part in as many pairs as half a subject does. It is ordered wrong
+    for the lower end and right for the upper end. Half a pair on each side keeps C off its bounds.
 
     Args:
         c: the estimate.
         influence: `[subjects]` with a known case, summed over the subject's items.
-        pairs: comparable ones.
-        events: subjects with an event.
+        pairs: number of comparable pairs.
+        events: number of subjects with an event.
     """
     n = len(influence)
     if not np.isfinite(c) or n < 2 or events < 2:
@@ -56,4 +58,5 @@ def judge_concordance(
         variance = ((events - 1) * seen + PRIOR_EVENTS * prior) / freedom
         reach = float(stats.t.ppf((1 + level) / 2, freedom)) * np.sqrt(variance) / (inner * (1 - inner))
         ends.append(float(1 / (1 + np.exp(-(np.log(inner / (1 - inner)) + side * reach)))))
+    # The estimates at the ends include the unseen subject, so an end might pass C itself.
     return min(ends[0], c), max(ends[1], c)

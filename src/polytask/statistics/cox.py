@@ -1,4 +1,4 @@
-"""Cox's proportional hazards model by Newton's method: ties after Efron, with a ridge penalty where it is asked for."""
+"""Cox's proportional hazards model by Newton's method: ties after Efron, with a ridge penalty if wanted."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ MOST_STEPS = 50
 CONVERGED = 1e-9
 """Newton stops where the gain of a step is below this share of the log likelihood."""
 LARGEST = 15.0
-"""A log hazard ratio between the two ends of a column beyond this runs to infinity: one end has no events."""
+"""A larger log hazard ratio between the two ends of a column grows to infinity: one end has no events."""
 WIDEST = 500.0
+"""How far below the largest score a score may lie, so that no weight becomes 0."""
 
 
 @dataclass(frozen=True)
 class CoxFit:
-    """A fitted model.
+    """A fitted Cox model, with what is known of its certainty.
 
     Args:
         coefficients: log hazard ratios `[F]`.
         covariance: inverse of the (penalized) information `[F, F]`.
         log_likelihood: Efron's partial log likelihood at the coefficients, without the penalty.
-        converged: False where there is no single maximum: a group without events, columns that say the same, no event
-            that had somebody else at risk.
+        converged: False where there is no single maximum: a group without events, columns that say the same, or no
+            event with another subject at risk.
     """
 
     coefficients: Floats
@@ -66,6 +67,7 @@ def fit_cox(x: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, penal
             converged = True
     width = np.ptp(columns, axis=0) if len(columns) else np.zeros(len(beta))
     curved = information + penalty * identity
+    # Columns that say the same leave a direction in which the likelihood does not change.
     single = int(np.linalg.matrix_rank(curved)) == len(beta)
     converged = converged and single and bool((np.abs(beta) * width < LARGEST).all())
     covariance = np.asarray(np.linalg.pinv(curved), np.float64)
@@ -75,9 +77,9 @@ def fit_cox(x: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, penal
 def cox_terms(
     x: Floats, times: Floats, events: npt.NDArray[np.bool_], beta: Floats
 ) -> tuple[float, Floats, Floats]:
-    """(log likelihood, gradient `[F]`, information `[F, F]`) of rows in the order of falling times.
+    """Compute (log likelihood, gradient `[F]`, information `[F, F]`) of rows in the order of falling times.
 
-    Of the d events tied at a time the l-th (0, 1, …) sees the tied ones with weight 1 − l/d.
+    Of d events tied at one time, the l-th (0, 1, …) sees the tied ones with weight 1 − l/d.
     """
     scores = x @ beta
     # A Newton step may try absurd scores on its way: weights then must not all become 0.
@@ -85,7 +87,7 @@ def cox_terms(
     weight = np.exp(scores)
     width = x.shape[1]
     value, slope, information = 0.0, np.zeros(width), np.zeros((width, width))
-    s0, s1, s2 = 0.0, np.zeros(width), np.zeros((width, width))  # sums over everybody still at risk
+    s0, s1, s2 = 0.0, np.zeros(width), np.zeros((width, width))  # sums over all who are still at risk
     edges = np.flatnonzero(np.diff(times)) + 1
     for rows in np.split(np.arange(len(times)), edges):
         w, own = weight[rows], x[rows]
@@ -107,7 +109,7 @@ def cox_terms(
 
 
 def cox_log_likelihood(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> float:
-    """Efron's partial log likelihood of log hazard ratios that are given."""
+    """Compute Efron's partial log likelihood of given log hazard ratios."""
     r, t = np.asarray(risk, np.float64), np.asarray(times, np.float64)
     order = np.argsort(-t, kind="stable")
     one = np.ones(1)

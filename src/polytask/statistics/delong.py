@@ -16,7 +16,7 @@ from polytask.statistics.draws import Floats
 
 @dataclass(frozen=True)
 class Scored:
-    """A fold's cases under two arms.
+    """The cases of a fold, scored by two arms.
 
     Args:
         truth: `[cases]`, whether positive.
@@ -29,11 +29,11 @@ class Scored:
 
 
 def areas(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """AUCs of `scores [k, cases]` on the same cases and their covariance `[k, k]`.
+    """Compute the AUCs of `scores [k, cases]` on the same cases, and their covariance `[k, k]`.
 
     DeLong, DeLong and Clarke-Pearson 1988 with mid-ranks (Sun and Xu 2014). With m positives and n negatives, V10 of a
-    positive is the share of negatives it exceeds, V01 of a negative the share of positives that exceed it, ties half;
-    from the mid-ranks T among all cases and T± within the class, V10 = (T − T₊)/n and V01 = 1 − (T − T₋)/m. The
+    positive is the share of negatives it exceeds, V01 of a negative the share of positives that exceed it, ties half.
+    From the mid-ranks T among all cases and T± within the class, V10 = (T − T₊)/n and V01 = 1 − (T − T₋)/m. The
     covariance is cov(V10)/m + cov(V01)/n, NaN with fewer than two of a class.
     """
     y, s = np.asarray(truth, bool), np.atleast_2d(np.asarray(scores, np.float64))
@@ -54,10 +54,10 @@ def areas(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 
 def delong(folds: Sequence[Scored]) -> Check:
-    """Difference of AUCs, over seeds and folds as the effect: within a fold and a seed, weighted by cases.
+    """Compare AUCs as the effect does: within a fold and a seed, averaged, with the cases as weights of the folds.
 
-    Its variance holds the trainings fixed (there is no seed part), and cases count as independent: with several visits
-    of one subject it is too sure of itself. Folds without two of each class are left out.
+    The variance holds the trainings fixed (there is no seed part), and cases count as independent: with several visits
+    of a subject it is too small. Folds without two cases of each class are left out.
     """
     total, variance, n = 0.0, 0.0, 0
     for f in folds:

@@ -17,11 +17,11 @@ FORMULA = (
 
 @dataclass(frozen=True)
 class DeltaM:
-    """Mean relative gain in percent.
+    """The mean relative gain in percent.
 
     Args:
-        value: None when not defined (no task counts).
-        tasks: task → its own relative gain, of the tasks that count.
+        value: None when it is not defined (no task counts).
+        tasks: task → its own relative gain, for the tasks that count.
         left_out: task → why it does not count.
     """
 
@@ -30,7 +30,7 @@ class DeltaM:
     left_out: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return plain values for JSON, with the formula."""
         found: dict[str, Any] = plain(asdict(self) | {"formula": FORMULA})
         return found
 
@@ -41,15 +41,15 @@ def delta_m(
     higher: Mapping[str, bool],
     beats_chance: Mapping[str, bool],
 ) -> DeltaM:
-    """Δm as in `FORMULA`, HIGHER IS BETTER (the literature often turns the sign).
+    """Compute Δm as in `DELTA_M_FORMULA`: HIGHER IS BETTER (the literature often turns the sign).
 
-    Only over tasks whose single network beats chance (the lower end of its skill's interval above 0: the caller looks):
-    a relative change of a κ, a C − ½ or an R² near 0 says nothing and may be of any size.
+    Only tasks count whose single network beats chance: the lower end of its skill's interval is above 0, which the
+    caller checks. A relative change of a κ, a C − ½ or an R² near 0 says nothing and may have any size.
 
     Args:
         arm, single: task → primary metric, in the same unit.
         higher: task → whether more of it is better.
-        beats_chance: task → of the single network.
+        beats_chance: task → whether its single network does.
     """
     gains: dict[str, float] = {}
     left_out: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Kinds of arrays in this room."""
+"""The types of arrays that this room uses."""
 
 from __future__ import annotations
 

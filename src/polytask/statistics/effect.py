@@ -1,4 +1,4 @@
-"""The effect of an arm against the baseline on one task: how large, how sure."""
+"""The effect of an arm against the baseline on one task: how large it is, and how certain."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ONE_TRAINING_SET = (
     f"training sets are not drawn: of two different learners of equal risk, studies of fewer than {FEW_SUBJECTS} "
     "subjects call one better more often than they say (of 60 subjects in about 8 of 100 studies in place of 5)"
 )
-"""`benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features, 7 to 8 % at
-99, 6 to 7 % at 200, more with many features. The factor that a variance lacks depends on the learner (1.3 to 2.0 at
-60), so it is said and not corrected."""
+"""From `benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features, 7 to 8
+% at 99, 6 to 7 % at 200, more with many features. The factor that is missing in a variance depends on the learner (1.3
+to 2.0 at 60), so the reader is told and nothing is corrected."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Effect:
         arm, baseline: their values in points, averaged over seeds and folds as the effect is.
         estimate: NaN when nothing could be compared.
         error: standard error; NaN when the variance is not known.
-        pivot: how far the estimate may lie from the truth, in errors; None without one.
+        pivot: how far the estimate may lie from the truth, in standard errors; None without one.
         p: two-sided. 1 for arms that never differ.
         freedom: degrees of freedom of the error.
-        subjects_part, seeds_part: of the variance, see `variance`; the second NaN with one seed.
+        subjects_part, seeds_part: of the variance, see `variance`; the second is NaN with one seed.
         folds: fold → its effect. cases: fold → known cases, its weight. seeds: those compared.
-        subjects: who were resampled, over all folds.
-        notes: what a reader must be told: what was left out, `ONE_SEED`, `ONE_TRAINING_SET`.
-        carriers: at most three subjects without whom the effect would be another, see `carriers`.
-        too_few: why so few subjects, cases or trainings carry no word; "" where they do.
+        subjects: number of subjects that were resampled, over all folds.
+        notes: what a reader must know: what was left out, `ONE_SEED_NOTE`, `ONE_TRAINING_SET_NOTE`.
+        carriers: at most three subjects without whom the effect would be different, see `carriers`.
+        too_few: why so few subjects, cases or trainings allow no conclusion; "" where they do.
     """
 
     arm: float
@@ -71,23 +71,26 @@ class Effect:
     too_few: str = ""
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """It excludes 0 exactly when p ≤ 1 − level. NaN when there is none."""
+        """Return the interval; it excludes 0 exactly when p ≤ 1 − level. NaN when there is none."""
         if self.pivot is None:
             return (self.estimate, self.estimate) if self.error == 0 else (NAN, NAN)
         below, above = self.pivot.ends(level)
         return self.estimate - float(below) * self.error, self.estimate + float(above) * self.error
 
     def detectable(self, level: float = 0.95, power: float = POWER) -> float:
-        """Smallest true effect that a study like this one would have shown with that power: the longer half of the
-        interval + t(power) × standard error. An estimate: of the study as it came out, not of its plan. NaN where there
-        is no variance to go by."""
+        """Estimate the smallest true effect that a study like this one would have shown with that power.
+
+        It is the longer half of the interval + t(power) × standard error: an estimate from the study as it came out,
+        not from its plan. NaN where the variance is not known.
+        """
         if self.pivot is None:
             return NAN
         margin = max(float(end) for end in self.pivot.ends(level))
         return self.error * (margin + float(stats.t.ppf(power, self.freedom)))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, with the 95 % interval and the degrees of freedom; what is not defined is null."""
+        """Return plain values for JSON, with the 95 % interval and the degrees of
+        freedom; what is not defined is null."""
         low, high = self.interval()
         content = {k: v for k, v in vars(self).items() if k != "pivot"} | {"low": low, "high": high}
         found: dict[str, Any] = plain(content)
@@ -105,12 +108,13 @@ def effect(
     """Compare two arms on one task.
 
     The difference of the primary metric is taken within a fold and a seed, averaged over seeds, then over folds with
-    the number of known cases as weight. No case of one model is ever ranked against a case of another. Its standard
-    error has a part of the subjects and one of the trainings (`variance`); p and intervals are read from the
-    studentized bootstrap of the subjects, the trainings' t beside it (`pivot`).
+    the number of known cases as weight. No case of one model is ever ranked against a case of another. The standard
+    error has a part of the subjects and a part of the trainings (`variance`). p and intervals come from the studentized
+    bootstrap of the subjects, together with the trainings' t (`pivot`).
 
     Args:
-        folds: with the same subjects for all runs of a fold (`values.fold_values`, `primary.from_statistics`).
+        folds: with the same subjects for all runs of a fold (`metric_values.make_fold_values`,
+            `primary.from_statistics`).
         higher: whether more of the metric is better; otherwise the sign is turned.
         points: points in one unit of the metric: 100 for Dice, AUC, κ, C and R²; 1 to keep a unit (a dose, years).
     """
@@ -139,10 +143,13 @@ def effect(
         notes.append("no interval: without one of its subjects the metric is not defined in a fold")
     elif not effects.any() and not error:
         p = 1.0
+    # An error that is only rounding would make any estimate infinitely certain.
     elif error <= 1e-9 * size:
         notes.append("no interval: every subject differs by the same amount")
         error = NAN
     else:
+        # Everything is computed for a positive estimate and mirrored back, so that swapping the arms gives
+        # the same p.
         means, sign = [row.mean(0) for row in rows], 1.0 if estimate >= 0 else -1.0
         drawn = studentize([sign * m for m in means], weights.tolist(), resamples)
         luck, by_seeds, rest = (float(x) for x in (found.luck, found.by_seeds, found.retraining))
@@ -173,10 +180,10 @@ def effect(
 def whole(
     folds: Sequence[FoldValues], arm: str, baseline: str
 ) -> tuple[list[FoldValues], list[int], list[str]]:
-    """Folds and seeds of which both arms have every value, and what was left out for that.
+    """Select the folds and seeds of which both arms have every value, and say what was left out for that.
 
     While a value is missing (a run failed, a metric is not defined on a fold), the fold or the seed that lacks the
-    largest share of its values goes: so most runs stay.
+    largest share of its values is dropped: so most runs stay.
     """
     notes = []
     kept = []
@@ -203,18 +210,18 @@ def whole(
 
 
 def defined(fold: FoldValues, arm: str, seed: int) -> bool:
-    """Whether a run is there with a metric."""
+    """Whether a run exists and has a metric."""
     return (arm, seed) in fold.runs and bool(np.isfinite(fold.runs[arm, seed].whole))
 
 
 def differences(fold: FoldValues, arm: str, baseline: str, seeds: Sequence[int]) -> Floats:
-    """What each subject contributes to arm − baseline under each seed `[seeds, subjects]`."""
+    """Compute what each subject contributes to arm − baseline under each seed, `[seeds, subjects]`."""
     runs = fold.runs
     return np.stack([runs[arm, s].values - runs[baseline, s].values for s in seeds])
 
 
 def pairs_of(fold: FoldValues, arm: str, baseline: str, seeds: Sequence[int]) -> Floats:
-    """What is taken off the covariance of the seeds' effects for a measure of rank `[seeds, seeds]`."""
+    """Estimate what is subtracted from the covariance of the seeds' effects for a measure of rank, `[seeds, seeds]`."""
     sides = [[fold.runs[a, s].drawn for s in seeds] for a in (arm, baseline)]
     known = [[d for d in side if d is not None] for side in sides]
     if any(len(side) < len(seeds) for side in known):

@@ -1,4 +1,4 @@
-"""Interval of R²: half an unseen subject, see `unseen.py`."""
+"""The interval of R², with half an unseen subject (`unseen_subject.py`)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy.typing as npt
 from polytask.statistics.unseen import LEVEL, NAN, draw_weights, find_ends
 
 UNSEEN_SQUARE = 2.0
-"""The square of an unseen error may be twice the largest: with 60 subjects and errors of three degrees of freedom the
-interval then covers 94 % instead of 84 %."""
+"""The square of an unseen error may be twice the largest one. With 60 subjects and errors of three degrees of freedom
+the interval then covers 94 % instead of 84 %."""
 
 
 def judge_explained(
@@ -20,19 +20,20 @@ def judge_explained(
     resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval of 1 − Σ squares ÷ Σ (truth − mean)².
+    """Find the interval of 1 − Σ squares ÷ Σ (truth − mean)².
 
-    The unseen subject is answered right for the upper end, and with twice the largest squared error for the lower end;
-    its truth varies as that of the others.
+    The unseen subject is answered right for the upper end, and with twice the largest squared error for the lower end.
+    Its truth varies as that of the others does.
 
     Args:
-        squares: squared errors `[items]`. subjects: `[items]`, whose item it is.
+        squares: squared errors `[items]`. subjects: `[items]`, which subject an item belongs to.
     """
     e, y = np.asarray(squares, np.float64), np.asarray(truth, np.float64)
     owner = np.unique(np.asarray(subjects), return_inverse=True)[1]
     count = np.bincount(owner).astype(np.float64)
     if count.size < 2:
         return NAN, NAN
+    # R² does not change, and the difference of squares below then loses no digits to a large mean.
     y = y - y.mean()
     first, second, wrong = (np.bincount(owner, v) for v in (y, y**2, e))
     lower, upper = [], []

@@ -1,4 +1,4 @@
-"""Degrees of freedom of a variance that is a sum of estimates."""
+"""Degrees of freedom of a variance that is a sum of several estimates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Array = float | Floats
 
 
 def satterthwaite(parts: Sequence[Array], freedoms: Sequence[Array]) -> Floats:
-    """(Σ v_k)² / Σ (v_k² / ν_k), Satterthwaite 1946; of two sample means it is Welch's. Elementwise; NaN for sum 0."""
+    """Compute (Σ v_k)² / Σ (v_k² / ν_k), after Satterthwaite 1946; for two sample means this is Welch's.
+
+    It works elementwise; NaN where the sum is 0.
+    """
     pairs = [(np.asarray(v, np.float64), np.asarray(f)) for v, f in zip(parts, freedoms, strict=True)]
     total = np.asarray(sum(v for v, _ in pairs))
     spread = np.asarray(sum(v**2 / f for v, f in pairs))

@@ -1,4 +1,4 @@
-"""The difference of two estimates from different people, from the interval of each."""
+"""The difference of two estimates from different people, from the interval of each estimate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Bounded(NamedTuple):
 
 
 def subtract_independent(second: Bounded, first: Bounded) -> Bounded:
-    """`second − first` with an interval of the level that both have: the method of variance estimates recovery.
+    """Compute `second − first` with an interval of the level that both have: method of variance estimates recovery.
 
-    Each limit is as far from the difference as the two distances that push that way, squared and added, so that
-    lopsided intervals stay lopsided. With Wilson's intervals it is Newcombe's method 10 (Statist. Med. 17, 1998,
-    873–890); for any pair of intervals see Zou and Donner (Statist. Med. 27, 2008, 1693–1702). Without both intervals
-    there is no interval.
+    Each limit is as far from the difference as the two distances that push to that side, squared and added, so that
+    skewed intervals stay skewed. With Wilson's intervals it is Newcombe's method 10 (Statist. Med. 17, 1998, 873–890);
+    for any pair of intervals see Zou and Donner (Statist. Med. 27, 2008, 1693–1702). Without both intervals there is no
+    interval.
     """
     difference = second.estimate - first.estimate
     if not all(isfinite(v) for v in (*second, *first)):

@@ -1,8 +1,8 @@
-"""What each case adds to a metric's deviation from the truth: AUC, Harrell's C, κ, R².
+"""What each case adds to a metric's deviation from the truth, for AUC, Harrell's C, κ and R².
 
-Every function gives the metric and a share for each case, `[cases]`. The shares of a metric add up to about 0, and
-their squares to its squared standard error (the jackknife's; of an AUC DeLong's). For a mean they would be
-(x − x̄)/√(n(n − 1)). Shares of one subject's cases are added. NaN where the metric, or the metric without some case, is
+Every function returns the metric and a share for each case, `[cases]`. The shares of a metric add up to about 0, and
+their squares to its squared standard error (the jackknife's; for an AUC DeLong's). For a mean they would be (x −
+x̄)/√(n(n − 1)). The shares of one subject's cases are added. NaN where the metric, or the metric without some case, is
 not defined.
 """
 
@@ -21,11 +21,11 @@ Shares = tuple[float, Floats]
 
 
 def share_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
-    """Area under the ROC curve, ties one half, of m positives and n negatives.
+    """Compute the area under the ROC curve, ties one half, of m positives and n negatives, with its shares.
 
     DeLong, DeLong and Clarke-Pearson 1988: the V10 of a positive is the share of negatives it exceeds, the V01 of a
-    negative the share of positives that exceed it; a positive's share is (V10 − AUC)/√(m(m − 1)), a negative's
-    (V01 − AUC)/√(n(n − 1)).
+    negative the share of positives that exceed it. The share of a positive is (V10 − AUC)/√(m(m − 1)), that of a
+    negative (V01 − AUC)/√(n(n − 1)).
     """
     y = np.asarray(positive, bool)
     area, influence = find_area_influence(scores, y)
@@ -36,8 +36,11 @@ def share_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
 
 
 def share_concordance(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Shares:
-    """Harrell's C: of comparable pairs (the earlier had the event; at equal times only one had it), those ordered
-    right, equal risks one half. Without case i, C is (right − right_i)/(pairs − pairs_i)."""
+    """Compute Harrell's C with its shares.
+
+    C is the share of comparable pairs (the earlier one had the event; at equal times only one had it) that are ordered
+    right, equal risks one half. Without case i it is (right − right_i)/(pairs − pairs_i).
+    """
     found = count_pairs(risk, times, events)
     total, every = float(found.early.sum()), float(found.early_right.sum())
     if not total or not np.isfinite(np.asarray(risk, np.float64)).all():
@@ -47,7 +50,8 @@ def share_concordance(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.Arr
 
 
 def share_kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
-    """Cohen's κ with quadratic weights: 1 − mean (t − a)² ÷ its mean over all pairs of a truth and an answer."""
+    """Compute Cohen's κ with quadratic weights, 1 − mean (t − a)² ÷ its mean over all
+    pairs of a truth and an answer."""
     t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
     n = len(t)
     wrong = (t - a) ** 2
@@ -64,7 +68,7 @@ def share_kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
 
 
 def share_r2(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
-    """R²: 1 − Σ(t − a)² ÷ Σ(t − t̄)²; without case i the latter is less by n/(n − 1)·(t_i − t̄)²."""
+    """Compute R² = 1 − Σ(t − a)² ÷ Σ(t − t̄)²; without case i the divisor is less by n/(n − 1)·(t_i − t̄)²."""
     t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
     n = len(t)
     spread, wrong = (t - t.mean()) ** 2 if n else t, (t - a) ** 2
@@ -76,7 +80,7 @@ def share_r2(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
 
 
 def share_mean(several: Sequence[Shares]) -> Shares:
-    """The mean of several metrics on the same cases."""
+    """Average several metrics on the same cases, and their shares."""
     return float(np.mean([whole for whole, _ in several])), np.mean([shares for _, shares in several], axis=0)
 
 
@@ -85,5 +89,5 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def _jackknife(whole: float, without: Floats) -> Floats:
-    """Shares from the metric on all cases and without each of them."""
+    """Compute the shares from the metric on all cases and without each of them."""
     return np.asarray((whole - without) * np.sqrt((len(without) - 1) / len(without)), np.float64)

@@ -1,4 +1,4 @@
-"""Interval of Cohen's κ with quadratic weights: one unseen case, see `unseen.py`."""
+"""The interval of Cohen's κ with quadratic weights: one unseen case (`unseen_subject.py`)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from polytask.statistics.draws import Floats
 from polytask.statistics.unseen import LEVEL, NAN, UNSEEN, draw_weights, find_ends
 
 WHOLE = 1 / UNSEEN
-"""The margins are drawn too, which moves κ more than the cases alone: with one whole unseen case instead of half of one
-its interval covers from 30 cases on."""
+"""Factor that makes half an unseen case a whole one. The margins are resampled too, which moves κ more than the cases
+alone do; with a whole unseen case the interval covers from 30 cases on."""
 
 
 def quadratic_weights(classes: int) -> Floats:
-    """Squared distances `[classes, classes]`."""
+    """Make the squared distances between classes, `[classes, classes]`."""
     place = np.arange(classes, dtype=np.float64)
     return np.asarray((place[:, None] - place[None, :]) ** 2, np.float64)
 
 
 def find_kappa_influence(tables: Floats) -> Floats:
-    """How much each subject moves κ `[subjects]`, from its table `[subjects, classes, classes]` (truth, answer).
+    """Compute how much each subject moves κ `[subjects]`, from its table `[subjects, classes, classes]` (truth,
+    answer).
 
-    The derivative of κ = 1 − observed/chance by the weight of a subject; they sum to 0.
+    This is the derivative of κ = 1 − observed/chance by the weight of a subject; they sum to 0.
     """
     n = tables.sum()
     cost = quadratic_weights(tables.shape[1])
@@ -38,10 +39,10 @@ def find_kappa_influence(tables: Floats) -> Floats:
 def judge_kappa(
     tables: npt.ArrayLike, level: float = LEVEL, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Interval of quadratic κ.
+    """Find the interval of κ with quadratic weights.
 
-    The unseen case costs twice what chance costs (alone it would have κ = −1) for the lower end and nothing for the
-    upper end; its truth and answer are as common as the classes are.
+    For the lower end the unseen case costs twice what chance costs (alone it would have κ = −1), for the upper end
+    nothing. Its truth and answer are as common as the classes are.
 
     Args:
         tables: `[subjects, classes, classes]`, how often the subject has this truth (row) and this answer (column).

@@ -1,7 +1,7 @@
 """Harrell's C, AUC, κ and R² without each of several groups of items, at the cost of one pass over the items.
 
-They are functions of sums over items or over pairs of items: what a group adds is counted once and taken off, where
-judging the rest again for each group would cost groups × items.
+They are functions of sums over items or over pairs of items. What a group adds is counted once and subtracted; to judge
+the rest again for each group would cost groups × items.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from polytask.statistics.draws import Floats, Indices
 NAN = float("nan")
 Flags = npt.NDArray[np.bool_]
 LEAST_REST = 1e-6
-"""Where no more than this share of a sum of squares remains, taking a group off leaves too few digits."""
+"""Where no more than this share of a sum of squares remains, subtracting the group leaves too few digits."""
 
 
 def find_concordance_without(
     risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike, group: Indices, groups: int
 ) -> Floats:
-    """Harrell's C without each group `[groups]`; NaN where no comparable pair remains.
+    """Compute Harrell's C without each group `[groups]`; NaN where no comparable pair remains.
 
-    A group takes away the pairs that its items are in; pairs within it, which both of their items name, only once.
+    A group takes away the pairs of its items. Pairs within the group, which both of their items count, are taken only
+    once.
 
     Args:
         risk, times, events: `[items]`. group: `[items]`, 0 … groups − 1.
@@ -43,17 +44,17 @@ def find_concordance_without(
 
 
 def find_area_without(scores: npt.ArrayLike, positive: Flags, group: Indices, groups: int) -> Floats:
-    """The area under the ROC curve without each group `[groups]`; NaN where positives or negatives are missing.
+    """Compute the area under the ROC curve without each group `[groups]`; NaN where one class is missing.
 
-    It is C of positives, who have the event first, and negatives, who are still there afterwards.
+    It is C of positives, who have the event first, and negatives, who are still under observation afterwards.
     """
     return find_concordance_without(scores, np.where(positive, 0.0, 1.0), positive, group, groups)
 
 
 def find_kappa_without(truth: Indices, answer: Indices, group: Indices, groups: int) -> Floats:
-    """Quadratic κ without each group `[groups]`; NaN where a single true class remains.
+    """Compute quadratic κ without each group `[groups]`; NaN where only one true class remains.
 
-    κ is 1 − Σ(t − a)² ÷ (Σt² + Σa² − 2 Σt Σa / n); all sums are whole numbers, so that nothing is lost.
+    κ is 1 − Σ(t − a)² ÷ (Σt² + Σa² − 2 Σt Σa / n). All sums are whole numbers, so that no digit is lost.
     """
     n, t, a = (_sum_without(v, group, groups) for v in (np.ones(len(truth)), truth, answer))
     chance = _sum_without(truth**2 + answer**2, group, groups) - 2 * t * a / np.maximum(n, 1)
@@ -67,7 +68,7 @@ def find_kappa_without(truth: Indices, answer: Indices, group: Indices, groups: 
 def find_r2_without(
     truth: Floats, answer: Floats, group: Indices, groups: int, judge: Callable[[Flags], float]
 ) -> Floats:
-    """R² without each group `[groups]`: 1 − Σ(t − a)² ÷ (Σ(t − m)² − (Σ(t − m))²/n), m the mean of all.
+    """Compute R² without each group `[groups]`: 1 − Σ(t − a)² ÷ (Σ(t − m)² − (Σ(t − m))²/n), with m the mean of all.
 
     Args:
         truth, answer: `[items]`. group: `[items]`, 0 … groups − 1.

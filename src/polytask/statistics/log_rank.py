@@ -24,7 +24,7 @@ class LogRank(NamedTuple):
 
 
 def compute_log_rank(times: npt.ArrayLike, events: npt.ArrayLike, groups: npt.ArrayLike) -> LogRank:
-    """Mantel's test: observed events of each group against those expected if all had the same hazard.
+    """Compare the observed events of each group with those expected if all had the same hazard (Mantel's test).
 
     Args:
         times: `[N]`. events: `[N]`, 1 = observed. groups: `[N]`, any labels.

@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class LogisticFit(NamedTuple):
-    """One score a class; their softmax are the probabilities.
+    """One score per class; the softmax of the scores gives the probabilities.
 
     Args:
         coefficients: `[classes, F]`. intercepts: `[classes]`, −inf for a class that does not occur.
@@ -23,18 +23,18 @@ class LogisticFit(NamedTuple):
     intercepts: Floats
 
     def log_probabilities(self, x: npt.ArrayLike) -> Floats:
-        """Log probabilities `[N, classes]` of rows `[N, F]`."""
+        """Compute the log probabilities `[N, classes]` of rows `[N, F]`."""
         scores = np.asarray(x, np.float64) @ self.coefficients.T + self.intercepts
         return np.asarray(log_softmax(scores, axis=1), np.float64)
 
 
 def fit_logistic(x: npt.ArrayLike, classes: npt.ArrayLike, count: int, penalty: float) -> LogisticFit:
-    """Minimize −Σ log p(class) + penalty/2 · Σ β²; intercepts are free.
+    """Minimize −Σ log p(class) + penalty/2 · Σ β²; intercepts are not penalized.
 
     With two classes this is the usual logistic model of the second class with coefficient β₁ − β₀ and half the penalty.
 
     Args:
-        x: columns `[N, F]`. classes: index of each row's class `[N]`. count: classes there are.
+        x: columns `[N, F]`. classes: index of each row's class `[N]`. count: number of classes.
         penalty: above 0.
     """
     columns, truth = np.asarray(x, np.float64), np.asarray(classes, np.int64)
@@ -56,6 +56,7 @@ def fit_logistic(x: npt.ArrayLike, classes: npt.ArrayLike, count: int, penalty: 
         return value, gradient.ravel()
 
     start = np.zeros((len(present), width + 1))
+    # The frequencies are the answer without columns: from there the search needs few steps.
     start[:, width] = np.log(hot.mean(0))
     found = minimize(
         objective,
@@ -65,5 +66,6 @@ def fit_logistic(x: npt.ArrayLike, classes: npt.ArrayLike, count: int, penalty: 
         options={"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-7},
     ).x.reshape(len(present), width + 1)
     coefficients[present] = found[:, :width]
+    # Softmax does not feel a number that is added to all intercepts: with mean 0 there is one answer.
     intercepts[present] = found[:, width] - found[:, width].mean()
     return LogisticFit(coefficients, intercepts)

@@ -1,4 +1,7 @@
-"""A mean over cases, or a difference of two, with interval and p: a study's method for one set of subjects."""
+"""A mean over cases, or a difference of two, with interval and p.
+
+The method is that of a study, for one set of subjects.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ NAN = float("nan")
 
 
 class Judged(NamedTuple):
-    """A metric with its interval.
+    """A mean with its interval and p.
 
     Args:
         estimate: Σ sums ÷ Σ counts; NaN without cases.
@@ -37,16 +40,16 @@ def judge_mean(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Judged:
-    """Interval and p of Σ sums ÷ Σ counts over subjects: bootstrap-t, never narrower than Student's t on either side.
+    """Find interval and p of Σ sums ÷ Σ counts over subjects: bootstrap-t, on no side narrower than Student's t.
 
-    Every subject contributes `sums` over its `counts` cases: values of one run (Dice of its lesions), or differences
-    of two runs on the same cases, so that the comparison is paired. Subjects, not cases, are drawn. The contribution
-    of a subject to the mean is v = m + (sum − m·count)/mean count, which for one case each is its value. The standard
-    error is that of the mean of the v; how many standard errors an interval reaches to each side, and which p belongs
-    to 0, is read from `pivot.make_pivot` of their studentized bootstrap. The interval excludes 0 exactly when
-    p ≤ 1 − level. It follows the skew of what was seen; a failure that no subject of the sample shows is not in it.
+    Every subject contributes `sums` over its `counts` cases: values of one run (Dice of its lesions), or differences of
+    two runs on the same cases, so that the comparison is paired. Subjects are drawn, not cases. A subject contributes v
+    = m + (sum − m·count)/mean count to the mean, which for one case each is its value. The standard error is that of
+    the mean of the v. How many standard errors an interval reaches to each side, and which p belongs to 0, comes from
+    `pivot.make_pivot` of their studentized bootstrap. The interval excludes 0 exactly when p ≤ 1 − level. It follows
+    the skew of what was seen; it does not contain a failure that no subject of the sample shows.
 
-    A study's effect is the same with several folds and trainings (`effect.effect`).
+    A study's effect is the same with several folds and trainings (`effect.compare_arms`).
 
     Args:
         sums, counts: `[subjects]`; subjects without a case have count 0 (their sum is ignored). By default one each.
@@ -70,6 +73,7 @@ def judge_mean(
         return Judged(estimate, NAN, NAN, NAN)
     values = estimate + (s - estimate * c) / c.mean()
     error = float(values.std(ddof=1) / np.sqrt(n))
+    # Equal values leave an error of rounding: divided by it, everything would lie infinitely far away.
     if error <= 1e-12 * np.abs(values).max():
         return Judged(estimate, estimate, estimate, 1.0 if not values.any() else NAN)
     sign = 1.0 if estimate >= 0 else -1.0

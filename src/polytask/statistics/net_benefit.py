@@ -1,4 +1,4 @@
-"""Decision curves: the net benefit of acting on a probability, against acting on everybody and on nobody."""
+"""Decision curves: the net benefit of acting on a probability, compared with acting on all cases and on none."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ THRESHOLDS = tuple(k / 100 for k in range(1, 100))
 
 
 class DecisionCurve(NamedTuple):
-    """Net benefit by threshold, in true positives a case (the net benefit of acting on nobody is 0).
+    """The net benefit by threshold, in true positives per case (the net benefit of acting on nobody is 0).
 
     Args:
         thresholds: probabilities above which one would act `[T]`.
         model: acting where the predicted probability is at least the threshold `[T]`.
-        everybody: acting on all `[T]`.
-        n, positives: cases, and how many of them have the event.
+        everybody: acting on all cases `[T]`.
+        n, positives: number of cases, and how many of them have the event.
     """
 
     thresholds: Floats
@@ -32,10 +32,10 @@ class DecisionCurve(NamedTuple):
 def compute_net_benefit(
     p: npt.ArrayLike, happened: npt.ArrayLike, thresholds: npt.ArrayLike = THRESHOLDS
 ) -> DecisionCurve:
-    """Vickers and Elkin 2006: TP/n − FP/n · t/(1 − t), for every threshold t.
+    """Compute TP/n − FP/n · t/(1 − t) for every threshold t (Vickers and Elkin 2006).
 
-    The threshold says what a false alarm costs: who acts from 20 % on holds one case treated in time to be worth four
-    treated for nothing.
+    The threshold says what a false alarm costs: a person who acts from 20 % on finds one case treated in time worth
+    four cases treated for nothing.
 
     Args:
         p: predicted probability of the event `[N]`. happened: `[N]`. thresholds: strictly between 0 and 1 `[T]`.

@@ -1,4 +1,4 @@
-"""A threshold on a probability that holds a stated sensitivity or specificity, and what it gives."""
+"""A threshold on a probability that reaches a requested sensitivity or specificity, and what it achieves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Aim = Literal["sensitivity", "specificity"]
 ROUNDING = 1e-9
+"""Tolerance of a count of cases: 1 / (1 − 0.9) comes out slightly above 10."""
 NAN = float("nan")
 
 
 class Shares(NamedTuple):
-    """What a threshold gives; NaN where nobody could be counted."""
+    """What a threshold reaches; NaN where there was no case to count."""
 
     sensitivity: float
     specificity: float
@@ -27,15 +28,15 @@ class Shares(NamedTuple):
 
 
 def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: Aim, target: float) -> float:
-    """The threshold t (what has p ≥ t is called positive) that holds the target and gives up least of the other share.
+    """Choose the threshold t (p ≥ t is called positive) that reaches the target and loses least of the other share.
 
     Args:
         p: probability of being positive `[N]`. positive: `[N]`.
-        aim: which share is held. target: strictly between 0 and 1.
+        aim: which share must reach the target. target: strictly between 0 and 1.
 
     Raises:
-        PolytaskError: with the reason, where no threshold does: too few cases to see a miss at this share, or so
-            many cases alike that only calling all (or none) positive reaches it.
+        PolytaskError: with the reason, where no threshold does: too few cases to see a miss at this share, or so many
+            cases alike that only calling all (or none) positive reaches it.
     """
     if not 0 < target < 1:
         raise PolytaskError(f"{aim} {target:g}: expected a share between 0 and 1, such as 0.9")
@@ -70,7 +71,7 @@ def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: Aim, target
 
 
 def compute_shares(called: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
-    """Sensitivity, specificity, positive and negative predictive value of calls `[N]`."""
+    """Compute sensitivity, specificity, positive and negative predictive value of calls `[N]`."""
     yes, truth = np.asarray(called, bool), np.asarray(positive, bool)
     return Shares(
         _share(yes[truth]),

@@ -1,4 +1,4 @@
-"""What the jackknife adds to the variance of measures of rank in small folds, so that it can be taken off."""
+"""What the jackknife adds to the variance of measures of rank in small folds, so that it can be subtracted."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import numpy as np
 from polytask.statistics.draws import Floats
 
 DRAWS = 1_000
+"""Resamples of a fold from which the part of the pairs is estimated."""
 LARGEST = 250
-"""With more subjects in a fold than this the part is not estimated (it takes four resamples a subject); it is
+"""With more subjects in a fold than this the part is not estimated: it takes four resamples per subject, and it is
 negligible."""
 SMALLEST_SHARE = 0.5
-"""Of the resamples, those on which every metric must be defined."""
+"""Share of the resamples on which every metric must be defined."""
 
 
 def pair_covariance(drawn: Floats, counts: Floats) -> Floats:
-    """The pairs' part Q of the covariance of effects on a fold's subjects, `[…, seeds, seeds]`.
+    """Estimate the pairs' part Q of the covariance of effects on a fold's subjects, `[…, seeds, seeds]`.
 
-    An AUC, a C-index or κ is a mean over pairs of subjects, and its variance has a part Q that belongs to the pairs,
-    beside that of the subjects' own means. Those means are each from few pairs, so that the jackknife's (and DeLong's)
-    variance holds Q twice. Q is what remains of the metric on resamples after least squares on how often each subject
-    was drawn; it is believed up to a third of the bootstrap's variance. For a mean nothing remains: 0.
+    An AUC, a C-index or κ is a mean over pairs of subjects. Beside the variance of the subjects' own means, its
+    variance has a part Q that belongs to the pairs. Each of those means comes from few pairs, so the jackknife's (and
+    DeLong's) variance contains Q twice. Q is what remains of the metric on resamples after least squares on how often
+    each subject was drawn. It is believed up to a third of the bootstrap's variance. For a mean nothing remains: 0.
 
     Args:
         drawn: effects on resamples `[…, seeds, resamples]`, NaN where not defined. counts: `[resamples, subjects]`.
@@ -34,6 +35,7 @@ def pair_covariance(drawn: Floats, counts: Floats) -> Floats:
     kept, used = drawn[..., usable], counts[usable]
     kept = kept - kept.mean(-1, keepdims=True)
     found = (kept**2).sum((-2, -1)) / (count - 1)
+    # The counts of a resample sum to n, so one column says nothing new and is left out.
     basis, _ = np.linalg.qr((used - used.mean(0))[:, :-1])
     rest = kept - (kept @ basis) @ basis.T
     pairs = rest @ rest.swapaxes(-1, -2) / (count - n)

@@ -1,4 +1,4 @@
-"""How far an estimate may lie from the truth, in standard errors: p and every interval are read from this."""
+"""How far an estimate may lie from the truth, in standard errors: p and every interval come from this."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PAIRINGS = 2
 """Draws of the trainings' luck, each with both signs, beside every resample of the subjects."""
 
 PLACES = 9_998
-"""Enough for the tails of many comparisons: at level 1 − 0.05/20 twelve lie beyond each end. An even number: then no p
-equals 0.05/m, and a word and its interval cannot disagree by rounding."""
+"""Enough values for the tails of many comparisons: at level 1 − 0.05/20 twelve lie beyond each end. The number is even:
+then no p equals 0.05/m, and a word and its interval cannot disagree by rounding."""
 TRUSTED = 10
-"""So many of the outermost resamples on each side tell together how far the tail reaches; single ones are luck."""
+"""So many of the outermost resamples on each side say together how far the tail reaches; single ones are luck."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,16 @@ class Pivot:
     """The distribution of (estimate − truth) ÷ standard error.
 
     Args:
-        places: values in order `[…, even number]`, of a batch of studies or of one.
+        places: its values in order `[…, even number]`, of a batch of studies or of one.
     """
 
     places: Floats
 
     def p(self, ratio: float | Floats) -> Floats:
-        """Two-sided p of estimate ÷ standard error: twice the share of places at least as far on its side."""
+        """Compute the two-sided p of estimate ÷ standard error.
+
+        It is twice the share of values at least as far on the side of the estimate.
+        """
         found = np.asarray(ratio, np.float64)
         n = self.places.shape[-1]
         beyond = np.where(
@@ -42,11 +45,13 @@ class Pivot:
         return np.where(np.isfinite(found), np.minimum(1.0, 2 * (1 + beyond) / (n + 1)), np.nan)
 
     def ends(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """(a, b) with interval = estimate − a·error to estimate + b·error; it excludes 0 exactly when p ≤ 1 − level.
+        """Return (a, b): the interval reaches from estimate − a·error to estimate + b·error.
 
-        Infinite where the level asks for more than the places can tell.
+        It excludes 0 exactly when p ≤ 1 − level. Both are infinite where the level asks for more than the values can
+        tell.
         """
         n = self.places.shape[-1]
+        # 1 − level is rounded: without the tolerance `floor` could lose a value.
         k = int(np.floor((1 - level) * (n + 1) / 2 + 1e-9))
         if not k:
             nothing = np.full(self.places.shape[:-1], np.inf)
@@ -63,16 +68,16 @@ def make_pivot(
     retraining: float | Floats = 0.0,
     places: int = PLACES,
 ) -> Pivot:
-    """From the studentized bootstrap over subjects, the trainings beside it, and Student's t.
+    """Make the pivot of the studentized bootstrap over subjects, the trainings, and Student's t.
 
-    With a, b and c the roots of the shares in the variance (`variance`), (estimate − truth) ÷ error is
-    a·T + b·U + c·Z. T comes from the bootstrap (`studentize`), U from Student's t with the few degrees of freedom of
-    the trainings' luck, Z, what they do to single subjects, is normal: the distribution of Behrens and Fisher with a
-    bootstrapped part. It gives the few trainings a long tail at every share, also at one that is small by chance.
+    With a, b and c the roots of the shares in the variance (`variance`), (estimate − truth) ÷ error is a·T + b·U + c·Z.
+    T comes from the bootstrap (`studentize`). U is Student's t with the few degrees of freedom of the trainings' luck.
+    Z, what the trainings do to single subjects, is normal. This is the distribution of Behrens and Fisher with a
+    bootstrapped part. It gives few trainings a long tail at every share, also at one that is small by chance.
 
-    A skew that few subjects show is believed where it makes a tail longer, and not where it makes one shorter: on each
-    side the farther of the bootstrap and of Student's t (`by_subjects` degrees of freedom in place of the bootstrap)
-    counts. So three subjects who all gain much are no better evidence than in a t-test.
+    A skew that few subjects show is believed where it makes a tail longer, not where it makes one shorter: on each side
+    the farther of the bootstrap and of Student's t (with `by_subjects` degrees of freedom) counts. So three subjects
+    who all gain much are no better evidence than in a t-test.
 
     Args:
         drawn: `[…, resamples]` of `studentize`.
@@ -97,23 +102,27 @@ def make_pivot(
         found += [a * drawn + aside, a * drawn - aside]
         plain += [a * normal + aside, a * normal - aside]
     mixed = np.sort(np.concatenate(plain, -1), -1)
+    # The exact distribution is symmetric; the drawn one is not quite, and an interval should not lean by
+    # luck.
     mirrored = (mixed - mixed[..., ::-1]) / 2
     return Pivot(farther(np.sort(np.concatenate(found, -1), -1), mirrored))
 
 
 @lru_cache(maxsize=64)
 def find_student_quantiles(freedom: float, places: int) -> Floats:
-    """Student's t at evenly spread ranks `[places]`; finding them takes most of the time of an interval."""
+    """Compute Student's t at evenly spread ranks `[places]`. This takes most of the time of an interval, hence the
+    cache."""
     found = np.asarray(stats.t.ppf((np.arange(places) + 0.5) / places, freedom), np.float64)
+    # The array is cached and shared: a write would change every later interval.
     found.setflags(write=False)
     return found
 
 
 def smooth(drawn: Floats, like: Floats) -> Floats:
-    """The quantiles of resamples `[…, resamples]` at as many ranks as `like` has, ordered.
+    """Return the quantiles of resamples `[…, resamples]` at as many ranks as `like` has, in order.
 
-    Beyond the `TRUSTED` outermost resamples a tail goes on as that of `like` does (quantiles at the same ranks), scaled
-    to meet them.
+    Beyond the `TRUSTED_TAIL_VALUES` outermost resamples the tail follows that of `like` (quantiles at the same ranks),
+    scaled to meet them.
     """
     ordered = np.sort(drawn, -1)
     n, places = ordered.shape[-1], len(like)
@@ -128,7 +137,8 @@ def smooth(drawn: Floats, like: Floats) -> Floats:
 
 
 def farther(first: Floats, second: Floats) -> Floats:
-    """Of two ordered sets of as many values, the lower in the lower half and the higher in the upper half."""
+    """Take, of two ordered sets of as many values, the lower values in the lower half and the higher ones in the upper
+    half."""
     half = first.shape[-1] // 2
     low = np.minimum(first[..., :half], second[..., :half])
     return np.concatenate([low, np.maximum(first[..., half:], second[..., half:])], -1)

@@ -1,4 +1,4 @@
-"""Intervals of shares: Wilson's, with as many cases as the subjects' visits are worth."""
+"""Intervals of shares: Wilson's, with as many cases as the visits of the subjects are worth."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 LEVEL = 0.95
 PRIOR_SUBJECTS = 6
-"""So many subjects' worth of belief that all visits of a subject give the same answer, beside what the sample shows."""
+"""The assumption that all visits of a subject give the same answer counts as much as so many subjects of the sample."""
 
 
 def wilson(hits: float, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a share (1927); `hits` and `n` need not be whole numbers."""
+    """Compute Wilson's score interval of a share (1927); `hits` and `n` need not be whole numbers."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     share, scale = hits / n, 1 + z**2 / n
     middle = (share + z**2 / (2 * n)) / scale
@@ -22,12 +22,13 @@ def wilson(hits: float, n: float, level: float = LEVEL) -> tuple[float, float]:
 
 
 def count_independent(hits: npt.ArrayLike, counts: npt.ArrayLike) -> float:
-    """How many independent cases the cases of these subjects are worth (effective sample size).
+    """Count how many independent cases the cases of these subjects are worth (effective sample size).
 
-    n cases of N subjects have the variance of n/d independent ones, where the design effect d is the variance between
-    subjects, N/(N − 1) Σ (hits − share · counts)² / n², over that of independent cases, share (1 − share)/n (Rao and
-    Scott 1992). Few subjects tell d badly, and all right or all wrong tell nothing of it: the estimate is averaged
-    with n/N, which means that all visits of a subject agree. Never more than n; n itself with one case a subject.
+    n cases of N subjects have the variance of n/d independent ones. The design effect d is the variance between
+    subjects, N/(N − 1) Σ (hits − share · counts)² / n², divided by that of independent cases, share (1 − share)/n (Rao
+    and Scott 1992). Few subjects give a poor estimate of d, and all right or all wrong give none. So the estimate is
+    averaged with n/N, which means that all visits of a subject agree. The result is never more than n, and n itself
+    with one case per subject.
 
     Args:
         hits, counts: `[subjects]`; subjects without a case have count 0.
@@ -48,7 +49,7 @@ def count_independent(hits: npt.ArrayLike, counts: npt.ArrayLike) -> float:
 
 
 def judge_share(hits: npt.ArrayLike, counts: npt.ArrayLike, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of Σ hits ÷ Σ counts over subjects; NaN without cases."""
+    """Find the interval of Σ hits ÷ Σ counts over subjects; NaN without cases."""
     total = float(np.sum(np.asarray(counts, np.float64)))
     if not total:
         return float("nan"), float("nan")

@@ -10,18 +10,19 @@ from polytask.statistics.counts import RESAMPLES, draw_counts
 from polytask.statistics.draws import Floats
 
 FEWEST, MOST = 1_998, 10_000_000
-"""With thousands of subjects, whose means are hardly skewed, so many subjects are drawn in all, in no fewer resamples
-than `FEWEST`."""
+"""With thousands of subjects, whose means are hardly skewed, only so many subjects are drawn in all, but in no fewer
+resamples than `MIN_RESAMPLES`."""
 
 
 def studentize(
     folds: Sequence[Floats], weights: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
 ) -> Floats:
-    """(Mean of a resample − mean) ÷ standard error *of the resample*, `[resamples]`: how far a study like this one
-    lies from the truth, in its own standard errors (Efron 1982; Hall 1992, section 3.3).
+    """Compute (mean of a resample − mean) ÷ standard error *of the resample*, `[resamples]`.
 
-    Subjects are drawn with replacement within their fold. As every resample has its own standard error, the values
-    follow the skew: where few subjects lose much, resamples without them have a high mean *and* a small error.
+    This says how far a study like this one lies from the truth, in its own standard errors (Efron 1982; Hall 1992,
+    section 3.3). Subjects are drawn with replacement within their fold. As every resample has its own standard error,
+    the values follow the skew: where few subjects lose much, resamples without them have a high mean *and* a small
+    error.
 
     Args:
         folds: values of the subjects `[subjects]` of each fold; NaN is not allowed.
@@ -29,6 +30,7 @@ def studentize(
     """
     resamples = min(resamples, max(FEWEST, MOST // sum(len(x) for x in folds)))
     blocks = (draw_counts(len(x), resamples, (seed, k)) for k, x in enumerate(folds))
+    # Sorted values: the answer must not depend on the order in which subjects come.
     found: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]
     return found
 
@@ -36,10 +38,10 @@ def studentize(
 def studentize_batch(
     folds: Sequence[Floats], weights: Sequence[float], counts: Iterable[Iterable[Floats]]
 ) -> Floats:
-    """The same for a batch of studies at once, `[studies, resamples]`.
+    """Do the same for a batch of studies at once, `[studies, resamples]`.
 
-    A resample's variance is pulled to that of the sample by 1/n: else a resample that holds one value only (all
-    subjects equal but a few) would lie infinitely far away.
+    The variance of a resample is pulled towards that of the sample by 1/n. Otherwise a resample with only one value
+    (all subjects equal but a few) would lie infinitely far away.
 
     Args:
         folds: `[studies, subjects]` of each fold.

@@ -1,4 +1,7 @@
-"""Permutation test for metrics that a case has not by itself (C, κ, an AUC, R²): the arms' answers are exchanged."""
+"""Permutation test for metrics that a single case does not have (C, κ, an AUC, R²).
+
+The answers of the two arms are exchanged.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ NAME = "swaps"
 
 @dataclass(frozen=True)
 class Exchange:
-    """A fold under two arms.
+    """A fold with the answers of two arms, for exchanging them.
 
     Args:
         difference: whose answers are exchanged `[subjects]` → arm − baseline, mean over seeds, better = positive.
-        subjects: how many. cases: the fold's weight.
+        subjects: how many. cases: the weight of the fold.
     """
 
     difference: Callable[[npt.NDArray[np.bool_]], float]
@@ -28,10 +31,11 @@ class Exchange:
 
 
 def swaps(folds: Sequence[Exchange], resamples: int = 499, seed: int = 0) -> Check:
-    """Were the arms alike, each subject's answers could as well be the other arm's (Bandos et al. 2005 for AUCs).
+    """Test whether it matters which arm gave which answer (Bandos et al. 2005 for AUCs).
 
-    In each of `resamples` a coin decides for every subject whether its answers change sides, in all seeds at once;
-    p = (1 + as extreme)/(1 + resamples). A resample without a metric counts as extreme. The trainings are held fixed.
+    If the arms were alike, each subject's answers might as well be those of the other arm. In each of `resamples` a
+    coin decides for every subject whether its answers change sides, in all seeds at once; p = (1 + as extreme)/(1 +
+    resamples). A resample without a metric counts as extreme. The trainings are held fixed.
     """
     if not folds:
         return Check(NAME, float("nan"), float("nan"), float("nan"), 0)
@@ -46,5 +50,6 @@ def swaps(folds: Sequence[Exchange], resamples: int = 499, seed: int = 0) -> Che
     if not np.isfinite(observed):
         return Check(NAME, float("nan"), float("nan"), float("nan"), 0)
     others = [once([draws.random(f.subjects) < 0.5 for f in folds]) for _ in range(resamples)]
+    # `not <` instead of `>=`: a NaN counts as extreme. The factor makes sums equal that differ by rounding.
     extreme = sum(not abs(x) < abs(observed) * (1 - 1e-9) for x in others)
     return Check(NAME, observed, observed, (1 + extreme) / (1 + resamples), int(cases.sum()))

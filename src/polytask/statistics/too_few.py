@@ -1,4 +1,4 @@
-"""When a study is too small for a word, judged by what can be seen of it, whatever its effect and p."""
+"""When a study is too small for a conclusion, judged by its size alone, whatever its effect and p."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from polytask.statistics.draws import Floats
 
 FEWEST_SUBJECTS = 20
-"""In all folds."""
+"""Least number of subjects over all folds."""
 FEWEST_MOVED = 4.0
-"""Subjects who carry the differences: with fewer, neither their mean nor its error can be told."""
+"""Least number of subjects who carry the differences: with fewer, neither their mean nor its error is known."""
 FEWEST_RARE = {"events": 5}
-"""In every fold on average; of cases of the rarer class `FEWEST_OTHERS`."""
+"""Least number per fold, on average; for cases of the rarer class it is `MIN_OTHERS_PER_FOLD`."""
 FEWEST_OTHERS = 4
 UNSEEN = (
     "No method sees a failure that the sample does not contain: where one patient in fifty loses much, 30 of 100 "
@@ -23,12 +23,12 @@ UNSEEN = (
 
 
 def find_shortage(rows: Sequence[Floats], weights: Sequence[float], rare: Sequence[Mapping[str, int]]) -> str:
-    """Why so little carries no word; "" where it does.
+    """Say why so little data allows no conclusion; "" where it does.
 
     Args:
         rows: each fold's effects by training and subject `[seeds, subjects]`.
         weights: of the folds; they sum to 1.
-        rare: of each fold, what its metric rests on (`values.FoldValues`).
+        rare: of each fold, what its metric rests on (`metric_values.FoldValues`).
     """
     subjects = sum(row.shape[-1] for row in rows)
     if subjects < FEWEST_SUBJECTS:
@@ -48,8 +48,9 @@ def find_shortage(rows: Sequence[Floats], weights: Sequence[float], rare: Sequen
 
 
 def count_moved(means: Sequence[Floats], weights: Sequence[float]) -> float:
-    """How many subjects, were they all alike, would carry as concentrated a variance as these: (Σ g²)² ÷ Σ g⁴ of their
-    deviations g. A third of the subjects where differences are normal; 2 where all lie in two of them.
+    """Count how many equal subjects would carry a variance as concentrated as this one: (Σ g²)² ÷ Σ g⁴ of deviations g.
+
+    The result is a third of the subjects where differences are normal, and 2 where all lie in two subjects.
 
     Args:
         means: each fold's effects by subject, mean over seeds `[subjects]`.

@@ -1,13 +1,15 @@
-"""Intervals of bounded measures that allow for a subject the sample does not contain: the Bayesian bootstrap with half
-an unseen subject at the worst (for the lower end) and at the best (for the upper end).
+"""Intervals of bounded measures that allow for a subject that the sample does not contain.
 
-Where one case in twenty fails, a third of all samples of 20 show no failure, and every resample of such a sample agrees
-that there is none: the bootstrap's interval then misses the truth (Dice with 6 % missed lesions: 78 % coverage at 20).
+This is the Bayesian bootstrap with half an unseen subject, at its worst for the lower end and at its best for the upper
+end. Where one case in twenty fails, a third of all samples of 20 show no failure, and every resample of such a sample
+agrees that there is none. The bootstrap's interval then misses the truth (Dice with 6 % missed lesions: 78 % coverage
+at 20).
+
 A measure with bounds tells how bad an unseen case could be. Here each resample gives every subject a weight drawn from
 the standard exponential distribution (Rubin 1981), and the unseen one a weight with mean ½ (gamma distribution of shape
-½). Were its weight 1 in the mean, the interval of a share would be that of Clopper and Pearson (for means: Gaffke 2005;
-Phan, Thomas and Learned-Miller 2021), which covers always and is wider than needed; with ½ it is that of Jeffreys'
-prior. `benchmarks/intervals.py` tables the coverage.
+½). If its mean weight were 1, the interval of a share would be that of Clopper and Pearson (for means: Gaffke 2005;
+Phan, Thomas and Learned-Miller 2021), which always covers and is wider than needed; with ½ it is that of Jeffreys'
+prior. `benchmarks/intervals.py` has the coverage.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from polytask.statistics.draws import Floats
 
 BLOCK = 2**21
-"""Numbers in a block of resamples (16 MB)."""
+"""How many numbers a block of resamples holds (16 MB)."""
 LEVEL = 0.95
 UNSEEN = 0.5
 """Mean weight of the unseen subject."""
@@ -30,9 +32,9 @@ NAN = float("nan")
 def draw_weights(
     subjects: int, resamples: int, seed: int, unseen: int = 1, whole: float = 1.0
 ) -> Iterator[tuple[Floats, Floats]]:
-    """(weights `[block, subjects]`, weights of the unseen `[block, unseen]`), one block of resamples at a time.
+    """Yield (weights `[block, subjects]`, weights of the unseen `[block, unseen]`), one block of resamples at a time.
 
-    Several unseen subjects (one of each class) share the mean weight of ½, times `whole`.
+    Several unseen subjects (one of each class) share the mean weight of ½, times `weight_factor`.
     """
     rng = np.random.default_rng(seed)
     rows = max(1, min(resamples, BLOCK // max(1, subjects)))
@@ -45,7 +47,8 @@ def draw_weights(
 
 
 def find_ends(lower: Floats, upper: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """The lower quantile of one set of resampled values and the upper quantile of another; undefined ones left out."""
+    """Find the lower quantile of one set of resampled values and the upper quantile of another; undefined values are
+    left out."""
     lower, upper = lower[np.isfinite(lower)], upper[np.isfinite(upper)]
     if not lower.size or not upper.size:
         return NAN, NAN
@@ -60,10 +63,10 @@ def judge_bounded_mean(
     resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval of Σ sums ÷ Σ counts over subjects, for values that cannot leave `bounds`.
+    """Find the interval of Σ sums ÷ Σ counts over subjects, for values that cannot leave `bounds`.
 
-    The unseen subject has the mean count and all its cases at a bound. F1 is such a mean, of 2·TP over (TP + FP) +
-    (TP + FN).
+    The unseen subject has the mean count, and all its cases at a bound. F1 is such a mean, of 2·TP over (TP + FP) + (TP
+    + FN).
 
     Args:
         sums, counts: `[subjects]`; subjects with count 0 have no case.

@@ -24,8 +24,8 @@ class Contributions:
     Args:
         whole: on all subjects, NaN when it is not defined.
         shares: `[subjects]`, of its deviation from the truth; their squares add up to the squared standard error.
-        drawn: the metric on resamples of the subjects `[resamples]`, those of `draw_fold`, for a measure of rank in a
-            small fold (`pairs`).
+        drawn: the metric on resamples of the subjects `[resamples]`, those of `draw_fold_resamples`, for a measure of
+            rank in a small fold (`pair_variance`).
     """
 
     whole: float
@@ -34,7 +34,8 @@ class Contributions:
 
     @classmethod
     def of(cls, values: npt.ArrayLike, subject: npt.ArrayLike, subjects: int) -> Contributions:
-        """Of a mean over cases, from their values and the position of each one's subject; NaN is not defined."""
+        """Make the contributions to a mean over cases, from the values and the position of each one's subject; NaN
+        means not defined."""
         found, who = np.asarray(values, np.float64), np.asarray(subject, np.int64)
         there = np.isfinite(found)
         count = np.bincount(who[there], minlength=subjects).astype(np.float64)
@@ -46,7 +47,7 @@ class Contributions:
 
     @classmethod
     def by_leaving_out(cls, metric: Metric, subjects: int) -> Contributions:
-        """Of any metric, from its values without each subject (the jackknife)."""
+        """Make the contributions to any metric, from its values without each subject (the jackknife)."""
         everybody = np.arange(subjects, dtype=np.int64)
         whole = float(metric(everybody))
         if not np.isfinite(whole):
@@ -55,7 +56,7 @@ class Contributions:
         return cls(whole, (whole - without) * np.sqrt((subjects - 1) / subjects)).with_drawn(metric)
 
     def with_drawn(self, metric: Metric) -> Contributions:
-        """With its values on the resamples of a small fold."""
+        """Add the values of the metric on the resamples of a small fold."""
         n = len(self.shares)
         if not 1 < n <= LARGEST or not np.isfinite(self.whole):
             return self
@@ -65,13 +66,13 @@ class Contributions:
 
     @property
     def values(self) -> Floats:
-        """Values of the subjects whose mean is the metric and whose spread its standard error `[subjects]`."""
+        """Values of the subjects, whose mean is the metric and whose spread is its standard error, `[subjects]`."""
         n = len(self.shares)
         return np.asarray(self.whole + np.sqrt(n * max(1, n - 1)) * (self.shares - self.shares.mean()))
 
 
 def draw_fold(subjects: int) -> Floats:
-    """How often each resample holds each subject `[resamples, subjects]`: the same for all runs of a fold."""
+    """Draw how often each resample holds each subject `[resamples, subjects]`: the same for all runs of a fold."""
     return np.concatenate(list(draw_counts(subjects, DRAWS)))
 
 
@@ -85,10 +86,10 @@ class FoldValues:
 
     Args:
         fold: its name.
-        subjects: who was judged; each has something known about the task.
-        n: known cases, the fold's weight.
+        subjects: who was judged; something about the task is known of each.
+        n: known cases, the weight of the fold.
         runs: (arm, seed) → its metric, all on the same subjects.
-        rare: what the metric rests on where that is scarcer than cases → how many, e.g. `{"events": 12}`.
+        rare: what the metric rests on where that is rarer than cases → how many, e.g. `{"events": 12}`.
     """
 
     fold: int

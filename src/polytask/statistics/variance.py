@@ -1,4 +1,4 @@
-"""The variance of a mean over drawn subjects and drawn trainings, in its two parts."""
+"""The variance of a mean over drawn subjects and drawn trainings, split into these two parts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from polytask.statistics.freedom import satterthwaite
 
 @dataclass(frozen=True)
 class Variance:
-    """Every field of the shape of the batch of studies, `[]` for one.
+    """The parts of a variance; every field has the shape of the batch of studies, `[]` for one study.
 
     Args:
         estimate: mean over subjects and seeds, then over folds by weight.
-        subjects: of the subjects, beyond what the trainings do to each of them.
-        seeds: of the trainings; NaN with one seed.
-        by_subjects: degrees of freedom of the first, subjects − folds.
-        by_seeds: of the luck in the second; 0 with one seed.
+        subjects: part of the subjects, beyond what the trainings do to each of them.
+        seeds: part of the trainings; NaN with one seed.
+        by_subjects: degrees of freedom of the first part, subjects − folds.
+        by_seeds: degrees of freedom of the luck in the second part; 0 with one seed.
         luck: share in the whole of the trainings' luck beyond what they do to single subjects; 0 with one seed.
-        retraining: share of what they do to single subjects that resamples of the subjects do not show: with `pairs`,
-            where all subjects together tell it well; else 0.
+        retraining: share of what trainings do to single subjects that resamples of the subjects do not show: with
+            `pairs`, where all subjects together measure it well; else 0.
     """
 
     estimate: Floats
@@ -36,11 +36,12 @@ class Variance:
 
     @property
     def error(self) -> Floats:
-        """Standard error."""
+        """The standard error of the mean effect."""
         return np.asarray(np.sqrt(self.subjects + np.nan_to_num(self.seeds)), np.float64)
 
     def freedom(self) -> Floats:
-        """Of the whole, Satterthwaite's: for the reader, and for what could have been shown."""
+        """Compute the degrees of freedom of the whole after Satterthwaite, for the reader and for the detectable
+        effect."""
         if not np.any(self.by_seeds):
             return np.full(np.shape(self.estimate), self.by_subjects)
         rest = 1 - self.luck
@@ -50,34 +51,38 @@ class Variance:
 def part_variance(
     folds: Sequence[Floats], weights: Sequence[float], pairs: Sequence[Floats] | None = None
 ) -> Variance:
-    """The parts of the variance of the mean effect.
+    """Split the variance of the mean effect into the part of the subjects and the part of the trainings.
 
     Args:
         folds: each fold's effects by training and subject `[…, seeds, subjects]`: values whose mean over the subjects
-            is the effect under that seed, and whose spread its standard error (`values.Contributions`).
+            is the effect under that seed, and whose spread is its standard error (`metric_values.Contributions`).
         weights: of the folds; they sum to 1.
-        pairs: of each fold, what is taken off for a measure of rank `[…, seeds, seeds]` (`pairs.pair_covariance`).
+        pairs: of each fold, what is subtracted for a measure of rank `[…, seeds, seeds]`
+            (`pair_variance.estimate_pair_covariance`).
 
-    An effect of subject i under seed s is, in the terms of a two-way layout (n subjects, S seeds),
+    In the terms of a two-way layout (n subjects, S seeds), the effect of subject i under seed s is
 
         d_is = μ + a_i + b_s + c_is,    Var(mean) = σa²/n + σb²/S + σc²/(nS),
 
-    with b the luck of a training and c what it does to a subject (the largest term where retraining flips single
-    cases). The covariance over subjects of two different seeds' effects, v, estimates σa²/n and holds nothing of the
-    trainings. The variance of the per-seed effects, s², estimates σb² + σc²/n, and what subjects differ by between
-    seeds, u, estimates σc²/n alone, from (n − 1)(S − 1) differences. So
+    where b is the luck of a training and c what the training does to a subject (the largest term where retraining
+    changes single cases). Three numbers are estimated. v, the covariance over subjects of two different seeds' effects,
+    estimates σa²/n and contains nothing of the trainings. s², the variance of the per-seed effects, estimates σb² +
+    σc²/n. u, what subjects differ by between seeds, estimates σc²/n alone, from (n − 1)(S − 1) differences. So
 
         Var = v + u/S + max(0, s² − u)/S,
 
-    each summed over folds: the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis 2007), a
-    seed in place of a reader. v + u/S is the variance of the subjects' means over the seeds, which is never below 0 and
-    known from n − 1 differences; v alone may be, and cutting it off at 0 would make every study of subjects that only
-    the trainings move too careful. It counts as at least half of u/S, so that subjects whose seeds cancel by chance
-    are no proof; where `pairs` are taken off, v + u/S may be below 0 itself, and a v below 0 counts as 0.
-    Every fold has trainings of its own. Only the excess of s² over u is luck, known from S − 1 differences a fold. Its
+    each summed over folds. This is the variance of Obuchowski and Rockette's analysis of several readers (1995; Hillis
+    2007), with a seed in place of a reader.
+
+    v + u/S is the variance of the subjects' means over the seeds. It is never below 0 and known from n − 1 differences.
+    v alone may be below 0, and setting it to 0 there would make every study too careful whose subjects only the
+    trainings move. v + u/S counts as at least half of u/S, so that subjects whose seeds cancel by chance prove nothing.
+    Where `pairs` are subtracted, v + u/S may be below 0 itself, and then a v below 0 counts as 0.
+
+    Every fold has its own trainings. Only the excess of s² over u is luck, known from S − 1 differences per fold. Its
     degrees of freedom are Satterthwaite's over the folds' excesses, since the luck of one fold may be larger than
-    another's, to the power 1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings tell little of
-    how uneven they are. With one seed Var is that of the subjects; it is then true of these trainings only.
+    another's, to the power 1 − 1/S, times what they are with equal luck, to the power 1/S: few trainings say little
+    about how uneven they are. With one seed Var is that of the subjects, and holds for these trainings only.
     """
     w = np.asarray(weights, np.float64)
     count = folds[0].shape[-2]
@@ -91,6 +96,7 @@ def part_variance(
         return Variance(estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none)
     spread = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
     shown = [k**2 * u / count for k, (_, u) in zip(w, both, strict=True)]
+    # This is u/S of the docstring, summed over folds; `beyond` is the excess that counts as luck.
     least = np.asarray(sum(shown), np.float64)
     beyond = np.maximum(0.0, np.asarray(sum(spread)) - least)
     own = satterthwaite(
@@ -110,10 +116,10 @@ def part_variance(
 
 
 def split_covariance(fold: Floats, pairs: Floats | None = None) -> tuple[Floats, Floats]:
-    """Of a fold's effects `[…, seeds, subjects]`: covariance of two different seeds' means over the subjects, and what
-    the variance of one is larger; with one seed its variance and 0. Both `[…]`.
+    """Split the covariance of a fold's effects `[…, seeds, subjects]` in two; both parts are `[…]`.
 
-    `pairs` is taken off `[…, seeds, seeds]`, up to half.
+    The first is the covariance of two different seeds' means over the subjects, the second by how much the variance of
+    one is larger. With one seed they are its variance and 0. `pairs` is subtracted `[…, seeds, seeds]`, up to half.
     """
     count, n = fold.shape[-2:]
     off = fold - fold.mean(-1, keepdims=True)

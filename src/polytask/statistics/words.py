@@ -1,4 +1,4 @@
-"""What is said of a comparison: better, worse, no difference shown, or why nothing can be said."""
+"""What is said about a comparison: better, worse, no difference shown, or why nothing can be said."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One comparison among those made.
+    """The result of one comparison among those made.
 
     Args:
         word: follows from `p` and the sign. `not defined` without an effect or without its variance; `one training
-            each` with one seed, `too few` where the effect says why: then figures and interval stand without a claim.
+            each` with one seed; `too few` where the effect says why. Then numbers and interval stand without a claim.
         estimate: the effect in points.
         low, high: interval at `level`; it excludes 0 exactly when p passed, so for "better" and "worse".
         level: see `holm`.
@@ -47,7 +47,7 @@ class Verdict:
     detectable: float
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what is not defined is null."""
+        """Return plain values for JSON; what is not defined is null."""
         found: dict[str, Any] = plain(asdict(self))
         return found
 
@@ -68,7 +68,7 @@ def verdicts(effects: Mapping[Name, Effect], alpha: float = 0.05) -> dict[Name, 
 
 
 def choose_word(effect: Effect, shown: bool) -> Word:
-    """What an effect may be called, `shown` when its p passed."""
+    """Choose the word for an effect; `shown` says that its p passed."""
     if len(effect.seeds) == 1:
         return "one training each"
     if effect.too_few:

@@ -1,4 +1,4 @@
-"""The loop, the state that resumes, the log. `train` and `Run` load on first use."""
+"""The training loop, the state it resumes from, and its log. `train` and `Run` are imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions beside the truth: collected by id, turned into metrics."""
+"""Collects predictions together with the true answers, joined by id, and computes metrics from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from polytask.training.infer import Predictions
 
 @dataclass
 class Collected:
-    """Items of one pooled task: ids, predictions and truths, in the same order."""
+    """The items of one pooled task: ids, predictions and true answers, all in the same order."""
 
     ids: list[tuple[str, str]] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)
@@ -27,7 +27,8 @@ class Collected:
     known: list[npt.NDArray[np.bool_]] = field(default_factory=list)
 
     def arrays(self) -> tuple[Arrays, npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        """Stacked: prediction by key, value, known, first axis N."""
+        """Stack all items: predictions by key, true values, and which values are known. The first axis is N items."""
+        # Attention on slide patches has another length for each slide, so it cannot be stacked.
         keys = [k for k in self.predictions[0] if not k.startswith(BY_PATCH)]
         prediction = {k: np.concatenate([p[k].numpy() for p in self.predictions]) for k in keys}
         return prediction, np.stack(self.values), np.stack(self.known)
@@ -36,7 +37,7 @@ class Collected:
 def pooled_truth(
     cohort: Cohort, task: Task, sample: Sample, slot: int, max_visits: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """(value, known) of one item; `slot` −1 for a subject task."""
+    """Read the true (value, known) of one item from the cohort. `slot` is a visit slot, or −1 for a subject task."""
     target = pooled_target(cohort, task.name, slots_of(cohort, sample, max_visits).cases)
     if slot < 0:
         return target.value.numpy(), target.known.numpy()
@@ -44,7 +45,7 @@ def pooled_truth(
 
 
 class Answers:
-    """Everything predicted on one part of a fold, on the stored grids."""
+    """All predictions for one part of a fold, with their true answers. Voxel tasks are judged on the stored grids."""
 
     def __init__(
         self, cohort: Cohort, store: Store, tasks: dict[str, Task], max_visits: int, spacings: dict[str, Any]
@@ -57,7 +58,7 @@ class Answers:
         }
 
     def add(self, sample: Sample, full: FullSample, found: Predictions) -> None:
-        """One sample's predictions."""
+        """Add the predictions of one sample, together with what the cohort knows about it."""
         for name, slots in found.items():
             for slot, prediction in slots.items():
                 if name in self.pooled:
@@ -67,6 +68,8 @@ class Answers:
                     mine.predictions.append(prediction)
                     mine.values.append(value)
                     mine.known.append(known)
+                # A mask is judged here and dropped: keeping the predicted arrays of all cases would fill the
+                # memory.
                 elif (key := full.keys[slot]) is not None and any(self.store.case(key).known(name)):
                     self.cases[name].append(self._voxel(name, key, prediction))
 
@@ -82,7 +85,8 @@ class Answers:
         )
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Metrics by task: of all items together (pooled), mean over cases where defined (voxel)."""
+        """Compute the metrics by task: for a pooled task over all items together, for a
+        voxel task the mean over cases."""
         result: dict[str, dict[str, float]] = {}
         for name, task in self.tasks.items():
             if name in self.pooled:
@@ -94,7 +98,7 @@ class Answers:
 
 
 def mean_metrics(cases: list[dict[str, float]]) -> dict[str, float]:
-    """Mean over the cases in which a metric is defined, and `n` cases."""
+    """Average each metric over the cases in which it is defined; `n` is the number of all cases."""
     names = dict.fromkeys(k for case in cases for k in case)
     means = {"n": float(len(cases))}
     for name in names:

@@ -1,4 +1,4 @@
-"""Plan → tasks and network: the one place where the plan's words become objects."""
+"""Builds the tasks and the network that a plan describes: the only place that turns plan values into objects."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from polytask.tasks.task import Task
 def make_tasks(
     fold: FoldPlan, only: Iterable[str] | None = None, extra: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Task]:
-    """The fold's tasks, or those named; `extra` adds fields learnt after training (a baseline hazard)."""
+    """Build the tasks of a fold, or only those that are named.
+
+    `extra` adds fields by task that are known only after training, such as a baseline hazard.
+    """
     names = list(fold.tasks) if only is None else [n for n in fold.tasks if n in set(only)]
     return {name: make_task(name, {**fold.tasks[name], **(extra or {}).get(name, {})}) for name in names}
 
 
 def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
-    """The point in the model space that the plan names."""
+    """Translate a plan and a header into the settings of one network."""
     images = {
         name: EncoderSpec(
             image.dims,
@@ -75,8 +78,12 @@ def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
 
 
 def make_network(spec: NetworkSpec, tasks: Mapping[str, Task], seed: int) -> Network:
-    """A network whose first weights are a function of the seed alone. Of chains, the links between its tasks count."""
+    """Build a network whose initial weights depend on the seed alone.
+
+    A chain keeps only the links between `tasks`; links to tasks outside this network are dropped.
+    """
     after = {t: [u for u in upstream if u in tasks] for t, upstream in spec.after.items() if t in tasks}
+    # The global generator is restored, so that building a network changes nobody else's random numbers.
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     network = Network(replace(spec, after=after), tasks)

@@ -1,4 +1,4 @@
-"""How a run balances its tasks: the rule, what it remembers, and where in the network gradients are taken."""
+"""How a run balances its tasks: the rule, what the rule remembers, and where in the network gradients are taken."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from polytask.plan.plan import Balance, Training
 
 @dataclass
 class Balancer:
-    """A rule at work on one network.
+    """A balancing rule in use on one network.
 
     Args:
-        rule, settings: of the plan. tasks: of the network, in order.
-        memory: the rule's; saved with the run.
-        weights: of the last step, by position of the task: what stands between two looks of a rule; saved too.
-        drift: how far the weights had moved, in the mean, when they were last looked at anew; 0 with `every` 1.
-        trunk, joint, own: parameters in front of the cut, behind it and reached by several tasks, and by one.
-        per_task: one backward pass of the sum cannot tell the tasks apart.
-        seed, steps_per_epoch: for what rules draw, and for those that count epochs.
+        rule, settings: from the plan. tasks: of the network, in order.
+        memory: what the rule remembers; saved with the run.
+        weights: of the last step, by position of the task. They are used between two readings of the gradients
+            (`every`); saved too.
+        drift: mean change of the weights at their last update; 0 when `every` is 1.
+        trunk, joint, own: parameters before the cut, behind it and reached by several tasks, and behind it and reached
+            by one task.
+        per_task: True when one backward pass of the summed loss cannot separate the tasks' gradients.
+        seed, steps_per_epoch: for rules that draw random numbers, and for rules that count epochs.
     """
 
     rule: Rule
@@ -48,7 +50,7 @@ class Balancer:
 
     @classmethod
     def of(cls, network: Network, settings: Training, seed: int = 0) -> Balancer:
-        """For a network, before its first step."""
+        """Make the balancer of a network, before its first step."""
         tasks, balance = tuple(network.tasks), settings.balance
         rule = make_rule(balance.rule, balance.options, [settings.weights.get(t, 1.0) for t in tasks])
         if isinstance(rule, Combines) and balance.every > 1:
@@ -77,30 +79,32 @@ class Balancer:
         )
 
     def place(self) -> Place:
-        """Where the gradients of one batch are taken."""
+        """Choose where the gradients of one batch are taken."""
         if self.settings.cut == "parameters":
             return AtParameters([*self.trunk, *self.joint], self.own)
         return AtFeatures(self.per_task, self.joint, self.own)
 
     def due(self, step: int) -> bool:
         """Whether the rule reads gradients in this step."""
+        # Without a pass per task, reading gradients costs little, so `every` does not apply.
         due = not self.per_task or step % self.settings.every == 0
         return len(self.tasks) > 1 and self.rule.reads == "gradients" and due
 
     def looks(self, step: int, of: int = 1) -> bool:
-        """Whether the log gets to see the gradients of this step; `of`: of so many looks only one."""
+        """Whether the gradients of this step are logged. With `of`, only one of so many logged steps counts."""
         every = self.settings.log_every * of
         return len(self.tasks) > 1 and every > 0 and step % every == 0
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """Make the tensors that a checkpoint keeps of the balancing."""
         kept = {"weights": self.weights, "drift": np.array(self.drift)} | {
             f"memory.{name}": v for name, v in self.memory.items()
         }
         return {name: torch.from_numpy(np.array(values)) for name, values in kept.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """What `tensors` gave."""
+        """Restore the balancing from what `make_tensors` returned."""
         self.weights = tensors["weights"].numpy()
+        # Checkpoints of earlier versions have no drift.
         self.drift = float(tensors["drift"]) if "drift" in tensors else 0.0
         self.memory = {name: tensors[f"memory.{name}"].numpy() for name in self.memory}

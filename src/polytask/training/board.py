@@ -1,6 +1,7 @@
-"""TensorBoard's event file, written in this thread.
+"""Writes TensorBoard's event file in this thread.
 
-TensorBoard's own writer hands everything to a thread, whose error on a full disk is a traceback that nobody can catch.
+TensorBoard's own writer passes everything to a second thread. When the disk is full, that thread dies with a traceback
+that nobody can catch.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any, Self
 
 
 class Board:
-    """One event file of numbers by step. A file that cannot be written ends the board, never the training."""
+    """One event file with numbers by step. If the file cannot be written, the logging ends, never the training."""
 
     def __init__(self, folder: Path, step: int):
-        """Open the file; a viewer forgets what earlier files of the folder say from `step` on."""
+        """Open the file. A viewer drops what earlier files of this folder say from `step` on."""
         from tensorboard.compat.proto.event_pb2 import SessionLog
 
         self._file: Any = None
@@ -32,16 +33,17 @@ class Board:
         except OSError:
             return
         self._write(step=step, file_version="brain.Event:2")
+        # A resumed run repeats steps: without this mark a viewer would show both curves.
         self._write(step=step, session_log=SessionLog(status=SessionLog.START))
         self.flush()
 
     @classmethod
     def find(cls, folder: Path, step: int) -> Self | None:
-        """A board where TensorBoard is installed."""
+        """Open an event file if TensorBoard is installed; otherwise return None."""
         return cls(folder, step) if find_spec("tensorboard") else None
 
     def add(self, numbers: Mapping[str, float], step: int) -> None:
-        """Numbers by their name, at a step."""
+        """Write numbers by name for one step."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [Summary.Value(tag=name, simple_value=number) for name, number in numbers.items()]
@@ -50,11 +52,11 @@ class Board:
             self.flush()
 
     def flush(self) -> None:
-        """Let viewers see what was added."""
+        """Make everything written so far visible to viewers."""
         self._try(lambda file: file.flush())
 
     def close(self) -> None:
-        """End the file."""
+        """Close the event file; later calls then do nothing."""
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):

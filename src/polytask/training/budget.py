@@ -1,4 +1,4 @@
-"""A time budget becomes a number of steps once, before the first step."""
+"""Turns a time budget into a number of steps, once, before the first step."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from polytask.training.step import autocast
 from polytask.training.targets import flat_target
 
 LEAST, MOST = 4, 40
-"""Passes that are timed."""
+"""How many passes are timed, at least and at most."""
 SHARE_OF_TIMING = 0.02
+"""Share of the budget that timing passes may take."""
 SHARE_OF_TUNE = 0.15
+"""Share of the training time that evaluations on tune may take."""
 
 
 def steps_within(
@@ -31,15 +33,17 @@ def steps_within(
     settings: Training,
     world: World,
 ) -> tuple[int, Training]:
-    """Steps that fit into `minutes`, and the settings with `tune_every` such that tune takes at most 15 %.
+    """Find how many steps fit into `minutes`, and settings whose `tune_every` lets tune take at most 15 %.
 
-    Times passes for about 2 % of the budget (the first, which warms up, is left out; the median counts, so that a
-    moment in which the machine was busy does not) and an evaluation on tune. No weight changes.
+    Times forward and backward passes for about 2 % of the budget, and one evaluation on tune. The first pass warms up
+    and is left out. The median counts, so that a moment in which the machine was busy does not matter. No weight
+    changes.
     """
     started = time.perf_counter()
 
     def mean(seconds: float) -> float:
         return (
+            # The mean over processes, so that all agree on the number of steps.
             float(world.total(torch.tensor(seconds, device=world.device, dtype=torch.float32))) / world.size
         )
 
@@ -51,6 +55,7 @@ def steps_within(
     more = SHARE_OF_TIMING * minutes * 60 / max(mean(first[-1]), 1e-3)
     seconds = first[1:] + timed(min(max(int(more), LEAST), MOST))
     state.network.zero_grad(set_to_none=True)
+    # A timed pass has no optimizer step: 5 % are added for what it leaves out.
     per_step = mean(median(seconds)) * settings.accumulation * 1.05
     per_tune = mean(_seconds(state, tune))
     if per_tune < SHARE_OF_TIMING * minutes * 60:  # the first time loads libraries
@@ -62,7 +67,7 @@ def steps_within(
 
 
 def _seconds(state: State, tune: Callable[[], object]) -> float:
-    """Of one evaluation on tune."""
+    """Measure the seconds of one evaluation on tune."""
     started = time.perf_counter()
     state.network.eval()
     tune()
@@ -70,7 +75,7 @@ def _seconds(state: State, tune: Callable[[], object]) -> float:
 
 
 def _pass(state: State, batch: Batch, precision: str, world: World) -> float:
-    """Seconds of one forward and backward pass; criteria in eval mode do not remember its scores."""
+    """Measure the seconds of one forward and backward pass. Criteria in eval mode do not remember its scores."""
     started = time.perf_counter()
     network = state.network.train()
     state.criteria.eval()

@@ -1,4 +1,4 @@
-"""The form of `state.json`: the type and the bounds of every counter of a checkpoint."""
+"""The form of `state.json`: the type and the limits of every counter in a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 MOST_STEPS = 1 << 53
-"""No run gets so far; a larger number is a damaged one."""
+"""No run gets this far; a larger number means that the file is damaged."""
 Count = Annotated[int, Field(ge=0, lt=MOST_STEPS)]
 
 
 class Form(BaseModel):
-    """A part of the document. Keys that it does not name may stand there."""
+    """One section of the document. Keys that are not named here are allowed."""
 
     model_config = ConfigDict(strict=True)
 
 
 class ScheduleForm(Form):
-    """See `schedule.Schedule`."""
+    """The form of a learning-rate schedule; see `schedule.Schedule`."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -30,7 +30,7 @@ class ScheduleForm(Form):
 
 
 class MeansForm(Form):
-    """Running means: each sum has a count above 0."""
+    """The form of running means: each sum needs a count above 0."""
 
     sums: dict[str, float]
     counts: dict[str, Annotated[int, Field(ge=1, lt=MOST_STEPS)]]
@@ -45,7 +45,7 @@ class MeansForm(Form):
 
 
 class SumsForm(Form):
-    """What a checkpoint within an epoch knows of that epoch."""
+    """What a checkpoint saved within an epoch knows about that epoch."""
 
     losses: MeansForm
     norms: MeansForm
@@ -53,7 +53,7 @@ class SumsForm(Form):
 
 
 class SettingsForm(Form):
-    """Settings of the plan that a time budget may have changed."""
+    """The settings of the plan that a time budget may have changed."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -61,13 +61,13 @@ class SettingsForm(Form):
 
 
 class NothingForm(Form):
-    """An empty mapping."""
+    """The form of a mapping that must be empty."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class CheckpointForm(Form):
-    """The whole document; see `state.State`. Checkpoints of earlier versions lack some counters."""
+    """The form of the whole document; see `state.FitState`. Checkpoints of earlier versions lack some counters."""
 
     plan: str
     schedule: ScheduleForm
@@ -84,10 +84,10 @@ class CheckpointForm(Form):
 
 
 def find_checkpoint_problem(content: Any, pairs: int | None = None) -> str:
-    """What keeps this from being the counters of a checkpoint, in one line; empty when nothing does.
+    """Say in one line why `content` cannot be the counters of a checkpoint; return "" when it can.
 
     Args:
-        pairs: of tasks that the network has; any number by default.
+        pairs: how many pairs of tasks the network has; by default any number is allowed.
     """
     try:
         form = CheckpointForm.model_validate(content)

@@ -1,7 +1,8 @@
-"""What turns a trained model's numbers into decisions: cut-offs of risk groups and operating points (`decisions.json`).
+"""What turns a trained model's numbers into decisions: the cut-offs of risk groups and operating points
+(`decisions.json`).
 
 Cut-offs come from the training subjects at the end of training. Operating points are chosen on the tune part when
-somebody asks for one; training a network again removes those of its tasks, for they were chosen for other weights.
+somebody asks for one. Training a network again removes the points of its tasks: they were chosen for other weights.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ Aim = Literal["sensitivity", "specificity"]
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on a probability that holds a stated share.
+    """A threshold on a probability that reaches a requested sensitivity or specificity.
 
     Args:
-        label: label of a multilabel task; "" for a task with two classes, where the second is the positive one.
-        aim, target: the share that was asked for, and how much of it.
-        threshold: positive is called what has at least this probability.
-        n, positives: cases it was chosen on, and how many of them were positive.
-        part: where it was chosen.
+        label: label of a multilabel task; "" for a task with two classes, where the second class is the positive one.
+        aim, target: which share was requested, and how large it should be.
+        threshold: a case is called positive when its probability is at least this.
+        n, positives: number of cases it was chosen on, and how many of them were positive.
+        part: the part of the data on which it was chosen.
     """
 
     label: str
@@ -46,22 +47,22 @@ class OperatingPoint:
 
     @property
     def name(self) -> str:
-        """Part of a column's name: `at_sensitivity_90`, `at_sensitivity_90.LABEL`."""
+        """The part of a column name: `at_sensitivity_90`, or `at_sensitivity_90.LABEL`."""
         share = f"at_{self.aim}_{100 * self.target:g}"
         return f"{share}.{self.label}" if self.label else share
 
     @property
     def asked(self) -> tuple[str, str, float]:
-        """What was asked for, without the answer."""
+        """The request that this point answers: label, aim and target."""
         return (self.label, self.aim, self.target)
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Of one run, or of an ensemble.
+    """The cut-offs and operating points of one run, or of an ensemble.
 
     Args:
-        cutoffs: survival task → risks that part its groups, ascending (see `tasks.risk_groups`).
+        cutoffs: survival task → risks that separate its groups, ascending (see `tasks.risk_groups`).
         points: task → its operating points.
     """
 
@@ -69,7 +70,7 @@ class Decisions:
     points: Mapping[str, tuple[OperatingPoint, ...]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form."""
+        """Return plain values for the JSON file."""
         points = {task: [asdict(p) for p in found] for task, found in self.points.items()}
         return {
             "polytask": 1,
@@ -79,15 +80,16 @@ class Decisions:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Decisions:
-        """What `as_dict` gave.
+        """Read the plain values that `as_dict` returned.
 
         Raises:
-            ValueError, TypeError, KeyError, AttributeError: it is something else.
+            ValueError, TypeError, KeyError, AttributeError: the content is something else.
         """
         points = {}
         for task, found in content["operating_points"].items():
             points[str(task)] = tuple(OperatingPoint(**entry) for entry in found)
             for point in points[task]:
+                # A file edited by hand could hold any number here; NaN fails this comparison too.
                 if not (0 <= float(point.threshold) <= 1 and point.aim in ("sensitivity", "specificity")):
                     raise ValueError(f"operating point of {task}")
         cutoffs = {str(t): tuple(float(c) for c in found) for t, found in content["cutoffs"].items()}
@@ -97,7 +99,7 @@ class Decisions:
         return cls(cutoffs, points)
 
     def ensure_fit(self, tasks: Mapping[str, Task]) -> None:
-        """Raise ValueError where a group or threshold is of a task that has no such answer."""
+        """Raise ValueError when a cut-off or a threshold belongs to a task that has no such answer."""
         for name in self.cutoffs:
             if name not in tasks or answer_form(tasks[name].kind) != "time":
                 raise ValueError(f"cut-offs of {name}, which is no survival task")
@@ -109,22 +111,25 @@ class Decisions:
                     raise ValueError(f"operating point of {name}, which has no such answer")
 
     def with_cutoffs(self, cutoffs: Mapping[str, Sequence[float]], trained: Iterable[str]) -> Decisions:
-        """After tasks were trained: their cut-offs, and no operating point chosen for the weights before."""
+        """Return the decisions after some tasks were trained: with their new cut-offs and without their operating
+        points, which were chosen for the old weights."""
         gone = set(trained)
         kept = {t: c for t, c in self.cutoffs.items() if t not in gone}
         points = {t: p for t, p in self.points.items() if t not in gone}
         return Decisions({**kept, **{t: tuple(c) for t, c in cutoffs.items()}}, points)
 
     def with_points(self, task: str, points: Sequence[OperatingPoint]) -> Decisions:
-        """With operating points; one asked for before is replaced."""
+        """Return the decisions with these operating points. A new point replaces the one with the same request."""
         asked = {p.asked for p in points}
         kept = [p for p in self.points.get(task, ()) if p.asked not in asked]
         return Decisions(self.cutoffs, {**self.points, task: (*kept, *points)})
 
 
 def merge_decisions(members: Sequence[Decisions]) -> Decisions:
-    """Of an ensemble, whose answers are the mean of its members': the mean of their cut-offs and thresholds, where all
-    have them."""
+    """Merge the decisions of an ensemble's members, whose answers are averaged.
+
+    Cut-offs and thresholds are averaged too, and only those that every member has are kept.
+    """
     first = members[0]
     if len(members) == 1:
         return first
@@ -147,7 +152,7 @@ def merge_decisions(members: Sequence[Decisions]) -> Decisions:
 
 
 def read_decisions(folder: Path) -> Decisions:
-    """Of a run; empty when it has none."""
+    """Read the decisions of a run; they are empty when the run has none."""
     path = folder / FILE
     if not path.exists():
         return Decisions()
@@ -157,5 +162,5 @@ def read_decisions(folder: Path) -> Decisions:
 
 
 def write_decisions(folder: Path, decisions: Decisions) -> None:
-    """Whole or not at all."""
+    """Write the file completely or not at all."""
     write_json(folder / FILE, decisions.as_dict())

@@ -1,4 +1,7 @@
-"""One or many processes: who am I, and sums over all of us. Started by torchrun; alone without it."""
+"""One process or many: which one this is, and sums over all of them.
+
+torchrun starts the processes; without it there is only this one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from polytask.errors import PolytaskError
 
 @dataclass(frozen=True)
 class World:
-    """This process among `size`, and its device."""
+    """This process among `size` processes, and the device it uses."""
 
     rank: int
     size: int
@@ -25,11 +28,11 @@ class World:
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes files."""
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def total(self, tensor: Tensor) -> Tensor:
-        """Sum over all processes; a new tensor."""
+        """Sum a tensor over all processes; returns a new tensor."""
         if self.size == 1:
             return tensor
         summed = tensor.clone()
@@ -37,14 +40,18 @@ class World:
         return summed
 
     def wait(self) -> None:
-        """Until everybody is here."""
+        """Wait until every process has reached this line."""
         if self.size > 1:
             dist.barrier()
 
     def add_gradients(self, parameters: Sequence[Parameter]) -> None:
-        """Sum gradients over processes in one message. A parameter nobody has a gradient for keeps None."""
+        """Sum the gradients over all processes in one message. A parameter for which
+        nobody has a gradient keeps None."""
         if self.size == 1:
             return
+        # All processes must send messages of one length, so a missing gradient is sent as zeros. A flag tells
+        # it from a gradient of zeros: with None the optimizer leaves a parameter alone, with zeros it decays
+        # it.
         flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         there = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
         message = self.total(torch.cat([there, *[g.float().flatten() for g in flat]]))
@@ -56,7 +63,7 @@ class World:
 
 
 def device_named(name: str | None) -> torch.device:
-    """The device a person names (`cpu`, `cuda`, `cuda:1`, `mps`), or the best there is."""
+    """Return the device that a person names (`cpu`, `cuda`, `cuda:1`, `mps`), or the best one there is."""
     if name is None:
         return best_device()
     kind, colon, number = name.partition(":")
@@ -73,7 +80,7 @@ def device_named(name: str | None) -> torch.device:
 
 
 def best_device() -> torch.device:
-    """CUDA (of this process' own), else MPS, else CPU."""
+    """Return the CUDA device of this process if there is one, else MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if torch.backends.mps.is_available():
@@ -83,7 +90,7 @@ def best_device() -> torch.device:
 
 @contextmanager
 def join_world(device: str | None = None) -> Iterator[World]:
-    """Join the processes torchrun has started (its environment variables say so), or be alone."""
+    """Join the processes that torchrun has started (its environment variables say so), or work alone."""
     place = device_named(device)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     started = size > 1 and not dist.is_initialized()

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes of tensors and folders."""
+"""Writes files that are complete or do not exist: atomic writes of tensors and folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from polytask.leftovers import restore_folder
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Safetensors on the CPU, with the mode of any new file: the library alone lets nobody but the owner read it."""
+    """Write tensors as a safetensors file, from the CPU, with the file mode of any new file.
+
+    The library alone would make a file that only its owner can read.
+    """
     try:
         path.open("wb").close()
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -31,7 +34,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Safetensors, with a clear error when the file is damaged."""
+    """Read a safetensors file, with a clear error when it is damaged."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -41,8 +44,10 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a new folder, then put it in the place of the old one. A crash leaves the old or the new, never half:
-    `existing_folder` finds whichever is there."""
+    """Fill a new folder, then put it in the place of the old one.
+
+    A crash leaves the old folder or the new one, never a half: `find_existing_folder` finds whichever is there.
+    """
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     restore_folder(
         folder
@@ -53,6 +58,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
+    # No system renames a folder onto a full one: the old folder steps aside first.
     if folder.exists():
         folder.rename(old)
     new.rename(folder)
@@ -60,7 +66,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 
 def existing_folder(folder: Path) -> Path | None:
-    """The folder, or the old one when a crash came between the two renames of `replace_folder`."""
+    """Return the folder, or the old one if a crash came between the two renames of `replace_folder`."""
     old = folder.with_name(folder.name + ".old")
     if folder.exists():
         return folder
@@ -68,6 +74,6 @@ def existing_folder(folder: Path) -> Path | None:
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
+    """Compute the SHA-256 hash of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

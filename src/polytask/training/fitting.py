@@ -1,4 +1,4 @@
-"""One network of a run: build it, find its state, fit it, keep what was learnt."""
+"""Handles one network of a run: builds it, restores its state, fits it, and saves what was learned."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from polytask.training.survival import lacks_survival, learn_survival
 from polytask.training.tune import Tuning
 
 NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
-"""Ends of names of parameters that have several axes and still are no matrix."""
+"""Endings of the names of parameters that have several axes but are no matrix: weight decay leaves them alone."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Context:
     """What all networks of a run share.
 
     Args:
-        seed: of weights, order, augmentation and dropout: see `luck_of`.
+        seed: for weights, order, augmentation and dropout; see `run_seed`.
     """
 
     run: Run
@@ -56,18 +56,21 @@ class Context:
 
     @property
     def plan_hash(self) -> str:
-        """What the run's checkpoints are sealed with."""
+        """The hash that the checkpoints of the run must carry."""
         return str(self.run.record["plan"])
 
 
 def luck_of(seed: int, fold: int) -> int:
-    """What a run draws from. Folds of one seed have nothing in common, so that a study over folds sees as many
-    trainings as it has runs; runs of one fold and seed share everything, whatever their architecture."""
+    """Derive the seed of a run from the user's seed and the fold.
+
+    Folds of one seed share no random numbers, so that a study over folds sees as many independent trainings as it has
+    runs. Runs of one fold and one seed share all of them, whatever their architecture.
+    """
     return seed if fold == 0 else number_of(seed, "fold", fold)
 
 
 def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter: Reporter) -> None:
-    """Fit one network to its end; a finished one is left alone unless it is extended."""
+    """Fit one network to its end. A finished network is left alone unless it is extended."""
     run, world = context.run, context.world
     settings = context.plan.shared.training.model_copy()
     state = new_state(context, name)
@@ -113,6 +116,7 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
             reporter=reporter,
             asked=asked,
         )
+        # Saved before the first step, so that a run killed in its first epoch can be resumed.
         around.keep_last()
         reporter.begin(name or str(run.record["name"]), state.step, state.schedule.end)
         fit(state, loader, around)
@@ -123,7 +127,7 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
 
 
 def new_state(context: Context, name: str) -> State:
-    """Network, criteria and optimiser at step 0: a function of plan and seed."""
+    """Build network, criteria and optimizer at step 0, as a function of plan and seed."""
     run, plan = context.run, context.plan
     fold, header = plan.folds[context.fold], context.cohort.header
     tasks = make_tasks(fold, run.networks[name])
@@ -149,7 +153,10 @@ def new_state(context: Context, name: str) -> State:
 
 
 def refuse_endless_warmup(balancer: Balancer, settings: Training, steps: int) -> None:
-    """Stop where the rule would begin only after the last of `steps`. A single task is not balanced, so it may."""
+    """Raise an error when the balancing rule would begin only after the last of `steps`.
+
+    A single task is not balanced, so there the rule does not matter.
+    """
     warmup = getattr(balancer.rule, "warmup", 0) * settings.steps_per_epoch
     if len(balancer.tasks) > 1 and warmup >= steps:
         raise PolytaskError(
@@ -159,8 +166,11 @@ def refuse_endless_warmup(balancer: Balancer, settings: Training, steps: int) ->
 
 
 def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:
-    """The planned optimiser; weight decay on matrices and kernels only, whatever the shape of biases, queries and
-    shares. A group's `factor` multiplies the rate."""
+    """Build the optimizer that the plan names.
+
+    Weight decay applies to matrices and kernels only, not to biases, queries and shares, whatever their shape. The
+    `factor` of a group multiplies its learning rate.
+    """
     rates = network.rates()
     kinds: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -168,6 +178,8 @@ def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimize
         kinds.setdefault((decays, rates.get(name, 1.0)), []).append(parameter)
     groups = [
         {"params": found, "weight_decay": settings.weight_decay if decays else 0.0, "factor": factor}
+        # A checkpoint names optimizer state by position, so the order of the groups must not depend on which
+        # kind of parameter a network has first.
         for (decays, factor), found in sorted(kinds.items(), key=lambda item: item[0], reverse=True)
     ]
     if settings.optimiser == "sgd":
@@ -178,7 +190,7 @@ def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimize
 def first_settings(
     context: Context, name: str, state: State, loader: Loader, tuning: Tuning, settings: Training
 ) -> Training:
-    """Turn a time budget into steps, once; several networks share it evenly."""
+    """Turn a time budget into steps, once. Several networks share the time evenly."""
     minutes = context.run.record["minutes"]
     if minutes and not context.run.record["steps"]:
         share = float(minutes) / len(context.run.networks)

@@ -1,4 +1,4 @@
-"""The folder of a run: what is where, and the record that explains it."""
+"""The folder of a run: where its files are, and the record that explains it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from polytask.training.files import existing_folder
 
 NAME = "run.yaml"
 RECORDED = {"name", "fold", "seed", "sharing", "networks", "plan", "store", "header"}
-"""What a record holds at least."""
+"""Keys that every record must have."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """`WORK/runs/NAME`.
+    """The folder `WORK/runs/NAME` and the record in it.
 
     Args:
         folder: where it is.
-        record: `run.yaml`: name, fold, seed, sharing, networks, steps, hashes, versions.
+        record: content of `run.yaml`: name, fold, seed, sharing, networks, steps, hashes, versions.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class Run:
 
     @classmethod
     def read(cls, folder: Path | str) -> Run:
-        """An existing run."""
+        """Read an existing run from its folder."""
         folder = Path(folder)
         try:
             record = read_yaml(folder / NAME, "the record of a run", "restore it or train again")
@@ -65,9 +65,9 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, record: Mapping[str, Any], plan: Plan) -> Run:
-        """A new run with its record and its own copy of the plan; refuses to overwrite.
+        """Create a new run with its record and its own copy of the plan; refuse to overwrite another one.
 
-        The folder is filled under another name beside and then renamed: it is there whole or not at all.
+        The folder is filled under a temporary name beside and then renamed: it is there completely or not at all.
         """
         if (folder / NAME).exists() and (folder / PLAN).exists():
             raise PolytaskError(
@@ -99,46 +99,47 @@ class Run:
 
     @property
     def work(self) -> Path:
-        """The work folder the run belongs to."""
+        """The work folder that the run belongs to."""
         return self.folder.parent.parent
 
     @property
     def networks(self) -> dict[str, list[str]]:
-        """Network → its tasks: {"": all tasks}, or one network a task when sharing is `single`."""
+        """Network → its tasks: {"": all tasks}, or one network for each task when sharing is `single`."""
         return dict(self.record["networks"])
 
     def best(self, network: str) -> Path:
-        """Folder of a network's best checkpoint."""
+        """Return the folder of a network's best checkpoint."""
         return self.folder / "best" / network
 
     def best_saved(self, network: str) -> Path:
-        """The best checkpoint as it lies there, also when a crash came while it was replaced."""
+        """Find the best checkpoint, also when a crash came while it was being replaced."""
         return existing_folder(self.best(network)) or self.best(network)
 
     @property
     def weights(self) -> dict[str, str]:
-        """Network → sha256 of its best weights: whether something is of the present ones."""
+        """Network → SHA-256 of its best weights. Results that carry another hash belong to older weights."""
         seals = {name: self.best_saved(name) / "model.sha256" for name in self.networks}
         return {
             n: read_text(s, "the hash of the weights").strip() if s.exists() else "" for n, s in seals.items()
         }
 
     def last(self, network: str) -> Path:
-        """Folder of a network's last checkpoint."""
+        """Return the folder of a network's last checkpoint."""
         return self.folder / "last" / network
 
     def last_saved(self, network: str) -> Path | None:
-        """The last checkpoint if there is one."""
+        """Find the last checkpoint; None when there is none yet."""
         return existing_folder(self.last(network))
 
 
 def find_record_problem(record: object) -> str:
-    """What keeps `run.yaml` from being the record of a run, in words; empty where nothing does."""
+    """Say in words why `run.yaml` cannot be the record of a run; return "" when it can."""
     if not isinstance(record, dict):
         return "no keys and values"
     if lacking := sorted(RECORDED - set(record)):
         return f"{lacking[0]} is missing"
     for key in ("fold", "seed"):
+        # `isinstance` would let True pass as 1.
         if type(record[key]) is not int or not 0 <= record[key] < 1 << 63:
             return f"{key} is no whole number from 0"
     for key in ("name", "sharing"):
@@ -157,17 +158,17 @@ def find_record_problem(record: object) -> str:
 
 
 def half_of(folder: Path) -> Path:
-    """Where a run's folder is filled before it appears."""
+    """Return the path under which a run's folder is filled before it appears."""
     return folder.with_name(HALF + make_file_name(folder.name))
 
 
 def only_begun(folder: Path) -> bool:
-    """Whether a run's folder holds at most its record and its plan: nothing was logged or saved."""
+    """Whether a run's folder holds at most its record and its plan, so that nothing was logged or saved."""
     return {p.name for p in folder.iterdir()} <= {NAME, PLAN, f".{PLAN}.part"}
 
 
 def remove_run(folder: Path) -> None:
-    """Remove a run's folder; a kill in between leaves no half run under its name."""
+    """Remove a run's folder. A kill in between leaves no half-removed run under its name."""
     half = half_of(folder)
     shutil.rmtree(half, ignore_errors=True)
     folder.rename(half)
@@ -175,7 +176,7 @@ def remove_run(folder: Path) -> None:
 
 
 def _with_cohort_beside(plan: Plan, work: Path) -> Plan:
-    """The plan with the cohort's place relative to the work folder, as every plan there has it."""
+    """Return the plan with the path of the cohort relative to the work folder, as in every plan there."""
     with suppress(ValueError):  # another drive
         cohort = os.path.relpath((work / plan.cohort).resolve(), work.resolve())
         return plan.model_copy(update={"cohort": Path(cohort).as_posix()})
@@ -183,7 +184,7 @@ def _with_cohort_beside(plan: Plan, work: Path) -> Plan:
 
 
 def runs_near(folder: Path) -> str:
-    """The runs a person may have meant: those of a work folder, or those beside."""
+    """List the runs that a person may have meant: those of a work folder, or those beside this folder."""
     for place in (folder / "runs", folder, folder.parent, folder.parent / "runs"):
         if names := sorted(p.parent.name for p in place.glob(f"*/{NAME}")):
             return f"; runs in {place}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
@@ -191,7 +192,7 @@ def runs_near(folder: Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Versions and machine, for the record."""
+    """Describe versions and machine for the record of a run."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "polytask": version("polytask"),

@@ -1,9 +1,9 @@
-"""Freed memory is kept for the next step instead of going back to the system.
+"""Keeps freed memory for the next step instead of giving it back to the system.
 
-glibc takes every large array from the system and gives it back when it is freed, so each step of a training on the CPU
-has all its activations handed out, zeroed and mapped page by page anew: up to a quarter of its time was seen in 3D
-(`benchmarks/freed_memory.py`). The most memory that a process needs stays the same; it keeps it until it ends, or until
-it is told to give it back.
+glibc takes every large array from the system and gives it back when the array is freed. So in each training step on the
+CPU the system hands out all activations anew, zeroes them and maps them page by page: in 3D this took up to a quarter
+of the time (`benchmarks/freed_memory.py`). The largest amount of memory that a process needs stays the same, but the
+process holds it until it ends, or until it is told to give it back.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ import os
 from collections.abc import Callable
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""glibc's numbers of these parameters (mallopt(3))."""
+"""The numbers that glibc gives these parameters (mallopt(3))."""
 KEPT = 2**31 - 1
+"""Freed bytes at the top of the heap up to which nothing is given back."""
 LARGEST = (2**30, 2**25)
-"""Bytes of one array that is still kept, a larger one goes back: the first that glibc takes. Some versions take none
-above 32 MiB, which is as far as they grow by themselves."""
+"""Bytes up to which an array is kept after it is freed: the first value that glibc accepts is used. Some versions
+accept none above 32 MiB, which is as far as glibc's own threshold grows."""
 BY_HAND = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
-"""Who sets one of these knows better."""
+"""Environment variables that set malloc: a person who set one of them decides."""
 
 
 def keep_freed_memory() -> bool:
-    """For this process, from now on. False where the C library is not glibc, or the environment decides."""
+    """Make this process keep freed memory from now on.
+
+    Returns False when the C library is not glibc, or when the environment decides.
+    """
     mallopt = _of_glibc("mallopt")
     if mallopt is None:
         return False
@@ -32,7 +36,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_freed_memory_back() -> None:
-    """What is free now goes back to the system: for a process that lives on after its large arrays."""
+    """Give all free memory back to the system, for a process that lives on after its large arrays."""
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)

@@ -1,4 +1,7 @@
-"""Outputs of a network for one whole sample: the view for pooled tasks, sliding windows for voxel tasks."""
+"""Computes a network's outputs for one whole sample.
+
+Pooled tasks read the view of the whole image; voxel tasks are computed in sliding windows.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,16 @@ from polytask.tasks.task import Prediction
 from polytask.training.step import autocast
 
 Predictions = dict[str, dict[int, Prediction]]
-"""Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU. Beside the
-task's own keys stand those of `Told`."""
+"""Task → visit slot (−1 for subject tasks) → prediction with a leading axis of 1, on the CPU. A prediction also has the
+keys of `SideOutputs`."""
 
 Turn = Callable[[str, int, Sequence[int], Prediction], Prediction]
-"""(task, visit slot, mirrored axes, prediction brought back) → the same with left and right named as they are."""
+"""(task, visit slot, mirrored axes, prediction mirrored back) → the same prediction with left and right named
+correctly."""
 
 Order = Callable[[str, int, Sequence[int]], Sequence[int]]
-"""(image input, visit slot, mirrored axes) → which channel of the file stands at each place of the mirrored
-image; empty where they stay."""
+"""(image input, visit slot, mirrored axes) → which channel of the file stands at each position of the mirrored image;
+empty when no channel moves."""
 
 
 def infer(
@@ -47,10 +51,10 @@ def infer(
     named: Turn | None = None,
     ordered: Order | None = None,
 ) -> Predictions:
-    """Decoded predictions, averaged over `flips` (each a set of array axes to mirror).
+    """Decode the predictions of one sample, averaged over `flips` (each is a set of array axes to mirror).
 
-    `pooled_only` leaves out sliding windows. `named` gives what a mirrored pass called left its right name again;
-    `ordered` says which channels of a mirrored image change places.
+    `pooled_only` leaves out the sliding windows. `restore_sides` corrects what a mirrored pass calls left and right;
+    `find_channel_order` says which channels of a mirrored image change places.
     """
     network.eval()
     sums: Predictions = {}
@@ -71,7 +75,7 @@ def infer(
 
 
 def _with_order(sample: FullSample, plan: Plan, axes: Sequence[int], ordered: Order) -> FullSample:
-    """The sample with its paired channels in the places that they have once it is mirrored along the axes."""
+    """Return the sample with its paired channels in the places that they have once it is mirrored along the axes."""
     images, whole = dict(sample.images), dict(sample.whole)
     known = dict(sample.channel_known)
     for name, image in plan.shared.images.items():
@@ -89,7 +93,7 @@ def _with_order(sample: FullSample, plan: Plan, axes: Sequence[int], ordered: Or
 
 
 def all_flips(axes: Sequence[int]) -> list[tuple[int, ...]]:
-    """Every subset of the axes, the empty one first: 1, 2, 4 or 8 passes."""
+    """List every subset of the axes, the empty one first: 1, 2, 4 or 8 passes."""
     return list(chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)))
 
 
@@ -102,6 +106,7 @@ def _once(
     axes: Sequence[int],
     pooled_only: bool,
 ) -> Predictions:
+    """Predict one sample, mirrored along `axes`; the predictions are mirrored back."""
     present = [slot for slot, known in enumerate(sample.visit_known) if known]
     found: Predictions = {}
     views = bool(network.pooled) or any(p.field == "whole" for p in plan.shared.images.values())
@@ -153,7 +158,7 @@ def _once(
 
 
 def _batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
-    """The sample as a batch of one, without patches and targets."""
+    """Make a batch of this one sample, without patches and targets."""
     whole: dict[str, Tensor] = {}
     for name, image in plan.shared.images.items():
         if image.field == "patch":
@@ -161,7 +166,9 @@ def _batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
         arrays = sample.images[name] if image.field == "whole" else sample.whole[name]
         assert image.view is not None
         shapes = [a.shape[1:] for a in arrays if a is not None] or [image.view]
+        # An image may be larger than the planned view: all of it is seen, nothing is cropped.
         size = [max(*column) for column in zip(image.view, *shapes, strict=True)]
+        # A visit without this image still needs a place of the same shape.
         planes = next((a.shape[0] for a in arrays if a is not None), input_planes(image))
         views = [
             torch.zeros((planes, *size))
@@ -188,7 +195,7 @@ def _batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> Batch:
 
 
 def _tell_places(network: Network, sample: FullSample, told: Told) -> None:
-    """Beside the attention on each patch of a slide, where it lies: `places.NAME`, pixels of the finest level."""
+    """Add where each patch of a slide lies (`places.NAME`, pixels of the finest level) beside the attention on it."""
     for task, found in told.items():
         for key in [k for k in found if k.startswith("patches.")]:
             name = key.removeprefix("patches.")
@@ -200,30 +207,32 @@ def _tell_places(network: Network, sample: FullSample, told: Told) -> None:
 
 
 def _voxels(network: Network, image: str, row: Condition | None, windows: Tensor) -> dict[str, Tensor]:
-    """The finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image."""
+    """Compute the finest outputs of the voxel tasks on windows `[N, C, *patch]` of one image."""
     condition = None if row is None else row.repeat(len(windows))
     return {t: o[0] for t, o in network.voxel_outputs(image, windows, condition).items()}
 
 
 def _pad(array: Tensor, size: Sequence[int]) -> Tensor:
-    """Zeros around `[C, *space]`, the image in the middle as in training."""
+    """Pad `[C, *space]` with zeros around, so that the image is in the middle as in training."""
     gaps = [(n - s) for n, s in zip(size, array.shape[1:], strict=True)]
     return pad(array, [v for gap in reversed(gaps) for v in (gap // 2, gap - gap // 2)])
 
 
 def _centre(output: Tensor, space: Sequence[int]) -> Tensor:
-    """Cut the padding off `[K, *size]`."""
+    """Remove the padding of `[K, *size]`, which leaves the middle `[K, *space]`."""
     starts = [(n - s) // 2 for n, s in zip(output.shape[1:], space, strict=True)]
     return output[(slice(None), *[slice(a, a + s) for a, s in zip(starts, space, strict=True)])]
 
 
 def _flip(array: Tensor, axes: Sequence[int]) -> Tensor:
-    """Mirror `[C, *space]` along spatial axes."""
+    """Mirror `[C, *space]` along some of its spatial axes."""
     return array.flip([1 + a for a in axes]) if axes else array
 
 
+# Mirroring twice gives the array back.
 _unflip = _flip
 
 
 def _cpu(prediction: Prediction) -> Prediction:
+    # float32 from here on: sums over flips and members would lose digits in bf16.
     return {k: v.float().cpu() for k, v in prediction.items()}

@@ -1,4 +1,4 @@
-"""Start from the weights of another run or model."""
+"""Starts a network from the weights of another run or model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from polytask.training.state import load_weights
 
 
 def start_from(network: Network, source: Path) -> int:
-    """Copy every tensor whose name and shape agree; returns how many. None at all is an error."""
+    """Copy every tensor whose name and shape agree with one of the network, and return how many were copied.
+
+    Raises:
+        PolytaskError: no tensor fits.
+    """
     with torch.no_grad():
         copied = 0
         own = network.state_dict()
+        # A run of `single` has one file per task; what several files share comes from the last one.
         for weights in _weights(source):
             for name, value in weights.items():
                 if name in own and own[name].shape == value.shape:
@@ -28,7 +33,7 @@ def start_from(network: Network, source: Path) -> int:
 
 
 def _weights(source: Path) -> list[dict[str, torch.Tensor]]:
-    """Weights of a run's networks, or of the first member of an exported model."""
+    """Read the weights of all networks of a run, or of the first member of an exported model."""
     if (source / "run.yaml").exists():
         run = Run.read(source)
         return [load_weights(run.best_saved(n)) for n in run.networks]

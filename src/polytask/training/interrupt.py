@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run at the next step, saved."""
+"""Ctrl-C and SIGTERM end a run at the next step, after it is saved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """The run (its name in `run`) was asked to stop by a signal of this `number`; everything is saved."""
+    """A signal with this `number` asked the run to stop; `run` is its name, and everything is saved."""
 
     def __init__(self, number: int, step: int):
         super().__init__(f"stopped by {signal.Signals(number).name} after step {step}")
@@ -19,7 +19,7 @@ class Interrupted(Exception):
 
 
 class Asked:
-    """Which signal asked to stop (0 = none yet)."""
+    """Which signal asked the run to stop; 0 while none has."""
 
     def __init__(self) -> None:
         self.signal = 0
@@ -27,14 +27,16 @@ class Asked:
 
 @contextmanager
 def listen() -> Iterator[Asked]:
-    """While inside, the first SIGINT or SIGTERM is noted, a second one acts as usual."""
+    """Inside the block the first SIGINT or SIGTERM is only recorded; a second one acts as usual."""
     asked = Asked()
     before: dict[int, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.signal = number
+        # The usual handler comes back at once, so that an impatient second Ctrl-C ends the process.
         signal.signal(number, before[number])
 
+    # Python lets only the main thread set signal handlers.
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return

@@ -1,4 +1,4 @@
-"""The log: one JSON line per entry, and TensorBoard when it is installed."""
+"""The log of a run: one JSON line per entry, and TensorBoard when it is installed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from polytask.plain import plain
 from polytask.training.board import Board
 
 NUMBERS = ("loss", "losses", "present", "common")
-"""Sections of a line: task, or two tasks, → number."""
+"""Sections of a line that map a task, or two tasks, to a number."""
 LOOKED = ("losses", "norms", "weights", "cosines")
-"""The same inside `gradients`."""
+"""The same kind of sections inside `gradients`."""
 LAST_STEP = 1 << 53
-"""No run gets so far; a larger number is a damaged line."""
+"""No run gets this far; a larger number means that the line is damaged."""
 
 
 class Log:
-    """`metrics.jsonl`. A resumed run first drops the lines after its step: the file reads as if nothing happened."""
+    """The file `metrics.jsonl`. A resumed run first drops the lines after its step, as if it had never been stopped."""
 
     def __init__(self, folder: Path, step: int, prefix: str = ""):
         self.path = folder / "metrics.jsonl"
@@ -31,7 +31,7 @@ class Log:
         self.board = Board.find(folder / "tensorboard" / (prefix or "joint"), step)
 
     def write(self, step: int, entry: Mapping[str, Any], board: bool = True) -> None:
-        """One line; with `board` its numbers also go to TensorBoard as `task/split/metric`."""
+        """Write one line. With `board` its numbers also go to TensorBoard, as `task/split/metric`."""
         line = {"step": step} | ({"network": self.prefix} if self.prefix else {}) | dict(entry)
         try:
             with self.path.open("a", encoding="utf-8") as stream:
@@ -45,7 +45,7 @@ class Log:
             self.board.add(flat(entry), step)
 
     def close(self) -> None:
-        """End TensorBoard's file."""
+        """End the event file of TensorBoard, if there is one."""
         if self.board is not None:
             self.board.close()
 
@@ -58,14 +58,16 @@ class Log:
                 continue
             if line.get("network", "") != self.prefix or line["step"] <= step:
                 kept.append(text + "\n")
+        # A kill while writing must leave the old log or the new one, not a half.
         part = self.path.with_name(self.path.name + ".part")
         part.write_text("".join(kept), encoding="utf-8")
         os.replace(part, self.path)
 
 
 def is_log_entry(line: Mapping[str, Any]) -> bool:
-    """Whether a line of a log is one that training wrote: its step counts, and its sections hold numbers by name."""
+    """Whether training wrote this line of a log: its step counts, and its sections hold numbers by name."""
     step, seconds = line.get("step"), line.get("seconds_per_step")
+    # A line can be valid JSON and still be no entry: only the form tells.
     if type(step) is not int or not 0 <= step < LAST_STEP or not isinstance(line.get("network", ""), str):
         return False
     looked, tuned = line.get("gradients", {}), line.get("tune") or {}
@@ -82,7 +84,7 @@ def _is_number(value: object) -> bool:
 
 
 def flat(entry: Mapping[str, Any], above: str = "") -> dict[str, float]:
-    """Nested numbers → `a/b/c`."""
+    """Flatten nested numbers to one mapping with keys `a/b/c`."""
     numbers: dict[str, float] = {}
     for key, value in entry.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What the log learns of the tasks' gradients now and then."""
+"""What the log records from time to time about the tasks' gradients."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ Look = dict[str, object]
 def look_of(
     tasks: Sequence[str], seen: Sequence[tuple[Array, Array]], weights: Sequence[Array], apart: float | None
 ) -> Look:
-    """Losses, norms and cosines of the tasks' gradients where they were taken, and the weights they got.
+    """Summarize the tasks' gradients where they were taken: losses, norms, cosines, and the weights they received.
 
-    Each is the mean over the step's batches that have it.
+    Each number is the mean over those batches of the step that have it.
 
     Args:
-        seen: of each batch Gramian `[T, T]` and losses `[T]`. weights: of each `[T]`. NaN where a task is not there.
-        apart: cosine between the steps under the two cuts, where both were looked at: `cuts`.
+        batch_results: of each batch the Gramian `[T, T]` and the losses `[T]`. weights: of each batch `[T]`. NaN where
+            a task is absent.
+        cut_cosine: cosine between the steps under the two cuts, when both were computed; logged as `cuts`.
     """
+    # Rounding can leave a diagonal slightly below 0, and its root would be NaN.
     lengths = [np.sqrt(np.clip(np.diag(inner), 0.0, None)) for inner, _ in seen]
     turned = [_cosines(inner, length) for (inner, _), length in zip(seen, lengths, strict=True)]
     cosine = known_mean(turned)
@@ -44,14 +46,14 @@ def look_of(
 
 
 def _cosines(inner: Array, lengths: Array) -> Array:
-    """NaN where a gradient is 0 or not there."""
+    """Compute cosines from inner products and lengths; NaN where a gradient is 0 or absent."""
     known = np.where(lengths > 0, lengths, np.nan)
     found: Array = inner / np.outer(known, known)
     return found
 
 
 def known_mean(arrays: Sequence[Array]) -> Array:
-    """Over the batches in which a number is there; NaN where it is in none."""
+    """Average over the batches in which a number is defined; NaN where none defines it."""
     there = np.isfinite(arrays)
     count = there.sum(0)
     found: Array = np.where(count > 0, np.where(there, arrays, 0.0).sum(0) / np.maximum(count, 1), np.nan)
@@ -59,7 +61,10 @@ def known_mean(arrays: Sequence[Array]) -> Array:
 
 
 class Common:
-    """In what share of steps two tasks were known in one sample: only then can features show their conflict."""
+    """Counts, for each pair of tasks, the steps in which some sample had both tasks known.
+
+    Gradients at the features can show a conflict of two tasks only in such a sample.
+    """
 
     def __init__(self, tasks: Sequence[str]):
         self.pairs = [(i, j) for i in range(len(tasks)) for j in range(i)]
@@ -68,11 +73,11 @@ class Common:
         self.steps = 0
 
     def add(self, together: Sequence[Sequence[float]]) -> None:
-        """One step: `[T, T]`, more than 0 where some sample had both."""
+        """Count one step: `[T, T]`, more than 0 where some sample had both tasks."""
         self.steps += 1
         for place, (i, j) in enumerate(self.pairs):
             self.counts[place] += together[i][j] > 0
 
     def shares(self) -> dict[str, float]:
-        """By pair of tasks, `A B`."""
+        """Return the share of steps for each pair of tasks, named `A B`."""
         return {name: count / max(1, self.steps) for name, count in zip(self.names, self.counts, strict=True)}

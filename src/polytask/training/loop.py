@@ -1,4 +1,7 @@
-"""The loop: epochs of steps, an evaluation on tune, the best and the last checkpoint. Read it top to bottom."""
+"""The training loop: epochs of steps, an evaluation on tune, the best and the last checkpoint.
+
+Read it from top to bottom.
+"""
 
 from __future__ import annotations
 
@@ -24,29 +27,31 @@ from polytask.training.step import take_step
 
 
 class Batches(Protocol):
-    """Where batches come from; a pure function of epoch and step."""
+    """Anything that gives batches, as a pure function of epoch and step."""
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from `start_step` on."""
+        """Yield the batches of an epoch from `start_step` on."""
 
 
 class Reporter(Protocol):
-    """Who watches: the command line's progress bar, or nobody."""
+    """Shows the progress of a training: the progress bar of the command line, or nothing."""
 
     def begin(self, title: str, done: int, total: int) -> None:
-        """A network's fit starts at step `done` of `total`."""
+        """The fit of a network starts, at step `done` of `total`."""
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
-        """A step is done."""
+        """One step of the training is done."""
 
     def say(self, text: str) -> None:
-        """Something worth a line."""
+        """Show a message that is worth a line."""
 
 
 POINTS = 200
-"""Steps whose losses are logged over a whole training: short ones have a curve, long ones no endless log."""
+"""How many steps of a whole training have their losses logged: a short training has a
+curve, a long one no endless log."""
 NORM, GRADIENT_NORM = "norm", "gradient_norm"
-"""The gradient's norm in the log: among the losses, as it always stood, and beside them, where no task can be."""
+"""Names of the gradient's norm in the log: `norm` among the losses, as in all versions, and `gradient_norm` beside
+them, where no task can have the same name."""
 Tune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
 """Evaluate on tune → mean skill, metrics by task."""
 
@@ -56,8 +61,8 @@ class Surroundings:
     """What a fit needs besides its state and its data.
 
     Args:
-        finish: learns what is learnt after the last step, before the state says that it is finished: a run that is
-            killed meanwhile does it again.
+        finish: learns what is learned after the last step. It runs before the state says that the fit is finished: a
+            run killed in between does it again.
     """
 
     settings: Training
@@ -84,11 +89,13 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
         if state.epoch_sums:  # saved within this epoch
             sums.load(state.epoch_sums["losses"])
             norms.load(state.epoch_sums["norms"])
+            # Every step is counted in both, so the steps are saved only once.
             common.counts, common.steps = list(state.epoch_sums["common"]), sums.steps
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
         goal, rate, stopping = state.step + left, state.schedule.rate(state.step), False
 
+        # The defaults bind the objects of this epoch; a closure would see those of a later one.
         def keep_within(sums: Means = sums, norms: Means = norms, common: Common = common) -> None:
             state.epoch_sums = {"losses": sums.as_dict(), "norms": norms.as_dict(), "common": common.counts}
             around.keep_last()
@@ -97,6 +104,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             islice(grouped(micro_batches, every), left), state, around, keep_within
         ):
             rate = state.schedule.rate(state.step)
+            # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
+            # drawn.
             torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
             skipped = state.skipped
             losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
@@ -116,6 +125,8 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
                 if around.log:
                     around.log.write(state.step, {"skipped": state.complaint})
             stopping = stop_asked(around.asked, world)
+            # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
+            # further down.
             if stopping and state.step < goal:
                 keep_within()
                 raise Interrupted(around.asked.signal, state.step)
@@ -139,12 +150,12 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
             around.finish()
         state.finished, state.epoch_sums = ends, {}
         around.keep_last()
-        if stopping and not ends:  # at the last step of an epoch: its look at tune belongs to it
+        if stopping and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
             raise Interrupted(around.asked.signal, state.step)
 
 
 def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, object]:
-    """Evaluate on tune; the highest mean skill so far is the best checkpoint."""
+    """Evaluate on tune; the highest mean skill so far becomes the best checkpoint."""
     state.network.eval()
     skill, metrics = around.tune()
     state.network.train()
@@ -157,14 +168,14 @@ def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, ob
 
 
 def has_run_out_of_patience(patience: int, stale: int) -> bool:
-    """Whether `stale` evaluations without a better mean skill end a training early; with a patience of 0 none do."""
+    """Whether `stale` evaluations without a better mean skill end the training early. A patience of 0 never does."""
     return 0 < patience <= stale
 
 
 def saved_when_cut(
     groups: Iterator[list[Batch]], state: State, around: Surroundings, keep: Callable[[], None]
 ) -> Iterator[list[Batch]]:
-    """The batches; when the process that reads them dies, the steps so far are saved first."""
+    """Yield the batches. When the process that reads them dies, the steps so far are saved first."""
     try:
         yield from groups
     except DataWorkerError:
@@ -176,14 +187,14 @@ def saved_when_cut(
 
 
 def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
-    """`size` batches at a time, the accumulation of one step."""
+    """Group the batches into lists of `size`, which one step accumulates."""
     source = iter(batches)
     while group := list(islice(source, size)):
         yield group
 
 
 def stop_asked(asked: Asked, world: World) -> bool:
-    """Whether any process was asked to stop; all agree."""
+    """Whether any process was asked to stop; all processes agree on the answer."""
     if world.size == 1:
         return asked.signal > 0
     flag = world.total(torch.tensor(float(asked.signal), device=world.device))
@@ -192,7 +203,7 @@ def stop_asked(asked: Asked, world: World) -> bool:
 
 
 def update_average(state: State, decay: float) -> None:
-    """Exponential moving average of the weights."""
+    """Update the exponential moving average of the weights."""
     if decay <= 0:
         return
     weights = state.network.state_dict()
@@ -204,18 +215,18 @@ def update_average(state: State, decay: float) -> None:
 
 
 def number_of(*parts: object) -> int:
-    """A 63-bit number from anything that prints: random numbers are functions, not streams."""
+    """Hash anything that prints to a 63-bit number. Random numbers are functions of such numbers, not streams."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def name_norm(losses: Mapping[str, float], norm: float, tasks: Iterable[str]) -> dict[str, float]:
-    """Losses by task for the log, with the gradient's norm as `norm`, unless that is the name of a task."""
+    """Return the losses by task for the log, with the gradient's norm as `norm` unless a task has that name."""
     return dict(losses) if NORM in tasks else {**losses, NORM: norm}
 
 
 class Means:
-    """Running means of the losses that were there."""
+    """Running means of the losses that were present."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
@@ -224,28 +235,29 @@ class Means:
         self.steps = 0
 
     def add(self, losses: Mapping[str, float]) -> None:
-        """One step."""
+        """Add the losses of one step."""
         self.steps += 1
         for name, value in losses.items():
             self.there[name] = self.there.get(name, 0) + 1
+            # A loss that is not finite would stay in the sum for ever; its task was there all the same.
             if not isfinite(value):
                 continue
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form, for a checkpoint within an epoch."""
+        """Return plain values, for a checkpoint within an epoch."""
         return vars(self)
 
     def load(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what `as_dict` gave."""
+        """Continue from what `as_dict` returned."""
         self.sums, self.counts, self.there = (dict(saved[key]) for key in ("sums", "counts", "there"))
         self.steps = int(saved["steps"])
 
     def means(self) -> dict[str, float]:
-        """Mean by name."""
+        """Return the mean of each loss by name."""
         return {name: self.sums[name] / self.counts[name] for name in self.sums}
 
     def present(self, tasks: Iterable[str]) -> dict[str, float]:
-        """Share of the steps in which a task had something to learn from."""
+        """Return for each task the share of the steps in which it had something to learn from."""
         return {task: self.there.get(task, 0) / max(1, self.steps) for task in tasks}

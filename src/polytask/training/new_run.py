@@ -1,4 +1,4 @@
-"""The record of a new run, made from what was asked for."""
+"""Makes the record of a new run from what was requested."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ from polytask.training.run_plan import find_cohort_folder, plan_hash
 from polytask.training.state import read_state
 
 Budget = tuple[float | None, int | None, str | None]
-"""Minutes, steps, or a run whose steps are taken over: at most one of them."""
+"""Minutes, steps, or the name of a run whose number of steps is used: at most one of the three is given."""
 
 
 def networks_of(
     tasks: Sequence[str], sharing: str, after: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
-    """Network → its tasks: one for all; under `single` one for each task, or for each chain of tasks."""
+    """Assign the tasks to networks: one network for all tasks.
+
+    Under `single` each task has a network of its own, or each group of tasks that a chain links. Returns network → its
+    tasks.
+    """
     if sharing != "single":
         return {"": list(tasks)}
     groups: list[list[str]] = []
     for task in tasks:
         tied = [g for g in groups if any(o in after.get(task, ()) or task in after.get(o, ()) for o in g)]
+        # A task may link groups that were separate so far: they become one.
         groups = [g for g in groups if g not in tied] + [[t for g in tied for t in g] + [task]]
     found = [[t for t in tasks if t in group] for group in groups]
     return {"+".join(group): group for group in sorted(found, key=lambda group: tasks.index(group[0]))}
@@ -43,7 +48,7 @@ def describe_run(
     init: Path | str | None,
     processes: int,
 ) -> dict[str, Any]:
-    """The record of a new run; everything that can be refused is refused here, before anything is written."""
+    """Make the record of a new run. Everything that can be refused is refused here, before anything is written."""
     if name in (".", "..") or Path(name).name != name:
         raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
     model = plan.shared.model
@@ -87,7 +92,7 @@ def describe_run(
 
 
 def find_steps(folder: Path) -> int:
-    """Steps of another run's first network."""
+    """Find the number of steps of another run's first network."""
     run = Run.read(folder)
     last = run.last_saved(next(iter(run.networks)))
     if last is None:

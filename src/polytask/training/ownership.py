@@ -1,4 +1,7 @@
-"""Who may work on a run: one process trains it, one judges it, and what killed ones left there is swept."""
+"""Who may work on a run: one process trains it and one evaluates it.
+
+What killed processes left in its folder is removed.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,20 @@ from polytask.training.folder import Run, only_begun
 
 
 def training_lock(folder: Path) -> Path:
-    """The lock of who trains a run. It lies beside the run's folder, which is not there before it is whole."""
+    """Return the lock of the process that trains a run. It lies beside the folder, which appears only when it is
+    complete."""
     return folder.with_name(f".{make_file_name(folder.name)}.lock")
 
 
 def results_lock(folder: Path) -> Path:
-    """The lock of who judges a run: its answers and metrics, on whatever part."""
+    """Return the lock of the process that evaluates a run: its answers and metrics, on whatever part."""
     return folder / ".lock"
 
 
 @contextmanager
 def own_run(folder: Path) -> Iterator[None]:
-    """Inside, no other process trains the run of this folder, which need not be there yet; leftovers are gone.
+    """Inside the block, no other process trains the run of this folder, and leftovers are gone. The folder need not
+    exist yet.
 
     Raises:
         LockedError: another process trains it.
@@ -40,10 +45,10 @@ def own_run(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def own_results(folder: Path) -> Iterator[None]:
-    """Inside, no other process judges the run of this folder; leftovers are gone.
+    """Inside the block, no other process evaluates the run of this folder, and leftovers are gone.
 
     Raises:
-        LockedError: another process judges it.
+        LockedError: another process evaluates it.
     """
     with hold_lock(results_lock(folder), "evaluates this run", place=folder):
         _sweep(folder, training_lock(folder))
@@ -51,17 +56,18 @@ def own_results(folder: Path) -> Iterator[None]:
 
 
 def _sweep(folder: Path, other: Path) -> None:
-    """Sweep a run's folder, unless another process holds the `other` lock and is just writing there."""
+    """Clean up a run's folder, unless another process holds the `other` lock and is writing there now."""
     with suppress(LockedError), hold_lock(other, "tidies this run", place=folder, patience=0):
         sweep_leftovers(folder, deep=True)
 
 
 def _sweep_new_runs(runs: Path, mine: Path) -> None:
-    """Remove the folders of runs that were killed before they appeared, and locks that killed processes held."""
+    """Remove the folders of runs that were killed before they appeared, and locks of processes that were killed."""
     halves = {path.name.removeprefix(HALF) for path in runs.glob(f"{HALF}*")}
     locks = {path.name[1:].removesuffix(".lock") for path in runs.glob(".*.lock")}
     for name in sorted(halves | locks):  # file names already, so that each names its lock
         with ExitStack() as stack:
+            # The lock of this run is held already: taken again, it would look like that of another process.
             if name != make_file_name(mine.name):
                 try:
                     stack.enter_context(hold_lock(runs / f".{name}.lock", "tidies it", patience=0))

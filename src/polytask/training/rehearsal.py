@@ -1,4 +1,4 @@
-"""What a run would begin with, without a run: for measuring. Nothing is written."""
+"""Prepares everything that a training begins with, but makes no run: for measuring. Nothing is written."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ from polytask.training.tune import Tuning
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A fit before its first step: one network for all tasks, whatever the sharing."""
+    """A fit before its first step, with one network for all tasks, whatever the sharing."""
 
     context: Context
     state: State
 
     def loader(self, workers: int | None = None) -> Loader:
-        """The training batches; `workers` by default the plan's. The caller closes it."""
+        """Open the loader of training batches; `workers` comes from the plan by default. The caller closes it."""
         c = self.context
         names = dict.fromkeys([*self.state.network.tasks, *self.state.structures.values()])
         return Loader(c.store, c.cohort, c.plan, c.fold, "train", c.seed, tasks=names, workers=workers)
 
     def batches(self, count: int) -> list[Batch]:
-        """The first training batches."""
+        """Read the first `count` training batches."""
         with self.loader(0) as loader:
             return list(islice(loader.batches(0), count))
 
     def step(self, batch: Batch, lap: Lap = no_lap) -> None:
-        """One training step at a rate that hardly changes the weights."""
+        """Take one training step, at a learning rate that hardly changes the weights."""
         settings, world = self.context.plan.shared.training, self.context.world
         self.state.network.train()
         moved = [batch.to(world.device)]
         take_step(self.state, moved, world, 1e-6, settings.precision, settings.clip, lap)
 
     def tune(self) -> None:
-        """One evaluation on the tune part."""
+        """Run one evaluation on the tune part."""
         self.state.network.eval()
         Tuning(self.state, self.context)()
 
@@ -66,13 +66,13 @@ def rehearse(
     device: str | None = None,
     seed: int = 0,
 ) -> Rehearsal:
-    """Read a planned and prepared work folder up to where training would begin.
+    """Read a planned and prepared work folder up to the point where training would begin.
 
     Args:
         work: folder with `plan.yaml`, `splits.json` and `store/`.
         fold: which fold of the plan.
-        tasks: only these.
-        changes: `training.precision=bf16` and the like, for this time only.
+        tasks: only these tasks.
+        changes: settings such as `training.precision=bf16`, for this time only.
         device: cpu, cuda, mps; by default the best there is.
     """
     work = Path(work)
@@ -95,7 +95,7 @@ def rehearse(
 def rehearse_network(
     work: Path, cohort: Cohort, plan: Plan, fold: int, tasks: Sequence[str], world: World, seed: int = 0
 ) -> Rehearsal:
-    """One network for `tasks` under a plan that is at hand."""
+    """Prepare one network for `tasks` under a plan that is already loaded."""
     keep_freed_memory()
     run = Run(work / "runs" / "", {"networks": {"": list(tasks)}, "init": None, "steps": None})
     parts = read_fold(work / "splits.json", fold, cohort)

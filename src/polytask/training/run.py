@@ -1,4 +1,4 @@
-"""`train`: from a planned and prepared work folder to a run, new or resumed."""
+"""`train`: turns a planned and prepared work folder into a run, new or resumed."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_h
 
 
 class Quiet:
-    """A reporter that says nothing."""
+    """A reporter that shows nothing at all."""
 
     def begin(self, title: str, done: int, total: int) -> None:
-        """Nothing."""
+        """Ignore the start of a fit."""
 
     def step(self, step: int, losses: Any) -> None:
-        """Nothing."""
+        """Ignore a step that is done."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Ignore a message for the user."""
 
 
 def train(
@@ -76,7 +76,7 @@ def train(
         after: task → tasks whose answers it reads.
         name: of the run; `PRESET-foldF-seedS` by default, or `SHARING-foldF-seedS` without a preset.
         tasks: only these.
-        minutes: a time budget, turned into steps before the first step.
+        minutes: a time budget, turned into a number of steps before the first step.
         steps: of every network, instead of the plan's epochs.
         match: name of a run whose number of steps is taken over (a fair baseline).
         init: a run or model folder whose weights, where names and shapes agree, are the start.
@@ -97,6 +97,7 @@ def train(
             budget = minutes, steps, match
             record = describe_run(work, label, plan, fold, seed, tasks, budget, init, world.size)
             folder = work / "runs" / label
+        # Only the first process locks and writes; the others wait until the folder is there.
         with own_run(folder) if world.chief else nullcontext():
             if world.chief and not resume:
                 Run.create(folder, record, plan)
@@ -112,7 +113,7 @@ def train(
 
 
 def _fit(run: Run, extend: int, workers: int | None, world: World, asked: Asked, reporter: Reporter) -> None:
-    """Every network of the run, one after another, each to its end."""
+    """Fit every network of the run, one after another, each to its end."""
     plan = read_plan(run.folder)
     if workers is not None:
         plan.shared.training.workers = workers
@@ -131,7 +132,7 @@ def _fit(run: Run, extend: int, workers: int | None, world: World, asked: Asked,
 
 
 def _context(run: Run, plan: Plan, world: World) -> Context:
-    """What all networks of the run share."""
+    """Check that nothing has changed since the run began, and make what all its networks share."""
     fold = int(run.record["fold"])
     ensure_fold(plan, fold, run.folder)
     if run.record["plan"] != plan_hash(plan, fold):
@@ -146,13 +147,15 @@ def _context(run: Run, plan: Plan, world: World) -> Context:
     ensure_cohort(plan, cohort)
     parts = read_fold(run.work / "splits.json", fold, cohort)
     settings = plan.shared.training
+    # The plan's threads are those of the whole training, however many processes share them.
     torch.set_num_threads(max(1, settings.threads // world.size))
     keep_freed_memory()
     if world.device.type == "cuda":
+        # Otherwise cuDNN may pick algorithms whose sums differ from run to run, and a resumed run would too.
         torch.backends.cudnn.deterministic = True
     return Context(run, plan, fold, luck_of(int(run.record["seed"]), fold), cohort, parts, store, world)
 
 
 def cohort_folder_of(run: Run, plan: Plan) -> Path:
-    """Of the cohort a run learns from."""
+    """Find the folder of the cohort that a run learns from."""
     return find_cohort_folder(run.work, plan, run.folder)

@@ -1,4 +1,7 @@
-"""The plan of one run: the work folder's, with what was asked for this run, and the cohort it belongs to."""
+"""The plan of one run: the plan of the work folder with what was requested for this run.
+
+Also finds the cohort that the plan belongs to.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,14 @@ PLACES = {
     "balance": "training.balance.rule",
     "cut": "training.balance.cut",
 }
-"""Option of `train` → the value of a plan it sets."""
+"""Option of `train` → the value of the plan that it sets."""
 
 
 def plan_hash(plan: Plan, fold: int) -> str:
-    """Of all that decides the weights: not the reasons, the number of data workers, or the unit that lengths have."""
+    """Hash everything in a plan that decides the weights of a fold.
+
+    Left out are the reasons, the number of data workers, and the unit that lengths are written in.
+    """
     left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
     shared["model"] = restore_old_keys(
@@ -47,7 +53,10 @@ def make_run_plan(
     after: Mapping[str, Sequence[str]],
     overrides: Sequence[str],
 ) -> Plan:
-    """The work folder's plan with this run's changes: the preset, then its parts, then single values."""
+    """Return the plan of the work folder with the changes for this run.
+
+    A preset comes first, then single options override parts of it, then single values override both.
+    """
     plan = read_plan(work)
     if preset:
         header = read_header(find_cohort_folder(work, plan) / HEADER)
@@ -84,7 +93,7 @@ def choose(registry_name: str, member: str) -> None:
 
 
 def find_cohort_folder(work: Path, plan: Plan, planned: Path | None = None) -> Path:
-    """The plan's `cohort` is relative to the work folder, wherever the plan lies."""
+    """Find the cohort of a plan. Its path is relative to the work folder, wherever the plan lies."""
     folder = (work / plan.cohort).resolve()
     if not folder.is_dir():
         raise PolytaskError(

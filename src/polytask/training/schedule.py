@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step and of a schedule that is kept as state."""
+"""The learning rate as a pure function of the step and of a schedule that is saved with the state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from polytask.plan.plan import Training
 
 @dataclass(frozen=True)
 class Schedule:
-    """Warm-up, then a decay to zero over `start … end`. `--extend` appends a new cycle behind the old end."""
+    """A warm-up, then a decay to zero over the steps from `start` to `end` (`constant` does not decay).
+
+    `--extend` adds a new cycle after the old end.
+    """
 
     kind: str
     peak: float
@@ -20,15 +23,16 @@ class Schedule:
 
     @classmethod
     def of(cls, settings: Training, steps: int) -> Schedule:
-        """The planned schedule over `steps`."""
+        """Make the planned schedule over a number of steps."""
+        # A short training must not be all warm-up.
         return cls(settings.schedule, settings.rate, min(settings.warmup, steps // 5), 0, steps)
 
     def extended(self, steps: int) -> Schedule:
-        """A further cycle of `steps` behind the end (a warm restart)."""
+        """Return a further cycle of `steps` after the end (a warm restart)."""
         return Schedule(self.kind, self.peak, min(self.warmup, steps // 5), self.end, self.end + steps)
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step (0-based)."""
+        """Compute the learning rate of a step, counted from 0."""
         at, length = step - self.start, self.end - self.start
         if at < self.warmup:
             return self.peak * (at + 1) / self.warmup
@@ -40,5 +44,5 @@ class Schedule:
         return self.peak
 
     def as_dict(self) -> dict[str, str | float | int]:
-        """For `state.json`."""
+        """Return plain values for `state.json`."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""What a run must remember to go on bit for bit: weights, optimiser, buffers, counters."""
+"""What a run must save to continue bit for bit: weights, optimizer, buffers, counters."""
 
 from __future__ import annotations
 
@@ -27,22 +27,24 @@ from polytask.training.schedule import Schedule
 
 @dataclass
 class State:
-    """The changing part of a fit.
+    """The part of a fit that changes.
 
     Args:
-        network, optimiser, criteria, balancer: what is fitted, how, against what, and how tasks become one.
-        schedule: where the learning rate is.
-        structures: dose task whose loss looks at DVHs → the segmentation with the masks.
-        average: exponential moving average of the weights, when wanted.
-        step: optimiser steps done.
-        best, best_epoch: highest mean skill on tune, and when.
+        network, optimiser, criteria, balancer: what is fitted, by what, against which losses, and how tasks are
+            balanced.
+        schedule: gives the learning rate of a step.
+        structures: dose task whose loss reads DVHs → the segmentation that has the masks.
+        average: exponential moving average of the weights, if the plan asks for one.
+        step: optimizer steps done.
+        best, best_epoch: highest mean skill on tune, and the epoch that reached it.
         stale: evaluations since then.
         settings: of the plan, as changed by the time budget.
         norm: length of the last step's gradient, before it was clipped.
-        look: what the last step saw of the tasks' gradients, when it looked. together: `[T, T]`, more than 0 where
-            it had a sample with both tasks known.
-        epoch_sums: of the losses of an epoch that is not yet at its end, for its line in the log.
-        skipped, in_a_row, complaint: steps left out for a loss that was not finite, and the last one.
+        gradient_summary: summary of the tasks' gradients in the last step, if that step is logged. together: `[T, T]`,
+            more than 0 where the step had a sample with both tasks known.
+        epoch_sums: sums of the losses of an unfinished epoch, for its line in the log.
+        skipped, in_a_row, complaint: how many steps were skipped because a loss was not finite, how many of them in a
+            row, and a message about the last one.
     """
 
     network: Network
@@ -72,12 +74,13 @@ class State:
     )
 
     def save(self, folder: Path, plan_hash: str) -> None:
-        """Write everything into a new folder."""
+        """Write the whole state into a new folder."""
         save_weights(folder, self.network.state_dict())
         save_tensors(folder / "optimiser.safetensors", _optimiser_tensors(self.optimiser))
         save_tensors(folder / "balance.safetensors", self.balancer.tensors())
         buffers = {k: v for k, v in self.criteria.state_dict().items() if isinstance(v, Tensor)}
         save_tensors(folder / "criteria.safetensors", buffers)
+        # What a criterion keeps beside tensors goes to the JSON file: safetensors holds tensors only.
         extra = {k: v for k, v in self.criteria.state_dict().items() if not isinstance(v, Tensor)}
         if self.average is not None:
             save_tensors(folder / "average.safetensors", self.average)
@@ -94,7 +97,7 @@ class State:
         )
 
     def load(self, folder: Path, plan_hash: str) -> None:
-        """Read a folder that `save` wrote."""
+        """Read the state from a folder that `save` wrote."""
         count = len(list(self.network.tasks))
         stored = read_state(folder, count * (count - 1) // 2)
         if stored["plan"] != plan_hash:
@@ -122,7 +125,7 @@ class State:
 
 
 def read_state(folder: Path, pairs: int | None = None) -> dict[str, Any]:
-    """The counters of a checkpoint; `pairs` of tasks that the network has, where that is known."""
+    """Read the counters of a checkpoint. `pairs` is how many pairs of tasks the network has, if that is known."""
     path, what, remedy = folder / "state.json", "the counters of a checkpoint", "train the run again"
     found = read_json_object(path, what, remedy)
     if problem := find_checkpoint_problem(found, pairs):
@@ -131,13 +134,13 @@ def read_state(folder: Path, pairs: int | None = None) -> dict[str, Any]:
 
 
 def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
-    """`model.safetensors` and its hash."""
+    """Write `model.safetensors` and a file with its hash."""
     save_tensors(folder / "model.safetensors", weights)
     (folder / "model.sha256").write_text(sha256(folder / "model.safetensors") + "\n", encoding="utf-8")
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
-    """Weights whose hash is the recorded one."""
+    """Read weights, and check that their hash is the recorded one."""
     path, seal = folder / "model.safetensors", folder / "model.sha256"
     if not path.exists():
         raise PolytaskError(
@@ -149,10 +152,11 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def put_weights(network: Network, weights: Mapping[str, Tensor], where: Path) -> None:
-    """Give a network weights that were made for it.
+    """Load weights into the network that they were made for.
 
     Raises:
-        PolytaskError: they are another network's, which another version of Polytask builds for the same plan.
+        PolytaskError: they belong to another network, such as one that another version of Polytask builds from this
+            plan.
     """
     own = network.state_dict()
     odd = sorted(own.keys() ^ weights.keys()) + sorted(
@@ -167,7 +171,7 @@ def put_weights(network: Network, weights: Mapping[str, Tensor], where: Path) ->
 
 
 def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat tensors `INDEX.NAME`."""
+    """Flatten the optimizer's state to tensors named `INDEX.NAME`."""
     return {
         f"{index}.{name}": torch.as_tensor(value)
         for index, values in optimiser.state_dict()["state"].items()
@@ -181,4 +185,5 @@ def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
     for key, value in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
+    # The groups are those of the new optimizer: only its state comes from the file.
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

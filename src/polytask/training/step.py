@@ -1,4 +1,4 @@
-"""One optimiser step: what every task lost, and what the step did."""
+"""One optimizer step: what every task lost, and what the step did."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from polytask.training.targets import flat_target
 from polytask.training.turn import Turn
 
 PATIENCE_WITH_NONSENSE = 20
+"""After this many skipped steps in a row the run stops."""
 Targets = Mapping[str, tuple[Target, list[str]]]
 Lap = Callable[[str], None]
-"""Told the name of each part of a step when it is done."""
+"""Called with the name of each part of a step when that part is done."""
 
 
 def no_lap(part: str) -> None:
-    """Nobody measures."""
+    """Record no times: the default of `take_step`."""
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """bf16 where the plan says so; losses leave it by themselves."""
+    """Compute in bf16 inside the block if the plan says so; losses switch back to float32 themselves."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -43,11 +44,12 @@ def take_step(
     clip: float,
     lap: Lap = no_lap,
 ) -> dict[str, float]:
-    """Accumulate over `batches`, balance, clip, update → mean loss by task; the gradient's norm stays in `state.norm`.
+    """Accumulate over `batches`, balance the tasks, clip, update → mean loss by task.
 
-    Counts come first: each task's mean divides by its count over all processes and micro-batches, and a task
-    whose count is zero is absent - no loss, no gradient, no change of state. The step is Σ weight · loss / T over the
-    tasks that are present; weights are the balancing rule's, for each micro-batch by itself.
+    The gradient's norm is left in `state.norm`. Counts come first: the mean of a task divides by its count over all
+    processes and micro-batches. A task whose count is zero is absent: no loss, no gradient, no change of state. The
+    step is Σ weight · loss / T over the tasks that are present; the balancing rule gives the weights, for each
+    micro-batch by itself.
     """
     network, tasks = state.network, state.network.tasks
     turn = Turn.of(state.balancer, state.step, world)
@@ -59,6 +61,7 @@ def take_step(
         }
         for batch in batches
     ]
+    # All processes must know the total counts before the first backward pass: each loss is divided by them.
     rows, state.together = _counted(state, batches, targets, world)
     by_batch = [dict(zip(tasks, row, strict=True)) for row in rows.tolist()]
     of_step = {name: sum(row[name] for row in by_batch) for name in tasks}
@@ -80,7 +83,9 @@ def take_step(
     means = world.total(torch.stack([losses[n] for n in tasks]))
     parameters = [p for p in network.parameters() if p.requires_grad]
     world.add_gradients(parameters)
+    # The norm is wanted for the log even when nothing is clipped: an infinite limit changes no gradient.
     norm = clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
+    # One transfer to the CPU for all numbers: each one alone would wait for the device.
     *found, length = torch.cat([means, norm.reshape(1)]).tolist()
     values = dict(zip(tasks, found, strict=True))
     if all(map(isfinite, [*found, length])):
@@ -96,6 +101,8 @@ def take_step(
     else:
         _count_nonsense(state, values, batches)
     for name in tasks:
+        # After a skipped step too: the scores that a risk-set buffer holds back must not wait for the next
+        # step.
         state.criteria[name].update()  # type: ignore[operator]
     state.optimiser.zero_grad(set_to_none=True)
     state.step += 1
@@ -107,7 +114,10 @@ def take_step(
 def _counted(
     state: State, batches: Sequence[Batch], targets: Sequence[Targets], world: World
 ) -> tuple[Tensor, list[list[float]]]:
-    """Over all processes: counts `[batches, tasks]`, and in how many batches two tasks are known of one sample."""
+    """Count what is known, over all processes.
+
+    Returns the counts `[batches, tasks]`, and `[tasks, tasks]`: in how many batches some sample has both tasks known.
+    """
     tasks = list(state.network.tasks)
     rows = [[state.criteria[n].count(*target[n]).float() for n in tasks] for target in targets]  # type: ignore[operator]
     counts = torch.stack([torch.stack(row) for row in rows])
@@ -130,7 +140,9 @@ def _again(
     world: World,
     precision: str,
 ) -> dict[str, float]:
-    """The losses of the same samples after the step, under the same dropout; criteria do not remember the scores."""
+    """Compute the losses of the same samples after the step, under the same dropout. Criteria do not remember these
+    scores."""
+    # The seed was set before the step: setting it again repeats the dropout masks.
     torch.manual_seed(torch.initial_seed())
     state.criteria.eval()
     total = torch.zeros(len(present), device=world.device)

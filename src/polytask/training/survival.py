@@ -1,5 +1,7 @@
-"""After training: what survival tasks learn from the scores of the training subjects: Cox's baseline hazard, and where
-risks are cut into groups."""
+"""What survival tasks learn after training from the scores of the training subjects.
+
+These are the baseline hazard of Cox tasks, and the risks at which subjects are divided into groups.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,10 @@ LEARNT = "learnt.json"
 
 
 def read_learnt(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any]]:
-    """Task → fields known only after training; nothing when the run has none.
+    """Read the fields that are known only after training, by task; empty when the run has none.
 
     Args:
-        folder: of the run. fold: its fold of the plan, whose survival tasks they are of.
+        folder: of the run. fold: its fold of the plan, which has the survival tasks they belong to.
     """
     path = folder / LEARNT
     if not path.exists():
@@ -55,19 +57,23 @@ def read_learnt(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any]]:
 
 
 def learn_survival(context: Context, name: str) -> None:
-    """Score the training subjects with the best weights: Breslow's baseline of Cox tasks goes to `learnt.json`, the
-    cut-offs of the risk groups to `decisions.json`."""
+    """Score the training subjects with the best weights, and save what follows from the scores.
+
+    Breslow's baseline of Cox tasks goes to `learnt.json`, the cut-offs of the risk groups to `decisions.json`.
+    """
     folder = context.run.folder
     names, fold = context.run.networks[name], context.plan.folds[context.fold]
     tasks = make_tasks(fold, names)
     survival = {n: t for n, t in tasks.items() if isinstance(t, Survival)}
     answers = _score_training_subjects(context, name, survival) if survival else None
+    # Under `single` each network adds its own tasks to what earlier ones have written.
     learnt, cutoffs = read_learnt(folder, fold), {}
     for task_name, task in survival.items():
         assert answers is not None
         if not answers.pooled[task_name].ids:
             continue
         prediction, value, known = answers.pooled[task_name].arrays()
+        # Only subjects with a known outcome: the value of an unknown one is a placeholder.
         risk, (times, events) = prediction["risk"][known], value[known].T
         cutoffs[task_name] = cut_risks(risk)
         if task.loss == "cox":
@@ -79,7 +85,7 @@ def learn_survival(context: Context, name: str) -> None:
 
 
 def lacks_survival(context: Context, name: str) -> bool:
-    """Whether something is not there that `learn_survival` writes for tasks whose outcome is known in training."""
+    """Whether something is missing that `learn_survival` writes for tasks whose outcome is known in training."""
     fold = context.plan.folds[context.fold]
     tasks = make_tasks(fold, context.run.networks[name])
     learnt, cutoffs = read_learnt(context.run.folder, fold), read_decisions(context.run.folder).cutoffs

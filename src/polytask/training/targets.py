@@ -1,4 +1,4 @@
-"""A batch's targets, flattened to the order of the network's outputs."""
+"""Flattens the targets of a batch to the order of the network's outputs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from polytask.tasks.task import Task
 def flat_target(
     batch: Batch, task: Task, patched: bool = False, structures: str | None = None
 ) -> tuple[Target, list[str]]:
-    """The target with one leading axis N, and the id of each item.
+    """Return the target of a task with one leading axis N, and the id of each item.
 
-    N runs over known visits (times patches when the voxel task is `patched`), all visits, or subjects. `structures`
-    names the segmentation whose masks stand beside a dose.
+    N runs over the known visits of a voxel task (times the patches when it is `patched`), over all visits of a visit
+    task, or over subjects. `structures` names the segmentation whose masks a dose loss reads.
     """
     target = batch.targets[task.name]
     if task.level == "subject":
@@ -28,6 +28,7 @@ def flat_target(
     ]
     if task.level == "visit":
         known = target.known.flatten(0, 1)
+        # A padded visit must never count as known, whatever stands in its place.
         seen = batch.visit_known.flatten()
         return Target(target.value.flatten(0, 1), known & seen.view(-1, *[1] * (known.dim() - 1))), ids
     present = batch.visit_known.flatten()
@@ -45,16 +46,21 @@ def flat_target(
 
 
 def _kept(items: Tensor, present: Tensor) -> Tensor:
-    """`[B, V, …]` → the known visits `[N, …]`; full-resolution maps are copied only when a visit is missing."""
+    """Select the known visits: `[B, V, …]` → `[N, …]`.
+
+    Full-resolution maps are copied only when a visit is missing.
+    """
     flat = items.flatten(0, 1)
     return flat if bool(present.all()) else flat[present]
 
 
 def structure_masks(target: Target, patched: bool) -> Tensor:
-    """Masks of a segmentation target `[B, V(, P), …]` as bool `[B·V(, P), K, *space]`; unknown ones are empty."""
+    """Make bool masks `[B·V(, P), K, *space]` from a segmentation target `[B, V(, P), …]`; unknown structures are
+    empty."""
     assert target.region is not None
     value, known = target.value.flatten(0, 1), target.known.flatten(0, 1)
     lead = 1 + patched
+    # Exclusive structures share one map of labels; overlapping ones have a plane each.
     if target.value.dim() == target.region.dim():
         labels = torch.arange(1, known.shape[-1] + 1, device=value.device)
         masks = value.unsqueeze(lead) == labels.view(*[1] * lead, -1, *[1] * (value.dim() - lead))

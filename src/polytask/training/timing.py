@@ -1,4 +1,4 @@
-"""Where the time of a step goes on this machine, data apart from compute."""
+"""Measures where the time of a step goes on this machine, with data and computation apart."""
 
 from __future__ import annotations
 
@@ -17,25 +17,30 @@ from polytask.prepare.batch import Batch
 from polytask.training.rehearsal import Rehearsal, rehearse
 
 WARM = 2
+"""Steps before the measurement starts."""
 ROUND = 4
-"""Steps on a cached batch, then as many fed by the loader, and so on: both see the same machine."""
+"""Steps on a cached batch, then as many on batches from the loader, and so on: both see
+the machine in the same state."""
 DATA_BOUND = 1.05
+"""A fed step longer than this multiple of a cached one gets a hint about reading."""
 LONG_TUNE = 0.15
+"""Share of the time above which evaluation on tune gets a hint."""
 PARTS = ("targets", "forward", "losses", "backward", "optimiser")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds, medians over the steps.
+    """Seconds, each the median over the steps.
 
     Args:
         batch: samples of a step. workers: data processes of the plan.
-        read: per batch from the loader with the plan's workers, nothing else to do.
+        read: per batch from the loader with the plan's workers, while nothing else runs.
         read_here: the same with 0 workers.
         parts: of a step on a cached batch: targets, forward, losses, backward, optimiser.
         losses: of the part `losses`, by task (forward pass of the criterion).
         step: on a cached batch. fed: on batches from the loader. data_path: fed / step.
-        tune: one evaluation on the tune part; per_epoch: steps between two of them take `per_epoch · tune_every`.
+        tune: one evaluation on the tune part. tune_share: its share of the time when one is made every `tune_every`
+            epochs.
         hints: what to try, one line each.
     """
 
@@ -57,7 +62,7 @@ class Timing:
     hints: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
@@ -69,7 +74,10 @@ def time_steps(
     device: str | None = None,
     progress: Callable[[str], None] = lambda what: None,
 ) -> Timing:
-    """Measure reading, the parts of a step, both together, and one evaluation on tune. Nothing is written."""
+    """Measure reading, the parts of a step, both together, and one evaluation on tune.
+
+    Nothing is written.
+    """
     rehearsal = rehearse(work, fold, changes=changes, device=device)
     settings = rehearsal.context.plan.shared.training
     progress("reading in this process")
@@ -109,9 +117,11 @@ def time_steps(
 
 
 def _reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
-    """Seconds per batch when nobody waits for anything else; the workers' start and first batches are left out."""
+    """Measure the seconds per batch while nothing else runs. The start of the workers and their first batches are left
+    out."""
     with rehearsal.loader(workers) as loader:
         batches = _endless(loader.batches)
+        # Each worker reads two batches ahead: those were ready before the clock started.
         for _ in islice(batches, WARM + 2 * workers):
             pass
         started = time.perf_counter()
@@ -121,7 +131,7 @@ def _reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
 
 
 def _steps(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[str, float]], float, float]:
-    """Laps of the cached steps; seconds of a cached and of a fed step, in turns."""
+    """Return the laps of the cached steps, and the seconds of a cached and of a fed step, measured in turns."""
     laps: list[dict[str, float]] = []
     seconds: dict[str, list[float]] = {"cached": [], "fed": []}
     with rehearsal.loader() as loader:
@@ -150,7 +160,7 @@ def _steps(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[str, float]], fl
 
 
 def _endless(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
-    """Epoch after epoch."""
+    """Yield the batches of one epoch after another, without end."""
     epoch = 0
     while True:
         yield from batches(epoch)
@@ -158,7 +168,7 @@ def _endless(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
 
 
 def _now(rehearsal: Rehearsal) -> float:
-    """Seconds, after the device has done what it was given."""
+    """Read the clock in seconds, after the device has finished its work."""
     device = rehearsal.context.world.device
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -173,7 +183,7 @@ def _median(laps: Sequence[dict[str, float]], part: str) -> float:
 
 
 def advise(t: Timing, tune_every: int) -> Iterator[str]:
-    """What would help, most first."""
+    """List what would help to train faster, the most important first."""
     from polytask.plan.machine import usable_cores
     from polytask.plan.probe import probe_precision
 

@@ -1,4 +1,4 @@
-"""How good the network is on the fold's tune part: metrics by task, and their mean skill."""
+"""Measures how good the network is on the fold's tune part: metrics by task, and their mean skill."""
 
 from __future__ import annotations
 
@@ -20,31 +20,36 @@ if TYPE_CHECKING:
 
 
 WORST = -1.0
-"""No task counts for less in the mean: R² has no lower end, and one bad task would choose the checkpoint alone."""
+"""The least that a task counts in the mean skill: R² has no lower end, and one bad task would choose the checkpoint
+alone."""
 
 
 def find_mean_skill(tasks: Mapping[str, Task], metrics: Mapping[str, Mapping[str, float]]) -> float:
-    """Each task's primary metric on a scale with chance 0 and perfect 1, none below `WORST`, averaged over the tasks
-    for which tune defines it; 0 where it defines none."""
+    """Average the tasks' skills: each primary metric on a scale where chance is 0 and perfect is 1.
+
+    No skill counts for less than `MIN_TASK_SKILL`. Tasks that tune does not define are left out; the result is 0 when
+    it defines none.
+    """
     skills = [tasks[t].skill(m) for t, m in metrics.items()]
     known = [max(s, WORST) for s in skills if np.isfinite(s)]
     return float(np.mean(known)) if known else 0.0
 
 
 class Tuning:
-    """Called after an epoch. One process evaluates, all learn the mean skill."""
+    """Evaluates the network after an epoch. One process evaluates, and all of them learn the mean skill."""
 
     def __init__(self, state: State, context: Context):
         self.state, self.context = state, context
 
     def __call__(self) -> tuple[float, dict[str, dict[str, float]]]:
-        """(mean skill, metrics by task; on other processes than the first only the skill)."""
+        """Return (mean skill, metrics by task). Processes other than the first get the skill only."""
         world = self.context.world
         skill, metrics = (0.0, {})
         if world.chief:
             with averaged(self.state):
                 metrics = self._metrics()
             skill = find_mean_skill(self.state.network.tasks, metrics)
+        # The others add 0, so that the sum is the first one's skill and all stop at the same epoch.
         return float(world.total(torch.tensor(skill, device=world.device, dtype=torch.float32))), metrics
 
     def _metrics(self) -> dict[str, dict[str, float]]:
@@ -60,7 +65,7 @@ class Tuning:
 
 @contextmanager
 def averaged(state: State) -> Iterator[None]:
-    """Inside, the network has the averaged weights, if the run keeps an average."""
+    """Inside the block the network has the averaged weights, if the run keeps an average."""
     if state.average is None:
         yield
         return

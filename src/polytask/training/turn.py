@@ -1,4 +1,4 @@
-"""The backward passes of one step under a balancing rule."""
+"""The backward passes of one step, weighted by a balancing rule."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from polytask.training.distributed import World
 from polytask.training.looks import Look, look_of
 
 BOTH_CUTS = 10
-"""One of so many looks also takes the gradients at the parameters, to say how far the two cuts are apart."""
+"""One of so many logged steps also takes the gradients at the parameters, to say how far the two cuts differ."""
 NO_GRAMIAN = np.zeros((0, 0))
 
 
 @dataclass
 class Turn:
-    """A cut for each forward pass, a backward pass for each batch, and what to keep if the step counts.
+    """Gives a cut to each forward pass, a backward pass to each batch, and what to remember if the step counts.
 
-    A rule that weighs losses multiplies the heads' gradients too; one that weighs gradients leaves a head the plain
-    gradient of its own loss, except between two looks (`training.balance.every`).
+    A rule that weighs losses multiplies the gradients of the heads too. A rule that weighs gradients leaves each head
+    the plain gradient of its own loss, except in the steps between two readings (`training.balance.every`).
     """
 
     balancer: Balancer
@@ -37,42 +37,42 @@ class Turn:
     memory: Memory
     place: Place | None = None
     weights: list[Array] = field(default_factory=list)
-    """Of each batch, over all T tasks."""
+    """Weights of each batch, over all T tasks."""
     seen: list[tuple[Array, Array]] = field(default_factory=list)
-    """Of each batch of a look, over all T tasks: Gramian and losses, NaN where a task is not there."""
+    """Gramian and losses of each logged batch, over all T tasks; NaN where a task is absent."""
     apart: float | None = None
 
     @classmethod
     def of(cls, balancer: Balancer, step: int, world: World) -> Turn:
-        """The next step."""
+        """Start the next step of a balancer."""
         return cls(balancer, step, world, balancer.memory)
 
     @property
     def reads(self) -> bool:
-        """Whether the rule reads gradients now."""
+        """Whether the rule reads gradients in this step."""
         return self.balancer.due(self.step)
 
     @property
     def looks(self) -> bool:
-        """Whether the log does."""
+        """Whether the gradients of this step are logged."""
         return self.balancer.looks(self.step)
 
     @property
     def learns(self) -> bool:
-        """Whether the rule wants to know what the step did."""
+        """Whether the rule wants the losses after the step too."""
         return len(self.balancer.tasks) > 1 and isinstance(self.balancer.rule, Learns)
 
     def cut(self) -> Cut:
-        """For the next forward pass."""
+        """Return the cut for the next forward pass."""
         self.place = self.balancer.place() if self.reads or self.looks else None
         return self.place.cut if self.place else no_cut
 
     def backward(self, losses: Mapping[str, Tensor], ratio: Mapping[str, float]) -> None:
-        """Gradients of Σ wₖ Lₖ / T into the parameters.
+        """Add the gradients of Σ wₖ Lₖ / T to the parameters.
 
         Args:
             losses: of the tasks known in the step, each divided by its count over all processes and batches.
-            ratio: that count over the one in this batch, so that a rule sees the batch's own mean; 0 where the batch
+            ratio: that count over the count in this batch, so that a rule sees the mean of the batch; 0 where the batch
                 has none of the task.
         """
         tasks = [t for t in losses if ratio[t] > 0]
@@ -88,6 +88,7 @@ class Turn:
             means = self.world.total(torch.stack([losses[t].detach() for t in tasks]).float())
             values = means.cpu().double().numpy() * scale
         epoch = self.step // self.balancer.steps_per_epoch
+        # A generator made anew from seed, step and batch: a resumed run draws the same.
         draw = np.random.default_rng([self.balancer.seed, self.step, len(self.weights)])
         seen = Seen(present, values, NO_GRAMIAN, epoch, draw)
         weights = np.maximum(self.balancer.weights[present], 0.0)  # a head must not climb its own loss
@@ -101,12 +102,13 @@ class Turn:
                 total.backward()
         else:
             weights = self._gathered(self.place, parts, seen, scale, weights)
+        # NaN marks absent tasks: their old weight stays when the step counts.
         spread = np.full(len(names), np.nan)
         spread[present] = weights
         self.weights.append(spread)
 
     def after(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
-        """Losses of the step's samples before and after it, for a rule that learns from the difference."""
+        """Give the losses of the step's samples before and after it to a rule that learns from the difference."""
         rule, tasks = self.balancer.rule, list(before)
         assert isinstance(rule, Learns)
         if not np.isfinite([*before.values(), *after.values()]).all():
@@ -116,7 +118,7 @@ class Turn:
         self.memory = rule.learn(seen, np.array([after[t] for t in tasks]), self.memory)
 
     def commit(self) -> Look | None:
-        """The step counts: the rule remembers it. What a look has found, for the log."""
+        """Keep what the rule remembers, now that the step counts. Returns a summary of the gradients for the log."""
         of = self.balancer
         of.memory = self.memory
         for weights in self.weights:
@@ -130,7 +132,8 @@ class Turn:
         return found | {"drift": of.drift} if of.settings.every > 1 else found
 
     def _weights(self, seen: Seen) -> Array:
-        """The rule's; 1 for a single task, and where a number is not finite: that step is not taken."""
+        """Ask the rule for weights. They are 1 for a single task, and where a number is not finite: that step is
+        skipped."""
         finite = np.isfinite(seen.losses).all() and np.isfinite(seen.gramian).all()
         if len(self.balancer.tasks) == 1 or not finite:
             return np.ones(len(seen.losses))
@@ -140,11 +143,14 @@ class Turn:
     def _gathered(
         self, place: Place, parts: Mapping[str, Tensor], seen: Seen, scale: Array, weights: Array
     ) -> Array:
-        """Gather, weigh, release; the weights."""
+        """Gather the gradients, weigh them, and pass them on to the trunk; returns the weights."""
         tasks, total = list(parts), len(self.balancer.tasks)
         found = place.gather(parts)
+        # The losses were divided by the counts of the step and by T; both are undone, so that a rule sees
+        # gradients of the batch's own means.
         inner = self._gramian(place, found, tasks) * np.outer(scale, scale) * total**2
         if self.reads:
+            # Every process has the same Gramian and the same draw, so that all find the same weights.
             asked = Seen(seen.present, seen.losses, inner, seen.epoch, seen.draw)
             weights = self._weights(asked)
             first = not self.weights and self.balancer.looks(self.step, BOTH_CUTS)
@@ -156,6 +162,8 @@ class Turn:
         onward = weights if self.reads else np.ones(len(tasks))
         place.release(self._whole(place, found, dict(zip(tasks, onward.tolist(), strict=True))))
         if self.looks:
+            # Unless the rule reads gradients now, the losses were weighted before the pass: the log shows
+            # them unweighted.
             mine = np.ones(len(tasks)) if self.reads else np.where(weights > 0, weights, np.nan)
             gram, losses = np.full((total, total), np.nan), np.full(total, np.nan)
             gram[np.ix_(seen.present, seen.present)] = inner / np.outer(mine, mine)
@@ -164,23 +172,25 @@ class Turn:
         return weights
 
     def _gramian(self, place: Place, found: list[Gradients], tasks: list[str]) -> Array:
-        """Of all processes' gradients."""
+        """Compute the Gramian of the gradients of all processes."""
         measured = place.measured(found)
         if self.world.size > 1 and not place.additive:
             return gramian(self._total(measured), tasks).cpu().double().numpy()
         return self.world.total(gramian(measured, tasks).to(self.world.device)).cpu().double().numpy()
 
     def _total(self, found: list[Gradients]) -> list[Gradients]:
-        """Over all processes."""
+        """Sum the gradients over all processes."""
         return [{t: self.world.total(g) for t, g in one.items()} for one in found]
 
     def _whole(
         self, place: Place, found: list[Gradients], weights: Mapping[str, float]
     ) -> list[Tensor | None]:
-        """One gradient for each shared tensor, of which the parameters' are summed over processes afterwards.
+        """Merge the tasks' gradients to one for each shared tensor; those of parameters are summed over processes
+        afterwards.
 
-        Weights do not mind that order. A rule that combines element by element needs the whole gradients at parameters;
-        at features those of other processes' samples are elements of their own, with draws of their own.
+        Weights do not depend on that order. A rule that combines element by element does: at parameters it needs the
+        gradients of all processes together. At features other processes have other samples, which are other elements
+        with other draws.
         """
         rule = self.balancer.rule if self.reads else None
         if not isinstance(rule, Combines):
@@ -191,10 +201,14 @@ class Turn:
         if self.world.size == 1 or place.additive:
             return [weighed(one, weights, rule, generator) for one in found]
         whole = (weighed(one, weights, rule, generator) for one in self._total(found))
+        # All processes hold the same sum already and will be summed once more.
         return [None if gradient is None else gradient / self.world.size for gradient in whole]
 
     def _between(self, seen: Seen, weights: Array, trunk: Array) -> float | None:
-        """Cosine between the trunk's steps under the two cuts, on this process' samples; `trunk`: Gramian there."""
+        """Compute the cosine between the trunk's steps under the two cuts, on the samples of this process.
+
+        `trunk` is the Gramian at the parameters.
+        """
         if not np.isfinite(trunk).all():
             return None
         draw = np.random.default_rng([self.balancer.seed, self.step, len(self.weights)])

@@ -1,7 +1,8 @@
-"""Which task's answer feeds which: nothing (parallel), or chains.
+"""Which task's answer another task reads: none (parallel tasks), or chains.
 
-A task declared `after` others reads each upstream answer through a link. Of a visit or subject task that is a token
-(`embedding`); of a voxel task a token again (`gate`), or planes of a second network (`channel`).
+A task that is declared `after` others reads each upstream answer through a link. The answer of a visit or subject task
+becomes a token (`embedding`). That of a voxel task becomes a token too (`gate`), or planes of a second network
+(`channel`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ LINKS: dict[str, type[nn.Module]] = {"embedding": Embedding, "gate": Gate, "chan
 
 
 def link_of(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
-    """How a task reads an upstream answer: what is chosen for it, else the light way.
+    """Choose how a task reads an upstream answer: as the plan says, or the light way by default.
 
     Raises:
-        PolytaskError: a link that cannot carry this answer there.
+        PolytaskError: the link cannot carry this answer to this task.
     """
     if upstream.level != "voxel":
         return "embedding"
@@ -40,7 +41,7 @@ def link_of(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
 
 
 def sequence(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> list[str]:
-    """The tasks such that every task comes behind those it is `after`; otherwise in their own order.
+    """Order the tasks so that each one comes after its upstream tasks, otherwise in their given order.
 
     Raises:
         PolytaskError: an unknown task, a cycle (it is named), a voxel task after a pooled one, or a visit task after a
@@ -70,7 +71,7 @@ def sequence(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> l
 
 
 def upstream_of(task: str, after: Mapping[str, Sequence[str]]) -> set[str]:
-    """All tasks whose answers a task reads, through others too."""
+    """Find all tasks whose answers a task reads, directly or through others."""
     found: set[str] = set()
     left = list(after.get(task, ()))
     while left:

@@ -1,4 +1,4 @@
-"""The links of a network's chains: who reads whose answer, and through what."""
+"""The links of a network's chains: which task reads whose answer, and through what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from polytask.tasks.task import Task
 
 
 class Chain:
-    """Links by task. Modules are made here and owned by the network, under `TASK UPSTREAM` or `TASK IMAGE`."""
+    """The links of all tasks of a network, by task.
+
+    The modules are made here, but the network owns them, under the names `TASK UPSTREAM` or `TASK IMAGE`.
+    """
 
     def __init__(self, spec: NetworkSpec, tasks: Mapping[str, Task]):
         if spec.uncertainty not in UNCERTAINTIES:
@@ -43,41 +46,41 @@ class Chain:
                     f"model.uncertainty: entropy is of probabilities, and {up!r} is a dose; choose variance or none"
                 )
         self.upstream = frozenset(up for (_, up), link in self.links.items() if link != "embedding")
-        """Voxel tasks whose map somebody reads."""
+        """Voxel tasks whose map another task reads."""
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
         """Voxel tasks with a second network of their own."""
 
     def embedded(self, task: str) -> list[str]:
-        """Upstream tasks read as class embeddings."""
+        """List the upstream tasks that are read as class embeddings."""
         return self._by(task, "embedding")
 
     def gated(self, task: str) -> list[str]:
-        """Upstream tasks read as soft gates."""
+        """List the upstream tasks that are read as soft gates."""
         return self._by(task, "gate")
 
     def tokens(self, task: str) -> list[str]:
-        """Upstream tasks that are a source of a pooled task."""
+        """List the upstream tasks that are a source of a pooled task."""
         return self.embedded(task) + self.gated(task)
 
     def maps_of(self, task: str, image: str) -> list[str]:
-        """Upstream tasks on an image that `task` reads through a second network."""
+        """List the upstream tasks on an image that `task` reads through a second network."""
         return [up for up in self._by(task, "channel") if self.spec.voxel_image[up] == image]
 
     def depth(self, task: str, image: str) -> int:
-        """Deepest levels of the trunk's pyramid that gates of a task read."""
+        """Return how many of the deepest levels of the trunk's pyramid the gates of a task read."""
         return DEPTH if any(self.spec.voxel_image[up] == image for up in self.gated(task)) else 0
 
     def seen_beside(self, voxel: Sequence[str], image: str) -> list[str]:
-        """Voxel tasks on an image whose answer pooled tasks read, so that they are asked on the whole view too."""
+        """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""
         mine = [t for t in voxel if self.spec.voxel_image[t] == image]
         pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
         asked = {up for t in pooled for up in upstream_of(t, self.spec.after) if up in mine}
-        if asked and self.spec.decoder == "attention":  # their decoder reads the mean of all
+        if asked and self.spec.decoder == "attention":  # the shared decoder reads the mean of all their maps
             return mine
         return [t for t in mine if t in asked]
 
     def seconds(self) -> dict[str, nn.Module]:
-        """The second networks."""
+        """Make the second networks of voxel tasks in a chain."""
         found: dict[str, nn.Module] = {}
         for task in self.tasks:
             for image, spec in self.spec.images.items():
@@ -86,7 +89,7 @@ class Chain:
         return found
 
     def gates(self) -> dict[str, nn.Module]:
-        """A gate for each map a pooled task reads."""
+        """Make a gate for each map that a pooled task reads."""
         return {
             f"{task} {up}": Gate(
                 self._planes(up), self.spec.images[self.spec.voxel_image[up]].widths, self.spec.embedding
@@ -96,7 +99,7 @@ class Chain:
         }
 
     def embeddings(self) -> dict[str, nn.Module]:
-        """A table of class vectors for each answer a pooled task reads."""
+        """Make a table of class vectors for each answer that a pooled task reads."""
         return {
             f"{task} {up}": Embedding(self.tasks[up], self.spec.embedding)
             for task in self.tasks

@@ -20,6 +20,6 @@ class Channel(nn.Module):
         self.encoder = Encoder(replace(spec, planes=spec.planes + planes))
 
     def forward(self, image: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
-        """`[N, planes, *space]` and maps `[N, K, *space]` → a pyramid, finest first."""
+        """Encode an image `[N, planes, *space]` with maps `[N, K, *space]` → a pyramid, finest first."""
         joined = torch.cat([image, *[m.to(image.dtype) for m in maps]], 1)
         return cast(list[Tensor], self.encoder(joined))

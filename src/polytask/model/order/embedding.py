@@ -16,6 +16,7 @@ class Embedding(nn.Module):
         super().__init__()
         self.decode = upstream.decode
         with torch.no_grad():
+            # A decoded example tells how many classes there are, and whether there are any.
             decoded = self.decode(torch.zeros(1, upstream.outputs))
         if "p" not in decoded or upstream.kind == "survival":
             raise PolytaskError(
@@ -24,7 +25,7 @@ class Embedding(nn.Module):
         self.table = nn.Parameter(0.1 * torch.randn(decoded["p"].shape[1], width))
 
     def forward(self, output: Tensor) -> Tensor:
-        """`[..., outputs] → [..., width]`."""
+        """Turn upstream outputs into tokens: `[..., outputs] → [..., width]`."""
         p = self.decode(output.flatten(0, -2))["p"].unflatten(0, output.shape[:-1])
         token: Tensor = p @ self.table
         return token

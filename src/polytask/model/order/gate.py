@@ -1,4 +1,7 @@
-"""The upstream mask as a soft gate: the features of a region, and how much of it there is, as a token."""
+"""The upstream mask as a soft gate.
+
+The features of a region, and how much of the region there is, become a token.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
 FLOOR = 0.01
-"""Weight of a position where the upstream task sees nothing: a region that is missed still has features."""
+"""Weight of a position where the upstream task finds nothing, so that a missed region still has features."""
 DEPTH = 3
-"""Deepest levels whose features are gathered."""
+"""How many of the deepest levels have their features collected."""
 
 
 class Gate(nn.Module):
@@ -23,10 +26,10 @@ class Gate(nn.Module):
         self.layer = nn.Linear(planes * (sum(2 * c for c in channels[-self.depth :]) + 2), width)
 
     def forward(self, region: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        """`region [N, K, *space]`, maps `[N, C, *space / stride]` of the deepest levels → `[N, width]`.
+        """Collect features under `region [N, K, *space]` from maps `[N, C, *space / stride]` → `[N, width]`.
 
-        For each of the K planes: mean and strongest answer of every channel inside, the share of the image and the
-        strongest probability.
+        For each of the K planes: the mean and the strongest answer of every channel inside, the share of the image that
+        the region covers, and its strongest probability.
         """
         found = [region.flatten(2).mean(2), region.flatten(2).amax(2)]
         for level in maps[-self.depth :]:
@@ -40,7 +43,7 @@ class Gate(nn.Module):
 
 
 def _shrunk(region: Tensor, size: Sequence[int]) -> Tensor:
-    """Mean of the region in each position of a coarser map."""
+    """Shrink a region to a coarser map: the mean of the region in each of its positions."""
     pool = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
     shrunk: Tensor = pool(region.float(), tuple(size))  # type: ignore[arg-type]
     return shrunk

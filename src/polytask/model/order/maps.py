@@ -1,4 +1,4 @@
-"""What a voxel task hands down a chain: its answer as a map, and how sure it is of it."""
+"""What a voxel task gives to the next task of a chain: its answer as a map, and how certain it is."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ UNCERTAINTIES = {
 
 
 def map_planes(task: Task, uncertainty: str) -> int:
-    """Planes of `answer_map`, with the uncertainty's."""
+    """Count the planes of `make_answer_map` and of the uncertainty."""
     return task.outputs - int(getattr(task, "exclusive", False)) + int(uncertainty != "none")
 
 
 def answer_map(task: Task, output: Tensor) -> Tensor:
-    """Head output `[N, outputs, *space]` → `[N, K, *space]`: probability of each structure, or the value in units of
-    its scale. Background is what is left over."""
+    """Turn a head's output `[N, outputs, *space]` into `[N, K, *space]`.
+
+    The K planes are the probability of each structure, or the value in units of its scale. The background is what is
+    left over.
+    """
     if task.kind != "segmentation":
         return output
     p = task.decode(output)["p"]
@@ -29,8 +32,11 @@ def answer_map(task: Task, output: Tensor) -> Tensor:
 
 
 def entropy_map(task: Task, output: Tensor) -> Tensor:
-    """Entropy of the probabilities, between 0 and 1: `[N, outputs, *space] → [N, 1, *space]`. Structures that overlap
-    count on their own; the mean is given."""
+    """Compute the entropy of the probabilities, between 0 and 1: `[N, outputs, *space] → [N, 1, *space]`.
+
+    Overlapping structures count each by itself, and the mean over them is returned.
+    """
+    # At exactly 0 or 1 the entropy would be 0 · −∞ = NaN.
     p = task.decode(output)["p"].clamp(1e-6, 1 - 1e-6)
     if getattr(task, "exclusive", False):
         count = torch.tensor(float(p.shape[1]), device=p.device)

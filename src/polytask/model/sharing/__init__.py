@@ -1,7 +1,7 @@
 """Which features each task sees: one file per sharing block, one registry.
 
-A block is built once per image input and turns images into one pyramid per task. To add one, write the file and
-name it here; the shared battery of tests finds it.
+A block is built once per image input and turns images into one pyramid per task. To add one, write the file and name it
+here. The shared battery of tests finds it by itself.
 """
 
 from __future__ import annotations
@@ -24,27 +24,28 @@ from polytask.model.sharing.task_tokens import TaskTokens
 
 Pyramid = list[Tensor | None]
 Needs = Mapping[str, frozenset[int]]
-"""Task → the levels (0 = finest) it reads; the deepest is always among them."""
+"""Task → the levels (0 = finest) that it reads; the deepest level is always one of them."""
 
 
 class Sharing(Protocol):
-    """An `nn.Module` built as `Block(spec, needs)`, or `Block(spec, needs, form)` where the class has `forms`.
+    """An `nn.Module` built as `Block(spec, needs)`, or `Block(spec, needs, form)` if the class has `forms`.
 
-    A class may also have `rates`: prefix of parameter names → factor on the learning rate.
+    A class may also have `rates`: prefix of parameter names → factor on their learning rate.
     """
 
     channels: tuple[int, ...]
     interacts: bool
-    """Whether, behind the cut, another task's branch reaches a task's loss."""
+    """Whether, behind the cut, the branch of another task reaches the loss of a task."""
 
     def __call__(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, Pyramid]:
-        """`[N, planes, *space]` → for each of `tasks` its pyramid, None at levels it does not need.
+        """Turn `[N, planes, *space]` into a pyramid for each of `tasks`, with None at levels that the task does not
+        need.
 
-        `tasks` may be some of those the block was built with; a task's answer does not depend on which.
+        `tasks` may be some of the tasks that the block was built with; the answer of a task does not depend on which.
         """
 
     def roles(self) -> Roles:
-        """Role of every parameter."""
+        """Return the role of every parameter."""
 
 
 SHARINGS: dict[str, Callable[..., Sharing]] = {
@@ -58,13 +59,13 @@ SHARINGS: dict[str, Callable[..., Sharing]] = {
 
 
 def forms_of(name: str) -> tuple[str, ...]:
-    """The forms a block comes in, the default first."""
+    """List the forms in which a block exists, the default first."""
     forms: tuple[str, ...] = getattr(SHARINGS[name], "forms", ("light",))
     return forms
 
 
 def make_block(name: str, spec: EncoderSpec, needs: Needs, form: str = "light") -> Sharing:
-    """The sharing block `name` in `form`, for one image input."""
+    """Make the sharing block `name` in `form`, for one image input."""
     if name not in SHARINGS:
         raise PolytaskError(f"no sharing is called {name!r}: {nearest(name, SHARINGS, 'choose from')}")
     if form not in forms_of(name):

@@ -1,4 +1,4 @@
-"""Soft attention along one shared encoder, a branch per task: what `mtan` and `ctan` have in common."""
+"""Soft attention along one shared encoder, with a branch per task: what `mtan` and `ctan` have in common."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ MAX_POOL = {2: max_pool2d, 3: max_pool3d}
 OPEN = 2.0
 """Masks start at sigmoid(2) = 0.88 almost everywhere: close to hard sharing, and the sigmoid still has a slope."""
 Exchange = Callable[[int, dict[str, Tensor]], dict[str, Tensor]]
-"""(level, task → attended map) → task → the map it goes on with."""
+"""(level, task → its attended map) → task → the map with which it continues."""
 
 
 def low_rank(channels: int) -> int:
-    """Channels of what is squeezed: a quarter."""
+    """Return the number of channels after squeezing: a quarter of them."""
     return max(4, channels // 4)
 
 
 def small(layer: Pointwise | nn.Linear, factor: float) -> None:
-    """Let a layer start small; at zero it would stop the gradient of what lies before it."""
+    """Let a layer start with small weights. At zero it would stop the gradient of everything before it."""
     layer.weight.data.mul_(factor)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
 
 
 class Mask(nn.Module):
-    """How much of every channel a task takes at every place: `[N, C, *space]` between 0 and 1.
+    """How much of every channel a task takes at every position: `[N, C, *space]` between 0 and 1.
 
-    A 1×1 convolution of the shared map and of what the task brings from the level above (the sum is that of the
-    two side by side), norm, activation, 1×1 convolution, sigmoid.
+    A 1×1 convolution of the shared map and one of what the task brings from the level above are added (which equals one
+    convolution of both side by side). Then follow a norm, an activation, a 1×1 convolution and a sigmoid.
     """
 
     def __init__(self, channels: int, below: int, hidden: int, normed: bool):
@@ -50,6 +50,8 @@ class Mask(nn.Module):
         self.out = Pointwise(hidden, channels, bias=not normed)
         self.norm = norm(channels) if normed else nn.Identity()
         if isinstance(self.norm, nn.GroupNorm):
+            # A norm comes last here: its scale and shift decide how the mask starts, not the weights before
+            # it.
             nn.init.constant_(self.norm.weight, 0.1)
             nn.init.constant_(self.norm.bias, OPEN)
         elif self.out.bias is not None:
@@ -57,7 +59,7 @@ class Mask(nn.Module):
             nn.init.constant_(self.out.bias, OPEN)
 
     def forward(self, shared: Tensor, brought: Tensor | None) -> Tensor:
-        """`[N, C, *space]`, `[N, below, *space]` (None at the first level) → `[N, C, *space]`."""
+        """Make a mask from `[N, C, *space]` and `[N, below, *space]` (None at the first level) → `[N, C, *space]`."""
         hidden = self.shared(shared)
         if self.brought is not None and brought is not None:
             hidden = hidden + self.brought(brought)
@@ -68,16 +70,18 @@ class Mask(nn.Module):
 class Path(nn.Module):
     """Shared encoder, masks per task and level, and what a task brings from one level to the next.
 
-    `paper`: masks as wide as the level, at its resolution; from level to level a 3×3(×3) convolution of the task's
-    own and max-pooling (or, when `strided`, a stride in the convolution).
+    `paper`: masks are as wide as the level and have its resolution. Between levels the task has its own 3×3(×3)
+    convolution and max-pooling (or, when `strided`, a stride in the convolution).
 
-    `light`: masks through a quarter of the channels; from level to level mean-pooling and the next mask's 1×1
-    convolution (one linear map, for a task's maps matter to the next level through its mask only); and *on demand* at
-    level 0, where full-resolution maps cost the time: masks and what goes on live at the resolution of level 1, and
-    only for tasks whose head reads level 0 the mask is enlarged and laid on the full shared map. Such masks are a
-    window of voxels coarse, the features under them stay sharp.
+    `light`: masks go through a quarter of the channels. Between levels there is mean-pooling and the 1×1 convolution of
+    the next mask. One linear map is enough, because the maps of a task influence the next level only through its mask.
 
-    The cut lies in front of every tensor a branch reads: last and first maps of a stage, or their pooled copies.
+    At level 0 full-resolution maps would take most of the time, so `light` works there *on demand*: masks and what goes
+    on have the resolution of level 1. Only for tasks whose head reads level 0, the mask is enlarged and applied to the
+    full shared map. Such a mask is as coarse as a window of voxels, but the features under it stay sharp.
+
+    The cut lies in front of every tensor that a branch reads: the last and first maps of a stage, or their pooled
+    copies.
     """
 
     def __init__(
@@ -106,7 +110,8 @@ class Path(nn.Module):
     def forward(
         self, x: Tensor, branches: Sequence[str], asked: Sequence[str], cut: Cut, exchange: Exchange
     ) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → for each task asked its pyramid; `branches` are the tasks that are computed."""
+        """Turn `[N, planes, *space]` into a pyramid for each task asked for; `branches` are the tasks that are
+        computed."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in asked}
         if not asked:
             return pyramids
@@ -117,6 +122,8 @@ class Path(nn.Module):
             shrink = self.shrink if level == 0 else None
             full = cut(x, readers) if shrink and readers else {}
             last = cut(shrink(x) if shrink else x, branches)
+            # A stage of one block has the same first and last map: a second leaf would split its gradient in
+            # two.
             first = last if early is x else cut(shrink(early) if shrink else early, branches)
             masks = {t: self._masks(level)[t](first[t], brought.get(t)) for t in branches}
             taken = exchange(level, {t: masks[t] * last[t] for t in branches})
@@ -128,7 +135,7 @@ class Path(nn.Module):
         return pyramids
 
     def roles(self, prefix: str, role: Callable[[str], str]) -> Roles:
-        """The encoder is trunk, what belongs to a task has `role(task)`."""
+        """Return the roles: the encoder is trunk, what belongs to a task has `role(task)`."""
         roles = same_role(self.encoder, f"{prefix}encoder.", TRUNK)
         for kind in ("masks", "refine"):
             for level, members in enumerate(cast(nn.ModuleList, getattr(self, kind))):
@@ -140,7 +147,7 @@ class Path(nn.Module):
         return cast(ByName, self.masks[level])
 
     def _onward(self, level: int, task: str, x: Tensor) -> Tensor:
-        """What a task brings to the next level, at that level's resolution."""
+        """Compute what a task brings to the next level, at the resolution of that level."""
         if self.pools is not None:
             return x if level == 0 and self.shrink is not None else cast(Tensor, self.pools[level](x))
         stride = self.strides[level]
@@ -151,5 +158,5 @@ class Path(nn.Module):
 
 
 def laid_on(shared: Tensor, mask: Tensor) -> Tensor:
-    """A coarse mask enlarged and laid on a map: `[N, C, *space], [N, C, *coarse] → [N, C, *space]`."""
+    """Enlarge a coarse mask and apply it to a map: `[N, C, *space], [N, C, *coarse] → [N, C, *space]`."""
     return shared * interpolate(mask, size=shared.shape[2:], mode="nearest")

@@ -1,4 +1,4 @@
-"""Cross-stitch: an encoder per task, mixed channel by channel after each stage. Misra et al., CVPR 2016."""
+"""Cross-stitch: an encoder per task, mixed channel by channel after each stage (Misra et al., CVPR 2016)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from polytask.model.layers import ByName
 from polytask.model.roles import TRUNK, Roles, private, same_role
 
 OWN = 0.9
-"""Share of a task's own map at the start; the rest is spread evenly over the others."""
+"""Share of a task's own map at the start; the rest is divided evenly among the other maps."""
 
 
 class Unit(nn.Module):
-    """What one task takes of every encoder, a number per channel: `alpha [K, C]`."""
+    """What one task takes from every encoder, one number per channel: `alpha [K, C]`."""
 
     def __init__(self, own: int, encoders: int, channels: int):
         super().__init__()
@@ -27,9 +27,10 @@ class Unit(nn.Module):
         self.alpha = nn.Parameter(start)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """K maps `[N, C, *space]` → their mixture."""
+        """Mix K maps `[N, C, *space]` into one."""
         shape = (-1, *[1] * (maps[0].dim() - 2))
         alpha = self.alpha.to(maps[0].dtype)
+        # Added map by map: a stack of all maps would be a second copy of the largest tensors.
         mixed = maps[0] * alpha[0].view(shape)
         for share, x in zip(alpha[1:], maps[1:], strict=True):
             mixed = torch.addcmul(mixed, x, share.view(shape))
@@ -39,17 +40,18 @@ class Unit(nn.Module):
 class CrossStitch(nn.Module):
     """An encoder per task, mixed by learned units per channel after each stage (Misra et al. 2016).
 
-    Every stage has a unit per task for what goes on to the task's next stage and, where its head reads the level, one
-    for what the head sees; the paper has one for both. So each parameter lies on one side of the cut, which is in
-    front of the heads' units: encoders and the units between stages are trunk, a head's units are the task's own, and
-    one backward pass suffices for balancing. The deepest level, all that pooled tasks read, is as in the paper.
+    Every stage has a unit per task for what goes on to the task's next stage. Where the head of the task reads the
+    level, a second unit makes what the head sees; the paper uses one unit for both. So each parameter lies on one side
+    of the cut, which is in front of the heads' units: encoders and the units between stages are trunk, and a head's
+    units belong to its task. One backward pass is then enough for balancing. At the deepest level, the only one that
+    pooled tasks read, all is as in the paper.
 
-    Encoders read each other, so all are computed whichever tasks are asked for; an answer does not depend on who is
-    asked beside it. One task: one encoder, no units.
+    Encoders read each other, so all are computed, whichever tasks are asked for; an answer does not depend on that.
+    With one task there is one encoder and no unit.
 
-    Units ask for ten times the learning rate. Adam's step has the size of the rate: at 1e-3 a unit would need hundreds
-    of steps to go from 0.9 to 0.5, at 1e-2 some forty. The factor of 100 reported for SGD would move units by a
-    tenth a step, as much as the others' share itself.
+    Units ask for ten times the learning rate. A step of Adam has the size of the rate: at 1e-3 a unit would need
+    hundreds of steps to go from 0.9 to 0.5, at 1e-2 about forty. The factor of 100 that is reported for SGD would move
+    units by a tenth per step, as much as the share of the others itself.
     """
 
     interacts = False
@@ -78,7 +80,7 @@ class CrossStitch(nn.Module):
         )
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → task → pyramid."""
+        """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         if not tasks:
             return pyramids
@@ -96,7 +98,7 @@ class CrossStitch(nn.Module):
         return pyramids
 
     def roles(self) -> Roles:
-        """Encoders and the units between their stages are trunk, a head's units private."""
+        """Return the roles: encoders and the units between their stages are trunk, the units of a head are private."""
         roles = same_role(self.encoders, "encoders.", TRUNK) | same_role(self.units["on"], "units.on.", TRUNK)
         for level, units in enumerate(cast(nn.ModuleList, self.units["heads"])):
             for task, unit in cast(ByName, units).items():
@@ -104,7 +106,7 @@ class CrossStitch(nn.Module):
         return roles
 
     def _mixed(self, kind: str, level: int, task: str, maps: Sequence[Tensor]) -> Tensor:
-        """What `task` takes of all encoders' maps; its own where there is one encoder."""
+        """Mix the maps of all encoders for `task`; with one encoder its map is returned."""
         if len(self.tasks) == 1:
             return maps[0]
         mixed: Tensor = self.units[kind][level][task](maps)  # type: ignore[index]

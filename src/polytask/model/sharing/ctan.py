@@ -1,9 +1,9 @@
 """CTAN-style: tasks with attention over one encoder that read each other's maps.
 
-After Kim, Purdie, McIntosh, *Cross-Task Attention Network*, MICCAI 2023 Workshops. Neither code nor full text of
-it was at hand: known for certain are the two ideas, tasks from voxel to image level that exchange by attention in the
-encoder and in a bottleneck. Reconstructed are the form of the masks (MTAN's), of the exchange (own map plus a
-function of the others'), of the token attention, all widths, norms and starting values.
+After Kim, Purdie, McIntosh, *Cross-Task Attention Network*, MICCAI 2023 Workshops. Neither its code nor its full text
+was available. Two ideas are certain: tasks from voxel to image level exchange by attention in the encoder, and in a
+bottleneck. Reconstructed are the form of the masks (those of MTAN), of the exchange (own map plus a function of the
+others' maps), of the token attention, and all widths, norms and initial values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from polytask.tasks.pointwise import Pointwise
 
 
 class LowRank(nn.Module):
-    """Own map plus a low-rank function of the sum of what the others give; 1×1 convolutions."""
+    """The own map plus a low-rank function of the sum of what the other tasks give, with 1×1 convolutions."""
 
     def __init__(self, channels: int, tasks: Sequence[str]):
         super().__init__()
@@ -37,14 +37,14 @@ class LowRank(nn.Module):
             small(take[-1], 0.1)  # type: ignore[index]
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Task → `[N, C, *space]` → the same."""
+        """Exchange the maps of all tasks: task → `[N, C, *space]`, before and after."""
         given = {t: give(maps[t]) for t, give in self.give.items()}
         others = {t: [g for other, g in given.items() if other != t] for t in given}
         return {t: maps[t] + take(sum(others[t][1:], others[t][0])) for t, take in self.take.items()}
 
 
 class Full(nn.Module):
-    """Own map plus a 3×3(×3) convolution, norm and activation of the others' side by side."""
+    """The own map plus a 3×3(×3) convolution, norm and activation of the other maps side by side."""
 
     def __init__(self, dims: int, channels: int, tasks: Sequence[str]):
         super().__init__()
@@ -53,7 +53,7 @@ class Full(nn.Module):
             nn.init.constant_(take[1].weight, 0.1)  # type: ignore[index]
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Task → `[N, C, *space]` → the same."""
+        """Exchange the maps of all tasks: task → `[N, C, *space]`, before and after."""
         names = [t for t, _ in self.take.items()]
         return {
             t: maps[t] + take(torch.cat([maps[u] for u in names if u != t], 1))
@@ -64,14 +64,15 @@ class Full(nn.Module):
 class CTAN(nn.Module):
     """CTAN-style: cross-task attention in encoder stages and in a token bottleneck (after Kim et al. 2023).
 
-    At each stage every task masks the shared map as in MTAN and adds a function of the other tasks' masked maps; at
-    the deepest level the places of each task attend to one another and then to those of the other tasks. Light form:
-    rank C/4, attention of half the channels, and at level 0 on demand (see `Path`): the exchange there lives at the
-    resolution of level 1 and reaches heads through the levels below. Paper form: 3×3(×3) convolutions at
-    every resolution, attention of all channels. With one task there is no exchange and self-attention only.
+    At each stage every task masks the shared map as in MTAN and adds a function of the other tasks' masked maps. At the
+    deepest level the positions of each task attend to one another, and then to those of the other tasks.
 
-    Answers depend on all tasks the block was built with, so all branches are computed whichever are asked for, and a
-    task's answer is the same whoever is asked beside it.
+    Light form: rank C/4, attention of half the channels, and level 0 on demand (see `AttentionPath`): the exchange
+    there has the resolution of level 1 and reaches heads through the levels below. Paper form: 3×3(×3) convolutions at
+    every resolution, attention of all channels. With one task there is no exchange, only self-attention.
+
+    Answers depend on all tasks that the block was built with. So all branches are computed, whichever tasks are asked
+    for, and the answer of a task is always the same.
     """
 
     forms = FORMS
@@ -93,20 +94,21 @@ class CTAN(nn.Module):
         self.meeting = Meeting(deepest, self.tasks, inner, hidden)
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → task → pyramid."""
+        """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = self.path(
             x, self.tasks, tasks, cut, partial(self._exchange, tuple(tasks))
         )
         return pyramids
 
     def roles(self) -> Roles:
-        """The encoder is trunk; what comes before an exchange is joint, what comes after the last private."""
+        """Return the roles: the encoder is trunk, what comes before an exchange is joint, what comes after the last is
+        private."""
         role = owned_by(self.tasks)
         roles = self.path.roles("path.", lambda _: role)
         return roles | same_role(self.exchanges, "exchanges.", role) | self.meeting.roles("meeting.")
 
     def _exchange(self, asked: Sequence[str], level: int, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Own map plus what the others tell; at the deepest level the meeting of tokens."""
+        """Add what the other tasks give to each map; at the deepest level the tasks meet in token attention."""
         told = self.exchanges[level](maps) if self.interacts else maps
         if level < len(self.channels) - 1:
             return dict(told)

@@ -1,4 +1,4 @@
-"""Hard sharing: one encoder for all tasks. Caruana, Machine Learning 28 (1997)."""
+"""Hard sharing: one encoder for all tasks (Caruana, Machine Learning 28, 1997)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Hard(nn.Module):
         self.encoder = Encoder(spec)
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → task → pyramid."""
+        """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         for level, shared in enumerate(self.encoder(x) if tasks else ()):
             readers = [t for t in tasks if level in self.needs[t]]
@@ -33,5 +33,5 @@ class Hard(nn.Module):
         return pyramids
 
     def roles(self) -> Roles:
-        """All trunk."""
+        """Return the roles: every parameter is trunk."""
         return same_role(self, "", TRUNK)

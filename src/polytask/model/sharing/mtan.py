@@ -1,4 +1,4 @@
-"""MTAN: one encoder, and for each task attention over its maps. Liu, Johns, Davison, CVPR 2019."""
+"""MTAN: one encoder, and for each task attention over its maps (Liu, Johns, Davison, CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from polytask.model.sharing.attention import FORMS, Path
 class MTAN(nn.Module):
     """A shared encoder with attention modules per task at every stage (Liu, Johns, Davison 2019).
 
-    Each task masks the stage's last map; its mask is made of the stage's first map and of what the task took from the
-    level above. Pooled tasks have attention in the encoder too. Forms: see `Path`; the paper's refinement between
-    levels is shared by all tasks, here each task has its own, so that nothing behind the cut is reached by two
-    losses. Only the tasks asked for are computed.
+    Each task masks the last map of a stage. The mask is made of the first map of the stage and of what the task took
+    from the level above. Pooled tasks have attention in the encoder too. For the forms see `AttentionPath`. In the
+    paper all tasks share the refinement between levels; here each task has its own, so that nothing behind the cut is
+    reached by two losses. Only the tasks asked for are computed.
     """
 
     interacts = False
@@ -31,10 +31,10 @@ class MTAN(nn.Module):
         self.path = Path(spec, needs, form)
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → task → pyramid."""
+        """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = self.path(x, tasks, tasks, cut, lambda _, maps: maps)
         return pyramids
 
     def roles(self) -> Roles:
-        """The encoder is trunk, attention is private."""
+        """Return the roles: the encoder is trunk, attention is private."""
         return self.path.roles("path.", private)

@@ -1,4 +1,4 @@
-"""No sharing: an encoder of its own for every task, the baseline of every comparison."""
+"""No sharing: every task has its own encoder. This is the baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Single(nn.Module):
         self.encoders = ByName({task: Encoder(spec) for task in needs})
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → task → pyramid."""
+        """Compute one pyramid per task from `[N, planes, *space]`."""
         return {
             task: [f if level in self.needs[task] else None for level, f in enumerate(self.encoders[task](x))]
             for task in tasks
         }
 
     def roles(self) -> Roles:
-        """Every encoder is private to its task."""
+        """Return the roles: every encoder is private to its task."""
         roles: Roles = {}
         for task, encoder in self.encoders.items():
             roles |= same_role(encoder, f"encoders.members.@{task}.", private(task))

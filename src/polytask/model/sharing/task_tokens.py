@@ -1,4 +1,4 @@
-"""Task tokens: a transformer of all tasks over the deepest map, with one learned token per task."""
+"""Task tokens: a transformer shared by all tasks over the deepest map, with one learned token per task."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPANSION = 4
 
 
 class Block(nn.Module):
-    """One pre-norm transformer block over all tokens, the places' and the tasks'."""
+    """One pre-norm transformer block over all tokens: those of the positions and those of the tasks."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -29,13 +29,16 @@ class Block(nn.Module):
         self.feed = Feed(channels, EXPANSION * channels)
 
     def forward(self, tokens: Tensor, place: Tensor) -> Tensor:
-        """`[N, P, C]`, places `[P, C]` → `[N, P, C]`."""
+        """Process tokens `[N, P, C]` with their position codes `[P, C]` → `[N, P, C]`."""
         tokens = tokens + self.attend(tokens, tokens, place, place)
         return cast(Tensor, tokens + self.feed(tokens))
 
 
 class Reading(nn.Module):
-    """The deepest map as one task reads it: itself plus itself scaled and shifted, channel by channel, by the token."""
+    """The deepest map as one task reads it: the map plus the same map scaled and shifted by the task's token.
+
+    Scale and shift are one number per channel.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -44,7 +47,7 @@ class Reading(nn.Module):
         small(self.layer, 0.1)
 
     def forward(self, x: Tensor, token: Tensor) -> Tensor:
-        """`[N, C, *space]`, `[N, C]` → `[N, C, *space]`."""
+        """Modulate a map `[N, C, *space]` by a token `[N, C]` → `[N, C, *space]`."""
         told = self.layer(self.norm(token)).to(x.dtype).unflatten(1, (2, -1, *[1] * (x.dim() - 2)))
         scaled: Tensor = x + told[:, 0] * x + told[:, 1]
         return scaled
@@ -53,16 +56,16 @@ class Reading(nn.Module):
 class TaskTokens(nn.Module):
     """A shared transformer with a learned token per task, in the direction of MTMedFormer (Nath et al. 2025).
 
-    The residual encoder is the stem, so that skips of every resolution exist. The places of its deepest map and one
-    token per task go through four pre-norm blocks in which everything attends to everything. A task reads the places
+    The residual encoder comes first, so that skips of every resolution exist. The positions of its deepest map and one
+    token per task go through four pre-norm blocks in which everything attends to everything. A task reads the positions
     scaled and shifted by a layer of its own from its token; finer levels are the shared maps.
 
-    The abstract names a transformer encoder shared by tasks and decoders of each task. Reconstructed are the stem,
-    the width (that of the deepest map) and number of blocks, the position code (sines and cosines, in queries
-    and keys), the tokens and what a task reads of them.
+    The abstract of the paper names a transformer encoder that tasks share, and decoders of each task. Reconstructed are
+    the stem, the width (that of the deepest map) and number of blocks, the position code (sines and cosines, in queries
+    and keys), the tokens, and what a task reads from them.
 
-    The cut lies behind the transformer, so one backward pass suffices for balancing. Tokens of all tasks the block was
-    built with are always there: a task's answer is the same whoever is asked beside it.
+    The cut lies behind the transformer, so one backward pass is enough for balancing. The tokens of all tasks that the
+    block was built with are always present, so the answer of a task does not depend on which tasks are asked for.
     """
 
     interacts = False
@@ -79,7 +82,7 @@ class TaskTokens(nn.Module):
         self.readings = ByName({t: Reading(width) for t in self.tasks})
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
-        """`[N, planes, *space]` → task → pyramid."""
+        """Compute one pyramid per task from `[N, planes, *space]`."""
         *finer, deepest = self.encoder(x)
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         for level, shared in enumerate(finer):
@@ -94,7 +97,8 @@ class TaskTokens(nn.Module):
         return pyramids
 
     def roles(self) -> Roles:
-        """Encoder, tokens and blocks are trunk: each loss reaches every token. What reads a token is private."""
+        """Return the roles: encoder, tokens and blocks are trunk, since each loss reaches every token. What reads a
+        token is private."""
         roles: Roles = {}
         for part in ("encoder", "tokens", "blocks"):
             roles |= same_role(cast(nn.Module, getattr(self, part)), f"{part}.", TRUNK)
@@ -103,11 +107,12 @@ class TaskTokens(nn.Module):
         return roles
 
     def _transformed(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The deepest map `[N, C, *space]` behind the blocks, and each task's token `[N, C]`."""
+        """Run the blocks on the deepest map `[N, C, *space]`; returns the new map and each task's token `[N, C]`."""
         space, count = x.shape[2:], len(self.tasks)
         mine = torch.stack([self.tokens[f"@{t}"] for t in self.tasks]).to(x.dtype)
         tokens = torch.cat([mine.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], 1)
         code = positions(space, x.shape[1], x)
+        # A token of a task has no position: its code is zero.
         place = torch.cat([code.new_zeros((count, code.shape[1])), code])
         for block in self.blocks:
             tokens = block(tokens, place)

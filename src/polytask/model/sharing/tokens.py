@@ -1,4 +1,7 @@
-"""Places as tokens: a code for where they are, attention among them, and the bottleneck where tasks meet."""
+"""The positions of a map as tokens.
+
+Here are a code for where they lie, attention among them, and the bottleneck in which tasks read each other.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ from polytask.model.sharing.attention import small
 
 
 def positions(space: Sequence[int], channels: int, like: Tensor) -> Tensor:
-    """Sines and cosines of the place along each axis, for a map of any size: `[places, channels]`.
+    """Encode the position along each axis as sines and cosines, for a map of any size: `[positions, channels]`.
 
-    An axis of D has `channels // 2D` frequencies, from 1 down to nearly 1/10 000 radian per place; channels that are
-    left over are zero.
+    With D axes each one has `channels // 2D` frequencies, from 1 down to nearly 1/10 000 radian per position. Channels
+    that are left over are zero.
     """
     count = channels // (2 * len(space))
+    # Angles need float32 whatever the map has: bf16 would merge neighboring positions. 9.2103 is ln 10 000.
     steps = torch.arange(count, device=like.device, dtype=torch.float32)
     frequencies = torch.exp(steps * (-9.2103 / max(1, count)))
     code = torch.zeros((*space, channels), device=like.device)
@@ -34,9 +38,9 @@ def positions(space: Sequence[int], channels: int, like: Tensor) -> Tensor:
 
 
 class Attend(nn.Module):
-    """What tokens read from others, by multi-head attention: to be added to them, small at first.
+    """What tokens read from other tokens, by multi-head attention. It is added to them, and small at first.
 
-    Positions enter queries and keys, not what is read. Keys have no bias (softmax would not feel it).
+    Positions enter queries and keys, not what is read. Keys have no bias, since softmax would not feel it.
     """
 
     def __init__(self, channels: int, inner: int):
@@ -50,7 +54,7 @@ class Attend(nn.Module):
         small(self.out, 0.1)
 
     def forward(self, tokens: Tensor, others: Tensor, place: Tensor, places: Tensor) -> Tensor:
-        """`[N, P, C]` reading `[N, Q, C]`, places `[P, C]` and `[Q, C]` → `[N, P, C]`."""
+        """Let tokens `[N, P, C]` read `others [N, Q, C]`, with position codes `[P, C]` and `[Q, C]` → `[N, P, C]`."""
         asking, read = self.norm(tokens), self.norm(others)
         parts = (self.query(asking + place), self.key(read + places), self.value(read))
         query, key, value = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
@@ -59,7 +63,7 @@ class Attend(nn.Module):
 
 
 class Feed(nn.Module):
-    """Norm and two layers on each token, to be added to it, small at first."""
+    """A norm and two layers on each token. The result is added to the token, and small at first."""
 
     def __init__(self, channels: int, hidden: int):
         super().__init__()
@@ -69,14 +73,14 @@ class Feed(nn.Module):
         small(self.out, 0.1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """`[N, P, C] → [N, P, C]`."""
+        """Compute the change of each token: `[N, P, C] → [N, P, C]`."""
         return cast(Tensor, self.out(nn.functional.gelu(self.wide(self.norm(tokens)))))
 
 
 class Meeting(nn.Module):
-    """Token attention at the deepest level: each task's places attend to each other, then to the other tasks' places.
+    """Token attention at the deepest level: a task's positions attend to each other, then to those of the other tasks.
 
-    Every task has attention of its own. With one task there is nobody to meet, and only the first part is built.
+    Every task has attention layers of its own. With one task there is nobody else, and only the first part is built.
     """
 
     def __init__(self, channels: int, tasks: Sequence[str], inner: int, hidden: int):
@@ -87,7 +91,7 @@ class Meeting(nn.Module):
         self.feed = ByName({t: Feed(channels, hidden) for t in tasks})
 
     def forward(self, maps: Mapping[str, Tensor], asked: Sequence[str]) -> dict[str, Tensor]:
-        """Task → `[N, C, *space]`, of all tasks, → the same of the tasks asked."""
+        """Let all tasks (task → `[N, C, *space]`) read each other; returns the same for the tasks asked for."""
         space = maps[self.tasks[0]].shape[2:]
         tokens = {t: maps[t].flatten(2).transpose(1, 2) for t in self.tasks}
         place = positions(space, tokens[self.tasks[0]].shape[-1], tokens[self.tasks[0]])
@@ -103,7 +107,7 @@ class Meeting(nn.Module):
         return answers
 
     def roles(self, prefix: str) -> Roles:
-        """A task's first attention is met by all, what it does with what it read is its own."""
+        """Return the roles: all losses reach a task's first attention; what it does with what it read is private."""
         roles: Roles = {}
         for kind, parts in (("own", self.own), ("cross", self.cross), ("feed", self.feed)):
             for task, part in parts.items():

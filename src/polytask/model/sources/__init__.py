@@ -1,4 +1,4 @@
-"""How sources (images, tables) become one vector for a task: one file per fusion, one registry.
+"""How sources (images, tables, slides) become one vector for a task: one file per fusion, one registry.
 
 A fusion is built as `Fusion(sources, width)`.
 """
@@ -19,8 +19,10 @@ class SourceFusion(Protocol):
     """An `nn.Module` that joins the tokens of one task."""
 
     def __call__(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Tokens `[N, S, width]`, `known [N, S]` → a vector `[N, width]` and, where the fusion has them, weights
-        `[N, S]` that sum to 1 over the known sources."""
+        """Join tokens `[N, S, width]`, `known [N, S]` into a vector `[N, width]`.
+
+        Also returns weights `[N, S]` that sum to 1 over the known sources, or None if the fusion has no weights.
+        """
 
 
 SOURCES: dict[str, Callable[[int, int], SourceFusion]] = {

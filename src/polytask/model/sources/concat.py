@@ -1,4 +1,4 @@
-"""Sources side by side: missing ones are zero, with a flag."""
+"""Puts sources side by side; missing ones are zero and have a flag."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Concat(nn.Module):
         self.layer = nn.Linear(sources * (width + 1), width) if sources > 1 else nn.Identity()
 
     def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
-        """See `SourceFusion`."""
+        """Join the tokens as `SourceFusion` says, without weights."""
         if tokens.shape[1] == 1:
             return nn.functional.leaky_relu(tokens[:, 0], 0.01), None
         flags = known.to(tokens.dtype)[..., None]

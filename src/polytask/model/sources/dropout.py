@@ -1,4 +1,4 @@
-"""Which sources are there, and in training which of them are hidden, so that every subset can be answered."""
+"""Which sources are known, and which of them training hides, so that the network can answer from every subset."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from polytask.model.inputs import Inputs
 
 
 def hidden_sources(inputs: Inputs, rate: float) -> dict[str, Tensor]:
-    """Source → bool `[B, V]`, where it is known.
+    """Return source → bool `[B, V]`, where it is known and not hidden.
 
-    With `rate`, one source of that share of the samples that have several is hidden, at all visits; a visit that has no
+    Of the samples that have several sources, the share `rate` has one source hidden at all visits. A visit that has no
     other source keeps it.
     """
     known = {name: k.any(-1) & inputs.visit_known for name, k in inputs.channel_known.items()}
@@ -22,6 +22,7 @@ def hidden_sources(inputs: Inputs, rate: float) -> dict[str, Tensor]:
     seen = torch.stack(list(known.values()), 1)
     alone = seen & (seen.sum(1, keepdim=True) == 1)
     free = (seen & ~alone).any(2)
+    # The largest of uniform draws is a fair choice among the sources that may be hidden.
     draw = torch.rand(free.shape, device=free.device).masked_fill(~free, -1.0)
     hide = (torch.rand(len(free), device=free.device) < rate) & free.any(1)
     chosen = draw.argmax(1)

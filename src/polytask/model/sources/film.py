@@ -1,4 +1,4 @@
-"""Tables that modulate the image: every map is scaled and shifted by them, so that voxel tasks use them too."""
+"""Tables that modulate the image: they scale and shift every map, so that voxel tasks use the tables too."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Film(nn.Module):
         self.join = Concat(sources, width)
 
     def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
-        """See `SourceFusion`."""
+        """Join the tokens of pooled tasks as `SourceFusion` says, without weights."""
         joined: tuple[Tensor, Tensor | None] = self.join(tokens, known)
         return joined
 
 
 class Modulation(nn.Module):
-    """Scale and shift of one task's pyramid by the tables: γ and β start near 0, and are 0 without any table.
+    """Scale and shift of a task's pyramid by the tables: γ and β start near 0, and are 0 without any table.
 
-    The finest map is left as it is: time is bound by full-resolution tensors, and what a table says (age, stage) is not
-    a matter of voxels. A pyramid of one level is modulated there.
+    The finest map stays as it is: full-resolution tensors take most of the time, and what a table says (age, stage) is
+    not about single voxels. A pyramid of one level is modulated there.
     """
 
     def __init__(self, tables: int, width: int, channels: Sequence[int], levels: Sequence[int]):
@@ -40,7 +40,7 @@ class Modulation(nn.Module):
         nn.init.normal_(self.layer.weight, std=0.02)
 
     def forward(self, pyramid: Sequence[Tensor | None], tokens: Tensor, known: Tensor) -> list[Tensor | None]:
-        """Maps `[N, C, *space]`, tokens `[N, S, width]`, known `[N, S]` → the maps, modulated."""
+        """Modulate maps `[N, C, *space]` by tokens `[N, S, width]`, known `[N, S]`."""
         seen = torch.where(known[..., None], tokens, 0.0).flatten(1)
         parts = self.layer(seen).split([c for c in self.channels for _ in range(2)], 1)
         found = list(pyramid)

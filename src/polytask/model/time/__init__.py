@@ -1,8 +1,8 @@
 """How visits become one answer: one file per fusion, one registry.
 
-A fusion is built as `Fusion(channels, visits, width, dims)`: channels of each level it reads (`DEPTHS` says how many),
-the number of visit slots, the width of its answer, 2D or 3D. Tokens without space (tables) always go through
-`concat.Visits`.
+A fusion is built as `Fusion(channels, visits, width, dims)`: the channels of each level that it reads (`FUSION_DEPTHS`
+says how many levels), the number of visit slots, the width of its answer, 2D or 3D. Tokens without space (tables)
+always go through `SideBySideVisits`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ class TimeFusion(Protocol):
     """An `nn.Module` that joins the visits of a subject."""
 
     def __call__(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
-        """Maps `[B, V, C, *space]` of the needed levels, finest first, `known [B, V]`, `day [B, V]` →
-        `[B, width]`. What stands at unknown visits must not matter."""
+        """Join maps `[B, V, C, *space]` of the needed levels, finest first, with `known [B, V]`, `day [B, V]` → `[B,
+        width]`.
+
+        What stands at unknown visits must not matter.
+        """
 
 
 TIMES: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] = {
@@ -35,4 +38,4 @@ TIMES: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] = {
 DEPTHS: dict[str, int] = {"concat": 3, "difference": 3, "correlation": 3, "attention": 3}
 """How many of the deepest levels a fusion reads; all of them where an encoder has fewer."""
 LEAST: dict[str, int] = {"concat": 1, "difference": 2, "correlation": 2, "attention": 1}
-"""Visit slots a fusion needs at least; built with fewer it raises `PolytaskError`."""
+"""How many visit slots a fusion needs at least; built with fewer it raises `PolytaskError`."""

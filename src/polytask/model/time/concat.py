@@ -1,4 +1,4 @@
-"""Visits side by side: one slot per visit, with a flag whether it is there and its day."""
+"""Puts visits side by side: one slot per visit, with its day and a flag whether it is known."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from polytask.model.time.known import YEAR, only, pooled
 
 
 class Visits(nn.Module):
-    """Vectors of the visits side by side and a linear layer: `[B, V, F] → [B, width]`."""
+    """Puts the vectors of the visits side by side, with a linear layer on top: `[B, V, F] → [B, width]`."""
 
     def __init__(self, features: int, visits: int, width: int):
         super().__init__()
         self.layer = nn.Linear(visits * (features + 2), width)
 
     def forward(self, vectors: Tensor, known: Tensor, day: Tensor) -> Tensor:
-        """`known [B, V]`, `day [B, V]`; what stands at unknown visits does not matter."""
+        """Join vectors with `known [B, V]`, `day [B, V]`; what stands at unknown visits does not matter."""
         flags = known.to(vectors.dtype)[..., None]
         years = only(known, day).to(vectors.dtype)[..., None] / YEAR
         slots = torch.cat([only(known, vectors), flags, years], dim=-1)
@@ -34,6 +34,6 @@ class Concat(nn.Module):
         self.visits = Visits(2 * sum(channels), visits, width)
 
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
-        """See `TimeFusion`."""
+        """Join the visits as `TimeFusion` says."""
         fused: Tensor = self.visits(pooled(maps, known), known, day)
         return fused

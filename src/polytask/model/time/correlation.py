@@ -1,4 +1,4 @@
-"""How the maps of one visit lie on those of the next, shift by shift."""
+"""Correlates the maps of one visit with those of the next, for every small shift."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from polytask.model.time.known import consecutive, only, pair_slots
 from polytask.tasks.pointwise import Pointwise
 
 FILTERS = 16
-"""Channels that are correlated at each depth."""
+"""Number of channels that are correlated at each depth."""
 RADIUS = 1
-"""Positions a map is shifted to each side of every axis; at three depths these are three distances in the image."""
+"""How far a map is shifted to each side of every axis; at three depths these are three distances in the image."""
 
 
 def cross_correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
-    """Two `[N, C, *space]` → `[N, C, *shifts]`: y(s) = mean over x of a(x) · b(x + s) per channel, b zero outside.
+    """Correlate two maps `[N, C, *space]` → `[N, C, *shifts]`: y(s) = mean over x of a(x) · b(x + s), b zero outside.
 
-    Each axis has the 2·radius + 1 shifts from -radius on. Window by window rather than as a convolution with N·C groups
-    and kernels as large as maps, for which no backend has a quick path.
+    Each channel is correlated by itself, and each axis has the 2·radius + 1 shifts from −radius on. The shifts are
+    computed one by one: as a convolution it would have N·C groups and kernels as large as the maps, for which no
+    backend is fast.
     """
     padded = nn.functional.pad(b, [radius] * (2 * (a.dim() - 2)))
     size = (2 * radius + 1,) * (a.dim() - 2)
@@ -37,7 +38,7 @@ def cross_correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
 
 
 def standardised(x: Tensor) -> Tensor:
-    """Each channel of `[N, C, *space]` in float32, with mean 0 and, unless it is constant, mean square 1."""
+    """Give each channel of `[N, C, *space]`, in float32, mean 0 and, unless it is constant, mean square 1."""
     flat = x.float().flatten(2)
     flat = flat - flat.mean(-1, keepdim=True)
     return (flat * torch.rsqrt(flat.square().mean(-1, keepdim=True) + 1e-5)).reshape(x.shape)
@@ -46,10 +47,10 @@ def standardised(x: Tensor) -> Tensor:
 class Correlation(nn.Module):
     """Depth-wise cross-correlation of consecutive visits at three depths (RP-Net, Jin 2021, rebuilt).
 
-    One map of shifts per channel; what is left of it in RP-Net's released code is a constant. The maps of both visits
-    go to `FILTERS` channels by the same weights, and each channel loses its mean and scale, so that a correlation
-    between -1 and 1 remains: 1 for the same image twice, mirrored when the visits swap. Growing differs from shrinking
-    by the side to which edges moved.
+    Each channel gets one map of shifts; in the released code of RP-Net only a constant is left of it. The same weights
+    bring the maps of both visits to a few channels, and each channel loses its mean and scale. What remains is a
+    correlation between −1 and 1: 1 for the same image twice, and mirrored when the visits are swapped. Growth differs
+    from shrinkage by the side to which edges move.
     """
 
     def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
@@ -60,7 +61,7 @@ class Correlation(nn.Module):
         self.pairs = Visits(len(channels) * FILTERS * shifts, pairs, width)
 
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
-        """See `TimeFusion`."""
+        """Join the visits as `TimeFusion` says."""
         both, gap = consecutive(known, day)
         found = []
         for level, reduce in zip(maps, self.reduce, strict=True):

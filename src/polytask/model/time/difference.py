@@ -1,4 +1,4 @@
-"""What changed from one visit to the next, map by map."""
+"""Computes what changed from one visit to the next, map by map."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from polytask.model.time.concat import Visits
 from polytask.model.time.known import consecutive, only, pair_slots
 
 FILTERS = 32
-"""Of the convolution at each depth, as in RP-Net."""
+"""Channels of the convolution at each depth, as in RP-Net."""
 
 
 class Difference(nn.Module):
     """Earlier minus later maps of consecutive visits at three depths (RP-Net, Jin 2021).
 
-    At each depth a convolution, shared by all pairs, reads the difference. Beside what it finds stand the mean of
-    the difference and of its size per channel: the norm behind the convolution takes away how large the change is. A
-    pair counts when both its visits are there, and tells the years between them.
+    At each depth one convolution, shared by all pairs, reads the difference. Next to its answer stand the mean of the
+    difference and the mean of its size, per channel: the norm after the convolution removes how large the change is. A
+    pair counts when both its visits are known, and it carries the years between them.
     """
 
     def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
@@ -30,7 +30,7 @@ class Difference(nn.Module):
         self.pairs = Visits(sum(2 * FILTERS + 2 * c for c in channels), pairs, width)
 
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
-        """See `TimeFusion`."""
+        """Join the visits as `TimeFusion` says."""
         both, gap = consecutive(known, day)
         found: list[Tensor] = []
         for level, block in zip(maps, self.blocks, strict=True):

@@ -1,4 +1,4 @@
-"""What a fusion may read of the visits: only those that are there."""
+"""What a fusion may read of the visits: only those that are known."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ YEAR = 365.25
 
 
 def only(known: Tensor, maps: Tensor) -> Tensor:
-    """`[B, K, …]` with exact zeros where `known [B, K]` is false: neither value nor gradient passes, NaN included."""
+    """Set `[B, K, …]` to exact zeros where `known [B, K]` is false.
+
+    Neither value nor gradient passes there, not even NaN.
+    """
     return torch.where(known.reshape(*known.shape, *[1] * (maps.dim() - 2)), maps, 0.0)
 
 
 def pooled(maps: Sequence[Tensor], known: Tensor) -> Tensor:
-    """Mean and max of every level side by side: levels `[B, V, C, *space]` → `[B, V, 2 ΣC]`."""
+    """Put mean and maximum of every level side by side: levels `[B, V, C, *space]` → `[B, V, 2 ΣC]`."""
     levels = [pool_mean_max(only(known, level).flatten(0, 1)) for level in maps]
     side_by_side: Tensor = torch.cat(levels, 1).unflatten(0, known.shape)
     return side_by_side
 
 
 def pair_slots(fusion: str, visits: int) -> int:
-    """Pairs of consecutive visits; an error where there are none to compare."""
+    """Count the pairs of consecutive visits; an error where there are none to compare."""
     if visits < 2:
         raise PolytaskError(
             f"time fusion {fusion!r} compares visits, the task reads {visits}: name two `visits`, or choose concat"
@@ -35,6 +38,8 @@ def pair_slots(fusion: str, visits: int) -> int:
 
 
 def consecutive(known: Tensor, day: Tensor) -> tuple[Tensor, Tensor]:
-    """`known [B, V]`, `day [B, V]` → of every pair of neighbouring slots: are both there, and the days between them
-    `[B, V - 1]`."""
+    """Pair neighboring slots: `known [B, V]`, `day [B, V]` → whether both are known, and the days between them.
+
+    Both are `[B, V − 1]`.
+    """
     return known[:, :-1] & known[:, 1:], day[:, 1:] - day[:, :-1]

@@ -111,7 +111,7 @@ def models(
                 rounds,
                 # `cpu` counts the work of this process alone, also while other programs use the machine.
                 {"wall": time.perf_counter, "cpu": time.process_time}[clock],
-                # `words` is bound here, as a default: a closure would read the value of a later round of the loop.
+                # `words` is bound here, as a default: a closure would follow the variable of the loop.
                 progress=lambda what, words=words: status.update(f"{words}: {what}"),  # type: ignore[misc]
             )
             documents.append(cost_table.as_dict(setting, costs))

@@ -78,7 +78,7 @@ def table_of_points(points: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 def remarks_beside(found: Evaluation) -> list[str]:
     """Write the sentences that stand below the tables.
 
-    They say how groups by risk differ, which rows of a table of answers were left out, and how simple models were fitted.
+    They say how groups by risk differ, which rows of a table of answers were left out, how simple models were fitted.
     """
     texts = [f"{task}: {describe(compared)}" for task, compared in found.groups.items()]
     for name, content in found.answers.items():

@@ -139,7 +139,7 @@ def study(
 
 
 def concluded(study: Study) -> Conclusions | None:
-    """Draw conclusions from the finished runs and write them and the report into the study; None before a run is done."""
+    """Draw conclusions from the finished runs and write them and the report into the study; None if no run is done."""
     if not any(run.state == "done" for run in study.runs):
         return None
     from polytask.study.conclusions.make import conclude

@@ -145,7 +145,7 @@ def value_problem(
     - CT where the training foreground went below 0 and no voxel here does: Hounsfield units of air and fat are
       negative, so this is a picture of a CT (0–255), or stored numbers without their offset.
     - Hardly any voxel lies in the range that held 99 % of the training foreground: other units.
-    - All values lie within a twentieth of the training deviation, or colours lie twenty deviations from the training
+    - All values lie within a twentieth of the training deviation, or colors lie twenty deviations from the training
       mean: another scale (0–1, 0–65535).
     """
     for plane, rule in zip(array, rules if modality != "mask" else (), strict=False):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from polytask.evaluation.result import Evaluation
 
 SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
+"""Key of a rate in `evaluation.json` → how a table names it."""
 
 
 def tables_beside(found: Evaluation) -> list[Table]:

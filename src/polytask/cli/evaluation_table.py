@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from polytask.evaluation.result import Estimate, Evaluation
 
 METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
+"""How the intervals of the table are computed, as the first remark says it."""
 
 
 def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:

@@ -39,6 +39,7 @@ PLAIN = {
 }
 """Letter of our texts → how it is written on a terminal that has only ASCII."""
 NAME = "polytask-plain"
+"""The name under which `codecs` knows our error handler."""
 
 
 def replace_letters(error: UnicodeError) -> tuple[str, int]:

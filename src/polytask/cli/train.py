@@ -143,7 +143,7 @@ def _number(fold: str) -> int:
 
 
 TELL_EVERY = 30.0
-"""Seconds between two lines in a log."""
+"""Seconds between two lines of progress where no bar can move, as in a log file."""
 
 
 class Bar:

@@ -28,6 +28,7 @@ from polytask.training.decisions import Decisions
 from polytask.training.files import load_tensors, sha256
 
 MOST_MEMBERS = 100
+"""At most so many members: each costs memory for its networks."""
 
 
 def load_bundle(folder: Path, device: torch.device) -> Predictor:

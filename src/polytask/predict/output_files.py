@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer
 
 FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+"""Endings of pictures: the answers about them are written as pictures too."""
 
 
 class AnswerFiles:

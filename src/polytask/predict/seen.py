@@ -63,7 +63,7 @@ class Seen:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Seen:
-        """Parse what `as_dict` returned.
+        """Parse the content that `as_dict` wrote to `model.json`.
 
         Raises:
             ValueError, KeyError, TypeError: it is of another form.

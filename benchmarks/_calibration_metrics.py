@@ -19,14 +19,14 @@ from polytask.statistics.influence import Shares, share_auc, share_concordance, 
 CENSORING = {"c": 0.6, "c-rare": 4.0}
 """Rate of leaving the study; the event's is e^z: 40 and 77 % of subjects are censored."""
 CUTS = stats.norm.ppf([0.4, 0.7, 0.9])
-"""Of z, for four classes of 40, 30, 20 and 10 %."""
+"""Cut points of z that make four classes of 40, 30, 20 and 10 %."""
 POSITIVE = {"auc": 0.5, "auc-rare": 0.2}
 """Share of positives in a fold."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Subjects of a fold.
+    """The simulated subjects of a fold, and how scores of theirs are judged.
 
     Args:
         sense: what a score's slope acts on `[n]`.

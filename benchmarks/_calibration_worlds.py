@@ -27,7 +27,7 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class World:
-    """A world of means.
+    """A world in which the metric is a mean over subjects.
 
     Args:
         draw: see `Drawn`. skewed: whether few lose much for what the others gain. unseen: whether what makes the effect
@@ -40,7 +40,7 @@ class World:
 
 
 def layout(a: float, b: float, c: float) -> Drawn:
-    """Normal differences with these deviations."""
+    """Draw normal differences; `a`, `b`, `c` as in `PLAIN_DEVIATIONS`."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int], _: int) -> Floats:
         k, s, n = shape

@@ -67,7 +67,7 @@ def measure_large(folder: Path, subjects: int, columns: int) -> list[Bound]:
 
 
 def measure_molecular(folder: Path, subjects: int, columns: int = 20_000) -> list[Bound]:
-    """`plan` of very many columns."""
+    """Measure `plan` on a table of very many columns."""
     cohort = write_table_cohort(folder / "molecular", subjects, columns)
     cost = run_polytask(["plan", str(cohort), "-o", str(folder / "molecular-work")])
     print(f"  plan: {cost.seconds:.1f} s of processor, {cost.peak / MIB:.0f} MiB", file=sys.stderr)

@@ -195,7 +195,7 @@ def _cut(share: float) -> float:
 
 
 def measure(world: World, data: Data, resamples: int) -> Measured:
-    """By the package's own way."""
+    """Measure the metric as the package does it."""
     n = len(next(iter(data.values())))
     of = Measures(n, np.arange(n), resamples)
     found: Measured = MEASURE[world.metric](data, of)

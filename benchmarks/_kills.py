@@ -38,7 +38,7 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|[\d.]+ (s|ms|min|mi
 
 @dataclass(frozen=True)
 class Strike:
-    """When to kill.
+    """The moment at which a command is killed.
 
     Args:
         kind: which events count: `write` (files opened for writing, renamed, removed, folders made), or `any`
@@ -147,7 +147,7 @@ def describe_folder(root: Path) -> dict[str, str]:
 
 
 def digest_file(path: Path) -> str:
-    """Digest of a file's content."""
+    """Digest the content of a file, without clocks and random salt."""
     data = path.read_bytes()
     if path.suffix == ".parquet":
         return digest_text(_rows(path))
@@ -164,7 +164,7 @@ def digest_file(path: Path) -> str:
 
 
 def digest_text(text: str) -> str:
-    """Digest of a text."""
+    """Digest the bytes of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

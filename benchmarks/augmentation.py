@@ -103,7 +103,7 @@ def write_volumes(root: Path, cases: int, size: int) -> Cohort:
 
 
 def ours(root: Path, cohort: Cohort, size: int, elastic: float, rounds: int) -> Callable[[], None]:
-    """One epoch of the loader."""
+    """Make a function that reads one epoch with our loader."""
     image = ImagePlan(
         dims=3, channels={"ct": "CT"}, orientation="RAS", crop=Crop(), spacing=(1.0,) * 3, field="whole",
         view=(size,) * 3, view_spacing=(1.0,) * 3, patch=None, patches=1, widths=(8, 16), blocks=(1, 1),

@@ -40,7 +40,7 @@ def losses_of(outputs: Mapping[str, Output]) -> dict[str, Tensor]:
 
 
 def balancer(network: Network, rule: str, every: int = 1) -> Balancer:
-    """As a run would have it, without looks for the log."""
+    """Make the balancer as a run has it, without the gradient log."""
     settings = Training(
         batch=2,
         epochs=1,
@@ -92,7 +92,7 @@ def peer(network: Network, inputs: object, precision: str) -> None:
 
 
 def repeated(network: Network, rule: str, every: int, inputs: object, precision: str, times: int) -> Side:
-    """A side of `times` steps."""
+    """Make a side of the comparison: `times` steps, one after another."""
     balance = balancer(network, rule, every)
 
     def run() -> None:
@@ -103,7 +103,7 @@ def repeated(network: Network, rule: str, every: int, inputs: object, precision:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the ratios and print them."""
     chosen = options(__doc__, rounds=9, size=64)
     torch.set_num_threads(chosen.threads)
     keep_freed_memory()

@@ -89,7 +89,7 @@ def judge(
     resamples: int,
     seed: int,
 ) -> Studies:
-    """Of effects `[studies, seeds, subjects]` by fold."""
+    """Judge the effects `[studies, seeds, subjects]` of each fold as a study does."""
     w = np.array([x.shape[-1] for x in rows], np.float64)
     w = w / w.sum()
     found = part_variance(rows, w.tolist(), pairs)
@@ -111,7 +111,7 @@ def judge(
 
 
 def draw_means(world: str, sizes: Sequence[int], seeds: int, studies: int, seed: int) -> list[Floats]:
-    """Differences by fold."""
+    """Draw the differences `[studies, seeds, subjects]` of each fold."""
     rng = np.random.default_rng((seed, 1))
     return [WORLDS[world].draw(rng, (studies, seeds, n), k) for k, n in enumerate(sizes)]
 
@@ -151,7 +151,7 @@ def draw_metric(
 def rates(
     metric: str, world: str, sizes: Sequence[int], seeds: int, studies: int, resamples: int, seed: int
 ) -> Rates:
-    """Of one world."""
+    """Count what is said, in percent of the studies of one world."""
     alike, apart = [], []
     for start in range(0, studies, CHUNK):
         number, count = 1000 * seed + start, min(CHUNK, studies - start)
@@ -212,7 +212,7 @@ def find_problems(percent: dict[str, float], studies: int, skewed: bool) -> list
 
 
 def main() -> None:
-    """Simulate and print."""
+    """Simulate all worlds and print the shares."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -59,7 +59,7 @@ def inside(side: str, size: int, steps: int, threads: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both sides and print the ratios."""
     chosen = options(__doc__, rounds=7, size=64, steps=12, inside="")
     if chosen.inside:
         inside(chosen.inside, chosen.size, chosen.steps, chosen.threads)

@@ -35,7 +35,7 @@ SETTINGS = (
 
 
 def options() -> argparse.Namespace:
-    """Command line."""
+    """Parse the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -84,7 +84,7 @@ def shown(estimate: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Train and print."""
+    """Train all arms and print their gains."""
     chosen = options()
     found = gains(chosen)
     if chosen.json:

@@ -50,7 +50,7 @@ class Growth:
 
     @property
     def ratio(self) -> float:
-        """2 N to N."""
+        """Processor time with 2 N subjects over that with N."""
         return self.twice / self.once
 
     @property
@@ -137,7 +137,7 @@ def needed(verbs: list[str]) -> list[str]:
 
 
 def read_options() -> argparse.Namespace:
-    """The command line."""
+    """Parse the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -155,7 +155,7 @@ def read_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all verbs and print the ratios."""
     chosen = read_options()
     verbs = [v.strip() for v in chosen.verbs.split(",")]
     if odd := [v for v in verbs if v not in VERBS]:

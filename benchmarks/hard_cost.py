@@ -20,12 +20,12 @@ DEARER, CHEAPER = 1.10, 2.0
 
 
 def side(rehearsal: Rehearsal, batch: Batch) -> Callable[[], None]:
-    """One training step."""
+    """Make a function that takes one training step."""
     return lambda: rehearsal.step(batch)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the costs and print the ratios."""
     chosen = options(__doc__, rounds=12, size=64)
     tasks = (VOXEL, *VISIT)
     settings = ["training.batch=2", f"training.threads={chosen.threads}"]

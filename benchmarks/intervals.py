@@ -59,7 +59,7 @@ def find_truth(world: World, rng: np.random.Generator) -> tuple[float, float]:
 
 
 def run_world(world: World, n: int, truth: tuple[float, float], options: Any) -> list[Row]:
-    """Both rows of a size."""
+    """Simulate both rows of one size: one run, and the difference of two."""
     rng = np.random.default_rng((options.seed, n))
     single, paired = [], []
     for _ in range(options.studies):
@@ -147,7 +147,7 @@ def print_before(studies: int) -> None:
 
 
 def percent(value: float) -> str:
-    """Of a share; a dash when it is not defined."""
+    """Format a share in percent; a dash when it is not defined."""
     return f"{100 * value:.1f} %" if np.isfinite(value) else "–"
 
 

@@ -112,7 +112,7 @@ class Playground:
         self.ends: dict[str, tuple[Ended, dict[str, str]]] = {}
 
     def run(self, words: str, strike: Strike | None = None) -> Ended:
-        """A command on the playground."""
+        """Run a command on the folder; kill it at the moment given."""
         return run_command(words.format(*[self.root] * words.count("{}")).split(), self.root, strike)
 
     def restore(self, needs: tuple[str, ...]) -> None:
@@ -186,7 +186,7 @@ def find_fault(again: Ended, whole: Ended, found: dict[str, str], wanted: dict[s
 
 @contextmanager
 def told_to_runs(strike: Strike) -> Iterator[None]:
-    """Inside, the run processes of a study kill themselves at the strike: Python runs `sitecustomize` at its start."""
+    """Make the run processes of a study kill themselves at the strike: Python runs `sitecustomize` at its start."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "sitecustomize.py").write_text(
             "import os, sys\n"

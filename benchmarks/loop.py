@@ -37,12 +37,12 @@ class Cached:
         self.kept = batches
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """See `polytask.training.loop.Batches`."""
+        """Repeat the batches without end, as `polytask.training.loop.Batches` wants it."""
         return islice(cycle(self.kept), start_step, None)
 
 
 def ours(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Log) -> None:
-    """One epoch of `steps`."""
+    """Train one epoch of `steps` steps with our loop."""
     state, plan = rehearsal.state, rehearsal.context.plan
     state.step, state.finished = 0, False
     state.schedule = Schedule("constant", RATE, 0, 0, steps)
@@ -91,7 +91,7 @@ def bare(rehearsal: Rehearsal, batches: list[Batch], targets: list[dict[str, tup
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both loops and print the ratio."""
     chosen = options(__doc__, rounds=20, size=64, steps=3)
     settings = ["training.batch=2", f"training.threads={chosen.threads}"]
     with phantom_work(12, chosen.size, settings=settings) as work, tempfile.TemporaryDirectory() as folder:

@@ -53,7 +53,7 @@ def held(work: Path, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both sizes and print the ratio."""
     chosen = options(__doc__, rounds=3, few=50, many=500, steps=60, size=32, inside="")
     if chosen.inside:
         train_here(Path(chosen.inside), chosen.steps)

@@ -24,7 +24,7 @@ WORDS = {"one-voxel": "1 voxel + 2 pooled tasks", "all-voxel": "3 voxel tasks"}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the costs and print the ratios."""
     chosen = options(__doc__, rounds=12, size=64)
     torch.set_num_threads(chosen.threads)
     keep_freed_memory()

@@ -23,7 +23,7 @@ HEAVY = ("torch", "numpy", "scipy", "pydantic", "nibabel", "sklearn", "matplotli
 
 
 def seconds(command: list[str], clock: str) -> float:
-    """Of one process from start to end."""
+    """Measure the seconds of one process from start to end."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -41,7 +41,7 @@ def loaded_by_import() -> list[str]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both verbs and print the seconds."""
     chosen = options(__doc__, rounds=7)
     verb = [sys.executable, "-m", "polytask"]
     found: list[Ratio] = []

@@ -32,7 +32,7 @@ CHUNK = 250
 
 @dataclass(frozen=True)
 class Excess:
-    """Of one size: shares in percent, by `FACTORS`."""
+    """False words of one size: shares of studies in percent, by `FACTORS`."""
 
     subjects: int
     folds: int
@@ -66,7 +66,7 @@ def differ(rng: np.random.Generator, subjects: int, folds: int, features: int) -
 
 
 def measure(subjects: int, folds: int, features: int, studies: int, seed: int) -> Excess:
-    """Of so many studies."""
+    """Measure the share of false words over so many studies."""
     rng = np.random.default_rng(seed)
     estimates, variances, p = [], [], []
     for start in range(0, studies, CHUNK):
@@ -86,7 +86,7 @@ def measure(subjects: int, folds: int, features: int, studies: int, seed: int) -
 
 
 def main() -> None:
-    """Simulate and print."""
+    """Simulate all sizes and print the shares."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

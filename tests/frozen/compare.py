@@ -82,7 +82,7 @@ def rename_plan_keys(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_reasons(tree: Any) -> Any:
-    """The same without any `why`."""
+    """The plan without any `why`: reasons may be worded anew."""
     if isinstance(tree, dict):
         return {k: drop_reasons(v) for k, v in tree.items() if k != "why"}
     return [drop_reasons(v) for v in tree] if isinstance(tree, list) else tree
@@ -97,7 +97,7 @@ def hash_tensors(path: Path) -> dict[str, str]:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV."""
+    """Read the rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 

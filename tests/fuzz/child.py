@@ -14,9 +14,9 @@ from importlib import import_module
 from pathlib import Path
 
 SECONDS = 4.0
-"""Of the processor that one file may need."""
+"""Seconds of processor time that one file may need."""
 VERB_SECONDS = 60.0
-"""Of the processor that a whole verb may need; a report draws its pictures anew."""
+"""Seconds of processor time that a whole verb may need; a report draws its pictures anew."""
 GROWTH = 1 << 28
 """Bytes by which one file may raise the peak of the memory in use."""
 ROOM = 3 << 30
@@ -32,12 +32,12 @@ def stop(*_: object) -> None:
 
 
 def peak() -> int:
-    """Bytes in use at most so far."""
+    """The peak of the memory in use so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def serve() -> None:
-    """Answer until standard input ends."""
+    """Answer the requests on standard input, one a line, until it ends."""
     from polytask.errors import PolytaskError
 
     signal.signal(signal.SIGPROF, stop)

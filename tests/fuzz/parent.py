@@ -34,7 +34,7 @@ class Tally:
 
 
 class Reader:
-    """The reading process.
+    """Sends mutated files to the reading process, and starts a new one when it has died.
 
     Args:
         libraries: which of them it loads before its memory is limited: `images` or `models`.

@@ -24,7 +24,7 @@ Mutate = Callable[[bytes, Rng, int, bytes], bytes]
 
 @dataclass(frozen=True)
 class Kind:
-    """A format.
+    """An image format, with sound files of it and a way to mutate them.
 
     Args:
         suffix: of the mutated file. reader: who reads it.
@@ -60,7 +60,7 @@ class Kind:
 
 
 def make_kinds(folder: Path) -> dict[str, Kind]:
-    """All formats, by name."""
+    """Make the image kinds of all formats, by name."""
     volumes = [
         phantom(grid_of("oblique", (5, 4, 3)), "int16", channels=2),
         phantom(grid_of("LPS", (6, 5, 4)), "float32"),

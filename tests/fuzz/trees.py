@@ -118,7 +118,7 @@ def places_of(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def at(value: Any, place: tuple[Any, ...]) -> Any:
-    """What stands at a place."""
+    """Return the value at a path of keys and indices."""
     for key in place:
         value = value[key]
     return value

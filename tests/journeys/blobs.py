@@ -25,7 +25,7 @@ HEADER = {
 
 
 def blobs(folder: Path, subjects: int, seed: int = 0) -> Path:
-    """Write it.
+    """Write the cohort into `folder`.
 
     Sixteen blobs, each with a brightness of its own. Those within a dark ring are lesions, some to most of them. The
     subject is hot when the mean over all voxels of its lesions is high: neither the brightest lesion tells that, nor a

@@ -17,7 +17,7 @@ from polytask.cli import main
 
 @dataclass(frozen=True)
 class Said:
-    """What a command answered."""
+    """The answer of a command: exit code, standard output and standard error."""
 
     code: int
     out: str

@@ -64,19 +64,19 @@ def walk(folder: Path, dims: int, subjects: int, widths: str) -> Journey:
 
 @pytest.fixture(scope="session")
 def flat(tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    """The whole way in 2D."""
+    """A 2D cohort, planned, prepared and trained."""
     return walk(tmp_path_factory.mktemp("flat"), 2, 14, "[4,8,8]")
 
 
 @pytest.fixture(scope="session")
 def deep(tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    """The whole way in 3D."""
+    """A 3D cohort, planned, prepared and trained."""
     return walk(tmp_path_factory.mktemp("deep"), 3, 12, "[4,4,8]")
 
 
 @pytest.fixture(params=["flat", "deep"])
 def journey(request: pytest.FixtureRequest) -> Journey:
-    """Both."""
+    """The 2D and the 3D cohort, one after the other."""
     found: Journey = request.getfixturevalue(request.param)
     return found
 

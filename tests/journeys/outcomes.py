@@ -77,7 +77,7 @@ def better(found: Difference) -> bool:
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
-    """Rows of `cases.csv`."""
+    """Read the rows of `cases.csv` by column name."""
     with (folder / "cases.csv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
@@ -97,7 +97,7 @@ def rewrite(
 
 
 def table(cohort: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """`cases.csv`."""
+    """Write `rows` as `cases.csv` of the cohort."""
     with (cohort / "cases.csv").open("w", encoding="utf-8", newline="") as stream:
         out = csv.DictWriter(stream, list(rows[0]))
         out.writeheader()

@@ -59,13 +59,13 @@ def phantom(
 
 
 def told(work: Path, name: str, *overrides: str, **options: Any) -> list[Finding]:
-    """Train and ask."""
+    """Train a run and return the findings of the doctor about it."""
     return diagnose(train(work, name=name, overrides=overrides, device="cpu", **options).folder)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All kinds of tasks."""
+    """A prepared work folder with tasks of all kinds."""
     return ready(phantom(tmp_path_factory.mktemp("whole"), None), *IMAGE)
 
 

@@ -17,7 +17,7 @@ from tests.journeys.clinics import write_rows_without_clinic, write_table
 
 
 def test_hidden_metrics_are_those_of_a_cohort_without_the_input(clinics: Path, tmp_path: Path) -> None:
-    """By another way: empty the cells of the table, predict, and count the AUC with scikit-learn."""
+    """Find the same metric in another way: empty the cells of the table, predict, ask scikit-learn for the AUC."""
     found = Evaluation.read(clinics / "work/runs/a/evaluation.json")
     assert set(found.hidden) == {"scan", "clinic"}
     assert found.needed == ()

@@ -209,7 +209,7 @@ def test_a_table_elsewhere_predicts_what_the_cohort_does(
 
 
 def test_mirror_images_and_probabilities(journey: Journey, tmp_path: Path) -> None:
-    """With `--tta` a patient and his mirror image get mirrored answers, left and right named as they are."""
+    """A patient and his mirror image get mirrored answers with `--tta`, left and right named as they are."""
     one = few(journey, tmp_path / "one", 1)
     cohort = Cohort.read(one)
     case = cohort.cases[0]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def estimate(metrics: dict[str, Any], task: str, metric: str) -> float:
-    """A held-out figure."""
+    """Read one held-out metric of one task."""
     return float(metrics[task][metric]["estimate"])
 
 

@@ -1,4 +1,4 @@
-"""Where a label is a property of a region, a model that hands its mask down a chain beats one that does not."""
+"""A model that hands its mask down a chain beats one that does not, where a label is a property of a region."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_list_names_every_registry_and_member() -> None:
 
 
 def test_help_of_every_verb_is_quick_and_useful() -> None:
-    """In one fresh interpreter, because it counts which modules were loaded."""
+    """Runs in one fresh interpreter, because it counts which modules were loaded."""
     verbs = [[v] for v in VERBS if v != "import"] + [["import", k] for k in ("nnunet", "decathlon", "table")]
     code = f"""
 import sys

@@ -48,7 +48,7 @@ class Journey:
 
     @property
     def run(self) -> Path:
-        """The first of them."""
+        """The folder of the first run, `hard-fold0`."""
         return self.work / "runs/hard-fold0"
 
 
@@ -80,7 +80,7 @@ def image(seed: int, shape: Sequence[int] = SHAPE, channels: int = 1) -> Volume:
 
 
 def labels(seed: int) -> Volume:
-    """A block of each label."""
+    """Make a mask with one block of each label 1 to 3."""
     found = image(seed)
     mask = np.zeros((1, *SHAPE), np.uint8)
     for label in (1, 2, 3):
@@ -106,7 +106,7 @@ def small(folder: Path, subjects: int = 8) -> Path:
 
 
 def write_rows(folder: Path, rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> None:
-    """`cases.csv`."""
+    """Write `cases.csv` from `columns` and `rows`."""
     with (folder / "cases.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([columns, *rows])
 

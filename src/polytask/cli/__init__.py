@@ -46,19 +46,22 @@ VERBS: dict[str, tuple[str, str]] = {
 
 
 class Verbs(TyperGroup):
-    """Commands that are imported when they are called."""
+    """The group of all verbs; the module of a verb is imported only when that verb is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, in the order of a journey."""
+        """List all verbs, in the order in which a user needs them."""
         return list(VERBS)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of --help, without importing any verb."""
+        """Write the list of verbs in --help without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Ctrl-C is answered in one line; files are whole or not there, so every verb can be run again."""
+        """Run the verb; Ctrl-C ends it with one line.
+
+        Files are written whole or not at all, so every verb can be run again.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -68,17 +71,18 @@ class Verbs(TyperGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb, or the nearest one to what was written."""
+        """Find the verb; where there is none of that name, suggest the nearest one."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             hint = nearest(args[0], VERBS, "choose from")
             raise click.UsageError(f"there is no verb {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the verb that was asked for."""
+        """Import the module of the verb that was asked for and return its command."""
         if cmd_name not in VERBS:
             return None
         module, line = VERBS[cmd_name]
+        # The function of a verb has the name of its module (`import_`, `list_` where Python keeps the word).
         verb = getattr(import_module(f"polytask.cli.{module}"), module)
         command = get_command(verb if isinstance(verb, typer.Typer) else single(verb))
         command.name, command.short_help = cmd_name, line
@@ -98,14 +102,14 @@ app = typer.Typer(
 
 
 def single(verb: Callable[..., None]) -> typer.Typer:
-    """An app of one command."""
+    """Wrap one function as an app with a single command: click needs an app to build the command from."""
     alone = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     alone.command()(verb)
     return alone
 
 
 def show_version(wanted: bool) -> None:
-    """`--version`."""
+    """Print the version and exit, where `--version` is given."""
     if wanted:
         from polytask import __version__
 
@@ -124,17 +128,19 @@ def options(
 
 
 def share_cores() -> None:
-    """Let threads that wait for each other sleep soon; read by OpenMP when torch is loaded, results do not change.
+    """Make OpenMP threads that wait for each other go to sleep early; results do not change.
 
     By default they spin for milliseconds. Where other programs use the same cores, a training step with as many threads
     as cores was seen to take 2 to 15 times as long; on quiet cores the short spin costs nothing that could be measured.
     """
+    # OpenMP reads this once, when torch is loaded, so it must stand before any verb is imported. What a person has set
+    # in the environment wins.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def main() -> None:
-    """Entry point: bad input becomes one line and exit code 2, never a traceback."""
+    """Run the command line. Bad input becomes one line on standard error and exit code 2, never a traceback."""
     share_cores()
     adapt_streams()
     quiet_without_home()
@@ -142,6 +148,8 @@ def main() -> None:
         app(prog_name="polytask")
     except PolytaskError as error:
         fail(str(error))
+    # A BrokenPipeError is an OSError as well, so its clause comes first. The program that read our output (`head`,
+    # `less`) has ended: closing standard error keeps Python from complaining when it flushes at exit.
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(128 + signal.SIGPIPE)
@@ -159,11 +167,11 @@ def main() -> None:
 
 
 def fail(line: str) -> NoReturn:
-    """One line on standard error, exit code 2."""
+    """Print one line on standard error and exit with code 2."""
     print(f"polytask: error: {line}", file=sys.stderr)
     sys.exit(2)
 
 
 def say_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print `value` as one JSON document on standard output."""
     print(json.dumps(plain(value), indent=1))

@@ -9,6 +9,7 @@ from polytask.cli.terminal import can_move
 
 
 def passing_bar(*columns: str | ProgressColumn) -> Progress:
-    """A bar for work whose end says enough; rich's own columns by default."""
+    """Make a progress bar that disappears when the work ends; without `columns` it has the default ones of rich."""
+    # Standard output is kept for results: with --json it must hold one document and nothing else.
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not can_move(console))

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 class Bench(TyperGroup):
-    """`bench WORK` is `bench steps WORK`."""
+    """The group of `bench`, in which `bench WORK` is short for `bench steps WORK`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """What is no sub-verb is what `steps` is asked for."""
+        """Insert `steps` where the first word is not a sub-verb."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            # A misspelled sub-verb would be taken for a work folder; an existing folder of such a name still is one.
             near = get_close_matches(args[0], self.commands, n=1)
             if near and not Path(args[0]).exists():
                 raise click.UsageError(f"there is no folder {args[0]!r}; did you mean {near[0]!r}?", ctx)
@@ -108,7 +109,9 @@ def models(
                 chosen,
                 _words(forms),
                 rounds,
+                # `cpu` counts the work of this process alone, also while other programs use the machine.
                 {"wall": time.perf_counter, "cpu": time.process_time}[clock],
+                # `words` is bound here, as a default: a closure would follow the variable of the loop.
                 progress=lambda what, words=words: status.update(f"{words}: {what}"),  # type: ignore[misc]
             )
             documents.append(cost_table.as_dict(setting, costs))
@@ -133,7 +136,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def table(t: Timing) -> str:
-    """Figures for people; losses by task are shares of the step."""
+    """Format the measured times as text; those of parts and of tasks' losses also as shares of the step."""
     rows = [(f"read a batch of {t.batch} in this process", t.read_here, "")]
     if t.workers:
         rows.append((f"read a batch with workers {t.workers}", t.read, ""))

@@ -41,4 +41,5 @@ def check(
         print(f"{folder}: {errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
         if not errors:
             print(f"next: polytask plan {folder} -o WORK")
+    # Warnings alone leave with 0, so that a script may go on with the cohort.
     raise typer.Exit(1 if errors else 0)

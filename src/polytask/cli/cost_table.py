@@ -14,7 +14,7 @@ COLUMNS = (
     *(c for q in ("params M", "GFLOP", "memory MB", "time s") for c in (q, "÷ hard", "÷ singles")),
 )
 COUNTED = {"parameters": 1e6, "flops": 1e9, "memory": 1e6}
-"""What a table counts → its unit; the order of the columns."""
+"""Counted quantity → the unit in which it is shown; also the order of the columns."""
 LEGEND = (
     "single is the sum of a network for every task. GFLOP: of the forward pass; memory: kept for the backward pass;",
     "time: forward and backward, median over rounds, with quartiles.",
@@ -22,7 +22,7 @@ LEGEND = (
 
 
 def head(setting: Setting, rounds: int, clock: str) -> str:
-    """What holds for all tables of one command."""
+    """Format the lines above the tables: machine, image size and legend, the same for all tables of one command."""
     import torch
 
     machine = f"{setting.device}, {setting.precision}, {torch.get_num_threads()} threads"
@@ -31,7 +31,7 @@ def head(setting: Setting, rounds: int, clock: str) -> str:
 
 
 def title(setting: Setting) -> str:
-    """The mix in words."""
+    """Say in words which mix of tasks a table is about."""
     n = setting.tasks
     if setting.mix == "all-voxel":
         return f"{n} voxel task{'s' if n > 1 else ''}"
@@ -39,7 +39,11 @@ def title(setting: Setting) -> str:
 
 
 def table(costs: Sequence[Cost]) -> str:
-    """One line per sharing; the first two costs are those of `hard` and of the single networks."""
+    """Format one line per sharing.
+
+    Args:
+        costs: the first two are those of `hard` and of the single networks, with which all are compared.
+    """
     rows = [COLUMNS, *(_row(cost, costs[0], costs[1]) for cost in costs)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     return "\n".join(
@@ -48,7 +52,7 @@ def table(costs: Sequence[Cost]) -> str:
 
 
 def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
-    """For JSON: the setting, and per sharing figures and ratios."""
+    """Make the JSON document: the setting, and for each sharing its figures and their ratios to `hard` and `single`."""
     hard, singles = costs[:2]
     rows = []
     for cost in costs:
@@ -65,6 +69,7 @@ def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
         rows.append(row)
     import torch
 
+    # Threads of the processor say nothing about the time on a GPU.
     threads = torch.get_num_threads() if setting.device == "cpu" else None
     return {**vars(setting), "levels": setting.levels, "threads": threads, "costs": rows}
 
@@ -78,6 +83,7 @@ def _row(cost: Cost, hard: Cost, singles: Cost) -> tuple[str, ...]:
         ]
     if not cost.seconds:
         return (*cells, "", "", "")
+    # With an even number of rounds this is the upper of the two middle times.
     middle = sorted(cost.seconds)[len(cost.seconds) // 2]
     return (*cells, f"{middle:.3f}", _spread(cost, hard), _spread(cost, singles))
 
@@ -87,7 +93,7 @@ def _ratio(cost: Cost, other: Cost, what: str) -> float:
 
 
 def _spread(cost: Cost, other: Cost) -> str:
-    """1.42 (1.38–1.45)"""
+    """Format the ratio of two times with its quartiles over rounds, e.g. `1.42 (1.38–1.45)`."""
     middle, low, high = cost.time_against(other)
     return "1" if cost is other else f"{middle:.2f} ({low:.2f}–{high:.2f})"
 

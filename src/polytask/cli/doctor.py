@@ -35,6 +35,6 @@ def doctor(
 
 
 def nothing(chart: Chart) -> str:
-    """The one line about a run that is well, or of which too little is known."""
+    """Make the line for a run without findings; it says so where the log is too short to tell much."""
     seen = f"{chart.looks} looks at the gradients, {chart.epochs} epochs"
     return f"nothing found ({seen})" + (f"; too little to say much: {chart.lacks}" if chart.lacks else "")

@@ -10,7 +10,7 @@ import typer
 
 
 class Part(StrEnum):
-    """Parts of a fold, and the test part."""
+    """The parts of a fold that can be judged, and the test part of the cohort."""
 
     held_out = "held_out"
     tune = "tune"
@@ -73,6 +73,7 @@ def evaluate(
     from polytask.report.external import write_external_report
 
     ensure_options(run, part, on, mapping, out)
+    # A threshold chosen on the other cohort would be judged on the data that chose it.
     if on is not None and (sensitivity or specificity):
         raise PolytaskError(
             "operating points are chosen on the run's own tune part: evaluate the run with --sensitivity or "
@@ -104,6 +105,7 @@ def evaluate(
                 answers=answers or (),
             )
             found = elsewhere.evaluation
+            # The bar would stand still at its end while the pictures of the page are drawn.
             progress(0, 1, "report")
             write_external_report(elsewhere)
         else:
@@ -145,7 +147,7 @@ def evaluate(
 
 
 def ensure_options(run: Path, part: Part, on: Path | None, mapping: Path | None, out: Path | None) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that do not go together: most of them hold either with `--on` or without it."""
     from polytask.errors import PolytaskError
 
     if on is None:

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from polytask.evaluation.result import Evaluation
 
 SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
+"""Key of a rate in `evaluation.json` → how a table names it."""
 
 
 def tables_beside(found: Evaluation) -> list[Table]:
-    """Tables of what there is."""
+    """Make the tables that stand below the metrics: answers of others, simple models, operating points."""
     given = [table_of_answers(name, content) for name, content in found.answers.items()]
     there = [table_of_baselines(found.baselines)] if found.baselines else []
     points = [table_of_points(found.operating_points)] if found.operating_points else []
@@ -22,10 +23,11 @@ def tables_beside(found: Evaluation) -> list[Table]:
 
 
 def table_of_answers(name: str, content: Mapping[str, Any]) -> Table:
-    """Ours beside somebody else's on the same cases."""
+    """Make a table of our metrics beside those of somebody else's answers, on the same cases."""
     shown = _table(f"ours against {name} (theirs), on the same cases", ["task", "metric"])
     _add(shown, ["ours", "theirs", "difference", "95 % interval", "n"])
     for task, judged in content["tasks"].items():
+        # A name with a dot is the metric of one class or label: shown only where there is no metric of the whole task.
         rows = [j for j in judged if "." not in j["metric"]] or judged
         for k, j in enumerate(rows):
             shown.add_row(
@@ -40,7 +42,7 @@ def table_of_answers(name: str, content: Mapping[str, Any]) -> Table:
 
 
 def table_of_baselines(baselines: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The network beside the simple models."""
+    """Make a table of the network's primary metric beside that of each simple model, on the same cases."""
     shown = _table("does the network add anything? simple models, fitted on train", ["task", "simple model"])
     _add(shown, ["simple", "network", "difference", "95 % interval", "n"])
     for task, models in baselines.items():
@@ -57,7 +59,7 @@ def table_of_baselines(baselines: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def table_of_points(points: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
-    """What each operating point gives, beside the plain answer."""
+    """Make a table of sensitivity, specificity, PPV and NPV at each operating point, beside the plain answer's."""
     shown = _table("operating points, chosen on tune", ["task", "share"])
     _add(shown, ["at the threshold", "n", "plain answer", "n"])
     for task, found in points.items():
@@ -75,7 +77,10 @@ def table_of_points(points: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 
 
 def remarks_beside(found: Evaluation) -> list[str]:
-    """Sentences: how groups by risk differ, what was left out of a table of answers, how simple models came to be."""
+    """Write the sentences that stand below the tables.
+
+    They say how groups by risk differ, which rows of a table of answers were left out, how simple models were fitted.
+    """
     texts = [f"{task}: {describe(compared)}" for task, compared in found.groups.items()]
     for name, content in found.answers.items():
         for task, n in content["elsewhere"].items():
@@ -109,7 +114,7 @@ def remarks_beside(found: Evaluation) -> list[str]:
 
 
 def describe(compared: Mapping[str, Any]) -> str:
-    """Groups by predicted risk in a sentence."""
+    """Describe in one sentence how the groups by predicted risk differ: sizes, log-rank test, hazard ratio."""
     groups = ", ".join(f"{g} {c['n']} ({c['events']} events)" for g, c in compared["groups"].items())
     p, ratio = compared["log_rank"]["p"], compared["hazard_ratio"]
     parts = [f"groups cut at the training risks: {groups}"]
@@ -141,6 +146,7 @@ def _add(shown: Table, columns: Sequence[str]) -> None:
 def _text(words: str) -> Any:
     from rich.text import Text
 
+    # A plain string would be parsed as markup of rich, which swallows brackets in names of tasks and columns.
     return Text(words)
 
 
@@ -151,7 +157,7 @@ def _number(value: float | None) -> str:
 
 
 def _difference(estimate: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Difference, interval, n."""
+    """Format the three cells of a paired difference: its value, its interval, and n."""
     if estimate["estimate"] is None:
         return "not defined", "", str(estimate["n"])
     interval = (
@@ -161,7 +167,7 @@ def _difference(estimate: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _share(estimate: Mapping[str, Any]) -> tuple[str, str]:
-    """A share with its interval, and n."""
+    """Format the two cells of a share: its value with the interval, and n."""
     if estimate["estimate"] is None:
         return "not defined", str(estimate["n"])
     interval = "" if estimate["low"] is None else f" ({estimate['low']:.2f} to {estimate['high']:.2f})"

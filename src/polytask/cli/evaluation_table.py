@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     from polytask.evaluation.result import Estimate, Evaluation
 
 METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
+"""How the intervals of the table are computed, as the first remark says it."""
 
 
 def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
-    """Task, metric, estimate, interval, n; the primary metric of each task first."""
+    """Make a table of task, metric, estimate, interval and n; the primary metric of each task comes first.
+
+    Args:
+        every: also show metrics of single classes, labels and structures (a dot in the name).
+        site: show the metrics of this site instead of those of all subjects.
+    """
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
@@ -47,7 +53,7 @@ def table(found: Evaluation, every: bool = False, site: str | None = None) -> Ta
 
 
 def named_unit(metric: str, task: Mapping[str, Any]) -> str:
-    """A metric; lengths and sizes that count pixels say so, because everybody expects mm and ml."""
+    """Name a metric; lengths and sizes that count pixels say so, because everybody expects mm and ml."""
     from polytask.kinds import answer_form
 
     base = metric.partition(".")[0]
@@ -56,22 +62,23 @@ def named_unit(metric: str, task: Mapping[str, Any]) -> str:
 
 
 def cells(e: Estimate) -> tuple[str, str, str]:
-    """Estimate, interval, n."""
+    """Format the three cells of an estimate: its value, its interval, and n."""
     from math import isfinite
 
     if not isfinite(e.estimate):
         return "not defined", "", "0"
+    # A value may be defined and still lack an interval, which needs more subjects.
     interval = f"{number(e.low)} to {number(e.high)}" if isfinite(e.low) else "too few"
     return number(e.estimate), interval, str(e.n)
 
 
 def number(value: float) -> str:
-    """Three decimals, fewer for large numbers."""
+    """Format with three decimals, or with one from 100 on."""
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def remarks(found: Evaluation) -> list[str]:
-    """What a reader should know besides."""
+    """List the sentences that stand below the table: how intervals are made, what was left out and why."""
     texts = [f"Skill: chance 0, perfect 1. Intervals: {METHODS}. Research use only."]
     for name in found.tasks:
         if reason := found.primary(name).reason:
@@ -102,7 +109,7 @@ def remarks(found: Evaluation) -> list[str]:
 
 
 def hidden_lines(found: Evaluation) -> list[str]:
-    """What the answers are worth without some of the inputs."""
+    """Write one sentence for each combination of hidden inputs: how good the answers are without them."""
     from math import isfinite
 
     texts = []
@@ -113,6 +120,7 @@ def hidden_lines(found: Evaluation) -> list[str]:
             for name, e in tasks.items()
             if isfinite(e.estimate)
         ]
+        # No answer at all without this input, although the task has answers with it.
         lost = [name for name, e in tasks.items() if not e.n and found.primary(name).n]
         parts += [f"{name} cannot be predicted" for name in lost]
         texts.append(f"Without {key.replace(';', ' and ')}: {', '.join(parts) or 'not defined'}")

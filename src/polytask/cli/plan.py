@@ -46,6 +46,7 @@ def plan(
 
     if split_by not in ("subject", "site"):
         raise PolytaskError(f"--split-by {split_by}: expected subject or site")
+    # The last default column is the time left; here it comes after the count.
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
     with passing_bar(*columns, TextColumn("{task.fields[key]}")) as bar:
         line = bar.add_task(f"measuring {folder}", total=None, key="")
@@ -73,7 +74,7 @@ def plan(
 
 
 def show(made: object, splits: object) -> None:
-    """The summary as tables on a terminal, as plain text elsewhere."""
+    """Print the summary of a plan: as tables on a terminal, as plain text in a pipe or a file."""
     import sys
 
     from rich.console import Console

@@ -43,6 +43,7 @@ def prepare(
         except KeyboardInterrupt:
             typer.echo("interrupted; finished cases are kept. Go on with:", err=True)
             typer.echo(f"  polytask prepare {work}", err=True)
+            # A shell expects 128 + the number of the signal from a program that a signal ended.
             raise typer.Exit(128 + signal.SIGINT) from None
     if json:
         say_json(done.as_dict())

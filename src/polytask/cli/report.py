@@ -73,7 +73,7 @@ def report(
 
 
 def table(found: Comparison) -> Table:
-    """Both values, the paired difference and the costs."""
+    """Make a table of the values of both runs and their paired difference, with interval and n."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
@@ -99,7 +99,7 @@ def table(found: Comparison) -> Table:
 
 
 def spent(found: Comparison) -> Iterator[str]:
-    """What each of the two cost, in a line."""
+    """Yield one line for each of the two runs: its parameters, its steps and the time they took."""
     from polytask.report.facts import minutes, seconds
 
     for name, cost in zip((found.run, found.other), found.costs, strict=True):

@@ -139,7 +139,7 @@ def study(
 
 
 def concluded(study: Study) -> Conclusions | None:
-    """What the finished runs say, written beside them; None while there is nothing to compare."""
+    """Draw conclusions from the finished runs and write them and the report into the study; None if no run is done."""
     if not any(run.state == "done" for run in study.runs):
         return None
     from polytask.study.conclusions.make import conclude
@@ -147,6 +147,7 @@ def concluded(study: Study) -> Conclusions | None:
     from polytask.study.report.make import write_report
 
     found = conclude(study)
+    # Another command may still work on the same study: only the one that holds its lock may write the files.
     with own_study(study.folder, _say):
         found.write(study.folder)
         write_report(found)
@@ -165,7 +166,7 @@ def _say(line: str) -> None:
 
 
 def told(f: Forecast) -> str:
-    """A forecast for people."""
+    """Describe the forecast of a dry run in lines of text: number of runs, minutes by arm, total time and disk."""
     lines = [
         f"{f.study}: {_counted(len(f.arms), 'arm')} × {_counted(f.folds, 'fold')} × {_counted(f.seeds, 'seed')} = "
         f"{_counted(f.runs, 'run')}: {f.done} done, "
@@ -190,7 +191,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def as_dict(study: Study) -> dict[str, Any]:
-    """A study after a command, for JSON."""
+    """Make the JSON document of a study: its arms, and the state of each run."""
     return {
         "study": str(study.folder),
         "work": str(study.work),
@@ -212,7 +213,7 @@ def as_dict(study: Study) -> dict[str, Any]:
 
 
 def summary(study: Study) -> list[str]:
-    """A study after a command, for people: counts, what failed and why, arms without any result."""
+    """Summarize a study in lines of text: counts, what failed and why, and the arms or folds without any result."""
     count = {state: sum(run.state == state for run in study.runs) for state in ("done", "failed", "missing")}
     active = sum(run.active for run in study.runs if run.state != "done")
     parts = [f"{count['done']} of {len(study.runs)} runs done"]

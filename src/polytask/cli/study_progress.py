@@ -20,7 +20,7 @@ TELL_EVERY = 60.0
 
 
 class Progress:
-    """Called with snapshots of the matrix."""
+    """Show the progress of a study; the object is called with each new snapshot of its runs."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -46,11 +46,12 @@ class Progress:
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        """A line above the bars."""
+        """Print a line of text above the bars."""
+        # No markup: a text may hold brackets, which rich would take for styles.
         self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __call__(self, now: Snapshot) -> None:
-        """What has changed since the last snapshot."""
+        """Show what has changed since the last snapshot: runs that ended, and the bars of those at work."""
         states: dict[str, str] = {run.name: run.state for run in now.study.runs}
         before = self.states or dict.fromkeys(states, "")
         done = sum(state == "done" for state in states.values())
@@ -61,6 +62,7 @@ class Progress:
         text += f", {span(now.left)} left" if isfinite(now.left) else ""
         for run in now.study.runs:
             ended = run.state in ("done", "failed") and before[run.name] != run.state
+            # Runs that had ended before this command began are in the first snapshot; they are no news.
             if ended and self.states is not None:
                 seconds = span(float(run.record.get("seconds") or 0))
                 what = f"done in {seconds}" if run.state == "done" else f"failed: {run.error}"
@@ -75,6 +77,7 @@ class Progress:
         if self.whole is None:
             self.whole = self.bars.add_task("study", total=len(states), text="")
         self.bars.update(self.whole, completed=done, text=text)
+        # The list is made first: the loop removes entries from the dict it walks over.
         for name in [n for n in self.lines if n not in active]:
             self.bars.remove_task(self.lines.pop(name))
         for name, run in active.items():
@@ -85,7 +88,7 @@ class Progress:
 
 
 def span(seconds: float) -> str:
-    """A time for people."""
+    """Format a duration in seconds, minutes or hours, whichever reads best."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

@@ -37,12 +37,16 @@ PLAIN = {
         "\u202f": " ",
     },
 }
-"""Letter of our texts → how it is written where only ASCII is."""
+"""Letter of our texts → how it is written on a terminal that has only ASCII."""
 NAME = "polytask-plain"
+"""The name under which `codecs` knows our error handler."""
 
 
 def replace_letters(error: UnicodeError) -> tuple[str, int]:
-    """Letters that a terminal lacks, in its own: those of our texts as ASCII writes them, others as their code."""
+    """Replace letters that a terminal lacks: those of our texts by ASCII, others by their code (`\\u0142`).
+
+    This is an error handler of `codecs`: it returns the replacement and the position where encoding goes on.
+    """
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letters = error.object[error.start : error.end]
@@ -51,19 +55,20 @@ def replace_letters(error: UnicodeError) -> tuple[str, int]:
 
 
 def adapt_streams() -> None:
-    """Let no letter be an error on standard output and standard error, whatever their encoding."""
+    """Make standard output and standard error replace letters that their encoding lacks, instead of failing."""
     codecs.register_error(NAME, replace_letters)
     for stream in (sys.stdout, sys.stderr):
+        # Standard output may be replaced (by a test, by a notebook) by an object without an encoding to set.
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors=NAME)
 
 
 def quiet_without_home() -> None:
-    """Let matplotlib not say at length that it uses a temporary folder where there is no home to write in."""
+    """Silence the long message of matplotlib about a temporary folder, which it prints without a home folder."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def can_move(console: Console) -> bool:
-    """Whether bars can move: on a terminal that is not a dumb one, which cannot go back in a line."""
+    """Whether bars can move: on a terminal, unless it is a dumb one, which cannot overwrite a line."""
     return console.is_terminal and not console.is_dumb_terminal

@@ -114,6 +114,7 @@ def train(
         except Interrupted as stop:
             typer.echo(f"{stop}; everything is saved. Go on with:", err=True)
             typer.echo(f"  polytask train {work} --resume {stop.run}", err=True)
+            # A shell expects 128 + the number of the signal. `from None`: a stop that was asked for is no error.
             raise typer.Exit(128 + stop.number) from None
         runs.append(run)
     if as_json:
@@ -144,7 +145,7 @@ def _choose_option(option: str, value: str | None, former: str, old_value: str |
 
 
 def _chain(text: str) -> tuple[str, list[str]]:
-    """`os=grade,stage` → (os, [grade, stage])."""
+    """Parse a chain as it is written in --after: `os=grade,stage` → (os, [grade, stage])."""
     from polytask.errors import PolytaskError
 
     task, sign, others = text.partition("=")
@@ -163,7 +164,7 @@ def _number(fold: str) -> int:
 
 
 TELL_EVERY = 30.0
-"""Seconds between two lines in a log."""
+"""Seconds between two lines of progress where no bar can move, as in a log file."""
 
 
 class Bar:
@@ -196,14 +197,15 @@ class Bar:
         self.bar.stop()
 
     def begin(self, title: str, done: int, total: int) -> None:
-        """A network starts."""
+        """Start the bar of one network, at step `done` of `total`."""
         self.current = self.bar.add_task(title, completed=done, total=total, loss="")
         self.title, self.total, self.told = title, total, monotonic()
         if not self.moves:
             self.say(f"{title}: step {done} of {total}")
 
     def step(self, step: int, losses: Mapping[str, float]) -> None:
-        """A step is done."""
+        """Show that `step` is done, with the mean of the losses it had."""
+        # A step in which no task had a known target has no loss to show.
         known = list(losses.values())
         mean = f"loss {sum(known) / len(known):.3f}" if known else ""
         self.bar.update(self.current, completed=step, loss=mean)
@@ -212,5 +214,5 @@ class Bar:
             self.say(f"{self.title}: step {step} of {self.total}, {mean}")
 
     def say(self, text: str) -> None:
-        """A line above the bars."""
+        """Print a line of text above the bars."""
         self.bar.console.print(text, markup=False, highlight=False)

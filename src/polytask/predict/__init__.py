@@ -1,4 +1,4 @@
-"""From trained runs or an exported model to predictions in the geometry of the user's files."""
+"""Predicts with trained runs or an exported model, in the geometry of the user's files; exports models."""
 
 from __future__ import annotations
 

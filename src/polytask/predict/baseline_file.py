@@ -23,11 +23,11 @@ NEEDED = (
     "coefficients",
     "n",
 )
-"""What a simple model holds at least."""
+"""The fields without which a simple model cannot be applied."""
 
 
 def read_baseline_file(folder: Path) -> dict[str, Any]:
-    """`plan` (a hash) and `baselines` of a run that was evaluated."""
+    """Read `plan` (a hash) and `baselines` (simple models) of a run that was evaluated."""
     path = folder / FILE
     what, remedy = "the simple models of a run", "delete it, and evaluate the run again"
     found = read_json_object(path, what, remedy)
@@ -36,12 +36,12 @@ def read_baseline_file(folder: Path) -> dict[str, Any]:
 
 
 def check_baselines(found: Any) -> tuple[Mapping[str, Any], ...]:
-    """Simple models in plain form; ValueError where they are something else."""
+    """Return simple models as they were written; ValueError where a field is absent."""
     if not isinstance(found, list) or not all(isinstance(b, dict) and set(NEEDED) <= set(b) for b in found):
         raise ValueError("simple models without what it takes to apply them")
     return tuple(found)
 
 
 def read_baselines(folder: Path) -> tuple[Mapping[str, Any], ...]:
-    """The simple models of a run; none before it was evaluated."""
+    """Read the simple models of a run; an empty tuple before it was evaluated."""
     return tuple(read_baseline_file(folder)["baselines"]) if (folder / FILE).exists() else ()

@@ -62,6 +62,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
         seen = None
     plan = predictor.plan.model_dump(mode="json")
     folds = {str(m.fold) for m in predictor.members}
+    # Only the folds of the members go along, and no path: a bundle must not tell where it was made.
     plan["folds"] = {k: v for k, v in plan["folds"].items() if str(k) in folds}
     plan["cohort"] = ""
 
@@ -89,8 +90,9 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
 
 
 def _evaluation(run: Run) -> dict[str, Any]:
-    """Held-out metrics of the run's present weights, with all inputs and with some hidden; None where not evaluated."""
+    """Read held-out metrics of the run's present weights, with all inputs and some hidden; None if not evaluated."""
     found = read_evaluation(run.folder)
+    # Metrics of earlier weights would be exported as those of the present ones: a run may be extended after evaluation.
     if found is None or found.get("weights") != run.weights:
         return {"evaluation": None, "hidden": {}, "needed": []}
     return {

@@ -10,7 +10,11 @@ from polytask.training.decisions import Decisions
 
 
 def card(model: Mapping[str, Any]) -> str:
-    """Markdown."""
+    """Write the README of a model in Markdown.
+
+    Args:
+        model: the content of `model.json`.
+    """
     members = model["members"]
     lines = [
         f"# {model['name']}: a Polytask model",
@@ -45,7 +49,7 @@ def card(model: Mapping[str, Any]) -> str:
 
 
 MOST = 40
-"""Columns named one by one."""
+"""Table columns that are named one by one; the others are counted."""
 
 
 def _input_line(name: str, spec: Mapping[str, Any]) -> str:
@@ -60,7 +64,7 @@ def _input_line(name: str, spec: Mapping[str, Any]) -> str:
 
 
 def _decision_lines(member: Mapping[str, Any]) -> list[str]:
-    """Risk groups, operating points and simple models that the member carries."""
+    """List the risk groups, operating points and simple models that the member carries."""
     said = describe_decisions(Decisions.from_dict(member["decisions"])) if "decisions" in member else []
     simple = [f"{b['task']}: {b['method']} on {b['name']} (n {b['n']})" for b in member.get("baselines", [])]
     lines = [f"## Decisions of {member['run']['name']}", "", *(f"- {s}" for s in said), ""] if said else []
@@ -70,7 +74,7 @@ def _decision_lines(member: Mapping[str, Any]) -> list[str]:
 
 
 def _metric_lines(member: Mapping[str, Any]) -> list[str]:
-    """Held-out metrics with intervals, as a table."""
+    """Write the held-out metrics with intervals as a table."""
     lines = [
         f"## Held-out metrics of {member['run']['name']}",
         "",
@@ -86,7 +90,7 @@ def _metric_lines(member: Mapping[str, Any]) -> list[str]:
 
 
 def _hidden_lines(member: Mapping[str, Any]) -> list[str]:
-    """The primary metrics without some of the inputs, as a table."""
+    """Write the primary metrics without some of the inputs as a table."""
     rows = [
         f"| {key.replace(';', ', ')} | {task} | {m['estimate']:.3f} | {m['n']} |"
         for key, tasks in (member.get("hidden") or {}).items()

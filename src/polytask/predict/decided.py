@@ -11,13 +11,21 @@ from polytask.training.decisions import Decisions, OperatingPoint
 
 
 def decided_columns(task: Task, decisions: Decisions, prediction: Arrays, row: int) -> dict[str, str]:
-    """`.group` of a survival task, and `.at_sensitivity_90` (the class), `.at_sensitivity_90.LABEL` (1 or 0)."""
+    """Make the columns that say what was decided.
+
+    They are `.group` of a survival task, `.at_sensitivity_90` (the class) and `.at_sensitivity_90.LABEL` (1 or 0).
+
+    Args:
+        prediction: decoded arrays of the task, `[N, …]`.
+        row: the index in 0..N-1 that is decided.
+    """
     found: dict[str, str] = {}
     cutoffs = decisions.cutoffs.get(task.name, ())
     if cutoffs and answer_form(task.kind) == "time" and np.isfinite(prediction["risk"][row]):
         found[".group"] = NAMES[len(cutoffs)][int(find_groups(prediction["risk"][row], cutoffs))]
     for point in decisions.points.get(task.name, ()):
         probability = positive_probability(task, prediction, point)[row]
+        # NaN compares as false and would be called negative; without a probability there is no decision.
         if np.isfinite(probability):
             called = bool(probability >= point.threshold)
             classes = getattr(task, "classes", ())
@@ -26,7 +34,7 @@ def decided_columns(task: Task, decisions: Decisions, prediction: Arrays, row: i
 
 
 def describe_decisions(decisions: Decisions) -> list[str]:
-    """A sentence for each group or threshold: which column says it, and how it was chosen."""
+    """Write a sentence for each set of risk groups and each threshold: which column holds it, how it was chosen."""
     found = []
     for task, cuts in decisions.cutoffs.items():
         if cuts:
@@ -42,6 +50,6 @@ def describe_decisions(decisions: Decisions) -> list[str]:
 
 
 def positive_probability(task: Task, prediction: Arrays, point: OperatingPoint) -> np.ndarray:
-    """Probability `[N]` that an operating point cuts: of the second class, or of its label."""
+    """Select the probability `[N]` that an operating point cuts: that of the second class, or of the point's label."""
     labels = list(getattr(task, "labels", ()))
     return np.asarray(prediction["p"], np.float64)[:, labels.index(point.label) if point.label else 1]

@@ -1,4 +1,4 @@
-"""Whether the parts of an exported model speak of the same: its header, its plan, its members."""
+"""Checks that the parts of an exported model agree: its header, its plan, its members."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ WORDS: dict[AnswerForm, str] = {
     "labels": "labels",
     "masks": "structures",
 }
-"""Form of the answers → the field of the task that names what the header names."""
+"""Form of the answers → the field of a planned task that must repeat the names of the header."""
 
 
 def find_disagreements(header: Header, plan: Plan) -> Iterator[str]:
-    """What header and plan say differently, or what the plan needs and does not say."""
+    """Yield what header and plan say differently, and what the plan must hold and does not."""
     images, slides = plan.shared.images, plan.shared.slides
     if set(images) != set(header.images) or set(slides) != set(header.slides):
         yield "plan.shared: its images and slides are not those of the header"
@@ -48,6 +48,7 @@ def _fold_problems(header: Header, fold: FoldPlan) -> Iterator[str]:
             if len(rules.get(channel, [])) != planes_of(modality):
                 yield f"normalisation.{name}.{channel}: expected {planes_of(modality)} rules, one for each plane"
     for name, slide in header.slides.items():
+        # Colors are normalized by one rule for each of three channels, features by one for all.
         wanted = 3 if slide.features is None else 1
         if len(fold.slides.get(name, [])) != wanted:
             yield f"slides.{name}: expected {wanted} rules"
@@ -67,7 +68,7 @@ def _fold_problems(header: Header, fold: FoldPlan) -> Iterator[str]:
 
 
 def task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> str:
-    """What the fields of a task say otherwise than the header; empty when nothing."""
+    """Say how the fields of a planned task differ from the header; empty where they agree."""
     spec = header.tasks.get(name)
     if spec is None:
         return "no such task in the header"
@@ -86,10 +87,15 @@ def task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> str:
 
 
 def find_member_problem(plan: Plan, header: Header, entry: Any, first: Any) -> str:
-    """What is wrong with the form of one member; empty when nothing. All members have the tasks of the first."""
+    """Say what is wrong with one entry of `members`; empty where nothing is.
+
+    Args:
+        first: the first entry, whose tasks all members must have.
+    """
     if not isinstance(entry, Mapping):
         return "expected a mapping"
     fold, seed, networks, tasks = (entry.get(k) for k in ("fold", "seed", "networks", "tasks"))
+    # Not isinstance: JSON's true is an int to Python, and would be taken for fold 1.
     if type(fold) is not int or fold not in plan.folds or type(seed) is not int:
         return "expected `fold`, one of the plan's, and `seed`, whole numbers"
     if not isinstance(networks, list) or not all(

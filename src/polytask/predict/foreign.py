@@ -1,4 +1,4 @@
-"""Images that are not of the kind a model learnt from are refused: by dimensions, channels, modality and values."""
+"""Checks that images are of the kind a model was trained on: dimensions, channels, modality and values."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ DICOM_WORDS: dict[str, tuple[str, ...]] = {
     "US": ("US", "IVUS"),
     "OCT": ("OCT", "OPT"),
 }
-"""Modality of a channel → what DICOM calls it; of other modalities any file is taken."""
+"""Modality of a channel → the words of DICOM for it; for other modalities the word is not checked."""
 FACTOR = 5.0
-"""A voxel edge, or an image, that many times larger or smaller than in training is warned of: an organ does not differ
-so much between people, but millimetres written as metres or centimetres do."""
+"""A voxel edge, or an image, that is so many times larger or smaller than in training causes a warning. Organs do not
+differ so much between people, but lengths do when meters or centimeters are read as millimeters."""
 MAYBE = "answers may be worthless"
 INSIDE = 0.001
-"""Share of voxels that lie in the range that held 99 % of the training foreground, at least."""
+"""The least share of voxels that must lie in the range that held 99 % of the training foreground."""
 SPREAD = 20.0
-"""Training deviations that the median of a colour may lie from the training mean; and the part of a deviation its
-values must span. A picture in 0–1 or 0–65535 is beyond both where 0–255 was trained; no photograph is."""
+"""How many training deviations the median of a color may lie from the training mean; its values must also span at
+least one deviation divided by this. Where 0–255 was trained, pictures in 0–1 or 0–65535 break this rule, photographs
+never do."""
 SAMPLED = 1_000_000
-"""Voxels looked at for a share."""
+"""About how many voxels of a plane are looked at."""
 
 
 def check_images(
@@ -46,12 +47,12 @@ def check_images(
     force: bool = False,
     seen: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Refuse the first image that is not like those of training; headers of all come before voxels of any.
+    """Refuse the first image that is not like those of training; all headers are checked before any voxels are read.
 
     Args:
-        fold: what a member learnt about intensities.
-        force: take any values.
-        seen: called with (files read, files).
+        fold: what a member learned about intensities.
+        force: accept any voxel values; headers are checked all the same.
+        seen: called with (files read, all files) after each file.
 
     Returns:
         warnings: images whose scale is far from training's.
@@ -64,6 +65,7 @@ def check_images(
             raise PolytaskError(f"{where}: {path}: {problem}")
         if scale := scale_problem(info.grid, plan.shared.images[name]):
             scales.setdefault(name, []).append(f"{where}: {scale}")
+    # A second pass: headers take milliseconds, voxels may take minutes, so a wrong file is reported early.
     for k, (where, name, channel, path) in enumerate([] if force else files):
         image, rules = cohort.header.images[name], fold.normalisation.get(name, {}).get(channel, [])
         array = read(path, dims=image.dims).array
@@ -76,7 +78,7 @@ def check_images(
 
 
 def _files(cohort: Cohort) -> Iterator[tuple[str, str, str, Path]]:
-    """(who, input, channel, file) of every image."""
+    """Yield (who, input, channel, file) of every image file of the cohort."""
     for case in cohort.cases:
         where = f"subject {case.subject}" + (f", visit {case.visit}" if case.visit else "")
         for name in cohort.header.images:
@@ -88,7 +90,7 @@ def _files(cohort: Cohort) -> Iterator[tuple[str, str, str, Path]]:
 def _header_problems(
     path: Path, image: ImageInput, channel: str, modality: Modality, info: Info
 ) -> Iterator[str]:
-    """What the header alone says against an image."""
+    """Yield what is wrong with an image as far as its header tells."""
     size = "×".join(str(n) for n in info.grid.shape)
     if image.dims == 3 and min(info.grid.shape) == 1:
         yield f"a flat picture ({size}), but {channel} is 3D; give a volume of several slices"
@@ -106,10 +108,10 @@ def _header_problems(
 
 
 def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
-    """Voxels or an image far from the size of those in training; None where they are not.
+    """Say when voxels, or the whole image, are far from the size of those in training; None where they are not.
 
-    Where the model sees a whole image, its extent counts (many spacings are resampled to one view); where it sees
-    patches, the edge of a voxel (the plan's is the median of training).
+    A model that sees whole images is checked by their extent, since images of many spacings are resampled to one view.
+    A model that sees patches is checked by the edge of a voxel; that of the plan is the median of training.
     """
     unit = plan.unit
     grid = grid.told_as(unit == "mm")
@@ -126,6 +128,7 @@ def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
         usual = max(n * s for n, s in zip(plan.view, plan.view_spacing, strict=True))
         what = f"the image is {mine:.4g} {unit} wide, the model was trained on images of about {usual:.4g} {unit}"
     else:
+        # The geometric mean: thick slices with fine pixels count as much as cubes of the same volume.
         mine, usual = (prod(s) ** (1 / len(s)) for s in (grid.spacing, plan.spacing))
         what = f"voxels are {mine:.4g} {unit} wide on average, the model was trained at {usual:.4g} {unit}"
     if 1 / FACTOR <= mine / usual <= FACTOR:
@@ -136,13 +139,13 @@ def scale_problem(grid: Grid, plan: ImagePlan) -> str | None:
 def value_problem(
     array: Array, modality: Modality, rules: Sequence[Normalisation], channel: str
 ) -> str | None:
-    """What speaks against the voxel values `[planes, *space]` of one channel; None where nothing does.
+    """Say why the voxel values `[planes, *space]` of one channel are not like those in training; None where they are.
 
     - All voxels are equal: there is no image.
     - CT where the training foreground went below 0 and no voxel here does: Hounsfield units of air and fat are
       negative, so this is a picture of a CT (0–255), or stored numbers without their offset.
     - Hardly any voxel lies in the range that held 99 % of the training foreground: other units.
-    - All values lie within a twentieth of the training deviation, or colours lie twenty deviations from the training
+    - All values lie within a twentieth of the training deviation, or colors lie twenty deviations from the training
       mean: another scale (0–1, 0–65535).
     """
     for plane, rule in zip(array, rules if modality != "mask" else (), strict=False):
@@ -157,6 +160,7 @@ def value_problem(
                 f"{span}, none below 0, but {channel} is CT in Hounsfield units, where air is -1000 (in training, 1 in "
                 f"200 foreground voxels lay below {rule.lower:g}); give the CT as the scanner made it"
             )
+        # Only every so many voxels: the share hardly changes, and a large volume in float64 would cost memory.
         step = max(1, plane.size // SAMPLED)
         sample = np.asarray(plane).reshape(-1)[::step].astype(np.float64)
         clipped = rule.lower is not None and rule.upper is not None
@@ -165,6 +169,7 @@ def value_problem(
                 f"{span}, and fewer than 1 in 1000 voxels lie in {rule.lower:g} to {rule.upper:g}, which held 99 % of "
                 f"the training foreground of {channel}; give it in the same units"
             )
+        # With a clipping range the check above is enough; without one (colors), mean and deviation must do.
         far = not clipped and abs(float(np.median(sample)) - rule.mean) > SPREAD * rule.sd
         if far or high - low < rule.sd / SPREAD:
             return (
@@ -175,6 +180,6 @@ def value_problem(
 
 
 def _share_within(sample: npt.NDArray[np.float64], rule: Normalisation) -> float:
-    """Share of values that the rule's clipping leaves alone."""
+    """Compute the share of values that the clipping of the rule does not change."""
     low, high = (-np.inf if rule.lower is None else rule.lower, np.inf if rule.upper is None else rule.upper)
     return float(np.mean((sample >= low) & (sample <= high)))

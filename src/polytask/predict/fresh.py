@@ -1,4 +1,4 @@
-"""Cases that are not in a store: their images, prepared in memory when asked for."""
+"""Cases that are not in a store: their images are prepared in memory when they are asked for."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class FreshCase:
     cut: dict[str, PreparedBag] = field(default_factory=dict)
 
     def prepared(self, name: str) -> PreparedImage | None:
-        """An image input on the plan's grid; None when the case has none of its channels."""
+        """Return an image input on the plan's grid; None when the case has none of its channels."""
+        # Every member asks for the same image, and preparing it is costly.
         if name not in self.done:
             self._refuse_missing(name)
             self.done[name] = image_of(self.recipe, name)
         return self.done[name]
 
     def bag(self, name: str) -> PreparedBag | None:
-        """A slide input cut as the plan says; None when the case has no slide."""
+        """Return a slide input, cut into patches as the plan says; None when the case has no slide."""
         path = self.recipe.slides.get(name)
         if path is not None and name not in self.cut:
             where = f"{self.recipe.where}, {name}"
@@ -48,16 +49,16 @@ class FreshCase:
 
 @dataclass
 class Fresh:
-    """Stands where a `Store` stands: `case(key).prepared(input)`. Keeps one sample's cases at a time."""
+    """A store in memory, used like a `Store`: `case(key).prepared(input)`. It holds one sample's cases at a time."""
 
     cohort: Cohort
     plan: Plan
     cases: dict[str, FreshCase] = field(default_factory=dict)
 
     def begin(self, cases: tuple[Case, ...]) -> None:
-        """Forget the sample before, take this one."""
+        """Drop the cases of the sample before and take these."""
         self.cases = {c.key: FreshCase(recipe_of(self.cohort, c, self.plan)) for c in cases}
 
     def case(self, key: str) -> FreshCase:
-        """A case of the present sample."""
+        """Return a case of the present sample."""
         return self.cases[key]

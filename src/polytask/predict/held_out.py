@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from polytask.documents.json_reader import find_json_object
 
 SEPARATOR = ";"
-"""Between the inputs of a combination, as in the column `inputs_missing`."""
+"""The sign between the inputs of a combination, as in the column `inputs_missing`."""
 NAMES = {"auc": "AUC", "c": "C-index", "dice": "Dice", "kappa": "quadratic κ", "r2": "R²", "mae": "MAE"}
-"""How a primary metric is written for people."""
+"""Primary metric → how it is written for people; others are written by their name."""
 
 
 class Figure(NamedTuple):
-    """A primary metric: its value, and on how many known items it rests."""
+    """The value of a primary metric, and the number of known items it was computed from."""
 
     value: float
     n: int
@@ -25,12 +25,12 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Of one member.
+    """The primary metrics of one member on its held-out part, with all inputs and with some hidden.
 
     Args:
         plain: task → its primary metric with every input as it was.
-        hidden: combination of inputs and channels → task → the same with them hidden from every case.
-        needed: combinations without which nothing can be predicted.
+        hidden: combination of inputs and channels → task → the metric when they are hidden from every case.
+        needed: combinations that leave nothing to predict from when they are hidden.
     """
 
     plain: dict[str, Figure] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class HeldOut:
 
     @classmethod
     def of(cls, content: Any, primary: Mapping[str, str]) -> HeldOut | None:
-        """From what an evaluation wrote (`metrics`, `hidden`, `needed`); None where it is not of that form.
+        """Parse what an evaluation wrote (`metrics`, `hidden`, `needed`); None where it is not of that form.
 
         Args:
             primary: task → its primary metric.
@@ -58,23 +58,24 @@ class HeldOut:
 
 
 def read_held_out(run: Path, weights: Mapping[str, str], primary: Mapping[str, str]) -> HeldOut | None:
-    """Of a run's `evaluation.json`; None where there is none of its present weights (sha256 by network)."""
+    """Read them from a run's `evaluation.json`; None where that is absent or of other weights (sha256 by network)."""
     content = read_evaluation(run)
     return HeldOut.of(content, primary) if content and content.get("weights") == dict(weights) else None
 
 
 def read_evaluation(run: Path) -> dict[str, Any] | None:
-    """What `evaluate` wrote of the held-out part, None where it did not."""
+    """Read what `evaluate` wrote about the held-out part; None where it wrote nothing."""
     return find_json_object(run / "evaluation.json") or None
 
 
 def split(key: str) -> tuple[str, ...]:
-    """The inputs and channels of a combination."""
+    """Split the key of a combination into its inputs and channels."""
     return tuple(key.split(SEPARATOR))
 
 
 def mean_figure(figures: Sequence[Figure | None]) -> Figure | None:
-    """Of the members of an ensemble: the mean of their values, each on its own held-out part; None where one lacks."""
+    """Average a metric over the members of an ensemble, each on its own held-out part; None where one has none."""
+    # The mean over some members only would look like that of the ensemble.
     found = [f for f in figures if f is not None and isfinite(f.value)]
     if not found or len(found) < len(figures):
         return None

@@ -1,4 +1,4 @@
-"""Answers of a model from which inputs are hidden that the cases have: how it does without them."""
+"""Predictions without inputs that the cases have: they show how good a model is when these are missing."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer, Predictor
 
 MOST = 16
-"""Combinations at most: each costs a prediction of the whole part."""
+"""At most so many combinations: each costs a prediction of the whole part."""
 Combination = tuple[str, ...]
 """Inputs (`clinic`) and channels (`scan.mr`)."""
 
 
 def choose_combinations(reading: Reading, cohort: Cohort) -> tuple[list[Combination], list[Combination]]:
-    """(combinations to hide, combinations without which nothing can be answered).
+    """Return (combinations to hide, combinations without which nothing can be predicted).
 
-    Each input and each channel that may be missing alone; then the combinations that cases of the cohort lack, the
-    most frequent first. None where a model reads one input whose channels are always there. Cases of the test part are
-    not looked at.
+    First come each input and each channel that may be missing alone, then the combinations that cases of the cohort
+    lack, the most frequent first. There is nothing to hide where a model reads one input whose channels are always
+    there. Cases of the test part are not looked at.
     """
     tasks = list(reading.tasks)
     inputs = [n for n in reading.header.inputs if any(n in read for read in reading.tasks.values())]
@@ -51,13 +51,14 @@ def choose_combinations(reading: Reading, cohort: Cohort) -> tuple[list[Combinat
     wanted += [key for key, _ in lacking.most_common() if key]
     chosen: dict[frozenset[str], Combination] = {}
     for key in wanted:
+        # As a set: the same inputs in another order are the same combination. The dict keeps the order of first use.
         chosen.setdefault(frozenset(key), key)
     needed = [key for key in chosen.values() if set(inputs) <= set(key)]
     return [key for key in chosen.values() if key not in needed][:MOST], needed
 
 
 def affected_tasks(reading: Reading, hidden: Combination) -> list[str]:
-    """The tasks whose answers rest on something that is hidden."""
+    """List the tasks that read something of what is hidden."""
     names = {key.partition(".")[0] for key in hidden}
     return [task for task, read in reading.tasks.items() if names & set(read)]
 
@@ -69,7 +70,7 @@ def answers_without(
     combinations: Sequence[Combination],
     tta: bool = False,
 ) -> Iterator[tuple[Combination, CaseAnswer]]:
-    """Every case answered once for each combination, by the tasks that it affects.
+    """Yield (combination, answer) for every case and combination, with the tasks that it affects.
 
     Files are read and prepared once for all combinations; the sliding windows of voxel tasks run only where something
     they read is hidden.
@@ -96,7 +97,7 @@ def answers_without(
 
 
 def hide_cells(cohort: Cohort, hidden: Iterable[str]) -> Cohort:
-    """The cohort with the cells of hidden tables empty."""
+    """Return the cohort with empty cells in all columns of hidden tables."""
     tables = [t for n, t in cohort.header.tables.items() if n in set(hidden)]
     columns = {column for table in tables for column in table.columns}
     if not columns:
@@ -110,25 +111,25 @@ def hide_cells(cohort: Cohort, hidden: Iterable[str]) -> Cohort:
 
 @dataclass(frozen=True)
 class Hiding:
-    """Stands where a `Fresh` stands, and does not give what is hidden."""
+    """A view of an `InMemoryStore` that does not give what is hidden."""
 
     fresh: Fresh
     hidden: Combination
 
     def case(self, key: str) -> HidingCase:
-        """A case of the present sample."""
+        """Return a case of the present sample, without what is hidden."""
         return HidingCase(self.fresh.case(key), self.hidden)
 
 
 @dataclass(frozen=True)
 class HidingCase:
-    """One case without what is hidden."""
+    """One case of an `InMemoryStore`, without what is hidden."""
 
     case: FreshCase
     hidden: Combination
 
     def prepared(self, name: str) -> PreparedImage | None:
-        """The image with its hidden channels marked as unknown; None when no channel is left."""
+        """Return the image with its hidden channels marked as unknown; None when no channel is left."""
         if name in self.hidden:
             return None
         found = self.case.prepared(name)
@@ -142,5 +143,5 @@ class HidingCase:
         return replace(found, channel_known=known) if any(known) else None
 
     def bag(self, name: str) -> PreparedBag | None:
-        """The slide, None when it is hidden."""
+        """Return the slide as a bag of patches; None when it is hidden."""
         return None if name in self.hidden else self.case.bag(name)

@@ -13,11 +13,11 @@ from polytask.errors import PolytaskError
 from polytask.images.formats import FORMATS, ending
 
 NUMBERED = re.compile(r"^(?P<case>.+)_(?P<channel>\d{4})$")
-"""nnU-Net's `case_0000`: the channel by its number."""
+"""File names of nnU-Net, `CASE_0000`: the last four digits are the number of the channel."""
 
 
 def read_inputs(source: Path, header: Header) -> Cohort:
-    """The cases of a source under the model's header."""
+    """Read the cases of a cohort folder, a table or a folder of images, under the model's header."""
     if source.is_file():
         return _with_inputs(Cohort.from_table(header, source), header)
     if kind := name_special_file(source):
@@ -30,14 +30,18 @@ def read_inputs(source: Path, header: Header) -> Cohort:
         )
     if (source / "cohort.yaml").exists():
         cohort = Cohort.read(source)
+        # The new cohort's own header may name other tasks or inputs; only its rows are used.
         under = Cohort(header, cohort.root, cohort.table, cohort.columns, cohort.cases)
         return _with_inputs(_known_visits(under, header), header)
     return plain_folder(source, header)
 
 
 def plain_folder(folder: Path, header: Header) -> Cohort:
-    """A folder of images: files `CASE_0000.nii.gz` (channel 0, 1, … in the header's order), `CASE.nii.gz` when there is
-    one channel, or one subfolder with a DICOM series per case."""
+    """Read a folder of images as a cohort.
+
+    It holds files `CASE_0000.nii.gz` (channel 0, 1, … in the header's order), or `CASE.nii.gz` when there is one
+    channel, or one subfolder with a DICOM series per case.
+    """
     if len(header.images) != 1:
         raise PolytaskError(
             f"{folder}: a plain folder can only feed a model with one image input; this one reads "
@@ -84,7 +88,7 @@ def plain_folder(folder: Path, header: Header) -> Cohort:
 
 
 def _known_visits(cohort: Cohort, header: Header) -> Cohort:
-    """Refuse visits the model has not learnt to tell apart."""
+    """Refuse visits that the model was not trained on; return the cohort."""
     names = header.visits or []
     seen: dict[str, str] = {}
     for case in cohort.cases:
@@ -99,7 +103,7 @@ def _known_visits(cohort: Cohort, header: Header) -> Cohort:
 
 
 def _with_inputs(cohort: Cohort, header: Header) -> Cohort:
-    """Refuse a table that has no column of an image input at all, or none of any slide a model without images reads."""
+    """Refuse a table without any column of an image input, or of any slide where the model reads no images."""
     for name, image in header.images.items():
         columns = [f"{name}.{c}" for c in image.channels]
         if not any(c in cohort.columns for c in columns):

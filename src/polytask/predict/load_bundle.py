@@ -1,4 +1,4 @@
-"""An exported model back from its folder, every part checked before it is used."""
+"""Loads an exported model from its folder; every part is checked before it is used."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from polytask.training.decisions import Decisions
 from polytask.training.files import load_tensors, sha256
 
 MOST_MEMBERS = 100
+"""At most so many members: each costs memory for its networks."""
 
 
 def load_bundle(folder: Path, device: torch.device) -> Predictor:
-    """An exported model: description and weights must be those it was exported with, and fit each other.
+    """Load an exported model; description and weights must be those it was exported with, and fit each other.
 
-    A seal tells accidents, not intent: who changes a model can seal it again. So everything that sizes, names or
-    indexes something is checked before memory is taken.
+    The seal shows accidents, not intent: a person who changes a model can seal it again. So everything that sets a
+    size, gives a name or is an index is checked before memory is taken.
     """
     place = folder / DESCRIPTION
     described, notices = read_description(place)
@@ -59,6 +60,7 @@ def load_bundle(folder: Path, device: torch.device) -> Predictor:
             raise PolytaskError(f"{place}: members.{number}: {problem}; export it again")
     weights = _read_weights(folder / WEIGHTS, seal)
     members = [_member(header, plan, k, entry, weights, place) for k, entry in enumerate(entries)]
+    # Each network was compared with its own part of the file; this finds weights that belong to no network.
     used = sum(len(n.state_dict()) for m in members for n in m.networks)
     if used != len(weights):
         raise PolytaskError(f"{place}: its members do not fit the weights; export it again")
@@ -66,7 +68,7 @@ def load_bundle(folder: Path, device: torch.device) -> Predictor:
 
 
 def _read_weights(path: Path, seal: Any) -> dict[str, Tensor]:
-    """Weights of the recorded hash, all finite."""
+    """Read the weights; refuse a file of another hash than `seal`, and numbers that are not finite."""
     if not path.exists() or sha256(path) != seal:
         raise PolytaskError(
             f"{path}: not the weights this model was exported with (hash mismatch); export it again"
@@ -86,7 +88,7 @@ def _member(
     weights: Mapping[str, Tensor],
     place: Path,
 ) -> Member:
-    """One member from its entry in the description; its weights are named `NUMBER/NETWORK/PARAMETER`.
+    """Build one member from its entry in the description; its weights are named `NUMBER/NETWORK/PARAMETER`.
 
     Its networks are first built without memory, to compare the shapes of their weights.
     """
@@ -104,6 +106,7 @@ def _member(
             start = f"{number}/{index}/"
             given = {k[len(start) :]: v for k, v in weights.items() if k.startswith(start)}
             own = {n: tasks[n] for n in tasks if n in mine}
+            # A description may ask for a network of any size: on the meta device its shapes cost no memory.
             with torch.device("meta"):
                 _compare(make_network(spec, own, 0).state_dict(), given)
             network = make_network(spec, own, 0)
@@ -134,7 +137,7 @@ def _member(
 
 
 def _compare(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Names, shapes and types of the weights that a network has and those of the file."""
+    """Refuse weights of a file whose names, shapes or types are not those of the network."""
     odd = sorted(set(wanted) ^ set(given))
     odd += [k for k in wanted if k in given and wanted[k].shape != given[k].shape]
     odd += [k for k in wanted if k in given and wanted[k].dtype != given[k].dtype]
@@ -143,7 +146,7 @@ def _compare(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
 
 
 def rehearse_answer(task: Task) -> None:
-    """Decode outputs of zero and write them as cells, to see that the task's own numbers fit together."""
+    """Decode outputs of zero and write them as cells, to see that the task's own numbers agree."""
     if task.level == "voxel":
         cast(VoxelTask, task).answer(task.decode(torch.zeros(1, task.outputs, 2, 2)))
         return

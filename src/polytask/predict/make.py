@@ -1,4 +1,4 @@
-"""`predict_cases`: everything between a model, what a person gives to it, and the folder of its answers."""
+"""`predict_cases`: from a model and what a person gives to it, to a folder with its answers."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer, Predictor
 
 Progress = Callable[[int, int, str], None]
-"""(cases done, cases in all, what is done with them)."""
+"""Called with (cases done, number of cases, what is done with them)."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was written, and what a person must know of it.
+    """What was written, and what a person must know about it.
 
     Args:
         out: the folder.
         cases: how many were predicted.
-        inputs_missing: input or channel → in how many cases nothing of it is known.
+        inputs_missing: input or channel → the number of cases in which nothing of it is known.
         notes: sentences about the model and its inputs.
         not_finite: task, subject and visit of the answers that are no finite numbers; their cells are empty.
     """
@@ -64,13 +64,14 @@ def predict_cases(
         tta, probabilities, overlap: see `Predictor.answers`.
         overwrite: replace an earlier prediction in `out`.
         strict: refuse cases of which an input, a channel or a column is unknown.
-        force: take images whatever their values are.
-        progress: called as it goes on.
+        force: accept images whatever their values are.
+        progress: called with the cases done, their number and what is done.
     """
     out = Path(out)
     cohort = read_inputs(Path(source), predictor.header)
     check_folder(out, overwrite)
     ensure_ready(cohort, predictor.plan)
+    # Cheap checks come first; the check of image values below reads every voxel and may take minutes.
     rows = find_missing_inputs(predictor, cohort)
     if strict:
         refuse_missing_inputs(cohort, {**rows["case"], **rows["subject"]})
@@ -86,6 +87,7 @@ def predict_cases(
 
     def look(answer: CaseAnswer) -> None:
         nonlocal done
+        # Answers about a whole subject have no case and are not counted as one.
         done += answer.case is not None
         who = f"subject {answer.subject}" + (f", visit {answer.visit}" if answer.visit else "")
         not_finite.extend(f"{task} of {who}" for task in answer.not_finite)
@@ -106,7 +108,7 @@ def predict_cases(
 
 
 def find_missing_inputs(predictor: Predictor, cohort: Cohort) -> dict[str, dict[Row, list[MissingInput]]]:
-    """`case` and `subject` → who → what is unknown of the inputs that the tasks of that level read.
+    """Find what is unknown: `case` and `subject` → who → missing ones among the inputs that tasks of that level read.
 
     Where every subject has one case, the tasks about subjects are counted with the cases.
     """
@@ -127,7 +129,7 @@ def find_missing_inputs(predictor: Predictor, cohort: Cohort) -> dict[str, dict[
 
 
 def refuse_missing_inputs(cohort: Cohort, rows: dict[Row, list[MissingInput]]) -> None:
-    """`--strict`: one line for the first case of which something is unknown."""
+    """Refuse, for `--strict`, the first case of which something is unknown, in one line."""
     lacking = {who: missing for who, missing in rows.items() if missing}
     if lacking:
         (subject, visit), missing = next(iter(lacking.items()))

@@ -1,4 +1,4 @@
-"""One model of an ensemble."""
+"""A member: one model of an ensemble."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which inputs of a case nothing is known of, or not everything: it is said beside every answer."""
+"""Inputs of a case that are missing as a whole or in part; they are named beside every answer."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class MissingInput:
     """One input that is not known, or only in part.
 
     Args:
-        name: of the input.
-        unknown: its channels or columns that are not known (a slide: itself).
-        of: how many the model reads.
-        kind: what they are.
+        name: name of the input.
+        unknown: its channels or columns that are not known (of a slide: its own name).
+        of: the number of channels or columns that the model reads.
+        kind: whether `unknown` are channels, columns or the slide.
     """
 
     name: str
@@ -35,12 +35,12 @@ class MissingInput:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of the input is known."""
+        """Whether the input is missing as a whole: none of its channels or columns is known."""
         return len(self.unknown) == self.of
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """How held-out metrics name it: the input, or each unknown channel; columns alone are not told apart."""
+        """How held-out metrics name it: the input, or each unknown channel; columns alone have no name there."""
         if self.whole:
             return (self.name,)
         return tuple(f"{self.name}.{c}" for c in self.unknown) if self.kind == "channels" else ()
@@ -51,12 +51,12 @@ class MissingInput:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model reads.
+    """The inputs, channels and columns that a model reads.
 
     Args:
-        tasks: task → the inputs its answer rests on, in the header's order.
-        columns: table input → its columns that a member reads, with the values a category may have.
-        plan, header: of the model.
+        tasks: task → the inputs its answer is computed from, in the header's order.
+        columns: table input → its columns that any member reads → the values a category may have (None: a number).
+        plan, header: plan and header of the model.
     """
 
     tasks: dict[str, tuple[str, ...]]
@@ -66,7 +66,7 @@ class Reading:
 
     @classmethod
     def of(cls, predictor: Predictor) -> Reading:
-        """Of a run, an ensemble or an exported model."""
+        """Collect them from a run, an ensemble or an exported model."""
         plan, header = predictor.plan, predictor.header
         folds = [m.plan for m in predictor.members]
         there = {*plan.shared.images, *plan.shared.slides, *(n for f in folds for n in f.tables)}
@@ -77,7 +77,7 @@ class Reading:
         return cls(tasks, _columns(folds), plan, header)
 
     def missing(self, cohort: Cohort, cases: Sequence[Case], tasks: Iterable[str]) -> list[MissingInput]:
-        """What is unknown at all of these cases of one subject, of the inputs that `tasks` read."""
+        """List the inputs of `tasks` that are unknown, or unknown in part, at all of these cases of one subject."""
         wanted = {name for task in tasks for name in self.tasks[task]}
         found = [self._missing(cohort, cases, n) for n in self.header.inputs if n in wanted]
         return [m for m in found if m is not None and m.unknown]
@@ -85,11 +85,12 @@ class Reading:
     def of_sample(
         self, cohort: Cohort, sample: Sample, case: Case | None, tasks: Sequence[str]
     ) -> list[MissingInput]:
-        """The same for one row of `predictions.csv`: a case, or (None) the subject, for the tasks of that row."""
+        """List them for one row of `predictions.csv`: that of a case, or (None) of the subject, and the row's tasks."""
         if not any(self.tasks[task] for task in tasks):
             return []
         if case is not None:
             return self.missing(cohort, (case,), tasks)
+        # Only visits that have a slot are read: a later one, however complete, does not help the answer.
         slots = slots_of(cohort, sample, self.plan.shared.max_visits)
         return self.missing(cohort, [c for c in slots.cases if c is not None], tasks)
 
@@ -111,11 +112,12 @@ class Reading:
 
 
 def read_by_tasks(plan: Plan, header: Header, tasks: Iterable[str]) -> dict[str, set[str]]:
-    """Task → the inputs its answer rests on, also by way of the tasks before it in a chain."""
+    """Find task → the inputs its answer is computed from, also through the tasks before it in a chain."""
     modulates = getattr(SOURCES[plan.shared.model.input_fusion], "modulates", False)
     found: dict[str, set[str]] = {}
     for name in tasks:
         seen: set[str] = set()
+        # A walk up the chain; two ways may lead to the same task, which `seen` keeps from being read twice.
         ways, read = [name], set()
         while ways:
             task = ways.pop()
@@ -135,6 +137,7 @@ def _columns(folds: Sequence[FoldPlan]) -> dict[str, dict[str, frozenset[str] | 
     for fold in folds:
         for table, columns in fold.tables.items():
             mine = found.setdefault(table, {})
+            # Folds may have seen different categories: a value counts as known when any member learned it.
             for name, column in columns.items():
                 mine[name] = _values(column, mine.get(name))
     return found
@@ -150,17 +153,17 @@ def _known(cohort: Cohort, case: Case, table: str, column: str, values: frozense
 
 
 def joined(missing: Iterable[MissingInput]) -> str:
-    """The cell `inputs_missing`."""
+    """Format the cell `inputs_missing` of `predictions.csv`."""
     return ";".join(map(str, missing))
 
 
 def combination(missing: Iterable[MissingInput]) -> tuple[str, ...]:
-    """What held-out metrics are looked up by: inputs and channels of which nothing is known."""
+    """Find the key of held-out metrics: the inputs and channels of which nothing is known."""
     return tuple(key for m in missing for key in m.keys)
 
 
 def counted(rows: Mapping[tuple[str, str], Sequence[MissingInput]]) -> dict[str, int]:
-    """Input or channel → in how many rows nothing of it is known."""
+    """Count, for each input or channel, the rows in which nothing of it is known."""
     found: dict[str, int] = {}
     for missing in rows.values():
         for key in combination(missing):

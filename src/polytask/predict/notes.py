@@ -1,4 +1,4 @@
-"""What is said about unknown inputs: in how many cases, and how good the model was without them."""
+"""Sentences about unknown inputs: how many cases lack them, and how good the model was without them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import Predictor
 
 Row = tuple[str, str]
-"""Subject and visit; the visit is "" for the answers about a subject."""
+"""(subject, visit); the visit is "" for the answers about a whole subject."""
 
 
 def describe_missing_inputs(
     predictor: Predictor, rows: Mapping[Row, Sequence[MissingInput]], what: str
 ) -> list[str]:
-    """A line for each combination of unknown inputs, and one for each input that is known in part.
+    """Write a line for each combination of unknown inputs, and one for each input that is known in part.
 
     Args:
         rows: what each case (or subject) lacks.
-        what: of which `rows` are: case or subject.
+        what: what a row is: "case" or "subject".
     """
     lines, total = [], f"{len(rows)} {what}{'s' * (len(rows) != 1)}"
     groups: dict[tuple[str, ...], int] = {}
@@ -48,7 +48,7 @@ def describe_missing_inputs(
 
 
 def describe_undefined_horizons(predictor: Predictor) -> list[str]:
-    """A line for each horizon of a survival task at which the model, or a member of it, gives no probability."""
+    """Write a line for each horizon of a survival task at which the model, or a member, gives no probability."""
     lines = []
     for name, task in predictor.tasks.items():
         if not isinstance(task, Survival):
@@ -66,7 +66,7 @@ def describe_undefined_horizons(predictor: Predictor) -> list[str]:
 
 
 def describe_figures(predictor: Predictor, key: tuple[str, ...]) -> str:
-    """How good the model was on its held-out part without these inputs, where that was measured."""
+    """Say how good the model was on its held-out part without these inputs, where that was measured."""
     inputs = {k.partition(".")[0] for k in key}
     tasks = [t for t, read in predictor.reading.tasks.items() if inputs & set(read)]
     parts = []
@@ -90,6 +90,7 @@ def _hidden(predictor: Predictor, key: tuple[str, ...], task: str) -> Figure | N
     found = []
     for member in predictor.members:
         entries = member.held_out.hidden if member.held_out else {}
+        # As sets: an evaluation may have written the same inputs in another order.
         by_set = {frozenset(k): v for k, v in entries.items()}
         found.append(by_set.get(frozenset(key), {}).get(task))
     figure = mean_figure(found)
@@ -97,7 +98,7 @@ def _hidden(predictor: Predictor, key: tuple[str, ...], task: str) -> Figure | N
 
 
 def _names(key: Sequence[str]) -> str:
-    """`input clinic`, `channel scan.mr`, or both."""
+    """Name unknown inputs and channels in words: `input clinic`, `channel scan.mr`, or both."""
     inputs, channels = [k for k in key if "." not in k], [k for k in key if "." in k]
     words = [f"input{'s' * (len(inputs) > 1)} {_list(inputs)}"] if inputs else []
     words += [f"channel{'s' * (len(channels) > 1)} {_list(channels)}"] if channels else []

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer
 
 FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+"""Endings of pictures: the answers about them are written as pictures too."""
 
 
 class AnswerFiles:
@@ -28,11 +29,12 @@ class AnswerFiles:
 
     def __init__(self, out: Path, cohort: Cohort):
         self.out, self.cohort = out, cohort
+        # Ids and names are written by people: as they are, they could lead out of the folder or onto one another.
         self._folders = FileNames()
         self._names: dict[str, FileNames] = {}
 
     def write(self, answer: CaseAnswer) -> dict[str, str]:
-        """Write the files of one case or subject → column of `predictions.csv` → path below OUT."""
+        """Write the files of one case or subject; return column of `predictions.csv` → path below OUT."""
         found: dict[str, Path] = {}
         for name, arrays in answer.pooled.items():
             found |= self._write_attention(name, arrays, answer)
@@ -53,8 +55,10 @@ class AnswerFiles:
         return folder / names.make(*parts, detail=detail, ending=ending)
 
     def _write_attention(self, name: str, arrays: Arrays, answer: CaseAnswer) -> dict[str, Path]:
-        """How much each patch of a slide counted, and where it lies: `TASK.patches.SLIDE` → a file with `attention`
-        `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`."""
+        """Write how much each patch of a slide counted, and where it lies; return column `TASK.patches.SLIDE` → file.
+
+        A file has `attention` `[P]` (`[V, P]` of a subject task) and `places` `[P, 2]`.
+        """
         found: dict[str, Path] = {}
         for key in [k for k in arrays if k.startswith("patches.")]:
             slide = key.removeprefix("patches.")
@@ -65,7 +69,7 @@ class AnswerFiles:
         return found
 
     def _write_voxel(self, name: str, volume: Volume, case: Case) -> dict[str, Path]:
-        """A mask or a dose; overlapping structures on a picture get a file each."""
+        """Write a mask or a dose; on a picture, overlapping structures get a file each."""
         spec = cast("header.VoxelSpec", self.cohort.header.tasks[name])
         flat = is_flat(self.cohort, case, spec.image)
         if not isinstance(spec, header.SegmentationSpec):
@@ -78,6 +82,7 @@ class AnswerFiles:
             path = self._path(name, case, ending=kind)
             write_image(path, Volume(array, volume.grid))
             return {name: path}
+        # A PNG holds one value per pixel, so it cannot hold structures that overlap; NIfTI has a plane for each.
         paths = {f"{name}.{s}": self._path(name, case, s, kind) for s in spec.names}
         for k, path in enumerate(paths.values()):
             write_image(path, Volume(volume.array[k : k + 1], volume.grid))

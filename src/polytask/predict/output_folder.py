@@ -14,14 +14,16 @@ from polytask.locks import LockedError, describe_holder, hold_lock, is_held
 
 TABLE, FILES = "predictions.csv", "predictions"
 ENDINGS = (".nii.gz", ".png", ".tif", ".npz", ".tmp")
-"""Of the files in `predictions/TASK/`; the last is of one that was being written."""
+"""Endings of the files in `predictions/TASK/`; the last is that of a file that was being written."""
 LOCK = ".lock"
-"""There while somebody predicts into the folder, and after that was killed."""
+"""This file exists while a process predicts into the folder, and after that process was killed."""
 
 
 def check_folder(out: Path, overwrite: bool = False) -> None:
-    """Refuse a folder that holds anything, unless it is nothing but a prediction, and either that was killed before its
-    end or `overwrite` is set."""
+    """Refuse a folder that holds anything but a prediction.
+
+    An earlier prediction is accepted if it was killed before its end, or if `overwrite` is set.
+    """
     try:
         if out.exists() and not out.is_dir():
             raise PolytaskError(f"{out}: is a file; expected a new folder; choose another one")
@@ -39,6 +41,7 @@ def check_folder(out: Path, overwrite: bool = False) -> None:
         raise LockedError(
             f"{out}: {describe_holder(out / LOCK)}; wait until it is done, or choose another folder"
         )
+    # A lock that nobody holds is left by a killed prediction: what it wrote is incomplete and may be replaced.
     if not (overwrite or (out / LOCK).exists()):
         raise PolytaskError(
             f"{out}: holds a prediction already; expected a new folder; choose another one, or replace it with "
@@ -48,13 +51,15 @@ def check_folder(out: Path, overwrite: bool = False) -> None:
 
 @contextmanager
 def own_folder(out: Path) -> Iterator[None]:
-    """Inside, no other process predicts into the folder, from which the prediction that `check_folder` found is
-    removed; its table first, for it says that the folder is complete.
+    """Lock the folder against other processes that predict into it, and remove the prediction it holds.
+
+    `check_output_folder` must have accepted the folder before.
 
     Raises:
         LockedError: another process predicts into it.
     """
     with hold_lock(out / LOCK, "predicts into this folder"):
+        # The table goes first: as long as it exists, it says that the folder is complete.
         (out / TABLE).unlink(missing_ok=True)
         if (out / FILES).is_dir():
             shutil.rmtree(out / FILES)
@@ -63,10 +68,11 @@ def own_folder(out: Path) -> Iterator[None]:
 
 
 def _find_foreign_entry(out: Path) -> Path | None:
-    """The first entry that no prediction writes; links are never ours."""
+    """Find the first entry that no prediction writes; a link is never one of ours."""
     for entry in sorted(out.iterdir()):
         if not entry.is_symlink() and entry.is_file() and _is_left_by_a_kill(entry.name):
             continue
+        # Behind a link may lie a folder of other data, and all that is accepted here may be deleted.
         if entry.is_symlink() or entry.name not in (TABLE, FILES) or entry.is_dir() != (entry.name == FILES):
             return entry
     for task in sorted((out / FILES).iterdir()) if (out / FILES).is_dir() else []:
@@ -79,7 +85,7 @@ def _find_foreign_entry(out: Path) -> Path | None:
 
 
 def _is_left_by_a_kill(name: str) -> bool:
-    """Whether a file that is no answer is a lock, its note, or the table that was being written."""
+    """Whether a killed prediction may have left a file of this name: a lock, its note, or an unfinished table."""
     return name in (LOCK, f"{LOCK}.json", f"{LOCK}.part") or (
         TABLE in name and bool(UNFINISHED.fullmatch(name))
     )

@@ -33,11 +33,14 @@ def write(
     overlap: float = 0.5,
     seen: Callable[[CaseAnswer], None] | None = None,
 ) -> Path:
-    """Predict into `out`: `predictions.csv` with a row per case (and per subject for subject tasks), and
-    `predictions/TASK/CASE.nii.gz` (2D images: .png, doses .tif). `seen` gets every answer on its way.
+    """Predict `samples` (all by default) and write the answers into `out`.
 
-    The table is written last: with it, the folder is complete. What stands in the folder is not looked at; see
-    `output_folder`.
+    `predictions.csv` has a row per case, and one per subject for subject tasks; masks and doses are written to
+    `predictions/TASK/CASE.nii.gz` (of 2D images .png, doses .tif). The table is written last: with it, the folder is
+    complete. What the folder holds before is not checked here, see `output_folder`.
+
+    Args:
+        seen: called with every answer after its files were written.
     """
     try:
         (out / FILES).mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,7 @@ def write(
             **_cells(predictor, answer),
             **files.write(answer),
         }
+        # A case and its subject share one row where the case has no visit: the later answer adds its columns.
         found.setdefault((answer.subject, answer.visit), {}).update(row)
         if seen:
             seen(answer)
@@ -69,14 +73,16 @@ def write(
     with atomic(out / TABLE) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         table = csv.writer(text)
+        # An id such as `=1+1` would be run as a formula by a spreadsheet.
         table.writerow(escape_cells(columns))
         table.writerows(escape_cells(row.get(c, "") for c in columns) for row in rows)
+        # Hands what is still buffered to the stream and leaves it open for `atomic`, which closes and renames it.
         text.detach()
     return out
 
 
 def _members(predictor: Predictor) -> dict[str, str]:
-    """Which models answered."""
+    """Make the columns that say which models answered: fold, seed and number of members."""
     members = predictor.members
     return {
         "fold": ";".join(dict.fromkeys(str(m.fold) for m in members)),
@@ -86,7 +92,7 @@ def _members(predictor: Predictor) -> dict[str, str]:
 
 
 def _cells(predictor: Predictor, answer: CaseAnswer) -> dict[str, str]:
-    """The answers of visit and subject tasks; a number that is not finite is an empty cell."""
+    """Format the answers of visit and subject tasks as cells; a number that is not finite becomes an empty cell."""
     row: dict[str, str] = {}
     for name, arrays in answer.pooled.items():
         task = cast(PooledTask, predictor.tasks[name])

@@ -1,4 +1,4 @@
-"""`Predictor`: what is trained, ready for new cases."""
+"""`Predictor`: one trained model, or an ensemble of several, ready for new cases."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class CaseAnswer:
     """What was predicted for one case (or, `case` None, for the whole subject).
 
     Args:
-        subject, visit: whom; visit "" for subject tasks.
+        subject, visit: who was predicted; visit is "" for subject tasks.
         pooled: task → decoded arrays with a leading axis of 1.
         voxel: task → answer on the source grid.
-        probabilities: segmentation → probabilities on the source grid, when asked for.
+        probabilities: segmentation task → probabilities on the source grid, where they were asked for.
         not_finite: tasks whose answer is no finite number; it is left out everywhere else.
     """
 
@@ -74,14 +74,14 @@ class Predictor:
         self.header, self.plan, self.members, self.device = header, plan, tuple(members), device
         self.origin = origin
         self.notices = tuple(notices)
-        """What a person must know of the model itself, e.g. that nobody can tell whether it was changed."""
+        """What a person must know about the model itself, e.g. that it has no seal."""
         for member in members:
             for network in member.networks:
                 network.to(device).eval()
 
     @classmethod
     def load(cls, *sources: Path | str, device: str | None = None) -> Predictor:
-        """Runs of one plan (an ensemble when several), or one exported model."""
+        """Load runs of one plan (several are an ensemble), or one exported model."""
         from polytask.predict.load_bundle import load_bundle
         from polytask.predict.runs import load_runs
 
@@ -106,12 +106,12 @@ class Predictor:
 
     @property
     def decisions(self) -> Decisions:
-        """Cut-offs of risk groups and operating points: of the model, or the members' mean."""
+        """Cut-offs of risk groups and thresholds of operating points: the model's own, or the mean over members."""
         return merge_decisions([m.decisions for m in self.members])
 
     @cached_property
     def reading(self) -> Reading:
-        """Which inputs the answer of each task rests on."""
+        """The inputs, channels and columns that each task's answer is computed from."""
         return Reading.of(self)
 
     def flip_axes(self) -> list[int]:
@@ -131,10 +131,10 @@ class Predictor:
 
         Args:
             cohort: its header's inputs must be the model's.
-            samples: all by default.
-            tta: average over mirror images too.
+            samples: the samples to predict, all by default.
+            tta: average over mirror images as well.
             probabilities: also keep voxel probabilities.
-            overlap: of sliding windows.
+            overlap: share of a sliding window that the next one covers again.
         """
         torch.set_num_threads(self.plan.shared.training.threads)
         keep_freed_memory()
@@ -160,10 +160,10 @@ class Predictor:
         overlap: float = 0.5,
         probabilities: bool = False,
     ) -> Iterator[CaseAnswer]:
-        """One sample's answers of some tasks.
+        """Predict one sample; yield its answers for `tasks`.
 
         Args:
-            source: gives its images and slides; its tables are read from `cohort`.
+            source: the store that gives images and slides; tables are read from `cohort`.
             voxel: whether sliding windows run; without them, voxel tasks may have no answer.
         """
         with blaming(self.origin):
@@ -173,9 +173,9 @@ class Predictor:
         yield from answers
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
-        """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict.make.predict_cases`.
+        """Predict a cohort folder, a table or a plain folder of images into `out`; see `predict_cases`.
 
-        What a person must know of the answers (unknown inputs, answers that are no numbers) is logged as warnings.
+        What a person must know about the answers (unknown inputs, answers that are no numbers) is logged as warnings.
         """
         from polytask.predict.make import predict_cases
 
@@ -196,8 +196,8 @@ class Predictor:
         overlap: float,
         pooled_only: bool,
     ) -> tuple[tuple[str | None, ...], Predictions]:
-        """Key of the case in each visit slot, and the mean over the members' probabilities and values; each member
-        reads by its own fold's normalisation."""
+        """Return (key of the case in each visit slot, task → slot → mean of the members' probabilities and values).
+        Each member reads the sample with its own fold's normalization."""
         sums: Predictions = {}
         keys: tuple[str | None, ...] = ()
 
@@ -206,6 +206,7 @@ class Predictor:
             if not axes or key is None or not isinstance(spec, header.SegmentationSpec) or not spec.mirror:
                 return seen
             prepared = source.case(key).prepared(spec.image)
+            # Mirroring turns a left lung into a right one: the planes swap names before they are averaged.
             sides = prepared is not None and left_right(prepared.grid) in axes
             return {"p": seen["p"][:, mirror_order(spec)]} if sides else seen
 
@@ -238,6 +239,7 @@ class Predictor:
         probabilities: bool,
     ) -> Iterator[CaseAnswer]:
         by_key = {c.key: c for c in sample.cases}
+        # Slot -1 holds the answers about the whole subject; they come last.
         for slot in [*range(len(keys)), -1]:
             key = keys[slot] if slot >= 0 else None
             if slot >= 0 and key is None:
@@ -271,9 +273,10 @@ class Predictor:
 
 @contextmanager
 def blaming(origin: Path | None) -> Iterator[None]:
-    """An error inside a network that came as a file from elsewhere is that file's: one line names it."""
+    """Turn an error inside an exported model into one line that names its folder; errors of own runs pass."""
     try:
         yield
+    # Too little memory is the fault of the machine, not of the model; it is a RuntimeError and would be caught below.
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AssertionError) as error:
@@ -286,7 +289,7 @@ def blaming(origin: Path | None) -> Iterator[None]:
 
 
 def is_finite(prediction: Prediction) -> bool:
-    """Whether an answer is made of finite numbers. Probabilities beside a finite risk may be NaN: survival has none
-    where follow-up ended or a baseline is not known, and says so by an empty cell."""
+    """Whether an answer is made of finite numbers. For survival only the risk counts: probabilities may be NaN where
+    follow-up ended or a baseline is not known, and become empty cells."""
     said = ["risk"] if "risk" in prediction else [k for k in ("p", "value") if k in prediction]
     return all(bool(torch.isfinite(prediction[k]).all()) for k in said)

@@ -1,4 +1,4 @@
-"""What would stop a prediction half way is found before the first file is written."""
+"""Checks before a prediction: files that cannot be read are found before the first answer is written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from polytask.plan.plan import Plan
 
 
 def ensure_ready(cohort: Cohort, plan: Plan) -> None:
-    """Refuse images and slides that cannot be read, and images that lack a channel the plan does not let go missing.
+    """Refuse images and slides that cannot be read, and images that lack a channel which was never missing in training.
 
-    An image that is not there at all is one input less, where the model reads others. Headers alone are read. One line:
-    the first problem, and how many cases have one.
+    A case without any file of an image is accepted where the model reads other inputs. Only headers are read. The error
+    is one line: the first problem, and the number of cases that have one.
     """
+    # Only the first problem of each case: the generator is not run further, which saves reading its other files.
     found = [problem for case in cohort.cases if (problem := next(_problems(cohort, case, plan), ""))]
     if found:
         more = f" ({len(found)} cases have such a problem)" if len(found) > 1 else ""

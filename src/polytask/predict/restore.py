@@ -1,4 +1,4 @@
-"""From the stored grid back to the file's own: never flipped, never shifted."""
+"""Brings predictions from the stored grid back to the grid of the source file: never flipped, never shifted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from polytask.tasks.task import Prediction
 
 
 def restore(task: header.VoxelSpec, prediction: Prediction, grid: Grid, source: Grid) -> Volume:
-    """The answer on the source grid, `[1, *space]` or one plane per overlapping structure.
+    """Bring an answer to the source grid: `[1, *space]`, or one plane per overlapping structure.
 
     Exclusive: uint8 1..K in the order of the header's labels (0 = background). Overlapping: uint8 0/1
-    `[K, *space]`. Dose: float32. Probabilities travel, then the answer is taken, so that borders are sharp on the
-    source grid; what lay outside the crop is background, or no dose.
+    `[K, *space]`. Dose: float32. Probabilities are resampled and the answer is decided afterwards, so that borders are
+    sharp on the source grid. Voxels outside the crop become background, or no dose.
     """
     place = source.told_as(grid.physical)
     if not isinstance(task, header.SegmentationSpec):
@@ -26,6 +26,7 @@ def restore(task: header.VoxelSpec, prediction: Prediction, grid: Grid, source: 
     p = Volume(prediction["p"][0].numpy(), grid)
     if task.exclusive:
         return Volume(labels(p, place).array, source)
+    # One structure at a time: all planes of a large image in float32 would take much memory.
     masks = [
         resample(Volume(p.array[k : k + 1], grid), place, 1).array[0] >= 0.5 for k in range(len(p.array))
     ]
@@ -35,14 +36,14 @@ def restore(task: header.VoxelSpec, prediction: Prediction, grid: Grid, source: 
 def restored_probabilities(
     task: header.SegmentationSpec, prediction: Prediction, grid: Grid, source: Grid
 ) -> Volume:
-    """Probabilities on the source grid, float32 `[classes, *space]`; outside the crop all background."""
+    """Bring probabilities to the source grid, float32 `[classes, *space]`; outside the crop all is background."""
     fill = [1.0] + [0.0] * len(task.names) if task.exclusive else 0.0
     place = source.told_as(grid.physical)
     return Volume(resample(Volume(prediction["p"][0].numpy(), grid), place, 1, fill).array, source)
 
 
 def mirror_order(task: header.SegmentationSpec) -> list[int]:
-    """The planes of `p` in the order they have after left and right changed places."""
+    """List the planes of `p` in the order they have after left and right changed places."""
     names = ["", *task.names] if task.exclusive else list(task.names)  # exclusive: background comes first
     order = list(range(len(names)))
     for a, b in task.mirror:
@@ -52,9 +53,10 @@ def mirror_order(task: header.SegmentationSpec) -> list[int]:
 
 
 def with_label_values(task: header.SegmentationSpec, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """1..K → the label values of the header."""
+    """Replace the classes 0..K of `answer` by the label values of the header, in the smallest type that holds them."""
     assert task.labels is not None
     values = [0, *(v if isinstance(v, int) else 0 for v in task.labels.values())]
+    # A label value that is too large for the type would wrap around and become another label.
     kind = np.uint8 if max(values) < 256 else np.uint16 if max(values) < 65_536 else np.int32
     table = np.array(values, kind)
     values_there: npt.NDArray[Any] = table[answer]

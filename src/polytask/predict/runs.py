@@ -1,4 +1,4 @@
-"""Runs of a work folder, as an ensemble."""
+"""Loads runs of a work folder as one model or an ensemble."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from polytask.training.survival import read_learnt
 
 
 def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
-    """One member per run; all must ask the same of the same prepared data."""
+    """Load one member per run; all runs must have the same tasks, the same network and the same prepared data."""
     runs = [Run.read(f) for f in folders]
     plans = [read_plan(r.folder) for r in runs]
     first = runs[0]
@@ -67,12 +67,12 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
 
 
 def _point(plan: Plan) -> dict[str, Any]:
-    """The point in the model space, whatever it is called."""
+    """Return the settings of the network; the name of the preset they came from does not matter."""
     return plan.shared.model.model_dump(exclude={"preset"})
 
 
 def load_member(run: Run, plan: Plan, header: Header) -> Member:
-    """A run's best networks."""
+    """Load the best networks of a run, with its tasks, decisions and simple models."""
     fold = plan.folds[int(run.record["fold"])]
     learnt = read_learnt(run.folder, fold)
     networks = []
@@ -94,7 +94,7 @@ def load_member(run: Run, plan: Plan, header: Header) -> Member:
 
 
 def find_network_problems(run: Run, plan: Plan) -> Iterator[str]:
-    """What the networks of a run's record and its plan say differently."""
+    """Yield where the networks in a run's record differ from its plan."""
     names, known = _tasks_of(run), plan.folds[int(run.record["fold"])].tasks
     if len(set(names)) < len(names) or not all(run.networks.values()):
         yield "networks: expected one or more tasks in each, and each task in one"

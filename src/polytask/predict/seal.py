@@ -1,4 +1,4 @@
-"""`model.json` as plain data, read with its seal: a changed description is told from the one that was exported."""
+"""Reads `model.json` and checks its seal, which shows whether the description was changed after the export."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from polytask.plain import plain
 
 SEAL = "seal"
 LARGEST = 256 << 20
-"""Bytes a description may have (thousands of table columns and folds need a few MB)."""
+"""The largest size of a description in bytes (thousands of table columns and folds need a few MB)."""
 BEYOND = 1e30
-"""A number of a description is smaller than this: it is used in 32 bits."""
+"""Every number of a description must be smaller than this: they are used in float32, which ends at 3.4e38."""
 
 
 def seal_of(description: Mapping[str, Any]) -> str:
-    """sha256 of what a description says, however it is laid out; the seal itself left out."""
+    """Compute the sha256 of the content of a description, whatever its layout in the file, without the seal itself."""
     content = {k: v for k, v in description.items() if k != SEAL}
+    # One fixed layout: keys sorted, no blanks, ASCII, so that a file that was only formatted anew keeps its seal.
     text = json.dumps(
         plain(content), sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
     )
@@ -30,7 +31,7 @@ def seal_of(description: Mapping[str, Any]) -> str:
 
 
 def read_description(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """(the description, notices). One without a seal, from before there were any, is taken with a notice."""
+    """Read (description, notices). A description of an old version without a seal is accepted with a notice."""
     what, remedy = "a model description", "export it again"
     content = read_json_object(path, what, remedy, LARGEST)
     with refuse_odd_content(path, what, remedy):
@@ -45,12 +46,13 @@ def read_description(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _check_numbers(value: Any) -> None:
-    """Refuse numbers that overflow where they are used."""
+    """Refuse numbers that would overflow in float32, at any depth of `value`; NaN as well."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
         for entry in value:
             _check_numbers(entry)
+    # `not <` instead of `>=` refuses NaN too. An int may have too many digits for the format `:g`.
     elif isinstance(value, int | float) and not abs(value) < BEYOND:
         raise ValueError(
             f"{value:g} is too large a number" if isinstance(value, float) else "too large a number"

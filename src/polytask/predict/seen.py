@@ -1,4 +1,4 @@
-"""Whom a model has seen in training, as salted digests: enough to recognize them, nothing to learn about them."""
+"""Salted digests of the subjects a model was trained on: enough to recognize them, nothing to learn about them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from polytask.training.folder import Run
 from polytask.training.run import cohort_folder_of
 
 ROUNDS = 2000
-"""Of PBKDF2: a few milliseconds a digest, so that guessing rows of a table in bulk is slow."""
+"""Rounds of PBKDF2: a digest takes milliseconds, so that guessing rows of a table in bulk is slow."""
 LENGTH = 16
+"""Bytes of the salt, and of a digest."""
 KEY = "seen"
-"""Where it stands in `model.json`."""
+"""The key of the digests in `model.json`."""
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Digests of what was in training.
+    """Digests of the images (or table rows) that a model was trained on.
 
     Args:
-        salt: hex; another one for every model.
-        trained: of the subjects of `train` and `tune`, of any member.
-        held_out: of subjects that no member was trained on.
-        subjects: how many subjects `trained` stands for.
-        by: `images` or `cells`.
+        salt: hexadecimal; every model has another one.
+        trained: digests of the subjects in `train` and `tune` of any member.
+        held_out: digests of subjects that no member was trained on.
+        subjects: the number of subjects behind `trained`.
+        by: what the digests are of: `images` or `cells`.
     """
 
     salt: str
@@ -46,11 +47,11 @@ class Seen:
     by: str
 
     def blurred(self, digest: str) -> str:
-        """A digest as this model keeps it."""
+        """Hash a digest with the salt of this model, as `trained` and `held_out` hold it."""
         return blur(digest, self.salt)
 
     def as_dict(self) -> dict[str, Any]:
-        """For `model.json`; sorted, so that the order says nothing."""
+        """Return the content for `model.json`; sorted, so that the order tells nothing about subjects."""
         return {
             "by": self.by,
             "salt": self.salt,
@@ -62,10 +63,10 @@ class Seen:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Seen:
-        """Back from `as_dict`.
+        """Parse the content that `as_dict` wrote to `model.json`.
 
         Raises:
-            ValueError, KeyError, TypeError: when it is not what `as_dict` gave.
+            ValueError, KeyError, TypeError: it is of another form.
         """
         if found["rounds"] != ROUNDS or found["by"] not in ("images", "cells"):
             raise ValueError("digests of another form")
@@ -75,16 +76,16 @@ class Seen:
 
 
 def blur(digest: str, salt: str) -> str:
-    """One way, and only comparable under the same salt."""
+    """Hash a digest with a salt. This cannot be undone, and only hashes of the same salt can be compared."""
     return hashlib.pbkdf2_hmac("sha256", digest.encode(), bytes.fromhex(salt), ROUNDS, LENGTH).hex()
 
 
 def find_seen(runs: Sequence[Run], progress: Progress | None = None) -> Seen:
-    """Digests of all that these runs were trained on, from the store where `prepare` left them, else from the cohort's
-    files.
+    """Collect digests of all that these runs were trained on, from the store where `prepare` left them, else from the
+    files of the cohort.
 
     Raises:
-        PolytaskError: neither is there any more as it was.
+        PolytaskError: store and cohort are gone, or are not as they were in training.
     """
     trained: set[str] = set()
     held_out: set[str] = set()
@@ -102,6 +103,7 @@ def find_seen(runs: Sequence[Run], progress: Progress | None = None) -> Seen:
     return Seen(
         salt,
         frozenset(blurred[d] for d in trained),
+        # What one member held out, another of the ensemble may have been trained on: training counts.
         frozenset(blurred[d] for d in held_out - trained),
         len(subjects),
         by,
@@ -109,12 +111,12 @@ def find_seen(runs: Sequence[Run], progress: Progress | None = None) -> Seen:
 
 
 def fold_of(run: Run) -> Fold:
-    """Whom a run learned from and was held against."""
+    """Read the fold of a run: its train, tune and held-out subjects."""
     return read_fold(run.work / "splits.json", int(run.record["fold"]))
 
 
 def _digests(run: Run, subjects: Iterable[str], progress: Progress | None) -> tuple[dict[str, set[str]], str]:
-    """Subject → digests of all its cases; and what they are of."""
+    """Digest all cases of some subjects; return (subject → digests, `images` or `cells`)."""
     wanted = set(subjects)
     stored = _stored(run, wanted)
     if stored is not None:
@@ -135,8 +137,10 @@ def _digests(run: Run, subjects: Iterable[str], progress: Progress | None) -> tu
 
 
 def _stored(run: Run, subjects: set[str]) -> dict[str, set[str]] | None:
-    """From the store the run was trained on; None where that has changed, or is of a time before digests, or there
-    are no images."""
+    """Read the digests from the store that the run was trained on.
+
+    None where the store has changed, was made by a version that kept no digests, or holds no images.
+    """
     store = Store(run.work / "store")
     try:
         if store.content != run.record["store"]:

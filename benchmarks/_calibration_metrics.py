@@ -13,8 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from polytask.statistics.draws import Floats
-from polytask.statistics.influence import Shares, share_auc, share_concordance, share_kappa, share_r2
+from polytask.statistics.array_types import Floats
+from polytask.statistics.influence import (
+    MetricShares,
+    find_auc_shares,
+    find_concordance_shares,
+    find_kappa_shares,
+    find_r2_shares,
+)
 
 CENSORING = {"c": 0.6, "c-rare": 4.0}
 """Rate of leaving the study; the event's is e^z: 40 and 77 % of subjects are censored."""
@@ -37,7 +43,7 @@ class Observed:
     """
 
     sense: Floats
-    judge: Callable[[Floats], Shares]
+    judge: Callable[[Floats], MetricShares]
     resample: Callable[[Floats, Floats], Floats]
     rare: dict[str, int]
 
@@ -50,7 +56,10 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
         rare = {"cases of the rarer class": int(min(y.sum(), n - y.sum()))}
         first = y[:, None] & ~y
         return Observed(
-            y.astype(np.float64), lambda s: share_auc(s, y), lambda s, w: resample_pairs(s, first, w), rare
+            y.astype(np.float64),
+            lambda s: find_auc_shares(s, y),
+            lambda s, w: resample_pairs(s, first, w),
+            rare,
         )
     if metric in CENSORING:
         event, left = rng.exponential(size=n) * np.exp(-z), rng.exponential(size=n) / CENSORING[metric]
@@ -58,7 +67,7 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
         sooner = happened[:, None] & (times[:, None] < times)
         return Observed(
             z,
-            lambda s: share_concordance(s, times, happened),
+            lambda s: find_concordance_shares(s, times, happened),
             lambda s, w: resample_pairs(s, sooner, w),
             {"events": int(happened.sum())},
         )
@@ -69,10 +78,12 @@ def observe(metric: str, rng: np.random.Generator, n: int, scale: float) -> Obse
             return np.searchsorted(CUTS, s / scale).astype(np.float64)
 
         return Observed(
-            z, lambda s: share_kappa(grade, cut(s)), lambda s, w: resample_kappa(grade, cut(s), w), {}
+            z, lambda s: find_kappa_shares(grade, cut(s)), lambda s, w: resample_kappa(grade, cut(s), w), {}
         )
     shrink = 1.3 / scale**2
-    return Observed(z, lambda s: share_r2(z, shrink * s), lambda s, w: resample_r2(z, shrink * s, w), {})
+    return Observed(
+        z, lambda s: find_r2_shares(z, shrink * s), lambda s, w: resample_r2(z, shrink * s, w), {}
+    )
 
 
 def resample_pairs(scores: Floats, pairs: np.ndarray, counts: Floats) -> Floats:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
 
-Drawn = Callable[[np.random.Generator, tuple[int, int, int], int], Floats]
+DrawDifferences = Callable[[np.random.Generator, tuple[int, int, int], int], Floats]
 """(generator, (studies, seeds, subjects), number of the fold) → differences."""
-PLAIN = {
+PLAIN_DEVIATIONS = {
     "subjects": (1.0, 0.0, 0.3),
     "mixed": (0.7, 0.1, 0.7),
     "seeds": (0.3, 0.25, 0.3),
@@ -34,12 +34,12 @@ class World:
             0 is so rare that studies without it are common: no method can hold there, and no bound is set.
     """
 
-    draw: Drawn
+    draw: DrawDifferences
     skewed: bool = False
     unseen: bool = False
 
 
-def layout(a: float, b: float, c: float) -> Drawn:
+def make_normal_draws(a: float, b: float, c: float) -> DrawDifferences:
     """Draw normal differences; `a`, `b`, `c` as in `PLAIN_DEVIATIONS`."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int], _: int) -> Floats:
@@ -49,17 +49,21 @@ def layout(a: float, b: float, c: float) -> Drawn:
     return draw
 
 
-def some(share: float, loss: float, luck: float, rest: float, each: bool = False) -> Drawn:
+def make_partial_draws(
+    share: float, loss: float, luck: float, rest: float, each: bool = False
+) -> DrawDifferences:
     """A share of the subjects differs by `loss` (under `each` training another draw), the others by what makes it 0."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
         who = rng.random(shape if each else (shape[0], 1, shape[2])) < share
-        return np.where(who, loss, -loss * share / (1 - share)) + layout(0, luck, rest)(rng, shape, fold)
+        return np.where(who, loss, -loss * share / (1 - share)) + make_normal_draws(0, luck, rest)(
+            rng, shape, fold
+        )
 
     return draw
 
 
-def missed(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+def draw_missed_lesions(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
     """Dice of small lesions: each has a chance of its own to be missed by a training (7 % on average), else 75 ± 12."""
     k, _, n = shape
     chance, found = rng.beta(0.2, 2.5, size=(k, 1, n)), rng.beta(9, 3, size=(k, 1, n))
@@ -67,45 +71,45 @@ def missed(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> 
         100 * np.where(rng.random(shape) < chance, 0, np.clip(found + 0.05 * rng.normal(size=shape), 0, 1))
         for _ in range(2)
     ]
-    return np.asarray(arms[0] - arms[1] + layout(0, 1, 0)(rng, shape, fold))
+    return np.asarray(arms[0] - arms[1] + make_normal_draws(0, 1, 0)(rng, shape, fold))
 
 
-def collapsing(both: bool) -> Drawn:
+def make_collapsing_draws(both: bool) -> DrawDifferences:
     """One training in ten loses 20 points on every subject: of both arms, or of the first, which gains 2 otherwise."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
         lost = [20.0 * (rng.random((*shape[:2], 1)) < 0.1) for _ in range(2)]
         gap = lost[1] - lost[0] if both else 2.0 - lost[0]
-        return np.asarray(gap + layout(5, 1, 5)(rng, shape, fold))
+        return np.asarray(gap + make_normal_draws(5, 1, 5)(rng, shape, fold))
 
     return draw
 
 
-def uneven(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+def draw_uneven_folds(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
     """The trainings of the first fold have four times the luck of the others."""
-    return layout(0.7, 0.1 if fold else 0.4, 0.7)(rng, shape, fold)
+    return make_normal_draws(0.7, 0.1 if fold else 0.4, 0.7)(rng, shape, fold)
 
 
-def lognormal(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+def draw_lognormal(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
     """Differences as skewed as a lognormal with σ = 0.75 (skewness 4.3)."""
     own = np.exp(0.75 * rng.normal(size=(shape[0], 1, shape[2]))) - np.exp(0.75**2 / 2)
-    return np.asarray(own + layout(0, 0.1, 0.5)(rng, shape, fold))
+    return np.asarray(own + make_normal_draws(0, 0.1, 0.5)(rng, shape, fold))
 
 
-def heavy(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
+def draw_heavy_tails(rng: np.random.Generator, shape: tuple[int, int, int], fold: int) -> Floats:
     """Student's t with 3 degrees of freedom."""
     own = rng.standard_t(3, size=(shape[0], 1, shape[2]))
-    return np.asarray(own + layout(0, 0.1, 0.5)(rng, shape, fold))
+    return np.asarray(own + make_normal_draws(0, 0.1, 0.5)(rng, shape, fold))
 
 
 WORLDS = {
-    **{name: World(layout(*deviations)) for name, deviations in PLAIN.items()},
-    "skewed": World(some(0.08, -30, 0.5, 3), skewed=True),
-    "mirrored": World(some(0.08, 30, 0.5, 3), skewed=True),
-    "skewed, each training": World(some(0.08, -30, 0.5, 3, each=True), skewed=True),
-    "lognormal": World(lognormal, skewed=True),
-    "heavy tails": World(heavy),
-    "missed lesions": World(missed),
+    **{name: World(make_normal_draws(*deviations)) for name, deviations in PLAIN_DEVIATIONS.items()},
+    "skewed": World(make_partial_draws(0.08, -30, 0.5, 3), skewed=True),
+    "mirrored": World(make_partial_draws(0.08, 30, 0.5, 3), skewed=True),
+    "skewed, each training": World(make_partial_draws(0.08, -30, 0.5, 3, each=True), skewed=True),
+    "lognormal": World(draw_lognormal, skewed=True),
+    "heavy tails": World(draw_heavy_tails),
+    "missed lesions": World(draw_missed_lesions),
     "few differ": World(
         lambda rng, shape, _: (
             30 * (rng.random((shape[0], 1, shape[2])) < 0.05) * rng.normal(size=(shape[0], 1, shape[2]))
@@ -113,10 +117,10 @@ WORLDS = {
         ),
         skewed=True,
     ),
-    "collapses": World(collapsing(both=True), skewed=True),
-    "uneven luck": World(uneven),
-    "rare failures": World(some(0.02, -60, 0.5, 4), skewed=True, unseen=True),
-    "one arm collapses": World(collapsing(both=False), skewed=True, unseen=True),
+    "collapses": World(make_collapsing_draws(both=True), skewed=True),
+    "uneven luck": World(draw_uneven_folds),
+    "rare failures": World(make_partial_draws(0.02, -60, 0.5, 4), skewed=True, unseen=True),
+    "one arm collapses": World(make_collapsing_draws(both=False), skewed=True, unseen=True),
 }
 
 
@@ -128,7 +132,7 @@ def draw_scores(
     `PLAIN` worlds have their deviations; `failing`: each arm has an eighth of the subjects' scores turned around, each
     training one in ten without any separation (a collapse).
     """
-    a, b, c = (x / np.sqrt(2) for x in PLAIN.get(name, PLAIN["mixed"]))
+    a, b, c = (x / np.sqrt(2) for x in PLAIN_DEVIATIONS.get(name, PLAIN_DEVIATIONS["mixed"]))
     own = 0.8 * rng.normal(size=n)
     sides = []
     for by in (shift, 0.0):

@@ -12,9 +12,9 @@ import yaml
 
 SITES = ("A", "B", "C", "D", "E")
 CLASSES = ["low", "middle", "high"]
-UNKNOWN = 0.05
+EMPTY_CELL_SHARE = 0.05
 """Share of cells that are empty."""
-SIDE = 12
+TINY_EDGE = 12
 """Pixels of an edge of a tiny image."""
 
 
@@ -29,14 +29,14 @@ def write_table_cohort(folder: Path, subjects: int, columns: int, seed: int = 0)
     def rows() -> Iterator[list[str]]:
         for number in range(subjects):
             values = random.normal(50, 10, columns)
-            known = random.random(columns) >= UNKNOWN
+            known = random.random(columns) >= EMPTY_CELL_SHARE
             cells = [f"{v:.3f}" if k else "" for v, k in zip(values, known, strict=True)]
             risk = (values[0] - 50) / 10
             yield [
-                *_identity(number),
+                *_make_identity_cells(number),
                 *cells,
                 str(random.choice(["never", "past", "now"])),
-                *_answers(risk, random),
+                *_draw_answers(risk, random),
             ]
 
     _write_rows(folder, [*names, "smoker"], rows())
@@ -54,10 +54,12 @@ def write_image_cohort(folder: Path, subjects: int, seed: int = 0) -> Path:
     def rows() -> Iterator[list[str]]:
         for number in range(subjects):
             risk = float(random.normal())
-            pixels = np.clip(random.normal(120 + 20 * risk, 30, (SIDE, SIDE)), 0, 255).astype(np.uint8)
+            pixels = np.clip(random.normal(120 + 20 * risk, 30, (TINY_EDGE, TINY_EDGE)), 0, 255).astype(
+                np.uint8
+            )
             name = f"images/{number:06d}.png"
             Image.fromarray(pixels).save(folder / name)
-            yield [*_identity(number), name, *_answers(risk, random)]
+            yield [*_make_identity_cells(number), name, *_draw_answers(risk, random)]
 
     _write_rows(folder, ["scan.grey"], rows())
     return folder
@@ -90,7 +92,7 @@ def write_ct_cohort(folder: Path, shapes: Sequence[tuple[int, int, int]], seed: 
             for _ in range(depth):
                 noise = random.integers(-60, 60, (width, height), dtype=np.int16)
                 file.write(np.where(inside, 40 + noise, -1000 + noise // 4).astype("<i2").tobytes(order="F"))
-        rows.append([*_identity(number), path.name, f"{number % 7 + number / 10:.2f}"])
+        rows.append([*_make_identity_cells(number), path.name, f"{number % 7 + number / 10:.2f}"])
     _write_rows(folder, ["scan.ct"], iter(rows), answers=["score"])
     return folder
 
@@ -116,15 +118,17 @@ def _write_rows(
         writer.writerows(rows)
 
 
-def _identity(number: int) -> list[str]:
+def _make_identity_cells(number: int) -> list[str]:
     return [f"S{number:06d}", SITES[number % len(SITES)]]
 
 
-def _answers(risk: float, random: np.random.Generator) -> list[str]:
+def _draw_answers(risk: float, random: np.random.Generator) -> list[str]:
     """A number, a class, a time and an event that go with the risk; each unknown for some."""
-    score = f"{10 + 2 * risk + random.normal():.3f}" if random.random() >= UNKNOWN else ""
+    score = f"{10 + 2 * risk + random.normal():.3f}" if random.random() >= EMPTY_CELL_SHARE else ""
     grade = (
-        CLASSES[int(np.digitize(risk + random.normal(), [-0.7, 0.7]))] if random.random() >= UNKNOWN else ""
+        CLASSES[int(np.digitize(risk + random.normal(), [-0.7, 0.7]))]
+        if random.random() >= EMPTY_CELL_SHARE
+        else ""
     )
     time = f"{float(random.exponential(900 * np.exp(-0.5 * risk))) + 1:.0f}"
     return [score, grade, time, str(int(random.random() < 0.6))]

@@ -84,7 +84,7 @@ def measure_ct(folder: Path) -> list[Bound]:
         "ct": write_ct_cohort(folder / "ct", [*tiny, CT]),
     }
     peaks = {name: run_polytask(["check", str(cohort)]).peak for name, cohort in cohorts.items()}
-    found = [_over("check", peaks, 1.5)]
+    found = [_measure_over_tiny("check", peaks, 1.5)]
     for way, spacing in PLANS.items():
         for name, cohort in cohorts.items():
             work = folder / f"{name}-work"  # its fingerprint serves all three plans
@@ -102,11 +102,11 @@ def measure_ct(folder: Path) -> list[Bound]:
             )
             peaks[name] = run_polytask(["prepare", str(work), "--jobs", "1"]).peak
             shutil.rmtree(work / "store")
-        found.append(_over(f"prepare ({way})", peaks, 4.0))
+        found.append(_measure_over_tiny(f"prepare ({way})", peaks, 4.0))
     return found
 
 
-def _over(verb: str, peaks: dict[str, int], most: float) -> Bound:
+def _measure_over_tiny(verb: str, peaks: dict[str, int], most: float) -> Bound:
     print(
         f"  {verb}: {peaks['ct'] / MIB:.0f} MiB, without the CT {peaks['base'] / MIB:.0f} MiB",
         file=sys.stderr,

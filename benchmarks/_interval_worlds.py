@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.answers import Items
-from polytask.evaluation.by_kind import measure_multilabel, measure_r2
-from polytask.evaluation.measured import Measured, average
-from polytask.evaluation.measures import Measures
-from polytask.statistics.draws import Floats
+from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics
+from polytask.evaluation.metric_calculator import MetricCalculator
+from polytask.evaluation.metrics_by_kind import measure_multilabel, measure_r2
+from polytask.evaluation.part_answers import PooledAnswers
+from polytask.statistics.array_types import Floats
 from polytask.tasks import make_task
 
 Rng = np.random.Generator
@@ -38,65 +38,70 @@ class World:
     second: Callable[[Rng, Data], Data]
 
 
-def dice(rate: float, mean: float, size: float) -> World:
+def make_dice_world(rate: float, mean: float, size: float) -> World:
     """Beta-distributed Dice, a share of lesions missed; the second run misses others and is as good otherwise."""
 
     def draw(rng: Rng, n: int) -> Data:
         hard = rng.normal(size=n)
-        return {"hard": hard, "values": _beta(rng, hard, rate, mean, size)}
+        return {"hard": hard, "values": _draw_dice(rng, hard, rate, mean, size)}
 
     def second(rng: Rng, data: Data) -> Data:
-        return {"values": _beta(rng, data["hard"], rate, mean, size)}
+        return {"values": _draw_dice(rng, data["hard"], rate, mean, size)}
 
     return World("Dice", f"{rate:.0%} missed, others {mean:g}", draw, second)
 
 
-def _beta(rng: Rng, hard: Floats, rate: float, mean: float, size: float) -> Floats:
+def _draw_dice(rng: Rng, hard: Floats, rate: float, mean: float, size: float) -> Floats:
     own = 1 / (1 + np.exp(-(np.log(mean / (1 - mean)) - 0.5 * hard)))
     return np.where(rng.random(hard.size) < rate, 0.0, rng.beta(own * size, (1 - own) * size))
 
 
-def right(share: float, second_share: float) -> World:
+def make_accuracy_world(share: float, second_share: float) -> World:
     """Subjects that are right or wrong; the second run is right where the first is, but for a few."""
 
     def draw(rng: Rng, n: int) -> Data:
         hard = rng.normal(size=n)
-        return {"hard": hard, "values": _right(rng, hard, share)}
+        return {"hard": hard, "values": _draw_right_answers(rng, hard, share)}
 
     def second(rng: Rng, data: Data) -> Data:
-        return {"values": _right(rng, data["hard"], second_share)}
+        return {"values": _draw_right_answers(rng, data["hard"], second_share)}
 
     return World("accuracy", f"{share:g} and {second_share:g}", draw, second)
 
 
-def _right(rng: Rng, hard: Floats, share: float) -> Floats:
+def _draw_right_answers(rng: Rng, hard: Floats, share: float) -> Floats:
     seen = 0.95 * hard + np.sqrt(1 - 0.95**2) * rng.normal(size=hard.size)
-    return np.asarray(seen > _cut(share), np.float64)
+    return np.asarray(seen > _find_normal_quantile(share), np.float64)
 
 
-def error(name: str, spread: float, blow: float) -> World:
+def make_error_world(name: str, spread: float, blow: float) -> World:
     """Log-normal absolute errors (of a dose, of a number), a share of them five times as large."""
 
     def draw(rng: Rng, n: int) -> Data:
         hard = rng.normal(size=n)
-        return {"hard": hard, "values": _errors(rng, hard, spread, blow)}
+        return {"hard": hard, "values": _draw_absolute_errors(rng, hard, spread, blow)}
 
-    return World("MAE", name, draw, lambda rng, data: {"values": _errors(rng, data["hard"], spread, blow)})
+    return World(
+        "MAE",
+        name,
+        draw,
+        lambda rng, data: {"values": _draw_absolute_errors(rng, data["hard"], spread, blow)},
+    )
 
 
-def _errors(rng: Rng, hard: Floats, spread: float, blow: float) -> Floats:
+def _draw_absolute_errors(rng: Rng, hard: Floats, spread: float, blow: float) -> Floats:
     values = np.exp(spread * (0.7 * hard + 0.7 * rng.normal(size=hard.size)))
     return np.where(rng.random(hard.size) < blow, 5 * values, values)
 
 
-def area(name: str, gap: float, width: float, hidden: float, positives: float = 0.5) -> World:
+def make_auc_world(name: str, gap: float, width: float, hidden: float, positives: float = 0.5) -> World:
     """Binormal scores; a share of the positives looks like negatives."""
 
     def draw(rng: Rng, n: int) -> Data:
         truth = np.arange(n) < round(n * positives)
         seen = truth & (rng.random(n) >= hidden)
         signal = np.where(seen, gap, 0.0)
-        return {"truth": truth, "signal": signal, "scores": _scores(rng, signal, seen, width)}
+        return {"truth": truth, "signal": signal, "scores": _draw_binormal_scores(rng, signal, seen, width)}
 
     def second(rng: Rng, data: Data) -> Data:
         seen = data["signal"] > 0
@@ -106,11 +111,11 @@ def area(name: str, gap: float, width: float, hidden: float, positives: float = 
     return World("AUC", name, draw, second)
 
 
-def _scores(rng: Rng, signal: Floats, seen: np.ndarray[Any, Any], width: float) -> Floats:
+def _draw_binormal_scores(rng: Rng, signal: Floats, seen: np.ndarray[Any, Any], width: float) -> Floats:
     return signal + np.where(seen, width, 1.0) * rng.normal(size=seen.size)
 
 
-def classes(name: str, gap: float) -> World:
+def make_class_world(name: str, gap: float) -> World:
     """Three classes, one against the rest: a score each, higher by `gap` for the true class."""
 
     def draw(rng: Rng, n: int) -> Data:
@@ -123,11 +128,11 @@ def classes(name: str, gap: float) -> World:
     return World("macro AUC", name, draw, second)
 
 
-def labels(name: str, gap: float, share: float) -> World:
+def make_label_world(name: str, gap: float, share: float) -> World:
     """Three findings that go together over subjects, and whose scores do too."""
 
     def draw(rng: Rng, n: int) -> Data:
-        value = (0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, 3))) > _cut(share)
+        value = (0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, 3))) > _find_normal_quantile(share)
         noise = 0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, 3))
         return {"value": value, "noise": noise, "gap": gap}
 
@@ -137,43 +142,43 @@ def labels(name: str, gap: float, share: float) -> World:
     return World("multilabel AUC", name, draw, second)
 
 
-def grades(name: str, noise: float, shares: tuple[float, ...], blow: float = 0.0) -> World:
+def make_grade_world(name: str, noise: float, shares: tuple[float, ...], blow: float = 0.0) -> World:
     """Grades cut from a latent number, answered with noise, a share at random."""
 
     def draw(rng: Rng, n: int) -> Data:
         latent = rng.normal(size=n)
-        return {"latent": latent, "answer": _answer(rng, latent, noise, blow), "shares": shares}
+        return {"latent": latent, "answer": _draw_noisy_grade(rng, latent, noise, blow), "shares": shares}
 
     def second(rng: Rng, data: Data) -> Data:
-        return {**data, "answer": _answer(rng, data["latent"], noise, blow)}
+        return {**data, "answer": _draw_noisy_grade(rng, data["latent"], noise, blow)}
 
     return World("κ", name, draw, second)
 
 
-def number(name: str, noise: float, heavy: bool) -> World:
+def make_number_world(name: str, noise: float, heavy: bool) -> World:
     """A number and its answer, the best linear one of a noisy look; noise is normal or has three degrees of freedom."""
 
     def draw(rng: Rng, n: int) -> Data:
         latent = rng.normal(size=n)
-        return {"latent": latent, "answer": _look(rng, latent, noise, heavy)}
+        return {"latent": latent, "answer": _draw_noisy_number(rng, latent, noise, heavy)}
 
     def second(rng: Rng, data: Data) -> Data:
-        return {**data, "answer": _look(rng, data["latent"], noise, heavy)}
+        return {**data, "answer": _draw_noisy_number(rng, data["latent"], noise, heavy)}
 
     return World("R²", name, draw, second)
 
 
-def _look(rng: Rng, latent: Floats, noise: float, heavy: bool) -> Floats:
+def _draw_noisy_number(rng: Rng, latent: Floats, noise: float, heavy: bool) -> Floats:
     drawn = rng.standard_t(3, latent.size) / np.sqrt(3) if heavy else rng.normal(size=latent.size)
     return (latent + noise * drawn) / (1 + noise**2)
 
 
-def _answer(rng: Rng, latent: Floats, noise: float, blow: float) -> Floats:
+def _draw_noisy_grade(rng: Rng, latent: Floats, noise: float, blow: float) -> Floats:
     seen = latent + noise * rng.normal(size=latent.size)
     return np.where(rng.random(latent.size) < blow, rng.normal(size=latent.size), seen)
 
 
-def survival(name: str, slope: float, censored: float, hidden: float = 0.0) -> World:
+def make_survival_world(name: str, slope: float, censored: float, hidden: float = 0.0) -> World:
     """Exponential times with log rate slope · x, answered by x; censoring of its own rate; a share answered wrongly."""
 
     def draw(rng: Rng, n: int) -> Data:
@@ -188,87 +193,87 @@ def survival(name: str, slope: float, censored: float, hidden: float = 0.0) -> W
     return World("C", name, draw, second)
 
 
-def _cut(share: float) -> float:
+def _find_normal_quantile(share: float) -> float:
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(1 - share)
 
 
-def measure(world: World, data: Data, resamples: int) -> Measured:
+def measure_world(world: World, data: Data, resamples: int) -> MeasuredMetric:
     """Measure the metric as the package does it."""
     n = len(next(iter(data.values())))
-    of = Measures(n, np.arange(n), resamples)
-    found: Measured = MEASURE[world.metric](data, of)
+    of = MetricCalculator(n, np.arange(n), resamples)
+    found: MeasuredMetric = MEASURE[world.metric](data, of)
     return found
 
 
-def _macro(data: Data, of: Measures) -> Measured:
+def _measure_macro_auc(data: Data, of: MetricCalculator) -> MeasuredMetric:
     each = [
         of.area(data["noise"][:, k] + data["gap"] * (data["truth"] == k), data["truth"] == k)
         for k in range(3)
     ]
-    return average(each, of.subjects)
+    return average_metrics(each, of.subjects)
 
 
-def _labels(data: Data, of: Measures) -> Measured:
+def _measure_label_auc(data: Data, of: MetricCalculator) -> MeasuredMetric:
     value = np.asarray(data["value"], np.float64)
     scores = 1 / (1 + np.exp(-(data["noise"] + data["gap"] * value)))
-    items = Items((), {"p": scores}, value, np.ones(value.shape, bool))
-    found: Measured = measure_multilabel(MULTILABEL, items, of)["auc"]
+    items = PooledAnswers((), {"p": scores}, value, np.ones(value.shape, bool))
+    found: MeasuredMetric = measure_multilabel(MULTILABEL, items, of)["auc"]
     return found
 
 
-def _kappa(data: Data, of: Measures) -> Measured:
-    edges = [_cut(1 - c) for c in np.cumsum(data["shares"])[:-1]]
+def _measure_kappa(data: Data, of: MetricCalculator) -> MeasuredMetric:
+    edges = [_find_normal_quantile(1 - c) for c in np.cumsum(data["shares"])[:-1]]
     truth, answer = (np.digitize(data[k], edges) for k in ("latent", "answer"))
     return of.kappa(truth, answer, len(data["shares"]))
 
 
-MEASURE: dict[str, Callable[[Data, Measures], Measured]] = {
+MEASURE: dict[str, Callable[[Data, MetricCalculator], MeasuredMetric]] = {
     "accuracy": lambda data, of: of.share(data["values"]),
     "Dice": lambda data, of: of.bounded_mean(data["values"]),
     "MAE": lambda data, of: of.error(data["values"]),
     "AUC": lambda data, of: of.area(data["scores"], data["truth"]),
-    "macro AUC": _macro,
-    "multilabel AUC": _labels,
-    "κ": _kappa,
+    "macro AUC": _measure_macro_auc,
+    "multilabel AUC": _measure_label_auc,
+    "κ": _measure_kappa,
     "R²": lambda data, of: measure_r2(data["latent"], data["answer"], of),
     "C": lambda data, of: of.concordance(data["risk"], data["times"], data["events"]),
 }
 WORLDS = (
-    right(0.6, 0.5),
-    right(0.9, 0.85),
-    right(0.97, 0.95),
-    dice(0.0, 0.85, 20),
-    dice(0.03, 0.85, 20),
-    dice(0.06, 0.85, 20),
-    dice(0.15, 0.85, 20),
-    dice(0.0, 0.6, 8),
-    error("mild skew", 0.4, 0.0),
-    error("strong skew", 0.9, 0.0),
-    error("6 % five times as large", 0.4, 0.06),
-    area("0.75", 0.954, 1.0, 0.0),
-    area("0.93", 2.087, 1.0, 0.0),
-    area("0.98", 2.9, 1.0, 0.0),
-    area("0.99", 3.3, 1.0, 0.0),
-    area("8 % of positives hidden", 3.0, 1.0, 0.08),
-    area("one positive in five", 1.466, 1.0, 0.0, 0.2),
-    classes("0.76", 1.0),
-    classes("0.92", 2.0),
-    labels("0.76", 1.0, 0.4),
-    labels("0.92", 2.0, 0.4),
-    grades("noisy", 0.8, (0.34, 0.33, 0.33)),
-    grades("good", 0.25, (0.34, 0.33, 0.33)),
-    grades("rare top grade", 0.3, (0.8, 0.15, 0.05)),
-    grades("6 % at random", 0.3, (0.2, 0.2, 0.2, 0.2, 0.2), 0.06),
-    number("noisy", 1.0, heavy=False),
-    number("good", 0.4, heavy=False),
-    number("heavy tails", 0.6, heavy=True),
-    survival("0.63", 0.5, 2.0),
-    survival("0.73", 1.0, 2.0),
-    survival("0.84", 2.0, 2.0),
-    survival("three in four censored", 1.0, 0.25),
-    survival("8 % answered wrongly", 3.0, 1.0, 0.08),
+    make_accuracy_world(0.6, 0.5),
+    make_accuracy_world(0.9, 0.85),
+    make_accuracy_world(0.97, 0.95),
+    make_dice_world(0.0, 0.85, 20),
+    make_dice_world(0.03, 0.85, 20),
+    make_dice_world(0.06, 0.85, 20),
+    make_dice_world(0.15, 0.85, 20),
+    make_dice_world(0.0, 0.6, 8),
+    make_error_world("mild skew", 0.4, 0.0),
+    make_error_world("strong skew", 0.9, 0.0),
+    make_error_world("6 % five times as large", 0.4, 0.06),
+    make_auc_world("0.75", 0.954, 1.0, 0.0),
+    make_auc_world("0.93", 2.087, 1.0, 0.0),
+    make_auc_world("0.98", 2.9, 1.0, 0.0),
+    make_auc_world("0.99", 3.3, 1.0, 0.0),
+    make_auc_world("8 % of positives hidden", 3.0, 1.0, 0.08),
+    make_auc_world("one positive in five", 1.466, 1.0, 0.0, 0.2),
+    make_class_world("0.76", 1.0),
+    make_class_world("0.92", 2.0),
+    make_label_world("0.76", 1.0, 0.4),
+    make_label_world("0.92", 2.0, 0.4),
+    make_grade_world("noisy", 0.8, (0.34, 0.33, 0.33)),
+    make_grade_world("good", 0.25, (0.34, 0.33, 0.33)),
+    make_grade_world("rare top grade", 0.3, (0.8, 0.15, 0.05)),
+    make_grade_world("6 % at random", 0.3, (0.2, 0.2, 0.2, 0.2, 0.2), 0.06),
+    make_number_world("noisy", 1.0, heavy=False),
+    make_number_world("good", 0.4, heavy=False),
+    make_number_world("heavy tails", 0.6, heavy=True),
+    make_survival_world("0.63", 0.5, 2.0),
+    make_survival_world("0.73", 1.0, 2.0),
+    make_survival_world("0.84", 2.0, 2.0),
+    make_survival_world("three in four censored", 1.0, 0.25),
+    make_survival_world("8 % answered wrongly", 3.0, 1.0, 0.08),
 )
 SIZES = {
     "accuracy": (20, 30, 60, 100),

@@ -50,7 +50,7 @@ class Ratio:
         return f"{self.name}: {self.value:.3f} ({spread}, {inner}); {self.wanted} {self.bound:g}: {verdict}"
 
 
-def ratio(name: str, values: Sequence[float], bound: float, wanted: str = "at most") -> Ratio:
+def summarize_ratio(name: str, values: Sequence[float], bound: float, wanted: str = "at most") -> Ratio:
     """Summarise one value per round. `wanted` is "at most" or "at least"."""
     ordered = sorted(values)
     low, high = _interval_of_the_median(ordered)
@@ -70,7 +70,7 @@ def _interval_of_the_median(ordered: Sequence[float]) -> tuple[float, float]:
     return ordered[k], ordered[n - 1 - k]
 
 
-def in_turns(
+def time_in_turns(
     sides: Mapping[str, Callable[[], object]], rounds: int, clock: Clock, warm: int = 1
 ) -> dict[str, list[float]]:
     """Seconds of each side in each round. Sides take turns, every other round in reverse order: never compare two
@@ -88,7 +88,7 @@ def in_turns(
     return seconds
 
 
-def options(doc: str | None, rounds: int, **more: Any) -> argparse.Namespace:
+def parse_options(doc: str | None, rounds: int, **more: Any) -> argparse.Namespace:
     """Command line: what all benchmarks take, and `more` (name → default)."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=rounds)
@@ -102,7 +102,7 @@ def options(doc: str | None, rounds: int, **more: Any) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def finish(found: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | None = None) -> None:
+def print_and_exit(found: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | None = None) -> None:
     """Print the figures and leave: 1 when a bound is missed beyond noise."""
     missed = any(r.missed for r in found)
     if as_json:
@@ -118,7 +118,7 @@ def finish(found: Sequence[Ratio], as_json: bool, details: Mapping[str, Any] | N
 
 
 @contextmanager
-def phantom_work(
+def make_phantom_work(
     subjects: int,
     size: int,
     dims: int = 3,
@@ -128,7 +128,7 @@ def phantom_work(
 ) -> Iterator[Path]:
     """A planned and prepared phantom in a folder that goes away afterwards."""
     from polytask.cohort.phantom import make_phantom
-    from polytask.plan.work import plan_into
+    from polytask.plan.work_folder import plan_into
     from polytask.prepare import prepare
 
     with tempfile.TemporaryDirectory() as folder:

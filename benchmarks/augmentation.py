@@ -23,25 +23,25 @@ import torch
 import yaml
 
 from polytask.cohort.cohort import Cohort
-from polytask.images.formats import write
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
-from polytask.plan.plan import (
-    Augmentation,
-    Crop,
+from polytask.plan.plan_schema import (
+    AugmentationPlan,
+    CropPlan,
     FoldPlan,
     ImagePlan,
-    Model,
-    Normalisation,
+    ModelPlan,
+    NormalizationPlan,
     Plan,
-    Shared,
-    Training,
+    SharedPlan,
+    TrainingPlan,
 )
 from polytask.prepare import Loader
-from polytask.prepare.make import fill_store
 from polytask.prepare.store import Store
+from polytask.prepare.store_builder import fill_store
 
-WANTED = 2.0
-CHANCE = 0.5
+MIN_SPEED_RATIO = 2.0
+FLIP_CHANCE = 0.5
 
 
 def main() -> None:
@@ -55,10 +55,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         cohort = write_volumes(root / "cohort", options.cases, options.size)
-        result: dict[str, Any] = {"wanted": WANTED, "size": options.size}
+        result: dict[str, Any] = {"wanted": MIN_SPEED_RATIO, "size": options.size}
         for elastic in (0.0, 4.0):
-            sides = {"polytask": ours(root, cohort, options.size, elastic, options.rounds)}
-            sides |= theirs(root, cohort, elastic)
+            sides = {"polytask": make_our_epoch(root, cohort, options.size, elastic, options.rounds)}
+            sides |= make_monai_epochs(root, cohort, elastic)
             spent = dict.fromkeys(sides, 0.0)
             for side in sides.values():
                 side()
@@ -95,21 +95,21 @@ def write_volumes(root: Path, cases: int, size: int) -> Cohort:
         centre = random.uniform(0.35, 0.65, 3) * size
         ball = sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < (size / 5) ** 2
         image = (random.normal(0, 200, grid.shape) + 500 * ball).astype(np.int16)
-        write(root / f"{number}.nii.gz", Volume(image[None], grid))
-        write(root / f"{number}_ball.nii.gz", Volume(ball[None].astype(np.uint8), grid))
+        write_image_file(root / f"{number}.nii.gz", Volume(image[None], grid))
+        write_image_file(root / f"{number}_ball.nii.gz", Volume(ball[None].astype(np.uint8), grid))
         lines.append(f"s{number},{number}.nii.gz,{number}_ball.nii.gz")
     (root / "cases.csv").write_text("\n".join(lines) + "\n")
     return Cohort.read(root)
 
 
-def ours(root: Path, cohort: Cohort, size: int, elastic: float, rounds: int) -> Callable[[], None]:
+def make_our_epoch(root: Path, cohort: Cohort, size: int, elastic: float, rounds: int) -> Callable[[], None]:
     """Make a function that reads one epoch with our loader."""
     image = ImagePlan(
-        dims=3, channels={"ct": "CT"}, orientation="RAS", crop=Crop(), spacing=(1.0,) * 3, field="whole",
+        dims=3, channels={"ct": "CT"}, orientation="RAS", crop=CropPlan(), spacing=(1.0,) * 3, field="whole",
         view=(size,) * 3, view_spacing=(1.0,) * 3, patch=None, patches=1, widths=(8, 16), blocks=(1, 1),
         strides=((1, 1, 1), (2, 2, 2)), foreground=0.0, channel_flags=False, channel_dropout=0.0,
     )  # fmt: skip
-    settings = Training(
+    settings = TrainingPlan(
         batch=1,
         epochs=rounds + 1,
         steps_per_epoch=len(cohort.cases),
@@ -117,15 +117,15 @@ def ours(root: Path, cohort: Cohort, size: int, elastic: float, rounds: int) -> 
         threads=1,
         workers=0,
     )
-    shared = Shared(
+    shared = SharedPlan(
         max_visits=1,
         images={"scan": image},
-        augmentation=Augmentation(elastic=elastic, flip=(True,) * 3, probability=CHANCE),
-        model=Model(),
+        augmentation=AugmentationPlan(elastic=elastic, flip=(True,) * 3, probability=FLIP_CHANCE),
+        model=ModelPlan(),
         training=settings,
         why={},
     )
-    rule = Normalisation(rule="image")
+    rule = NormalizationPlan(rule="image")
     fold = FoldPlan(normalisation={"scan": {"ct": [rule]}}, tables={}, tasks={}, why={})
     plan = Plan(cohort=str(cohort.root), digest=cohort.digest, shared=shared, folds={0: fold})
     store = Store(root / "work" / "store")
@@ -140,16 +140,16 @@ def ours(root: Path, cohort: Cohort, size: int, elastic: float, rounds: int) -> 
     return epoch
 
 
-def theirs(root: Path, cohort: Cohort, elastic: float) -> dict[str, Callable[[], None]]:
+def make_monai_epochs(root: Path, cohort: Cohort, elastic: float) -> dict[str, Callable[[], None]]:
     """One epoch of each of MONAI's caching data sets, with the same operations."""
     import monai.transforms as mt
     from monai.data import CacheDataset, DataLoader, PersistentDataset, set_track_meta
 
-    keys, strength = ["image", "label"], Augmentation()
+    keys, strength = ["image", "label"], AugmentationPlan()
     turn, size = float(np.deg2rad(strength.rotate)), 96
     random: list[Any] = [mt.RandFlipd(keys, prob=0.5, spatial_axis=axis) for axis in range(3)]
     moved = {
-        "prob": CHANCE,
+        "prob": FLIP_CHANCE,
         "rotate_range": (turn,) * 3,
         "scale_range": (strength.scale,) * 3,
         "translate_range": (strength.translate * size,) * 3,
@@ -161,20 +161,22 @@ def theirs(root: Path, cohort: Cohort, elastic: float) -> dict[str, Callable[[],
     else:
         random.append(mt.RandAffined(keys, **moved))
     random += [
-        mt.RandSimulateLowResolutiond("image", prob=CHANCE, zoom_range=(strength.low_resolution, 1.0)),
+        mt.RandSimulateLowResolutiond("image", prob=FLIP_CHANCE, zoom_range=(strength.low_resolution, 1.0)),
         mt.RandGaussianSmoothd(
             "image",
-            prob=CHANCE,
+            prob=FLIP_CHANCE,
             sigma_x=(0.1, strength.blur),
             sigma_y=(0.1, strength.blur),
             sigma_z=(0.1, strength.blur),
         ),
-        mt.RandAdjustContrastd("image", prob=CHANCE, gamma=(1 / (1 + strength.gamma), 1 + strength.gamma)),
-        mt.RandScaleIntensityFixedMeand(
-            "image", prob=CHANCE, factors=strength.contrast, preserve_range=False
+        mt.RandAdjustContrastd(
+            "image", prob=FLIP_CHANCE, gamma=(1 / (1 + strength.gamma), 1 + strength.gamma)
         ),
-        mt.RandScaleIntensityd("image", prob=CHANCE, factors=strength.brightness),
-        mt.RandGaussianNoised("image", prob=CHANCE, std=strength.noise),
+        mt.RandScaleIntensityFixedMeand(
+            "image", prob=FLIP_CHANCE, factors=strength.contrast, preserve_range=False
+        ),
+        mt.RandScaleIntensityd("image", prob=FLIP_CHANCE, factors=strength.brightness),
+        mt.RandGaussianNoised("image", prob=FLIP_CHANCE, std=strength.noise),
     ]
     set_track_meta(False)
     fixed = [

@@ -4,7 +4,7 @@
 
 At most 1.05 on `hard` with one voxel task and two pooled ones, 1.10 with three voxel tasks, 1.20 on `mtan`, 1.10 on
 `ctan` when the weights are refreshed every ten steps, 1.4 for FAMO with its second forward pass. 3D, batch 2, the
-precision a plan would choose, forward and backward without optimiser, which would bring every ratio nearer to 1; the
+precision a plan would choose, forward and backward without optimiser, which would bring every summarize_ratio nearer to 1; the
 sides take turns in one process. Where TorchJD is installed, its multi-task backward (MGDA, which needs none of its
 optional solvers) is measured on the same networks in the same turns, against the same plain sum.
 """
@@ -18,60 +18,62 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from _measure import CLOCKS, finish, in_turns, options, ratio
-from polytask.model.cost_setting import Setting, network_of, noise_for, tasks_of
-from polytask.model.network import Network, Output
-from polytask.plan.plan import Balance, Training
-from polytask.plan.probe import probe_precision
+from _measure import CLOCKS, parse_options, print_and_exit, summarize_ratio, time_in_turns
+from polytask.model.cost_setting import CostSetting, make_cost_network, make_cost_tasks, make_noise_inputs
+from polytask.model.network import Network, TaskOutput
+from polytask.plan.plan_schema import BalancePlan, TrainingPlan
+from polytask.plan.precision_probe import probe_precision
+from polytask.training.balanced_backward import BalancedBackward
 from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
 from polytask.training.freed_memory import keep_freed_memory
-from polytask.training.turn import Turn
 
 WORLD = World(0, 1, torch.device("cpu"))
-EVERY = 10
-Side = Callable[[], None]
+RENEWAL_STEPS = 10
+BenchmarkSide = Callable[[], None]
 
 
-def losses_of(outputs: Mapping[str, Output]) -> dict[str, Tensor]:
+def compute_mean_squares(outputs: Mapping[str, TaskOutput]) -> dict[str, Tensor]:
     """The mean square of each task's outputs."""
     lists = {t: o if isinstance(o, list) else [o] for t, o in outputs.items()}
     return {t: torch.stack([o.float().square().mean() for o in many]).sum() for t, many in lists.items()}
 
 
-def balancer(network: Network, rule: str, every: int = 1) -> Balancer:
+def make_balancer(network: Network, rule: str, every: int = 1) -> Balancer:
     """Make the balancer as a run has it, without the gradient log."""
-    settings = Training(
+    settings = TrainingPlan(
         batch=2,
         epochs=1,
         steps_per_epoch=100,
         precision="float32",
         threads=1,
         workers=0,
-        balance=Balance(rule=rule, every=every, log_every=0),
+        balance=BalancePlan(rule=rule, every=every, log_every=0),
     )
     return Balancer.of(network, settings)
 
 
-def step(network: Network, balance: Balancer, inputs: object, precision: str, number: int) -> None:
+def take_balanced_step(
+    network: Network, balance: Balancer, inputs: object, precision: str, number: int
+) -> None:
     """Forward and backward, and what the rule does beside."""
 
     def forward(cut: object) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            return losses_of(network(inputs, cut))  # type: ignore[arg-type]
+            return compute_mean_squares(network(inputs, cut))  # type: ignore[arg-type]
 
-    turn = Turn.of(balance, number, WORLD)
+    turn = BalancedBackward.of(balance, number, WORLD)
     losses = forward(turn.cut())
     turn.backward(losses, dict.fromkeys(losses, 1.0))
-    if turn.learns:
+    if turn.learns_after_step:
         with torch.no_grad():
             again = forward(turn.cut())
         turn.after({t: v.item() for t, v in losses.items()}, {t: v.item() for t, v in again.items()})
-    turn.commit()
+    turn.commit_step()
     network.zero_grad(set_to_none=True)
 
 
-def peer(network: Network, inputs: object, precision: str) -> None:
+def take_torchjd_step(network: Network, inputs: object, precision: str) -> None:
     """TorchJD: the Jacobian of the shared parameters, aggregated by MGDA."""
     from torchjd.aggregation import MGDA
     from torchjd.autojac import jac_to_grad, mtl_backward
@@ -83,7 +85,7 @@ def peer(network: Network, inputs: object, precision: str) -> None:
         return dict.fromkeys(tasks, features[-1])
 
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-        losses = losses_of(network(inputs, views))  # type: ignore[arg-type]
+        losses = compute_mean_squares(network(inputs, views))  # type: ignore[arg-type]
     roles = network.roles()
     shared = [p for n, p in network.named_parameters() if roles[n] == "trunk"]
     mtl_backward(list(losses.values()), features=features, parallel_chunk_size=1)
@@ -91,20 +93,22 @@ def peer(network: Network, inputs: object, precision: str) -> None:
     network.zero_grad(set_to_none=True)
 
 
-def repeated(network: Network, rule: str, every: int, inputs: object, precision: str, times: int) -> Side:
+def repeat_step(
+    network: Network, rule: str, every: int, inputs: object, precision: str, times: int
+) -> BenchmarkSide:
     """Make a side of the comparison: `times` steps, one after another."""
-    balance = balancer(network, rule, every)
+    balance = make_balancer(network, rule, every)
 
     def run() -> None:
         for number in range(times):
-            step(network, balance, inputs, precision, number)
+            take_balanced_step(network, balance, inputs, precision, number)
 
     return run
 
 
 def main() -> None:
     """Measure the ratios and print them."""
-    chosen = options(__doc__, rounds=9, size=64)
+    chosen = parse_options(__doc__, rounds=9, size=64)
     torch.set_num_threads(chosen.threads)
     keep_freed_memory()
     precision = probe_precision("cpu")[0]
@@ -115,24 +119,32 @@ def main() -> None:
         ("all-voxel", "hard", "upgrad", 1.10, 1),
         ("one-voxel", "mtan", "upgrad", 1.20, 1),
         ("one-voxel", "hard", "famo", 1.40, 1),
-        ("one-voxel", "ctan", "upgrad", 1.10, EVERY),
+        ("one-voxel", "ctan", "upgrad", 1.10, RENEWAL_STEPS),
     ):
-        setting = Setting(mix, 3, chosen.size, precision=precision)
-        inputs, network = noise_for(setting), network_of(setting, tasks_of(setting), sharing)
-        side = partial(repeated, network, inputs=inputs, precision=precision, times=every)
-        sides: dict[str, Side] = {"plain": side(rule="equal", every=1), rule: side(rule=rule, every=every)}
+        setting = CostSetting(mix, 3, chosen.size, precision=precision)
+        inputs, network = (
+            make_noise_inputs(setting),
+            make_cost_network(setting, make_cost_tasks(setting), sharing),
+        )
+        side = partial(repeat_step, network, inputs=inputs, precision=precision, times=every)
+        sides: dict[str, BenchmarkSide] = {
+            "plain": side(rule="equal", every=1),
+            rule: side(rule=rule, every=every),
+        }
         if sharing == "hard" and rule == "upgrad" and find_spec("torchjd"):
-            sides["torchjd"] = partial(peer, network, inputs, precision)
+            sides["torchjd"] = partial(take_torchjd_step, network, inputs, precision)
         rounds = max(3, chosen.rounds // (2 if every > 1 else 1))
-        seconds = in_turns(sides, rounds, CLOCKS[chosen.clock])
+        seconds = time_in_turns(sides, rounds, CLOCKS[chosen.clock])
         words = f"{sharing}, {'3 voxel tasks' if mix == 'all-voxel' else '1 voxel + 2 pooled tasks'}"
         more = f" every {every} steps" if every > 1 else ""
         pairs = [b / a for a, b in zip(seconds["plain"], seconds[rule], strict=True)]
-        found.append(ratio(f"{words}: {rule}{more} / plain sum", pairs, bound))
+        found.append(summarize_ratio(f"{words}: {rule}{more} / plain sum", pairs, bound))
         if "torchjd" in sides:
             theirs = [b / a for a, b in zip(seconds["plain"], seconds["torchjd"], strict=True)]
-            details[f"{words}: torchjd mtl_backward / plain sum"] = str(ratio("", theirs, 9e9)).split(";")[0]
-    finish(found, chosen.json, details)
+            details[f"{words}: torchjd mtl_backward / plain sum"] = str(
+                summarize_ratio("", theirs, 9e9)
+            ).split(";")[0]
+    print_and_exit(found, chosen.json, details)
 
 
 if __name__ == "__main__":

@@ -28,15 +28,15 @@ import numpy as np
 from scipy import stats
 
 from _calibration_metrics import observe
-from _calibration_worlds import PLAIN, WORLDS, draw_scores
-from _measure import finish
-from polytask.statistics.counts import draw_counts
-from polytask.statistics.draws import Floats
-from polytask.statistics.pairs import pair_covariance
+from _calibration_worlds import PLAIN_DEVIATIONS, WORLDS, draw_scores
+from _measure import print_and_exit
+from polytask.statistics.array_types import Floats
+from polytask.statistics.pair_variance import estimate_pair_covariance
 from polytask.statistics.pivot import make_pivot
+from polytask.statistics.resample_counts import draw_counts
 from polytask.statistics.studentize import studentize_batch
-from polytask.statistics.too_few import find_shortage
-from polytask.statistics.variance import part_variance
+from polytask.statistics.too_few import find_study_shortage
+from polytask.statistics.variance import split_variance
 
 METRICS = ("mean", "auc", "auc-rare", "c", "c-rare", "kappa", "r2")
 SEPARATION = 1.3
@@ -82,7 +82,7 @@ class Studies:
     high: Floats
 
 
-def judge(
+def judge_effects(
     rows: Sequence[Floats],
     rare: Sequence[dict[str, int]],
     pairs: Sequence[Floats] | None,
@@ -92,13 +92,13 @@ def judge(
     """Judge the effects `[studies, seeds, subjects]` of each fold as a study does."""
     w = np.array([x.shape[-1] for x in rows], np.float64)
     w = w / w.sum()
-    found = part_variance(rows, w.tolist(), pairs)
+    found = split_variance(rows, w.tolist(), pairs)
     counts = [draw_counts(x.shape[-1], resamples, (seed, k)) for k, x in enumerate(rows)]
     drawn = studentize_batch([x.mean(1) for x in rows], w.tolist(), counts)
     pivot = make_pivot(drawn, found.by_subjects, found.luck, found.by_seeds, found.retraining, places=998)
     error = np.where(found.error > 0, found.error, np.inf)
     below, above = pivot.ends(0.95)
-    few = [bool(find_shortage([x[k] for x in rows], w.tolist(), rare)) for k in range(len(error))]
+    few = [bool(find_study_shortage([x[k] for x in rows], w.tolist(), rare)) for k in range(len(error))]
     ratio = found.estimate / error
     return Studies(
         found.estimate,
@@ -121,7 +121,7 @@ def draw_metric(
 ) -> tuple[list[Floats], list[dict[str, int]], list[Floats]]:
     """Effects by fold in points, what is rare (mean over studies), and the pairs' part; of studies that are defined."""
     rng = np.random.default_rng((seed, 2))
-    a, _, c = (x / np.sqrt(2) for x in PLAIN.get(world, PLAIN["mixed"]))
+    a, _, c = (x / np.sqrt(2) for x in PLAIN_DEVIATIONS.get(world, PLAIN_DEVIATIONS["mixed"]))
     scale = float(np.sqrt(SEPARATION**2 + 0.8**2 + a**2 + c**2))
     rows: list[list[Floats]] = [[] for _ in sizes]
     pairs: list[list[Floats]] = [[] for _ in sizes]
@@ -139,7 +139,7 @@ def draw_metric(
                 values.append(np.stack([v + np.sqrt(n * (n - 1)) * (x - x.mean()) for v, x in whole]))
                 drawn.append(seen.resample(side, counts))
             one.append(100 * (values[0] - values[1]))
-            less.append(1e4 * pair_covariance(drawn[0] - drawn[1], counts))
+            less.append(1e4 * estimate_pair_covariance(drawn[0] - drawn[1], counts))
         if all(np.isfinite(x).all() for x in one):
             for k, (x, q) in enumerate(zip(one, less, strict=True)):
                 rows[k].append(x)
@@ -148,7 +148,7 @@ def draw_metric(
     return [np.stack(x) for x in rows], mean, [np.stack(x) for x in pairs]
 
 
-def rates(
+def measure_rates(
     metric: str, world: str, sizes: Sequence[int], seeds: int, studies: int, resamples: int, seed: int
 ) -> Rates:
     """Count what is said, in percent of the studies of one world."""
@@ -157,12 +157,14 @@ def rates(
         number, count = 1000 * seed + start, min(CHUNK, studies - start)
         if metric == "mean":
             rows = draw_means(world, sizes, seeds, count, number)
-            alike.append(judge(rows, [], None, resamples, number))
+            alike.append(judge_effects(rows, [], None, resamples, number))
             w = np.array(sizes) / sum(sizes)
             shift = 2.8 * float(np.std(sum(k * x.mean((1, 2)) for k, x in zip(w, rows, strict=True))))
-            apart.append(judge([x + shift for x in rows], [], None, resamples, number))
+            apart.append(judge_effects([x + shift for x in rows], [], None, resamples, number))
         else:
-            alike.append(judge(*draw_metric(metric, world, sizes, seeds, count, number), resamples, number))
+            alike.append(
+                judge_effects(*draw_metric(metric, world, sizes, seeds, count, number), resamples, number)
+            )
     p, t, few, estimate, low, high = (
         np.concatenate([getattr(x, name) for x in alike])
         for name in ("p", "t", "few", "estimate", "low", "high")
@@ -226,11 +228,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
     started = time.perf_counter()
-    worlds = chosen.worlds or (list(WORLDS) if chosen.metric == "mean" else [*PLAIN, "failing"])
+    worlds = chosen.worlds or (list(WORLDS) if chosen.metric == "mean" else [*PLAIN_DEVIATIONS, "failing"])
     found = []
     for world in worlds:
         found.append(
-            rates(
+            measure_rates(
                 chosen.metric,
                 world,
                 chosen.sizes,
@@ -244,7 +246,7 @@ def main() -> None:
     size = (
         f"{sum(chosen.sizes)} subjects in folds of {', '.join(map(str, chosen.sizes))}, {chosen.seeds} seeds"
     )
-    finish(found, chosen.json, {"studies of": f"{size}; {time.perf_counter() - started:.0f} s"})
+    print_and_exit(found, chosen.json, {"studies of": f"{size}; {time.perf_counter() - started:.0f} s"})
 
 
 if __name__ == "__main__":

@@ -22,22 +22,22 @@ import torch
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
-from polytask.model.layers import ByName
-from polytask.plan.files import read_plan
-from polytask.plan.plan import Plan
-from polytask.plan.settings import set_values
-from polytask.plan.work import plan_into
+from polytask.model.layers import NamedModules
+from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_values
+from polytask.plan.work_folder import plan_into
 from polytask.prepare import Loader, Store, prepare
 from polytask.prepare.batch import Batch
-from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
-from polytask.training.fitting import make_optimiser
+from polytask.training.fitting import make_optimizer
 from polytask.training.schedule import Schedule
-from polytask.training.state import State
+from polytask.training.state import FitState
 from polytask.training.step import take_step
 
-WANTED = 1.05
+MAX_FED_RATIO = 1.05
 
 
 def main() -> None:
@@ -51,28 +51,28 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        cohort, plan, store = planned(root, options.size)
+        cohort, plan, store = make_planned_phantom(root, options.size)
         torch.set_num_threads(options.threads or plan.shared.training.threads)
-        state = fresh(cohort, plan)
+        state = make_fresh_state(cohort, plan)
         count = options.steps * options.rounds
         with Loader(
             store, cohort, plan, 0, "train", seed=0, workers=options.workers, steps=count + 3
         ) as loader:
             fed = loader.batches(0)
             cached = next(fed)
-            run(state, plan, islice(fed, 2))
+            time_training_steps(state, plan, islice(fed, 2))
             spent: dict[str, list[float]] = {"fed": [], "cached": []}
             for _ in range(options.rounds):
-                spent["cached"].append(run(state, plan, repeat(cached, options.steps)))
-                spent["fed"].append(run(state, plan, islice(fed, options.steps)))
+                spent["cached"].append(time_training_steps(state, plan, repeat(cached, options.steps)))
+                spent["fed"].append(time_training_steps(state, plan, islice(fed, options.steps)))
             workers = loader.workers
         started = time.process_time()
-        run(state, plan, repeat(cached, options.steps))
+        time_training_steps(state, plan, repeat(cached, options.steps))
         step_cpu = (time.process_time() - started) / options.steps
         result = {
             "ratio": round(median(f / c for f, c in zip(spent["fed"], spent["cached"], strict=True)), 3),
-            "wanted": WANTED,
-            "cpu_share_of_reading": round(reading_cpu(store, cohort, plan) / step_cpu, 3),
+            "wanted": MAX_FED_RATIO,
+            "cpu_share_of_reading": round(time_batch_reading(store, cohort, plan) / step_cpu, 3),
             "seconds_per_step": {k: round(median(v) / options.steps, 3) for k, v in spent.items()},
             "workers": workers,
             "threads": torch.get_num_threads(),
@@ -83,7 +83,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def planned(root: Path, size: int) -> tuple[Cohort, Plan, Store]:
+def make_planned_phantom(root: Path, size: int) -> tuple[Cohort, Plan, Store]:
     """A phantom with its plan (batch 2) and store."""
     make_phantom(root / "cohort", subjects=12, size=size, seed=0, visits=1)
     plan_into(root / "cohort", root / "work", folds=3, settings=["training.batch=2"])
@@ -92,7 +92,7 @@ def planned(root: Path, size: int) -> tuple[Cohort, Plan, Store]:
     return cohort, set_values(read_plan(root / "work"), ["training.batch=2"]), store
 
 
-def reading_cpu(store: Store, cohort: Cohort, plan: Plan, count: int = 30) -> float:
+def time_batch_reading(store: Store, cohort: Cohort, plan: Plan, count: int = 30) -> float:
     """CPU seconds of reading and augmenting one batch, by one thread as in a worker."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -106,17 +106,19 @@ def reading_cpu(store: Store, cohort: Cohort, plan: Plan, count: int = 30) -> fl
     return spent
 
 
-def fresh(cohort: Cohort, plan: Plan) -> State:
+def make_fresh_state(cohort: Cohort, plan: Plan) -> FitState:
     """The plan's network with its optimiser."""
     tasks = make_tasks(plan.folds[0])
-    network = make_network(network_spec(plan, plan.folds[0], cohort.header), tasks, 0)
-    criteria = ByName({name: task.criterion() for name, task in tasks.items()})
+    network = make_network(make_network_spec(plan, plan.folds[0], cohort.header), tasks, 0)
+    criteria = NamedModules({name: task.criterion() for name, task in tasks.items()})
     settings = plan.shared.training
     balancer = Balancer.of(network, settings)
-    return State(network, make_optimiser(network, settings), criteria, balancer, Schedule.of(settings, 1000))
+    return FitState(
+        network, make_optimizer(network, settings), criteria, balancer, Schedule.of(settings, 1000)
+    )
 
 
-def run(state: State, plan: Plan, batches: Iterator[Batch]) -> float:
+def time_training_steps(state: FitState, plan: Plan, batches: Iterator[Batch]) -> float:
     """Seconds of a training step on each batch."""
     settings = plan.shared.training
     state.network.train()

@@ -18,19 +18,19 @@ from statistics import median
 
 import torch
 
-from _measure import finish, options, ratio
-from polytask.model.cost_setting import Setting, network_of, noise_for, tasks_of
+from _measure import parse_options, print_and_exit, summarize_ratio
+from polytask.model.cost_setting import CostSetting, make_cost_network, make_cost_tasks, make_noise_inputs
 from polytask.model.cut import no_cut
 from polytask.model.network import Network
-from polytask.plan.probe import probe_precision
+from polytask.plan.precision_probe import probe_precision
 from polytask.training.freed_memory import keep_freed_memory
 
 BOUND = 0.95
-WARM = 2
-WHAT = {"training step": True, "prediction": False}
+UNTIMED_STEPS = 2
+LEARNS_BY_WORK = {"training step": True, "prediction": False}
 
 
-def step(network: Network, inputs: object, precision: str, learn: bool) -> float:
+def time_step(network: Network, inputs: object, precision: str, learn: bool) -> float:
     """Seconds of forward, and of backward if asked."""
     started = time.perf_counter()
     with torch.set_grad_enabled(learn), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
@@ -42,27 +42,27 @@ def step(network: Network, inputs: object, precision: str, learn: bool) -> float
     return time.perf_counter() - started
 
 
-def inside(side: str, size: int, steps: int, threads: int) -> None:
+def run_one_side(side: str, size: int, steps: int, threads: int) -> None:
     """One side: print the median seconds and the peak in MiB."""
     if side == "kept":
         keep_freed_memory()
     torch.set_num_threads(threads)
     precision = probe_precision("cpu")[0]
-    setting = Setting("one-voxel", 3, size, precision=precision)
-    inputs, network = noise_for(setting), network_of(setting, tasks_of(setting), "hard")
+    setting = CostSetting("one-voxel", 3, size, precision=precision)
+    inputs, network = make_noise_inputs(setting), make_cost_network(setting, make_cost_tasks(setting), "hard")
     found: dict[str, object] = {"precision": precision}
-    for what, learn in WHAT.items():
-        seconds = [step(network, inputs, precision, learn) for _ in range(WARM + steps)]
-        found[what] = median(seconds[WARM:])
+    for what, learn in LEARNS_BY_WORK.items():
+        seconds = [time_step(network, inputs, precision, learn) for _ in range(UNTIMED_STEPS + steps)]
+        found[what] = median(seconds[UNTIMED_STEPS:])
     found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(found))
 
 
 def main() -> None:
     """Measure both sides and print the ratios."""
-    chosen = options(__doc__, rounds=7, size=64, steps=12, inside="")
+    chosen = parse_options(__doc__, rounds=7, size=64, steps=12, inside="")
     if chosen.inside:
-        inside(chosen.inside, chosen.size, chosen.steps, chosen.threads)
+        run_one_side(chosen.inside, chosen.size, chosen.steps, chosen.threads)
         return
     numbers = ["--size", chosen.size, "--steps", chosen.steps, "--threads", chosen.threads]
 
@@ -71,10 +71,13 @@ def main() -> None:
         return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
     turns = [(side("kept"), side("given back")) for _ in range(chosen.rounds)]
-    found = [ratio(f"{w}: memory kept / given back", [a[w] / b[w] for a, b in turns], BOUND) for w in WHAT]
+    found = [
+        summarize_ratio(f"{w}: memory kept / given back", [a[w] / b[w] for a, b in turns], BOUND)
+        for w in LEARNS_BY_WORK
+    ]
     peaks = [f"{median(one):.0f}" for one in zip(*((a["peak"], b["peak"]) for a, b in turns), strict=True)]
     details = {"precision": turns[0][0]["precision"], "threads": chosen.threads}
-    finish(found, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
+    print_and_exit(found, chosen.json, {**details, "peak MiB, kept and given back": " ".join(peaks)})
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ from _growth_large import Bound, measure_ct, measure_large, measure_molecular
 from _growth_process import run_polytask
 
 VERBS = ("check", "plan", "prepare", "evaluate", "predict", "report", "study")
-TRAINED = {"evaluate", "predict", "report"}
-LIMIT = 2.2
-SMALL = 20
+VERBS_ON_A_RUN = {"evaluate", "predict", "report"}
+MAX_TIME_RATIO = 2.2
+START_UP_SUBJECTS = 20
 """Subjects of the cohort whose time is nearly all start-up."""
-FEW = ["training.batch=8", "training.threads=1", "training.workers=0", "training.precision=float32"]
+QUICK_PLAN = ["training.batch=8", "training.threads=1", "training.workers=0", "training.precision=float32"]
 STEPS = "3"
 
 
@@ -62,20 +62,20 @@ class Growth:
     @property
     def missed(self) -> bool:
         """Whether the bound does not hold."""
-        return self.ratio > LIMIT
+        return self.ratio > MAX_TIME_RATIO
 
     def __str__(self) -> str:
         seconds = f"{self.once:7.2f} s → {self.twice:7.2f} s"
         verdict = "MISSED" if self.missed else "ok"
         return (
             f"{self.kind:6} {self.verb:9} {self.subjects} → {2 * self.subjects}: {seconds}  ratio {self.ratio:.2f} "
-            f"(net {self.net:.2f}); at most {LIMIT}: {verdict}"
+            f"(net {self.net:.2f}); at most {MAX_TIME_RATIO}: {verdict}"
         )
 
 
 def measure_kind(kind: str, subjects: int, verbs: list[str], repeats: int, folder: Path) -> list[Growth]:
     """All verbs on one kind of cohort, with `SMALL`, N and 2 N subjects."""
-    sizes = (SMALL, subjects, 2 * subjects)
+    sizes = (START_UP_SUBJECTS, subjects, 2 * subjects)
     costs = [measure_size(kind, size, verbs, repeats, folder / f"{kind}{size}") for size in sizes]
     return [Growth(kind, verb, subjects, *(found[verb] for found in costs)) for verb in verbs]
 
@@ -88,7 +88,7 @@ def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folde
         write_table_cohort(cohort, subjects, columns=20)
     else:
         write_image_cohort(cohort, subjects)
-    settings = [word for text in FEW for word in ("--set", text)]
+    settings = [word for text in QUICK_PLAN for word in ("--set", text)]
     out, study = folder / "out", folder / "study"
     run = work / "runs" / "one"
     commands: dict[str, tuple[list[str], Path | None]] = {
@@ -105,7 +105,7 @@ def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folde
         ),
     }  # fmt: skip
     found: dict[str, float] = {}
-    for verb in needed(verbs):
+    for verb in add_earlier_verbs(verbs):
         command, made = commands[verb]
         if verb == "evaluate":
             run_polytask(["train", str(work), "--name", "one", "--steps", STEPS, "--device", "cpu"])
@@ -126,10 +126,10 @@ def measure_size(kind: str, subjects: int, verbs: list[str], repeats: int, folde
     return found
 
 
-def needed(verbs: list[str]) -> list[str]:
+def add_earlier_verbs(verbs: list[str]) -> list[str]:
     """The verbs asked for and those that come before them."""
     wanted = set(verbs)
-    if wanted & TRAINED:
+    if wanted & VERBS_ON_A_RUN:
         wanted |= {"plan", "prepare", "evaluate"}
     if wanted & {"prepare", "study"}:
         wanted |= {"plan", "prepare"}

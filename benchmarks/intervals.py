@@ -21,19 +21,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from _interval_worlds import SIZES, WORLDS, World, measure
-from polytask.evaluation.gap import subtract
-from polytask.evaluation.measured import Measured
-from polytask.statistics.share import judge_share
-from polytask.tasks.ranking import auc
+from _interval_worlds import SIZES, WORLDS, World, measure_world
+from polytask.evaluation.measured_metric import MeasuredMetric
+from polytask.evaluation.paired_difference import subtract_paired
+from polytask.statistics.share_interval import find_share_interval
+from polytask.tasks.ranking import compute_auc
 
-LOWEST = 0.93
-SHARES = (10, 15, 20, 30, 50, 100)
-MANY = {"C": (2_500, 12)}
+MIN_COVERAGE = 0.93
+SHARE_SIZES = (10, 15, 20, 30, 50, 100)
+TRUTH_DRAWS = {"C": (2_500, 12)}
 """Subjects and repetitions from which the truth is taken; 50,000 and 3 by default."""
 
 
-class Row(NamedTuple):
+class CoverageRow(NamedTuple):
     """Coverage of one world at one size; `printed`: the share of studies with an interval."""
 
     metric: str
@@ -48,46 +48,46 @@ class Row(NamedTuple):
 
 def find_truth(world: World, rng: np.random.Generator) -> tuple[float, float]:
     """The metric and the difference of two runs, on very many subjects."""
-    n, repeats = MANY.get(world.metric, (50_000, 3))
+    n, repeats = TRUTH_DRAWS.get(world.metric, (50_000, 3))
     found = []
     for _ in range(repeats):
         data = world.draw(rng, n)
-        pair = [measure(world, d, 2).estimate for d in (data, world.second(rng, data))]
+        pair = [measure_world(world, d, 2).estimate for d in (data, world.second(rng, data))]
         found.append((pair[0], pair[0] - pair[1]))
     one, gap = np.mean(found, axis=0)
     return float(one), float(gap)
 
 
-def run_world(world: World, n: int, truth: tuple[float, float], options: Any) -> list[Row]:
+def run_world(world: World, n: int, truth: tuple[float, float], options: Any) -> list[CoverageRow]:
     """Simulate both rows of one size: one run, and the difference of two."""
     rng = np.random.default_rng((options.seed, n))
     single, paired = [], []
     for _ in range(options.studies):
         data = world.draw(rng, n)
-        first, second = (measure(world, d, options.resamples) for d in (data, world.second(rng, data)))
+        first, second = (measure_world(world, d, options.resamples) for d in (data, world.second(rng, data)))
         single.append(first)
-        paired.append(subtract(first, second, options.resamples))
+        paired.append(subtract_paired(first, second, options.resamples))
     return [
-        tally(world.metric, world.name, n, single, truth[0]),
-        tally(f"{world.metric}, difference", world.name, n, paired, truth[1]),
+        count_coverage(world.metric, world.name, n, single, truth[0]),
+        count_coverage(f"{world.metric}, difference", world.name, n, paired, truth[1]),
     ]
 
 
-def tally(metric: str, world: str, n: int, found: list[Measured], truth: float) -> Row:
+def count_coverage(metric: str, world: str, n: int, found: list[MeasuredMetric], truth: float) -> CoverageRow:
     """How often the truth lies within, below and above."""
     ends = np.array([(m.low, m.high) for m in found if np.isfinite(m.low)])
     if len(ends) < 50:
-        return Row(metric, world, n, len(ends) / len(found), *[float("nan")] * 4)
+        return CoverageRow(metric, world, n, len(ends) / len(found), *[float("nan")] * 4)
     below, above = truth < ends[:, 0] - 1e-12, truth > ends[:, 1] + 1e-12
     inside = 1 - below.mean() - above.mean()
     width = float((ends[:, 1] - ends[:, 0]).mean())
-    return Row(metric, world, n, len(ends) / len(found), inside, below.mean(), above.mean(), width)
+    return CoverageRow(metric, world, n, len(ends) / len(found), inside, below.mean(), above.mean(), width)
 
 
 def cover_shares(n: int) -> tuple[float, float, float]:
     """(mean, least coverage over p from 0.5 to 0.99, where it is least) of a share of n cases, exactly."""
     hits = np.arange(n + 1)
-    ends = np.array([judge_share(np.r_[np.ones(h), np.zeros(n - h)], np.ones(n)) for h in hits])
+    ends = np.array([find_share_interval(np.r_[np.ones(h), np.zeros(n - h)], np.ones(n)) for h in hits])
     grid = np.linspace(0.5, 0.99, 99)
     held = [stats.binom.pmf(hits, n, p)[(ends[:, 0] <= p) & (p <= ends[:, 1])].sum() for p in grid]
     return float(np.mean(held)), float(np.min(held)), float(grid[int(np.argmin(held))])
@@ -103,7 +103,7 @@ def cover_visits(n: int, visits: int, studies: int, seed: int) -> tuple[float, f
         for k, (h, c) in enumerate(
             [(hits, np.full(n, visits)), (np.r_[np.ones(hits.sum()), np.zeros(n * visits - hits.sum())],) * 2]
         ):
-            low, high = judge_share(h, c if k == 0 else np.ones(n * visits))
+            low, high = find_share_interval(h, c if k == 0 else np.ones(n * visits))
             held[k] += low <= 0.8 <= high
     return tuple((held / studies).tolist())
 
@@ -131,7 +131,7 @@ def print_before(studies: int) -> None:
     def scores(rng: Any) -> Any:
         return rng.normal(size=8) + 2.087 * truth
 
-    found = cover_percentile(lambda s, i: auc(s[i], truth[i]), scores, 0.93, 8, studies)
+    found = cover_percentile(lambda s, i: compute_auc(s[i], truth[i]), scores, 0.93, 8, studies)
     print(f"| AUC 0.93 | 8 | {100 * found:.1f} % |")
     for n in (8, 20, 40):
         found = cover_percentile(
@@ -146,7 +146,7 @@ def print_before(studies: int) -> None:
     print(f"| paired difference of a mean, no effect | 7 | {100 * found:.1f} % |")
 
 
-def percent(value: float) -> str:
+def format_percent(value: float) -> str:
     """Format a share in percent; a dash when it is not defined."""
     return f"{100 * value:.1f} %" if np.isfinite(value) else "–"
 
@@ -166,9 +166,11 @@ def main() -> None:
     start, missed = time.perf_counter(), []
     if options.only in (None, "share"):
         print("| share, Wilson | n | mean coverage | least | at p |\n|---|---|---|---|---|")
-        for n in SHARES:
+        for n in SHARE_SIZES:
             mean, least, where = cover_shares(n)
-            print(f"| p from 0.5 to 0.99 | {n} | {percent(mean)} | {percent(least)} | {where:.2f} |")
+            print(
+                f"| p from 0.5 to 0.99 | {n} | {format_percent(mean)} | {format_percent(least)} | {where:.2f} |"
+            )
             missed += [f"share, n {n}"] if not 0.93 <= mean <= 0.985 else []
         print(
             "\n| share of 0.8, visits go together | subjects | visits | coverage | visits taken as subjects |"
@@ -176,7 +178,7 @@ def main() -> None:
         print("|---|---|---|---|---|")
         for n, visits in ((10, 3), (20, 3), (50, 3), (20, 8)):
             with_regard, without = cover_visits(n, visits, options.studies, options.seed)
-            print(f"| | {n} | {visits} | {percent(with_regard)} | {percent(without)} |")
+            print(f"| | {n} | {visits} | {format_percent(with_regard)} | {format_percent(without)} |")
     print("\n| metric | world | n | interval given | coverage | truth below | truth above | mean width |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for world in WORLDS:
@@ -186,11 +188,12 @@ def main() -> None:
         for n in SIZES[world.metric][: options.sizes]:
             for row in run_world(world, n, truth, options):
                 print(
-                    f"| {row.metric} | {row.world} | {row.n} | {100 * row.printed:.0f} % | {percent(row.coverage)} | "
-                    f"{percent(row.below)} | {percent(row.above)} | {row.width:.3f} |",
+                    f"| {row.metric} | {row.world} | {row.n} | {100 * row.printed:.0f} % | "
+                    f"{format_percent(row.coverage)} | "
+                    f"{format_percent(row.below)} | {format_percent(row.above)} | {row.width:.3f} |",
                     flush=True,
                 )
-                missed += [f"{row.metric}, {row.world}, n {row.n}"] if row.coverage < LOWEST else []
+                missed += [f"{row.metric}, {row.world}, n {row.n}"] if row.coverage < MIN_COVERAGE else []
     if options.before:
         print_before(min(options.studies, 300))
     print(f"\n{time.perf_counter() - start:.0f} s")

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from _kills import Ended, Strike, describe_folder, run_command
+from _kill_process import CommandEnd, KillMoment, describe_folder, run_command
 
 QUICK = (
     *("training.precision=float32", "training.threads=1", "training.workers=0", "training.epochs=3"),
@@ -58,39 +58,43 @@ class Verb:
 
 
 PLAN = "plan {}/cohort -o {}/work --folds 2 " + " ".join(f"--set {value}" for value in QUICK)
-READY = ("plan", "prepare")
-DONE = (*READY, "train", "evaluate")
+UNTIL_PREPARED = ("plan", "prepare")
+UNTIL_EVALUATED = (*UNTIL_PREPARED, "train", "evaluate")
 VERBS = {
     "check": Verb("check {}/cohort", share=1),
     "plan": Verb(PLAN),
     "prepare": Verb("prepare {}/work", ("plan",), share=3),
     "train": Verb(
-        f"train {{}}/work --name a --tasks {TASKS}", READY, "train {}/work --resume a", "work/runs/a", share=6
+        f"train {{}}/work --name a --tasks {TASKS}",
+        UNTIL_PREPARED,
+        "train {}/work --resume a",
+        "work/runs/a",
+        share=6,
     ),
     "train-workers": Verb(
         f"train {{}}/work --name a --tasks {TASKS} --workers 1",
-        READY,
+        UNTIL_PREPARED,
         "train {}/work --resume a",
         "work/runs/a",
     ),
     "train-single": Verb(
         "train {}/work --name a --tasks grade,os --sharing single",
-        READY,
+        UNTIL_PREPARED,
         "train {}/work --resume a",
         "work/runs/a",
     ),
-    "evaluate": Verb("evaluate {}/work/runs/a --resamples 20", (*READY, "train"), share=3),
+    "evaluate": Verb("evaluate {}/work/runs/a --resamples 20", (*UNTIL_PREPARED, "train"), share=3),
     "predict": Verb(
         "predict {}/work/runs/a {}/cohort -o {}/out",
-        (*READY, "train"),
+        (*UNTIL_PREPARED, "train"),
         refusal="holds a prediction already",
     ),
-    "report": Verb("report {}/work/runs/a", DONE),
-    "export": Verb("export {}/work/runs/a -o {}/model", DONE),
+    "report": Verb("report {}/work/runs/a", UNTIL_EVALUATED),
+    "export": Verb("export {}/work/runs/a -o {}/model", UNTIL_EVALUATED),
     "study": Verb(
         "study {}/work --sharing hard --folds 1 --seeds 1 --steps 3 --resamples 10 --tasks grade,os --device cpu "
         "--backend threading",
-        READY,
+        UNTIL_PREPARED,
         share=2,
     ),
 }
@@ -104,14 +108,14 @@ class Trial(NamedTuple):
     wrong: str
 
 
-class Playground:
+class RestoredFolder:
     """A folder that is put back to what it was before a verb."""
 
     def __init__(self, place: Path):
         self.root, self.saved = place / "p", place / "saved"
-        self.ends: dict[str, tuple[Ended, dict[str, str]]] = {}
+        self.ends: dict[str, tuple[CommandEnd, dict[str, str]]] = {}
 
-    def run(self, words: str, strike: Strike | None = None) -> Ended:
+    def run(self, words: str, strike: KillMoment | None = None) -> CommandEnd:
         """Run a command on the folder; kill it at the moment given."""
         return run_command(words.format(*[self.root] * words.count("{}")).split(), self.root, strike)
 
@@ -130,14 +134,14 @@ class Playground:
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.copytree(saved, self.root)
 
-    def must(self, words: str) -> Ended:
+    def must(self, words: str) -> CommandEnd:
         """A command that is not killed and goes well."""
         ended = self.run(words)
         if ended.code:
             raise SystemExit(f"{words}: exit code {ended.code}\n{ended.said}")
         return ended
 
-    def undisturbed(self, name: str) -> tuple[Ended, dict[str, str]]:
+    def undisturbed(self, name: str) -> tuple[CommandEnd, dict[str, str]]:
         """How a verb ends that nobody kills."""
         if name not in self.ends:
             self.restore(VERBS[name].needs)
@@ -149,17 +153,17 @@ class Playground:
         """Kill a verb once, give the command again, and compare the end."""
         verb, (whole, wanted) = VERBS[name], self.undisturbed(name)
         kind = "write" if whole.events["write"] and rng.random() < 0.75 else "any"
-        strike = Strike(kind, rng.randint(1, whole.events[kind]), rng.choice(DELAYS))
+        strike = KillMoment(kind, rng.randint(1, whole.events[kind]), rng.choice(DELAYS))
         of_run = name == "study" and rng.random() < 0.5
         self.restore(verb.needs)
         if of_run:
-            strike = Strike("write", rng.randint(1, 150), strike.delay)
-            with told_to_runs(strike):
+            strike = KillMoment("write", rng.randint(1, 150), strike.delay)
+            with pass_kill_to_runs(strike):
                 killed = self.run(verb.words)
         else:
             killed = self.run(verb.words, strike)
             while killed.code == 0:  # it had ended before the delay was over
-                strike = Strike(kind, rng.randint(1, whole.events[kind]))
+                strike = KillMoment(kind, rng.randint(1, whole.events[kind]))
                 self.restore(verb.needs)
                 killed = self.run(verb.words, strike)
         said = f"{'run ' if of_run else ''}{strike.kind} {strike.at} + {1000 * strike.delay:.0f} ms"
@@ -170,7 +174,7 @@ class Playground:
         return Trial(name, said, find_fault(again, whole, describe_folder(self.root), wanted))
 
 
-def find_fault(again: Ended, whole: Ended, found: dict[str, str], wanted: dict[str, str]) -> str:
+def find_fault(again: CommandEnd, whole: CommandEnd, found: dict[str, str], wanted: dict[str, str]) -> str:
     """What is wrong with an end; "" when nothing is."""
     if again.code != whole.code:
         return f"exit code {again.code}: {again.said.strip().splitlines()[-1:]}"
@@ -185,16 +189,16 @@ def find_fault(again: Ended, whole: Ended, found: dict[str, str], wanted: dict[s
 
 
 @contextmanager
-def told_to_runs(strike: Strike) -> Iterator[None]:
+def pass_kill_to_runs(strike: KillMoment) -> Iterator[None]:
     """Make the run processes of a study kill themselves at the strike: Python runs `sitecustomize` at its start."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "sitecustomize.py").write_text(
             "import os, sys\n"
-            "if 'polytask.study.process' in sys.orig_argv:\n"
+            "if 'polytask.study.run_process' in sys.orig_argv:\n"
             "    from pathlib import Path\n"
-            "    from _kills import Strike, count_events\n"
+            "    from _kills import KillMoment, count_events\n"
             f"    kind, at, delay, root = os.environ['{RUN_STRIKE}'].split('|')\n"
-            "    count_events(Path(root), Strike(kind, int(at), float(delay)))\n",
+            "    count_events(Path(root), KillMoment(kind, int(at), float(delay)))\n",
             encoding="utf-8",
         )
         before = dict(os.environ)
@@ -220,11 +224,11 @@ def load_everything() -> None:
     import torch
 
     import polytask.cli
-    import polytask.evaluation.make
-    import polytask.plan.work
-    import polytask.predict.make
-    import polytask.report.make
-    import polytask.study.make
+    import polytask.evaluation.evaluate_run
+    import polytask.plan.work_folder
+    import polytask.predict.prediction_pipeline
+    import polytask.report.run_report
+    import polytask.study.study_runner
     import polytask.training.run  # noqa: F401
 
     torch.set_num_threads(1)
@@ -245,7 +249,7 @@ def main() -> int:
     names = given.verbs.split(",")
     trials: list[Trial] = []
     with tempfile.TemporaryDirectory() as temporary:
-        playground = Playground((given.keep or Path(temporary)).resolve())
+        playground = RestoredFolder((given.keep or Path(temporary)).resolve())
         for number, name in enumerate(draw_verbs(given.count, names)):
             trial = playground.kill(name, random.Random(f"{given.seed}/{number}"))
             trials.append(trial)

@@ -15,14 +15,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from _measure import Ratio, finish, options, ratio
+from _measure import Ratio, parse_options, print_and_exit, summarize_ratio
 from polytask.cohort.phantom import make_phantom
 
 HELP, CHECK = 0.5, 3.0
-HEAVY = ("torch", "numpy", "scipy", "pydantic", "nibabel", "sklearn", "matplotlib")
+HEAVY_PACKAGES = ("torch", "numpy", "scipy", "pydantic", "nibabel", "sklearn", "matplotlib")
 
 
-def seconds(command: list[str], clock: str) -> float:
+def time_command(command: list[str], clock: str) -> float:
     """Measure the seconds of one process from start to end."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
@@ -33,32 +33,32 @@ def seconds(command: list[str], clock: str) -> float:
     return took if clock == "wall" else spent
 
 
-def loaded_by_import() -> list[str]:
+def list_heavy_imports() -> list[str]:
     """Heavy packages that `import polytask` loads."""
-    code = f"import sys, polytask; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    code = f"import sys, polytask; print(*[m for m in {HEAVY_PACKAGES!r} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return ran.stdout.split()
 
 
 def main() -> None:
     """Measure both verbs and print the seconds."""
-    chosen = options(__doc__, rounds=7)
+    chosen = parse_options(__doc__, rounds=7)
     verb = [sys.executable, "-m", "polytask"]
     found: list[Ratio] = []
 
     def take(name: str, command: list[str], bound: float) -> None:
-        seconds(command, chosen.clock)
-        took = [seconds(command, chosen.clock) for _ in range(chosen.rounds)]
-        found.append(ratio(name, took, bound))
+        time_command(command, chosen.clock)
+        took = [time_command(command, chosen.clock) for _ in range(chosen.rounds)]
+        found.append(summarize_ratio(name, took, bound))
 
     with tempfile.TemporaryDirectory() as folder:
         take("polytask --help [s]", [*verb, "--help"], HELP)
         for size in (32, 48):
             cohort = make_phantom(Path(folder) / str(size), subjects=24, size=size)
             take(f"polytask check, 24 subjects of {size}³ [s]", [*verb, "check", str(cohort)], CHECK)
-    loaded = loaded_by_import()
-    found.append(ratio("import polytask loads torch [0 or 1]", [float("torch" in loaded)], 0))
-    finish(
+    loaded = list_heavy_imports()
+    found.append(summarize_ratio("import polytask loads torch [0 or 1]", [float("torch" in loaded)], 0))
+    print_and_exit(
         found,
         chosen.json,
         {"heavy packages that import polytask loads": loaded or "none", "clock": chosen.clock},

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from _measure import finish
-from polytask.statistics.counts import draw_counts
-from polytask.statistics.draws import Floats
+from _measure import print_and_exit
+from polytask.statistics.array_types import Floats
 from polytask.statistics.pivot import make_pivot
+from polytask.statistics.resample_counts import draw_counts
 from polytask.statistics.studentize import studentize_batch
-from polytask.statistics.variance import part_variance
+from polytask.statistics.variance import split_variance
 
 FACTORS = (1.0, 1.1, 1.2, 1.3)
 PENALTY = 1.0
@@ -49,7 +49,9 @@ class Excess:
         )
 
 
-def differ(rng: np.random.Generator, subjects: int, folds: int, features: int) -> list[Floats]:
+def draw_error_differences(
+    rng: np.random.Generator, subjects: int, folds: int, features: int
+) -> list[Floats]:
     """One study: differences of squared errors of the two learners, by fold `[subjects]`."""
     x = rng.normal(size=(subjects, 2 * features))
     y = x.sum(1) / np.sqrt(2 * features) + rng.normal(size=subjects)
@@ -65,15 +67,17 @@ def differ(rng: np.random.Generator, subjects: int, folds: int, features: int) -
     return found
 
 
-def measure(subjects: int, folds: int, features: int, studies: int, seed: int) -> Excess:
+def measure_excess(subjects: int, folds: int, features: int, studies: int, seed: int) -> Excess:
     """Measure the share of false words over so many studies."""
     rng = np.random.default_rng(seed)
     estimates, variances, p = [], [], []
     for start in range(0, studies, CHUNK):
-        drawn = [differ(rng, subjects, folds, features) for _ in range(min(CHUNK, studies - start))]
+        drawn = [
+            draw_error_differences(rng, subjects, folds, features) for _ in range(min(CHUNK, studies - start))
+        ]
         rows = [np.stack([d[k] for d in drawn])[:, None] for k in range(folds)]
         w = [x.shape[-1] / subjects for x in rows]
-        found = part_variance(rows, w)
+        found = split_variance(rows, w)
         counts = [draw_counts(x.shape[-1], 998, (seed, start, k)) for k, x in enumerate(rows)]
         far = studentize_batch([x[:, 0] for x in rows], w, counts)
         pivot = make_pivot(far, found.by_subjects, places=998)
@@ -98,11 +102,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     chosen = parser.parse_args()
     found = [
-        measure(n, chosen.folds, q, chosen.studies, chosen.seed)
+        measure_excess(n, chosen.folds, q, chosen.studies, chosen.seed)
         for n in chosen.subjects
         for q in chosen.features
     ]
-    finish(found, chosen.json)  # type: ignore[arg-type]
+    print_and_exit(found, chosen.json)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -20,23 +20,23 @@ from torch import Tensor, nn
 
 from polytask import Predictor, train
 from polytask.balance import RULES
-from polytask.balance.rule import Memory, Seen
-from polytask.cohort.check import check
+from polytask.balance.rule import RuleInput, RuleMemory
+from polytask.cohort.check import check_cohort
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import ImageInput, RegressionSpec
 from polytask.cohort.importers import IMPORTERS
-from polytask.cohort.importers.draft import Cells, Draft, Imported
-from polytask.images.formats import FORMATS, Format
-from polytask.images.limits import check_size
-from polytask.images.volume import Grid, Info, Volume
-from polytask.model.cut import Cut
+from polytask.cohort.importers.cohort_draft import CohortDraft, DraftCells, ImportedCohort
+from polytask.images.formats import FORMATS, ImageFormat
+from polytask.images.size_limits import check_array_size
+from polytask.images.volume import Grid, ImageInfo, Volume
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import ByName, pool_mean_max
-from polytask.model.roles import TRUNK, Roles, private, same_role
+from polytask.model.layers import NamedModules, pool_mean_max
+from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import SHARINGS
 from polytask.model.sources import SOURCES
-from polytask.model.time import DEPTHS, LEAST, TIMES
-from polytask.registries import members
+from polytask.model.time import FUSION_DEPTHS, MIN_FUSION_VISITS, TIMES
+from polytask.registries import list_members
 from tests.balance import test_rules
 from tests.docs.starts import prepared as prepare_phantom
 from tests.images import test_formats
@@ -65,14 +65,14 @@ class Gated(nn.Module):
         super().__init__()
         self.needs, self.channels = dict(needs), spec.widths
         self.encoder = Encoder(spec)
-        self.gates = ByName(
+        self.gates = NamedModules(
             {
                 t: nn.ModuleList(nn.Linear(spec.widths[k], spec.widths[k]) for k in sorted(ks))
                 for t, ks in needs.items()
             }
         )
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         found: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         for level, shared in enumerate(self.encoder(x)):
             readers = [t for t in tasks if level in self.needs[t]]
@@ -86,16 +86,16 @@ class Gated(nn.Module):
         weight = gate(leaf.flatten(2).mean(2)).sigmoid()
         return leaf * weight.reshape(*weight.shape, *[1] * (leaf.dim() - 2))
 
-    def roles(self) -> Roles:
-        found = same_role(self.encoder, "encoder.", TRUNK)
+    def roles(self) -> ParameterRoles:
+        found = assign_role(self.encoder, "encoder.", TRUNK)
         for task, gates in self.gates.items():
-            found |= same_role(gates, f"gates.members.@{task}.", private(task))
+            found |= assign_role(gates, f"gates.members.@{task}.", private_role(task))
         return found
 
 
 def test_a_sharing_block_is_one_file_and_one_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SHARINGS, "gated", Gated)
-    assert members("sharing")["gated"].startswith("One encoder, and a private gate")
+    assert list_members("sharing")["gated"].startswith("One encoder, and a private gate")
     for mix in ("voxel+visit", "all"):
         test_sharing.test_shapes("gated", "light", 2, mix)
         test_sharing.test_measured_roles_equal_declared_ones("gated", "light", 2, mix)
@@ -122,10 +122,10 @@ class LateBloomer:
 
     reads: ClassVar[str] = "losses"
 
-    def start(self, tasks: int) -> Memory:
+    def start(self, tasks: int) -> RuleMemory:
         return {}
 
-    def weigh(self, seen: Seen, memory: Memory) -> tuple[npt.NDArray[np.float64], Memory]:
+    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[npt.NDArray[np.float64], RuleMemory]:
         return seen.losses / seen.positive.mean(), memory
 
 
@@ -141,7 +141,7 @@ def test_a_balancing_rule_is_one_function_or_file_and_one_name(
         assert run.record["balance"] == name
     test_rules.test_no_two_rules_take_the_same_step_where_tasks_conflict()
     test_rules.test_equal_gradients_give_that_gradient("by_length")
-    assert members("balance")["by_length"].startswith("Every gradient brought")
+    assert list_members("balance")["by_length"].startswith("Every gradient brought")
 
 
 # Fusions: the mean over what is there.
@@ -176,11 +176,11 @@ class MeanSource(nn.Module):
 
 def test_fusions_are_one_file_and_one_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TIMES, "mean", MeanVisit)
-    monkeypatch.setitem(DEPTHS, "mean", 2)
-    monkeypatch.setitem(LEAST, "mean", 1)
+    monkeypatch.setitem(FUSION_DEPTHS, "mean", 2)
+    monkeypatch.setitem(MIN_FUSION_VISITS, "mean", 1)
     monkeypatch.setitem(SOURCES, "mean", MeanSource)
-    assert "mean" in members("visit_fusion")
-    assert "mean" in members("input_fusion")
+    assert "mean" in list_members("visit_fusion")
+    assert "mean" in list_members("input_fusion")
     test_fusions.test_every_time_fusion_says_how_deep_it_reads()
     test_fusions.test_padded_visits_do_not_matter("mean", "mean", 2)
     test_fusions.test_the_token_of_an_unknown_input_does_not_matter("mean")
@@ -193,12 +193,12 @@ def test_fusions_are_one_file_and_one_name(work: Path, monkeypatch: pytest.Monke
 # An image format: a line of JSON, then the voxels.
 
 
-def _probe(path: Path, dims: int, limit: int | None) -> Info:
+def _probe(path: Path, dims: int, limit: int | None) -> ImageInfo:
     with path.open("rb") as file:
         said = json.loads(file.readline())
     shape, kind = tuple(said["shape"]), np.dtype(said["dtype"])
-    check_size(path, shape, kind, limit)
-    return Info(Grid(shape[1:], np.array(said["affine"])), shape[0], kind)
+    check_array_size(path, shape, kind, limit)
+    return ImageInfo(Grid(shape[1:], np.array(said["affine"])), shape[0], kind)
 
 
 def _read(path: Path, dims: int, limit: int | None) -> Volume:
@@ -220,39 +220,41 @@ def _write(path: Path, volume: Volume) -> None:
 def test_an_image_format_is_one_file_and_one_name(
     direction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(FORMATS, ".toy", Format("A line of JSON, then voxels", _probe, _read, _write))
-    assert members("formats")[".toy"].startswith("A line of JSON")
+    monkeypatch.setitem(FORMATS, ".toy", ImageFormat("A line of JSON, then voxels", _probe, _read, _write))
+    assert list_members("formats")[".toy"].startswith("A line of JSON")
     test_formats.test_round_trip_keeps_world_places(tmp_path, ".toy", direction, 3)
 
 
 # An importer: a folder of images whose names hold the target.
 
 
-def import_named(folder: Path | str, out: Path | str) -> Imported:
+def import_named(folder: Path | str, out: Path | str) -> ImportedCohort:
     """Files called ID_NUMBER.png: the number is the target."""
-    draft = Draft("named")
+    draft = CohortDraft("named")
     draft.inputs["photo"] = ImageInput(kind="image", dims=2, channels={"grey": "other"})
     draft.tasks["size"] = RegressionSpec(kind="regression")
     for path in sorted(Path(folder).glob("*.png")):
         subject, _, size = path.stem.partition("_")
-        row: Cells = {"subject": subject, "photo.grey": path, "size": size}
+        row: DraftCells = {"subject": subject, "photo.grey": path, "size": size}
         draft.rows.append(row)
     return draft.write(Path(out), overwrite=False)
 
 
 def test_an_importer_is_one_file_and_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from polytask.images.formats import write
+    from polytask.images.formats import write_image_file
 
     r = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for n in range(12):
         pixels = r.integers(0, 255, (1, 24, 24), dtype=np.uint8)
-        write(tmp_path / "photos" / f"p{n}_{10 + n}.png", Volume(pixels, Grid((24, 24), np.eye(4))))
+        write_image_file(
+            tmp_path / "photos" / f"p{n}_{10 + n}.png", Volume(pixels, Grid((24, 24), np.eye(4)))
+        )
     monkeypatch.setitem(IMPORTERS, "named", import_named)
-    assert members("importers")["named"].startswith("Files called ID_NUMBER.png")
+    assert list_members("importers")["named"].startswith("Files called ID_NUMBER.png")
     done = IMPORTERS["named"](tmp_path / "photos", tmp_path / "cohort")
     cohort = Cohort.read(done.folder)
-    assert [p for p in check(done.folder) if p.level == "error"] == []
+    assert [p for p in check_cohort(done.folder) if p.level == "error"] == []
     assert cohort.cases[0].cells["photo.grey"].endswith("photos/p0_10.png")
     assert sorted(p.name for p in done.folder.iterdir()) == ["cases.csv", "cohort.yaml"], (
         "images are not copied"

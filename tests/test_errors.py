@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from polytask import errors
-from polytask.documents.fault import DocumentError
-from polytask.errors import LISTED, PolytaskError, Problem, list_words, nearest
+from polytask.documents.document_errors import DocumentError
+from polytask.errors import MAX_SUGGESTED_WORDS, PolytaskError, Problem, list_words, suggest_word
 
 
 def test_the_nearest_of_many_words_is_found_among_the_most_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,20 +19,20 @@ def test_the_nearest_of_many_words_is_found_among_the_most_alike(monkeypatch: py
         errors, "get_close_matches", lambda word, of, **k: compared.append(len(of)) or look(word, of, **k)
     )
     for n in range(20):
-        said = nearest(f"clas_numbr_{n:04d}", words)
+        said = suggest_word(f"clas_numbr_{n:04d}", words)
         assert said.startswith("did you mean 'class_number_")
         assert len(said) < 60
-    assert nearest("class-number_1234", words) == "did you mean 'class_number_1234'?"
-    assert compared == [errors.CLOSEST] * 21
+    assert suggest_word("class-number_1234", words) == "did you mean 'class_number_1234'?"
+    assert compared == [errors.MAX_CLOSEST_WORDS] * 21
 
 
 def test_many_words_are_counted_instead_of_listed() -> None:
     words = [f"w{n}" for n in range(3_000)]
-    assert list_words(words[:LISTED]) == ", ".join(words[:LISTED])
+    assert list_words(words[:MAX_SUGGESTED_WORDS]) == ", ".join(words[:MAX_SUGGESTED_WORDS])
     assert list_words(words).endswith("w39, … (3,000 in all)")
-    assert nearest("???", words) == f"use one of {list_words(words)}"
-    assert nearest("x", []) == "use one of (there is none)"
-    assert nearest("grad", ["grade", "stage"]) == "did you mean 'grade'?"
+    assert suggest_word("???", words) == f"use one of {list_words(words)}"
+    assert suggest_word("x", []) == "use one of (there is none)"
+    assert suggest_word("grad", ["grade", "stage"]) == "did you mean 'grade'?"
 
 
 def test_an_error_is_one_line_whatever_a_name_holds() -> None:

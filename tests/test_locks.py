@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.locks import LockedError, hold_lock, is_held, read_note
+from polytask.locks import LockedError, hold_lock, is_lock_held, read_lock_note
 
 HOLDER = """
 import os, sys, time
@@ -45,18 +45,18 @@ def holder(path: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], int
 
 def test_one_holds_it_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a" / "x.lock"
-    assert not is_held(path)
+    assert not is_lock_held(path)
     with hold_lock(path, "works") as mine:
         mine.tell({"share": 0.25, "what": "step 1234 of 9999"})
         mine.tell({"share": 0.5})
-        assert read_note(path)["share"] == 0.5
-        assert "what" not in read_note(path)
-        assert is_held(path)
+        assert read_lock_note(path)["share"] == 0.5
+        assert "what" not in read_lock_note(path)
+        assert is_lock_held(path)
         with pytest.raises(LockedError), hold_lock(path, "works too", patience=0):
             pass
-        assert is_held(path), "whoever did not get it must not let it go"
+        assert is_lock_held(path), "whoever did not get it must not let it go"
     assert list((tmp_path / "a").iterdir()) == []
-    assert read_note(path) == {}
+    assert read_lock_note(path) == {}
 
 
 def test_the_refusal_names_process_and_host(tmp_path: Path) -> None:
@@ -75,14 +75,14 @@ def test_the_refusal_names_process_and_host(tmp_path: Path) -> None:
 def test_a_killed_holder_blocks_nobody_nor_does_what_it_forked(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     with holder(path, "fork") as (process, forked):
-        assert is_held(path)
+        assert is_lock_held(path)
         process.kill()
         process.wait()
         assert path.exists()
         os.kill(forked, 0)
-        assert not is_held(path)
+        assert not is_lock_held(path)
         with hold_lock(path, "works", patience=0):
-            assert read_note(path)["pid"] == os.getpid()
+            assert read_lock_note(path)["pid"] == os.getpid()
         os.kill(forked, 9)
 
 
@@ -148,5 +148,5 @@ def test_a_file_system_without_locks_lets_the_work_go_on(
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     with hold_lock(tmp_path / "x.lock", "works"):
-        assert read_note(tmp_path / "x.lock")["doing"] == "works"
+        assert read_lock_note(tmp_path / "x.lock")["doing"] == "works"
     assert list(tmp_path.iterdir()) == []

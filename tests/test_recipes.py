@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from polytask.cohort.check import check
+from polytask.cohort.check import check_cohort
 from polytask.cohort.cohort import Cohort
 from polytask.errors import Problem
-from polytask.evaluation.result import Estimate, Evaluation
+from polytask.evaluation.evaluation_result import Estimate, Evaluation
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
@@ -48,7 +48,7 @@ def built(name: str, out: Path, *options: str) -> tuple[Cohort, list[dict[str, s
     script(f"{name}_cohort.py", source(name), out, *options)
     with (out / "cases.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    return Cohort.read(out), rows, check(out, images=False)
+    return Cohort.read(out), rows, check_cohort(out, images=False)
 
 
 @pytest.mark.parametrize("name", SOURCES)

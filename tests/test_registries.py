@@ -7,26 +7,26 @@ from dataclasses import dataclass
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.registries import REGISTRIES, line_of, members, registry
+from polytask.registries import REGISTRIES, find_summary_line, list_members, load_registry
 
 
 @pytest.mark.parametrize("name", REGISTRIES)
 def test_every_member_has_a_name_and_a_line(name: str) -> None:
-    found = members(name)
+    found = list_members(name)
     assert found, "an empty registry"
     assert [m for m, line in found.items() if not line or m != m.strip() or " " in m] == []
 
 
 def test_members_keep_the_order_of_the_registry() -> None:
-    assert list(members("sharing")) == list(registry("sharing"))
-    assert {"hard", "single"} <= set(members("sharing"))
+    assert list(list_members("sharing")) == list(load_registry("sharing"))
+    assert {"hard", "single"} <= set(list_members("sharing"))
 
 
 def test_a_wrong_name_gets_the_nearest_right_one() -> None:
     with pytest.raises(PolytaskError, match="did you mean 'sharing'"):
-        registry("sharings")
+        load_registry("sharings")
     with pytest.raises(PolytaskError, match="choose from tasks"):
-        registry("zzz")
+        load_registry("zzz")
 
 
 def test_line_is_the_first_docstring_line() -> None:
@@ -52,6 +52,10 @@ def test_line_is_the_first_docstring_line() -> None:
     def function() -> None:
         """Does it."""
 
-    assert [line_of(m) for m in (Bare, Bare())] == ["", ""]
-    assert [line_of(m) for m in (Said, Said(), function)] == ["What it is.", "What it is.", "Does it."]
-    assert [line_of(m) for m in (Named, Named())] == ["A kind of thing.", "this one"]
+    assert [find_summary_line(m) for m in (Bare, Bare())] == ["", ""]
+    assert [find_summary_line(m) for m in (Said, Said(), function)] == [
+        "What it is.",
+        "What it is.",
+        "Does it.",
+    ]
+    assert [find_summary_line(m) for m in (Named, Named())] == ["A kind of thing.", "this one"]

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from polytask import threads
-from polytask.threads import AHEAD, run_in_threads
+from polytask.threads import ITEMS_PER_THREAD, run_in_threads
 
 
 def test_every_item_comes_back_with_its_result() -> None:
@@ -21,8 +21,8 @@ def test_a_result_costs_the_same_however_many_items_there_are(monkeypatch: pytes
 
     monkeypatch.setattr(threads, "wait", counted)
     list(run_in_threads(lambda n: n, range(1000), jobs=2))
-    assert max(looked) <= AHEAD * 2
-    assert sum(looked) <= AHEAD * 2 * 1000
+    assert max(looked) <= ITEMS_PER_THREAD * 2
+    assert sum(looked) <= ITEMS_PER_THREAD * 2 * 1000
 
 
 def test_items_are_taken_as_they_are_needed() -> None:
@@ -35,7 +35,7 @@ def test_items_are_taken_as_they_are_needed() -> None:
 
     row = run_in_threads(lambda n: n, items(), jobs=1)
     next(row)
-    assert len(taken) <= AHEAD
+    assert len(taken) <= ITEMS_PER_THREAD
     row.close()
 
 
@@ -50,7 +50,7 @@ def test_after_a_failure_no_further_item_is_begun() -> None:
 
     with pytest.raises(ValueError, match="three"):
         list(run_in_threads(fail_at_three, range(1000), jobs=1))
-    assert len(begun) <= 4 + AHEAD
+    assert len(begun) <= 4 + ITEMS_PER_THREAD
 
 
 def test_no_items_and_no_jobs() -> None:

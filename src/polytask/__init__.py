@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from polytask.training import train as train
 
 __version__ = "0.1.0"
-_PLACES = {
+_POLYTASK_EXPORTS = {
     "Cohort": "polytask.cohort",
     "Plan": "polytask.plan",
     "Predictor": "polytask.predict",
@@ -28,8 +28,8 @@ __all__ = ["Cohort", "Plan", "PolytaskError", "Predictor", "evaluate", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _POLYTASK_EXPORTS:
         raise AttributeError(f"module 'polytask' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_POLYTASK_EXPORTS[name]), name)

@@ -9,11 +9,11 @@ from heapq import nlargest
 from typing import Literal
 from unicodedata import category
 
-COMPARED, CLOSEST = 100, 20
+MAX_COMPARED_WORDS, MAX_CLOSEST_WORDS = 100, 20
 """Up to 100 allowed words are all compared letter by letter with a wrong one. Of more, only the 20 closest are."""
-LISTED = 40
+MAX_SUGGESTED_WORDS = 40
 """Most words that one line lists."""
-LONG = 200
+MAX_COMPARED_LETTERS = 200
 """Most characters of a wrong word that are compared."""
 
 
@@ -38,7 +38,7 @@ def show_in_one_line(text: str) -> str:
     )
 
 
-def nearest(word: str, words: Iterable[str], what: str = "use one of") -> str:
+def suggest_word(word: str, words: Iterable[str], what: str = "use one of") -> str:
     """Word the remedy for a wrong word: name the most similar allowed word, else list all of them.
 
     Args:
@@ -47,34 +47,41 @@ def nearest(word: str, words: Iterable[str], what: str = "use one of") -> str:
         what: begins the sentence when all are listed.
     """
     known = list(words)
-    near = get_close_matches(word[:LONG], find_candidates(word[:LONG], known), n=1, cutoff=0.6)
+    near = get_close_matches(
+        word[:MAX_COMPARED_LETTERS], find_similar_words(word[:MAX_COMPARED_LETTERS], known), n=1, cutoff=0.6
+    )
     return f"did you mean {near[0]!r}?" if near else f"{what} {list_words(known) or '(there is none)'}"
 
 
-def find_candidates(word: str, known: Sequence[str]) -> Sequence[str]:
+def find_similar_words(word: str, known: Sequence[str]) -> Sequence[str]:
     """Choose the words that are worth a slow comparison: all of a few; of many, those with the most similar ends.
 
     A slow comparison of one word with 3,000 others takes a fifth of a second, and a column can have thousands of wrong
     words. So many words are first sorted by the letters that they share with it at beginning and end.
     """
-    if len(known) <= COMPARED:
+    if len(known) <= MAX_COMPARED_WORDS:
         return known
     turned = word[::-1]
     # The ends are compared as beginnings of the reversed words; the slice reverses the last letters only.
     return nlargest(
-        CLOSEST, known, key=lambda k: _count_shared(word, k) + _count_shared(turned, k[: -LONG - 1 : -1])
+        MAX_CLOSEST_WORDS,
+        known,
+        key=lambda k: (
+            _count_shared_letters(word, k)
+            + _count_shared_letters(turned, k[: -MAX_COMPARED_LETTERS - 1 : -1])
+        ),
     )
 
 
-def _count_shared(a: str, b: str) -> int:
+def _count_shared_letters(a: str, b: str) -> int:
     """Count the letters that two words have in common at their beginning."""
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def list_words(words: Sequence[str]) -> str:
     """List words for a one-line error: all of a few; of many, the first ones and how many there are."""
-    shown = ", ".join(words[:LISTED])
-    return f"{shown}, … ({len(words):,} in all)" if len(words) > LISTED else shown
+    shown = ", ".join(words[:MAX_SUGGESTED_WORDS])
+    return f"{shown}, … ({len(words):,} in all)" if len(words) > MAX_SUGGESTED_WORDS else shown
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-HALF = ".half-"
+HALF_WRITTEN_PREFIX = ".half-"
 """Beginning of the name of a folder that is still being written."""
-UNFINISHED = re.compile(r".+\.part|\..+\.[0-9a-f]{8}\.tmp")
+UNFINISHED_FILE = re.compile(r".+\.part|\..+\.[0-9a-f]{8}\.tmp")
 """Names of files that are still being written: by `write_plain_json` and its like, and by `write_atomically`."""
-FOREIGN = {"tensorboard"}
+FOREIGN_FOLDERS = {"tensorboard"}
 """Folders inside Polytask's own in which other programs write; they are left alone."""
 
 
@@ -39,13 +39,17 @@ def sweep_leftovers(folder: Path, deep: bool = False) -> None:
         deep: also look in the folders inside.
     """
     for place, folders, files in os.walk(folder):
-        for name in [n for n in folders if n.startswith(HALF)]:
+        for name in [n for n in folders if n.startswith(HALF_WRITTEN_PREFIX)]:
             shutil.rmtree(Path(place) / name, ignore_errors=True)
-        for name in [n for n in files if UNFINISHED.fullmatch(n) or n.startswith(HALF)]:
+        for name in [n for n in files if UNFINISHED_FILE.fullmatch(n) or n.startswith(HALF_WRITTEN_PREFIX)]:
             with suppress(OSError):
                 (Path(place) / name).unlink()
         # In place: `os.walk` goes on only into the folders that are left in this list.
-        folders[:] = [n for n in folders if n not in FOREIGN and not n.startswith(HALF)] if deep else []
+        folders[:] = (
+            [n for n in folders if n not in FOREIGN_FOLDERS and not n.startswith(HALF_WRITTEN_PREFIX)]
+            if deep
+            else []
+        )
 
 
 def sweep_drafts(folder: Path, names: Iterable[str]) -> None:

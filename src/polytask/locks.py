@@ -23,20 +23,20 @@ from polytask.errors import PolytaskError
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-LOOKING = 1.0
+DEFAULT_LOCK_PATIENCE = 1.0
 """Seconds for which a held lock is tried again: another process that only checks whether it is held has it briefly."""
-LOOKS, PAUSE = 3, 0.02
+HELD_CHECKS, LOCK_POLL_SECONDS = 3, 0.02
 """How often `is_lock_held` tries before it answers yes, and the seconds between two tries of any kind."""
-NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+NO_LOCK_ERRORS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 """Error codes of a file system that has no locks at all."""
-Say = Callable[[str], None]
+WaitCallback = Callable[[str], None]
 
 
 class LockedError(PolytaskError):
     """Raised when another process holds the lock."""
 
 
-class Holder:
+class LockHolder:
     """A lock that this process holds, with the note that tells others what this process does."""
 
     def __init__(self, path: Path, doing: str):
@@ -46,10 +46,10 @@ class Holder:
     def tell(self, content: Mapping[str, Any]) -> None:
         """Replace the note by process, host and `content`. If it cannot be written, the work goes on without a note."""
         # Written under another name first, so that a reader never sees half a note.
-        part = _note_of(self.path).with_suffix(".part")
+        part = _get_note_path(self.path).with_suffix(".part")
         try:
             part.write_text(json.dumps({**self._who, **content}), encoding="utf-8")
-            os.replace(part, _note_of(self.path))
+            os.replace(part, _get_note_path(self.path))
         except OSError:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -61,11 +61,11 @@ def hold_lock(
     doing: str,
     *,
     place: Path | None = None,
-    patience: float = LOOKING,
+    patience: float = DEFAULT_LOCK_PATIENCE,
     wait: bool = False,
-    say: Say | None = None,
+    say: WaitCallback | None = None,
     note: Mapping[str, Any] | None = None,
-) -> Iterator[Holder]:
+) -> Iterator[LockHolder]:
     """Hold the lock `path` for the time of the block, so that no other process can hold it.
 
     The file exists only while the lock is held (or after a kill). On a file system without locks the work goes on
@@ -85,7 +85,7 @@ def hold_lock(
         PolytaskError: the lock's file cannot be written.
     """
     lock = _take_lock(path, place or path.parent, patience, wait, say)
-    holder = Holder(path, doing)
+    holder = LockHolder(path, doing)
     try:
         holder.tell(note or {})
         yield holder
@@ -93,36 +93,36 @@ def hold_lock(
         _release_lock(lock, path)
 
 
-def is_held(path: Path) -> bool:
+def is_lock_held(path: Path) -> bool:
     """Whether any process holds the lock now. Nothing is changed, and nobody is blocked for long."""
-    for _ in range(LOOKS if path.exists() else 0):
+    for _ in range(HELD_CHECKS if path.exists() else 0):
         # Asking takes the lock for a moment, so two processes that ask at once could each take the other for a
         # holder. Only several failures in a row count.
         lock = _make_lock(path)
         try:
-            if _was_taken(lock, 0.0):
+            if _try_to_take_lock(lock, 0.0):
                 lock.release()
                 return False
         except OSError:  # gone with its folder, or another person's file
             return False
-        time.sleep(PAUSE)
+        time.sleep(LOCK_POLL_SECONDS)
     return path.exists()
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_lock_note(path: Path) -> dict[str, Any]:
     """Read the note that the holder of a lock wrote last; {} without a note."""
-    return find_json_object(_note_of(path))
+    return find_json_object(_get_note_path(path))
 
 
-def describe_holder(path: Path) -> str:
+def describe_lock_holder(path: Path) -> str:
     """Say in words who holds a lock, and what that process does."""
-    note = read_note(path)
+    note = read_lock_note(path)
     if not {"pid", "host"} <= set(note):
         return "another process works on it"
     return f"process {note['pid']} on {note['host']} {note.get('doing') or 'works on it'}"
 
 
-def _note_of(path: Path) -> Path:
+def _get_note_path(path: Path) -> Path:
     """Return the path of the note beside a lock."""
     return path.with_name(path.name + ".json")
 
@@ -136,35 +136,37 @@ def _make_lock(path: Path) -> BaseFileLock:
     return FileLock(path, thread_local=False, fallback_to_soft=False)
 
 
-def _was_taken(lock: BaseFileLock, seconds: float) -> bool:
+def _try_to_take_lock(lock: BaseFileLock, seconds: float) -> bool:
     """Try to take a lock for some seconds. Returns whether that worked; a file system without locks counts as yes."""
     from filelock import Timeout
 
     try:
-        lock.acquire(timeout=seconds, poll_interval=PAUSE)
+        lock.acquire(timeout=seconds, poll_interval=LOCK_POLL_SECONDS)
     except Timeout:
         return False
     except OSError as error:
-        if error.errno not in NO_LOCKS:
+        if error.errno not in NO_LOCK_ERRORS:
             raise
     return True
 
 
-def _take_lock(path: Path, place: Path, patience: float, wait: bool, say: Say | None) -> BaseFileLock:
+def _take_lock(
+    path: Path, place: Path, patience: float, wait: bool, say: WaitCallback | None
+) -> BaseFileLock:
     """Take a lock, or raise when another process keeps it. For the arguments see `hold_lock`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _make_lock(path)
-        if _was_taken(lock, patience):
+        if _try_to_take_lock(lock, patience):
             return lock
-        who = describe_holder(path)
+        who = describe_lock_holder(path)
         if not wait:
             raise LockedError(
                 f"{place}: {who}; wait until it is done, or end it, then run the same command again"
             )
         if say is not None:
             say(f"{place}: {who}; this command waits until it is done")
-        while not _was_taken(lock, LOOKING):
+        while not _try_to_take_lock(lock, DEFAULT_LOCK_PATIENCE):
             path.parent.mkdir(parents=True, exist_ok=True)  # its last holder may have tidied the folder away
     except OSError as error:
         raise PolytaskError(
@@ -181,7 +183,7 @@ def _release_lock(lock: BaseFileLock, path: Path) -> None:
     and a third one could lock a new file of that name. Windows cannot remove an open file, so there it comes last.
     """
     with suppress(OSError):
-        _note_of(path).unlink(missing_ok=True)
+        _get_note_path(path).unlink(missing_ok=True)
         if sys.platform != "win32":
             path.unlink(missing_ok=True)
     lock.release()

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 
-def plain(value: Any) -> Any:
+def make_plain(value: Any) -> Any:
     """Convert a value to what JSON can hold: keys become text, tuples lists, and numbers that are not finite None."""
     # NaN is the only value that is not equal to itself.
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): make_plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [make_plain(v) for v in value]
     return value
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_plain_json(path: Path, value: Any) -> None:
     """Write a value as JSON, whole or not at all; numbers that are not finite become null."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(make_plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(part, path)

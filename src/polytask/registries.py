@@ -12,7 +12,7 @@ from dataclasses import dataclass, is_dataclass
 from importlib import import_module
 from typing import Any
 
-from polytask.errors import PolytaskError, nearest
+from polytask.errors import PolytaskError, suggest_word
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,23 @@ OLD_NAMES = {"time": "visit_fusion", "sources": "input_fusion"}
 """Former name of a registry → the present one; `polytask list` still reads it."""
 
 
-def registry(name: str) -> Mapping[str, Any]:
+def load_registry(name: str) -> Mapping[str, Any]:
     """Import a registry and return its dict, name → member."""
     if name not in REGISTRIES:
-        raise PolytaskError(f"no registry is called {name!r}: {nearest(name, REGISTRIES, 'choose from')}")
+        raise PolytaskError(
+            f"no registry is called {name!r}: {suggest_word(name, REGISTRIES, 'choose from')}"
+        )
     place = REGISTRIES[name]
     found: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
     return found
 
 
-def members(name: str) -> dict[str, str]:
+def list_members(name: str) -> dict[str, str]:
     """List the members of a registry with their lines: name → line, in the registry's order."""
-    return {member: line_of(value) for member, value in registry(name).items()}
+    return {member: find_summary_line(value) for member, value in load_registry(name).items()}
 
 
-def line_of(member: object) -> str:
+def find_summary_line(member: object) -> str:
     """Find the line that describes a member.
 
     It is the first docstring line of a class, function or module. For any other object it is its `name`, or else the

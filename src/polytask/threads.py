@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-AHEAD = 4
+ITEMS_PER_THREAD = 4
 """Pieces under way for each thread: enough to keep it busy, few enough to go through all of them at every result."""
 
 
@@ -34,13 +34,13 @@ def run_in_threads(
             waiting[pool.submit(function, item)] = item
 
     try:
-        hand_out(AHEAD * jobs)
+        hand_out(ITEMS_PER_THREAD * jobs)
         while waiting:
             # The short wait lets Ctrl-C through on systems where a waiting main thread hears no signal.
             ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in ready:
                 item = waiting.pop(future)
                 yield item, future.result()
-            hand_out(AHEAD * jobs - len(waiting))
+            hand_out(ITEMS_PER_THREAD * jobs - len(waiting))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

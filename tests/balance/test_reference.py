@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polytask.balance import make_rule
-from polytask.balance.rule import Seen
+from polytask.balance.rule import RuleInput
 
 TWO = np.array([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]])
 THREE = np.array([[1.0, 2.0, -1.0, 0.5], [-2.0, 0.5, 1.0, 1.0], [0.3, -1.0, 2.0, -0.4]])
@@ -32,7 +32,7 @@ DIRECTION = ("nash", "fairgrad")
 @pytest.mark.parametrize(("place", "gradients"), [(0, TWO), (1, THREE)])
 def test_weights_are_torchjd_s(name: str, place: int, gradients: np.ndarray) -> None:
     count = len(gradients)
-    seen = Seen(np.arange(count), np.ones(count), gradients @ gradients.T)
+    seen = RuleInput(np.arange(count), np.ones(count), gradients @ gradients.T)
     weights, _ = make_rule(name).weigh(seen, {})
     expected = np.array(REFERENCE[name][place]) * LENGTH.get(name, 1.0)
     if name in DIRECTION:
@@ -42,14 +42,14 @@ def test_weights_are_torchjd_s(name: str, place: int, gradients: np.ndarray) -> 
 
 def test_pcgrad_is_a_mean_over_orders_of_the_published_projections() -> None:
     """PCGrad() of TorchJD on TWO, where the order cannot matter: [20/9, 30/19]; it sums, the step here is a mean."""
-    seen = Seen(np.arange(2), np.ones(2), TWO @ TWO.T)
+    seen = RuleInput(np.arange(2), np.ones(2), TWO @ TWO.T)
     weights, _ = make_rule("pcgrad").weigh(seen, {})
     assert weights == pytest.approx([20 / 9, 30 / 19])
 
 
 def test_mgda_reaches_the_shortest_vector() -> None:
     """At the least norm all tasks in the hull have one inner product with it (the conditions of the problem)."""
-    seen = Seen(np.arange(3), np.ones(3), THREE @ THREE.T)
+    seen = RuleInput(np.arange(3), np.ones(3), THREE @ THREE.T)
     weights, _ = make_rule("mgda").weigh(seen, {})
     step = weights / 3 @ THREE
     assert THREE @ step == pytest.approx([step @ step] * 3, rel=1e-6)
@@ -57,7 +57,7 @@ def test_mgda_reaches_the_shortest_vector() -> None:
 
 def test_with_two_tasks_some_rules_are_one() -> None:
     """Known and said in the guide: the bisector is fair and equal in projection; one projection is the other's."""
-    seen = Seen(np.arange(2), np.ones(2), TWO @ TWO.T)
+    seen = RuleInput(np.arange(2), np.ones(2), TWO @ TWO.T)
     found = {n: make_rule(n).weigh(seen, {})[0] for n in ("nash", "imtl_g", "pcgrad", "upgrad")}
     assert found["nash"] == pytest.approx(found["imtl_g"], rel=1e-6)
     assert found["pcgrad"] == pytest.approx(found["upgrad"], rel=1e-4)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.balance import RULES, make_rule
-from polytask.balance.rule import Array, Combines, Learns, Memory, Rule, Seen
+from polytask.balance.rule import Array, CombiningRule, LearningRule, Rule, RuleInput, RuleMemory
 from polytask.errors import PolytaskError
-from polytask.registries import line_of
+from polytask.registries import find_summary_line
 
 DRAWN = ("rlw", "pcgrad", "graddrop")
 """Rules that draw: in another order of tasks they draw otherwise."""
@@ -35,27 +35,27 @@ def gradients_of(seed: int, tasks: int = 3, width: int = 6) -> Array:
     return draw.standard_normal((tasks, width)) * 10 ** draw.uniform(-0.5, 0.5, (tasks, 1))
 
 
-def seen_of(gradients: Array, losses: Array, epoch: int = 0, step: int = 0) -> Seen:
+def seen_of(gradients: Array, losses: Array, epoch: int = 0, step: int = 0) -> RuleInput:
     present = np.arange(len(gradients))
-    return Seen(present, losses, gradients @ gradients.T, epoch, np.random.default_rng([7, step]))
+    return RuleInput(present, losses, gradients @ gradients.T, epoch, np.random.default_rng([7, step]))
 
 
-def taught(rule: Rule, tasks: int, epochs: int = 6, seed: int = 0) -> Memory:
+def taught(rule: Rule, tasks: int, epochs: int = 6, seed: int = 0) -> RuleMemory:
     """What a rule remembers after some epochs in which every loss falls at its own pace."""
     memory = rule.start(tasks)
     for step in range(3 * epochs):
         gradients = gradients_of(seed + step, tasks)
         losses = np.exp(-0.1 * step * (1 + np.arange(tasks)))
         _, memory = rule.weigh(seen_of(gradients, losses, step // 3, step), memory)
-        if isinstance(rule, Learns):
+        if isinstance(rule, LearningRule):
             memory = rule.learn(seen_of(gradients, losses), losses * np.linspace(0.8, 1.1, tasks), memory)
     return memory
 
 
-def step_of(rule: Rule, seen: Seen, gradients: Array, memory: Memory) -> Array:
+def step_of(rule: Rule, seen: RuleInput, gradients: Array, memory: RuleMemory) -> Array:
     """The step's direction, Σ wₖ gₖ / K."""
     weights, _ = rule.weigh(seen, memory)
-    if isinstance(rule, Combines):
+    if isinstance(rule, CombiningRule):
         uniform = torch.from_numpy(seen.draw.random(gradients.shape[1]))
         return rule.combine(list(torch.from_numpy(gradients)), uniform).numpy() / len(gradients)
     return weights @ gradients / len(gradients)
@@ -144,7 +144,7 @@ def test_opposite_gradients_of_float32_do_not_make_a_long_step() -> None:
     a, b = draw.standard_normal((2, 100_000)).astype(np.float32)
     gradients = np.stack([a, np.float32(-3) * a, b])
     inner = np.array([[np.float32(x @ y) for y in gradients] for x in gradients], np.float64)
-    seen = Seen(np.arange(3), np.ones(3), inner)
+    seen = RuleInput(np.arange(3), np.ones(3), inner)
     for name in NO_CONFLICT:
         weights, _ = rule_of(name).weigh(seen, {})
         assert np.linalg.norm(weights @ gradients / 3) < 5 * np.linalg.norm(gradients.mean(0)), name
@@ -204,7 +204,7 @@ def test_a_task_without_a_gradient_does_not_stop_the_others(name: str) -> None:
 
 def test_every_rule_says_in_a_line_what_it_is() -> None:
     for name, member in RULES.items():
-        assert len(line_of(member)) > 20, name
+        assert len(find_summary_line(member)) > 20, name
 
 
 def test_settings_are_the_rule_s_own() -> None:

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.journeys.cli import done, polytask
+from tests.journeys.run_cli import polytask, run_successfully
 
 from polytask.cohort.phantom import make_phantom
 from polytask.evaluation.doctor import FINDINGS, diagnose
-from polytask.plan.work import plan_into
-from polytask.prepare.make import prepare
+from polytask.plan.work_folder import plan_into
+from polytask.prepare.store_builder import prepare
 from polytask.training import train
 
 SETTINGS = (
@@ -49,8 +49,11 @@ def work(trained_once: Path, tmp_path: Path) -> Path:
 
 
 def test_a_healthy_run_gets_one_line(work: Path) -> None:
-    assert done("doctor", work / "runs/well").out == "nothing found (10 looks at the gradients, 5 epochs)\n"
-    said = done("doctor", work / "runs/well", "--json").json
+    assert (
+        run_successfully("doctor", work / "runs/well").out
+        == "nothing found (10 looks at the gradients, 5 epochs)\n"
+    )
+    said = run_successfully("doctor", work / "runs/well", "--json").json
     assert said == {
         "run": str(work / "runs/well"),
         "looks": 10,
@@ -61,12 +64,12 @@ def test_a_healthy_run_gets_one_line(work: Path) -> None:
 
 
 def test_an_ill_run_is_told_with_numbers_and_a_remedy_that_works(work: Path) -> None:
-    said = done("doctor", work / "runs/ill")
+    said = run_successfully("doctor", work / "runs/ill")
     first, second, third = said.out.splitlines()
     assert first == "scale: diameter"
     assert second.startswith("  the loss of diameter began at ")
     assert third.startswith("  → plan again")
-    (finding,) = done("doctor", work / "runs/ill", "--json").json["findings"]
+    (finding,) = run_successfully("doctor", work / "runs/ill", "--json").json["findings"]
     assert finding["name"] == "scale"
     assert finding["tasks"] == ["diameter"]
     assert finding["evidence"]["constant"] == 0.005
@@ -79,7 +82,7 @@ def test_a_run_cut_short_and_a_line_cut_short_say_little(work: Path) -> None:
     log = work / "runs/well/metrics.jsonl"
     lines = [line for line in log.read_text().splitlines() if '"gradients"' in line][:2]
     log.write_text("\n".join(lines) + '\n{"step": 9, "gra')
-    assert done("doctor", work / "runs/well").out == (
+    assert run_successfully("doctor", work / "runs/well").out == (
         "nothing found (2 looks at the gradients, 0 epochs); too little to say much: train at least 4 epochs\n"
     )
 
@@ -97,5 +100,5 @@ def test_what_cannot_be_read_is_one_line(work: Path) -> None:
 
 
 def test_the_list_names_what_it_looks_for() -> None:
-    said = json.loads(done("list", "doctor", "--json").out)
+    said = json.loads(run_successfully("list", "doctor", "--json").out)
     assert list(said["doctor"]) == list(FINDINGS)

@@ -8,19 +8,19 @@ import pytest
 
 from polytask.cli.list_ import list_
 from polytask.errors import PolytaskError
-from polytask.registries import REGISTRIES, members
+from polytask.registries import REGISTRIES, list_members
 
 
 def test_json_names_every_registry_and_member(capsys: pytest.CaptureFixture[str]) -> None:
     list_(None, as_json=True)
-    assert json.loads(capsys.readouterr().out) == {name: members(name) for name in REGISTRIES}
+    assert json.loads(capsys.readouterr().out) == {name: list_members(name) for name in REGISTRIES}
 
 
 def test_text_shows_each_member_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     list_("sharing")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"sharing: {REGISTRIES['sharing'].line}"
-    assert [line.split()[0] for line in lines[1:]] == list(members("sharing"))
+    assert [line.split()[0] for line in lines[1:]] == list(list_members("sharing"))
 
 
 def test_one_registry_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from polytask.cli import app
-from polytask.cohort.phantom.make import make_phantom
+from polytask.cohort.phantom.generator import make_phantom
 from polytask.errors import PolytaskError
 from polytask.plan import machine
 from polytask.plan.machine import GIB, Machine
@@ -18,7 +18,9 @@ from polytask.plan.machine import GIB, Machine
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """No probing in tests."""
-    monkeypatch.setattr(machine, "_look", lambda: Machine(2, 24 * GIB, precision="bf16", gain=1.9))
+    monkeypatch.setattr(
+        machine, "_detect_machine_once", lambda: Machine(2, 24 * GIB, precision="bf16", gain=1.9)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.journeys.cli import done, polytask
+from tests.journeys.run_cli import polytask, run_successfully
 from tests.study.conftest import QUICK
 
 from polytask.cohort.phantom import make_phantom
-from polytask.plan.work import plan_into
-from polytask.prepare.make import prepare
+from polytask.plan.work_folder import plan_into
+from polytask.prepare.store_builder import prepare
 
 MATRIX = ("--sharing", "hard", "--folds", 2, "--seeds", 1, "--resamples", 20, "--device", "cpu")
 
@@ -32,7 +32,7 @@ def work(prepared_once: Path, tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_of_a_new_study_runs_nothing(work: Path) -> None:
-    said = done("study", work, *MATRIX, "--minutes-per-run", 0.05, "--dry-run")
+    said = run_successfully("study", work, *MATRIX, "--minutes-per-run", 0.05, "--dry-run")
     assert "2 arms × 2 folds × 1 seed = 4 runs: 0 done, 4 to do" in said.out
     assert "minutes of arm hard, the slowest joint one" in said.out
     assert "GB for what is to do; nothing was run" in said.out
@@ -54,7 +54,7 @@ def test_a_cohort_is_planned_and_prepared_first(work: Path) -> None:
     small = ("--set", "images.scan.widths=[4,8,8]", "--set", "training.precision=float32")
     matrix = ("--folds", 2, "--seeds", 1, "--steps", 1, *small)
     words = ("study", work.parent / "cohort", *matrix, "--dry-run", "-o", work.parent / "s")
-    said = done(*words, "--json")
+    said = run_successfully(*words, "--json")
     assert said.json["runs"] == 4
     assert "plan: " in said.err
     assert "prepare: " in said.err

@@ -14,7 +14,7 @@ def test_a_log_gets_a_line_now_and_then(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(train, "monotonic", lambda: now)
-    with train.Bar() as bar:
+    with train.TrainingBar() as bar:
         bar.begin("hard", 0, 900)
         for step in range(1, 80):
             now += 1.0

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytask.cohort.check import CHECKS, check, require_sound
+from polytask.cohort.check import CHECKS, check_cohort, require_valid_cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError, Problem
-from polytask.images.formats import write
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
 from tests.calls import count_calls
 from tests.cohort.worlds import SHAPE, World, save
@@ -26,7 +26,7 @@ CT, MASK, DOSE, ORGANS = (
 
 def test_the_world_is_sound(world: World) -> None:
     assert world.problems() == []
-    require_sound(world.folder, folds=2)
+    require_valid_cohort(world.folder, folds=2)
 
 
 @pytest.mark.parametrize(
@@ -257,26 +257,26 @@ def test_all_problems_at_once_errors_first_and_without_images(world: World) -> N
     assert [p.code for p in found] == ["unknown-class", "missing-file", "unlisted-column"]
     assert [p.code for p in world.problems(images=False)] == ["unknown-class", "unlisted-column"]
     with pytest.raises(PolytaskError, match=r"cases\.csv, row 4.*'9'"):
-        require_sound(world.folder, folds=2)
+        require_valid_cohort(world.folder, folds=2)
 
 
 def test_folders_that_are_no_cohort(tmp_path: Path, world: World) -> None:
-    assert [p.code for p in check(tmp_path)] == ["no-header"]
-    assert [p.code for p in check(tmp_path / "none")] == ["no-header"]
+    assert [p.code for p in check_cohort(tmp_path)] == ["no-header"]
+    assert [p.code for p in check_cohort(tmp_path / "none")] == ["no-header"]
     (world.write() / "cases.csv").unlink()
-    assert [p.code for p in check(world.folder)] == ["table"]
+    assert [p.code for p in check_cohort(world.folder)] == ["table"]
 
 
 def test_each_file_is_read_once_and_progress_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from polytask.cohort.checks import look
+    from polytask.cohort.checks import image_facts
 
-    read, seen, told = look.read, [], []
+    read, seen, told = image_facts.read_image_file, [], []
 
     def counted(path: Path, *rest: Any) -> Any:
         seen.append(path)
         return read(path, *rest)
 
-    monkeypatch.setattr(look, "read", counted)
+    monkeypatch.setattr(image_facts, "read_image_file", counted)
     assert world.problems(progress=lambda done, total: told.append((done, total))) == []
     assert len(seen) == len(set(seen)) == 5 * 24
     assert told == [(n, 120) for n in range(121)]
@@ -287,9 +287,9 @@ def test_calls_of_a_check_grow_with_files_and_not_with_their_voxels(tmp_path: Pa
     few, many = tmp_path / "few", tmp_path / "many"
     make_phantom(few, 6, 24, 0)
     make_phantom(many, 12, 32, 0)
-    check(few)  # modules and caches are there from now on
+    check_cohort(few)  # modules and caches are there from now on
     found: list[Problem] = []
-    calls = [count_calls(lambda: check(few)), count_calls(lambda: found.extend(check(many)))]
+    calls = [count_calls(lambda: check_cohort(few)), count_calls(lambda: found.extend(check_cohort(many)))]
     assert [p for p in found if p.level == "error"] == []
     files = sum(1 for path in few.rglob("*") if path.is_file())
     assert 10 * files < calls[0] < 1000 * files
@@ -309,13 +309,13 @@ def test_a_gray_picture_where_the_header_says_color_is_an_error(tmp_path: Path) 
     )
     gray = np.random.default_rng(0).integers(0, 255, (1, 8, 8), dtype=np.uint8)
     for k in range(4):
-        write(
+        write_image_file(
             tmp_path / f"p{k}.png",
             Volume(gray if k == 0 else np.concatenate([gray + k] * 3), Grid((8, 8), np.eye(4))),
         )
     rows = "".join(f"s{k},p{k}.png,{k}\n" for k in range(4))
     (tmp_path / "cases.csv").write_text("subject,photo.light,size\n" + rows, encoding="utf-8")
-    (found,) = [p for p in check(tmp_path) if p.code == "wrong-channels"]
+    (found,) = [p for p in check_cohort(tmp_path) if p.code == "wrong-channels"]
     assert (found.level, found.subject) == ("error", "s0")
     assert "1 channels in one file, expected 3" in found.message
     assert "write it as RGB" in found.remedy

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from polytask.cohort.cell_values import column_value, pooled_value
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header_file import canonical, read_header
-from polytask.cohort.values import column_value, pooled_value
+from polytask.cohort.header_file import make_canonical_text, read_header
 from polytask.errors import PolytaskError
-from polytask.kinds import cells
+from polytask.kinds import cell_readers
 from tests.cohort.worlds import World
 
 
@@ -64,16 +64,16 @@ def test_long_tails_are_no_slips(world: World, column: str, cell: str) -> None:
 
 @pytest.mark.parametrize("cell", [">", ">x", "1>2", "> >3", "", "=3"])
 def test_other_signs_are_no_bounds(cell: str) -> None:
-    with pytest.raises(cells.OddCell) as odd:
-        cells.read_number(cell, True)
+    with pytest.raises(cell_readers.UnreadableCell) as odd:
+        cell_readers.read_number(cell, True)
     assert odd.value.code == "odd-cell"
 
 
 def test_a_header_without_bounds_keeps_its_hash(world: World) -> None:
-    text = canonical(read_header(world.write() / "cohort.yaml"))
+    text = make_canonical_text(read_header(world.write() / "cohort.yaml"))
     assert "bounds" not in text
     world.header["tasks"]["size"]["bounds"] = True
-    assert canonical(read_header(world.write() / "cohort.yaml")) == text.replace(
+    assert make_canonical_text(read_header(world.write() / "cohort.yaml")) == text.replace(
         '"unit":"mm"}', '"unit":"mm","bounds":true}'
     )
 

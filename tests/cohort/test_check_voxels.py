@@ -10,10 +10,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from polytask.cohort.check import check
-from polytask.cohort.checks.mask_extent import NotWholeError, measure_extent
-from polytask.cohort.checks.voxel_range import measure_range
-from polytask.images.ct_scale import name_ct_scale
+from polytask.cohort.check import check_cohort
+from polytask.cohort.checks.mask_extent import NonIntegerMaskError, measure_extent
+from polytask.cohort.checks.voxel_range import measure_voxel_range
+from polytask.images.ct_scale import describe_odd_ct_scale
 from tests.cohort.worlds import SHAPE, World, save
 
 CT, MASK, ORGANS = "i/002_baseline_ct.nii.gz", "m/002_baseline.nii.gz", "o/002_baseline.nii.gz"
@@ -59,7 +59,7 @@ def test_a_mask_that_reaches_a_side_that_the_others_do_not(world: World) -> None
 
 def test_a_stray_click_among_tumours_of_all_sizes() -> None:
     """Sizes from 3 to 400 ml, evenly on the logarithm, as tumours have them; one voxel of 8 mm³ lies alone."""
-    from polytask.cohort.checks.sizes import find_odd_sizes
+    from polytask.cohort.checks.structure_sizes import find_odd_sizes
 
     sizes = np.exp(np.linspace(1, 6, 99))
     assert not find_odd_sizes(sizes).any()
@@ -112,9 +112,14 @@ def test_a_ct_that_is_not_in_hounsfield_units(world: World, make: object, code: 
 
 
 def test_the_scale_of_a_ct_by_its_range() -> None:
-    assert name_ct_scale(-1000, 3071) == name_ct_scale(-180, 250) == name_ct_scale(-15, 80) == ""
-    assert "scaled" in name_ct_scale(-2.1, 3)
-    assert "there is no CT" in name_ct_scale(0, 0)
+    assert (
+        describe_odd_ct_scale(-1000, 3071)
+        == describe_odd_ct_scale(-180, 250)
+        == describe_odd_ct_scale(-15, 80)
+        == ""
+    )
+    assert "scaled" in describe_odd_ct_scale(-2.1, 3)
+    assert "there is no CT" in describe_odd_ct_scale(0, 0)
 
 
 def test_sform_and_qform_that_disagree(world: World) -> None:
@@ -159,7 +164,7 @@ def test_the_extent_of_a_mask_in_every_type(kind: str, order: str) -> None:
     found = measure_extent(mask)
     rest = {} if kind == "?" else {100: 1}
     assert dict(found.counts) == {0: 5 * 6 * 7 - 4 - len(rest), 1: 4, **rest}
-    assert found.faces_of(frozenset({1})) == {(0, 0)}
+    assert found.list_touched_faces(frozenset({1})) == {(0, 0)}
     assert found.corners == {0}
 
 
@@ -167,35 +172,35 @@ def test_values_far_apart_and_values_that_are_not_whole() -> None:
     assert dict(measure_extent(np.array([[-(2**40), 2**40], [0, 0]])).counts) == {-(2**40): 1, 0: 2, 2**40: 1}
     assert measure_extent(np.array([[-128, 127]], np.int8)).values == {-128, 127}
     for value in (0.5, np.nan, np.inf):
-        with pytest.raises(NotWholeError):
+        with pytest.raises(NonIntegerMaskError):
             measure_extent(np.array([[0, value]]))
 
 
 def test_a_range_is_the_same_however_the_voxels_lie_in_memory() -> None:
     array = np.random.default_rng(0).normal(0, 300, (2, 9, 8, 7)).astype(np.float32)
-    one, other = measure_range(array), measure_range(np.asfortranarray(array))
+    one, other = measure_voxel_range(array), measure_voxel_range(np.asfortranarray(array))
     assert one == other
     assert one.low == array.min()
     assert one.high == array.max()
     assert np.allclose(one.inner, np.quantile(array, (0.005, 0.995)), rtol=0.2)
-    assert measure_range(array[:, :, :, ::-1]).digest != one.digest
+    assert measure_voxel_range(array[:, :, :, ::-1]).digest != one.digest
     array[0, 0, 0, 0] = np.nan
-    assert not measure_range(array).finite
-    assert measure_range(array).high == one.high
+    assert not measure_voxel_range(array).finite
+    assert measure_voxel_range(array).high == one.high
 
 
 def test_a_volume_is_looked_at_without_a_second_one(tmp_path: Path) -> None:
     """Peak memory of looking at an int16 CT and its label map, by numpy's own accounting."""
     import tracemalloc
 
-    from polytask.cohort.checks.look import look
+    from polytask.cohort.checks.image_facts import inspect_image
 
     shape = (160, 160, 200)
     save(tmp_path / "ct.nii", np.random.default_rng(0).integers(-900, 900, shape).astype(np.int16))
     save(tmp_path / "m.nii", np.zeros(shape, np.uint8))
     for name, role, size in (("ct.nii", "image", 2), ("m.nii", "mask", 1)):
         tracemalloc.start()
-        assert not isinstance(look(tmp_path / name, role, 3), str)  # type: ignore[arg-type]
+        assert not isinstance(inspect_image(tmp_path / name, role, 3), str)  # type: ignore[arg-type]
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < size * np.prod(shape) + 32 * 2**20
@@ -203,7 +208,7 @@ def test_a_volume_is_looked_at_without_a_second_one(tmp_path: Path) -> None:
 
 def test_without_images_no_voxel_is_read(world: World) -> None:
     save(world.folder / MASK, labels())
-    assert check(world.write(), images=False, folds=2) == []
+    assert check_cohort(world.write(), images=False, folds=2) == []
 
 
 def test_a_mask_without_a_scale_lies_on_a_stack_that_has_one(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_reads_cases_subjects_and_samples(world: World) -> None:
     assert "pcr" not in first.cells
     assert "site" not in first.cells
     assert "finding.stone" not in cohort.cases[2].cells
-    assert cohort.in_split("test") == ("012",)
+    assert cohort.list_split_subjects("test") == ("012",)
     samples = cohort.samples(["002", "001"])
     assert [(s.key, len(s.cases)) for s in samples] == [("002", 2), ("001", 2)]
 

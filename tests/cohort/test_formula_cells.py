@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.cohort.formula_cells import escape_cell, restore_cell
-from polytask.cohort.table import read_table, write_table
+from polytask.cohort.text_table import read_text_table, write_cases_table
 
 SRC = Path(__file__).parents[2] / "src" / "polytask"
 IDS = ["=1+1", "+cmd|' /C calc'!A0", "-x", "@SUM(A1)", "'=x", "''-y", "'tis", "-", "- 5", "=", "+", "'"]
@@ -38,8 +38,8 @@ def test_every_text_comes_back(cell: str) -> None:
 
 def test_tables_keep_ids_and_columns(tmp_path: Path) -> None:
     rows = [{"subject": word, "=x": "-0.5", "-y": "=2"} for word in IDS]
-    write_table(tmp_path / "t.csv", ["subject", "=x", "-y"], rows)
-    table = read_table(tmp_path / "t.csv")
+    write_cases_table(tmp_path / "t.csv", ["subject", "=x", "-y"], rows)
+    table = read_text_table(tmp_path / "t.csv")
     assert [row.cells for row in table.rows] == rows
     with (tmp_path / "t.csv").open(newline="") as stream:
         cells = [cell for line in csv.reader(stream) for cell in line]

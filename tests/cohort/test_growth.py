@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from polytask.cohort import splits
-from polytask.cohort.checks import columns
-from polytask.cohort.checks.columns import check_columns
+from polytask.cohort.checks import header_columns
 from polytask.cohort.checks.evidence import Evidence
+from polytask.cohort.checks.header_columns import check_header_columns
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.cohort.strata import Stratum
-from polytask.cohort.stratify import stratify
-from polytask.cohort.table import Table, _check_columns
+from polytask.cohort.stratify import stratify_subjects
+from polytask.cohort.text_table import TextTable, _check_column_names
 from polytask.errors import PolytaskError
-from polytask.kinds import words
+from polytask.kinds import header_words
 
 
 class Counted(str):
@@ -41,30 +41,30 @@ def counted(count: int) -> list[str]:
 
 def test_repeated_words_are_found_without_comparing_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    real = words.number
-    monkeypatch.setattr(words, "number", lambda cell: calls.append(cell) or real(cell))
-    assert words.repeated([f"gene{n}" for n in range(2000)]) == []
+    real = header_words.parse_cell_number
+    monkeypatch.setattr(header_words, "parse_cell_number", lambda cell: calls.append(cell) or real(cell))
+    assert header_words.find_repeated_words([f"gene{n}" for n in range(2000)]) == []
     assert len(calls) <= 2 * 2000
 
 
 def test_repeated_words_as_before() -> None:
-    assert words.repeated(["a", "b", "a", "2", "2.0", "+2", "1e0", "1", "nan", "nan"]) == [
+    assert header_words.find_repeated_words(["a", "b", "a", "2", "2.0", "+2", "1e0", "1", "nan", "nan"]) == [
         "a",
         "2.0",
         "+2",
         "1",
         "nan",
     ]
-    assert words.same_word("2.0", "2")
-    assert words.same_word("-0", "0")
-    assert not words.same_word("2.0", "two")
+    assert header_words.is_same_word("2.0", "2")
+    assert header_words.is_same_word("-0", "0")
+    assert not header_words.is_same_word("2.0", "two")
 
 
 def test_columns_of_one_name_are_found_without_comparing_each_with_each() -> None:
-    _check_columns(Path("cases.csv"), counted(1500), ",")
+    _check_column_names(Path("cases.csv"), counted(1500), ",")
     assert Counted.comparisons <= 10 * 1500
     with pytest.raises(PolytaskError, match="column 'word 3' stands there twice"):
-        _check_columns(Path("cases.csv"), [*counted(10), "word 3"], ",")
+        _check_column_names(Path("cases.csv"), [*counted(10), "word 3"], ",")
 
 
 def test_checking_columns_compares_few_of_them() -> None:
@@ -77,16 +77,18 @@ def test_checking_columns_compares_few_of_them() -> None:
             "tasks": {"grade": {"kind": "classification", "classes": ["low", "high"]}},
         }
     )
-    table = Table(Path("cases.csv"), ("subject", "grade", *names), ())
+    table = TextTable(Path("cases.csv"), ("subject", "grade", *names), ())
     cohort = Cohort(header, Path(), Path("cases.csv"), table.columns, ())
     Counted.comparisons = 0
-    assert list(check_columns(Evidence(cohort, table))) == []
+    assert list(check_header_columns(Evidence(cohort, table))) == []
     assert Counted.comparisons <= 20 * len(names)
 
 
 def test_of_many_missing_columns_few_are_compared_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
-    monkeypatch.setattr(columns, "nearest", lambda word, words: compared.append(word) or "did you mean 'x'?")
+    monkeypatch.setattr(
+        header_columns, "suggest_word", lambda word, words: compared.append(word) or "did you mean 'x'?"
+    )
     header = Header.model_validate(
         {
             "polytask": 1,
@@ -97,9 +99,9 @@ def test_of_many_missing_columns_few_are_compared_with_all_others(monkeypatch: p
             "tasks": {"grade": {"kind": "classification", "classes": ["low", "high"]}},
         }
     )
-    table = Table(Path("cases.csv"), ("subject", "grade", *(f"G{n}" for n in range(300))), ())
+    table = TextTable(Path("cases.csv"), ("subject", "grade", *(f"G{n}" for n in range(300))), ())
     cohort = Cohort(header, Path(), Path("cases.csv"), table.columns, ())
-    found = [p for p in check_columns(Evidence(cohort, table)) if p.code == "missing-column"]
+    found = [p for p in check_header_columns(Evidence(cohort, table)) if p.code == "missing-column"]
     assert len(found) == 300
     assert len(compared) <= 20
     assert found[0].remedy == "did you mean 'x'?"
@@ -111,13 +113,13 @@ def test_a_fold_asks_each_subject_once_whether_it_is_held_out() -> None:
     held = [subjects[n::4] for n in range(4)]
     brought = {s: frozenset({Stratum("grade", "low")}) for s in subjects}
     Counted.comparisons = 0
-    splits._folds(held, brought, frozenset(), "0")
+    splits._make_folds(held, brought, frozenset(), "0")
     assert Counted.comparisons <= 100 * len(subjects)
 
 
 def test_repeated_subjects_are_counted_once() -> None:
     subjects = counted(1000)
-    assert splits._repeats([*subjects, subjects[5]]) == ["word 5"]
+    assert splits._list_repeated_words([*subjects, subjects[5]]) == ["word 5"]
     assert Counted.comparisons <= 50 * len(subjects)
 
 
@@ -135,7 +137,7 @@ def test_stratifying_many_rare_marks_looks_at_each_holder_once() -> None:
         nonlocal looked
         marks = {f"s{n}": frozenset({Rare("site", str(n)), Rare("grade", "low")}) for n in range(subjects)}
         looked = 0
-        parts = stratify(marks, [subjects // 2, subjects - subjects // 2], "0")
+        parts = stratify_subjects(marks, [subjects // 2, subjects - subjects // 2], "0")
         assert [len(p) for p in parts] == [subjects // 2, subjects - subjects // 2]
         return looked
 
@@ -148,5 +150,5 @@ def test_the_division_is_the_one_that_was_always_made() -> None:
         f"s{n}": frozenset({Stratum("grade", f"G{n % 3}"), *([Stratum("os", "event")] if n % 4 == 0 else [])})
         for n in range(12)
     }
-    found = stratify(marks, [4, 4, 4], "7/0")
+    found = stratify_subjects(marks, [4, 4, 4], "7/0")
     assert found == [["s10", "s2", "s3", "s8"], ["s0", "s11", "s7", "s9"], ["s1", "s4", "s5", "s6"]]

@@ -10,7 +10,14 @@ import yaml
 from pydantic import ValidationError
 
 from polytask.cohort.header import Header
-from polytask.cohort.header_file import SCHEMA, canonical, load_header, read_header, schema, write_header
+from polytask.cohort.header_file import (
+    HEADER_SCHEMA_PATH,
+    load_header,
+    make_canonical_text,
+    make_header_schema,
+    read_header,
+    write_header,
+)
 from polytask.errors import PolytaskError
 from tests.cohort.worlds import header
 
@@ -66,7 +73,7 @@ def test_write_and_read_keep_everything(tmp_path: Path) -> None:
 
 
 def test_the_shipped_schema_is_the_models() -> None:
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema()
+    assert json.loads(HEADER_SCHEMA_PATH.read_text(encoding="utf-8")) == make_header_schema()
 
 
 def change(path: str, value: Any) -> dict[str, Any]:
@@ -145,19 +152,19 @@ def test_a_wrong_header_names_place_and_remedy(
 def test_titles_are_read_and_change_no_meaning(tmp_path: Path) -> None:
     """A page may be worded anew without planning again: the hash of the header stays."""
     content = header()
-    before = canonical(Header.model_validate(content))
+    before = make_canonical_text(Header.model_validate(content))
     content["tasks"]["os"]["title"] = "Overall survival"
     content["tasks"]["grade"]["titles"] = {"1": "Low grade"}
     content["tasks"]["organs"]["titles"] = {"left": "Left lung"}
     content["inputs"]["clinic"]["columns"]["smoker"] |= {"title": "Smoking", "titles": {"now": "Current"}}
     titled = Header.model_validate(content)
-    assert canonical(titled) == before
+    assert make_canonical_text(titled) == before
     write_header(titled, tmp_path / "cohort.yaml")
     read = read_header(tmp_path / "cohort.yaml")
     assert read == titled
     assert read.tasks["os"].title == "Overall survival"
     content["tasks"]["os"]["unit"] = "months"
-    assert canonical(Header.model_validate(content)) != before
+    assert make_canonical_text(Header.model_validate(content)) != before
 
 
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
@@ -213,5 +220,5 @@ def test_the_digest_of_a_header_stays_what_it_was() -> None:
     header = Header.model_validate(
         {"polytask": 1, "name": "x", "visits": ["a", "b"], "inputs": inputs, "tasks": tasks}
     )
-    text = canonical(header)
+    text = make_canonical_text(header)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "aff048f442756176", text

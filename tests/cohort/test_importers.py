@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from polytask.cohort import Cohort
-from polytask.cohort.check import check
+from polytask.cohort.cell_values import pooled_value
+from polytask.cohort.check import check_cohort
 from polytask.cohort.importers import IMPORTERS, import_decathlon, import_nnunet, import_table
-from polytask.cohort.importers.words import event_words, ladder, modality
-from polytask.cohort.nnunet_splits import read_nnunet
+from polytask.cohort.importers.foreign_words import guess_modality, map_event_words, order_grade_words
+from polytask.cohort.nnunet_splits import read_nnunet_splits
 from polytask.cohort.splits import make_splits
-from polytask.cohort.values import pooled_value
 from polytask.errors import PolytaskError
 from tests.cohort.worlds import save
 
@@ -67,7 +67,7 @@ def targets() -> str:
 def test_nnunet_folder_becomes_a_sound_cohort(tmp_path: Path) -> None:
     done = import_nnunet(nnunet(tmp_path / "Dataset001_Lung", targets=targets()))
     assert done.folder == tmp_path / "Dataset001_Lung_cohort"
-    assert [p for p in check(done.folder, folds=2) if p.level == "error"] == []
+    assert [p for p in check_cohort(done.folder, folds=2) if p.level == "error"] == []
     cohort = Cohort.read(done.folder)
     assert cohort.header.images["image"].channels == {"ct": "CT", "t1_gd": "MR"}
     assert cohort.header.tasks["mask"].labels == {"tumour": 1, "node": 2}  # type: ignore[union-attr]
@@ -80,7 +80,7 @@ def test_nnunet_folder_becomes_a_sound_cohort(tmp_path: Path) -> None:
         "size": "regression",
         "curable": "classification",
     }
-    assert cohort.in_split("test") == ("lung_008", "lung_009")
+    assert cohort.list_split_subjects("test") == ("lung_008", "lung_009")
     case = cohort.subjects["lung_002"][0]
     assert case.site == "A"
     assert (
@@ -130,7 +130,7 @@ def test_nnunet_subjects_and_visits_from_the_targets(tmp_path: Path) -> None:
         "response": "subject",
         "size": "visit",
     }
-    assert cohort.in_split("test") == ("P4",)
+    assert cohort.list_split_subjects("test") == ("P4",)
 
 
 def test_nnunet_stated_tasks_inputs_and_skipped_columns(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_nnunet_folds_come_along(tmp_path: Path) -> None:
     lists = [{"train": CASES[2:8], "val": CASES[:2]}, {"train": CASES[:6], "val": CASES[6:8]}]
     (folder / "splits_final.json").write_text(json.dumps(lists))
     done = import_nnunet(folder)
-    found = read_nnunet(done.folder / "splits_final.json", Cohort.read(done.folder))
+    found = read_nnunet_splits(done.folder / "splits_final.json", Cohort.read(done.folder))
     assert [f.held_out for f in found.folds] == [tuple(CASES[:2]), tuple(CASES[6:8])]
 
 
@@ -197,7 +197,9 @@ def test_nnunet_colour_png(tmp_path: Path) -> None:
     done = import_nnunet(tmp_path / "d")
     image = Cohort.read(done.folder).header.images["image"]
     assert (image.dims, image.channels) == (2, {"rgb": "RGB"})
-    assert {p.code for p in check(done.folder, folds=2)} <= {"mask-at-border", "inverted-mask"}, "noise"
+    assert {p.code for p in check_cohort(done.folder, folds=2)} <= {"mask-at-border", "inverted-mask"}, (
+        "noise"
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,10 +269,10 @@ def decathlon(folder: Path, **more: Any) -> Path:
 
 def test_decathlon_file_becomes_a_sound_cohort(tmp_path: Path) -> None:
     done = import_decathlon(decathlon(tmp_path / "d"), tmp_path / "out")
-    assert check(done.folder, folds=2) == []
+    assert check_cohort(done.folder, folds=2) == []
     cohort = Cohort.read(done.folder)
     assert cohort.header.name == "Lung"
-    assert cohort.in_split("test") == ("t0",)
+    assert cohort.list_split_subjects("test") == ("t0",)
     assert cohort.header.images["image"].channels == {"ct": "CT"}
     assert not (done.folder / "splits_final.json").exists()
 
@@ -310,7 +312,7 @@ def test_a_decathlon_file_of_several_channels_is_read_by_planes(tmp_path: Path) 
     cohort = Cohort.read(done.folder)
     assert cohort.header.images["image"].channels == {"flair": "MR", "t1w": "MR"}
     assert cohort.subjects["c2"][0].cells["image.t1w"].endswith("c2.nii.gz#1")
-    assert [p for p in check(done.folder, folds=2) if p.level == "error"] == []
+    assert [p for p in check_cohort(done.folder, folds=2) if p.level == "error"] == []
 
 
 def test_decathlon_files_that_do_not_fit(tmp_path: Path) -> None:
@@ -339,7 +341,7 @@ def plain(folder: Path) -> Path:
 
 def test_a_table_is_read_by_what_is_in_it(tmp_path: Path) -> None:
     done = import_table([plain(tmp_path / "d")], tmp_path / "out", inputs=["age", "sex"])
-    assert [p for p in check(done.folder, folds=2) if p.level == "error"] == []
+    assert [p for p in check_cohort(done.folder, folds=2) if p.level == "error"] == []
     header = Cohort.read(done.folder).header
     assert header.images["scan"].channels == {"ct_path": "CT"}
     assert header.tasks["mask_path"].labels == {"mask_path_1": 1, "mask_path_2": 2}  # type: ignore[union-attr]
@@ -367,7 +369,7 @@ def test_a_table_with_everything_stated(tmp_path: Path) -> None:
     assert header.tasks["tumour"].labels == {"core": 1, "edge": 2}  # type: ignore[union-attr]
     assert list(header.tasks) == ["tumour", "death", "stage"]
     assert list(header.tables["clinic"].columns) == ["sex", "age"]
-    assert [p for p in check(done.folder, folds=2) if p.level == "error"] == []
+    assert [p for p in check_cohort(done.folder, folds=2) if p.level == "error"] == []
 
 
 def test_stated_tasks_leave_other_columns_out(tmp_path: Path) -> None:
@@ -457,27 +459,27 @@ def test_repeated_subjects_need_a_visit(tmp_path: Path) -> None:
     ],
 )
 def test_events_in_other_words(column: str, words: list[str], bits: dict[str, str]) -> None:
-    found = event_words(column, words)
+    found = map_event_words(column, words)
     assert found is not None
     assert found[0] == bits
 
 
 def test_unclear_events_are_not_guessed() -> None:
-    assert event_words("status", ["0", "1", "2"]) is None
-    assert event_words("event", ["maybe", "1"]) is None
+    assert map_event_words("status", ["0", "1", "2"]) is None
+    assert map_event_words("event", ["maybe", "1"]) is None
 
 
 def test_names_and_ladders() -> None:
-    assert [modality(n) for n in ("CT", "FLAIR", "T1-Gd", "pet_suv", "X-ray", "noise", "contrast")] == [
+    assert [guess_modality(n) for n in ("CT", "FLAIR", "T1-Gd", "pet_suv", "X-ray", "noise", "contrast")] == [
         *("CT", "MR", "MR", "PET", "XR", "other", "other"),
     ]
-    assert [modality(n) for n in ("us", "breast-ultrasound", "OCT_macula", "october", "status")] == [
+    assert [guess_modality(n) for n in ("us", "breast-ultrasound", "OCT_macula", "october", "status")] == [
         *("US", "US", "OCT", "other", "other"),
     ]
-    assert ladder("Tstage", ["T3", "T1", "T2"]) == ["T1", "T2", "T3"]
-    assert ladder("stage", ["III", "I", "II"]) == ["I", "II", "III"]
-    assert ladder("grade", ["low", "high"]) is None
-    assert ladder("colour", ["1", "2"]) is None
+    assert order_grade_words("Tstage", ["T3", "T1", "T2"]) == ["T1", "T2", "T3"]
+    assert order_grade_words("stage", ["III", "I", "II"]) == ["I", "II", "III"]
+    assert order_grade_words("grade", ["low", "high"]) is None
+    assert order_grade_words("colour", ["1", "2"]) is None
 
 
 def test_every_importer_has_a_line() -> None:
@@ -495,7 +497,7 @@ def test_a_public_lung_cohort(tmp_path: Path) -> None:
         skip=["mask_voxels", "mask_touches_edge", "n_components", "Mstage"],
         columns={"site": "SourceDataset"},
     )
-    assert {p.code for p in check(done.folder)} <= {"mask-at-border", "empty-mask"}
+    assert {p.code for p in check_cohort(done.folder)} <= {"mask-at-border", "empty-mask"}
     cohort = Cohort.read(done.folder)
     assert {name: task.kind for name, task in cohort.header.tasks.items()} == {
         "tumour": "segmentation",

@@ -8,10 +8,10 @@ import yaml
 from pydantic import ValidationError
 
 from polytask.cohort import Cohort, Header
-from polytask.cohort.check import check
-from polytask.cohort.header_file import canonical, read_header
+from polytask.cohort.cell_values import pooled_value
+from polytask.cohort.check import check_cohort
+from polytask.cohort.header_file import make_canonical_text, read_header
 from polytask.cohort.splits import make_splits
-from polytask.cohort.values import pooled_value
 from polytask.errors import PolytaskError
 
 
@@ -32,7 +32,7 @@ def cohort(folder: Path, lines: str = "", **more: Any) -> Path:
 
 
 def test_check_names_a_cure_that_works(tmp_path: Path) -> None:
-    found = [p for p in check(cohort(tmp_path / "a")) if p.code == "rare-class"]
+    found = [p for p in check_cohort(cohort(tmp_path / "a")) if p.code == "rare-class"]
     assert [p.level for p in found] == ["error"]
     remedy = found[0].remedy
     assert "`merge: {'5': '4'}`" in remedy
@@ -40,7 +40,7 @@ def test_check_names_a_cure_that_works(tmp_path: Path) -> None:
     merge, unknown = (yaml.safe_load(part) for part in remedy.split("`")[1:4:2])
     for name, cure in (("b", merge), ("c", unknown)):
         folder = cohort(tmp_path / name, **cure)
-        assert [p for p in check(folder) if p.level == "error"] == []
+        assert [p for p in check_cohort(folder) if p.level == "error"] == []
         assert make_splits(Cohort.read(folder)).folds
 
 
@@ -81,9 +81,9 @@ def test_rows_of_a_subject_agree_after_merging(tmp_path: Path) -> None:
     content = header(level="subject", merge={"5": "4"}, unknown=["1"]) | {"visits": ["a", "b"]}
     (folder / "cohort.yaml").write_text(yaml.safe_dump(content))
     (folder / "cases.csv").write_text("subject,visit,x,stage\n" + rows)
-    assert [p.code for p in check(folder) if p.level == "error"] == []
+    assert [p.code for p in check_cohort(folder) if p.level == "error"] == []
     (folder / "cases.csv").write_text("subject,visit,x,stage\n" + rows.replace("t,b,1,5", "t,b,1,3"))
-    assert [p.code for p in check(folder) if p.level == "error"] == ["disagreement"]
+    assert [p.code for p in check_cohort(folder) if p.level == "error"] == ["disagreement"]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def test_rules_of_merging(tmp_path: Path, more: dict[str, Any], word: str) -> No
 
 
 def test_headers_without_merging_have_the_text_they_had() -> None:
-    plain = canonical(Header.model_validate(header()))
+    plain = make_canonical_text(Header.model_validate(header()))
     assert "merge" not in plain
     assert "unknown" not in plain.split('"tasks"')[1]
-    assert canonical(Header.model_validate(header(merge={"5": "4"}))) != plain
+    assert make_canonical_text(Header.model_validate(header(merge={"5": "4"}))) != plain
 
 
 def test_a_task_of_two_classes_has_no_merge_to_offer(tmp_path: Path) -> None:
     rows = "".join(f"s{n},{n},1\n" for n in range(12)) + "t,1,2\n"
     folder = cohort(tmp_path / "a", rows, order=["1", "2"])
-    remedy = next(p.remedy for p in check(folder) if p.code == "rare-class")
+    remedy = next(p.remedy for p in check_cohort(folder) if p.code == "rare-class")
     assert "remove the task 'stage'" in remedy
     assert "merge" not in remedy

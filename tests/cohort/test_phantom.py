@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from polytask.cohort.check import check
+from polytask.cohort.check import check_cohort
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
-from polytask.cohort.phantom.blocks import SUBJECT_CELLS, VISIT_CELLS
-from polytask.cohort.phantom.declare import TASKS
-from polytask.cohort.phantom.design import draw
+from polytask.cohort.phantom.phantom_header import PHANTOM_TASKS
+from polytask.cohort.phantom.subject_blocks import HIDDEN_SUBJECT_CELLS, HIDDEN_VISIT_CELLS
+from polytask.cohort.phantom.subjects import draw_subjects
 from polytask.cohort.splits import make_splits
 from polytask.errors import PolytaskError
 from polytask.images import formats
-from polytask.images.geometry import canonical
+from polytask.images.geometry import orient_to_ras
 
 Dims = Literal[2, 3]
 
@@ -32,7 +32,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def voxels(root: Path, cell: str, dims: Dims = 3) -> np.ndarray:
-    return formats.read(root / cell, dims).array
+    return formats.read_image_file(root / cell, dims).array
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -49,9 +49,9 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("subjects", "size"), [(12, 24), (13, 32), (30, 24)])
 def test_it_is_sound_and_splits(tmp_path: Path, subjects: int, size: int, dims: Dims, visits: int) -> None:
     root = make_phantom(tmp_path / "p", subjects, size, subjects + visits, dims, visits)
-    assert [str(p) for p in check(root, jobs=1) if p.level == "error"] == []
+    assert [str(p) for p in check_cohort(root, jobs=1) if p.level == "error"] == []
     cohort = Cohort.read(root)
-    assert set(cohort.header.tasks) == set(TASKS) - ({"response"} if visits == 1 else set())
+    assert set(cohort.header.tasks) == set(PHANTOM_TASKS) - ({"response"} if visits == 1 else set())
     for folds in (3, 5):  # refuses a division whose train part lacks a class or an event
         assert len(make_splits(cohort, folds).folds) == folds
 
@@ -60,14 +60,16 @@ def test_it_is_sound_and_splits(tmp_path: Path, subjects: int, size: int, dims: 
 @pytest.mark.parametrize("sites", [1, 3, 4])
 def test_other_sites_and_seeds_are_sound(tmp_path: Path, sites: int, seed: int) -> None:
     root = make_phantom(tmp_path / "p", 12, 24, seed, 2, sites=sites)
-    assert [str(p) for p in check(root, jobs=1) if p.level == "error"] == []
+    assert [str(p) for p in check_cohort(root, jobs=1) if p.level == "error"] == []
     assert len({row["site"] for row in table(root / "cases.csv")}) == sites
 
 
 def test_default_has_no_warning_but_of_kidneys_that_are_absent_and_both_sites_can_be_left_out(
     phantom: Path,
 ) -> None:
-    assert {(p.code, p.column[:13]) for p in check(phantom, jobs=1)} <= {("empty-structure", "organs.kidney")}
+    assert {(p.code, p.column[:13]) for p in check_cohort(phantom, jobs=1)} <= {
+        ("empty-structure", "organs.kidney")
+    }
     assert len(make_splits(Cohort.read(phantom), by="site").folds) == 2
 
 
@@ -81,8 +83,8 @@ def test_same_call_same_bytes_and_a_subject_does_not_depend_on_how_many_follow(t
 
 
 def test_a_fifth_is_unknown_in_the_cases_and_nothing_in_the_truth(phantom: Path) -> None:
-    people = draw(600, seed=2, visits=2, sites=2)
-    for name in (*VISIT_CELLS, *SUBJECT_CELLS):
+    people = draw_subjects(600, seed=2, visits=2, sites=2)
+    for name in (*HIDDEN_VISIT_CELLS, *HIDDEN_SUBJECT_CELLS):
         share = np.mean([name in s.unknown[0] for s in people])
         assert 0.12 < share < (0.4 if name == "response" else 0.28), (name, share)
     truth, cases = table(phantom / "truth.csv"), table(phantom / "cases.csv")
@@ -101,7 +103,7 @@ def test_a_fifth_is_unknown_in_the_cases_and_nothing_in_the_truth(phantom: Path)
 def test_labels_agree_with_the_voxels(phantom: Path) -> None:
     first: dict[str, float] = {}
     for row in table(phantom / "truth.csv"):
-        volume = formats.read(phantom / row["lesion"])
+        volume = formats.read_image_file(phantom / row["lesion"])
         lesion, voxel = volume.array[0], float(np.prod(volume.grid.spacing))
         diameter = 2 * (((lesion == 1).sum() * voxel) * 3 / (4 * np.pi)) ** (1 / 3)
         assert diameter == pytest.approx(float(row["diameter"]), rel=0.12)
@@ -118,9 +120,9 @@ def test_labels_agree_with_the_voxels(phantom: Path) -> None:
 def test_sites_differ_in_grid_and_geometry_is_the_same(phantom: Path) -> None:
     orders = set()
     for row in table(phantom / "truth.csv"):
-        source = formats.read(phantom / row["organs"])
+        source = formats.read_image_file(phantom / row["organs"])
         orders.add((row["site"], tuple(np.sign(np.diag(source.grid.affine))[:2]), source.grid.shape))
-        cavity, left, right, bladder = canonical(source).array.astype(bool)
+        cavity, left, right, bladder = orient_to_ras(source).array.astype(bool)
         assert not (left & right).any()
         assert (cavity | ~(left | right)).all(), "kidneys lie within the cavity: structures overlap"
         if left.any() and right.any():
@@ -174,7 +176,7 @@ def test_only_some_tasks(tmp_path: Path) -> None:
     assert {p.name.split("_")[-1] for p in root.rglob("*.gz")} == {"ct.nii.gz", "mr.nii.gz", "lesion.nii.gz"}
     assert "organs" not in table(root / "truth.csv")[0]
     alone = make_phantom(tmp_path / "q", 12, 24, tasks=["dose"])
-    assert [str(p) for p in check(alone, jobs=1) if p.level == "error"] == []
+    assert [str(p) for p in check_cohort(alone, jobs=1) if p.level == "error"] == []
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from polytask.cohort.phantom import make_phantom
-from polytask.cohort.phantom.design import draw
+from polytask.cohort.phantom.subjects import draw_subjects
 from polytask.images import formats
-from polytask.images.geometry import canonical
+from polytask.images.geometry import orient_to_ras
 
 COUNT = 60
 
@@ -25,8 +25,8 @@ def features(root: Path, row: dict[str, str], dims: int) -> list[float]:
 
     Intensities are put on one scale by the air and the median of the body.
     """
-    volume = formats.read(root / row["scan.ct" if dims == 3 else "scan.xr"], dims)
-    volume = canonical(volume) if dims == 3 else volume
+    volume = formats.read_image_file(root / row["scan.ct" if dims == 3 else "scan.xr"], dims)
+    volume = orient_to_ras(volume) if dims == 3 else volume
     image, voxel = volume.array[0].astype(float), float(np.prod(volume.grid.spacing))
     air = np.median(image[:2]) if dims == 3 else np.median(image[:2, :2])
     body = image > air + 0.5 * (np.median(image[tuple(slice(n // 3, -n // 3) for n in image.shape)]) - air)
@@ -48,8 +48,8 @@ def features(root: Path, row: dict[str, str], dims: int) -> list[float]:
     centre = tuple(slice(round(0.42 * n), round(0.58 * n)) for n in image.shape)
     found += [smooth[centre].max(), smooth[centre].min(), smooth[middle].min(), float(row["scan.mr"] == "")]
     if row["scan.mr"]:
-        second = formats.read(root / row["scan.mr"], dims)
-        second = canonical(second) if dims == 3 else second
+        second = formats.read_image_file(root / row["scan.mr"], dims)
+        second = orient_to_ras(second) if dims == 3 else second
         mr = second.array[0] / np.median(second.array[0][body])
         return [
             *found,
@@ -124,7 +124,7 @@ def test_survival_follows_the_first_image(probed: tuple[list[dict[str, str]], np
 
 
 def test_the_site_does_not_tell_the_labels() -> None:
-    people = draw(1200, seed=5, visits=2, sites=2)
+    people = draw_subjects(1200, seed=5, visits=2, sites=2)
     at_a = np.array([s.site == 0 for s in people])
     for name in ("radius", "ratio", "nodes", "hollow", "effusion", "stone", "time", "event"):
         values = np.array([float(getattr(s, name)) for s in people])

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import yaml
 
-from polytask.cohort.check import check
+from polytask.cohort.cell_values import slide_path
+from polytask.cohort.check import check_cohort
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import SlideInput
 from polytask.cohort.header_file import load_header, read_header, write_header
-from polytask.cohort.phantom.design import draw
-from polytask.cohort.phantom.make import make_phantom
-from polytask.cohort.phantom.slide import has_slide, paint
-from polytask.cohort.values import slide_path
+from polytask.cohort.phantom.biopsy import has_biopsy, paint_biopsy
+from polytask.cohort.phantom.generator import make_phantom
+from polytask.cohort.phantom.subjects import draw_subjects
 from polytask.errors import Problem
-from polytask.images.patches import Cut, places
-from polytask.images.slides import opened
+from polytask.images.slide_patches import PatchSpec, find_tissue_patches
+from polytask.images.slides import open_slide
 from tests.images.slide_cohorts import HEADER, WIDTH, write_cohort
 from tests.images.slide_worlds import write_pyramid
-from tests.images.test_bags import write
+from tests.images.test_bag_files import write
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 
 
 def problems(folder: Path, **options: Any) -> list[Problem]:
-    return check(folder, **{"folds": 2, "jobs": 2, **options})
+    return check_cohort(folder, **{"folds": 2, "jobs": 2, **options})
 
 
 def changed(folder: Path, cell: str, into: str) -> Path:
@@ -145,24 +145,24 @@ def test_the_phantom_has_slides_when_asked(tmp_path: Path) -> None:
     one = make_phantom(tmp_path / "one", slides=True, **asked)  # type: ignore[arg-type]
     two = make_phantom(tmp_path / "two", slides=True, **asked)  # type: ignore[arg-type]
     cohort = Cohort.read(one)
-    assert [p for p in check(one, folds=3) if p.level == "error"] == []
+    assert [p for p in check_cohort(one, folds=3) if p.level == "error"] == []
     files = sorted(p.name for p in (one / "slides").iterdir())
     assert len(files) == 10  # two of twelve have none
     assert all((one / "slides" / f).read_bytes() == (two / "slides" / f).read_bytes() for f in files)
     assert sum("biopsy" in case.cells for case in cohort.cases) == 10
-    with opened(one / "slides" / files[0]) as slide:
+    with open_slide(one / "slides" / files[0]) as slide:
         assert [v.width for v in slide.levels] == [1024, 512, 256]
         assert slide.mpp == pytest.approx(1.0)
-        assert len(places(slide, Cut(64, 1.0, None, 0.5))) > 20
+        assert len(find_tissue_patches(slide, PatchSpec(64, 1.0, None, 0.5))) > 20
 
 
 def test_nuclei_tell_the_grade() -> None:
-    people = draw(12, 0, 2, 2)
-    assert sum(has_slide(s, 0) for s in people) == 10
+    people = draw_subjects(12, 0, 2, 2)
+    assert sum(has_biopsy(s, 0) for s in people) == 10
     by_size = sorted(people, key=lambda s: s.radius)
     dark = []
     for subject in (*by_size[:2], *by_size[-2:]):
-        image = paint(subject, np.random.default_rng(subject.index)).astype(int)
+        image = paint_biopsy(subject, np.random.default_rng(subject.index)).astype(int)
         tissue = image.max(axis=2) - image.min(axis=2) > 20
         dark.append(float((image[..., 1] < 130)[tissue].mean()))
     assert max(dark[:2]) < 0.5 * min(dark[2:])

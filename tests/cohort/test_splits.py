@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.cohort import Case, Cohort, Header
-from polytask.cohort.nnunet_splits import case_id, read_nnunet, write_nnunet
-from polytask.cohort.splits import Splits, make_splits, require_complete
-from polytask.cohort.strata import Stratum, list_needs, list_strata
-from polytask.cohort.stratify import stratify
+from polytask.cohort.nnunet_splits import find_nnunet_case_id, read_nnunet_splits, write_nnunet_splits
+from polytask.cohort.splits import Splits, make_splits, require_complete_folds
+from polytask.cohort.strata import Stratum, list_needed_strata, list_strata
+from polytask.cohort.stratify import stratify_subjects
 from polytask.errors import PolytaskError
 from tests.cohort.worlds import SUBJECTS, World
 
@@ -53,7 +53,7 @@ def cohorts(draw: st.DrawFn) -> Cohort:
 @given(cohorts(), st.integers(2, 5), st.integers(0, 3))
 def test_folds_divide_the_subjects_outside_the_test_part(cohort: Cohort, folds: int, seed: int) -> None:
     found = make_splits(cohort, folds, seed)
-    train = set(cohort.in_split("train"))
+    train = set(cohort.list_split_subjects("train"))
     assert sorted(s for f in found.folds for s in f.held_out) == sorted(train), "each one is held out once"
     sizes = [len(f.held_out) for f in found.folds]
     assert max(sizes) - min(sizes) <= 1
@@ -63,7 +63,7 @@ def test_folds_divide_the_subjects_outside_the_test_part(cohort: Cohort, folds: 
         assert len(parts) == len(set(parts))
         assert set(parts) == train, "test subjects are in no part"
         assert len(fold.tune) == max(1, round(0.15 * (len(train) - len(fold.held_out))))
-        assert {stratum for stratum, _ in list_needs(HEADER)} <= frozenset().union(
+        assert {stratum for stratum, _ in list_needed_strata(HEADER)} <= frozenset().union(
             *(brought[s] for s in fold.train)
         )
 
@@ -91,7 +91,7 @@ def test_another_seed_gives_other_folds(world: World) -> None:
 def test_stratify_fills_parts_of_exact_size(own: list[frozenset[str]], parts: int, salt: str) -> None:
     given_marks = {f"s{i}": m for i, m in enumerate(own)}
     sizes = [len(own) // parts + (i < len(own) % parts) for i in range(parts)]
-    found = stratify(given_marks, sizes, salt)
+    found = stratify_subjects(given_marks, sizes, salt)
     assert [len(p) for p in found] == sizes
     assert sorted(s for p in found for s in p) == sorted(given_marks)
     rarest = min(
@@ -108,7 +108,7 @@ def test_marks_are_spread_in_proportion() -> None:
         f"s{i}": frozenset(m for m, k in (("a", 40), ("b", 20), ("c", 8)) if (i * 37) % 100 < k)
         for i in range(100)
     }
-    for part in stratify(own, [20] * 5, "x"):
+    for part in stratify_subjects(own, [20] * 5, "x"):
         counts = Counter(m for s in part for m in own[s])
         assert abs(counts["a"] - 8) <= 1
         assert abs(counts["b"] - 4) <= 1
@@ -219,10 +219,10 @@ def test_files_that_are_no_splits(tmp_path: Path, content: str, word: str) -> No
 def test_nnunet_lists_are_written_and_read(world: World, tmp_path: Path) -> None:
     cohort = Cohort.read(world.write())
     found = make_splits(cohort, 3)
-    write_nnunet(found, cohort, tmp_path / "splits_final.json")
+    write_nnunet_splits(found, cohort, tmp_path / "splits_final.json")
     lists = json.loads((tmp_path / "splits_final.json").read_text())
     assert [set(entry) for entry in lists] == [{"train", "val"}] * 3
-    again = read_nnunet(tmp_path / "splits_final.json", cohort)
+    again = read_nnunet_splits(tmp_path / "splits_final.json", cohort)
     assert again.scheme == "nnunet"
     assert [f.held_out for f in again.folds] == [f.held_out for f in found.folds]
     assert [{*f.train, *f.tune} for f in again.folds] == [{*f.train, *f.tune} for f in found.folds]
@@ -231,7 +231,7 @@ def test_nnunet_lists_are_written_and_read(world: World, tmp_path: Path) -> None
 def test_nnunet_calls_a_case_by_its_image(world: World) -> None:
     world.row("001")["scan.ct"] = "imagesTr/lung_07_0000.nii.gz"
     cohort = Cohort.read(world.write())
-    assert [case_id(cohort, c) for c in cohort.subjects["001"]] == ["lung_07", "001@week6"]
+    assert [find_nnunet_case_id(cohort, c) for c in cohort.subjects["001"]] == ["lung_07", "001@week6"]
 
 
 @pytest.mark.parametrize(
@@ -251,17 +251,17 @@ def test_nnunet_calls_a_case_by_its_image(world: World) -> None:
 def test_nnunet_lists_that_do_not_fit(world: World, tmp_path: Path, lists: object, word: str) -> None:
     (tmp_path / "splits_final.json").write_text(json.dumps(lists))
     with pytest.raises(PolytaskError, match=word):
-        read_nnunet(tmp_path / "splits_final.json", Cohort.read(world.write()))
+        read_nnunet_splits(tmp_path / "splits_final.json", Cohort.read(world.write()))
 
 
 def test_complete_folds_pass_and_others_do_not(world: World) -> None:
     cohort = Cohort.read(world.write())
     found = make_splits(cohort, 3)
-    require_complete(cohort, found)
+    require_complete_folds(cohort, found)
     for row in world.rows:
         row["dose"] = ""
     with pytest.raises(PolytaskError, match="a known value of task 'dose'"):
-        require_complete(Cohort.read(world.write()), found)
+        require_complete_folds(Cohort.read(world.write()), found)
 
 
 def test_the_folds_of_a_cohort_stay_what_they_were(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import yaml
 
-from polytask.cohort.check import check
+from polytask.cohort.check import check_cohort
 from polytask.errors import Problem
 
 SHAPE = (6, 5, 4)
@@ -95,7 +95,7 @@ class World:
 
     def problems(self, **options: Any) -> list[Problem]:
         """Write and check."""
-        return check(self.write(), **{"folds": 2, **options})
+        return check_cohort(self.write(), **{"folds": 2, **options})
 
     def only(self, code: str, **options: Any) -> Problem:
         """The one problem of a code; nothing else may be wrong."""

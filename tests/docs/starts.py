@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from polytask.cohort.phantom import make_phantom
-from polytask.images.formats import write
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
-from polytask.plan.work import plan_into
-from polytask.prepare.make import prepare
+from polytask.plan.work_folder import plan_into
+from polytask.prepare.store_builder import prepare
 
 TASKS = ("lesion", "grade", "os", "response")
 QUICK = (
@@ -126,7 +126,7 @@ def images(folder: Path) -> None:
 def _volume(path: Path, array: np.ndarray) -> None:
     array = array if array.ndim == 4 else array[None]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, Volume(array, Grid(array.shape[1:], np.diag([1.0, 1.0, 2.0, 1.0]))))
+    write_image_file(path, Volume(array, Grid(array.shape[1:], np.diag([1.0, 1.0, 2.0, 1.0]))))
 
 
 STARTS: dict[str, Callable[..., None]] = {

@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 import pytest
 
-from polytask.cli import VERBS, Verbs
+from polytask.cli import VERBS, LazyVerbGroup
 from polytask.evaluation import evaluate
-from polytask.evaluation.collect import Collector
-from polytask.evaluation.make import judge
+from polytask.evaluation.answer_collector import AnswerCollector
+from polytask.evaluation.evaluate_run import evaluate_answers
 from polytask.report import make_report
 from polytask.training import train
 from tests.evaluation.worlds import Someone, phantom
@@ -29,7 +29,7 @@ OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 def options_of(verb: str) -> list[set[str]]:
     """Every option of a verb (and of its subcommands), each with all its spellings."""
-    command = Verbs(name="polytask").get_command(click.Context(click.Command("polytask")), verb)
+    command = LazyVerbGroup(name="polytask").get_command(click.Context(click.Command("polytask")), verb)
     assert command is not None
     commands = [command, *getattr(command, "commands", {}).values()]
     return [
@@ -109,11 +109,11 @@ def test_the_table_of_metrics_names_all_of_every_kind(tmp_path: Path) -> None:
         told[kind] = [m.partition(".")[0] for m in re.findall(r"`([\w.]+)`", metrics)]
     cohort = phantom(tmp_path / "cohort", 2, 15)
     who = Someone(cohort, 0.6)
-    collector = Collector(cohort, who.tasks)
+    collector = AnswerCollector(cohort, who.tasks)
     for answer in who.answers(cohort):
         collector(answer)
     record = {"name": "x", "fold": 0, "seed": 0, "sharing": "hard"}
-    found = judge(who.tasks, collector.answers(cohort.samples()), record, "held_out", resamples=2)
+    found = evaluate_answers(who.tasks, collector.answers(cohort.samples()), record, "held_out", resamples=2)
     for name, task in found.tasks.items():
         there = list(dict.fromkeys(m.partition(".")[0] for m in found.metrics[name]))
         assert set(told[task["kind"]]) == set(there), name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polytask.documents.fault import DocumentError
+from polytask.documents.document_errors import DocumentError
 from polytask.documents.json_reader import (
     find_json_object,
     parse_json,

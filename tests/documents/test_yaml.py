@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from polytask.documents.fault import DocumentError
-from polytask.documents.yaml_reader import DEPTH, parse_yaml, read_yaml
+from polytask.documents.document_errors import DocumentError
+from polytask.documents.yaml_reader import MAX_NESTING, parse_yaml, read_yaml
 
 GROWING = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
@@ -39,8 +39,8 @@ REFUSED = [
     ('a: "x\\0y"', "a text with a NUL character"),
     ("a\0b", "the character U+0000 is not allowed"),
     ("a: \x07", "the character U+0007 is not allowed"),
-    ("[" * 100_000, f"nested more than {DEPTH} levels deep"),
-    ("- " * 5_000, f"nested more than {DEPTH} levels deep"),
+    ("[" * 100_000, f"nested more than {MAX_NESTING} levels deep"),
+    ("- " * 5_000, f"nested more than {MAX_NESTING} levels deep"),
     ("a: &a " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 40 + "*a" + "]" * 40, "nested more than"),
     ("---\na: 1\n---\nb: 1", "line 3: not YAML (a second document begins (`---`))"),
     ("a: [", "line 2: not YAML ("),

@@ -17,11 +17,11 @@ from polytask.cohort.phantom import make_phantom
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate
-from polytask.evaluation.result import Evaluation
-from polytask.plan.work import plan_into
+from polytask.evaluation.evaluation_result import Evaluation
+from polytask.plan.work_folder import plan_into
 from polytask.predict.predictor import Predictor
-from polytask.prepare.make import prepare
-from polytask.tasks.risk_groups import cut_risks
+from polytask.prepare.store_builder import prepare
+from polytask.tasks.risk_groups import find_risk_cutoffs
 from polytask.training.run import train
 from tests.docs.starts import QUICK
 
@@ -68,7 +68,7 @@ def test_cut_offs_are_those_of_the_training_risks(run: Path, work: Path) -> None
         for a in predictor.answers(cohort, cohort.samples(fold.train))
         if "os" in a.pooled and a.subject in known
     ]
-    assert kept == pytest.approx(cut_risks(risks), rel=1e-4, abs=1e-6)
+    assert kept == pytest.approx(find_risk_cutoffs(risks), rel=1e-4, abs=1e-6)
 
 
 def test_held_out_patients_have_the_groups_that_were_judged(run: Path) -> None:

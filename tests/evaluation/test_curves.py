@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from lifelines import KaplanMeierFitter
 
-from polytask.evaluation.agreement import agreement
-from polytask.evaluation.calibration import calibration_error, judge_calibration, reliability, wilson
-from polytask.evaluation.groups import risk_groups
-from polytask.tasks.risk_groups import cut_risks
+from polytask.evaluation.bland_altman import compute_limits_of_agreement
+from polytask.evaluation.calibration_error import (
+    bin_by_probability,
+    compute_raw_calibration_error,
+    compute_wilson_interval,
+    estimate_calibration_error,
+)
+from polytask.evaluation.risk_group_survival import split_into_risk_groups
+from polytask.tasks.risk_groups import find_risk_cutoffs
 
 
 @pytest.mark.parametrize(
@@ -23,22 +28,22 @@ from polytask.tasks.risk_groups import cut_risks
     ],
 )
 def test_wilson(hits: int, n: int, low: float, high: float) -> None:
-    assert wilson(hits, n) == pytest.approx((low, high), abs=1e-5)
+    assert compute_wilson_interval(hits, n) == pytest.approx((low, high), abs=1e-5)
 
 
 def test_reliability_by_hand() -> None:
     p = np.array([0.1] * 5 + [0.8] * 5)
     happened = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 1], bool)
-    low, high = reliability(p, happened)
+    low, high = bin_by_probability(p, happened)
     assert (low.predicted, low.observed, low.n) == (pytest.approx(0.1), 0.2, 5)
     assert (high.predicted, high.observed, high.n) == (pytest.approx(0.8), 0.8, 5)
-    assert calibration_error([low, high]) == pytest.approx(0.05)
+    assert compute_raw_calibration_error([low, high]) == pytest.approx(0.05)
 
 
 def test_every_item_is_in_one_bin() -> None:
     random = np.random.default_rng(0)
     p, happened = random.random(203), random.random(203) < 0.3
-    bins = reliability(p, happened)
+    bins = bin_by_probability(p, happened)
     assert len(bins) == 10
     assert sum(b.n for b in bins) == 203
     assert min(b.n for b in bins) >= 5
@@ -47,17 +52,17 @@ def test_every_item_is_in_one_bin() -> None:
 
 
 def test_reliability_of_nothing_of_one_and_of_equal_probabilities() -> None:
-    assert reliability([], []) == []
-    assert np.isnan(calibration_error([]))
-    assert [b.n for b in reliability([0.3], [True])] == [1]
-    assert [b.n for b in reliability([0.5] * 40, [True] * 10 + [False] * 30)] == [40]
+    assert bin_by_probability([], []) == []
+    assert np.isnan(compute_raw_calibration_error([]))
+    assert [b.n for b in bin_by_probability([0.3], [True])] == [1]
+    assert [b.n for b in bin_by_probability([0.5] * 40, [True] * 10 + [False] * 30)] == [40]
 
 
 def test_groups_have_the_curves_of_lifelines() -> None:
     random = np.random.default_rng(3)
     risk, times = random.normal(size=60), random.integers(1, 30, 60).astype(float)
     events = random.random(60) < 0.6
-    groups = risk_groups(risk, times, events, cut_risks(risk))
+    groups = split_into_risk_groups(risk, times, events, find_risk_cutoffs(risk))
     assert [g.name for g in groups] == ["low risk", "middle risk", "high risk"]
     assert [g.n for g in groups] == [20, 20, 20]
     order = np.argsort(risk)
@@ -73,20 +78,21 @@ def test_groups_have_the_curves_of_lifelines() -> None:
 
 def test_few_subjects_make_halves_and_equal_risks_one_group() -> None:
     risk = [1.0, 2.0, 3.0, 4.0]
-    halves = risk_groups(risk, [5, 6, 7, 8], [1, 0, 1, 0], cut_risks(risk))
+    halves = split_into_risk_groups(risk, [5, 6, 7, 8], [1, 0, 1, 0], find_risk_cutoffs(risk))
     assert [(g.name, g.n) for g in halves] == [("lower risk", 2), ("higher risk", 2)]
-    assert [(g.name, g.n) for g in risk_groups([0.0] * 5, range(1, 6), [1] * 5, cut_risks([0.0] * 5))] == [
-        ("all", 5)
-    ]
-    assert risk_groups([], [], [], (0.5,)) == []
+    assert [
+        (g.name, g.n)
+        for g in split_into_risk_groups([0.0] * 5, range(1, 6), [1] * 5, find_risk_cutoffs([0.0] * 5))
+    ] == [("all", 5)]
+    assert split_into_risk_groups([], [], [], (0.5,)) == []
 
 
 def test_agreement_by_hand() -> None:
-    found = agreement([11, 12, 13], [10, 12, 14])  # differences 1, 0, -1: mean 0, sd 1
+    found = compute_limits_of_agreement([11, 12, 13], [10, 12, 14])  # differences 1, 0, -1: mean 0, sd 1
     assert found == pytest.approx((0, -1.96, 1.96, 3))
-    assert agreement([3], [1]).bias == 2
-    assert np.isnan(agreement([3], [1]).low)
-    assert agreement([], []).n == 0
+    assert compute_limits_of_agreement([3], [1]).bias == 2
+    assert np.isnan(compute_limits_of_agreement([3], [1]).low)
+    assert compute_limits_of_agreement([], []).n == 0
 
 
 def perfect(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -98,8 +104,8 @@ def test_a_perfect_model_has_a_calibration_error_near_zero() -> None:
     """As it is seen the error of a perfect model is 0.10 at 100 items."""
     random = np.random.default_rng(0)
     worlds = [perfect(100, random) for _ in range(60)]
-    found = [judge_calibration(p, y, resamples=200) for p, y in worlds]
-    seen = [calibration_error(reliability(p, y)) for p, y in worlds]
+    found = [estimate_calibration_error(p, y, resamples=200) for p, y in worlds]
+    seen = [compute_raw_calibration_error(bin_by_probability(p, y)) for p, y in worlds]
     assert np.mean(seen) > 0.09
     assert np.median([f.estimate for f in found]) < 0.02
     assert np.mean([f.estimate for f in found]) < 0.05
@@ -111,7 +117,7 @@ def test_a_wrong_model_keeps_its_calibration_error() -> None:
     random = np.random.default_rng(1)
     p = np.where(random.random(2000) < 0.5, 0.9, 0.1)
     happened = random.random(2000) < np.where(p > 0.5, 0.7, 0.3)
-    found = judge_calibration(p, happened)
+    found = estimate_calibration_error(p, happened)
     assert found.estimate == pytest.approx(0.2, abs=0.025)
     assert found.low < 0.2 < found.high
     assert found.high - found.low < 0.06
@@ -121,7 +127,7 @@ def test_a_wrong_model_keeps_its_calibration_error() -> None:
 def test_one_bin_by_hand() -> None:
     """200 items said 0.5, 140 happened: 0.2 seen, to which chance adds next to nothing; Wilson's share is
     0.633 to 0.759."""
-    found = judge_calibration([0.5] * 200, [True] * 140 + [False] * 60, resamples=4000)
+    found = estimate_calibration_error([0.5] * 200, [True] * 140 + [False] * 60, resamples=4000)
     assert found.estimate == pytest.approx(0.2, abs=0.003)
     assert (found.low, found.high) == pytest.approx((0.133, 0.259), abs=0.012)
 
@@ -129,10 +135,12 @@ def test_one_bin_by_hand() -> None:
 def test_calibration_of_visits_and_of_few() -> None:
     random = np.random.default_rng(2)
     p, happened = perfect(60, random)
-    once = judge_calibration(p, happened)
-    again = judge_calibration(np.repeat(p, 5), np.repeat(happened, 5), np.repeat(np.arange(60), 5).tolist())
+    once = estimate_calibration_error(p, happened)
+    again = estimate_calibration_error(
+        np.repeat(p, 5), np.repeat(happened, 5), np.repeat(np.arange(60), 5).tolist()
+    )
     assert again.high - again.low > 0.7 * (once.high - once.low)
-    few = judge_calibration(p[:49], happened[:49])
+    few = estimate_calibration_error(p[:49], happened[:49])
     assert np.isfinite(few.estimate)
     assert np.isnan([few.low, few.high]).all()
-    assert judge_calibration([], []).n == 0
+    assert estimate_calibration_error([], []).n == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from polytask.evaluation.answers import Items
-from polytask.evaluation.decision_curves import decision_curves
+from polytask.evaluation.decision_curves import compute_decision_curves
+from polytask.evaluation.part_answers import PooledAnswers
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
 
@@ -18,8 +18,8 @@ TRUTH = np.array([1, 1, 0, 0])
 def test_labels_whose_truths_are_all_alike_have_no_curve_and_the_others_have() -> None:
     value = np.stack([np.zeros(4), np.ones(4), TRUTH], 1)
     ids = tuple((f"s{k}", "") for k in range(4))
-    found = Items(ids, {"p": np.stack([P] * 3, 1)}, value, np.ones((4, 3), bool))
-    curves = decision_curves({"finds": LABELS}, answers({"finds": found}))
+    found = PooledAnswers(ids, {"p": np.stack([P] * 3, 1)}, value, np.ones((4, 3), bool))
+    curves = compute_decision_curves({"finds": LABELS}, answers({"finds": found}))
     assert list(curves["finds"]) == ["some"]
     assert (curves["finds"]["some"]["n"], curves["finds"]["some"]["positives"]) == (4, 2)
 
@@ -27,7 +27,7 @@ def test_labels_whose_truths_are_all_alike_have_no_curve_and_the_others_have() -
 def test_net_benefit_of_two_classes_by_hand() -> None:
     """At the threshold t: true positives ÷ n − false positives ÷ n × t ÷ (1 − t) (Vickers and Elkin 2006)."""
     found = items({"p": np.stack([1 - P, P], 1)}, TRUTH)
-    curve = decision_curves({"pcr": TWO}, answers({"pcr": found}))["pcr"]["yes"]
+    curve = compute_decision_curves({"pcr": TWO}, answers({"pcr": found}))["pcr"]["yes"]
     for threshold, model, everybody in zip(curve["thresholds"], curve["model"], curve["all"], strict=True):
         odds = threshold / (1 - threshold)
         yes = threshold <= P
@@ -39,4 +39,6 @@ def test_net_benefit_of_two_classes_by_hand() -> None:
 
 def test_tasks_of_other_kinds_and_without_answers_have_none() -> None:
     size = make_task("size", {"kind": "regression", "level": "visit"})
-    assert decision_curves({"size": size, "pcr": TWO}, answers({"size": items({"value": P}, P)})) == {}
+    assert (
+        compute_decision_curves({"size": size, "pcr": TWO}, answers({"size": items({"value": P}, P)})) == {}
+    )

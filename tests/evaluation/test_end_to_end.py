@@ -16,10 +16,10 @@ from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
 from polytask.evaluation import compare, evaluate
 from polytask.plan import make_plan, write_plan
-from polytask.plan.fingerprint import fingerprint
+from polytask.plan.fingerprint import make_fingerprint
 from polytask.plan.machine import Machine
-from polytask.plan.settings import set_values
-from polytask.prepare.make import prepare
+from polytask.plan.plan_settings import set_values
+from polytask.prepare.store_builder import prepare
 from polytask.training.run import train
 
 QUICK = (
@@ -40,7 +40,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.mkdir()
     splits = make_splits(cohort, folds=3)
     splits.write(work / "splits.json")
-    plan = make_plan(cohort, fingerprint(cohort, 1), splits, machine=Machine(1, 8 * 2**30))
+    plan = make_plan(cohort, make_fingerprint(cohort, 1), splits, machine=Machine(1, 8 * 2**30))
     write_plan(set_values(plan, QUICK), work)
     prepare(work, 1)
     train(work, name="hard", device="cpu")

@@ -9,9 +9,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from polytask.evaluation import site_effect
-from polytask.evaluation.answers import Answers, Items
+from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.site_effect import explain_site_effects, find_site_effects
-from polytask.evaluation.statistic import Statistic
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 from tests.evaluation.worlds import items
@@ -21,13 +21,13 @@ TYPE = make_task("type", {"kind": "classification", "level": "visit", "classes":
 OS = make_task("os", {"kind": "survival", "level": "subject", "horizons": [], "unit": "days"})
 
 
-def statistic(task: Task, found: Items, sites: list[str]) -> tuple[Statistic, dict[str, str]]:
+def statistic(task: Task, found: PooledAnswers, sites: list[str]) -> tuple[PartStatistic, dict[str, str]]:
     by_subject = {f"s{k}": site for k, site in enumerate(sites)}
-    answers = Answers(by_subject, {task.name: found}, {}, {})
-    return Statistic({task.name: task}, answers, list(by_subject)), by_subject
+    answers = PartAnswers(by_subject, {task.name: found}, {}, {})
+    return PartStatistic({task.name: task}, answers, list(by_subject)), by_subject
 
 
-def two_classes(n: int, seed: int, of_site: float, of_case: float) -> tuple[Statistic, dict[str, str]]:
+def two_classes(n: int, seed: int, of_site: float, of_case: float) -> tuple[PartStatistic, dict[str, str]]:
     """Site B has three times as many positives; scores follow the site, the truth, or both."""
     rng = np.random.default_rng(seed)
     site = np.arange(n) % 2
@@ -51,13 +51,13 @@ def test_within_is_the_mean_of_the_sites_by_cases() -> None:
 
 
 def test_a_model_that_knows_only_the_site_is_flagged_and_an_honest_one_is_not() -> None:
-    flagged = [find_site_effects(*two_classes(120, seed, 2.0, 0.0))["pcr"].explains for seed in range(6)]
+    flagged = [find_site_effects(*two_classes(120, seed, 2.0, 0.0))["pcr"].excludes_zero for seed in range(6)]
     assert sum(flagged) >= 5
     found = find_site_effects(*two_classes(120, 1, 2.0, 0.0))
     (said,) = explain_site_effects(found)
     assert said.startswith("pcr: the site explains part of the answer: auc is 0.")
     assert abs(found["pcr"].within - 0.5) < 0.1
-    honest = [find_site_effects(*two_classes(60, seed, 0.0, 0.0))["pcr"].explains for seed in range(40)]
+    honest = [find_site_effects(*two_classes(60, seed, 0.0, 0.0))["pcr"].excludes_zero for seed in range(40)]
     assert sum(honest) <= 6, "2 in 40 are expected; 6 or fewer with probability 0.997"
 
 
@@ -117,10 +117,10 @@ def test_one_site_or_few_cases_have_no_interval() -> None:
     assert find_site_effects(world, dict.fromkeys(sites, "A")) == {}
     found = find_site_effects(world, sites)["pcr"]
     assert not np.isfinite(found.difference.low)
-    assert not found.explains
+    assert not found.excludes_zero
 
 
-def survival_world(n: int) -> tuple[Statistic, dict[str, str]]:
+def survival_world(n: int) -> tuple[PartStatistic, dict[str, str]]:
     rng = np.random.default_rng(n)
     value = np.stack([np.ceil(rng.exponential(30, n)), rng.random(n) < 0.6], 1).astype(float)
     prediction = {"risk": np.round(rng.normal(size=n) - value[:, 0] / 30, 1), "p": np.zeros((n, 0))}
@@ -132,12 +132,12 @@ def survival_world(n: int) -> tuple[Statistic, dict[str, str]]:
 )
 @pytest.mark.parametrize("most", [300, 7])
 def test_one_pass_gives_what_judging_each_rest_gives(
-    make: Callable[[], tuple[Statistic, dict[str, str]]], most: int, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], tuple[PartStatistic, dict[str, str]]], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Subjects one by one, and in random groups as in large sites."""
-    monkeypatch.setattr(site_effect, "MOST_GROUPS", most)
+    monkeypatch.setattr(site_effect, "MAX_SITE_GROUPS", most)
     ((_, quick),) = find_site_effects(*make()).items()
-    monkeypatch.setattr(site_effect, "find_primary_without", lambda *_: None)
+    monkeypatch.setattr(site_effect, "measure_without_groups", lambda *_: None)
     ((_, slow),) = find_site_effects(*make()).items()
     assert np.isfinite(quick.difference.low)
     np.testing.assert_allclose(quick.difference[:4], slow.difference[:4], atol=1e-9)

@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort import header
+from polytask.cohort.cell_values import image_paths, pooled_value
 from polytask.cohort.cohort import Case, Cohort, Sample
-from polytask.cohort.inputs import ImageInput
+from polytask.cohort.input_specs import ImageInput
 from polytask.cohort.phantom import make_phantom
-from polytask.cohort.table import write_table
-from polytask.cohort.values import image_paths, pooled_value
-from polytask.evaluation.answers import Answers, Cases, Items
-from polytask.evaluation.truth import voxel_truth
-from polytask.images.formats import read
-from polytask.images.formats import write as write_image
+from polytask.cohort.text_table import write_cases_table
+from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.voxel_truth import read_voxel_truth
+from polytask.images.formats import read_image_file
+from polytask.images.formats import write_image_file as write_image
 from polytask.images.volume import Grid, Volume
-from polytask.plan.plan import Plan
-from polytask.predict.missing import Reading
+from polytask.plan.plan_schema import Plan
+from polytask.predict.missing_inputs import ModelInputs
 from polytask.predict.predictor import CaseAnswer
 from polytask.tasks import make_task
 from polytask.tasks.task import Arrays, Task
@@ -62,7 +62,9 @@ class Someone:
 
     def __post_init__(self) -> None:
         self.tasks = tasks_of(self.cohort)
-        self.reading = Reading(dict.fromkeys(self.tasks, ()), {}, cast(Plan, None), self.cohort.header)
+        self.model_inputs = ModelInputs(
+            dict.fromkeys(self.tasks, ()), {}, cast(Plan, None), self.cohort.header
+        )
         self.members = [type("Member", (), {"fold": 0, "seed": self.seed})()]
         self.decisions = Decisions()
 
@@ -106,7 +108,7 @@ class Someone:
     def paint(self, name: str, case: Case) -> Volume:
         """The truth, shifted by a voxel or two unless all is answered right."""
         grid = grid_of(self.cohort, case, name)
-        truth = voxel_truth(self.cohort, case, name, grid)
+        truth = read_voxel_truth(self.cohort, case, name, grid)
         task = self.tasks[name]
         plain = task.kind == "dose" or task.exclusive  # type: ignore[attr-defined]
         shape = grid.shape if plain else (task.outputs, *grid.shape)
@@ -123,7 +125,7 @@ def grid_of(cohort: Cohort, case: Case, task: str) -> Grid:
     image = cohort.header.inputs[spec.image]
     assert isinstance(image, ImageInput)
     path = next(p for p in image_paths(cohort, case, spec.image).values() if p)
-    return read(path, dims=image.dims).grid
+    return read_image_file(path, dims=image.dims).grid
 
 
 def phantom(folder: Path, dims: int = 2, subjects: int = 12, seed: int = 0, **options: Any) -> Cohort:
@@ -131,25 +133,25 @@ def phantom(folder: Path, dims: int = 2, subjects: int = 12, seed: int = 0, **op
     return Cohort.read(make_phantom(folder, subjects, 24, seed, dims, **options))  # type: ignore[arg-type]
 
 
-def items(prediction: dict[str, Any], value: Any, known: Any = None, subjects: Any = None) -> Items:
+def items(prediction: dict[str, Any], value: Any, known: Any = None, subjects: Any = None) -> PooledAnswers:
     """Items of subjects s0, s1, … without visits."""
     value = np.asarray(value)
     names = [f"s{i}" for i in range(len(value))] if subjects is None else subjects
     there = np.ones(value.shape[:1], bool) if known is None else np.asarray(known, bool)
-    return Items(
+    return PooledAnswers(
         tuple((s, "") for s in names), {k: np.asarray(v) for k, v in prediction.items()}, value, there
     )
 
 
 def answers(
-    pooled: dict[str, Items] | None = None,
-    voxel: dict[str, Cases] | None = None,
+    pooled: dict[str, PooledAnswers] | None = None,
+    voxel: dict[str, CaseMetrics] | None = None,
     sites: dict[str, str] | None = None,
-) -> Answers:
+) -> PartAnswers:
     """Answers whose subjects are those of the items."""
     found = {**(pooled or {}), **(voxel or {})}
     named = dict.fromkeys(s for entry in found.values() for s, _ in entry.ids)
-    return Answers(
+    return PartAnswers(
         sites if sites is not None else dict.fromkeys(named, ""),
         pooled or {},
         voxel or {},
@@ -178,5 +180,5 @@ def write_drawing(
         "tasks": {"lesion": {"kind": "segmentation", "image": "scan", **spec}},
     }
     row = {"subject": "s1", "scan.ct": f"scan.{ending}", "lesion": f"lesion.{ending}"}
-    write_table(folder / "cases.csv", list(row), [row])
+    write_cases_table(folder / "cases.csv", list(row), [row])
     return Cohort.from_table(header.Header.model_validate(given), folder / "cases.csv")

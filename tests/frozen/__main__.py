@@ -16,12 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.frozen.combinations import REST, TEN, Combination
+from tests.frozen.combinations import OTHER_COMBINATIONS, TEN_COMBINATIONS, Combination
 from tests.frozen.compare import compare_on_old, compare_sides
-from tests.frozen.side import copy_cohort, list_commands, list_commands_on_old, start_verbs, write_cohort
+from tests.frozen.one_side import copy_cohort, list_commands, list_commands_on_old, start_verbs, write_cohort
 
 ROOT = Path(__file__).parents[2]
-SHOWN = 12
+MAX_PRINTED_DIFFERENCES = 12
 """Differences of a combination that are printed; the others are counted."""
 
 
@@ -92,7 +92,7 @@ def main() -> int:
     ).stdout.strip()  # fmt: skip
     folder = (options.folder or Path(tempfile.gettempdir()) / "polytask-frozen") / commit[:12]
     base = check_out(commit, folder / "source")
-    chosen = TEN | REST if options.all or options.only else TEN
+    chosen = TEN_COMBINATIONS | OTHER_COMBINATIONS if options.all or options.only else TEN_COMBINATIONS
     if odd := [n for n in options.only.split(",") if n and n not in chosen]:
         sys.exit(f"--only {odd[0]}: expected some of {', '.join(chosen)}")
     wanted = {n: c for n, c in chosen.items() if not options.only or n in options.only.split(",")}
@@ -102,7 +102,7 @@ def main() -> int:
         results[name] = run_combination(name, combination, base, folder / "results")
         verdict = f"{len(results[name])} differences" if results[name] else "the same"
         print(f"{name}: {verdict} ({time.monotonic() - begun:.0f} s)", file=sys.stderr, flush=True)
-        for line in results[name][:SHOWN]:
+        for line in results[name][:MAX_PRINTED_DIFFERENCES]:
             print(f"  {line}", file=sys.stderr, flush=True)
     changed = {n: lines for n, lines in results.items() if lines}
     if options.json:

@@ -46,9 +46,9 @@ def describe_phantom(dims: int, visits: int = 1, tasks: str = "", *more: str) ->
 
 
 KINDS_2D = describe_phantom(2)
-THREE = describe_phantom(2, 1, "lesion,pattern,diameter")
+THREE_TASKS = describe_phantom(2, 1, "lesion,pattern,diameter")
 
-TEN: dict[str, Combination] = {
+TEN_COMBINATIONS: dict[str, Combination] = {
     "kinds-3d": Combination(describe_phantom(3)),
     "kinds-2d": Combination(KINDS_2D, ("--sharing", "mtan", "--balance", "pcgrad")),
     "visits": Combination(describe_phantom(2, 2), ("--preset", "rpnet", "--balance", "famo")),
@@ -67,10 +67,10 @@ TEN: dict[str, Combination] = {
         ("--sharing", "cross_stitch", "--time", "attention", "--balance", "gradnorm", "--cut", "parameters"),
     ),
     "sites": Combination(
-        THREE, ("--sharing", "hard", "--sources", "film", "--balance", "nash"), plan=("--split-by", "site")
+        THREE_TASKS, ("--sharing", "hard", "--sources", "film", "--balance", "nash"), plan=("--split-by", "site")
     ),
     "study": Combination(
-        THREE,
+        THREE_TASKS,
         study=("--sharing", "hard,mtan", "--folds", "2", "--seeds", "2", "--steps", "6", "--resamples", "50"),
     ),
 }  # fmt: skip
@@ -93,14 +93,14 @@ RULES = (
 PRESETS = ("cross_stitch", "ctan", "interacted", "mtan", "mtmedformer", "parallel", "single")
 FUSIONS = ("concat", "difference", "correlation")
 
-REST: dict[str, Combination] = {
-    **{f"rule-{rule}": Combination(THREE, ("--balance", rule)) for rule in RULES},
+OTHER_COMBINATIONS: dict[str, Combination] = {
+    **{f"rule-{rule}": Combination(THREE_TASKS, ("--balance", rule)) for rule in RULES},
     **{f"preset-{name}": Combination(KINDS_2D, ("--preset", name)) for name in PRESETS},
     **{
         f"visits-{name}": Combination(describe_phantom(2, 2, "response,lesion,grade"), ("--time", name))
         for name in FUSIONS
     },
-    "sources-attention": Combination(THREE, ("--sources", "attention")),
+    "sources-attention": Combination(THREE_TASKS, ("--sources", "attention")),
     "visits-3d": Combination(describe_phantom(3, 2, "lesion,response,dose,os"), ("--time", "correlation")),
     "channel-3d": Combination(describe_phantom(3, 1, "lesion,organs,dose"), ("--after", "dose=lesion")),
 }

@@ -14,13 +14,13 @@ import numpy as np
 import yaml
 from safetensors.numpy import load_file
 
-from tests.frozen.renames import NEW_PLAN_KEYS
+from tests.frozen.renamed_plan_keys import NEW_PLAN_KEYS
 
-CLOSE = 1e-9
+RELATIVE_TOLERANCE = 1e-9
 """Relative difference of two figures that count as equal."""
-UNSTEADY = {"created", "costs"}
+CLOCK_DEPENDENT_KEYS = {"created", "costs"}
 """Keys whose values depend on the clock and on what else the machine does."""
-BUSY = "the machine did other work"
+BUSY_MACHINE_NOTE = "the machine did other work"
 """Beginning of a note that depends on the same."""
 
 
@@ -41,14 +41,14 @@ def are_close(one: object, other: object) -> bool:
     if isinstance(one, float | int) and isinstance(other, float | int) and not isinstance(one, bool):
         if math.isnan(one) and math.isnan(other):
             return True
-        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=CLOSE)
+        return math.isclose(one, other, rel_tol=RELATIVE_TOLERANCE, abs_tol=RELATIVE_TOLERANCE)
     return one == other
 
 
 def compare_trees(old: object, new: object, what: str) -> list[str]:
     """One line for each leaf that differs or stands on one side only."""
     before, after = dict(flatten_tree(old)), dict(flatten_tree(new))
-    steady = [p for p in [*before, *(p for p in after if p not in before)] if not is_unsteady(p)]
+    steady = [p for p in [*before, *(p for p in after if p not in before)] if not is_clock_dependent(p)]
     found = []
     for path in steady:
         if path not in after or path not in before:
@@ -58,9 +58,9 @@ def compare_trees(old: object, new: object, what: str) -> list[str]:
     return found
 
 
-def is_unsteady(path: str) -> bool:
+def is_clock_dependent(path: str) -> bool:
     """Whether a part of a dotted path is one of `UNSTEADY`."""
-    return any(part.partition("[")[0] in UNSTEADY for part in path.split("."))
+    return any(part.partition("[")[0] in CLOCK_DEPENDENT_KEYS for part in path.split("."))
 
 
 def flatten_values(plan: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def compare_sides(old: Path, new: Path) -> list[str]:
     if (old / "study").exists():
         one, other = (read_json(side / "study/conclusions.json") for side in (old, new))
         for said in (one, other):
-            said["notes"] = [note for note in said["notes"] if not note.startswith(BUSY)]
+            said["notes"] = [note for note in said["notes"] if not note.startswith(BUSY_MACHINE_NOTE)]
         return found + compare_trees(one, other, "conclusions")
     weights = [find_weights(side / "work/runs/run") for side in (old, new)]
     found += compare_trees([str(p) for p in weights[0]], [str(p) for p in weights[1]], "weights")

@@ -13,13 +13,13 @@ import yaml
 from safetensors.numpy import save_file
 
 from polytask.balance import RULES
-from polytask.cohort.phantom.declare import header, select
+from polytask.cohort.phantom.phantom_header import make_phantom_header, select_phantom_tasks
 from polytask.plan.presets import PRESETS
 from polytask.tasks import KINDS
 from tests.frozen import compare
-from tests.frozen.combinations import REST, TEN
+from tests.frozen.combinations import OTHER_COMBINATIONS, TEN_COMBINATIONS
+from tests.frozen.one_side import hide_inputs, list_commands
 from tests.frozen.run_verbs import run_verbs
-from tests.frozen.side import hide_inputs, list_commands
 
 
 def write_side(
@@ -91,13 +91,13 @@ def test_keys_of_the_plan_are_compared_under_their_new_names(
 
 
 def test_the_combinations_reach_every_preset_rule_and_kind() -> None:
-    words = [w for c in (TEN | REST).values() for w in (*c.train, *c.phantom)]
+    words = [w for c in (TEN_COMBINATIONS | OTHER_COMBINATIONS).values() for w in (*c.train, *c.phantom)]
     assert set(PRESETS) <= set(words)
     assert set(RULES) - {"equal"} <= set(words)
-    tasks = {t["kind"] for t in header(2, 1, select(None, 1))["tasks"].values()}
+    tasks = {t["kind"] for t in make_phantom_header(2, 1, select_phantom_tasks(None, 1))["tasks"].values()}
     assert tasks == set(KINDS) - {"count"}
-    assert any("--tasks" not in c.phantom for c in TEN.values())
-    assert len(TEN) == 10
+    assert any("--tasks" not in c.phantom for c in TEN_COMBINATIONS.values())
+    assert len(TEN_COMBINATIONS) == 10
 
 
 def test_inputs_are_hidden_in_header_and_table(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_the_driver_stops_at_the_first_verb_that_fails(capsys: pytest.CaptureFix
     assert "polytask plan nowhere -o x: exit code" in told.err
 
 
-@pytest.mark.parametrize("name", TEN)
+@pytest.mark.parametrize("name", TEN_COMBINATIONS)
 def test_every_combination_ends_in_something_that_is_compared(name: str) -> None:
-    verbs = [command[0] for command in list_commands(TEN[name])]
+    verbs = [command[0] for command in list_commands(TEN_COMBINATIONS[name])]
     assert verbs == (["plan", "prepare", "study"] if name == "study" else
                      ["plan", "prepare", "train", "evaluate", "predict", "export"])  # fmt: skip

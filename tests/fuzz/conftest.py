@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.parent import Reader
-from tests.journeys.clinics import train_with_clinic
+from tests.fuzz.reader_client import ReaderClient
+from tests.journeys.clinic_cohort import train_with_clinic
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models() -> Iterator[Reader]:
+def models() -> Iterator[ReaderClient]:
     """The process that reads documents and runs verbs."""
-    with Reader("models") as found:
+    with ReaderClient("models") as found:
         yield found

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-CAP = 1 << 24
+MAX_VOXEL_BYTES = 1 << 24
 
 
 def load_libraries(which: str) -> None:
     """Import what the readers need, so that it does not count as the memory or the time of a file."""
-    names = ["polytask.images.formats", "polytask.images.bags", "polytask.images.slide_tiff"]
+    names = ["polytask.images.formats", "polytask.images.bag_files", "polytask.images.slide_tiff"]
     names += [
         "nibabel",
         "pydicom",
@@ -33,18 +33,23 @@ def load_libraries(which: str) -> None:
             "polytask.predict.load_bundle",
             "polytask.training.state",
         ]
-        names += ["polytask.plan.files", "polytask.evaluation.result", "polytask.study.design", "yaml"]
+        names += [
+            "polytask.plan.plan_file",
+            "polytask.evaluation.evaluation_result",
+            "polytask.study.study_design",
+            "yaml",
+        ]
     for name in names:
         import_module(name)
 
 
 def read_image(dims: int, path: Path) -> None:
     """Header and voxels agree, and both are sound."""
-    from polytask.images.formats import probe, read
+    from polytask.images.formats import probe_image_file, read_image_file
 
-    info = probe(path, dims, CAP)
-    volume = read(path, dims, CAP)
-    assert volume.array.nbytes <= CAP, "larger than allowed"
+    info = probe_image_file(path, dims, MAX_VOXEL_BYTES)
+    volume = read_image_file(path, dims, MAX_VOXEL_BYTES)
+    assert volume.array.nbytes <= MAX_VOXEL_BYTES, "larger than allowed"
     assert (info.channels, *info.grid.shape) == volume.array.shape, "probe and read differ in shape"
     assert info.dtype == volume.array.dtype, "probe and read differ in type"
     assert info.grid.dims == volume.grid.dims == dims, "other axes than asked for"
@@ -55,7 +60,7 @@ def read_image(dims: int, path: Path) -> None:
 
 
 def read_features(path: Path) -> None:
-    from polytask.images.bags import read_bag
+    from polytask.images.bag_files import read_bag
 
     bag = read_bag(path)
     assert bag.features.ndim == 2
@@ -65,9 +70,9 @@ def read_features(path: Path) -> None:
 
 
 def read_slide(path: Path) -> None:
-    from polytask.images.slides import opened
+    from polytask.images.slides import open_slide
 
-    with opened(path) as slide:
+    with open_slide(path) as slide:
         for level, size in enumerate(slide.levels):
             assert size.width > 0
             assert size.height > 0
@@ -76,15 +81,15 @@ def read_slide(path: Path) -> None:
 
 
 def read_header_file(path: Path) -> None:
-    from polytask.cohort.header_file import canonical, read_header
+    from polytask.cohort.header_file import make_canonical_text, read_header
 
-    canonical(read_header(path))
+    make_canonical_text(read_header(path))
 
 
 def read_plan_file(path: Path) -> None:
-    from polytask.plan.files import plan_text, read_plan
+    from polytask.plan.plan_file import read_plan, render_plan
 
-    plan_text(read_plan(path), path.parent)
+    render_plan(read_plan(path), path.parent)
 
 
 def read_run(path: Path) -> None:
@@ -92,22 +97,22 @@ def read_run(path: Path) -> None:
 
     run = Run.read(path.parent)
     for network in run.networks:
-        run.best(network), run.last_saved(network)
+        run.best(network), run.find_last_checkpoint(network)
     assert set(run.weights) == set(run.networks)
 
 
 def read_log_lines(path: Path) -> None:
-    from polytask.evaluation.costs import epochs, read_log
-    from polytask.evaluation.doctor.course import Course
-    from polytask.evaluation.learning import read_final_losses
+    from polytask.evaluation.doctor.training_curves import TrainingCurves
+    from polytask.evaluation.learning_check import read_final_losses
+    from polytask.evaluation.run_costs import list_epoch_entries, read_network_logs
 
-    log = read_log(path.parent)
+    log = read_network_logs(path.parent)
     networks = {name: ["mask", "grade"] for name in ["", *log]}
     read_final_losses(log, networks)
     for name, entries in log.items():
-        course = Course.of(name, ("mask", "grade"), entries)
-        course.steps, list(course.tuned()), course.common(), course.present()
-        [float(e.get("seconds_per_step") or 0.0) for e in epochs(entries)]
+        course = TrainingCurves.of(name, ("mask", "grade"), entries)
+        course.steps, list(course.list_tune_metrics()), course.common(), course.present()
+        [float(e.get("seconds_per_step") or 0.0) for e in list_epoch_entries(entries)]
 
 
 def read_baseline_models(path: Path) -> None:
@@ -119,13 +124,13 @@ def read_baseline_models(path: Path) -> None:
 def read_learned_baseline(path: Path) -> None:
     from typing import cast
 
-    from polytask.plan.plan import FoldPlan
-    from polytask.training.survival import read_learnt
+    from polytask.plan.plan_schema import FoldPlan
+    from polytask.training.survival_learning import read_learned_fields
 
     survival = {"kind": "survival", "level": "subject", "loss": "cox", "unit": "days", "horizons": [365.0]}
     rest = {"bins": [100.0, 365.0], "hazards": [0.1, 0.2], "buffer": 16, "censoring": {}, "baseline": {}}
     tasks = {"os": {**survival, **rest}, "grade": {"kind": "classification"}}
-    read_learnt(path.parent, cast(FoldPlan, SimpleNamespace(tasks=tasks)))
+    read_learned_fields(path.parent, cast(FoldPlan, SimpleNamespace(tasks=tasks)))
 
 
 def read_case_of_store(path: Path) -> None:
@@ -143,7 +148,7 @@ def read_bundle(path: Path) -> None:
     Predictor.load(path, device="cpu")
 
 
-def call(module: str, name: str, path: Path, parent: bool = False) -> Any:
+def call_reader(module: str, name: str, path: Path, parent: bool = False) -> Any:
     """One function of the package with a file, or the folder it lies in."""
     function: Any = import_module(f"polytask.{module}")
     for part in name.split("."):
@@ -163,18 +168,18 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "baselines": read_baseline_models,
     "meta": read_case_of_store,
     "bundle": read_bundle,
-    "splits": partial(call, "cohort.splits", "Splits.read"),
-    "fingerprint": lambda path: call("plan.records", "Fingerprint.read", path, parent=True),
-    "word_map": partial(call, "evaluation.external.word_map", "read_word_map"),
-    "evaluation": partial(call, "evaluation.result", "Evaluation.read"),
-    "answers": partial(call, "evaluation.answers", "Answers.read"),
-    "decisions": lambda path: call("training.decisions", "read_decisions", path, parent=True),
+    "splits": partial(call_reader, "cohort.splits", "Splits.read"),
+    "fingerprint": lambda path: call_reader("plan.records", "Fingerprint.read", path, parent=True),
+    "word_map": partial(call_reader, "evaluation.external.word_map", "read_word_map"),
+    "evaluation": partial(call_reader, "evaluation.result", "Evaluation.read"),
+    "answers": partial(call_reader, "evaluation.answers", "Answers.read"),
+    "decisions": lambda path: call_reader("training.decisions", "read_decisions", path, parent=True),
     "learnt": read_learned_baseline,
-    "state": lambda path: call("training.state", "read_state", path, parent=True),
-    "design": lambda path: call("study.design", "Design.read", path, parent=True),
-    "touched": lambda path: call("evaluation.part", "times_touched", path, parent=True),
-    "store": lambda path: call("prepare.store", "Store", path, parent=True).index,
-    "record": lambda path: call("study.folder", "read_record", path, parent=True),
+    "state": lambda path: call_reader("training.state", "read_state", path, parent=True),
+    "design": lambda path: call_reader("study.design", "Design.read", path, parent=True),
+    "touched": lambda path: call_reader("evaluation.part", "times_touched", path, parent=True),
+    "store": lambda path: call_reader("prepare.store", "Store", path, parent=True).index,
+    "record": lambda path: call_reader("study.folder", "read_record", path, parent=True),
 }
 
 

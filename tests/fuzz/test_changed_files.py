@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.journeys.cli import polytask
+from tests.journeys.run_cli import polytask
 
 RUN = "work/runs/a"
-Change = Callable[[Any], object]
+DocumentChange = Callable[[Any], object]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "p"))
 
 
-def change_document(path: Path, change: Change) -> None:
+def change_document(path: Path, change: DocumentChange) -> None:
     """Read a YAML or JSON file, change what it says in place, and write it."""
     content = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
     change(content)
@@ -31,7 +31,7 @@ def change_document(path: Path, change: Change) -> None:
     path.write_text(text)
 
 
-def put(place: str, value: object) -> Change:
+def set_document_value(place: str, value: object) -> DocumentChange:
     """A change of the value at a dotted place."""
 
     def change(content: Any) -> None:
@@ -44,76 +44,123 @@ def put(place: str, value: object) -> Change:
 
 
 CASES = [
-    ("predict", "run.yaml", put("header.tasks", ["grade"]), "run.yaml, header: tasks"),
+    ("predict", "run.yaml", set_document_value("header.tasks", ["grade"]), "run.yaml, header: tasks"),
     (
         "predict",
         "run.yaml",
-        put("header.tasks.grade.classes", ["low", "other"]),
+        set_document_value("header.tasks.grade.classes", ["low", "other"]),
         "does not fit its plan.yaml",
     ),
     (
         "predict",
         "run.yaml",
-        put("networks", {"": ["mask", "nobody"]}),
+        set_document_value("networks", {"": ["mask", "nobody"]}),
         "networks: nobody is no task of the plan",
     ),
-    ("predict", "run.yaml", put("networks", {"": ["os", "os"]}), "each task in one"),
-    ("predict", "run.yaml", put("fold", 7), "the run is of fold 7, and its plan.yaml has 0, 1"),
-    ("report", "run.yaml", put("fold", 7), "the run is of fold 7"),
-    ("predict", "learnt.json", put("os.baseline.times.0", "x"), "learnt.json: os.baseline"),
+    ("predict", "run.yaml", set_document_value("networks", {"": ["os", "os"]}), "each task in one"),
+    (
+        "predict",
+        "run.yaml",
+        set_document_value("fold", 7),
+        "the run is of fold 7, and its plan.yaml has 0, 1",
+    ),
+    ("report", "run.yaml", set_document_value("fold", 7), "the run is of fold 7"),
+    ("predict", "learnt.json", set_document_value("os.baseline.times.0", "x"), "learnt.json: os.baseline"),
     (
         "predict",
         "learnt.json",
-        put("os.baseline.times", [1.0]),
+        set_document_value("os.baseline.times", [1.0]),
         "expected `times` that rise and as many values",
     ),
     (
         "predict",
         "learnt.json",
-        put("grade", {"baseline": {}}),
+        set_document_value("grade", {"baseline": {}}),
         "grade: expected the baseline of a survival task",
     ),
-    ("train", "../../splits.json", put("folds.0.train.0", "nobody"), "subject nobody is not in"),
+    (
+        "train",
+        "../../splits.json",
+        set_document_value("folds.0.train.0", "nobody"),
+        "subject nobody is not in",
+    ),
     (
         "resume",
         "last/state.json",
-        put("schedule.peak", "high"),
+        set_document_value("schedule.peak", "high"),
         "schedule.peak: input should be a valid number",
     ),
-    ("resume", "last/state.json", put("step", -1), "step: input should be greater than or equal to 0"),
-    ("resume", "last/state.json", put("criteria", {"x": 1}), "a damaged checkpoint"),
-    ("resume", "last/state.json", put("settings", {"tune_every": 0}), "settings.tune_every"),
-    ("resume", "last/state.json", put("epoch_sums", {"losses": {}}), "epoch_sums"),
-    ("report", "evaluation.json", put("counts.grade", {}), "counts.grade.items: field required"),
-    ("report", "evaluation.json", put("groups.os.log_rank.p", "small"), "groups.os.log_rank.p"),
-    ("report", "evaluation.json", put("skill", {}), "skill: its tasks are not those of `tasks`"),
-    ("report", "evaluation.json", put("tasks.grade.primary", "mae"), "its primary metric is missing"),
+    (
+        "resume",
+        "last/state.json",
+        set_document_value("step", -1),
+        "step: input should be greater than or equal to 0",
+    ),
+    ("resume", "last/state.json", set_document_value("criteria", {"x": 1}), "a damaged checkpoint"),
+    ("resume", "last/state.json", set_document_value("settings", {"tune_every": 0}), "settings.tune_every"),
+    ("resume", "last/state.json", set_document_value("epoch_sums", {"losses": {}}), "epoch_sums"),
     (
         "report",
         "evaluation.json",
-        put("tasks.grade.names", ["a", "b"]),
+        set_document_value("counts.grade", {}),
+        "counts.grade.items: field required",
+    ),
+    (
+        "report",
+        "evaluation.json",
+        set_document_value("groups.os.log_rank.p", "small"),
+        "groups.os.log_rank.p",
+    ),
+    (
+        "report",
+        "evaluation.json",
+        set_document_value("skill", {}),
+        "skill: its tasks are not those of `tasks`",
+    ),
+    (
+        "report",
+        "evaluation.json",
+        set_document_value("tasks.grade.primary", "mae"),
+        "its primary metric is missing",
+    ),
+    (
+        "report",
+        "evaluation.json",
+        set_document_value("tasks.grade.names", ["a", "b"]),
         "tasks.grade.names is not that of the run",
     ),
-    ("report", "evaluation.json", put("external", {"x": 1}), "external: expected it of another cohort"),
+    (
+        "report",
+        "evaluation.json",
+        set_document_value("external", {"x": 1}),
+        "external: expected it of another cohort",
+    ),
     (
         "report",
         "answers.json",
-        put("pooled.os.value", [1.0] * 8),
+        set_document_value("pooled.os.value", [1.0] * 8),
         "answers.json: does not fit the run: os: truths",
     ),
-    ("report", "answers.json", put("pooled.grade.prediction", {}), "grade: no prediction"),
-    ("report", "answers.json", put("sites", {}), "its subjects are not those of the evaluation"),
+    ("report", "answers.json", set_document_value("pooled.grade.prediction", {}), "grade: no prediction"),
+    (
+        "report",
+        "answers.json",
+        set_document_value("sites", {}),
+        "its subjects are not those of the evaluation",
+    ),
     (
         "report",
         "../../../cohort/cohort.yaml",
-        put("tasks.grade", {"kind": "regression"}),
+        set_document_value("tasks.grade", {"kind": "regression"}),
         "has no classification task",
     ),
 ]
 
 
 @pytest.mark.parametrize(("verb", "file", "change", "said"), CASES)
-def test_one_line_says_what_is_wrong(folder: Path, verb: str, file: str, change: Change, said: str) -> None:
+def test_one_line_says_what_is_wrong(
+    folder: Path, verb: str, file: str, change: DocumentChange, said: str
+) -> None:
     change_document(folder / RUN / file, change)
     words = {
         "predict": ("predict", folder / RUN, folder / "cohort", "-o", folder / "new"),
@@ -150,11 +197,11 @@ def test_a_cell_with_a_nul(folder: Path) -> None:
 def test_a_fault_of_the_page_is_no_fault_of_the_results(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polytask.report import make
+    from polytask.report import run_report
 
     def fail(_: object) -> str:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr(make, "page", fail)
+    monkeypatch.setattr(run_report, "render_run_page", fail)
     with pytest.raises(KeyError, match="a fault of ours"):
-        make.make_report(folder / RUN)
+        run_report.make_report(folder / RUN)

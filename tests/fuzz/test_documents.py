@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.papers import find_papers, mutate_bundles
-from tests.fuzz.parent import BAD, Reader, Tally, try_mutations
+from tests.fuzz.document_files import find_document_files, mutate_bundles
+from tests.fuzz.reader_client import BAD_OUTCOMES, MutationTally, ReaderClient, try_mutations
 
-FEW, MANY = 100, 3_000
-FEW_MODELS = 40
+FAST_DOCUMENT_MUTATIONS, SLOW_DOCUMENT_MUTATIONS = 100, 3_000
+FAST_MODEL_MUTATIONS = 40
 """Exported models take longer; a hundred others are tried by `tests/predict/test_changed_bundles.py`."""
-LOST = {"record", "log", "touched"}
+TOLERATED_DOCUMENTS = {"record", "log", "touched"}
 """Documents that may be half written: what is odd in them is left out, and nothing is refused."""
 
 
-def sweep(models: Reader, made: Path, folder: Path, count: int, seed: int, bundles: int) -> dict[str, Tally]:
-    papers = find_papers(made)
+def mutate_all_documents(
+    models: ReaderClient, made: Path, folder: Path, count: int, seed: int, bundles: int
+) -> dict[str, MutationTally]:
+    papers = find_document_files(made)
     names = list(papers)
     tallies = {}
     for k, (name, paper) in enumerate(papers.items()):
@@ -29,20 +31,26 @@ def sweep(models: Reader, made: Path, folder: Path, count: int, seed: int, bundl
     return tallies
 
 
-def check(tallies: dict[str, Tally], count: int) -> None:
+def assert_no_bad_outcome(tallies: dict[str, MutationTally], count: int) -> None:
     assert {name: tally.bad for name, tally in tallies.items() if tally.bad} == {}
     for name, tally in tallies.items():
-        assert tally.tried in (count, FEW_MODELS)
-        assert not set(BAD) & set(tally.counts)
-        if name not in LOST:
+        assert tally.tried in (count, FAST_MODEL_MUTATIONS)
+        assert not set(BAD_OUTCOMES) & set(tally.counts)
+        if name not in TOLERATED_DOCUMENTS:
             assert tally.counts["refused"] > count // 20, f"{name}: the mutations reach something"
 
 
-def test_a_hundred_mutations_of_each(models: Reader, made: Path, tmp_path: Path) -> None:
-    check(sweep(models, made, tmp_path, FEW, 1, FEW_MODELS), FEW)
+def test_a_hundred_mutations_of_each(models: ReaderClient, made: Path, tmp_path: Path) -> None:
+    assert_no_bad_outcome(
+        mutate_all_documents(models, made, tmp_path, FAST_DOCUMENT_MUTATIONS, 1, FAST_MODEL_MUTATIONS),
+        FAST_DOCUMENT_MUTATIONS,
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_thousands_of_mutations_of_each(models: Reader, made: Path, tmp_path: Path) -> None:
-    check(sweep(models, made, tmp_path, MANY, 1_000, MANY), MANY)
+def test_thousands_of_mutations_of_each(models: ReaderClient, made: Path, tmp_path: Path) -> None:
+    assert_no_bad_outcome(
+        mutate_all_documents(models, made, tmp_path, SLOW_DOCUMENT_MUTATIONS, 1_000, SLOW_DOCUMENT_MUTATIONS),
+        SLOW_DOCUMENT_MUTATIONS,
+    )

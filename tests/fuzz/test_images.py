@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.parent import Reader, try_mutations
-from tests.fuzz.pictures import Kind, make_kinds
+from tests.fuzz.image_kinds import ImageKind, make_kinds
+from tests.fuzz.reader_client import ReaderClient, try_mutations
 
-FEW, MANY = 200, 3_000
+FAST_IMAGE_MUTATIONS, SLOW_IMAGE_MUTATIONS = 200, 3_000
 
 
 @pytest.fixture(scope="module")
-def reader() -> Iterator[Reader]:
-    with Reader("images") as found:
+def reader() -> Iterator[ReaderClient]:
+    with ReaderClient("images") as found:
         yield found
 
 
-NAMES = [
+IMAGE_KIND_NAMES = [
     *(
         "nifti",
         "nifti-gz",
@@ -38,11 +38,13 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ImageKind]:
     return make_kinds(tmp_path_factory.mktemp("sound"))
 
 
-def check(reader: Reader, kinds: dict[str, Kind], name: str, folder: Path, count: int, seed: int) -> None:
+def assert_images_read_cleanly(
+    reader: ReaderClient, kinds: dict[str, ImageKind], name: str, folder: Path, count: int, seed: int
+) -> None:
     if name not in kinds:
         pytest.skip(f"what writes {name} is not installed")
     tally = try_mutations(reader, folder, kinds[name].mutations(count, seed))
@@ -52,13 +54,17 @@ def check(reader: Reader, kinds: dict[str, Kind], name: str, folder: Path, count
     assert tally.counts["read"] > 0, "and not all of them break everything"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_some_hundred_mutations(reader: Reader, kinds: dict[str, Kind], name: str, tmp_path: Path) -> None:
-    check(reader, kinds, name, tmp_path, FEW, 1)
+@pytest.mark.parametrize("name", IMAGE_KIND_NAMES)
+def test_some_hundred_mutations(
+    reader: ReaderClient, kinds: dict[str, ImageKind], name: str, tmp_path: Path
+) -> None:
+    assert_images_read_cleanly(reader, kinds, name, tmp_path, FAST_IMAGE_MUTATIONS, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", NAMES)
-def test_thousands_of_mutations(reader: Reader, kinds: dict[str, Kind], name: str, tmp_path: Path) -> None:
-    check(reader, kinds, name, tmp_path, MANY, 2)
+@pytest.mark.parametrize("name", IMAGE_KIND_NAMES)
+def test_thousands_of_mutations(
+    reader: ReaderClient, kinds: dict[str, ImageKind], name: str, tmp_path: Path
+) -> None:
+    assert_images_read_cleanly(reader, kinds, name, tmp_path, SLOW_IMAGE_MUTATIONS, 2)

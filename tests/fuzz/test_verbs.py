@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.parent import Reader
-from tests.fuzz.verbs import STUDY_VERBS, VERBS, Verb, add_files_of_verbs, run_small_study, try_verb
+from tests.fuzz.reader_client import ReaderClient
+from tests.fuzz.verb_mutations import STUDY_VERBS, VERBS, Verb, add_files_of_verbs, run_small_study, try_verb
 
-FEW = 3
-MANY, MANY_DEAR = 400, 120
-CHEAP = [name for name, verb in VERBS.items() if not verb.dear]
+FAST_VERB_MUTATIONS = 3
+SLOW_VERB_MUTATIONS, SLOW_COSTLY_MUTATIONS = 400, 120
+CHEAP_VERBS = [name for name, verb in VERBS.items() if not verb.dear]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def studied(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def check(models: Reader, made: Path, verb: Verb, place: Path, count: int, seed: int) -> None:
+def assert_verb_ends_cleanly(
+    models: ReaderClient, made: Path, verb: Verb, place: Path, count: int, seed: int
+) -> None:
     tally = try_verb(models, made, place, verb, count, seed)
     assert tally.bad == []
     assert tally.tried == count
@@ -39,27 +41,31 @@ def check(models: Reader, made: Path, verb: Verb, place: Path, count: int, seed:
         assert tally.counts["refused"] > count // 20, "the mutations reach something"
 
 
-def test_some_mutations_of_what_verbs_read(models: Reader, folder: Path, tmp_path: Path) -> None:
+def test_some_mutations_of_what_verbs_read(models: ReaderClient, folder: Path, tmp_path: Path) -> None:
     """Tens of them over the verbs that take a moment."""
-    for name in CHEAP:
-        check(models, folder, VERBS[name], tmp_path, FEW, 1)
+    for name in CHEAP_VERBS:
+        assert_verb_ends_cleanly(models, folder, VERBS[name], tmp_path, FAST_VERB_MUTATIONS, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", list(VERBS))
 def test_hundreds_of_mutations_of_what_a_verb_reads(
-    models: Reader, folder: Path, tmp_path: Path, name: str
+    models: ReaderClient, folder: Path, tmp_path: Path, name: str
 ) -> None:
     verb = VERBS[name]
-    check(models, folder, verb, tmp_path, MANY_DEAR if verb.dear else MANY, 2)
+    assert_verb_ends_cleanly(
+        models, folder, verb, tmp_path, SLOW_COSTLY_MUTATIONS if verb.dear else SLOW_VERB_MUTATIONS, 2
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", list(STUDY_VERBS))
 def test_hundreds_of_mutations_of_what_a_study_reads(
-    models: Reader, studied: Path, tmp_path: Path, name: str
+    models: ReaderClient, studied: Path, tmp_path: Path, name: str
 ) -> None:
     verb = STUDY_VERBS[name]
-    check(models, studied, verb, tmp_path, MANY_DEAR if verb.dear else MANY, 3)
+    assert_verb_ends_cleanly(
+        models, studied, verb, tmp_path, SLOW_COSTLY_MUTATIONS if verb.dear else SLOW_VERB_MUTATIONS, 3
+    )

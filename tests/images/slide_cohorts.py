@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from tests.images.slide_worlds import write_pyramid
-from tests.images.test_bags import write
+from tests.images.test_bag_files import write
 
 WIDTH = 5
 SUBJECTS = tuple(f"s{n:02d}" for n in range(12))

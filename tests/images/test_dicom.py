@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless, generate_uid
 
 from polytask.errors import PolytaskError
-from polytask.images.formats import probe, read
+from polytask.images.formats import probe_image_file, read_image_file
 from polytask.images.volume import Grid, Volume
 from tests.images.dicoms import series
 from tests.images.shapes import grid_of, phantom, same_places
@@ -29,7 +29,7 @@ def _edit(folder: Path, number: int, **tags: object) -> None:
 
 
 def _refused(path: Path, words: str, dims: int = 3) -> None:
-    for function in (probe, read):
+    for function in (probe_image_file, read_image_file):
         with pytest.raises(PolytaskError, match=words) as caught:
             function(path, dims)
         assert "\n" not in str(caught.value)
@@ -40,9 +40,9 @@ def _refused(path: Path, words: str, dims: int = 3) -> None:
 def test_series_lies_where_it_was(tmp_path: Path, direction: str, shuffle: int) -> None:
     volume = phantom(grid_of(direction))
     series(tmp_path, volume, shuffle=shuffle)
-    back, info = read(tmp_path), probe(tmp_path)
+    back, info = read_image_file(tmp_path), probe_image_file(tmp_path)
     assert same_places(volume, back)
-    assert info.grid.same(back.grid)
+    assert info.grid.is_same_grid(back.grid)
     assert info.dtype == back.array.dtype == np.int16
 
 
@@ -50,7 +50,7 @@ def test_series_lies_where_it_was(tmp_path: Path, direction: str, shuffle: int) 
 def test_slices_against_the_normal_are_sorted(tmp_path: Path, direction: str) -> None:
     volume = phantom(grid_of(direction))
     series(tmp_path, volume)
-    assert same_places(volume, read(tmp_path))
+    assert same_places(volume, read_image_file(tmp_path))
 
 
 @pytest.mark.parametrize("direction", ["LPS", "oblique"])
@@ -59,7 +59,7 @@ def test_simpleitk_reads_the_same(tmp_path: Path, direction: str) -> None:
     series(tmp_path, phantom(grid_of(direction)), shuffle=3)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path)))
-    image, ours = reader.Execute(), read(tmp_path)
+    image, ours = reader.Execute(), read_image_file(tmp_path)
     assert (ours.array[0] == sitk.GetArrayFromImage(image).T).all()
     for index in [(0, 0, 0), (6, 8, 4), (3, 1, 2)]:
         place = np.array(image.TransformIndexToPhysicalPoint(index)) * (-1, -1, 1)
@@ -68,12 +68,12 @@ def test_simpleitk_reads_the_same(tmp_path: Path, direction: str) -> None:
 
 def test_rescale(tmp_path: Path) -> None:
     series(tmp_path / "ct", VOLUME, RescaleSlope=2, RescaleIntercept=-1024, BitsStored=12, HighBit=11)
-    ct = read(tmp_path / "ct")
+    ct = read_image_file(tmp_path / "ct")
     assert ct.array.dtype == np.int16
     assert same_places(Volume(VOLUME.array * 2 - 1024, VOLUME.grid), ct)
     series(tmp_path / "pet", VOLUME, RescaleSlope=lambda k: 0.5 + k, RescaleIntercept=0.25)
-    pet = read(tmp_path / "pet")
-    assert pet.array.dtype == np.float32 == probe(tmp_path / "pet").dtype
+    pet = read_image_file(tmp_path / "pet")
+    assert pet.array.dtype == np.float32 == probe_image_file(tmp_path / "pet").dtype
     slopes = 0.5 + np.arange(5)
     assert same_places(Volume((VOLUME.array * slopes + 0.25).astype(np.float32), VOLUME.grid), pet)
 
@@ -87,7 +87,7 @@ def test_monochrome1_is_inverted(tmp_path: Path) -> None:
     }
     volume = phantom(grid_of("LPS"), "uint16")
     series(tmp_path, Volume(volume.array.astype(np.int16), volume.grid), **tags)
-    assert same_places(Volume(4095 - volume.array.astype(np.int16), volume.grid), read(tmp_path))
+    assert same_places(Volume(4095 - volume.array.astype(np.int16), volume.grid), read_image_file(tmp_path))
 
 
 def test_compressed_pixels(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_compressed_pixels(tmp_path: Path) -> None:
         data = dcmread(file)
         data.compress(RLELossless)
         data.save_as(file)
-    assert same_places(VOLUME, read(tmp_path))
+    assert same_places(VOLUME, read_image_file(tmp_path))
 
 
 def test_two_series_are_named_and_can_be_chosen(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_two_series_are_named_and_can_be_chosen(tmp_path: Path) -> None:
     for uid in (one, two):
         _refused(tmp_path, uid.replace(".", r"\."))
     _refused(tmp_path, "#SeriesInstanceUID")
-    assert same_places(VOLUME, read(f"{tmp_path}#{one}"))
-    assert same_places(other, read(f"{tmp_path}#{two}"))
+    assert same_places(VOLUME, read_image_file(f"{tmp_path}#{one}"))
+    assert same_places(other, read_image_file(f"{tmp_path}#{two}"))
     _refused(Path(f"{tmp_path}#1.2.3"), "no such series")
 
 
@@ -114,7 +114,7 @@ def test_other_files_in_the_folder_are_passed_over(tmp_path: Path) -> None:
     series(tmp_path, VOLUME)
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "LICENSE").write_bytes(b"")
-    assert same_places(VOLUME, read(tmp_path))
+    assert same_places(VOLUME, read_image_file(tmp_path))
     (tmp_path / "x.dcm").write_text("hello")
     _refused(tmp_path, r"x\.dcm: not a DICOM file")
 
@@ -156,23 +156,23 @@ def test_pixels_that_do_not_fit_the_header(tmp_path: Path) -> None:
     for number in range(5):
         _edit(tmp_path, number, Rows=20_000, Columns=20_000)
     with pytest.raises(PolytaskError, match=r"20000×20000.*expected at most"):
-        read(tmp_path, limit=10**8)
+        read_image_file(tmp_path, limit=10**8)
     with pytest.raises(
         PolytaskError, match="truncated: header claims 800000000 bytes of pixels, but the file is"
     ):
-        read(tmp_path, limit=10**11)
+        read_image_file(tmp_path, limit=10**11)
 
 
 def test_one_file_as_a_2d_image(tmp_path: Path) -> None:
     volume = phantom(grid_of("oblique", (7, 9, 1)))
     series(tmp_path, volume)
     file = next(tmp_path.iterdir())
-    back = read(file, dims=2)
+    back = read_image_file(file, dims=2)
     assert back.array.shape == (1, 9, 7)
     assert (back.array[0] == volume.array[0, :, :, 0].T).all()
     assert same_places(Volume(volume.array[..., 0], Grid((7, 9), volume.grid.affine)), back)
     file.rename(tmp_path / "IM0001")
-    assert same_places(back, read(tmp_path / "IM0001", dims=2))
+    assert same_places(back, read_image_file(tmp_path / "IM0001", dims=2))
     series(tmp_path / "many", VOLUME)
     _refused(tmp_path / "many", "expected a 2D image", 2)
 
@@ -184,7 +184,7 @@ def test_radiograph_without_position(tmp_path: Path) -> None:
     del data.ImagePositionPatient, data.ImageOrientationPatient, data.PixelSpacing
     data.ImagerPixelSpacing = [0.2, 0.1]
     data.save_as(file)
-    back = read(file, dims=2)
+    back = read_image_file(file, dims=2)
     assert back.array.shape == (1, 9, 7)
     assert back.grid.spacing == pytest.approx((0.2, 0.1))
 
@@ -217,7 +217,7 @@ def test_enhanced_file_with_frames_in_any_order(tmp_path: Path) -> None:
     data.SharedFunctionalGroupsSequence, data.PerFrameFunctionalGroupsSequence = [shared], groups
     del data.ImagePositionPatient, data.ImageOrientationPatient, data.PixelSpacing
     data.save_as(tmp_path / "s000.dcm")
-    back = read(tmp_path / "s000.dcm")
+    back = read_image_file(tmp_path / "s000.dcm")
     assert same_places(Volume(VOLUME.array - 5, VOLUME.grid), Volume(back.array.astype(np.int16), back.grid))
 
 
@@ -226,7 +226,7 @@ def test_dose_grid(tmp_path: Path) -> None:
     data.GridFrameOffsetVector = [k * VOLUME.grid.spacing[2] for k in range(5)]
     data.DoseGridScaling, data.Modality = "0.001", "RTDOSE"
     data.save_as(tmp_path / "s000.dcm")
-    back = read(tmp_path)
+    back = read_image_file(tmp_path)
     assert back.array.dtype == np.float32
     assert same_places(Volume((VOLUME.array * 0.001).astype(np.float32), VOLUME.grid), back)
 
@@ -243,7 +243,7 @@ def test_segmentation_and_lookup_table_are_refused(tmp_path: Path) -> None:
     _refused(tmp_path / "seg", "holds no DICOM image")
     _refused(next((tmp_path / "seg").iterdir()), "segmentation")
     series(tmp_path / "seg", VOLUME, "ct")
-    assert same_places(VOLUME, read(tmp_path / "seg"))
+    assert same_places(VOLUME, read_image_file(tmp_path / "seg"))
     series(tmp_path / "lut", VOLUME, ModalityLUTSequence=[Dataset()])
     _refused(tmp_path / "lut", "lookup table")
 
@@ -256,4 +256,4 @@ def test_slices_of_two_patients_or_frames_of_reference_are_refused(tmp_path: Pat
     series(tmp_path / "frames", volume, FrameOfReferenceUID=lambda k: uids[k == 0])
     _refused(tmp_path / "frames", "2 frames of reference")
     series(tmp_path / "some", volume, PatientID=lambda k: "A" if k else "", FrameOfReferenceUID=uids[0])
-    assert (read(tmp_path / "some").array == volume.array).all()
+    assert (read_image_file(tmp_path / "some").array == volume.array).all()

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from polytask.images.formats import probe, read
+from polytask.images.formats import probe_image_file, read_image_file
 from polytask.images.volume import Grid, Volume
 from tests.images.dicoms import series
 
@@ -35,8 +35,8 @@ def spacing_of(folder: Path, regions: list[Dataset], **tags: Any) -> tuple[float
         "ImageOrientationPatient": None,
     }
     series(folder, one, SequenceOfUltrasoundRegions=Sequence(regions), Modality="US", **{**bare, **tags})
-    grid = read(folder, 2).grid
-    assert probe(folder, 2).grid.same(grid)
+    grid = read_image_file(folder, 2).grid
+    assert probe_image_file(folder, 2).grid.is_same_grid(grid)
     return grid.spacing if grid.physical else None
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.images.file_names import LONGEST, FileNames, make_file_name
+from polytask.images.file_names import MAX_NAME_BYTES, FileNames, make_file_name
 
 ODD = ["..", "../../x", "a", "A", "a.p", "a.P", "CON", "nul.txt", "-rf", ".a", "a.", "a ", "store.json", "\0"]
 WORDS = st.one_of(st.sampled_from([*ODD, "中" * 40, "x" * 256, "X" * 256]), st.text(max_size=60))
@@ -25,7 +25,7 @@ def test_names_of_a_folder_differ_also_without_case_and_stay_inside(
         name = names.make(*parts, detail=detail, ending=ending)
         asker = (tuple(parts), detail, ending)
         assert owners.setdefault(name.lower(), asker) == asker
-        assert len(name.encode()) <= LONGEST
+        assert len(name.encode()) <= MAX_NAME_BYTES
         assert name.isascii()
         assert name.isprintable()
         assert not set(name) & set('/\\<>:"|?* ')

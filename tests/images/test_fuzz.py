@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.images.formats import probe, read, write
-from polytask.images.volume import Info, Volume
+from polytask.images.formats import probe_image_file, read_image_file, write_image_file
+from polytask.images.volume import ImageInfo, Volume
 from tests.images.dicoms import series
 from tests.images.shapes import grid_of, phantom
 
@@ -65,10 +65,10 @@ def _header(raw: bytes, suffix: str) -> int:
     return raw.index(b"LOCAL\n") + 6 if suffix == ".mha" else raw.index(b"\n\n") + 2
 
 
-def _attempt(path: Path, dims: int) -> tuple[Info, Volume] | str:
+def _attempt(path: Path, dims: int) -> tuple[ImageInfo, Volume] | str:
     """What both doors give, or the one line with which one of them refuses."""
     try:
-        return probe(path, dims, CAP), read(path, dims, CAP)
+        return probe_image_file(path, dims, CAP), read_image_file(path, dims, CAP)
     except PolytaskError as error:
         return str(error)
 
@@ -80,7 +80,7 @@ def test_mutated_headers(
     tmp_path: Path, suffix: str, mutate: Callable[..., bytes], count: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, rng = tmp_path / f"a{suffix}", np.random.default_rng(20)
-    write(path, phantom(grid_of("oblique", (5, 4, 3)), "int16", channels=2))
+    write_image_file(path, phantom(grid_of("oblique", (5, 4, 3)), "int16", channels=2))
     raw, refused = path.read_bytes(), 0
     header = _header(raw, suffix)
     for _ in range(count):
@@ -110,7 +110,7 @@ def _pillow(path: Path) -> None:
 
 
 def _tiff(path: Path) -> None:
-    write(path, phantom(grid_of("LPS", (5, 4, 3))))
+    write_image_file(path, phantom(grid_of("LPS", (5, 4, 3))))
 
 
 @pytest.mark.parametrize(("suffix", "make"), [(".png", _pillow), (".jpg", _pillow), (".tif", _tiff)])

@@ -11,7 +11,14 @@ from scipy.spatial.transform import Rotation
 
 from polytask.errors import PolytaskError
 from polytask.images import geometry
-from polytask.images.geometry import canonical, crop, labels, orientation, resample, spaced
+from polytask.images.geometry import (
+    crop_volume,
+    find_axis_orientation,
+    make_spaced_grid,
+    orient_to_ras,
+    resample_to_labels,
+    resample_volume,
+)
 from polytask.images.volume import Grid, Volume
 from tests.images.shapes import DIRECTIONS, grid_of, phantom, same_places, world
 
@@ -34,11 +41,11 @@ def _inside(grid: Grid, source: Grid) -> np.ndarray:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_canonical_is_what_nibabel_finds(direction: str) -> None:
     volume = phantom(grid_of(direction))
-    ours = canonical(volume)
+    ours = orient_to_ras(volume)
     theirs = nib.as_closest_canonical(nib.Nifti1Image(volume.array[0], volume.grid.affine))
     assert np.allclose(ours.grid.affine, theirs.affine)
     assert (ours.array[0] == np.asarray(theirs.dataobj)).all()
-    assert orientation(ours.grid.affine) == ((0, 1, 2), (1, 1, 1))
+    assert find_axis_orientation(ours.grid.affine) == ((0, 1, 2), (1, 1, 1))
     assert np.shares_memory(ours.array, volume.array)
 
 
@@ -63,35 +70,35 @@ def test_canonical_keeps_world_places(
     affine[:3, 3] = (5, -60, 170)
     values = np.arange(np.prod(shape), dtype=np.int16).reshape(1, *shape)
     volume = Volume(values, Grid(shape, affine))
-    found = canonical(volume)
+    found = orient_to_ras(volume)
     assert same_places(volume, found)
     assert np.allclose(np.sort(found.grid.spacing), np.sort(volume.grid.spacing))
-    again = canonical(found)
+    again = orient_to_ras(found)
     assert np.allclose(again.grid.affine, found.grid.affine)
     assert (again.array == found.array).all()
 
 
 def test_canonical_leaves_2d() -> None:
     volume = phantom(grid_of("PIR", (7, 9)))
-    assert canonical(volume) is volume
+    assert orient_to_ras(volume) is volume
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_crop_keeps_world_places(direction: str) -> None:
     volume = phantom(grid_of(direction))
-    part = crop(volume, (1, 2, 0), (5, 9, 3))
+    part = crop_volume(volume, (1, 2, 0), (5, 9, 3))
     assert part.array.shape == (1, 4, 7, 3) == (1, *part.grid.shape)
     assert np.allclose(world(part.grid), world(volume.grid)[1:5, 2:9, 0:3])
     assert (part.array == volume.array[:, 1:5, 2:9, 0:3]).all()
     with pytest.raises(ValueError, match="does not lie inside"):
-        crop(volume, (0, 0, 0), (8, 1, 1))
+        crop_volume(volume, (0, 0, 0), (8, 1, 1))
 
 
 @given(st.tuples(*[st.integers(1, 40)] * 3), st.tuples(*[st.floats(0.2, 8)] * 3))
 @settings(max_examples=100, deadline=None)
 def test_spaced_covers_the_field_of_view(shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
     old = grid_of("oblique", shape)
-    new = spaced(old, spacing)
+    new = make_spaced_grid(old, spacing)
     assert new.spacing == pytest.approx(spacing)
     extent, wanted = np.array(new.shape) * spacing, np.array(shape) * old.spacing
     assert (extent > wanted - 0.011 * np.array(spacing)).all()
@@ -106,7 +113,7 @@ def test_spaced_covers_the_field_of_view(shape: tuple[int, ...], spacing: tuple[
 def test_spaced_at_its_own_spacing_is_the_same_grid() -> None:
     for direction in DIRECTIONS:
         grid = grid_of(direction)
-        assert spaced(grid, grid.spacing).same(grid)
+        assert make_spaced_grid(grid, grid.spacing).is_same_grid(grid)
 
 
 @pytest.mark.parametrize("source", DIRECTIONS)
@@ -121,7 +128,7 @@ def test_linear_reproduces_a_linear_field(source: str, target: str, finer: float
     affine[:3, 3] = middle - affine[:3, :3] @ (np.array(grid.shape) - 1) / 2
     grid = Grid(grid.shape, affine)
     assert _inside(grid, volume.grid).any()
-    out = resample(volume, grid, 1)
+    out = resample_volume(volume, grid, 1)
     there = _inside(grid, volume.grid)
     assert np.abs(out.array - _linear(grid).array)[0][there].max() < 2e-4
 
@@ -130,9 +137,9 @@ def test_linear_reproduces_a_linear_field(source: str, target: str, finer: float
 @pytest.mark.parametrize("order", [0, 1])
 def test_to_canonical_and_back_is_exact(direction: str, order: int) -> None:
     volume = phantom(grid_of(direction), channels=2)
-    there = resample(volume, canonical(volume).grid, order)
-    assert (there.array == canonical(volume).array).all()
-    back = resample(there, volume.grid, order)
+    there = resample_volume(volume, orient_to_ras(volume).grid, order)
+    assert (there.array == orient_to_ras(volume).array).all()
+    back = resample_volume(there, volume.grid, order)
     assert (back.array == volume.array).all()
 
 
@@ -144,10 +151,12 @@ def test_there_and_back_at_another_spacing(direction: str) -> None:
     far = np.linalg.norm(world(grid) - centre, axis=-1)
     smooth = Volume(np.exp(-((far / 12) ** 2))[None].astype(np.float32), grid)
     mask = Volume((far < 14)[None].astype(np.uint8), grid)
-    other = spaced(canonical(smooth).grid, (1.7, 1.7, 1.7))
-    assert np.abs(resample(resample(smooth, other, 1), grid, 1).array - smooth.array).max() < 0.05
-    small = resample(mask, other, 0)
-    back = resample(small, grid, 0)
+    other = make_spaced_grid(orient_to_ras(smooth).grid, (1.7, 1.7, 1.7))
+    assert (
+        np.abs(resample_volume(resample_volume(smooth, other, 1), grid, 1).array - smooth.array).max() < 0.05
+    )
+    small = resample_volume(mask, other, 0)
+    back = resample_volume(small, grid, 0)
     assert small.array.dtype == np.uint8
     assert 2 * (back.array & mask.array).sum() / (back.array.sum() + mask.array.sum()) > 0.94
     assert np.abs(world(other)[small.array[0] > 0].mean(axis=0) - centre).max() < 0.3
@@ -162,7 +171,7 @@ def test_nearest_takes_the_nearest_in_the_world() -> None:
         affine = grid.affine.copy()
         affine[:3, 3] = (volume.grid.affine @ [3, 4, 2, 1])[:3] - affine[:3, :3] @ (5.4, 5.7, 5.2)
         grid = Grid(grid.shape, affine)
-        found = resample(volume, grid, 0, fill=-999).array[0]
+        found = resample_volume(volume, grid, 0, fill=-999).array[0]
         inverse = np.linalg.inv(volume.grid.affine)
         index = world(grid).reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
         at = np.stack(np.meshgrid(*[np.arange(n) for n in volume.grid.shape], indexing="ij"), -1).reshape(
@@ -184,7 +193,7 @@ def test_shrinking_averages_what_it_covers(turn: float) -> None:
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("z", turn, degrees=True).as_matrix() * (4, 4, 1)
     affine[:3, 3] = volume.grid.affine[:3, :3] @ (31.5, 31.5, 0) - affine[:3, :3] @ (3.5, 3.5, 0)
-    out = resample(volume, Grid((8, 8, 8), affine), 1).array
+    out = resample_volume(volume, Grid((8, 8, 8), affine), 1).array
     assert np.abs(out - 50).max() < 8
     assert out.mean() == pytest.approx(50, abs=1)
 
@@ -195,7 +204,7 @@ def test_outside_is_filled_per_channel() -> None:
         affine = np.eye(4)
         affine[:3, :3] = Rotation.from_euler("y", angle, degrees=True).as_matrix()
         affine[:3, 3] = (-6, -6, -6)
-        out = resample(volume, Grid((14, 14, 14), affine), 1, fill=(7, -3)).array
+        out = resample_volume(volume, Grid((14, 14, 14), affine), 1, fill=(7, -3)).array
         assert set(np.unique(np.round(out[0], 4))) == {1, 7}
         assert set(np.unique(np.round(out[1], 4))) == {1, -3}
 
@@ -203,52 +212,52 @@ def test_outside_is_filled_per_channel() -> None:
 def test_2d_images_shrink_and_come_back() -> None:
     grid = grid_of("LPS", (40, 30))
     volume = _linear(grid)
-    small = spaced(grid, (2.0, 2.0))
-    out = resample(volume, small, 1)
+    small = make_spaced_grid(grid, (2.0, 2.0))
+    out = resample_volume(volume, small, 1)
     assert out.array.shape == (1, 16, 23)
     centre = (slice(None), slice(2, -2), slice(2, -2))
     assert np.abs(out.array - _linear(small).array)[centre].max() < 1e-3
-    assert np.abs(resample(out, grid, 1).array - volume.array)[:, 8:-8, 8:-8].max() < 1e-3
+    assert np.abs(resample_volume(out, grid, 1).array - volume.array)[:, 8:-8, 8:-8].max() < 1e-3
 
 
 def test_grids_that_cannot_meet() -> None:
     flat = phantom(grid_of("LPS", (4, 5)))
     with pytest.raises(ValueError, match="2D image"):
-        resample(flat, grid_of("LPS"), 0)
+        resample_volume(flat, grid_of("LPS"), 0)
     side = flat.grid.affine[:, [0, 2, 1, 3]]
     with pytest.raises(PolytaskError, match="right angles"):
-        resample(flat, Grid((4, 5), side), 0)
+        resample_volume(flat, Grid((4, 5), side), 0)
     with pytest.raises(ValueError, match="order"):
-        resample(flat, flat.grid, 3)
+        resample_volume(flat, flat.grid, 3)
 
 
 def test_labels_are_the_most_probable_on_the_source_grid() -> None:
     source = grid_of("oblique", (20, 18, 9))
     for stored in (
-        spaced(source, (2, 2, 2)),
-        spaced(canonical(phantom(source)).grid, (1.5, 1.5, 1.5)),
+        make_spaced_grid(source, (2, 2, 2)),
+        make_spaced_grid(orient_to_ras(phantom(source)).grid, (1.5, 1.5, 1.5)),
         grid_of("RAS", (30, 30, 30)),
     ):
         rng = np.random.default_rng(0)
         chances = rng.random((4, *stored.shape)).astype(np.float32)
-        found = labels(Volume(chances, stored), source)
+        found = resample_to_labels(Volume(chances, stored), source)
         fill = [1.0, 0, 0, 0]
-        wanted = resample(Volume(chances, stored), source, 1, fill).array.argmax(axis=0)
+        wanted = resample_volume(Volume(chances, stored), source, 1, fill).array.argmax(axis=0)
         assert found.array.dtype == np.uint8
         assert (found.array[0] == wanted).all()
 
 
 def test_parallel_axes_are_never_resampled_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """One axis after another reads two voxels an axis, in one go eight together: 128³ voxels were to take a second."""
-    monkeypatch.setattr(geometry, "oblique", lambda *_: pytest.fail("all axes in one go"))
+    monkeypatch.setattr(geometry, "resample_oblique", lambda *_: pytest.fail("all axes in one go"))
     array = np.random.default_rng(0).random((1, 12, 10, 8), np.float32)
     turned = np.diag([-1.0, 2.0, 1.5, 1.0])[[1, 0, 2, 3]]
     for affine in (np.eye(4), turned):
         volume = Volume(array, Grid((12, 10, 8), affine))
         for wanted in ((4, 4, 4), (0.8, 1.2, 1.0)):
             for order in (0, 1):
-                resample(volume, spaced(volume.grid, wanted), order)
+                resample_volume(volume, make_spaced_grid(volume.grid, wanted), order)
     tilted = np.eye(4)
     tilted[:2, :2] = [[0.8, -0.6], [0.6, 0.8]]
     with pytest.raises(pytest.fail.Exception, match="in one go"):
-        resample(Volume(array, Grid((12, 10, 8), tilted)), Grid((8, 8, 8), np.eye(4)), 1)
+        resample_volume(Volume(array, Grid((12, 10, 8), tilted)), Grid((8, 8, 8), np.eye(4)), 1)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from polytask.errors import PolytaskError
-from polytask.images.bags import read_bag
-from polytask.images.formats import FORMATS, probe, read, write
+from polytask.images.bag_files import read_bag
+from polytask.images.formats import FORMATS, probe_image_file, read_image_file, write_image_file
 from polytask.images.volume import Grid, Volume
 from tests.images.dicoms import series
 from tests.images.shapes import grid_of, phantom
@@ -38,7 +38,7 @@ def refused(function: Callable[..., object], *given: object) -> str:
 @pytest.mark.parametrize("suffix", [e for e in FORMATS if e != "/"])
 def test_a_named_pipe_does_not_block(tmp_path: Path, suffix: str) -> None:
     os.mkfifo(tmp_path / f"a{suffix}")
-    for function in (probe, read):
+    for function in (probe_image_file, read_image_file):
         assert "is a named pipe" in refused(function, tmp_path / f"a{suffix}")
 
 
@@ -108,9 +108,9 @@ def test_frames_are_counted_before_they_are_made(tmp_path: Path, frames: int, pa
     if packed:
         raw = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
         path.write_bytes(raw)
-    said = refused(read, path)
+    said = refused(read_image_file, path)
     assert "header claims" in said
-    assert said == refused(probe, path)
+    assert said == refused(probe_image_file, path)
 
 
 def test_many_files_of_many_frames_are_counted_together(tmp_path: Path) -> None:
@@ -119,27 +119,27 @@ def test_many_files_of_many_frames_are_counted_together(tmp_path: Path) -> None:
         series(tmp_path, volume, name=f"s{number}", uid="1.2.3", NumberOfFrames=30_000)
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes() + bytes(30_000 * 8))
-    assert "header claims the shape 2×2×90000" in refused(read, tmp_path)
+    assert "header claims the shape 2×2×90000" in refused(read_image_file, tmp_path)
 
 
 def test_open_brackets_of_a_header(tmp_path: Path) -> None:
     path = tmp_path / "a.nrrd"
-    write(path, phantom(grid_of("LPS")))
+    write_image_file(path, phantom(grid_of("LPS")))
     head, _, body = path.read_bytes().partition(b"\n\n")
     lines = [line for line in head.split(b"\n") if not line.startswith(b"space directions")]
     path.write_bytes(b"\n".join([*lines, b"space directions: " + b"(" * 900_000]) + b"\n\n" + body)
-    assert "not a valid NRRD header" in refused(read, path)
+    assert "not a valid NRRD header" in refused(read_image_file, path)
 
 
 def test_an_unknown_encoding_goes_to_no_other_library(tmp_path: Path) -> None:
     path = tmp_path / "a.nrrd"
-    write(path, phantom(grid_of("LPS")))
+    write_image_file(path, phantom(grid_of("LPS")))
     raw = path.read_bytes()
     path.write_bytes(raw.replace(b"encoding: gzip", b"encoding: " + b"9" * 1_000))  # killed the process
-    assert "is unknown" in refused(read, path)
+    assert "is unknown" in refused(read_image_file, path)
     long = b"encoding: hex\ncontent: " + b"x" * 50_000
     path.write_bytes(raw.replace(b"encoding: gzip", long))
-    assert "a field has too many characters" in refused(read, path)
+    assert "a field has too many characters" in refused(read_image_file, path)
 
 
 @pytest.mark.parametrize(
@@ -147,18 +147,18 @@ def test_an_unknown_encoding_goes_to_no_other_library(tmp_path: Path) -> None:
 )
 def test_axes_of_nifti_that_are_no_sizes(tmp_path: Path, dim: list[int]) -> None:
     path = tmp_path / "a.nii"
-    write(path, phantom(grid_of("LPS")))
+    write_image_file(path, phantom(grid_of("LPS")))
     raw = bytearray(path.read_bytes())
     raw[40 : 40 + 2 * len(dim)] = np.array(dim, "<i2").tobytes()
     path.write_bytes(raw)
-    for function in (probe, read):
+    for function in (probe_image_file, read_image_file):
         assert "expected 1 to 7 axes, each 1 or longer" in refused(function, path)
 
 
 @pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
 def test_a_link_beside_a_detached_header(tmp_path: Path, suffix: str) -> None:
     whole = tmp_path / ("a.nrrd" if suffix == ".nhdr" else "a.mha")
-    write(whole, phantom(grid_of("LPS")))
+    write_image_file(whole, phantom(grid_of("LPS")))
     raw = whole.read_bytes()
     if suffix == ".nhdr":
         head, _, body = raw.partition(b"\n\n")
@@ -172,19 +172,19 @@ def test_a_link_beside_a_detached_header(tmp_path: Path, suffix: str) -> None:
     (folder / f"a{suffix}").write_bytes(header)
     (other / "a.bin").write_bytes(body)
     (folder / "a.bin").symlink_to(other / "a.bin")
-    assert "is a link to another folder" in refused(read, folder / f"a{suffix}")
+    assert "is a link to another folder" in refused(read_image_file, folder / f"a{suffix}")
     (folder / "a.bin").unlink()
     (folder / "b.bin").write_bytes(body)
     (folder / "a.bin").symlink_to("b.bin")
-    assert (read(folder / f"a{suffix}").array == read(whole).array).all()
+    assert (read_image_file(folder / f"a{suffix}").array == read_image_file(whole).array).all()
     (tmp_path / "link").symlink_to(folder)
-    assert read(tmp_path / f"link/a{suffix}").array.shape == (1, 7, 9, 5)
+    assert read_image_file(tmp_path / f"link/a{suffix}").array.shape == (1, 7, 9, 5)
 
 
 def test_an_animation_is_no_image(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((8, 9), value, np.uint8)) for value in (0, 90, 200)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    for function in (probe, read):
+    for function in (probe_image_file, read_image_file):
         assert "an animation of 3 pictures" in refused(function, tmp_path / "a.png", 2)
 
 
@@ -192,16 +192,16 @@ def test_colors_that_are_no_light(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (8, 9, 4), np.uint8), "CMYK").save(tmp_path / "a.tif")
     Image.fromarray(rng.integers(0, 255, (8, 9, 3), np.uint8), "LAB").save(tmp_path / "b.tif")
-    assert "its colors are SEPARATED" in refused(read, tmp_path / "a.tif", 2)
-    assert "its colors are CIELAB" in refused(read, tmp_path / "b.tif", 2)
-    assert "expected grey" in refused(probe, tmp_path / "a.tif", 2)
+    assert "its colors are SEPARATED" in refused(read_image_file, tmp_path / "a.tif", 2)
+    assert "its colors are CIELAB" in refused(read_image_file, tmp_path / "b.tif", 2)
+    assert "expected grey" in refused(probe_image_file, tmp_path / "a.tif", 2)
 
 
 def test_spacing_beside_a_tiff(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     Image.fromarray(np.zeros((8, 9), np.uint8)).save(path)
     (tmp_path / "a.json").write_text('{"spacing": [2, 3]}')
-    assert read(path, 2).grid.spacing == (2, 3)
+    assert read_image_file(path, 2).grid.spacing == (2, 3)
     for text in (
         '{"spacing": [2, "x"]}',
         '{"spacing": [0, 1]}',
@@ -210,8 +210,8 @@ def test_spacing_beside_a_tiff(tmp_path: Path) -> None:
         '{"spacing": 5}',
     ):
         (tmp_path / "a.json").write_text(text)
-        assert str(tmp_path / "a.json") in refused(read, path, 2)
+        assert str(tmp_path / "a.json") in refused(read_image_file, path, 2)
 
 
 def test_a_name_that_no_file_can_have() -> None:
-    assert "no file can have this name" in refused(read, "a\0b.nii")
+    assert "no file can have this name" in refused(read_image_file, "a\0b.nii")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.images.formats import probe, read
+from polytask.images.formats import probe_image_file, read_image_file
 from tests.images.shapes import DIRECTIONS, grid_of, phantom
 
 
@@ -27,7 +27,7 @@ def _save(path: Path, data: np.ndarray, affine: np.ndarray, **header: object) ->
 def test_agrees_with_nibabel(tmp_path: Path, direction: str, kind: type) -> None:
     volume = phantom(grid_of(direction), "int32")
     nib.save(kind(volume.array[0], volume.grid.affine, dtype=np.int32), tmp_path / "a.nii.gz")
-    ours, theirs = read(tmp_path / "a.nii.gz"), nib.load(tmp_path / "a.nii.gz")
+    ours, theirs = read_image_file(tmp_path / "a.nii.gz"), nib.load(tmp_path / "a.nii.gz")
     assert np.allclose(ours.grid.affine, theirs.affine)
     assert (ours.array[0] == np.asarray(theirs.dataobj)).all()
 
@@ -39,8 +39,8 @@ def test_slope_and_intercept_as_nibabel(tmp_path: Path) -> None:
     raw = bytearray((tmp_path / "a.nii").read_bytes())
     raw[112:120] = np.array([0.25, -7.5], "<f4").tobytes()
     (tmp_path / "a.nii").write_bytes(raw)
-    ours = read(tmp_path / "a.nii")
-    assert ours.array.dtype == np.float32 == probe(tmp_path / "a.nii").dtype
+    ours = read_image_file(tmp_path / "a.nii")
+    assert ours.array.dtype == np.float32 == probe_image_file(tmp_path / "a.nii").dtype
     assert np.allclose(ours.array[0], nib.load(tmp_path / "a.nii").get_fdata(), rtol=1e-6)
     assert np.ptp(ours.array) > 0
 
@@ -51,7 +51,7 @@ def test_big_endian(tmp_path: Path) -> None:
     header.set_data_dtype(">i2")
     nib.save(nib.Nifti1Image(data, np.diag([2.0, 2, 2, 1]), header), tmp_path / "a.nii")
     assert (tmp_path / "a.nii").read_bytes()[:4] == b"\x00\x00\x01\x5c"
-    back = read(tmp_path / "a.nii")
+    back = read_image_file(tmp_path / "a.nii")
     assert back.array.dtype.isnative
     assert (back.array[0] == data).all()
 
@@ -60,22 +60,22 @@ def test_big_endian(tmp_path: Path) -> None:
 def test_last_axes_are_channels(tmp_path: Path, shape: tuple[int, ...]) -> None:
     data = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
     _save(tmp_path / "a.nii.gz", data, np.eye(4))
-    back = read(tmp_path / "a.nii.gz")
-    assert probe(tmp_path / "a.nii.gz").channels == 3
+    back = read_image_file(tmp_path / "a.nii.gz")
+    assert probe_image_file(tmp_path / "a.nii.gz").channels == 3
     assert (back.array == np.moveaxis(data.reshape(4, 5, 6, 3), -1, 0)).all()
 
 
 def test_two_axes_beyond_space_are_refused(tmp_path: Path) -> None:
     _save(tmp_path / "a.nii", np.zeros((2, 2, 2, 2, 2), np.int16), np.eye(4))
     with pytest.raises(PolytaskError, match=r"2×2×2×2×2.*one axis beyond space"):
-        read(tmp_path / "a.nii")
+        read_image_file(tmp_path / "a.nii")
 
 
 def test_rgb_voxels_are_three_channels(tmp_path: Path) -> None:
     for names in ("RGB", "RGBA"):
         data = np.random.default_rng(0).integers(0, 255, (3, 4, 5, len(names)), np.uint8)
         _save(tmp_path / "a.nii", data.view([(n, "u1") for n in names])[..., 0], np.eye(4))
-        assert (read(tmp_path / "a.nii").array == np.moveaxis(data[..., :3], -1, 0)).all()
+        assert (read_image_file(tmp_path / "a.nii").array == np.moveaxis(data[..., :3], -1, 0)).all()
 
 
 def test_units_become_millimetres_as_in_itk(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_units_become_millimetres_as_in_itk(tmp_path: Path) -> None:
     image.header.set_xyzt_units("micron")
     image.set_qform(image.affine, 1)
     nib.save(image, tmp_path / "a.nii")
-    assert read(tmp_path / "a.nii").grid.spacing == pytest.approx((1, 2, 3))
+    assert read_image_file(tmp_path / "a.nii").grid.spacing == pytest.approx((1, 2, 3))
     sitk = pytest.importorskip("SimpleITK")
     assert sitk.ReadImage(str(tmp_path / "a.nii")).GetSpacing() == pytest.approx((1, 2, 3))
 
@@ -95,7 +95,7 @@ def test_flat_nifti_in_any_plane(tmp_path: Path) -> None:
         shape[axis] = 1
         data = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
         _save(tmp_path / "a.nii", data, affine)
-        flat = read(tmp_path / "a.nii", dims=2)
+        flat = read_image_file(tmp_path / "a.nii", dims=2)
         assert (flat.array[0] == data.squeeze(axis)).all()
         kept = [a for a in range(3) if a != axis]
         assert np.allclose(flat.grid.affine[:, [0, 1, 3]], affine[:, [*kept, 3]], atol=1e-5)
@@ -112,7 +112,7 @@ def _claim(shape: tuple[int, ...], code: int, bits: int) -> bytes:
 
 def _refused(path: Path, *words: str) -> None:
     """Both doors refuse with one line, without taking memory."""
-    for function in (probe, read):
+    for function in (probe_image_file, read_image_file):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(PolytaskError) as caught:
             function(path)
@@ -138,7 +138,7 @@ def test_gzip_bomb_is_not_inflated_beyond_its_claim(tmp_path: Path) -> None:
     bomb = gzip.compress(_claim((2, 2, 2), 2, 8) + b"\x07" * 8 + bytes(300_000_000), 6)
     (tmp_path / "a.nii.gz").write_bytes(bomb)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert (read(tmp_path / "a.nii.gz").array == 7).all()
+    assert (read_image_file(tmp_path / "a.nii.gz").array == 7).all()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
@@ -162,7 +162,7 @@ def test_flipped_bit_in_a_gzip_stream(tmp_path: Path) -> None:
     raw[len(raw) // 2] ^= 16
     (tmp_path / "a.nii.gz").write_bytes(raw)
     with pytest.raises(PolytaskError, match="damaged"):
-        read(tmp_path / "a.nii.gz")
+        read_image_file(tmp_path / "a.nii.gz")
 
 
 def test_members_of_a_gzip_file_are_one_stream(tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ def test_members_of_a_gzip_file_are_one_stream(tmp_path: Path) -> None:
     _save(tmp_path / "a.nii", data, np.eye(4))
     raw = (tmp_path / "a.nii").read_bytes()
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(raw[:500]) + gzip.compress(raw[500:]))
-    assert (read(tmp_path / "a.nii.gz").array[0] == data).all()
-    assert probe(tmp_path / "a.nii.gz").grid.shape == data.shape
+    assert (read_image_file(tmp_path / "a.nii.gz").array[0] == data).all()
+    assert probe_image_file(tmp_path / "a.nii.gz").grid.shape == data.shape
 
 
 @pytest.mark.parametrize(

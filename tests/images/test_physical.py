@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from polytask.images.formats import probe, read, write
-from polytask.images.layout import RASTER
+from polytask.images.file_axes import RASTER_AFFINE
+from polytask.images.formats import probe_image_file, read_image_file, write_image_file
 from polytask.images.volume import Grid, Volume
 from tests.images.dicoms import series
 from tests.images.shapes import grid_of, phantom
@@ -20,15 +20,15 @@ GREY = np.arange(72, dtype=np.uint8).reshape(8, 9)
 
 
 def physical(path: Path, dims: int = 2) -> bool:
-    assert probe(path, dims).grid.physical == read(path, dims).grid.physical
-    return read(path, dims).grid.physical
+    assert probe_image_file(path, dims).grid.physical == read_image_file(path, dims).grid.physical
+    return read_image_file(path, dims).grid.physical
 
 
 def test_bare_pictures_have_no_scale_whatever_they_say_of_printing(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg", "a.tif"):
         Image.fromarray(GREY).save(tmp_path / name, dpi=(300, 300))
         assert not physical(tmp_path / name), name
-        assert read(tmp_path / name, 2).grid.spacing == (1, 1)
+        assert read_image_file(tmp_path / name, 2).grid.spacing == (1, 1)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
@@ -37,10 +37,10 @@ def test_bare_pictures_have_no_scale_whatever_they_say_of_printing(tmp_path: Pat
 def test_what_we_write_keeps_whether_there_is_a_scale(
     tmp_path: Path, name: str, scale: bool, edge: float
 ) -> None:
-    grid = Grid((8, 9), RASTER @ np.diag([edge, edge, 1, 1]), scale)
-    write(tmp_path / name, Volume(GREY[None], grid))
+    grid = Grid((8, 9), RASTER_AFFINE @ np.diag([edge, edge, 1, 1]), scale)
+    write_image_file(tmp_path / name, Volume(GREY[None], grid))
     assert physical(tmp_path / name) is scale
-    assert np.allclose(read(tmp_path / name, 2).grid.affine, grid.affine)
+    assert np.allclose(read_image_file(tmp_path / name, 2).grid.affine, grid.affine)
 
 
 def test_a_tiff_with_a_sidecar_has_a_scale_unless_it_says_999(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from polytask.errors import PolytaskError
-from polytask.images.formats import probe, read, write
+from polytask.images.formats import probe_image_file, read_image_file, write_image_file
 from polytask.images.volume import Grid, Volume
 
 RNG = np.random.default_rng(0)
@@ -23,7 +23,7 @@ def test_grey_and_16_bit(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 257
     for data in (GREY, deep):
         Image.fromarray(data).save(tmp_path / "a.png")
-        back, info = read(tmp_path / "a.png", dims=2), probe(tmp_path / "a.png", dims=2)
+        back, info = read_image_file(tmp_path / "a.png", dims=2), probe_image_file(tmp_path / "a.png", dims=2)
         assert back.array.dtype == data.dtype == info.dtype
         assert (back.array[0] == data).all()
         assert info.grid.shape == back.grid.shape == (6, 9)
@@ -34,7 +34,7 @@ def test_palette_keeps_its_indices(tmp_path: Path) -> None:
     image.putdata((GREY % 4).ravel().tolist())
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
     image.save(tmp_path / "a.png")
-    assert (read(tmp_path / "a.png", dims=2).array[0] == GREY % 4).all()
+    assert (read_image_file(tmp_path / "a.png", dims=2).array[0] == GREY % 4).all()
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -54,7 +54,7 @@ def test_few_bits_keep_the_stored_numbers(tmp_path: Path, bits: int) -> None:
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
-    assert (read(tmp_path / "a.png", dims=2).array[0] == data).all()
+    assert (read_image_file(tmp_path / "a.png", dims=2).array[0] == data).all()
 
 
 def test_colour_and_alpha(tmp_path: Path) -> None:
@@ -62,25 +62,25 @@ def test_colour_and_alpha(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([COLOUR, GREY])).save(tmp_path / "rgba.png")
     Image.fromarray(np.dstack([GREY, GREY // 2])).save(tmp_path / "la.png")
     for name in ("rgb", "rgba"):
-        assert (read(tmp_path / f"{name}.png", dims=2).array == np.moveaxis(COLOUR, -1, 0)).all()
-        assert probe(tmp_path / f"{name}.png", dims=2).channels == 3
-    assert (read(tmp_path / "la.png", dims=2).array[0] == GREY).all()
+        assert (read_image_file(tmp_path / f"{name}.png", dims=2).array == np.moveaxis(COLOUR, -1, 0)).all()
+        assert probe_image_file(tmp_path / f"{name}.png", dims=2).channels == 3
+    assert (read_image_file(tmp_path / "la.png", dims=2).array[0] == GREY).all()
 
 
 def test_jpeg_is_not_turned_by_exif(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6
     Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    back = read(tmp_path / "a.jpg", dims=2)
+    back = read_image_file(tmp_path / "a.jpg", dims=2)
     assert back.array.shape == (1, 6, 9)
     Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "b.jpg")
     with pytest.raises(PolytaskError, match="CMYK"):
-        probe(tmp_path / "b.jpg", dims=2)
+        probe_image_file(tmp_path / "b.jpg", dims=2)
 
 
 def test_bare_picture_lies_as_in_itk(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.png")
-    grid = read(tmp_path / "a.png", dims=2).grid
+    grid = read_image_file(tmp_path / "a.png", dims=2).grid
     sitk = pytest.importorskip("SimpleITK")
     image = sitk.ReadImage(str(tmp_path / "a.png"))
     place = np.array([*image.TransformIndexToPhysicalPoint((5, 2)), 0]) * (-1, -1, 1)
@@ -90,7 +90,7 @@ def test_bare_picture_lies_as_in_itk(tmp_path: Path) -> None:
 
 def test_read_as_a_volume_of_one_slice(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.png")
-    assert read(tmp_path / "a.png").array.shape == (1, 6, 9, 1)
+    assert read_image_file(tmp_path / "a.png").array.shape == (1, 6, 9, 1)
 
 
 def test_what_png_cannot_hold_is_refused(tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_what_png_cannot_hold_is_refused(tmp_path: Path) -> None:
         np.stack([GREY] * 2),
     ):
         with pytest.raises(PolytaskError, match="PNG expected"):
-            write(tmp_path / "a.png", Volume(array, grid))
+            write_image_file(tmp_path / "a.png", Volume(array, grid))
     assert not list(tmp_path.iterdir())
-    write(tmp_path / "a.png", Volume(GREY[None].astype(np.int64), grid))
-    assert (read(tmp_path / "a.png", dims=2).array[0] == GREY).all()
+    write_image_file(tmp_path / "a.png", Volume(GREY[None].astype(np.int64), grid))
+    assert (read_image_file(tmp_path / "a.png", dims=2).array[0] == GREY).all()
 
 
 @pytest.mark.filterwarnings("error")
@@ -116,7 +116,7 @@ def test_pixel_bomb(tmp_path: Path, edge: int) -> None:
     raw[16:24] = struct.pack(">II", edge, edge)
     raw[29:33] = struct.pack(">I", zlib.crc32(bytes(raw[12:29])))
     (tmp_path / "a.png").write_bytes(raw)
-    for function in (probe, read):
+    for function in (probe_image_file, read_image_file):
         with pytest.raises(PolytaskError, match="bomb"):
             function(tmp_path / "a.png", 2)
 
@@ -129,4 +129,4 @@ def test_truncated_or_no_picture(tmp_path: Path) -> None:
         for content in (whole[: len(whole) // 2], b"", b"text"):
             (tmp_path / name).write_bytes(content)
             with pytest.raises(PolytaskError, match="cannot be read as"):
-                read(tmp_path / name, dims=2)
+                read_image_file(tmp_path / name, dims=2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.images.formats import read
+from polytask.images.formats import read_image_file
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(os.environ.get("POLYTASK_DATA") or ROOT.parent / "shared" / "data") / "format_samples"
@@ -21,7 +21,7 @@ DICOMS = sorted(SAMPLES.rglob("*.dcm")) if SAMPLES.is_dir() else []
 @pytest.mark.parametrize("path", NRRDS, ids=lambda p: p.name)
 def test_nrrd_as_simpleitk_reads_it(path: Path) -> None:
     sitk = pytest.importorskip("SimpleITK")
-    ours, image = read(path), sitk.ReadImage(str(path))
+    ours, image = read_image_file(path), sitk.ReadImage(str(path))
     voxels = sitk.GetArrayFromImage(image).T
     assert (ours.array == (voxels if voxels.ndim == 4 else voxels[None])).all()
     if image.GetDimension() == 3:
@@ -33,7 +33,7 @@ def test_nrrd_as_simpleitk_reads_it(path: Path) -> None:
 @pytest.mark.parametrize("path", DICOMS, ids=lambda p: p.name)
 def test_dicom_files_are_read_or_refused_in_one_line(path: Path) -> None:
     try:
-        volume = read(path)
+        volume = read_image_file(path)
     except PolytaskError as error:
         line = str(error)
     else:
@@ -47,7 +47,7 @@ def test_ct_series_as_simpleitk_reads_it(tmp_path: Path) -> None:
     files = sorted(SAMPLES.rglob("ct-3slice_*.dcm"))
     for file in files:
         (tmp_path / file.name).symlink_to(file)
-    ours = read(tmp_path)
+    ours = read_image_file(tmp_path)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path)))
     image = reader.Execute()

@@ -13,15 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.errors import PolytaskError
-from polytask.images.patches import Cut, extent_of, places, stream, thinned
 from polytask.images.slide_openslide import OpenSlideSlide
+from polytask.images.slide_patches import (
+    PatchSpec,
+    choose_even_indices,
+    find_patch_extent,
+    find_tissue_patches,
+    stream_patches,
+)
 from polytask.images.slide_tiff import TiffSlide
-from polytask.images.slides import best_level, opened
-from polytask.images.tissue import otsu, saturation, tissue_mask
+from polytask.images.slides import find_best_level, open_slide
+from polytask.images.tissue import compute_saturation, find_otsu_threshold, find_tissue
 from tests.images.slide_worlds import GLASS, TISSUE, pixels, write_pyramid
 
 SOME = {(1, 0), (2, 0), (1, 1), (3, 3)}
-CUT = Cut(patch=64, mpp=1.0, downsample=None, tissue=0.5)
+CUT = PatchSpec(patch=64, mpp=1.0, downsample=None, tissue=0.5)
 
 
 @pytest.fixture
@@ -32,14 +38,14 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
-def corners(path: Path, cut: Cut = CUT) -> set[tuple[int, int]]:
-    with opened(path) as slide:
-        extent = extent_of(slide, cut)
-        return {(x // extent, y // extent) for x, y in places(slide, cut).tolist()}
+def corners(path: Path, cut: PatchSpec = CUT) -> set[tuple[int, int]]:
+    with open_slide(path) as slide:
+        extent = find_patch_extent(slide, cut)
+        return {(x // extent, y // extent) for x, y in find_tissue_patches(slide, cut).tolist()}
 
 
 def test_a_slide_says_its_levels_and_resolution(small: Path) -> None:
-    with opened(small) as slide:
+    with open_slide(small) as slide:
         assert isinstance(slide, TiffSlide)
         assert [(v.width, v.height, v.downsample) for v in slide.levels] == [
             (512, 512, 1.0),
@@ -47,7 +53,7 @@ def test_a_slide_says_its_levels_and_resolution(small: Path) -> None:
             (128, 128, 4.0),
         ]
         assert slide.mpp == pytest.approx(0.5)
-        assert [best_level(slide, d) for d in (0.5, 1, 1.9, 2, 3, 4, 100)] == [0, 0, 0, 1, 1, 2, 2]
+        assert [find_best_level(slide, d) for d in (0.5, 1, 1.9, 2, 3, 4, 100)] == [0, 0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
@@ -60,7 +66,7 @@ def test_regions_are_the_pixels_that_were_written(small: Path, level: int, x: in
             for r in range(0, size, 64)
         ]
     )
-    with opened(small) as slide:
+    with open_slide(small) as slide:
         found = slide.read(level, x, y, 70, 50)
     frame = np.full((size + 400, size + 400, 3), 255, np.uint8)
     frame[200 : 200 + size, 200 : 200 + size] = written
@@ -75,10 +81,10 @@ def test_tissue_is_found_exactly(tmp_path: Path, nested: bool) -> None:
 
 
 def test_a_patch_is_the_mean_of_what_it_spans(small: Path) -> None:
-    with opened(small) as slide:
-        where = places(slide, CUT)
+    with open_slide(small) as slide:
+        where = find_tissue_patches(slide, CUT)
         assert where.dtype == np.int32
-        cut = list(stream(slide, where, CUT))
+        cut = list(stream_patches(slide, where, CUT))
     assert [c.shape for c in cut] == [(64, 64, 3)] * 4
     assert all(np.allclose(c.mean(axis=(0, 1)), TISSUE, atol=1) for c in cut)
 
@@ -88,15 +94,15 @@ def test_shrinking_averages_where_no_level_fits(tmp_path: Path) -> None:
     image = np.zeros((256, 256, 3), np.uint8)
     image[::2, ::2] = image[1::2, 1::2] = (240, 120, 160)
     tifffile.imwrite(path, image, tile=(64, 64), photometric="rgb", compression="zlib", metadata=None)
-    cut = Cut(32, None, 4.0, 0.5)
-    with opened(path) as slide:
-        patch = next(stream(slide, np.array([[0, 0]], np.int32), cut))
+    cut = PatchSpec(32, None, 4.0, 0.5)
+    with open_slide(path) as slide:
+        patch = next(stream_patches(slide, np.array([[0, 0]], np.int32), cut))
     assert np.allclose(patch[4:-4, 4:-4], [120, 60, 80], atol=2)  # every second pixel would be black or pink
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6])
 def test_half_covered_patches_follow_the_share(small: Path, share: float) -> None:
-    wide = Cut(
+    wide = PatchSpec(
         patch=128, mpp=1.0, downsample=None, tissue=share
     )  # 256 of the finest pixels: four squares each
     # Squares (1,0) and (1,1) fill half of the first patch; (2,0) and (3,3) a quarter of theirs.
@@ -108,7 +114,7 @@ def test_openslide_finds_the_same_in_jpeg_tiles(tmp_path: Path) -> None:
     for path in (plain, jpeg):
         write_pyramid(path, 512, 128, SOME, (1, 2, 4), tile=64, jpeg=path == jpeg)
     assert corners(jpeg) == SOME
-    with opened(plain) as a, opened(jpeg) as b:
+    with open_slide(plain) as a, open_slide(jpeg) as b:
         assert isinstance(b, OpenSlideSlide)
         assert b.levels == a.levels
         assert b.mpp == pytest.approx(0.5)
@@ -124,14 +130,14 @@ def test_jpeg_without_openslide_names_the_extra(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "openslide", None)
     with (
         pytest.raises(PolytaskError, match=r"other encodings need pip install 'polytask\[slides\]'"),
-        opened(path),
+        open_slide(path),
     ):
         pass
 
 
 # By hand: of 0,0,0,10,10,200,200,200 the cut above 10 leaves means 4 and 200; shares 5/8 and 3/8: 9003.75, the largest.
 def test_otsu_by_hand() -> None:
-    assert otsu(np.array([0, 0, 0, 10, 10, 200, 200, 200], np.uint8)) == 10
+    assert find_otsu_threshold(np.array([0, 0, 0, 10, 10, 200, 200, 200], np.uint8)) == 10
 
 
 def test_otsu_is_the_least_variance_within() -> None:
@@ -146,12 +152,12 @@ def test_otsu_is_the_least_variance_within() -> None:
         parts = values[values <= t], values[values > t]
         return sum(len(p) * float(p.var()) for p in parts if len(p))
 
-    assert within(otsu(values)) == pytest.approx(min(within(t) for t in range(256)))
+    assert within(find_otsu_threshold(values)) == pytest.approx(min(within(t) for t in range(256)))
 
 
 def test_saturation_by_hand() -> None:
     line = np.array([[[255, 255, 255], [200, 100, 150], [10, 0, 0], [0, 255, 255]]], np.uint8)
-    assert saturation(line).tolist() == [[0, 127, 0, 255]]  # the third is too dark to say
+    assert compute_saturation(line).tolist() == [[0, 127, 0, 255]]  # the third is too dark to say
 
 
 @pytest.mark.parametrize(("colour", "tissue"), [(GLASS, False), (TISSUE, True), ((5, 0, 3), False)])
@@ -162,16 +168,16 @@ def test_slides_of_one_kind_are_not_split_in_two(
     noise = np.random.default_rng(0).integers(-2, 3, (256, 256, 3))
     image = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
     tifffile.imwrite(path, image, tile=(64, 64), photometric="rgb", metadata=None)
-    with opened(path) as slide:
-        assert tissue_mask(slide, 4).tissue.all() == tissue
-        assert tissue_mask(slide, 4).tissue.any() == tissue
-        assert len(places(slide, Cut(64, None, 1.0, 0.5))) == (16 if tissue else 0)
+    with open_slide(path) as slide:
+        assert find_tissue(slide, 4).tissue.all() == tissue
+        assert find_tissue(slide, 4).tissue.any() == tissue
+        assert len(find_tissue_patches(slide, PatchSpec(64, None, 1.0, 0.5))) == (16 if tissue else 0)
 
 
 def test_thinning_is_even_and_keeps_the_ends() -> None:
-    assert thinned(5, 9).tolist() == [0, 1, 2, 3, 4]
-    assert thinned(9, 3).tolist() == [0, 4, 8]
-    assert len(set(thinned(1000, 999).tolist())) == 999
+    assert choose_even_indices(5, 9).tolist() == [0, 1, 2, 3, 4]
+    assert choose_even_indices(9, 3).tolist() == [0, 4, 8]
+    assert len(set(choose_even_indices(1000, 999).tolist())) == 999
 
 
 def test_bad_slides_are_one_line(tmp_path: Path, small: Path) -> None:
@@ -191,19 +197,19 @@ def test_bad_slides_are_one_line(tmp_path: Path, small: Path) -> None:
         other: "say `features: WIDTH`",
     }
     for path, words in cases.items():
-        with pytest.raises(PolytaskError, match=words) as found, opened(path):
+        with pytest.raises(PolytaskError, match=words) as found, open_slide(path):
             pass
         assert "\n" not in str(found.value)
         assert str(found.value).startswith(str(path))
 
 
 def test_what_the_resolution_does_not_allow_is_said(tmp_path: Path, small: Path) -> None:
-    with opened(small) as slide, pytest.raises(PolytaskError, match=r"coarser than the 0\.2 asked for"):
-        places(slide, Cut(64, 0.2, None, 0.5))
+    with open_slide(small) as slide, pytest.raises(PolytaskError, match=r"coarser than the 0\.2 asked for"):
+        find_tissue_patches(slide, PatchSpec(64, 0.2, None, 0.5))
     silent = tmp_path / "silent.tif"
     tifffile.imwrite(silent, np.zeros((64, 64, 3), np.uint8), tile=(32, 32), photometric="rgb", metadata=None)
-    with opened(silent) as slide, pytest.raises(PolytaskError, match="name the `downsample`"):
-        places(slide, CUT)
+    with open_slide(silent) as slide, pytest.raises(PolytaskError, match="name the `downsample`"):
+        find_tissue_patches(slide, CUT)
 
 
 @settings(max_examples=60)
@@ -221,9 +227,12 @@ def test_damaged_slides_are_read_or_refused_in_one_line(
     path.write_bytes(content[: int(kept * len(content))])
     said = ""
     try:
-        with opened(path) as slide:
-            cut = Cut(32, None, 1.0, 0.5)
-            assert all(p.shape == (32, 32, 3) for p in stream(slide, places(slide, cut)[:8], cut))
+        with open_slide(path) as slide:
+            cut = PatchSpec(32, None, 1.0, 0.5)
+            assert all(
+                p.shape == (32, 32, 3)
+                for p in stream_patches(slide, find_tissue_patches(slide, cut)[:8], cut)
+            )
     except PolytaskError as error:
         said = str(error)
     assert "\n" not in said
@@ -232,7 +241,7 @@ def test_damaged_slides_are_read_or_refused_in_one_line(
 BOUNDED = """
 import re, sys
 from pathlib import Path
-from polytask.images.patches import Cut, places, stream
+from polytask.images.slide_patches import Cut, places, stream
 from polytask.images.slides import opened
 
 small, large = map(Path, sys.argv[1:])

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from polytask.images.formats import probe, read
+from polytask.images.formats import probe_image_file, read_image_file
 
 GREY = np.arange(72, dtype=np.uint8).reshape(8, 9)
 STACK = np.zeros((5, 8, 9), np.uint8)
@@ -18,9 +18,9 @@ STACK = np.zeros((5, 8, 9), np.uint8)
 
 def spacing_of(path: Path, dims: int = 2) -> tuple[float, ...] | None:
     """The spacing in mm, None without a scale; probing and reading must agree."""
-    grid = read(path, dims).grid
-    assert probe(path, dims).grid.same(grid)
-    assert probe(path, dims).grid.physical == grid.physical
+    grid = read_image_file(path, dims).grid
+    assert probe_image_file(path, dims).grid.is_same_grid(grid)
+    assert probe_image_file(path, dims).grid.physical == grid.physical
     return grid.spacing if grid.physical else None
 
 
@@ -53,7 +53,7 @@ def test_resolutions_for_printing_are_none(
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=resolution, resolutionunit=unit, metadata=None)
     assert spacing_of(tmp_path / "a.tif") is None
-    assert read(tmp_path / "a.tif", 2).grid.spacing == (1, 1)
+    assert read_image_file(tmp_path / "a.tif", 2).grid.spacing == (1, 1)
 
 
 def test_pillow_writes_dots_for_printing(tmp_path: Path) -> None:

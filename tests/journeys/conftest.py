@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.cli import done
-from tests.journeys.clinics import train_with_clinic
-from tests.journeys.worlds import Journey, quick, small
+from tests.journeys.clinic_cohort import train_with_clinic
+from tests.journeys.ct_cohort import Journey, make_quick_settings, write_small_cohort
+from tests.journeys.run_cli import run_successfully
 
 
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`cohort`, `work` with the run `a`, and the exported `model`: 3D, one channel, three tasks."""
     folder = tmp_path_factory.mktemp("small")
-    small(folder / "cohort")
-    done("plan", folder / "cohort", "-o", folder / "work", "--folds", 2, *quick())
-    done("prepare", folder / "work")
-    done("train", folder / "work", "--name", "a")
-    done("export", folder / "work/runs/a", "-o", folder / "model")
+    write_small_cohort(folder / "cohort")
+    run_successfully("plan", folder / "cohort", "-o", folder / "work", "--folds", 2, *make_quick_settings())
+    run_successfully("prepare", folder / "work")
+    run_successfully("train", folder / "work", "--name", "a")
+    run_successfully("export", folder / "work/runs/a", "-o", folder / "model")
     return folder
 
 
@@ -47,18 +47,18 @@ def clinics(clinics_once: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
     """A small cohort without a work folder."""
-    return small(tmp_path / "cohort")
+    return write_small_cohort(tmp_path / "cohort")
 
 
 def walk(folder: Path, dims: int, subjects: int, widths: str) -> Journey:
     """Phantom → check → plan → prepare → train two folds `hard` and one `single`."""
     cohort, work = folder / "cohort", folder / "work"
-    done("phantom", cohort, "--subjects", subjects, "--size", 24, "--dims", dims, "--seed", 3)
-    done("check", cohort)
-    done("plan", cohort, "-o", work, "--folds", 2, *quick(widths))
-    done("prepare", work)
-    done("train", work, "--fold", "all", "--name", "hard")
-    done("train", work, "--sharing", "single", "--name", "single", "--tasks", "lesion,grade,os")
+    run_successfully("phantom", cohort, "--subjects", subjects, "--size", 24, "--dims", dims, "--seed", 3)
+    run_successfully("check", cohort)
+    run_successfully("plan", cohort, "-o", work, "--folds", 2, *make_quick_settings(widths))
+    run_successfully("prepare", work)
+    run_successfully("train", work, "--fold", "all", "--name", "hard")
+    run_successfully("train", work, "--sharing", "single", "--name", "single", "--tasks", "lesion,grade,os")
     return Journey(dims, cohort, work)
 
 

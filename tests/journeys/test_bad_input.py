@@ -11,17 +11,24 @@ import nibabel
 import numpy as np
 import pytest
 
-from polytask.images.formats import write
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Volume
 from tests.images.dicoms import series
-from tests.journeys.cli import contents, done, polytask
-from tests.journeys.worlds import image, labels, quick, rows_of, set_cell, write_rows
+from tests.journeys.ct_cohort import (
+    make_ct_image,
+    make_label_image,
+    make_quick_settings,
+    read_cohort_rows,
+    set_cell,
+    write_rows,
+)
+from tests.journeys.run_cli import hash_folder_files, polytask, run_successfully
 
 IMAGE, MASK = "files/02_baseline.nii.gz", "files/02_baseline_mask.nii.gz"
 """Files of subject 02, whose row is line 4 of the table."""
 
 
-def empty(cohort: Path) -> None:
+def write_empty_image(cohort: Path) -> None:
     for path in sorted(cohort.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
 
@@ -32,18 +39,20 @@ def misspelt_key(cohort: Path) -> None:
 
 
 def duplicated_visit(cohort: Path) -> None:
-    rows = rows_of(cohort)
+    rows = read_cohort_rows(cohort)
     write_rows(cohort, [*rows, rows[2]])
 
 
 def other_shape(cohort: Path) -> None:
-    write(cohort / MASK, Volume(np.zeros((1, 12, 10, 9), np.uint8), image(0, (12, 10, 9)).grid))
+    write_image_file(
+        cohort / MASK, Volume(np.zeros((1, 12, 10, 9), np.uint8), make_ct_image(0, (12, 10, 9)).grid)
+    )
 
 
 def label_7(cohort: Path) -> None:
-    mask = labels(2)
+    mask = make_label_image(2)
     mask.array[0, 0, 0, 0] = 7
-    write(cohort / MASK, mask)
+    write_image_file(cohort / MASK, mask)
 
 
 def truncated(cohort: Path) -> None:
@@ -65,8 +74,8 @@ def text_file(cohort: Path) -> None:
 
 
 def two_series(cohort: Path) -> None:
-    series(cohort / "files/dcm", image(1), "a", uid="1.2.3")
-    series(cohort / "files/dcm", image(2), "b", uid="1.2.4")
+    series(cohort / "files/dcm", make_ct_image(1), "a", uid="1.2.3")
+    series(cohort / "files/dcm", make_ct_image(2), "b", uid="1.2.4")
     set_cell(cohort, 2, "scan.ct", "files/dcm")
 
 
@@ -75,12 +84,12 @@ def event_yes(cohort: Path) -> None:
 
 
 def class_with_one_case(cohort: Path) -> None:
-    for row in range(len(rows_of(cohort))):
+    for row in range(len(read_cohort_rows(cohort))):
         set_cell(cohort, row, "grade", "high" if row == 3 else "low")
 
 
-SPOILT: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
-    "empty folder": (empty, ("cohort.yaml", "no such file", "cases.csv", "polytask import")),
+SPOILED_COHORTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
+    "empty folder": (write_empty_image, ("cohort.yaml", "no such file", "cases.csv", "polytask import")),
     "misspelt key": (misspelt_key, ("cohort.yaml", "tasks.os.horizon", "did you mean 'horizons'")),
     "duplicated visit": (duplicated_visit, ("cases.csv", "row 11", "02", "baseline", "row 4", "keep one")),
     "other shape": (other_shape, (MASK, "12×10×9", "12×10×8", "align: resample")),
@@ -93,15 +102,15 @@ SPOILT: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "class with one case": (class_with_one_case, ("'grade'", "'high'", "1", "bring more")),
 }
 """What → (how, the words that a person needs)."""
-ONLY_SEEN_BY_PREPARE = ("label 7",)
+FOUND_ONLY_BY_PREPARE = ("label 7",)
 """`plan` measures the training part alone; the others are met by every verb."""
 
 
-@pytest.mark.parametrize("what", SPOILT)
+@pytest.mark.parametrize("what", SPOILED_COHORTS)
 def test_check_lists_it(cohort: Path, what: str) -> None:
-    spoil, words = SPOILT[what]
+    spoil, words = SPOILED_COHORTS[what]
     spoil(cohort)
-    before = contents(cohort)
+    before = hash_folder_files(cohort)
     said = polytask("check", cohort)
     assert said.code == 1
     assert said.err.strip() == ""
@@ -111,25 +120,25 @@ def test_check_lists_it(cohort: Path, what: str) -> None:
     assert "→" in found[0], "what to do"
     listed = polytask("check", cohort, "--json")
     assert (listed.code, listed.json["errors"]) == (1, 1)
-    assert contents(cohort) == before
+    assert hash_folder_files(cohort) == before
 
 
-@pytest.mark.parametrize("what", SPOILT)
+@pytest.mark.parametrize("what", SPOILED_COHORTS)
 def test_plan_or_prepare_refuses_it(cohort: Path, tmp_path: Path, what: str) -> None:
-    spoil, words = SPOILT[what]
+    spoil, words = SPOILED_COHORTS[what]
     spoil(cohort)
-    before, work = contents(cohort), tmp_path / "work"
-    said = polytask("plan", cohort, "-o", work, "--folds", 2, *quick())
-    if what in ONLY_SEEN_BY_PREPARE and said.code == 0:
+    before, work = hash_folder_files(cohort), tmp_path / "work"
+    said = polytask("plan", cohort, "-o", work, "--folds", 2, *make_quick_settings())
+    if what in FOUND_ONLY_BY_PREPARE and said.code == 0:
         said = polytask("prepare", work)
         assert not (work / "store/store.json").exists()
-        assert not [p for p in contents(work) if ".half" in p]
+        assert not [p for p in hash_folder_files(work) if ".half" in p]
     else:
-        assert [p for p in contents(work) if "fingerprint" not in p] == []
+        assert [p for p in hash_folder_files(work) if "fingerprint" not in p] == []
     assert said.code == 2
     complaint = said.complaint.replace("(12, 10, 9)", "12×10×9").replace("(12, 10, 8)", "12×10×8")
     assert [w for w in words[:-1] if w not in complaint] == [], complaint
-    assert contents(cohort) == before
+    assert hash_folder_files(cohort) == before
 
 
 def test_every_problem_is_listed_at_once(cohort: Path) -> None:
@@ -145,7 +154,7 @@ def test_every_problem_is_listed_at_once(cohort: Path) -> None:
 
 
 def test_a_fold_whose_train_part_has_no_event(cohort: Path, tmp_path: Path) -> None:
-    for row, cells in enumerate(rows_of(cohort)):
+    for row, cells in enumerate(read_cohort_rows(cohort)):
         set_cell(cohort, row, "os_event", str(int(cells[0] in ("02", "03"))))
     fold = {"train": ["01", "04", "05", "06"], "tune": ["07"], "held_out": ["02", "03"]}
     splits = tmp_path / "mine.json"
@@ -167,6 +176,6 @@ def test_importers_of_nothing(tmp_path: Path) -> None:
 
 
 def test_warnings_alone_are_no_failure(cohort: Path) -> None:
-    said = done("check", cohort)
+    said = run_successfully("check", cohort)
     assert "0 errors" in said.out
     assert "warning: " in said.out

@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 import pytest
 
-from polytask.prepare import make as prepare_room
-from tests.journeys.cli import contents, done, polytask
-from tests.journeys.worlds import quick
+from polytask.prepare import store_builder as prepare_room
+from tests.journeys.ct_cohort import make_quick_settings
+from tests.journeys.run_cli import hash_folder_files, polytask, run_successfully
 
 
 @pytest.mark.parametrize("where", ["file/below", "file"])
@@ -41,9 +41,9 @@ def test_work_folder_that_cannot_be_written(trained: Path, verb: str, blocked: s
     shutil.rmtree(work / blocked, ignore_errors=True)
     given = work / "runs/a" if verb == "evaluate" else work
     (work / blocked).write_text("in the way")
-    before = contents(work)
+    before = hash_folder_files(work)
     assert blocked.split("/")[0] in polytask(verb, given).complaint
-    assert contents(work) == before
+    assert hash_folder_files(work) == before
 
 
 def test_disk_full_while_preparing(trained: Path) -> None:
@@ -54,7 +54,7 @@ def test_disk_full_while_preparing(trained: Path) -> None:
     with patch("shutil.disk_usage", lambda place: usage(place)._replace(free=100)):
         complaint = polytask("prepare", work).complaint
     assert [w for w in ("store", "disk full", "9 cases", "same command") if w not in complaint] == []
-    assert contents(work / "store") == {}
+    assert hash_folder_files(work / "store") == {}
 
     written = 0
 
@@ -70,17 +70,20 @@ def test_disk_full_while_preparing(trained: Path) -> None:
     assert finished
     assert not [name for name in finished if name.startswith(".") or name == "store.json"]
     assert "no finished store" in polytask("train", work).complaint
-    assert done("prepare", work, "--json").json["skipped"] == len(finished)
+    assert run_successfully("prepare", work, "--json").json["skipped"] == len(finished)
 
 
 def test_real_disk_full(trained: Path, tiny_disk: Path) -> None:
     cohort, run = trained / "cohort", trained / "work/runs/a"
-    assert "No space" in polytask("plan", cohort, "-o", tiny_disk / "w", "--folds", 2, *quick()).complaint
+    assert (
+        "No space"
+        in polytask("plan", cohort, "-o", tiny_disk / "w", "--folds", 2, *make_quick_settings()).complaint
+    )
     assert not (tiny_disk / "w/plan.yaml").exists()
     assert not (tiny_disk / "w/splits.json").exists()
     shutil.rmtree(tiny_disk / "w")
     assert str(tiny_disk / "m") in polytask("export", run, "-o", tiny_disk / "m").complaint
-    assert contents(tiny_disk) == {}
+    assert hash_folder_files(tiny_disk) == {}
     (tiny_disk / "filler").write_bytes(bytes(48_000))
     assert str(tiny_disk / "p") in polytask("predict", run, cohort, "-o", tiny_disk / "p").complaint
     assert not (tiny_disk / "p/predictions.csv").exists()
@@ -98,35 +101,35 @@ def test_real_disk_full_while_preparing_and_training(trained: Path, tiny_disk: P
     (work / "plan.yaml").symlink_to(trained / "plan.yaml")
     complaint = polytask("prepare", work, "--jobs", 1).complaint
     assert [w for w in ("disk full", "are free", "finished cases are kept") if w not in complaint] == []
-    assert not [p for p in contents(work) if ".half" in p]
+    assert not [p for p in hash_folder_files(work) if ".half" in p]
     shutil.rmtree(work / "store")
     (work / "store").symlink_to(trained / "work/store")
     said = polytask("train", work, "--name", "n")
     assert said.code == 2
     assert "No space" in said.err
     assert "Traceback" not in said.err
-    assert not [p for p in contents(work) if p.endswith(".new")]
+    assert not [p for p in hash_folder_files(work) if p.endswith(".new")]
 
 
 def test_predicting_onto_a_full_disk_drops_the_old_table(trained: Path, tmp_path: Path) -> None:
     """`predictions.csv` says that the folder is complete: it never stands beside masks of another call."""
     run, out = trained / "work/runs/a", tmp_path / "out"
-    done("predict", run, trained / "cohort", "-o", out)
+    run_successfully("predict", run, trained / "cohort", "-o", out)
     full = OSError(errno.ENOSPC, "No space left on device")
-    with patch("polytask.predict.outputs.escape_cells", side_effect=full):
+    with patch("polytask.predict.write_outputs.escape_cells", side_effect=full):
         complaint = polytask("predict", run, trained / "cohort", "-o", out, "--overwrite").complaint
     assert [w for w in ("predictions.csv", "No space left") if w not in complaint] == []
-    assert not [p for p in contents(out) if "predictions.csv" in p]
+    assert not [p for p in hash_folder_files(out) if "predictions.csv" in p]
 
 
 def test_a_new_plan_that_cannot_be_written_leaves_the_old_one(trained: Path) -> None:
     work = trained / "work"
-    before = contents(work)
+    before = hash_folder_files(work)
     full = OSError(errno.ENOSPC, "No space left on device")
-    with patch("polytask.plan.files.plan_text", side_effect=full):
-        said = polytask("plan", trained / "cohort", "-o", work, "--folds", 3, *quick())
+    with patch("polytask.plan.plan_file.render_plan", side_effect=full):
+        said = polytask("plan", trained / "cohort", "-o", work, "--folds", 3, *make_quick_settings())
     assert "No space" in said.complaint
-    now = contents(work)
+    now = hash_folder_files(work)
     assert {p: h for p, h in now.items() if p in before} == before
     assert set(now) - set(before) <= {"plan.yaml.old"}
 
@@ -147,7 +150,7 @@ def test_interrupted_prepare_goes_on(trained: Path) -> None:
     assert f"polytask prepare {work}" in said.err
     kept = len(list((work / "store").iterdir()))
     assert kept == 3
-    assert done("prepare", work, "--json").json["skipped"] == kept
+    assert run_successfully("prepare", work, "--json").json["skipped"] == kept
 
 
 def test_ctrl_c_elsewhere_is_one_line(cohort: Path) -> None:

@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.cli import contents, done, polytask
-from tests.journeys.worlds import set_cell, small
+from tests.journeys.ct_cohort import set_cell, write_small_cohort
+from tests.journeys.run_cli import hash_folder_files, polytask, run_successfully
 
 
 def test_a_plan_of_another_cohort(trained: Path) -> None:
     work = trained / "work"
-    other, plan = small(trained / "other", subjects=9), work / "plan.yaml"
+    other, plan = write_small_cohort(trained / "other", subjects=9), work / "plan.yaml"
     text = plan.read_text()
     plan.write_text(text.replace("cohort: ../cohort\n", "cohort: ../other\n"))
-    before = contents(trained)
+    before = hash_folder_files(trained)
     for words in (("prepare", work), ("train", work, "--name", "n")):
         complaint = polytask(*words).complaint
         assert [w for w in (str(other), "another cohort", "polytask plan") if w not in complaint] == []
-        assert {p: h for p, h in contents(trained).items() if p != "work/runs/n"} == before
+        assert {p: h for p, h in hash_folder_files(trained).items() if p != "work/runs/n"} == before
 
 
 def test_a_cohort_that_changed_since_the_plan(trained: Path) -> None:
     set_cell(trained / "cohort", 2, "grade", "low")
-    work, before = trained / "work", contents(trained)
+    work, before = trained / "work", hash_folder_files(trained)
     for words in (
         ("prepare", work),
         ("train", work, "--name", "n"),
@@ -35,12 +35,12 @@ def test_a_cohort_that_changed_since_the_plan(trained: Path) -> None:
         ("evaluate", work / "runs/a"),
     ):
         assert "changed since" in polytask(*words).complaint
-    assert contents(trained) == before
+    assert hash_folder_files(trained) == before
 
 
 def test_a_run_predicts_when_its_cohort_is_gone(trained: Path, tmp_path: Path) -> None:
     shutil.move(trained / "cohort", tmp_path / "gone")
-    done("predict", trained / "work/runs/a", tmp_path / "gone", "-o", tmp_path / "out")
+    run_successfully("predict", trained / "work/runs/a", tmp_path / "gone", "-o", tmp_path / "out")
     complaint = polytask("train", trained / "work", "--name", "n").complaint
     assert [w for w in (str(trained / "cohort"), "bring it back", "plan.yaml") if w not in complaint] == []
 
@@ -49,20 +49,20 @@ def test_a_cohort_at_an_absolute_place(trained: Path, tmp_path: Path) -> None:
     shutil.move(trained / "cohort", tmp_path / "moved")
     plan = trained / "work/plan.yaml"
     plan.write_text(plan.read_text().replace("cohort: ../cohort\n", f"cohort: {tmp_path / 'moved'}\n"))
-    done("prepare", trained / "work")
-    done("train", trained / "work", "--name", "n")
-    done("evaluate", trained / "work/runs/n", "--resamples", 5)
+    run_successfully("prepare", trained / "work")
+    run_successfully("train", trained / "work", "--name", "n")
+    run_successfully("evaluate", trained / "work/runs/n", "--resamples", 5)
 
 
 def test_a_checkpoint_of_another_plan(trained: Path) -> None:
     runs = trained / "work/runs"
-    done("train", trained / "work", "--name", "b", "--set", "training.epochs=1")
+    run_successfully("train", trained / "work", "--name", "b", "--set", "training.epochs=1")
     shutil.rmtree(runs / "b/last")
     shutil.copytree(runs / "a/last", runs / "b/last")
-    before = contents(runs)
+    before = hash_folder_files(runs)
     complaint = polytask("train", trained / "work", "--resume", "b").complaint
     assert [w for w in ("runs/b/last", "another plan", "--init") if w not in complaint] == []
-    assert contents(runs) == before
+    assert hash_folder_files(runs) == before
 
 
 def test_a_run_whose_plan_was_edited(trained: Path, tmp_path: Path) -> None:
@@ -96,37 +96,43 @@ def test_changed_weights(trained: Path, tmp_path: Path, what: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def cut(model: Path) -> None:
+def truncate_weights(model: Path) -> None:
     (model / "model.json").write_text('{"polytask": 1,')
 
 
-def empty(model: Path) -> None:
+def empty_weights(model: Path) -> None:
     (model / "model.json").write_text("[]")
 
 
-def no_weights(model: Path) -> None:
+def remove_weights(model: Path) -> None:
     (model / "model.safetensors").unlink()
 
 
-def no_members(model: Path) -> None:
-    edit(model, lambda described: described.update(members=[]))
+def remove_members(model: Path) -> None:
+    edit_description(model, lambda described: described.update(members=[]))
 
 
-def other_widths(model: Path) -> None:
-    edit(model, lambda described: described["plan"]["shared"]["images"]["scan"].update(widths=[4, 8, 16]))
+def change_widths(model: Path) -> None:
+    edit_description(
+        model, lambda described: described["plan"]["shared"]["images"]["scan"].update(widths=[4, 8, 16])
+    )
 
 
-def other_task(model: Path) -> None:
-    edit(model, lambda described: described["members"][0].update(networks=[["grad"]]))
+def rename_task(model: Path) -> None:
+    edit_description(model, lambda described: described["members"][0].update(networks=[["grad"]]))
 
 
-def edit(model: Path, change: Callable[[dict[str, dict[str, dict[str, dict[str, object]]]]], None]) -> None:
+def edit_description(
+    model: Path, change: Callable[[dict[str, dict[str, dict[str, dict[str, object]]]]], None]
+) -> None:
     described = json.loads((model / "model.json").read_text())
     change(described)
     (model / "model.json").write_text(json.dumps(described))
 
 
-@pytest.mark.parametrize("damage", [cut, empty, no_weights, no_members, other_widths, other_task])
+@pytest.mark.parametrize(
+    "damage", [truncate_weights, empty_weights, remove_weights, remove_members, change_widths, rename_task]
+)
 def test_damaged_models(trained: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     damage(trained / "model")
     complaint = polytask("predict", trained / "model", trained / "cohort", "-o", tmp_path / "out").complaint
@@ -190,10 +196,10 @@ def test_what_is_not_there_yet(trained: Path, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_words_of_train(trained: Path, words: list[str], wanted: list[str]) -> None:
-    before = contents(trained)
+    before = hash_folder_files(trained)
     complaint = polytask("train", trained / "work", *words).complaint
     assert [w for w in wanted if w not in complaint] == [], complaint
-    assert contents(trained) == before
+    assert hash_folder_files(trained) == before
 
 
 @pytest.mark.parametrize(

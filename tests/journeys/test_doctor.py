@@ -15,11 +15,11 @@ from scipy.ndimage import binary_dilation
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
 from polytask.evaluation.doctor import Finding, diagnose
-from polytask.images.formats import read
-from polytask.plan.work import plan_into
-from polytask.prepare.make import prepare
+from polytask.images.formats import read_image_file
+from polytask.plan.work_folder import plan_into
+from polytask.prepare.store_builder import prepare
 from polytask.training import train
-from tests.journeys.outcomes import picture, rewrite, table
+from tests.journeys.outcome_runs import rewrite_cohort, write_case_rows, write_grey_picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 QUICK = (
@@ -36,17 +36,17 @@ QUICK = (
     "training.balance.log_every=10",
 )
 IMAGE = ("images.scan.widths=[8,16,16]", "model.embedding=16")
-THREE = ("lesion", "grade", "diameter")
+DOCTOR_TASKS = ("lesion", "grade", "diameter")
 
 
-def ready(folder: Path, *settings: str, splits: Path | None = None) -> Path:
+def plan_and_prepare_phantom(folder: Path, *settings: str, splits: Path | None = None) -> Path:
     """Plan and prepare the cohort in a folder."""
     plan_into(folder / "cohort", folder / "work", 3, splits=splits, settings=[*QUICK, *settings], jobs=1)
     prepare(folder / "work", jobs=1)
     return folder / "work"
 
 
-def phantom(
+def write_changed_phantom(
     folder: Path,
     tasks: tuple[str, ...] | None,
     row: Callable[[dict[str, str]], Mapping[str, str]] = dict,
@@ -54,11 +54,11 @@ def phantom(
 ) -> Path:
     """Sixty subjects in 2D, changed in place."""
     make_phantom(folder / "cohort", subjects=60, size=24, dims=2, seed=3, visits=1, tasks=tasks)
-    rewrite(folder / "cohort", header, row)
+    rewrite_cohort(folder / "cohort", header, row)
     return folder
 
 
-def told(work: Path, name: str, *overrides: str, **options: Any) -> list[Finding]:
+def train_and_diagnose(work: Path, name: str, *overrides: str, **options: Any) -> list[Finding]:
     """Train a run and return the findings of the doctor about it."""
     return diagnose(train(work, name=name, overrides=overrides, device="cpu", **options).folder)
 
@@ -66,7 +66,7 @@ def told(work: Path, name: str, *overrides: str, **options: Any) -> list[Finding
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared work folder with tasks of all kinds."""
-    return ready(phantom(tmp_path_factory.mktemp("whole"), None), *IMAGE)
+    return plan_and_prepare_phantom(write_changed_phantom(tmp_path_factory.mktemp("whole"), None), *IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_healthy_run_is_not_ill(whole: Path, sharing: str, balance: str, seed: int) -> None:
-    assert told(whole, f"{sharing}-{balance}-{seed}", sharing=sharing, balance=balance, seed=seed) == []
+    assert (
+        train_and_diagnose(whole, f"{sharing}-{balance}-{seed}", sharing=sharing, balance=balance, seed=seed)
+        == []
+    )
 
 
 def test_healthy_single_networks_are_not_ill(whole: Path) -> None:
-    assert told(whole, "single", sharing="single", tasks=THREE) == []
+    assert train_and_diagnose(whole, "single", sharing="single", tasks=DOCTOR_TASKS) == []
 
 
 @pytest.mark.parametrize(
@@ -97,18 +100,18 @@ def test_healthy_single_networks_are_not_ill(whole: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(whole: Path, override: str, illness: str, task: str) -> None:
-    found = told(whole, override.replace("=", "-"), override, tasks=THREE)
+    found = train_and_diagnose(whole, override.replace("=", "-"), override, tasks=DOCTOR_TASKS)
     assert [(f.name, f.tasks) for f in found] == [(illness, (task,))]
 
 
 def test_steps_that_are_wild(whole: Path) -> None:
     wild = ("training.clip=0", "training.warmup=0")
     with pytest.raises(PolytaskError, match="20 in a row"):
-        told(whole, "nan", "training.rate=1e8", *wild, tasks=THREE)
+        train_and_diagnose(whole, "nan", "training.rate=1e8", *wild, tasks=DOCTOR_TASKS)
     (skipped, *_) = diagnose(whole / "runs/nan")
     assert skipped.name == "skipped"
     assert skipped.evidence["skipped"] >= 19
-    (ran, *_) = told(whole, "wild", "training.rate=10", *wild, tasks=THREE)
+    (ran, *_) = train_and_diagnose(whole, "wild", "training.rate=10", *wild, tasks=DOCTOR_TASKS)
     assert ran.name == "scale"
     assert "ran away" in ran.says
 
@@ -116,23 +119,29 @@ def test_steps_that_are_wild(whole: Path) -> None:
 def test_a_task_that_few_have_is_named(tmp_path: Path) -> None:
     numbers = iter(range(60))
     few = {4, 16, 22, 30, 43, 53}
-    phantom(tmp_path, THREE, lambda r: r if next(numbers) in few else r | {"diameter": ""})
-    found = told(ready(tmp_path, *IMAGE, "training.batch=2", "training.balance.log_every=5"), "few")
+    write_changed_phantom(
+        tmp_path, DOCTOR_TASKS, lambda r: r if next(numbers) in few else r | {"diameter": ""}
+    )
+    found = train_and_diagnose(
+        plan_and_prepare_phantom(tmp_path, *IMAGE, "training.batch=2", "training.balance.log_every=5"), "few"
+    )
     assert [(f.name, f.tasks) for f in found] == [("seldom", ("diameter",))]
 
 
 def test_tasks_of_different_subjects_are_sent_to_the_parameters(tmp_path: Path) -> None:
     numbers = iter(range(60))
-    phantom(
+    write_changed_phantom(
         tmp_path,
-        THREE,
+        DOCTOR_TASKS,
         lambda r: r | ({"grade": ""} if next(numbers) % 2 else {"diameter": "", "lesion": ""}),
     )
-    work = ready(tmp_path, *IMAGE, "training.batch=2")
-    (found,) = [f for f in told(work, "features", balance="upgrad") if f.name == "strangers"]
+    work = plan_and_prepare_phantom(tmp_path, *IMAGE, "training.batch=2")
+    (found,) = [f for f in train_and_diagnose(work, "features", balance="upgrad") if f.name == "strangers"]
     assert found.evidence["grade diameter"] == 0
     assert "--cut parameters" in found.remedy
-    assert "strangers" not in [f.name for f in told(work, "parameters", balance="upgrad", cut="parameters")]
+    assert "strangers" not in [
+        f.name for f in train_and_diagnose(work, "parameters", balance="upgrad", cut="parameters")
+    ]
 
 
 def test_two_readers_who_draw_differently_are_in_conflict(tmp_path: Path) -> None:
@@ -143,20 +152,20 @@ def test_two_readers_who_draw_differently_are_in_conflict(tmp_path: Path) -> Non
         rest = {k: v for k, v in row.items() if not k.startswith("lesion")}
         if not row["lesion"]:
             return rest | {"one": "", "two": ""}
-        lesion = np.asarray(read(tmp_path / "cohort" / row["lesion"], 2).array[0]) == 1
+        lesion = np.asarray(read_image_file(tmp_path / "cohort" / row["lesion"], 2).array[0]) == 1
         masks = [lesion, binary_dilation(lesion, iterations=4)]
         for reader, mask in zip(("one", "two"), masks if rng.random() < 0.5 else masks[::-1], strict=True):
             rest[reader] = f"masks/{reader}_{Path(row['lesion']).name}"
-            picture(tmp_path / "cohort" / rest[reader], mask)
+            write_grey_picture(tmp_path / "cohort" / rest[reader], mask)
         return rest
 
     def readers(header: dict[str, Any]) -> None:
         one = {"kind": "segmentation", "image": "scan", "labels": {"lesion": 1}}
         header["tasks"] = {"one": one, "two": dict(one), "diameter": header["tasks"]["diameter"]}
 
-    phantom(tmp_path, ("lesion", "diameter"), drawn, readers)
-    work = ready(tmp_path, *IMAGE, "model.decoder=shared", "training.steps_per_epoch=30")
-    found = told(work, "readers")
+    write_changed_phantom(tmp_path, ("lesion", "diameter"), drawn, readers)
+    work = plan_and_prepare_phantom(tmp_path, *IMAGE, "model.decoder=shared", "training.steps_per_epoch=30")
+    found = train_and_diagnose(work, "readers")
     assert [(f.name, f.tasks) for f in found] == [("conflict", ("one", "two"))]
     assert found[0].evidence["cosine"] < -0.2
 
@@ -171,7 +180,7 @@ def test_what_is_learnt_by_heart_is_named(tmp_path: Path) -> None:
         cells = {name: f"{value:.3f}" for name, value in zip(columns, x, strict=True)}
         rows.append({"subject": f"{number:04}", **cells, **answers})
     (tmp_path / "cohort").mkdir()
-    table(tmp_path / "cohort", rows)
+    write_case_rows(tmp_path / "cohort", rows)
     header = {
         "polytask": 1,
         "name": "luck",
@@ -184,8 +193,10 @@ def test_what_is_learnt_by_heart_is_named(tmp_path: Path) -> None:
     splits = tmp_path / "splits.json"
     splits.write_text(json.dumps({"polytask": 1, "scheme": "subject", "seed": 0, "folds": [parts]}))
     loose = ("training.batch=12", "training.weight_decay=0", "model.dropout=0")
-    work = ready(tmp_path, *loose, "training.epochs=40", "training.steps_per_epoch=6", splits=splits)
-    found = told(work, "luck")
+    work = plan_and_prepare_phantom(
+        tmp_path, *loose, "training.epochs=40", "training.steps_per_epoch=6", splits=splits
+    )
+    found = train_and_diagnose(work, "luck")
     assert [(f.name, f.tasks) for f in found] == [("overfit", ("hard",))]
     assert found[0].evidence["peak"] > found[0].evidence["end"] + 0.13
     assert found[0].evidence["loss_now"] < 0.1

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import yaml
 
-from polytask.cohort.table import read_table
-from polytask.images.formats import read
-from polytask.plan.work import plan_into
-from polytask.prepare.make import prepare
+from polytask.cohort.text_table import read_text_table
+from polytask.images.formats import read_image_file
+from polytask.plan.work_folder import plan_into
+from polytask.prepare.store_builder import prepare
 from polytask.training.run import train
 from tests.images.slide_cohorts import write_cohort
-from tests.journeys.cli import contents, done
-from tests.journeys.clinics import write_table
+from tests.journeys.clinic_cohort import write_table
+from tests.journeys.run_cli import hash_folder_files, run_successfully
 
-ODD = [
+ODD_NAMES = [
     "../../x",
     "..",
     "a",
@@ -35,22 +35,23 @@ ODD = [
 def test_odd_ids_stay_in_the_folder_and_apart(clinics: Path, tmp_path: Path) -> None:
     whole = {"scan.ct": "files/01.nii.gz", "age": "61", "marker": "0.3", "smoker": "yes"}
     table = write_table(
-        clinics, [{"subject": s, **whole, "scan.ct": f"files/{k + 1:02d}.nii.gz"} for k, s in enumerate(ODD)]
+        clinics,
+        [{"subject": s, **whole, "scan.ct": f"files/{k + 1:02d}.nii.gz"} for k, s in enumerate(ODD_NAMES)],
     )
     place = tmp_path / "deep/down/out"
     place.parent.mkdir(parents=True)
-    before = contents(tmp_path)
-    done("predict", clinics / "model", table, "-o", place, "--probabilities")
-    outside = {k: v for k, v in contents(tmp_path).items() if not k.startswith("deep/down/out")}
+    before = hash_folder_files(tmp_path)
+    run_successfully("predict", clinics / "model", table, "-o", place, "--probabilities")
+    outside = {k: v for k, v in hash_folder_files(tmp_path).items() if not k.startswith("deep/down/out")}
     assert outside == before
-    rows = [row.cells for row in read_table(place / "predictions.csv").rows if row.cells["mask"]]
-    assert [row["subject"] for row in rows] == ODD
+    rows = [row.cells for row in read_text_table(place / "predictions.csv").rows if row.cells["mask"]]
+    assert [row["subject"] for row in rows] == ODD_NAMES
     files = [row[c] for row in rows for c in ("mask", "mask.p")]
-    assert len({f.lower() for f in files}) == 2 * len(ODD)
+    assert len({f.lower() for f in files}) == 2 * len(ODD_NAMES)
     assert all(len(Path(f).name.encode()) <= 200 for f in files)
     for row in rows:
-        assert read(place / row["mask"]).array.shape[0] == 1
-        assert read(place / row["mask.p"]).array.shape[0] == 4
+        assert read_image_file(place / row["mask"]).array.shape[0] == 1
+        assert read_image_file(place / row["mask.p"]).array.shape[0] == 4
 
 
 def test_a_subject_with_a_slide_writes_nothing_outside(tmp_path: Path) -> None:
@@ -62,9 +63,9 @@ def test_a_subject_with_a_slide_writes_nothing_outside(tmp_path: Path) -> None:
     table = cohort / "cases.csv"
     table.write_text(table.read_text().replace("s01,", "../../../../x,"))
     out = tmp_path / "deep/down/out"
-    before = contents(tmp_path)
-    done("predict", run, table, "-o", out)
-    wrote = sorted(set(contents(tmp_path)) - set(before) - {"deep", "deep/down"})
+    before = hash_folder_files(tmp_path)
+    run_successfully("predict", run, table, "-o", out)
+    wrote = sorted(set(hash_folder_files(tmp_path)) - set(before) - {"deep", "deep/down"})
     assert not [path for path in wrote if not path.startswith("deep/down/out")]
     assert [path for path in wrote if "%2E.%2F..%2F..%2F..%2Fx" in path]
 
@@ -72,7 +73,7 @@ def test_a_subject_with_a_slide_writes_nothing_outside(tmp_path: Path) -> None:
 def test_names_of_structures_make_no_folders(tmp_path: Path) -> None:
     """Overlapping structures of a picture are a file each."""
     cohort = tmp_path / "cohort"
-    done("phantom", cohort, "--subjects", 12, "--size", 24, "--dims", 2, "--seed", 3)
+    run_successfully("phantom", cohort, "--subjects", 12, "--size", 24, "--dims", 2, "--seed", 3)
     header = yaml.safe_load((cohort / "cohort.yaml").read_text())
     task = next(n for n, t in header["tasks"].items() if t.get("structures") and t["kind"] == "segmentation")
     old = header["tasks"][task]["structures"]
@@ -97,7 +98,7 @@ def test_names_of_structures_make_no_folders(tmp_path: Path) -> None:
     plan_into(cohort, tmp_path / "work", folds=2, settings=quick, jobs=1)
     prepare(tmp_path / "work", jobs=1)
     run = train(tmp_path / "work", tasks=[task]).folder
-    done("predict", run, cohort, "-o", tmp_path / "out")
+    run_successfully("predict", run, cohort, "-o", tmp_path / "out")
     made = [p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*")]
     assert any("GTV%2FCTV.png" in p.name for p in made)
     assert max(len(p.parts) for p in made) == 3

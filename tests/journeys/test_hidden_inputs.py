@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from polytask.evaluation.result import Evaluation
-from tests.journeys.cli import done
-from tests.journeys.clinics import write_rows_without_clinic, write_table
+from polytask.evaluation.evaluation_result import Evaluation
+from tests.journeys.clinic_cohort import write_rows_without_clinic, write_table
+from tests.journeys.run_cli import run_successfully
 
 
 def test_hidden_metrics_are_those_of_a_cohort_without_the_input(clinics: Path, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_hidden_metrics_are_those_of_a_cohort_without_the_input(clinics: Path, t
     assert set(found.hidden) == {"scan", "clinic"}
     assert found.needed == ()
     table = write_rows_without_clinic(clinics)
-    done("predict", clinics / "work/runs/a", table, "-o", tmp_path / "out")
+    run_successfully("predict", clinics / "work/runs/a", table, "-o", tmp_path / "out")
     rows = {r["subject"]: r for r in read_csv(tmp_path / "out/predictions.csv")}
     truth = {r["subject"]: r["grade"] for r in read_csv(clinics / "cohort/cases.csv")}
     p = np.array([float(rows[s]["grade.p.high"]) for s in found.subjects])
@@ -39,7 +39,7 @@ def test_predict_names_the_figure(clinics: Path, tmp_path: Path) -> None:
     without, plain = found.hidden["clinic"]["grade"], found.primary("grade")
     rows = [{"subject": "n1", "scan.ct": "files/01.nii.gz"}]
     for k, source in enumerate((clinics / "work/runs/a", clinics / "model")):
-        said = done("predict", source, write_table(clinics, rows), "-o", tmp_path / str(k)).out
+        said = run_successfully("predict", source, write_table(clinics, rows), "-o", tmp_path / str(k)).out
         wanted = (
             f"grade AUC without clinic: {without.estimate:.2f} (n {without.n}), with it {plain.estimate:.2f}"
         )
@@ -50,12 +50,12 @@ def test_predict_names_the_figure(clinics: Path, tmp_path: Path) -> None:
 
 def test_report_and_evaluate_show_them(clinics: Path) -> None:
     run = clinics / "work/runs/a"
-    said = done("evaluate", run, "--resamples", 20).out
+    said = run_successfully("evaluate", run, "--resamples", 20).out
     assert re.search(
         r"Without clinic: grade auc 0\.\d+ \(n \d+; with it 0\.\d+\)|Without clinic: grade auc 1", said
     )
     assert "mask cannot be predicted" in said
-    done("report", run)
+    run_successfully("report", run)
     page = (run / "report.html").read_text()
     assert "Without an input" in page
     assert "without clinic" in page
@@ -63,9 +63,9 @@ def test_report_and_evaluate_show_them(clinics: Path) -> None:
 
 def test_it_can_be_switched_off(clinics: Path, tmp_path: Path) -> None:
     run = clinics / "work/runs/a"
-    found = done("evaluate", run, "--resamples", 20, "--no-hidden", "--json").json
+    found = run_successfully("evaluate", run, "--resamples", 20, "--no-hidden", "--json").json
     assert found["hidden"] == {}
-    said = done(
+    said = run_successfully(
         "predict",
         run,
         write_table(clinics, [{"subject": "n1", "scan.ct": "files/01.nii.gz"}]),
@@ -76,7 +76,7 @@ def test_it_can_be_switched_off(clinics: Path, tmp_path: Path) -> None:
 
 
 def test_one_input_costs_nothing(trained: Path) -> None:
-    found = done("evaluate", trained / "work/runs/a", "--resamples", 20, "--json").json
+    found = run_successfully("evaluate", trained / "work/runs/a", "--resamples", 20, "--json").json
     assert found["hidden"] == {}
     assert found["needed"] == []
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.values import image_paths
-from polytask.images.formats import probe, read, write
+from polytask.images.formats import probe_image_file, read_image_file, write_image_file
 from polytask.images.volume import Grid, Volume
-from tests.journeys.cli import contents, done, polytask
-from tests.journeys.worlds import SHAPE, Journey, few, image
+from tests.journeys.ct_cohort import SHAPE, Journey, keep_first_rows, make_ct_image
+from tests.journeys.run_cli import hash_folder_files, polytask, run_successfully
 
 ANSWERS = {
     "lesion": [""],
@@ -32,23 +32,23 @@ SUBJECT = ("os", "response")
 ORGANS = ("cavity", "kidney_l", "kidney_r", "bladder")
 
 
-def table(out: Path) -> dict[tuple[str, str], dict[str, str]]:
+def read_prediction_table(out: Path) -> dict[tuple[str, str], dict[str, str]]:
     with (out / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         return {(row["subject"], row["visit"]): row for row in csv.DictReader(stream)}
 
 
 def source_grid(cohort: Cohort, case: Case, dims: int) -> Grid | None:
     path = next((p for p in image_paths(cohort, case, "scan").values() if p), None)
-    return None if path is None else probe(path, dims).grid
+    return None if path is None else probe_image_file(path, dims).grid
 
 
-def same_predictions(one: Path, other: Path) -> None:
-    first, second = contents(one), contents(other)
+def assert_same_predictions(one: Path, other: Path) -> None:
+    first, second = hash_folder_files(one), hash_folder_files(other)
     assert first.keys() == second.keys()
     assert [p for p in first if first[p] != second[p]] == []
 
 
-def alike(one: dict[str, str], other: dict[str, str]) -> bool:
+def are_rows_alike(one: dict[str, str], other: dict[str, str]) -> bool:
     """Equal words; numbers to five digits (a batch of another size rounds differently)."""
     numbers = {
         k for k in one if k not in ("subject", "visit") and one[k].replace("-", "").replace(".", "").isdigit()
@@ -70,14 +70,14 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 def predictions(journey: Journey, predicted: dict[int, Path]) -> Path:
     out = predicted[journey.dims]
     if not out.exists():
-        done("predict", journey.run, journey.cohort, "-o", out)
+        run_successfully("predict", journey.run, journey.cohort, "-o", out)
     return out
 
 
 def test_evaluation_of_the_held_out_part(journey: Journey) -> None:
-    said = done("evaluate", journey.run, "--resamples", 20)
+    said = run_successfully("evaluate", journey.run, "--resamples", 20)
     assert "held out" in said.out
-    found = done("evaluate", journey.run, "--resamples", 20, "--json").json
+    found = run_successfully("evaluate", journey.run, "--resamples", 20, "--json").json
     assert found == json.loads((journey.run / "evaluation.json").read_text())
     splits = json.loads((journey.work / "splits.json").read_text())
     assert found["subjects"] == splits["folds"][0]["held_out"]
@@ -86,15 +86,15 @@ def test_evaluation_of_the_held_out_part(journey: Journey) -> None:
         primary = metrics[found["tasks"][task]["primary"]]
         assert set(primary) == {"estimate", "low", "high", "n", "reason"}
     assert set(found["sites"]) == {"A", "B"}
-    assert {s for s, _ in table(journey.run)} == set(found["subjects"])
+    assert {s for s, _ in read_prediction_table(journey.run)} == set(found["subjects"])
     assert (journey.run / "cases.csv").exists()
 
 
 def test_evaluation_of_the_test_part_is_counted(journey: Journey) -> None:
     cohort = Cohort.read(journey.cohort)
     for times in (1, 2):
-        found = done("evaluate", journey.run, "--part", "test", "--resamples", 5, "--json").json
-        assert found["subjects"] == list(cohort.in_split("test"))
+        found = run_successfully("evaluate", journey.run, "--part", "test", "--resamples", 5, "--json").json
+        assert found["subjects"] == list(cohort.list_split_subjects("test"))
         assert found["test_touched"] == times
     assert len((journey.work / "test_log.jsonl").read_text().splitlines()) == 2
     assert (journey.run / "test/evaluation.json").exists()
@@ -105,14 +105,14 @@ def test_single_networks_are_evaluated_like_one(journey: Journey) -> None:
     for task in ("lesion", "grade", "os"):
         assert (run / "best" / task / "model.safetensors").exists()
         assert (run / "last" / task / "model.safetensors").exists()
-    found = done("evaluate", run, "--resamples", 5, "--json").json
+    found = run_successfully("evaluate", run, "--resamples", 5, "--json").json
     assert set(found["metrics"]) == {"lesion", "grade", "os"}
 
 
 def test_predictions_have_the_columns_and_rows_they_should(
     journey: Journey, predicted: dict[int, Path]
 ) -> None:
-    rows = table(predictions(journey, predicted))
+    rows = read_prediction_table(predictions(journey, predicted))
     cohort = Cohort.read(journey.cohort)
     assert set(rows) == {(c.subject, c.visit) for c in cohort.cases} | {(s, "") for s in cohort.subjects}
     columns = set(next(iter(rows.values())))
@@ -131,7 +131,7 @@ def test_predictions_have_the_columns_and_rows_they_should(
 
 def test_masks_and_doses_lie_on_the_source_grid(journey: Journey, predicted: dict[int, Path]) -> None:
     out = predictions(journey, predicted)
-    rows, cohort = table(out), Cohort.read(journey.cohort)
+    rows, cohort = read_prediction_table(out), Cohort.read(journey.cohort)
     grids = set()
     for case in cohort.cases:
         row, grid = rows[case.subject, case.visit], source_grid(cohort, case, journey.dims)
@@ -139,7 +139,7 @@ def test_masks_and_doses_lie_on_the_source_grid(journey: Journey, predicted: dic
         grids.add(np.sign(grid.affine[:3, :3]).tobytes())
         organs = [f"organs.{o}" for o in ORGANS] if journey.dims == 2 else ["organs"]
         for column in ("lesion", "dose", *organs):
-            volume = read(out / row[column], journey.dims)
+            volume = read_image_file(out / row[column], journey.dims)
             assert volume.grid.shape == grid.shape
             np.testing.assert_allclose(volume.grid.affine, grid.affine, atol=1e-4)
             if column == "lesion":
@@ -151,30 +151,33 @@ def test_an_exported_model_predicts_alone_what_its_run_predicts(
     journey: Journey, predicted: dict[int, Path], tmp_path: Path
 ) -> None:
     out = predictions(journey, predicted)
-    made = done("export", journey.run, "-o", tmp_path / "first", "--json").json
+    made = run_successfully("export", journey.run, "-o", tmp_path / "first", "--json").json
     assert set(made["files"]) == {"model.safetensors", "model.json", "README.md"}
     shutil.move(tmp_path / "first", tmp_path / "elsewhere")
     hidden = journey.cohort.parent.rename(journey.cohort.parent.with_name("hidden"))
     try:
-        done("predict", tmp_path / "elsewhere", hidden / "cohort", "-o", tmp_path / "out")
+        run_successfully("predict", tmp_path / "elsewhere", hidden / "cohort", "-o", tmp_path / "out")
     finally:
         hidden.rename(journey.cohort.parent)
-    same_predictions(out, tmp_path / "out")
+    assert_same_predictions(out, tmp_path / "out")
 
 
 def test_folds_become_one_ensemble(journey: Journey, tmp_path: Path) -> None:
-    runs, some = [journey.work / f"runs/hard-fold{k}" for k in (0, 1)], few(journey, tmp_path / "some", 3)
-    said = done("predict", *runs, some, "-o", tmp_path / "runs", "--json").json
+    runs, some = (
+        [journey.work / f"runs/hard-fold{k}" for k in (0, 1)],
+        keep_first_rows(journey, tmp_path / "some", 3),
+    )
+    said = run_successfully("predict", *runs, some, "-o", tmp_path / "runs", "--json").json
     assert said["members"] == 2
-    found = table(tmp_path / "runs")
+    found = read_prediction_table(tmp_path / "runs")
     assert {(r["fold"], r["seed"], r["member"]) for r in found.values()} == {("0;1", "0", "2")}
-    done("export", *runs, "-o", tmp_path / "model")
-    done("predict", tmp_path / "model", some, "-o", tmp_path / "bundle")
-    same_predictions(tmp_path / "runs", tmp_path / "bundle")
+    run_successfully("export", *runs, "-o", tmp_path / "model")
+    run_successfully("predict", tmp_path / "model", some, "-o", tmp_path / "bundle")
+    assert_same_predictions(tmp_path / "runs", tmp_path / "bundle")
     members = []
     for number, run in enumerate(runs):
-        done("predict", run, some, "-o", tmp_path / f"alone{number}")
-        members.append(table(tmp_path / f"alone{number}"))
+        run_successfully("predict", run, some, "-o", tmp_path / f"alone{number}")
+        members.append(read_prediction_table(tmp_path / f"alone{number}"))
     for key, row in found.items():
         for column in ("grade.p.G1", "os.p.T365", "diameter"):
             if row[column]:
@@ -199,40 +202,45 @@ def test_a_table_elsewhere_predicts_what_the_cohort_does(
         for row in rows[:4]:
             paths = {c: str(journey.cohort / row[c]) for c in kept if c.startswith("scan.") and row[c]}
             writer.writerow({**row, **paths})
-    done("predict", journey.run, tmp_path / "new/patients.csv", "-o", tmp_path / "out")
-    whole, some = table(predictions(journey, predicted)), table(tmp_path / "out")
+    run_successfully("predict", journey.run, tmp_path / "new/patients.csv", "-o", tmp_path / "out")
+    whole, some = (
+        read_prediction_table(predictions(journey, predicted)),
+        read_prediction_table(tmp_path / "out"),
+    )
     subjects = {r["subject"] for r in rows[:4]}
     complete = {s for s in subjects if all(r in rows[:4] for r in rows if r["subject"] == s)}
     for (subject, visit), row in some.items():
         if visit or subject in complete:
-            assert alike(row, whole[subject, visit])
+            assert are_rows_alike(row, whole[subject, visit])
 
 
 def test_mirror_images_and_probabilities(journey: Journey, tmp_path: Path) -> None:
     """A patient and his mirror image get mirrored answers with `--tta`, left and right named as they are."""
-    one = few(journey, tmp_path / "one", 1)
+    one = keep_first_rows(journey, tmp_path / "one", 1)
     cohort = Cohort.read(one)
     case = cohort.cases[0]
     (one / "turned").mkdir()
     header, line = (one / "cases.csv").read_text().splitlines()
     for path in image_paths(cohort, case, "scan").values():
         assert path is not None
-        volume = read(path, journey.dims)
+        volume = read_image_file(path, journey.dims)
         side = 1 + int(np.argmax(np.abs(volume.grid.affine[0, : journey.dims])))
-        write(one / "turned" / path.name, Volume(np.flip(volume.array, side).copy(), volume.grid))
+        write_image_file(one / "turned" / path.name, Volume(np.flip(volume.array, side).copy(), volume.grid))
     turned = line.replace(f"{case.subject},", "turned,", 1).replace("images/", "turned/")
     (one / "cases.csv").write_text("\n".join([header, line, turned]) + "\n")
-    done("predict", journey.run, one, "-o", tmp_path / "out", "--probabilities", "--tta", "--overlap", 0.25)
-    rows, grid = table(tmp_path / "out"), source_grid(cohort, case, journey.dims)
+    run_successfully(
+        "predict", journey.run, one, "-o", tmp_path / "out", "--probabilities", "--tta", "--overlap", 0.25
+    )
+    rows, grid = read_prediction_table(tmp_path / "out"), source_grid(cohort, case, journey.dims)
     found = [
         {
-            t: read(tmp_path / "out" / rows[s, case.visit][f"{t}.p"], journey.dims)
+            t: read_image_file(tmp_path / "out" / rows[s, case.visit][f"{t}.p"], journey.dims)
             for t in ("lesion", "organs")
         }
         for s in (case.subject, "turned")
     ]
     assert grid is not None
-    assert all(volume.grid.same(grid) for answer in found for volume in answer.values())
+    assert all(volume.grid.is_same_grid(grid) for answer in found for volume in answer.values())
     np.testing.assert_allclose(found[0]["lesion"].array.sum(0), 1, atol=2e-3)
     for task, order in (("lesion", [0, 1, 2]), ("organs", [0, 2, 1, 3])):
         mirrored = np.flip(found[1][task].array[order], side)
@@ -240,8 +248,8 @@ def test_mirror_images_and_probabilities(journey: Journey, tmp_path: Path) -> No
     assert float(np.abs(found[0]["organs"].array[1] - found[0]["organs"].array[2]).max()) > 1e-4
     grades = [float(rows[s, case.visit]["grade.p.G1"]) for s in (case.subject, "turned")]
     assert grades[0] == pytest.approx(grades[1], abs=1e-4)
-    done("predict", journey.run, one, "-o", tmp_path / "plain")
-    plain = table(tmp_path / "plain")
+    run_successfully("predict", journey.run, one, "-o", tmp_path / "plain")
+    plain = read_prediction_table(tmp_path / "plain")
     assert "lesion.p" not in next(iter(plain.values()))
     assert plain[case.subject, case.visit]["grade.p.G1"] != rows[case.subject, case.visit]["grade.p.G1"]
 
@@ -255,14 +263,14 @@ def test_a_plain_folder_of_two_channels(deep: Journey, tmp_path: Path) -> None:
         assert path is not None
         shutil.copy(path, folder / f"new_1_{number:04d}.nii.gz")
     (folder / "notes.txt").write_text("no image")
-    done("predict", deep.run, folder, "-o", tmp_path / "out")
-    rows, grid = table(tmp_path / "out"), source_grid(cohort, case, 3)
+    run_successfully("predict", deep.run, folder, "-o", tmp_path / "out")
+    rows, grid = read_prediction_table(tmp_path / "out"), source_grid(cohort, case, 3)
     assert {subject for subject, _ in rows} == {"new_1"}
     assert grid is not None
     row = next(r for r in rows.values() if r["lesion"])
-    assert read(tmp_path / "out" / row["lesion"]).grid.same(grid)
+    assert read_image_file(tmp_path / "out" / row["lesion"]).grid.is_same_grid(grid)
     (folder / "new_1_0001.nii.gz").unlink()
-    done("predict", deep.run, folder, "-o", tmp_path / "less")
+    run_successfully("predict", deep.run, folder, "-o", tmp_path / "less")
     shutil.move(folder / "new_1_0000.nii.gz", folder / "new.nii.gz")
     assert "CASE_0000, CASE_0001" in polytask("predict", deep.run, folder, "-o", tmp_path / "no").complaint
 
@@ -271,17 +279,17 @@ def test_a_plain_folder_of_two_channels(deep: Journey, tmp_path: Path) -> None:
 def test_a_plain_folder_of_one_channel_in_any_orientation(
     trained_once: Path, tmp_path: Path, signs: tuple[int, int, int]
 ) -> None:
-    volume = image(7)
+    volume = make_ct_image(7)
     affine = np.diag([*(s * a for s, a in zip(signs, (2.0, 3.0, 4.0), strict=True)), 1.0])[[1, 0, 2, 3]]
     affine[:3, 3] = (5, 6, 7)
     (tmp_path / "images").mkdir()
     turned = type(volume)(volume.array, Grid(SHAPE, affine))
-    write(tmp_path / "images/a_0000.nii.gz", turned)
-    write(tmp_path / "images/b.nii.gz", turned)
-    done("predict", trained_once / "model", tmp_path / "images", "-o", tmp_path / "out")
-    rows = table(tmp_path / "out")
+    write_image_file(tmp_path / "images/a_0000.nii.gz", turned)
+    write_image_file(tmp_path / "images/b.nii.gz", turned)
+    run_successfully("predict", trained_once / "model", tmp_path / "images", "-o", tmp_path / "out")
+    rows = read_prediction_table(tmp_path / "out")
     for subject in ("a", "b"):
-        mask = read(tmp_path / "out" / rows[subject, "baseline"]["mask"])
+        mask = read_image_file(tmp_path / "out" / rows[subject, "baseline"]["mask"])
         assert mask.grid.shape == SHAPE
         np.testing.assert_allclose(mask.grid.affine, affine, atol=1e-5)
     assert rows["a", "baseline"]["grade.p.low"] == rows["b", "baseline"]["grade.p.low"]

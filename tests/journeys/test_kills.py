@@ -13,12 +13,12 @@ import torch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
-from _kills import Ended, Strike, describe_folder, run_command  # noqa: E402
+from _kill_process import CommandEnd, KillMoment, describe_folder, run_command  # noqa: E402
 
 TRAIN = ("train", "{}/work", "--name", "k", "--tasks", "grade,os", "--set", "training.epochs=1")
 
 
-def run(root: Path, words: tuple[str, ...], strike: Strike | None = None) -> Ended:
+def run_in_fork(root: Path, words: tuple[str, ...], strike: KillMoment | None = None) -> CommandEnd:
     """A command in a fork of this process, whose threads are not there any more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -35,16 +35,16 @@ def test_killed_and_given_again(trained: Path, words: tuple[str, ...], share: fl
     if words[0] == "prepare":
         shutil.rmtree(root / "work/store")
     shutil.copytree(root, root.parent / "saved")
-    whole = run(root, words)
+    whole = run_in_fork(root, words)
     assert whole.code == 0, whole.said
     wanted = describe_folder(root)
     shutil.rmtree(root)
     shutil.copytree(root.parent / "saved", root)
     at = max(1, round(share * whole.events["write"]))
-    assert run(root, words, Strike("write", at)).code == -9
+    assert run_in_fork(root, words, KillMoment("write", at)).code == -9
     assert describe_folder(root) != wanted
     resumes = (root / "work/runs/k").exists()
-    assert run(root, ("train", "{}/work", "--resume", "k") if resumes else words).code == 0
+    assert run_in_fork(root, ("train", "{}/work", "--resume", "k") if resumes else words).code == 0
     assert describe_folder(root) == wanted
 
 

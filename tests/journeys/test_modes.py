@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.cli import done
-from tests.journeys.worlds import quick
+from tests.journeys.ct_cohort import make_quick_settings
+from tests.journeys.run_cli import run_successfully
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027])
@@ -17,13 +17,13 @@ def test_files_and_folders_have_the_mode_of_the_umask(cohort: Path, tmp_path: Pa
     work, run = tmp_path / "work", tmp_path / "work/runs/a"
     before = os.umask(umask)
     try:
-        done("plan", cohort, "-o", work, "--folds", 2, *quick())
-        done("prepare", work)
-        done("train", work, "--name", "a", "--sharing", "hard")
-        done("evaluate", run, "--resamples", 20)
-        done("report", run)
-        done("predict", run, cohort, "-o", tmp_path / "answers", "--probabilities")
-        done("export", run, "-o", tmp_path / "model")
+        run_successfully("plan", cohort, "-o", work, "--folds", 2, *make_quick_settings())
+        run_successfully("prepare", work)
+        run_successfully("train", work, "--name", "a", "--sharing", "hard")
+        run_successfully("evaluate", run, "--resamples", 20)
+        run_successfully("report", run)
+        run_successfully("predict", run, cohort, "-o", tmp_path / "answers", "--probabilities")
+        run_successfully("export", run, "-o", tmp_path / "model")
     finally:
         os.umask(before)
     wrong = {}

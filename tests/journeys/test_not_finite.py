@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from polytask.training.files import sha256
-from tests.journeys.cli import done, polytask
-from tests.journeys.clinics import write_table
+from polytask.training.atomic_files import sha256
+from tests.journeys.clinic_cohort import write_table
+from tests.journeys.run_cli import polytask, run_successfully
 
 ROWS = [
     {"subject": s, "scan.ct": f"files/{s}.nii.gz", "age": "61", "marker": "0.3", "smoker": "yes"}
@@ -19,7 +19,7 @@ ROWS = [
 ]
 
 
-def spoil(run: Path, part: str) -> None:
+def make_weights_nan(run: Path, part: str) -> None:
     """Make the weights of a part of the network NaN, and seal the file again."""
     path = run / "best/model.safetensors"
     weights = load_file(path)
@@ -36,7 +36,7 @@ def test_an_answer_that_is_not_finite_is_left_empty(
     clinics: Path, tmp_path: Path, part: str, task: str
 ) -> None:
     run, out = clinics / "work/runs/a", tmp_path / "out"
-    spoil(run, part)
+    make_weights_nan(run, part)
     said = polytask("predict", run, write_table(clinics, ROWS), "-o", out)
     assert said.code == 1
     assert f"{task} of subject 01 is not a finite number" in said.err
@@ -53,7 +53,7 @@ def test_an_answer_that_is_not_finite_is_left_empty(
 
 def test_evaluate_counts_them_as_not_answered(clinics: Path) -> None:
     run = clinics / "work/runs/a"
-    spoil(run, "branches.members.@grade")
-    found = done("evaluate", run, "--resamples", 20, "--json").json
+    make_weights_nan(run, "branches.members.@grade")
+    found = run_successfully("evaluate", run, "--resamples", 20, "--json").json
     assert found["counts"]["grade"]["unanswered"] == len(found["subjects"])
     assert found["metrics"]["grade"]["auc"]["estimate"] is None

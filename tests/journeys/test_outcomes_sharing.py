@@ -30,7 +30,7 @@ def test_the_gain_of_interacting_tasks_is_reported_with_intervals() -> None:
         "--json",
     ]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/gains.py"), *words],
+        [sys.executable, str(ROOT / "benchmarks/sharing_gains.py"), *words],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},

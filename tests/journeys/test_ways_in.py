@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from polytask.cli import VERBS
-from polytask.images.formats import write
-from polytask.registries import REGISTRIES, members
-from tests.journeys.cli import done
-from tests.journeys.worlds import image, labels, quick, small
+from polytask.images.formats import write_image_file
+from polytask.registries import REGISTRIES, list_members
+from tests.journeys.ct_cohort import make_ct_image, make_label_image, make_quick_settings, write_small_cohort
+from tests.journeys.run_cli import run_successfully
 
 
 @pytest.fixture
@@ -25,12 +25,14 @@ def raw(tmp_path: Path) -> Path:
     lines = ["case\tgrade\tmonths\tevent\tage\tnote"]
     for k in range(1, 9):
         for channel in (0, 1):
-            write(folder / f"imagesTr/rec_{k:02d}_{channel:04d}.nii.gz", image(10 * k + channel))
-        write(folder / f"labelsTr/rec_{k:02d}.nii.gz", labels(k))
+            write_image_file(
+                folder / f"imagesTr/rec_{k:02d}_{channel:04d}.nii.gz", make_ct_image(10 * k + channel)
+            )
+        write_image_file(folder / f"labelsTr/rec_{k:02d}.nii.gz", make_label_image(k))
         grade, event = ("G1", "G2")[k % 2] if k != 5 else "", int(k % 3 > 0)
         lines.append(f"rec_{k:02d}\t{grade}\t{3 * k}\t{event}\t{50 + k}\tnone")
     for channel in (0, 1):
-        write(folder / f"imagesTs/rec_99_{channel:04d}.nii.gz", image(990 + channel))
+        write_image_file(folder / f"imagesTs/rec_99_{channel:04d}.nii.gz", make_ct_image(990 + channel))
     content = {
         "channel_names": {"0": "CT", "1": "PET"},
         "labels": {"background": 0, "tumour": 1, "node": 2, "vessel": 3},
@@ -50,26 +52,30 @@ def raw(tmp_path: Path) -> Path:
 def test_an_nnunet_folder_goes_all_the_way(raw: Path, tmp_path: Path) -> None:
     cohort, work = tmp_path / "cohort", tmp_path / "work"
     words = ("--task", "os=survival:months,event", "--input", "age", "--skip", "note")
-    told = done("import", "nnunet", raw, "-o", cohort, *words, "--json").json
+    told = run_successfully("import", "nnunet", raw, "-o", cohort, *words, "--json").json
     assert told["cohort"] == str(cohort)
     assert not [p for p in cohort.rglob("*") if p.name.endswith(".nii.gz")], "images stay where they are"
-    done("check", cohort)
+    run_successfully("check", cohort)
     splits = raw / "splits_final.json"
-    planned = done("plan", cohort, "-o", work, "--splits", splits, *quick(image="image"), "--json").json
+    planned = run_successfully(
+        "plan", cohort, "-o", work, "--splits", splits, *make_quick_settings(image="image"), "--json"
+    ).json
     assert set(planned["tasks"]) == {"mask", "grade", "os"}
     written = json.loads((work / "splits.json").read_text())
     assert [f["held_out"] for f in written["folds"]] == [["rec_01", "rec_02"], ["rec_05", "rec_06"]]
     assert written["scheme"] == "nnunet"
-    done("prepare", work)
-    done("train", work, "--name", "a")
-    found = done("evaluate", work / "runs/a", "--resamples", 5, "--json").json
+    run_successfully("prepare", work)
+    run_successfully("train", work, "--name", "a")
+    found = run_successfully("evaluate", work / "runs/a", "--resamples", 5, "--json").json
     assert found["subjects"] == ["rec_01", "rec_02"]
-    done("predict", work / "runs/a", raw / "imagesTs", "-o", tmp_path / "out")
+    run_successfully("predict", work / "runs/a", raw / "imagesTs", "-o", tmp_path / "out")
     assert (tmp_path / "out/predictions/mask/rec_99.nii.gz").exists()
 
 
 def test_one_site_is_left_out_at_a_time(cohort: Path, tmp_path: Path) -> None:
-    planned = done("plan", cohort, "-o", tmp_path / "w", "--split-by", "site", *quick(), "--json").json
+    planned = run_successfully(
+        "plan", cohort, "-o", tmp_path / "w", "--split-by", "site", *make_quick_settings(), "--json"
+    ).json
     assert len(planned["folds"]) == 2
     splits = json.loads((tmp_path / "w/splits.json").read_text())
     assert splits["scheme"] == "site"
@@ -78,13 +84,13 @@ def test_one_site_is_left_out_at_a_time(cohort: Path, tmp_path: Path) -> None:
 
 
 def test_every_reporting_verb_prints_one_json_document(tmp_path: Path) -> None:
-    cohort, work = small(tmp_path / "c"), tmp_path / "w"
+    cohort, work = write_small_cohort(tmp_path / "c"), tmp_path / "w"
     run = work / "runs/a"
     for words in (
         ("phantom", tmp_path / "p", "--subjects", 3, "--size", 24, "--dims", 2),
         ("check", cohort),
         ("import", "table", cohort / "cases.csv", "-o", tmp_path / "t", "--image", "scan.ct:CT=scan.ct"),
-        ("plan", cohort, "-o", work, "--folds", 2, *quick()),
+        ("plan", cohort, "-o", work, "--folds", 2, *make_quick_settings()),
         ("prepare", work),
         ("train", work, "--name", "a"),
         ("evaluate", run, "--resamples", 5),
@@ -93,15 +99,15 @@ def test_every_reporting_verb_prints_one_json_document(tmp_path: Path) -> None:
         ("report", run),
         ("list",),
     ):
-        said = done(*words, "--json")
+        said = run_successfully(*words, "--json")
         assert said.json, words
         assert said.out.lstrip()[0] in "{[", words
         assert "Warning" not in said.err, words
 
 
 def test_list_names_every_registry_and_member() -> None:
-    found = done("list", "--json").json
-    assert found == {name: members(name) for name in REGISTRIES}
+    found = run_successfully("list", "--json").json
+    assert found == {name: list_members(name) for name in REGISTRIES}
     assert {"tasks", "formats", "importers", "checks", "sharing", "time", "sources"} <= set(found)
     assert {"hard", "single"} <= set(found["sharing"])
     assert len(found["tasks"]) == 8

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from polytask.kinds import KINDS, find_constant
-from polytask.kinds.cells import OddCell
-from polytask.kinds.kind import IncompleteAnswer, MissingInTrain, Pool, TrainVoxels
-from polytask.kinds.reasons import Why
-from polytask.tasks.kinds import load_task_class, make_task
+from polytask.kinds.cell_readers import UnreadableCell
+from polytask.kinds.kind import IncompleteAnswer, MissingInTrain, TrainVoxels, ValuePool
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.tasks.task_registry import load_task_class, make_task
 from tests.kinds.worlds import TABLE_WORLDS, Cells, TableWorld
 
 VOXEL_SPECS: dict[str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ def list_known(world: TableWorld) -> list[Any]:
     return [value for _, value in world.items if value is not None]
 
 
-class TwoDoses(Pool):
+class TwoDoses(ValuePool):
     cases = 2
 
     def quantile(self, q: float) -> float:
@@ -56,8 +56,8 @@ class Record:
         self.sizes = {"liver": (10.0, 20.0)} | ({"tumor": (2.0, 2.0)} if tumor else {})
 
 
-def decide(name: str) -> tuple[dict[str, Any], Why]:
-    why = Why()
+def decide(name: str) -> tuple[dict[str, Any], PlanReasons]:
+    why = PlanReasons()
     if name in TABLE_WORLDS:
         return KINDS[name].decide_fields(make_spec(name), list_known(TABLE_WORLDS[name]), why), why
     train = TrainVoxels([Record(0), Record(10)], "none", TwoDoses(), (1.0, 3.0), "mm", [], "cases.csv", bool)
@@ -77,7 +77,7 @@ def test_header_plan_and_task_name_the_same_kind(name: str) -> None:
     assert set(kind.fields.model_fields) - {"kind"} == {f.name for f in fields_of_class(task)} - {"name"}
     assert (kind.name, kind.primary) == (task.kind, task.primary)
     assert all({a, b} <= set(kind.fields.model_fields) for a, b in kind.fields.lengths.items())
-    assert kind.telling in kind.fields.model_fields
+    assert kind.summary_field in kind.fields.model_fields
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -85,7 +85,7 @@ def test_decided_fields_are_valid_have_reasons_and_make_a_task(name: str) -> Non
     decided, why = decide(name)
     kind = KINDS[name]
     assert kind.fields.model_validate(decided).model_dump() == decided
-    assert kind.telling in why.reasons
+    assert kind.summary_field in why.reasons
     assert "constant" in why.reasons
     assert f"primary metric: {kind.primary}" in why.reasons[""]
     assert decided["constant"] > 0
@@ -109,7 +109,7 @@ def test_cells_are_read_as_the_world_says(name: str) -> None:
     assert set(kind.list_columns(spec, "t")) == set(parsers)
     assert set(kind.list_measured_columns(spec, "t")) <= set(parsers)
     for column, cell in world.odd:
-        with pytest.raises(OddCell):
+        with pytest.raises(UnreadableCell):
             parsers[column](cell)
 
 
@@ -151,7 +151,7 @@ def test_every_need_is_met_by_the_strata_of_the_world(name: str) -> None:
 @pytest.mark.parametrize("name", TABLE_WORLDS)
 def test_a_train_part_without_answers_is_refused(name: str) -> None:
     with pytest.raises(MissingInTrain):
-        KINDS[name].decide_fields(make_spec(name), [], Why())
+        KINDS[name].decide_fields(make_spec(name), [], PlanReasons())
 
 
 def test_a_time_without_an_event_is_no_answer() -> None:

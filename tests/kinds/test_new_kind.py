@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import polytask
-from polytask.images.formats import write
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
-from tests.frozen.side import start_verbs
+from tests.frozen.one_side import start_verbs
 
 HERE = Path(__file__).parent
 LINE = '    "proportion": ProportionKind(),\n'
@@ -44,7 +44,7 @@ def write_table(folder: Path, subjects: int = 18) -> Path:
     for k in range(subjects):
         share = round(float(random.uniform(0.05, 0.95)), 3)
         pixels = np.clip(random.normal(40 + 160 * share, 10, (3, 24, 24)), 0, 255).astype(np.uint8)
-        write(folder / f"p{k:02d}.png", Volume(pixels, Grid((24, 24), np.eye(4))))
+        write_image_file(folder / f"p{k:02d}.png", Volume(pixels, Grid((24, 24), np.eye(4))))
         rows.append([f"p{k:02d}", f"p{k:02d}.png", "" if k == 3 else str(share), str(40 + k)])
     with (folder / "table.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polytask.model.attention_decoder import AttentionDecoder
-from polytask.model.roles import JOINT, TRUNK, private
+from polytask.model.roles import JOINT, TRUNK, private_role
 from polytask.model.sharing import SHARINGS
 from tests.model.worlds import inputs_of, network_of, tasks_of, total
 
@@ -27,7 +27,7 @@ def test_measured_roles_equal_declared_ones(sharing: str, sources: str) -> None:
         if role == JOINT:
             assert len(reached[name]) > 1, name
         elif role != TRUNK:
-            assert {private(t) for t in reached[name]} == {role}, name
+            assert {private_role(t) for t in reached[name]} == {role}, name
 
 
 @pytest.mark.parametrize("dims", [2, 3])

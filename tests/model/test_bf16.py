@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from polytask.model.layers import Residual
+from polytask.model.layers import ResidualBlock
 
 
 def weight_gradient(size: tuple[int, ...], precision: torch.dtype) -> Tensor:
     """Of the first convolution of a block on `[2, 16, *size]`."""
     torch.manual_seed(0)
-    block = Residual(3, 16, 16, (1, 1, 1))
+    block = ResidualBlock(3, 16, 16, (1, 1, 1))
     x = torch.randn(2, 16, *size)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
         block(x).float().square().mean().backward()

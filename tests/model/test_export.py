@@ -12,9 +12,9 @@ from torch import Tensor
 
 import polytask.model
 from polytask.errors import PolytaskError
-from polytask.model.complete import Complete
+from polytask.model.complete_inputs import CompleteInputs
 from polytask.model.export import Exportable
-from polytask.model.slide import SlideSpec
+from polytask.model.slide_encoder import SlideSpec
 from polytask.tasks import make_task
 from tests.model.worlds import FIELDS, inputs_of, network_of
 
@@ -60,7 +60,7 @@ def test_plain_tensors_answer_as_a_batch_does(preset: str) -> None:
 
 def test_complete_inputs_know_all_but_nan() -> None:
     table = torch.tensor([[[1.0, float("nan")], [2.0, 3.0]]])
-    complete = Complete({"scan": torch.zeros(1, 2, 1, 4, 4)}, {"clinic": table}, torch.zeros(1, 2))
+    complete = CompleteInputs({"scan": torch.zeros(1, 2, 1, 4, 4)}, {"clinic": table}, torch.zeros(1, 2))
     assert complete.visit_known.all()
     assert complete.channel_known["scan"].tolist() == [[[True], [True]]]
     assert complete.table_known["clinic"].tolist() == [[[True, False], [True, True]]]

@@ -7,21 +7,21 @@ import torch
 
 from polytask.errors import PolytaskError
 from polytask.model.sources import SOURCES
-from polytask.model.time import DEPTHS, LEAST, TIMES
+from polytask.model.time import FUSION_DEPTHS, MIN_FUSION_VISITS, TIMES
 from tests.model.worlds import inputs_of, network_of, tasks_of, total
 
 
 def test_every_time_fusion_says_how_deep_it_reads() -> None:
-    assert set(DEPTHS) == set(TIMES)
-    assert min(DEPTHS.values()) >= 1
+    assert set(FUSION_DEPTHS) == set(TIMES)
+    assert min(FUSION_DEPTHS.values()) >= 1
 
 
 def test_every_time_fusion_says_how_many_visits_it_needs() -> None:
-    assert set(LEAST) == set(TIMES)
-    assert min(LEAST.values()) >= 1
+    assert set(MIN_FUSION_VISITS) == set(TIMES)
+    assert min(MIN_FUSION_VISITS.values()) >= 1
 
 
-@pytest.mark.parametrize("time", [name for name, least in LEAST.items() if least > 1])
+@pytest.mark.parametrize("time", [name for name, least in MIN_FUSION_VISITS.items() if least > 1])
 def test_a_task_with_too_few_visits_for_the_fusion_is_refused(time: str) -> None:
     with pytest.raises(PolytaskError, match=f"{time}.*no subject task reads so many"):
         network_of(tasks_of("subject"), 2, visit_fusion=time, visits={"response": (1,)})

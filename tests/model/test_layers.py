@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from polytask.model.decoder import Decoder
-from polytask.model.layers import MeanPool, Residual
+from polytask.model.layers import MeanPool, ResidualBlock
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_mean_pool_is_average_pooling_that_counts_what_is_there(
 @pytest.mark.parametrize("dims", [2, 3])
 def test_no_full_resolution_map_leaves_bf16(dims: int) -> None:
     """A copy to float32 and back costs as much as a layer."""
-    network = nn.ModuleList([Residual(dims, 8, 16, (2,) * dims), Decoder(dims, [8, 16])])
+    network = nn.ModuleList([ResidualBlock(dims, 8, 16, (2,) * dims), Decoder(dims, [8, 16])])
     seen: dict[str, torch.dtype] = {}
     for name, module in network.named_modules():
         if name:

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from polytask.errors import PolytaskError
-from polytask.model.network import Network, Told
-from polytask.model.order import sequence
-from polytask.model.order.gate import FLOOR, Gate
-from polytask.model.order.maps import answer_map, entropy_map
-from polytask.model.roles import JOINT, private
+from polytask.model.network import Network, SideOutputs
+from polytask.model.order import order_tasks
+from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
+from polytask.model.order.gate import MIN_GATE_WEIGHT, GateLink
+from polytask.model.roles import JOINT, private_role
 from polytask.model.sharing import SHARINGS
 from polytask.tasks import make_task
 from tests.model.worlds import FIELDS, inputs_of, network_of, tasks_of, total
@@ -55,7 +55,7 @@ def test_measured_roles_equal_declared_ones(chain: str, stop: bool, sharing: str
         if role == JOINT:
             assert len(found[name]) > 1, name
         elif role.startswith("private"):
-            assert {private(t) for t in found[name]} == {role}, name
+            assert {private_role(t) for t in found[name]} == {role}, name
 
 
 @chains
@@ -112,14 +112,14 @@ def test_patches_beside_a_view_are_answered_and_the_chain_reads_the_view() -> No
 
 def test_a_gate_gathers_what_lies_inside() -> None:
     """By hand: one plane, one channel, a layer of ones; inside the mask the map is 3, outside 100."""
-    gate = Gate(1, [1], 1)
+    gate = GateLink(1, [1], 1)
     nn.init.ones_(gate.layer.weight)
     nn.init.zeros_(gate.layer.bias)
     region = torch.zeros(1, 1, 4, 4)
     region[..., :2, :2] = 1
     maps = torch.full((1, 1, 2, 2), 100.0)
     maps[..., 0, 0] = 3
-    weight = 1 + FLOOR, FLOOR
+    weight = 1 + MIN_GATE_WEIGHT, MIN_GATE_WEIGHT
     mean = (3 * weight[0] + 3 * 100 * weight[1]) / (weight[0] + 3 * weight[1])
     strongest = max(3 * weight[0], 100 * weight[1])
     assert gate(region, [maps]).item() == pytest.approx(4 / 16 + 1 + mean + strongest, rel=1e-5)
@@ -129,10 +129,10 @@ def test_maps_are_probabilities_and_their_entropy_is_between_0_and_1() -> None:
     mask = tasks_of("all")["mask"]
     even = torch.zeros(1, 3, 2, 2)
     sure = torch.tensor([0.0, 40.0, 0.0]).reshape(1, 3, 1, 1)
-    assert answer_map(mask, even).shape == (1, 2, 2, 2)
-    torch.testing.assert_close(answer_map(mask, even), torch.full((1, 2, 2, 2), 1 / 3))
-    torch.testing.assert_close(entropy_map(mask, even), torch.ones(1, 1, 2, 2))
-    assert entropy_map(mask, sure).item() < 1e-3
+    assert make_answer_map(mask, even).shape == (1, 2, 2, 2)
+    torch.testing.assert_close(make_answer_map(mask, even), torch.full((1, 2, 2, 2), 1 / 3))
+    torch.testing.assert_close(make_entropy_map(mask, even), torch.ones(1, 1, 2, 2))
+    assert make_entropy_map(mask, sure).item() < 1e-3
 
 
 def test_thinned_heads_disagree_where_channels_do() -> None:
@@ -157,7 +157,7 @@ def test_thinned_heads_disagree_where_channels_do() -> None:
 )
 def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) -> None:
     with pytest.raises(PolytaskError, match=words):
-        sequence(tasks_of("all"), after)
+        order_tasks(tasks_of("all"), after)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_answer_that_rests_on_nothing_is_no_source() -> None:
         for name in known:
             known[name] = known[name].clone()
             known[name][0] = False
-    told: Told = {}
+    told: SideOutputs = {}
     with torch.inference_mode():
         network(inputs, told=told)
     weights = torch.stack(list(told["response"].values()), 1)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from polytask.model.network import Network
-from polytask.model.roles import JOINT, TRUNK, private
-from polytask.model.sharing import SHARINGS, forms_of
+from polytask.model.roles import JOINT, TRUNK, private_role
+from polytask.model.sharing import SHARINGS, list_forms
 from tests.model.worlds import MIXES, inputs_of, network_of, tasks_of, total
 
-pytestmark = pytest.mark.parametrize(("sharing", "form"), [(s, f) for s in SHARINGS for f in forms_of(s)])
+pytestmark = pytest.mark.parametrize(("sharing", "form"), [(s, f) for s in SHARINGS for f in list_forms(s)])
 every_place = pytest.mark.parametrize(("dims", "mix"), [(d, m) for d in (2, 3) for m in MIXES])
 places = pytest.mark.parametrize(("dims", "mix"), [*((2, m) for m in MIXES), (3, "all")])
 
@@ -54,7 +54,7 @@ def test_measured_roles_equal_declared_ones(sharing: str, form: str, dims: int, 
         if roles[name] == JOINT:
             assert len(tasks) > 1, name
         elif roles[name] != TRUNK:
-            assert {private(t) for t in tasks} == {roles[name]}, name
+            assert {private_role(t) for t in tasks} == {roles[name]}, name
 
 
 @places

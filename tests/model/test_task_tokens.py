@@ -7,7 +7,7 @@ import torch
 
 from polytask.model.cut import no_cut
 from polytask.model.encoder import EncoderSpec
-from polytask.model.sharing.task_tokens import Reading, TaskTokens
+from polytask.model.sharing.task_tokens import TaskTokens, TokenModulation
 
 TASKS = ("a", "b", "c")
 
@@ -46,7 +46,7 @@ def test_only_its_reading_makes_a_task_different() -> None:
 
 
 def test_a_reading_scales_and_shifts_by_hand() -> None:
-    reading = Reading(2)
+    reading = TokenModulation(2)
     with torch.no_grad():
         reading.layer.weight.zero_()
         reading.layer.bias.copy_(torch.tensor([1.0, -1.0, 0.5, 3.0]))
@@ -59,8 +59,8 @@ def test_attention_knows_where_a_place_is(flip: int) -> None:
     """Without the code for places a flipped map would be the map flipped."""
     block, x = block_of("a"), torch.randn(1, 16, 4, 4)
     with torch.no_grad():
-        there, _ = block._transformed(x)
-        back = block._transformed(x.flip(flip))[0].flip(flip)
+        there, _ = block._run_transformer(x)
+        back = block._run_transformer(x.flip(flip))[0].flip(flip)
     assert (there - back).abs().max() > 1e-4
 
 

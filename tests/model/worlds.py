@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.model.encoder import EncoderSpec
 from polytask.model.network import Network
-from polytask.model.spec import NetworkSpec
+from polytask.model.network_settings import NetworkSpec
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 

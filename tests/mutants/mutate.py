@@ -30,7 +30,7 @@ ARITHMETIC: dict[type[ast.operator], tuple[str, str]] = {
     ast.BitAnd: ("&", "|"),
     ast.BitOr: ("|", "&"),
 }
-TWINS = (
+NAME_PAIRS = (
     ("min", "max"),
     ("any", "all"),
     ("minimum", "maximum"),
@@ -40,7 +40,7 @@ TWINS = (
     ("floor", "ceil"),
     ("zeros_like", "ones_like"),
 )
-NAMES = {a: b for one, two in TWINS for a, b in ((one, two), (two, one))}
+SWAPPED_NAMES = {a: b for one, two in NAME_PAIRS for a, b in ((one, two), (two, one))}
 
 
 @dataclass(frozen=True)
@@ -88,37 +88,39 @@ def put_mutant(text: str, mutant: Mutant) -> str | None:
     return changed
 
 
-Edit = tuple[int, int, int, str, str]
+LineEdit = tuple[int, int, int, str, str]
 """Line, first and last byte in it, new text, kind."""
 
 
-def _find_edits(tree: ast.Module, lines: list[bytes]) -> Iterator[Edit]:
-    for node in _walk(tree):
+def _find_edits(tree: ast.Module, lines: list[bytes]) -> Iterator[LineEdit]:
+    for node in _walk_mutable_nodes(tree):
         if isinstance(node, ast.Compare):
             for left, right, op in zip(
                 [node.left, *node.comparators], node.comparators, node.ops, strict=False
             ):
-                yield from _between(left, right, *COMPARISONS[type(op)], lines, "comparison")
+                yield from _find_text_between(left, right, *COMPARISONS[type(op)], lines, "comparison")
         elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-            yield from _between(node.left, node.right, *ARITHMETIC[type(node.op)], lines, "arithmetic")
+            yield from _find_text_between(
+                node.left, node.right, *ARITHMETIC[type(node.op)], lines, "arithmetic"
+            )
         elif isinstance(node, ast.AugAssign) and type(node.op) in ARITHMETIC:
             old, new = ARITHMETIC[type(node.op)]
-            yield from _between(node.target, node.value, f"{old}=", f"{new}=", lines, "arithmetic")
+            yield from _find_text_between(node.target, node.value, f"{old}=", f"{new}=", lines, "arithmetic")
         elif isinstance(node, ast.BoolOp):
             words = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
             for left, right in zip(node.values, node.values[1:], strict=False):
-                yield from _between(left, right, *words, lines, "and/or")
+                yield from _find_text_between(left, right, *words, lines, "and/or")
         elif isinstance(node, ast.UnaryOp) and node.lineno == node.operand.lineno:
             kind = "dropped not" if isinstance(node.op, ast.Not | ast.Invert) else "sign"
             yield node.lineno, node.col_offset, node.operand.col_offset, "", kind
         elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             for new in _other_constants(node.value):
                 yield node.lineno, node.col_offset, node.end_col_offset or 0, new, "constant"
-        elif isinstance(node, ast.Name) and node.id in NAMES:
-            yield node.lineno, node.col_offset, node.end_col_offset or 0, NAMES[node.id], "name"
-        elif isinstance(node, ast.Attribute) and node.attr in NAMES and node.end_lineno is not None:
+        elif isinstance(node, ast.Name) and node.id in SWAPPED_NAMES:
+            yield node.lineno, node.col_offset, node.end_col_offset or 0, SWAPPED_NAMES[node.id], "name"
+        elif isinstance(node, ast.Attribute) and node.attr in SWAPPED_NAMES and node.end_lineno is not None:
             end = node.end_col_offset or 0
-            yield node.end_lineno, end - len(node.attr.encode()), end, NAMES[node.attr], "name"
+            yield node.end_lineno, end - len(node.attr.encode()), end, SWAPPED_NAMES[node.attr], "name"
         elif isinstance(node, ast.If | ast.IfExp | ast.While) and node.test.lineno == node.test.end_lineno:
             test, row = node.test, lines[node.test.lineno - 1]
             old = row[test.col_offset : test.end_col_offset].decode()
@@ -134,7 +136,7 @@ def _find_edits(tree: ast.Module, lines: list[bytes]) -> Iterator[Edit]:
             yield node.lineno, node.col_offset, node.end_col_offset or 0, new, "loop"
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
+def _walk_mutable_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes that do something: no annotations, decorators, f-strings and errors' texts, and nothing that only says
     what holds anyway (assertions, `zip(strict=True)`)."""
     if isinstance(node, ast.keyword) and node.arg == "strict":
@@ -149,12 +151,12 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
-                yield from _walk(child)
+                yield from _walk_mutable_nodes(child)
 
 
-def _between(
+def _find_text_between(
     left: ast.expr, right: ast.expr, old: str, new: str, lines: list[bytes], kind: str
-) -> Iterator[Edit]:
+) -> Iterator[LineEdit]:
     """Replace the operator that stands between two expressions on one line."""
     if left.end_lineno == right.lineno and left.end_col_offset is not None:
         gap = lines[right.lineno - 1][left.end_col_offset : right.col_offset]

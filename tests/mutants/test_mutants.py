@@ -8,9 +8,9 @@ import pytest
 
 from tests.mutants import trial
 from tests.mutants.__main__ import ROOMS, ROOT, draw_mutants, summarize
-from tests.mutants.concern import Concern
-from tests.mutants.listing import read_equivalents
+from tests.mutants.equivalents import read_equivalents
 from tests.mutants.mutate import find_mutants, put_mutant
+from tests.mutants.related_tests import RelatedTests
 from tests.mutants.trial import Trials
 
 SOURCE = '''"""Docs with 1 < 2."""
@@ -26,13 +26,13 @@ def count_larger(values: list[int | None], least: int = 3) -> int:
 '''
 
 
-def changes(tmp_path: Path, source: str) -> set[tuple[int, str]]:
+def list_changed_lines(tmp_path: Path, source: str) -> set[tuple[int, str]]:
     (tmp_path / "one.py").write_text(source, encoding="utf-8")
     return {(m.line, m.after.strip()) for m in find_mutants(tmp_path, "one.py")}
 
 
 def test_each_change_is_of_one_line_and_of_something_that_runs(tmp_path: Path) -> None:
-    found = changes(tmp_path, SOURCE)
+    found = list_changed_lines(tmp_path, SOURCE)
     assert {line for line, _ in found} == {2, 4, 6, 7, 8, 9}
     assert {a for line, a in found if line == 2} == {
         "def count_larger(values: list[int | None], least: int = 4) -> int:",
@@ -104,7 +104,7 @@ def write_repository(root: Path) -> Path:
 
 
 def test_the_tests_of_a_file_come_from_near_to_far(tmp_path: Path) -> None:
-    concern = Concern(write_repository(tmp_path))
+    concern = RelatedTests(write_repository(tmp_path))
     assert concern.find_tests("src/polytask/tasks/one.py") == [
         ["tests/tasks/test_one.py"],
         ["tests/tasks/test_worlds.py"],
@@ -113,7 +113,7 @@ def test_the_tests_of_a_file_come_from_near_to_far(tmp_path: Path) -> None:
     (tmp_path / "src/polytask/other").mkdir()
     (tmp_path / "src/polytask/other/three.py").write_text("x = 1 + 1\n", encoding="utf-8")
     (tmp_path / "tests/tasks/test_three.py").write_text("import polytask.other.three\n", encoding="utf-8")
-    assert Concern(tmp_path).find_tests("src/polytask/other/three.py") == [["tests/tasks/test_three.py"]]
+    assert RelatedTests(tmp_path).find_tests("src/polytask/other/three.py") == [["tests/tasks/test_three.py"]]
 
 
 @pytest.mark.slow

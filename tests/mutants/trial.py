@@ -15,8 +15,8 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.mutants.concern import Concern
 from tests.mutants.mutate import Mutant, put_mutant
+from tests.mutants.related_tests import RelatedTests
 
 Outcome = Literal["killed", "survived", "timed out"]
 PRELOADED = [
@@ -33,9 +33,9 @@ PRELOADED = [
     *("monai.losses", "monai.metrics", "lifelines.statistics", "torch.utils.tensorboard"),
 ]
 """Loaded once by the server that every trial is forked from; nothing of this package, and none that pytest rewrites."""
-FINE = (0, 5)
+PASSING_EXIT_CODES = (0, 5)
 """Exit codes of pytest: all passed, no test chosen."""
-WAIT = 10.0
+CLOCK_PER_CPU_SECOND = 10.0
 """Seconds of the clock for one of the processor: other work may keep the machine busy."""
 
 
@@ -59,7 +59,7 @@ class Trials:
         )
         shutil.copytree(root, self.copy, ignore=skipped, symlinks=True)
         compileall.compile_dir(self.copy / "src", quiet=1)
-        self.concern = Concern(self.copy)
+        self.concern = RelatedTests(self.copy)
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(PRELOADED)
 
@@ -99,11 +99,11 @@ class Trials:
                 path.write_text(text, encoding="utf-8")
             if code is None:
                 return "timed out", "", seconds
-            if code in FINE:
+            if code in PASSING_EXIT_CODES:
                 return "survived", "", seconds
             failed = self.failed.read_text(encoding="utf-8") if self.failed.exists() else ""
             if failed and failed not in self.sound:
-                self.sound[failed] = self._run([failed])[0] in FINE
+                self.sound[failed] = self._run([failed])[0] in PASSING_EXIT_CODES
             if not failed or self.sound[failed]:
                 return "killed", failed, seconds
 
@@ -116,7 +116,7 @@ class Trials:
         process = self.context.Process(target=run_tests, args=work)
         process.start()
         try:
-            process.join(self.limit * WAIT)
+            process.join(self.limit * CLOCK_PER_CPU_SECOND)
         finally:  # also where the run is stopped
             alive = process.is_alive()
             process.kill()

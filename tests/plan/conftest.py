@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.phantom.make import make_phantom
+from polytask.cohort.phantom.generator import make_phantom
 from polytask.cohort.splits import Splits, make_splits
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Plan
-from polytask.plan.records import Fingerprint
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.plan_schema import Plan
+from polytask.plan.planner import make_plan
 from tests.plan.worlds import LAPTOP
 
 
@@ -31,7 +31,7 @@ def phantom(phantom_folder: Path) -> Cohort:
 @pytest.fixture(scope="session")
 def phantom_print(phantom: Cohort) -> Fingerprint:
     """Its fingerprint."""
-    return fingerprint(phantom)
+    return make_fingerprint(phantom)
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from polytask.cohort.cohort import Cohort
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Plan
-from polytask.plan.records import Fingerprint
-from polytask.plan.rules.fold import FoldBasis
+from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.plan_schema import Plan
+from polytask.plan.planner import make_plan
+from polytask.plan.rules.fold_facts import FoldFacts
 from tests.plan.worlds import LAPTOP, case_record, cohort_of, header, image_record, one_fold
 
 Cells = list[dict[str, str]]
@@ -53,8 +53,8 @@ def world(columns: Sequence[str], cells: Cells, tasks: Sequence[str] = tuple(TAS
     return cohort_of(head, cells)
 
 
-def basis_of(cohort: Cohort, train: Sequence[str] | None = None) -> FoldBasis:
-    return FoldBasis(cohort, Fingerprint(cases={}), 0, tuple(train or cohort.subjects), {})
+def basis_of(cohort: Cohort, train: Sequence[str] | None = None) -> FoldFacts:
+    return FoldFacts(cohort, Fingerprint(cases={}), 0, tuple(train or cohort.subjects), {})
 
 
 def planned(cohort: Cohort) -> Plan:

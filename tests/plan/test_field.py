@@ -8,8 +8,8 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.plan.machine import GIB, Machine
-from polytask.plan.make import make_plan
-from polytask.plan.plan import ImagePlan, Plan
+from polytask.plan.plan_schema import ImagePlan, Plan
+from polytask.plan.planner import make_plan
 from tests.plan.worlds import LAPTOP, SERVER, cohort_of, graded, header, one_fold, prints
 
 PLAIN = {"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}

@@ -12,8 +12,8 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan import fingerprint as room
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.records import Fingerprint
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.fingerprint_records import Fingerprint
 
 HEADER = """
 polytask: 1
@@ -65,7 +65,7 @@ def tiny(tmp_path: Path) -> Cohort:
 
 
 def test_geometry_in_the_stores_axis_order(tiny: Cohort) -> None:
-    image = fingerprint(tiny).cases["a"].images["scan"]
+    image = make_fingerprint(tiny).cases["a"].images["scan"]
     assert (image.source_shape, image.source_spacing, image.orientation) == (
         (20, 16, 8),
         (1.0, 1.5, 3.0),
@@ -77,7 +77,7 @@ def test_geometry_in_the_stores_axis_order(tiny: Cohort) -> None:
 
 
 def test_channels_that_are_there_and_their_intensities(tiny: Cohort) -> None:
-    found = fingerprint(tiny)
+    found = make_fingerprint(tiny)
     both, single = found.cases["a"].images["scan"].planes, found.cases["b"].images["scan"].planes
     assert (list(both), list(single)) == (["ct", "mr"], ["ct"])
     foreground = both["ct"][0].foreground
@@ -90,44 +90,44 @@ def test_channels_that_are_there_and_their_intensities(tiny: Cohort) -> None:
 
 
 def test_structures_known_absent_and_unknown(tiny: Cohort) -> None:
-    voxels = fingerprint(tiny).cases["a"].voxels
+    voxels = make_fingerprint(tiny).cases["a"].voxels
     assert voxels["tumour"].counts == {"tumour": 12, "node": 4}
     assert voxels["tumour"].totals["none"] == 20 * 16 * 8 - 1, "what is to be ignored does not count"
     assert voxels["tumour"].sizes["tumour"] == (3.0, 3.0, 6.0), "mm"
     assert voxels["organs"].counts == {"left": 240}, "right is not known"
-    assert fingerprint(tiny).cases["b"].voxels == {}
+    assert make_fingerprint(tiny).cases["b"].voxels == {}
 
 
 def test_dose_counts_inside_its_region(tiny: Cohort) -> None:
-    dose = fingerprint(tiny).cases["a"].voxels["dose"]
+    dose = make_fingerprint(tiny).cases["a"].voxels["dose"]
     assert dose.totals["none"] == 12 * 10 * 6
     assert (dose.values["none"].low, dose.values["none"].high) == (4, 15)
 
 
 def test_test_subjects_are_not_opened(tiny: Cohort) -> None:
-    assert list(fingerprint(tiny).cases) == ["a", "b"]
+    assert list(make_fingerprint(tiny).cases) == ["a", "b"]
 
 
 def test_unchanged_files_are_not_measured_again(
     tiny: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = fingerprint(tiny)
+    first = make_fingerprint(tiny)
     first.write(tmp_path)
     measured: list[str] = []
     real = room.measure_case
     monkeypatch.setattr(room, "measure_case", lambda *a: measured.append(a[1].key) or real(*a))
-    assert fingerprint(tiny, previous=Fingerprint.read(tmp_path)) == first
+    assert make_fingerprint(tiny, previous=Fingerprint.read(tmp_path)) == first
     assert measured == []
     save(tmp_path / "mr.nii.gz", np.ones((10, 8, 8), np.float32), np.diag([-2.0, -3.0, 3.0, 1.0]))
-    fingerprint(tiny, previous=first)
+    make_fingerprint(tiny, previous=first)
     assert measured == ["a"], "only the case whose file changed"
 
 
 def test_progress_and_jobs_do_not_change_the_result(tiny: Cohort) -> None:
     told: list[tuple[int, int]] = []
-    one = fingerprint(tiny, jobs=1, progress=lambda done, total, key: told.append((done, total)))
+    one = make_fingerprint(tiny, jobs=1, progress=lambda done, total, key: told.append((done, total)))
     assert told == [(1, 2), (2, 2)]
-    assert fingerprint(tiny, jobs=4) == one
+    assert make_fingerprint(tiny, jobs=4) == one
 
 
 def test_interruption_saves_what_is_measured(tiny: Cohort) -> None:
@@ -137,7 +137,7 @@ def test_interruption_saves_what_is_measured(tiny: Cohort) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fingerprint(tiny, jobs=1, progress=stop, save=saved.append)
+        make_fingerprint(tiny, jobs=1, progress=stop, save=saved.append)
     assert len(saved) == 1
     assert set(saved[0].cases) <= {"a", "b"}
     assert len(saved[0].cases) >= 1
@@ -146,10 +146,10 @@ def test_interruption_saves_what_is_measured(tiny: Cohort) -> None:
 def test_a_broken_file_is_one_line(tiny: Cohort, tmp_path: Path) -> None:
     (tmp_path / "lab.nii.gz").write_bytes(b"no mask")
     with pytest.raises(PolytaskError, match=r"lab\.nii\.gz"):
-        fingerprint(tiny)
+        make_fingerprint(tiny)
     (tmp_path / "lab.nii.gz").unlink()
     with pytest.raises(PolytaskError, match=r"lab\.nii\.gz"):
-        fingerprint(tiny)
+        make_fingerprint(tiny)
 
 
 def test_a_mask_of_another_size_is_named(tiny: Cohort, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_mask_of_another_size_is_named(tiny: Cohort, tmp_path: Path) -> None:
         "subject,scan.ct,scan.mr,tumour,organs,dose\na,ct.nii.gz,,mr.nii.gz,,\n"
     )
     with pytest.raises(PolytaskError, match=r"mr\.nii\.gz: size"):
-        fingerprint(Cohort.read(tmp_path))
+        make_fingerprint(Cohort.read(tmp_path))
 
 
 def test_a_damaged_fingerprint_is_refused_and_not_used(tmp_path: Path) -> None:

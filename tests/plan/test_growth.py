@@ -13,9 +13,9 @@ from polytask.cohort.splits import make_splits
 from polytask.errors import PolytaskError
 from polytask.plan import fingerprint as fingerprints
 from polytask.plan.machine import Machine
-from polytask.plan.make import make_plan
-from polytask.plan.rules import parsed, screening
-from polytask.plan.rules.parsed import ParsedColumns
+from polytask.plan.planner import make_plan
+from polytask.plan.rules import column_screening, parsed_columns
+from polytask.plan.rules.parsed_columns import ParsedColumns
 
 COLUMNS = 80
 
@@ -48,10 +48,10 @@ def test_a_cell_is_parsed_once_whatever_the_number_of_folds(
 ) -> None:
     cohort = write_cohort(tmp_path / "cohort")
     calls: list[str] = []
-    real = parsed.read_decimal
-    monkeypatch.setattr(parsed, "read_decimal", lambda cell: calls.append(cell) or real(cell))
+    real = parsed_columns.read_decimal
+    monkeypatch.setattr(parsed_columns, "read_decimal", lambda cell: calls.append(cell) or real(cell))
     splits = make_splits(cohort, 5, 0)
-    plan = make_plan(cohort, fingerprints.fingerprint(cohort, 1), splits, 0, Machine(1, 8 * 2**30))
+    plan = make_plan(cohort, fingerprints.make_fingerprint(cohort, 1), splits, 0, Machine(1, 8 * 2**30))
     assert len(plan.folds) == 5
     filled = sum(1 for case in cohort.cases for column in case.cells if column != "grade")
     assert len(calls) <= filled
@@ -60,10 +60,12 @@ def test_a_cell_is_parsed_once_whatever_the_number_of_folds(
 def test_columns_are_ranked_once_for_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = write_cohort(tmp_path / "cohort")
     ranked = []
-    real = screening.ranks
-    monkeypatch.setattr(screening, "ranks", lambda values: ranked.append(values.shape) or real(values))
+    real = column_screening.rank_columns
+    monkeypatch.setattr(
+        column_screening, "rank_columns", lambda values: ranked.append(values.shape) or real(values)
+    )
     make_plan(
-        cohort, fingerprints.fingerprint(cohort, 1), make_splits(cohort, 2, 0), 0, Machine(1, 8 * 2**30)
+        cohort, fingerprints.make_fingerprint(cohort, 1), make_splits(cohort, 2, 0), 0, Machine(1, 8 * 2**30)
     )
     assert len(ranked) == 2, "once a fold"
 
@@ -72,14 +74,14 @@ def test_columns_of_subjects_and_of_visits(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "cohort", 6, 4, visits=3)
     columns = ParsedColumns(cohort)
     subjects = ("S004", "S001")
-    rows = columns.rows_of(subjects)
+    rows = columns.find_rows(subjects)
     assert [cohort.cases[r].subject for r in rows] == ["S004"] * 3 + ["S001"] * 3
     assert [cohort.cases[r].visit for r in rows] == ["v0", "v1", "v2"] * 2
     found = columns.read_cases("genes", "g1", rows)
     wanted = [float(cohort.cases[r].cells.get("g1", "nan")) for r in rows]
     np.testing.assert_array_equal(found, wanted)
     assert columns.read_subjects("genes", "age", subjects).tolist() == [44.0, 41.0]
-    assert columns.rows_of(()).size == 0
+    assert columns.find_rows(()).size == 0
 
 
 def test_an_odd_cell_is_named_when_it_is_read_and_not_before(tmp_path: Path) -> None:
@@ -103,5 +105,5 @@ def test_what_is_no_plain_number_is_read_as_everywhere_else(
     path = tmp_path / "cohort" / "cases.csv"
     path.write_text(path.read_text().replace("S001,41", "S001,>41"))
     cohort = Cohort.read(tmp_path / "cohort")
-    monkeypatch.setattr(parsed, "column_value", lambda cohort, cases, table, column: 41.0)
+    monkeypatch.setattr(parsed_columns, "column_value", lambda cohort, cases, table, column: 41.0)
     assert ParsedColumns(cohort).read_subjects("genes", "age", ("S001", "S002")).tolist() == [41.0, 42.0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Normalisation, Plan
-from polytask.plan.records import CaseRecord, Fingerprint, PlaneRecord
+from polytask.plan.fingerprint_records import CaseRecord, Fingerprint, PlaneRecord
+from polytask.plan.plan_schema import NormalizationPlan, Plan
+from polytask.plan.planner import make_plan
 from tests.plan.worlds import (
     LAPTOP,
     case_record,
@@ -39,7 +39,7 @@ def plan_of(modality: str, planes: list[PlaneRecord], zeros: float = 0.0) -> Pla
     return make_plan(cohort, Fingerprint(cases=records), one_fold(cohort), machine=LAPTOP)
 
 
-def rules_of(plan: Plan) -> list[Normalisation]:
+def rules_of(plan: Plan) -> list[NormalizationPlan]:
     """Of the only channel."""
     return plan.folds[0].normalisation["scan"]["ct"]
 
@@ -80,7 +80,7 @@ def test_ct_without_masks_uses_the_body() -> None:
 )
 def test_images_without_a_scale_use_their_own(modality: str, zeros: float, nonzero: bool) -> None:
     plane = PlaneRecord(body=summary(0, 500), foreground=None)
-    assert rules_of(plan_of(modality, [plane], zeros)) == [Normalisation(rule="image", nonzero=nonzero)]
+    assert rules_of(plan_of(modality, [plane], zeros)) == [NormalizationPlan(rule="image", nonzero=nonzero)]
 
 
 def test_pet_is_clipped_above() -> None:
@@ -100,7 +100,7 @@ def test_a_channel_no_training_image_has() -> None:
     cohort = cohort_of(head, graded(12))
     records = {f"s{i:02d}": case_record(f"s{i:02d}", image_record((24, 24, 24))) for i in range(12)}
     plan = make_plan(cohort, Fingerprint(cases=records), one_fold(cohort), machine=LAPTOP)
-    assert plan.folds[0].normalisation["scan"]["pet"] == [Normalisation(rule="image")]
+    assert plan.folds[0].normalisation["scan"]["pet"] == [NormalizationPlan(rule="image")]
     assert "no training image" in plan.folds[0].why["normalisation.scan.pet"]
 
 

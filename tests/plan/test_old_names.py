@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from polytask.errors import PolytaskError
-from polytask.plan.files import read_plan, write_plan
 from polytask.plan.old_names import OLD_MODEL_KEYS, warn_of_old_name
-from polytask.plan.plan import Plan
-from polytask.plan.settings import set_value
+from polytask.plan.plan_file import read_plan, write_plan
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_value
 from polytask.training.run_plan import plan_hash
 
 

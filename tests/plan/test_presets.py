@@ -7,8 +7,8 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
-from polytask.plan.plan import Plan
-from polytask.plan.presets import PRESETS, apply_preset, chain_of, lacking
+from polytask.plan.plan_schema import Plan
+from polytask.plan.presets import PRESETS, apply_preset, build_task_chain, list_unmet_needs
 from tests.plan.worlds import header
 
 TABLES_ONLY = """
@@ -67,12 +67,12 @@ def test_chains_leave_out_what_cannot_be() -> None:
         "size": {"kind": "regression"},
     }
     here: Header = header(tasks=tasks)
-    assert chain_of({"pooled": ["segmentation"]}, here) == {
+    assert build_task_chain({"pooled": ["segmentation"]}, here) == {
         "grade": ["mask"],
         "pcr": ["mask"],
         "size": ["mask"],
     }
-    found = chain_of({"pooled": ["pooled"]}, here)
+    found = build_task_chain({"pooled": ["pooled"]}, here)
     assert "pcr" not in found.get("grade", [])  # a visit must not see the whole subject
     assert all("size" not in ups for ups in found.values())  # a number is no class
 
@@ -100,4 +100,4 @@ def test_a_preset_without_its_chain_is_refused(phantom_plan: Plan) -> None:
 
 def test_every_lack_is_a_line() -> None:
     for preset in PRESETS.values():
-        assert all(line and "\n" not in line for line in lacking(preset.needs, header(TABLES_ONLY)))
+        assert all(line and "\n" not in line for line in list_unmet_needs(preset.needs, header(TABLES_ONLY)))

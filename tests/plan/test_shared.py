@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from polytask.cohort.cohort import Cohort
+from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import GIB, Machine
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Shared
-from polytask.plan.records import Fingerprint
+from polytask.plan.plan_schema import SharedPlan
+from polytask.plan.planner import make_plan
 from tests.plan.worlds import (
     LAPTOP,
     SERVER,
@@ -27,7 +27,7 @@ MASKS = {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}
 GRADE = {"kind": "ordinal", "order": ["G1", "G2", "G3"]}
 
 
-def shared_of(cohort: Cohort, found: Fingerprint | None = None, machine: Machine = LAPTOP) -> Shared:
+def shared_of(cohort: Cohort, found: Fingerprint | None = None, machine: Machine = LAPTOP) -> SharedPlan:
     """The shared part; images of 24³ unless given."""
     count = len(cohort.subjects)
     return make_plan(

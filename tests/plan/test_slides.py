@@ -12,16 +12,16 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
-from polytask.plan.files import plan_text, read_plan, write_plan
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Plan, SlidePlan
-from polytask.plan.settings import set_value
-from polytask.plan.summary import text
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.plan_file import read_plan, render_plan, write_plan
+from polytask.plan.plan_schema import Plan, SlidePlan
+from polytask.plan.plan_settings import set_value
+from polytask.plan.plan_summary import render_summary
+from polytask.plan.planner import make_plan
 from tests.images.slide_cohorts import SUBJECTS, features, write_cohort
 from tests.images.slide_worlds import TISSUE, write_pyramid
-from tests.images.test_bags import write
-from tests.plan.test_make import unexplained
+from tests.images.test_bag_files import write
+from tests.plan.test_planner import unexplained
 from tests.plan.worlds import LAPTOP, SERVER
 
 
@@ -38,7 +38,7 @@ def splits(folder: Path) -> Splits:
 @pytest.fixture(scope="module")
 def plan(folder: Path, splits: Splits) -> Plan:
     cohort = Cohort.read(folder)
-    return make_plan(cohort, fingerprint(cohort), splits, machine=LAPTOP)
+    return make_plan(cohort, make_fingerprint(cohort), splits, machine=LAPTOP)
 
 
 def test_values_follow_the_header_and_the_slides(plan: Plan) -> None:
@@ -52,7 +52,7 @@ def test_values_follow_the_header_and_the_slides(plan: Plan) -> None:
 
 def test_every_value_has_a_reason(plan: Plan, folder: Path, splits: Splits) -> None:
     cohort = Cohort.read(folder)
-    server = make_plan(cohort, fingerprint(cohort), splits, machine=SERVER)
+    server = make_plan(cohort, make_fingerprint(cohort), splits, machine=SERVER)
     for found in (plan, server):
         shared = found.shared.model_dump(mode="json")
         assert [leaf for leaf in unexplained(shared, 99) if leaf.startswith("slides")] == []
@@ -82,12 +82,12 @@ def test_held_out_slides_change_no_byte_of_their_fold(
         write_pyramid(copy / f"{subject}.tif", 256, 64, {(0, 0)}, (1,), tile=64, mpp=0.4)
         write(copy / f"{subject}{('.npz', '.h5', '.pt')[number % 3]}", features(number) * 3 + 1)
     cohort = Cohort.read(copy)
-    after = make_plan(cohort, fingerprint(cohort), splits, machine=LAPTOP)
+    after = make_plan(cohort, make_fingerprint(cohort), splits, machine=LAPTOP)
 
     def learnt(found: Plan, number: int) -> str:
         part = {number: found.folds[number]}
         own = found.model_copy(update={"folds": part, "shared": plan.shared, "cohort": "x", "digest": "x"})
-        return plan_text(own, folder)
+        return render_plan(own, folder)
 
     assert learnt(after, 0) == learnt(plan, 0)
     assert learnt(after, 1) != learnt(plan, 1)
@@ -106,16 +106,16 @@ def test_it_is_written_read_and_set(plan: Plan, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(PolytaskError, match=message):
             set_value(plan, word)
-    assert "biopsy: patches" in text(plan)
+    assert "biopsy: patches" in render_summary(plan)
 
 
 def test_a_fingerprint_is_used_again_until_the_slide_changes(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     cohort = Cohort.read(copy)
-    before = fingerprint(cohort)
+    before = make_fingerprint(cohort)
     assert before.cases["s01@first"].slides["biopsy"].patches == 3
     write_pyramid(copy / "s01.tif", 256, 64, {(0, 0)}, (1, 2), tile=64)
-    after = fingerprint(cohort, previous=before)
+    after = make_fingerprint(cohort, previous=before)
     changed = [key for key in after.cases if after.cases[key] != before.cases[key]]
     assert changed == ["s01@first"]
 
@@ -124,10 +124,10 @@ def test_slides_that_cannot_be_planned(folder: Path, splits: Splits, tmp_path: P
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     write_pyramid(copy / "s01.tif", 256, 64, set(), (1,), tile=64)
     with pytest.raises(PolytaskError, match=r"s01\.tif: no patch with enough tissue"):
-        fingerprint(Cohort.read(copy))
+        make_fingerprint(Cohort.read(copy))
     table = copy / "cases.csv"
     table.write_text(re.sub(r"s\d\d\.tif", "", table.read_text()))
     cohort = Cohort.read(copy)
-    found = fingerprint(cohort)
+    found = make_fingerprint(cohort)
     with pytest.raises(PolytaskError, match="input biopsy has no slide outside the test part"):
         make_plan(cohort, found, splits, machine=LAPTOP)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polytask.plan.files import plan_text
-from polytask.plan.plan import Plan
-from polytask.plan.rules.screening import column_limit, screen
+from polytask.plan.plan_file import render_plan
+from polytask.plan.plan_schema import Plan
+from polytask.plan.rules.column_screening import compute_column_limit, screen_columns
 from tests.calls import count_calls
 from tests.plan.molecular import TASKS, Cells, basis_of, cells_of, molecular, names, planned, world
 from tests.plan.worlds import cohort_of, header
@@ -20,7 +20,7 @@ from tests.plan.worlds import cohort_of, header
     ("subjects", "limit"), [(3, 64), (12, 64), (20, 100), (51, 255), (60, 256), (9000, 256)]
 )
 def test_five_columns_for_each_training_subject(subjects: int, limit: int) -> None:
-    assert column_limit(subjects) == limit
+    assert compute_column_limit(subjects) == limit
 
 
 def test_a_table_within_the_limit_keeps_all_columns() -> None:
@@ -78,7 +78,7 @@ def test_what_carries_the_answer_to_any_one_task_is_kept(task: str) -> None:
     cells = cells_of(40, columns)
     for row in cells:
         row["gene450"] = f"{SAY[task](row) * (1 + 0.05 * rng.normal()):.5f}"
-    found = screen(basis_of(world(columns, cells)), "mol", columns)
+    found = screen_columns(basis_of(world(columns, cells)), "mol", columns)
     assert len(found.kept) == 200
     assert f"number 1 for {task} " in found.kept["gene450"]
 
@@ -95,7 +95,7 @@ def test_a_subject_task_is_held_against_the_visits_it_reads() -> None:
         rows += [{"subject": f"s{i}", "visit": v, "response": "ny"[i % 2], **{c: r[c] for c in columns}}
                  for v, r in (("one", one), ("two", two))]  # fmt: skip
     head = header(inputs=molecular(columns), tasks=tasks, visits=["one", "two"])
-    found = screen(basis_of(cohort_of(head, rows)), "mol", columns)
+    found = screen_columns(basis_of(cohort_of(head, rows)), "mol", columns)
     assert "number 1 for response (|z| 4." in found.kept["gene7"]
     assert "number 1 for" not in found.kept.get("gene8", "")
 
@@ -105,13 +105,15 @@ def test_without_pooled_tasks_nothing_judges() -> None:
     inputs = {"scan": {"kind": "image", "channels": {"ct": "CT"}}, **molecular(columns)}
     tasks = {"tumour": {"kind": "segmentation", "image": "scan", "labels": {"tumour": 1}}}
     cohort = cohort_of(header(inputs=inputs, tasks=tasks), cells_of(15, columns))
-    found = screen(basis_of(cohort), "mol", columns)
+    found = screen_columns(basis_of(cohort), "mol", columns)
     assert list(found.kept) == columns[:75]
     assert "125 stand behind these (no task to judge them by)" in found.reason
 
 
 def fold_text(plan: Plan) -> str:
-    return plan_text(plan.model_copy(update={"cohort": "x", "digest": "x"}), Path(".")).split("# Per fold")[1]
+    return render_plan(plan.model_copy(update={"cohort": "x", "digest": "x"}), Path(".")).split("# Per fold")[
+        1
+    ]
 
 
 def test_held_out_subjects_change_no_byte_of_a_screened_fold() -> None:
@@ -145,7 +147,7 @@ def test_calls_of_screening_grow_with_cells_and_not_with_pairs_of_columns() -> N
     for many in (300, 600):
         columns = names(many)
         basis = basis_of(world(columns, cells_of(100, columns)))
-        calls.append(count_calls(lambda basis=basis, columns=columns: screen(basis, "mol", columns)))
+        calls.append(count_calls(lambda basis=basis, columns=columns: screen_columns(basis, "mol", columns)))
     assert calls[1] / calls[0] < 2.2
     assert calls[1] < 15 * 100 * 600
 
@@ -153,9 +155,9 @@ def test_calls_of_screening_grow_with_cells_and_not_with_pairs_of_columns() -> N
 def test_screening_keeps_256_and_is_the_same_twice() -> None:
     columns = names(600)
     basis = basis_of(world(columns, cells_of(100, columns)))
-    assert len(screen(basis, "mol", columns).kept) == 256
+    assert len(screen_columns(basis, "mol", columns).kept) == 256
     some = columns[:300]
-    assert screen(basis, "mol", some) == screen(basis, "mol", some)
+    assert screen_columns(basis, "mol", some) == screen_columns(basis, "mol", some)
 
 
 def test_nothing_left_is_said_and_not_an_error() -> None:
@@ -174,9 +176,9 @@ def test_a_column_known_at_one_of_four_visits_is_filled() -> None:
             for v in "abcd"
         ]
     head = header(inputs=molecular(columns), tasks={"size": TASKS["size"]}, visits=list("abcd"))
-    assert len(screen(basis_of(cohort_of(head, rows)), "mol", columns).kept) == 64
+    assert len(screen_columns(basis_of(cohort_of(head, rows)), "mol", columns).kept) == 64
     for row in rows[:28:4]:
         row.pop("gene5")
-    found = screen(basis_of(cohort_of(head, rows)), "mol", columns)
+    found = screen_columns(basis_of(cohort_of(head, rows)), "mol", columns)
     assert "1 known for less than 50 % of the training subjects" in found.reason
     assert "gene5" not in found.kept

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from lifelines.statistics import logrank_test
 from scipy import stats
 
-from polytask.plan.rules.association import Floats, cox_association, rank_association, ranks, repeats
+from polytask.plan.rules.association import (
+    Floats,
+    compute_cox_z,
+    compute_rank_z,
+    find_repeated_columns,
+    rank_columns,
+)
 
 
 def columns(seed: int, rows: int = 40, count: int = 12, missing: float = 0.0, ties: bool = False) -> Floats:
@@ -21,7 +27,7 @@ def columns(seed: int, rows: int = 40, count: int = 12, missing: float = 0.0, ti
 
 def test_ranks_are_those_of_scipy() -> None:
     values = columns(0, missing=0.3, ties=True)
-    for ours, column in zip(ranks(values).T, values.T, strict=True):
+    for ours, column in zip(rank_columns(values).T, values.T, strict=True):
         known = ~np.isnan(column)
         np.testing.assert_array_equal(ours[known], stats.rankdata(column[known]))
         assert np.isnan(ours[~known]).all()
@@ -30,12 +36,12 @@ def test_ranks_are_those_of_scipy() -> None:
 def test_a_number_is_tested_by_spearman() -> None:
     values, answer = columns(1, ties=True), columns(2, count=1)[:, 0]
     expected = [abs(stats.spearmanr(column, answer).statistic) * np.sqrt(39) for column in values.T]
-    np.testing.assert_allclose(rank_association(values, ranks(answer[:, None])[:, 0]), expected)
+    np.testing.assert_allclose(compute_rank_z(values, rank_columns(answer[:, None])[:, 0]), expected)
 
 
 def test_a_class_is_tested_by_mann_and_whitney() -> None:
     values, answer = columns(3, ties=True), (np.arange(40) % 3 == 0).astype(float)
-    found = rank_association(values, answer)
+    found = compute_rank_z(values, answer)
     for z, column in zip(found, values.T, strict=True):
         p = stats.mannwhitneyu(
             column[answer == 1], column[answer == 0], method="asymptotic", use_continuity=False
@@ -47,7 +53,7 @@ def test_cox_score_of_two_values_is_the_log_rank_test() -> None:
     rng = np.random.default_rng(4)
     time, event = rng.permutation(60) + 1.0, (rng.random(60) < 0.6).astype(float)
     values = (rng.random((60, 5)) < 0.4).astype(float)
-    for z, column in zip(cox_association(values, time, event), values.T, strict=True):
+    for z, column in zip(compute_cox_z(values, time, event), values.T, strict=True):
         one = column == 1
         test = logrank_test(time[one], time[~one], event[one], event[~one])
         assert z**2 == pytest.approx(test.test_statistic, rel=1e-9)
@@ -66,7 +72,7 @@ def test_cox_score_of_numbers_with_ties_and_gaps() -> None:
     rng = np.random.default_rng(5)
     values = columns(6, missing=0.3)
     time, event = rng.integers(1, 15, 40).astype(float), (rng.random(40) < 0.7).astype(float)
-    for z, column in zip(cox_association(values, time, event), values.T, strict=True):
+    for z, column in zip(compute_cox_z(values, time, event), values.T, strict=True):
         k = ~np.isnan(column)
         assert z == pytest.approx(by_definition(stats.rankdata(column[k]), time[k], event[k]), rel=1e-9)
 
@@ -77,12 +83,12 @@ def test_unknown_cells_are_left_out_column_by_column(seed: int) -> None:
     values = columns(seed, missing=0.4)
     answer = (np.random.default_rng(seed).random(40) < 0.5).astype(float)
     time = np.random.default_rng(seed + 1).random(40)
-    whole = rank_association(values, answer), cox_association(values, time, answer)
+    whole = compute_rank_z(values, answer), compute_cox_z(values, time, answer)
     for index, column in enumerate(values.T):
         k = ~np.isnan(column)
         alone = (
-            rank_association(column[k, None], answer[k]),
-            cox_association(column[k, None], time[k], answer[k]),
+            compute_rank_z(column[k, None], answer[k]),
+            compute_cox_z(column[k, None], time[k], answer[k]),
         )
         np.testing.assert_allclose([w[index] for w in whole], [a[0] for a in alone], rtol=1e-9, atol=1e-12)
 
@@ -90,10 +96,10 @@ def test_unknown_cells_are_left_out_column_by_column(seed: int) -> None:
 def test_what_never_varies_is_associated_with_nothing() -> None:
     values = np.column_stack([np.full(20, 3.0), np.full(20, np.nan), np.arange(20.0)])
     answer = (np.arange(20) > 9).astype(float)
-    assert rank_association(values, answer)[:2].tolist() == [0, 0]
-    assert cox_association(values, np.arange(20.0), answer)[:2].tolist() == [0, 0]
-    assert not rank_association(values, np.ones(20)).any()
-    assert not cox_association(values, np.arange(20.0), np.zeros(20)).any()
+    assert compute_rank_z(values, answer)[:2].tolist() == [0, 0]
+    assert compute_cox_z(values, np.arange(20.0), answer)[:2].tolist() == [0, 0]
+    assert not compute_rank_z(values, np.ones(20)).any()
+    assert not compute_cox_z(values, np.arange(20.0), np.zeros(20)).any()
 
 
 @settings(max_examples=15, deadline=None)
@@ -109,4 +115,4 @@ def test_repeats_are_found_in_order(seed: int, count: int) -> None:
     for index in range(count):
         if not (correlation[index, kept] > 0.95).any():
             kept.append(index)
-    assert np.flatnonzero(~repeats(values, 0.95)).tolist() == kept
+    assert np.flatnonzero(~find_repeated_columns(values, 0.95)).tolist() == kept

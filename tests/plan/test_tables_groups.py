@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from polytask.cohort.check import check
+from polytask.cohort.check import check_cohort
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
-from polytask.plan.rules.sources import source_subsets
+from polytask.plan.rules.source_subsets import describe_source_subsets
 from tests.plan.molecular import TASKS, Cells, basis_of, cells_of, molecular, names, planned, world
 from tests.plan.worlds import cohort_of, header
 
@@ -52,14 +52,14 @@ def test_the_plan_says_which_subsets_of_sources_were_seen() -> None:
         row |= {"scan.ct": f"{i}.nii.gz"} if i > 0 else {}
         row |= {"age": str(i)} if i not in (0, 3, 4) else {}
     cohort = cohort_of(header(inputs=inputs, tasks={"grade": TASKS["grade"]}), rows)
-    text = source_subsets(basis_of(cohort, [f"s{i:02d}" for i in range(9)]))
+    text = describe_source_subsets(basis_of(cohort, [f"s{i:02d}" for i in range(9)]))
     assert text == (
         "seen in train: scan + mol 6, scan 2, none 1 of 9 samples; every other subset is predicted by masking "
         "(source_dropout shows them in training)"
     )
     rows[4] = {"grade": "G2", "age": "3"}
     whole = cohort_of(cohort.header, rows)
-    assert source_subsets(basis_of(whole, ["s02", "s03", "s04"])).endswith("; that is every subset")
+    assert describe_source_subsets(basis_of(whole, ["s02", "s03", "s04"])).endswith("; that is every subset")
     assert planned(cohort).folds[0].why["sources"].startswith("seen in train: scan + mol 6")
 
 
@@ -73,7 +73,7 @@ def test_a_subject_column_on_another_visit_counts_and_one_input_is_said() -> Non
         head = header(
             inputs=molecular(["age"], level=level), tasks={"grade": TASKS["grade"]}, visits=["a", "b"]
         )
-        text = source_subsets(basis_of(cohort_of(head, rows)))
+        text = describe_source_subsets(basis_of(cohort_of(head, rows)))
         assert text == f"seen in train: {words} of 4 samples; there is one input"
 
 
@@ -89,7 +89,7 @@ def strings(folder: Path) -> Path:
 
 def test_a_column_of_strings_declared_numeric_is_one_line_in_check_and_plan(tmp_path: Path) -> None:
     folder = strings(tmp_path / "cohort")
-    found = [p for p in check(folder) if p.code == "odd-cell"]
+    found = [p for p in check_cohort(folder) if p.code == "odd-cell"]
     assert {(p.row, p.subject, p.column) for p in found} == {(i + 2, f"s{i}", "smoker") for i in range(12)}
     assert "'now' is not a number" in found[0].message
     assert "write a number" in found[0].remedy

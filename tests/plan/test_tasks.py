@@ -10,16 +10,16 @@ from lifelines import KaplanMeierFitter
 
 from polytask import kinds
 from polytask.errors import PolytaskError
-from polytask.kinds.constants import (
-    constant_hazard,
-    constant_ordinal,
-    constant_segmentation,
-    expected_hazard_loss,
+from polytask.kinds.constant_losses import (
+    compute_expected_hazard_loss,
+    find_hazard_constant,
+    find_ordinal_constant,
+    find_segmentation_constant,
 )
-from polytask.kinds.horizons import usual_horizons
-from polytask.plan.make import make_plan
-from polytask.plan.plan import FoldPlan, Plan
-from polytask.plan.records import Fingerprint
+from polytask.kinds.horizons import list_usual_horizons
+from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.plan_schema import FoldPlan, Plan
+from polytask.plan.planner import make_plan
 from tests.plan.worlds import LAPTOP, case_record, cohort_of, graded, header, image_record, one_fold, prints
 
 IMAGES = {"scan": {"kind": "image", "channels": {"ct": "CT"}}}
@@ -68,7 +68,7 @@ def test_a_class_missing_from_train_is_an_error() -> None:
 def test_ordinal() -> None:
     fold = fold_of({"grade": {"kind": "ordinal", "order": ["G1", "G2", "G3"]}}, graded(12))
     assert fold.tasks["grade"]["frequencies"] == [0.33333] * 3
-    assert fold.tasks["grade"]["constant"] == pytest.approx(constant_ordinal([1 / 3] * 3), rel=1e-4)
+    assert fold.tasks["grade"]["constant"] == pytest.approx(find_ordinal_constant([1 / 3] * 3), rel=1e-4)
 
 
 def test_multilabel_counts_known_cells() -> None:
@@ -154,7 +154,7 @@ def test_horizons_without_years_are_quartiles_of_the_events() -> None:
     ],
 )
 def test_years_in_every_unit(unit: str, years: list[float]) -> None:
-    assert usual_horizons(unit) == years
+    assert list_usual_horizons(unit) == years
 
 
 def test_horizons_of_the_header_are_kept_and_judged() -> None:
@@ -176,8 +176,8 @@ def test_a_train_part_without_events_is_an_error() -> None:
 
 def test_the_hazard_constant_can_be_had_from_the_plan_alone() -> None:
     task = fold_of(OS, survivors(EVENTS)).tasks["os"]
-    exact = constant_hazard(TIMES, EVENTS, task["bins"])
-    assert expected_hazard_loss(task["bins"], task["hazards"], task["censoring"]) == pytest.approx(
+    exact = find_hazard_constant(TIMES, EVENTS, task["bins"])
+    assert compute_expected_hazard_loss(task["bins"], task["hazards"], task["censoring"]) == pytest.approx(
         exact, rel=0.15
     )
 
@@ -195,7 +195,7 @@ def test_structure_fractions_over_known_cases() -> None:
     assert fold.tasks["tumour"]["fractions"] == [0.2, 0.01]
     assert fold.tasks["tumour"]["exclusive"] is True
     assert fold.tasks["tumour"]["constant"] == pytest.approx(
-        constant_segmentation([0.2, 0.01], True), rel=1e-4
+        find_segmentation_constant([0.2, 0.01], True), rel=1e-4
     )
     assert "tumour 20 % (n 2, present in 2, typically 10×10×10 mm)" in fold.why["tasks.tumour.fractions"]
 
@@ -263,12 +263,12 @@ def test_a_subject_level_cell_counts_once() -> None:
 
 
 def test_planned_fields_are_those_of_the_dataclasses(phantom_plan: Plan) -> None:
-    from polytask.tasks import KINDS, fields_of, make_task
+    from polytask.tasks import KINDS, dump_task_fields, make_task
 
     for name, planned in phantom_plan.folds[0].tasks.items():
         task = make_task(name, planned)
         fields = kinds.KINDS[planned["kind"]].fields
-        assert set(fields_of(task)) == set(planned) == set(fields.model_fields)
+        assert set(dump_task_fields(task)) == set(planned) == set(fields.model_fields)
         assert fields.model_validate(planned).model_dump() == planned
     assert {name: member.primary for name, member in KINDS.items()} == {
         name: kind.primary for name, kind in kinds.KINDS.items()

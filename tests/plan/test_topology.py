@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytask.plan.rules.cost import activation_bytes, decoder_flops, encoder_flops, parameter_bytes
-from polytask.plan.rules.topology import EDGE, STAGES, padded, strides, topology
+from polytask.plan.rules.network_cost import (
+    count_activation_bytes,
+    count_decoder_flops,
+    count_encoder_flops,
+    count_parameter_bytes,
+)
+from polytask.plan.rules.topology import (
+    MAX_ENCODER_STAGES,
+    TARGET_BOTTLENECK_EDGE,
+    pad_to_strides,
+    plan_strides,
+    plan_topology,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,13 +36,13 @@ from polytask.plan.rules.topology import EDGE, STAGES, padded, strides, topology
     ],
 )
 def test_total_stride(size: tuple[int, ...], spacing: tuple[float, ...], total: tuple[int, ...]) -> None:
-    steps = strides(size, spacing)
+    steps = plan_strides(size, spacing)
     assert steps[0] == (1,) * len(size)
     assert tuple(prod(s[a] for s in steps) for a in range(len(size))) == total
 
 
 def test_a_coarse_axis_waits() -> None:
-    assert strides((128, 128, 16), (1, 1, 5))[1:4] == ((2, 2, 1), (2, 2, 1), (2, 2, 2))
+    assert plan_strides((128, 128, 16), (1, 1, 5))[1:4] == ((2, 2, 1), (2, 2, 1), (2, 2, 2))
 
 
 @settings(deadline=None)
@@ -40,27 +51,29 @@ def test_a_coarse_axis_waits() -> None:
     st.lists(st.floats(0.3, 6), min_size=3, max_size=3),
 )
 def test_every_size_gets_a_topology_it_fits(size: list[int], spacing: list[float]) -> None:
-    t = topology(size, spacing[: len(size)], 1, "cpu", 10**10)
-    fit = padded(size, t.total)
-    assert len(t.strides) == len(t.widths) == len(t.blocks) <= STAGES[len(size)]
+    t = plan_topology(size, spacing[: len(size)], 1, "cpu", 10**10)
+    fit = pad_to_strides(size, t.total)
+    assert len(t.strides) == len(t.widths) == len(t.blocks) <= MAX_ENCODER_STAGES[len(size)]
     assert all(f >= n and f % s == 0 for f, n, s in zip(fit, size, t.total, strict=True))
-    assert all(f // s >= EDGE for f, s in zip(fit, t.total, strict=True)), (
+    assert all(f // s >= TARGET_BOTTLENECK_EDGE for f, s in zip(fit, t.total, strict=True)), (
         "4 positions, never the 2 of the bf16 trap"
     )
     assert all(f <= 1.25 * n for f, n in zip(fit, size, strict=True) if n >= 8), "padding wastes little"
 
 
 def test_widths_by_device() -> None:
-    assert topology((64,) * 3, (1, 1, 1), 1, "cpu", 10**10).widths == (16, 32, 64, 128, 256)
-    assert topology((160,) * 3, (1, 1, 1), 1, "cuda", 10**11).widths == (32, 64, 128, 256, 320, 320)
-    assert topology((64,) * 3, (1, 1, 1), 1, "cuda", 4 * 10**9).widths[0] == 16
-    assert topology((256, 256), (1, 1), 3, "cpu", 10**10).widths == (32, 64, 128, 256, 512, 512, 512)
+    assert plan_topology((64,) * 3, (1, 1, 1), 1, "cpu", 10**10).widths == (16, 32, 64, 128, 256)
+    assert plan_topology((160,) * 3, (1, 1, 1), 1, "cuda", 10**11).widths == (32, 64, 128, 256, 320, 320)
+    assert plan_topology((64,) * 3, (1, 1, 1), 1, "cuda", 4 * 10**9).widths[0] == 16
+    assert plan_topology((256, 256), (1, 1), 3, "cpu", 10**10).widths == (32, 64, 128, 256, 512, 512, 512)
 
 
 def test_flops_of_a_known_network() -> None:
     """64³, base 16, five levels, one decoder: 23 GFLOP forward an image on the prototype (46 for two)."""
-    t = topology((64,) * 3, (1, 1, 1), 1, "cpu", 10**10)
-    assert encoder_flops(t, (64,) * 3) + decoder_flops(t, (64,) * 3) == pytest.approx(23e9, rel=0.05)
+    t = plan_topology((64,) * 3, (1, 1, 1), 1, "cpu", 10**10)
+    assert count_encoder_flops(t, (64,) * 3) + count_decoder_flops(t, (64,) * 3) == pytest.approx(
+        23e9, rel=0.05
+    )
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -74,7 +87,7 @@ def test_cost_agrees_with_the_real_modules(dims: int) -> None:
     from polytask.model.encoder import Encoder, EncoderSpec
 
     size = (32,) * dims
-    t = topology(size, (1.0,) * dims, 2, "cpu", 10**10)
+    t = plan_topology(size, (1.0,) * dims, 2, "cpu", 10**10)
     encoder = Encoder(EncoderSpec(dims, 2, t.widths, t.blocks, t.strides))
     decoder = Decoder(dims, t.widths)
     kept: dict[int, int] = {}
@@ -87,10 +100,10 @@ def test_cost_agrees_with_the_real_modules(dims: int) -> None:
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda x: x):
         out = decoder(encoder(torch.randn(1, 2, *size)))
     counted = counter.get_total_flops()
-    assert encoder_flops(t, size) + decoder_flops(t, size) == pytest.approx(counted, rel=0.01)
-    assert parameter_bytes(t, 1) / 20 == pytest.approx(sum(p.numel() for p in weights), rel=0.02)
+    assert count_encoder_flops(t, size) + count_decoder_flops(t, size) == pytest.approx(counted, rel=0.01)
+    assert count_parameter_bytes(t, 1) / 20 == pytest.approx(sum(p.numel() for p in weights), rel=0.02)
     own = {p.untyped_storage().data_ptr() for p in weights}
     activations = sum(n for key, n in kept.items() if key not in own)
     working = 6 * prod(size) * t.widths[0] * 4
-    assert activation_bytes(t, size, 1, "float32") - working == pytest.approx(activations, rel=0.25)
+    assert count_activation_bytes(t, size, 1, "float32") - working == pytest.approx(activations, rel=0.25)
     assert out[0].shape[2:] == size

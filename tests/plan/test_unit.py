@@ -10,15 +10,15 @@ import yaml
 from PIL import Image
 
 from polytask.cohort.cohort import Cohort
-from polytask.images.formats import write
-from polytask.images.layout import RASTER
+from polytask.images.file_axes import RASTER_AFFINE
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
-from polytask.kinds.reasons import Why
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Plan
-from polytask.plan.rules.geometry import geometry
-from polytask.plan.summary import rows
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_summary import list_summary_rows
+from polytask.plan.planner import make_plan
+from polytask.plan.rules.image_geometry import plan_geometry
 from polytask.training.run import plan_hash
 from tests.plan.worlds import LAPTOP, image_record, one_fold
 
@@ -47,11 +47,11 @@ def plan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 if request.param == "bare":
                     Image.fromarray(array).save(folder / name)
                 else:
-                    write(folder / name, Volume(array[None], Grid((24, 24), RASTER)))
+                    write_image_file(folder / name, Volume(array[None], Grid((24, 24), RASTER_AFFINE)))
             table.writerow([k, f"{k}.png", f"m{k}.png", k % 2 + 1])
     (folder / "cohort.yaml").write_text(yaml.safe_dump(HEADER), encoding="utf-8")
     cohort = Cohort.read(folder)
-    return request.param, make_plan(cohort, fingerprint(cohort), one_fold(cohort), machine=LAPTOP)
+    return request.param, make_plan(cohort, make_fingerprint(cohort), one_fold(cohort), machine=LAPTOP)
 
 
 def test_the_plan_says_its_unit_everywhere(plan: tuple[str, Plan]) -> None:
@@ -62,7 +62,7 @@ def test_the_plan_says_its_unit_everywhere(plan: tuple[str, Plan]) -> None:
     said = {k: v for k, v in {**found.shared.why, **found.folds[0].why}.items() if not k.endswith(".unit")}
     assert sum(f" {unit}" in text for text in said.values()) >= 3
     assert not [text for text in said.values() if f" {other}" in text]
-    assert f"1×1 {unit}" in {row.value for row in rows(found)}
+    assert f"1×1 {unit}" in {row.value for row in list_summary_rows(found)}
 
 
 def test_the_unit_decides_no_weight(plan: tuple[str, Plan]) -> None:
@@ -82,7 +82,7 @@ def test_some_files_without_a_scale_make_pixels_of_all() -> None:
     spec = ImageInput(kind="image", dims=2, channels={"grey": "other"})
     bare = image_record((64, 64), orientation="PL").model_copy(update={"physical": False})
     records = [bare, *[image_record((64, 64), orientation="PL")] * 3]
-    found = geometry(spec, records, why := Why())
+    found = plan_geometry(spec, records, why := PlanReasons())
     assert found.unit == "px"
     assert "1 of 4 files do not say" in why.reasons["unit"]
 
@@ -95,7 +95,7 @@ def test_millimetres_of_some_files_are_not_mixed_with_pixels_of_others() -> None
     measured = image_record((64, 48), (0.05, 0.05), orientation="PL")
     bare = image_record((32, 96), orientation="PL").model_copy(update={"physical": False})
     names = [f"subject {k}" for k in range(9)]
-    found = geometry(spec, [measured, bare] * 4 + [measured], why := Why(), names)
+    found = plan_geometry(spec, [measured, bare] * 4 + [measured], why := PlanReasons(), names)
     assert (found.unit, found.spacing) == ("px", (1.0, 1.0))
     assert found.sizes[:2] == ((64, 48), (32, 96))
     assert why.reasons["unit"] == (

@@ -11,9 +11,9 @@ import yaml
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import Header
 from polytask.cohort.splits import Fold, Splits
+from polytask.plan.fingerprint_records import CaseRecord, Fingerprint, ImageRecord, PlaneRecord, VoxelRecord
 from polytask.plan.machine import GIB, Machine
-from polytask.plan.records import CaseRecord, Fingerprint, ImageRecord, PlaneRecord, VoxelRecord
-from polytask.plan.sketch import POINTS, Summary
+from polytask.plan.quantile_sketch import QUANTILE_COUNT, ValueSummary
 
 LAPTOP = Machine(cores=2, memory=24 * GIB, precision="bf16", gain=1.9)
 SERVER = Machine(
@@ -36,10 +36,10 @@ def header(text: str = MASK_AND_GRADE, **parts: Any) -> Header:
     return Header.model_validate({**yaml.safe_load(text), **parts})
 
 
-def summary(low: float, high: float, n: int = 1000) -> Summary:
+def summary(low: float, high: float, n: int = 1000) -> ValueSummary:
     """Of numbers spread evenly from low to high."""
-    points = [low + (high - low) * i / (POINTS - 1) for i in range(POINTS)]
-    return Summary(
+    points = [low + (high - low) * i / (QUANTILE_COUNT - 1) for i in range(QUANTILE_COUNT)]
+    return ValueSummary(
         n=n, mean=(low + high) / 2, variance=(high - low) ** 2 / 12, low=low, high=high, quantiles=points
     )
 
@@ -113,6 +113,6 @@ def prints(shapes: Sequence[Sequence[int]], spacings: Sequence[Sequence[float]] 
 
 def one_fold(cohort: Cohort, held_out: int = 2, tune: int = 1) -> Splits:
     """A single fold: the last subjects are held out, those before them tune."""
-    names = cohort.in_split("train")
+    names = cohort.list_split_subjects("train")
     cut = len(names) - held_out
     return Splits((Fold(names[: cut - tune], names[cut - tune : cut], names[cut:]),), "subject", 0)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from polytask.predict.seal import SEAL, seal_of
+from polytask.predict.seal import SEAL_KEY, compute_seal
 
 VALUES: list[Any] = [
     None,
@@ -49,7 +49,7 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def mutations(described: dict[str, Any], each: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """(what was done, the description): of every place, `each` of the ways, other ones at other places."""
     ways = [*VALUES, LEFT_OUT, RAW_NAN]
-    for place in places({k: v for k, v in described.items() if k != SEAL}):
+    for place in places({k: v for k, v in described.items() if k != SEAL_KEY}):
         start = zlib.crc32(repr(place).encode())
         for k in range(each):
             way = ways[(start + k * 5) % len(ways)]
@@ -79,7 +79,7 @@ def _at(described: Any, place: tuple[Any, ...]) -> Any:
 
 def write_sealed(folder: Path, described: dict[str, Any]) -> None:
     """`model.json` with the seal of what it says now; a NaN stands there as Python would write it."""
-    described = {k: v for k, v in described.items() if k != SEAL}
-    described[SEAL] = seal_of(described)
+    described = {k: v for k, v in described.items() if k != SEAL_KEY}
+    described[SEAL_KEY] = compute_seal(described)
     text = json.dumps(described).replace(json.dumps(RAW_NAN), "NaN")
     (folder / "model.json").write_text(text, encoding="utf-8")

@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 
 from polytask.errors import PolytaskError
 from polytask.predict import Predictor
-from polytask.predict.make import predict_cases
-from polytask.predict.seal import SEAL
-from polytask.training.files import sha256
-from tests.journeys.clinics import train_with_clinic
+from polytask.predict.prediction_pipeline import predict_cases
+from polytask.predict.seal import SEAL_KEY
+from polytask.training.atomic_files import sha256
+from tests.journeys.clinic_cohort import train_with_clinic
 from tests.predict.mutations import mutations, write_sealed
 
 SECONDS, BYTES = 20, 1 << 30
@@ -126,7 +126,7 @@ def test_a_change_without_the_seal_is_told(made: Path, model: Path, tmp_path: Pa
 
 def test_a_model_from_before_there_were_seals_is_taken_with_a_notice(model: Path) -> None:
     described = json.loads((model / "model.json").read_text())
-    del described[SEAL]
+    del described[SEAL_KEY]
     (model / "model.json").write_text(json.dumps(described))
     assert "has no seal" in Predictor.load(model).notices[0]
 

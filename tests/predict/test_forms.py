@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from polytask.cohort.header import SegmentationSpec
-from polytask.images.formats import read, write
-from polytask.plan.plan import Crop, ImagePlan
-from polytask.predict.restore import restore, restored_probabilities
-from polytask.prepare.image import prepare_image
+from polytask.images.formats import read_image_file, write_image_file
+from polytask.plan.plan_schema import CropPlan, ImagePlan
+from polytask.predict.source_grid import restore_probabilities, restore_to_source_grid
+from polytask.prepare.prepared_image import prepare_image
 
 TASK = SegmentationSpec(kind="segmentation", image="scan", labels={"a": 1})
 PLAN = ImagePlan(
-    dims=3, channels={"ct": "CT"}, orientation="RAS", crop=Crop(rule="nonzero"), spacing=(2.0, 2.0, 2.0), field="whole",
-    view=(8, 8, 8), view_spacing=(2.0, 2.0, 2.0), patch=None, patches=1, widths=(4,), blocks=(1,), strides=((1, 1, 1),),
+    dims=3, channels={"ct": "CT"}, orientation="RAS", crop=CropPlan(rule="nonzero"), spacing=(2.0, 2.0, 2.0),
+    field="whole", view=(8, 8, 8), view_spacing=(2.0, 2.0, 2.0),
+    patch=None, patches=1, widths=(4,), blocks=(1,), strides=((1, 1, 1),),
     foreground=0.0, channel_flags=False, channel_dropout=0.0,
 )  # fmt: skip
 
@@ -35,14 +36,14 @@ def test_a_prediction_says_both_places_as_its_source(
     image.set_sform(sform, sform_code)
     image.set_qform(qform, qform_code)
     nib.save(image, tmp_path / "ct.nii.gz")
-    prepared = prepare_image({"ct": read(tmp_path / "ct.nii.gz")}, PLAN)
+    prepared = prepare_image({"ct": read_image_file(tmp_path / "ct.nii.gz")}, PLAN)
     inside = torch.from_numpy(prepared.image.astype(np.float32) / 100)
     p = torch.stack([1 - inside[0], inside[0]])[None]
     for name, volume in (
-        ("mask", restore(TASK, {"p": p}, prepared.grid, prepared.source_grid)),
-        ("p", restored_probabilities(TASK, {"p": p}, prepared.grid, prepared.source_grid)),
+        ("mask", restore_to_source_grid(TASK, {"p": p}, prepared.grid, prepared.source_grid)),
+        ("p", restore_probabilities(TASK, {"p": p}, prepared.grid, prepared.source_grid)),
     ):
-        write(tmp_path / f"{name}.nii.gz", volume)
+        write_image_file(tmp_path / f"{name}.nii.gz", volume)
         old, new = nib.load(tmp_path / "ct.nii.gz"), nib.load(tmp_path / f"{name}.nii.gz")
         assert [int(new.header[k]) for k in ("sform_code", "qform_code")] == [sform_code, qform_code]
         assert np.allclose(new.affine, old.affine, atol=1e-4)

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.cohort.splits import make_splits
-from polytask.cohort.values import image_paths
 from polytask.errors import PolytaskError
-from polytask.images.formats import probe, read
-from polytask.plan.files import set_values, write_plan
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.make import make_plan
+from polytask.images.formats import probe_image_file, read_image_file
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.plan_file import set_values, write_plan
+from polytask.plan.planner import make_plan
 from polytask.predict import Predictor, export
-from polytask.predict.hidden import MOST, answers_without, choose_combinations
-from polytask.prepare.make import prepare
+from polytask.predict.input_hiding import MAX_COMBINATIONS, choose_combinations, predict_without_inputs
+from polytask.prepare.store_builder import prepare
 from polytask.training.run import train
 
 QUICK = (
@@ -43,7 +43,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     splits = make_splits(cohort, folds=3, seed=0)
     splits.write(work / "splits.json")
     plan = set_values(
-        make_plan(cohort, fingerprint(cohort), splits), (*QUICK, "images.scan.widths=[8,16,16]")
+        make_plan(cohort, make_fingerprint(cohort), splits), (*QUICK, "images.scan.widths=[8,16,16]")
     )
     write_plan(plan, work)
     prepare(work, jobs=1)
@@ -65,14 +65,14 @@ def test_masks_and_doses_lie_on_the_source_grid(work: Path, tmp_path: Path) -> N
     assert set(found) >= {(c.subject, c.visit) for c in cohort.cases}
     for case in cohort.cases:
         path = next(p for p in image_paths(cohort, case, "scan").values() if p)
-        source = probe(path).grid
+        source = probe_image_file(path).grid
         row = found[case.subject, case.visit]
         for column in ("lesion", "organs", "dose", "lesion.p"):
-            volume = read(tmp_path / "out" / row[column])
-            assert volume.grid.same(source), (case.subject, column)
-        mask = read(tmp_path / "out" / row["lesion"])
+            volume = read_image_file(tmp_path / "out" / row[column])
+            assert volume.grid.is_same_grid(source), (case.subject, column)
+        mask = read_image_file(tmp_path / "out" / row["lesion"])
         assert set(np.unique(mask.array)) <= {0, 1, 2}
-        p = read(tmp_path / "out" / row["lesion.p"]).array
+        p = read_image_file(tmp_path / "out" / row["lesion.p"]).array
         np.testing.assert_allclose(p.sum(0), 1, atol=1e-3)
 
 
@@ -158,10 +158,10 @@ def test_a_hidden_channel_is_a_channel_that_the_table_does_not_name(work: Path) 
     """The files are read once for all combinations; the answers are those of a cohort without the cells."""
     cohort = Cohort.read(work.parent / "cohort")
     predictor = Predictor.load(work / "runs" / "f0")
-    chosen, needed = choose_combinations(predictor.reading, cohort)
+    chosen, needed = choose_combinations(predictor.model_inputs, cohort)
     assert ("scan.mr",) in chosen
     assert ("clinic",) in chosen
-    assert len({frozenset(key) for key in chosen}) == len(chosen) <= MOST
+    assert len({frozenset(key) for key in chosen}) == len(chosen) <= MAX_COMBINATIONS
     assert not set(chosen) & set(needed)
     samples = [s for s in cohort.samples() if all("scan.mr" in c.cells for c in s.cases)][:2]
     less = replace(
@@ -171,7 +171,8 @@ def test_a_hidden_channel_is_a_channel_that_the_table_does_not_name(work: Path) 
         ),
     )
     found = {
-        (a.subject, a.case is None): a for _, a in answers_without(predictor, cohort, samples, [("scan.mr",)])
+        (a.subject, a.case is None): a
+        for _, a in predict_without_inputs(predictor, cohort, samples, [("scan.mr",)])
     }
     wanted = list(predictor.answers(less, less.samples([s.subject for s in samples])))
     assert len(found) == len(wanted)

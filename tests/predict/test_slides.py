@@ -15,13 +15,13 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header_file import read_header
 from polytask.errors import PolytaskError
-from polytask.plan.plan import Plan
-from polytask.plan.work import plan_into
+from polytask.plan.plan_schema import Plan
+from polytask.plan.work_folder import plan_into
 from polytask.predict import Predictor
 from polytask.predict.bundle import export
-from polytask.predict.inputs import read_inputs
-from polytask.predict.ready import ensure_ready
-from polytask.prepare.make import prepare
+from polytask.predict.input_preflight import ensure_inputs_readable
+from polytask.predict.prediction_inputs import read_inputs
+from polytask.prepare.store_builder import prepare
 from polytask.training.run import train
 from tests.images.slide_cohorts import write_cohort
 
@@ -40,11 +40,11 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 
 
 def test_slides_that_cannot_be_read_are_named(folder: Path) -> None:
-    ensure_ready(Cohort.read(folder), PLAN)
+    ensure_inputs_readable(Cohort.read(folder), PLAN)
     (folder / "s01.tif").write_bytes(b"no tiff")
     (folder / "s02.pt").unlink()
     with pytest.raises(PolytaskError, match=r"subject s01, visit first: .*s01\.tif: .*\(3 cases have"):
-        ensure_ready(Cohort.read(folder), PLAN)
+        ensure_inputs_readable(Cohort.read(folder), PLAN)
 
 
 def test_a_table_without_any_slide_is_refused(folder: Path) -> None:

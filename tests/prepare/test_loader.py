@@ -9,8 +9,8 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Fold, Splits
 from polytask.errors import PolytaskError
-from polytask.plan.plan import Plan
-from polytask.prepare import batches as batches_module
+from polytask.plan.plan_schema import Plan
+from polytask.prepare import batch_dataset as batches_module
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store

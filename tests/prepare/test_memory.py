@@ -8,14 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from polytask.images.content import digest_voxels
-from polytask.images.geometry import spaced
+from polytask.images.geometry import make_spaced_grid
 from polytask.images.volume import Grid, Volume
-from polytask.plan.boxes import nonzero_mask
-from polytask.plan.plan import Crop
+from polytask.images.voxel_digest import digest_voxels
+from polytask.plan.plan_schema import CropPlan
+from polytask.plan.voxel_boxes import find_nonzero_mask
 from polytask.prepare import plane_statistics as statistics
-from polytask.prepare.image import prepare_image
-from polytask.prepare.plane_statistics import plane_statistics
+from polytask.prepare.plane_statistics import compute_plane_statistics
+from polytask.prepare.prepared_image import prepare_image
 from tests.prepare.worlds import image_plan
 
 SHAPE = (90, 90, 120)
@@ -45,14 +45,14 @@ def peak_of(work: Callable[[], object], volume: Volume) -> float:
 def test_preparing_holds_source_result_and_little_else(
     spacing: tuple[float, float, float], rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polytask.images import content, interpolate
-    from polytask.plan import boxes
+    from polytask.images import interpolate, voxel_digest
+    from polytask.plan import voxel_boxes
 
-    monkeypatch.setattr(boxes, "COARSE", 24)  # as coarse for this image as for a large one
-    monkeypatch.setattr(interpolate, "SLAB", 1 << 17)
-    monkeypatch.setattr(content, "BLOCK", 1 << 14)
-    monkeypatch.setattr(statistics, "BLOCK", 1 << 14)
-    plan = image_plan(channels={"ct": "CT"}, spacing=spacing, crop=Crop(rule=rule))
+    monkeypatch.setattr(voxel_boxes, "MAX_BODY_GRID", 24)  # as coarse for this image as for a large one
+    monkeypatch.setattr(interpolate, "SLAB_BYTES", 1 << 17)
+    monkeypatch.setattr(voxel_digest, "DIGEST_BLOCK_VOXELS", 1 << 14)
+    monkeypatch.setattr(statistics, "STATISTICS_BLOCK_VOXELS", 1 << 14)
+    plan = image_plan(channels={"ct": "CT"}, spacing=spacing, crop=CropPlan(rule=rule))
     volume = ct()
 
     def prepare() -> None:
@@ -64,37 +64,37 @@ def test_preparing_holds_source_result_and_little_else(
 
 def test_slabs_change_no_voxel(monkeypatch: pytest.MonkeyPatch) -> None:
     from polytask.images import interpolate
-    from polytask.images.geometry import resample
+    from polytask.images.geometry import resample_volume
 
     volume = ct()
     volume = Volume(volume.array[:, :30, :40, :50], Grid((30, 40, 50), volume.grid.affine))
     for spacing in ((0.9, 0.7, 1.1), (1.6, 0.8, 2.5), (0.8, 0.8, 0.3)):
         for order in (0, 1):
-            grid = spaced(volume.grid, spacing)
-            monkeypatch.setattr(interpolate, "SLAB", 1 << 30)
-            whole = resample(volume, grid, order, fill=-1024)
-            monkeypatch.setattr(interpolate, "SLAB", 1 << 12)
-            slabs = resample(volume, grid, order, fill=-1024)
+            grid = make_spaced_grid(volume.grid, spacing)
+            monkeypatch.setattr(interpolate, "SLAB_BYTES", 1 << 30)
+            whole = resample_volume(volume, grid, order, fill=-1024)
+            monkeypatch.setattr(interpolate, "SLAB_BYTES", 1 << 12)
+            slabs = resample_volume(volume, grid, order, fill=-1024)
             assert whole.array.dtype == slabs.array.dtype
             np.testing.assert_array_equal(whole.array, slabs.array)
 
 
 def test_whole_numbers_are_rounded_and_cut_to_their_range() -> None:
-    from polytask.images.geometry import resample
+    from polytask.images.geometry import resample_volume
 
     volume = Volume(np.array([[[0.0, 300.0], [-5.0, 2.5]]], np.float32), Grid((2, 2), np.eye(4)))
     finer = Grid((2, 2), np.eye(4))
-    assert resample(volume, finer, 1, kind=np.dtype(np.uint8)).array.tolist() == [[[0, 255], [0, 2]]]
+    assert resample_volume(volume, finer, 1, kind=np.dtype(np.uint8)).array.tolist() == [[[0, 255], [0, 2]]]
 
 
 @pytest.mark.parametrize("kind", [np.int16, np.uint8, np.float32])
 def test_statistics_are_those_of_numpy(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "BLOCK", 100)
+    monkeypatch.setattr(statistics, "STATISTICS_BLOCK_VOXELS", 100)
     random = np.random.default_rng(1)
     image = random.normal(90, 40, (3, 11, 13, 7)).clip(0, 250).astype(kind)
     image[1][image[1] < 80] = 0
     image[2] = 0
-    for plane, found in zip(image, plane_statistics(image), strict=True):
+    for plane, found in zip(image, compute_plane_statistics(image), strict=True):
         inside = plane[plane != 0].astype(np.float64)
         inside = inside if inside.size else np.zeros(1)
         wanted = [plane.mean(dtype=np.float64), plane.std(dtype=np.float64), inside.mean(), inside.std()]
@@ -103,5 +103,5 @@ def test_statistics_are_those_of_numpy(kind: type, monkeypatch: pytest.MonkeyPat
 
 def test_nan_counts_as_zero_for_the_crop() -> None:
     array = np.array([[[0.0, np.nan], [1.0, 0.0]], [[0.0, 0.0], [0.0, 2.0]]], np.float32)
-    assert nonzero_mask(array).tolist() == [[False, False], [True, True]]
-    assert nonzero_mask(array.astype(bool) * np.int16(3)).tolist() == [[False, True], [True, True]]
+    assert find_nonzero_mask(array).tolist() == [[False, False], [True, True]]
+    assert find_nonzero_mask(array.astype(bool) * np.int16(3)).tolist() == [[False, True], [True, True]]

@@ -12,21 +12,21 @@ import torch
 from pydantic import ValidationError
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.inputs import ImageInput
-from polytask.plan.plan import Augmentation, Normalisation, Plan
+from polytask.cohort.input_specs import ImageInput
+from polytask.plan.plan_schema import AugmentationPlan, NormalizationPlan, Plan
 from polytask.prepare.batch import Batch
-from polytask.prepare.full import full_sample
-from polytask.prepare.make import fill_store
-from polytask.prepare.mirrored_channels import order_channels, order_planes
-from polytask.prepare.samples import Draw, read_sample
-from polytask.prepare.schema import make_schema
+from polytask.prepare.evaluation_sample import full_sample
+from polytask.prepare.mirrored_channels import order_mirrored_channels, order_mirrored_planes
+from polytask.prepare.sample_reader import SampleDraw, read_sample
+from polytask.prepare.schema import make_batch_schema
 from polytask.prepare.store import Store
-from polytask.training.infer import infer
+from polytask.prepare.store_builder import fill_store
+from polytask.training.sample_inference import predict_sample
 from tests.prepare.worlds import HEADER, image_plan, make_plan, write_cohort
 
 CHANNELS = {"ct": "CT", "side_l": "mask", "side_r": "mask"}
 PAIR = [["side_l", "side_r"]]
-STILL = Augmentation(
+STILL = AugmentationPlan(
     rotate=0, scale=0, translate=0, elastic=0, flip=(True, False, False), noise=0, blur=0, brightness=0,
     contrast=0, gamma=0, low_resolution=0,
 )  # fmt: skip
@@ -42,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     add_channels(root / "cohort/cases.csv")
     cohort = Cohort.read(root / "cohort")
     plan = make_plan(cohort, image_plan(channels=CHANNELS), STILL)
-    fixed = Normalisation(rule="fixed", mean=0.0, sd=1.0, lower=0.0, upper=1.0)
+    fixed = NormalizationPlan(rule="fixed", mean=0.0, sd=1.0, lower=0.0, upper=1.0)
     plan.folds[0].normalisation["scan"] |= {"side_l": [fixed], "side_r": [fixed]}
     store = Store(root / "work" / "store")
     fill_store(store, cohort, plan, jobs=1)
@@ -61,9 +61,9 @@ def add_channels(table: Path) -> None:
 
 def sample(world: World, subject: str, number: int) -> Batch:
     cohort, plan, store = world
-    schema = make_schema(cohort, plan, plan.folds[0])
+    schema = make_batch_schema(cohort, plan, plan.folds[0])
     return read_sample(
-        store, cohort, cohort.samples([subject])[0], schema, Draw(("run", number, subject), True)
+        store, cohort, cohort.samples([subject])[0], schema, SampleDraw(("run", number, subject), True)
     )
 
 
@@ -108,10 +108,10 @@ def test_mirrored_passes_see_paired_channels_in_their_places(world: World) -> No
         condition=lambda batch: None,
         voxel_outputs=lambda image, windows, condition: {"sides": [windows[:, 1:3]]},
     )
-    order = order_channels(cohort.header.images["scan"], plan.shared.images["scan"])
+    order = order_mirrored_channels(cohort.header.images["scan"], plan.shared.images["scan"])
 
     def answers(**callbacks: Any) -> torch.Tensor:
-        found = infer(network, full, plan, torch.device("cpu"), 0.0, [(), (0,)], **callbacks)
+        found = predict_sample(network, full, plan, torch.device("cpu"), 0.0, [(), (0,)], **callbacks)
         return found["sides"][0]["p"][0]
 
     def named(task: str, slot: int, axes: Any, seen: Any) -> Any:
@@ -132,12 +132,18 @@ def test_the_order_counts_planes_of_color_and_flags() -> None:
         }
     )
     plan = image_plan(channels=image.channels)
-    order = order_channels(image, plan)
+    order = order_mirrored_channels(image, plan)
     assert order == (0, 2, 1)
-    assert order_planes(plan, order) == [0, 1, 2, 4, 3, 5, 7, 6]
-    assert order_planes(image_plan(channels=image.channels, channel_flags=False), order) == [0, 1, 2, 4, 3]
+    assert order_mirrored_planes(plan, order) == [0, 1, 2, 4, 3, 5, 7, 6]
+    assert order_mirrored_planes(image_plan(channels=image.channels, channel_flags=False), order) == [
+        0,
+        1,
+        2,
+        4,
+        3,
+    ]
     bare = ImageInput.model_validate({"kind": "image", "channels": CHANNELS})
-    assert order_channels(bare, image_plan(channels=CHANNELS)) == ()
+    assert order_mirrored_channels(bare, image_plan(channels=CHANNELS)) == ()
 
 
 @pytest.mark.parametrize(

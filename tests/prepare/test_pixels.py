@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from polytask.cohort import header
-from polytask.images.geometry import canonical, resample
-from polytask.images.layout import RASTER
+from polytask.images.file_axes import RASTER_AFFINE
+from polytask.images.geometry import orient_to_ras, resample_volume
 from polytask.images.volume import Grid, Volume
-from polytask.predict.foreign import scale_problem
-from polytask.predict.restore import restore, restored_probabilities
-from polytask.prepare.frame import Frame
-from polytask.prepare.image import PreparedImage, prepare_image
+from polytask.predict.image_checks import find_scale_problem
+from polytask.predict.source_grid import restore_probabilities, restore_to_source_grid
+from polytask.prepare.prepared_image import PreparedImage, prepare_image
+from polytask.prepare.target_frame import TargetFrame
 from tests.prepare.worlds import affine, image_plan
 
 SHAPE = (10, 8, 6)
@@ -32,17 +32,17 @@ def prepared() -> tuple[Volume, PreparedImage]:
 def test_a_file_in_millimetres_is_not_resampled_to_pixels() -> None:
     volume, image = prepared()
     assert (image.grid.spacing, image.grid.physical) == ((1, 1, 1), False)
-    assert np.array_equal(image.image, canonical(volume).array)
+    assert np.array_equal(image.image, orient_to_ras(volume).array)
     assert image.source_grid is SOURCE
 
 
 @pytest.mark.parametrize("align", ["strict", "resample"])
 def test_masks_go_the_way_of_their_image(align: Any) -> None:
     volume, image = prepared()
-    frame = Frame(image, True, align, "case")
-    bare = Volume(volume.array, Grid(SHAPE, RASTER, physical=False))
+    frame = TargetFrame(image, True, align, "case")
+    bare = Volume(volume.array, Grid(SHAPE, RASTER_AFFINE, physical=False))
     for mask in (volume, bare):
-        assert np.array_equal(frame.bring(mask, 0), canonical(volume).array)
+        assert np.array_equal(frame.bring_to_grid(mask, 0), orient_to_ras(volume).array)
 
 
 def test_a_mask_on_another_grid_is_brought_by_its_place() -> None:
@@ -51,14 +51,16 @@ def test_a_mask_on_another_grid_is_brought_by_its_place() -> None:
     mask = Volume(
         np.random.default_rng(1).integers(0, 4, (1, 5, 4, 3)).astype(np.uint8), Grid((5, 4, 3), coarse)
     )
-    wanted = canonical(resample(mask, SOURCE, 0)).array
-    assert np.array_equal(Frame(image, True, "resample", "case").bring(mask, 0), wanted)
+    wanted = orient_to_ras(resample_volume(mask, SOURCE, 0)).array
+    assert np.array_equal(TargetFrame(image, True, "resample", "case").bring_to_grid(mask, 0), wanted)
 
 
 def test_answers_come_back_on_the_files_own_grid() -> None:
     volume, image = prepared()
     dose = header.DoseSpec(kind="dose", image="scan")
-    found = restore(dose, {"value": torch.from_numpy(image.image.astype(np.float32))}, image.grid, SOURCE)
+    found = restore_to_source_grid(
+        dose, {"value": torch.from_numpy(image.image.astype(np.float32))}, image.grid, SOURCE
+    )
     assert np.allclose(found.array, volume.array)
     assert found.grid is SOURCE
     p = torch.from_numpy(np.stack([image.image[0] < 50, image.image[0] >= 50]).astype(np.float32))[None]
@@ -66,16 +68,16 @@ def test_answers_come_back_on_the_files_own_grid() -> None:
         task = header.SegmentationSpec(
             kind="segmentation", image="scan", labels=labels, structures=structures
         )
-        mask = restore(task, {"p": p}, image.grid, SOURCE)
+        mask = restore_to_source_grid(task, {"p": p}, image.grid, SOURCE)
         assert np.array_equal(mask.array[-1], volume.array[0] >= 50)
         assert mask.grid is SOURCE
-        chances = restored_probabilities(task, {"p": p}, image.grid, SOURCE)
+        chances = restore_probabilities(task, {"p": p}, image.grid, SOURCE)
         assert np.allclose(chances.array[1], volume.array[0] >= 50)
         assert chances.grid is SOURCE
 
 
 def test_a_voxel_is_as_far_from_training_as_its_pixels() -> None:
     plan = PLAN.model_copy(update={"field": "patch"})
-    assert scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), plan) is None
+    assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), plan) is None
     millimetres = plan.model_copy(update={"unit": "mm"})
-    assert scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), millimetres) is not None
+    assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), millimetres) is not None

@@ -9,10 +9,10 @@ import pytest
 from polytask.cli import main
 from polytask.cohort.splits import Fold, Splits
 from polytask.errors import PolytaskError
-from polytask.plan.files import write_plan
+from polytask.plan.plan_file import write_plan
 from polytask.prepare.loader import Loader
-from polytask.prepare.make import prepare
 from polytask.prepare.store import Store
+from polytask.prepare.store_builder import prepare
 from tests.prepare.worlds import make_plan, write_cohort
 
 
@@ -64,7 +64,7 @@ def test_a_cohort_that_changed(work: Path) -> None:
 
 def test_loading_from_the_work_folder(work: Path) -> None:
     from polytask.cohort.cohort import Cohort
-    from polytask.plan.files import read_plan
+    from polytask.plan.plan_file import read_plan
 
     prepare(work)
     cohort = Cohort.read(work.parent / "cohort")

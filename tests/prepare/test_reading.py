@@ -2,23 +2,23 @@ import numpy as np
 import pytest
 
 from polytask.cohort.cohort import Case, Cohort, Sample
-from polytask.plan.plan import ColumnPlan, Normalisation
-from polytask.prepare.full import full_sample
-from polytask.prepare.normalise import input_planes, normalise, with_flags
-from polytask.prepare.plane_statistics import plane_statistics
-from polytask.prepare.slots import slots_of
-from polytask.prepare.tables import table_features, table_width
+from polytask.plan.plan_schema import ColumnPlan, NormalizationPlan
+from polytask.prepare.evaluation_sample import full_sample
+from polytask.prepare.normalization import append_channel_flags, count_input_planes, normalize_planes
+from polytask.prepare.plane_statistics import compute_plane_statistics
+from polytask.prepare.slot_assignment import assign_visit_slots
+from polytask.prepare.table_encoding import count_table_features, encode_table_cells
 from tests.prepare.worlds import BOTH, filled, image_plan, write_cohort
 
 RULES = {
-    "ct": [Normalisation(rule="fixed", lower=-2, upper=2, mean=1, sd=4)],
-    "fl": [Normalisation(rule="image", nonzero=True)],
+    "ct": [NormalizationPlan(rule="fixed", lower=-2, upper=2, mean=1, sd=4)],
+    "fl": [NormalizationPlan(rule="image", nonzero=True)],
 }
 
 
 def test_rules() -> None:
     image = np.array([[[-5, 0, 1], [3, 2, 2]], [[0, 2, 4], [0, 0, 6]]], np.int16)
-    seen = normalise(image, plane_statistics(image), (True, True), image_plan(), RULES)
+    seen = normalize_planes(image, compute_plane_statistics(image), (True, True), image_plan(), RULES)
     assert np.allclose(seen[0], [[-0.75, -0.25, 0], [0.25, 0.25, 0.25]])
     inside = seen[1][image[1] != 0]
     assert inside.mean() == pytest.approx(0, abs=1e-6)
@@ -27,19 +27,21 @@ def test_rules() -> None:
 
 def test_a_block_is_normalised_like_the_whole() -> None:
     image = np.random.default_rng(0).normal(3, 2, (2, 8, 8, 8)).astype(np.float32)
-    statistics = plane_statistics(image)
-    whole = normalise(image, statistics, (True, True), image_plan(), RULES)
-    block = normalise(image[:, 2:5], statistics, (True, True), image_plan(), RULES)
+    statistics = compute_plane_statistics(image)
+    whole = normalize_planes(image, statistics, (True, True), image_plan(), RULES)
+    block = normalize_planes(image[:, 2:5], statistics, (True, True), image_plan(), RULES)
     assert np.array_equal(whole[:, 2:5], block)
 
 
 def test_a_missing_channel_is_zero_and_says_so() -> None:
     image = np.ones((2, 3, 3, 3), np.float32)
     plan = image_plan()
-    seen = with_flags(
-        normalise(image, plane_statistics(image), (True, False), plan, RULES), (True, False), plan
+    seen = append_channel_flags(
+        normalize_planes(image, compute_plane_statistics(image), (True, False), plan, RULES),
+        (True, False),
+        plan,
     )
-    assert seen.shape[0] == input_planes(plan) == 4
+    assert seen.shape[0] == count_input_planes(plan) == 4
     assert not seen[1].any()
     assert [float(p.min()) for p in seen[2:]] == [1.0, 0.0]
 
@@ -47,8 +49,8 @@ def test_a_missing_channel_is_zero_and_says_so() -> None:
 def test_a_flat_image_is_zero_not_nan() -> None:
     image = np.full((1, 4, 4), 7.0, np.float32)
     plan = image_plan(channels={"fl": "MR"}, channel_flags=False)
-    assert not normalise(image, plane_statistics(image), (True,), plan, RULES).any()
-    assert input_planes(image_plan(channels={"photo": "RGB"}, channel_flags=True)) == 4
+    assert not normalize_planes(image, compute_plane_statistics(image), (True,), plan, RULES).any()
+    assert count_input_planes(image_plan(channels={"photo": "RGB"}, channel_flags=True)) == 4
 
 
 def test_tables() -> None:
@@ -56,11 +58,11 @@ def test_tables() -> None:
         "age": ColumnPlan(type="number", mean=50, sd=10),
         "smoker": ColumnPlan(type="category", values=["never", "now"]),
     }
-    assert table_width(columns) == 3
-    values, known = table_features({"age": 65.0, "smoker": "now"}, columns)
+    assert count_table_features(columns) == 3
+    values, known = encode_table_cells({"age": 65.0, "smoker": "now"}, columns)
     assert np.allclose(values, [1.5, 0, 1])
     assert known.all()
-    values, known = table_features({"age": None, "smoker": "past"}, columns)
+    values, known = encode_table_cells({"age": None, "smoker": "past"}, columns)
     assert not values.any()
     assert not known.any()
 
@@ -74,18 +76,18 @@ def cohort_with(days: list[float | None], tmp_path) -> tuple[Cohort, Sample]:
 
 def test_a_visit_keeps_its_slot(tmp_path) -> None:
     cohort, sample = cohort_with([5.0, 35.0], tmp_path)
-    assert slots_of(cohort, sample, 2).day == (0.0, 30.0)
-    late = slots_of(cohort, Sample("x", sample.cases[1:]), 2)
+    assert assign_visit_slots(cohort, sample, 2).day == (0.0, 30.0)
+    late = assign_visit_slots(cohort, Sample("x", sample.cases[1:]), 2)
     assert late.visits == ("", "second")
     assert late.day == (0.0, 0.0)
-    assert slots_of(cohort, Sample("x", sample.cases[1:]), 1).visits == ("second",)
+    assert assign_visit_slots(cohort, Sample("x", sample.cases[1:]), 1).visits == ("second",)
 
 
 def test_without_days_the_order_counts(tmp_path) -> None:
     cohort, sample = cohort_with([None, None], tmp_path)
-    assert slots_of(cohort, sample, 2).day == (0.0, 1.0)
+    assert assign_visit_slots(cohort, sample, 2).day == (0.0, 1.0)
     cohort, sample = cohort_with([5.0, None], tmp_path)
-    assert slots_of(cohort, sample, 2).day == (0.0, 0.0)
+    assert assign_visit_slots(cohort, sample, 2).day == (0.0, 0.0)
 
 
 def test_a_full_sample_is_not_padded(tmp_path) -> None:

@@ -8,12 +8,12 @@ import yaml
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan.machine import Machine
-from polytask.plan.plan import Plan
-from polytask.plan.work import plan_into
+from polytask.plan.plan_schema import Plan
+from polytask.plan.work_folder import plan_into
 from polytask.prepare import make_case, shards
-from polytask.prepare.make import cohort_of, fill_store
-from polytask.prepare.recipe import recipes_of
+from polytask.prepare.recipe import make_recipes
 from polytask.prepare.store import Store
+from polytask.prepare.store_builder import fill_store, read_plan_cohort
 from tests.prepare.worlds import filled, make_plan
 
 MACHINE = Machine(1, 8 * 2**30)
@@ -36,7 +36,7 @@ def write_cells(folder: Path, subjects: int) -> Path:
 def planned(tmp_path: Path, subjects: int) -> tuple[Cohort, Plan, Store]:
     cohort = write_cells(tmp_path / "cohort", subjects)
     plan = plan_into(cohort, tmp_path / "work", folds=2, machine=MACHINE).plan
-    return cohort_of(plan, tmp_path / "work"), plan, Store(tmp_path / "work" / "store")
+    return read_plan_cohort(plan, tmp_path / "work"), plan, Store(tmp_path / "work" / "store")
 
 
 def files(store: Store) -> dict[str, tuple[int, bytes]]:
@@ -49,7 +49,7 @@ def test_cases_without_files_take_no_file_each(tmp_path: Path) -> None:
     done = fill_store(store, cohort, plan)
     assert (done.cases, done.made) == (600, 600)
     assert len(files(store)) <= 256
-    assert [p.name for p in store.folder.iterdir() if p.is_dir()] == [shards.SHARDS]
+    assert [p.name for p in store.folder.iterdir() if p.is_dir()] == [shards.SHARD_FOLDER]
     meta = store.case("S00007").meta
     assert (meta["subject"], meta["images"], meta["content"]) == ("S00007", {}, {})
     assert store.case("S00007").prepared("scan") is None
@@ -72,7 +72,7 @@ def test_a_new_subject_changes_one_shard(tmp_path: Path) -> None:
     larger = Cohort.read(write_cells(tmp_path / "cohort", 61))
     assert fill_store(Store(store.folder), larger, plan).made == 1
     changed = [name for name, content in files(store).items() if before.get(name) != content]
-    assert changed == [f"{shards.SHARDS}/{shards.shard_name('S00060')}.json"]
+    assert changed == [f"{shards.SHARD_FOLDER}/{shards.choose_shard_name('S00060')}.json"]
 
 
 def test_an_interrupted_store_keeps_its_finished_shards(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_an_interrupted_store_keeps_its_finished_shards(tmp_path: Path) -> None:
 def test_a_torn_shard_is_written_again(tmp_path: Path) -> None:
     cohort, plan, store = planned(tmp_path, 20)
     fill_store(store, cohort, plan)
-    path = shards.shard_path(store.folder, "S00003")
+    path = shards.find_shard_path(store.folder, "S00003")
     whole = path.read_bytes()
     path.write_bytes(whole[:20])
     left = path.with_name(f".{path.name}.part")
@@ -124,7 +124,7 @@ def test_a_store_of_folders_is_read_and_kept(tmp_path: Path) -> None:
     """Older versions gave every case a folder, also those without files."""
     cohort, plan, store = planned(tmp_path, 20)
     store.folder.mkdir()
-    for recipe in recipes_of(cohort, cohort.cases, plan):
+    for recipe in make_recipes(cohort, cohort.cases, plan):
         make_case.make_case(recipe, store.folder)
     before = files(store)
     done = fill_store(store, cohort, plan)
@@ -162,7 +162,7 @@ def test_a_case_that_lost_its_files_loses_its_folder(tmp_path: Path) -> None:
 def test_a_shard_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
     cohort, plan, store = planned(tmp_path, 6)
     fill_store(store, cohort, plan)
-    path = shards.shard_path(store.folder, "S00001")
+    path = shards.find_shard_path(store.folder, "S00001")
     path.write_text(json.dumps({"version": 9, "cases": {}}))
     with pytest.raises(PolytaskError, match="version 9, expected 1") as caught:
         store.case("S00001").meta  # noqa: B018
@@ -174,7 +174,7 @@ def test_the_geometry_is_found_once_for_all_cases(tmp_path: Path, monkeypatch: p
 
     cohort, plan, store = planned(tmp_path, 50)
     calls = []
-    real = recipe.geometry_of
-    monkeypatch.setattr(recipe, "geometry_of", lambda *of: calls.append(1) or real(*of))
+    real = recipe.digest_stored_geometry
+    monkeypatch.setattr(recipe, "digest_stored_geometry", lambda *of: calls.append(1) or real(*of))
     fill_store(store, cohort, plan)
     assert len(calls) == 1

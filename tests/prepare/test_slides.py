@@ -13,21 +13,21 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
-from polytask.images.patches import places, stream
-from polytask.images.slides import opened
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.make import make_plan
-from polytask.plan.plan import Augmentation, Plan, SlidePlan
-from polytask.plan.settings import set_values
-from polytask.predict.fresh import Fresh
-from polytask.prepare.bags import drawn, padded, recoloured
+from polytask.images.slide_patches import find_tissue_patches, stream_patches
+from polytask.images.slides import open_slide
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.plan_schema import AugmentationPlan, Plan, SlidePlan
+from polytask.plan.plan_settings import set_values
+from polytask.plan.planner import make_plan
+from polytask.predict.in_memory_store import InMemoryStore
+from polytask.prepare.bag_tensors import draw_bag_patches, join_padded, recolor_stain
 from polytask.prepare.batch import Batch
-from polytask.prepare.full import full_sample
+from polytask.prepare.evaluation_sample import full_sample
 from polytask.prepare.loader import Loader
-from polytask.prepare.make import fill_store
-from polytask.prepare.slide import PreparedBag, cut_of
+from polytask.prepare.slide_bags import PreparedBag, make_patch_spec
 from polytask.prepare.store import Store
-from polytask.training.infer import _batch
+from polytask.prepare.store_builder import fill_store
+from polytask.training.sample_inference import _make_sample_batch
 from tests.images.slide_cohorts import MISSING, SUBJECTS, features, write_cohort
 from tests.plan.worlds import LAPTOP
 
@@ -39,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     root = tmp_path_factory.mktemp("slides")
     cohort = Cohort.read(write_cohort(root / "cohort"))
     splits = make_splits(cohort, folds=2, seed=0)
-    plan = make_plan(cohort, fingerprint(cohort), splits, machine=LAPTOP)
+    plan = make_plan(cohort, make_fingerprint(cohort), splits, machine=LAPTOP)
     plan = set_values(plan, ["slides.biopsy.patches=3", "slides.bag.patches=8", "training.workers=0"])
     store = Store(root / "work" / "store")
     fill_store(store, cohort, plan, jobs=2)
@@ -61,10 +61,10 @@ def test_the_store_holds_the_pixels_of_the_slide(world: World) -> None:
     cohort, plan, store, _ = world
     bag = store.case("s01@first").bag("biopsy")
     assert bag is not None
-    cut = cut_of(plan.shared.slides["biopsy"])
-    with opened(cohort.path("s01.tif")) as slide:
-        where = places(slide, cut)
-        pixels = np.stack(list(stream(slide, where, cut))).transpose(0, 3, 1, 2)
+    cut = make_patch_spec(plan.shared.slides["biopsy"])
+    with open_slide(cohort.path("s01.tif")) as slide:
+        where = find_tissue_patches(slide, cut)
+        pixels = np.stack(list(stream_patches(slide, where, cut))).transpose(0, 3, 1, 2)
     assert bag.patches.dtype == np.uint8
     assert np.array_equal(bag.patches, pixels)
     assert np.array_equal(bag.coords, where)
@@ -155,9 +155,9 @@ def bag(count: int) -> PreparedBag:
 
 
 def test_patches_are_turned_and_nothing_else() -> None:
-    still = Augmentation(brightness=0, contrast=0)
+    still = AugmentationPlan(brightness=0, contrast=0)
     whole = bag(5)
-    turned, known = drawn([whole, None], PIXELS, still, ("key",))
+    turned, known = draw_bag_patches([whole, None], PIXELS, still, ("key",))
     assert known.tolist() == [[True] * 5 + [False], [False] * 6]
     same = 0
     for before, after in zip(whole.patches, turned[0].numpy(), strict=False):
@@ -170,21 +170,23 @@ def test_patches_are_turned_and_nothing_else() -> None:
 def test_stain_changes_alike_in_the_whole_slide_and_keeps_its_order() -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 16, 16, 3).transpose(0, 3, 1, 2)
     both = np.concatenate([ramp, ramp])
-    strong = Augmentation(probability=1.0, contrast=0.3, brightness=0.2)
-    found = recoloured(both, strong, np.random.default_rng(1))
+    strong = AugmentationPlan(probability=1.0, contrast=0.3, brightness=0.2)
+    found = recolor_stain(both, strong, np.random.default_rng(1))
     assert np.array_equal(found[0], found[1])
     line = found[0, 0].reshape(-1).astype(int)
     assert (np.diff(line) >= 0).all()
     assert not np.array_equal(found, both)
-    assert np.array_equal(recoloured(both, Augmentation(probability=0.0), np.random.default_rng(1)), both)
+    assert np.array_equal(
+        recolor_stain(both, AugmentationPlan(probability=0.0), np.random.default_rng(1)), both
+    )
 
 
 def test_bags_of_different_sizes_are_padded() -> None:
     parts = [torch.ones(1, 2, n, 3) for n in (2, 5)]
-    joined = padded(parts)
+    joined = join_padded(parts)
     assert joined.shape == (2, 2, 5, 3)
     assert joined[0, :, 2:].sum() == 0
-    assert padded([torch.ones(1, 1, n, dtype=torch.bool) for n in (1, 3)]).sum() == 4
+    assert join_padded([torch.ones(1, 1, n, dtype=torch.bool) for n in (1, 3)]).sum() == 4
 
 
 def test_a_full_sample_has_every_patch_and_its_place(world: World) -> None:
@@ -197,12 +199,14 @@ def test_a_full_sample_has_every_patch_and_its_place(world: World) -> None:
     assert full.bag_known["biopsy"].tolist() == [[True] * len(patches), [False] * len(patches)]
     assert full.coords["biopsy"][0] is not None
     assert full.coords["biopsy"][0].shape == (len(patches), 2)
-    batch = _batch(full, plan, ())
+    batch = _make_sample_batch(full, plan, ())
     assert batch.bags["biopsy"].shape == (1, 2, len(patches), 3, 32, 32)
     assert np.array_equal(batch.bags["biopsy"][0, 0].numpy(), patches)
     assert np.array_equal(batch.bags["bag"][0, 1].numpy(), features(4))
     assert batch.bag_known["bag"].all()
-    empty = _batch(full_sample(store, cohort, cohort.samples(["s05"])[0], plan, plan.folds[0]), plan, ())
+    empty = _make_sample_batch(
+        full_sample(store, cohort, cohort.samples(["s05"])[0], plan, plan.folds[0]), plan, ()
+    )
     assert empty.bag_known["bag"].shape == (1, 2, 1)
     assert not empty.bag_known["bag"].any()
     assert batch.to(torch.device("cpu")).bags.keys() == batch.bags.keys()
@@ -210,7 +214,7 @@ def test_a_full_sample_has_every_patch_and_its_place(world: World) -> None:
 
 def test_new_cases_are_cut_as_stored_ones(world: World) -> None:
     cohort, plan, store, _ = world
-    fresh = Fresh(cohort, plan)
+    fresh = InMemoryStore(cohort, plan)
     sample = cohort.samples(["s08"])[0]
     fresh.begin(sample.cases)
     for case in sample.cases:

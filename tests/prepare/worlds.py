@@ -9,22 +9,22 @@ import numpy as np
 import yaml
 
 from polytask.cohort.cohort import Cohort
-from polytask.images.formats import write
+from polytask.images.formats import write_image_file
 from polytask.images.volume import Grid, Volume
-from polytask.plan.plan import (
-    Augmentation,
+from polytask.plan.plan_schema import (
+    AugmentationPlan,
     ColumnPlan,
-    Crop,
+    CropPlan,
     FoldPlan,
     ImagePlan,
-    Model,
-    Normalisation,
+    ModelPlan,
+    NormalizationPlan,
     Plan,
-    Shared,
-    Training,
+    SharedPlan,
+    TrainingPlan,
 )
-from polytask.prepare.make import fill_store
 from polytask.prepare.store import Store
+from polytask.prepare.store_builder import fill_store
 
 SHAPE = (22, 18, 16)
 SUBJECTS = ("s1", "s2", "s3", "s4", "s5")
@@ -109,18 +109,20 @@ def write_cohort(root: Path, **changes: Any) -> Cohort:
             paint = np.full(SHAPE, -1000.0)
             paint[2:-2, 2:-2, 2:-2] = 0
             paint += 400.0 * found["sides"][0] + 800.0 * found["sides"][1]
-            write(root / f"{key}_ct.nii.gz", Volume(paint[None].astype(np.int16), grid))
-            write(root / f"{key}_fl.nii.gz", Volume((found["tumour"][None] * 10.5).astype(np.float32), grid))
+            write_image_file(root / f"{key}_ct.nii.gz", Volume(paint[None].astype(np.int16), grid))
+            write_image_file(
+                root / f"{key}_fl.nii.gz", Volume((found["tumour"][None] * 10.5).astype(np.float32), grid)
+            )
             region = np.ones((1, *SHAPE), np.uint8)
             region[:, :, :, 14:] = 0
             halves = found["sides"][0] + 2 * found["sides"][1]
             stored = found["tumour"].copy()
             stored[0, 0, 0] = 9
-            write(root / f"{key}_tumour.nii.gz", Volume(stored[None], grid))
-            write(root / f"{key}_region.nii.gz", Volume(region, grid))
-            write(root / f"{key}_sides.nii.gz", Volume(found["sides"], grid))
-            write(root / f"{key}_halves.nii.gz", Volume(halves[None].astype(np.uint8), grid))
-            write(root / f"{key}_dose.nii.gz", Volume(found["dose"][None], grid))
+            write_image_file(root / f"{key}_tumour.nii.gz", Volume(stored[None], grid))
+            write_image_file(root / f"{key}_region.nii.gz", Volume(region, grid))
+            write_image_file(root / f"{key}_sides.nii.gz", Volume(found["sides"], grid))
+            write_image_file(root / f"{key}_halves.nii.gz", Volume(halves[None].astype(np.uint8), grid))
+            write_image_file(root / f"{key}_dose.nii.gz", Volume(found["dose"][None], grid))
             masked = subject != "s5"
             row = {
                 "subject": subject,
@@ -154,7 +156,7 @@ def image_plan(**changes: Any) -> ImagePlan:
         "dims": 3,
         "channels": {"ct": "CT", "fl": "MR"},
         "orientation": "RAS",
-        "crop": Crop(),
+        "crop": CropPlan(),
         "spacing": (1.0, 1.5, 2.0),
         "field": "whole",
         "view": (24, 20, 16),
@@ -174,7 +176,7 @@ def image_plan(**changes: Any) -> ImagePlan:
 def make_plan(
     cohort: Cohort,
     image: ImagePlan | None = None,
-    augmentation: Augmentation | None = None,
+    augmentation: AugmentationPlan | None = None,
     **training: Any,
 ) -> Plan:
     """A plan for the small cohort."""
@@ -187,8 +189,8 @@ def make_plan(
         "workers": 0,
     }
     rules = {
-        "ct": [Normalisation(rule="fixed", lower=-1000, upper=900, mean=0, sd=100)],
-        "fl": [Normalisation(rule="image", nonzero=True)],
+        "ct": [NormalizationPlan(rule="fixed", lower=-1000, upper=900, mean=0, sd=100)],
+        "fl": [NormalizationPlan(rule="image", nonzero=True)],
     }
     fold = FoldPlan(
         normalisation={"scan": rules},
@@ -201,12 +203,12 @@ def make_plan(
         tasks={},
         why={},
     )
-    shared = Shared(
+    shared = SharedPlan(
         max_visits=2,
         images={"scan": image or image_plan()},
-        augmentation=augmentation or Augmentation(elastic=2.0, flip=(True, True, True), probability=0.7),
-        model=Model(),
-        training=Training(**{**settings, **training}),
+        augmentation=augmentation or AugmentationPlan(elastic=2.0, flip=(True, True, True), probability=0.7),
+        model=ModelPlan(),
+        training=TrainingPlan(**{**settings, **training}),
         why={},
     )
     return Plan(cohort=str(cohort.root), digest=cohort.digest, shared=shared, folds={0: fold})

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from polytask.report.kinds import PICTURES
-from polytask.report.material import Material
+from polytask.report.pictures_by_form import PICTURES_BY_ANSWER_FORM
+from polytask.report.report_material import ReportMaterial
 from tests.report.worlds import finished, material_of
 
 
 @pytest.fixture(scope="session")
-def flat(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def flat(tmp_path_factory: pytest.TempPathFactory) -> ReportMaterial:
     """A 2D phantom run."""
     return material_of(finished(tmp_path_factory.mktemp("flat"), dims=2))
 
 
 @pytest.fixture(scope="session")
-def solid(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def solid(tmp_path_factory: pytest.TempPathFactory) -> ReportMaterial:
     """A 3D phantom run."""
     return material_of(finished(tmp_path_factory.mktemp("solid"), dims=3))
 
@@ -24,10 +24,10 @@ def solid(tmp_path_factory: pytest.TempPathFactory) -> Material:
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without drawings, which take most of their time: for tests of words and order."""
-    monkeypatch.setattr("polytask.report.curves.pictures", lambda material: [])
-    monkeypatch.setattr("polytask.report.page.patients", lambda material: [])
-    for kind in PICTURES:
-        monkeypatch.setitem(PICTURES, kind, lambda material, name: [])
+    monkeypatch.setattr("polytask.report.training_plots.make_training_pictures", lambda material: [])
+    monkeypatch.setattr("polytask.report.run_page.patients", lambda material: [])
+    for kind in PICTURES_BY_ANSWER_FORM:
+        monkeypatch.setitem(PICTURES_BY_ANSWER_FORM, kind, lambda material, name: [])
 
 
 @pytest.fixture

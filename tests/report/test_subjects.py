@@ -9,23 +9,23 @@ import pytest
 from scipy.stats import skew
 
 from polytask.cohort.cohort import Cohort
-from polytask.report.characteristics import characteristics, skewness, spread
-from polytask.report.flow import flow
-from polytask.report.material import Material
-from polytask.report.tables import Cell
+from polytask.report.characteristics import build_table_one, compute_skewness, format_spread
+from polytask.report.metric_tables import TableCell
+from polytask.report.report_material import ReportMaterial
+from polytask.report.subject_flow import build_subject_flow
 
 
-def spoilt_test_part(material: Material) -> Material:
+def spoilt_test_part(material: ReportMaterial) -> ReportMaterial:
     """The same with cells of test subjects that cannot be read."""
     cohort = material.cohort
     cases = tuple(replace(c, cells=dict.fromkeys(c.cells, "spoilt")) if c.test else c for c in cohort.cases)
     return replace(material, cohort=Cohort(cohort.header, cohort.root, cohort.table, cohort.columns, cases))
 
 
-def test_subjects_add_up(flat: Material) -> None:
-    found = flow(flat)
+def test_subjects_add_up(flat: ReportMaterial) -> None:
+    found = build_subject_flow(flat)
     assert found is not None
-    test = len(flat.cohort.in_split("test"))
+    test = len(flat.cohort.list_split_subjects("test"))
     assert test > 0
     assert found.whole.lines == (f"{len(flat.cohort.subjects)} subjects",)
     assert [b.title for b in found.parts] == ["Train", "Tune", "Held out"]
@@ -40,8 +40,8 @@ def test_subjects_add_up(flat: Material) -> None:
     )
 
 
-def test_known_answers_of_the_held_out_part_are_those_the_numbers_rest_on(flat: Material) -> None:
-    found = flow(flat)
+def test_known_answers_of_the_held_out_part_are_those_the_numbers_rest_on(flat: ReportMaterial) -> None:
+    found = build_subject_flow(flat)
     assert found is not None
     for name, cells in found.known.rows:
         assert (
@@ -52,19 +52,19 @@ def test_known_answers_of_the_held_out_part_are_those_the_numbers_rest_on(flat: 
     assert grade == ", ".join(f"{k} {n}" for k, n in flat.evaluation.counts["grade"]["classes"].items())
 
 
-def test_the_test_part_is_counted_and_not_opened(flat: Material) -> None:
+def test_the_test_part_is_counted_and_not_opened(flat: ReportMaterial) -> None:
     spoilt = spoilt_test_part(flat)
-    assert flow(spoilt) == flow(flat)
-    assert characteristics(spoilt) == characteristics(flat)
+    assert build_subject_flow(spoilt) == build_subject_flow(flat)
+    assert build_table_one(spoilt) == build_table_one(flat)
 
 
-def test_a_run_without_its_splits_has_no_flow(flat: Material) -> None:
-    assert flow(replace(flat, parts={})) is None
-    assert characteristics(replace(flat, parts={})) == (None, "")
+def test_a_run_without_its_splits_has_no_flow(flat: ReportMaterial) -> None:
+    assert build_subject_flow(replace(flat, parts={})) is None
+    assert build_table_one(replace(flat, parts={})) == (None, "")
 
 
-def test_table_one_by_part(flat: Material) -> None:
-    table, note = characteristics(flat)
+def test_table_one_by_part(flat: ReportMaterial) -> None:
+    table, note = build_table_one(flat)
     assert table is not None
     assert table.columns[1:] == [
         f"{t} (n {len(flat.parts[p])})"
@@ -89,7 +89,7 @@ def test_table_one_by_part(flat: Material) -> None:
 
 def test_skewed_values_get_quartiles() -> None:
     values = np.array([1.0, 2.0, 2.0, 3.0, 40.0])
-    assert skewness(values) == pytest.approx(abs(skew(values)))
-    assert spread(values, True, 2) == Cell("2.0 (2.0 to 3.0)", n="unknown 2")
-    assert spread(np.zeros(0), False, 4).why == "known for nobody"
-    assert skewness(np.ones(5)) == 0
+    assert compute_skewness(values) == pytest.approx(abs(skew(values)))
+    assert format_spread(values, True, 2) == TableCell("2.0 (2.0 to 3.0)", n="unknown 2")
+    assert format_spread(np.zeros(0), False, 4).why == "known for nobody"
+    assert compute_skewness(np.ones(5)) == 0

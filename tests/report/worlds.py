@@ -12,14 +12,14 @@ from safetensors.numpy import save_file
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.splits import make_splits
-from polytask.evaluation.make import judge, predicted
-from polytask.evaluation.part import judged, weights_of
-from polytask.evaluation.result import Evaluation
-from polytask.plan.files import write_plan
-from polytask.plan.fingerprint import fingerprint
+from polytask.evaluation.evaluate_run import evaluate_answers, predict_part
+from polytask.evaluation.evaluated_part import hash_weights, select_part_subjects
+from polytask.evaluation.evaluation_result import Evaluation
+from polytask.plan.fingerprint import make_fingerprint
 from polytask.plan.machine import Machine
-from polytask.plan.make import make_plan
-from polytask.report.material import Material, gather
+from polytask.plan.plan_file import write_plan
+from polytask.plan.planner import make_plan
+from polytask.report.report_material import ReportMaterial, gather_report_material
 from polytask.training.folder import Run
 from tests.evaluation.worlds import Someone, phantom
 
@@ -33,7 +33,7 @@ def finished(folder: Path, dims: int, subjects: int = 15, name: str = "hard", **
     work.mkdir()
     splits = make_splits(cohort, 3)
     splits.write(work / "splits.json")
-    write_plan(make_plan(cohort, fingerprint(cohort, 1), splits, machine=MACHINE), work)
+    write_plan(make_plan(cohort, make_fingerprint(cohort, 1), splits, machine=MACHINE), work)
     return add_run(cohort, work, name, 0.6)
 
 
@@ -71,15 +71,17 @@ def add_run(cohort: Cohort, work: Path, name: str, skill: float, fold: int = 0, 
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     run = Run.read(folder)
-    part = judged(run, cohort, "held_out")
-    answers = predicted(who, cohort, part)  # type: ignore[arg-type]
-    found = judge(who.tasks, answers, record, "held_out", resamples=30)
-    result = Evaluation(**{**vars(found), "weights": weights_of(run), "created": "2026-01-02T04:00:00+00:00"})
+    part = select_part_subjects(run, cohort, "held_out")
+    answers = predict_part(who, cohort, part)  # type: ignore[arg-type]
+    found = evaluate_answers(who.tasks, answers, record, "held_out", resamples=30)
+    result = Evaluation(
+        **{**vars(found), "weights": hash_weights(run), "created": "2026-01-02T04:00:00+00:00"}
+    )
     answers.write(folder / "answers.json")
     result.write(folder / "evaluation.json")
     return run
 
 
-def material_of(run: Run) -> Material:
+def material_of(run: Run) -> ReportMaterial:
     """What a report of it is made of."""
-    return gather(run.folder)
+    return gather_report_material(run.folder)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from polytask.statistics import comparable_pairs
-from polytask.statistics.comparable_pairs import Pairs, count_inversions, count_pairs
+from polytask.statistics.comparable_pairs import PairCounts, count_inversions, count_pairs
 
 R = np.random.default_rng(3)
 
 
-def compare_each(risk: np.ndarray, times: np.ndarray, events: np.ndarray, groups: np.ndarray) -> Pairs:
+def compare_each(risk: np.ndarray, times: np.ndarray, events: np.ndarray, groups: np.ndarray) -> PairCounts:
     """The definition, each item with each."""
     r, t, e, g = (np.asarray(x) for x in (risk, times, np.asarray(events) > 0, groups))
     later = (t[None] > t[:, None]) | ((t[None] == t[:, None]) & ~e[None])
     pairs = later & e[:, None] & (g[None] == g[:, None])
     right = pairs * ((r[None] < r[:, None]) + 0.5 * (r[None] == r[:, None]))
-    return Pairs(pairs.sum(1), right.sum(1), pairs.sum(0), right.sum(0))
+    return PairCounts(pairs.sum(1), right.sum(1), pairs.sum(0), right.sum(0))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 16, 65, 200])
@@ -32,7 +32,7 @@ def test_counts_are_those_of_comparing_each_with_each(n: int, ties: bool) -> Non
             (count_pairs(risk, times, events), compare_each(risk, times, events, np.zeros(n))),
             (count_pairs(risk, times, events, groups), compare_each(risk, times, events, groups)),
         ):
-            for field in Pairs._fields:
+            for field in PairCounts._fields:
                 np.testing.assert_array_equal(getattr(found, field), getattr(expected, field), field)
 
 

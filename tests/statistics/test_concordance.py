@@ -7,7 +7,7 @@ from lifelines.utils import concordance_index
 
 from polytask.statistics import comparable_pairs
 from polytask.statistics.comparable_pairs import count_pairs
-from polytask.statistics.concordance import find_concordance_influence, judge_concordance
+from polytask.statistics.concordance import find_concordance_influence, find_concordance_interval
 
 R = np.random.default_rng(0)
 
@@ -21,7 +21,9 @@ def world(n: int, slope: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def judge(risk: np.ndarray, times: np.ndarray, events: np.ndarray) -> tuple[float, float, float]:
     pairs = count_pairs(risk, times, events)
     c = pairs.early_right.sum() / pairs.early.sum()
-    low, high = judge_concordance(c, find_concordance_influence(pairs), pairs.early.sum(), int(events.sum()))
+    low, high = find_concordance_interval(
+        c, find_concordance_influence(pairs), pairs.early.sum(), int(events.sum())
+    )
     return float(c), low, high
 
 
@@ -35,7 +37,7 @@ def test_rs_figures_for_the_lung_data() -> None:
     assert c == pytest.approx(0.55, abs=0.002)
     assert np.sqrt((influence**2).sum()) == pytest.approx(0.025, abs=0.0006)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
-    low, high = judge_concordance(c, influence, pairs.early.sum(), int(events.sum()))
+    low, high = find_concordance_interval(c, influence, pairs.early.sum(), int(events.sum()))
     assert (low, high) == pytest.approx((0.55 - 1.96 * 0.025, 0.55 + 1.96 * 0.025), abs=0.004)
 
 
@@ -89,14 +91,14 @@ def test_pairs_are_counted_once_and_nothing_is_drawn(monkeypatch: pytest.MonkeyP
 def test_undefined() -> None:
     pairs = count_pairs([1.0, 2.0], [1.0, 2.0], [0, 0])
     assert np.isnan(find_concordance_influence(pairs)).all()
-    assert np.isnan(judge_concordance(float("nan"), np.zeros(2), 0, 0)).all()
+    assert np.isnan(find_concordance_interval(float("nan"), np.zeros(2), 0, 0)).all()
 
 
 def test_an_interval_by_hand() -> None:
     """C = ½ of 10 pairs, four subjects of whom two have the event: variance (4/3 · 0.04 + 6 · 0.059988) / 7 at 4.5/11,
     and the interval is symmetric."""
     influence = np.array([0.1, -0.1, 0.1, -0.1])
-    low, high = judge_concordance(0.5, influence, 10, 2)
+    low, high = find_concordance_interval(0.5, influence, 10, 2)
     assert (low, high) == pytest.approx((0.060398, 0.939602), abs=1e-5)
-    assert np.isnan(judge_concordance(0.5, influence, 10, 1)).all()
-    assert np.isnan(judge_concordance(0.5, influence[:1], 10, 2)).all()
+    assert np.isnan(find_concordance_interval(0.5, influence, 10, 1)).all()
+    assert np.isnan(find_concordance_interval(0.5, influence[:1], 10, 2)).all()

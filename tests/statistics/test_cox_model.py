@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polytask.statistics.cox import cox_log_likelihood, cox_terms, fit_cox
+from polytask.statistics.cox_model import compute_cox_likelihood, compute_cox_terms, fit_cox
 
 lifelines = pytest.importorskip("lifelines")
 
@@ -31,7 +31,9 @@ def test_the_published_coefficients_of_rossi() -> None:
     assert found.coefficients == pytest.approx(ROSSI, abs=6e-5)
     assert np.sqrt(np.diag(found.covariance)) == pytest.approx(ERRORS, abs=6e-5)
     assert found.log_likelihood == pytest.approx(LIKELIHOOD, abs=1e-3)
-    assert cox_log_likelihood(x @ found.coefficients, times, events) == pytest.approx(found.log_likelihood)
+    assert compute_cox_likelihood(x @ found.coefficients, times, events) == pytest.approx(
+        found.log_likelihood
+    )
 
 
 def test_a_penalty_is_that_of_lifelines() -> None:
@@ -53,7 +55,7 @@ def test_more_columns_than_events_fit_with_a_penalty() -> None:
     assert found.converged
     assert np.isfinite(found.coefficients).all()
     order = np.argsort(-times)
-    _, slope, _ = cox_terms(x[order], times[order], np.ones(30, bool), found.coefficients)
+    _, slope, _ = compute_cox_terms(x[order], times[order], np.ones(30, bool), found.coefficients)
     assert slope == pytest.approx(5.0 * found.coefficients, abs=1e-4)
 
 
@@ -83,4 +85,4 @@ def test_one_column_that_runs_to_infinity_is_enough_to_have_no_maximum() -> None
 
 
 def test_nobody_at_all_has_a_likelihood_of_1() -> None:
-    assert cox_log_likelihood([], [], []) == 0
+    assert compute_cox_likelihood([], [], []) == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from polytask.errors import PolytaskError
-from polytask.statistics.delong import Scored, areas, delong
+from polytask.statistics.delong import ScoredFold, auc_covariance, compare_by_delong
 
 
 def test_by_hand() -> None:
@@ -19,10 +19,12 @@ def test_by_hand() -> None:
     Second: 2 and 2 against 2 and 1. V10 = (¾, ¾), V01 = (½, 1): AUC ¾, variance 0 + ⅛/2; covariance 0 − ⅛/2.
     """
     truth = [True, True, False, False]
-    found, covariance = areas(truth, [[3, 2, 1, 2.5], [2, 2, 2, 1]])
+    found, covariance = auc_covariance(truth, [[3, 2, 1, 2.5], [2, 2, 2, 1]])
     assert found.tolist() == [0.75, 0.75]
     np.testing.assert_allclose(covariance, [[0.125, -0.0625], [-0.0625, 0.0625]])
-    check = delong([Scored(np.array(truth), np.array([[3, 2, 1, 2.5]]), np.array([[2, 1, 2, 1.0]]))])
+    check = compare_by_delong(
+        [ScoredFold(np.array(truth), np.array([[3, 2, 1, 2.5]]), np.array([[2, 1, 2, 1.0]]))]
+    )
     # 2 and 1 against 2 and 1: V10 = (¾, ¼), V01 = (¼, ¾), AUC ½, variance ⅛, covariance with the first ⅛/2 − ⅛/2 = 0
     assert (check.estimate, check.statistic) == (pytest.approx(0.25), pytest.approx(0.25 / 0.5))
     assert check.p == pytest.approx(0.6171, abs=1e-4)
@@ -41,7 +43,7 @@ def test_mid_ranks_give_what_pairs_give(
     wins = (x[:, :, None] > y[:, None, :]) + 0.5 * (x[:, :, None] == y[:, None, :])
     expected = np.cov(wins.mean(2)) / x.shape[1] + np.cov(wins.mean(1)) / y.shape[1]
     truth = np.repeat([True, False], [x.shape[1], y.shape[1]])
-    found, covariance = areas(truth, np.concatenate([x, y], axis=1))
+    found, covariance = auc_covariance(truth, np.concatenate([x, y], axis=1))
     np.testing.assert_allclose(found, wins.mean((1, 2)), atol=1e-12)
     np.testing.assert_allclose(covariance, expected, atol=1e-12)
     assert found[0] == pytest.approx(roc_auc_score(truth, np.concatenate([x, y], axis=1)[0]))
@@ -56,13 +58,13 @@ def two(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
 
 def test_variance_is_that_of_many_resamples() -> None:
     truth, s = two(0)
-    _, covariance = areas(truth, s)
+    _, covariance = auc_covariance(truth, s)
     rng = np.random.default_rng(1)
     places = [np.flatnonzero(truth), np.flatnonzero(~truth)]
     gaps = []
     for _ in range(3000):
         i = np.concatenate([rng.choice(p, len(p)) for p in places])
-        a = areas(truth[i], s[:, i])[0]
+        a = auc_covariance(truth[i], s[:, i])[0]
         gaps.append(a[0] - a[1])
     expected = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     assert np.var(gaps) == pytest.approx(expected, rel=0.1)
@@ -71,24 +73,28 @@ def test_variance_is_that_of_many_resamples() -> None:
 def test_folds_and_seeds_as_the_effect() -> None:
     truth, s = two(0)
     cut = [slice(0, 100), slice(100, 300)]
-    folds = [Scored(truth[c], s[:1, c], s[1:, c]) for c in cut]
-    gaps = [float(np.subtract(*areas(f.truth, np.concatenate([f.arm, f.baseline]))[0])) for f in folds]
-    assert delong(folds).estimate == pytest.approx((gaps[0] + 2 * gaps[1]) / 3)
-    twice = [Scored(truth[c], s[[0, 0]][:, c], s[[1, 1]][:, c]) for c in cut]
-    assert delong(twice).as_dict() == pytest.approx(delong(folds).as_dict() | {"name": "DeLong"})
+    folds = [ScoredFold(truth[c], s[:1, c], s[1:, c]) for c in cut]
+    gaps = [
+        float(np.subtract(*auc_covariance(f.truth, np.concatenate([f.arm, f.baseline]))[0])) for f in folds
+    ]
+    assert compare_by_delong(folds).estimate == pytest.approx((gaps[0] + 2 * gaps[1]) / 3)
+    twice = [ScoredFold(truth[c], s[[0, 0]][:, c], s[[1, 1]][:, c]) for c in cut]
+    assert compare_by_delong(twice).as_dict() == pytest.approx(
+        compare_by_delong(folds).as_dict() | {"name": "DeLong"}
+    )
 
 
 def test_alike_undefined_and_refused() -> None:
     truth, s = two(0)
-    same = delong([Scored(truth, s[:1], s[:1])])
+    same = compare_by_delong([ScoredFold(truth, s[:1], s[:1])])
     assert (same.estimate, same.p) == (0, 1)
-    none = delong([Scored(np.ones(9, bool), s[:1, :9], s[1:, :9])])
+    none = compare_by_delong([ScoredFold(np.ones(9, bool), s[:1, :9], s[1:, :9])])
     assert none.n == 0
     assert json.loads(json.dumps(none.as_dict(), allow_nan=False))["p"] is None
-    lone = Scored(np.arange(9) == 0, s[:1, :9], s[1:, :9])
-    assert delong([lone]).n == 0
+    lone = ScoredFold(np.arange(9) == 0, s[:1, :9], s[1:, :9])
+    assert compare_by_delong([lone]).n == 0
     with pytest.raises(PolytaskError, match="same cases"):
-        areas(truth, s[:, :5])
+        auc_covariance(truth, s[:, :5])
 
 
 def test_equal_arms_are_told_apart_in_five_of_a_hundred() -> None:
@@ -97,5 +103,5 @@ def test_equal_arms_are_told_apart_in_five_of_a_hundred() -> None:
     p = []
     for _ in range(1000):
         s = truth + rng.normal(size=80) + 0.7 * rng.normal(size=(2, 80))
-        p.append(delong([Scored(truth, s[:1], s[1:])]).p)
+        p.append(compare_by_delong([ScoredFold(truth, s[:1], s[1:])]).p)
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.02)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from polytask.statistics.kappa import find_kappa_influence, judge_kappa
+from polytask.statistics.kappa import find_kappa_influence, find_kappa_interval
 
 R = np.random.default_rng(0)
 
@@ -41,7 +41,7 @@ def test_interval_is_that_of_the_large_sample_for_many() -> None:
         cohen_kappa_score(truth, answer, weights="quadratic"),
         np.sqrt((find_kappa_influence(t) ** 2).sum()),
     )
-    low, high = judge_kappa(t, resamples=2000)
+    low, high = find_kappa_interval(t, resamples=2000)
     assert (low, high) == pytest.approx(
         (kappa - 1.96 * error, kappa + 1.96 * error), abs=0.15 * error + 0.001
     )
@@ -49,18 +49,18 @@ def test_interval_is_that_of_the_large_sample_for_many() -> None:
 
 def test_all_right_is_not_certainty() -> None:
     truth = np.arange(30) % 3
-    low, high = judge_kappa(tables(truth, truth, 3))
+    low, high = find_kappa_interval(tables(truth, truth, 3))
     assert 0.6 < low < 0.95
     assert high == 1
-    low, high = judge_kappa(tables(truth, 2 - truth, 3))
+    low, high = find_kappa_interval(tables(truth, 2 - truth, 3))
     assert low >= -1
-    assert np.isnan(judge_kappa(np.zeros((3, 2, 2)))).all()
+    assert np.isnan(find_kappa_interval(np.zeros((3, 2, 2)))).all()
 
 
 def test_coverage() -> None:
     truth, answer = grades(200_000)
     expected, held = cohen_kappa_score(truth, answer, weights="quadratic"), 0
     for _ in range(300):
-        low, high = judge_kappa(tables(*grades(30), 3), resamples=300)
+        low, high = find_kappa_interval(tables(*grades(30), 3), resamples=300)
         held += low <= expected <= high
     assert held / 300 > 0.93

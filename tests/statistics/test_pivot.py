@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.statistics.pivot import PLACES, Pivot, make_pivot, smooth
+from polytask.statistics.pivot import PIVOT_VALUES, Pivot, make_pivot, smooth_quantiles
 
 NORMAL = stats.norm.ppf((np.arange(9998) + 0.5) / 9998)
 
@@ -35,7 +35,7 @@ def test_the_trainings_luck_adds_exactly_its_variance() -> None:
     """Every draw of it counts with both signs, so that it cannot go along with the subjects' part by chance."""
     drawn = 3 * NORMAL  # so wide that the bootstrap's tails count everywhere
     found = make_pivot(drawn, 1e6, 0.5, 6.0).places
-    luck = stats.t.ppf((np.arange(PLACES) + 0.5) / PLACES, 6)
+    luck = stats.t.ppf((np.arange(PIVOT_VALUES) + 0.5) / PIVOT_VALUES, 6)
     assert found.var() == pytest.approx(0.5 * drawn.var() + 0.5 * luck.var(), rel=3e-4)
 
 
@@ -76,8 +76,8 @@ def test_a_batch_is_each_of_its_studies() -> None:
 
 def test_few_resamples_keep_a_tail() -> None:
     few = np.random.default_rng(2).normal(size=1998)
-    found = smooth(few, NORMAL)
-    assert found.shape == (PLACES,)
+    found = smooth_quantiles(few, NORMAL)
+    assert found.shape == (PIVOT_VALUES,)
     assert (np.diff(found) >= 0).all()
     assert found[-1] == pytest.approx(NORMAL[-1], rel=0.25)
     assert np.quantile(found, [0.05, 0.5, 0.9]) == pytest.approx(np.quantile(few, [0.05, 0.5, 0.9]), abs=0.02)

@@ -5,14 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from polytask.statistics.counts import BLOCK, draw_counts
+from polytask.statistics.resample_counts import COUNTS_PER_BLOCK, draw_counts
 from polytask.statistics.studentize import studentize, studentize_batch
 
 
 def test_counts_are_resamples_in_blocks() -> None:
     blocks = list(draw_counts(5000, 1000, (1, 2)))
     assert len(blocks) > 1
-    assert all(b.size <= BLOCK for b in blocks)
+    assert all(b.size <= COUNTS_PER_BLOCK for b in blocks)
     counts = np.concatenate(blocks)
     assert counts.shape == (1000, 5000)
     assert (counts.sum(1) == 5000).all()

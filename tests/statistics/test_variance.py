@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.statistics.variance import Variance, part_variance
+from polytask.statistics.variance import EffectVariance, split_variance
 
 R = np.random.default_rng(3)
 
 
-def of(folds: list[np.ndarray], weights: list[float] | None = None) -> Variance:
+def of(folds: list[np.ndarray], weights: list[float] | None = None) -> EffectVariance:
     """Of folds `[subjects, seeds]`."""
     w = np.array([len(f) for f in folds] if weights is None else weights, float)
-    return part_variance([f.T for f in folds], (w / w.sum()).tolist())
+    return split_variance([f.T for f in folds], (w / w.sum()).tolist())
 
 
-def t_and_p(found: Variance) -> tuple[float, float]:
+def t_and_p(found: EffectVariance) -> tuple[float, float]:
     """By Student's t with its own degrees of freedom."""
     t = float(found.estimate / found.error)
     return t, float(2 * stats.t.sf(abs(t), found.freedom()))
@@ -99,7 +99,7 @@ def test_folds_weigh_by_cases_and_have_variances_of_their_own() -> None:
 
 def test_a_batch_of_studies_is_each_of_them() -> None:
     d = R.normal(size=(5, 2, 12, 3))
-    many = part_variance([d[:, k].swapaxes(-1, -2) for k in range(2)], [0.5, 0.5])
+    many = split_variance([d[:, k].swapaxes(-1, -2) for k in range(2)], [0.5, 0.5])
     for k in range(5):
         one = of(list(d[k]))
         for name in ("estimate", "subjects", "seeds", "error", "luck", "retraining", "by_seeds"):
@@ -115,7 +115,7 @@ def test_the_trainings_are_never_surer_than_their_subjects() -> None:
     assert float(found.error) ** 2 == pytest.approx(d.mean(1).var(ddof=1) / 40)
     assert float(found.luck) == 0
     assert float(found.retraining) == 0
-    ranks = part_variance([d.T], [1.0], [np.zeros((3, 3))])
+    ranks = split_variance([d.T], [1.0], [np.zeros((3, 3))])
     assert float(ranks.retraining) > 0.3
 
 
@@ -128,5 +128,5 @@ def test_no_difference_at_all_has_no_variance() -> None:
 def test_the_freedom_of_the_whole_by_hand() -> None:
     """A quarter of the variance has 4 degrees of freedom, the rest 10: 1 / (¼²/4 + ¾²/10)."""
     one = np.array(1.0)
-    found = Variance(one, one, one, 10.0, np.array(4.0), np.array(0.25), np.array(0.0))
+    found = EffectVariance(one, one, one, 10.0, np.array(4.0), np.array(0.25), np.array(0.0))
     assert float(found.freedom()) == pytest.approx(1 / (0.25**2 / 4 + 0.75**2 / 10))

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from polytask.cohort.phantom import make_phantom
-from polytask.plan.work import plan_into
-from polytask.prepare.make import prepare
-from polytask.study.folder import Study
-from polytask.study.wanted import Wanted
-from tests.journeys.cli import Said, polytask
+from polytask.plan.work_folder import plan_into
+from polytask.prepare.store_builder import prepare
+from polytask.study.study_folder import Study
+from polytask.study.study_request import StudyRequest
+from tests.journeys.run_cli import CommandResult, polytask
 
 QUICK = (
     "training.precision=float32",
@@ -23,7 +23,7 @@ QUICK = (
     "images.scan.widths=[4,8,8]",
     "model.embedding=8",
 )
-SMALL = Wanted(sharing=("single", "hard"), folds=2, seeds=1, steps=2, resamples=20, device="cpu")
+SMALL = StudyRequest(sharing=("single", "hard"), folds=2, seeds=1, steps=2, resamples=20, device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +49,9 @@ class Walk:
 
     work: Path
     note: str
-    failing: Said
-    ahead: Said
-    mended: Said
+    failing: CommandResult
+    ahead: CommandResult
+    mended: CommandResult
 
 
 @pytest.fixture(scope="session")

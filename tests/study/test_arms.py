@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.study.arms import Arm, arms_of
-from polytask.study.ground import Ground
-from polytask.study.wanted import Wanted
+from polytask.study.arms import Arm, list_arms
+from polytask.study.study_request import StudyRequest
+from polytask.study.workspace import Workspace
 
 KNOWN = ("single", "hard", "mtan", "ctan")
 
 
 def named(prepared: Path, *given: tuple[str, ...]) -> list[str]:
-    ground = Ground.read(prepared / "work")
+    ground = Workspace.read(prepared / "work")
     sharing, balance, presets = given
-    return [a.name for a in arms_of(sharing, balance, presets, ground.plan, ground.header(None), KNOWN)]
+    return [a.name for a in list_arms(sharing, balance, presets, ground.plan, ground.header(None), KNOWN)]
 
 
 def test_single_is_there_once_and_never_balanced(prepared_once: Path) -> None:
@@ -34,8 +34,8 @@ def test_a_preset_with_the_name_of_a_sharing_is_told_apart(prepared_once: Path) 
 
 
 def test_a_preset_brings_its_own_sharing(prepared_once: Path) -> None:
-    ground = Ground.read(prepared_once / "work")
-    arms = arms_of((), ("equal",), ("cascaded",), ground.plan, ground.header(None), KNOWN)
+    ground = Workspace.read(prepared_once / "work")
+    arms = list_arms((), ("equal",), ("cascaded",), ground.plan, ground.header(None), KNOWN)
     cascaded = arms[-1]
     assert (cascaded.name, cascaded.sharing, cascaded.preset) == ("cascaded", "single", "cascaded")
     assert not cascaded.baseline
@@ -50,7 +50,7 @@ def test_a_preset_that_does_not_fit_is_refused_before_anything_runs(prepared_onc
 
 
 def test_a_change_that_makes_it_another_arm_is_refused(prepared_once: Path) -> None:
-    ground = Ground.read(prepared_once / "work")
+    ground = Workspace.read(prepared_once / "work")
     with pytest.raises(PolytaskError, match="another arm"):
         Arm("hard", "hard").plan(ground.plan, ground.header(None), ["training.weights.lesion=0.5"])
 
@@ -58,18 +58,18 @@ def test_a_change_that_makes_it_another_arm_is_refused(prepared_once: Path) -> N
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Wanted(sharing=("hrad",)), "--sharing hrad: did you mean 'hard'"),
-        (Wanted(balance=("eqaul",)), "--balance eqaul: did you mean 'equal'"),
-        (Wanted(presets=("mmdsl",)), "--preset mmdsl: did you mean 'mmdls'"),
-        (Wanted(steps=5, minutes=1.0), "give one of them"),
-        (Wanted(seeds=0), "--seeds 0: expected 1 or more"),
-        (Wanted(cut="feature"), "expected features or parameters"),
-        (Wanted(sharing=()), "--sharing names nothing"),
-        (Wanted(overrides=("model.sharing=ctan",)), "use --sharing"),
-        (Wanted(overrides=("shared.training.patience=3",)), "a study decides training.patience itself"),
+        (StudyRequest(sharing=("hrad",)), "--sharing hrad: did you mean 'hard'"),
+        (StudyRequest(balance=("eqaul",)), "--balance eqaul: did you mean 'equal'"),
+        (StudyRequest(presets=("mmdsl",)), "--preset mmdsl: did you mean 'mmdls'"),
+        (StudyRequest(steps=5, minutes=1.0), "give one of them"),
+        (StudyRequest(seeds=0), "--seeds 0: expected 1 or more"),
+        (StudyRequest(cut="feature"), "expected features or parameters"),
+        (StudyRequest(sharing=()), "--sharing names nothing"),
+        (StudyRequest(overrides=("model.sharing=ctan",)), "use --sharing"),
+        (StudyRequest(overrides=("shared.training.patience=3",)), "a study decides training.patience itself"),
     ],
 )
-def test_nonsense_is_refused(wanted: Wanted, said: str) -> None:
+def test_nonsense_is_refused(wanted: StudyRequest, said: str) -> None:
     with pytest.raises(PolytaskError) as error:
-        wanted.refuse_nonsense()
+        wanted.refuse_invalid_values()
     assert said in str(error.value)

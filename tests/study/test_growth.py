@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from polytask.study import folder, make, matrix, results
+from polytask.study import matrix, results, study_folder, study_runner
 from polytask.study.arms import Arm
-from polytask.study.folder import Study, StudyRun
-from polytask.study.matrix import Snapshot
-from polytask.study.results import SCHEMA, Results, read_results
-from polytask.study.spec import Spec
+from polytask.study.matrix import MatrixSnapshot
+from polytask.study.results import RESULTS_SCHEMA, ResultsWriter, read_results
+from polytask.study.run_spec import RunSpec
+from polytask.study.study_folder import Study, StudyRun
 
 
 def study_of(place: Path, count: int) -> Study:
@@ -22,7 +22,7 @@ def study_of(place: Path, count: int) -> Study:
     arm = Arm("hard", "hard", "equal", "")
     runs = []
     for seed in range(count):
-        spec = Spec(
+        spec = RunSpec(
             str(place),
             f"s.hard-fold0-seed{seed}",
             "hard",
@@ -49,18 +49,18 @@ def with_done(study: Study, count: int) -> Study:
 
 def row_of(run: StudyRun) -> pa.Table:
     return (
-        SCHEMA.empty_table()
+        RESULTS_SCHEMA.empty_table()
         if run.state != "done"
-        else pa.Table.from_pylist([{"run": run.name}], schema=SCHEMA)
+        else pa.Table.from_pylist([{"run": run.name}], schema=RESULTS_SCHEMA)
     )
 
 
 def test_the_table_is_written_a_few_times_as_runs_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "table_of", row_of)
+    monkeypatch.setattr(results, "build_run_table", row_of)
     rows = 0
-    found = Results()
+    found = ResultsWriter()
     study = study_of(tmp_path, 200)
     for done in range(1, 201):
         if found.is_due(done):
@@ -71,28 +71,28 @@ def test_the_table_is_written_a_few_times_as_runs_are_done(
 
 def test_a_command_ends_with_all_runs_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = study_of(tmp_path, 9)
-    monkeypatch.setattr(results, "table_of", row_of)
+    monkeypatch.setattr(results, "build_run_table", row_of)
     written: list[int] = []
-    real = Results.write
+    real = ResultsWriter.write
 
-    def write(self: Results, of: Study) -> Path:
+    def write(self: ResultsWriter, of: Study) -> Path:
         path = real(self, of)
         written.append(read_results(path).num_rows)
         return path
 
     def run_matrix(of: Study, expect: Any, jobs: int, backend: str, watch: Any) -> int:
         for done in range(1, 10):
-            watch(Snapshot(with_done(of, done), 0.0))
+            watch(MatrixSnapshot(with_done(of, done), 0.0))
         return 0
 
-    monkeypatch.setattr(Results, "write", write)
-    monkeypatch.setattr(make, "run_matrix", run_matrix)
+    monkeypatch.setattr(ResultsWriter, "write", write)
+    monkeypatch.setattr(study_runner, "run_matrix", run_matrix)
     for name in ("ready_backend", "make_ready", "place_of", "draft"):
-        monkeypatch.setattr(make, name, lambda *of, **more: Place(tmp_path))
-    monkeypatch.setattr(make.Ground, "read", lambda work: None)
+        monkeypatch.setattr(study_runner, name, lambda *of, **more: Place(tmp_path))
+    monkeypatch.setattr(study_runner.Workspace, "read", lambda work: None)
     states = iter([study, with_done(study, 9)])
-    monkeypatch.setattr(make.Study, "of", lambda *of: next(states))
-    make.run_study(tmp_path)
+    monkeypatch.setattr(study_runner.Study, "of", lambda *of: next(states))
+    study_runner.run_study(tmp_path)
     assert written[-1] == 9
     assert written == sorted(written)
 
@@ -111,9 +111,9 @@ class Place:
 
 def test_done_runs_are_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    monkeypatch.setattr(folder, "read_record", lambda of: read.append(of.name) or {})
+    monkeypatch.setattr(study_folder, "read_run_record", lambda of: read.append(of.name) or {})
     study = with_done(study_of(tmp_path, 40), 30)
-    again = study.look_again()
+    again = study.read_states_again()
     assert len(read) == 10
     assert [run.state for run in again.runs] == ["done"] * 30 + ["missing"] * 10
     assert all(a is b for a, b in zip(again.runs[:30], study.runs[:30], strict=True)), "with what they noted"
@@ -121,8 +121,8 @@ def test_done_runs_are_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_matrix_looks_at_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
-    monkeypatch.setattr(folder, "read_record", lambda of: looks.append(of.name) or {})
-    monkeypatch.setattr(matrix, "_dispatch", lambda *of: None)
+    monkeypatch.setattr(study_folder, "read_run_record", lambda of: looks.append(of.name) or {})
+    monkeypatch.setattr(matrix, "_dispatch_runs", lambda *of: None)
     study = with_done(study_of(tmp_path, 40), 39)
     assert matrix.run_matrix(study, lambda now: {}, 1, "threading", lambda now: None) == 0
     assert set(looks) <= {study.runs[39].name}

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from threading import Thread
 
-from polytask.locks import read_note
-from polytask.study.folder import Study, StudyRun
+from polytask.locks import read_lock_note
 from polytask.study.run_one import note_failure
+from polytask.study.study_folder import Study, StudyRun
 from polytask.training.state import read_state
-from tests.journeys.cli import done, polytask
+from tests.journeys.run_cli import polytask, run_successfully
 from tests.study.conftest import Walk
 
 
@@ -48,16 +48,19 @@ def test_what_is_left_is_looked_at_ahead_and_done(walk: Walk) -> None:
 
 def test_the_other_verbs_work_on_its_runs(finished: Study) -> None:
     run = next(finished.of_arm("hard"))
-    assert done("evaluate", run.folder, "--part", "tune", "--resamples", 5, "--device", "cpu").code == 0
+    assert (
+        run_successfully("evaluate", run.folder, "--part", "tune", "--resamples", 5, "--device", "cpu").code
+        == 0
+    )
 
 
 def test_an_arm_without_any_result_is_named(finished: Study) -> None:
-    from polytask.cli.study import summary
+    from polytask.cli.study import summarize_study
 
     for run in finished.of_arm("hard"):
         shutil.rmtree(run.folder)
         note_failure(run.spec, f"out of luck in fold {run.fold}", "")
-    lines = summary(Study.read(finished.folder))
+    lines = summarize_study(Study.read(finished.folder))
     assert "2 of 4 runs done, 2 failed" in lines[0]
     assert "failed: hard, fold 1, seed 0: out of luck in fold 1" in lines
     assert "arm hard: all 2 runs failed, so there is nothing to compare it by" in lines
@@ -97,14 +100,14 @@ def test_a_study_that_is_stopped_or_whose_run_is_killed_goes_on(work: Path) -> N
 
     def kill() -> None:
         (now, *_) = wait_until_at_work(folder, runs=1)
-        os.kill(read_note(now.spec.active)["pid"], signal.SIGKILL)
+        os.kill(read_lock_note(now.spec.active)["pid"], signal.SIGKILL)
 
     Thread(target=kill, daemon=True).start()
     hurt = polytask("study", folder)
     assert hurt.code == 1
     assert "the run's process was ended by SIGKILL (out of memory?)" in hurt.out
     assert "1 of 2 runs done, 1 failed" in hurt.out
-    assert "2 of 2 runs done" in done("study", folder, "--backend", "threading").out
+    assert "2 of 2 runs done" in run_successfully("study", folder, "--backend", "threading").out
     for run in Study.read(folder).runs:
         state = read_state(run.folder / "last" / "grade")
         assert (state["step"], state["finished"]) == (200, True)

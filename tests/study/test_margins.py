@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.study.margins import default_margin, read_margins
+from polytask.study.margins import choose_default_margin, read_margins
 from polytask.tasks import make_task
 
 DICE = make_task(
@@ -17,8 +17,8 @@ DOSES = [
 
 
 def test_defaults() -> None:
-    assert default_margin([DICE, DICE]) == 2.0
-    assert default_margin(DOSES) == pytest.approx(0.05 * 2.5)
+    assert choose_default_margin([DICE, DICE]) == 2.0
+    assert choose_default_margin(DOSES) == pytest.approx(0.05 * 2.5)
 
 
 def test_a_number_is_for_tasks_in_points_and_a_name_for_one() -> None:

@@ -7,15 +7,22 @@ import numpy as np
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.evaluation.answers import Answers, Items
-from polytask.evaluation.result import Evaluation
-from polytask.study.folder import Study
-from polytask.study.results import PART, SCHEMA, Results, answer_cells, read_results, truth_cells
+from polytask.evaluation.evaluation_result import Evaluation
+from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.study.results import (
+    PARTIAL_RESULTS_FILE,
+    RESULTS_SCHEMA,
+    ResultsWriter,
+    collect_answer_cells,
+    collect_truth_cells,
+    read_results,
+)
+from polytask.study.study_folder import Study
 
 
 def test_every_number_of_every_run_is_in_the_table(finished: Study) -> None:
     table = finished.table()
-    assert table.schema.equals(SCHEMA)
+    assert table.schema.equals(RESULTS_SCHEMA)
     rows = table.to_pylist()
     assert {r["run"] for r in rows} == {run.name for run in finished.runs}
     for run in finished.runs:
@@ -41,7 +48,7 @@ def test_cases_are_joined_by_subject(finished: Study) -> None:
     mine = {
         (r["task"], r["subject"], r["visit"], r["name"]): r["value"] for r in rows if r["run"] == run.name
     }
-    answers = Answers.read(run.folder / "answers.json")
+    answers = PartAnswers.read(run.folder / "answers.json")
     grade = answers.pooled["grade"]
     for k, (subject, visit) in enumerate(grade.ids):
         truth = mine["grade", subject, visit, "truth"]
@@ -76,10 +83,10 @@ def test_pandas_reads_it(finished: Study) -> None:
 
 def test_a_part_left_by_a_killed_command_is_no_result(finished: Study) -> None:
     before = finished.results.read_bytes()
-    (finished.folder / PART).write_bytes(before[: len(before) // 2])
+    (finished.folder / PARTIAL_RESULTS_FILE).write_bytes(before[: len(before) // 2])
     assert Study.read(finished.folder).table().num_rows > 0
-    Results().write(finished)
-    assert not (finished.folder / PART).exists()
+    ResultsWriter().write(finished)
+    assert not (finished.folder / PARTIAL_RESULTS_FILE).exists()
     assert finished.results.read_bytes() == before
     finished.results.write_bytes(before[: len(before) // 2])
     with pytest.raises(PolytaskError, match="run the study's command again"):
@@ -88,25 +95,29 @@ def test_a_part_left_by_a_killed_command_is_no_result(finished: Study) -> None:
 
 def test_without_a_finished_run_there_is_an_empty_table(tmp_path: Path, finished: Study) -> None:
     empty = Study(tmp_path, finished.design, finished.work, ())
-    assert read_results(Results().write(empty)).num_rows == 0
+    assert read_results(ResultsWriter().write(empty)).num_rows == 0
 
 
 def test_unknown_is_null_whatever_stands_there() -> None:
     ids = (("a", ""), ("b", ""))
     known = np.array([True, False])
-    pair = Items(ids, {}, np.array([[9.0, 1.0], [9.0, 1.0]]), np.array([[True, True], [False, False]]))
-    assert truth_cells("survival", [], pair, 0) == {"time": 9.0, "event": 1.0}
-    assert all(math.isnan(v) for v in truth_cells("survival", [], pair, 1).values())
-    flat = Items(ids, {}, np.array([2, 2]), known)
-    assert truth_cells("ordinal", ["x", "y", "z"], flat, 0) == {"truth": 2.0}
-    assert math.isnan(truth_cells("ordinal", ["x", "y", "z"], flat, 1)["truth"])
-    labels = Items(ids, {}, np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[True, False], [True, True]]))
-    half = truth_cells("multilabel", ["x", "y"], labels, 0)
+    pair = PooledAnswers(
+        ids, {}, np.array([[9.0, 1.0], [9.0, 1.0]]), np.array([[True, True], [False, False]])
+    )
+    assert collect_truth_cells("survival", [], pair, 0) == {"time": 9.0, "event": 1.0}
+    assert all(math.isnan(v) for v in collect_truth_cells("survival", [], pair, 1).values())
+    flat = PooledAnswers(ids, {}, np.array([2, 2]), known)
+    assert collect_truth_cells("ordinal", ["x", "y", "z"], flat, 0) == {"truth": 2.0}
+    assert math.isnan(collect_truth_cells("ordinal", ["x", "y", "z"], flat, 1)["truth"])
+    labels = PooledAnswers(
+        ids, {}, np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[True, False], [True, True]])
+    )
+    half = collect_truth_cells("multilabel", ["x", "y"], labels, 0)
     assert half["truth.x"] == 1.0
     assert math.isnan(half["truth.y"])
 
 
 def test_answers_are_named_after_their_classes() -> None:
     prediction = {"p": np.array([[0.25, 0.75]]), "risk": np.array([1.5])}
-    assert answer_cells(["x", "y"], prediction, 0) == {"p.x": 0.25, "p.y": 0.75, "risk": 1.5}
-    assert answer_cells([], {"p": np.array([[0.1, 0.2]])}, 0) == {"p.0": 0.1, "p.1": 0.2}
+    assert collect_answer_cells(["x", "y"], prediction, 0) == {"p.x": 0.25, "p.y": 0.75, "risk": 1.5}
+    assert collect_answer_cells([], {"p": np.array([[0.1, 0.2]])}, 0) == {"p.0": 0.1, "p.1": 0.2}

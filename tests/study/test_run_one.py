@@ -13,15 +13,21 @@ import yaml
 
 from polytask.errors import PolytaskError
 from polytask.locks import hold_lock
-from polytask.study.design import Design
-from polytask.study.folder import Study, state_of
-from polytask.study.leash import Leash
-from polytask.study.memory import peak_memory
-from polytask.study.perform import claimed
-from polytask.study.run_one import death, note_failure, recorded, run_one, wait_for_orphan
-from polytask.study.spec import Spec
+from polytask.study.process_memory import measure_peak_memory
+from polytask.study.run_execution import claim_run_folder
+from polytask.study.run_one import (
+    describe_process_end,
+    note_failure,
+    run_one,
+    update_run_record,
+    wait_for_orphan,
+)
+from polytask.study.run_spec import RunSpec
+from polytask.study.stop_request import StopRequest
+from polytask.study.study_design import StudyDesign
+from polytask.study.study_folder import Study, find_run_state
 
-LEASH = Leash.of_this_process(Path("/nowhere"))
+LEASH = StopRequest.of_this_process(Path("/nowhere"))
 
 
 def ended_process() -> int:
@@ -30,7 +36,7 @@ def ended_process() -> int:
     return done.pid
 
 
-def first(study: Study) -> Spec:
+def first(study: Study) -> RunSpec:
     return next(study.of_arm("hard")).spec
 
 
@@ -45,19 +51,19 @@ def test_a_finished_run_is_not_repeated(finished: Study) -> None:
 def test_a_finished_run_of_other_values_does_not_count(finished: Study) -> None:
     spec = replace(first(finished), steps=99)
     folder = finished.work / "runs" / spec.name
-    assert state_of(spec, folder) == ("missing", "")
+    assert find_run_state(spec, folder) == ("missing", "")
     with pytest.raises(PolytaskError, match="made with other values"):
-        claimed(folder, spec)
+        claim_run_folder(folder, spec)
 
 
 def test_nothing_is_begun_when_the_study_is_to_stop_or_another_command_has_it(
     finished: Study, tmp_path: Path
 ) -> None:
     spec = replace(first(finished), seed=7, name="s.hard-fold0-seed7")
-    pulled = Leash.of_this_process(tmp_path)
+    pulled = StopRequest.of_this_process(tmp_path)
     Path(pulled.stop).touch()
     assert run_one(str(finished.work), spec, pulled).ended == "stopped"
-    orphan = Leash("/nowhere/stop", LEASH.host, ended_process())
+    orphan = StopRequest("/nowhere/stop", LEASH.host, ended_process())
     assert run_one(str(finished.work), spec, orphan).ended == "stopped"
     with hold_lock(spec.active, "works on this run"):
         assert run_one(str(finished.work), spec, LEASH).ended == "elsewhere"
@@ -67,12 +73,12 @@ def test_nothing_is_begun_when_the_study_is_to_stop_or_another_command_has_it(
 def test_a_folder_of_somebody_else_is_not_touched(finished: Study) -> None:
     spec = replace(first(finished), seed=8, name="mine")
     folder = finished.work / "runs" / "mine"
-    assert not claimed(folder, spec)
+    assert not claim_run_folder(folder, spec)
     (folder / "best").mkdir(parents=True)
     with pytest.raises(PolytaskError, match="not this study's"):
-        claimed(folder, spec)
+        claim_run_folder(folder, spec)
     (folder / "best").rmdir()
-    assert not claimed(folder, spec), "killed before anything was learnt: begun anew"
+    assert not claim_run_folder(folder, spec), "killed before anything was learnt: begun anew"
     assert not folder.exists()
 
 
@@ -80,30 +86,30 @@ def test_a_failure_is_one_line_and_then_everything(finished: Study) -> None:
     spec = replace(first(finished), seed=9, name="s.hard-fold0-seed9")
     note_failure(spec, "what went\nwrong", "Traceback …\nthe end")
     folder = finished.work / "runs" / spec.name
-    assert state_of(spec, folder) == ("failed", "what went wrong")
+    assert find_run_state(spec, folder) == ("failed", "what went wrong")
     assert spec.failed.read_text().endswith("Traceback …\nthe end\n")
-    assert death(-9).startswith("the run's process was ended by SIGKILL (out of memory?)")
-    assert "exit code 7" in death(7)
+    assert describe_process_end(-9).startswith("the run's process was ended by SIGKILL (out of memory?)")
+    assert "exit code 7" in describe_process_end(7)
 
 
 def test_what_is_noted_of_a_run_adds_up(tmp_path: Path) -> None:
-    recorded(tmp_path, seconds=1.5)
-    recorded(tmp_path, costs={"steps": 2})
+    update_run_record(tmp_path, seconds=1.5)
+    update_run_record(tmp_path, costs={"steps": 2})
     assert (tmp_path / "study.json").read_text().count("seconds") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["study.json"]
 
 
 def test_peak_memory_is_the_own_one_not_that_of_the_process_before() -> None:
     ballast = bytearray(os.urandom(1024) * 1024 * 300)  # 300 MiB, every page written
-    mine = peak_memory()
-    code = "from polytask.study.memory import peak_memory; print(peak_memory())"
+    mine = measure_peak_memory()
+    code = "from polytask.study.process_memory import peak_memory; print(peak_memory())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert float(out) < mine - 250
     assert len(ballast) > 0
 
 
 def test_every_run_has_the_same_budget_and_threads(finished: Study) -> None:
-    design = Design.read(finished.folder)
+    design = StudyDesign.read(finished.folder)
     for run in finished.runs:
         settings = yaml.safe_load((run.folder / "plan.yaml").read_text())["shared"]["training"]
         assert (settings["patience"], settings["tune_every"]) == (0, design.tune_every)

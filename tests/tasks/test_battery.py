@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from polytask.tasks import KINDS, fields_of, make_task
+from polytask.tasks import KINDS, dump_task_fields, make_task
 from polytask.tasks.target import Target
 from tests.tasks.worlds import FEATURES, ITEMS, SUBJECTS, WORLDS, World, features_of, filled, partly_known
 
@@ -255,7 +255,7 @@ def test_columns_can_be_written(world: World) -> None:
 
 
 def test_fields_go_through_json_and_back(world: World) -> None:
-    assert make_task("t", json.loads(json.dumps(fields_of(world.task)))) == world.task
+    assert make_task("t", json.loads(json.dumps(dump_task_fields(world.task)))) == world.task
 
 
 def test_criterion_state_is_plain_tensors(world: World) -> None:

@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.kinds.constants import constant_hazard, hazard_bins, hazard_rates
-from polytask.tasks.hazard import survival_at
+from polytask.kinds.constant_losses import choose_hazard_bins, estimate_hazard_rates, find_hazard_constant
+from polytask.tasks.hazard_criterion import interpolate_survival
 
 
 def test_intervals_end_at_quantiles_of_the_events_and_the_last_at_the_last_event() -> None:
-    assert hazard_bins([1, 2, 3, 4, 9], [1, 1, 1, 1, 0], count=2) == (2.5, 4.0)
-    assert hazard_bins([1, 2, 3], [1, 0, 1], count=10) == (2.0, 3.0), "no more intervals than events"
+    assert choose_hazard_bins([1, 2, 3, 4, 9], [1, 1, 1, 1, 0], count=2) == (2.5, 4.0)
+    assert choose_hazard_bins([1, 2, 3], [1, 0, 1], count=10) == (2.0, 3.0), "no more intervals than events"
 
 
 def test_without_events_one_interval_reaches_to_the_end_of_follow_up() -> None:
-    assert hazard_bins([4, 7], [0, 0]) == (7.0,)
-    assert hazard_bins([], []) == (1.0,)
-    assert hazard_bins([0.0, 0.0], [1, 1]) == (1.0,), "events on day 0 end no interval"
+    assert choose_hazard_bins([4, 7], [0, 0]) == (7.0,)
+    assert choose_hazard_bins([], []) == (1.0,)
+    assert choose_hazard_bins([0.0, 0.0], [1, 1]) == (1.0,), "events on day 0 end no interval"
 
 
 def test_rates_have_half_an_event_added() -> None:
     times, events, bins = [1.0, 2.0, 3.0, 3.0], [1, 0, 1, 0], (1.5, 3.0)
-    found = hazard_rates(times, events, bins)
+    found = estimate_hazard_rates(times, events, bins)
     assert found[0] == pytest.approx((1 + 0.5) / (4 + 1))
     assert 0 < found[1] < 1
-    assert constant_hazard(times, events, bins) > 0
-    assert constant_hazard([], [], bins) == 1.0
-    assert np.isfinite(hazard_rates([], [], bins)).all()
+    assert find_hazard_constant(times, events, bins) > 0
+    assert find_hazard_constant([], [], bins) == 1.0
+    assert np.isfinite(estimate_hazard_rates([], [], bins)).all()
 
 
 def test_intervals_that_end_at_the_last_event_do_not_bend_the_risk_before_it() -> None:
@@ -42,10 +42,10 @@ def test_intervals_that_end_at_the_last_event_do_not_bend_the_risk_before_it() -
         for _ in range(60):
             hidden, lost = random.exponential(800, 200), random.uniform(200, 1200, 200)
             times, events = np.minimum(hidden, lost), (hidden <= lost).astype(float)
-            bins = hazard_bins(times, events)
+            bins = choose_hazard_bins(times, events)
             bins = (*bins[:-1], 5000.0) if stretched else bins
-            rates = torch.tensor(hazard_rates(times, events, bins), dtype=torch.float64)
-            p = 1 - float(survival_at(rates.logit()[None], bins, horizon)[0, 0])
+            rates = torch.tensor(estimate_hazard_rates(times, events, bins), dtype=torch.float64)
+            p = 1 - float(interpolate_survival(rates.logit()[None], bins, horizon)[0, 0])
             if np.isfinite(p):
                 errors.append(p - truth)
         return float(np.mean(errors))

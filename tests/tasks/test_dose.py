@@ -5,8 +5,13 @@ import pytest
 import torch
 
 from polytask.tasks.dose import Dose
-from polytask.tasks.dose_loss import DoseCriterion, histogram_distance
-from polytask.tasks.dvh import dose_to_volume, dvh_statistics, openkbp_dose_score, openkbp_dvh_differences
+from polytask.tasks.dose_criterion import DoseCriterion, compute_histogram_distance
+from polytask.tasks.dvh import (
+    compare_openkbp_dvh,
+    compute_dvh_statistics,
+    compute_openkbp_dose_score,
+    compute_volume_dose,
+)
 from polytask.tasks.target import Target
 
 R = np.random.default_rng(0)
@@ -15,19 +20,19 @@ SPACING = (3.9, 3.9, 2.5)
 
 def test_statistics_by_hand() -> None:
     dose = np.arange(101.0).reshape(1, 1, 101)
-    found = dvh_statistics(dose, np.ones(dose.shape, bool), (1.0, 1.0, 1.0))
+    found = compute_dvh_statistics(dose, np.ones(dose.shape, bool), (1.0, 1.0, 1.0))
     # 100 voxels of 1 mm³ are 0.1 cm³: percentile 100 − 100·100/101 of 0…100
     assert found == pytest.approx(
         {"mean": 50, "D99": 1, "D95": 5, "D50": 50, "D5": 95, "D1": 99, "D0.1cc": 100 / 101}
     )
-    assert dvh_statistics(dose, np.zeros(dose.shape, bool), SPACING) == {}
-    assert "D0.1cc" not in dvh_statistics(dose[0], np.ones((1, 101), bool), (1.0, 1.0))
+    assert compute_dvh_statistics(dose, np.zeros(dose.shape, bool), SPACING) == {}
+    assert "D0.1cc" not in compute_dvh_statistics(dose[0], np.ones((1, 101), bool), (1.0, 1.0))
 
 
 def test_hottest_volume_is_at_least_one_voxel_and_at_most_all() -> None:
     inside = np.array([1.0, 2, 3, 4])
-    assert dose_to_volume(inside, 0.1, 1000.0) == pytest.approx(1 + 3 * 0.75)
-    assert dose_to_volume(inside, 0.1, 1.0) == 1
+    assert compute_volume_dose(inside, 0.1, 1000.0) == pytest.approx(1 + 3 * 0.75)
+    assert compute_volume_dose(inside, 0.1, 1.0) == 1
 
 
 def openkbp(dose: np.ndarray, mask: np.ndarray, statistic: str) -> float:
@@ -47,13 +52,13 @@ def openkbp(dose: np.ndarray, mask: np.ndarray, statistic: str) -> float:
 def test_openkbp_scores() -> None:
     dose, predicted = R.uniform(0, 70, (2, 12, 12, 12))
     possible = R.random(dose.shape) < 0.5
-    assert openkbp_dose_score(dose, predicted, possible) == pytest.approx(
+    assert compute_openkbp_dose_score(dose, predicted, possible) == pytest.approx(
         np.abs(dose - predicted).sum() / possible.sum()
     )
     structures = {name: R.random(dose.shape) < 0.2 for name in ("cord", "PTV70", "skin")} | {
         "larynx": possible & False
     }
-    found = openkbp_dvh_differences(dose, predicted, structures, ["cord", "larynx"], ["PTV70"], SPACING)
+    found = compare_openkbp_dvh(dose, predicted, structures, ["cord", "larynx"], ["PTV70"], SPACING)
     names = {"D0.1cc": "D_0.1_cc", "mean": "mean", "D99": "D_99", "D95": "D_95", "D1": "D_1"}
     expected = {
         f"{s}.{ours}": abs(openkbp(dose, structures[s], theirs) - openkbp(predicted, structures[s], theirs))
@@ -92,12 +97,12 @@ def test_loss_is_the_masked_mean_absolute_error() -> None:
 
 def test_histogram_distance() -> None:
     truth = torch.rand(500)
-    assert histogram_distance(truth[torch.randperm(500)], truth) == 0
-    assert histogram_distance(truth + 0.3, truth).item() == pytest.approx(0.3, rel=1e-4)
+    assert compute_histogram_distance(truth[torch.randperm(500)], truth) == 0
+    assert compute_histogram_distance(truth + 0.3, truth).item() == pytest.approx(0.3, rel=1e-4)
     other = torch.rand(500) * 2
-    assert histogram_distance(other, truth) >= (other.mean() - truth.mean()).abs() - 1e-6
+    assert compute_histogram_distance(other, truth) >= (other.mean() - truth.mean()).abs() - 1e-6
     scipy = pytest.importorskip("scipy.stats")
-    assert histogram_distance(other, truth).item() == pytest.approx(
+    assert compute_histogram_distance(other, truth).item() == pytest.approx(
         scipy.wasserstein_distance(other, truth), rel=1e-5
     )
 

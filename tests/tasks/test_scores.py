@@ -7,8 +7,15 @@ import pytest
 from sklearn import metrics as sk
 
 from polytask.tasks import make_task
-from polytask.tasks.confusion import confusion, f1, macro, quadratic_kappa, sensitivity, specificity
-from polytask.tasks.ranking import auc
+from polytask.tasks.confusion import (
+    average_over_classes,
+    build_confusion_matrix,
+    compute_f1,
+    compute_quadratic_kappa,
+    compute_sensitivity,
+    compute_specificity,
+)
+from polytask.tasks.ranking import compute_auc
 
 R = np.random.default_rng(0)
 ALL = np.ones(200, bool)
@@ -17,29 +24,33 @@ ALL = np.ones(200, bool)
 def test_auc_is_that_of_sklearn_with_ties() -> None:
     for decimals in (8, 1):
         scores, truth = R.normal(size=200).round(decimals), R.random(200) < 0.3
-        assert auc(scores, truth) == pytest.approx(sk.roc_auc_score(truth, scores), abs=1e-12)
+        assert compute_auc(scores, truth) == pytest.approx(sk.roc_auc_score(truth, scores), abs=1e-12)
     weights = R.random(200)
-    assert auc(scores, truth, weights) == pytest.approx(
+    assert compute_auc(scores, truth, weights) == pytest.approx(
         sk.roc_auc_score(truth, scores, sample_weight=np.where(truth, weights, 1)), abs=1e-12
     )
 
 
 def test_auc_needs_both_sides_and_numbers() -> None:
-    assert np.isnan(auc([0.1, 0.2], [True, True]))
-    assert np.isnan(auc([0.1, 0.2], [False, False]))
-    assert np.isnan(auc([np.nan, 0.2], [False, True]))
-    assert np.isnan(auc([], []))
+    assert np.isnan(compute_auc([0.1, 0.2], [True, True]))
+    assert np.isnan(compute_auc([0.1, 0.2], [False, False]))
+    assert np.isnan(compute_auc([np.nan, 0.2], [False, True]))
+    assert np.isnan(compute_auc([], []))
 
 
 def test_confusion_measures_are_those_of_sklearn() -> None:
     truth, answer = R.integers(0, 4, 200), R.integers(0, 4, 200)
-    m = confusion(truth, answer, 4)
+    m = build_confusion_matrix(truth, answer, 4)
     assert (m == sk.confusion_matrix(truth, answer)).all()
-    assert quadratic_kappa(m) == pytest.approx(sk.cohen_kappa_score(truth, answer, weights="quadratic"))
-    assert macro([f1(m, k) for k in range(4)]) == pytest.approx(sk.f1_score(truth, answer, average="macro"))
+    assert compute_quadratic_kappa(m) == pytest.approx(
+        sk.cohen_kappa_score(truth, answer, weights="quadratic")
+    )
+    assert average_over_classes([compute_f1(m, k) for k in range(4)]) == pytest.approx(
+        sk.f1_score(truth, answer, average="macro")
+    )
     for k in range(4):
-        assert sensitivity(m, k) == pytest.approx(sk.recall_score(truth == k, answer == k))
-        assert specificity(m, k) == pytest.approx(sk.recall_score(truth != k, answer != k))
+        assert compute_sensitivity(m, k) == pytest.approx(sk.recall_score(truth == k, answer == k))
+        assert compute_specificity(m, k) == pytest.approx(sk.recall_score(truth != k, answer != k))
 
 
 def test_classification_of_several_classes() -> None:

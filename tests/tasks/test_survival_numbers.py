@@ -8,13 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.kinds import constants
-from polytask.kinds.curves import breslow, censoring_curve, discretise, kaplan_meier, step, survival_at
+from polytask.kinds import constant_losses
+from polytask.kinds.step_curves import (
+    discretize_follow_up,
+    estimate_breslow_hazard,
+    estimate_censoring,
+    estimate_kaplan_meier,
+    evaluate_step_curve,
+    evaluate_survival,
+)
 from polytask.tasks import make_task
-from polytask.tasks.hazard import expected_time, intervals
-from polytask.tasks.hazard import survival_at as hazard_survival_at
-from polytask.tasks.ranking import auc
-from polytask.tasks.survival_metrics import auc_at, brier_at, censoring_weights, concordance
+from polytask.tasks.hazard_criterion import compute_expected_time, mark_hazard_intervals
+from polytask.tasks.hazard_criterion import interpolate_survival as hazard_survival_at
+from polytask.tasks.ranking import compute_auc
+from polytask.tasks.survival_metrics import (
+    compute_censoring_weights,
+    compute_concordance,
+    compute_horizon_auc,
+    compute_horizon_brier,
+)
 
 # fmt: off
 TIMES = np.array([
@@ -42,7 +54,7 @@ SKSURV_C = 0.6781970649895178
 SKSURV_AUC = (0.6923098370430103, 0.6637334103303723, 0.7354530518102542)
 SKSURV_BRIER = (0.14780428650724084, 0.1968412346853317, 0.22422544085231175)
 SKSURV_G = (0.9329446064139941, 0.7548062703342205, 0.6709389069637516)
-CENSORING = censoring_curve(TRAIN_TIMES, TRAIN_EVENTS)
+CENSORING = estimate_censoring(TRAIN_TIMES, TRAIN_EVENTS)
 
 
 def probabilities() -> np.ndarray:
@@ -50,12 +62,12 @@ def probabilities() -> np.ndarray:
 
 
 def test_concordance_auc_and_brier_are_those_of_scikit_survival() -> None:
-    assert concordance(RISK, TIMES, EVENTS) == pytest.approx(SKSURV_C, abs=1e-12)
-    np.testing.assert_allclose(survival_at(CENSORING, np.array(HORIZONS)), SKSURV_G, atol=1e-12)
-    aucs = [auc_at(RISK, TIMES, EVENTS, t, CENSORING) for t in HORIZONS]
+    assert compute_concordance(RISK, TIMES, EVENTS) == pytest.approx(SKSURV_C, abs=1e-12)
+    np.testing.assert_allclose(evaluate_survival(CENSORING, np.array(HORIZONS)), SKSURV_G, atol=1e-12)
+    aucs = [compute_horizon_auc(RISK, TIMES, EVENTS, t, CENSORING) for t in HORIZONS]
     np.testing.assert_allclose(aucs, SKSURV_AUC, atol=1e-12)
     p = probabilities()
-    briers = [brier_at(p[:, i], TIMES, EVENTS, t, CENSORING) for i, t in enumerate(HORIZONS)]
+    briers = [compute_horizon_brier(p[:, i], TIMES, EVENTS, t, CENSORING) for i, t in enumerate(HORIZONS)]
     np.testing.assert_allclose(briers, SKSURV_BRIER, atol=1e-12)
 
 
@@ -69,59 +81,59 @@ TIED_BRIER = (0.20684414336101947, 0.21099743845095625, 0.2033115383144828)
 
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_with_tied_times_scikit_survival_differs_by_its_weights_alone() -> None:
-    curve = censoring_curve(TIED_TRAIN, TRAIN_EVENTS)
+    curve = estimate_censoring(TIED_TRAIN, TRAIN_EVENTS)
     times, events, risk, p = (x[FOLLOWED] for x in (TIED, EVENTS, RISK, probabilities()))
-    weights = 1 / survival_at(curve, times)
+    weights = 1 / evaluate_survival(curve, times)
     for i, t in enumerate(TIED_HORIZONS):
         case, beyond = (times <= t) & (events > 0), times > t
         keep = case | beyond
-        area = auc(risk[keep], case[keep], weights[keep])
+        area = compute_auc(risk[keep], case[keep], weights[keep])
         terms = np.where(case, (1 - p[:, i]) ** 2 * np.where(case, weights, 0), 0)
-        terms += beyond * p[:, i] ** 2 / survival_at(curve, np.array([t]))
+        terms += beyond * p[:, i] ** 2 / evaluate_survival(curve, np.array([t]))
         assert area == pytest.approx(TIED_AUC[i], abs=1e-12)
         assert terms.mean() == pytest.approx(TIED_BRIER[i], abs=1e-12)
-        assert auc_at(risk, times, events, t, curve) != pytest.approx(TIED_AUC[i], abs=1e-4)
+        assert compute_horizon_auc(risk, times, events, t, curve) != pytest.approx(TIED_AUC[i], abs=1e-4)
 
 
 @pytest.mark.parametrize("horizon", TIED_HORIZONS)
 def test_weights_of_tied_times_make_up_for_exactly_those_who_were_lost(horizon: float) -> None:
     """Who had the event and who is still there stand for everybody, also for those censored before the horizon: with
     1/G just before the own time the weights of n subjects sum to n. With 1/G(t) they would sum to more."""
-    curve = censoring_curve(TIED_TRAIN, TRAIN_EVENTS)
+    curve = estimate_censoring(TIED_TRAIN, TRAIN_EVENTS)
     case = (horizon >= TIED_TRAIN) & (TRAIN_EVENTS > 0)
-    late = float((horizon < TIED_TRAIN).sum() / survival_at(curve, np.array([horizon]))[0])
-    assert censoring_weights(TIED_TRAIN, curve)[case].sum() + late == pytest.approx(len(TIED_TRAIN))
-    assert (1 / survival_at(curve, TIED_TRAIN[case])).sum() + late > len(TIED_TRAIN) + 1
+    late = float((horizon < TIED_TRAIN).sum() / evaluate_survival(curve, np.array([horizon]))[0])
+    assert compute_censoring_weights(TIED_TRAIN, curve)[case].sum() + late == pytest.approx(len(TIED_TRAIN))
+    assert (1 / evaluate_survival(curve, TIED_TRAIN[case])).sum() + late > len(TIED_TRAIN) + 1
     answer = np.full(len(TIED_TRAIN), 0.5)
-    assert brier_at(answer, TIED_TRAIN, TRAIN_EVENTS, horizon, curve) == pytest.approx(0.25)
+    assert compute_horizon_brier(answer, TIED_TRAIN, TRAIN_EVENTS, horizon, curve) == pytest.approx(0.25)
 
 
 def test_concordance_counts_pairs_by_hand() -> None:
     # comparable: 1-2, 1-3, 1-4, 2-4, and 2-3, where the event comes before the censoring at the same time
     times, events = np.array([1.0, 2, 2, 3]), np.array([1, 1, 0, 0])
-    assert concordance(np.array([4.0, 3, 2, 1]), times, events) == 1
-    assert concordance(np.array([4.0, 2, 3, 2]), times, events) == pytest.approx((3 + 0 + 0.5) / 5)
-    assert np.isnan(concordance(np.array([1.0, 2]), np.array([1.0, 2]), np.array([0, 1])))
-    assert np.isnan(concordance(np.array([np.nan, 2]), np.array([1.0, 2]), np.array([1, 1])))
+    assert compute_concordance(np.array([4.0, 3, 2, 1]), times, events) == 1
+    assert compute_concordance(np.array([4.0, 2, 3, 2]), times, events) == pytest.approx((3 + 0 + 0.5) / 5)
+    assert np.isnan(compute_concordance(np.array([1.0, 2]), np.array([1.0, 2]), np.array([0, 1])))
+    assert np.isnan(compute_concordance(np.array([np.nan, 2]), np.array([1.0, 2]), np.array([1, 1])))
 
 
 def test_a_horizon_with_too_few_left_is_not_defined() -> None:
     curve = {"times": (10.0, 50.0), "survival": (0.5, 0.09)}
     risk, p = RISK, probabilities()[:, 0]
-    assert np.isfinite(auc_at(risk, TIMES, EVENTS, 49.0, curve))
-    assert np.isfinite(brier_at(p, TIMES, EVENTS, 49.0, curve))
-    assert np.isnan(auc_at(risk, TIMES, EVENTS, 50.0, curve))
-    assert np.isnan(brier_at(p, TIMES, EVENTS, 50.0, curve))
-    assert np.isnan(auc_at(risk, TIMES, EVENTS, 1000.0, {}))
+    assert np.isfinite(compute_horizon_auc(risk, TIMES, EVENTS, 49.0, curve))
+    assert np.isfinite(compute_horizon_brier(p, TIMES, EVENTS, 49.0, curve))
+    assert np.isnan(compute_horizon_auc(risk, TIMES, EVENTS, 50.0, curve))
+    assert np.isnan(compute_horizon_brier(p, TIMES, EVENTS, 50.0, curve))
+    assert np.isnan(compute_horizon_auc(risk, TIMES, EVENTS, 1000.0, {}))
 
 
 def test_curves_are_those_of_lifelines() -> None:
     lifelines = pytest.importorskip("lifelines")
     times = np.ceil(TIMES / 20)
-    found = kaplan_meier(times, EVENTS)
+    found = estimate_kaplan_meier(times, EVENTS)
     reference = lifelines.KaplanMeierFitter().fit(times, EVENTS).survival_function_at_times(found["times"])
     np.testing.assert_allclose(found["survival"], reference, atol=1e-12)
-    hazard = breslow(np.zeros(len(times)), times, EVENTS)
+    hazard = estimate_breslow_hazard(np.zeros(len(times)), times, EVENTS)
     fitter = lifelines.NelsonAalenFitter(nelson_aalen_smoothing=False).fit(times, EVENTS)
     np.testing.assert_allclose(
         hazard["hazard"], fitter.cumulative_hazard_at_times(hazard["times"]).to_numpy(), atol=1e-12
@@ -129,49 +141,49 @@ def test_curves_are_those_of_lifelines() -> None:
 
 
 def test_breslow_by_hand() -> None:
-    found = breslow(np.log([2.0, 3.0, 1.0, 4.0]), [1, 1, 2, 3], [1, 1, 1, 0])
+    found = estimate_breslow_hazard(np.log([2.0, 3.0, 1.0, 4.0]), [1, 1, 2, 3], [1, 1, 1, 0])
     assert found["times"] == (1.0, 2.0, 3.0), "events, and the end of the follow-up"
     np.testing.assert_allclose(found["hazard"], [2 / 10, 2 / 10 + 1 / 5, 2 / 10 + 1 / 5])
-    assert breslow([0.0, 0.0], [1, 2], [0, 1])["times"] == (2.0,)
-    assert breslow([0.0, 0.0], [1, 2], [0, 0]) == {"times": (2.0,), "hazard": (0.0,)}
+    assert estimate_breslow_hazard([0.0, 0.0], [1, 2], [0, 1])["times"] == (2.0,)
+    assert estimate_breslow_hazard([0.0, 0.0], [1, 2], [0, 0]) == {"times": (2.0,), "hazard": (0.0,)}
 
 
 def test_an_event_comes_before_a_censoring_at_the_same_time() -> None:
-    found = censoring_curve([1, 2, 2, 3], [1, 1, 0, 0])
+    found = estimate_censoring([1, 2, 2, 3], [1, 1, 0, 0])
     assert found["times"] == (2.0, 3.0)
     np.testing.assert_allclose(found["survival"], [0.5, 0.0])
 
 
 def test_step_is_right_continuous_with_a_left_limit() -> None:
     at = np.array([0.5, 1.0, 1.5, 2.0])
-    assert step((1.0, 2.0), (0.8, 0.4), at, 1.0).tolist() == [1.0, 0.8, 0.8, 0.4]
-    assert step((1.0, 2.0), (0.8, 0.4), at, 1.0, left=True).tolist() == [1.0, 1.0, 0.8, 0.8]
-    assert step((), (), at, 1.0).tolist() == [1.0] * 4
+    assert evaluate_step_curve((1.0, 2.0), (0.8, 0.4), at, 1.0).tolist() == [1.0, 0.8, 0.8, 0.4]
+    assert evaluate_step_curve((1.0, 2.0), (0.8, 0.4), at, 1.0, left=True).tolist() == [1.0, 1.0, 0.8, 0.8]
+    assert evaluate_step_curve((), (), at, 1.0).tolist() == [1.0] * 4
 
 
 def test_intervals_by_hand_and_in_torch() -> None:
     bins = (10.0, 20.0, 40.0)
     times = [0.0, 10.0, 10.5, 14.0, 15.0, 50.0, 35.0, 5.0]
     events = [1, 1, 1, 0, 0, 1, 0, 0]
-    at_risk, happened = discretise(times, events, bins)
+    at_risk, happened = discretize_follow_up(times, events, bins)
     assert happened.astype(int).tolist() == [
         [1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0],
     ]  # fmt: skip
     assert at_risk.astype(int).tolist() == [
         [1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1], [1, 0, 0],
     ]  # fmt: skip
-    twin = intervals(torch.tensor([times, events]).T, bins)
+    twin = mark_hazard_intervals(torch.tensor([times, events]).T, bins)
     assert torch.equal(twin[0], torch.from_numpy(at_risk))
     assert torch.equal(twin[1], torch.from_numpy(happened))
 
 
 def test_training_hazards_are_the_best_constant() -> None:
-    bins = constants.hazard_bins(TIMES, EVENTS, 4)
+    bins = constant_losses.choose_hazard_bins(TIMES, EVENTS, 4)
     assert bins[-1] == TIMES[EVENTS > 0].max()
-    best = constants.constant_hazard(TIMES, EVENTS, bins)
-    at_risk, happened = discretise(TIMES, EVENTS, bins)
+    best = constant_losses.find_hazard_constant(TIMES, EVENTS, bins)
+    at_risk, happened = discretize_follow_up(TIMES, EVENTS, bins)
     for shift in (0.8, 1.25):
-        h = np.clip(np.array(constants.hazard_rates(TIMES, EVENTS, bins)) * shift, 0, 0.999)
+        h = np.clip(np.array(constant_losses.estimate_hazard_rates(TIMES, EVENTS, bins)) * shift, 0, 0.999)
         assert -(happened * np.log(h) + (at_risk & ~happened) * np.log(1 - h)).sum(1).mean() > best
 
 
@@ -180,7 +192,7 @@ def test_hazards_give_survival_between_edges() -> None:
     found = hazard_survival_at(output, (10.0, 30.0), (5.0, 10.0, 20.0, 30.0, 31.0))[0]
     np.testing.assert_allclose(found[:4], [0.8**0.5, 0.8, 0.8 * 0.5**0.5, 0.4], rtol=1e-5)
     assert bool(found[4].isnan())
-    assert expected_time(output, (10.0, 30.0)).item() == pytest.approx(9 + 12, rel=1e-5)
+    assert compute_expected_time(output, (10.0, 30.0)).item() == pytest.approx(9 + 12, rel=1e-5)
 
 
 def test_cox_probabilities_need_a_baseline_and_follow_it() -> None:
@@ -220,9 +232,9 @@ def test_hazards_end_with_the_last_event_and_nearer_horizons_do_not_suffer() -> 
     rng = np.random.default_rng(0)
     times, events = rng.exponential(400, 4000), np.ones(4000)
     horizons = [300.0, 600.0, 900.0, 1e5]
-    bins = constants.hazard_bins(times, events, 4)
+    bins = constant_losses.choose_hazard_bins(times, events, 4)
     assert bins[-1] == times.max()
-    rates = constants.hazard_rates(times, events, bins)
+    rates = constant_losses.estimate_hazard_rates(times, events, bins)
     fields = {"kind": "survival", "level": "subject", "loss": "hazard", "bins": bins, "horizons": horizons}
     task: Any = make_task("os", {**fields, "unit": "days"})
     p = task.decode(torch.logit(torch.tensor([rates])))["p"][0].numpy()
@@ -238,4 +250,6 @@ def test_who_is_censored_at_the_horizon_itself_is_neither_a_case_nor_beyond_it()
     count: AUC at 10 is that of two pairs, one of them right."""
     times, events = np.array([5.0, 5.0, 20.0, 10.0]), np.array([1.0, 1.0, 0.0, 0.0])
     curve = {"times": [30.0], "survival": [0.5]}
-    assert auc_at(np.array([3.0, 1.0, 2.0, 9.0]), times, events, 10.0, curve) == pytest.approx(0.5)
+    assert compute_horizon_auc(np.array([3.0, 1.0, 2.0, 9.0]), times, events, 10.0, curve) == pytest.approx(
+        0.5
+    )

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.kinds import constants as c
+from polytask.kinds import constant_losses as c
 from polytask.kinds.count import compute_deviance
-from polytask.kinds.curves import censoring_curve, discretise
+from polytask.kinds.step_curves import discretize_follow_up, estimate_censoring
 from polytask.tasks import make_task
 from polytask.tasks.target import Target
 
@@ -63,7 +63,7 @@ def classification(count: int, balanced: bool) -> World:
             "classes": names,
             "frequencies": f,
             "balanced": balanced,
-            "constant": c.constant_classification(f, balanced),
+            "constant": c.find_classification_constant(f, balanced),
         },
     )
     truth = torch.from_numpy(value)
@@ -75,7 +75,7 @@ def classification(count: int, balanced: bool) -> World:
 def ordinal(count: int) -> World:
     names = tuple(f"G{i}" for i in range(count))
     value, f = _classes(names)
-    constant = c.constant_ordinal(f)
+    constant = c.find_ordinal_constant(f)
     fields = {"kind": "ordinal", "level": "visit", "classes": names, "frequencies": f, "constant": constant}
     truth = torch.from_numpy(value)
     perfect = STRONG * (truth[:, None] - torch.arange(count - 1)[None, :] - 0.5)
@@ -91,7 +91,7 @@ def multilabel(balanced: bool) -> World:
         "labels": ("a", "b", "c"),
         "frequencies": f,
         "balanced": balanced,
-        "constant": c.constant_multilabel(f, balanced),
+        "constant": c.find_multilabel_constant(f, balanced),
     }
     truth = torch.from_numpy(value)
     return World(make_task("t", fields), Target(truth, truth >= 0), STRONG * (2 * truth - 1))
@@ -107,7 +107,7 @@ def regression() -> World:
         "sd": sd,
         "unit": "ml",
         "deviation": float(np.abs(value - np.median(value)).mean()),
-        "constant": c.constant_regression(value, mean, sd),
+        "constant": c.find_regression_constant(value, mean, sd),
     }
     truth = torch.from_numpy(value)
     return World(make_task("t", fields), Target(truth, _known(truth)), ((truth - mean) / sd).float()[:, None])
@@ -133,18 +133,18 @@ def survival(loss: str) -> World:
     hidden, lost = r.exponential(300, ITEMS), r.uniform(50, 900, ITEMS)
     times, events = np.minimum(hidden, lost).round(), (hidden <= lost).astype(float)
     horizons = (100.0, 300.0)
-    bins = c.hazard_bins(times, events, 6)
+    bins = c.choose_hazard_bins(times, events, 6)
     fields = {
         "kind": "survival",
         "level": "subject",
         "loss": loss,
         "horizons": horizons,
         "bins": bins if loss == "hazard" else (),
-        "hazards": c.hazard_rates(times, events, bins) if loss == "hazard" else (),
-        "censoring": censoring_curve(times, events),
-        "constant": c.constant_survival(times, events)
+        "hazards": c.estimate_hazard_rates(times, events, bins) if loss == "hazard" else (),
+        "censoring": estimate_censoring(times, events),
+        "constant": c.find_survival_constant(times, events)
         if loss == "cox"
-        else c.constant_hazard(times, events, bins),
+        else c.find_hazard_constant(times, events, bins),
     }
     task: Any = make_task("t", fields)
     truth = torch.from_numpy(np.stack([times, events], 1)).float()
@@ -153,7 +153,7 @@ def survival(loss: str) -> World:
         perfect = torch.from_numpy(-longest[:, None] / 20).float()
         task = task.with_baseline(perfect[:, 0].numpy(), times, events)
         return World(task, Target(truth, _known(truth)), perfect)
-    at_risk, happened = discretise(times, events, bins)
+    at_risk, happened = discretize_follow_up(times, events, bins)
     left = np.array([0.0, *bins[:-1]])
     falling = 8 - 4 * (longest[:, None] - left) / (np.array(bins) - left)
     perfect = torch.from_numpy(np.where(at_risk & ~happened, -8.0, np.clip(falling, 4, 8))).float()
@@ -182,7 +182,7 @@ def segmentation(exclusive: bool, space: tuple[int, ...]) -> World:
         "structures": ("one", "two"),
         "exclusive": exclusive,
         "fractions": f,
-        "constant": c.constant_segmentation(f, exclusive),
+        "constant": c.find_segmentation_constant(f, exclusive),
     }
     value = masks[:, 0] + 2 * masks[:, 1] if exclusive else masks
     truth = torch.from_numpy(value.astype(np.uint8))
@@ -209,7 +209,7 @@ def dose(dvh: float) -> World:
         "dvh": dvh,
         "deviation": deviation,
         "median": median,
-        "constant": c.constant_dose(deviation, 10.0, dvh, inside),
+        "constant": c.find_dose_constant(deviation, 10.0, dvh, inside),
     }
     truth = torch.from_numpy(value).float()
     region = torch.ones(ITEMS, *space, dtype=torch.bool)

@@ -8,10 +8,10 @@ import pytest
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.cohort.splits import make_splits
-from polytask.plan.files import set_values, write_plan
-from polytask.plan.fingerprint import fingerprint
-from polytask.plan.make import make_plan
-from polytask.prepare.make import prepare
+from polytask.plan.fingerprint import make_fingerprint
+from polytask.plan.plan_file import set_values, write_plan
+from polytask.plan.planner import make_plan
+from polytask.prepare.store_builder import prepare
 
 QUICK = (
     "training.precision=float32",
@@ -36,7 +36,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.mkdir()
     splits = make_splits(cohort, folds=3, seed=0)
     splits.write(work / "splits.json")
-    plan = set_values(make_plan(cohort, fingerprint(cohort), splits), QUICK)
+    plan = set_values(make_plan(cohort, make_fingerprint(cohort), splits), QUICK)
     write_plan(plan, work)
     prepare(work, jobs=1)
     return work

@@ -19,11 +19,11 @@ from polytask.balance import RULES
 from polytask.errors import PolytaskError
 from polytask.prepare.batch import Batch
 from polytask.tasks.target import Target
+from polytask.training.balanced_backward import BalancedBackward
 from polytask.training.distributed import World
-from polytask.training.rehearsal import Rehearsal, rehearse
+from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import train
 from polytask.training.step import take_step
-from polytask.training.turn import Turn
 from tests.training.test_resume import entries, start, wait_for_step, weights
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -58,7 +58,7 @@ def test_a_look_does_not_change_the_step(work: Path) -> None:
     """Gradients gathered at the cut and put together again are those of the summed loss."""
     for sharing in ("hard", "mtan", "ctan", "cross_stitch"):
         plain, looked = (
-            rehearse(
+            load_rehearsal(
                 work, changes=[*STILL[:2], f"model.sharing={sharing}", f"training.balance.log_every={n}"]
             )
             for n in (0, 1)
@@ -69,13 +69,13 @@ def test_a_look_does_not_change_the_step(work: Path) -> None:
         for name in one:
             error = (one[name] - other[name]).norm() / one[name].norm().clamp_min(1e-12)
             assert error < 1e-5, (sharing, name)
-        assert plain.state.look is None
-        assert set(looked.state.look or {}) == {"losses", "norms", "weights", "cosines"}
+        assert plain.state.gradient_summary is None
+        assert set(looked.state.gradient_summary or {}) == {"losses", "norms", "weights", "cosines"}
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_takes_steps(work: Path, rule: str) -> None:
-    found = rehearse(
+    found = load_rehearsal(
         work, changes=settings(rule, "training.steps_per_epoch=1", "training.balance.log_every=2")
     )
     before = {n: p.clone() for n, p in found.state.network.named_parameters()}
@@ -96,8 +96,8 @@ def test_a_head_keeps_its_plain_gradient_and_the_trunk_gets_the_weighed_one(
     work: Path, sharing: str, cut: str
 ) -> None:
     changes = [f"model.sharing={sharing}", f"training.balance.cut={cut}"]
-    plain = rehearse(work, changes=[*STILL, *changes])
-    ruled = rehearse(work, changes=settings("mgda", *changes))
+    plain = load_rehearsal(work, changes=[*STILL, *changes])
+    ruled = load_rehearsal(work, changes=settings("mgda", *changes))
     batch = plain.batches(1)
     one, other = gradients(plain, batch), gradients(ruled, batch)
     roles = plain.state.network.roles()
@@ -111,7 +111,7 @@ def test_a_head_keeps_its_plain_gradient_and_the_trunk_gets_the_weighed_one(
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_absent_task_has_no_part_in_the_step(work: Path, rule: str) -> None:
-    found = rehearse(work, changes=settings(rule))
+    found = load_rehearsal(work, changes=settings(rule))
     (batch,) = found.batches(1)
     target = batch.targets["grade"]
     hidden = replace(
@@ -130,7 +130,7 @@ def test_an_absent_task_has_no_part_in_the_step(work: Path, rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_loss_that_is_not_finite_stops_the_step_and_is_not_remembered(work: Path, rule: str) -> None:
-    found = rehearse(work, changes=settings(rule))
+    found = load_rehearsal(work, changes=settings(rule))
     first, second = found.batches(2)
     gradients(found, [first])
     balancer = found.state.balancer
@@ -147,7 +147,7 @@ def test_a_network_without_features_in_common_is_not_looked_at(work: Path) -> No
     """A chain of second networks alone: nothing is shared in front of a cut."""
     same = ["model.sharing=hard", "model.after.grade=[lesion]", "model.link.grade=channel", "model.dropout=0"]
     sides = [
-        rehearse(work, tasks=["lesion", "grade"], changes=[*same, f"training.balance.log_every={n}"])
+        load_rehearsal(work, tasks=["lesion", "grade"], changes=[*same, f"training.balance.log_every={n}"])
         for n in (0, 1)
     ]
     batch = sides[0].batches(1)
@@ -158,8 +158,8 @@ def test_a_network_without_features_in_common_is_not_looked_at(work: Path) -> No
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_second_look_that_is_not_finite_teaches_nothing(work: Path, value: float) -> None:
-    found = rehearse(work, changes=settings("famo"))
-    turn = Turn.of(found.state.balancer, 0, ALONE)
+    found = load_rehearsal(work, changes=settings("famo"))
+    turn = BalancedBackward.of(found.state.balancer, 0, ALONE)
     before = dict.fromkeys(found.state.network.tasks, 1.0)
     turn.after(before, before | {"grade": value})
     assert turn.memory is found.state.balancer.memory
@@ -167,8 +167,8 @@ def test_a_second_look_that_is_not_finite_teaches_nothing(work: Path, value: flo
 
 @pytest.mark.parametrize("rule", RULES)
 def test_one_task_is_plain_training(work: Path, rule: str) -> None:
-    plain = rehearse(work, tasks=["grade"], changes=STILL)
-    ruled = rehearse(work, tasks=["grade"], changes=settings(rule))
+    plain = load_rehearsal(work, tasks=["grade"], changes=STILL)
+    ruled = load_rehearsal(work, tasks=["grade"], changes=settings(rule))
     batch = plain.batches(1)
     one, other = gradients(plain, batch), gradients(ruled, batch)
     assert all(torch.equal(one[n], other[n]) for n in one)
@@ -176,19 +176,19 @@ def test_one_task_is_plain_training(work: Path, rule: str) -> None:
 
 def test_under_accumulation_weights_are_each_batch_s_own(work: Path) -> None:
     """Both batches' weights are what the batch alone would get, and the gradient is their sum."""
-    batches = rehearse(work, changes=STILL).batches(2)
+    batches = load_rehearsal(work, changes=STILL).batches(2)
     alone = []
     for batch in batches:
-        found = rehearse(work, changes=settings("upgrad"))
+        found = load_rehearsal(work, changes=settings("upgrad"))
         gradients(found, [batch])
         alone.append(found.state.balancer.weights)
-    both = rehearse(work, changes=settings("upgrad"))
+    both = load_rehearsal(work, changes=settings("upgrad"))
     gradients(both, batches)
     assert both.state.balancer.weights == pytest.approx(alone[1], rel=1e-3)
 
 
 def test_between_looks_the_weights_stand(work: Path) -> None:
-    found = rehearse(work, changes=settings("mgda", "model.sharing=ctan", "training.balance.every=3"))
+    found = load_rehearsal(work, changes=settings("mgda", "model.sharing=ctan", "training.balance.every=3"))
     seen = []
     for batch in found.batches(4):
         gradients(found, [batch])

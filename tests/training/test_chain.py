@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from polytask.errors import PolytaskError
 from polytask.predict import Predictor
-from polytask.training.new_run import networks_of
 from polytask.training.run import train
+from polytask.training.run_record import assign_networks
 
 
 def test_survival_may_read_the_grade(work: Path, tmp_path: Path) -> None:
@@ -59,6 +59,10 @@ def test_an_ensemble_is_of_one_network(work: Path) -> None:
 def test_networks_of_a_run() -> None:
     after = {"os": ["grade"], "pcr": ["mask"]}
     tasks = ["mask", "grade", "os", "size", "pcr"]
-    assert networks_of(tasks, "hard", after) == {"": tasks}
-    assert list(networks_of(tasks, "single", after).values()) == [["mask", "pcr"], ["grade", "os"], ["size"]]
-    assert networks_of(tasks, "single", {}) == {t: [t] for t in tasks}
+    assert assign_networks(tasks, "hard", after) == {"": tasks}
+    assert list(assign_networks(tasks, "single", after).values()) == [
+        ["mask", "pcr"],
+        ["grade", "os"],
+        ["size"],
+    ]
+    assert assign_networks(tasks, "single", {}) == {t: [t] for t in tasks}

@@ -10,7 +10,7 @@ import pytest
 from polytask.errors import PolytaskError
 from polytask.tasks import make_task
 from polytask.training.decisions import (
-    FILE,
+    DECISIONS_FILE,
     Decisions,
     OperatingPoint,
     merge_decisions,
@@ -37,7 +37,7 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
     ["[", "{}", '{"cutoffs": {}, "operating_points": {"a": [{"threshold": 1}]}}', '{"cutoffs": [], "x": 1}'],
 )
 def test_a_broken_file_is_one_line(tmp_path: Path, broken: str) -> None:
-    (tmp_path / FILE).write_text(broken)
+    (tmp_path / DECISIONS_FILE).write_text(broken)
     with pytest.raises(PolytaskError, match="expected the decisions of a run; restore the file"):
         read_decisions(tmp_path)
 
@@ -45,7 +45,7 @@ def test_a_broken_file_is_one_line(tmp_path: Path, broken: str) -> None:
 def test_a_threshold_outside_of_probabilities_is_refused(tmp_path: Path) -> None:
     content = Decisions({}, {"a": (point(0.3),)}).as_dict()
     content["operating_points"]["a"][0]["threshold"] = 7
-    (tmp_path / FILE).write_text(json.dumps(content))
+    (tmp_path / DECISIONS_FILE).write_text(json.dumps(content))
     with pytest.raises(PolytaskError, match="operating point of a"):
         read_decisions(tmp_path)
 

@@ -7,7 +7,7 @@ import torch
 
 from polytask.errors import PolytaskError
 from polytask.training.balancing import Balancer
-from polytask.training.fitting import luck_of, make_optimiser, refuse_endless_warmup
+from polytask.training.fitting import make_optimizer, refuse_endless_warmup, run_seed
 from tests.model.worlds import network_of, tasks_of
 from tests.training.worlds import settings_of, state_of
 
@@ -33,14 +33,14 @@ def test_a_rule_without_warm_up_may_take_a_single_step() -> None:
 
 
 def test_the_first_fold_keeps_the_seed_and_the_others_have_luck_of_their_own() -> None:
-    assert luck_of(3, 0) == 3
-    drawn = {luck_of(seed, fold) for seed in range(4) for fold in range(1, 4)}
+    assert run_seed(3, 0) == 3
+    drawn = {run_seed(seed, fold) for seed in range(4) for fold in range(1, 4)}
     assert len(drawn) == 12
 
 
 def test_only_matrices_and_kernels_decay() -> None:
     network = network_of(tasks_of("visit"), 2)
-    optimiser = make_optimiser(network, settings_of(weight_decay=0.25))
+    optimiser = make_optimizer(network, settings_of(weight_decay=0.25))
     decays = {p: g["weight_decay"] for g in optimiser.param_groups for p in g["params"]}
     assert len(decays) == len(list(network.parameters()))
     for name, parameter in network.named_parameters():
@@ -50,7 +50,7 @@ def test_only_matrices_and_kernels_decay() -> None:
 
 
 def test_sgd_has_the_momentum_of_nnunet() -> None:
-    optimiser = make_optimiser(network_of(tasks_of("visit"), 2), settings_of(optimiser="sgd", rate=0.01))
+    optimiser = make_optimizer(network_of(tasks_of("visit"), 2), settings_of(optimiser="sgd", rate=0.01))
     assert isinstance(optimiser, torch.optim.SGD)
     assert (optimiser.defaults["momentum"], optimiser.defaults["nesterov"]) == (0.99, True)
     assert optimiser.defaults["lr"] == 0.01

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from polytask.training.freed_memory import BY_HAND, give_freed_memory_back, keep_freed_memory
+from polytask.training.freed_memory import MALLOC_VARIABLES, give_freed_memory_back, keep_freed_memory
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 ROUNDS, BYTES = 60, 64 * 2**20
@@ -30,7 +30,7 @@ print(faults() - before)
 
 
 def faults(side: str) -> int:
-    environment = {k: v for k, v in os.environ.items() if k not in BY_HAND}
+    environment = {k: v for k, v in os.environ.items() if k not in MALLOC_VARIABLES}
     ran = subprocess.run(
         [sys.executable, "-c", COUNT, side], check=True, capture_output=True, text=True, env=environment
     )
@@ -62,7 +62,7 @@ def test_a_threshold_that_is_refused(
         calls.append((parameter, value))
         return int(parameter != -3 or value <= largest)
 
-    for name in BY_HAND:
+    for name in MALLOC_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     assert keep_freed_memory() is (largest > 0)
@@ -84,7 +84,7 @@ kept = held() - before
 give_freed_memory_back()
 print(kept, held() - before)
 """
-    environment = {k: v for k, v in os.environ.items() if k not in BY_HAND}
+    environment = {k: v for k, v in os.environ.items() if k not in MALLOC_VARIABLES}
     command = [sys.executable, "-c", code]
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     kept, after = map(int, said.split())

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from polytask.training.interrupt import Asked
+from polytask.training.interrupt import StopSignal
 from polytask.training.loop import (
-    Means,
-    grouped,
+    RunningMeans,
+    add_gradient_norm,
+    evaluate_on_tune,
+    group_batches,
     has_run_out_of_patience,
-    look_at_tune,
-    name_norm,
-    stop_asked,
+    is_stop_requested,
     update_average,
 )
 
@@ -40,9 +40,11 @@ def test_without_a_decay_there_is_no_average() -> None:
 
 
 def test_a_task_called_norm_keeps_its_loss() -> None:
-    assert name_norm({"grade": 0.5}, 7.0, ["grade"]) == {"grade": 0.5, "norm": 7.0}
-    assert name_norm({"norm": 0.5}, 7.0, ["norm"]) == {"norm": 0.5}
-    assert name_norm({"grade": 0.5}, 7.0, ["grade", "norm"]) == {"grade": 0.5}, "in an epoch without it"
+    assert add_gradient_norm({"grade": 0.5}, 7.0, ["grade"]) == {"grade": 0.5, "norm": 7.0}
+    assert add_gradient_norm({"norm": 0.5}, 7.0, ["norm"]) == {"norm": 0.5}
+    assert add_gradient_norm({"grade": 0.5}, 7.0, ["grade", "norm"]) == {"grade": 0.5}, (
+        "in an epoch without it"
+    )
 
 
 def test_patience_counts_evaluations_and_0_is_endless() -> None:
@@ -59,7 +61,7 @@ def test_only_a_higher_skill_on_tune_is_a_better_checkpoint() -> None:
         around: Any = SimpleNamespace(
             tune=lambda: (next(skills), {}), keep_best=lambda e=epoch: kept.append(e)
         )
-        look_at_tune(state, around, epoch)
+        evaluate_on_tune(state, around, epoch)
         stale.append(state.stale)
     assert kept == [0, 2, 4]
     assert stale == [0, 1, 0, 1, 0]
@@ -71,17 +73,17 @@ def test_a_skill_that_no_task_defines_still_leaves_a_checkpoint() -> None:
     kept = []
     state: Any = SimpleNamespace(network=torch.nn.Linear(1, 1), best=-float("inf"), best_epoch=-1, stale=0)
     around: Any = SimpleNamespace(tune=lambda: (float("nan"), {}), keep_best=lambda: kept.append(1))
-    look_at_tune(state, around, 0)
+    evaluate_on_tune(state, around, 0)
     assert kept == [1]
 
 
 def test_means_are_over_finite_losses_and_presence_is_over_all_steps() -> None:
-    sums = Means()
+    sums = RunningMeans()
     for losses in ({"a": 1.0, "b": 4.0}, {"a": 3.0}, {"a": float("nan")}, {}):
         sums.add(losses)
     assert sums.means() == {"a": 2.0, "b": 4.0}
     assert sums.present(["a", "b", "c"]) == {"a": 0.75, "b": 0.25, "c": 0.0}
-    again = Means()
+    again = RunningMeans()
     again.load(sums.as_dict())
     again.add({"b": 0.0})
     assert again.means() == {"a": 2.0, "b": 2.0}
@@ -91,7 +93,7 @@ def test_means_are_over_finite_losses_and_presence_is_over_all_steps() -> None:
 
 def test_batches_are_accumulated_in_groups_and_the_last_may_be_short() -> None:
     batches: Any = range(5)
-    assert list(grouped(batches, 2)) == [[0, 1], [2, 3], [4]]
+    assert list(group_batches(batches, 2)) == [[0, 1], [2, 3], [4]]
 
 
 def test_all_processes_stop_where_one_was_asked_to() -> None:
@@ -104,14 +106,14 @@ def test_all_processes_stop_where_one_was_asked_to() -> None:
             return value + 15
 
     both: Any = Asking()
-    asked = Asked()
-    assert stop_asked(asked, both)
+    asked = StopSignal()
+    assert is_stop_requested(asked, both)
     assert asked.signal == 15
 
 
 def test_a_process_alone_asks_nobody() -> None:
-    asked = Asked()
+    asked = StopSignal()
     alone: Any = SimpleNamespace(size=1)
-    assert not stop_asked(asked, alone)
+    assert not is_stop_requested(asked, alone)
     asked.signal = 2
-    assert stop_asked(asked, alone)
+    assert is_stop_requested(asked, alone)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from polytask.errors import PolytaskError
-from polytask.leftovers import HALF
-from polytask.locks import LockedError, hold_lock, is_held
+from polytask.leftovers import HALF_WRITTEN_PREFIX
+from polytask.locks import LockedError, hold_lock, is_lock_held
 from polytask.training import fitting, folder
-from polytask.training.files import existing_folder, replace_folder
-from polytask.training.ownership import own_run, results_lock, training_lock
+from polytask.training.atomic_files import find_existing_folder, replace_folder
+from polytask.training.ownership import find_results_lock, find_training_lock, own_run
 from polytask.training.run import train
 from tests.training.test_resume import entries, weights
 
@@ -62,7 +62,7 @@ def test_a_run_appears_whole(work: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(Killed):
             train(work, name="a", tasks=FEW, overrides=SHORT)
     assert not (runs / "a").exists()
-    assert [p.name for p in runs.iterdir()] == [f"{HALF}a"]
+    assert [p.name for p in runs.iterdir()] == [f"{HALF_WRITTEN_PREFIX}a"]
     train(work, name="b", tasks=["grade"], steps=1)
     assert [p.name for p in runs.iterdir()] == ["b"], "the next command sweeps what nobody makes"
     train(work, name="a", tasks=["grade"], steps=1)
@@ -92,14 +92,14 @@ def test_a_folder_of_other_things_is_not_taken(work: Path) -> None:
 def test_two_processes_do_not_train_one_run(work: Path) -> None:
     run = train(work, name="a", tasks=["grade"], overrides=SHORT).folder
     before = (run / "metrics.jsonl").read_bytes()
-    with hold_lock(training_lock(run), "trains this run"):
+    with hold_lock(find_training_lock(run), "trains this run"):
         with pytest.raises(LockedError, match=f"runs/a: process {os.getpid()} on .* trains this run"):
             train(work, resume="a", extend=1)
         with pytest.raises(LockedError):
             train(work, name="a")
     assert (run / "metrics.jsonl").read_bytes() == before
     train(work, resume="a", extend=1)
-    assert not is_held(training_lock(run))
+    assert not is_lock_held(find_training_lock(run))
     assert [p.name for p in run.parent.iterdir()] == ["a"]
 
 
@@ -107,12 +107,19 @@ def test_leftovers_are_swept_by_who_has_the_run_to_himself(work: Path) -> None:
     run = train(work, name="a", tasks=["grade"], steps=1).folder
     (run / "predictions" / "mask").mkdir(parents=True)
     left = [run / "learnt.json.part", run / "predictions/mask/.01.nii.gz.0123abcd.tmp", run / "best.new/x"]
-    left += [run.parent / f"{HALF}b/run.yaml", run.parent / f"{HALF}a/run.yaml", run.parent / ".c.lock"]
+    left += [
+        run.parent / f"{HALF_WRITTEN_PREFIX}b/run.yaml",
+        run.parent / f"{HALF_WRITTEN_PREFIX}a/run.yaml",
+        run.parent / ".c.lock",
+    ]
     kept = [run / "predictions/mask/x.part.nii.gz", run / "tensorboard/x.part"]
     for path in (*left, *kept):
         path.parent.mkdir(exist_ok=True)
         path.write_text("half")
-    with hold_lock(results_lock(run), "evaluates"), hold_lock(training_lock(run.with_name("b")), "trains"):
+    with (
+        hold_lock(find_results_lock(run), "evaluates"),
+        hold_lock(find_training_lock(run.with_name("b")), "trains"),
+    ):
         with own_run(run):
             pass
         assert [p for p in left if p.exists()] == [*left[:2], left[3]], "others are just writing these"
@@ -146,7 +153,7 @@ def test_a_checkpoint_is_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             patch.setattr(Path, "rename", rename_or_die)
             with suppress(Killed):
                 replace_folder(last, fill)
-        found = existing_folder(last)
+        found = find_existing_folder(last)
         assert found is not None
         assert (found / "step").read_text() == ("2" if survived == 3 else "1")
 

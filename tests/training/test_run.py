@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from polytask.errors import PolytaskError
-from polytask.evaluation.costs import epochs, read_log
+from polytask.evaluation.run_costs import list_epoch_entries, read_network_logs
 from polytask.training import loop
 from polytask.training.run import train
 from polytask.training.state import read_state
@@ -31,11 +31,11 @@ def test_a_short_run_logs_losses_often_and_a_long_one_seldom(
     curve = [e for e in logged(work, "a") if "losses" in e]
     assert [e["step"] for e in curve] == list(range(1, 9))
     assert all("loss" not in e for e in curve), "who reads epochs does not see them"
-    whole = epochs(read_log(run.folder)[""])
+    whole = list_epoch_entries(read_network_logs(run.folder)[""])
     assert [e["step"] for e in whole] == [4, 8]
     first = [e["losses"]["grade"] for e in curve[:4] if "grade" in e["losses"]]
     assert whole[0]["loss"]["grade"] == pytest.approx(sum(first) / len(first))
-    monkeypatch.setattr(loop, "POINTS", 2)
+    monkeypatch.setattr(loop, "LOGGED_STEPS", 2)
     train(work, name="b", steps=8, tasks=["grade"])
     assert [e["step"] for e in logged(work, "b") if "losses" in e] == [4, 8]
     assert all(torch.equal(last(work, "a")[k], v) for k, v in last(work, "b").items())

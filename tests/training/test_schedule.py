@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.plan.plan import Training
+from polytask.plan.plan_schema import TrainingPlan
 from polytask.training.schedule import Schedule
 
 
-def settings(kind: str) -> Training:
-    return Training.model_validate(
+def settings(kind: str) -> TrainingPlan:
+    return TrainingPlan.model_validate(
         {"batch": 1, "epochs": 1, "steps_per_epoch": 1, "precision": "float32", "threads": 1, "workers": 0}
         | {"schedule": kind, "rate": 0.1, "warmup": 10}
     )

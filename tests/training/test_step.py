@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from polytask.errors import PolytaskError
-from polytask.training.step import PATIENCE_WITH_NONSENSE, take_step
-from polytask.training.turn import Turn
+from polytask.training.balanced_backward import BalancedBackward
+from polytask.training.step import MAX_SKIPPED_IN_A_ROW, take_step
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
 ALL = [[True, True]] * 3
@@ -22,7 +22,7 @@ def test_the_second_look_sees_the_same_mean_losses_where_the_weights_stand_still
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[tuple[Mapping[str, float], Mapping[str, float]]] = []
-    monkeypatch.setattr(Turn, "after", lambda self, before, after: seen.append((before, after)))
+    monkeypatch.setattr(BalancedBackward, "after", lambda self, before, after: seen.append((before, after)))
     state = state_of(settings=settings_of("famo"))
     batches = [batch_of({"grade": ALL, "type": FEW}), batch_of({"grade": FEW, "type": ALL}, seed=1)]
     take_step(state, batches, ALONE, 0.0, "float32", 0.0)
@@ -33,7 +33,7 @@ def test_the_second_look_sees_the_same_mean_losses_where_the_weights_stand_still
 
 def test_the_second_look_is_under_the_same_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Mapping[str, float], Mapping[str, float]]] = []
-    monkeypatch.setattr(Turn, "after", lambda self, before, after: seen.append((before, after)))
+    monkeypatch.setattr(BalancedBackward, "after", lambda self, before, after: seen.append((before, after)))
     state = state_of(settings=settings_of("famo"), dropout=0.5)
     torch.manual_seed(7)
     take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
@@ -68,7 +68,7 @@ def test_many_skipped_steps_in_a_row_stop_the_training() -> None:
     state = state_of(["grade"])
     batch = batch_of({"grade": ALL})
     sick = replace(batch, tables={k: torch.full_like(v, float("nan")) for k, v in batch.tables.items()})
-    for _ in range(PATIENCE_WITH_NONSENSE - 1):
+    for _ in range(MAX_SKIPPED_IN_A_ROW - 1):
         take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
-    with pytest.raises(PolytaskError, match=f"{PATIENCE_WITH_NONSENSE} in a row: stopped"):
+    with pytest.raises(PolytaskError, match=f"{MAX_SKIPPED_IN_A_ROW} in a row: stopped"):
         take_step(state, [sick], ALONE, 1.0, "float32", 0.0)

@@ -11,9 +11,9 @@ import torch
 
 from polytask import cli
 from polytask.errors import PolytaskError
-from polytask.plan.machine import usable_cores
-from polytask.training.rehearsal import rehearse
-from polytask.training.timing import PARTS, Timing, advise, time_steps
+from polytask.plan.machine import count_usable_cores
+from polytask.training.rehearsal import load_rehearsal
+from polytask.training.timing import STEP_PARTS, Timing, list_timing_hints, time_steps
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -36,7 +36,7 @@ def test_the_verb_separates_data_from_compute(work: Path, capsys: pytest.Capture
     found = json.loads(out)
     assert code == 0
     assert files(work) == before
-    assert set(found["parts"]) == set(PARTS)
+    assert set(found["parts"]) == set(STEP_PARTS)
     assert set(found["losses"]) >= {"lesion", "organs", "dose", "grade", "os", "response"}
     assert found["parts"]["losses"] == pytest.approx(sum(found["losses"].values()))
     assert all(v > 0 for v in [*found["parts"].values(), found["read"], found["step"], found["tune"]])
@@ -48,7 +48,7 @@ def test_the_table_names_every_part_and_task(work: Path, capsys: pytest.CaptureF
     code, out, _ = run(capsys, "bench", str(work), "--steps", "1", "--set", "training.precision=bf16")
     assert code == 0
     assert "bf16" in out.splitlines()[0]
-    for word in (*PARTS, "lesion", "grade", "read a batch", "one evaluation on tune"):
+    for word in (*STEP_PARTS, "lesion", "grade", "read a batch", "one evaluation on tune"):
         assert word in out
 
 
@@ -60,7 +60,7 @@ def test_workers_are_measured_beside_this_process(work: Path) -> None:
 
 
 def test_a_rehearsal_starts_where_a_run_does_and_measures_real_steps(work: Path) -> None:
-    rehearsal, again = (rehearse(work, tasks=["grade", "lesion"], device="cpu") for _ in range(2))
+    rehearsal, again = (load_rehearsal(work, tasks=["grade", "lesion"], device="cpu") for _ in range(2))
     assert list(rehearsal.state.network.tasks) == ["lesion", "grade"]
     start = {k: v.clone() for k, v in rehearsal.state.network.state_dict().items()}
     assert all(torch.equal(v, start[k]) for k, v in again.state.network.state_dict().items())
@@ -73,7 +73,7 @@ def test_a_rehearsal_starts_where_a_run_does_and_measures_real_steps(work: Path)
 @pytest.mark.parametrize(("options", "words"), [({"fold": 9}, "fold 9"), ({"tasks": ["grad"]}, "grad")])
 def test_wrong_words_are_answered_in_one_line(work: Path, options: dict[str, object], words: str) -> None:
     with pytest.raises(PolytaskError, match=words):
-        rehearse(work, **options)  # type: ignore[arg-type]
+        load_rehearsal(work, **options)  # type: ignore[arg-type]
 
 
 FINE = Timing("cpu", "bf16", 10**6, 2, 20, 0, 0.01, 0.01, {}, {}, 1.0, 1.01, 1.01, 1.0, 0.01, ())
@@ -83,20 +83,23 @@ FINE = Timing("cpu", "bf16", 10**6, 2, 20, 0, 0.01, 0.01, {}, {}, 1.0, 1.01, 1.0
     ("change", "words"),
     [
         ({"data_path": 1.3}, "training.workers="),
-        ({"data_path": 1.3, "workers": usable_cores(), "read": 0.2, "read_here": 0.1}, "training.workers=0"),
+        (
+            {"data_path": 1.3, "workers": count_usable_cores(), "read": 0.2, "read_here": 0.1},
+            "training.workers=0",
+        ),
         ({"tune_share": 0.5}, "training.tune_every=7"),
-        ({"threads": 0}, f"training.threads={usable_cores()}"),
+        ({"threads": 0}, f"training.threads={count_usable_cores()}"),
     ],
 )
 def test_advice(change: dict[str, object], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
-    assert list(advise(FINE, 1)) == []
-    assert words in " ".join(advise(replace(FINE, **change), 1))  # type: ignore[arg-type]
+    assert list(list_timing_hints(FINE, 1)) == []
+    assert words in " ".join(list_timing_hints(replace(FINE, **change), 1))  # type: ignore[arg-type]
 
 
 def test_a_busy_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (100.0, 0.0, 0.0))
-    assert "busy" in " ".join(advise(FINE, 1))
+    assert "busy" in " ".join(list_timing_hints(FINE, 1))
 
 
 @pytest.mark.parametrize(("device", "advised"), [("cpu", True), ("cuda:1", True), ("mps", False)])
@@ -110,7 +113,7 @@ def test_bf16_is_advised_where_a_probe_shows_its_gain(
         return "bf16", 2.5
 
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
-    monkeypatch.setattr("polytask.plan.probe.probe_precision", probe)
-    advice = " ".join(advise(replace(FINE, precision="float32", device=device), 1))
+    monkeypatch.setattr("polytask.plan.precision_probe.probe_precision", probe)
+    advice = " ".join(list_timing_hints(replace(FINE, precision="float32", device=device), 1))
     assert ("bf16 is 2.5 times as quick" in advice) == advised
     assert probed == ([device.split(":")[0]] if advised else [])

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from polytask.plan.files import read_plan
-from polytask.training.fitting import make_optimiser
-from polytask.training.rehearsal import rehearse
+from polytask.plan.plan_file import read_plan
+from polytask.training.fitting import make_optimizer
+from polytask.training.rehearsal import load_rehearsal
 from polytask.training.run import train
 from tests.model.worlds import network_of, tasks_of
 
@@ -22,7 +22,7 @@ def test_a_weight_of_0_takes_a_task_out_of_the_step(work: Path) -> None:
         name: train(work, name=name, tasks=["grade", "diameter"], overrides=[*SHORT, *more])
         for name, more in (("off", ["training.weights.grade=0"]), ("on", []))
     }
-    start = rehearse(work, tasks=["grade", "diameter"], changes=SHORT).state.network.state_dict()
+    start = load_rehearsal(work, tasks=["grade", "diameter"], changes=SHORT).state.network.state_dict()
     for name, run in runs.items():
         end = load_file(run.folder / "last" / "model.safetensors")
         moved = {
@@ -38,7 +38,7 @@ def test_a_block_gets_the_rate_it_asks_for(work: Path) -> None:
     rates = network.rates()
     assert rates
     assert all("units." in name for name in rates)
-    groups = make_optimiser(network, settings).param_groups
+    groups = make_optimizer(network, settings).param_groups
     factor = {id(p): g["factor"] for g in groups for p in g["params"]}
     assert len(factor) == len(list(network.parameters()))
     for name, parameter in network.named_parameters():
@@ -46,7 +46,7 @@ def test_a_block_gets_the_rate_it_asks_for(work: Path) -> None:
 
 
 def test_the_rate_of_a_step_is_multiplied(work: Path) -> None:
-    found = rehearse(work, changes=["model.sharing=cross_stitch", *SHORT])
+    found = load_rehearsal(work, changes=["model.sharing=cross_stitch", *SHORT])
     found.step(found.batches(1)[0])
     rates = {round(g["lr"] * 1e6, 6) for g in found.state.optimiser.param_groups}
     assert rates == {1.0, 10.0}

@@ -7,23 +7,23 @@ from typing import Any
 
 import torch
 
-from polytask.model.layers import ByName
-from polytask.plan.plan import Balance, Training
+from polytask.model.layers import NamedModules
+from polytask.plan.plan_schema import BalancePlan, TrainingPlan
 from polytask.prepare.batch import Batch
 from polytask.tasks import make_task
 from polytask.tasks.target import Target
 from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
-from polytask.training.fitting import make_optimiser
+from polytask.training.fitting import make_optimizer
 from polytask.training.schedule import Schedule
-from polytask.training.state import State
+from polytask.training.state import FitState
 from tests.model.worlds import FIELDS, inputs_of, network_of
 
 ALONE = World(0, 1, torch.device("cpu"))
 POOLED = ("grade", "type")
 
 
-def settings_of(rule: str = "equal", **changes: Any) -> Training:
+def settings_of(rule: str = "equal", **changes: Any) -> TrainingPlan:
     """Settings of a training on the CPU; `changes` are fields of it."""
     values: dict[str, Any] = {
         "batch": 3,
@@ -32,20 +32,22 @@ def settings_of(rule: str = "equal", **changes: Any) -> Training:
         "precision": "float32",
         "threads": 1,
         "workers": 0,
-        "balance": Balance(rule=rule, log_every=0),
+        "balance": BalancePlan(rule=rule, log_every=0),
     }
-    return Training(**{**values, **changes})
+    return TrainingPlan(**{**values, **changes})
 
 
-def state_of(tasks: Sequence[str] = POOLED, settings: Training | None = None, dropout: float = 0.0) -> State:
+def state_of(
+    tasks: Sequence[str] = POOLED, settings: TrainingPlan | None = None, dropout: float = 0.0
+) -> FitState:
     """A small network of tasks of `tests.model.worlds`, before its first step."""
     settings = settings or settings_of()
     made = {name: make_task(name, FIELDS[name]) for name in tasks}
     network = network_of(made, 2, dropout=dropout)
-    return State(
+    return FitState(
         network,
-        make_optimiser(network, settings),
-        ByName({name: task.criterion() for name, task in made.items()}),
+        make_optimizer(network, settings),
+        NamedModules({name: task.criterion() for name, task in made.items()}),
         Balancer.of(network, settings),
         Schedule.of(settings, settings.epochs * settings.steps_per_epoch),
     )

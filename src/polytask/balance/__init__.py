@@ -13,39 +13,44 @@ from math import inf
 from typing import Any
 
 from polytask.balance import gradients
-from polytask.balance.equal import Equal, Fixed
-from polytask.balance.formulas import Gls, Rlw, Si, Stch
+from polytask.balance.fixed_weights import EqualWeights, FixedWeights
 from polytask.balance.graddrop import GradDrop
-from polytask.balance.learnt_scale import ImtlL, Uncertainty
-from polytask.balance.of_gramian import OfGramian
-from polytask.balance.pace import Dwa, Famo, GradNorm
-from polytask.balance.rule import SMALLEST, Rule
+from polytask.balance.gramian_rule import GramianRule
+from polytask.balance.learned_scale import ImtlL, UncertaintyWeights
+from polytask.balance.loss_formulas import (
+    GeometricMeanLoss,
+    RandomLossWeights,
+    ScaleInvariantLoss,
+    SmoothTchebycheff,
+)
+from polytask.balance.progress_rules import DynamicWeightAverage, FamoWeights, GradNorm
+from polytask.balance.rule import MIN_POSITIVE_LOSS, Rule
 from polytask.errors import PolytaskError
 
 RULES: dict[str, Callable[..., Any]] = {
-    "equal": Equal,
-    "fixed": Fixed,
-    "uncertainty": Uncertainty,
-    "dwa": Dwa,
-    "rlw": Rlw,
-    "gls": Gls,
-    "si": Si,
+    "equal": EqualWeights,
+    "fixed": FixedWeights,
+    "uncertainty": UncertaintyWeights,
+    "dwa": DynamicWeightAverage,
+    "rlw": RandomLossWeights,
+    "gls": GeometricMeanLoss,
+    "si": ScaleInvariantLoss,
     "imtl_l": ImtlL,
-    "famo": Famo,
+    "famo": FamoWeights,
     "gradnorm": GradNorm,
-    "stch": Stch,
-    "mgda": gradients.mgda,
-    "pcgrad": gradients.pcgrad,
-    "cagrad": gradients.cagrad,
+    "stch": SmoothTchebycheff,
+    "mgda": gradients.weigh_by_mgda,
+    "pcgrad": gradients.weigh_by_pcgrad,
+    "cagrad": gradients.weigh_by_cagrad,
     "graddrop": GradDrop,
-    "imtl_g": gradients.imtl_g,
-    "nash": gradients.nash,
-    "aligned": gradients.aligned,
-    "upgrad": gradients.upgrad,
-    "fairgrad": gradients.fairgrad,
+    "imtl_g": gradients.weigh_by_imtl_g,
+    "nash": gradients.weigh_by_nash,
+    "aligned": gradients.weigh_by_alignment,
+    "upgrad": gradients.weigh_by_upgrad,
+    "fairgrad": gradients.weigh_by_fairgrad,
 }
 
-RANGES = {"c": (0.0, 1.0), "decay": (0.0, inf), "warmup": (1.0, inf)}
+OPTION_RANGES = {"c": (0.0, 1.0), "decay": (0.0, inf), "warmup": (1.0, inf)}
 """Option of a rule → its smallest and largest value; all other options are more than 0."""
 
 
@@ -63,18 +68,18 @@ def make_rule(name: str, options: Mapping[str, float] | None = None, weights: Se
                 f"training.balance.options: {name!r} has no setting {option!r}; it has {', '.join(known) or 'none'}"
             )
     for option, value in (options or {}).items():
-        least, most = RANGES.get(option, (SMALLEST, inf))
+        least, most = OPTION_RANGES.get(option, (MIN_POSITIVE_LOSS, inf))
         if not least <= value <= most or value == inf:
             raise PolytaskError(
                 f"training.balance.options.{option}: {value:g} is out of range; it is "
                 + (f"{least:g} to {most:g}" if most < inf else "0 or more" if least == 0 else "more than 0")
             )
-    if member is Fixed:
-        return Fixed(tuple(weights))
+    if member is FixedWeights:
+        return FixedWeights(tuple(weights))
     if isinstance(member, type):
         rule: Rule = member(**(options or {}))
         return rule
-    return OfGramian(partial(member, **(options or {})))
+    return GramianRule(partial(member, **(options or {})))
 
 
 __all__ = ["RULES", "Rule", "make_rule"]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from polytask.balance.rule import Array, Memory, Seen
+from polytask.balance.rule import Array, RuleInput, RuleMemory
 
-BETA = (0.9, 0.999)
-TINY = 1e-8
+ADAM_BETAS = (0.9, 0.999)
+ADAM_EPSILON = 1e-8
 
 
-def learner(tasks: int, start: float = 0.0) -> Memory:
+def start_adam(tasks: int, start: float = 0.0) -> RuleMemory:
     """Start with one learned number per task, and no steps of Adam taken."""
     zeros = np.zeros(tasks)
     return {"value": np.full(tasks, start), "first": zeros, "second": zeros, "steps": zeros}
 
 
-def learnt(memory: Memory, seen: Seen, gradient: Array, rate: float, decay: float = 0.0) -> Memory:
+def step_adam(
+    memory: RuleMemory, seen: RuleInput, gradient: Array, rate: float, decay: float = 0.0
+) -> RuleMemory:
     """Take one step of Adam (Kingma & Ba 2015) for the tasks of this batch, with L2 `decay`.
 
     The numbers of absent tasks do not change.
@@ -26,9 +28,9 @@ def learnt(memory: Memory, seen: Seen, gradient: Array, rate: float, decay: floa
     slope = gradient + decay * memory["value"][at]
     # Each task counts its own steps: a rare task's first steps need the correction of the bias as well.
     changed["steps"][at] += 1
-    changed["first"][at] = BETA[0] * memory["first"][at] + (1 - BETA[0]) * slope
-    changed["second"][at] = BETA[1] * memory["second"][at] + (1 - BETA[1]) * slope**2
-    first = changed["first"][at] / (1 - BETA[0] ** changed["steps"][at])
-    second = changed["second"][at] / (1 - BETA[1] ** changed["steps"][at])
-    changed["value"][at] -= rate * first / (np.sqrt(second) + TINY)
+    changed["first"][at] = ADAM_BETAS[0] * memory["first"][at] + (1 - ADAM_BETAS[0]) * slope
+    changed["second"][at] = ADAM_BETAS[1] * memory["second"][at] + (1 - ADAM_BETAS[1]) * slope**2
+    first = changed["first"][at] / (1 - ADAM_BETAS[0] ** changed["steps"][at])
+    second = changed["second"][at] / (1 - ADAM_BETAS[1] ** changed["steps"][at])
+    changed["value"][at] -= rate * first / (np.sqrt(second) + ADAM_EPSILON)
     return changed

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.balance.rule import NOTHING, Array, Memory, Seen
+from polytask.balance.rule import EMPTY_MEMORY, Array, RuleInput, RuleMemory
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class GradDrop:
 
     reads: ClassVar[str] = "gradients"
 
-    def start(self, tasks: int) -> Memory:
+    def start(self, tasks: int) -> RuleMemory:
         """Remember nothing from step to step."""
-        return NOTHING
+        return EMPTY_MEMORY
 
-    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Give every task the weight 1: what `combine` does is not a weight."""
         return np.ones(len(seen.losses)), memory
 

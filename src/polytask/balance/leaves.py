@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from polytask.balance.rule import Combines
+from polytask.balance.rule import CombiningRule
 
-Gradients = Mapping[str, Tensor]
+TaskGradients = Mapping[str, Tensor]
 """Task → gradient of its loss by one shared tensor; a task that does not reach the tensor is absent."""
 
 
 @dataclass
-class Leaves:
+class CutLeaves:
     """A cut (see `polytask.model.cut`) that keeps the shared tensors and gives out leaves in their place.
 
     Args:
@@ -43,7 +43,7 @@ class Leaves:
         self.leaves.append(leaves)
         return leaves
 
-    def gathered(self) -> list[Gradients]:
+    def gathered(self) -> list[TaskGradients]:
         """Return what a backward pass has left in separate leaves, by shared tensor."""
         return [
             {t: leaf.grad for t, leaf in leaves.items() if leaf.grad is not None} for leaves in self.leaves
@@ -55,7 +55,7 @@ class Leaves:
         return [next(iter(leaves.values())) for leaves in self.leaves]
 
 
-def gramian(gradients: Sequence[Gradients], tasks: Sequence[str]) -> Tensor:
+def compute_gramian(gradients: Sequence[TaskGradients], tasks: Sequence[str]) -> Tensor:
     """Compute the inner products of the tasks' gradients over all tensors, `[T, T]` in float32; 0 for a task that
     reaches none."""
     device = next((g.device for found in gradients for g in found.values()), torch.device("cpu"))
@@ -69,13 +69,13 @@ def gramian(gradients: Sequence[Gradients], tasks: Sequence[str]) -> Tensor:
     return total + total.tril(-1).T
 
 
-def weighed(
-    found: Gradients, weights: Mapping[str, float], rule: object, generator: torch.Generator | None
+def merge_weighted(
+    found: TaskGradients, weights: Mapping[str, float], rule: object, generator: torch.Generator | None
 ) -> Tensor | None:
     """Merge the gradients of one tensor into one, weighted; None where no task reaches the tensor."""
     if not found:
         return None
-    if isinstance(rule, Combines) and len(found) > 1:
+    if isinstance(rule, CombiningRule) and len(found) > 1:
         like = next(iter(found.values()))
         uniform = torch.rand(like.shape, generator=generator, device=like.device)
         return rule.combine([g.float() for g in found.values()], uniform).to(like.dtype)

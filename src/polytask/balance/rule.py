@@ -15,15 +15,15 @@ import numpy.typing as npt
 from torch import Tensor
 
 Array: TypeAlias = npt.NDArray[np.float64]
-Memory: TypeAlias = Mapping[str, Array]
+RuleMemory: TypeAlias = Mapping[str, Array]
 """What a rule remembers between steps, by name. An array about tasks has one entry per task."""
-NOTHING: Memory = {}
-SMALLEST = 1e-8
+EMPTY_MEMORY: RuleMemory = {}
+MIN_POSITIVE_LOSS = 1e-8
 """A loss below this counts as this, so that logarithms and quotients stay finite."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class RuleInput:
     """One batch as a rule sees it: of T tasks, K are known in it.
 
     Args:
@@ -43,7 +43,7 @@ class Seen:
     @property
     def positive(self) -> Array:
         """The losses, but never quite 0."""
-        return np.maximum(self.losses, SMALLEST)
+        return np.maximum(self.losses, MIN_POSITIVE_LOSS)
 
 
 class Rule(Protocol):
@@ -56,23 +56,23 @@ class Rule(Protocol):
     reads: ClassVar[str]
     """`nothing`, `losses`, or `gradients`; with `gradients` the rule needs the Gramian."""
 
-    def start(self, tasks: int) -> Memory:
+    def start(self, tasks: int) -> RuleMemory:
         """Return what the rule remembers before the first step."""
 
-    def weigh(self, seen: Seen, memory: Memory) -> tuple[Array, Memory]:
+    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Return the weights `[K]`, and what to remember."""
 
 
 @runtime_checkable
-class Learns(Protocol):
+class LearningRule(Protocol):
     """A rule that reads the losses of the same batch again after the step."""
 
-    def learn(self, seen: Seen, after: Array, memory: Memory) -> Memory:
+    def learn(self, seen: RuleInput, after: Array, memory: RuleMemory) -> RuleMemory:
         """Return what to remember; `after` has the losses `[K]` of the same samples once the weights have moved."""
 
 
 @runtime_checkable
-class Combines(Protocol):
+class CombiningRule(Protocol):
     """A rule that works on single elements of the gradients, so that no weight can describe what it does."""
 
     def combine(self, gradients: list[Tensor], uniform: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ import typer.core
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from polytask.cli.terminal import adapt_streams, quiet_without_home
-from polytask.errors import PolytaskError, nearest
-from polytask.plain import plain
+from polytask.cli.terminal import silence_matplotlib, tolerate_missing_letters
+from polytask.errors import PolytaskError, suggest_word
+from polytask.plain import make_plain
 
 typer.core.HAS_RICH = False  # plain help: quicker, and rich would escape the brackets of [required]
 
@@ -45,7 +45,7 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb → (module in this folder, one line for --help)."""
 
 
-class Verbs(TyperGroup):
+class LazyVerbGroup(TyperGroup):
     """The group of all verbs; the module of a verb is imported only when that verb is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,7 +73,7 @@ class Verbs(TyperGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb; where there is none of that name, suggest the nearest one."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            hint = nearest(args[0], VERBS, "choose from")
+            hint = suggest_word(args[0], VERBS, "choose from")
             raise click.UsageError(f"there is no verb {args[0]!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -84,13 +84,13 @@ class Verbs(TyperGroup):
         module, line = VERBS[cmd_name]
         # The function of a verb has the name of its module (`import_`, `list_` where Python keeps the word).
         verb = getattr(import_module(f"polytask.cli.{module}"), module)
-        command = get_command(verb if isinstance(verb, typer.Typer) else single(verb))
+        command = get_command(verb if isinstance(verb, typer.Typer) else wrap_single_command(verb))
         command.name, command.short_help = cmd_name, line
         return command
 
 
 app = typer.Typer(
-    cls=Verbs,
+    cls=LazyVerbGroup,
     name="polytask",
     help="Multi-task deep learning on medical images. Research use only, not a medical device.",
     no_args_is_help=True,
@@ -101,7 +101,7 @@ app = typer.Typer(
 )
 
 
-def single(verb: Callable[..., None]) -> typer.Typer:
+def wrap_single_command(verb: Callable[..., None]) -> typer.Typer:
     """Wrap one function as an app with a single command: click needs an app to build the command from."""
     alone = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     alone.command()(verb)
@@ -118,7 +118,7 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def accept_global_options(
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=show_version),
@@ -127,7 +127,7 @@ def options(
     """Multi-task deep learning on medical images. Research use only, not a medical device."""
 
 
-def share_cores() -> None:
+def limit_thread_spinning() -> None:
     """Make OpenMP threads that wait for each other go to sleep early; results do not change.
 
     By default they spin for milliseconds. Where other programs use the same cores, a training step with as many threads
@@ -141,13 +141,13 @@ def share_cores() -> None:
 
 def main() -> None:
     """Run the command line. Bad input becomes one line on standard error and exit code 2, never a traceback."""
-    share_cores()
-    adapt_streams()
-    quiet_without_home()
+    limit_thread_spinning()
+    tolerate_missing_letters()
+    silence_matplotlib()
     try:
         app(prog_name="polytask")
     except PolytaskError as error:
-        fail(str(error))
+        exit_with_error(str(error))
     # A BrokenPipeError is an OSError as well, so its clause comes first. The program that read our output (`head`,
     # `less`) has ended: closing standard error keeps Python from complaining when it flushes at exit.
     except BrokenPipeError:
@@ -155,23 +155,23 @@ def main() -> None:
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:  # a disk that fills up, a folder that goes away
         place = f"{error.filename}: " if error.filename else ""
-        fail(
+        exit_with_error(
             f"{place}{error.strerror or error}; expected a readable, writable place with free space; see to it"
         )
     except UnicodeEncodeError as error:  # a file's name in a locale that does not have its letters
-        fail(
+        exit_with_error(
             f"{error.object!a} cannot be written in this locale; set PYTHONUTF8=1, then run the same command again"
         )
     except MemoryError:
-        fail("not enough memory; free some, or plan again with a smaller --memory")
+        exit_with_error("not enough memory; free some, or plan again with a smaller --memory")
 
 
-def fail(line: str) -> NoReturn:
+def exit_with_error(line: str) -> NoReturn:
     """Print one line on standard error and exit with code 2."""
     print(f"polytask: error: {line}", file=sys.stderr)
     sys.exit(2)
 
 
-def say_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print `value` as one JSON document on standard output."""
-    print(json.dumps(plain(value), indent=1))
+    print(json.dumps(make_plain(value), indent=1))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from polytask.training.timing import Timing
 
 
-class Bench(TyperGroup):
+class BenchGroup(TyperGroup):
     """The group of `bench`, in which `bench WORK` is short for `bench steps WORK`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -34,7 +34,7 @@ class Bench(TyperGroup):
 
 
 bench = typer.Typer(
-    cls=Bench,
+    cls=BenchGroup,
     help="Measure on this machine. `polytask bench WORK` is short for `polytask bench steps WORK`.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -59,15 +59,15 @@ def steps(
     """Measure reading, the parts of a step, both together and one evaluation; say what would help. Writes nothing."""
     from rich.console import Console
 
-    from polytask.cli import say_json
+    from polytask.cli import print_json
     from polytask.training.timing import time_steps
 
     with Console(stderr=True).status("plan and store") as status:
         found = time_steps(work, fold, count, change or (), device, status.update)
     if as_json:
-        say_json(found.as_dict())
+        print_json(found.as_dict())
         return
-    print(table(found))
+    print(format_timing_table(found))
 
 
 @bench.command()
@@ -88,74 +88,83 @@ def models(
     """Parameters, operations, memory and time of every sharing, beside hard and a network per task; no data needed."""
     from rich.console import Console
 
-    from polytask.cli import cost_table, say_json
-    from polytask.model.cost_setting import MIXES, Setting
-    from polytask.model.costs import measure
+    from polytask.cli import cost_table, print_json
+    from polytask.model.cost_setting import TASK_MIXES, CostSetting
     from polytask.model.sharing import SHARINGS
-    from polytask.plan.probe import probe_precision
-    from polytask.training.distributed import device_named
+    from polytask.model.sharing_costs import measure_sharing_costs
+    from polytask.plan.precision_probe import probe_precision
+    from polytask.training.distributed import choose_device
 
-    found = device_named(device)
-    kinds = MIXES if mix == "both" else (mix,)
-    settings = [Setting(m, n, size, dims, device=str(found)) for m in kinds for n in _numbers(tasks)]
-    chosen = list(SHARINGS) if sharing is None else _words(sharing)
+    found = choose_device(device)
+    kinds = TASK_MIXES if mix == "both" else (mix,)
+    settings = [
+        CostSetting(m, n, size, dims, device=str(found)) for m in kinds for n in _parse_task_counts(tasks)
+    ]
+    chosen = list(SHARINGS) if sharing is None else _split_words(sharing)
     documents = []
     with Console(stderr=True).status("precision") as status:
         precision = probe_precision(cast("Device", found.type))[0]
         for setting in (replace(s, precision=precision) for s in settings):
-            words = cost_table.title(setting)
-            costs = measure(
+            words = cost_table.describe_task_mix(setting)
+            costs = measure_sharing_costs(
                 setting,
                 chosen,
-                _words(forms),
+                _split_words(forms),
                 rounds,
                 # `cpu` counts the work of this process alone, also while other programs use the machine.
                 {"wall": time.perf_counter, "cpu": time.process_time}[clock],
                 # `words` is bound here, as a default: a closure would follow the variable of the loop.
                 progress=lambda what, words=words: status.update(f"{words}: {what}"),  # type: ignore[misc]
             )
-            documents.append(cost_table.as_dict(setting, costs))
+            documents.append(cost_table.make_cost_document(setting, costs))
             if not as_json:
                 print(
-                    "\n".join(["" if len(documents) > 1 else cost_table.head(setting, rounds, clock), words])
+                    "\n".join(
+                        [
+                            ""
+                            if len(documents) > 1
+                            else cost_table.format_cost_header(setting, rounds, clock),
+                            words,
+                        ]
+                    )
                 )
-                print(cost_table.table(costs))
+                print(cost_table.format_cost_table(costs))
     if as_json:
-        say_json(documents)
+        print_json(documents)
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _numbers(text: str) -> list[int]:
-    words = _words(text)
+def _parse_task_counts(text: str) -> list[int]:
+    words = _split_words(text)
     if not words or not all(map(str.isdecimal, words)):
         raise PolytaskError(f"--tasks {text!r}: expected numbers of tasks, such as 2,3,5")
     return [int(word) for word in words]
 
 
-def table(t: Timing) -> str:
+def format_timing_table(t: Timing) -> str:
     """Format the measured times as text; those of parts and of tasks' losses also as shares of the step."""
     rows = [(f"read a batch of {t.batch} in this process", t.read_here, "")]
     if t.workers:
         rows.append((f"read a batch with workers {t.workers}", t.read, ""))
     rows.append(("step on a cached batch", t.step, ""))
     for part, seconds in t.parts.items():
-        rows.append((f"  {part}", seconds, _share(seconds, t.step)))
+        rows.append((f"  {part}", seconds, _format_share_of_step(seconds, t.step)))
         if part == "losses":
-            rows += [(f"    {task}", s, _share(s, t.step)) for task, s in t.losses.items()]
+            rows += [(f"    {task}", s, _format_share_of_step(s, t.step)) for task, s in t.losses.items()]
     rows.append(("step fed by the loader", t.fed, f"{t.data_path:.3f} × cached"))
     rows.append(("one evaluation on tune", t.tune, f"{100 * t.tune_share:.0f} % of training"))
     width = max(len(name) for name, _, _ in rows)
-    lines = [f"{name:<{width}}  {_seconds(s):>9}  {note}".rstrip() for name, s, note in rows]
+    lines = [f"{name:<{width}}  {_format_seconds(s):>9}  {note}".rstrip() for name, s, note in rows]
     head = f"{t.device}, {t.precision}, {t.threads} threads; medians of {t.steps} steps"
     return "\n".join([head, *lines, *(t.hints or ("nothing to change: the network is what takes the time",))])
 
 
-def _share(part: float, whole: float) -> str:
+def _format_share_of_step(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} % of the step"
 
 
-def _seconds(s: float) -> str:
+def _format_seconds(s: float) -> str:
     return f"{s:.3f} s" if s >= 0.1 else f"{1000 * s:.2f} ms"

@@ -20,12 +20,12 @@ def check(
 
     More than three of one kind are one line with their number and three examples; --all tells each.
     """
-    from polytask.cli import say_json
-    from polytask.cli.bars import passing_bar
-    from polytask.cohort.check import check as find
+    from polytask.cli import print_json
+    from polytask.cli.progress_bar import make_transient_bar
+    from polytask.cohort.check import check_cohort as find
     from polytask.cohort.problem_groups import ProblemGroup, group_problems
 
-    with passing_bar() as bar:
+    with make_transient_bar() as bar:
         line = bar.add_task("check", total=None)
         found = find(
             folder, images, folds, jobs, lambda done, total: bar.update(line, completed=done, total=total)
@@ -34,7 +34,7 @@ def check(
     warnings = len(found) - errors
     groups = [ProblemGroup((p,)) for p in found] if every else group_problems(found)
     if as_json:
-        say_json({"errors": errors, "warnings": warnings, "problems": [g.as_dict() for g in groups]})
+        print_json({"errors": errors, "warnings": warnings, "problems": [g.as_dict() for g in groups]})
     else:
         for group in groups:
             print(group)

@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polytask.model.cost_setting import Setting
-    from polytask.model.costs import Cost
+    from polytask.model.cost_setting import CostSetting
+    from polytask.model.sharing_costs import SharingCost
 
-COLUMNS = (
+COST_COLUMNS = (
     "sharing",
     *(c for q in ("params M", "GFLOP", "memory MB", "time s") for c in (q, "÷ hard", "÷ singles")),
 )
-COUNTED = {"parameters": 1e6, "flops": 1e9, "memory": 1e6}
+UNIT_BY_QUANTITY = {"parameters": 1e6, "flops": 1e9, "memory": 1e6}
 """Counted quantity → the unit in which it is shown; also the order of the columns."""
-LEGEND = (
+COST_LEGEND = (
     "single is the sum of a network for every task. GFLOP: of the forward pass; memory: kept for the backward pass;",
     "time: forward and backward, median over rounds, with quartiles.",
 )
 
 
-def head(setting: Setting, rounds: int, clock: str) -> str:
+def format_cost_header(setting: CostSetting, rounds: int, clock: str) -> str:
     """Format the lines above the tables: machine, image size and legend, the same for all tables of one command."""
     import torch
 
     machine = f"{setting.device}, {setting.precision}, {torch.get_num_threads()} threads"
     images = f"{setting.dims}D images of edge {setting.size}, batch {setting.batch}, {setting.levels} levels"
-    return "\n".join([f"{machine}; {images}; {rounds} rounds, {clock} clock", *LEGEND, ""])
+    return "\n".join([f"{machine}; {images}; {rounds} rounds, {clock} clock", *COST_LEGEND, ""])
 
 
-def title(setting: Setting) -> str:
+def describe_task_mix(setting: CostSetting) -> str:
     """Say in words which mix of tasks a table is about."""
     n = setting.tasks
     if setting.mix == "all-voxel":
@@ -38,34 +38,34 @@ def title(setting: Setting) -> str:
     return "1 voxel task" + (f" and {n - 1} pooled" if n > 1 else "")
 
 
-def table(costs: Sequence[Cost]) -> str:
+def format_cost_table(costs: Sequence[SharingCost]) -> str:
     """Format one line per sharing.
 
     Args:
         costs: the first two are those of `hard` and of the single networks, with which all are compared.
     """
-    rows = [COLUMNS, *(_row(cost, costs[0], costs[1]) for cost in costs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    rows = [COST_COLUMNS, *(_format_cost_row(cost, costs[0], costs[1]) for cost in costs)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COST_COLUMNS))]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
     )
 
 
-def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
+def make_cost_document(setting: CostSetting, costs: Sequence[SharingCost]) -> dict[str, Any]:
     """Make the JSON document: the setting, and for each sharing its figures and their ratios to `hard` and `single`."""
     hard, singles = costs[:2]
     rows = []
     for cost in costs:
         row = dict(vars(cost))
-        for what in COUNTED:
+        for what in UNIT_BY_QUANTITY:
             row |= {
-                f"{what}_to_{n}": _ratio(cost, other, what)
+                f"{what}_to_{n}": _compute_cost_ratio(cost, other, what)
                 for n, other in (("hard", hard), ("single", singles))
             }
         if cost.seconds:
             names = ("median", "lower_quartile", "upper_quartile")
-            row["time_to_hard"] = dict(zip(names, cost.time_against(hard), strict=True))
-            row["time_to_single"] = dict(zip(names, cost.time_against(singles), strict=True))
+            row["time_to_hard"] = dict(zip(names, cost.compare_time(hard), strict=True))
+            row["time_to_single"] = dict(zip(names, cost.compare_time(singles), strict=True))
         rows.append(row)
     import torch
 
@@ -74,29 +74,29 @@ def as_dict(setting: Setting, costs: Sequence[Cost]) -> dict[str, Any]:
     return {**vars(setting), "levels": setting.levels, "threads": threads, "costs": rows}
 
 
-def _row(cost: Cost, hard: Cost, singles: Cost) -> tuple[str, ...]:
+def _format_cost_row(cost: SharingCost, hard: SharingCost, singles: SharingCost) -> tuple[str, ...]:
     cells = [cost.sharing if cost.form == "light" else f"{cost.sharing}, {cost.form} form"]
-    for what, unit in COUNTED.items():
+    for what, unit in UNIT_BY_QUANTITY.items():
         cells += [
-            _few(getattr(cost, what) / unit),
-            *(f"{_ratio(cost, other, what):.2f}" for other in (hard, singles)),
+            _format_three_digits(getattr(cost, what) / unit),
+            *(f"{_compute_cost_ratio(cost, other, what):.2f}" for other in (hard, singles)),
         ]
     if not cost.seconds:
         return (*cells, "", "", "")
     # With an even number of rounds this is the upper of the two middle times.
     middle = sorted(cost.seconds)[len(cost.seconds) // 2]
-    return (*cells, f"{middle:.3f}", _spread(cost, hard), _spread(cost, singles))
+    return (*cells, f"{middle:.3f}", _format_time_ratio(cost, hard), _format_time_ratio(cost, singles))
 
 
-def _ratio(cost: Cost, other: Cost, what: str) -> float:
+def _compute_cost_ratio(cost: SharingCost, other: SharingCost, what: str) -> float:
     return float(getattr(cost, what) / getattr(other, what))
 
 
-def _spread(cost: Cost, other: Cost) -> str:
+def _format_time_ratio(cost: SharingCost, other: SharingCost) -> str:
     """Format the ratio of two times with its quartiles over rounds, e.g. `1.42 (1.38–1.45)`."""
-    middle, low, high = cost.time_against(other)
+    middle, low, high = cost.compare_time(other)
     return "1" if cost is other else f"{middle:.2f} ({low:.2f}–{high:.2f})"
 
 
-def _few(value: float) -> str:
+def _format_three_digits(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from polytask.evaluation.doctor import Chart
+    from polytask.evaluation.doctor import DoctorChart
 
 
 def doctor(
@@ -19,22 +19,24 @@ def doctor(
 
     Looks for what `polytask list doctor` names. A log too short to say is no finding.
     """
-    from polytask.cli import say_json
-    from polytask.evaluation.doctor import Chart, diagnose
+    from polytask.cli import print_json
+    from polytask.evaluation.doctor import DoctorChart, diagnose
 
-    chart = Chart.read(run)
+    chart = DoctorChart.read(run)
     findings = diagnose(chart)
     if as_json:
-        seen = {"looks": chart.looks, "epochs": chart.epochs, "enough": not chart.lacks}
-        say_json({"run": str(run), **seen, "findings": [f.as_dict() for f in findings]})
+        seen = {"looks": chart.looks, "epochs": chart.epochs, "enough": not chart.longer_log_advice}
+        print_json({"run": str(run), **seen, "findings": [f.as_dict() for f in findings]})
         return
     for finding in findings:
         print(f"{finding.name}: {', '.join(finding.tasks)}\n  {finding.says}\n  → {finding.remedy}")
     if not findings:
-        print(nothing(chart))
+        print(describe_no_findings(chart))
 
 
-def nothing(chart: Chart) -> str:
+def describe_no_findings(chart: DoctorChart) -> str:
     """Make the line for a run without findings; it says so where the log is too short to tell much."""
     seen = f"{chart.looks} looks at the gradients, {chart.epochs} epochs"
-    return f"nothing found ({seen})" + (f"; too little to say much: {chart.lacks}" if chart.lacks else "")
+    return f"nothing found ({seen})" + (
+        f"; too little to say much: {chart.longer_log_advice}" if chart.longer_log_advice else ""
+    )

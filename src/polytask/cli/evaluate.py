@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-class Part(StrEnum):
+class PartChoice(StrEnum):
     """The parts of a fold that can be judged, and the test part of the cohort."""
 
     held_out = "held_out"
@@ -20,8 +20,8 @@ class Part(StrEnum):
 def evaluate(
     run: Annotated[Path, typer.Argument(help="WORK/runs/NAME; with --on also an exported MODEL.")],
     part: Annotated[
-        Part, typer.Option(help="Of the run's fold; `test` is noted in WORK/test_log.jsonl.")
-    ] = Part.held_out,
+        PartChoice, typer.Option(help="Of the run's fold; `test` is noted in WORK/test_log.jsonl.")
+    ] = PartChoice.held_out,
     answers: Annotated[
         list[Path] | None,
         typer.Option(
@@ -62,24 +62,24 @@ def evaluate(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from polytask.cli import say_json
-    from polytask.cli.bars import passing_bar
-    from polytask.cli.evaluate_beside import remarks_beside, tables_beside
-    from polytask.cli.evaluation_table import remarks, table
+    from polytask.cli import print_json
+    from polytask.cli.evaluation_extras import describe_extra_results, make_extra_tables
+    from polytask.cli.evaluation_table import list_evaluation_remarks, make_metrics_table
+    from polytask.cli.progress_bar import make_transient_bar
     from polytask.errors import PolytaskError
-    from polytask.evaluation.external.judge import evaluate_on
-    from polytask.evaluation.make import evaluate as judge
-    from polytask.evaluation.part import folder_of
-    from polytask.report.external import write_external_report
+    from polytask.evaluation.evaluate_run import evaluate as judge
+    from polytask.evaluation.evaluated_part import locate_results
+    from polytask.evaluation.external.evaluate_on import evaluate_on
+    from polytask.report.external_report import write_external_report
 
-    ensure_options(run, part, on, mapping, out)
+    refuse_conflicting_options(run, part, on, mapping, out)
     # A threshold chosen on the other cohort would be judged on the data that chose it.
     if on is not None and (sensitivity or specificity):
         raise PolytaskError(
             "operating points are chosen on the run's own tune part: evaluate the run with --sensitivity or "
             "--specificity first; what it keeps is then judged with --on as well"
         )
-    bar = passing_bar(
+    bar = make_transient_bar(
         TextColumn("evaluate"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -122,18 +122,18 @@ def evaluate(
                 hidden=hidden,
             )
     if as_json:
-        say_json(found.as_dict())
+        print_json(found.as_dict())
         return
     console = Console()
     for verdict in found.verdicts:
         console.print(verdict, style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(table(found, every))
+    console.print(make_metrics_table(found, every))
     if every:
         for site in found.sites:
-            console.print(table(found, True, site))
-    for shown in tables_beside(found):
+            console.print(make_metrics_table(found, True, site))
+    for shown in make_extra_tables(found):
         console.print(shown)
-    for text in [*remarks(found), *remarks_beside(found)]:
+    for text in [*list_evaluation_remarks(found), *describe_extra_results(found)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if on is not None:
         print(f"{out}: evaluation.json, cases.csv, predictions.csv, report.html")
@@ -142,11 +142,13 @@ def evaluate(
                 f"next: correct {out}/{found.external['draft']}, then the same with --mapping and another -o"
             )
         return
-    print(f"{folder_of(run, found.part)}: evaluation.json, cases.csv, predictions.csv")
+    print(f"{locate_results(run, found.part)}: evaluation.json, cases.csv, predictions.csv")
     print(f"next: polytask report {run}")
 
 
-def ensure_options(run: Path, part: Part, on: Path | None, mapping: Path | None, out: Path | None) -> None:
+def refuse_conflicting_options(
+    run: Path, part: PartChoice, on: Path | None, mapping: Path | None, out: Path | None
+) -> None:
     """Refuse options that do not go together: most of them hold either with `--on` or without it."""
     from polytask.errors import PolytaskError
 
@@ -163,5 +165,5 @@ def ensure_options(run: Path, part: Part, on: Path | None, mapping: Path | None,
             )
     elif out is None:
         raise PolytaskError("--on needs -o OUT, a new folder for the results")
-    elif part is not Part.held_out:
+    elif part is not PartChoice.held_out:
         raise PolytaskError(f"--part {part.value} is a part of the run's own cohort; leave it out with --on")

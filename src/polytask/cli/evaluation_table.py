@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from polytask.evaluation.result import Estimate, Evaluation
+    from polytask.evaluation.evaluation_result import Estimate, Evaluation
 
-METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
+INTERVAL_METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
 """How the intervals of the table are computed, as the first remark says it."""
 
 
-def table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
+def make_metrics_table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
     """Make a table of task, metric, estimate, interval and n; the primary metric of each task comes first.
 
     Args:
@@ -43,43 +43,45 @@ def table(found: Evaluation, every: bool = False, site: str | None = None) -> Ta
         for k, metric in enumerate([first, *plain]):
             shown.add_row(
                 Text(name if k == 0 else ""),
-                Text(named_unit(metric, task), style="bold" if k == 0 else ""),
-                *cells(metrics[name][metric]),
+                Text(name_metric_with_unit(metric, task), style="bold" if k == 0 else ""),
+                *format_estimate_cells(metrics[name][metric]),
                 end_section=k == len(plain),
             )
     if site is None:
-        shown.add_row("all", Text("mean skill", style="bold"), *cells(found.mean_skill))
+        shown.add_row("all", Text("mean skill", style="bold"), *format_estimate_cells(found.mean_skill))
     return shown
 
 
-def named_unit(metric: str, task: Mapping[str, Any]) -> str:
+def name_metric_with_unit(metric: str, task: Mapping[str, Any]) -> str:
     """Name a metric; lengths and sizes that count pixels say so, because everybody expects mm and ml."""
-    from polytask.kinds import answer_form
+    from polytask.kinds import find_answer_form
 
     base = metric.partition(".")[0]
-    pixels = answer_form(task["kind"]) == "masks" and task["unit"] == "px"
+    pixels = find_answer_form(task["kind"]) == "masks" and task["unit"] == "px"
     return f"{metric} (px)" if pixels and base in ("hd95", "volume", "volume_error") else metric
 
 
-def cells(e: Estimate) -> tuple[str, str, str]:
+def format_estimate_cells(e: Estimate) -> tuple[str, str, str]:
     """Format the three cells of an estimate: its value, its interval, and n."""
     from math import isfinite
 
     if not isfinite(e.estimate):
         return "not defined", "", "0"
     # A value may be defined and still lack an interval, which needs more subjects.
-    interval = f"{number(e.low)} to {number(e.high)}" if isfinite(e.low) else "too few"
-    return number(e.estimate), interval, str(e.n)
+    interval = (
+        f"{format_metric_value(e.low)} to {format_metric_value(e.high)}" if isfinite(e.low) else "too few"
+    )
+    return format_metric_value(e.estimate), interval, str(e.n)
 
 
-def number(value: float) -> str:
+def format_metric_value(value: float) -> str:
     """Format with three decimals, or with one from 100 on."""
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
-def remarks(found: Evaluation) -> list[str]:
+def list_evaluation_remarks(found: Evaluation) -> list[str]:
     """List the sentences that stand below the table: how intervals are made, what was left out and why."""
-    texts = [f"Skill: chance 0, perfect 1. Intervals: {METHODS}. Research use only."]
+    texts = [f"Skill: chance 0, perfect 1. Intervals: {INTERVAL_METHODS}. Research use only."]
     for name in found.tasks:
         if reason := found.primary(name).reason:
             texts.append(f"{name}, {found.tasks[name]['primary']}: no interval, {reason}")
@@ -101,22 +103,22 @@ def remarks(found: Evaluation) -> list[str]:
             for site, at_site in effect["sites"].items()
             if at_site["why"]
         ]
-    texts += hidden_lines(found)
+    texts += describe_hidden_inputs(found)
     if found.test_touched:
         times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
         texts.append(f"The test part was touched {times} so far.")
     return [*texts, *found.external.get("notes", ())]
 
 
-def hidden_lines(found: Evaluation) -> list[str]:
+def describe_hidden_inputs(found: Evaluation) -> list[str]:
     """Write one sentence for each combination of hidden inputs: how good the answers are without them."""
     from math import isfinite
 
     texts = []
     for key, tasks in found.hidden.items():
         parts = [
-            f"{name} {found.tasks[name]['primary']} {number(e.estimate)} (n {e.n}; "
-            f"with {'them' if ';' in key else 'it'} {number(found.primary(name).estimate)})"
+            f"{name} {found.tasks[name]['primary']} {format_metric_value(e.estimate)} (n {e.n}; "
+            f"with {'them' if ';' in key else 'it'} {format_metric_value(found.primary(name).estimate)})"
             for name, e in tasks.items()
             if isfinite(e.estimate)
         ]

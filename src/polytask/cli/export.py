@@ -14,20 +14,20 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write weights, description and README of a model that predicts without the cohort it came from."""
-    from polytask.cli import say_json
-    from polytask.cli.bars import passing_bar
-    from polytask.predict.bundle import DESCRIPTION
+    from polytask.cli import print_json
+    from polytask.cli.progress_bar import make_transient_bar
+    from polytask.predict.bundle import DESCRIPTION_FILE
     from polytask.predict.bundle import export as write
     from polytask.predict.seal import read_description
 
-    with passing_bar() as bar:
+    with make_transient_bar() as bar:
         line = bar.add_task("export", total=None)
         folder = write(runs, out, lambda done, total, what: bar.update(line, completed=done, total=total))
-    seen = read_description(folder / DESCRIPTION)[0]["seen"]
+    seen = read_description(folder / DESCRIPTION_FILE)[0]["seen"]
     files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
     if as_json:
         known = None if seen is None else seen["subjects"]
-        say_json({"model": str(folder), "members": len(runs), "files": files, "seen_subjects": known})
+        print_json({"model": str(folder), "members": len(runs), "files": files, "seen_subjects": known})
     else:
         typer.echo(f"{folder}: {', '.join(f'{n} ({s / 1e6:.1f} MB)' for n, s in files.items())}")
         if seen is None:

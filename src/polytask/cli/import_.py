@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from polytask.cohort.importers.draft import Imported
+    from polytask.cohort.importers.cohort_draft import ImportedCohort
 
 import_ = typer.Typer(
     help="Write cohort.yaml and cases.csv for data in another layout. Images stay where they are.",
@@ -19,55 +19,57 @@ import_ = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Out = Annotated[
+OutOption = Annotated[
     Path | None,
     typer.Option("-o", "--out", "--output", help="Folder of the cohort; default: beside the source."),
 ]
-Tasks = Annotated[
+TasksOption = Annotated[
     list[str] | None,
     typer.Option(
         "--task",
         help="NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], e.g. grade=ordinal:G1,G2,G3; os=survival:TIME,EVENT.",
     ),
 ]
-Inputs = Annotated[
+InputsOption = Annotated[
     list[str] | None,
     typer.Option("--input", help="A column the model reads, or a pattern: 'original_*'; '*' = all the rest."),
 ]
-Skip = Annotated[
+SkipOption = Annotated[
     list[str] | None, typer.Option("--skip", help="A column to leave out, or a pattern: 'original_*'.")
 ]
-Unit = Annotated[
+UnitOption = Annotated[
     list[str] | None, typer.Option("--unit", help="TASK=UNIT of a survival or regression task: os=months.")
 ]
-AcceptLoss = Annotated[
+AcceptLossOption = Annotated[
     list[str] | None,
     typer.Option("--accept-loss", help="A task that may lose more than 5 % of its cells."),
 ]
-Known = Annotated[
+KnownOption = Annotated[
     list[str] | None,
     typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
 ]
-Unknown = Annotated[list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")]
-Subject = Annotated[str | None, typer.Option(help="Column that names the subject.")]
-Visit = Annotated[str | None, typer.Option(help="Column that names the visit.")]
-Day = Annotated[str | None, typer.Option(help="Column with the day of the visit.")]
-Site = Annotated[str | None, typer.Option(help="Column that names the site.")]
-Split = Annotated[str | None, typer.Option(help="Column that says train or test.")]
-Separator = Annotated[
+UnknownOption = Annotated[
+    list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")
+]
+SubjectOption = Annotated[str | None, typer.Option(help="Column that names the subject.")]
+VisitOption = Annotated[str | None, typer.Option(help="Column that names the visit.")]
+DayOption = Annotated[str | None, typer.Option(help="Column with the day of the visit.")]
+SiteOption = Annotated[str | None, typer.Option(help="Column that names the site.")]
+SplitOption = Annotated[str | None, typer.Option(help="Column that says train or test.")]
+SeparatorOption = Annotated[
     str,
     typer.Option(help="What parts the cells: comma, semicolon, tab, bar. Default: found, and said."),
 ]
-Encoding = Annotated[
+EncodingOption = Annotated[
     str, typer.Option(help="Of the table's text: utf-8, latin-1, cp1250, … Default: found, and said.")
 ]
-Decimal = Annotated[
+DecimalOption = Annotated[
     str, typer.Option(help="The sign before decimals: comma or point. Default: found, and said.")
 ]
-Overwrite = Annotated[
+OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace header and table of an earlier import.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 @import_.command()
@@ -75,27 +77,27 @@ def nnunet(
     folder: Annotated[
         Path, typer.Argument(help="A raw data set: dataset.json, imagesTr, labelsTr, imagesTs.")
     ],
-    out: Out = None,
+    out: OutOption = None,
     targets: Annotated[
         Path | None, typer.Option(help="Table of the other tasks; default: targets.tsv there.")
     ] = None,
-    task: Tasks = None,
-    input: Inputs = None,
-    skip: Skip = None,
-    unknown: Unknown = None,
-    unit: Unit = None,
-    accept_loss: AcceptLoss = None,
-    known: Known = None,
-    subject: Subject = None,
-    visit: Visit = None,
-    day: Day = None,
-    site: Site = None,
-    split: Split = None,
-    separator: Separator = "",
-    encoding: Encoding = "",
-    decimal: Decimal = "",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    task: TasksOption = None,
+    input: InputsOption = None,
+    skip: SkipOption = None,
+    unknown: UnknownOption = None,
+    unit: UnitOption = None,
+    accept_loss: AcceptLossOption = None,
+    known: KnownOption = None,
+    subject: SubjectOption = None,
+    visit: VisitOption = None,
+    day: DayOption = None,
+    site: SiteOption = None,
+    split: SplitOption = None,
+    separator: SeparatorOption = "",
+    encoding: EncodingOption = "",
+    decimal: DecimalOption = "",
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """A raw data set of nnU-Net, with targets.tsv beside it for the other tasks."""
     from polytask.cohort.importers.nnunet import import_nnunet
@@ -112,26 +114,26 @@ def nnunet(
         units=unit or (),
         accept_loss=accept_loss or (),
         known=known or (),
-        columns=_stated(subject, visit, day, site, split),
+        columns=_collect_named_columns(subject, visit, day, site, split),
         form=TextForm(separator, encoding, decimal),
         overwrite=overwrite,
     )
-    _say(done, as_json)
+    _print_import_result(done, as_json)
 
 
 @import_.command()
 def decathlon(
     file: Annotated[Path, typer.Argument(help="dataset.json of the Decathlon, or a data list of MONAI.")],
-    out: Out = None,
-    task: Tasks = None,
-    input: Inputs = None,
-    skip: Skip = None,
-    unknown: Unknown = None,
-    unit: Unit = None,
-    accept_loss: AcceptLoss = None,
-    known: Known = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    out: OutOption = None,
+    task: TasksOption = None,
+    input: InputsOption = None,
+    skip: SkipOption = None,
+    unknown: UnknownOption = None,
+    unit: UnitOption = None,
+    accept_loss: AcceptLossOption = None,
+    known: KnownOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """A JSON list of cases: training, validation, test."""
     from polytask.cohort.importers.decathlon import import_decathlon
@@ -148,7 +150,7 @@ def decathlon(
         known=known or (),
         overwrite=overwrite,
     )
-    _say(done, as_json)
+    _print_import_result(done, as_json)
 
 
 @import_.command()
@@ -159,7 +161,7 @@ def table(
             help="CSV or TSV files (.gz too), or Excel (FILE.xlsx#SHEET), joined by subject (and visit)."
         ),
     ],
-    out: Out = None,
+    out: OutOption = None,
     image: Annotated[
         list[str] | None,
         typer.Option(
@@ -183,38 +185,38 @@ def table(
     structures: Annotated[
         list[str] | None, typer.Option("--structures", help="TASK=NAME,NAME of a 4-D mask.")
     ] = None,
-    known: Known = None,
+    known: KnownOption = None,
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="TASK=UNIT: dose=Gy, os=months, volume=ml.")
     ] = None,
     dvh: Annotated[
         list[str] | None, typer.Option("--dvh", help="DOSE=MASK whose structures give the DVH.")
     ] = None,
-    task: Tasks = None,
-    input: Inputs = None,
+    task: TasksOption = None,
+    input: InputsOption = None,
     input_file: Annotated[
         list[Path] | None,
         typer.Option(
             "--input-file", help="A table all of whose columns are inputs, or a .txt with a column per line."
         ),
     ] = None,
-    skip: Skip = None,
-    unknown: Unknown = None,
-    subject: Subject = None,
-    visit: Visit = None,
-    day: Day = None,
-    site: Site = None,
-    split: Split = None,
-    separator: Separator = "",
-    encoding: Encoding = "",
-    decimal: Decimal = "",
-    accept_loss: AcceptLoss = None,
+    skip: SkipOption = None,
+    unknown: UnknownOption = None,
+    subject: SubjectOption = None,
+    visit: VisitOption = None,
+    day: DayOption = None,
+    site: SiteOption = None,
+    split: SplitOption = None,
+    separator: SeparatorOption = "",
+    encoding: EncodingOption = "",
+    decimal: DecimalOption = "",
+    accept_loss: AcceptLossOption = None,
     name: Annotated[str, typer.Option(help="Name of the cohort; default: the first file's.")] = "",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """One or several tables."""
-    from polytask.cohort.importers.table import import_table
+    from polytask.cohort.importers.plain_table import import_table
     from polytask.cohort.importers.text_form import TextForm
 
     done = import_table(
@@ -236,24 +238,24 @@ def table(
         skip=skip or (),
         unknown=unknown or (),
         accept_loss=accept_loss or (),
-        columns=_stated(subject, visit, day, site, split),
+        columns=_collect_named_columns(subject, visit, day, site, split),
         form=TextForm(separator, encoding, decimal),
         name=name,
         overwrite=overwrite,
     )
-    _say(done, as_json)
+    _print_import_result(done, as_json)
 
 
-def _stated(*columns: str | None) -> dict[str, str]:
+def _collect_named_columns(*columns: str | None) -> dict[str, str]:
     names = ("subject", "visit", "day", "site", "split")
     return {name: column for name, column in zip(names, columns, strict=True) if column}
 
 
-def _say(done: Imported, as_json: bool) -> None:
-    from polytask.cli import say_json
+def _print_import_result(done: ImportedCohort, as_json: bool) -> None:
+    from polytask.cli import print_json
 
     if as_json:
-        say_json({"cohort": str(done.folder), "notes": done.notes})
+        print_json({"cohort": str(done.folder), "notes": done.notes})
         return
     for note in done.notes:
         print(note)

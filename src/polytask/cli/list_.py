@@ -14,15 +14,15 @@ def list_(
     ] = False,
 ) -> None:
     """List what can be chosen: task kinds, file formats, importers, sharing blocks, fusions, …"""
-    from polytask.cli import say_json
-    from polytask.registries import OLD_NAMES, REGISTRIES, members
+    from polytask.cli import print_json
+    from polytask.registries import OLD_NAMES, REGISTRIES, list_members
 
     if registry in OLD_NAMES:
         typer.echo(f"polytask list: {registry} is now called {OLD_NAMES[registry]}", err=True)
         registry = OLD_NAMES[registry]
-    chosen = {name: members(name) for name in ([registry] if registry else REGISTRIES)}
+    chosen = {name: list_members(name) for name in ([registry] if registry else REGISTRIES)}
     if as_json:
-        say_json(chosen)
+        print_json(chosen)
         return
     width = max(len(name) for lines in chosen.values() for name in lines)
     for number, (name, lines) in enumerate(chosen.items()):

@@ -31,10 +31,10 @@ def phantom(
     from rich.console import Console
     from rich.progress import Progress, TimeRemainingColumn
 
-    from polytask.cohort.phantom.declare import select
-    from polytask.cohort.phantom.make import make_phantom
+    from polytask.cohort.phantom.generator import make_phantom
+    from polytask.cohort.phantom.phantom_header import select_phantom_tasks
 
-    kept = select(
+    kept = select_phantom_tasks(
         None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()], visits
     )
     cases = 0

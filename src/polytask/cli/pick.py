@@ -21,12 +21,12 @@ def pick(
 
     That is the arm which did best on tune, where held-out subjects exclude a loss; else single networks.
     """
-    from polytask.cli import say_json
-    from polytask.study.pick import pick as take
+    from polytask.cli import print_json
+    from polytask.study.picked_model import export_picked_model as take
 
     found = take(study, out, arm, ensemble)
     if as_json:
-        say_json({"arm": found.arm, "why": found.why, "runs": list(found.runs), "model": str(found.model)})
+        print_json({"arm": found.arm, "why": found.why, "runs": list(found.runs), "model": str(found.model)})
         return
     typer.echo(f"{found.arm}: {found.why}" if arm else found.why)
     typer.echo(f"{found.model}: {', '.join(found.runs)}")

@@ -37,18 +37,18 @@ def plan(
     """Look at the data and this machine and decide every number; plan.yaml holds each with its reason."""
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from polytask.cli import say_json
-    from polytask.cli.bars import passing_bar
+    from polytask.cli import print_json
+    from polytask.cli.progress_bar import make_transient_bar
     from polytask.errors import PolytaskError
-    from polytask.plan.machine import usable_cores
-    from polytask.plan.summary import as_dict
-    from polytask.plan.work import plan_into
+    from polytask.plan.machine import count_usable_cores
+    from polytask.plan.plan_summary import dump_summary
+    from polytask.plan.work_folder import plan_into
 
     if split_by not in ("subject", "site"):
         raise PolytaskError(f"--split-by {split_by}: expected subject or site")
     # The last default column is the time left; here it comes after the count.
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with passing_bar(*columns, TextColumn("{task.fields[key]}")) as bar:
+    with make_transient_bar(*columns, TextColumn("{task.fields[key]}")) as bar:
         line = bar.add_task(f"measuring {folder}", total=None, key="")
         by = cast(Literal["subject", "site"], split_by)
         done = plan_into(
@@ -60,20 +60,20 @@ def plan(
             seed,
             memory=memory,
             settings=settings or [],
-            jobs=jobs or usable_cores(),
+            jobs=jobs or count_usable_cores(),
             progress=lambda n, total, key: bar.update(line, completed=n, total=total, key=key),
         )
     if as_json:
-        say_json({"work": str(work), **as_dict(done.plan, done.splits)})
+        print_json({"work": str(work), **dump_summary(done.plan, done.splits)})
         return
-    show(done.plan, done.splits)
+    print_plan_summary(done.plan, done.splits)
     if done.kept_old:
         print(f"the earlier plan lies in {work / 'plan.yaml.old'}")
     print(f"written: {work / 'plan.yaml'}, splits.json, fingerprint.json")
     print(f"next: polytask prepare {work}")
 
 
-def show(made: object, splits: object) -> None:
+def print_plan_summary(made: object, splits: object) -> None:
     """Print the summary of a plan: as tables on a terminal, as plain text in a pipe or a file."""
     import sys
 
@@ -81,23 +81,23 @@ def show(made: object, splits: object) -> None:
     from rich.table import Table
 
     from polytask.cohort.splits import Splits
-    from polytask.plan.plan import Plan
-    from polytask.plan.summary import headline, rows, task_rows, text
+    from polytask.plan.plan_schema import Plan
+    from polytask.plan.plan_summary import describe_folds, list_summary_rows, list_task_rows, render_summary
 
     assert isinstance(made, Plan)
     assert isinstance(splits, Splits)
     if not sys.stdout.isatty():
-        print(text(made, splits))
+        print(render_summary(made, splits))
         return
     console = Console()
-    console.print(headline(made, splits), markup=False)
+    console.print(describe_folds(made, splits), markup=False)
     decided = Table("decided", "value", "because", box=None, pad_edge=False, header_style="bold")
-    for row in rows(made):
+    for row in list_summary_rows(made):
         decided.add_row(row.what, row.value, row.why)
     console.print(decided)
     tasks = Table(
         "task", "kind", "level", "primary metric", "fold 0", box=None, pad_edge=False, header_style="bold"
     )
-    for cells in task_rows(made):
+    for cells in list_task_rows(made):
         tasks.add_row(*cells)
     console.print(tasks)

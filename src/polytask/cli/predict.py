@@ -40,11 +40,11 @@ def predict(
     Masks and doses come back on the grid, orientation and spacing of their sources. Exit code 1 when an answer is no
     finite number: its cell is left empty.
     """
-    from polytask.cli import say_json
-    from polytask.cli.bars import passing_bar
+    from polytask.cli import print_json
+    from polytask.cli.progress_bar import make_transient_bar
     from polytask.errors import PolytaskError
-    from polytask.predict.decided import describe_decisions
-    from polytask.predict.make import predict_cases
+    from polytask.predict.decision_columns import describe_decisions
+    from polytask.predict.prediction_pipeline import predict_cases
     from polytask.predict.predictor import Predictor
 
     if len(sources) < 2:
@@ -53,7 +53,7 @@ def predict(
         )
     *models, given = sources
     predictor = Predictor.load(*models, device=device)
-    with passing_bar() as bar:
+    with make_transient_bar() as bar:
         line = bar.add_task("predict", total=None)
         found = predict_cases(
             predictor,
@@ -80,7 +80,7 @@ def predict(
     }
     said = describe_decisions(predictor.decisions)
     if as_json:
-        say_json(done)
+        print_json(done)
     else:
         cases = f"{found.cases} case{'s' * (found.cases != 1)}"
         for text in said:

@@ -21,11 +21,11 @@ def prepare(
 
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from polytask.cli import say_json
-    from polytask.cli.bars import passing_bar
-    from polytask.prepare.make import prepare as make
+    from polytask.cli import print_json
+    from polytask.cli.progress_bar import make_transient_bar
+    from polytask.prepare.store_builder import prepare as make
 
-    bar = passing_bar(
+    bar = make_transient_bar(
         TextColumn("prepare"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -46,7 +46,7 @@ def prepare(
             # A shell expects 128 + the number of the signal from a program that a signal ended.
             raise typer.Exit(128 + signal.SIGINT) from None
     if json:
-        say_json(done.as_dict())
+        print_json(done.as_dict())
     else:
         print(
             f"{done.cases} cases in {done.store.folder}: {done.made} made, {done.cases - done.made} kept, "

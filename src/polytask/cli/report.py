@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polytask.cli.evaluate import Part
+from polytask.cli.evaluate import PartChoice
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from polytask.evaluation.comparison import Comparison
+    from polytask.evaluation.run_comparison import RunComparison
 
 
 def report(
@@ -25,7 +25,7 @@ def report(
         Path | None, typer.Option("-o", "--out", "--output", help="File; RUN/report.html by default.")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Also draw a summary picture into this PNG.")] = None,
-    part: Annotated[Part, typer.Option(help="Which part was judged.")] = Part.held_out,
+    part: Annotated[PartChoice, typer.Option(help="Which part was judged.")] = PartChoice.held_out,
     as_json: Annotated[bool, typer.Option("--json", help="Print file and comparisons as JSON.")] = False,
 ) -> None:
     """Write one self-contained HTML page: curves, metrics with intervals, pictures by kind of task, comparison.
@@ -35,10 +35,10 @@ def report(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from polytask.cli import say_json
-    from polytask.report.against import ONE_TRAINING, unequal
-    from polytask.report.make import make_report
-    from polytask.report.picture import save
+    from polytask.cli import print_json
+    from polytask.report.comparison_tables import ONE_TRAINING_WARNING, warn_unequal_training
+    from polytask.report.run_report import make_report
+    from polytask.report.summary_picture import save_picture
 
     bar = Progress(
         TextColumn("report"),
@@ -56,31 +56,31 @@ def report(
 
         path, material = make_report(run, against or (), out, part.value, progress)
         if picture:
-            save(material, picture)
+            save_picture(material, picture)
     if as_json:
-        say_json({"report": str(path), "comparisons": [c.as_dict() for c in material.comparisons]})
+        print_json({"report": str(path), "comparisons": [c.as_dict() for c in material.comparisons]})
         return
     console = Console()
     for comparison in material.comparisons:
-        console.print(table(comparison))
-        for words in spent(comparison):
+        console.print(make_comparison_table(comparison))
+        for words in describe_run_costs(comparison):
             console.print(words, markup=False, highlight=False)
-        if warning := unequal(comparison):
+        if warning := warn_unequal_training(comparison):
             console.print(warning, markup=False)
     if material.comparisons:
-        console.print(ONE_TRAINING, markup=False, highlight=False, soft_wrap=True)
+        console.print(ONE_TRAINING_WARNING, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
 
 
-def table(found: Comparison) -> Table:
+def make_comparison_table(found: RunComparison) -> Table:
     """Make a table of the values of both runs and their paired difference, with interval and n."""
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    from polytask.report.tables import NAMES, Cell, cell, number
+    from polytask.report.metric_tables import METRIC_TITLES, TableCell, build_estimate_cell, format_number
 
-    def bold(cell: Cell) -> list[Text]:
+    def bold(cell: TableCell) -> list[Text]:
         style = "bold" if cell.strong else ""
         return [Text(cell.value, style), Text(cell.interval, style), Text(cell.n.removeprefix("n "))]
 
@@ -91,17 +91,22 @@ def table(found: Comparison) -> Table:
     for k, column in enumerate(columns):
         shown.add_column(Text(column), justify="left" if k < 2 else "right", no_wrap=True)
     for name, task in found.tasks.items():
-        values = [Text(number(v)) for v in task.values]
-        metric = NAMES.get(task.metric, task.metric)
-        shown.add_row(Text(name), Text(metric), *values, *bold(cell(task.difference, difference=True)))
-    shown.add_row("mean skill", "", "", "", *bold(cell(found.mean_skill, difference=True)))
+        values = [Text(format_number(v)) for v in task.values]
+        metric = METRIC_TITLES.get(task.metric, task.metric)
+        shown.add_row(
+            Text(name), Text(metric), *values, *bold(build_estimate_cell(task.difference, difference=True))
+        )
+    shown.add_row("mean skill", "", "", "", *bold(build_estimate_cell(found.mean_skill, difference=True)))
     return shown
 
 
-def spent(found: Comparison) -> Iterator[str]:
+def describe_run_costs(found: RunComparison) -> Iterator[str]:
     """Yield one line for each of the two runs: its parameters, its steps and the time they took."""
-    from polytask.report.facts import minutes, seconds
+    from polytask.report.run_facts import format_step_time, format_training_time
 
     for name, cost in zip((found.run, found.other), found.costs, strict=True):
         parameters = f"{cost.parameters / 1e6:.1f} M parameters"
-        yield f"{name}: {parameters}, {cost.steps} steps of {seconds(cost.seconds_per_step)}, {minutes(cost.minutes)}"
+        yield (
+            f"{name}: {parameters}, {cost.steps} steps of {format_step_time(cost.seconds_per_step)}, "
+            f"{format_training_time(cost.minutes)}"
+        )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from polytask.study.ahead import Forecast
-    from polytask.study.conclusions.make import Conclusions
-    from polytask.study.folder import Study
+    from polytask.study.conclusions.draw_conclusions import Conclusions
+    from polytask.study.dry_run import Forecast
+    from polytask.study.study_folder import Study
 
 
 def study(
@@ -78,18 +78,18 @@ def study(
     import shlex
     import sys
 
-    from polytask.cli import say_json
-    from polytask.study.wanted import Wanted
+    from polytask.cli import print_json
+    from polytask.study.study_request import StudyRequest
 
-    wanted = Wanted(
-        sharing=_names(sharing),
-        balance=_names(balance),
-        presets=_names(preset) or (),
+    wanted = StudyRequest(
+        sharing=_split_names(sharing),
+        balance=_split_names(balance),
+        presets=_split_names(preset) or (),
         folds=folds,
         seeds=seeds,
         steps=steps,
         minutes=minutes,
-        tasks=_names(tasks),
+        tasks=_split_names(tasks),
         overrides=tuple(change) if change else None,
         cut=cut,
         device=device,
@@ -97,16 +97,16 @@ def study(
         margins=tuple(margin) if margin else None,
     )
     if dry_run:
-        from polytask.study.ahead import forecast
+        from polytask.study.dry_run import forecast
 
-        found = forecast(source, wanted, out, jobs=jobs, say=_say)
+        found = forecast(source, wanted, out, jobs=jobs, say=_print_to_stderr)
         if as_json:
-            say_json(found.as_dict())
+            print_json(found.as_dict())
         else:
-            print(told(found))
+            print(describe_forecast(found))
         return
     from polytask.cli.study_progress import Progress
-    from polytask.study.make import run_study
+    from polytask.study.study_runner import run_study
 
     with Progress() as progress:
         ended = run_study(
@@ -119,11 +119,13 @@ def study(
             watch=progress,
             say=progress.say,
         )
-    said = concluded(ended.study)
+    said = write_conclusions(ended.study)
     if as_json:
-        say_json(as_dict(ended.study) | {"conclusions": None if said is None else said.as_dict()})
+        print_json(
+            make_study_document(ended.study) | {"conclusions": None if said is None else said.as_dict()}
+        )
     else:
-        print("\n".join(summary(ended.study)))
+        print("\n".join(summarize_study(ended.study)))
         if said is not None:
             print(f"report: {ended.study.folder / 'report.html'}\n")
             print("".join(f"note: {note}\n" for note in said.notes) + said.sentence)
@@ -138,41 +140,42 @@ def study(
     raise typer.Exit(ended.code)
 
 
-def concluded(study: Study) -> Conclusions | None:
+def write_conclusions(study: Study) -> Conclusions | None:
     """Draw conclusions from the finished runs and write them and the report into the study; None if no run is done."""
     if not any(run.state == "done" for run in study.runs):
         return None
-    from polytask.study.conclusions.make import conclude
-    from polytask.study.make import own_study
-    from polytask.study.report.make import write_report
+    from polytask.study.conclusions.draw_conclusions import conclude
+    from polytask.study.report.report_file import write_study_report
+    from polytask.study.study_runner import lock_study
 
     found = conclude(study)
     # Another command may still work on the same study: only the one that holds its lock may write the files.
-    with own_study(study.folder, _say):
+    with lock_study(study.folder, _print_to_stderr):
         found.write(study.folder)
-        write_report(found)
+        write_study_report(found)
     return found
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
+def _split_names(text: str | None) -> tuple[str, ...] | None:
     """`a,b` → (a, b), each once."""
     if text is None:
         return None
     return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
-def _say(line: str) -> None:
+def _print_to_stderr(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def told(f: Forecast) -> str:
+def describe_forecast(f: Forecast) -> str:
     """Describe the forecast of a dry run in lines of text: number of runs, minutes by arm, total time and disk."""
     lines = [
-        f"{f.study}: {_counted(len(f.arms), 'arm')} × {_counted(f.folds, 'fold')} × {_counted(f.seeds, 'seed')} = "
-        f"{_counted(f.runs, 'run')}: {f.done} done, "
+        f"{f.study}: {_format_count(len(f.arms), 'arm')} × {_format_count(f.folds, 'fold')} × "
+        f"{_format_count(f.seeds, 'seed')} = "
+        f"{_format_count(f.runs, 'run')}: {f.done} done, "
         f"{f.todo} to do" + (f" ({f.failed} of them failed before)" if f.failed else ""),
         f"{f.steps} steps a network ({f.how}); tune every {f.tune_every} epochs; "
-        f"{_counted(f.threads, 'thread')} a run, {_counted(f.jobs, 'run')} at a time",
+        f"{_format_count(f.threads, 'thread')} a run, {_format_count(f.jobs, 'run')} at a time",
     ]
     width = max(map(len, f.arms))
     time = f"{f.hours:.1f} hours" if f.hours >= 1.5 else f"{f.hours * 60:.0f} minutes"
@@ -186,11 +189,11 @@ def told(f: Forecast) -> str:
     return "\n".join(lines)
 
 
-def _counted(number: int, what: str) -> str:
+def _format_count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def as_dict(study: Study) -> dict[str, Any]:
+def make_study_document(study: Study) -> dict[str, Any]:
     """Make the JSON document of a study: its arms, and the state of each run."""
     return {
         "study": str(study.folder),
@@ -212,7 +215,7 @@ def as_dict(study: Study) -> dict[str, Any]:
     }
 
 
-def summary(study: Study) -> list[str]:
+def summarize_study(study: Study) -> list[str]:
     """Summarize a study in lines of text: counts, what failed and why, and the arms or folds without any result."""
     count = {state: sum(run.state == state for run in study.runs) for state in ("done", "failed", "missing")}
     active = sum(run.active for run in study.runs if run.state != "done")

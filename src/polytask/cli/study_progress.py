@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from polytask.cli.terminal import can_move
+from polytask.cli.terminal import can_show_moving_bars
 
 if TYPE_CHECKING:
-    from polytask.study.matrix import Snapshot
+    from polytask.study.matrix import MatrixSnapshot
 
-TELL_EVERY = 60.0
+STUDY_LOG_SECONDS = 60.0
 """Seconds between two lines in a log when no run ends."""
 
 
@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self) -> None:
         console = Console(stderr=True)
-        self.moves = can_move(console)
+        self.moves = can_show_moving_bars(console)
         self.bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -36,7 +36,7 @@ class Progress:
         self.whole: TaskID | None = None
         self.lines: dict[str, TaskID] = {}
         self.states: dict[str, str] | None = None
-        self.told = monotonic()
+        self.last_line_at = monotonic()
 
     def __enter__(self) -> Progress:
         self.bars.start()
@@ -50,7 +50,7 @@ class Progress:
         # No markup: a text may hold brackets, which rich would take for styles.
         self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def __call__(self, now: Snapshot) -> None:
+    def __call__(self, now: MatrixSnapshot) -> None:
         """Show what has changed since the last snapshot: runs that ended, and the bars of those at work."""
         states: dict[str, str] = {run.name: run.state for run in now.study.runs}
         before = self.states or dict.fromkeys(states, "")
@@ -59,19 +59,19 @@ class Progress:
         text = f"{done} of {len(states)} done, {len(active)} at work"
         if failed := sum(state == "failed" for state in states.values()):
             text += f", {failed} failed"
-        text += f", {span(now.left)} left" if isfinite(now.left) else ""
+        text += f", {format_duration(now.left)} left" if isfinite(now.left) else ""
         for run in now.study.runs:
             ended = run.state in ("done", "failed") and before[run.name] != run.state
             # Runs that had ended before this command began are in the first snapshot; they are no news.
             if ended and self.states is not None:
-                seconds = span(float(run.record.get("seconds") or 0))
+                seconds = format_duration(float(run.record.get("seconds") or 0))
                 what = f"done in {seconds}" if run.state == "done" else f"failed: {run.error}"
                 self.say(f"{run.name}: {what} ({text})")
-                self.told = monotonic()
+                self.last_line_at = monotonic()
         self.states = states
         if not self.moves:
-            if monotonic() - self.told >= TELL_EVERY:
-                self.told = monotonic()
+            if monotonic() - self.last_line_at >= STUDY_LOG_SECONDS:
+                self.last_line_at = monotonic()
                 self.say(text + "".join(f"; {name}: {run.progress[1]}" for name, run in active.items()))
             return
         if self.whole is None:
@@ -87,7 +87,7 @@ class Progress:
             self.bars.update(self.lines[name], completed=share, text=what)
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration in seconds, minutes or hours, whichever reads best."""
     if seconds < 90:
         return f"{seconds:.0f} s"

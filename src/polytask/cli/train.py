@@ -68,15 +68,15 @@ def train(
     Writes WORK/runs/NAME. Can be interrupted: `--resume NAME` goes on to the same weights, bit for bit. Under torchrun
     all processes train one model.
     """
-    from polytask.cli import say_json
+    from polytask.cli import print_json
     from polytask.errors import PolytaskError
-    from polytask.plan.files import read_plan
+    from polytask.plan.plan_file import read_plan
     from polytask.training.interrupt import Interrupted
     from polytask.training.run import train as fit
 
     visit_fusion = _choose_option("--visit-fusion", visit_fusion, "--time", time)
     input_fusion = _choose_option("--input-fusion", input_fusion, "--sources", sources)
-    folds = list(read_plan(work).folds) if fold == "all" else [_number(fold)]
+    folds = list(read_plan(work).folds) if fold == "all" else [_parse_fold_number(fold)]
     if resume and (fold == "all" or name):
         raise PolytaskError("--resume names its run: leave out --fold all and --name")
     if extend and not resume:
@@ -84,7 +84,7 @@ def train(
     runs = []
     for number in folds:
         label = f"{name}-fold{number}" if name and len(folds) > 1 else name
-        reporter = Bar()
+        reporter = TrainingBar()
         try:
             with reporter:
                 run = fit(
@@ -97,7 +97,7 @@ def train(
                     input_fusion=input_fusion,
                     balance=balance,
                     cut=cut,
-                    after=dict(_chain(text) for text in after or ()),
+                    after=dict(_parse_chain(text) for text in after or ()),
                     name=label,
                     tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
                     minutes=minutes,
@@ -118,13 +118,13 @@ def train(
             raise typer.Exit(128 + stop.number) from None
         runs.append(run)
     if as_json:
-        say_json([{"run": str(r.folder), **r.record} for r in runs])
+        print_json([{"run": str(r.folder), **r.record} for r in runs])
         return
-    from polytask.evaluation.learning import read_learning
-    from polytask.evaluation.part import tasks_of
+    from polytask.evaluation.evaluated_part import rebuild_run_tasks
+    from polytask.evaluation.learning_check import check_learning
 
     for run in runs:
-        for verdict in read_learning(run, tasks_of(run)).list_verdicts():
+        for verdict in check_learning(run, rebuild_run_tasks(run)).list_verdicts():
             typer.echo(verdict)
         typer.echo(f"{run.folder}\nnext: polytask evaluate {run.folder}")
 
@@ -144,7 +144,7 @@ def _choose_option(option: str, value: str | None, former: str, old_value: str |
     return old_value
 
 
-def _chain(text: str) -> tuple[str, list[str]]:
+def _parse_chain(text: str) -> tuple[str, list[str]]:
     """Parse a chain as it is written in --after: `os=grade,stage` → (os, [grade, stage])."""
     from polytask.errors import PolytaskError
 
@@ -155,7 +155,7 @@ def _chain(text: str) -> tuple[str, list[str]]:
     return task.strip(), names
 
 
-def _number(fold: str) -> int:
+def _parse_fold_number(fold: str) -> int:
     from polytask.errors import PolytaskError
 
     if not fold.isdigit():
@@ -163,11 +163,11 @@ def _number(fold: str) -> int:
     return int(fold)
 
 
-TELL_EVERY = 30.0
+TRAIN_LOG_SECONDS = 30.0
 """Seconds between two lines of progress where no bar can move, as in a log file."""
 
 
-class Bar:
+class TrainingBar:
     """Progress on standard error: one bar per network, with the mean loss and the time left; in a log, where no bar
     can move, a line now and then."""
 
@@ -175,10 +175,10 @@ class Bar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        from polytask.cli.terminal import can_move
+        from polytask.cli.terminal import can_show_moving_bars
 
         console = Console(stderr=True)
-        self.moves = can_move(console)
+        self.moves = can_show_moving_bars(console)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -189,7 +189,7 @@ class Bar:
             disable=not self.moves,
         )
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> TrainingBar:
         self.bar.start()
         return self
 
@@ -199,7 +199,7 @@ class Bar:
     def begin(self, title: str, done: int, total: int) -> None:
         """Start the bar of one network, at step `done` of `total`."""
         self.current = self.bar.add_task(title, completed=done, total=total, loss="")
-        self.title, self.total, self.told = title, total, monotonic()
+        self.title, self.total, self.last_line_at = title, total, monotonic()
         if not self.moves:
             self.say(f"{title}: step {done} of {total}")
 
@@ -209,8 +209,8 @@ class Bar:
         known = list(losses.values())
         mean = f"loss {sum(known) / len(known):.3f}" if known else ""
         self.bar.update(self.current, completed=step, loss=mean)
-        if not self.moves and monotonic() - self.told >= TELL_EVERY:
-            self.told = monotonic()
+        if not self.moves and monotonic() - self.last_line_at >= TRAIN_LOG_SECONDS:
+            self.last_line_at = monotonic()
             self.say(f"{self.title}: step {step} of {self.total}, {mean}")
 
     def say(self, text: str) -> None:

@@ -6,49 +6,53 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from polytask.cohort.checks.agreement import check_agreement
-from polytask.cohort.checks.cells import check_cells
-from polytask.cohort.checks.columns import check_columns
-from polytask.cohort.checks.counts import check_constant, check_counts, check_structures
-from polytask.cohort.checks.evidence import Evidence, Progress, gather
+from polytask.cohort.checks.class_counts import (
+    check_class_counts,
+    check_constant_columns,
+    check_rare_structures,
+)
+from polytask.cohort.checks.evidence import Evidence, Progress, gather_evidence
 from polytask.cohort.checks.far_numbers import check_far_numbers
-from polytask.cohort.checks.files import check_files, check_twins
-from polytask.cohort.checks.grids import check_grids, check_labels
-from polytask.cohort.checks.intensities import check_ct
-from polytask.cohort.checks.masks import check_borders, check_empty
-from polytask.cohort.checks.order import check_order
-from polytask.cohort.checks.pairs import check_pairs
-from polytask.cohort.checks.placement import check_forms, check_scales
-from polytask.cohort.checks.sizes import check_sizes
-from polytask.cohort.checks.slides import check_slides
-from polytask.cohort.cohort import load
+from polytask.cohort.checks.file_contents import check_duplicate_files, check_file_contents
+from polytask.cohort.checks.grids import check_grids, check_mask_labels
+from polytask.cohort.checks.header_columns import check_header_columns
+from polytask.cohort.checks.intensities import check_ct_intensities
+from polytask.cohort.checks.mask_borders import check_empty_masks, check_mask_borders
+from polytask.cohort.checks.odd_cells import check_cell_values
+from polytask.cohort.checks.paired_cells import check_paired_cells
+from polytask.cohort.checks.placement import check_nifti_forms, check_pixel_scales
+from polytask.cohort.checks.slide_contents import check_slides
+from polytask.cohort.checks.structure_sizes import check_structure_sizes
+from polytask.cohort.checks.subject_agreement import check_subject_agreement
+from polytask.cohort.checks.visit_order import check_visit_order
+from polytask.cohort.cohort import load_cohort
 from polytask.errors import PolytaskError, Problem
 
 CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
-    "columns": check_columns,
-    "cells": check_cells,
+    "columns": check_header_columns,
+    "cells": check_cell_values,
     "far_numbers": check_far_numbers,
-    "pairs": check_pairs,
-    "agreement": check_agreement,
-    "order": check_order,
-    "counts": check_counts,
-    "constant": check_constant,
-    "files": check_files,
+    "pairs": check_paired_cells,
+    "agreement": check_subject_agreement,
+    "order": check_visit_order,
+    "counts": check_class_counts,
+    "constant": check_constant_columns,
+    "files": check_file_contents,
     "grids": check_grids,
-    "labels": check_labels,
-    "structures": check_structures,
-    "empty": check_empty,
-    "borders": check_borders,
-    "sizes": check_sizes,
-    "ct": check_ct,
-    "forms": check_forms,
-    "scales": check_scales,
-    "twins": check_twins,
+    "labels": check_mask_labels,
+    "structures": check_rare_structures,
+    "empty": check_empty_masks,
+    "borders": check_mask_borders,
+    "sizes": check_structure_sizes,
+    "ct": check_ct_intensities,
+    "forms": check_nifti_forms,
+    "scales": check_pixel_scales,
+    "twins": check_duplicate_files,
     "slides": check_slides,
 }
 
 
-def check(
+def check_cohort(
     folder: str | Path,
     images: bool = True,
     folds: int = 5,
@@ -64,11 +68,11 @@ def check(
         progress: called with (files done, files in total).
     """
     # Without a header or a table there is nothing that the other checks could read.
-    cohort, table, problems = load(Path(folder))
+    cohort, table, problems = load_cohort(Path(folder))
     if cohort is None or table is None:
         return problems
     if images:
-        evidence = gather(cohort, table, folds, jobs or min(8, os.cpu_count() or 1), progress)
+        evidence = gather_evidence(cohort, table, folds, jobs or min(8, os.cpu_count() or 1), progress)
     else:
         evidence = Evidence(cohort, table, folds=folds)
     found = [*problems, *(p for look in CHECKS.values() for p in look(evidence))]
@@ -76,13 +80,13 @@ def check(
     return sorted(found, key=lambda p: p.level != "error")
 
 
-def require_sound(folder: str | Path, folds: int = 5) -> None:
+def require_valid_cohort(folder: str | Path, folds: int = 5) -> None:
     """Raise if the header or the table of a cohort has an error. Files are not opened here.
 
     Raises:
         PolytaskError: with the first error and the number of further errors.
     """
-    errors = [p for p in check(folder, images=False, folds=folds) if p.level == "error"]
+    errors = [p for p in check_cohort(folder, images=False, folds=folds) if p.level == "error"]
     if errors:
         place = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
         more = f" (and {len(errors) - 1} more: see `polytask check`)" if len(errors) > 1 else ""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from polytask.cohort.case_loading import Case, load_cases
 from polytask.cohort.header import Header, VoxelSpec
-from polytask.cohort.header_file import HEADER, canonical, load_header, read_header
-from polytask.cohort.loading import Case, load_cases
-from polytask.cohort.table import Table, find_table, read_table
+from polytask.cohort.header_file import HEADER_FILE, load_header, make_canonical_text, read_header
+from polytask.cohort.text_table import TextTable, find_cases_table, read_text_table
 from polytask.errors import PolytaskError, Problem
 from polytask.images.file_names import make_file_name
 
-__all__ = ["Case", "Cohort", "Sample", "WrittenAs", "load"]
+__all__ = ["Case", "Cohort", "FileVoxelSpec", "Sample", "load_cohort"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class WrittenAs:
+class FileVoxelSpec:
     """The voxel task as another hospital's files have it, where they differ from the header of the model.
 
     Args:
@@ -72,7 +72,7 @@ class Cohort:
     table: Path
     columns: tuple[str, ...]
     cases: tuple[Case, ...]
-    written: Mapping[str, WrittenAs] = field(default_factory=dict)
+    written: Mapping[str, FileVoxelSpec] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: str | Path) -> Cohort:
@@ -83,12 +83,12 @@ class Cohort:
                 checked when they are read, and all at once by `polytask check`.
         """
         folder = Path(folder)
-        return cls.from_table(read_header(folder / HEADER), find_table(folder))
+        return cls.from_table(read_header(folder / HEADER_FILE), find_cases_table(folder))
 
     @classmethod
     def from_table(cls, header: Header, path: str | Path) -> Cohort:
         """Read a table with a header that does not lie beside it, as in prediction on new cases."""
-        table = read_table(Path(path))
+        table = read_text_table(Path(path))
         cases, problems = load_cases(header, table)
         found = [p for p in (*table.problems, *problems) if p.level == "error"]
         if found:
@@ -112,11 +112,11 @@ class Cohort:
         }
 
     @cached_property
-    def pooled_by_subject(self) -> bool:
+    def samples_are_subjects(self) -> bool:
         """Whether a sample is a subject with all its visits: True if any task has level `subject`."""
         return any(task.level == "subject" for task in self.header.tasks.values())
 
-    def in_split(self, split: str) -> tuple[str, ...]:
+    def list_split_subjects(self, split: str) -> tuple[str, ...]:
         """List the subjects of `train` or `test`, in the table's order.
 
         Test subjects never enter a fold, a plan or a statistic that training sees.
@@ -129,7 +129,7 @@ class Cohort:
         A sample is a subject with all its visits if any task has level `subject`, else one visit.
         """
         chosen = list(self.subjects) if subjects is None else list(subjects)
-        if self.pooled_by_subject:
+        if self.samples_are_subjects:
             return [Sample(s, self.subjects[s]) for s in chosen]
         return [Sample(s, (case,)) for s in chosen for case in self.subjects[s]]
 
@@ -141,7 +141,7 @@ class Cohort:
     def digest(self) -> str:
         """sha256 of the content of header and table; the layout of the two files does not change it."""
         # Sorted cases and cells make the hash independent of the order of rows and columns.
-        total = hashlib.sha256(canonical(self.header).encode())
+        total = hashlib.sha256(make_canonical_text(self.header).encode())
         mark = "["
         for c in sorted(
             self.cases, key=lambda c: (c.subject, c.visit)
@@ -153,17 +153,17 @@ class Cohort:
         return total.hexdigest()
 
 
-def load(folder: Path) -> tuple[Cohort | None, Table | None, list[Problem]]:
+def load_cohort(folder: Path) -> tuple[Cohort | None, TextTable | None, list[Problem]]:
     """Read as much of a cohort as possible, and list all problems of its form instead of raising at the first.
 
     Returns:
         (cohort, table, problems); cohort and table are None when header or table cannot be read at all.
     """
-    header, problems = load_header(folder / HEADER)
+    header, problems = load_header(folder / HEADER_FILE)
     if header is None:
         return None, None, problems
     try:
-        table = read_table(find_table(folder))
+        table = read_text_table(find_cases_table(folder))
     except PolytaskError as error:
         where, _, rest = str(error).partition(": ")
         message, _, remedy = rest.rpartition("; ")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-STARTS = "=+-@"
+FORMULA_STARTS = "=+-@"
 """Characters that Excel, LibreOffice and Google Sheets take as the start of a formula."""
-_SKIPPED = "' \t\r\n"
-_FIRST = frozenset(STARTS + _SKIPPED)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LEADING_IGNORED = "' \t\r\n"
+_ESCAPED_STARTS = frozenset(FORMULA_STARTS + _LEADING_IGNORED)
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def escape_cell(cell: str) -> str:
@@ -20,14 +20,14 @@ def escape_cell(cell: str) -> str:
     >>> [escape_cell(c) for c in ("=1+1", "-0.5", "+a", "'=x", "a=b")]
     ["'=1+1", '-0.5', "'+a", "''=x", 'a=b']
     """
-    return f"'{cell}" if cell[:1] in _FIRST and _looks_like_formula(cell) else cell
+    return f"'{cell}" if cell[:1] in _ESCAPED_STARTS and _looks_like_formula(cell) else cell
 
 
 def escape_cells(cells: Iterable[object]) -> list[str]:
     """Escape a row for a CSV writer. Every cell becomes text; None becomes an empty cell."""
     texts = ["" if cell is None else str(cell) for cell in cells]
     # The check of the first character spares nearly all cells the slower test of `escape_cell`.
-    return [escape_cell(text) if text[:1] in _FIRST else text for text in texts]
+    return [escape_cell(text) if text[:1] in _ESCAPED_STARTS else text for text in texts]
 
 
 def restore_cell(cell: str) -> str:
@@ -47,5 +47,5 @@ def restore_cells(cells: Iterable[str]) -> list[str]:
 
 def _looks_like_formula(cell: str) -> bool:
     # Spreadsheets skip blanks before a formula, so that these do not make "=1+1" safe.
-    start = cell.lstrip(_SKIPPED)[:1]
-    return start != "" and start in STARTS and not _NUMBER.fullmatch(cell)
+    start = cell.lstrip(_LEADING_IGNORED)[:1]
+    return start != "" and start in FORMULA_STARTS and not _PLAIN_NUMBER.fullmatch(cell)

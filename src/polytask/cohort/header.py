@@ -8,21 +8,35 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from polytask.cohort.inputs import Column, ImageInput, Input, Modality, SlideInput, TableInput, planes_of
-from polytask.errors import nearest
+from polytask.cohort.input_specs import (
+    Column,
+    ImageInput,
+    Input,
+    Modality,
+    SlideInput,
+    TableInput,
+    count_modality_planes,
+)
+from polytask.errors import suggest_word
 from polytask.kinds import KINDS
 from polytask.kinds.class_words import list_answers
 from polytask.kinds.classification import ClassificationSpec
 from polytask.kinds.dose import DoseSpec
+from polytask.kinds.header_words import (
+    RESERVED_COLUMNS,
+    HeaderName,
+    HeaderText,
+    StrictModel,
+    find_repeated_words,
+)
 from polytask.kinds.multilabel import MultilabelSpec
 from polytask.kinds.ordinal import OrdinalSpec
 from polytask.kinds.regression import RegressionSpec
 from polytask.kinds.segmentation import SegmentationSpec
-from polytask.kinds.spec import PooledSpec, TaskSpec, VoxelSpec
 from polytask.kinds.survival import SurvivalSpec
-from polytask.kinds.words import RESERVED, Name, Strict, Text, repeated
+from polytask.kinds.task_spec import PooledSpec, TaskSpec, VoxelSpec
 
-Level = Literal["voxel", "visit", "subject"]
+HeaderLevel = Literal["voxel", "visit", "subject"]
 
 if TYPE_CHECKING:
     Task = TaskSpec
@@ -34,9 +48,9 @@ __all__ = [
     "Column",
     "DoseSpec",
     "Header",
+    "HeaderLevel",
     "ImageInput",
     "Input",
-    "Level",
     "Modality",
     "MultilabelSpec",
     "OrdinalSpec",
@@ -44,14 +58,14 @@ __all__ = [
     "RegressionSpec",
     "SegmentationSpec",
     "SlideInput",
-    "Strict",
+    "StrictModel",
     "SurvivalSpec",
     "TableInput",
     "Task",
     "VoxelSpec",
+    "count_modality_planes",
     "list_optional_columns",
     "list_task_columns",
-    "planes_of",
 ]
 
 
@@ -65,15 +79,15 @@ def list_optional_columns(name: str, task: Task) -> tuple[str, ...]:
     return KINDS[task.kind].list_optional_columns(task, task.column or name)
 
 
-class Header(Strict):
+class Header(StrictModel):
     """The whole content of `cohort.yaml`."""
 
     polytask: Literal[1]
-    name: Text
-    unknown: list[Text] = Field(default=[])
-    visits: Annotated[list[Text], Field(min_length=1)] | None = None
-    inputs: Annotated[dict[Name, Input], Field(min_length=1)]
-    tasks: dict[Name, Task]
+    name: HeaderText
+    unknown: list[HeaderText] = Field(default=[])
+    visits: Annotated[list[HeaderText], Field(min_length=1)] | None = None
+    inputs: Annotated[dict[HeaderName, Input], Field(min_length=1)]
+    tasks: dict[HeaderName, Task]
 
     @property
     def images(self) -> dict[str, ImageInput]:
@@ -101,18 +115,18 @@ class Header(Strict):
 
     @model_validator(mode="after")
     def _rules(self) -> Header:
-        if found := list(_breaches(self)):
+        if found := list(_list_header_violations(self)):
             raise PydanticCustomError("rules", "the parts do not fit together", {"found": found})
         return self
 
 
-def _breaches(header: Header) -> Iterator[tuple[str, str]]:
+def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
     """List the broken rules between parts of a header, each as (key path, "what is wrong: what to do")."""
     for kind, names in (("inputs", list(header.inputs)), ("tasks", list(header.tasks))):
         for name in names:
-            if name in RESERVED:
+            if name in RESERVED_COLUMNS:
                 yield f"{kind}.{name}", f"{name!r} is a column with a meaning of its own: choose another name"
-    if header.visits and (twice := repeated(header.visits)):
+    if header.visits and (twice := find_repeated_words(header.visits)):
         yield "visits", f"visit {twice[0]!r} is named twice: name it once"
     taken = header.input_columns
     for name, table in header.tables.items():
@@ -120,7 +134,7 @@ def _breaches(header: Header) -> Iterator[tuple[str, str]]:
             if column in header.slides:
                 yield f"inputs.{name}", f"column {column!r} is also the slide input: rename one of the two"
     for column, owner in taken.items():
-        if column in RESERVED:
+        if column in RESERVED_COLUMNS:
             yield f"inputs.{owner}", f"column {column!r} has a meaning of its own: rename the column"
     # A column that is both input and target would let the model read the answer.
     for name, task in header.tasks.items():
@@ -133,15 +147,15 @@ def _breaches(header: Header) -> Iterator[tuple[str, str]]:
         for word in list_answers(task):
             if word in header.unknown:
                 yield f"tasks.{name}", f"{word!r} is a class and a word of `unknown`: remove one of the two"
-        yield from ((f"tasks.{name}.{key}", message) for key, message in _task_breaches(header, task))
+        yield from ((f"tasks.{name}.{key}", message) for key, message in _list_task_violations(header, task))
 
 
-def _task_breaches(header: Header, task: Task) -> Iterator[tuple[str, str]]:
+def _list_task_violations(header: Header, task: Task) -> Iterator[tuple[str, str]]:
     """List the broken rules between one task and the rest of the header, each as (key of the task, message)."""
     visits = header.visits or []
     if isinstance(task, VoxelSpec) and task.image not in header.images:
-        yield "image", f"{task.image!r} is no image input: {nearest(task.image, list(header.images))}"
+        yield "image", f"{task.image!r} is no image input: {suggest_word(task.image, list(header.images))}"
     for visit in (task.visits or []) if isinstance(task, PooledSpec) else []:
         if visit not in visits:
-            yield "visits", f"visit {visit!r} is not in the header's `visits`: {nearest(visit, visits)}"
+            yield "visits", f"visit {visit!r} is not in the header's `visits`: {suggest_word(visit, visits)}"
     yield from KINDS[task.kind].list_breaches(task, header.tasks, visits)

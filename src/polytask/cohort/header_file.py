@@ -10,24 +10,24 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from polytask.cohort import inputs
+from polytask.cohort import input_specs
 from polytask.cohort.header import Header
-from polytask.documents.fault import DocumentError
-from polytask.documents.text import read_text
+from polytask.documents.document_errors import DocumentError
+from polytask.documents.text_reader import read_text
 from polytask.documents.yaml_reader import parse_yaml
-from polytask.errors import PolytaskError, Problem, nearest
+from polytask.errors import PolytaskError, Problem, suggest_word
 from polytask.kinds import KINDS
-from polytask.kinds.titles import TITLES
-from polytask.kinds.words import Strict
+from polytask.kinds.header_words import StrictModel
+from polytask.kinds.titles import TITLE_KEYS
 
-HEADER = "cohort.yaml"
-SCHEMA = Path(__file__).with_name("header.schema.json")
-LIMIT = 4 << 20
+HEADER_FILE = "cohort.yaml"
+HEADER_SCHEMA_PATH = Path(__file__).with_name("header.schema.json")
+MAX_HEADER_BYTES = 4 << 20
 """Largest size of a header file in bytes."""
-_KINDS: dict[str, type[Strict]] = {
-    "image": inputs.ImageInput,
-    "table": inputs.TableInput,
-    "slide": inputs.SlideInput,
+_SPECS_BY_KIND: dict[str, type[StrictModel]] = {
+    "image": input_specs.ImageInput,
+    "table": input_specs.TableInput,
+    "slide": input_specs.SlideInput,
     **{name: kind.spec for name, kind in KINDS.items()},
 }
 
@@ -47,7 +47,7 @@ def parse_header(content: Any, place: str, remedy: str) -> Header:
     try:
         return Header.model_validate(content)
     except ValidationError as error:
-        message, _ = said(error.errors()[0])[0]
+        message, _ = explain_schema_error(error.errors()[0])[0]
         raise PolytaskError(f"{place}: {' '.join(message.split())}; {remedy}") from None
 
 
@@ -58,7 +58,9 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
         return None, [Problem("error", code, message, remedy, file=str(path))]
 
     try:
-        text = read_text(path, "the header of a cohort", "mend its permissions, or save it as UTF-8", LIMIT)
+        text = read_text(
+            path, "the header of a cohort", "mend its permissions, or save it as UTF-8", MAX_HEADER_BYTES
+        )
         content = parse_yaml(text, str(path))
     except DocumentError as error:
         if error.missing:
@@ -75,7 +77,7 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
     except ValidationError as error:
         first: dict[str, list[tuple[str, str]]] = {}  # a value that fits no branch of a union is one problem
         for e in error.errors():
-            first.setdefault(_place(e["loc"]), said(e))
+            first.setdefault(_format_key_path(e["loc"]), explain_schema_error(e))
         return None, [
             Problem("error", "header", m, r, file=str(path)) for lines in first.values() for m, r in lines
         ]
@@ -87,19 +89,22 @@ def write_header(header: Header, path: Path) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
 
 
-def canonical(header: Header) -> str:
+def make_canonical_text(header: Header) -> str:
     """Return the text of a header that is hashed: headers of equal meaning give equal text.
 
     Titles are left out: they only change the words on a page, so a new title needs no new plan.
     """
     content = header.model_dump(
         mode="json",
-        exclude={"tasks": {"__all__": TITLES}, "inputs": {"__all__": {"columns": {"__all__": TITLES}}}},
+        exclude={
+            "tasks": {"__all__": TITLE_KEYS},
+            "inputs": {"__all__": {"columns": {"__all__": TITLE_KEYS}}},
+        },
     )
-    return json.dumps(_leave_out_unused(content), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_drop_unused_keys(content), ensure_ascii=False, separators=(",", ":"))
 
 
-def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
+def _drop_unused_keys(content: dict[str, Any]) -> dict[str, Any]:
     """Drop unused keys that were added to the format later, in place, so that older headers keep their hash."""
     # Only keys at their default value go; a key in use changes what the header means and so its hash.
     columns = [c for part in content["inputs"].values() for c in part.get("columns", {}).values()]
@@ -113,15 +118,15 @@ def _leave_out_unused(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def schema() -> dict[str, Any]:
+def make_header_schema() -> dict[str, Any]:
     """Make the JSON Schema of `cohort.yaml`, which is shipped as `header.schema.json` for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Header.model_json_schema()}
 
 
-def said(error: ErrorDetails) -> list[tuple[str, str]]:
+def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
     """Translate a pydantic error into (message, remedy) pairs in the words of Polytask."""
     context: dict[str, Any] = error.get("ctx", {})
-    kind, where = error["type"], _place(error["loc"])
+    kind, where = error["type"], _format_key_path(error["loc"])
     word = str(error["loc"][-1]) if error["loc"] else ""
     # Our own validators put "message: remedy" into the error text; "rules" carries several of them at once.
     if kind == "rules":
@@ -132,14 +137,24 @@ def said(error: ErrorDetails) -> list[tuple[str, str]]:
         message, _, remedy = error["msg"].partition(": ")
         return [(f"{where}: {message}", remedy)]
     if kind == "extra_forbidden":
-        return [(f"{where}: unknown key {word!r}", nearest(word, list(_model_at(error["loc"]).model_fields)))]
+        return [
+            (
+                f"{where}: unknown key {word!r}",
+                suggest_word(word, list(_find_model_at(error["loc"]).model_fields)),
+            )
+        ]
     if kind == "missing":
         return [(f"{where}: the key {word!r} is missing", "add it")]
     if kind == "union_tag_not_found":
-        return [(f"{where}: the key 'kind' is missing", f"add one of {', '.join(_kinds_at(error['loc']))}")]
+        return [
+            (f"{where}: the key 'kind' is missing", f"add one of {', '.join(_list_kinds_at(error['loc']))}")
+        ]
     if kind == "union_tag_invalid":
         return [
-            (f"{where}: unknown kind {context['tag']!r}", nearest(context["tag"], _kinds_at(error["loc"])))
+            (
+                f"{where}: unknown kind {context['tag']!r}",
+                suggest_word(context["tag"], _list_kinds_at(error["loc"])),
+            )
         ]
     if kind == "literal_error":
         given = error["input"]
@@ -161,24 +176,24 @@ def said(error: ErrorDetails) -> list[tuple[str, str]]:
     ]
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
+def _format_key_path(loc: tuple[int | str, ...]) -> str:
     """Format a pydantic error path as `tasks.os.horizons`: kinds, union branches and key marks are left out."""
     kept = [
         str(p)
         for i, p in enumerate(loc)
-        if not (i == 2 and p in _KINDS) and p not in ("[key]", "list[int]", "int")
+        if not (i == 2 and p in _SPECS_BY_KIND) and p not in ("[key]", "list[int]", "int")
     ]
     return ".".join(kept) or "the header"
 
 
-def _model_at(loc: tuple[int | str, ...]) -> type[Strict]:
+def _find_model_at(loc: tuple[int | str, ...]) -> type[StrictModel]:
     """Find the pydantic model to which the last key of an error path belongs."""
     if len(loc) < 4:
         return Header
-    return inputs.Column if len(loc) > 4 and loc[3] == "columns" else _KINDS[str(loc[2])]
+    return input_specs.Column if len(loc) > 4 and loc[3] == "columns" else _SPECS_BY_KIND[str(loc[2])]
 
 
-def _kinds_at(loc: tuple[int | str, ...]) -> list[str]:
+def _list_kinds_at(loc: tuple[int | str, ...]) -> list[str]:
     """List the kinds that are allowed at an error path: those of inputs, or those of tasks."""
     of_input = ("image", "table", "slide")
-    return list(of_input) if loc and loc[0] == "inputs" else [k for k in _KINDS if k not in of_input]
+    return list(of_input) if loc and loc[0] == "inputs" else [k for k in _SPECS_BY_KIND if k not in of_input]

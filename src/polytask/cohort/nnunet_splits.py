@@ -5,27 +5,27 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.splits import Fold, Splits, divide_training, require_complete, write_json
-from polytask.cohort.strata import list_needs, list_strata
-from polytask.cohort.values import image_paths
+from polytask.cohort.splits import Fold, Splits, divide_training, require_complete_folds, write_splits_json
+from polytask.cohort.strata import list_needed_strata, list_strata
 from polytask.documents.json_reader import read_json
-from polytask.errors import PolytaskError, nearest
+from polytask.errors import PolytaskError, suggest_word
 
-NAME = "splits_final.json"
-_CHANNEL = re.compile(r"^(?P<case>.+)_\d{4}\.[A-Za-z0-9.]+$")
+NNUNET_SPLITS_FILE = "splits_final.json"
+_CHANNEL_FILE_NAME = re.compile(r"^(?P<case>.+)_\d{4}\.[A-Za-z0-9.]+$")
 
 
-def case_id(cohort: Cohort, case: Case) -> str:
+def find_nnunet_case_id(cohort: Cohort, case: Case) -> str:
     """Find the name that nnU-Net gives a case: the image file name before `_0000`, else the key of the case."""
     for name in cohort.header.images:
         for path in image_paths(cohort, case, name).values():
-            if path is not None and (match := _CHANNEL.match(path.name)):
+            if path is not None and (match := _CHANNEL_FILE_NAME.match(path.name)):
                 return match["case"]
     return case.key
 
 
-def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
+def read_nnunet_splits(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
     """Read nnU-Net's folds for a cohort. An entry may be an nnU-Net case name, the key of a case, or a subject.
 
     Args:
@@ -37,11 +37,13 @@ def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
     """
     path = Path(path)
     content = read_json(path)
-    known = {case_id(cohort, c): c.subject for c in cohort.cases} | {c.key: c.subject for c in cohort.cases}
+    known = {find_nnunet_case_id(cohort, c): c.subject for c in cohort.cases} | {
+        c.key: c.subject for c in cohort.cases
+    }
     # Subjects come last: where a case name of one subject is the name of another subject, the subject is meant.
     known |= {s: s for s in cohort.subjects}
-    brought = list_strata(cohort, cohort.in_split("train"))
-    wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
+    brought = list_strata(cohort, cohort.list_split_subjects("train"))
+    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
     if not isinstance(content, list) or not content:
         raise PolytaskError(
             f"{path}: expected a list of {{train, val}}, one per fold; replace it by nnU-Net's file"
@@ -55,7 +57,7 @@ def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
                 raise PolytaskError(
                     f"{path}: fold {number} has no list {side!r}; expected case ids; replace the file"
                 )
-            sides.append({_subject(path, number, word, known, brought) for word in words})
+            sides.append({_find_fold_subject(path, number, word, known, brought) for word in words})
         if both := sorted(sides[0] & sides[1]):
             raise PolytaskError(
                 f"{path}: fold {number} has cases of subject {both[0]} in train and in val; a subject never sits on "
@@ -64,24 +66,28 @@ def read_nnunet(path: str | Path, cohort: Cohort, seed: int = 0) -> Splits:
         train, tune = divide_training({s: brought[s] for s in sides[0]}, wanted, f"{seed}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(sorted(sides[1]))))
     found = Splits(tuple(folds), "nnunet", seed)
-    require_complete(cohort, found, brought)
+    require_complete_folds(cohort, found, brought)
     return found
 
 
-def write_nnunet(splits: Splits, cohort: Cohort, path: str | Path) -> None:
+def write_nnunet_splits(splits: Splits, cohort: Cohort, path: str | Path) -> None:
     """Write folds in nnU-Net's form, so that it trains and validates on the same cases; `tune` goes into `train`."""
 
     def ids(*parts: tuple[str, ...]) -> list[str]:
-        return sorted(case_id(cohort, c) for part in parts for s in part for c in cohort.subjects[s])
+        return sorted(
+            find_nnunet_case_id(cohort, c) for part in parts for s in part for c in cohort.subjects[s]
+        )
 
-    write_json(Path(path), [{"train": ids(f.train, f.tune), "val": ids(f.held_out)} for f in splits.folds])
+    write_splits_json(
+        Path(path), [{"train": ids(f.train, f.tune), "val": ids(f.held_out)} for f in splits.folds]
+    )
 
 
-def _subject(path: Path, fold: int, word: str, known: dict[str, str], brought: object) -> str:
+def _find_fold_subject(path: Path, fold: int, word: str, known: dict[str, str], brought: object) -> str:
     """Find the subject of an entry; raise if the cohort lacks the case or the subject is in the test part."""
     if word not in known:
         raise PolytaskError(
-            f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {nearest(word, list(known)[:500])}"
+            f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {suggest_word(word, list(known)[:500])}"
         )
     subject = known[word]
     if subject not in brought:  # type: ignore[operator]

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from polytask.documents.file_kinds import name_special_file
+from polytask.documents.special_files import name_special_file
 from polytask.errors import PolytaskError
 
-LIMIT = 1 << 30
+MAX_TABLE_BYTES = 1 << 30
 """Largest size of a table in bytes, after decompression."""
 
 
-def name_without_gz(path: Path) -> str:
+def strip_gz_ending(path: Path) -> str:
     """Return the name of a file in lower case and without a final `.gz`."""
     return path.name.lower().removesuffix(".gz")
 
@@ -48,7 +48,7 @@ def open_table_bytes(path: Path) -> Iterator[IO[bytes]]:
         return
     try:
         with gzip.open(path) as packed:
-            yield io.BufferedReader(_Counted(path, packed))
+            yield io.BufferedReader(_SizeLimitedStream(path, packed))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PolytaskError(
             f"{path}: not a whole gzip file ({error}); expected a compressed table; copy it again"
@@ -63,13 +63,13 @@ def _require_plain_file(path: Path) -> None:
 
 def check_table_size(path: Path, size: int) -> None:
     """Raise if a table has more bytes than `MAX_TABLE_BYTES`."""
-    if size > LIMIT:
+    if size > MAX_TABLE_BYTES:
         raise PolytaskError(
-            f"{path}: larger than {LIMIT >> 30} GB; expected a table of cells; name the right file"
+            f"{path}: larger than {MAX_TABLE_BYTES >> 30} GB; expected a table of cells; name the right file"
         )
 
 
-class _Counted(io.RawIOBase):
+class _SizeLimitedStream(io.RawIOBase):
     """Stream that raises when more than the limit is read: a small gzip file can hold a huge table."""
 
     def __init__(self, path: Path, inner: gzip.GzipFile) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import Any
 
-MOST_SHARED = 100_000
+MAX_SHARED_WORDS = 100_000
 """How many different words of a table are shared between cells; further words are stored once per cell."""
 
 
-class Columns:
+class ColumnLayout:
     """Names and positions of the columns of a table, and the words that mean "unknown".
 
     Args:
@@ -29,14 +29,14 @@ class RowCells(Mapping[str, str]):
 
     __slots__ = ("_columns", "words")
 
-    def __init__(self, columns: Columns, words: tuple[str, ...]) -> None:
+    def __init__(self, columns: ColumnLayout, words: tuple[str, ...]) -> None:
         self._columns, self.words = columns, words
 
-    def has_places_of(self, columns: Columns) -> bool:
+    def has_same_places(self, columns: ColumnLayout) -> bool:
         """Whether every column has the same position in the other layout."""
         return self._columns.order is columns.order or self._columns.order == columns.order
 
-    def seen_through(self, columns: Columns) -> RowCells:
+    def view_with_columns(self, columns: ColumnLayout) -> RowCells:
         """Return a row with the same words but another layout or other unknown words; nothing is copied."""
         return RowCells(columns, self.words)
 
@@ -69,7 +69,7 @@ class RowCells(Mapping[str, str]):
 
     def items(self) -> ItemsView[str, str]:
         """Return a view of (column, word) of every known cell, in the order of the columns."""
-        return _Pairs(self)
+        return _CellItems(self)
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return (column, word) of every known cell as a list."""
@@ -84,7 +84,7 @@ class RowCells(Mapping[str, str]):
         return repr(dict(self.pairs()))
 
 
-class _Pairs(ItemsView[str, str]):
+class _CellItems(ItemsView[str, str]):
     """Items view that runs over the words of a row directly, without one look-up per column."""
 
     def __init__(self, cells: RowCells) -> None:
@@ -95,9 +95,9 @@ class _Pairs(ItemsView[str, str]):
         return iter(self._cells.pairs())
 
 
-def to_row_cells(cells: Mapping[str, str], columns: Columns) -> RowCells:
+def to_row_cells(cells: Mapping[str, str], columns: ColumnLayout) -> RowCells:
     """Convert the cells of a row to `RowCells` of this layout. A row that already has the layout is returned as is."""
-    if isinstance(cells, RowCells) and cells.has_places_of(columns):
+    if isinstance(cells, RowCells) and cells.has_same_places(columns):
         return cells
     return RowCells(columns, tuple(cells.get(column, "") for column in columns.places))
 
@@ -112,6 +112,6 @@ class SharedWords:
         """Return the words of a row; a word that was seen before comes back as the first object with that text."""
         known = self._known
         # A full pool takes no further words: a column of unique ids would fill it without sharing anything.
-        if len(known) < MOST_SHARED:
+        if len(known) < MAX_SHARED_WORDS:
             return tuple([known.setdefault(word, word) for word in words])
         return tuple([known.get(word, word) for word in words])

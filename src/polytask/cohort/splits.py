@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.strata import Stratum, list_needs, list_strata
-from polytask.cohort.stratify import stratify
+from polytask.cohort.strata import Stratum, list_needed_strata, list_strata
+from polytask.cohort.stratify import stratify_subjects
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 
-Scheme = Literal["subject", "site", "nnunet"]
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-SHARE = 0.15
+SplitScheme = Literal["subject", "site", "nnunet"]
+SPLIT_SCHEMES: tuple[SplitScheme, ...] = get_args(SplitScheme)
+TUNE_SHARE = 0.15
 """Share of the training subjects of a fold that becomes the part `tune`."""
-TRIES = 20
+MAX_SPLIT_TRIES = 20
 """How many divisions are tried at most until every train part has every class and event."""
-WORK = 40_000
+MAX_DIVIDED_SUBJECTS = 40_000
 """Limit on (tries × subjects): with thousands of rare classes no division has all of them in every train part."""
 
 
@@ -47,14 +47,14 @@ class Splits:
     """Content of `splits.json`. `scheme` says how folds are made: stratified subjects, one site each, or nnU-Net."""
 
     folds: tuple[Fold, ...]
-    scheme: Scheme
+    scheme: SplitScheme
     seed: int
 
     def write(self, path: str | Path) -> None:
         """Write `splits.json` completely or not at all."""
         folds = [{"train": f.train, "tune": f.tune, "held_out": f.held_out} for f in self.folds]
         content = {"polytask": 1, "scheme": self.scheme, "seed": self.seed, "folds": folds}
-        write_json(Path(path), content)
+        write_splits_json(Path(path), content)
 
     @classmethod
     def read(cls, path: str | Path) -> Splits:
@@ -67,10 +67,10 @@ class Splits:
         content = read_json(path)
         try:
             folds = tuple(
-                Fold(*(_subjects(fold[part]) for part in ("train", "tune", "held_out")))
+                Fold(*(_parse_subject_list(fold[part]) for part in ("train", "tune", "held_out")))
                 for fold in content["folds"]
             )
-            if content["scheme"] not in SCHEMES:
+            if content["scheme"] not in SPLIT_SCHEMES:
                 raise ValueError("no scheme of folds")
             found = cls(folds, content["scheme"], int(content["seed"]))
         except (KeyError, TypeError, ValueError):
@@ -78,7 +78,7 @@ class Splits:
             raise PolytaskError(f"{path}: not a splits.json; {form}") from None
         # People edit this file by hand; a subject in train and held_out would leak its answers into training.
         for number, fold in enumerate(found.folds):
-            both = _repeats([*fold.train, *fold.tune, *fold.held_out])
+            both = _list_repeated_words([*fold.train, *fold.tune, *fold.held_out])
             if both:
                 raise PolytaskError(
                     f"{path}: fold {number} names subject {both[0]} twice; "
@@ -87,7 +87,7 @@ class Splits:
         return found
 
 
-def _subjects(names: Any) -> tuple[str, ...]:
+def _parse_subject_list(names: Any) -> tuple[str, ...]:
     """Check that the JSON value of a part is a list of names, and return them as text."""
     if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
         raise ValueError("no list of subjects")
@@ -107,18 +107,18 @@ def make_splits(
     Raises:
         PolytaskError: there are too few subjects, or a train part would lack a class or an event.
     """
-    subjects = cohort.in_split("train")
+    subjects = cohort.list_split_subjects("train")
     brought = list_strata(cohort, subjects)
     if by == "site":
-        found = _by_site(cohort, brought, seed)
+        found = _split_by_site(cohort, brought, seed)
     else:
-        found = _by_subject(cohort, brought, folds, seed)
-    require_complete(cohort, found, brought)
+        found = _split_by_subject(cohort, brought, folds, seed)
+    require_complete_folds(cohort, found, brought)
     return found
 
 
 def divide_training(
-    brought: Mapping[str, frozenset[Stratum]], wanted: frozenset[Stratum], salt: str
+    subject_strata: Mapping[str, frozenset[Stratum]], needed_strata: frozenset[Stratum], salt: str
 ) -> tuple[list[str], list[str]]:
     """Divide the training subjects of a fold into (train, tune); tune gets 15 %, at least one subject.
 
@@ -127,48 +127,52 @@ def divide_training(
         needed_strata: strata that the train part should keep.
         salt: another salt gives another division.
     """
-    if len(brought) < 2:
+    if len(subject_strata) < 2:
         raise PolytaskError(
-            f"a fold has {len(brought)} training subjects; expected 2 or more; bring more, or use fewer folds"
+            f"a fold has {len(subject_strata)} training subjects; expected 2 or more; bring more, or use fewer folds"
         )
-    tune = max(1, round(SHARE * len(brought)))
+    tune = max(1, round(TUNE_SHARE * len(subject_strata)))
     # Strata that no training subject has cannot be kept: they must not cause further tries.
-    here = wanted & frozenset().union(*brought.values())
+    here = needed_strata & frozenset().union(*subject_strata.values())
     parts: list[list[str]] = []
-    for attempt in range(_tries(len(brought))):
-        parts = stratify(brought, [len(brought) - tune, tune], f"{salt}/tune/{attempt}")
-        if here <= frozenset().union(*(brought[s] for s in parts[0])):
+    for attempt in range(_count_split_tries(len(subject_strata))):
+        parts = stratify_subjects(
+            subject_strata, [len(subject_strata) - tune, tune], f"{salt}/tune/{attempt}"
+        )
+        if here <= frozenset().union(*(subject_strata[s] for s in parts[0])):
             break
     return parts[0], parts[1]
 
 
-def require_complete(
-    cohort: Cohort, splits: Splits, brought: Mapping[str, frozenset[Stratum]] | None = None
+def require_complete_folds(
+    cohort: Cohort, splits: Splits, subject_strata: Mapping[str, frozenset[Stratum]] | None = None
 ) -> None:
     """Raise if the train part of a fold lacks a class, an event, or every known value of a task."""
-    if brought is None:
-        brought = list_strata(cohort, cohort.in_split("train"))
+    if subject_strata is None:
+        subject_strata = list_strata(cohort, cohort.list_split_subjects("train"))
     for number, fold in enumerate(splits.folds):
-        there = frozenset().union(*(brought[s] for s in fold.train))
-        for stratum, need in list_needs(cohort.header):
+        there = frozenset().union(*(subject_strata[s] for s in fold.train))
+        for stratum, need in list_needed_strata(cohort.header):
             if stratum not in there:
-                count = sum(stratum in own for own in brought.values())
-                have = f"{count} of {len(brought)} subjects have it"
+                count = sum(stratum in own for own in subject_strata.values())
+                have = f"{count} of {len(subject_strata)} subjects have it"
                 raise PolytaskError(
                     f"fold {number}: its train part has no {need.what} of task {stratum.task!r} ({have}); "
-                    f"every train part needs one; {need.remedy}{_way_out(splits.scheme, count)}"
+                    f"every train part needs one; {need.remedy}{_suggest_split_remedy(splits.scheme, count)}"
                 )
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_splits_json(path: Path, content: Any) -> None:
     """Write JSON to a hidden file beside `path` and rename it, so that `path` is never half written."""
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, path)
 
 
-def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], folds: int, seed: int) -> Splits:
-    count = len(brought)
+def _split_by_subject(
+    cohort: Cohort, subject_strata: Mapping[str, frozenset[Stratum]], folds: int, seed: int
+) -> Splits:
+    count = len(subject_strata)
     if folds < 2 or count < max(folds, 3):
         least = max(folds, 3)
         raise PolytaskError(
@@ -177,23 +181,25 @@ def _by_subject(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], folds
         )
     # Fold sizes differ by one subject at most: the first `count % folds` folds get one more.
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
-    wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
+    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
     best: tuple[int, Splits] | None = None
-    for attempt in range(_tries(count)):
-        held = stratify(brought, sizes, f"{seed}/{attempt}")
-        found = Splits(_folds(held, brought, wanted, f"{seed}/{attempt}"), "subject", seed)
-        lacking = sum(len(wanted - frozenset().union(*(brought[s] for s in f.train))) for f in found.folds)
+    for attempt in range(_count_split_tries(count)):
+        held = stratify_subjects(subject_strata, sizes, f"{seed}/{attempt}")
+        found = Splits(_make_folds(held, subject_strata, wanted, f"{seed}/{attempt}"), "subject", seed)
+        lacking = sum(
+            len(wanted - frozenset().union(*(subject_strata[s] for s in f.train))) for f in found.folds
+        )
         # "<" keeps the first of equally good tries, so that a larger MAX_SPLIT_TRIES never changes good folds.
         if best is None or lacking < best[0]:
             best = lacking, found
-        if not lacking or (attempt == 0 and _hopeless(brought, wanted)):
+        if not lacking or (attempt == 0 and _has_lone_stratum(subject_strata, wanted)):
             break
     assert best is not None
     return best[1]
 
 
-def _by_site(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], seed: int) -> Splits:
-    sites = {subject: cohort.subjects[subject][0].site for subject in brought}
+def _split_by_site(cohort: Cohort, subject_strata: Mapping[str, frozenset[Stratum]], seed: int) -> Splits:
+    sites = {subject: cohort.subjects[subject][0].site for subject in subject_strata}
     if nowhere := [s for s, site in sites.items() if not site]:
         raise PolytaskError(
             f"{cohort.table}, subject {nowhere[0]}: no site; leaving one site out needs one for each subject "
@@ -205,36 +211,38 @@ def _by_site(cohort: Cohort, brought: Mapping[str, frozenset[Stratum]], seed: in
             f"{cohort.table}: {len(names)} site; leaving one site out needs 2 or more; split by subject"
         )
     held = [sorted(s for s, site in sites.items() if site == name) for name in names]
-    wanted = frozenset(stratum for stratum, _ in list_needs(cohort.header))
-    return Splits(_folds(held, brought, wanted, str(seed)), "site", seed)
+    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
+    return Splits(_make_folds(held, subject_strata, wanted, str(seed)), "site", seed)
 
 
-def _folds(
-    held: Sequence[Sequence[str]],
-    brought: Mapping[str, frozenset[Stratum]],
-    wanted: frozenset[Stratum],
+def _make_folds(
+    held_out_groups: Sequence[Sequence[str]],
+    subject_strata: Mapping[str, frozenset[Stratum]],
+    needed_strata: frozenset[Stratum],
     salt: str,
 ) -> tuple[Fold, ...]:
     folds = []
-    for number, out in enumerate(held):
+    for number, out in enumerate(held_out_groups):
         without = set(out)
-        rest = {s: own for s, own in brought.items() if s not in without}
-        train, tune = divide_training(rest, wanted, f"{salt}/{number}")
+        rest = {s: own for s, own in subject_strata.items() if s not in without}
+        train, tune = divide_training(rest, needed_strata, f"{salt}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(out)))
     return tuple(folds)
 
 
-def _tries(subjects: int) -> int:
+def _count_split_tries(subjects: int) -> int:
     """Return how many divisions of so many subjects are tried: at least 3, at most MAX_SPLIT_TRIES."""
-    return max(3, min(TRIES, WORK // subjects))
+    return max(3, min(MAX_SPLIT_TRIES, MAX_DIVIDED_SUBJECTS // subjects))
 
 
-def _hopeless(brought: Mapping[str, frozenset[Stratum]], wanted: frozenset[Stratum]) -> bool:
+def _has_lone_stratum(
+    subject_strata: Mapping[str, frozenset[Stratum]], needed_strata: frozenset[Stratum]
+) -> bool:
     """Whether a needed stratum has fewer than two subjects; then one train part lacks it in every division."""
-    return any(sum(mark in own for own in brought.values()) < 2 for mark in wanted)
+    return any(sum(mark in own for own in subject_strata.values()) < 2 for mark in needed_strata)
 
 
-def _way_out(scheme: Scheme, count: int) -> str:
+def _suggest_split_remedy(scheme: SplitScheme, count: int) -> str:
     if scheme == "site" and count > 1:
         return ", or split by subject"
     if scheme == "nnunet" and count > 1:
@@ -242,5 +250,5 @@ def _way_out(scheme: Scheme, count: int) -> str:
     return ""
 
 
-def _repeats(words: Sequence[str]) -> list[str]:
+def _list_repeated_words(words: Sequence[str]) -> list[str]:
     return sorted(word for word, count in Counter(words).items() if count > 1)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from polytask.cohort.cell_values import ABSENT, pooled_value, voxel_source
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import Header, PooledSpec, VoxelSpec
-from polytask.cohort.values import ABSENT, pooled_value, voxel_source
 from polytask.kinds import KINDS, find_pooled_kind, find_voxel_kind
-from polytask.kinds.kind import Need, Value
+from polytask.kinds.kind import AnswerValue, TrainNeed
 
 
 @dataclass(frozen=True, order=True)
@@ -45,22 +45,22 @@ def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[
     for name, task in cohort.header.tasks.items():
         if isinstance(task, VoxelSpec):
             for subject in chosen:
-                found[subject] |= _list_known_parts(cohort, cohort.subjects[subject], name, task)
+                found[subject] |= _list_known_structures(cohort, cohort.subjects[subject], name, task)
         elif isinstance(task, PooledSpec):
-            answers = {s: values for s in chosen if (values := _list_values(cohort, s, name, task))}
+            answers = {s: values for s in chosen if (values := _list_known_answers(cohort, s, name, task))}
             for subject, words in find_pooled_kind(task.kind).list_strata(task, answers).items():
                 found[subject] |= {Stratum(name, word) for word in words}
     return {subject: frozenset(own) for subject, own in found.items()}
 
 
-def list_needs(header: Header) -> Iterator[tuple[Stratum, Need]]:
+def list_needed_strata(header: Header) -> Iterator[tuple[Stratum, TrainNeed]]:
     """List every stratum that a train part must hold, with the reason, in the order of the tasks."""
     for name, task in header.tasks.items():
         for need in KINDS[task.kind].list_needs(task, name, task.column or name):
             yield Stratum(name, need.word), need
 
 
-def _list_values(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> list[Value]:
+def _list_known_answers(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> list[AnswerValue]:
     """List the known answers of a subject: at most one, or at most one per visit for a visit task."""
     cases = cohort.subjects[subject]
     groups: Iterable[Sequence[Case]] = [cases] if task.level == "subject" else [(case,) for case in cases]
@@ -68,7 +68,7 @@ def _list_values(cohort: Cohort, subject: str, name: str, task: PooledSpec) -> l
     return [value for value in values if value is not None]
 
 
-def _list_known_parts(cohort: Cohort, cases: Iterable[Case], name: str, task: VoxelSpec) -> set[Stratum]:
+def _list_known_structures(cohort: Cohort, cases: Iterable[Case], name: str, task: VoxelSpec) -> set[Stratum]:
     """List the strata of the known structures in some cases.
 
     A structure that the table calls absent is known but has no voxel to learn from, so it is not a stratum.

@@ -15,14 +15,14 @@ from typing import TypeVar
 M = TypeVar("M")
 
 
-def draw(salt: str, *words: object) -> int:
+def draw_hash_number(salt: str, *words: object) -> int:
     """Hash the arguments to a number from 0 to 2⁶⁴ − 1. It looks random but depends only on its arguments."""
     # sha256 instead of hash(): Python salts hash() anew in every process, which would change the folds.
     text = "\x1f".join([salt, *map(str, words)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str) -> list[list[str]]:
+def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str) -> list[list[str]]:
     """Divide subjects into parts of given sizes, with each stratum in proportion.
 
     Args:
@@ -35,7 +35,7 @@ def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str
     """
     if sum(sizes) != len(strata):
         raise ValueError("the sizes must sum to the number of subjects")
-    drawn = {subject: draw(salt, subject) for subject in strata}
+    drawn = {subject: draw_hash_number(salt, subject) for subject in strata}
     order = sorted(strata, key=lambda s: (drawn[s], s))
     words = sorted(frozenset().union(*strata.values()), key=str)
     number = {
@@ -69,7 +69,11 @@ def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str
         }
         most = max(appeals.values())
         equal = [part for part, value in appeals.items() if value == most]
-        best = equal[0] if len(equal) == 1 else max(equal, key=lambda part: draw(salt, subject, part))
+        best = (
+            equal[0]
+            if len(equal) == 1
+            else max(equal, key=lambda part: draw_hash_number(salt, subject, part))
+        )
         placed[subject], room[best] = best, room[best] - 1
         for stratum in mine:
             wish[stratum][best] -= 1
@@ -77,7 +81,7 @@ def stratify(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], salt: str
             left[stratum] -= 1
 
     # The rarest stratum is on top; an entry whose number of subjects is out of date is passed over.
-    tie = [draw(salt, stratum) for stratum in words]
+    tie = [draw_hash_number(salt, stratum) for stratum in words]
     heap = [(count, tie[stratum], stratum) for stratum, count in enumerate(total)]
     heapify(heap)
     while heap:

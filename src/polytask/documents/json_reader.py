@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from polytask.documents.bounds import check_depth, check_words, read_float, read_int
-from polytask.documents.fault import DocumentError, MalformedError, shorten
-from polytask.documents.text import LIMIT, read_text
+from polytask.documents.bounds import check_all_texts, check_nesting, convert_float, convert_int
+from polytask.documents.document_errors import DocumentError, MalformedError, shorten_message
+from polytask.documents.text_reader import MAX_DOCUMENT_BYTES, read_text
 
-_LARGE = re.compile(r"[0-9]{65}|[0-9.][eE]\+?[0-9]{3}")
+_LARGE_NUMBER = re.compile(r"[0-9]{65}|[0-9.][eE]\+?[0-9]{3}")
 """Matches somewhere in every text with a number that is too long or too large (sometimes also in a hash). Only then is
 each number checked, which makes parsing four times as slow."""
 _ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 """Matches an escape that may stand for a NUL or for half of a surrogate pair."""
-LINE_LIMIT = 1 << 20
+MAX_LINE_CHARACTERS = 1 << 20
 """Most characters of one line of a log."""
 
 
@@ -25,7 +25,7 @@ def read_json(
     path: Path,
     expected: str = "a JSON file",
     remedy: str = "mend or replace it",
-    limit: int = LIMIT,
+    limit: int = MAX_DOCUMENT_BYTES,
     missing: str = "mend the path",
 ) -> Any:
     """Read the content of a JSON file. See `read_text` for the arguments, and `parse_json` for what is refused."""
@@ -36,7 +36,7 @@ def read_json_object(
     path: Path,
     expected: str = "a JSON file",
     remedy: str = "mend or replace it",
-    limit: int = LIMIT,
+    limit: int = MAX_DOCUMENT_BYTES,
     missing: str = "mend the path",
 ) -> dict[str, Any]:
     """Read a JSON file whose outermost value must be an object (keys and values). For the rest see `read_json`."""
@@ -66,7 +66,7 @@ def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "men
         remedy: what to do, for errors.
     """
     try:
-        return _parse(text)
+        return _parse_json_text(text)
     except MalformedError as error:
         where = f"{place}, line {error.line}" if error.line else place
         raise DocumentError(where, f"not JSON ({error.problem})", expected, remedy) from None
@@ -86,51 +86,51 @@ def read_json_lines(
         if error.missing:
             return []
         raise
-    return [(line, _find_object(line)) for line in _split_lines(text)]
+    return [(line, _parse_object_line(line)) for line in _split_json_lines(text)]
 
 
-def _split_lines(text: str) -> Iterator[str]:
+def _split_json_lines(text: str) -> Iterator[str]:
     """Split a log into its lines. `str.splitlines` would also split at characters that JSON text may hold."""
     return (line.removesuffix("\r") for line in text.split("\n") if line.strip())
 
 
-def _find_object(line: str) -> dict[str, Any] | None:
+def _parse_object_line(line: str) -> dict[str, Any] | None:
     """Parse one line of a log; None where it is too long or no JSON object."""
     try:
-        found = _parse(line) if len(line) <= LINE_LIMIT else None
+        found = _parse_json_text(line) if len(line) <= MAX_LINE_CHARACTERS else None
     except MalformedError:
         return None
     return found if isinstance(found, dict) else None
 
 
-def _parse(text: str) -> Any:
+def _parse_json_text(text: str) -> Any:
     """Parse JSON text; raises `MalformedError` for all that `parse_json` refuses."""
-    large = _LARGE.search(text) is not None
+    large = _LARGE_NUMBER.search(text) is not None
     try:
         value = json.loads(
             text,
             parse_constant=_refuse_constant,
-            parse_float=read_float if large else None,
-            parse_int=read_int if large else None,
-            object_pairs_hook=_pair,
+            parse_float=convert_float if large else None,
+            parse_int=convert_int if large else None,
+            object_pairs_hook=_build_json_object,
         )
     except json.JSONDecodeError as error:
-        raise MalformedError(shorten(error.msg[:1].lower() + error.msg[1:]), error.lineno) from None
+        raise MalformedError(shorten_message(error.msg[:1].lower() + error.msg[1:]), error.lineno) from None
     except RecursionError:
         raise MalformedError("nested too deeply") from None
-    check_depth(value)
+    check_nesting(value)
     if _ODD_ESCAPE.search(text):
-        check_words(value)
+        check_all_texts(value)
     return value
 
 
-def _pair(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of keys and values; refuse a key that comes twice, of which `json` would keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedError(f"{shorten(twice)!r} is written twice")
+        raise MalformedError(f"{shorten_message(twice)!r} is written twice")
     return found
 
 

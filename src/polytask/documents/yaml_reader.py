@@ -13,14 +13,14 @@ from typing import Any
 
 import yaml
 
-from polytask.documents.bounds import DEPTH, DIGITS, check_word
-from polytask.documents.fault import DocumentError, MalformedError, shorten
-from polytask.documents.text import LIMIT, read_text
+from polytask.documents.bounds import MAX_NESTING, MAX_NUMBER_CHARACTERS, check_text_characters
+from polytask.documents.document_errors import DocumentError, MalformedError, shorten_message
+from polytask.documents.text_reader import MAX_DOCUMENT_BYTES, read_text
 
-REPEATED = 100_000
+MAX_REPEATED_VALUES = 100_000
 """Most values that a document may repeat by their name (`*name`): a thousand bytes could otherwise mean billions."""
-CORE = "tag:yaml.org,2002:"
-MERGE = "<<"
+CORE_TAG_PREFIX = "tag:yaml.org,2002:"
+MERGE_KEY = "<<"
 """The key under which a mapping takes over the keys of another one."""
 
 
@@ -28,7 +28,7 @@ def read_yaml(
     path: Path,
     expected: str = "a YAML file",
     remedy: str = "mend that line",
-    limit: int = LIMIT,
+    limit: int = MAX_DOCUMENT_BYTES,
     missing: str = "mend the path",
 ) -> Any:
     """Read the content of a YAML file. See `read_text` for the arguments, and `parse_yaml` for what is refused."""
@@ -51,28 +51,28 @@ def parse_yaml(
         as_text: every word stays the text that was written, also `yes` and `1`.
     """
     try:
-        return _Builder(text, as_text).build()
+        return _DocumentBuilder(text, as_text).build()
     except MalformedError as error:
         line, problem = error.line, error.problem
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, problem = (mark.line + 1 if mark else 0), shorten(error.problem or error.context)
+        line, problem = (mark.line + 1 if mark else 0), shorten_message(error.problem or error.context)
     except yaml.reader.ReaderError as error:
         found = error.character
         code = found if isinstance(found, int) else ord(str(found)[:1] or "\0")
         line, problem = 0, f"the character U+{code:04X} is not allowed"
     except yaml.YAMLError as error:
-        line, problem = 0, shorten(error)
+        line, problem = 0, shorten_message(error)
     where = f"{place}, line {line}" if line else place
     raise DocumentError(where, f"not YAML ({problem})", expected, remedy)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _EventLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Gives the events of a text and the meaning of its words; the fast loader in C where PyYAML has it."""
 
 
 @dataclass
-class _Open:
+class _OpenCollection:
     """A list or mapping whose end has not come yet.
 
     Args:
@@ -96,19 +96,19 @@ class _Open:
     merged: list[Any] = field(default_factory=list)
 
 
-class _Builder:
+class _DocumentBuilder:
     """Builds the value of one document from its events."""
 
     def __init__(self, text: str, as_text: bool):
         self._text, self._as_text = text, as_text
         self._named: dict[str, tuple[Any, int, int]] = {}
-        self._open: list[_Open] = []
+        self._open: list[_OpenCollection] = []
         self._repeated = 0
         self._result: Any = None
 
     def build(self) -> Any:
         """Build and return the value of the document."""
-        loader = _Loader(self._text)
+        loader = _EventLoader(self._text)
         try:
             documents = 0
             while loader.check_event():
@@ -116,14 +116,14 @@ class _Builder:
                 line = event.start_mark.line + 1
                 if isinstance(event, yaml.ScalarEvent):
                     value = self._read_word(loader, event, line)
-                    merge = value == MERGE and event.implicit[0] and not self._as_text
-                    self._put(value, 1, 0, line, event.anchor, merge)
+                    merge = value == MERGE_KEY and event.implicit[0] and not self._as_text
+                    self._put_value(value, 1, 0, line, event.anchor, merge)
                 elif isinstance(event, yaml.CollectionStartEvent):
-                    self._begin(event, line)
+                    self._begin_collection(event, line)
                 elif isinstance(event, yaml.CollectionEndEvent):
-                    self._end()
+                    self._end_collection()
                 elif isinstance(event, yaml.AliasEvent):
-                    self._repeat(str(event.anchor), line)
+                    self._repeat_named(str(event.anchor), line)
                 elif isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
@@ -132,21 +132,21 @@ class _Builder:
         finally:
             loader.dispose()
 
-    def _begin(self, event: Any, line: int) -> None:
+    def _begin_collection(self, event: Any, line: int) -> None:
         """Open a list or mapping, after the checks of its tag, place and depth."""
         mapping = isinstance(event, yaml.MappingStartEvent)
-        if event.tag not in (None, "!", CORE + ("map" if mapping else "seq")):
-            raise MalformedError(f"{shorten(event.tag)} is no plain data", line)
+        if event.tag not in (None, "!", CORE_TAG_PREFIX + ("map" if mapping else "seq")):
+            raise MalformedError(f"{shorten_message(event.tag)} is no plain data", line)
         if self._open and self._expects_key():
             raise MalformedError("a list or mapping as a key", line)
-        if len(self._open) >= DEPTH:
-            raise MalformedError(f"nested more than {DEPTH} levels deep", line)
+        if len(self._open) >= MAX_NESTING:
+            raise MalformedError(f"nested more than {MAX_NESTING} levels deep", line)
         # While it is open its name stands for nothing, so that no value can contain itself.
         if event.anchor:
             self._named.pop(event.anchor, None)
-        self._open.append(_Open({} if mapping else [], line, event.anchor))
+        self._open.append(_OpenCollection({} if mapping else [], line, event.anchor))
 
-    def _end(self) -> None:
+    def _end_collection(self) -> None:
         """Close the innermost list or mapping and put it where it belongs."""
         done = self._open.pop()
         if done.merged:
@@ -155,22 +155,24 @@ class _Builder:
             for other in reversed(done.merged):
                 taken |= other
             done.value = taken | done.value
-        self._put(done.value, done.nodes, done.height + 1, done.line, done.anchor, False)
+        self._put_value(done.value, done.nodes, done.height + 1, done.line, done.anchor, False)
 
-    def _repeat(self, name: str, line: int) -> None:
+    def _repeat_named(self, name: str, line: int) -> None:
         """Put a copy of a named value here, within the limits of repeated values and depth."""
         if name not in self._named:
-            raise MalformedError(f"*{shorten(name)} is not named before, or contains itself", line)
+            raise MalformedError(f"*{shorten_message(name)} is not named before, or contains itself", line)
         value, nodes, height = self._named[name]
         self._repeated += nodes
-        if self._repeated > REPEATED:
-            raise MalformedError(f"names repeat more than {REPEATED:,} values", line)
-        if len(self._open) + height > DEPTH:
-            raise MalformedError(f"nested more than {DEPTH} levels deep", line)
+        if self._repeated > MAX_REPEATED_VALUES:
+            raise MalformedError(f"names repeat more than {MAX_REPEATED_VALUES:,} values", line)
+        if len(self._open) + height > MAX_NESTING:
+            raise MalformedError(f"nested more than {MAX_NESTING} levels deep", line)
         # A copy, so that a change of one place in a plan never changes another.
-        self._put(copy.deepcopy(value), nodes, height, line, None, False)
+        self._put_value(copy.deepcopy(value), nodes, height, line, None, False)
 
-    def _put(self, value: Any, nodes: int, height: int, line: int, anchor: str | None, merge: bool) -> None:
+    def _put_value(
+        self, value: Any, nodes: int, height: int, line: int, anchor: str | None, merge: bool
+    ) -> None:
         """Put a finished value where it belongs: the result, an entry, a key or the value of a key."""
         if anchor:
             self._named[anchor] = (value, nodes, height)
@@ -185,12 +187,12 @@ class _Builder:
             if isinstance(value, list | dict):
                 raise MalformedError("a list or mapping as a key", line)
             if value in into.value:
-                raise MalformedError(f"{shorten(value)!r} is written twice", line)
-            into.key, into.has_key = (_Merge if merge else value), True
+                raise MalformedError(f"{shorten_message(value)!r} is written twice", line)
+            into.key, into.has_key = (_MergeMark if merge else value), True
         else:
             into.has_key = False
-            if into.key is _Merge:
-                into.merged += _check_merge(value, line)
+            if into.key is _MergeMark:
+                into.merged += _list_merged_mappings(value, line)
             else:
                 into.value[into.key] = value
 
@@ -202,18 +204,18 @@ class _Builder:
         """Return what a word stands for: text, a number, true, false or null."""
         word: str = event.value
         if not word.isprintable():
-            check_word(word, line)
+            check_text_characters(word, line)
         tag = event.tag
         if tag in (None, "!"):
             if self._as_text:
                 return word
             tag = loader.resolve(yaml.ScalarNode, word, event.implicit)
-        kind = tag.removeprefix(CORE)
+        kind = tag.removeprefix(CORE_TAG_PREFIX)
         if kind in ("str", "timestamp", "value", "merge"):
             return word
         if kind not in ("null", "bool", "int", "float"):
-            raise MalformedError(f"{shorten(tag)} is no plain data", line)
-        if len(word) > DIGITS:
+            raise MalformedError(f"{shorten_message(tag)} is no plain data", line)
+        if len(word) > MAX_NUMBER_CHARACTERS:
             raise MalformedError(f"a number of {len(word):,} characters", line)
         if kind == "null":
             return None
@@ -221,19 +223,19 @@ class _Builder:
         try:
             value = getattr(loader, f"construct_yaml_{kind}")(node)
         except (ValueError, KeyError, IndexError, OverflowError):
-            raise MalformedError(f"{shorten(word)!r} is no {kind}", line) from None
+            raise MalformedError(f"{shorten_message(word)!r} is no {kind}", line) from None
         if isinstance(value, float) and value in (float("inf"), float("-inf")) and "inf" not in word.lower():
-            raise MalformedError(f"{shorten(word)} is too large a number", line)
+            raise MalformedError(f"{shorten_message(word)} is too large a number", line)
         return value
 
 
-class _Merge:
+class _MergeMark:
     """Marks the key `<<` that merges mappings; the same characters in quotes are ordinary text."""
 
 
-def _check_merge(value: Any, line: int) -> list[dict[Any, Any]]:
+def _list_merged_mappings(value: Any, line: int) -> list[dict[Any, Any]]:
     """Return the mappings under a key `<<`: one, or a list of them; anything else is refused."""
     others = value if isinstance(value, list) else [value]
     if not all(isinstance(other, dict) for other in others):
-        raise MalformedError(f"{MERGE} takes mappings", line)
+        raise MalformedError(f"{MERGE_KEY} takes mappings", line)
     return others

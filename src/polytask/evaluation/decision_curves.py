@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from polytask.evaluation.answers import Answers
-from polytask.evaluation.questions import yes_no_of
-from polytask.plain import plain
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.evaluation.yes_no_questions import list_yes_no_questions
+from polytask.plain import make_plain
 from polytask.statistics.net_benefit import compute_net_benefit
 from polytask.tasks.task import Task
 
 
-def decision_curves(tasks: Mapping[str, Task], answers: Answers) -> dict[str, dict[str, Any]]:
+def compute_decision_curves(tasks: Mapping[str, Task], answers: PartAnswers) -> dict[str, dict[str, Any]]:
     """Compute the curves: task → label (or the positive class) → `thresholds`, `model`, `all`, `none`, `n`,
     `positives`.
 
@@ -24,13 +24,13 @@ def decision_curves(tasks: Mapping[str, Task], answers: Answers) -> dict[str, di
         items = answers.pooled.get(name)
         if items is None:
             continue
-        for question in yes_no_of(task, items):
+        for question in list_yes_no_questions(task, items):
             # With truths of one kind, acting on everybody (or on nobody) is always best: there is nothing to compare.
             if not question.truth.any() or question.truth.all():
                 continue
             curve = compute_net_benefit(question.p, question.truth)
             label = question.label or str(getattr(task, "classes", ("", ""))[1])
-            found.setdefault(name, {})[label] = plain(
+            found.setdefault(name, {})[label] = make_plain(
                 {
                     "thresholds": curve.thresholds.tolist(),
                     "model": curve.model.round(6).tolist(),

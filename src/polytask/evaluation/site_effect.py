@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.primary_without import find_primary_without
-from polytask.evaluation.result import Estimate
-from polytask.evaluation.statistic import Statistic
-from polytask.kinds import answer_form
-from polytask.plain import plain
-from polytask.statistics.draws import Floats, Indices
-from polytask.statistics.mean import judge_mean
+from polytask.evaluation.evaluation_result import Estimate
+from polytask.evaluation.part_statistic import PartStatistic
+from polytask.evaluation.primary_without_groups import measure_without_groups
+from polytask.kinds import find_answer_form
+from polytask.plain import make_plain
+from polytask.statistics.array_types import Floats, Indices
+from polytask.statistics.mean_interval import find_mean_interval
 from polytask.tasks.task import Task
 
-FEWEST = 20
+MIN_ITEMS_FOR_SITE_EFFECT = 20
 """Fewest known items, in all sites that count, for which the difference gets an interval."""
-MOST_GROUPS = 300
+MAX_SITE_GROUPS = 300
 """Subjects are left out one by one; in a site with more subjects than this, in this many random groups, because a
 plugin's kind of task is computed again without each."""
 NAN = float("nan")
@@ -57,17 +57,17 @@ class SiteEffect:
     sites: Mapping[str, SiteMetric]
 
     @property
-    def explains(self) -> bool:
+    def excludes_zero(self) -> bool:
         """Whether the interval of the difference excludes 0: then the site explains part of the metric."""
         return self.difference.low > 0 or self.difference.high < 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the effect as plain dicts for JSON; what is not defined is null."""
-        found: dict[str, Any] = plain(asdict(self) | {"difference": self.difference._asdict()})
+        found: dict[str, Any] = make_plain(asdict(self) | {"difference": self.difference._asdict()})
         return found
 
 
-def find_site_effects(statistic: Statistic, sites: Mapping[str, str]) -> dict[str, SiteEffect]:
+def find_site_effects(statistic: PartStatistic, sites: Mapping[str, str]) -> dict[str, SiteEffect]:
     """Measure the site effect of every visit or subject task; empty for a cohort with fewer than two sites.
 
     Args:
@@ -81,7 +81,7 @@ def find_site_effects(statistic: Statistic, sites: Mapping[str, str]) -> dict[st
     if len(places) < 2:
         return {}
     return {
-        name: _site_effect(statistic, name, places)
+        name: _measure_site_effect(statistic, name, places)
         for name, task in statistic.tasks.items()
         if task.level != "voxel"
     }
@@ -94,18 +94,18 @@ def explain_site_effects(effects: Mapping[str, SiteEffect]) -> tuple[str, ...]:
         f"{e.within:.2f} within a site (difference {e.difference.estimate:.2f}, {e.difference.low:.2f} to "
         f"{e.difference.high:.2f})."
         for task, e in effects.items()
-        if e.explains
+        if e.excludes_zero
     )
 
 
-def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices]) -> SiteEffect:
+def _measure_site_effect(statistic: PartStatistic, name: str, places: Mapping[str, Indices]) -> SiteEffect:
     task = statistic.tasks[name]
     everybody = np.concatenate(list(places.values()))
     whole = statistic.task(name, everybody)
     # A mean over classes is split into its classes: a site that lacks one class can still tell about the others.
     parts = [k for k in whole if k.startswith(f"{task.primary}.")] or [task.primary]
-    groups = {site: _groups(rows) for site, rows in places.items()}
-    known = _count_known(statistic, name)
+    groups = {site: _list_left_out_groups(rows) for site, rows in places.items()}
+    known = _count_known_items(statistic, name)
     counts = {site: int(known[rows].sum()) for site, rows in places.items()}
     found: dict[str, Floats] = {}
     left: dict[str, Floats] = {}
@@ -113,36 +113,42 @@ def _site_effect(statistic: Statistic, name: str, places: Mapping[str, Indices])
     for site, rows in places.items():
         own = statistic.task(name, rows)
         values = np.array([own.get(p, NAN) for p in parts])
-        without = _find_without(statistic, name, parts, groups[site])
+        without = _compute_parts_without(statistic, name, parts, groups[site])
         # A part that one subject decides about says nothing of the site, and would make the jackknife jump.
         stays = np.isfinite(values) & np.isfinite(without).all(0)
         found[site], left[site] = np.where(stays, values, NAN), without
-        why = "" if stays.any() else _reason(statistic, task, rows, bool(np.isfinite(values).any()))
+        why = (
+            ""
+            if stays.any()
+            else _explain_uncounted_site(statistic, task, rows, bool(np.isfinite(values).any()))
+        )
         shown[site] = SiteMetric(float(own.get(task.primary, NAN)), counts[site], why)
-    pooled, within = _both(_values(statistic, name, parts, everybody), found, counts)
+    pooled, within = _average_parts(_compute_metric_parts(statistic, name, parts, everybody), found, counts)
     used = sum(counts[site] for site, values in found.items() if np.isfinite(values).any())
     difference = pooled - within
     low = high = NAN
-    if np.isfinite(difference) and used >= FEWEST:
+    if np.isfinite(difference) and used >= MIN_ITEMS_FOR_SITE_EFFECT:
         leave_one_out = []
         every = [(site, k) for site in places for k in range(len(groups[site]))]
-        fewer = _find_without(statistic, name, parts, [groups[site][k] for site, k in every])
+        fewer = _compute_parts_without(statistic, name, parts, [groups[site][k] for site, k in every])
         for (site, k), values in zip(every, fewer, strict=True):
             at_site = np.where(np.isfinite(found[site]), left[site][k], NAN)
             # The left-out subjects must not weigh their site in the mean within sites either.
             rest = {**counts, site: counts[site] - int(known[groups[site][k]].sum())}
-            mine = _both(values, {**found, site: at_site}, rest)
+            mine = _average_parts(values, {**found, site: at_site}, rest)
             leave_one_out.append(mine[0] - mine[1])
         count = len(leave_one_out)
         # Jackknife pseudo-values; one that is not defined makes the interval undefined.
         pseudo = count * difference - (count - 1) * np.array(leave_one_out)
-        judged = judge_mean(pseudo) if np.isfinite(pseudo).all() else None
+        judged = find_mean_interval(pseudo) if np.isfinite(pseudo).all() else None
         low, high = (judged.low, judged.high) if judged else (NAN, NAN)
     estimate = Estimate(difference, low, high, used if np.isfinite(difference) else 0)
     return SiteEffect(task.primary, pooled, within, estimate, shown)
 
 
-def _both(pooled: Floats, found: Mapping[str, Floats], counts: Mapping[str, int]) -> tuple[float, float]:
+def _average_parts(
+    pooled: Floats, found: Mapping[str, Floats], counts: Mapping[str, int]
+) -> tuple[float, float]:
     """Return (metric over all subjects, metric within sites): means over the classes that at least one site defines."""
     values = np.stack(list(found.values()))
     weights = np.array([counts[site] for site in found], np.float64)[:, None] * np.isfinite(values)
@@ -154,40 +160,42 @@ def _both(pooled: Floats, found: Mapping[str, Floats], counts: Mapping[str, int]
     return float(pooled[there].mean()), float(within[there].mean())
 
 
-def _values(statistic: Statistic, name: str, parts: Sequence[str], rows: Indices) -> Floats:
+def _compute_metric_parts(statistic: PartStatistic, name: str, parts: Sequence[str], rows: Indices) -> Floats:
     found = statistic.task(name, rows)
     return np.array([found.get(p, NAN) for p in parts])
 
 
-def _find_without(statistic: Statistic, name: str, parts: Sequence[str], groups: Sequence[Indices]) -> Floats:
+def _compute_parts_without(
+    statistic: PartStatistic, name: str, parts: Sequence[str], groups: Sequence[Indices]
+) -> Floats:
     """Compute the parts of the metric on the subjects of all groups except each one in turn: `[groups, parts]`."""
     everybody = np.concatenate(groups)
     # Twice: from groups to their subjects, then from subjects to their items.
     owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
     owner = np.repeat(owner, [len(statistic.places[name][i]) for i in everybody])
     items = statistic.answers.pooled[name].take(statistic.items(name, everybody))
-    found = find_primary_without(statistic.tasks[name], items, owner, len(groups))
+    found = measure_without_groups(statistic.tasks[name], items, owner, len(groups))
     if found is not None:
         return np.stack([found.get(p, np.full(len(groups), NAN)) for p in parts], axis=1)
     rest = [np.delete(everybody, np.flatnonzero(np.isin(everybody, g))) for g in groups]
-    return np.array([_values(statistic, name, parts, rows) for rows in rest])
+    return np.array([_compute_metric_parts(statistic, name, parts, rows) for rows in rest])
 
 
-def _count_known(statistic: Statistic, name: str) -> Indices:
+def _count_known_items(statistic: PartStatistic, name: str) -> Indices:
     """Count the items with a known truth of each subject `[subjects]`."""
     known = statistic.answers.pooled[name].known
     there = np.asarray(known.reshape(len(known), -1).any(axis=1) if len(known) else known, np.int64)
     return np.array([int(there[rows].sum()) for rows in statistic.places[name]], np.int64)
 
 
-def _groups(rows: Indices) -> list[Indices]:
+def _list_left_out_groups(rows: Indices) -> list[Indices]:
     """List who is left out together: one subject each, or in larger sites a random group (fixed seed)."""
-    if len(rows) <= MOST_GROUPS:
+    if len(rows) <= MAX_SITE_GROUPS:
         return [rows[k : k + 1] for k in range(len(rows))]
-    return [np.sort(g) for g in np.array_split(np.random.default_rng(0).permutation(rows), MOST_GROUPS)]
+    return [np.sort(g) for g in np.array_split(np.random.default_rng(0).permutation(rows), MAX_SITE_GROUPS)]
 
 
-def _reason(statistic: Statistic, task: Task, rows: Indices, defined: bool) -> str:
+def _explain_uncounted_site(statistic: PartStatistic, task: Task, rows: Indices, defined: bool) -> str:
     """Explain why the metric of a site does not count."""
     if defined:
         return "hangs on a single subject"
@@ -195,7 +203,7 @@ def _reason(statistic: Statistic, task: Task, rows: Indices, defined: bool) -> s
     items = statistic.answers.pooled[task.name].take(index)
     if not items.known.any():
         return "nothing known"
-    if answer_form(task.kind) == "time":
+    if find_answer_form(task.kind) == "time":
         times = items.value[items.known]
         return "no event" if not (times[:, 1] > 0).any() else "no pair of subjects that can be compared"
     return "only one class or value known"

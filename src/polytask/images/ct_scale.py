@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-LOWEST, HIGHEST = -3100.0, 4095.0
+LOWEST_CT_VALUE, HIGHEST_CT_VALUE = -3100.0, 4095.0
 """Numbers of a CT lie between these two: the padding value of common scanners, and the end of a 12-bit scale. Metal on
 an extended scale lies above, and so do damaged voxels."""
-BELOW = -1.0
+BELOW_WATER_HU = -1.0
 """A CT in Hounsfield units has values below this: air, fat and the noise of water."""
-NARROW = 10.0
+SCALED_CT_WIDTH = 10.0
 """A CT with a smaller range of values was scaled, to 0–1 or to standard deviations. In Hounsfield units, fat and muscle
 alone are 100 apart."""
 
 
-def name_ct_scale(low: float, high: float) -> str:
+def describe_odd_ct_scale(low: float, high: float) -> str:
     """Say in words what is wrong when the numbers are not Hounsfield units; "" when they are.
 
     Args:
@@ -22,9 +22,9 @@ def name_ct_scale(low: float, high: float) -> str:
         return f"nearly all voxels are {low:.4g}: there is no CT"
     span = f"values from {low:.4g} to {high:.4g}"
     # The width is checked before the sign: values scaled to standard deviations go below 0 too.
-    if high - low <= NARROW:
+    if high - low <= SCALED_CT_WIDTH:
         return f"{span} are no Hounsfield units: the CT was scaled"
-    if low < BELOW:
+    if low < BELOW_WATER_HU:
         return ""
     if high <= 255:
         return f"{span}, none below 0, are no Hounsfield units: a picture of a CT window"

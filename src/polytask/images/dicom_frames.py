@@ -10,16 +10,16 @@ import numpy as np
 
 from polytask.errors import PolytaskError
 from polytask.images.dicom_ultrasound import find_ultrasound_spacing
-from polytask.images.layout import LPS_TO_RAS, RASTER
+from polytask.images.file_axes import LPS_TO_RAS, RASTER_AFFINE
 from polytask.images.volume import Affine
 
-UNEVEN = 0.05  # of the spacing
-TILT = 0.01  # sideways step per slice, of the spacing: half a degree
-_SWAP: Affine = np.eye(4)[:, [1, 0, 2, 3]]
+MAX_STEP_VARIATION = 0.05  # of the spacing
+MAX_SLICE_TILT = 0.01  # sideways step per slice, of the spacing: half a degree
+_SWAP_ROWS_COLUMNS: Affine = np.eye(4)[:, [1, 0, 2, 3]]
 
 
 @dataclass(frozen=True)
-class Frame:
+class DicomFrame:
     """One slice: where it is stored, where it lies in the patient, and how its numbers become real values.
 
     Args:
@@ -41,13 +41,13 @@ class Frame:
     measured: bool = True
 
 
-def frames_of(file: Path, header: Any) -> list[Frame]:
+def list_dicom_frames(file: Path, header: Any) -> list[DicomFrame]:
     """List the frames of one file, one per slice: classic files, RTDOSE grids, or enhanced files.
 
     An enhanced file describes its frames in functional groups. The caller has checked how many frames the header
     claims (`count_dicom_frames`).
     """
-    count = count_frames(header)
+    count = count_dicom_frames(header)
     groups = header.get("PerFrameFunctionalGroupsSequence")
     if groups is not None:
         if len(groups) < count:
@@ -55,48 +55,48 @@ def frames_of(file: Path, header: Any) -> list[Frame]:
                 f"{file}: {count} frames, but functional groups for {len(groups)}; expected one each; export it again"
             )
         shared = header.get("SharedFunctionalGroupsSequence") or [{}]
-        return [_enhanced(file, k, shared[0], group) for k, group in enumerate(groups[:count])]
+        return [_read_enhanced_frame(file, k, shared[0], group) for k, group in enumerate(groups[:count])]
     orientation, position = (
-        _floats(header, "ImageOrientationPatient", 6),
-        _floats(header, "ImagePositionPatient", 3),
+        _read_header_floats(header, "ImageOrientationPatient", 6),
+        _read_header_floats(header, "ImagePositionPatient", 3),
     )
-    pixel = _floats(header, "PixelSpacing", 2)
-    pixel = _floats(header, "ImagerPixelSpacing", 2) if pixel is None else pixel
+    pixel = _read_header_floats(header, "PixelSpacing", 2)
+    pixel = _read_header_floats(header, "ImagerPixelSpacing", 2) if pixel is None else pixel
     if pixel is None and (calibrated := find_ultrasound_spacing(header)) is not None:
         pixel = np.array(calibrated)
     pair = (1.0, 1.0) if pixel is None else (float(pixel[0]), float(pixel[1]))
     slope, inter = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
     if "DoseGridScaling" in header:
         slope, inter = float(header.DoseGridScaling), 0.0
-    offsets = _floats(header, "GridFrameOffsetVector", count)
+    offsets = _read_header_floats(header, "GridFrameOffsetVector", count)
     places: list[Affine | None] = [position] * count
     if offsets is not None and position is not None and orientation is not None:
         normal = np.cross(orientation[:3], orientation[3:])
         # The standard allows offsets that begin at 0 or at the first frame's own z; the difference covers both.
         places = [position + normal * (o - offsets[0]) for o in offsets]
     known = pixel is not None
-    return [Frame(file, k, places[k], orientation, pair, slope, inter, known) for k in range(count)]
+    return [DicomFrame(file, k, places[k], orientation, pair, slope, inter, known) for k in range(count)]
 
 
-def count_frames(header: Any) -> int:
+def count_dicom_frames(header: Any) -> int:
     """Return how many frames a header claims; 1 where it does not say."""
     return int(header.get("NumberOfFrames") or 1)
 
 
-def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
+def _read_enhanced_frame(file: Path, number: int, shared: Any, group: Any) -> DicomFrame:
     """Read one frame of an enhanced file. What its own group does not say is taken from the shared group."""
 
     def item(name: str) -> Any:
         found = group.get(name) or shared.get(name)
         return found[0] if found else {}
 
-    pixel = _floats(item("PixelMeasuresSequence"), "PixelSpacing", 2)
+    pixel = _read_header_floats(item("PixelMeasuresSequence"), "PixelSpacing", 2)
     values = item("PixelValueTransformationSequence")
-    return Frame(
+    return DicomFrame(
         file,
         number,
-        _floats(item("PlanePositionSequence"), "ImagePositionPatient", 3),
-        _floats(item("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
+        _read_header_floats(item("PlanePositionSequence"), "ImagePositionPatient", 3),
+        _read_header_floats(item("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         (1.0, 1.0) if pixel is None else (float(pixel[0]), float(pixel[1])),
         float(values.get("RescaleSlope") or 1),
         float(values.get("RescaleIntercept") or 0),
@@ -104,18 +104,18 @@ def _enhanced(file: Path, number: int, shared: Any, group: Any) -> Frame:
     )
 
 
-def _floats(item: Any, name: str, count: int) -> Affine | None:
+def _read_header_floats(item: Any, name: str, count: int) -> Affine | None:
     """Read a header field of exactly `count` numbers; None where it is missing or has another length."""
     value = item.get(name)
     return None if value is None or len(value) != count else np.array([float(v) for v in value])
 
 
-def thickness_of(header: Any) -> float:
+def read_slice_step(header: Any) -> float:
     """Return the thickness in mm to assume for a single slice, which has no neighbor to measure a distance to."""
     return float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0)
 
 
-def ordered(path: Path, frames: list[Frame], thickness: float) -> tuple[list[int], Affine]:
+def order_frames(path: Path, frames: list[DicomFrame], thickness: float) -> tuple[list[int], Affine]:
     """Sort the slices along their normal. Returns their order and the RAS affine of columns, rows, slices.
 
     Stacks with uneven steps, two slices at one place, or a tilt are refused.
@@ -130,7 +130,7 @@ def ordered(path: Path, frames: list[Frame], thickness: float) -> tuple[list[int
             raise PolytaskError(
                 f"{path}: {len(frames)} slices without positions; expected ImagePositionPatient; convert it"
             )
-        return [0], RASTER @ _SWAP @ np.diag([first.pixel[1], first.pixel[0], 1.0, 1.0])
+        return [0], RASTER_AFFINE @ _SWAP_ROWS_COLUMNS @ np.diag([first.pixel[1], first.pixel[0], 1.0, 1.0])
     if any(f.position is None or f.orientation is None for f in frames):
         raise PolytaskError(f"{path}: some slices lack their position; expected ImagePositionPatient in each")
     turned = max(float(np.abs(f.orientation - first.orientation).max()) for f in frames)  # type: ignore[operator]
@@ -152,14 +152,14 @@ def ordered(path: Path, frames: list[Frame], thickness: float) -> tuple[list[int
             )
         # The median, because one missing slice would also change the mean.
         middle = float(np.median(gaps))
-        if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.01):
+        if np.abs(gaps - middle).max() > max(MAX_STEP_VARIATION * middle, 0.01):
             raise PolytaskError(
                 f"{path}: slice steps vary from {gaps.min():.3f} to {gaps.max():.3f} mm (a slice is missing?); "
                 "expected even steps; complete the series"
             )
         # First to last slice: positions are often rounded, and a single gap would multiply the error.
         step = (last - positions[order[0]]) / (len(frames) - 1)
-        if np.linalg.norm(step - normal * (step @ normal)) > TILT * (step @ normal):
+        if np.linalg.norm(step - normal * (step @ normal)) > MAX_SLICE_TILT * (step @ normal):
             raise PolytaskError(
                 f"{path}: the slices are sheared (gantry tilt); expected a straight stack; resample it first"
             )

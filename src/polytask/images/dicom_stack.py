@@ -11,18 +11,24 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.dicom_frames import Frame, count_frames, frames_of, ordered, thickness_of
-from polytask.images.limits import check_size
+from polytask.images.dicom_frames import (
+    DicomFrame,
+    count_dicom_frames,
+    list_dicom_frames,
+    order_frames,
+    read_slice_step,
+)
+from polytask.images.size_limits import check_array_size
 from polytask.images.volume import Affine, Array
 
-STORED = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+UNCOMPRESSED_SYNTAXES = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes that store pixels uncompressed."""
-RATIO = 4_096
+MAX_DICOM_PACKING = 4_096
 """Largest believable ratio of pixel bytes to file bytes: no codec of DICOM packs medical images more tightly."""
 
 
 @dataclass(frozen=True)
-class Stack:
+class DicomStack:
     """The slices of one series in their order along the normal, and what is common to them.
 
     Args:
@@ -32,7 +38,7 @@ class Stack:
         invert: whether large stored numbers are dark (MONOCHROME1).
     """
 
-    frames: tuple[Frame, ...]
+    frames: tuple[DicomFrame, ...]
     rows: int
     columns: int
     channels: int
@@ -46,7 +52,7 @@ class Stack:
         """Whether the files say how large a pixel is."""
         return all(frame.measured for frame in self.frames)
 
-    def real(self, stored: Array, frame: Frame) -> Array:
+    def to_real_values(self, stored: Array, frame: DicomFrame) -> Array:
         """Convert the stored numbers of one frame to real values of type `dtype`."""
         if self.channels > 1:
             return stored
@@ -60,7 +66,7 @@ class Stack:
         return np.asarray(values * frame.slope + frame.inter).astype(np.float32)
 
 
-def stack_of(path: Path, headers: dict[Path, Any], limit: int | None = None) -> Stack:
+def build_dicom_stack(path: Path, headers: dict[Path, Any], limit: int | None = None) -> DicomStack:
     """Check that the files form one regular stack, and order it along its normal.
 
     Args:
@@ -75,10 +81,10 @@ def stack_of(path: Path, headers: dict[Path, Any], limit: int | None = None) -> 
             raise PolytaskError(
                 f"{path}: slices differ in {name} ({', '.join(sorted(found))}); expected one; split the series"
             )
-    _refuse_mixture(path, headers.values())
-    _check_claims(path, headers, limit)
-    frames = [frame for file, header in headers.items() for frame in frames_of(file, header)]
-    order, affine = ordered(path, frames, thickness_of(first))
+    _refuse_mixed_series(path, headers.values())
+    _check_claimed_sizes(path, headers, limit)
+    frames = [frame for file, header in headers.items() for frame in list_dicom_frames(file, header)]
+    order, affine = order_frames(path, frames, read_slice_step(first))
     frames = [frames[k] for k in order]
     photometric, channels = str(first.PhotometricInterpretation), int(first.get("SamplesPerPixel", 1))
     if photometric.startswith("PALETTE") or any("ModalityLUTSequence" in h for h in headers.values()):
@@ -88,12 +94,14 @@ def stack_of(path: Path, headers: dict[Path, Any], limit: int | None = None) -> 
     bits, signed = int(first.get("BitsStored", 32)), int(first.get("PixelRepresentation", 0)) == 1
     span = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     whole = "FloatPixelData" not in first and "BitsStored" in first
-    dtype = np.dtype(np.uint8) if channels > 1 and bits <= 8 else _dtype(frames, span, whole)
+    dtype = np.dtype(np.uint8) if channels > 1 and bits <= 8 else _choose_value_type(frames, span, whole)
     invert = photometric == "MONOCHROME1"
-    return Stack(tuple(frames), int(first.Rows), int(first.Columns), channels, affine, span, dtype, invert)
+    return DicomStack(
+        tuple(frames), int(first.Rows), int(first.Columns), channels, affine, span, dtype, invert
+    )
 
 
-def _refuse_mixture(path: Path, headers: Collection[Any]) -> None:
+def _refuse_mixed_series(path: Path, headers: Collection[Any]) -> None:
     """Refuse slices of several patients or frames of reference in one series. Headers that do not say are skipped."""
     asked = {
         "PatientID": "patients",
@@ -110,11 +118,11 @@ def _refuse_mixture(path: Path, headers: Collection[Any]) -> None:
             )
 
 
-def _check_claims(path: Path, headers: dict[Path, Any], limit: int | None) -> None:
+def _check_claimed_sizes(path: Path, headers: dict[Path, Any], limit: int | None) -> None:
     """Refuse headers that claim more pixels than allowed, or than their files can hold, before memory is taken."""
     total = 0
     for file, header in headers.items():
-        rows, columns, frames = int(header.Rows), int(header.Columns), count_frames(header)
+        rows, columns, frames = int(header.Rows), int(header.Columns), count_dicom_frames(header)
         channels, allocated = int(header.get("SamplesPerPixel", 1)), int(header.get("BitsAllocated", 8))
         if not 1 <= int(header.get("BitsStored", 32)) <= 64 or not 1 <= allocated <= 64:
             raise PolytaskError(
@@ -123,20 +131,20 @@ def _check_claims(path: Path, headers: dict[Path, Any], limit: int | None) -> No
         kind = (
             np.dtype(f"u{max(1, -(-allocated // 8))}") if allocated in (8, 16, 32, 64) else np.dtype(np.uint8)
         )
-        size = check_size(file, (rows, columns, frames, channels), kind, limit)
+        size = check_array_size(file, (rows, columns, frames, channels), kind, limit)
         # Uncompressed pixels take their full size in the file; one byte holds eight pixels of one bit.
-        packed = str(header.file_meta.get("TransferSyntaxUID", "")) not in STORED
-        if size > file.stat().st_size * (RATIO if packed else 8 if allocated == 1 else 1):
+        packed = str(header.file_meta.get("TransferSyntaxUID", "")) not in UNCOMPRESSED_SYNTAXES
+        if size > file.stat().st_size * (MAX_DICOM_PACKING if packed else 8 if allocated == 1 else 1):
             raise PolytaskError(
                 f"{file}: truncated: header claims {size} bytes of pixels, but the file is "
                 f"{file.stat().st_size} bytes; copy the file again"
             )
         total += frames
     first = next(iter(headers.values()))
-    check_size(path, (int(first.Rows), int(first.Columns), total), np.dtype(np.uint8), limit)
+    check_array_size(path, (int(first.Rows), int(first.Columns), total), np.dtype(np.uint8), limit)
 
 
-def _dtype(frames: list[Frame], span: tuple[int, int], whole: bool) -> np.dtype[np.generic]:
+def _choose_value_type(frames: list[DicomFrame], span: tuple[int, int], whole: bool) -> np.dtype[np.generic]:
     """Choose the smallest whole-number type that holds every real value, or float32.
 
     Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-TWO_D, CENTIMETERS = 1, 3
+TISSUE_REGION_FORMAT, DICOM_CENTIMETERS = 1, 3
 """DICOM codes: the `RegionSpatialFormat` of a picture of tissue (not M-mode, spectra or graphs), and the unit cm."""
-NEAR = 0.01
+SAME_SCALE_TOLERANCE = 0.01
 """Regions whose pixel sizes differ by no more than this share count as having one scale."""
-LARGEST = 5.0
+MAX_ULTRASOUND_PIXEL = 5.0
 """Largest believable pixel size of an ultrasound picture, in millimeters."""
 
 
@@ -19,16 +19,18 @@ def find_ultrasound_spacing(header: Any) -> list[float] | None:
     """
     found = []
     for region in header.get("SequenceOfUltrasoundRegions") or ():
-        if region.get("RegionSpatialFormat") != TWO_D:
+        if region.get("RegionSpatialFormat") != TISSUE_REGION_FORMAT:
             continue
         units = (region.get("PhysicalUnitsYDirection"), region.get("PhysicalUnitsXDirection"))
-        if units != (CENTIMETERS, CENTIMETERS):
+        if units != (DICOM_CENTIMETERS, DICOM_CENTIMETERS):
             return None
         deltas = (region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX"))
         # Deltas are in cm. Only the size counts: the sign says in which direction the axis runs.
         found.append([10 * abs(float(delta or 0)) for delta in deltas])
-    if not found or any(not 0 < edge <= LARGEST for edges in found for edge in edges):
+    if not found or any(not 0 < edge <= MAX_ULTRASOUND_PIXEL for edges in found for edge in edges):
         return None
     first = found[0]
-    same = all(abs(a - b) <= NEAR * b for edges in found for a, b in zip(edges, first, strict=True))
+    same = all(
+        abs(a - b) <= SAME_SCALE_TOLERANCE * b for edges in found for a, b in zip(edges, first, strict=True)
+    )
     return first if same else None

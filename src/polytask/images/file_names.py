@@ -7,13 +7,19 @@ import json
 import re
 from urllib.parse import quote
 
-LONGEST = 200
+MAX_NAME_BYTES = 200
 """Most bytes of a name. File systems allow 255, but a file that is being written has a longer, temporary name."""
-HASH = 16
+NAME_HASH_DIGITS = 16
 """Hexadecimal digits of the hash that makes shortened names different."""
-DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+WINDOWS_DEVICE_NAMES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+}
 """Names that Windows keeps for devices, with any ending."""
-OURS = {"store.json"}
+RESERVED_FILE_NAMES = {"store.json"}
 """Names of Polytask's own files in folders whose other files are named after ids."""
 
 
@@ -31,18 +37,21 @@ def make_file_name(*parts: str, detail: str = "", ending: str = "", hashed: bool
         ending: kept as it is, with its dot.
         hashed: add the hash even to a short name.
     """
-    stem = "@".join(_escape(part) for part in parts) + (f".{_escape(detail)}" if detail else "")
+    stem = "@".join(_escape_part(part) for part in parts) + (f".{_escape_part(detail)}" if detail else "")
     if stem[0] in ".-":
-        stem = _as_code(stem[0]) + stem[1:]
+        stem = _percent_encode(stem[0]) + stem[1:]
     if stem[-1] == ".":
-        stem = stem[:-1] + _as_code(".")
-    if stem.partition(".")[0].lower() in DEVICES or f"{stem}{ending}".lower() in OURS:
-        stem = _as_code(stem[0]) + stem[1:]
-    if hashed or len(stem) + len(ending) > LONGEST:
+        stem = stem[:-1] + _percent_encode(".")
+    if (
+        stem.partition(".")[0].lower() in WINDOWS_DEVICE_NAMES
+        or f"{stem}{ending}".lower() in RESERVED_FILE_NAMES
+    ):
+        stem = _percent_encode(stem[0]) + stem[1:]
+    if hashed or len(stem) + len(ending) > MAX_NAME_BYTES:
         said = json.dumps([parts, detail, ending]).encode("ascii")
-        mark = "~" + hashlib.sha256(said).hexdigest()[:HASH]
+        mark = "~" + hashlib.sha256(said).hexdigest()[:NAME_HASH_DIGITS]
         # The cut may fall inside a %XX code; what is left of that code is dropped.
-        head = stem[: LONGEST - len(ending) - len(mark)]
+        head = stem[: MAX_NAME_BYTES - len(ending) - len(mark)]
         stem = re.sub(r"%.?$", "", head) + mark
     return stem + ending
 
@@ -71,10 +80,10 @@ class FileNames:
         return name
 
 
-def _escape(part: str) -> str:
+def _escape_part(part: str) -> str:
     """Escape one part of a name. `@` and `~` become codes, because they join parts and mark a hash; "" becomes `%-`."""
     return quote(part, safe="", errors="surrogatepass").replace("~", "%7E") or "%-"
 
 
-def _as_code(letter: str) -> str:
+def _percent_encode(letter: str) -> str:
     return f"%{ord(letter):02X}"

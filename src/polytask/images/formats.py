@@ -9,13 +9,13 @@ from pathlib import Path
 
 from polytask.errors import PolytaskError
 from polytask.images import dicom, metaimage, nifti, nrrd, raster, tiff
-from polytask.images.files import require_plain_file
-from polytask.images.planes import describe_plane, split_plane, take_plane
-from polytask.images.volume import Info, Volume
+from polytask.images.plane_paths import describe_plane, split_plane_path, take_plane
+from polytask.images.safe_files import refuse_special_file
+from polytask.images.volume import ImageInfo, Volume
 
 
 @dataclass(frozen=True)
-class Format:
+class ImageFormat:
     """The functions of one image format.
 
     Args:
@@ -26,59 +26,61 @@ class Format:
     """
 
     name: str
-    probe: Callable[[Path, int, int | None], Info]
+    probe: Callable[[Path, int, int | None], ImageInfo]
     read: Callable[[Path, int, int | None], Volume]
     write: Callable[[Path, Volume], None] | None = None
 
 
-FOLDER = "/"  # a DICOM series: a folder, or folder#SeriesInstanceUID
-_JPEG = Format("JPEG", raster.probe, raster.read)
-_TIFF = Format("TIFF", tiff.probe, tiff.read, tiff.write)
-_DICOM = Format("DICOM series", dicom.probe, dicom.read)
-_NIFTI = Format("NIfTI", nifti.probe, nifti.read, nifti.write)
+DICOM_FOLDER = "/"  # a DICOM series: a folder, or folder#SeriesInstanceUID
+_JPEG_FORMAT = ImageFormat("JPEG", raster.probe_raster, raster.read_raster)
+_TIFF_FORMAT = ImageFormat("TIFF", tiff.probe_tiff, tiff.read_tiff, tiff.write_tiff)
+_DICOM_FORMAT = ImageFormat("DICOM series", dicom.probe_dicom, dicom.read_dicom)
+_NIFTI_FORMAT = ImageFormat("NIfTI", nifti.probe_nifti, nifti.read_nifti, nifti.write_nifti)
 
-FORMATS: dict[str, Format] = {
-    ".nii.gz": _NIFTI,
-    ".nii": _NIFTI,
-    ".nrrd": Format("NRRD", nrrd.probe, nrrd.read, nrrd.write),
-    ".nhdr": Format("NRRD, detached header", nrrd.probe, nrrd.read),
-    ".mha": Format("MetaImage", metaimage.probe, metaimage.read, metaimage.write),
-    ".mhd": Format("MetaImage, detached header", metaimage.probe, metaimage.read),
-    ".png": Format("PNG", raster.probe, raster.read, raster.write),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-    ".dcm": _DICOM,
-    ".ima": _DICOM,
-    FOLDER: _DICOM,
+FORMATS: dict[str, ImageFormat] = {
+    ".nii.gz": _NIFTI_FORMAT,
+    ".nii": _NIFTI_FORMAT,
+    ".nrrd": ImageFormat("NRRD", nrrd.probe_nrrd, nrrd.read_nrrd, nrrd.write_nrrd),
+    ".nhdr": ImageFormat("NRRD, detached header", nrrd.probe_nrrd, nrrd.read_nrrd),
+    ".mha": ImageFormat(
+        "MetaImage", metaimage.probe_metaimage, metaimage.read_metaimage, metaimage.write_metaimage
+    ),
+    ".mhd": ImageFormat("MetaImage, detached header", metaimage.probe_metaimage, metaimage.read_metaimage),
+    ".png": ImageFormat("PNG", raster.probe_raster, raster.read_raster, raster.write_png),
+    ".jpg": _JPEG_FORMAT,
+    ".jpeg": _JPEG_FORMAT,
+    ".tif": _TIFF_FORMAT,
+    ".tiff": _TIFF_FORMAT,
+    ".dcm": _DICOM_FORMAT,
+    ".ima": _DICOM_FORMAT,
+    DICOM_FOLDER: _DICOM_FORMAT,
 }
 
 
-def ending(path: str | Path) -> str | None:
+def find_image_ending(path: str | Path) -> str | None:
     """Return the registered ending of a path (`.nii.gz`; `/` for a DICOM folder); None when there is none."""
-    path = split_plane(Path(path))[0]
+    path = split_plane_path(Path(path))[0]
     folder = str(path).rpartition("#")[0]
     if path.is_dir() or (folder and not path.exists() and Path(folder).is_dir()):
-        return FOLDER
+        return DICOM_FOLDER
     name = path.name.lower()
     return max((e for e in FORMATS if name.endswith(e)), key=len, default=None)
 
 
-def probe(path: str | Path, dims: int = 3, limit: int | None = None) -> Info:
+def probe_image_file(path: str | Path, dims: int = 3, limit: int | None = None) -> ImageInfo:
     """Read grid, channels and type from the header alone. For the arguments see `read_image_file`.
 
     A gzip stream is inflated only when its trailer does not fit the header.
     """
     asked = Path(path)
-    path, plane = split_plane(asked)
-    with _readable(path):
-        require_plain_file(path)
-        info = _format(path).probe(path, dims, limit)
+    path, plane = split_plane_path(asked)
+    with _convert_read_errors(path):
+        refuse_special_file(path)
+        info = _find_format(path).probe(path, dims, limit)
     return info if plane is None else describe_plane(asked, info, plane)
 
 
-def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
+def read_image_file(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
     """Read the voxels `[C, *space]` of an image, on their grid.
 
     The array may be a view in the file's memory order.
@@ -89,33 +91,33 @@ def read(path: str | Path, dims: int = 3, limit: int | None = None) -> Volume:
         limit: bytes the image may take (default 4 GiB, see `size_limits`).
     """
     asked = Path(path)
-    path, plane = split_plane(asked)
-    with _readable(path):
-        require_plain_file(path)
-        volume = _format(path).read(path, dims, limit)
+    path, plane = split_plane_path(asked)
+    with _convert_read_errors(path):
+        refuse_special_file(path)
+        volume = _find_format(path).read(path, dims, limit)
     return volume if plane is None else take_plane(asked, volume, plane)
 
 
-def write(path: str | Path, volume: Volume) -> None:
+def write_image_file(path: str | Path, volume: Volume) -> None:
     """Write a volume in the format that the ending names, whole or not at all."""
     path = Path(path)
-    found = FORMATS.get(ending(path) or "")
+    found = FORMATS.get(find_image_ending(path) or "")
     if found is None or found.write is None:
         known = ", ".join(e for e, f in FORMATS.items() if f.write)
         raise PolytaskError(f"{path}: this ending cannot be written; expected one of {known}; rename it")
     found.write(path, volume)
 
 
-def _format(path: Path) -> Format:
+def _find_format(path: Path) -> ImageFormat:
     """Find the format of a path by its ending. A file without a known ending may still be DICOM by its content."""
-    found = ending(path)
+    found = find_image_ending(path)
     if found is None and path.exists():
         with path.open("rb") as file:
             found = ".dcm" if file.read(132)[128:] == b"DICM" else None
-    if found != FOLDER and not path.exists():
+    if found != DICOM_FOLDER and not path.exists():
         raise PolytaskError(f"{path}: no such file; expected an image; mend the path")
     if found is None:
-        known = ", ".join(e for e in FORMATS if e != FOLDER)
+        known = ", ".join(e for e in FORMATS if e != DICOM_FOLDER)
         raise PolytaskError(
             f"{path}: unknown image format; expected one of {known} or a DICOM folder; convert it"
         )
@@ -123,7 +125,7 @@ def _format(path: Path) -> Format:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _convert_read_errors(path: Path) -> Iterator[None]:
     """Turn disk errors and a lack of memory into one line that names the file."""
     try:
         yield

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.interpolate import as_kind, oblique, parallel
+from polytask.images.interpolate import cast_values, resample_oblique, resample_parallel
 from polytask.images.volume import Affine, Grid, Volume
 
-PARALLEL = 1e-3  # voxels that a grid may drift over its whole length and still count as parallel
+PARALLEL_TOLERANCE = 1e-3  # voxels that a grid may drift over its whole length and still count as parallel
 
 
-def canonical(volume: Volume) -> Volume:
+def orient_to_ras(volume: Volume) -> Volume:
     """Flip and transpose a 3D volume until its axes run as nearly as possible right, anterior, superior.
 
     Nothing is interpolated, and the array is a view. A 2D image is returned unchanged.
     """
     if volume.grid.dims != 3:
         return volume
-    axes, signs = orientation(volume.grid.affine)
+    axes, signs = find_axis_orientation(volume.grid.affine)
     array = volume.array.transpose(0, *(a + 1 for a in axes))
     affine = volume.grid.affine[:, [*axes, 3]].copy()
     for axis, sign in enumerate(signs):
@@ -34,7 +34,7 @@ def canonical(volume: Volume) -> Volume:
     return Volume(array, Grid(array.shape[1:], affine, volume.grid.physical))
 
 
-def orientation(affine: Affine) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def find_axis_orientation(affine: Affine) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Find for each world axis (right, anterior, superior) the voxel axis nearest to it, and the sign of that axis."""
     cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     # All six assignments are compared: near 45 degrees, two world axes could each pick the same voxel axis.
@@ -42,7 +42,7 @@ def orientation(affine: Affine) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return axes, tuple(1 if cosines[w, a] >= 0 else -1 for w, a in enumerate(axes))
 
 
-def crop(volume: Volume, lower: Sequence[int], upper: Sequence[int]) -> Volume:
+def crop_volume(volume: Volume, lower: Sequence[int], upper: Sequence[int]) -> Volume:
     """Keep the voxels with `lower ≤ index < upper` on each axis: a view of the array, on the shifted grid."""
     shape = volume.grid.shape
     if not all(0 <= lo < up <= n for lo, up, n in zip(lower, upper, shape, strict=True)):
@@ -53,7 +53,7 @@ def crop(volume: Volume, lower: Sequence[int], upper: Sequence[int]) -> Volume:
     return Volume(array, Grid(array.shape[1:], affine, volume.grid.physical))
 
 
-def spaced(grid: Grid, spacing: Sequence[float]) -> Grid:
+def make_spaced_grid(grid: Grid, spacing: Sequence[float]) -> Grid:
     """Make the grid of exactly this spacing that covers the same field of view, around the same center.
 
     The field of view grows by less than one new voxel, so that no border voxel is lost.
@@ -70,7 +70,7 @@ def spaced(grid: Grid, spacing: Sequence[float]) -> Grid:
     return Grid(tuple(int(n) for n in new), affine, grid.physical)
 
 
-def resample(
+def resample_volume(
     volume: Volume,
     grid: Grid,
     order: int,
@@ -91,20 +91,22 @@ def resample(
     """
     if order not in (0, 1):
         raise ValueError(f"order {order}: expected 0 (nearest) or 1 (linear)")
-    steps, start = index_map(volume.grid, grid)
+    steps, start = find_index_transform(volume.grid, grid)
     values = np.broadcast_to(np.asarray(fill, np.float64), (volume.array.shape[0],))
     axes = _parallel_axes(steps, grid.shape)
     if axes is not None:
         array = volume.array.transpose(0, *(a + 1 for a in axes))
         scales = [float(steps[a, t]) for t, a in enumerate(axes)]
-        out = parallel(array, grid.shape, scales, [float(start[a]) for a in axes], order, values, kind)
+        out = resample_parallel(
+            array, grid.shape, scales, [float(start[a]) for a in axes], order, values, kind
+        )
     else:
-        out = oblique(volume.array, grid.shape, steps, start, order, values)
-        out = out if kind is None else as_kind(out, kind)
+        out = resample_oblique(volume.array, grid.shape, steps, start, order, values)
+        out = out if kind is None else cast_values(out, kind)
     return Volume(out, grid)
 
 
-def index_map(source: Grid, target: Grid) -> tuple[Affine, Affine]:
+def find_index_transform(source: Grid, target: Grid) -> tuple[Affine, Affine]:
     """Return `steps [d, d]` and `start [d]`, so that source index = steps @ target index + start."""
     if source.dims != target.dims:
         raise ValueError(f"a {source.dims}D image cannot be resampled to a {target.dims}D grid")
@@ -117,7 +119,7 @@ def index_map(source: Grid, target: Grid) -> tuple[Affine, Affine]:
     return matrix[:d, :d], matrix[:d, 3]
 
 
-def labels(probabilities: Volume, grid: Grid, outside: int = 0) -> Volume:
+def resample_to_labels(probabilities: Volume, grid: Grid, outside: int = 0) -> Volume:
     """Find the most probable channel of `[K, *s]` at each voxel of `grid`, as uint8 or uint16 `[1, *grid.shape]`.
 
     Channels are resampled one at a time, so memory does not grow with K. At a tie the lower channel wins. Voxels
@@ -129,7 +131,7 @@ def labels(probabilities: Volume, grid: Grid, outside: int = 0) -> Volume:
     for k in range(count):
         one = Volume(probabilities.array[k : k + 1], probabilities.grid)
         # The fill lets the channel `outside` win, and every other one lose, where the source has no voxels.
-        value = resample(one, grid, 1, np.inf if k == outside else -np.inf).array
+        value = resample_volume(one, grid, 1, np.inf if k == outside else -np.inf).array
         better = value > best
         out[better] = k
         np.copyto(best, value, where=better)
@@ -142,4 +144,4 @@ def _parallel_axes(steps: Affine, shape: Sequence[int]) -> tuple[int, ...] | Non
     axes = tuple(int(a) for a in np.abs(steps).argmax(axis=0))
     rest = reach.copy()
     rest[list(axes), range(len(axes))] = 0
-    return axes if len(set(axes)) == len(axes) and rest.max() <= PARALLEL else None
+    return axes if len(set(axes)) == len(axes) and rest.max() <= PARALLEL_TOLERANCE else None

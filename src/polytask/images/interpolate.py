@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from polytask.images.volume import Affine, Array
 
-SNAP = 1e-3  # voxels: a grid this close to the source's own voxel centres is read, not interpolated
+SNAP_TOLERANCE = 1e-3  # voxels: a grid this close to the source's own voxel centres is read, not interpolated
 
-SLAB = 32 << 20  # bytes of float32 that a resampling holds beside source and result, about
+SLAB_BYTES = 32 << 20  # bytes of float32 that a resampling holds beside source and result, about
 
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def parallel(
+def resample_parallel(
     array: Array,
     shape: Sequence[int],
     scales: Sequence[float],
@@ -40,13 +40,15 @@ def parallel(
     """
     linear = order == 1
     axes = [
-        _Axis.make(axis, scales[axis] * np.arange(shape[axis]) + starts[axis], n, scales[axis], linear)
+        _ResampledAxis.make(
+            axis, scales[axis] * np.arange(shape[axis]) + starts[axis], n, scales[axis], linear
+        )
         for axis, n in enumerate(array.shape[1:])
     ]
     out = np.empty((array.shape[0], *shape), kind or (np.dtype(np.float32) if linear else array.dtype))
     slow = max(axes, key=lambda a: abs(array.strides[a.number + 1]))
     ordered = sorted(axes, key=lambda a: len(a.where) / a.length)
-    for low, high in _slabs(array.shape, shape, slow):
+    for low, high in _split_slabs(array.shape, shape, slow):
         part = slow.part(low, high)
         slab = array[(slice(None),) * (slow.number + 1) + (slice(*part.reach),)]
         if linear and slab.dtype != np.float32:
@@ -55,31 +57,33 @@ def parallel(
             slab = (part if axis is slow else axis).apply(slab)
         for axis in axes:
             (part if axis is slow else axis).fill_outside(slab, fill)
-        out[(slice(None),) * (slow.number + 1) + (slice(low, high),)] = as_kind(slab, out.dtype)
+        out[(slice(None),) * (slow.number + 1) + (slice(low, high),)] = cast_values(slab, out.dtype)
     return out
 
 
-def as_kind(values: Array, kind: np.dtype[Any]) -> Array:
+def cast_values(values: Array, dtype: np.dtype[Any]) -> Array:
     """Convert numbers to another type. From floats to whole numbers, they are rounded and clipped to its range."""
-    if kind.kind in "iu" and values.dtype.kind == "f":
-        limits = np.iinfo(str(kind))
-        return np.clip(np.rint(values), limits.min, limits.max).astype(kind)
-    return values.astype(kind, copy=False)
+    if dtype.kind in "iu" and values.dtype.kind == "f":
+        limits = np.iinfo(str(dtype))
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return values.astype(dtype, copy=False)
 
 
-def _slabs(source: Sequence[int], shape: Sequence[int], slow: _Axis) -> Iterator[tuple[int, int]]:
+def _split_slabs(
+    source: Sequence[int], shape: Sequence[int], slow: _ResampledAxis
+) -> Iterator[tuple[int, int]]:
     """Yield ranges (low, high) of the slow axis of the result, each of about `SLAB_BYTES` bytes of float32."""
     # While axes are resampled one by one, a slab is at most as long on each axis as source or result.
     widest = [max(n, m) for n, m in zip(source[1:], shape, strict=True)]
     widest[slow.number] = 1
     plane = 4 * source[0] * int(np.prod(widest, dtype=np.int64)) * max(1.0, abs(slow.scale))
-    step = max(1, int(SLAB / plane))
+    step = max(1, int(SLAB_BYTES / plane))
     for low in range(0, shape[slow.number], step):
         yield low, min(low + step, shape[slow.number])
 
 
 @dataclass(frozen=True)
-class _Axis:
+class _ResampledAxis:
     """How one axis is resampled, or a piece of that axis.
 
     Args:
@@ -101,15 +105,21 @@ class _Axis:
     reach: tuple[int, int]
 
     @classmethod
-    def make(cls, number: int, where: Floats, length: int, scale: float, linear: bool) -> _Axis:
+    def make(cls, number: int, where: Floats, length: int, scale: float, linear: bool) -> _ResampledAxis:
         """Make the axis as a whole, not yet cut into pieces."""
-        if not linear or _on_centres(where, scale):
-            return cls(number, where, length, scale, _nearest(where, length), None, (0, length))
+        if not linear or _falls_on_centers(where, scale):
+            return cls(number, where, length, scale, _find_nearest_indices(where, length), None, (0, length))
         return cls(
-            number, where, length, scale, None, _weights(where, length, max(1.0, abs(scale))), (0, length)
+            number,
+            where,
+            length,
+            scale,
+            None,
+            _make_linear_weights(where, length, max(1.0, abs(scale))),
+            (0, length),
         )
 
-    def part(self, low: int, high: int) -> _Axis:
+    def part(self, low: int, high: int) -> _ResampledAxis:
         """Return the piece for the target indices `low … high`, with only the part of the source that it needs."""
         where = self.where[low:high]
         if self.nearest is not None:
@@ -124,17 +134,17 @@ class _Axis:
         """Resample this axis of `array [C, …]`; the other axes stay."""
         if self.nearest is not None:
             return np.take(array, self.nearest, self.number + 1)
-        return _weigh(array, self.weights, self.number + 1)
+        return _apply_axis_weights(array, self.weights, self.number + 1)
 
     def fill_outside(self, array: Array, fill: Affine) -> None:
         """Write `fill`, one value per channel, to the places beyond the outer voxel faces of the source, in place."""
-        outside = (self.where < -0.5 - SNAP) | (self.where > self.length - 0.5 + SNAP)
+        outside = (self.where < -0.5 - SNAP_TOLERANCE) | (self.where > self.length - 0.5 + SNAP_TOLERANCE)
         if outside.any():
             values = fill.reshape(-1, *[1] * (array.ndim - 1)).astype(array.dtype)
             array[(slice(None),) * (self.number + 1) + (outside,)] = values
 
 
-def oblique(
+def resample_oblique(
     array: Array, shape: Sequence[int], steps: Affine, start: Affine, order: int, fill: Affine
 ) -> Array:
     """Interpolate `array [C, *s]` at the indices `steps @ i + start` → `[C, *shape]`, for axes that are not parallel.
@@ -159,24 +169,26 @@ def oblique(
     axes = np.ogrid[tuple(slice(n) for n in shape)]
     for axis, length in enumerate(array.shape[1:]):
         where = sum((steps[axis, t] * index for t, index in enumerate(axes)), start=start[axis])
-        outside |= (where < -0.5 - SNAP) | (where > length - 0.5 + SNAP)
+        outside |= (where < -0.5 - SNAP_TOLERANCE) | (where > length - 0.5 + SNAP_TOLERANCE)
     if outside.any():
         out[:, outside] = fill[:, None].astype(out.dtype)
     return out
 
 
-def _on_centres(where: Floats, scale: float) -> bool:
+def _falls_on_centers(where: Floats, scale: float) -> bool:
     """Whether every place is a voxel center and neighbors stay neighbors, so that nothing is interpolated."""
-    return abs(abs(scale) - 1) < SNAP and float(np.abs(where - np.rint(where)).max()) < SNAP
+    return (
+        abs(abs(scale) - 1) < SNAP_TOLERANCE and float(np.abs(where - np.rint(where)).max()) < SNAP_TOLERANCE
+    )
 
 
-def _nearest(where: Floats, length: int) -> npt.NDArray[np.intp]:
+def _find_nearest_indices(where: Floats, length: int) -> npt.NDArray[np.intp]:
     """Find the nearest index inside the axis. Places are rounded first, so that rounding noise decides no tie."""
     index: npt.NDArray[np.intp] = np.clip(np.floor(np.round(where, 6) + 0.5), 0, length - 1).astype(np.intp)
     return index
 
 
-def _weights(where: Floats, length: int, width: float) -> Any:
+def _make_linear_weights(where: Floats, length: int, width: float) -> Any:
     """Make the weights of linear interpolation, sparse `[len(where), length]`; each row sums to 1.
 
     A row is a triangle of half-width `width` around its place: 1 for plain interpolation, more for an axis that
@@ -190,14 +202,14 @@ def _weights(where: Floats, length: int, width: float) -> Any:
     weight = np.maximum(0.0, 1 - np.abs(near - where[:, None]) / width)
     weight[(near < 0) | (near >= length)] = 0
     weight /= weight.sum(axis=1, keepdims=True)
-    weight = _centred(weight, near - where[:, None])
+    weight = _recenter_weights(weight, near - where[:, None])
     rows = np.repeat(np.arange(len(where)), near.shape[1])
     used = weight.ravel() > 0
     entries = (weight.ravel()[used].astype(np.float32), (rows[used], near.ravel()[used]))
     return csr_array(entries, shape=(len(where), length))
 
 
-def _centred(weight: Floats, away: Floats) -> Floats:
+def _recenter_weights(weight: Floats, away: Floats) -> Floats:
     """Move the center of mass of each row of weights onto its place, so that a linear ramp stays exactly as it was.
 
     A sampled triangle of fractional width is off by up to 0.02 voxels. Rows that are cut by the edge of the image,
@@ -214,7 +226,7 @@ def _centred(weight: Floats, away: Floats) -> Floats:
     return np.where(positive & (spread > 1e-9), weight * factor, weight)
 
 
-def _weigh(array: Array, weights: Any, axis: int) -> Array:
+def _apply_axis_weights(array: Array, weights: Any, axis: int) -> Array:
     """Multiply `weights [m, n]` along one axis of length n, which gets length m. Works in slabs that fit the cache."""
     before, n, after = (
         int(np.prod(array.shape[:axis])),

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.files import atomic, beside
-from polytask.images.layout import LPS_TO_RAS, from_vectors
-from polytask.images.raw import Block, file_order, load, verify
-from polytask.images.volume import Info, Volume
+from polytask.images.file_axes import LPS_TO_RAS, build_affine
+from polytask.images.safe_files import find_data_file, write_atomically
+from polytask.images.volume import ImageInfo, Volume
+from polytask.images.voxel_block import VoxelBlock, convert_to_file_order, load_block, verify_block
 
-MAX_HEADER = 1 << 16
-TYPES = {
+MAX_METAIMAGE_HEADER = 1 << 16
+METAIMAGE_TYPES = {
     "MET_CHAR": "i1",
     "MET_UCHAR": "u1",
     "MET_SHORT": "i2",
@@ -30,19 +30,19 @@ TYPES = {
 }
 
 
-def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+def probe_metaimage(path: Path, dims: int, limit: int | None = None) -> ImageInfo:
     """Read grid, channels and type from the header."""
-    return verify(_block(path), dims, limit)
+    return verify_block(_read_metaimage_block(path), dims, limit)
 
 
-def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+def read_metaimage(path: Path, dims: int, limit: int | None = None) -> Volume:
     """Read the voxels `[C, *space]`; a fourth axis or ElementNumberOfChannels becomes the channels."""
-    return load(_block(path), dims, limit)
+    return load_block(_read_metaimage_block(path), dims, limit)
 
 
-def write(path: Path, volume: Volume) -> None:
+def write_metaimage(path: Path, volume: Volume) -> None:
     """Write one `.mha` file with zlib voxels and an LPS affine; a 2D image is stored as H×W×1."""
-    stored = file_order(volume)
+    stored = convert_to_file_order(volume)
     affine = LPS_TO_RAS @ volume.grid.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     body = zlib.compress(stored.tobytes("F"), 1)
@@ -65,28 +65,28 @@ def write(path: Path, volume: Volume) -> None:
         "DimSize": " ".join(str(n) for n in stored.shape[1:]),
         "ElementNumberOfChannels": stored.shape[0],
         # Two names can stand for one type; the first of the table is written (MET_INT, not MET_LONG).
-        "ElementType": next(name for name, code in TYPES.items() if code == stored.dtype.str[1:]),
+        "ElementType": next(name for name, code in METAIMAGE_TYPES.items() if code == stored.dtype.str[1:]),
         "ElementDataFile": "LOCAL",
     }
-    with atomic(path) as file:
+    with write_atomically(path) as file:
         file.write("".join(f"{k} = {v}\n" for k, v in fields.items()).encode() + body)
 
 
-def _block(path: Path) -> Block:
+def _read_metaimage_block(path: Path) -> VoxelBlock:
     """Read the header as a block; every way in which a header can be wrong ends in one line."""
-    fields, end = _fields(path)
+    fields, end = _read_metaimage_fields(path)
     try:
         with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
-            return _parse(path, fields, end)
+            return _parse_metaimage_fields(path, fields, end)
     except (KeyError, ValueError, IndexError, OverflowError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise PolytaskError(f"{path}: not a valid MetaImage header ({said}); export the file again") from None
 
 
-def _fields(path: Path) -> tuple[dict[str, str], int]:
+def _read_metaimage_fields(path: Path) -> tuple[dict[str, str], int]:
     """Read the header's fields (keys in lower case) and the byte where the header ends, after ElementDataFile."""
     with path.open("rb") as file:
-        head = file.read(MAX_HEADER)
+        head = file.read(MAX_METAIMAGE_HEADER)
     fields, place = {}, 0
     for line in head.splitlines(keepends=True):
         name, equals, value = line.decode("utf-8", "replace").partition("=")
@@ -101,29 +101,32 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     )
 
 
-def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
+def _parse_metaimage_fields(path: Path, fields: dict[str, str], end: int) -> VoxelBlock:
     """Make a block of the header's fields; `end` is the byte at which the header ends."""
     count, named = int(fields["ndims"]), fields["elementdatafile"]
     sizes = [int(n) for n in fields["dimsize"].split()]
     if len(sizes) != count or count not in (2, 3, 4):
         raise ValueError(f"NDims {count} with {len(sizes)} sizes; expected 2 to 4")
-    code = TYPES.get(fields["elementtype"].upper().removesuffix("_ARRAY"))
+    code = METAIMAGE_TYPES.get(fields["elementtype"].upper().removesuffix("_ARRAY"))
     if code is None:
         raise ValueError(f"ElementType {fields['elementtype']!r} is not a number type")
     vector = int(fields.get("elementnumberofchannels", 1))
     if vector != 1 and count == 4:
         raise ValueError("a fourth axis and several channels; expected one of the two")
     swapped = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "False"))
-    plain, deflated = _true(fields.get("binarydata", "True")), _true(fields.get("compresseddata", "False"))
+    plain, deflated = (
+        _is_true(fields.get("binarydata", "True")),
+        _is_true(fields.get("compresseddata", "False")),
+    )
     skip, local = int(fields.get("headersize", 0)), named.upper() == "LOCAL"
     if named.upper().startswith("LIST") or "%" in named:
         raise ValueError("the voxels lie in several files; expected one")
-    return Block(
+    return VoxelBlock(
         path,
-        path if local else beside(path, named),
-        np.dtype((">" if _true(swapped) else "<") + code),
+        path if local else find_data_file(path, named),
+        np.dtype((">" if _is_true(swapped) else "<") + code),
         tuple(sizes[:3]),
-        LPS_TO_RAS @ _affine(fields, count),
+        LPS_TO_RAS @ _read_metaimage_affine(fields, count),
         channels=sizes[3] if count == 4 else vector,
         interleaved=vector > 1,
         deflated=deflated,
@@ -134,7 +137,7 @@ def _parse(path: Path, fields: dict[str, str], end: int) -> Block:
     )
 
 
-def _affine(fields: dict[str, str], count: int) -> np.typing.NDArray[np.float64]:
+def _read_metaimage_affine(fields: dict[str, str], count: int) -> np.typing.NDArray[np.float64]:
     """Read the LPS affine; the file lists the direction of one axis after the other, so rows here are axes."""
 
     def numbers(*names: str, default: list[float]) -> list[float]:
@@ -150,9 +153,9 @@ def _affine(fields: dict[str, str], count: int) -> np.typing.NDArray[np.float64]
     used = min(count, 3)
     rows = np.reshape(matrix, (count, count))[:used, :used] * np.array(spacing[:used])[:, None]
     vectors = [np.array((*row, 0.0)[:3]) for row in rows]
-    return from_vectors(vectors, np.array((*offset[:used], 0.0)[:3]))
+    return build_affine(vectors, np.array((*offset[:used], 0.0)[:3]))
 
 
-def _true(text: str) -> bool:
+def _is_true(text: str) -> bool:
     """Whether a word of the header means yes."""
     return text.strip().lower() in ("true", "1", "t")

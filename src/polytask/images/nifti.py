@@ -11,25 +11,27 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.files import atomic
-from polytask.images.raw import Block, file_order, load, verify
-from polytask.images.volume import Affine, Forms, Info, Volume
+from polytask.images.safe_files import write_atomically
+from polytask.images.volume import Affine, ImageInfo, NiftiPlacements, Volume
+from polytask.images.voxel_block import VoxelBlock, convert_to_file_order, load_block, verify_block
 
-_QUIET = logging.Logger("polytask.nifti", level=logging.CRITICAL)  # nibabel would tell stderr what it mended
-_TO_MM = {"meter": 1000.0, "micron": 0.001}
+_SILENT_LOGGER = logging.Logger(
+    "polytask.nifti", level=logging.CRITICAL
+)  # nibabel would tell stderr what it mended
+_MILLIMETERS_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
-def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+def probe_nifti(path: Path, dims: int, limit: int | None = None) -> ImageInfo:
     """Read grid, channels and type from the header."""
-    return verify(_block(path), dims, limit)
+    return verify_block(_read_nifti_block(path), dims, limit)
 
 
-def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+def read_nifti(path: Path, dims: int, limit: int | None = None) -> Volume:
     """Read the voxels, as float32 when `scl_slope` scales them; the axis beyond space becomes the channels."""
-    return load(_block(path), dims, limit)
+    return load_block(_read_nifti_block(path), dims, limit)
 
 
-def write(path: Path, volume: Volume) -> None:
+def write_nifti(path: Path, volume: Volume) -> None:
     """Write a 3-D file for one channel, a 4-D file for several; a 2D image is stored as H×W×1.
 
     The affine goes into sform and qform. A volume on the grid of a NIfTI file gets both as that file has them, so
@@ -38,17 +40,17 @@ def write(path: Path, volume: Volume) -> None:
     import nibabel
 
     nib: Any = nibabel
-    data = np.moveaxis(file_order(volume), 0, -1)
+    data = np.moveaxis(convert_to_file_order(volume), 0, -1)
     if data.shape[-1] == 1:
         data = data[..., 0]
     # NIfTI-1 keeps the length of an axis in 16 signed bits.
     kind = nib.Nifti2Image if max(data.shape) > 32_767 else nib.Nifti1Image
     image = kind(data, None, dtype=data.dtype)  # with an affine here, nibabel would set both forms by it
-    forms = volume.grid.forms or Forms(volume.grid.affine, 1, volume.grid.affine, 1)
+    forms = volume.grid.forms or NiftiPlacements(volume.grid.affine, 1, volume.grid.affine, 1)
     image.set_sform(forms.sform, code=forms.sform_code)
     image.set_qform(forms.qform, code=forms.qform_code)
     image.header.set_xyzt_units("mm")
-    with atomic(path) as file:
+    with write_atomically(path) as file:
         if path.name.lower().endswith(".gz"):
             # Without name and time in its header, equal volumes give equal bytes.
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:
@@ -57,20 +59,20 @@ def write(path: Path, volume: Volume) -> None:
             image.to_stream(file)
 
 
-def _block(path: Path) -> Block:
+def _read_nifti_block(path: Path) -> VoxelBlock:
     """Read the header as a block; every way in which a header can be wrong ends in one line."""
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
     try:
         with np.errstate(all="ignore"):
-            return _parse(path, _header(path))
+            return _parse_nifti_header(path, _read_nifti_header(path))
     except (HeaderDataError, WrapStructError, OverflowError, ValueError, KeyError, TypeError) as error:
         said = " ".join(str(error).split())
         raise PolytaskError(f"{path}: not a valid NIfTI header ({said}); export the file again") from None
 
 
-def _header(path: Path) -> Any:
+def _read_nifti_header(path: Path) -> Any:
     """Read the header alone, as an object of nibabel; of a gzipped file only its first bytes are inflated."""
     import nibabel
 
@@ -88,12 +90,12 @@ def _header(path: Path) -> Any:
     for kind, size, magic in ((nib.Nifti1Header, 348, slice(344, 348)), (nib.Nifti2Header, 540, slice(4, 8))):
         if len(head) >= size and head[magic] in (b"n+1\0", b"n+2\0"):
             header = kind(head[:size], check=False)
-            header.check_fix(logger=_QUIET, error_level=40)
+            header.check_fix(logger=_SILENT_LOGGER, error_level=40)
             return header
     raise PolytaskError(f"{path}: not a NIfTI file; expected .nii or .nii.gz content; export the file again")
 
 
-def _parse(path: Path, header: Any) -> Block:
+def _parse_nifti_header(path: Path, header: Any) -> VoxelBlock:
     """Make a block of a header of nibabel, and refuse types and shapes that are no image."""
     shape = tuple(int(n) for n in header.get_data_shape())
     if not 1 <= len(shape) <= 7 or min(shape) < 1:
@@ -119,8 +121,8 @@ def _parse(path: Path, header: Any) -> Block:
     # A factor that changes nothing is dropped, so that whole numbers stay whole numbers.
     if slope is not None and (float(slope), float(inter)) == (1.0, 0.0):
         slope = None
-    unit = np.diag([*[_TO_MM.get(header.get_xyzt_units()[0], 1.0)] * 3, 1.0])
-    return Block(
+    unit = np.diag([*[_MILLIMETERS_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)] * 3, 1.0])
+    return VoxelBlock(
         path,
         path,
         dtype,
@@ -133,11 +135,11 @@ def _parse(path: Path, header: Any) -> Block:
         offset=int(header.get_data_offset()),
         slope=None if slope is None else float(slope),
         inter=float(inter or 0.0),
-        forms=_forms(header, unit),
+        forms=_read_forms(header, unit),
     )
 
 
-def _forms(header: Any, unit: Affine) -> Forms | None:
+def _read_forms(header: Any, unit: Affine) -> NiftiPlacements | None:
     """Read both placements (sform and qform) in mm; None where the header's quaternion cannot be read."""
     try:
         qform = unit @ header.get_qform()
@@ -146,4 +148,4 @@ def _forms(header: Any, unit: Affine) -> Forms | None:
     sform = unit @ header.get_sform()
     if not (np.isfinite(sform).all() and np.isfinite(qform).all()):
         return None
-    return Forms(sform, int(header["sform_code"]), qform, int(header["qform_code"]))
+    return NiftiPlacements(sform, int(header["sform_code"]), qform, int(header["qform_code"]))

@@ -18,16 +18,16 @@ import numpy as np
 
 from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
-from polytask.images.files import atomic
-from polytask.images.layout import RASTER, place
-from polytask.images.limits import check_size
-from polytask.images.raw import settle
-from polytask.images.volume import Affine, Array, Grid, Info, Volume
+from polytask.images.file_axes import RASTER_AFFINE, build_file_grid
+from polytask.images.safe_files import write_atomically
+from polytask.images.size_limits import check_array_size
+from polytask.images.volume import Affine, Array, Grid, ImageInfo, Volume
+from polytask.images.voxel_block import make_volume
 
-KEY = "polytask-affine"
-UNIT = "polytask-unit"
+AFFINE_KEY = "polytask-affine"
+UNIT_KEY = "polytask-unit"
 """Key of the unit of the affine, `mm` or `px`. Older PNG files lack it; they are in mm if they have an own affine."""
-_CHANNELS = {
+_MODE_CHANNELS = {
     "1": 1,
     "L": 1,
     "P": 1,
@@ -40,29 +40,29 @@ _CHANNELS = {
     "RGB": 3,
     "RGBA": 3,
 }
-_TYPES = {"I": "i4", "I;16": "u2", "I;16B": "u2", "F": "f4"}
-_SPREAD = {
+_MODE_TYPES = {"I": "i4", "I;16": "u2", "I;16B": "u2", "F": "f4"}
+_GRAY_SPREAD_FACTORS = {
     "L;2": 85,
     "L;4": 17,
 }  # Pillow spreads 2- and 4-bit gray over 0..255; the stored numbers are wanted
 
 
-def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+def probe_raster(path: Path, dims: int, limit: int | None = None) -> ImageInfo:
     """Read grid, channels and type from the header."""
-    with _opened(path, limit) as image:
-        affine, physical = placed_by(image.info)
-        grid, _ = place(path, (image.height, image.width), affine, dims, physical)
-        return Info(grid, _CHANNELS[image.mode], _dtype(image))
+    with _open_raster(path, limit) as image:
+        affine, physical = read_grid_notes(image.info)
+        grid, _ = build_file_grid(path, (image.height, image.width), affine, dims, physical)
+        return ImageInfo(grid, _MODE_CHANNELS[image.mode], _find_raster_type(image))
 
 
-def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+def read_raster(path: Path, dims: int, limit: int | None = None) -> Volume:
     """Read the pixels as `[1 or 3, rows, columns]`."""
-    with _opened(path, limit) as image:
-        affine, physical = placed_by(image.info)
-        return settle(path, samples(image), affine, dims, physical)
+    with _open_raster(path, limit) as image:
+        affine, physical = read_grid_notes(image.info)
+        return make_volume(path, convert_pillow_image(image), affine, dims, physical)
 
 
-def write(path: Path, volume: Volume) -> None:
+def write_png(path: Path, volume: Volume) -> None:
     """Write a PNG: one channel as 8- or 16-bit gray, three uint8 channels as RGB; 2D and whole numbers only."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -80,35 +80,37 @@ def write(path: Path, volume: Volume) -> None:
     )
     image = Image.fromarray(np.ascontiguousarray(plane[..., 0] if plane.shape[-1] == 1 else plane))
     note = PngInfo()
-    for key, text in notes_of(volume.grid).items():
+    for key, text in make_grid_notes(volume.grid).items():
         note.add_text(key, text)
-    with atomic(path) as file:
+    with write_atomically(path) as file:
         image.save(file, format="PNG", pnginfo=note, compress_level=3)
 
 
-def notes_of(grid: Grid) -> dict[str, str]:
+def make_grid_notes(grid: Grid) -> dict[str, str]:
     """Make the notes about its grid that a picture written here carries: key → text."""
-    return {KEY: json.dumps(grid.affine.tolist()), UNIT: "mm" if grid.physical else "px"}
+    return {AFFINE_KEY: json.dumps(grid.affine.tolist()), UNIT_KEY: "mm" if grid.physical else "px"}
 
 
-def placed_by(notes: Mapping[str, Any]) -> tuple[Affine, bool]:
+def read_grid_notes(notes: Mapping[str, Any]) -> tuple[Affine, bool]:
     """Read the notes in a picture. Returns (affine, whether it counts mm)."""
-    affine, unit = affine_from(notes.get(KEY)), notes.get(UNIT)
-    return affine, unit == "mm" if unit in ("mm", "px") else not np.array_equal(affine, RASTER)
+    affine, unit = parse_affine_note(notes.get(AFFINE_KEY)), notes.get(UNIT_KEY)
+    return affine, unit == "mm" if unit in ("mm", "px") else not np.array_equal(affine, RASTER_AFFINE)
 
 
-def affine_from(text: object) -> Affine:
+def parse_affine_note(text: object) -> Affine:
     """Parse the affine that a writer left as JSON; the affine of a bare picture when there is none or it is odd."""
     try:
-        affine = np.asarray(parse_json(text, KEY), np.float64) if isinstance(text, str) else RASTER
+        affine = (
+            np.asarray(parse_json(text, AFFINE_KEY), np.float64) if isinstance(text, str) else RASTER_AFFINE
+        )
     except (PolytaskError, ValueError, TypeError, OverflowError):
-        return RASTER
-    return affine if affine.shape == (4, 4) else RASTER
+        return RASTER_AFFINE
+    return affine if affine.shape == (4, 4) else RASTER_AFFINE
 
 
-def samples(image: Any) -> Array:
+def convert_pillow_image(image: Any) -> Array:
     """Convert a Pillow image to `[channels, rows, columns]`: the numbers as the file stores them, without alpha."""
-    spread = _SPREAD.get(_rawmode(image), 1)
+    spread = _GRAY_SPREAD_FACTORS.get(_find_raw_mode(image), 1)
     if image.mode in ("PA", "LA", "RGBA"):
         image.load()
         image = image.getchannel(0) if image.mode != "RGBA" else image.convert("RGB")
@@ -121,7 +123,7 @@ def samples(image: Any) -> Array:
 
 
 @contextmanager
-def _opened(path: Path, limit: int | None) -> Iterator[Any]:
+def _open_raster(path: Path, limit: int | None) -> Iterator[Any]:
     """Open an image and check its header; inside the block, every decoder error becomes one line."""
     import warnings
 
@@ -134,16 +136,23 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
             # Pillow only warns about an image of absurd size; here the warning is an error.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=formats) as image:
-                if image.mode not in _CHANNELS or _rawmode(image).startswith(("RGB;16", "RGBA;16")):
+                if image.mode not in _MODE_CHANNELS or _find_raw_mode(image).startswith(
+                    ("RGB;16", "RGBA;16")
+                ):
                     raise PolytaskError(
-                        f"{path}: pixels are {_rawmode(image) or image.mode}; expected grey, palette or 8-bit RGB"
+                        f"{path}: pixels are {_find_raw_mode(image) or image.mode}; expected grey, palette or 8-bit RGB"
                     )
                 if formats == ["PNG"] and getattr(image, "is_animated", False):
                     count = getattr(image, "n_frames", "several")
                     raise PolytaskError(
                         f"{path}: an animation of {count} pictures; expected one picture; write each to its own file"
                     )
-                check_size(path, (_CHANNELS[image.mode], image.height, image.width), _dtype(image), limit)
+                check_array_size(
+                    path,
+                    (_MODE_CHANNELS[image.mode], image.height, image.width),
+                    _find_raster_type(image),
+                    limit,
+                )
                 yield image
     except PolytaskError:
         raise
@@ -154,13 +163,13 @@ def _opened(path: Path, limit: int | None) -> Iterator[Any]:
         ) from None
 
 
-def _rawmode(image: Any) -> str:
+def _find_raw_mode(image: Any) -> str:
     """Return the mode of the pixels inside the file (`L;4`), which Pillow converts to `image.mode` when it decodes."""
     tile = image.tile[0] if getattr(image, "tile", None) else None
     args = tile[3] if tile else ""
     return str(args[0] if isinstance(args, tuple) and args else args or "")
 
 
-def _dtype(image: Any) -> np.dtype[np.generic]:
+def _find_raster_type(image: Any) -> np.dtype[np.generic]:
     """Return the type of the array that the image will become."""
-    return np.dtype(_TYPES.get(image.mode, "u1"))
+    return np.dtype(_MODE_TYPES.get(image.mode, "u1"))

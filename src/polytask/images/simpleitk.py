@@ -10,7 +10,7 @@ from polytask.errors import PolytaskError
 from polytask.images.volume import Array
 
 
-def voxels(path: Path, what: str) -> Array:
+def read_with_simpleitk(path: Path, encoding: str) -> Array:
     """Read all axes of a file, the fastest first. The caller has checked the size that the header claims.
 
     Args:
@@ -20,7 +20,7 @@ def voxels(path: Path, what: str) -> Array:
         import SimpleITK as sitk
     except ImportError:
         raise PolytaskError(
-            f"{path}: {what} needs SimpleITK; expected raw or gzip voxels; pip install 'polytask[simpleitk]'"
+            f"{path}: {encoding} needs SimpleITK; expected raw or gzip voxels; pip install 'polytask[simpleitk]'"
         ) from None
     try:
         image = sitk.ReadImage(str(path))

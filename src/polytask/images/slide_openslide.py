@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.slides import WHITE, Level, Pixels, believable
+from polytask.images.slides import WHITE_PIXEL, SlideLevel, SlidePixels, keep_plausible_mpp
 
-INSTALL = "pip install 'polytask[slides]'"
+OPENSLIDE_INSTALL = "pip install 'polytask[slides]'"
 
 
 class OpenSlideSlide:
@@ -19,12 +19,12 @@ class OpenSlideSlide:
     def __init__(self, path: Path, slide: Any):
         self.path, self._slide = path, slide
         self.levels = tuple(
-            Level(int(w), int(h), float(d))
+            SlideLevel(int(w), int(h), float(d))
             for (w, h), d in zip(slide.level_dimensions, slide.level_downsamples, strict=True)
         )
-        self.mpp = _mpp(dict(slide.properties))
+        self.mpp = _read_openslide_mpp(dict(slide.properties))
 
-    def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> SlidePixels:
         """See `Slide`. Regions that the scanner left out are transparent in openslide, and become white here."""
         import openslide
 
@@ -37,7 +37,7 @@ class OpenSlideSlide:
                 f"{self.path}: a region cannot be read ({error}); export the slide again"
             ) from None
         rgba = np.asarray(region)
-        pixels: Pixels = np.where(rgba[:, :, 3:] > 0, rgba[:, :, :3], np.uint8(WHITE))
+        pixels: SlidePixels = np.where(rgba[:, :, 3:] > 0, rgba[:, :, :3], np.uint8(WHITE_PIXEL))
         return pixels
 
     def close(self) -> None:
@@ -45,7 +45,7 @@ class OpenSlideSlide:
         self._slide.close()
 
 
-def open_with_openslide(path: Path, first: PolytaskError | None) -> OpenSlideSlide:
+def open_with_openslide(path: Path, tiff_error: PolytaskError | None) -> OpenSlideSlide:
     """Open a slide with openslide.
 
     Args:
@@ -55,25 +55,27 @@ def open_with_openslide(path: Path, first: PolytaskError | None) -> OpenSlideSli
     try:
         import openslide
     except (ImportError, OSError):
-        if first is not None:
-            raise PolytaskError(f"{str(first).rpartition('; ')[0]}; other encodings need {INSTALL}") from None
+        if tiff_error is not None:
+            raise PolytaskError(
+                f"{str(tiff_error).rpartition('; ')[0]}; other encodings need {OPENSLIDE_INSTALL}"
+            ) from None
         raise PolytaskError(
-            f"{path}: a scanner's format; expected the extra that reads it; {INSTALL}"
+            f"{path}: a scanner's format; expected the extra that reads it; {OPENSLIDE_INSTALL}"
         ) from None
     try:
         return OpenSlideSlide(path, openslide.OpenSlide(str(path)))
     except openslide.OpenSlideError as error:
-        if first is not None:
-            raise first from None
+        if tiff_error is not None:
+            raise tiff_error from None
         said = " ".join(str(error).split())
         raise PolytaskError(
             f"{path}: openslide cannot read it ({said}); expected a whole slide; export the file again"
         ) from None
 
 
-def _mpp(properties: dict[str, str]) -> float | None:
+def _read_openslide_mpp(properties: dict[str, str]) -> float | None:
     """Read the µm of a pixel from the slide's properties; None where they are missing or not plausible."""
     try:
-        return believable(float(properties["openslide.mpp-x"]))
+        return keep_plausible_mpp(float(properties["openslide.mpp-x"]))
     except (KeyError, ValueError):
         return None

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.files import quiet
-from polytask.images.slides import WHITE, Level, Pixels, believable
-from polytask.images.tiff_directories import check_directories
+from polytask.images.safe_files import silence_library
+from polytask.images.slides import WHITE_PIXEL, SlideLevel, SlidePixels, keep_plausible_mpp
+from polytask.images.tiff_directories import check_tiff_directories
 
-MAX_TILE = 64 * 1024**2
+MAX_TILE_BYTES = 64 * 1024**2
 """Most bytes that one decoded tile or strip may take."""
-MAX_PAGES = 4_096
+MAX_SLIDE_PAGES = 4_096
 """Most pages of a slide: levels, labels and thumbnails. Scanners write about ten."""
-KEPT = 16 * 1024**2
+TILE_CACHE_BYTES = 16 * 1024**2
 """Bytes of decoded tiles that stay in memory, because neighboring patches share them. The last tile always stays."""
-TO_MICRONS = {2: 25_400.0, 3: 10_000.0}
+MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
 """Code of a resolution unit in TIFF (inch, centimeter) → its length in µm."""
-SAID = re.compile(r"\bMPP\s*=\s*([0-9.]+)")
+MPP_PATTERN = re.compile(r"\bMPP\s*=\s*([0-9.]+)")
 
 
 class TiffSlide:
@@ -33,22 +33,22 @@ class TiffSlide:
         self._tiff, self._pages = tiff, pages
         width, height = pages[0].imagewidth, pages[0].imagelength
         self.levels = tuple(
-            Level(p.imagewidth, p.imagelength, (width / p.imagewidth + height / p.imagelength) / 2)
+            SlideLevel(p.imagewidth, p.imagelength, (width / p.imagewidth + height / p.imagelength) / 2)
             for p in pages
         )
-        self.mpp = _mpp(pages[0])
-        self._tiles: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
+        self.mpp = _read_tiff_mpp(pages[0])
+        self._tiles: OrderedDict[tuple[int, int], SlidePixels] = OrderedDict()
         self._held = 0
 
-    def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> SlidePixels:
         """Read a region; see `Slide`."""
         page, size = self._pages[level], self.levels[level]
-        out = np.full((height, width, 3), WHITE, np.uint8)
+        out = np.full((height, width, 3), WHITE_PIXEL, np.uint8)
         left, top = max(0, x), max(0, y)
         right, bottom = min(size.width, x + width), min(size.height, y + height)
         if right <= left or bottom <= top:
             return out
-        tall, wide = _tile(page)
+        tall, wide = _find_tile_size(page)
         # -(-a // b) divides and rounds up.
         across = -(-size.width // wide)
         for row in range(top // tall, -(-bottom // tall)):
@@ -75,40 +75,40 @@ class TiffSlide:
             return error
         return None
 
-    def _decoded(self, level: int, index: int) -> Pixels:
+    def _decoded(self, level: int, index: int) -> SlidePixels:
         """Return one tile `[rows, columns, 3]` from the cache or the file, without padding beyond the slide."""
         key = (level, index)
         if key not in self._tiles:
-            self._tiles[key] = self._decode(self._pages[level], index)
+            self._tiles[key] = self._decode_tile(self._pages[level], index)
             self._held += self._tiles[key].nbytes
-            while self._held > KEPT and len(self._tiles) > 1:
+            while self._held > TILE_CACHE_BYTES and len(self._tiles) > 1:
                 self._held -= self._tiles.popitem(last=False)[1].nbytes
         self._tiles.move_to_end(key)
         return self._tiles[key]
 
-    def _decode(self, page: Any, index: int) -> Pixels:
+    def _decode_tile(self, page: Any, index: int) -> SlidePixels:
         """Decode one tile of a page; a tile that was left out is white."""
-        tall, wide = _tile(page)
+        tall, wide = _find_tile_size(page)
         count = page.databytecounts[index]
         if not count:  # a tile that was left out
-            return np.full((tall, wide, 3), WHITE, np.uint8)
+            return np.full((tall, wide, 3), WHITE_PIXEL, np.uint8)
         try:
-            with quiet("tifffile"):
+            with silence_library("tifffile"):
                 self._tiff.filehandle.seek(page.dataoffsets[index])
-                data = self._tiff.filehandle.read(min(count, MAX_TILE))
+                data = self._tiff.filehandle.read(min(count, MAX_TILE_BYTES))
                 array, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
         except Exception as error:  # a damaged tile leads a codec to any error at all
             said = " ".join(str(error).split()) or type(error).__name__
             raise PolytaskError(
                 f"{self.path}: a tile cannot be read ({said}); export the slide again"
             ) from None
-        pixels: Pixels = np.asarray(array)[0, : shape[1], : shape[2]]
+        pixels: SlidePixels = np.asarray(array)[0, : shape[1], : shape[2]]
         pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
         # Photometric 0 is gray with white as zero.
-        return WHITE - pixels if page.photometric == 0 else pixels
+        return WHITE_PIXEL - pixels if page.photometric == 0 else pixels
 
 
-def open_tiff(path: Path) -> TiffSlide | PolytaskError:
+def open_tiff_slide(path: Path) -> TiffSlide | PolytaskError:
     """Open the pyramid of a TIFF. Returns the error instead when tifffile cannot decode its tiles.
 
     Another library may be able to decode them.
@@ -120,12 +120,12 @@ def open_tiff(path: Path) -> TiffSlide | PolytaskError:
 
     tiff = None
     try:
-        check_directories(path, MAX_PAGES)
-        with quiet("tifffile"):
+        check_tiff_directories(path, MAX_SLIDE_PAGES)
+        with silence_library("tifffile"):
             tiff = tifffile.TiffFile(path)
-            pages = _levels(tiff)
+            pages = _list_pyramid_pages(tiff)
         for page in pages:
-            _check(path, page)
+            _check_slide_page(path, page)
         slide = TiffSlide(path, tiff, pages)
         if (problem := slide.problem()) is not None:
             tiff.close()
@@ -144,7 +144,7 @@ def open_tiff(path: Path) -> TiffSlide | PolytaskError:
         ) from None
 
 
-def _levels(tiff: Any) -> list[Any]:
+def _list_pyramid_pages(tiff: Any) -> list[Any]:
     """List the pages of the pyramid, finest first.
 
     They are the levels that tifffile finds; where it finds only one, the smaller tiled pages of the same shape.
@@ -152,13 +152,13 @@ def _levels(tiff: Any) -> list[Any]:
     pages = [level.pages[0] for level in tiff.series[0].levels]
     if len(pages) == 1:
         first = pages[0].aspage() if hasattr(pages[0], "aspage") else pages[0]
-        pages += [p for p in (q.aspage() for q in tiff.pages[1:]) if _smaller(p, first)]
+        pages += [p for p in (q.aspage() for q in tiff.pages[1:]) if _is_coarser_level(p, first)]
     # tifffile keeps later pages as light frames without all tags; `aspage` reads the full page.
     whole = [p.aspage() if hasattr(p, "aspage") else p for p in pages]
     return sorted(whole, key=lambda p: -p.imagewidth)
 
 
-def _smaller(page: Any, first: Any) -> bool:
+def _is_coarser_level(page: Any, first: Any) -> bool:
     """Whether a page is a coarser level of the first (labels and thumbnails are not tiled)."""
     return (
         bool(page.is_tiled)
@@ -168,7 +168,7 @@ def _smaller(page: Any, first: Any) -> bool:
     )
 
 
-def _check(path: Path, page: Any) -> None:
+def _check_slide_page(path: Path, page: Any) -> None:
     """Refuse a page that is no slide, asks for too much memory or is truncated, before any pixel is read."""
     if page.bitspersample != 8 or page.samplesperpixel not in (1, 3, 4) or page.planarconfig != 1:
         raise PolytaskError(
@@ -177,10 +177,10 @@ def _check(path: Path, page: Any) -> None:
         )
     if page.photometric == 3:
         raise PolytaskError(f"{path}: has a palette; expected colours as they are; export it as RGB")
-    tall, wide = _tile(page)
-    if tall * wide * page.samplesperpixel > MAX_TILE:
+    tall, wide = _find_tile_size(page)
+    if tall * wide * page.samplesperpixel > MAX_TILE_BYTES:
         raise PolytaskError(
-            f"{path}: its pixels lie in pieces of {wide}×{tall}; expected tiles of at most {MAX_TILE >> 20} MiB; "
+            f"{path}: its pixels lie in pieces of {wide}×{tall}; expected tiles of at most {MAX_TILE_BYTES >> 20} MiB; "
             "export it as a tiled pyramid"
         )
     tiles = -(-page.imagelength // tall) * -(-page.imagewidth // wide)
@@ -192,22 +192,22 @@ def _check(path: Path, page: Any) -> None:
         )
 
 
-def _tile(page: Any) -> tuple[int, int]:
+def _find_tile_size(page: Any) -> tuple[int, int]:
     """Return the rows and columns of a tile, or of a strip where the page has no tiles."""
     if page.is_tiled:
         return int(page.tilelength), int(page.tilewidth)
     return int(min(page.rowsperstrip, page.imagelength)), int(page.imagewidth)
 
 
-def _mpp(page: Any) -> float | None:
+def _read_tiff_mpp(page: Any) -> float | None:
     """Read the µm of a pixel from the scanner's description, else from the resolution tags; None if not plausible."""
-    if found := SAID.search(page.description or ""):
+    if found := MPP_PATTERN.search(page.description or ""):
         try:
-            return believable(float(found[1]))
+            return keep_plausible_mpp(float(found[1]))
         except ValueError:
             return None
     tag, unit = page.tags.get("XResolution"), page.tags.get("ResolutionUnit")
-    if tag is None or unit is None or int(unit.value) not in TO_MICRONS:
+    if tag is None or unit is None or int(unit.value) not in MICRONS_PER_UNIT:
         return None
     over, under = (float(v) for v in tag.value)
-    return believable(TO_MICRONS[int(unit.value)] * under / over) if over else None
+    return keep_plausible_mpp(MICRONS_PER_UNIT[int(unit.value)] * under / over) if over else None

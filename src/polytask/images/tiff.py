@@ -14,58 +14,58 @@ from typing import Any
 
 import numpy as np
 
-from polytask.documents.fault import shorten
+from polytask.documents.document_errors import shorten_message
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
-from polytask.images.files import atomic, quiet
-from polytask.images.layout import RASTER, place
-from polytask.images.limits import check_size
-from polytask.images.raster import KEY, notes_of, placed_by, samples
-from polytask.images.raw import settle
-from polytask.images.tiff_directories import check_directories
+from polytask.images.file_axes import RASTER_AFFINE, build_file_grid
+from polytask.images.raster import AFFINE_KEY, convert_pillow_image, make_grid_notes, read_grid_notes
+from polytask.images.safe_files import silence_library, write_atomically
+from polytask.images.size_limits import check_array_size
+from polytask.images.tiff_directories import check_tiff_directories
 from polytask.images.tiff_scale import find_tiff_spacing
-from polytask.images.volume import Affine, Array, Info, Volume
+from polytask.images.volume import Affine, Array, ImageInfo, Volume
+from polytask.images.voxel_block import make_volume
 
-NO_SCALE = 999.0
+NNUNET_NO_SPACING = 999.0
 """Slice distance that nnU-Net writes for pictures without any scale."""
-COLORS = (0, 1, 2, 3)
+PLAIN_PHOTOMETRICS = (0, 1, 2, 3)
 """Accepted photometric interpretations: white is zero, black is zero, RGB, palette. CMYK is not: it measures ink."""
-YCBCR, JPEG = 6, 7
+YCBCR_PHOTOMETRIC, JPEG_COMPRESSION = 6, 7
 """Codes of YCbCr color (brightness and two color differences) and of JPEG, whose decoder turns YCbCr into RGB."""
-RATIO = 4_096  # no codec of TIFF packs more tightly on images
+MAX_TIFF_PACKING = 4_096  # no codec of TIFF packs more tightly on images
 
 
-def probe(path: Path, dims: int, limit: int | None = None) -> Info:
+def probe_tiff(path: Path, dims: int, limit: int | None = None) -> ImageInfo:
     """Read grid, channels and type from the header."""
-    with _opened(path, limit) as (tiff, pages, channels):
+    with _open_tiff_file(path, limit) as (tiff, pages, channels):
         series = tiff.series[0]
         shape = (series.shape[series.axes.index("Y")], series.shape[series.axes.index("X")], pages)
-        grid, _ = place(path, shape, *_placed(path, tiff, pages, dims))
-        return Info(grid, channels, _dtype(series.dtype))
+        grid, _ = build_file_grid(path, shape, *_find_tiff_affine(path, tiff, pages, dims))
+        return ImageInfo(grid, channels, _find_tiff_type(series.dtype))
 
 
-def read(path: Path, dims: int, limit: int | None = None) -> Volume:
+def read_tiff(path: Path, dims: int, limit: int | None = None) -> Volume:
     """Read the voxels `[C, rows, columns(, pages)]` without alpha.
 
     Gray images with white as zero are inverted; masks of one bit keep their bits.
     """
-    with _opened(path, limit) as (tiff, pages, channels):
+    with _open_tiff_file(path, limit) as (tiff, pages, channels):
         series, turned = tiff.series[0], False
         try:
-            array = _arranged(series.asarray(), series.axes, pages)
+            array = _arrange_tiff_axes(series.asarray(), series.axes, pages)
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
-            array = _through_pillow(path, pages)
+            array = _read_with_pillow(path, pages)
             turned = array.dtype == np.uint8  # Pillow turns white-is-zero itself, for 8 bits and fewer
-        array = array[:channels].astype(_dtype(array.dtype), copy=False)
+        array = array[:channels].astype(_find_tiff_type(array.dtype), copy=False)
         white = tiff.pages[0].photometric == 0 and array.dtype.kind == "u"
         if white and turned != (series.dtype.kind != "b"):
             array = (1 if series.dtype.kind == "b" else 256**array.dtype.itemsize - 1) - array
-        return settle(path, array, *_placed(path, tiff, pages, dims))
+        return make_volume(path, array, *_find_tiff_affine(path, tiff, pages, dims))
 
 
-def write(path: Path, volume: Volume) -> None:
+def write_tiff(path: Path, volume: Volume) -> None:
     """Write one page per slice, compressed by zlib, with the affine in the description."""
     import tifffile
 
@@ -74,26 +74,26 @@ def write(path: Path, volume: Volume) -> None:
     stack = stack.astype(np.uint8) if stack.dtype == np.bool_ else stack
     colour = stack.shape[-1] == 3 and stack.dtype == np.uint8
     single = stack.shape[-1] == 1
-    with atomic(path) as file, quiet("tifffile"):
+    with write_atomically(path) as file, silence_library("tifffile"):
         tifffile.imwrite(
             file,
             stack[..., 0] if single else stack,
             photometric="rgb" if colour else "minisblack",
             planarconfig=None if single else "contig",
             compression="zlib",
-            metadata={"axes": "ZYX" if single else "ZYXS", **notes_of(volume.grid)},
+            metadata={"axes": "ZYX" if single else "ZYXS", **make_grid_notes(volume.grid)},
         )
 
 
 @contextmanager
-def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
+def _open_tiff_file(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
     """Open a file and check its size. Gives (file, pages, channels); inside the block, errors become one line."""
     import tifffile
 
     try:
-        check_directories(path)
-        with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
-            yield tiff, *_checked(path, tiff, limit)
+        check_tiff_directories(path)
+        with silence_library("tifffile"), tifffile.TiffFile(path) as tiff:
+            yield tiff, *_check_tiff_series(path, tiff, limit)
     except PolytaskError:
         raise
     except Exception as error:  # a damaged TIFF leads its parser to any error at all
@@ -101,14 +101,17 @@ def _opened(path: Path, limit: int | None) -> Iterator[tuple[Any, int, int]]:
         raise PolytaskError(f"{path}: cannot be read as TIFF ({said}); export the file again") from None
 
 
-def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
+def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
     """Refuse a file that is no single image of plain numbers, or too large. Returns its pages and channels."""
     if len(tiff.series) != 1:
         raise PolytaskError(
             f"{path}: holds {len(tiff.series)} images of different form; expected one; split the file"
         )
     series, page = tiff.series[0], tiff.pages[0]
-    if page.photometric not in COLORS and (page.photometric, page.compression) != (YCBCR, JPEG):
+    if page.photometric not in PLAIN_PHOTOMETRICS and (page.photometric, page.compression) != (
+        YCBCR_PHOTOMETRIC,
+        JPEG_COMPRESSION,
+    ):
         said = getattr(page.photometric, "name", page.photometric)
         raise PolytaskError(
             f"{path}: its colors are {said}; expected grey, RGB or a palette; export it as RGB"
@@ -121,16 +124,16 @@ def _checked(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
             f"{path}: has the axes {series.axes} {series.shape} {series.dtype}; expected rows, columns, pages and one "
             "channel axis of plain numbers; split the file"
         )
-    size = check_size(path, series.shape, _dtype(series.dtype), limit)
+    size = check_array_size(path, series.shape, _find_tiff_type(series.dtype), limit)
     # Even without compression (1), one byte holds eight pixels of one bit.
-    if size > path.stat().st_size * (8 if page.compression == 1 else RATIO):
+    if size > path.stat().st_size * (8 if page.compression == 1 else MAX_TIFF_PACKING):
         raise PolytaskError(f"{path}: truncated: header claims {size} bytes of pixels; copy the file again")
     # Extra samples of the types 1 and 2 are alpha; others are channels like any.
     alpha = sum(int(e) in (1, 2) for e in page.extrasamples) if "S" in shape else 0
     return (rest[0] if rest else 1), max(1, channels - alpha)
 
 
-def _arranged(array: Array, axes: str, pages: int) -> Array:
+def _arrange_tiff_axes(array: Array, axes: str, pages: int) -> Array:
     """Bring an array with the named axes (`YXS`, `ZCYX`, …) into the order `[C, rows, columns, pages]`."""
     order = [axes.index(a) for a in "SC" if a in axes]
     other = [i for i, a in enumerate(axes) if a not in "SCYX"]
@@ -138,7 +141,7 @@ def _arranged(array: Array, axes: str, pages: int) -> Array:
     return np.moveaxis(moved.reshape(-1, pages, *moved.shape[-2:]), 1, -1)
 
 
-def _through_pillow(path: Path, pages: int) -> Array:
+def _read_with_pillow(path: Path, pages: int) -> Array:
     """Read with Pillow, page by page, what tifffile lacks a codec for (LZW, JPEG)."""
     from PIL import Image
 
@@ -146,28 +149,28 @@ def _through_pillow(path: Path, pages: int) -> Array:
         planes = []
         for page in range(pages):
             image.seek(page)
-            planes.append(samples(image))
+            planes.append(convert_pillow_image(image))
     return np.stack(planes, axis=-1)
 
 
-def _placed(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, bool]:
+def _find_tiff_affine(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, bool]:
     """Find the affine by what the writer left. Returns (affine, dims, whether the affine counts mm)."""
     shaped = tiff.shaped_metadata
-    if shaped and KEY in shaped[0]:
-        affine, physical = placed_by(shaped[0])
+    if shaped and AFFINE_KEY in shaped[0]:
+        affine, physical = read_grid_notes(shaped[0])
         return affine, dims, physical
-    spacing = _sidecar(path)
-    physical = spacing is not None and spacing[0] != NO_SCALE
+    spacing = _read_sidecar_spacing(path)
+    physical = spacing is not None and spacing[0] != NNUNET_NO_SPACING
     if spacing is None and (spacing := find_tiff_spacing(tiff, pages)) is not None:
         physical = True
     if spacing is None and tiff.is_imagej:
         spacing = [float(tiff.imagej_metadata.get("spacing", 1.0)), 1.0, 1.0]
     if spacing is None:
-        return RASTER, dims, False
-    return RASTER @ np.diag([spacing[1], spacing[2], spacing[0], 1.0]), dims, physical
+        return RASTER_AFFINE, dims, False
+    return RASTER_AFFINE @ np.diag([spacing[1], spacing[2], spacing[0], 1.0]), dims, physical
 
 
-def _sidecar(path: Path) -> list[float] | None:
+def _read_sidecar_spacing(path: Path) -> list[float] | None:
     """Read `spacing` (pages, rows, columns) from `NAME.json` beside `NAME.tif` or `NAME_0000.tif`; None without it."""
     stem = path.name[: path.name.rindex(".")]
     for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
@@ -177,21 +180,22 @@ def _sidecar(path: Path) -> list[float] | None:
         spacing = read_json_object(file, "`spacing` of the image", "mend or remove it").get("spacing")
         if spacing is None:
             continue
-        if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_edge, spacing)):
+        if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_spacing, spacing)):
             raise PolytaskError(
-                f"{file}: spacing is {shorten(spacing)}; expected two or three numbers above 0 (pages, rows, columns); "
+                f"{file}: spacing is {shorten_message(spacing)}; expected two or three numbers above 0 (pages, "
+                "rows, columns); "
                 "mend or remove it"
             )
         return [1.0, *map(float, spacing)][-3:]
     return None
 
 
-def _is_edge(value: object) -> bool:
+def _is_spacing(value: object) -> bool:
     """Whether a value of the JSON file can be a voxel edge in mm; `true` is no number here."""
     return type(value) in (int, float) and 0 < float(value) < 1e9  # type: ignore[arg-type]
 
 
-def _dtype(dtype: Any) -> np.dtype[np.generic]:
+def _find_tiff_type(dtype: Any) -> np.dtype[np.generic]:
     """Return the type of the array in memory: native byte order, one-bit pixels as uint8, half floats as float32."""
     found = np.dtype(dtype)
     if found.kind == "b":

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from polytask.errors import PolytaskError
-from polytask.images.limits import MAX_AXIS
+from polytask.images.size_limits import MAX_AXIS_LENGTH
 
-MAX_ENTRIES = 4_096
+MAX_DIRECTORY_ENTRIES = 4_096
 """Most entries of one directory; writers need fewer than a hundred."""
-MAX_INNER = 1_024
+MAX_SUB_DIRECTORIES = 1_024
 """Most directories inside one page (SubIFDs), which hold the coarser levels of a slide."""
-SUB_DIRECTORIES = 330
-SPARE_BYTES = 1 << 24
+SUB_DIRECTORIES_TAG = 330
+SPARE_VALUE_BYTES = 1 << 24
 """All directories together may name values of twice the file's size plus these bytes; some writers share values."""
 VALUE_BYTES = {
     1: 1,
@@ -44,7 +44,7 @@ VALUE_BYTES = {
 """Code of a value type in TIFF → bytes of one value."""
 
 
-class Form(NamedTuple):
+class DirectoryFormat(NamedTuple):
     """How a file stores its directories, which differs between TIFF and BigTIFF and by byte order.
 
     Args:
@@ -58,7 +58,7 @@ class Form(NamedTuple):
     first: int
 
 
-def check_directories(path: Path, most: int = MAX_AXIS) -> None:
+def check_tiff_directories(path: Path, max_pages: int = MAX_AXIS_LENGTH) -> None:
     """Refuse a TIFF whose directories form a circle, are too many, or name more values than the file can hold.
 
     Args:
@@ -67,34 +67,34 @@ def check_directories(path: Path, most: int = MAX_AXIS) -> None:
     size, named = path.stat().st_size, 0
     seen: set[int] = set()
     with path.open("rb") as file:
-        for offset, entries in walk_directories(file):
+        for offset, entries in walk_tiff_directories(file):
             if offset in seen:
-                raise refuse(path, f"after page {len(seen)} an earlier page follows again")
+                raise make_tiff_error(path, f"after page {len(seen)} an earlier page follows again")
             seen.add(offset)
-            if len(seen) > most:
-                raise refuse(path, f"has more than {most} pages")
-            if len(entries) > MAX_ENTRIES:
-                raise refuse(path, f"page {len(seen)} has {len(entries)} tags")
+            if len(seen) > max_pages:
+                raise make_tiff_error(path, f"has more than {max_pages} pages")
+            if len(entries) > MAX_DIRECTORY_ENTRIES:
+                raise make_tiff_error(path, f"page {len(seen)} has {len(entries)} tags")
             for tag, kind, count in entries:
                 # One entry counts as the whole file at most: a single absurd count is left to the library to report.
                 named += min(count * VALUE_BYTES.get(kind, 1), size)
-                if tag == SUB_DIRECTORIES and count > MAX_INNER:
-                    raise refuse(path, f"page {len(seen)} has {count} pages inside")
-            if named > 2 * size + SPARE_BYTES:
-                raise refuse(path, "its pages describe more than the file holds")
+                if tag == SUB_DIRECTORIES_TAG and count > MAX_SUB_DIRECTORIES:
+                    raise make_tiff_error(path, f"page {len(seen)} has {count} pages inside")
+            if named > 2 * size + SPARE_VALUE_BYTES:
+                raise make_tiff_error(path, "its pages describe more than the file holds")
 
 
-def refuse(path: Path, problem: str) -> PolytaskError:
+def make_tiff_error(path: Path, problem: str) -> PolytaskError:
     """Make the error for a TIFF with this problem."""
     return PolytaskError(f"{path}: cannot be read as TIFF ({problem}); export the file again")
 
 
-def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int, int]]]]:
+def walk_tiff_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int, int]]]]:
     """Yield each directory as (offset, entries as (tag, type, count)), as long as they lie in the file.
 
     Never ends where the chain is a circle. A file that is no TIFF has no directories.
     """
-    form = read_form(file)
+    form = read_directory_format(file)
     size = file.seek(0, SEEK_END)
     offset = form.first if form else 0
     while form and 0 < offset < size:
@@ -104,7 +104,7 @@ def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int,
             return
         number = form.number.unpack(raw)[0]
         # One entry beyond the limit is enough for the caller to see that there are too many.
-        kept = min(number, MAX_ENTRIES + 1)
+        kept = min(number, MAX_DIRECTORY_ENTRIES + 1)
         raw = file.read(kept * form.entry.size)
         raw = raw[: len(raw) - len(raw) % form.entry.size]
         yield offset, list(form.entry.iter_unpack(raw))
@@ -115,7 +115,7 @@ def walk_directories(file: BinaryIO) -> Iterator[tuple[int, list[tuple[int, int,
         offset = form.offset.unpack(raw)[0]
 
 
-def read_form(file: BinaryIO) -> Form | None:
+def read_directory_format(file: BinaryIO) -> DirectoryFormat | None:
     """Read from the first bytes how the file stores its directories; None where it is no TIFF."""
     file.seek(0)
     head = file.read(16)
@@ -132,4 +132,4 @@ def read_form(file: BinaryIO) -> Form | None:
     else:
         return None
     count, entry, offset = (struct.Struct(part) for part in parts)
-    return Form(count, entry, offset, offset.unpack(first)[0])
+    return DirectoryFormat(count, entry, offset, offset.unpack(first)[0])

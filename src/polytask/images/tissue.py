@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.images.slides import Pixels, Slide, best_level
+from polytask.images.slides import Slide, SlidePixels, find_best_level
 
-BLOCK = 1024
+TISSUE_BLOCK_PIXELS = 1024
 """About how many pixels along an edge are read at a time."""
-MOST_CELLS = 1 << 26
-DARK = 26
+MAX_TISSUE_CELLS = 1 << 26
+MIN_TISSUE_BRIGHTNESS = 26
 """A pixel whose brightest channel is below this is ink or a black border, not tissue."""
-FAINT, STRONG = 13, 64
+MIN_TISSUE_THRESHOLD, MAX_TISSUE_THRESHOLD = 13, 64
 """The threshold stays between these (5 % and 25 % saturation). So a slide of glass alone has no tissue, and a slide
 full of tissue is not split in two."""
 
@@ -29,14 +29,16 @@ class Mask:
     cell: float
 
 
-def saturation(pixels: Pixels) -> Pixels:
+def compute_saturation(pixels: SlidePixels) -> SlidePixels:
     """Compute the HSV saturation `[h, w]` of `[h, w, 3]` as 0…255; 0 where the pixel is dark."""
     # int32, because 255 * (high - low) does not fit into uint8.
     high, low = pixels.max(axis=2).astype(np.int32), pixels.min(axis=2).astype(np.int32)
-    return np.where(high >= DARK, 255 * (high - low) // np.maximum(high, 1), 0).astype(np.uint8)
+    return np.where(high >= MIN_TISSUE_BRIGHTNESS, 255 * (high - low) // np.maximum(high, 1), 0).astype(
+        np.uint8
+    )
 
 
-def otsu(values: Pixels) -> int:
+def find_otsu_threshold(values: SlidePixels) -> int:
     """Find the t for which the groups of values ≤ t and values > t have the largest variance between them (Otsu 1979).
 
     Args:
@@ -51,31 +53,34 @@ def otsu(values: Pixels) -> int:
     return int(between.argmax())
 
 
-def tissue_mask(slide: Slide, cell: float) -> Mask:
+def find_tissue(slide: Slide, cell: float) -> Mask:
     """Make the tissue mask of a slide, with cells of about `cell` pixels of the finest level; read block by block."""
-    level = best_level(slide, max(1.0, cell))
+    level = find_best_level(slide, max(1.0, cell))
     size = slide.levels[level]
     pool = max(1, round(cell / size.downsample))
     rows, columns = -(-size.height // pool), -(-size.width // pool)
-    if rows * columns > MOST_CELLS:
+    if rows * columns > MAX_TISSUE_CELLS:
         raise PolytaskError(
             f"{slide.path}: {size.width}×{size.height} pixels in patches so small make {rows * columns} cells; "
-            f"expected at most {MOST_CELLS}; take a larger `patch`, `mpp` or `downsample`"
+            f"expected at most {MAX_TISSUE_CELLS}; take a larger `patch`, `mpp` or `downsample`"
         )
     found = np.zeros((rows, columns), np.uint8)
-    step = max(1, BLOCK // pool)
-    for top, left in _blocks(rows, columns, step):
+    step = max(1, TISSUE_BLOCK_PIXELS // pool)
+    for top, left in _list_block_corners(rows, columns, step):
         # At the far borders a block reaches beyond the slide; `read` fills it with white, which is no tissue.
         tall, wide = min(step, rows - top), min(step, columns - left)
         pixels = slide.read(level, left * pool, top * pool, wide * pool, tall * pool)
         if pool > 1:
             mean = pixels.reshape(tall, pool, wide, pool, 3).mean(axis=(1, 3), dtype=np.float32)
             pixels = np.rint(mean).astype(np.uint8)
-        found[top : top + tall, left : left + wide] = saturation(pixels)
-    return Mask(found > min(max(otsu(found), FAINT), STRONG), pool * size.downsample)
+        found[top : top + tall, left : left + wide] = compute_saturation(pixels)
+    return Mask(
+        found > min(max(find_otsu_threshold(found), MIN_TISSUE_THRESHOLD), MAX_TISSUE_THRESHOLD),
+        pool * size.downsample,
+    )
 
 
-def _blocks(rows: int, columns: int, step: int) -> Iterator[tuple[int, int]]:
+def _list_block_corners(rows: int, columns: int, step: int) -> Iterator[tuple[int, int]]:
     """Yield the upper left corner (row, column) of each block of `step` × `step` cells."""
     for top in range(0, rows, step):
         for left in range(0, columns, step):

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.limits import check_bytes
+from polytask.images.size_limits import check_byte_count
 from polytask.images.volume import Array
 
-STORAGES = {
+STORAGE_TYPES = {
     "torch FloatStorage": "<f4",
     "torch DoubleStorage": "<f8",
     "torch HalfStorage": "<f2",
@@ -31,28 +31,28 @@ STORAGES = {
     "torch CharStorage": "|i1",
     "torch ByteStorage": "|u1",
 }
-TENSOR, PARAMETER = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"
-ORDERED = "collections OrderedDict"
-PROGRAM_LIMIT = 1 << 20
+REBUILD_TENSOR, REBUILD_PARAMETER = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"
+ORDERED_DICT = "collections OrderedDict"
+MAX_PICKLE_BYTES = 1 << 20
 """Most bytes of the pickle; one that names a few tensors needs far less."""
-CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-MOST_STEPS = 100_000
+CONSTANT_OPCODES: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+MAX_OPCODES = 100_000
 """Most opcodes of the pickle; one that names a few tensors needs far fewer."""
-HEAVIEST = 1_000
+MAX_TUPLE_VALUES = 1_000
 """Most values inside one tuple, nested tuples included. The tuple that describes a tensor has about 20."""
-MOST_AXES = 16
-LITERALS = ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
+MAX_TENSOR_AXES = 16
+LITERAL_OPCODES = ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 
 
 @dataclass(frozen=True)
-class Name:
+class GlobalName:
     """The name of a global (function or class) in the pickle; it is never looked up."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Storage:
+class TensorStorage:
     """Raw numbers in one member of the zip, their type and how many there are."""
 
     member: str
@@ -61,7 +61,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class Tensor:
+class StoredTensor:
     """The place of a tensor's numbers: a storage (zip member, type, count), and the tensor's view of it.
 
     Offset and strides count numbers, not bytes.
@@ -76,7 +76,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Group:
+class PickledTuple:
     """A tuple of the pickle; `weight` counts all values inside, repeated ones each time.
 
     A few hundred bytes can put one tuple twice into the next, and that one twice into the next, and so on. To hash or
@@ -87,21 +87,21 @@ class Group:
     weight: int
 
 
-class _Odd(Exception):
+class _UnexpectedContent(Exception):
     """Raised for content that the pickle of a bag does not need; the message says what it is."""
 
 
-def read_torch(path: Path) -> dict[str, Array]:
+def read_torch_file(path: Path) -> dict[str, Array]:
     """Read the tensors of a `.pt` file: name → array. A file that holds just one tensor gives it as `features`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = _interpreted(archive, _program(archive))
-            found = {"features": found} if isinstance(found, Tensor) else found
+            found = _interpret_pickle(archive, _read_pickle(archive))
+            found = {"features": found} if isinstance(found, StoredTensor) else found
             if not isinstance(found, dict):
-                raise _Odd("holds neither a tensor nor names with tensors")
-            named = {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
-            return {name: _array(path, archive, tensor) for name, tensor in named.items()}
-    except _Odd as odd:
+                raise _UnexpectedContent("holds neither a tensor nor names with tensors")
+            named = {str(k): v for k, v in found.items() if isinstance(v, StoredTensor)}
+            return {name: _read_tensor(path, archive, tensor) for name, tensor in named.items()}
+    except _UnexpectedContent as odd:
         said = str(odd)
     except zipfile.BadZipFile:
         said = "is no file of torch.save from 1.6 on"
@@ -115,17 +115,17 @@ def read_torch(path: Path) -> dict[str, Array]:
     )
 
 
-def _program(archive: zipfile.ZipFile) -> bytes:
+def _read_pickle(archive: zipfile.ZipFile) -> bytes:
     """Read the pickle of the archive as bytes, after a check of its size."""
     names = [n for n in archive.namelist() if n.endswith("/data.pkl") and n.count("/") == 1]
     if len(names) != 1:
-        raise _Odd("is no file of torch.save from 1.6 on")
-    if archive.getinfo(names[0]).file_size > PROGRAM_LIMIT:
-        raise _Odd("holds more than a few tensors")
+        raise _UnexpectedContent("is no file of torch.save from 1.6 on")
+    if archive.getinfo(names[0]).file_size > MAX_PICKLE_BYTES:
+        raise _UnexpectedContent("holds more than a few tensors")
     return archive.read(names[0])
 
 
-def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
+def _interpret_pickle(archive: zipfile.ZipFile, program: bytes) -> Any:
     """Go through the opcodes with a stack and a memo, as pickle itself would, but without calling anything.
 
     Returns:
@@ -143,24 +143,26 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
         return taken
 
     for step, (opcode, argument, _) in enumerate(pickletools.genops(program)):
-        if step > MOST_STEPS:
-            raise _Odd("holds more than a few tensors")
+        if step > MAX_OPCODES:
+            raise _UnexpectedContent("holds more than a few tensors")
         match opcode.name:
             case "PROTO" | "FRAME":
                 pass
             case "STOP":
                 return stack.pop()
-            case name if name in LITERALS:
+            case name if name in LITERAL_OPCODES:
                 stack.append(argument)
-            case name if name in CONSTANTS:
-                stack.append(CONSTANTS[name])
+            case name if name in CONSTANT_OPCODES:
+                stack.append(CONSTANT_OPCODES[name])
             case "EMPTY_DICT":
                 stack.append({})
             # A name is only compared with a list. Importing what a file names is how pickles run code.
-            case "GLOBAL" if argument in (*STORAGES, TENSOR, PARAMETER, ORDERED):
-                stack.append(Name(argument))
+            case "GLOBAL" if argument in (*STORAGE_TYPES, REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT):
+                stack.append(GlobalName(argument))
             case "GLOBAL":
-                raise _Odd(f"names {str(argument).replace(' ', '.')}, which no bag needs; nothing was run")
+                raise _UnexpectedContent(
+                    f"names {str(argument).replace(' ', '.')}, which no bag needs; nothing was run"
+                )
             case "BINPUT" | "LONG_BINPUT":
                 memo[argument] = stack[-1]
             case "MEMOIZE":
@@ -170,88 +172,91 @@ def _interpreted(archive: zipfile.ZipFile, program: bytes) -> Any:
             case "MARK":
                 marks.append(len(stack))
             case "EMPTY_TUPLE":
-                stack.append(_group([]))
+                stack.append(_make_pickled_tuple([]))
             case "TUPLE":
-                stack.append(_group(since_mark()))
+                stack.append(_make_pickled_tuple(since_mark()))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 count = int(opcode.name[-1])
                 taken = stack[-count:]
                 del stack[-count:]
-                stack.append(_group(taken))
+                stack.append(_make_pickled_tuple(taken))
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                _put(stack[-1], key, value)
+                _put_entry(stack[-1], key, value)
             case "SETITEMS":
                 items = since_mark()
                 for key, value in zip(items[::2], items[1::2], strict=True):
-                    _put(stack[-1], key, value)
+                    _put_entry(stack[-1], key, value)
             case "BINPERSID":
-                stack.append(_storage(root, stack.pop()))
+                stack.append(_resolve_storage(root, stack.pop()))
             case "REDUCE":
                 given, what = stack.pop(), stack.pop()
-                stack.append(_made(what, given))
+                stack.append(_resolve_call(what, given))
             case other:
-                raise _Odd(f"holds more than tensors ({other.lower()}); nothing was run")
-    raise _Odd("is damaged")
+                raise _UnexpectedContent(f"holds more than tensors ({other.lower()}); nothing was run")
+    raise _UnexpectedContent("is damaged")
 
 
-def _group(items: list[Any]) -> Group:
+def _make_pickled_tuple(items: list[Any]) -> PickledTuple:
     """Make a tuple of these items, and refuse one that holds too many values through all levels."""
-    weight = 1 + sum(item.weight if isinstance(item, Group) else 1 for item in items)
-    if weight > HEAVIEST:
-        raise _Odd("holds more than tensors (tuples inside each other)")
-    return Group(tuple(items), weight)
+    weight = 1 + sum(item.weight if isinstance(item, PickledTuple) else 1 for item in items)
+    if weight > MAX_TUPLE_VALUES:
+        raise _UnexpectedContent("holds more than tensors (tuples inside each other)")
+    return PickledTuple(tuple(items), weight)
 
 
-def _put(into: Any, key: Any, value: Any) -> None:
+def _put_entry(mapping: Any, key: Any, value: Any) -> None:
     """Put one entry into a mapping of the pickle; its key must be a word or a number."""
-    if not isinstance(into, dict) or not isinstance(key, str | int):
-        raise _Odd("holds more than names with tensors")
-    into[key] = value
+    if not isinstance(mapping, dict) or not isinstance(key, str | int):
+        raise _UnexpectedContent("holds more than names with tensors")
+    mapping[key] = value
 
 
-def _storage(root: str, named: Any) -> Storage:
+def _resolve_storage(root: str, named: Any) -> TensorStorage:
     """Read a persistent id of torch, ("storage", type, key, device, count), as the place of a tensor's numbers."""
     kind, storage, key, _, numbers = named.items
-    if kind != "storage" or not isinstance(storage, Name) or not isinstance(key, str):
-        raise _Odd("names something that is no storage")
-    return Storage(f"{root}/data/{key}", STORAGES[storage.name], int(numbers))
+    if kind != "storage" or not isinstance(storage, GlobalName) or not isinstance(key, str):
+        raise _UnexpectedContent("names something that is no storage")
+    return TensorStorage(f"{root}/data/{key}", STORAGE_TYPES[storage.name], int(numbers))
 
 
-def _made(what: Any, given: Any) -> Any:
+def _resolve_call(function: Any, arguments: Any) -> Any:
     """Say what a call of a known function would return, without calling it; any other call is refused."""
-    if not isinstance(what, Name) or not isinstance(given, Group):
-        raise _Odd("calls something that makes no tensor; nothing was run")
-    if what.name == ORDERED:
+    if not isinstance(function, GlobalName) or not isinstance(arguments, PickledTuple):
+        raise _UnexpectedContent("calls something that makes no tensor; nothing was run")
+    if function.name == ORDERED_DICT:
         return {}
-    if what.name == PARAMETER:
-        return given.items[0]
-    if what.name == TENSOR:
-        storage, offset, shape, strides = given.items[:4]
-        if not isinstance(storage, Storage) or max(len(shape.items), len(strides.items)) > MOST_AXES:
-            raise _Odd("is damaged")
+    if function.name == REBUILD_PARAMETER:
+        return arguments.items[0]
+    if function.name == REBUILD_TENSOR:
+        storage, offset, shape, strides = arguments.items[:4]
+        if (
+            not isinstance(storage, TensorStorage)
+            or max(len(shape.items), len(strides.items)) > MAX_TENSOR_AXES
+        ):
+            raise _UnexpectedContent("is damaged")
         sizes, steps = tuple(map(int, shape.items)), tuple(map(int, strides.items))
-        return Tensor(storage.member, storage.dtype, storage.numbers, int(offset), sizes, steps)
-    raise _Odd("calls something that makes no tensor; nothing was run")
+        return StoredTensor(storage.member, storage.dtype, storage.numbers, int(offset), sizes, steps)
+    raise _UnexpectedContent("calls something that makes no tensor; nothing was run")
 
 
-def _array(path: Path, archive: zipfile.ZipFile, tensor: Tensor) -> Array:
+def _read_tensor(path: Path, archive: zipfile.ZipFile, tensor: StoredTensor) -> Array:
     """Read the numbers of a tensor, after all checks of its size and view; bf16 becomes float32."""
     kind = np.dtype("<u2" if tensor.dtype == "bf16" else tensor.dtype)
     info = archive.getinfo(tensor.member)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     if min(tensor.shape, default=0) < 0:
-        raise _Odd("is damaged")
+        raise _UnexpectedContent("is damaged")
     # `as_strided` below checks nothing: a false offset or stride would read foreign memory.
     if math.prod(tensor.shape) and not (
         min((0, tensor.offset, *tensor.strides)) == 0 and last < tensor.numbers
     ):
-        raise _Odd("is damaged")
+        raise _UnexpectedContent("is damaged")
     if info.compress_type != zipfile.ZIP_STORED or info.file_size < tensor.numbers * kind.itemsize:
-        raise _Odd("is damaged")
-    check_bytes(path, math.prod(tensor.shape) * (4 if tensor.dtype == "bf16" else kind.itemsize))
+        raise _UnexpectedContent("is damaged")
+    check_byte_count(path, math.prod(tensor.shape) * (4 if tensor.dtype == "bf16" else kind.itemsize))
     if math.prod(tensor.shape) > tensor.numbers:
-        raise _Odd("holds a tensor that repeats its numbers")
+        raise _UnexpectedContent("holds a tensor that repeats its numbers")
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, kind)
     flat = np.frombuffer(archive.read(tensor.member), kind, tensor.numbers)

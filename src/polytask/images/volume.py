@@ -12,7 +12,7 @@ Affine = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Forms:
+class NiftiPlacements:
     """The two affines that a NIfTI file holds (sform and qform), in mm, each with its code (0 = not set)."""
 
     sform: Affine
@@ -39,7 +39,7 @@ class Grid:
     shape: tuple[int, ...]
     affine: Affine
     physical: bool = True
-    forms: Forms | None = None
+    forms: NiftiPlacements | None = None
 
     @property
     def dims(self) -> int:
@@ -51,7 +51,7 @@ class Grid:
         """Voxel edge along each axis, in mm; in pixels where the file does not say how large one is."""
         return tuple(float(v) for v in np.linalg.norm(self.affine[:3, : self.dims], axis=0))
 
-    def told_as(self, physical: bool) -> Grid:
+    def with_unit(self, physical: bool) -> Grid:
         """Return the grid in the wanted unit: unchanged for mm (`physical`), else with every pixel of edge 1.
 
         A grid that has no unit of length already counts pixels and is returned unchanged.
@@ -62,7 +62,7 @@ class Grid:
         affine[:3, : self.dims] /= np.asarray(self.spacing)
         return Grid(self.shape, affine, physical=False)
 
-    def same(self, other: Grid, tolerance: float = 1e-3) -> bool:
+    def is_same_grid(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Whether another grid has the same shape, and no corner further away than `tolerance` voxels."""
         return self.shape == other.shape and bool(self.gap(other) <= tolerance * min(self.spacing))
 
@@ -85,7 +85,7 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Info:
+class ImageInfo:
     """What the header of an image file says, known before any voxel is read."""
 
     grid: Grid

@@ -15,7 +15,7 @@ from polytask.kinds.dose import DoseKind
 from polytask.kinds.kind import AnswerForm, PooledKind, VoxelKind
 from polytask.kinds.multilabel import MultilabelKind
 from polytask.kinds.ordinal import OrdinalKind
-from polytask.kinds.reasons import round_number
+from polytask.kinds.plan_reasons import round_number
 from polytask.kinds.regression import RegressionKind
 from polytask.kinds.segmentation import SegmentationKind
 from polytask.kinds.survival import SurvivalKind
@@ -34,7 +34,7 @@ KINDS: dict[str, AnyKind] = {
 }
 
 
-def answer_form(kind: str) -> AnswerForm:
+def find_answer_form(kind: str) -> AnswerForm:
     """Return the form that the answers of a kind have, e.g. `class` or `time`."""
     return KINDS[kind].answer_form
 
@@ -71,7 +71,7 @@ __all__ = [
     "AnyKind",
     "PooledKind",
     "VoxelKind",
-    "answer_form",
+    "find_answer_form",
     "find_constant",
     "find_pooled_kind",
     "find_voxel_kind",

@@ -10,27 +10,29 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from polytask.kinds.cells import find_word
-from polytask.kinds.kind import Arrays, MissingInTrain, Need, Parser
-from polytask.kinds.reasons import Why, round_number
-from polytask.kinds.spec import PooledSpec, breach
+from polytask.kinds.cell_readers import find_word_index
+from polytask.kinds.header_words import HeaderText, find_repeated_words, is_same_word
+from polytask.kinds.kind import Arrays, CellParser, MissingInTrain, TrainNeed
+from polytask.kinds.plan_reasons import PlanReasons, round_number
+from polytask.kinds.task_spec import PooledSpec, make_header_error
 from polytask.kinds.titles import check_titles
-from polytask.kinds.words import Text, repeated, same_word
 
-RAREST = 0.2
+BALANCING_SHARE_LIMIT = 0.2
 """Classes are balanced if the rarest one has a smaller share (with many classes: less than half of an even share)."""
 
 
 class WordSpec(PooledSpec):
     """A task whose answers are words of a list; `titles` says how pages write them."""
 
-    titles: dict[Text, Text] = Field(default={})
+    titles: dict[HeaderText, HeaderText] = Field(default={})
 
     @model_validator(mode="after")
     def _check_words(self) -> WordSpec:
-        if twice := repeated(list_answers(self)):
-            raise breach("{word!r} is named twice (as text or as a number): name it once", word=twice[0])
-        check_titles(self.titles, [*list_answers(self), *list_replaced(self)], "class or label")
+        if twice := find_repeated_words(list_answers(self)):
+            raise make_header_error(
+                "{word!r} is named twice (as text or as a number): name it once", word=twice[0]
+            )
+        check_titles(self.titles, [*list_answers(self), *list_replaced_words(self)], "class or label")
         return self
 
 
@@ -38,8 +40,8 @@ class ClassSpec(WordSpec):
     """A task whose cell is one of several classes. `merge` names words that are read as another class (`T5: T4`),
     `unknown` words that are read as an empty cell; a class named in either of them is no longer a class."""
 
-    merge: dict[Text, Text] = Field(default={})
-    unknown: list[Text] = Field(default=[])
+    merge: dict[HeaderText, HeaderText] = Field(default={})
+    unknown: list[HeaderText] = Field(default=[])
 
     @field_validator("classes", "order", mode="after", check_fields=False)
     @classmethod
@@ -47,9 +49,9 @@ class ClassSpec(WordSpec):
         """Drop the classes that `merge` or `unknown` names; at least two must remain."""
         # pydantic validates fields in the order of the class: `merge` and `unknown` stand before `classes` and `order`.
         gone = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
-        left = [word for word in words if not any(same_word(word, other) for other in gone)]
+        left = [word for word in words if not any(is_same_word(word, other) for other in gone)]
         if len(left) < 2:
-            raise breach(
+            raise make_header_error(
                 "`merge` and `unknown` leave {n} class{s}: keep two or more, or remove the task",
                 n=len(left),
                 s="" if len(left) == 1 else "es",
@@ -59,15 +61,17 @@ class ClassSpec(WordSpec):
     @model_validator(mode="after")
     def _check_merge(self) -> ClassSpec:
         for word, target in self.merge.items():
-            if not any(same_word(target, known) for known in list_answers(self)):
-                raise breach(
+            if not any(is_same_word(target, known) for known in list_answers(self)):
+                raise make_header_error(
                     "merge makes {word!r} a {target!r}, which is no class that is left: use one of {known}",
                     word=word,
                     target=target,
                     known=", ".join(list_answers(self)),
                 )
-        if twice := repeated(list_replaced(self)):
-            raise breach("{word!r} stands twice in `merge` and `unknown`: name it once", word=twice[0])
+        if twice := find_repeated_words(list_replaced_words(self)):
+            raise make_header_error(
+                "{word!r} stands twice in `merge` and `unknown`: name it once", word=twice[0]
+            )
         return self
 
 
@@ -79,7 +83,7 @@ def list_answers(task: Any) -> list[str]:
     return []
 
 
-def list_replaced(task: Any) -> list[str]:
+def list_replaced_words(task: Any) -> list[str]:
     """List the words that a classification or ordinal task reads as another class or as unknown."""
     return [*task.merge, *task.unknown] if isinstance(task, ClassSpec) else []
 
@@ -91,23 +95,23 @@ def read_class(task: Any, cell: str) -> str:
     """
     if not isinstance(task, ClassSpec):
         return cell
-    if any(same_word(cell, word) for word in task.unknown):
+    if any(is_same_word(cell, word) for word in task.unknown):
         return ""
-    return next((target for word, target in task.merge.items() if same_word(cell, word)), cell)
+    return next((target for word, target in task.merge.items() if is_same_word(cell, word)), cell)
 
 
 def parse_class(cell: str, task: Any) -> int | None:
     """Find the index of the class that a cell says; None if the task reads the word as unknown."""
     read = read_class(task, cell)
-    return find_word(read, list_answers(task)) if read else None
+    return find_word_index(read, list_answers(task)) if read else None
 
 
-def make_class_parser(task: Any) -> Parser:
+def make_class_parser(task: Any) -> CellParser:
     """Make the function that reads cells with one class."""
     return partial(parse_class, task=task)
 
 
-def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool) -> list[Need]:
+def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool) -> list[TrainNeed]:
     """List what a fold's train part needs: a subject of every class. The remedy names a class to merge a rare one with.
 
     `only_neighbor` is for ordered classes: a grade may only be merged with the grade next to it.
@@ -115,7 +119,7 @@ def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool)
     found = []
     for word in list_answers(task):
         remedy = f"bring more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
-        found.append(Need(word, stem, f"class {word!r}", remedy))
+        found.append(TrainNeed(word, stem, f"class {word!r}", remedy))
     return found
 
 
@@ -145,7 +149,7 @@ def make_class_arrays(values: Sequence[int | None]) -> Arrays:
     return np.array([0 if v is None else v for v in values], np.int64), known
 
 
-def count_classes(values: Sequence[int], classes: Sequence[str], why: Why) -> list[float]:
+def count_classes(values: Sequence[int], classes: Sequence[str], why: PlanReasons) -> list[float]:
     """Compute the share of each class among the known training answers, and write the counts as the reason."""
     counts = np.bincount(np.array(values, int), minlength=len(classes))
     for label, count in zip(classes, counts, strict=True):

@@ -8,20 +8,20 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from polytask.kinds import class_words
-from polytask.kinds.class_words import RAREST, ClassSpec
-from polytask.kinds.constants import constant_classification
-from polytask.kinds.kind import AnswerForm, Arrays, Fields, Need, Parser, ReadCell, TaskFields
-from polytask.kinds.limits import PooledLevel, Share
-from polytask.kinds.reasons import STARTS, Why, percent, round_number
-from polytask.kinds.spec import TaskSpec
-from polytask.kinds.words import Text
+from polytask.kinds.class_words import BALANCING_SHARE_LIMIT, ClassSpec
+from polytask.kinds.constant_losses import find_classification_constant
+from polytask.kinds.field_limits import PooledLevel, ShareNumber
+from polytask.kinds.header_words import HeaderText
+from polytask.kinds.kind import AnswerForm, Arrays, CellParser, CellReader, PlanFields, TaskFields, TrainNeed
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, format_share_percent, round_number
+from polytask.kinds.task_spec import TaskSpec
 
 
 class ClassificationSpec(ClassSpec):
     """Exactly one of several classes."""
 
     kind: Literal["classification"]
-    classes: Annotated[list[Text], Field(min_length=2)]
+    classes: Annotated[list[HeaderText], Field(min_length=2)]
 
 
 class ClassificationFields(TaskFields):
@@ -32,7 +32,7 @@ class ClassificationFields(TaskFields):
     kind: Literal["classification"]
     level: PooledLevel
     classes: list[str]
-    frequencies: list[Share]
+    frequencies: list[ShareNumber]
     balanced: bool
 
 
@@ -46,8 +46,8 @@ class ClassificationKind:
     task_class: ClassVar[str] = "polytask.tasks.classification:Classification"
     answer_form: ClassVar[AnswerForm] = "class"
     primary: ClassVar[str] = "auc"
-    telling: ClassVar[str] = "frequencies"
-    nothing: ClassVar[str] = "expected at least two 'classes'"
+    summary_field: ClassVar[str] = "frequencies"
+    nothing_message: ClassVar[str] = "expected at least two 'classes'"
 
     def list_columns(self, task: ClassificationSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -60,19 +60,19 @@ class ClassificationKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: ClassificationSpec, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: ClassificationSpec, stem: str) -> dict[str, CellParser]:
         return {stem: class_words.make_class_parser(task)}
 
-    def list_measured_columns(self, task: ClassificationSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: ClassificationSpec, stem: str) -> dict[str, CellParser]:
         return {}
 
-    def list_needs(self, task: ClassificationSpec, name: str, stem: str) -> list[Need]:
+    def list_needs(self, task: ClassificationSpec, name: str, stem: str) -> list[TrainNeed]:
         return class_words.list_class_needs(task, name, stem, only_neighbor=False)
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> ClassificationSpec:
         return ClassificationSpec.model_validate({"kind": self.name, "classes": list(words), "level": level})
 
-    def read_answer(self, task: ClassificationSpec, stem: str, read: ReadCell) -> int | None:
+    def read_answer(self, task: ClassificationSpec, stem: str, read: CellReader) -> int | None:
         return read(stem, class_words.make_class_parser(task))
 
     def list_strata(
@@ -83,24 +83,25 @@ class ClassificationKind:
     def make_arrays(self, task: ClassificationSpec, values: Sequence[int | None]) -> Arrays:
         return class_words.make_class_arrays(values)
 
-    def decide_fields(self, task: ClassificationSpec, values: Sequence[int], why: Why) -> Fields:
+    def decide_fields(self, task: ClassificationSpec, values: Sequence[int], why: PlanReasons) -> PlanFields:
         frequencies = class_words.count_classes(values, task.classes, why)
         # With ten classes even shares are 0.1 already, so that the limit falls with the number of classes.
-        limit, rarest = min(RAREST, 0.5 / len(task.classes)), min(frequencies)
+        limit, rarest = min(BALANCING_SHARE_LIMIT, 0.5 / len(task.classes)), min(frequencies)
         balanced = rarest < limit
         why["."] = "classes and level as in the header; primary metric: auc"
         why["balanced"] = (
-            f"{'on' if balanced else 'off'}: the rarest class has {percent(rarest)} (limit {percent(limit)})"
+            f"{'on' if balanced else 'off'}: the rarest class has {format_share_percent(rarest)} (limit "
+            f"{format_share_percent(limit)})"
         )
-        why["constant"] = STARTS
+        why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
             "level": task.level,
             "classes": list(task.classes),
             "frequencies": frequencies,
             "balanced": balanced,
-            "constant": round_number(constant_classification(frequencies, balanced), 5),
+            "constant": round_number(find_classification_constant(frequencies, balanced), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return constant_classification(fields["frequencies"], fields["balanced"])
+        return find_classification_constant(fields["frequencies"], fields["balanced"])

@@ -8,13 +8,22 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from polytask.kinds.cells import OddCell, read_decimal
-from polytask.kinds.constants import SMALLEST_CONSTANT
-from polytask.kinds.kind import AnswerForm, Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
-from polytask.kinds.limits import NotNegative, PooledLevel, Positive
-from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
-from polytask.kinds.reasons import STARTS, Why, round_number
-from polytask.kinds.spec import PooledSpec, TaskSpec
+from polytask.kinds.cell_readers import UnreadableCell, read_decimal
+from polytask.kinds.constant_losses import MIN_CONSTANT_LOSS
+from polytask.kinds.field_limits import NonNegativeNumber, PooledLevel, PositiveNumber
+from polytask.kinds.kind import (
+    AnswerForm,
+    Arrays,
+    CellParser,
+    CellReader,
+    MissingInTrain,
+    PlanFields,
+    TaskFields,
+    TrainNeed,
+)
+from polytask.kinds.number_cells import list_band_strata, list_value_needs, make_number_arrays
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
+from polytask.kinds.task_spec import PooledSpec, TaskSpec
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,16 +40,16 @@ class CountFields(TaskFields):
 
     kind: Literal["count"]
     level: PooledLevel
-    mean: Positive
+    mean: PositiveNumber
     unit: str
-    deviation: NotNegative
+    deviation: NonNegativeNumber
 
 
 def read_count(cell: str) -> float:
     """Read a whole number that is not negative."""
     value = read_decimal(cell)
     if value < 0 or value != int(value):
-        raise OddCell(
+        raise UnreadableCell(
             "odd-cell", f"{cell!r} is no count", "write a whole number, 0 or more, or leave the cell empty"
         )
     return value
@@ -63,8 +72,8 @@ class CountKind:
     task_class: ClassVar[str] = "polytask.tasks.count:Count"
     answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "d2"
-    telling: ClassVar[str] = "mean"
-    nothing: ClassVar[str] = ""
+    summary_field: ClassVar[str] = "mean"
+    nothing_message: ClassVar[str] = ""
 
     def list_columns(self, task: CountSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -77,38 +86,38 @@ class CountKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: CountSpec, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: CountSpec, stem: str) -> dict[str, CellParser]:
         return {stem: read_count}
 
-    def list_measured_columns(self, task: CountSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: CountSpec, stem: str) -> dict[str, CellParser]:
         return {stem: read_count}
 
-    def list_needs(self, task: CountSpec, name: str, stem: str) -> list[Need]:
-        return need_a_value(stem)
+    def list_needs(self, task: CountSpec, name: str, stem: str) -> list[TrainNeed]:
+        return list_value_needs(stem)
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> CountSpec:
         return CountSpec.model_validate({"kind": self.name, "level": level, "unit": unit})
 
-    def read_answer(self, task: CountSpec, stem: str, read: ReadCell) -> float | None:
+    def read_answer(self, task: CountSpec, stem: str, read: CellReader) -> float | None:
         return read(stem, read_count)
 
     def list_strata(self, task: CountSpec, answers: Mapping[str, Sequence[float]]) -> dict[str, set[str]]:
-        return list_bands(answers)
+        return list_band_strata(answers)
 
     def make_arrays(self, task: CountSpec, values: Sequence[float | None]) -> Arrays:
         return make_number_arrays(values)
 
-    def decide_fields(self, task: CountSpec, values: Sequence[float], why: Why) -> Fields:
+    def decide_fields(self, task: CountSpec, values: Sequence[float], why: PlanReasons) -> PlanFields:
         known = np.array(values, np.float64)
         if not known.any():
             raise MissingInTrain("no count above 0 is known")
         mean = round_number(float(known.mean()))
         deviation = round_number(float(np.abs(known - np.median(known)).mean()))
-        constant = max(float(compute_deviance(known, mean).mean()), SMALLEST_CONSTANT)
+        constant = max(float(compute_deviance(known, mean).mean()), MIN_CONSTANT_LOSS)
         why["."] = "unit and level as in the header; primary metric: d2"
         why["mean"] = f"of {known.size} known training counts ({known.min():g} to {known.max():g})"
         why["deviation"] = f"mean absolute error of their median {np.median(known):g}"
-        why["constant"] = STARTS
+        why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
             "level": task.level,

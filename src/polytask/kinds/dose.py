@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from polytask.errors import nearest
-from polytask.kinds.constants import constant_dose
-from polytask.kinds.kind import AnswerForm, Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
-from polytask.kinds.limits import NotNegative, Positive
-from polytask.kinds.number_cells import need_a_value
-from polytask.kinds.reasons import Why, round_number
+from polytask.errors import suggest_word
+from polytask.kinds.constant_losses import find_dose_constant
+from polytask.kinds.field_limits import NonNegativeNumber, PositiveNumber
+from polytask.kinds.header_words import HeaderName
+from polytask.kinds.kind import (
+    AnswerForm,
+    CellParser,
+    MissingInTrain,
+    PlanFields,
+    TaskFields,
+    TrainNeed,
+    TrainVoxels,
+)
+from polytask.kinds.number_cells import list_value_needs
+from polytask.kinds.plan_reasons import PlanReasons, round_number
 from polytask.kinds.segmentation import SegmentationSpec
-from polytask.kinds.spec import TaskSpec, VoxelSpec
-from polytask.kinds.words import Name
+from polytask.kinds.task_spec import TaskSpec, VoxelSpec
 
-DOSE_SCALE = 0.99
+DOSE_SCALE_QUANTILE = 0.99
 """Quantile of the training doses that becomes the scale: the network sees it as 1."""
 
 
@@ -24,9 +32,9 @@ class DoseSpec(VoxelSpec):
 
     kind: Literal["dose"]
     level: Literal["voxel"] = "voxel"
-    image: Name
+    image: HeaderName
     unit: str = ""
-    structures: Name | None = None
+    structures: HeaderName | None = None
 
 
 class DoseFields(TaskFields):
@@ -35,10 +43,10 @@ class DoseFields(TaskFields):
     kind: Literal["dose"]
     level: Literal["voxel"]
     unit: str
-    scale: Positive
+    scale: PositiveNumber
     structures: list[str]
-    dvh: NotNegative
-    deviation: NotNegative
+    dvh: NonNegativeNumber
+    deviation: NonNegativeNumber
     median: float
 
 
@@ -52,8 +60,8 @@ class DoseKind:
     task_class: ClassVar[str] = "polytask.tasks.dose:Dose"
     answer_form: ClassVar[AnswerForm] = "field"
     primary: ClassVar[str] = "mae"
-    telling: ClassVar[str] = "scale"
-    nothing: ClassVar[str] = ""
+    summary_field: ClassVar[str] = "scale"
+    nothing_message: ClassVar[str] = ""
 
     def list_columns(self, task: DoseSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -70,7 +78,7 @@ class DoseKind:
         if task.structures not in masks:
             yield (
                 "structures",
-                f"{task.structures!r} is no segmentation task: {nearest(task.structures, list(masks))}",
+                f"{task.structures!r} is no segmentation task: {suggest_word(task.structures, list(masks))}",
             )
         elif masks[task.structures].image != task.image:
             yield (
@@ -78,29 +86,29 @@ class DoseKind:
                 f"{task.structures!r} is drawn on another image: name one drawn on {task.image!r}",
             )
 
-    def list_parsers(self, task: DoseSpec, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: DoseSpec, stem: str) -> dict[str, CellParser]:
         return {}
 
-    def list_measured_columns(self, task: DoseSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: DoseSpec, stem: str) -> dict[str, CellParser]:
         return {}
 
-    def list_needs(self, task: DoseSpec, name: str, stem: str) -> list[Need]:
-        return need_a_value(stem)
+    def list_needs(self, task: DoseSpec, name: str, stem: str) -> list[TrainNeed]:
+        return list_value_needs(stem)
 
     def list_parts(self, task: DoseSpec) -> list[str]:
         return []
 
-    def decide_fields(self, task: DoseSpec, train: TrainVoxels, why: Why) -> Fields:
+    def decide_fields(self, task: DoseSpec, train: TrainVoxels, why: PlanReasons) -> PlanFields:
         if train.doses is None:
             raise MissingInTrain("no dose is known")
         median = round_number(train.doses.quantile(0.5), 5)
         deviation = round_number(train.doses.deviation(), 5)
-        scale = round_number(train.doses.quantile(DOSE_SCALE), 4)
+        scale = round_number(train.doses.quantile(DOSE_SCALE_QUANTILE), 4)
         # Where more than 99 % of the voxels have no dose the quantile is 0, and nothing could be divided by it.
         scale = scale if scale > 0 else 1.0
         counted = f"of {train.doses.cases} training doses where they count"
         why["."] = "unit and structures as in the header; primary metric: mae"
-        why["scale"] = f"{100 * DOSE_SCALE:g}th percentile {counted}: the network sees it as 1"
+        why["scale"] = f"{100 * DOSE_SCALE_QUANTILE:g}th percentile {counted}: the network sees it as 1"
         why["median"] = f"median {counted}: a fresh head answers it everywhere"
         why["deviation"] = (
             f"mean absolute error of that constant answer; skill is measured against it (n {train.doses.cases})"
@@ -116,8 +124,8 @@ class DoseKind:
             "dvh": 0.0,
             "deviation": deviation,
             "median": median,
-            "constant": round_number(constant_dose(deviation, scale), 5),
+            "constant": round_number(find_dose_constant(deviation, scale), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return constant_dose(fields["deviation"], fields["scale"], fields["dvh"])
+        return find_dose_constant(fields["deviation"], fields["scale"], fields["dvh"])

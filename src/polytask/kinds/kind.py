@@ -14,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from polytask.kinds.limits import Positive
-from polytask.kinds.reasons import Why
-from polytask.kinds.spec import TaskSpec
+from polytask.kinds.field_limits import PositiveNumber
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.kinds.task_spec import TaskSpec
 
-T = TypeVar("T")
-Value = int | float | tuple[float, float] | tuple[int | None, ...]
+CellValue = TypeVar("CellValue")
+AnswerValue = int | float | tuple[float, float] | tuple[int | None, ...]
 """An answer in the table: index of a class, a number, (time, event), or a tuple with 0, 1 or None for each label."""
 AnswerForm = Literal["class", "grade", "labels", "number", "time", "masks", "field"]
 """The form of an answer: one of several words, one of several ordered words, several yes/no words, a number, the time
 of an event, masks, a number per voxel. Rooms that read or show answers go by the form, so that a new kind with a
 known form needs no change there."""
-Parser = Callable[[str], Any]
+CellParser = Callable[[str], Any]
 """A function: text of a cell → its value; raises `UnreadableCell`."""
-Fields = dict[str, Any]
+PlanFields = dict[str, Any]
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
 
 
@@ -41,11 +41,11 @@ class TaskFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
     lengths: ClassVar[Mapping[str, str]] = {}
 
-    constant: Positive = 1.0
+    constant: PositiveNumber = 1.0
 
 
 @dataclass(frozen=True)
-class Need:
+class TrainNeed:
     """A stratum of which the train part of every fold must have a subject, or the task cannot be learned.
 
     Args:
@@ -69,13 +69,13 @@ class MissingInTrain(Exception):
     """Raised when the train part of a fold lacks something, e.g. "class 'G3' does not occur"."""
 
 
-class ReadCell(Protocol):
+class CellReader(Protocol):
     """A function that parses the first known cell of a column among the rows of a visit or subject; None = unknown."""
 
-    def __call__(self, column: str, parse: Callable[[str], T | None]) -> T | None: ...
+    def __call__(self, column: str, parse: Callable[[str], CellValue | None]) -> CellValue | None: ...
 
 
-class Pool(Protocol):
+class ValuePool(Protocol):
     """Values of many cases taken together, every case with the same weight."""
 
     cases: int
@@ -117,7 +117,7 @@ class TrainVoxels:
 
     masks: Sequence[MaskRecord]
     crop: str
-    doses: Pool | None
+    doses: ValuePool | None
     spacing: tuple[float, ...]
     unit: str
     structures: Sequence[str]
@@ -137,9 +137,9 @@ class Kind(Protocol):
     answer_form: ClassVar[AnswerForm]
     primary: ClassVar[str]
     """Name of the primary metric."""
-    telling: ClassVar[str]
+    summary_field: ClassVar[str]
     """The field whose reason says most about the training data; the summary of a plan shows it."""
-    nothing: ClassVar[str]
+    nothing_message: ClassVar[str]
     """The message for a plan in which the task has nothing to predict: what is missing."""
 
     def list_columns(self, task: Any, stem: str) -> tuple[str, ...]:
@@ -153,13 +153,13 @@ class Kind(Protocol):
     ) -> Iterator[tuple[str, str]]:
         """Yield (key, what is wrong and what to do) for each broken rule between the task, other tasks and visits."""
 
-    def list_parsers(self, task: Any, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: Any, stem: str) -> dict[str, CellParser]:
         """Map each column that does not name files to the function that reads its cells."""
 
-    def list_measured_columns(self, task: Any, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: Any, stem: str) -> dict[str, CellParser]:
         """Map each column of measured numbers to its reader; in these a number far from all others is suspicious."""
 
-    def list_needs(self, task: Any, name: str, stem: str) -> list[Need]:
+    def list_needs(self, task: Any, name: str, stem: str) -> list[TrainNeed]:
         """List what the train part of every fold must have."""
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
@@ -174,7 +174,7 @@ class PooledKind(Kind, Protocol):
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> TaskSpec:
         """Make the entry that an importer writes into the header; `words` are the classes or labels, if any."""
 
-    def read_answer(self, task: Any, stem: str, read: ReadCell) -> Value | None:
+    def read_answer(self, task: Any, stem: str, read: CellReader) -> AnswerValue | None:
         """Read the answer from the cells of a visit or subject; None = unknown.
 
         Raises:
@@ -187,7 +187,7 @@ class PooledKind(Kind, Protocol):
     def make_arrays(self, task: Any, values: Sequence[Any]) -> Arrays:
         """Turn the answers of N items (None = unknown) into (value `[N, …]`, known); value is 0 where unknown."""
 
-    def decide_fields(self, task: Any, values: Sequence[Any], why: Why) -> Fields:
+    def decide_fields(self, task: Any, values: Sequence[Any], why: PlanReasons) -> PlanFields:
         """Decide the fields of the plan from the known answers of the train part, each with its reason.
 
         Raises:
@@ -203,7 +203,7 @@ class VoxelKind(Kind, Protocol):
     def list_parts(self, task: Any) -> list[str]:
         """List the names of the structures; none when there is one number per voxel."""
 
-    def decide_fields(self, task: Any, train: TrainVoxels, why: Why) -> Fields:
+    def decide_fields(self, task: Any, train: TrainVoxels, why: PlanReasons) -> PlanFields:
         """Decide the fields of the plan from the masks or doses of the train part, each with its reason.
 
         Raises:

@@ -8,15 +8,24 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from polytask.kinds.cells import PRESENT, read_zero_or_one
-from polytask.kinds.class_words import RAREST, WordSpec
-from polytask.kinds.constants import constant_multilabel
-from polytask.kinds.kind import AnswerForm, Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
-from polytask.kinds.limits import PooledLevel, Share
-from polytask.kinds.reasons import STARTS, Why, percent, round_number
-from polytask.kinds.spec import TaskSpec, Words
+from polytask.kinds.cell_readers import PRESENT_MEANING, read_zero_or_one
+from polytask.kinds.class_words import BALANCING_SHARE_LIMIT, WordSpec
+from polytask.kinds.constant_losses import find_multilabel_constant
+from polytask.kinds.field_limits import PooledLevel, ShareNumber
+from polytask.kinds.kind import (
+    AnswerForm,
+    Arrays,
+    CellParser,
+    CellReader,
+    MissingInTrain,
+    PlanFields,
+    TaskFields,
+    TrainNeed,
+)
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, format_share_percent, round_number
+from polytask.kinds.task_spec import TaskSpec, WordList
 
-Labels = tuple[int | None, ...]
+LabelAnswers = tuple[int | None, ...]
 """0, 1 or None (unknown) for each label."""
 
 
@@ -24,7 +33,7 @@ class MultilabelSpec(WordSpec):
     """Several yes/no findings; the columns are `<task>.<label>` with 0/1/empty."""
 
     kind: Literal["multilabel"]
-    labels: Words
+    labels: WordList
 
 
 class MultilabelFields(TaskFields):
@@ -35,7 +44,7 @@ class MultilabelFields(TaskFields):
     kind: Literal["multilabel"]
     level: PooledLevel
     labels: list[str]
-    frequencies: list[Share]
+    frequencies: list[ShareNumber]
     balanced: bool
 
 
@@ -49,8 +58,8 @@ class MultilabelKind:
     task_class: ClassVar[str] = "polytask.tasks.multilabel:Multilabel"
     answer_form: ClassVar[AnswerForm] = "labels"
     primary: ClassVar[str] = "auc"
-    telling: ClassVar[str] = "frequencies"
-    nothing: ClassVar[str] = "expected at least one of 'labels'"
+    summary_field: ClassVar[str] = "frequencies"
+    nothing_message: ClassVar[str] = "expected at least one of 'labels'"
 
     def list_columns(self, task: MultilabelSpec, stem: str) -> tuple[str, ...]:
         return tuple(f"{stem}.{label}" for label in task.labels)
@@ -63,15 +72,17 @@ class MultilabelKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: MultilabelSpec, stem: str) -> dict[str, Parser]:
-        return dict.fromkeys(self.list_columns(task, stem), partial(read_zero_or_one, meaning=PRESENT))
+    def list_parsers(self, task: MultilabelSpec, stem: str) -> dict[str, CellParser]:
+        return dict.fromkeys(
+            self.list_columns(task, stem), partial(read_zero_or_one, meaning=PRESENT_MEANING)
+        )
 
-    def list_measured_columns(self, task: MultilabelSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: MultilabelSpec, stem: str) -> dict[str, CellParser]:
         return {}
 
-    def list_needs(self, task: MultilabelSpec, name: str, stem: str) -> list[Need]:
+    def list_needs(self, task: MultilabelSpec, name: str, stem: str) -> list[TrainNeed]:
         return [
-            Need(
+            TrainNeed(
                 f"{label}={bit}",
                 f"{stem}.{label}",
                 f"label {label!r} {state}",
@@ -84,12 +95,12 @@ class MultilabelKind:
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> MultilabelSpec:
         return MultilabelSpec.model_validate({"kind": self.name, "labels": list(words), "level": level})
 
-    def read_answer(self, task: MultilabelSpec, stem: str, read: ReadCell) -> Labels | None:
+    def read_answer(self, task: MultilabelSpec, stem: str, read: CellReader) -> LabelAnswers | None:
         found = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
         return None if all(v is None for v in found) else found
 
     def list_strata(
-        self, task: MultilabelSpec, answers: Mapping[str, Sequence[Labels]]
+        self, task: MultilabelSpec, answers: Mapping[str, Sequence[LabelAnswers]]
     ) -> dict[str, set[str]]:
         return {
             subject: {
@@ -101,7 +112,7 @@ class MultilabelKind:
             for subject, values in answers.items()
         }
 
-    def make_arrays(self, task: MultilabelSpec, values: Sequence[Labels | None]) -> Arrays:
+    def make_arrays(self, task: MultilabelSpec, values: Sequence[LabelAnswers | None]) -> Arrays:
         table = np.zeros((len(values), len(task.labels)), np.float32)
         known = np.zeros(table.shape, bool)
         for row, labels in enumerate(values):
@@ -110,7 +121,9 @@ class MultilabelKind:
                     table[row, column], known[row, column] = bit, True
         return table, known
 
-    def decide_fields(self, task: MultilabelSpec, values: Sequence[Labels], why: Why) -> Fields:
+    def decide_fields(
+        self, task: MultilabelSpec, values: Sequence[LabelAnswers], why: PlanReasons
+    ) -> PlanFields:
         frequencies: list[float] = []
         counts: list[int] = []
         for index, label in enumerate(task.labels):
@@ -121,23 +134,27 @@ class MultilabelKind:
             frequencies.append(round_number(sum(map(bool, bits)) / len(bits), 5))
         # For each label the rarer of yes and no: a finding that nearly everybody has is as unbalanced as a rare one.
         rarest = min(min(f, 1 - f) for f in frequencies)
-        balanced = rarest < RAREST
+        balanced = rarest < BALANCING_SHARE_LIMIT
         words = ", ".join(
-            f"{s} {percent(f)} of {n}" for s, f, n in zip(task.labels, frequencies, counts, strict=True)
+            f"{s} {format_share_percent(f)} of {n}"
+            for s, f, n in zip(task.labels, frequencies, counts, strict=True)
         )
         why["."] = "labels and level as in the header; primary metric: auc"
         why["frequencies"] = f"known in train: {words}"
         state = "on" if balanced else "off"
-        why["balanced"] = f"{state}: the rarest answer has {percent(rarest)} (limit {percent(RAREST)})"
-        why["constant"] = STARTS
+        why["balanced"] = (
+            f"{state}: the rarest answer has {format_share_percent(rarest)} (limit "
+            f"{format_share_percent(BALANCING_SHARE_LIMIT)})"
+        )
+        why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
             "level": task.level,
             "labels": list(task.labels),
             "frequencies": frequencies,
             "balanced": balanced,
-            "constant": round_number(constant_multilabel(frequencies, balanced, counts), 5),
+            "constant": round_number(find_multilabel_constant(frequencies, balanced, counts), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return constant_multilabel(fields["frequencies"], fields["balanced"])
+        return find_multilabel_constant(fields["frequencies"], fields["balanced"])

@@ -9,19 +9,19 @@ from pydantic import Field
 
 from polytask.kinds import class_words
 from polytask.kinds.class_words import ClassSpec
-from polytask.kinds.constants import constant_ordinal
-from polytask.kinds.kind import AnswerForm, Arrays, Fields, Need, Parser, ReadCell, TaskFields
-from polytask.kinds.limits import PooledLevel, Share
-from polytask.kinds.reasons import STARTS, Why, round_number
-from polytask.kinds.spec import TaskSpec
-from polytask.kinds.words import Text
+from polytask.kinds.constant_losses import find_ordinal_constant
+from polytask.kinds.field_limits import PooledLevel, ShareNumber
+from polytask.kinds.header_words import HeaderText
+from polytask.kinds.kind import AnswerForm, Arrays, CellParser, CellReader, PlanFields, TaskFields, TrainNeed
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
+from polytask.kinds.task_spec import TaskSpec
 
 
 class OrdinalSpec(ClassSpec):
     """Exactly one of several ordered classes."""
 
     kind: Literal["ordinal"]
-    order: Annotated[list[Text], Field(min_length=2)]
+    order: Annotated[list[HeaderText], Field(min_length=2)]
 
 
 class OrdinalFields(TaskFields):
@@ -32,7 +32,7 @@ class OrdinalFields(TaskFields):
     kind: Literal["ordinal"]
     level: PooledLevel
     classes: list[str]
-    frequencies: list[Share]
+    frequencies: list[ShareNumber]
 
 
 class OrdinalKind:
@@ -45,8 +45,8 @@ class OrdinalKind:
     task_class: ClassVar[str] = "polytask.tasks.ordinal:Ordinal"
     answer_form: ClassVar[AnswerForm] = "grade"
     primary: ClassVar[str] = "kappa"
-    telling: ClassVar[str] = "frequencies"
-    nothing: ClassVar[str] = "expected at least two 'classes'"
+    summary_field: ClassVar[str] = "frequencies"
+    nothing_message: ClassVar[str] = "expected at least two 'classes'"
 
     def list_columns(self, task: OrdinalSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -59,19 +59,19 @@ class OrdinalKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: OrdinalSpec, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: OrdinalSpec, stem: str) -> dict[str, CellParser]:
         return {stem: class_words.make_class_parser(task)}
 
-    def list_measured_columns(self, task: OrdinalSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: OrdinalSpec, stem: str) -> dict[str, CellParser]:
         return {}
 
-    def list_needs(self, task: OrdinalSpec, name: str, stem: str) -> list[Need]:
+    def list_needs(self, task: OrdinalSpec, name: str, stem: str) -> list[TrainNeed]:
         return class_words.list_class_needs(task, name, stem, only_neighbor=True)
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> OrdinalSpec:
         return OrdinalSpec.model_validate({"kind": self.name, "order": list(words), "level": level})
 
-    def read_answer(self, task: OrdinalSpec, stem: str, read: ReadCell) -> int | None:
+    def read_answer(self, task: OrdinalSpec, stem: str, read: CellReader) -> int | None:
         return read(stem, class_words.make_class_parser(task))
 
     def list_strata(self, task: OrdinalSpec, answers: Mapping[str, Sequence[int]]) -> dict[str, set[str]]:
@@ -80,17 +80,17 @@ class OrdinalKind:
     def make_arrays(self, task: OrdinalSpec, values: Sequence[int | None]) -> Arrays:
         return class_words.make_class_arrays(values)
 
-    def decide_fields(self, task: OrdinalSpec, values: Sequence[int], why: Why) -> Fields:
+    def decide_fields(self, task: OrdinalSpec, values: Sequence[int], why: PlanReasons) -> PlanFields:
         frequencies = class_words.count_classes(values, task.order, why)
         why["."] = "classes, their order and level as in the header; primary metric: kappa"
-        why["constant"] = STARTS
+        why["constant"] = CONSTANT_LOSS_REASON
         return {
             "kind": self.name,
             "level": task.level,
             "classes": list(task.order),
             "frequencies": frequencies,
-            "constant": round_number(constant_ordinal(frequencies), 5),
+            "constant": round_number(find_ordinal_constant(frequencies), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return constant_ordinal(fields["frequencies"])
+        return find_ordinal_constant(fields["frequencies"])

@@ -8,13 +8,22 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from polytask.kinds.cells import read_number
-from polytask.kinds.constants import constant_regression
-from polytask.kinds.kind import AnswerForm, Arrays, Fields, MissingInTrain, Need, Parser, ReadCell, TaskFields
-from polytask.kinds.limits import NotNegative, PooledLevel, Positive
-from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
-from polytask.kinds.reasons import STARTS, Why, round_number
-from polytask.kinds.spec import PooledSpec, TaskSpec
+from polytask.kinds.cell_readers import read_number
+from polytask.kinds.constant_losses import find_regression_constant
+from polytask.kinds.field_limits import NonNegativeNumber, PooledLevel, PositiveNumber
+from polytask.kinds.kind import (
+    AnswerForm,
+    Arrays,
+    CellParser,
+    CellReader,
+    MissingInTrain,
+    PlanFields,
+    TaskFields,
+    TrainNeed,
+)
+from polytask.kinds.number_cells import list_band_strata, list_value_needs, make_number_arrays
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
+from polytask.kinds.task_spec import PooledSpec, TaskSpec
 
 
 class RegressionSpec(PooledSpec):
@@ -31,9 +40,9 @@ class RegressionFields(TaskFields):
     kind: Literal["regression"]
     level: PooledLevel
     mean: float
-    sd: Positive
+    sd: PositiveNumber
     unit: str
-    deviation: NotNegative
+    deviation: NonNegativeNumber
 
 
 class RegressionKind:
@@ -46,8 +55,8 @@ class RegressionKind:
     task_class: ClassVar[str] = "polytask.tasks.regression:Regression"
     answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "r2"
-    telling: ClassVar[str] = "mean"
-    nothing: ClassVar[str] = ""
+    summary_field: ClassVar[str] = "mean"
+    nothing_message: ClassVar[str] = ""
 
     def list_columns(self, task: RegressionSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -60,30 +69,30 @@ class RegressionKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: RegressionSpec, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: RegressionSpec, stem: str) -> dict[str, CellParser]:
         return {stem: partial(read_number, bounds=task.bounds)}
 
-    def list_measured_columns(self, task: RegressionSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: RegressionSpec, stem: str) -> dict[str, CellParser]:
         return self.list_parsers(task, stem)
 
-    def list_needs(self, task: RegressionSpec, name: str, stem: str) -> list[Need]:
-        return need_a_value(stem)
+    def list_needs(self, task: RegressionSpec, name: str, stem: str) -> list[TrainNeed]:
+        return list_value_needs(stem)
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> RegressionSpec:
         return RegressionSpec.model_validate({"kind": self.name, "level": level, "unit": unit})
 
-    def read_answer(self, task: RegressionSpec, stem: str, read: ReadCell) -> float | None:
+    def read_answer(self, task: RegressionSpec, stem: str, read: CellReader) -> float | None:
         return read(stem, partial(read_number, bounds=task.bounds))
 
     def list_strata(
         self, task: RegressionSpec, answers: Mapping[str, Sequence[float]]
     ) -> dict[str, set[str]]:
-        return list_bands(answers)
+        return list_band_strata(answers)
 
     def make_arrays(self, task: RegressionSpec, values: Sequence[float | None]) -> Arrays:
         return make_number_arrays(values)
 
-    def decide_fields(self, task: RegressionSpec, values: Sequence[float], why: Why) -> Fields:
+    def decide_fields(self, task: RegressionSpec, values: Sequence[float], why: PlanReasons) -> PlanFields:
         known = np.array(values, np.float64)
         if not known.size:
             raise MissingInTrain("no value is known")
@@ -93,7 +102,7 @@ class RegressionKind:
         why["mean"] = f"of {known.size} known training values ({known.min():g} to {known.max():g})"
         why["sd"] = f"of {known.size} known training values" + ("; all alike, so 1" if sd == 0 else "")
         why["deviation"] = f"mean absolute error of their median {np.median(known):g}"
-        why["constant"] = STARTS
+        why["constant"] = CONSTANT_LOSS_REASON
         sd = sd or 1.0
         return {
             "kind": self.name,
@@ -102,7 +111,7 @@ class RegressionKind:
             "sd": sd,
             "unit": task.unit,
             "deviation": deviation,
-            "constant": round_number(constant_regression(known.tolist(), mean, sd), 5),
+            "constant": round_number(find_regression_constant(known.tolist(), mean, sd), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:

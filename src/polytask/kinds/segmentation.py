@@ -10,18 +10,26 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from polytask.errors import PolytaskError
-from polytask.kinds.cells import read_names
-from polytask.kinds.constants import constant_segmentation
-from polytask.kinds.kind import AnswerForm, Fields, MissingInTrain, Need, Parser, TaskFields, TrainVoxels
-from polytask.kinds.limits import Positive, Share
-from polytask.kinds.reasons import Why, percent, round_number, times
-from polytask.kinds.spec import TaskSpec, VoxelSpec, Words, breach
+from polytask.kinds.cell_readers import read_structure_names
+from polytask.kinds.constant_losses import find_segmentation_constant
+from polytask.kinds.field_limits import PositiveNumber, ShareNumber
+from polytask.kinds.header_words import HeaderName, HeaderText, WholeNumber, find_repeated_words
+from polytask.kinds.kind import (
+    AnswerForm,
+    CellParser,
+    MissingInTrain,
+    PlanFields,
+    TaskFields,
+    TrainNeed,
+    TrainVoxels,
+)
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes, round_number
+from polytask.kinds.task_spec import TaskSpec, VoxelSpec, WordList, make_header_error
 from polytask.kinds.titles import check_titles
-from polytask.kinds.words import Name, Text, Whole, repeated
 
-LARGEST_LABEL = 2**31 - 1
+MAX_LABEL_VALUE = 2**31 - 1
 """Largest value of a label in a label map; images store 32 bits."""
-TOLERANCE = 2.0
+SURFACE_TOLERANCE = 2.0
 """Tolerance of the surface Dice in mm or pixels; replaced by the edge of a voxel if that is longer."""
 
 
@@ -31,12 +39,12 @@ class SegmentationSpec(VoxelSpec):
 
     kind: Literal["segmentation"]
     level: Literal["voxel"] = "voxel"
-    image: Name
-    labels: Annotated[dict[Text, Whole | list[Whole]], Field(min_length=1)] | None = None
-    structures: Words | None = None
-    ignore: Whole | None = None
-    mirror: list[tuple[Text, Text]] = Field(default=[])
-    titles: dict[Text, Text] = Field(default={})
+    image: HeaderName
+    labels: Annotated[dict[HeaderText, WholeNumber | list[WholeNumber]], Field(min_length=1)] | None = None
+    structures: WordList | None = None
+    ignore: WholeNumber | None = None
+    mirror: list[tuple[HeaderText, HeaderText]] = Field(default=[])
+    titles: dict[HeaderText, HeaderText] = Field(default={})
 
     @property
     def names(self) -> list[str]:
@@ -57,31 +65,31 @@ class SegmentationSpec(VoxelSpec):
     @model_validator(mode="after")
     def _check_names(self) -> SegmentationSpec:
         if (self.labels is None) == (self.structures is None):
-            raise breach(
+            raise make_header_error(
                 "expected either `labels` (one label map) or `structures` (masks of their own): name one of them"
             )
-        if twice := repeated(self.names):
-            raise breach("structure {word!r} is named twice: name it once", word=twice[0])
+        if twice := find_repeated_words(self.names):
+            raise make_header_error("structure {word!r} is named twice: name it once", word=twice[0])
         if bad := [n for n in self.names if ";" in n]:
-            raise breach(
+            raise make_header_error(
                 "structure {word!r} contains ';', which joins names in `_known`: rename it", word=bad[0]
             )
         self._check_labels()
         check_titles(self.titles, self.names, "structure")
         if self.ignore is not None and self.structures is not None:
-            raise breach(
+            raise make_header_error(
                 "`ignore` is a value of a label map: for `structures` say where they count in `_region`"
             )
         paired = [name for pair in self.mirror for name in pair]
         for name in paired:
             if name not in self.names:
-                raise breach(
+                raise make_header_error(
                     "mirror names {name!r}, which is no structure: use one of {names}",
                     name=name,
                     names=", ".join(self.names),
                 )
         if len(set(paired)) < len(paired):
-            raise breach("a structure stands twice in `mirror`: each one has one mirror image")
+            raise make_header_error("a structure stands twice in `mirror`: each one has one mirror image")
         return self
 
     def _check_labels(self) -> None:
@@ -89,25 +97,25 @@ class SegmentationSpec(VoxelSpec):
         for name, values in self.values.items():
             key = tuple(sorted(values))
             if not values or min(values) < 1 or len(set(values)) < len(values):
-                raise breach(
+                raise make_header_error(
                     "label {name!r} has the values {values}: expected one or more different integers above 0 "
                     "(0 is background)",
                     name=name,
                     values=list(values),
                 )
-            if max(values) > LARGEST_LABEL:
-                raise breach(
-                    "label {name!r} is above {most}: use smaller values", name=name, most=LARGEST_LABEL
+            if max(values) > MAX_LABEL_VALUE:
+                raise make_header_error(
+                    "label {name!r} is above {most}: use smaller values", name=name, most=MAX_LABEL_VALUE
                 )
             if key in seen:
-                raise breach(
+                raise make_header_error(
                     "labels {a!r} and {b!r} have the same value {value}: give each its own",
                     a=seen[key],
                     b=name,
                     value=", ".join(map(str, key)),
                 )
             if self.ignore in values:
-                raise breach("label {name!r} has the value of `ignore`: use another", name=name)
+                raise make_header_error("label {name!r} has the value of `ignore`: use another", name=name)
             seen[key] = name
 
 
@@ -120,8 +128,8 @@ class SegmentationFields(TaskFields):
     level: Literal["voxel"]
     structures: list[str]
     exclusive: bool
-    fractions: list[Share]
-    tolerance: Positive
+    fractions: list[ShareNumber]
+    tolerance: PositiveNumber
     unit: Literal["mm", "px"] = "mm"
 
 
@@ -135,8 +143,8 @@ class SegmentationKind:
     task_class: ClassVar[str] = "polytask.tasks.segmentation:Segmentation"
     answer_form: ClassVar[AnswerForm] = "masks"
     primary: ClassVar[str] = "dice"
-    telling: ClassVar[str] = "fractions"
-    nothing: ClassVar[str] = "expected at least one of 'structures'"
+    summary_field: ClassVar[str] = "fractions"
+    nothing_message: ClassVar[str] = "expected at least one of 'structures'"
 
     def list_columns(self, task: SegmentationSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -150,22 +158,22 @@ class SegmentationKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: SegmentationSpec, stem: str) -> dict[str, Parser]:
-        return {f"{stem}_known": partial(read_names, known=task.names)}
+    def list_parsers(self, task: SegmentationSpec, stem: str) -> dict[str, CellParser]:
+        return {f"{stem}_known": partial(read_structure_names, known=task.names)}
 
-    def list_measured_columns(self, task: SegmentationSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: SegmentationSpec, stem: str) -> dict[str, CellParser]:
         return {}
 
-    def list_needs(self, task: SegmentationSpec, name: str, stem: str) -> list[Need]:
+    def list_needs(self, task: SegmentationSpec, name: str, stem: str) -> list[TrainNeed]:
         return [
-            Need(s, stem, f"structure {s!r} known", f"bring more masks, or remove {s!r} from the header")
+            TrainNeed(s, stem, f"structure {s!r} known", f"bring more masks, or remove {s!r} from the header")
             for s in task.names
         ]
 
     def list_parts(self, task: SegmentationSpec) -> list[str]:
         return task.names
 
-    def decide_fields(self, task: SegmentationSpec, train: TrainVoxels, why: Why) -> Fields:
+    def decide_fields(self, task: SegmentationSpec, train: TrainVoxels, why: PlanReasons) -> PlanFields:
         fractions: list[float] = []
         words: list[str] = []
         for structure in task.names:
@@ -182,13 +190,18 @@ class SegmentationKind:
             share = float(np.mean([min(1.0, r.counts[structure] / r.totals[train.crop]) for r in known]))
             fractions.append(round_number(share, 4))
             edges = [r.sizes[structure] for r in known if structure in r.sizes]
-            size = f", typically {times(np.median(edges, axis=0).round(), train.unit)}" if edges else ""
-            words.append(f"{structure} {percent(share)} (n {len(known)}, present in {len(edges)}{size})")
+            size = (
+                f", typically {format_sizes(np.median(edges, axis=0).round(), train.unit)}" if edges else ""
+            )
+            words.append(
+                f"{structure} {format_share_percent(share)} (n {len(known)}, present in {len(edges)}{size})"
+            )
         spacing = max(train.spacing)
         why["."] = "structures as in the header; primary metric: dice"
         why["fractions"] = f"share of the voxels that count: {'; '.join(words)}"
         why["tolerance"] = (
-            f"{TOLERANCE:g} {train.unit}, or a voxel's longest edge ({spacing:g} {train.unit}) where that is more"
+            f"{SURFACE_TOLERANCE:g} {train.unit}, or a voxel's longest edge ({spacing:g} {train.unit}) where that "
+            "is more"
         )
         why["unit"] = "of distances and tolerance: the unit of its image"
         why["constant"] = (
@@ -200,10 +213,10 @@ class SegmentationKind:
             "structures": list(task.names),
             "exclusive": task.exclusive,
             "fractions": fractions,
-            "tolerance": round_number(max(TOLERANCE, spacing), 3),
+            "tolerance": round_number(max(SURFACE_TOLERANCE, spacing), 3),
             "unit": train.unit,
-            "constant": round_number(constant_segmentation(fractions, task.exclusive), 5),
+            "constant": round_number(find_segmentation_constant(fractions, task.exclusive), 5),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
-        return constant_segmentation(fields["fractions"], fields["exclusive"])
+        return find_segmentation_constant(fields["fractions"], fields["exclusive"])

@@ -9,32 +9,37 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from polytask.errors import nearest
-from polytask.kinds.cells import EVENT, read_time, read_zero_or_one
-from polytask.kinds.constants import constant_survival, expected_hazard_loss, hazard_bins, hazard_rates
-from polytask.kinds.curves import censoring_curve, survival_at
-from polytask.kinds.horizons import LEAST_UNCENSORED, defined_horizons
+from polytask.errors import suggest_word
+from polytask.kinds.cell_readers import EVENT_MEANING, read_time, read_zero_or_one
+from polytask.kinds.constant_losses import (
+    choose_hazard_bins,
+    compute_expected_hazard_loss,
+    estimate_hazard_rates,
+    find_survival_constant,
+)
+from polytask.kinds.field_limits import CurveField, PooledLevel, PositiveNumber, ShareNumber
+from polytask.kinds.header_words import HeaderText
+from polytask.kinds.horizons import MIN_UNCENSORED_SHARE, list_defined_horizons
 from polytask.kinds.kind import (
     AnswerForm,
     Arrays,
-    Fields,
+    CellParser,
+    CellReader,
     IncompleteAnswer,
     MissingInTrain,
-    Need,
-    Parser,
-    ReadCell,
+    PlanFields,
     TaskFields,
+    TrainNeed,
 )
-from polytask.kinds.limits import Curve, PooledLevel, Positive, Share
-from polytask.kinds.reasons import Why, join_numbers, round_number
-from polytask.kinds.spec import PooledSpec, TaskSpec
-from polytask.kinds.words import Text
+from polytask.kinds.plan_reasons import PlanReasons, join_numbers, round_number
+from polytask.kinds.step_curves import estimate_censoring, evaluate_survival
+from polytask.kinds.task_spec import PooledSpec, TaskSpec
 
-BUFFER = 256
+RISK_SET_CAPACITY = 256
 """Number of subjects in the risk-set buffer of the Cox loss."""
-EVENTS_PER_BIN = 5
+EVENTS_PER_HAZARD_BIN = 5
 """Hazard intervals are chosen so that each has about this many events."""
-LEAST_BINS, BINS = 4, 10
+MIN_HAZARD_BINS, MAX_HAZARD_BINS = 4, 10
 """Smallest and largest number of hazard intervals."""
 
 
@@ -44,8 +49,8 @@ class SurvivalSpec(PooledSpec):
     kind: Literal["survival"]
     level: Literal["visit", "subject"] = "subject"
     unit: str = "days"
-    origin: Text | None = None
-    horizons: list[Positive] = Field(default=[])
+    origin: HeaderText | None = None
+    horizons: list[PositiveNumber] = Field(default=[])
 
 
 class SurvivalFields(TaskFields):
@@ -57,12 +62,12 @@ class SurvivalFields(TaskFields):
     level: PooledLevel
     loss: Literal["cox", "hazard"]
     unit: str
-    horizons: list[Positive]
-    bins: Annotated[list[Positive], Field(min_length=1)]
-    hazards: list[Share]
+    horizons: list[PositiveNumber]
+    bins: Annotated[list[PositiveNumber], Field(min_length=1)]
+    hazards: list[ShareNumber]
     buffer: Annotated[int, Field(ge=0)]
-    censoring: Curve
-    baseline: Curve
+    censoring: CurveField
+    baseline: CurveField
 
 
 class SurvivalKind:
@@ -75,8 +80,8 @@ class SurvivalKind:
     task_class: ClassVar[str] = "polytask.tasks.survival:Survival"
     answer_form: ClassVar[AnswerForm] = "time"
     primary: ClassVar[str] = "c"
-    telling: ClassVar[str] = "bins"
-    nothing: ClassVar[str] = "loss 'hazard' expects 'bins'; add them, or choose loss 'cox'"
+    summary_field: ClassVar[str] = "bins"
+    nothing_message: ClassVar[str] = "loss 'hazard' expects 'bins'; add them, or choose loss 'cox'"
 
     def list_columns(self, task: SurvivalSpec, stem: str) -> tuple[str, ...]:
         return f"{stem}_time", f"{stem}_event"
@@ -90,24 +95,26 @@ class SurvivalKind:
         if task.origin is not None and task.origin not in visits:
             yield (
                 "origin",
-                f"visit {task.origin!r} is not in the header's `visits`: {nearest(task.origin, visits)}",
+                f"visit {task.origin!r} is not in the header's `visits`: {suggest_word(task.origin, visits)}",
             )
 
-    def list_parsers(self, task: SurvivalSpec, stem: str) -> dict[str, Parser]:
-        return {f"{stem}_time": read_time, f"{stem}_event": partial(read_zero_or_one, meaning=EVENT)}
+    def list_parsers(self, task: SurvivalSpec, stem: str) -> dict[str, CellParser]:
+        return {f"{stem}_time": read_time, f"{stem}_event": partial(read_zero_or_one, meaning=EVENT_MEANING)}
 
-    def list_measured_columns(self, task: SurvivalSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: SurvivalSpec, stem: str) -> dict[str, CellParser]:
         return {f"{stem}_time": read_time}
 
-    def list_needs(self, task: SurvivalSpec, name: str, stem: str) -> list[Need]:
+    def list_needs(self, task: SurvivalSpec, name: str, stem: str) -> list[TrainNeed]:
         return [
-            Need("event", f"{stem}_event", "an observed event", "bring more follow-up, or remove the task")
+            TrainNeed(
+                "event", f"{stem}_event", "an observed event", "bring more follow-up, or remove the task"
+            )
         ]
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> SurvivalSpec:
         return SurvivalSpec.model_validate({"kind": self.name, "level": level, "unit": unit or "days"})
 
-    def read_answer(self, task: SurvivalSpec, stem: str, read: ReadCell) -> tuple[float, float] | None:
+    def read_answer(self, task: SurvivalSpec, stem: str, read: CellReader) -> tuple[float, float] | None:
         time, event = (read(column, parse) for column, parse in self.list_parsers(task, stem).items())
         if (time is None) != (event is None):
             missing = "event" if event is None else "time"
@@ -128,34 +135,36 @@ class SurvivalKind:
         pairs = [(0.0, 0.0) if v is None else v for v in values]
         return np.array(pairs, np.float32).reshape(-1, 2), known
 
-    def decide_fields(self, task: SurvivalSpec, values: Sequence[tuple[float, float]], why: Why) -> Fields:
+    def decide_fields(
+        self, task: SurvivalSpec, values: Sequence[tuple[float, float]], why: PlanReasons
+    ) -> PlanFields:
         times, events = np.array(values, np.float64).reshape(-1, 2).T
         happened = times[events > 0]
         if not happened.size:
             raise MissingInTrain("no event is observed")
         seen = f"{happened.size} events among {times.size} known training times"
-        censoring = censoring_curve(times, events)
+        censoring = estimate_censoring(times, events)
         horizons = [float(h) for h in task.horizons]
         if horizons:
             why["horizons"] = "as in the header"
-        elif horizons := defined_horizons(task.unit, times, events, censoring):
+        elif horizons := list_defined_horizons(task.unit, times, events, censoring):
             why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({seen})"
         else:
             quartiles = np.quantile(happened, (0.25, 0.5, 0.75))
             horizons = sorted({round_number(float(q), 3) for q in quartiles if q > 0})
             why["horizons"] = f"quartiles of the event times ({seen})"
-        free = survival_at(censoring, np.array(horizons))
-        if lost := [h for h, g in zip(horizons, free, strict=True) if g < LEAST_UNCENSORED]:
+        free = evaluate_survival(censoring, np.array(horizons))
+        if lost := [h for h, g in zip(horizons, free, strict=True) if g < MIN_UNCENSORED_SHARE]:
             why.extend("horizons", f"; at {join_numbers(lost)} too few remain: not defined there")
         unit, longest = f" {task.unit}" if task.unit else "", float(times.max())
         if late := [h for h in horizons if h > longest]:
             nobody = f"nobody was followed for longer than {longest:g}{unit}"
             why.extend("horizons", f"; at {join_numbers(late)} no probability: {nobody}")
-        count = min(BINS, max(LEAST_BINS, happened.size // EVENTS_PER_BIN))
-        *inner, end = hazard_bins(times.tolist(), events.tolist(), count)
+        count = min(MAX_HAZARD_BINS, max(MIN_HAZARD_BINS, happened.size // EVENTS_PER_HAZARD_BIN))
+        *inner, end = choose_hazard_bins(times.tolist(), events.tolist(), count)
         # The last edge is not rounded: it is the last event, and rounded down the event would lie outside.
         bins = [*sorted({b for b in map(round_number, inner) if 0 < b < end}), end]
-        hazards = [round_number(h, 5) for h in hazard_rates(times.tolist(), events.tolist(), bins)]
+        hazards = [round_number(h, 5) for h in estimate_hazard_rates(times.tolist(), events.tolist(), bins)]
         why["."] = "unit and level as in the header; primary metric: c"
         why["loss"] = (
             "cox: no intervals to choose; `hazard` is the alternative that gives probabilities without a baseline"
@@ -167,7 +176,7 @@ class SurvivalKind:
         )
         why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
         why["buffer"] = (
-            f"subjects whose last scores stay in the risk set, so that a batch of {BUFFER} is stood in for"
+            f"subjects whose last scores stay in the risk set, so that a batch of {RISK_SET_CAPACITY} is stood in for"
         )
         why["censoring"] = (
             f"Kaplan–Meier of the censoring ({times.size - happened.size} of {times.size} training times)"
@@ -182,14 +191,16 @@ class SurvivalKind:
             "horizons": horizons,
             "bins": bins,
             "hazards": hazards,
-            "buffer": BUFFER,
+            "buffer": RISK_SET_CAPACITY,
             "censoring": {k: [round_number(float(v)) for v in values] for k, values in censoring.items()},
             "baseline": {},
-            "constant": round_number(constant_survival(times.tolist(), events.tolist(), BUFFER), 5),
+            "constant": round_number(
+                find_survival_constant(times.tolist(), events.tolist(), RISK_SET_CAPACITY), 5
+            ),
         }
 
     def find_constant(self, fields: Mapping[str, Any]) -> float | None:
         if fields["loss"] != "hazard":
             # The Cox constant needs the training times, which are not among the fields.
             return None
-        return expected_hazard_loss(fields["bins"], fields["hazards"], fields["censoring"])
+        return compute_expected_hazard_loss(fields["bins"], fields["hazards"], fields["censoring"])

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pydantic_core import PydanticCustomError
 
-from polytask.errors import nearest
+from polytask.errors import suggest_word
 
-TITLES = {"title", "titles"}
+TITLE_KEYS = {"title", "titles"}
 """The keys of a header that change only how it is shown, not what it means."""
 
 
@@ -23,15 +23,19 @@ def check_titles(titles: Mapping[str, str], words: Sequence[str] | None, what: s
     if words is not None:
         for word in titles:
             if word not in words:
-                _refuse(f"titles names {word!r}, which is no {what}: {nearest(word, list(words))}")
+                _raise_title_error(
+                    f"titles names {word!r}, which is no {what}: {suggest_word(word, list(words))}"
+                )
     # A word without a title is shown as itself, and may then equal the title of another word.
     shown: dict[str, str] = {}
     for word in words if words is not None else titles:
         title = titles.get(word, word)
         if title in shown:
-            _refuse(f"{shown[title]!r} and {word!r} have the same title {title!r}: give each its own")
+            _raise_title_error(
+                f"{shown[title]!r} and {word!r} have the same title {title!r}: give each its own"
+            )
         shown[title] = word
 
 
-def _refuse(text: str) -> None:
+def _raise_title_error(text: str) -> None:
     raise PydanticCustomError("rule", "{text}", {"text": text})

@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from polytask.model.decoder import Decoder
-from polytask.model.layers import ByName, norm
-from polytask.model.roles import Roles, owned_by, private, same_role
+from polytask.model.layers import NamedModules, make_norm
+from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.tasks.pointwise import Pointwise
 
 
-class Stage(nn.Module):
+class AttentionStage(nn.Module):
     """A task's mask at one level: the shared map and the task's coarser map make a gate on the shared map."""
 
     def __init__(self, shared: int, below: int):
         super().__init__()
         hidden = max(4, shared // 4)
-        self.reduce = nn.Sequential(Pointwise(shared + below, hidden), norm(hidden), nn.LeakyReLU(0.01))
+        self.reduce = nn.Sequential(Pointwise(shared + below, hidden), make_norm(hidden), nn.LeakyReLU(0.01))
         self.mask = Pointwise(hidden, shared, bias=True)
 
     def forward(self, shared: Tensor, below: Tensor) -> Tensor:
@@ -46,12 +46,14 @@ class AttentionDecoder(nn.Module):
         self.decoder = Decoder(dims, channels, len(channels) - 1)
         self.outputs = max(1, min(outputs, len(channels) - 1))
         stages = list(zip(reversed(channels[:-1]), reversed(channels[1:]), strict=True))
-        self.stages = ByName({t: nn.ModuleList(Stage(c, below) for c, below in stages) for t in tasks})
+        self.stages = NamedModules(
+            {t: nn.ModuleList(AttentionStage(c, below) for c, below in stages) for t in tasks}
+        )
 
     def forward(self, pyramids: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
         """Decode task → pyramid (finest first) to task → decoded maps, finest first."""
         levels = zip(*pyramids.values(), strict=True)
-        decoded = self.decoder([_mean(maps) for maps in levels])[::-1]
+        decoded = self.decoder([_average_maps(maps) for maps in levels])[::-1]
         found: dict[str, list[Tensor]] = {}
         for task, pyramid in pyramids.items():
             below, maps = pyramid[-1], []
@@ -61,15 +63,15 @@ class AttentionDecoder(nn.Module):
             found[task] = maps[::-1][: self.outputs]
         return found
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """The shared path has the role `joint`, the masks of a task are private."""
-        roles = same_role(self.decoder, "decoder.", owned_by(self.tasks))
+        roles = assign_role(self.decoder, "decoder.", choose_owner_role(self.tasks))
         for task, stages in self.stages.items():
-            roles |= same_role(stages, f"stages.members.@{task}.", private(task))
+            roles |= assign_role(stages, f"stages.members.@{task}.", private_role(task))
         return roles
 
 
-def _mean(maps: Sequence[Tensor]) -> Tensor:
+def _average_maps(maps: Sequence[Tensor]) -> Tensor:
     """Average the maps of the tasks; a map that all tasks share is used as it is."""
     # The same tensor comes once per task: adding equal copies costs memory and changes the last digits.
     own = list({id(m): m for m in maps}.values())

@@ -10,26 +10,26 @@ from typing import Any
 import torch
 
 from polytask.errors import PolytaskError
-from polytask.model.complete import Complete
+from polytask.model.complete_inputs import CompleteInputs
 from polytask.model.encoder import EncoderSpec
 from polytask.model.network import Network
-from polytask.model.spec import NetworkSpec
+from polytask.model.network_settings import NetworkSpec
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 
-MIXES = ("one-voxel", "all-voxel")
-WIDTHS = (16, 32, 64, 128, 256)
-SMALLEST, COARSEST = 8, 4
+TASK_MIXES = ("one-voxel", "all-voxel")
+STAGE_WIDTHS = (16, 32, 64, 128, 256)
+MIN_IMAGE_EDGE, MIN_COARSEST_EDGE = 8, 4
 """Edge of the smallest image that is allowed, and smallest edge of the deepest map."""
-VOXEL = {"kind": "segmentation", "structures": ("a",), "exclusive": False, "fractions": (0.1,)}
-POOLED: tuple[dict[str, Any], ...] = (
+VOXEL_TASK_FIELDS = {"kind": "segmentation", "structures": ("a",), "exclusive": False, "fractions": (0.1,)}
+POOLED_TASK_FIELDS: tuple[dict[str, Any], ...] = (
     {"kind": "classification", "level": "visit", "classes": ("n", "y"), "frequencies": (0.5, 0.5)},
     {"kind": "ordinal", "level": "visit", "classes": ("1", "2", "3"), "frequencies": (0.3, 0.3, 0.4)},
 )
 
 
 @dataclass(frozen=True)
-class Setting:
+class CostSetting:
     """The same setting for every sharing: `tasks` tasks of a `mix` on images of edge `size`, in batches of `batch`."""
 
     mix: str = "one-voxel"
@@ -37,15 +37,15 @@ class Setting:
     size: int = 64
     dims: int = 3
     batch: int = 2
-    widths: tuple[int, ...] = WIDTHS
+    widths: tuple[int, ...] = STAGE_WIDTHS
     precision: str = "float32"
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         wrong = {
-            f"mix {self.mix!r}: choose from {', '.join(MIXES)}": self.mix not in MIXES,
+            f"mix {self.mix!r}: choose from {', '.join(TASK_MIXES)}": self.mix not in TASK_MIXES,
             f"{self.tasks} tasks: at least 1": self.tasks < 1,
-            f"size {self.size}: at least {SMALLEST}": self.size < SMALLEST,
+            f"size {self.size}: at least {MIN_IMAGE_EDGE}": self.size < MIN_IMAGE_EDGE,
             f"dims {self.dims}: choose 2 or 3": self.dims not in (2, 3),
         }
         for line in (line for line, found in wrong.items() if found):
@@ -54,18 +54,21 @@ class Setting:
     @property
     def levels(self) -> int:
         """Number of stages: as many as `widths`, or fewer where the deepest map would become too small."""
-        return min(len(self.widths), int(log2(self.size / COARSEST)) + 1)
+        return min(len(self.widths), int(log2(self.size / MIN_COARSEST_EDGE)) + 1)
 
 
-def tasks_of(setting: Setting) -> dict[str, Task]:
+def make_cost_tasks(setting: CostSetting) -> dict[str, Task]:
     """Make one segmentation task and visit tasks, or segmentation tasks only."""
     voxel = setting.tasks if setting.mix == "all-voxel" else 1
-    fields = [VOXEL if i < voxel else POOLED[(i - voxel) % len(POOLED)] for i in range(setting.tasks)]
+    fields = [
+        VOXEL_TASK_FIELDS if i < voxel else POOLED_TASK_FIELDS[(i - voxel) % len(POOLED_TASK_FIELDS)]
+        for i in range(setting.tasks)
+    ]
     return {f"task{i}": make_task(f"task{i}", f) for i, f in enumerate(fields, 1)}
 
 
-def network_of(
-    setting: Setting, tasks: Mapping[str, Task], sharing: str = "hard", form: str = "light"
+def make_cost_network(
+    setting: CostSetting, tasks: Mapping[str, Task], sharing: str = "hard", form: str = "light"
 ) -> Network:
     """Make a network with the topology of a plain U-Net, with one residual block per stage."""
     dims, levels = setting.dims, setting.levels
@@ -80,10 +83,10 @@ def network_of(
     return Network(spec, tasks).to(setting.device).train()
 
 
-def noise_for(setting: Setting) -> Complete:
+def make_noise_inputs(setting: CostSetting) -> CompleteInputs:
     """Make inputs of random noise: one image per subject."""
     noise = torch.Generator().manual_seed(0)
     image = torch.randn((setting.batch, 1, 1, *(setting.size,) * setting.dims), generator=noise)
-    return Complete(
+    return CompleteInputs(
         {"scan": image.to(setting.device)}, {}, torch.zeros(setting.batch, 1, device=setting.device)
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-Cut = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
+TaskCut = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
 """(shared tensor, tasks) → the tensor that each task reads."""
 
 

@@ -12,7 +12,7 @@ from polytask.model.layers import ConvNormAct
 from polytask.tasks.pointwise import Pointwise
 
 
-class Up(nn.Module):
+class UpStep(nn.Module):
     """One step up in the decoder: reduce channels, enlarge to the size of the skip, join, convolve.
 
     Nearest-neighbor enlargement is used instead of a transposed convolution: it exists on every device, fits any size
@@ -38,7 +38,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.outputs = max(1, min(outputs, len(channels) - 1))
         pairs = zip(reversed(channels[1:]), reversed(channels[:-1]), strict=True)
-        self.steps = nn.ModuleList(Up(dims, below, skip) for below, skip in pairs)
+        self.steps = nn.ModuleList(UpStep(dims, below, skip) for below, skip in pairs)
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
         """Decode a pyramid; the shapes are those of the class."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from polytask.model.layers import Residual
+from polytask.model.layers import ResidualBlock
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,15 @@ class EncoderSpec:
     strides: tuple[tuple[int, ...], ...]
 
 
-class Stage(nn.Module):
+class EncoderStage(nn.Module):
     """One resolution of the encoder: a block with a stride, then plain blocks."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int], blocks: int):
         super().__init__()
-        self.first = Residual(dims, inputs, outputs, stride)
-        self.rest = nn.Sequential(*[Residual(dims, outputs, outputs, (1,) * dims) for _ in range(blocks - 1)])
+        self.first = ResidualBlock(dims, inputs, outputs, stride)
+        self.rest = nn.Sequential(
+            *[ResidualBlock(dims, outputs, outputs, (1,) * dims) for _ in range(blocks - 1)]
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the maps after the first block and after the last block of `[N, C, *space]`."""
@@ -52,7 +54,7 @@ class Encoder(nn.Module):
         self.channels = spec.widths
         inputs = (spec.planes, *spec.widths[:-1])
         self.stages = nn.ModuleList(
-            Stage(spec.dims, i, o, s, b)
+            EncoderStage(spec.dims, i, o, s, b)
             for i, o, s, b in zip(inputs, spec.widths, spec.strides, spec.blocks, strict=True)
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
-from polytask.model.complete import Complete
+from polytask.model.complete_inputs import CompleteInputs
 from polytask.model.network import Network
 
 
@@ -38,7 +38,7 @@ class Exportable(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Run the network on tensors in the order of `inputs`; returns tensors in the order of `outputs`."""
         given = dict(zip(self.inputs, tensors, strict=True))
-        complete = Complete(
+        complete = CompleteInputs(
             {name: given[name] for name in self.images},
             {name: given[name] for name in self.tables},
             given["day"],

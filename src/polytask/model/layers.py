@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from polytask.tasks.pointwise import Pointwise
 
-CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
-def conv(dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1) -> nn.Module:
+def make_convolution(dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1) -> nn.Module:
     """Make a 3×3(×3) convolution that keeps the size (divided by `stride`, rounded up).
     It has no bias: a norm follows."""
     step = stride if isinstance(stride, int) else tuple(stride)
-    return cast(nn.Module, CONV[dims](inputs, outputs, 3, step, padding=1, bias=False))  # type: ignore[arg-type]
+    return cast(nn.Module, CONVOLUTIONS[dims](inputs, outputs, 3, step, padding=1, bias=False))  # type: ignore[arg-type]
 
 
-def norm(channels: int) -> nn.Module:
+def make_norm(channels: int) -> nn.Module:
     """Make a GroupNorm of up to 8 groups with at least 4 channels each.
 
     Cases never depend on each other, and intensity is not removed from every channel as instance norm does.
@@ -34,7 +34,11 @@ class ConvNormAct(nn.Sequential):
     """A convolution, a norm and an activation, one after another."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1):
-        super().__init__(conv(dims, inputs, outputs, stride), norm(outputs), nn.LeakyReLU(0.01, inplace=True))
+        super().__init__(
+            make_convolution(dims, inputs, outputs, stride),
+            make_norm(outputs),
+            nn.LeakyReLU(0.01, inplace=True),
+        )
 
 
 class MeanPool(nn.Module):
@@ -65,19 +69,21 @@ class MeanPool(nn.Module):
         return x
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions and a shortcut: `[N, inputs, *space] → [N, outputs, *space / stride]`."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int]):
         super().__init__()
         self.body = nn.Sequential(
-            ConvNormAct(dims, inputs, outputs, stride=stride), conv(dims, outputs, outputs), norm(outputs)
+            ConvNormAct(dims, inputs, outputs, stride=stride),
+            make_convolution(dims, outputs, outputs),
+            make_norm(outputs),
         )
         shortcut: list[nn.Module] = []
         if any(s > 1 for s in stride):
             shortcut.append(MeanPool(stride))
         if inputs != outputs:
-            shortcut += [Pointwise(inputs, outputs), norm(outputs)]
+            shortcut += [Pointwise(inputs, outputs), make_norm(outputs)]
         self.shortcut = nn.Sequential(*shortcut)
         self.activation = nn.LeakyReLU(0.01, inplace=True)
 
@@ -92,7 +98,7 @@ def pool_mean_max(x: Tensor) -> Tensor:
     return torch.cat([flat.mean(-1), flat.amax(-1)], dim=1)
 
 
-class ByName(nn.Module):
+class NamedModules(nn.Module):
     """Modules by task or input name. Names get a prefix inside, so that a task may be called `type` or `half`."""
 
     def __init__(self, modules: Mapping[str, nn.Module]):

@@ -8,27 +8,27 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from polytask.model.complete import known_rows
-from polytask.model.cut import Cut, no_cut
-from polytask.model.heads import PooledBranch, Token, behind
-from polytask.model.inputs import Inputs
-from polytask.model.layers import ByName
-from polytask.model.order import sequence, upstream_of
+from polytask.model.complete_inputs import select_known_rows
+from polytask.model.cut import TaskCut, no_cut
+from polytask.model.layers import NamedModules
+from polytask.model.network_inputs import NetworkInputs
+from polytask.model.network_settings import NetworkSpec
+from polytask.model.order import find_upstream_tasks, order_tasks
 from polytask.model.order.chain import Chain
-from polytask.model.roles import JOINT, Roles, private, same_role
+from polytask.model.pooled_branch import PooledBranch, Token, upstream_source
+from polytask.model.readable_visits import find_visit_slots
+from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import make_block
 from polytask.model.sources import SOURCES
 from polytask.model.sources.condition import Condition
-from polytask.model.sources.dropout import hidden_sources
 from polytask.model.sources.film import Modulation
-from polytask.model.spec import NetworkSpec
-from polytask.model.time import DEPTHS
-from polytask.model.vectors import Tokens, Told, VectorSide
-from polytask.model.visits import visit_slots_of
-from polytask.model.voxel import VoxelSide
+from polytask.model.sources.source_hiding import hide_sources
+from polytask.model.time import FUSION_DEPTHS
+from polytask.model.vector_encoders import SideOutputs, TokensByTask, VectorEncoders
+from polytask.model.voxel_branch import VoxelBranch
 from polytask.tasks.task import Task
 
-Output = Tensor | list[Tensor]
+TaskOutput = Tensor | list[Tensor]
 Pyramid = list[Tensor | None]
 
 
@@ -41,27 +41,27 @@ class Network(nn.Module):
         self.tasks = dict(tasks)
         self.voxel = [t for t in tasks if tasks[t].level == "voxel"]
         self.pooled = [t for t in tasks if tasks[t].level != "voxel"]
-        self.order = sequence(tasks, spec.after)
+        self.order = order_tasks(tasks, spec.after)
         self.chain = Chain(spec, tasks)
-        self.blocks = ByName({name: self._block(name) for name in spec.images if self._readers(name)})
-        self.seconds = ByName(self.chain.seconds())
+        self.blocks = NamedModules({name: self._block(name) for name in spec.images if self._readers(name)})
+        self.seconds = NamedModules(self.chain.seconds())
         self.modulates = getattr(SOURCES[spec.input_fusion], "modulates", False) and bool(spec.tables)
         subject = {t: tasks[t].level == "subject" for t in self.pooled}
-        self.vectors = VectorSide(spec, subject, self.voxel if self.modulates else [])
-        self.films = ByName(self._films() if self.modulates else {})
-        self.voxels = VoxelSide(
+        self.vectors = VectorEncoders(spec, subject, self.voxel if self.modulates else [])
+        self.films = NamedModules(self._make_films() if self.modulates else {})
+        self.voxels = VoxelBranch(
             spec, {t: tasks[t] for t in self.voxel}, self.chain.alone, self.chain.upstream
         )
-        self.gates = ByName(self.chain.gates())
-        self.embeddings = ByName(self.chain.embeddings())
+        self.gates = NamedModules(self.chain.gates())
+        self.embeddings = NamedModules(self.chain.embeddings())
         images = {name: (image.dims, image.widths) for name, image in spec.images.items()}
-        self.slots = visit_slots_of(spec, tasks)
-        self.branches = ByName(
+        self.slots = find_visit_slots(spec, tasks)
+        self.branches = NamedModules(
             {
                 task: PooledBranch(
                     tasks[task],
                     images,
-                    [*spec.tables, *spec.slides, *map(behind, self.chain.tokens(task))],
+                    [*spec.tables, *spec.slides, *map(upstream_source, self.chain.tokens(task))],
                     self.slots.get(task, []),
                     spec.embedding,
                     spec.dropout,
@@ -73,8 +73,12 @@ class Network(nn.Module):
         )
 
     def forward(
-        self, inputs: Inputs, cut: Cut = no_cut, told: Told | None = None, elsewhere: Collection[str] = ()
-    ) -> dict[str, Output]:
+        self,
+        inputs: NetworkInputs,
+        cut: TaskCut = no_cut,
+        told: SideOutputs | None = None,
+        elsewhere: Collection[str] = (),
+    ) -> dict[str, TaskOutput]:
         """Compute the outputs by task, and fill `told` with side outputs where it is given.
 
         Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
@@ -82,30 +86,30 @@ class Network(nn.Module):
         Voxel tasks give a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
         patches) in order. Visit tasks give `[B·V, outputs]`, subject tasks `[B, outputs]`.
         """
-        present = known_rows(inputs)
-        there = hidden_sources(inputs, self.spec.source_dropout if self.training else 0.0)
-        outputs: dict[str, Output] = {}
+        present = select_known_rows(inputs)
+        there = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0)
+        outputs: dict[str, TaskOutput] = {}
         tokens, rows = self.vectors(inputs, there, cut, told)
         condition = rows.take(present) if rows is not None and self.modulates else None
         for name in self.blocks.names():
-            voxel = self._voxel_on(name)
+            voxel = self._voxel_tasks(name)
             in_patch = name in inputs.patch or name in elsewhere
             if name in inputs.patch and voxel:
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
                 outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
-            beside = self.chain.seen_beside(self.voxel, name) if in_patch else voxel
+            beside = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
             if name in inputs.whole and self.pooled + beside:
                 view = inputs.whole[name].flatten(0, 1)[present]
-                answers, pyramids, maps = self._look(name, view, beside, self.pooled, condition, cut)
+                answers, pyramids, maps = self._run_view(name, view, beside, self.pooled, condition, cut)
                 outputs |= {} if in_patch else answers
-                self._image_tokens(name, pyramids, maps, present, there[name], tokens)
+                self._add_image_tokens(name, pyramids, maps, present, there[name], tokens)
         # Upstream tasks come first in this order, so that their outputs exist already.
         for task in self.order:
             if task not in self.pooled:
                 continue
-            for upstream in self.chain.embedded(task):
-                tokens[task][behind(upstream)] = self._embedded(
+            for upstream in self.chain.list_embedded(task):
+                tokens[task][upstream_source(upstream)] = self._embed_answer(
                     task, upstream, outputs[upstream], tokens[upstream], inputs.visit_known
                 )
             outputs[task], weights = self.branches[task](tokens[task], inputs.day)
@@ -113,17 +117,17 @@ class Network(nn.Module):
                 told.setdefault(task, {}).update({f"source.{n}": w for n, w in weights.items()})
         return {task: outputs[task] for task in self.tasks if task in outputs}
 
-    def condition(self, inputs: Inputs) -> Condition | None:
+    def make_condition(self, inputs: NetworkInputs) -> Condition | None:
         """Compute what modulates the maps, one row per visit slot `B·V`; None where nothing does."""
         return (
-            self.vectors.tabled(inputs, hidden_sources(inputs, 0.0), no_cut, {}) if self.modulates else None
+            self.vectors.add_tables(inputs, hide_sources(inputs, 0.0), no_cut, {}) if self.modulates else None
         )
 
     def voxel_outputs(
-        self, image: str, x: Tensor, condition: Condition | None = None, cut: Cut = no_cut
-    ) -> dict[str, Output]:
+        self, image: str, x: Tensor, condition: Condition | None = None, cut: TaskCut = no_cut
+    ) -> dict[str, TaskOutput]:
         """Compute the voxel tasks alone, on images or patches `[N, C, *space]` of one input; `condition` has N rows."""
-        return self._look(image, x, self._voxel_on(image), [], condition, cut)[0]
+        return self._run_view(image, x, self._voxel_tasks(image), [], condition, cut)[0]
 
     def rates(self) -> dict[str, float]:
         """Return factors on the learning rate, for the parameters whose block asks for one."""
@@ -135,9 +139,9 @@ class Network(nn.Module):
                 found |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
         return found
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the role of every parameter; see `polytask.model.roles`."""
-        roles: Roles = {}
+        roles: ParameterRoles = {}
         for name, block in self.blocks.items():
             mine = cast("dict[str, str]", block.roles())  # type: ignore[operator]
             roles |= {f"blocks.members.@{name}.{k}": v for k, v in mine.items()}
@@ -151,85 +155,87 @@ class Network(nn.Module):
             ("embeddings", self.embeddings),
         ):
             for name, module in members.items():
-                roles |= same_role(module, f"{part}.members.@{name}.", private(name.split(" ")[0]))
+                roles |= assign_role(module, f"{part}.members.@{name}.", private_role(name.split(" ")[0]))
         if self.spec.decoder == "attention":
             roles = self._mixed(roles)
         if self.spec.stop_gradient:
             return roles
-        read = {private(u) for t in self.tasks for u in upstream_of(t, self.spec.after)}
+        read = {private_role(u) for t in self.tasks for u in find_upstream_tasks(t, self.spec.after)}
         # Only the finest head (0) makes the answer that is handed down: coarser heads stay private.
         coarse = {f"voxels.heads.members.@{t}.heads.{k}." for t in self.voxel for k in range(1, 9)}
         return {n: JOINT if r in read and not n.startswith(tuple(coarse)) else r for n, r in roles.items()}
 
-    def _mixed(self, roles: Roles) -> Roles:
+    def _mixed(self, roles: ParameterRoles) -> ParameterRoles:
         """Make joint what a shared decoder averages: the loss of each of its tasks reaches the maps of all."""
-        for users in self.voxels.sharers():
-            mixed = {private(t) for t in users}
+        for users in self.voxels.list_sharing_tasks():
+            mixed = {private_role(t) for t in users}
             roles = {
                 n: JOINT if r in mixed and n.startswith(("blocks.", "films.")) else r
                 for n, r in roles.items()
             }
         return roles
 
-    def _look(
+    def _run_view(
         self,
         image: str,
         x: Tensor,
         voxel: Sequence[str],
         pooled: Sequence[str],
         condition: Condition | None,
-        cut: Cut,
-    ) -> tuple[dict[str, Output], dict[str, Pyramid], dict[str, Tensor]]:
+        cut: TaskCut,
+    ) -> tuple[dict[str, TaskOutput], dict[str, Pyramid], dict[str, Tensor]]:
         """Run tasks on one view `[N, …]`: outputs of voxel tasks, pyramids of pooled tasks, maps of upstream tasks."""
-        trunk = [t for t in (*voxel, *pooled) if not self.chain.maps_of(t, image)]
+        trunk = [t for t in (*voxel, *pooled) if not self.chain.map_tasks(t, image)]
         pyramids: dict[str, Pyramid] = self.blocks[image](x, trunk, cut)
-        pyramids = {t: self._with_tables(t, image, p, condition) for t, p in pyramids.items()}
+        pyramids = {t: self._apply_tables(t, image, p, condition) for t, p in pyramids.items()}
         answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids})
         maps: dict[str, Tensor] = {}
         for task in self.order:
-            upstream = self.chain.maps_of(task, image)
+            upstream = self.chain.map_tasks(task, image)
             if upstream and task in (*voxel, *pooled):
                 second = self.seconds[f"{task} {image}"]
-                pyramids[task] = self._with_tables(
+                pyramids[task] = self._apply_tables(
                     task, image, second(x, [maps[u] for u in upstream]), condition
                 )
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
                 found, decoded = answers[task]
-                maps[task] = self.voxels.handed_down(task, found, decoded, self.spec.stop_gradient)
-        outputs: dict[str, Output] = {task: found for task, (found, _) in answers.items()}
+                maps[task] = self.voxels.make_handed_down_map(task, found, decoded, self.spec.stop_gradient)
+        outputs: dict[str, TaskOutput] = {task: found for task, (found, _) in answers.items()}
         return outputs, {t: pyramids[t] for t in pooled}, maps
 
-    def _image_tokens(
+    def _add_image_tokens(
         self,
         image: str,
         pyramids: Mapping[str, Pyramid],
         maps: Mapping[str, Tensor],
         present: Tensor | slice,
         known: Tensor,
-        tokens: Tokens,
+        tokens: TokensByTask,
     ) -> None:
         """Add the image as every pooled task sees it, and the regions that voxel tasks found in it."""
         for task, pyramid in pyramids.items():
-            depth = DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
-            levels = [_unfold(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
+            depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
+            levels = [_restore_visits(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
             tokens[task][image] = Token(tuple(levels), known)
-            for upstream in self.chain.gated(task):
+            for upstream in self.chain.list_gated(task):
                 if upstream in maps:
                     gate = self.gates[f"{task} {upstream}"]
                     token = gate(maps[upstream], [f for f in pyramid if f is not None])
-                    tokens[task][behind(upstream)] = Token((_unfold(token, present, known.shape),), known)
+                    tokens[task][upstream_source(upstream)] = Token(
+                        (_restore_visits(token, present, known.shape),), known
+                    )
 
-    def _with_tables(self, task: str, image: str, pyramid: Pyramid, condition: Condition | None) -> Pyramid:
+    def _apply_tables(self, task: str, image: str, pyramid: Pyramid, condition: Condition | None) -> Pyramid:
         """Modulate the maps of a task by the tables."""
         if condition is None:
             return pyramid
         film = self.films[f"{task} {image}"]
         return cast(Pyramid, film(pyramid, condition.tokens[task], condition.known))
 
-    def _embedded(
-        self, task: str, upstream: str, output: Output, rests_on: Mapping[str, Token], visits: Tensor
+    def _embed_answer(
+        self, task: str, upstream: str, output: TaskOutput, rests_on: Mapping[str, Token], visits: Tensor
     ) -> Token:
         """Embed the upstream answer as a source of `task`: one token per visit, known where its own sources are."""
         values = cast(Tensor, output).detach() if self.spec.stop_gradient else cast(Tensor, output)
@@ -241,29 +247,29 @@ class Network(nn.Module):
             values = values.unflatten(0, visits.shape)
         return Token((self.embeddings[f"{task} {upstream}"](values),), known)
 
-    def _films(self) -> dict[str, nn.Module]:
+    def _make_films(self) -> dict[str, nn.Module]:
         """Make a modulation for every task and image that it reads."""
         return {
             f"{task} {name}": Modulation(
                 len(self.spec.tables), self.spec.embedding, image.widths, sorted(self._levels(task, name))
             )
             for name, image in self.spec.images.items()
-            for task in [*self._voxel_on(name), *self.pooled]
+            for task in [*self._voxel_tasks(name), *self.pooled]
         }
 
-    def _voxel_on(self, image: str) -> list[str]:
+    def _voxel_tasks(self, image: str) -> list[str]:
         return [t for t in self.voxel if self.spec.voxel_image[t] == image]
 
     def _readers(self, image: str) -> list[str]:
         """List the tasks that read the trunk's pyramid of an image."""
-        return [t for t in [*self._voxel_on(image), *self.pooled] if not self.chain.maps_of(t, image)]
+        return [t for t in [*self._voxel_tasks(image), *self.pooled] if not self.chain.map_tasks(t, image)]
 
     def _levels(self, task: str, image: str) -> frozenset[int]:
         """Find the levels of an image's pyramid that a task reads."""
         stages = len(self.spec.images[image].widths)
         if task in self.voxel:
             return frozenset(range(stages))
-        depth = DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
+        depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
         return frozenset(range(max(0, stages - max(depth, self.chain.depth(task, image))), stages))
 
     def _block(self, image: str) -> nn.Module:
@@ -272,7 +278,7 @@ class Network(nn.Module):
         return cast(nn.Module, make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form))
 
 
-def _unfold(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
+def _restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
     """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
     if isinstance(present, slice) or bool(present.all()):
         return maps.reshape(*shape, *maps.shape[1:])
@@ -280,9 +286,9 @@ def _unfold(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tens
     return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
 
 
-def parameter_count(module: nn.Module) -> int:
+def count_parameters(module: nn.Module) -> int:
     """Count the trainable numbers of a module."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-__all__ = ["Network", "NetworkSpec", "Output", "Told", "parameter_count"]
+__all__ = ["Network", "NetworkSpec", "SideOutputs", "TaskOutput", "count_parameters"]

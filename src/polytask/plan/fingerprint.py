@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from polytask.cohort.cohort import Case, Cohort
-from polytask.plan.measure import case_digest, measure_case
-from polytask.plan.records import VERSION, CaseRecord, Fingerprint
+from polytask.plan.fingerprint_records import FINGERPRINT_VERSION, CaseRecord, Fingerprint
+from polytask.plan.measure_case import hash_case_files, measure_case
 from polytask.threads import run_in_threads
 
 Progress = Callable[[int, int, str], None]
 """Called with (number of cases done, number of all cases, key of the case that was just done)."""
 
 
-def fingerprint(
+def make_fingerprint(
     cohort: Cohort,
     jobs: int = 2,
     progress: Progress | None = None,
@@ -30,12 +30,12 @@ def fingerprint(
         save: called with the cases measured so far when the user interrupts.
     """
     cases = [case for case in cohort.cases if not case.test]
-    known = previous.cases if previous is not None and previous.version == VERSION else {}
+    known = previous.cases if previous is not None and previous.version == FINGERPRINT_VERSION else {}
 
     found: dict[str, CaseRecord] = {}
 
     def measure(case: Case) -> None:
-        digest = case_digest(cohort, case)
+        digest = hash_case_files(cohort, case)
         old = known.get(case.key)
         same = old is not None and old.digest == digest
         found[case.key] = old if old is not None and same else measure_case(cohort, case, digest)

@@ -8,23 +8,23 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from polytask.documents.text import read_text
+from polytask.documents.text_reader import read_text
 from polytask.errors import PolytaskError
 
 Device = Literal["cpu", "cuda", "mps"]
 GIB = 1024**3
-THREADS = 16
+MAX_TRAINING_THREADS = 16
 """More threads than this do not speed up the convolutions of one small batch."""
-SPEED = {
+TRAINING_FLOPS = {
     "cpu": {"float32": 45e9, "bf16": 100e9},
     "cuda": {"float32": 6e12, "bf16": 15e12},
     "mps": {"float32": 1e12, "bf16": 1e12},
 }
 """Training FLOP/s that these networks reach: per thread on a CPU, per device otherwise. Rough values, to choose sizes
 only."""
-STEP_SECONDS = {"cpu": 2.5, "cuda": 0.4, "mps": 1.0}
+SMALLEST_BATCH_SECONDS = {"cpu": 2.5, "cuda": 0.4, "mps": 1.0}
 """Time limit of one training step with the smallest batch; it decides how large a view or a patch may be."""
-BRISK_SECONDS = {"cpu": 0.6, "cuda": 0.15, "mps": 0.4}
+LARGER_BATCH_SECONDS = {"cpu": 0.6, "cuda": 0.15, "mps": 0.4}
 """Time limit of one training step with a larger batch; the batch grows only while a step stays below it."""
 
 
@@ -51,12 +51,12 @@ class Machine:
     @property
     def threads(self) -> int:
         """Number of threads of a training process."""
-        return max(1, min(self.cores, THREADS))
+        return max(1, min(self.cores, MAX_TRAINING_THREADS))
 
     @property
     def speed(self) -> float:
         """FLOP/s to expect during training."""
-        return SPEED[self.device][self.precision] * (self.threads if self.device == "cpu" else 1)
+        return TRAINING_FLOPS[self.device][self.precision] * (self.threads if self.device == "cpu" else 1)
 
     @property
     def budget(self) -> int:
@@ -73,9 +73,9 @@ class Machine:
         return ", ".join(parts)
 
 
-def this_machine(memory: float | None = None) -> Machine:
+def detect_machine(memory: float | None = None) -> Machine:
     """Describe this machine; `memory` (GB) replaces the size that was found, on the GPU when there is one."""
-    found = _look()
+    found = _detect_machine_once()
     if memory is None:
         return found
     # GB of the option are powers of ten, as on the label of a device; GIB, in reasons, is a power of two.
@@ -86,39 +86,39 @@ def this_machine(memory: float | None = None) -> Machine:
 
 
 @cache
-def _look() -> Machine:
-    from polytask.plan.probe import find_device, probe_precision
+def _detect_machine_once() -> Machine:
+    from polytask.plan.precision_probe import find_training_device, probe_precision
 
-    device, device_memory = find_device()
+    device, device_memory = find_training_device()
     precision, gain = probe_precision(device)
-    return Machine(usable_cores(), host_memory(), device, device_memory, precision, gain)
+    return Machine(count_usable_cores(), measure_host_memory(), device, device_memory, precision, gain)
 
 
-def usable_cores() -> int:
+def count_usable_cores() -> int:
     """Count the CPU cores that this process may use, including the limit of a container."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # A container limits processor time, not cores: "200000 100000" means 200 ms in every 100 ms, that is two cores.
     # "max" in place of the first number means no limit.
-    words = _first_line(Path("/sys/fs/cgroup/cpu.max")).split()
+    words = _read_cgroup_file(Path("/sys/fs/cgroup/cpu.max")).split()
     if len(words) == 2 and words[0].isdigit():
         count = min(count, max(1, int(words[0]) // int(words[1])))
     return max(1, count)
 
 
-def host_memory() -> int:
+def measure_host_memory() -> int:
     """Return the bytes of host memory, including the limit of a container; 8 GiB when the system does not say."""
     sizes = []
     try:
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (ValueError, OSError, AttributeError):
         sizes.append(8 * GIB)
-    limit = _first_line(Path("/sys/fs/cgroup/memory.max"))
+    limit = _read_cgroup_file(Path("/sys/fs/cgroup/memory.max"))
     if limit.isdigit():
         sizes.append(int(limit))
     return min(sizes)
 
 
-def _first_line(path: Path) -> str:
+def _read_cgroup_file(path: Path) -> str:
     try:
         return read_text(path).strip()
     except PolytaskError:

@@ -8,17 +8,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from polytask.cohort.cell_values import slide_path
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import SlideInput
-from polytask.cohort.values import slide_path
 from polytask.errors import PolytaskError
-from polytask.images.bags import read_bag
-from polytask.images.patches import TISSUE, Cut, places, stream, thinned
-from polytask.images.slides import opened
-from polytask.kinds.reasons import round_number
-from polytask.plan.records import SlideRecord
+from polytask.images.bag_files import read_bag
+from polytask.images.slide_patches import (
+    MIN_TISSUE_SHARE,
+    PatchSpec,
+    choose_even_indices,
+    find_tissue_patches,
+    stream_patches,
+)
+from polytask.images.slides import open_slide
+from polytask.kinds.plan_reasons import round_number
+from polytask.plan.fingerprint_records import SlideRecord
 
-LOOKED_AT = 128
+MAX_COLOR_PATCHES = 128
 """Number of patches per slide whose colors are measured; they are spread evenly over the slide."""
 
 
@@ -37,24 +43,26 @@ def measure_slide(path: Path, spec: SlideInput) -> SlideRecord:
                 f"{path}: {bag.features.shape[1]} features a patch, but the header says {spec.features}; run "
                 "`polytask check` on the cohort"
             )
-        mean, variance = _moments([bag.features.reshape(-1, 1)])
+        mean, variance = _compute_color_moments([bag.features.reshape(-1, 1)])
         return SlideRecord(patches=len(bag.features), size=(0, 0), mpp=None, mean=mean, variance=variance)
-    cut = Cut(spec.patch, spec.resolution, spec.downsample, TISSUE)
-    with opened(path) as slide:
-        where = places(slide, cut)
+    cut = PatchSpec(spec.patch, spec.resolution, spec.downsample, MIN_TISSUE_SHARE)
+    with open_slide(path) as slide:
+        where = find_tissue_patches(slide, cut)
         if not len(where):
             raise PolytaskError(
                 f"{path}: no patch with enough tissue; expected one at least; run `polytask check` on the cohort"
             )
-        few = where[thinned(len(where), LOOKED_AT)]
-        mean, variance = _moments(pixels.reshape(-1, 3) for pixels in stream(slide, few, cut))
+        few = where[choose_even_indices(len(where), MAX_COLOR_PATCHES)]
+        mean, variance = _compute_color_moments(
+            pixels.reshape(-1, 3) for pixels in stream_patches(slide, few, cut)
+        )
         level = slide.levels[0]
         return SlideRecord(
             patches=len(where), size=(level.width, level.height), mpp=slide.mpp, mean=mean, variance=variance
         )
 
 
-def _moments(
+def _compute_color_moments(
     parts: Iterable[npt.NDArray[np.generic]],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Compute mean and variance of each column over all parts `[n, columns]`, with one part in memory at a time."""

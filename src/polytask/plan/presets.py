@@ -13,20 +13,20 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from polytask.cohort.header import Header, PooledSpec
-from polytask.documents.text import read_resource
+from polytask.documents.text_reader import read_resource
 from polytask.documents.yaml_reader import parse_yaml
-from polytask.errors import PolytaskError, nearest
+from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds.class_words import list_answers
-from polytask.plan.plan import Model, Plan
-from polytask.plan.settings import set_values
+from polytask.plan.plan_schema import ModelPlan, Plan
+from polytask.plan.plan_settings import set_values
 
-PACKAGE = "polytask"
+PRESET_PACKAGE = "polytask"
 """The installed package whose folder `model/presets` holds the files."""
-KEPT = ("source_dropout", "dropout", "embedding", "deep_supervision")
+NON_ARCHITECTURE_KEYS = ("source_dropout", "dropout", "embedding", "deep_supervision")
 """Values of a plan's `model` that are not part of the architecture: a preset changes them only if it names them."""
 
 
-class Needs(BaseModel):
+class PresetNeeds(BaseModel):
     """What a cohort must have so that a preset makes sense.
 
     Args:
@@ -60,7 +60,7 @@ class Preset(BaseModel):
 
     line: str
     source: str
-    needs: Needs = Needs()
+    needs: PresetNeeds = PresetNeeds()
     model: Annotated[dict[str, Any], Field(min_length=1)]
     after: dict[str, list[str]] = {}
     link: str | None = None
@@ -72,19 +72,19 @@ class Preset(BaseModel):
         return f"{self.line} ({self.source})"
 
 
-def _read() -> dict[str, Preset]:
+def _read_presets() -> dict[str, Preset]:
     """Read all preset files; the result maps name → preset in alphabetical order."""
-    folder = files(PACKAGE).joinpath("model", "presets")
+    folder = files(PRESET_PACKAGE).joinpath("model", "presets")
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
     return {
         name.removesuffix(".yaml"): Preset.model_validate(
-            parse_yaml(read_resource(PACKAGE, f"model/presets/{name}"), name)
+            parse_yaml(read_resource(PRESET_PACKAGE, f"model/presets/{name}"), name)
         )
         for name in names
     }
 
 
-PRESETS: dict[str, Preset] = _read()
+PRESETS: dict[str, Preset] = _read_presets()
 
 
 def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
@@ -94,13 +94,13 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
         PolytaskError: the name is unknown, or the cohort lacks something that the preset needs.
     """
     if name not in PRESETS:
-        raise PolytaskError(f"--preset {name}: {nearest(name, list(PRESETS))}")
+        raise PolytaskError(f"--preset {name}: {suggest_word(name, list(PRESETS))}")
     preset = PRESETS[name]
-    for lack in lacking(preset.needs, header):
+    for lack in list_unmet_needs(preset.needs, header):
         raise PolytaskError(
             f"--preset {name}: {lack}; it is {preset.line}; choose another of `polytask list presets`"
         )
-    after = chain_of(preset.after, header)
+    after = build_task_chain(preset.after, header)
     if preset.after and not after:
         raise PolytaskError(
             f"--preset {name}: no task of the cohort can follow another in it (it is {preset.line}); choose another of "
@@ -112,11 +112,13 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
         values |= {f"model.link.{task}": preset.link for task in after}
     for task in header.tasks:
         for word, weight in preset.weights.items():
-            if is_a(word, task, header):
+            if matches_kind_or_level(word, task, header):
                 values |= {f"training.weights.{task}": weight, "training.balance.rule": "fixed"}
     # Start from the defaults of the architecture: otherwise values of an earlier preset would survive in this one.
     cleared = plan.model_copy(deep=True)
-    cleared.shared.model = Model(**{key: getattr(plan.shared.model, key) for key in KEPT})
+    cleared.shared.model = ModelPlan(
+        **{key: getattr(plan.shared.model, key) for key in NON_ARCHITECTURE_KEYS}
+    )
     cleared.shared.training.weights = {}
     cleared.shared.training.balance.rule = "equal"
     chosen = set_values(cleared, [f"{key}={json.dumps(value)}" for key, value in values.items()])
@@ -125,7 +127,7 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     return chosen
 
 
-def lacking(needs: Needs, header: Header) -> Iterator[str]:
+def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
     """Yield, in words, each requirement of a preset that the cohort does not meet."""
     kinds = {t.kind for t in header.tasks.values()}
     visits = len(header.visits or [""])
@@ -139,19 +141,19 @@ def lacking(needs: Needs, header: Header) -> Iterator[str]:
         if kind not in kinds:
             yield f"it needs a {kind} task and the cohort has none"
     for level in needs.levels:
-        if not any(is_a(level, task, header) for task in header.tasks):
+        if not any(matches_kind_or_level(level, task, header) for task in header.tasks):
             yield f"it needs a {'visit or subject' if level == 'pooled' else level} task and the cohort has none"
     if needs.answers and not kinds & set(needs.answers):
         yield f"it needs a task of kind {' or '.join(needs.answers)} and the cohort has none"
 
 
-def is_a(word: str, task: str, header: Header) -> bool:
+def matches_kind_or_level(word: str, task: str, header: Header) -> bool:
     """Whether a task has the kind or level that a word names; `pooled` stands for visit or subject level."""
     spec = header.tasks[task]
     return word in (spec.kind, spec.level) or (word == "pooled" and spec.level != "voxel")
 
 
-def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[str]]:
+def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str, list[str]]:
     """Build the chain of a preset for the tasks of a cohort: task → the tasks whose answers it reads.
 
     Impossible links are left out: a task that reads itself or a task that already reads it, a task that reads one which
@@ -159,18 +161,20 @@ def chain_of(after: Mapping[str, list[str]], header: Header) -> dict[str, list[s
     """
     found: dict[str, list[str]] = {}
     for word, others in after.items():
-        for task in (t for t in header.tasks if is_a(word, t, header)):
+        for task in (t for t in header.tasks if matches_kind_or_level(word, t, header)):
             for up in header.tasks:
-                if not any(is_a(other, up, header) for other in others) or up == task:
+                if not any(matches_kind_or_level(other, up, header) for other in others) or up == task:
                     continue
-                later = header.tasks[up].level == "subject" and not _seen(up, header) <= _seen(task, header)
+                later = header.tasks[up].level == "subject" and not _list_readable_visits(
+                    up, header
+                ) <= _list_readable_visits(task, header)
                 answer = header.tasks[up].level == "voxel" or bool(list_answers(header.tasks[up]))
                 if answer and not later and task not in found.get(up, []):
                     found.setdefault(task, []).append(up)
     return found
 
 
-def _seen(task: str, header: Header) -> set[str]:
+def _list_readable_visits(task: str, header: Header) -> set[str]:
     """List the visits that a subject task may read; the set is empty for other tasks."""
     spec = header.tasks[task]
     # A visit task reads one visit at a time, so that no particular visit is certain to be among them.

@@ -8,16 +8,16 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from polytask.errors import PolytaskError, nearest
+from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
-from polytask.plan.plan import ImagePlan, Plan
-from polytask.plan.rules.topology import LEAST_EDGE
-from polytask.plan.validate_limits import limit_breaches
-from polytask.plan.validate_slides import slide_breaches
+from polytask.plan.plan_schema import ImagePlan, Plan
+from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE
+from polytask.plan.validate_limits import list_limit_breaches
+from polytask.plan.validate_slides import list_slide_breaches
 
 
-def to_plan(content: Any, where: str) -> Plan:
+def parse_plan(content: Any, where: str) -> Plan:
     """Check the content of a YAML file and turn it into a plan.
 
     Args:
@@ -33,40 +33,45 @@ def to_plan(content: Any, where: str) -> Plan:
         plan = Plan.model_validate(translate_old_keys(content, where))
         for number, fold in plan.folds.items():
             for name, fields in fold.tasks.items():
-                fold.tasks[name] = to_task_fields(fields, f"folds.{number}.tasks.{name}")
+                fold.tasks[name] = parse_task_fields(fields, f"folds.{number}.tasks.{name}")
     except ValidationError as error:
-        raise PolytaskError(f"{where}: {_said(error, Plan)}; correct it or plan again") from None
+        raise PolytaskError(
+            f"{where}: {_describe_first_error(error, Plan)}; correct it or plan again"
+        ) from None
     except PolytaskError as error:
         raise PolytaskError(f"{where}: {error}; correct it or plan again") from None
-    for place, problem in breaches(plan):
+    for place, problem in list_plan_breaches(plan):
         raise PolytaskError(f"{where}: {place}: {problem}")
     return plan
 
 
-def to_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
+def parse_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Check the fields of one task and give them their types; `place` is for the error message."""
     kind = str(fields.get("kind"))
     if kind not in KINDS:
-        raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {nearest(kind, list(KINDS))}")
+        raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {suggest_word(kind, list(KINDS))}")
     model = KINDS[kind].fields
     try:
         return model.model_validate(fields).model_dump()
     except ValidationError as error:
-        raise PolytaskError(f"{place}.{_said(error, model)}") from None
+        raise PolytaskError(f"{place}.{_describe_first_error(error, model)}") from None
 
 
-def _said(error: ValidationError, model: type[BaseModel]) -> str:
+def _describe_first_error(error: ValidationError, model: type[BaseModel]) -> str:
     """Describe the first of pydantic's errors: its place, what was found, what was expected."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{place}: unknown name, {nearest(str(first['loc'][-1]), names_at(model, first['loc'][:-1]))}"
+        return (
+            f"{place}: unknown name, "
+            f"{suggest_word(str(first['loc'][-1]), list_section_names(model, first['loc'][:-1]))}"
+        )
     if first["type"] == "missing":
         return f"{place} is missing"
     return f"{place}: {first['input']!r} does not do, {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+def list_section_names(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """List the names that a section may have, by walking through the schema along a place."""
     current: Any = model
     for part in place:
@@ -84,15 +89,15 @@ def names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     return list(current.model_fields)
 
 
-def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield (place, what is wrong and what to do) for every rule between values that does not hold."""
     # The caller reports only the first breach, so this order decides which message a person sees.
-    yield from limit_breaches(plan)
+    yield from list_limit_breaches(plan)
     for name, image in plan.shared.images.items():
-        for key, problem in _image_breaches(image):
+        for key, problem in _list_image_breaches(image):
             yield f"shared.images.{name}.{key}", problem
     for name, slide in plan.shared.slides.items():
-        for key, problem in slide_breaches(slide):
+        for key, problem in list_slide_breaches(slide):
             yield f"shared.slides.{name}.{key}", problem
     training = plan.shared.training
     least = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "accumulation": 1, "threads": 1, "tune_every": 1}
@@ -103,7 +108,7 @@ def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "shared.training.rate", f"{training.rate:g} does not train; it is above 0"
     if plan.shared.max_visits < 1:
         yield "shared.max_visits", "a sample has at least 1 visit"
-    yield from _task_name_breaches(plan)
+    yield from _list_task_name_breaches(plan)
     for number, fold in plan.folds.items():
         for name, fields in fold.tasks.items():
             for numbers, entries in KINDS[fields["kind"]].fields.lengths.items():
@@ -114,7 +119,7 @@ def breaches(plan: Plan) -> Iterator[tuple[str, str]]:
                     )
 
 
-def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield breaches in sections that name tasks: a name that is no task, a task that waits for itself."""
     tasks = list(next(iter(plan.folds.values())).tasks) if plan.folds else []
     after = plan.shared.model.after
@@ -125,7 +130,7 @@ def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     named += [("model.after", name) for task, others in after.items() for name in (task, *others)]
     for section, name in named:
         if tasks and name not in tasks:
-            yield f"shared.{section}", f"{name!r} is no task; {nearest(name, tasks)}"
+            yield f"shared.{section}", f"{name!r} is no task; {suggest_word(name, tasks)}"
     for task, weight in training.weights.items():
         if not 0 <= weight < float("inf"):
             yield f"shared.training.weights.{task}", f"{weight:g} is no weight; it is 0 or more"
@@ -140,13 +145,13 @@ def _task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     if balance.every < 1 or balance.log_every < 0:
         yield "shared.training.balance", "every is at least 1 step, log_every at least 0"
     for task in after:
-        if circle := _circle(task, after):
+        if circle := _find_cycle(task, after):
             yield f"shared.model.after.{task}", f"a cycle: {' → '.join(circle)}; remove one link"
     if not 0 <= plan.shared.model.source_dropout < 1:
         yield "shared.model.source_dropout", f"{plan.shared.model.source_dropout:g} is no share below 1"
 
 
-def _circle(task: str, after: Mapping[str, list[str]]) -> list[str]:
+def _find_cycle(task: str, after: Mapping[str, list[str]]) -> list[str]:
     """Find a path from a task back to itself along `after`; empty when there is none."""
     ways = [[task]]
     while ways:
@@ -159,7 +164,7 @@ def _circle(task: str, after: Mapping[str, list[str]]) -> list[str]:
     return []
 
 
-def _image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
+def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     dims, stages = image.dims, len(image.widths)
     for key in ("spacing", "view", "view_spacing", "patch"):
         value = getattr(image, key)
@@ -203,9 +208,9 @@ def _image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
                 key,
                 f"{list(size)} is not divisible by the total stride {total}; take {fit}, or change strides",
             )
-        elif dims == 3 and min(n // t for n, t in zip(size, total, strict=True)) < LEAST_EDGE:
+        elif dims == 3 and min(n // t for n, t in zip(size, total, strict=True)) < MIN_BOTTLENECK_EDGE:
             deepest = [n // t for n, t in zip(size, total, strict=True)]
-            few = f"{deepest} positions at the deepest stage, fewer than {LEAST_EDGE}"
+            few = f"{deepest} positions at the deepest stage, fewer than {MIN_BOTTLENECK_EDGE}"
             yield (
                 key,
                 f"{list(size)} leaves {few}; enlarge it, or take away a stage (widths, blocks, strides)",

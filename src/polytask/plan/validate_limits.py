@@ -5,76 +5,85 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import isfinite, prod
 
-from polytask.plan.plan import FoldPlan, Plan
+from polytask.plan.plan_schema import FoldPlan, Plan
 
-VOXELS = 2**27
+MAX_VIEW_VOXELS = 2**27
 """Largest number of voxels of a view or a patch: 512 along each of three axes."""
-STAGES, BLOCKS, CHANNELS, STRIDE = 12, 100, 8192, 64
+MAX_PLAN_STAGES, MAX_STAGE_BLOCKS, MAX_STAGE_CHANNELS, MAX_STAGE_STRIDE = 12, 100, 8192, 64
 """Upper limits of an encoder: number of stages, blocks in a stage, channels of a stage, stride of a stage."""
-EDGE = (1e-4, 1e4)
+VOXEL_EDGE_RANGE = (1e-4, 1e4)
 """Smallest and largest edge of a voxel (in mm) or of a patch's pixel (in µm)."""
-MOST = {"training.threads": 1024, "training.workers": 1024, "max_visits": 1000}
-MODEL = {"embedding": 65_536, "deep_supervision": 20}
-SLIDE = {"patch": 4096, "most": 10**7, "features": 10**6, "patches": 10**7}
+MAX_SHARED_VALUES = {"training.threads": 1024, "training.workers": 1024, "max_visits": 1000}
+MAX_MODEL_VALUES = {"embedding": 65_536, "deep_supervision": 20}
+MAX_SLIDE_VALUES = {"patch": 4096, "most": 10**7, "features": 10**6, "patches": 10**7}
 
 
-LEAST_SD, MOST_MEAN = 1e-15, 1e12
+MIN_INTENSITY_SD, MAX_MEAN_IN_SDS = 1e-15, 1e12
 """Limits of intensities: the smallest deviation, and how many deviations their mean may lie from 0. A network computes
 in 32 bits: dividing by a smaller deviation gives numbers whose squares are infinite."""
 
 
-def limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
+def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield (place, what is wrong and what to do) for every value that is too large."""
     shared = plan.shared
-    for place, most in MOST.items():
+    for place, most in MAX_SHARED_VALUES.items():
         section, _, key = place.rpartition(".")
-        yield from _above(
+        yield from _list_excess(
             f"shared.{place}", getattr(getattr(shared, section) if section else shared, key), most
         )
-    for key, most in MODEL.items():
-        yield from _above(f"shared.model.{key}", getattr(shared.model, key), most)
+    for key, most in MAX_MODEL_VALUES.items():
+        yield from _list_excess(f"shared.model.{key}", getattr(shared.model, key), most)
     if shared.model.embedding < 1 or shared.model.deep_supervision < 0:
         yield "shared.model.embedding", "at least 1, and deep_supervision at least 0"
     if len(shared.augmentation.flip) > 3:
         yield "shared.augmentation.flip", "an image has at most three axes"
     for name, image in shared.images.items():
         place = f"shared.images.{name}"
-        yield from _encoder(place, image.widths, image.blocks, image.strides)
-        yield from _above(f"{place}.patches", image.patches, 100_000)
+        yield from _list_encoder_breaches(place, image.widths, image.blocks, image.strides)
+        yield from _list_excess(f"{place}.patches", image.patches, 100_000)
         for key in ("view", "patch"):
             if (size := getattr(image, key)) is not None:
-                yield from _above(f"{place}.{key}", prod(size), VOXELS, "voxels")
+                yield from _list_excess(f"{place}.{key}", prod(size), MAX_VIEW_VOXELS, "voxels")
         for key in ("spacing", "view_spacing"):
-            if (edges := getattr(image, key)) is not None and not all(EDGE[0] <= s <= EDGE[1] for s in edges):
+            if (edges := getattr(image, key)) is not None and not all(
+                VOXEL_EDGE_RANGE[0] <= s <= VOXEL_EDGE_RANGE[1] for s in edges
+            ):
                 yield (
                     f"{place}.{key}",
-                    f"{list(edges)} is no size of a voxel; it is {EDGE[0]:g} to {EDGE[1]:g} {image.unit}",
+                    f"{list(edges)} is no size of a voxel; it is {VOXEL_EDGE_RANGE[0]:g} to "
+                    f"{VOXEL_EDGE_RANGE[1]:g} {image.unit}",
                 )
-        if not isfinite(image.crop.margin) or not 0 <= image.crop.margin <= EDGE[1]:
+        if not isfinite(image.crop.margin) or not 0 <= image.crop.margin <= VOXEL_EDGE_RANGE[1]:
             yield f"{place}.crop.margin", f"{image.crop.margin:g} is no margin in {image.unit}"
     for name, slide in shared.slides.items():
-        yield from _encoder(f"shared.slides.{name}", slide.widths, (), ())
-        for key, most in SLIDE.items():
-            yield from _above(f"shared.slides.{name}.{key}", getattr(slide, key) or 0, most)
-        if not all(EDGE[0] <= v <= EDGE[1] for v in (slide.mpp or 1.0, slide.downsample or 1.0)):
-            yield f"shared.slides.{name}.mpp", f"no size of a pixel; it is {EDGE[0]:g} to {EDGE[1]:g}"
+        yield from _list_encoder_breaches(f"shared.slides.{name}", slide.widths, (), ())
+        for key, most in MAX_SLIDE_VALUES.items():
+            yield from _list_excess(f"shared.slides.{name}.{key}", getattr(slide, key) or 0, most)
+        if not all(
+            VOXEL_EDGE_RANGE[0] <= v <= VOXEL_EDGE_RANGE[1]
+            for v in (slide.mpp or 1.0, slide.downsample or 1.0)
+        ):
+            yield (
+                f"shared.slides.{name}.mpp",
+                f"no size of a pixel; it is {VOXEL_EDGE_RANGE[0]:g} to {VOXEL_EDGE_RANGE[1]:g}",
+            )
     for number, fold in plan.folds.items():
-        yield from _numbers(f"folds.{number}", fold)
+        yield from _list_number_breaches(f"folds.{number}", fold)
 
 
-def _encoder(
+def _list_encoder_breaches(
     place: str, widths: tuple[int, ...], blocks: tuple[int, ...], strides: tuple[tuple[int, ...], ...]
 ) -> Iterator[tuple[str, str]]:
-    yield from _above(f"{place}.widths", len(widths), STAGES, "stages")
+    yield from _list_excess(f"{place}.widths", len(widths), MAX_PLAN_STAGES, "stages")
     for key, values, most in (
-        ("widths", widths, CHANNELS),
-        ("blocks", blocks, BLOCKS),
-        ("strides", [s for stage in strides for s in stage], STRIDE),
+        ("widths", widths, MAX_STAGE_CHANNELS),
+        ("blocks", blocks, MAX_STAGE_BLOCKS),
+        ("strides", [s for stage in strides for s in stage], MAX_STAGE_STRIDE),
     ):
-        yield from _above(f"{place}.{key}", max(values, default=0), most)
+        yield from _list_excess(f"{place}.{key}", max(values, default=0), most)
 
 
-def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
+def _list_number_breaches(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
     """Yield breaches of the numbers that scale voxels, pixels and cells: all are finite, no deviation is negative."""
     rules = {
         f"normalisation.{name}.{channel}": planes
@@ -83,10 +92,10 @@ def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
     } | {f"slides.{name}": planes for name, planes in fold.slides.items()}
     for key, planes in rules.items():
         for rule in planes:
-            if not _finite(v for v in (rule.lower, rule.upper, rule.mean, rule.sd) if v is not None):
+            if not _are_finite(v for v in (rule.lower, rule.upper, rule.mean, rule.sd) if v is not None):
                 yield f"{place}.{key}", "its numbers must be finite, and below 1e30"
             # An sd of exactly 0 is left to the reader of the plan, which divides by 1 then.
-            if rule.sd and (rule.sd < LEAST_SD or abs(rule.mean) > MOST_MEAN * rule.sd):
+            if rule.sd and (rule.sd < MIN_INTENSITY_SD or abs(rule.mean) > MAX_MEAN_IN_SDS * rule.sd):
                 yield (
                     f"{place}.{key}",
                     f"a deviation of {rule.sd:g} about {rule.mean:g} scales to no usable number",
@@ -95,17 +104,17 @@ def _numbers(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
                 yield f"{place}.{key}", "a deviation is 0 or more, and `lower` is not above `upper`"
     for table, columns in fold.tables.items():
         for name, column in columns.items():
-            if not _finite((column.mean, column.sd)) or column.sd < 0:
+            if not _are_finite((column.mean, column.sd)) or column.sd < 0:
                 yield (
                     f"{place}.tables.{table}.{name}",
                     "mean and deviation must be finite, the latter 0 or more",
                 )
 
 
-def _finite(values: Iterable[float]) -> bool:
+def _are_finite(values: Iterable[float]) -> bool:
     return all(isfinite(v) and abs(v) < 1e30 for v in values)
 
 
-def _above(place: str, value: float, most: int, what: str = "") -> Iterator[tuple[str, str]]:
+def _list_excess(place: str, value: float, most: int, what: str = "") -> Iterator[tuple[str, str]]:
     if value > most:
         yield place, f"{value:g} {what}".strip() + f" is too large; it is at most {most}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytask.plan.plan import SlidePlan
+from polytask.plan.plan_schema import SlidePlan
 
 
-def slide_breaches(slide: SlidePlan) -> Iterator[tuple[str, str]]:
+def list_slide_breaches(slide: SlidePlan) -> Iterator[tuple[str, str]]:
     """Yield (key, what is wrong and what to do) for every value of a slide input that breaks a rule."""
     if slide.patches < 1:
         yield "patches", "at least 1 a slide"

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from polytask.predict.bundle import export as export
     from polytask.predict.predictor import Predictor as Predictor
 
-_PLACES = {"Predictor": "predictor", "export": "bundle"}
+_PREDICT_EXPORTS = {"Predictor": "predictor", "export": "bundle"}
 __all__ = ["Predictor", "export"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _PREDICT_EXPORTS:
         raise AttributeError(f"module 'polytask.predict' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"polytask.predict.{_PLACES[name]}"), name)
+    return getattr(import_module(f"polytask.predict.{_PREDICT_EXPORTS[name]}"), name)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from polytask.documents.fault import refuse_odd_content
+from polytask.documents.document_errors import convert_content_errors
 from polytask.documents.json_reader import read_json_object
 
-FILE = "baselines.json"
-NEEDED = (
+BASELINES_FILE = "baselines.json"
+REQUIRED_BASELINE_FIELDS = (
     "name",
     "task",
     "kind",
@@ -28,20 +28,22 @@ NEEDED = (
 
 def read_baseline_file(folder: Path) -> dict[str, Any]:
     """Read `plan` (a hash) and `baselines` (simple models) of a run that was evaluated."""
-    path = folder / FILE
+    path = folder / BASELINES_FILE
     what, remedy = "the simple models of a run", "delete it, and evaluate the run again"
     found = read_json_object(path, what, remedy)
-    with refuse_odd_content(path, what, remedy):
+    with convert_content_errors(path, what, remedy):
         return {"plan": str(found["plan"]), "baselines": list(check_baselines(found["baselines"]))}
 
 
 def check_baselines(found: Any) -> tuple[Mapping[str, Any], ...]:
     """Return simple models as they were written; ValueError where a field is absent."""
-    if not isinstance(found, list) or not all(isinstance(b, dict) and set(NEEDED) <= set(b) for b in found):
+    if not isinstance(found, list) or not all(
+        isinstance(b, dict) and set(REQUIRED_BASELINE_FIELDS) <= set(b) for b in found
+    ):
         raise ValueError("simple models without what it takes to apply them")
     return tuple(found)
 
 
 def read_baselines(folder: Path) -> tuple[Mapping[str, Any], ...]:
     """Read the simple models of a run; an empty tuple before it was evaluated."""
-    return tuple(read_baseline_file(folder)["baselines"]) if (folder / FILE).exists() else ()
+    return tuple(read_baseline_file(folder)["baselines"]) if (folder / BASELINES_FILE).exists() else ()

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from polytask.errors import PolytaskError
-from polytask.plain import write_json
-from polytask.predict.card import card
+from polytask.plain import write_plain_json
 from polytask.predict.held_out import read_evaluation
-from polytask.predict.runs import load_runs
-from polytask.predict.seal import SEAL, seal_of
-from polytask.predict.seen import KEY, Progress, find_seen
-from polytask.tasks import fields_of
-from polytask.training.files import replace_folder, save_tensors, sha256
-from polytask.training.folder import Run, environment
+from polytask.predict.load_runs import load_runs
+from polytask.predict.model_card import make_model_card
+from polytask.predict.seal import SEAL_KEY, compute_seal
+from polytask.predict.training_digests import TRAINING_DIGESTS_KEY, Progress, collect_training_digests
+from polytask.tasks import dump_task_fields
+from polytask.training.atomic_files import replace_folder, save_tensors, sha256
+from polytask.training.folder import Run, describe_environment
 
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
 
 
 def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | None = None) -> Path:
@@ -35,7 +35,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
         raise PolytaskError(
             f"{out}: is a file; expected a new folder, or a model to replace; choose another -o"
         )
-    if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION).exists():
+    if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION_FILE).exists():
         raise PolytaskError(f"{out}: not empty and not a model; choose another folder")
     predictor = load_runs(folders, torch.device("cpu"))
     weights: dict[str, Tensor] = {}
@@ -49,15 +49,15 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
                 "fold": member.fold,
                 "seed": member.seed,
                 "networks": [list(n.tasks) for n in member.networks],
-                "tasks": {n: fields_of(t) for n, t in member.tasks.items()},
+                "tasks": {n: dump_task_fields(t) for n, t in member.tasks.items()},
                 "decisions": member.decisions.as_dict(),
                 "baselines": list(member.baselines),
                 "run": {k: record[k] for k in ("name", "sharing", "created", "plan", "store")},
-                **_evaluation(Run.read(folder)),
+                **_collect_evaluation(Run.read(folder)),
             }
         )
     try:
-        seen = find_seen([Run.read(f) for f in folders], progress)
+        seen = collect_training_digests([Run.read(f) for f in folders], progress)
     except PolytaskError:  # store and cohort are gone or changed: the model is no worse for it
         seen = None
     plan = predictor.plan.model_dump(mode="json")
@@ -67,20 +67,20 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
     plan["cohort"] = ""
 
     def fill(new: Path) -> None:
-        save_tensors(new / WEIGHTS, weights)
+        save_tensors(new / WEIGHTS_FILE, weights)
         description = {
             "polytask": 1,
             "name": predictor.header.name,
             "notice": "Research use only. Not a medical device.",
-            "sha256": sha256(new / WEIGHTS),
+            "sha256": sha256(new / WEIGHTS_FILE),
             "header": predictor.header.model_dump(mode="json"),
             "plan": plan,
             "members": members,
-            "environment": environment(),
-            KEY: None if seen is None else seen.as_dict(),
+            "environment": describe_environment(),
+            TRAINING_DIGESTS_KEY: None if seen is None else seen.as_dict(),
         }
-        write_json(new / DESCRIPTION, description | {SEAL: seal_of(description)})
-        (new / "README.md").write_text(card(description), encoding="utf-8")
+        write_plain_json(new / DESCRIPTION_FILE, description | {SEAL_KEY: compute_seal(description)})
+        (new / "README.md").write_text(make_model_card(description), encoding="utf-8")
 
     try:
         replace_folder(out, fill)
@@ -89,7 +89,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
     return out
 
 
-def _evaluation(run: Run) -> dict[str, Any]:
+def _collect_evaluation(run: Run) -> dict[str, Any]:
     """Read held-out metrics of the run's present weights, with all inputs and some hidden; None if not evaluated."""
     found = read_evaluation(run.folder)
     # Metrics of earlier weights would be exported as those of the present ones: a run may be extended after evaluation.

@@ -10,13 +10,20 @@ from typing import Any, NamedTuple
 
 from polytask.documents.json_reader import find_json_object
 
-SEPARATOR = ";"
+INPUT_SEPARATOR = ";"
 """The sign between the inputs of a combination, as in the column `inputs_missing`."""
-NAMES = {"auc": "AUC", "c": "C-index", "dice": "Dice", "kappa": "quadratic κ", "r2": "R²", "mae": "MAE"}
+METRIC_LABELS = {
+    "auc": "AUC",
+    "c": "C-index",
+    "dice": "Dice",
+    "kappa": "quadratic κ",
+    "r2": "R²",
+    "mae": "MAE",
+}
 """Primary metric → how it is written for people; others are written by their name."""
 
 
-class Figure(NamedTuple):
+class MetricValue(NamedTuple):
     """The value of a primary metric, and the number of known items it was computed from."""
 
     value: float
@@ -24,7 +31,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutMetrics:
     """The primary metrics of one member on its held-out part, with all inputs and with some hidden.
 
     Args:
@@ -33,12 +40,12 @@ class HeldOut:
         needed: combinations that leave nothing to predict from when they are hidden.
     """
 
-    plain: dict[str, Figure] = field(default_factory=dict)
-    hidden: dict[tuple[str, ...], dict[str, Figure]] = field(default_factory=dict)
+    plain: dict[str, MetricValue] = field(default_factory=dict)
+    hidden: dict[tuple[str, ...], dict[str, MetricValue]] = field(default_factory=dict)
     needed: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
-    def of(cls, content: Any, primary: Mapping[str, str]) -> HeldOut | None:
+    def of(cls, content: Any, primary: Mapping[str, str]) -> HeldOutMetrics | None:
         """Parse what an evaluation wrote (`metrics`, `hidden`, `needed`); None where it is not of that form.
 
         Args:
@@ -46,21 +53,31 @@ class HeldOut:
         """
         try:
             return cls(
-                {t: _figure(m[primary[t]]) for t, m in content["metrics"].items() if t in primary},
                 {
-                    split(key): {t: _figure(e) for t, e in found.items() if t in primary}
+                    t: _parse_held_out_value(m[primary[t]])
+                    for t, m in content["metrics"].items()
+                    if t in primary
+                },
+                {
+                    split_combination(key): {
+                        t: _parse_held_out_value(e) for t, e in found.items() if t in primary
+                    }
                     for key, found in (content.get("hidden") or {}).items()
                 },
-                tuple(split(key) for key in content.get("needed") or ()),
+                tuple(split_combination(key) for key in content.get("needed") or ()),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
 
-def read_held_out(run: Path, weights: Mapping[str, str], primary: Mapping[str, str]) -> HeldOut | None:
+def read_held_out_metrics(
+    run: Path, weights: Mapping[str, str], primary: Mapping[str, str]
+) -> HeldOutMetrics | None:
     """Read them from a run's `evaluation.json`; None where that is absent or of other weights (sha256 by network)."""
     content = read_evaluation(run)
-    return HeldOut.of(content, primary) if content and content.get("weights") == dict(weights) else None
+    return (
+        HeldOutMetrics.of(content, primary) if content and content.get("weights") == dict(weights) else None
+    )
 
 
 def read_evaluation(run: Path) -> dict[str, Any] | None:
@@ -68,20 +85,20 @@ def read_evaluation(run: Path) -> dict[str, Any] | None:
     return find_json_object(run / "evaluation.json") or None
 
 
-def split(key: str) -> tuple[str, ...]:
+def split_combination(key: str) -> tuple[str, ...]:
     """Split the key of a combination into its inputs and channels."""
-    return tuple(key.split(SEPARATOR))
+    return tuple(key.split(INPUT_SEPARATOR))
 
 
-def mean_figure(figures: Sequence[Figure | None]) -> Figure | None:
+def average_metric_values(figures: Sequence[MetricValue | None]) -> MetricValue | None:
     """Average a metric over the members of an ensemble, each on its own held-out part; None where one has none."""
     # The mean over some members only would look like that of the ensemble.
     found = [f for f in figures if f is not None and isfinite(f.value)]
     if not found or len(found) < len(figures):
         return None
-    return Figure(sum(f.value for f in found) / len(found), sum(f.n for f in found))
+    return MetricValue(sum(f.value for f in found) / len(found), sum(f.n for f in found))
 
 
-def _figure(entry: Mapping[str, Any]) -> Figure:
+def _parse_held_out_value(entry: Mapping[str, Any]) -> MetricValue:
     value = entry["estimate"]
-    return Figure(float("nan") if value is None else float(value), int(entry["n"]))
+    return MetricValue(float("nan") if value is None else float(value), int(entry["n"]))

@@ -13,21 +13,21 @@ from torch import Tensor
 
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
-from polytask.plan.plan import Plan
-from polytask.plan.validate import to_plan, to_task_fields
+from polytask.plan.plan_schema import Plan
+from polytask.plan.validate import parse_plan, parse_task_fields
 from polytask.predict.baseline_file import check_baselines
-from polytask.predict.bundle import DESCRIPTION, WEIGHTS
-from polytask.predict.fit_together import find_disagreements, find_member_problem
-from polytask.predict.held_out import HeldOut
+from polytask.predict.bundle import DESCRIPTION_FILE, WEIGHTS_FILE
+from polytask.predict.consistency import find_disagreements, find_member_problem
+from polytask.predict.held_out import HeldOutMetrics
 from polytask.predict.member import Member
 from polytask.predict.predictor import Predictor
 from polytask.predict.seal import read_description
 from polytask.tasks.task import PooledTask, Task, VoxelTask
-from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.assemble import make_network, make_network_spec, make_tasks
+from polytask.training.atomic_files import load_tensors, sha256
 from polytask.training.decisions import Decisions
-from polytask.training.files import load_tensors, sha256
 
-MOST_MEMBERS = 100
+MAX_MEMBERS = 100
 """At most so many members: each costs memory for its networks."""
 
 
@@ -37,7 +37,7 @@ def load_bundle(folder: Path, device: torch.device) -> Predictor:
     The seal shows accidents, not intent: a person who changes a model can seal it again. So everything that sets a
     size, gives a name or is an index is checked before memory is taken.
     """
-    place = folder / DESCRIPTION
+    place = folder / DESCRIPTION_FILE
     described, notices = read_description(place)
     try:
         header = Header.model_validate(described["header"])
@@ -46,20 +46,20 @@ def load_bundle(folder: Path, device: torch.device) -> Predictor:
         line = " ".join(str(error).split())[:200]
         raise PolytaskError(f"{place}: not a model description ({line}); export it again") from None
     try:
-        plan = to_plan(plan_content, f"{place}, plan")
+        plan = parse_plan(plan_content, f"{place}, plan")
     except PolytaskError as error:
         raise PolytaskError(
             f"{str(error).removesuffix('; correct it or plan again')}; export it again"
         ) from None
     for problem in find_disagreements(header, plan):
         raise PolytaskError(f"{place}: {problem}; export it again")
-    if not isinstance(entries, list) or not 1 <= len(entries) <= MOST_MEMBERS:
-        raise PolytaskError(f"{place}: members: expected 1 to {MOST_MEMBERS}; export it again")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_MEMBERS:
+        raise PolytaskError(f"{place}: members: expected 1 to {MAX_MEMBERS}; export it again")
     for number, entry in enumerate(entries):
         if problem := find_member_problem(plan, header, entry, entries[0]):
             raise PolytaskError(f"{place}: members.{number}: {problem}; export it again")
-    weights = _read_weights(folder / WEIGHTS, seal)
-    members = [_member(header, plan, k, entry, weights, place) for k, entry in enumerate(entries)]
+    weights = _read_weights(folder / WEIGHTS_FILE, seal)
+    members = [_build_member(header, plan, k, entry, weights, place) for k, entry in enumerate(entries)]
     # Each network was compared with its own part of the file; this finds weights that belong to no network.
     used = sum(len(n.state_dict()) for m in members for n in m.networks)
     if used != len(weights):
@@ -80,7 +80,7 @@ def _read_weights(path: Path, seal: Any) -> dict[str, Tensor]:
     return weights
 
 
-def _member(
+def _build_member(
     header: Header,
     plan: Plan,
     number: int,
@@ -93,14 +93,16 @@ def _member(
     Its networks are first built without memory, to compare the shapes of their weights.
     """
     fold = plan.folds[entry["fold"]]
-    told = {n: to_task_fields(f, f"{place}: members.{number}.tasks.{n}") for n, f in entry["tasks"].items()}
+    told = {
+        n: parse_task_fields(f, f"{place}: members.{number}.tasks.{n}") for n, f in entry["tasks"].items()
+    }
     learnt = {n: {k: v for k, v in f.items() if k != "kind"} for n, f in told.items()}
     names: Sequence[Sequence[str]] = entry["networks"]
     try:
-        spec = network_spec(plan, fold, header)
+        spec = make_network_spec(plan, fold, header)
         tasks = make_tasks(fold, [n for network in names for n in network], learnt)
         for task in tasks.values():
-            rehearse_answer(task)
+            rehearse_decoding(task)
         networks = []
         for index, mine in enumerate(names):
             start = f"{number}/{index}/"
@@ -108,7 +110,7 @@ def _member(
             own = {n: tasks[n] for n in tasks if n in mine}
             # A description may ask for a network of any size: on the meta device its shapes cost no memory.
             with torch.device("meta"):
-                _compare(make_network(spec, own, 0).state_dict(), given)
+                _ensure_weights_match(make_network(spec, own, 0).state_dict(), given)
             network = make_network(spec, own, 0)
             network.load_state_dict(given)
             networks.append(network)
@@ -123,7 +125,7 @@ def _member(
             f"{place}: members.{number}: describes no network that fits the weights ({line}); export it again"
         ) from None
     primary = {n: t.primary for n, t in tasks.items()}
-    figures = HeldOut.of({**entry, "metrics": entry.get("evaluation")}, primary)
+    figures = HeldOutMetrics.of({**entry, "metrics": entry.get("evaluation")}, primary)
     return Member(
         entry["fold"],
         entry["seed"],
@@ -136,7 +138,7 @@ def _member(
     )
 
 
-def _compare(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+def _ensure_weights_match(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
     """Refuse weights of a file whose names, shapes or types are not those of the network."""
     odd = sorted(set(wanted) ^ set(given))
     odd += [k for k in wanted if k in given and wanted[k].shape != given[k].shape]
@@ -145,7 +147,7 @@ def _compare(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
         raise PolytaskError(f"{odd[0]} is otherwise in the weights; export the model again")
 
 
-def rehearse_answer(task: Task) -> None:
+def rehearse_decoding(task: Task) -> None:
     """Decode outputs of zero and write them as cells, to see that the task's own numbers agree."""
     if task.level == "voxel":
         cast(VoxelTask, task).answer(task.decode(torch.zeros(1, task.outputs, 2, 2)))

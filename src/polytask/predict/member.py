@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polytask.model.network import Network
-from polytask.plan.plan import FoldPlan
-from polytask.predict.held_out import HeldOut
+from polytask.plan.plan_schema import FoldPlan
+from polytask.predict.held_out import HeldOutMetrics
 from polytask.tasks.task import Task
 from polytask.training.decisions import Decisions
 
@@ -29,4 +29,4 @@ class Member:
     networks: tuple[Network, ...]
     decisions: Decisions = field(default_factory=Decisions)
     baselines: tuple[Mapping[str, Any], ...] = ()
-    held_out: HeldOut | None = None
+    held_out: HeldOutMetrics | None = None

@@ -10,21 +10,21 @@ import numpy as np
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort
 from polytask.images.file_names import FileNames
-from polytask.images.files import atomic
-from polytask.images.formats import ending
-from polytask.images.formats import write as write_image
+from polytask.images.formats import find_image_ending
+from polytask.images.formats import write_image_file as write_image
+from polytask.images.safe_files import write_atomically
 from polytask.images.volume import Volume
-from polytask.predict.restore import with_label_values
+from polytask.predict.source_grid import map_to_label_values
 from polytask.tasks.task import Arrays
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer
 
-FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Endings of pictures: the answers about them are written as pictures too."""
 
 
-class AnswerFiles:
+class AnswerFileWriter:
     """Writes the files of answers below `OUT/predictions`, a folder for each task, every name unique there."""
 
     def __init__(self, out: Path, cohort: Cohort):
@@ -63,7 +63,7 @@ class AnswerFiles:
         for key in [k for k in arrays if k.startswith("patches.")]:
             slide = key.removeprefix("patches.")
             path = self._path(name, answer, slide, ".npz")
-            with atomic(path) as stream:
+            with write_atomically(path) as stream:
                 np.savez(stream, attention=arrays[key][0], places=arrays[f"places.{slide}"][0])
             found[f"{name}.{key}"] = path
         return found
@@ -71,14 +71,14 @@ class AnswerFiles:
     def _write_voxel(self, name: str, volume: Volume, case: Case) -> dict[str, Path]:
         """Write a mask or a dose; on a picture, overlapping structures get a file each."""
         spec = cast("header.VoxelSpec", self.cohort.header.tasks[name])
-        flat = is_flat(self.cohort, case, spec.image)
+        flat = is_picture_case(self.cohort, case, spec.image)
         if not isinstance(spec, header.SegmentationSpec):
             path = self._path(name, case, ending=".tif" if flat else ".nii.gz")
             write_image(path, Volume(volume.array.astype(np.float32), volume.grid))
             return {name: path}
         kind = ".png" if flat else ".nii.gz"
         if spec.exclusive or not flat:
-            array = with_label_values(spec, volume.array) if spec.exclusive else volume.array
+            array = map_to_label_values(spec, volume.array) if spec.exclusive else volume.array
             path = self._path(name, case, ending=kind)
             write_image(path, Volume(array, volume.grid))
             return {name: path}
@@ -89,8 +89,8 @@ class AnswerFiles:
         return paths
 
 
-def is_flat(cohort: Cohort, case: Case, image: str) -> bool:
+def is_picture_case(cohort: Cohort, case: Case, image: str) -> bool:
     """Whether the case's image came as a picture (PNG, JPEG, TIFF)."""
     cells = (case.cells.get(f"{image}.{c}") for c in cohort.header.images[image].channels)
     first = next((c for c in cells if c), "")
-    return cohort.header.images[image].dims == 2 and ending(cohort.path(first)) in FLAT
+    return cohort.header.images[image].dims == 2 and find_image_ending(cohort.path(first)) in PICTURE_ENDINGS

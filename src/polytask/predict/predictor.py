@@ -17,21 +17,21 @@ from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
-from polytask.plan.plan import Plan
-from polytask.predict.fresh import Fresh
+from polytask.plan.plan_schema import Plan
+from polytask.predict.in_memory_store import InMemoryStore
 from polytask.predict.member import Member
-from polytask.predict.missing import Reading
-from polytask.predict.restore import mirror_order, restore, restored_probabilities
-from polytask.prepare.full import Source, full_sample
-from polytask.prepare.mirrored_channels import order_channels
-from polytask.prepare.views import left_right
+from polytask.predict.missing_inputs import ModelInputs
+from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
+from polytask.prepare.evaluation_sample import CaseSource, full_sample
+from polytask.prepare.mirrored_channels import order_mirrored_channels
+from polytask.prepare.views import find_left_right_axis
 from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.decisions import Decisions, merge_decisions
-from polytask.training.distributed import device_named
+from polytask.training.distributed import choose_device
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.infer import Predictions, all_flips, infer
+from polytask.training.sample_inference import Predictions, list_flips, predict_sample
 
-LOG = logging.getLogger("polytask.predict")
+PREDICT_LOGGER = logging.getLogger("polytask.predict")
 
 
 @dataclass(frozen=True)
@@ -83,19 +83,19 @@ class Predictor:
     def load(cls, *sources: Path | str, device: str | None = None) -> Predictor:
         """Load runs of one plan (several are an ensemble), or one exported model."""
         from polytask.predict.load_bundle import load_bundle
-        from polytask.predict.runs import load_runs
+        from polytask.predict.load_runs import load_runs
 
         folders = [Path(s) for s in sources]
-        place = device_named(device)
+        place = choose_device(device)
         if len(folders) == 1 and (folders[0] / "model.json").exists():
             return load_bundle(folders[0], place)
-        from polytask.training.folder import runs_near
+        from polytask.training.folder import list_nearby_runs
 
         for folder in folders:
             if not (folder / "run.yaml").exists():
                 raise PolytaskError(
                     f"{folder}: neither a run (run.yaml) nor an exported model (model.json); expected "
-                    f"RUN|MODEL first and the input last{runs_near(folder)}"
+                    f"RUN|MODEL first and the input last{list_nearby_runs(folder)}"
                 )
         return load_runs(folders, place)
 
@@ -110,9 +110,9 @@ class Predictor:
         return merge_decisions([m.decisions for m in self.members])
 
     @cached_property
-    def reading(self) -> Reading:
+    def model_inputs(self) -> ModelInputs:
         """The inputs, channels and columns that each task's answer is computed from."""
-        return Reading.of(self)
+        return ModelInputs.of(self)
 
     def flip_axes(self) -> list[int]:
         """Axes along which test-time augmentation may mirror: those that training flipped."""
@@ -138,8 +138,8 @@ class Predictor:
         """
         torch.set_num_threads(self.plan.shared.training.threads)
         keep_freed_memory()
-        flips = all_flips(self.flip_axes()) if tta else [()]
-        fresh = Fresh(cohort, self.plan)
+        flips = list_flips(self.flip_axes()) if tta else [()]
+        fresh = InMemoryStore(cohort, self.plan)
         try:
             for sample in cohort.samples() if samples is None else samples:
                 fresh.begin(sample.cases)
@@ -153,7 +153,7 @@ class Predictor:
         self,
         cohort: Cohort,
         sample: Sample,
-        source: Source,
+        source: CaseSource,
         tasks: Sequence[str],
         flips: Sequence[Sequence[int]] = ((),),
         voxel: bool = True,
@@ -166,10 +166,10 @@ class Predictor:
             source: the store that gives images and slides; tables are read from `cohort`.
             voxel: whether sliding windows run; without them, voxel tasks may have no answer.
         """
-        with blaming(self.origin):
-            keys, found = self._predictions(cohort, sample, source, flips, overlap, not voxel)
+        with attribute_errors_to_model(self.origin):
+            keys, found = self._average_predictions(cohort, sample, source, flips, overlap, not voxel)
             wanted = {t: slots for t, slots in found.items() if t in tasks}
-            answers = list(self._answers(sample, keys, wanted, source, probabilities))
+            answers = list(self._make_case_answers(sample, keys, wanted, source, probabilities))
         yield from answers
 
     def predict(self, source: Path | str, out: Path | str, **options: Any) -> Path:
@@ -177,21 +177,21 @@ class Predictor:
 
         What a person must know about the answers (unknown inputs, answers that are no numbers) is logged as warnings.
         """
-        from polytask.predict.make import predict_cases
+        from polytask.predict.prediction_pipeline import predict_cases
 
         found = predict_cases(self, source, out, **options)
         for line in (
             *found.notes,
             *(f"{what} is not a finite number and left empty" for what in found.not_finite),
         ):
-            LOG.warning(line)
+            PREDICT_LOGGER.warning(line)
         return found.out
 
-    def _predictions(
+    def _average_predictions(
         self,
         cohort: Cohort,
         sample: Sample,
-        source: Source,
+        source: CaseSource,
         flips: Sequence[Sequence[int]],
         overlap: float,
         pooled_only: bool,
@@ -207,19 +207,22 @@ class Predictor:
                 return seen
             prepared = source.case(key).prepared(spec.image)
             # Mirroring turns a left lung into a right one: the planes swap names before they are averaged.
-            sides = prepared is not None and left_right(prepared.grid) in axes
-            return {"p": seen["p"][:, mirror_order(spec)]} if sides else seen
+            sides = prepared is not None and find_left_right_axis(prepared.grid) in axes
+            return {"p": seen["p"][:, order_after_mirroring(spec)]} if sides else seen
 
         def ordered(name: str, slot: int, axes: Sequence[int]) -> Sequence[int]:
-            key, order = keys[slot], order_channels(self.header.images[name], self.plan.shared.images[name])
+            key, order = (
+                keys[slot],
+                order_mirrored_channels(self.header.images[name], self.plan.shared.images[name]),
+            )
             prepared = source.case(key).prepared(name) if key is not None and order else None
-            return order if prepared is not None and left_right(prepared.grid) in axes else ()
+            return order if prepared is not None and find_left_right_axis(prepared.grid) in axes else ()
 
         for member in self.members:
             full = full_sample(source, cohort, sample, self.plan, member.plan)
             keys = full.keys
             for network in member.networks:
-                found = infer(
+                found = predict_sample(
                     network, full, self.plan, self.device, overlap, flips, pooled_only, named, ordered
                 )
                 for task, slots in found.items():
@@ -230,12 +233,12 @@ class Predictor:
         means = {t: {s: {k: v / count for k, v in p.items()} for s, p in f.items()} for t, f in sums.items()}
         return keys, means
 
-    def _answers(
+    def _make_case_answers(
         self,
         sample: Sample,
         keys: Sequence[str | None],
         found: Predictions,
-        source: Source,
+        source: CaseSource,
         probabilities: bool,
     ) -> Iterator[CaseAnswer]:
         by_key = {c.key: c for c in sample.cases}
@@ -260,9 +263,9 @@ class Predictor:
                     continue
                 prepared = source.case(key).prepared(spec.image)
                 assert prepared is not None
-                voxel[name] = restore(spec, mine[name], prepared.grid, prepared.source_grid)
+                voxel[name] = restore_to_source_grid(spec, mine[name], prepared.grid, prepared.source_grid)
                 if probabilities and isinstance(spec, header.SegmentationSpec):
-                    chances[name] = restored_probabilities(
+                    chances[name] = restore_probabilities(
                         spec, mine[name], prepared.grid, prepared.source_grid
                     )
             if answered:
@@ -272,7 +275,7 @@ class Predictor:
 
 
 @contextmanager
-def blaming(origin: Path | None) -> Iterator[None]:
+def attribute_errors_to_model(origin: Path | None) -> Iterator[None]:
     """Turn an error inside an exported model into one line that names its folder; errors of own runs pass."""
     try:
         yield

@@ -16,14 +16,14 @@ from torch.utils.data import DataLoader, Sampler
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.splits import Splits
 from polytask.errors import PolytaskError
-from polytask.plan.plan import Plan
+from polytask.plan.plan_schema import Plan
 from polytask.prepare.batch import Batch
-from polytask.prepare.batches import Batches, Failure, Place
-from polytask.prepare.make import check_store
-from polytask.prepare.schema import make_schema
+from polytask.prepare.batch_dataset import BatchDataset, BatchFailure, BatchPosition
+from polytask.prepare.schema import make_batch_schema
 from polytask.prepare.store import Store
+from polytask.prepare.store_builder import check_store
 
-Part = Literal["train", "tune", "held_out", "test", "all"]
+FoldPart = Literal["train", "tune", "held_out", "test", "all"]
 
 
 class DataWorkerError(PolytaskError):
@@ -61,7 +61,7 @@ class Loader:
         cohort: Cohort,
         plan: Plan,
         fold: int,
-        part: Part,
+        part: FoldPart,
         seed: int,
         batch: int | None = None,
         tasks: Iterable[str] | None = None,
@@ -84,7 +84,7 @@ class Loader:
                 f"a batch of {batch} cannot be shared by {world} processes: --set training.batch="
                 f"{-(-batch // world) * world}, or start fewer processes"
             )
-        chosen = part_of(store, cohort, fold, part, splits) if subjects is None else list(subjects)
+        chosen = list_part_subjects(store, cohort, fold, part, splits) if subjects is None else list(subjects)
         self.samples: list[Sample] = cohort.samples(chosen)
         if not self.samples:
             raise PolytaskError(
@@ -95,12 +95,12 @@ class Loader:
             steps = planned if part == "train" else -(-len(self.samples) // batch)
         self.steps_per_epoch = steps
         self.workers = training.workers if workers is None else workers
-        schema = make_schema(cohort, plan, plan.folds[fold], tasks)
-        self._batches = Batches(
+        schema = make_batch_schema(cohort, plan, plan.folds[fold], tasks)
+        self._batches = BatchDataset(
             store, cohort, self.samples, schema, seed, batch, steps, shuffle, augment, rank, world
         )
-        self._rows: Iterator[Batch | Failure] | None = None
-        self._next: Place = (-1, -1)
+        self._rows: Iterator[Batch | BatchFailure] | None = None
+        self._next: BatchPosition = (-1, -1)
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from number `start_step` on.
@@ -112,7 +112,7 @@ class Loader:
             if self._rows is None or self._next != place:
                 self.close()
                 self._rows = self._start(place)
-            item = self._take(place)
+            item = self._take_batch(place)
             self._next = (epoch, step + 1) if step + 1 < self.steps_per_epoch else (epoch + 1, 0)
             yield item
 
@@ -128,14 +128,14 @@ class Loader:
     ) -> None:
         self.close()
 
-    def _start(self, place: Place) -> Iterator[Batch | Failure]:
+    def _start(self, place: BatchPosition) -> Iterator[Batch | BatchFailure]:
         """Start reading at this position, in workers or in this process; the iterator never ends."""
-        row = _Row(place, self.steps_per_epoch)
+        row = _EndlessBatchSampler(place, self.steps_per_epoch)
         if self.workers == 0:
             return (self._batches[p] for p in row)
         # Forked workers share what this process has loaded and need no main guard in a caller's script.
         start = "fork" if sys.platform == "linux" else "spawn"
-        with warnings.catch_warnings(), deaf_to_workers():
+        with warnings.catch_warnings(), ignore_worker_deaths():
             # Torch warns of more workers than cores. How many there are was decided in the plan.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
             return iter(
@@ -144,13 +144,13 @@ class Loader:
                     batch_size=None,
                     sampler=row,
                     num_workers=self.workers,
-                    collate_fn=_as_it_is,
+                    collate_fn=_pass_through,
                     multiprocessing_context=start,
                     prefetch_factor=2,
                 )
             )
 
-    def _take(self, place: Place) -> Batch:
+    def _take_batch(self, place: BatchPosition) -> Batch:
         """Return the next batch. An error in a worker is raised here, with its cause."""
         assert self._rows is not None
         try:
@@ -161,17 +161,18 @@ class Loader:
             self.close()
             subjects = ", ".join(dict.fromkeys(s.subject for _, s in self._batches.members(place)))
             raise DataWorkerError(
-                f"a data worker died while subjects {subjects} or the next ones were read ({_first_line(cause)}); "
+                f"a data worker died while subjects {subjects} or the next ones were read "
+                f"({_get_first_error_line(cause)}); "
                 "most often memory ran out: --workers 0 needs least"
             ) from cause
-        if isinstance(item, Failure):
+        if isinstance(item, BatchFailure):
             self.close()
             raise item.error()
         return item
 
 
 @contextmanager
-def deaf_to_workers() -> Iterator[None]:
+def ignore_worker_deaths() -> Iterator[None]:
     """Undo the signal handler that torch installs inside the block, which raises an error when a worker dies.
 
     The handler would raise wherever this process is at that moment, even in the middle of writing a checkpoint. The
@@ -188,12 +189,14 @@ def deaf_to_workers() -> Iterator[None]:
         signal.signal(number, before if before is not None else signal.SIG_DFL)
 
 
-def part_of(store: Store, cohort: Cohort, fold: int, part: Part, splits: Splits | None = None) -> list[str]:
+def list_part_subjects(
+    store: Store, cohort: Cohort, fold: int, part: FoldPart, splits: Splits | None = None
+) -> list[str]:
     """List the subjects of a part of a fold; `splits` is by default read from `splits.json` beside the store."""
     if part == "test":
-        return list(cohort.in_split("test"))
+        return list(cohort.list_split_subjects("test"))
     if part == "all":
-        return list(cohort.in_split("train"))
+        return list(cohort.list_split_subjects("train"))
     splits = Splits.read(store.folder.parent / "splits.json") if splits is None else splits
     if not 0 <= fold < len(splits.folds):
         raise PolytaskError(
@@ -202,13 +205,13 @@ def part_of(store: Store, cohort: Cohort, fold: int, part: Part, splits: Splits 
     return list(getattr(splits.folds[fold], part))
 
 
-class _Row(Sampler[Place]):
+class _EndlessBatchSampler(Sampler[BatchPosition]):
     """Yields the positions of batches without an end, epoch after epoch, so that no worker waits between epochs."""
 
-    def __init__(self, start: Place, steps: int):
+    def __init__(self, start: BatchPosition, steps: int):
         self._place, self._steps = start, steps
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[BatchPosition]:
         epoch, step = self._place
         while True:
             yield epoch, step
@@ -217,10 +220,10 @@ class _Row(Sampler[Place]):
                 epoch, step = epoch + 1, 0
 
 
-def _as_it_is(item: Any) -> Any:
+def _pass_through(item: Any) -> Any:
     """Return the item as it is: batches come complete and need no collating."""
     return item
 
 
-def _first_line(error: BaseException) -> str:
+def _get_first_error_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0]

@@ -15,19 +15,19 @@ import numpy as np
 from polytask.cohort import header
 from polytask.documents.json_reader import find_json_object
 from polytask.errors import PolytaskError
-from polytask.images.formats import read
+from polytask.images.formats import read_image_file
 from polytask.images.volume import Array, Volume
-from polytask.leftovers import HALF
-from polytask.prepare.content import digest_slide, digest_volumes
-from polytask.prepare.crop import box_of_cell
-from polytask.prepare.frame import Frame
-from polytask.prepare.image import PreparedImage, prepare_image
-from polytask.prepare.masks import StoredTarget, dose, segmentation
+from polytask.leftovers import HALF_WRITTEN_PREFIX
+from polytask.prepare.case_digests import digest_slide, digest_volumes
+from polytask.prepare.crop_boxes import parse_box_cell
+from polytask.prepare.prepared_image import PreparedImage, prepare_image
 from polytask.prepare.recipe import Recipe, hash_files
-from polytask.prepare.slide import Streamed, slide_file
-from polytask.prepare.store import VERSION, array_file, grid_dict
+from polytask.prepare.slide_bags import StreamedArray, prepare_unread_bag
+from polytask.prepare.store import STORE_VERSION, grid_to_dict, name_array_file
+from polytask.prepare.stored_targets import StoredTarget, prepare_dose, prepare_segmentation
+from polytask.prepare.target_frame import TargetFrame
 
-Made = tuple[str, int, bool]
+CaseResult = tuple[str, int, bool]
 """Digest of a case's recipe, bytes of its arrays, and whether it was made now."""
 
 
@@ -39,60 +39,69 @@ class NotStoredError(Exception):
         self.error, self.needed = error, needed
 
 
-def finished(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
+def is_case_stored(recipe: Recipe, store: Path, hashes: dict[str, str]) -> bool:
     """Whether the store already holds the case exactly as this recipe would make it."""
     meta = find_json_object(store / recipe.key / "meta.json")
     return "recipe" in meta and bool(meta["recipe"] == recipe.digest(hashes))
 
 
-def make_case(recipe: Recipe, store: Path) -> Made:
+def make_case(recipe: Recipe, store: Path) -> CaseResult:
     """Make one case from its files and store it, unless it is there already."""
     hashes = hash_files(recipe.files, recipe.where)
-    if finished(recipe, store, hashes):
+    if is_case_stored(recipe, store, hashes):
         size = sum(p.stat().st_size for p in (store / recipe.key).iterdir())
         return recipe.digest(hashes), size, False
     images: dict[str, PreparedImage] = {}
     content: dict[str, str] = {}
     for name in recipe.images:
-        volumes = read_channels(recipe, name)
+        volumes = read_case_channels(recipe, name)
         # Digested as read, before crop and resampling, so that the digest does not depend on the plan.
         content |= digest_volumes({f"{name}.{c}": v for c, v in volumes.items()})
-        if (image := image_from(recipe, name, volumes)) is not None:
+        if (image := prepare_case_image(recipe, name, volumes)) is not None:
             images[name] = image
         del volumes  # before masks are read
     for name, path in recipe.slides.items():
         content[name] = digest_slide(path, recipe.cuts[name].features is not None, hashes)
-    targets = {name: _target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets}
-    slides = {n: slide_file(p, recipe.cuts[n], f"{recipe.where}, {n}") for n, p in recipe.slides.items()}
-    arrays: dict[str, Array | Streamed] = {}
+    targets = {
+        name: _make_stored_target(recipe, name, images[recipe.tasks[name].image]) for name in recipe.targets
+    }
+    slides = {
+        n: prepare_unread_bag(p, recipe.cuts[n], f"{recipe.where}, {n}") for n, p in recipe.slides.items()
+    }
+    arrays: dict[str, Array | StreamedArray] = {}
     for name, image in images.items():
-        arrays[array_file("image", name)] = image.image
+        arrays[name_array_file("image", name)] = image.image
         if image.whole is not None:
-            arrays[array_file("whole", name)] = image.whole
+            arrays[name_array_file("whole", name)] = image.whole
     for name, target in targets.items():
-        arrays[array_file("voxel", name)] = target.value
-        arrays[array_file("points", name)] = target.points
+        arrays[name_array_file("voxel", name)] = target.value
+        arrays[name_array_file("points", name)] = target.points
         if target.region is not None:
-            arrays[array_file("region", name)] = target.region
+            arrays[name_array_file("region", name)] = target.region
     for name, slide in slides.items():
-        arrays[array_file("bag", name)], arrays[array_file("coords", name)] = slide.patches, slide.coords
+        arrays[name_array_file("bag", name)], arrays[name_array_file("coords", name)] = (
+            slide.patches,
+            slide.coords,
+        )
     meta = {
-        "version": VERSION,
+        "version": STORE_VERSION,
         "recipe": recipe.digest(hashes),
         "sources": hashes,
         "subject": recipe.subject,
         "content": content,
-        "images": {name: _image_meta(image) for name, image in images.items()},
+        "images": {name: _describe_stored_image(image) for name, image in images.items()},
         "targets": {n: {"known": list(t.known), "region": t.region is not None} for n, t in targets.items()},
         "slides": {n: {"extent": s.extent, "of": s.of} for n, s in slides.items()},
     }
-    write_case(store, recipe.key, arrays, meta)
+    write_case_folder(store, recipe.key, arrays, meta)
     return str(meta["recipe"]), sum(a.nbytes for a in arrays.values()), True
 
 
-def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], meta: dict[str, Any]) -> None:
+def write_case_folder(
+    store: Path, key: str, arrays: Mapping[str, Array | StreamedArray], meta: dict[str, Any]
+) -> None:
     """Write a case into a folder of another name, then rename it: a reader sees the old case, the new one, or none."""
-    half = store / f"{HALF}{key}"
+    half = store / f"{HALF_WRITTEN_PREFIX}{key}"
     needed = sum(a.nbytes + 128 for a in arrays.values())
     try:
         shutil.rmtree(half, ignore_errors=True)
@@ -102,7 +111,7 @@ def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], me
         half.mkdir()
         for name, array in arrays.items():
             with (half / name).open("xb") as stream:
-                if isinstance(array, Streamed):
+                if isinstance(array, StreamedArray):
                     array.write(stream)
                 else:
                     np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
@@ -121,7 +130,7 @@ def write_case(store: Path, key: str, arrays: Mapping[str, Array | Streamed], me
         shutil.rmtree(half, ignore_errors=True)
 
 
-def storage_error(error: OSError, place: Path, needed: int, what: str) -> PolytaskError:
+def make_storage_error(error: OSError, place: Path, needed: int, what: str) -> PolytaskError:
     """Make the error for a disk that refused `needed` bytes, in words for people.
 
     Args:
@@ -139,19 +148,21 @@ def storage_error(error: OSError, place: Path, needed: int, what: str) -> Polyta
     )
 
 
-def read_channels(recipe: Recipe, name: str) -> dict[str, Volume]:
+def read_case_channels(recipe: Recipe, name: str) -> dict[str, Volume]:
     """Read the channels of an image input that are there: channel → volume."""
     plan = recipe.plans[name]
     paths = recipe.images[name].paths
-    return {channel: read(path, dims=plan.dims) for channel, path in paths.items() if path is not None}
+    return {
+        channel: read_image_file(path, dims=plan.dims) for channel, path in paths.items() if path is not None
+    }
 
 
-def image_of(recipe: Recipe, name: str) -> PreparedImage | None:
+def read_case_image(recipe: Recipe, name: str) -> PreparedImage | None:
     """Read and prepare one image input of a case; None when it has none of its channels."""
-    return image_from(recipe, name, read_channels(recipe, name))
+    return prepare_case_image(recipe, name, read_case_channels(recipe, name))
 
 
-def image_from(recipe: Recipe, name: str, volumes: Mapping[str, Volume]) -> PreparedImage | None:
+def prepare_case_image(recipe: Recipe, name: str, volumes: Mapping[str, Volume]) -> PreparedImage | None:
     """Prepare one image input of a case from its channels; None when there are none."""
     sources, plan = recipe.images[name], recipe.plans[name]
     first = next((v for c in plan.channels if (v := volumes.get(c)) is not None), None)
@@ -160,28 +171,28 @@ def image_from(recipe: Recipe, name: str, volumes: Mapping[str, Volume]) -> Prep
     where = f"{recipe.where}, {name}"
     box = None
     if sources.box:
-        box = box_of_cell(sources.box, sources.box_path or Path(sources.box), first.grid, where)
+        box = parse_box_cell(sources.box, sources.box_path or Path(sources.box), first.grid, where)
     return prepare_image(volumes, plan, box, recipe.aligns[name], where)
 
 
-def _target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
+def _make_stored_target(recipe: Recipe, name: str, image: PreparedImage) -> StoredTarget:
     """Read one voxel target of a case and bring it to the stored grid of its image."""
     task, source = recipe.tasks[name], recipe.targets[name]
     oriented = recipe.plans[task.image].orientation == "RAS"
-    frame = Frame(image, oriented, recipe.aligns[task.image], f"{recipe.where}, {name}")
+    frame = TargetFrame(image, oriented, recipe.aligns[task.image], f"{recipe.where}, {name}")
     if not isinstance(task, header.SegmentationSpec):
         assert source.paths[0] is not None
-        return dose(source.paths[0], source.region, frame)
-    return segmentation(task, source.paths, source.known, source.region, frame)
+        return prepare_dose(source.paths[0], source.region, frame)
+    return prepare_segmentation(task, source.paths, source.known, source.region, frame)
 
 
-def _image_meta(image: PreparedImage) -> dict[str, Any]:
+def _describe_stored_image(image: PreparedImage) -> dict[str, Any]:
     """Return what `meta.json` says of an image: grids, crop box, known channels, statistics."""
     return {
-        "source_grid": grid_dict(image.source_grid),
+        "source_grid": grid_to_dict(image.source_grid),
         "box": [list(image.box[0]), list(image.box[1])],
-        "grid": grid_dict(image.grid),
-        "whole_grid": None if image.whole_grid is None else grid_dict(image.whole_grid),
+        "grid": grid_to_dict(image.grid),
+        "whole_grid": None if image.whole_grid is None else grid_to_dict(image.whole_grid),
         "channel_known": list(image.channel_known),
         "statistics": [s.as_dict() for s in image.statistics],
     }

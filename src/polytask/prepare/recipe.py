@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from polytask.cohort import header
+from polytask.cohort.cell_values import VoxelSource, image_paths, slide_path, voxel_source
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.values import VoxelSource, image_paths, slide_path, voxel_source
-from polytask.images.planes import source_file, split_plane
-from polytask.plan.plan import ImagePlan, Plan, SlidePlan
-from polytask.prepare.store import VERSION
+from polytask.images.plane_paths import find_source_file, split_plane_path
+from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
+from polytask.prepare.store import STORE_VERSION
 
-GEOMETRY = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
+STORED_IMAGE_FIELDS = {"dims", "channels", "orientation", "crop", "spacing", "view_spacing"}
 """Fields of an `ImagePlan` that decide what is stored. The others only decide how stored arrays are used."""
 
-CUT = {"features", "patch", "mpp", "downsample", "tissue", "most"}
+STORED_SLIDE_FIELDS = {"features", "patch", "mpp", "downsample", "tissue", "most"}
 """Fields of a `SlidePlan` that decide what is stored."""
 
 
@@ -63,7 +63,7 @@ class Recipe:
     subject: str = ""
 
     @property
-    def bare(self) -> bool:
+    def has_no_files(self) -> bool:
         """Whether no file is read and no array stored: no image, mask or slide of it is known."""
         return not self.files
 
@@ -99,21 +99,21 @@ class Recipe:
             name: [hashes[str(p)], hashes.get(str(p.with_suffix("")))] for name, p in self.slides.items()
         }
         # Slides are left out where there are none, so that the digest of a case without slides has one form.
-        return digest_of([self.geometry, images, targets, *([slides] if slides else [])])
+        return digest_plain_data([self.geometry, images, targets, *([slides] if slides else [])])
 
 
-def recipe_of(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
+def make_recipe(cohort: Cohort, case: Case, plan: Plan) -> Recipe:
     """Make the recipe of one case of the table."""
-    return next(recipes_of(cohort, [case], plan))
+    return next(make_recipes(cohort, [case], plan))
 
 
-def recipes_of(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Recipe]:
+def make_recipes(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Recipe]:
     """Make the recipes of several cases. What all of them share is computed once."""
     plans, cuts = dict(plan.shared.images), dict(plan.shared.slides)
     aligns = {name: cohort.header.images[name].align for name in plans}
-    tasks, geometry = voxel_tasks(cohort.header), geometry_of(cohort.header, plan)
+    tasks, geometry = select_voxel_tasks(cohort.header), digest_stored_geometry(cohort.header, plan)
     for case in cases:
-        images = {name: _sources_of(cohort, case, name, image) for name, image in plans.items()}
+        images = {name: _find_image_sources(cohort, case, name, image) for name, image in plans.items()}
         sources = {name: voxel_source(cohort, case, name) for name in tasks}
         targets = {
             name: s
@@ -135,7 +135,7 @@ def recipes_of(cohort: Cohort, cases: Iterable[Case], plan: Plan) -> Iterator[Re
         )
 
 
-def _sources_of(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> ImageSources:
+def _find_image_sources(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> ImageSources:
     """Find the files of one image input of a case, and its crop box if the plan crops by one."""
     column = image.crop.column if image.crop.rule == "box" else None
     cell = case.cells.get(column) if column else None
@@ -144,15 +144,15 @@ def _sources_of(cohort: Cohort, case: Case, name: str, image: ImagePlan) -> Imag
     return ImageSources(dict(image_paths(cohort, case, name)), cell, here)
 
 
-def voxel_tasks(of: header.Header) -> dict[str, header.VoxelSpec]:
+def select_voxel_tasks(of: header.Header) -> dict[str, header.VoxelSpec]:
     """Select the tasks of a header that have a value per voxel: name → task."""
     return {n: t for n, t in of.tasks.items() if isinstance(t, header.VoxelSpec)}
 
 
-def geometry_of(of: header.Header, plan: Plan) -> str:
+def digest_stored_geometry(of: header.Header, plan: Plan) -> str:
     """Compute the digest of all that plan and header say about the stored form; it is the same for all cases."""
     images = {
-        name: image.model_dump(mode="json", include=GEOMETRY) | {"both": image.field == "both"}
+        name: image.model_dump(mode="json", include=STORED_IMAGE_FIELDS) | {"both": image.field == "both"}
         for name, image in plan.shared.images.items()
     }
     for image in images.values():
@@ -162,19 +162,22 @@ def geometry_of(of: header.Header, plan: Plan) -> str:
     aligns = {name: image.align for name, image in of.images.items()}
     tasks = {
         name: task.model_dump(mode="json", include={"kind", "image", "labels", "structures", "ignore"})
-        for name, task in voxel_tasks(of).items()
+        for name, task in select_voxel_tasks(of).items()
     }
-    for name, task in voxel_tasks(of).items():
+    for name, task in select_voxel_tasks(of).items():
         # The structures of a dose only choose the masks for its statistics; the stored dose is the same.
         if isinstance(task, header.DoseSpec):
             tasks[name].pop("structures")
-    cuts = {name: slide.model_dump(mode="json", include=CUT) for name, slide in plan.shared.slides.items()}
-    return digest_of([VERSION, images, aligns, tasks, *([cuts] if cuts else [])])
+    cuts = {
+        name: slide.model_dump(mode="json", include=STORED_SLIDE_FIELDS)
+        for name, slide in plan.shared.slides.items()
+    }
+    return digest_plain_data([STORE_VERSION, images, aligns, tasks, *([cuts] if cuts else [])])
 
 
-def digest_of(plain: object) -> str:
+def digest_plain_data(data: object) -> str:
     """Compute the sha256 of plain data as compact JSON. The order of keys counts, because it is the order of planes."""
-    return hashlib.sha256(json.dumps(plain, separators=(",", ":"), default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(data, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
 def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
@@ -187,11 +190,11 @@ def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
 
     hashes: dict[str, str] = {}
     for path in files:
-        file = source_file(path)
+        file = find_source_file(path)
         parts = sorted(p for p in file.rglob("*") if p.is_file()) if file.is_dir() else [file]
         total = hashlib.sha256()
         # Two planes of one file have the same bytes but are different sources.
-        if (plane := split_plane(path)[1]) is not None:
+        if (plane := split_plane_path(path)[1]) is not None:
             total.update(f"#{plane}".encode())
         for part in parts:
             try:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from polytask.cohort import header
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
-from polytask.plan.plan import FoldPlan, ImagePlan, Plan
-from polytask.prepare.mirrored_channels import order_channels
-from polytask.prepare.slots import visit_slots
+from polytask.plan.plan_schema import FoldPlan, ImagePlan, Plan
+from polytask.prepare.mirrored_channels import order_mirrored_channels
+from polytask.prepare.slot_assignment import count_visit_slots
 
 
 @dataclass(frozen=True)
-class Voxel:
+class VoxelTaskShape:
     """A voxel task: its image, the number of its structures, and which pairs of them are mirror images.
 
     Args:
@@ -33,7 +33,7 @@ class Voxel:
 
 
 @dataclass(frozen=True)
-class Schema:
+class BatchSchema:
     """What all samples of one loader have in common.
 
     Args:
@@ -52,7 +52,7 @@ class Schema:
     whole: tuple[str, ...]
     patch: tuple[str, ...]
     slides: tuple[str, ...]
-    voxel: dict[str, Voxel]
+    voxel: dict[str, VoxelTaskShape]
     pooled: tuple[str, ...]
     channel_orders: dict[str, tuple[int, ...]]
     slots: int
@@ -60,7 +60,9 @@ class Schema:
     fold: FoldPlan
 
 
-def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str] | None = None) -> Schema:
+def make_batch_schema(
+    cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str] | None = None
+) -> BatchSchema:
     """Make the schema for `tasks` (None: all tasks of the header).
 
     An input with field `both` loses the view that none of the tasks reads: its patches without a voxel task on that
@@ -70,18 +72,18 @@ def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str]
     if odd := [n for n in names if n not in cohort.header.tasks]:
         known = ", ".join(cohort.header.tasks)
         raise PolytaskError(f"task {odd[0]!r} is not in the cohort; it has {known}; choose from these")
-    voxel: dict[str, Voxel] = {}
+    voxel: dict[str, VoxelTaskShape] = {}
     for name in names:
         task = cohort.header.tasks[name]
         if isinstance(task, header.SegmentationSpec):
             swaps = tuple((task.names.index(a), task.names.index(b)) for a, b in task.mirror)
-            voxel[name] = Voxel(task.image, len(task.names), task.exclusive, False, swaps)
+            voxel[name] = VoxelTaskShape(task.image, len(task.names), task.exclusive, False, swaps)
         elif isinstance(task, header.DoseSpec):
-            voxel[name] = Voxel(task.image, 1, False, True, ())
+            voxel[name] = VoxelTaskShape(task.image, 1, False, True, ())
     pooled = tuple(n for n in names if n not in voxel)
     images = plan.shared.images
     on = {v.image for v in voxel.values()}
-    return Schema(
+    return BatchSchema(
         images=images,
         whole=tuple(n for n, i in images.items() if i.field == "whole" or (i.field == "both" and pooled)),
         patch=tuple(n for n, i in images.items() if i.field == "patch" or (i.field == "both" and n in on)),
@@ -89,9 +91,11 @@ def make_schema(cohort: Cohort, plan: Plan, fold: FoldPlan, tasks: Iterable[str]
         voxel=voxel,
         pooled=pooled,
         channel_orders={
-            n: order for n, i in images.items() if (order := order_channels(cohort.header.images[n], i))
+            n: order
+            for n, i in images.items()
+            if (order := order_mirrored_channels(cohort.header.images[n], i))
         },
-        slots=visit_slots(cohort.header, plan.shared.max_visits),
+        slots=count_visit_slots(cohort.header, plan.shared.max_visits),
         plan=plan,
         fold=fold,
     )

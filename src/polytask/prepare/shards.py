@@ -20,9 +20,9 @@ from typing import Any
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 
-SHARDS = "@shards"
-VERSION = 1
-AGAIN = "delete it and run `polytask prepare` again"
+SHARD_FOLDER = "@shards"
+SHARD_VERSION = 1
+REBUILD_REMEDY = "delete it and run `polytask prepare` again"
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,22 @@ class BareCase:
     def meta(self) -> dict[str, Any]:
         """The case in the form of the `meta.json` that other cases have."""
         empty: dict[str, Any] = {"sources": {}, "content": {}, "images": {}, "targets": {}, "slides": {}}
-        return {"version": VERSION, "recipe": self.recipe, "subject": self.subject, **empty}
+        return {"version": SHARD_VERSION, "recipe": self.recipe, "subject": self.subject, **empty}
 
 
-def shard_path(store: Path, key: str) -> Path:
+def find_shard_path(store: Path, key: str) -> Path:
     """Return the path of the shard that a case belongs to, whether or not the file exists."""
-    return store / SHARDS / f"{shard_name(key)}.json"
+    return store / SHARD_FOLDER / f"{choose_shard_name(key)}.json"
 
 
-def shard_name(key: str) -> str:
+def choose_shard_name(key: str) -> str:
     """Name the shard of a case by two hexadecimal digits that follow from its key: at most 256 shards."""
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=1).hexdigest()
 
 
 def read_bare_case(store: Path, key: str) -> BareCase | None:
     """Read a case without files; None when the store has none of this key. A shard is read again only if it changed."""
-    path = shard_path(store, key)
+    path = find_shard_path(store, key)
     try:
         changed = path.stat().st_mtime_ns
     except OSError:
@@ -68,7 +68,7 @@ def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[st
     Raises:
         OSError: the disk refused it.
     """
-    path = store / SHARDS / f"{name}.json"
+    path = store / SHARD_FOLDER / f"{name}.json"
     try:
         # A damaged shard counts as empty: it is about to be written again anyway.
         old = _parse_shard(path)
@@ -82,7 +82,7 @@ def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[st
         return new
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    content = {"version": VERSION, "cases": {key: [c.recipe, c.subject] for key, c in cases.items()}}
+    content = {"version": SHARD_VERSION, "cases": {key: [c.recipe, c.subject] for key, c in cases.items()}}
     try:
         with part.open("w", encoding="utf-8") as file:
             json.dump(content, file, ensure_ascii=True, separators=(",", ":"))
@@ -96,12 +96,12 @@ def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[st
 
 def list_shards(store: Path) -> list[str]:
     """List the names of the shards that exist."""
-    return sorted(path.stem for path in (store / SHARDS).glob("*.json"))
+    return sorted(path.stem for path in (store / SHARD_FOLDER).glob("*.json"))
 
 
-def sweep_parts(store: Path) -> None:
+def sweep_shard_parts(store: Path) -> None:
     """Remove shards that a killed command left half written."""
-    for part in (store / SHARDS).glob(".*.part"):
+    for part in (store / SHARD_FOLDER).glob(".*.part"):
         part.unlink(missing_ok=True)
 
 
@@ -109,12 +109,12 @@ def divide_into_shards(cases: Iterable[tuple[str, BareCase]]) -> dict[str, dict[
     """Sort cases into shards: name of the shard → key → case."""
     found: dict[str, dict[str, BareCase]] = {}
     for key, case in cases:
-        found.setdefault(shard_name(key), {})[key] = case
+        found.setdefault(choose_shard_name(key), {})[key] = case
     return dict(sorted(found.items()))
 
 
 @lru_cache(maxsize=512)
-def _read_shard(path: Path, changed: int) -> dict[str, BareCase]:
+def _read_shard(path: Path, modified_ns: int) -> dict[str, BareCase]:
     """Read a shard, at most once for each time that it was written.
 
     Args:
@@ -123,14 +123,14 @@ def _read_shard(path: Path, changed: int) -> dict[str, BareCase]:
     try:
         return _parse_shard(path)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise PolytaskError(f"{path}: cannot be read ({error}); {AGAIN}") from None
+        raise PolytaskError(f"{path}: cannot be read ({error}); {REBUILD_REMEDY}") from None
 
 
 def _parse_shard(path: Path) -> dict[str, BareCase]:
     """Read a shard from disk: key → case; raises when its version or form is another one."""
-    content = read_json_object(path, "cases of the store", AGAIN)
-    if content["version"] != VERSION:
-        raise ValueError(f"version {content['version']}, expected {VERSION}")
+    content = read_json_object(path, "cases of the store", REBUILD_REMEDY)
+    if content["version"] != SHARD_VERSION:
+        raise ValueError(f"version {content['version']}, expected {SHARD_VERSION}")
     return {
         str(key): BareCase(str(recipe), str(subject)) for key, (recipe, subject) in content["cases"].items()
     }

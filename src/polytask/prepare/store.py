@@ -17,26 +17,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from polytask.documents.fault import DocumentError
+from polytask.documents.document_errors import DocumentError
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
 from polytask.images.volume import Array, Grid
-from polytask.prepare.image import PreparedImage
 from polytask.prepare.plane_statistics import PlaneStatistics
+from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.shards import read_bare_case
-from polytask.prepare.slide import PreparedBag
+from polytask.prepare.slide_bags import PreparedBag
 
-VERSION = 1
+STORE_VERSION = 1
 """Version of the stored form. It goes up when that form changes, so that older stores are made again."""
 
 
-def array_file(kind: str, name: str) -> str:
+def name_array_file(kind: str, name: str) -> str:
     """Make the file name of an array inside a case's folder."""
     return make_file_name(kind, detail=name, ending=".npy")
 
 
-def read_array(path: Path, mode: Literal["r", "c"]) -> Array:
+def map_stored_array(path: Path, mode: Literal["r", "c"]) -> Array:
     """Open a stored array as a memory map that never changes its file.
 
     Args:
@@ -64,7 +64,7 @@ class Arrays(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             raise KeyError(name)
-        return read_array(self._folder / array_file(self._kind, name), "r")
+        return map_stored_array(self._folder / name_array_file(self._kind, name), "r")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -73,8 +73,8 @@ class Arrays(Mapping[str, Array]):
         return len(self._names)
 
 
-IMAGE_KEYS = {"grid", "whole_grid", "source_grid", "box", "channel_known", "statistics"}
-TARGET_KEYS = {"known", "region"}
+STORED_IMAGE_KEYS = {"grid", "whole_grid", "source_grid", "box", "channel_known", "statistics"}
+STORED_TARGET_KEYS = {"known", "region"}
 """Keys that `meta.json` must have for every image (above) and for every target."""
 
 
@@ -103,7 +103,8 @@ class StoredCase:
         )
         found = read_json_object(path, what, remedy, missing=again)
         if not (
-            _has_parts(found.get("images"), IMAGE_KEYS) and _has_parts(found.get("targets"), TARGET_KEYS)
+            _all_have_keys(found.get("images"), STORED_IMAGE_KEYS)
+            and _all_have_keys(found.get("targets"), STORED_TARGET_KEYS)
         ):
             raise PolytaskError(f"{path}: not {what}; {remedy}")
         return found
@@ -144,7 +145,7 @@ class StoredCase:
         if meta is None:
             return None
         patches, coords = (
-            read_array(self.folder / array_file(kind, name), "c") for kind in ("bag", "coords")
+            map_stored_array(self.folder / name_array_file(kind, name), "c") for kind in ("bag", "coords")
         )
         return PreparedBag(patches, coords, int(meta["extent"]), int(meta["of"]))
 
@@ -161,16 +162,16 @@ class StoredCase:
         return PreparedImage(
             image=self.image[name],
             whole=self.whole[name] if whole else None,
-            grid=grid_from(meta["grid"]),
-            whole_grid=grid_from(whole) if whole else None,
-            source_grid=grid_from(meta["source_grid"]),
+            grid=grid_from_dict(meta["grid"]),
+            whole_grid=grid_from_dict(whole) if whole else None,
+            source_grid=grid_from_dict(meta["source_grid"]),
             box=(tuple(meta["box"][0]), tuple(meta["box"][1])),
             channel_known=tuple(meta["channel_known"]),
             statistics=tuple(PlaneStatistics(**s) for s in meta["statistics"]),
         )
 
 
-def _has_parts(found: object, keys: set[str]) -> bool:
+def _all_have_keys(found: object, keys: set[str]) -> bool:
     """Whether a section of `meta.json` is a mapping in which every entry has these keys."""
     return isinstance(found, dict) and all(
         isinstance(part, dict) and keys <= set(part) for part in found.values()
@@ -205,14 +206,14 @@ class Store:
         return str(self.index["content"])
 
 
-def grid_dict(grid: Grid) -> dict[str, Any]:
+def grid_to_dict(grid: Grid) -> dict[str, Any]:
     """Convert a grid to plain data, for `meta.json`."""
     # Written only where it is False: grids of older stores lack the key and count mm.
     unit = {} if grid.physical else {"physical": False}
     return {"shape": list(grid.shape), "affine": grid.affine.tolist(), **unit}
 
 
-def grid_from(plain: Mapping[str, Any]) -> Grid:
+def grid_from_dict(fields: Mapping[str, Any]) -> Grid:
     """Make a grid from the plain data of `grid_to_dict`."""
-    affine = np.array(plain["affine"], np.float64)
-    return Grid(tuple(plain["shape"]), affine, bool(plain.get("physical", True)))
+    affine = np.array(fields["affine"], np.float64)
+    return Grid(tuple(fields["shape"]), affine, bool(fields.get("physical", True)))

@@ -10,22 +10,27 @@ import torch
 from torch import Tensor
 
 from polytask.images.volume import Array, Grid
-from polytask.plan.plan import ImagePlan
-from polytask.prepare.draws import generator, torch_generator
-from polytask.prepare.geometry import Geometry
-from polytask.prepare.image import PreparedImage
-from polytask.prepare.intensity import Intensity, apply_intensity
-from polytask.prepare.lens import Lens, lens_on
-from polytask.prepare.mirrored_channels import order_planes
-from polytask.prepare.normalise import channel_planes, input_planes, normalise, with_flags
-from polytask.prepare.schema import Schema
+from polytask.plan.plan_schema import ImagePlan
+from polytask.prepare.geometry_draw import GeometryDraw
+from polytask.prepare.intensity_draw import IntensityDraw, apply_intensity
+from polytask.prepare.mirrored_channels import order_mirrored_planes
+from polytask.prepare.normalization import (
+    append_channel_flags,
+    count_input_planes,
+    map_channel_planes,
+    normalize_planes,
+)
+from polytask.prepare.prepared_image import PreparedImage
+from polytask.prepare.sample_targets import make_empty_target, swap_mirrored_entries, swap_mirrored_labels
+from polytask.prepare.schema import BatchSchema
+from polytask.prepare.seeded_generators import make_generator, make_torch_generator
 from polytask.prepare.store import StoredCase
-from polytask.prepare.targets import empty_target, mirrored, swapped
+from polytask.prepare.window import ViewWindow, make_view_window
 from polytask.tasks.target import Target
 
 
 @dataclass(frozen=True)
-class Seen:
+class DrawnImage:
     """One image of one visit, with all that was drawn at random for it.
 
     Args:
@@ -45,13 +50,15 @@ class Seen:
     case: StoredCase
     prepared: PreparedImage
     known: tuple[bool, ...]
-    geometry: Geometry
-    intensity: Intensity | None
+    geometry: GeometryDraw
+    intensity: IntensityDraw | None
     key: tuple[object, ...]
     order: tuple[int, ...] = ()
 
 
-def whole_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
+def make_whole_views(
+    seen: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
+) -> Tensor:
     """Make the whole views `[V, C, *view]` of an input.
 
     The voxel targets of an input that has no patches are added to `targets`.
@@ -61,60 +68,66 @@ def whole_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[s
     both = plan.field == "both"
     spacing = plan.view_spacing if both and plan.view_spacing is not None else plan.spacing
     tasks = [] if both else [n for n, t in schema.voxel.items() if t.image == name]
-    targets |= {n: empty_target(schema.voxel[n], (schema.slots,), plan.view) for n in tasks}
-    views = torch.zeros((schema.slots, input_planes(plan), *plan.view))
+    targets |= {n: make_empty_target(schema.voxel[n], (schema.slots,), plan.view) for n in tasks}
+    views = torch.zeros((schema.slots, count_input_planes(plan), *plan.view))
     for one in seen:
         array = one.prepared.whole if both else one.prepared.image
         assert array is not None
-        lens = lens_on(one.geometry, array.shape[1:], spacing, plan.view, None)
-        views[one.slot] = _image(one, array, lens, schema, (*one.key, "whole"))
+        lens = make_view_window(one.geometry, array.shape[1:], spacing, plan.view, None)
+        views[one.slot] = _render_view(one, array, lens, schema, (*one.key, "whole"))
         for task in tasks:
-            _fill(targets[task], one, lens, task, schema, ())
+            _fill_target(targets[task], one, lens, task, schema, ())
     return views
 
 
-def patch_views(seen: Sequence[Seen], name: str, schema: Schema, targets: dict[str, Target]) -> Tensor:
+def make_patch_views(
+    seen: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
+) -> Tensor:
     """Make the patches `[V, P, C, *patch]` of an input, and add its voxel targets to `targets`."""
     plan = schema.images[name]
     assert plan.patch is not None
     tasks = [n for n, t in schema.voxel.items() if t.image == name]
     lead = (schema.slots, plan.patches)
-    targets |= {n: empty_target(schema.voxel[n], lead, plan.patch) for n in tasks}
-    views = torch.zeros((*lead, input_planes(plan), *plan.patch))
+    targets |= {n: make_empty_target(schema.voxel[n], lead, plan.patch) for n in tasks}
+    views = torch.zeros((*lead, count_input_planes(plan), *plan.patch))
     for one in seen:
         for number in range(plan.patches):
             key = (*one.key, "patch", number)
-            centre = _centre(one, tasks, plan, generator(*key, "centre"))
-            lens = lens_on(one.geometry, one.prepared.grid.shape, plan.spacing, plan.patch, centre)
-            views[one.slot, number] = _image(one, one.prepared.image, lens, schema, key)
+            centre = _draw_patch_center(one, tasks, plan, make_generator(*key, "centre"))
+            lens = make_view_window(one.geometry, one.prepared.grid.shape, plan.spacing, plan.patch, centre)
+            views[one.slot, number] = _render_view(one, one.prepared.image, lens, schema, key)
             for task in tasks:
-                _fill(targets[task], one, lens, task, schema, (number,))
+                _fill_target(targets[task], one, lens, task, schema, (number,))
     return views
 
 
-def _image(one: Seen, array: Array, lens: Lens, schema: Schema, key: tuple[object, ...]) -> Tensor:
+def _render_view(
+    one: DrawnImage, array: Array, lens: ViewWindow, schema: BatchSchema, key: tuple[object, ...]
+) -> Tensor:
     """Render one view `[planes (+ flags), *size]`; only the block of the array under the window is read."""
     plan = schema.images[one.name]
     block, statistics = array[(slice(None), *lens.block)], one.prepared.statistics
     if one.order:
-        planes = order_planes(plan, one.order)[: len(statistics)]
+        planes = order_mirrored_planes(plan, one.order)[: len(statistics)]
         block, statistics = block[planes], tuple(statistics[plane] for plane in planes)
-    values = normalise(block, statistics, one.known, plan, schema.fold.normalisation[one.name])
+    values = normalize_planes(block, statistics, one.known, plan, schema.fold.normalisation[one.name])
     image = lens.linear(torch.from_numpy(values))
     if one.intensity is not None:
-        places = channel_planes(plan).values()
+        places = map_channel_planes(plan).values()
         channel_of = [
             channel for channel, place in enumerate(places) for _ in range(place.stop - place.start)
         ]
-        image = apply_intensity(image, one.intensity, channel_of, torch_generator(*key, "noise"))
+        image = apply_intensity(image, one.intensity, channel_of, make_torch_generator(*key, "noise"))
         # Brightness and noise would make a missing channel look as if it were there.
         for known, place in zip(one.known, places, strict=True):
             if not known:
                 image[place] = 0
-    return torch.from_numpy(with_flags(image.numpy(), one.known, plan))
+    return torch.from_numpy(append_channel_flags(image.numpy(), one.known, plan))
 
 
-def _fill(target: Target, one: Seen, lens: Lens, name: str, schema: Schema, part: tuple[int, ...]) -> None:
+def _fill_target(
+    target: Target, one: DrawnImage, lens: ViewWindow, name: str, schema: BatchSchema, part: tuple[int, ...]
+) -> None:
     """Write value, known and region of one voxel task into the place of the visit (and of the patch)."""
     known = one.case.known(name)
     if not any(known):
@@ -125,12 +138,12 @@ def _fill(target: Target, one: Seen, lens: Lens, name: str, schema: Schema, part
     planes = stored[None] if flat else stored
     block = torch.from_numpy(np.array(planes[(slice(None), *lens.block)]))
     value = lens.linear(block) if task.dose else lens.nearest(block)
-    mirror = one.geometry.flips[left_right(one.prepared.grid)]
+    mirror = one.geometry.flips[find_left_right_axis(one.prepared.grid)]
     if mirror and not task.dose:
-        value = mirrored(value, task)
+        value = swap_mirrored_labels(value, task)
     assert target.region is not None
     target.value[place] = value[0] if flat else value
-    target.known[one.slot] = torch.tensor(swapped(known, task) if mirror else known)
+    target.known[one.slot] = torch.tensor(swap_mirrored_entries(known, task) if mirror else known)
     regions = one.case.region
     if name in regions:
         inside = torch.from_numpy(np.array(regions[name][lens.block]))[None]
@@ -140,12 +153,14 @@ def _fill(target: Target, one: Seen, lens: Lens, name: str, schema: Schema, part
         target.region[place] = lens.inside
 
 
-def left_right(grid: Grid) -> int:
+def find_left_right_axis(grid: Grid) -> int:
     """Find the array axis that runs between the patient's left and right."""
     return int(np.argmax(np.abs(grid.affine[0, : grid.dims])))
 
 
-def _centre(one: Seen, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator) -> tuple[int, ...]:
+def _draw_patch_center(
+    one: DrawnImage, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator
+) -> tuple[int, ...]:
     """Draw the center of a patch, in stored voxels.
 
     The plan's share of patches is centered on a known structure: each task is equally likely, then each of its

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.answers import Items
-from polytask.evaluation.measure import names_of
-from polytask.kinds import answer_form
-from polytask.report.material import Material
-from polytask.report.tables import number
+from polytask.evaluation.metric_estimates import list_class_names
+from polytask.evaluation.part_answers import PooledAnswers
+from polytask.kinds import find_answer_form
+from polytask.report.metric_tables import format_number
+from polytask.report.report_material import ReportMaterial
 from polytask.tasks.task import PooledTask, Task
 
-UNKNOWN = "not known"
+NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
-class Line:
+class AnswerLine:
     """One answer of the model with the truth.
 
     Args:
@@ -35,62 +35,68 @@ class Line:
     right: bool | None = None
 
 
-def _question(material: Material, task: str, visit: str) -> str:
+def _write_question(material: ReportMaterial, task: str, visit: str) -> str:
     return f"{material.names.task(task)}{f', {visit}' if visit else ''}"
 
 
-def voxel_lines(material: Material, task: Task, subject: str) -> list[Line]:
+def write_voxel_lines(material: ReportMaterial, task: Task, subject: str) -> list[AnswerLine]:
     """Write one line per visit: the size and overlap of each structure, or the error of a dose."""
-    cases, area, found = material.answers.voxel[task.name], material.area_of(task.name), []
+    cases, area, found = material.answers.voxel[task.name], material.find_size_unit(task.name), []
     for (who, visit), metrics in zip(cases.ids, cases.metrics, strict=True):
         if who != subject:
             continue
-        question = _question(material, task.name, visit)
-        if answer_form(task.kind) == "field":
+        question = _write_question(material, task.name, visit)
+        if find_answer_form(task.kind) == "field":
             unit = getattr(task, "unit", "")
-            error = f"mean error {number(metrics.get('mae', np.nan))} {unit}".strip()
-            found.append(Line(question, error, "", "see the dose pictures below"))
+            error = f"mean error {format_number(metrics.get('mae', np.nan))} {unit}".strip()
+            found.append(AnswerLine(question, error, "", "see the dose pictures below"))
             continue
         drawn, overlap, known = [], [], []
-        for s in names_of(task):
+        for s in list_class_names(task):
             dice, true = metrics.get(f"dice.{s}", np.nan), metrics.get(f"volume.{s}", np.nan)
             # Without a Dice the structure is unknown in this case, and nothing is said of it.
             if np.isfinite(dice):
                 shown = material.names.word(task.name, s)
                 # The predicted size is stored as an error against the true one, so the two are added.
-                drawn.append(f"{shown} {_size(true + metrics.get(f'volume_error.{s}', np.nan), area)}")
-                known.append(f"{shown} {_size(true, area)}")
+                drawn.append(
+                    f"{shown} {_format_structure_size(true + metrics.get(f'volume_error.{s}', np.nan), area)}"
+                )
+                known.append(f"{shown} {_format_structure_size(true, area)}")
                 overlap.append(f"{shown} {dice:.2f}")
         if drawn:
             told = f"overlap with the truth (Dice): {', '.join(overlap)}"
-            found.append(Line(question, ", ".join(drawn), told, ", ".join(known)))
+            found.append(AnswerLine(question, ", ".join(drawn), told, ", ".join(known)))
     return found
 
 
-def _size(value: float, area: str) -> str:
+def _format_structure_size(value: float, unit: str) -> str:
     if not np.isfinite(value):
         return "drawn"
-    if area in ("px", "voxels"):
-        return f"{max(value, 0):.0f} {area}"
-    return f"{value:.0f} {area}" if value >= 100 else f"{max(value, 0):.3g} {area}"
+    if unit in ("px", "voxels"):
+        return f"{max(value, 0):.0f} {unit}"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{max(value, 0):.3g} {unit}"
 
 
-def pooled_line(material: Material, task: PooledTask, items: Items, k: int) -> Line:
+def write_pooled_line(
+    material: ReportMaterial, task: PooledTask, items: PooledAnswers, index: int
+) -> AnswerLine:
     """Write item `index` of a task of visits or subjects in words."""
-    who, names = items.ids[k], material.names
-    question = _question(material, task.name, who[1])
-    cells = task.columns(items.prediction, k)
-    words = list(names_of(task))
-    known, value = items.known[k], items.value[k]
-    if answer_form(task.kind) == "time":
-        return _survival_line(question, task, items, k)
-    if answer_form(task.kind) == "number":
+    who, names = items.ids[index], material.names
+    question = _write_question(material, task.name, who[1])
+    cells = task.columns(items.prediction, index)
+    words = list(list_class_names(task))
+    known, value = items.known[index], items.value[index]
+    if find_answer_form(task.kind) == "time":
+        return _write_survival_line(question, task, items, index)
+    if find_answer_form(task.kind) == "number":
         unit = str(getattr(task, "unit", ""))
-        truth = f"{number(float(value))} {unit}".strip() if known else UNKNOWN
-        return Line(question, f"{number(float(items.prediction['value'][k]))} {unit}".strip(), "", truth)
-    p = {w: float(v) for w, v in zip(words, np.asarray(items.prediction["p"])[k], strict=True)}
+        truth = f"{format_number(float(value))} {unit}".strip() if known else NOT_KNOWN
+        return AnswerLine(
+            question, f"{format_number(float(items.prediction['value'][index]))} {unit}".strip(), "", truth
+        )
+    p = {w: float(v) for w, v in zip(words, np.asarray(items.prediction["p"])[index], strict=True)}
     told = ", ".join(f"{names.word(task.name, w)} {100 * v:.0f} %" for w, v in p.items())
-    if answer_form(task.kind) == "labels":
+    if find_answer_form(task.kind) == "labels":
         there = [names.word(task.name, w) for w in words if p[w] > 0.5]
         true = [
             names.word(task.name, w)
@@ -100,30 +106,34 @@ def pooled_line(material: Material, task: PooledTask, items: Items, k: int) -> L
         unsure = [names.word(task.name, w) for w, here in zip(words, known, strict=True) if not here]
         truth = ", ".join(true) or "none"
         truth += f" (not known: {', '.join(unsure)})" if unsure and len(unsure) < len(words) else ""
-        return Line(
-            question, ", ".join(there) or "none", told, UNKNOWN if len(unsure) == len(words) else truth
+        return AnswerLine(
+            question, ", ".join(there) or "none", told, NOT_KNOWN if len(unsure) == len(words) else truth
         )
     answer = str(cells.get("", ""))
-    truth = names.word(task.name, words[int(value)]) if known else UNKNOWN
+    truth = names.word(task.name, words[int(value)]) if known else NOT_KNOWN
     right = words[int(value)] == answer if known else None
-    return Line(question, names.word(task.name, answer), told, truth, right)
+    return AnswerLine(question, names.word(task.name, answer), told, truth, right)
 
 
-def _survival_line(question: str, task: Any, items: Items, k: int) -> Line:
+def _write_survival_line(question: str, task: Any, items: PooledAnswers, index: int) -> AnswerLine:
     """Write the probabilities at the horizons, and the rank of the risk among all judged subjects."""
     risk = np.asarray(items.prediction["risk"], np.float64)
     # Risks of survival models have no unit, so only the rank among the judged subjects can be read.
-    below = 100 * float(np.mean(risk < risk[k])) if risk.size > 1 and np.isfinite(risk[k]) else float("nan")
+    below = (
+        100 * float(np.mean(risk < risk[index]))
+        if risk.size > 1 and np.isfinite(risk[index])
+        else float("nan")
+    )
     unit = f" {task.unit}" if task.unit else ""
     told = [
         f"by {h:g}{unit} {100 * float(p):.0f} %"
-        for h, p in zip(task.horizons, np.asarray(items.prediction["p"])[k], strict=True)
+        for h, p in zip(task.horizons, np.asarray(items.prediction["p"])[index], strict=True)
         if np.isfinite(p)
     ]
-    answer = f"event {', '.join(told)}" if told else f"risk score {number(float(risk[k]))}"
+    answer = f"event {', '.join(told)}" if told else f"risk score {format_number(float(risk[index]))}"
     more = f"risk higher than in {below:.0f} % of the judged subjects" if np.isfinite(below) else ""
-    if not items.known[k]:
-        return Line(question, answer, more, UNKNOWN)
-    time, event = (float(v) for v in items.value[k])
+    if not items.known[index]:
+        return AnswerLine(question, answer, more, NOT_KNOWN)
+    time, event = (float(v) for v in items.value[index])
     truth = f"event after {time:g}{unit}" if event > 0 else f"no event in {time:g}{unit} of follow-up"
-    return Line(question, answer, more, truth)
+    return AnswerLine(question, answer, more, truth)

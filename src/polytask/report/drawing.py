@@ -23,17 +23,17 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN = (
     "#56b4e9",
     "#8c564b",
 )
-COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN)
+COLOR_PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BROWN)
 """Colors that color-blind readers can tell apart too (Okabe and Ito)."""
-INK, FAINT = "#22303c", "#b8c1c9"
-STYLE: dict[str, Any] = {
+INK, FAINT_INK = "#22303c", "#b8c1c9"
+REPORT_STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": FAINT,
+    "axes.edgecolor": FAINT_INK,
     "axes.labelcolor": INK,
     "text.color": INK,
     "xtick.color": INK,
@@ -72,33 +72,33 @@ class Picture:
     narrow: str = ""
 
 
-class Key(NamedTuple):
+class LegendEntry(NamedTuple):
     """An entry of a legend: a color ("" for text alone) and what it stands for."""
 
     ink: str
     text: str
 
 
-def colour(k: int) -> str:
+def pick_palette_color(k: int) -> str:
     """Return the k-th color of the palette; the colors repeat after seven."""
-    return COLOURS[k % len(COLOURS)]
+    return COLOR_PALETTE[k % len(COLOR_PALETTE)]
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def use_report_style() -> Iterator[None]:
     """Use the style of the report for figures. A character that the font lacks becomes a box, without a warning."""
-    with matplotlib.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
+    with matplotlib.rc_context(cast(Any, REPORT_STYLE)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 
 
-def figure(width: float, height: float) -> Figure:
+def create_figure(width: float, height: float) -> Figure:
     """Create an empty figure; width and height are in inches."""
     # `Figure` instead of pyplot: pyplot keeps every figure in memory and may ask for a display.
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def svg(drawn: Figure) -> str:
+def encode_svg(drawn: Figure) -> str:
     """Encode a figure as vector graphics in a data URI."""
     stream = io.BytesIO()
     # Without the date, the same figure gives the same bytes.
@@ -106,25 +106,25 @@ def svg(drawn: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def png(drawn: Figure, dots: int = 170) -> str:
+def encode_png(drawn: Figure, dots: int = 170) -> str:
     """Encode a figure as pixels in a data URI, for pictures made of voxels."""
     stream = io.BytesIO()
     drawn.savefig(stream, format="png", dpi=dots)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def nothing(axes: Any, why: str) -> None:
+def draw_empty_panel(axes: Any, why: str) -> None:
     """Draw an empty panel with the reason why it is empty."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, why, ha="center", va="center", color="#6b7780", wrap=True, transform=axes.transAxes)
 
 
-def below(axes: Any, columns: int = 1, **look: Any) -> None:
+def draw_legend_below(axes: Any, columns: int = 1, **look: Any) -> None:
     """Draw the legend under the axes, where it hides nothing."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, handlelength=1.4, **look)
 
 
-def folded(text: str, width: int = 26) -> str:
+def wrap_label(text: str, width: int = 26) -> str:
     """Wrap a long name over several lines."""
     # `wrap` gives nothing for a text of blanks.
     return "\n".join(wrap(text, width)) or text

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
 from polytask.statistics.pivot import Pivot
 
-MOST = 3
+MAX_CARRIERS = 3
 """No more subjects than this are named; an effect that needs more has no carriers."""
-ALPHA = 0.05
+CARRIER_ALPHA = 0.05
 """The p above which an effect is not shown."""
-NEARLY_ALL = 0.9
+NEARLY_ALL_SHARE = 0.9
 """Share of an estimate that must go, where the effect was not shown in the first place."""
 
 
@@ -46,25 +46,25 @@ def find_carriers(
     fold = np.repeat(np.arange(len(means)), [len(m) for m in means])
     place = np.concatenate([np.arange(len(m)) for m in means])
     gone: list[tuple[int, int]] = []
-    before = spread(means, weights)
-    for k in np.argsort(-takes, kind="stable")[:MOST]:
+    before = compute_mean_variance(means, weights)
+    for k in np.argsort(-takes, kind="stable")[:MAX_CARRIERS]:
         gone.append((int(fold[k]), int(place[k])))
         rest = [np.delete(m, [i for f, i in gone if f == g]) for g, m in enumerate(means)]
         if min(map(len, rest)) < 2:
             return ()
         left = estimate + sum(w * (a.mean() - b.mean()) for w, a, b in zip(weights, rest, means, strict=True))
         # Only the part of the subjects changes: that of the trainings stays as it was.
-        again = np.sqrt(max(0.0, error**2 - before + spread(rest, weights)))
-        if p <= ALPHA:
-            turned = not again > 0 or float(pivot.p(left / again)) > ALPHA
+        again = np.sqrt(max(0.0, error**2 - before + compute_mean_variance(rest, weights)))
+        if p <= CARRIER_ALPHA:
+            turned = not again > 0 or float(pivot.p(left / again)) > CARRIER_ALPHA
             found = turned or sign * left < abs(estimate) / 2
         else:
-            found = sign * left <= (1 - NEARLY_ALL) * abs(estimate)
+            found = sign * left <= (1 - NEARLY_ALL_SHARE) * abs(estimate)
         if found:
             return tuple(subjects[f][i] for f, i in gone)
     return ()
 
 
-def spread(means: Sequence[Floats], weights: Floats) -> float:
+def compute_mean_variance(means: Sequence[Floats], weights: Floats) -> float:
     """Compute the part of the mean's variance that comes from the subjects."""
     return float(sum(w**2 * m.var(ddof=1) / len(m) for w, m in zip(weights, means, strict=True)))

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.draws import Floats, Indices
+from polytask.statistics.array_types import Floats, Indices
 
 
-class Pairs(NamedTuple):
+class PairCounts(NamedTuple):
     """The pairs that each item takes part in, `[items]` each.
 
     `early` counts comparable pairs in which the item has the event first, `late` those in which it is still under
@@ -28,7 +28,7 @@ def count_pairs(
     times: npt.ArrayLike,
     events: npt.ArrayLike,
     groups: npt.ArrayLike | None = None,
-) -> Pairs:
+) -> PairCounts:
     """Count the pairs of each item; with `groups` (`[items]`, whole numbers) only pairs within one group.
 
     A pair is comparable when the earlier time is an event, or when both times are equal and only one is an event. It is
@@ -57,7 +57,7 @@ def count_pairs(
     first = last - int(place.max(initial=0))
     equal_before = _count_below(both[happened], both) - _count_below(both[happened], first)
 
-    return Pairs(
+    return PairCounts(
         np.where(happened, behind, 0.0),
         np.where(happened, lower + equal_behind / 2, 0.0),
         np.asarray(before, np.float64),

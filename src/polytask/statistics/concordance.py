@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from polytask.statistics.comparable_pairs import Pairs
-from polytask.statistics.draws import Floats
-from polytask.statistics.unseen import UNSEEN
+from polytask.statistics.array_types import Floats
+from polytask.statistics.comparable_pairs import PairCounts
+from polytask.statistics.unseen_subject import UNSEEN_WEIGHT
 
-LEVEL = 0.95
+CONCORDANCE_LEVEL = 0.95
 NAN = float("nan")
 PRIOR_EVENTS = 6
 """The variance that a C-index of this height has with exponential scores counts as much as so many events."""
 
 
-def find_concordance_influence(pairs: Pairs) -> Floats:
+def find_concordance_influence(pairs: PairCounts) -> Floats:
     """Compute the derivative of C by the weight of each item `[items]`; they sum to 0.
     NaN without a comparable pair."""
     total = float(pairs.early.sum())
@@ -26,8 +26,8 @@ def find_concordance_influence(pairs: Pairs) -> Floats:
     return np.asarray((right - c * count) / total, np.float64)
 
 
-def judge_concordance(
-    c: float, influence: Floats, pairs: float, events: int, level: float = LEVEL
+def find_concordance_interval(
+    c: float, influence: Floats, pairs: float, events: int, level: float = CONCORDANCE_LEVEL
 ) -> tuple[float, float]:
     """Find the interval of C on the logit scale, so that it stays between 0 and 1.
 
@@ -50,7 +50,7 @@ def judge_concordance(
         return NAN, NAN
     seen = n / (n - 1) * float((influence**2).sum())
     freedom = events - 1 + PRIOR_EVENTS
-    unseen, ends = 2 * UNSEEN / n, []
+    unseen, ends = 2 * UNSEEN_WEIGHT / n, []
     for side, right in ((-1, 0.0), (1, unseen)):
         inner = ((c + right) / (1 + unseen) * pairs + 0.5) / (pairs + 1)
         height = (inner / (2 - inner) + 2 * inner**2 / (1 + inner)) / 2 - inner**2

@@ -10,12 +10,12 @@ import numpy.typing as npt
 from scipy import stats
 
 from polytask.errors import PolytaskError
-from polytask.statistics.check import Check
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
+from polytask.statistics.cross_check import CrossCheck
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredFold:
     """The cases of a fold, scored by two arms.
 
     Args:
@@ -28,7 +28,7 @@ class Scored:
     baseline: Floats
 
 
-def areas(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats]:
+def auc_covariance(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Compute the AUCs of `scores [k, cases]` on the same cases, and their covariance `[k, k]`.
 
     DeLong, DeLong and Clarke-Pearson 1988 with mid-ranks (Sun and Xu 2014). With m positives and n negatives, V10 of a
@@ -53,7 +53,7 @@ def areas(truth: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats]:
     return v10.mean(1), np.atleast_2d(np.cov(v10)) / m + np.atleast_2d(np.cov(v01)) / n
 
 
-def delong(folds: Sequence[Scored]) -> Check:
+def compare_by_delong(folds: Sequence[ScoredFold]) -> CrossCheck:
     """Compare AUCs as the effect does: within a fold and a seed, averaged, with the cases as weights of the folds.
 
     The variance holds the trainings fixed (there is no seed part), and cases count as independent: with several visits
@@ -61,7 +61,7 @@ def delong(folds: Sequence[Scored]) -> Check:
     """
     total, variance, n = 0.0, 0.0, 0
     for f in folds:
-        found, covariance = areas(f.truth, np.concatenate([f.arm, f.baseline]))
+        found, covariance = auc_covariance(f.truth, np.concatenate([f.arm, f.baseline]))
         if not np.isfinite(covariance).all():
             continue
         contrast = np.repeat([1 / len(f.arm), -1 / len(f.baseline)], [len(f.arm), len(f.baseline)])
@@ -70,9 +70,9 @@ def delong(folds: Sequence[Scored]) -> Check:
         variance += cases**2 * float(contrast @ covariance @ contrast)
         n += cases
     if not n:
-        return Check("DeLong", float("nan"), float("nan"), float("nan"), 0)
+        return CrossCheck("DeLong", float("nan"), float("nan"), float("nan"), 0)
     estimate, error = total / n, np.sqrt(max(0.0, variance)) / n
     if error < 1e-12:
-        return Check("DeLong", estimate, 0.0, 1.0 if abs(estimate) < 1e-12 else float("nan"), n)
+        return CrossCheck("DeLong", estimate, 0.0, 1.0 if abs(estimate) < 1e-12 else float("nan"), n)
     z = float(estimate / error)
-    return Check("DeLong", estimate, z, float(2 * stats.norm.sf(abs(z))), n)
+    return CrossCheck("DeLong", estimate, z, float(2 * stats.norm.sf(abs(z))), n)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from polytask.plain import plain
+from polytask.plain import make_plain
 
-FORMULA = (
+DELTA_M_FORMULA = (
     "Δm = mean over tasks of (−1)^[lower is better] × (M_arm − M_single) / |M_single| × 100; higher is better"
 )
 
@@ -31,11 +31,11 @@ class DeltaM:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with the formula."""
-        found: dict[str, Any] = plain(asdict(self) | {"formula": FORMULA})
+        found: dict[str, Any] = make_plain(asdict(self) | {"formula": DELTA_M_FORMULA})
         return found
 
 
-def delta_m(
+def compute_delta_m(
     arm: Mapping[str, float],
     single: Mapping[str, float],
     higher: Mapping[str, bool],

@@ -10,22 +10,22 @@ import numpy as np
 from scipy import stats
 
 from polytask.errors import PolytaskError
-from polytask.plain import plain
+from polytask.plain import make_plain
+from polytask.statistics.array_types import Floats
 from polytask.statistics.carriers import find_carriers
-from polytask.statistics.counts import RESAMPLES
-from polytask.statistics.draws import Floats
-from polytask.statistics.pairs import pair_covariance
+from polytask.statistics.metric_values import FoldValues, draw_fold_resamples
+from polytask.statistics.pair_variance import estimate_pair_covariance
 from polytask.statistics.pivot import Pivot, make_pivot
+from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES
 from polytask.statistics.studentize import studentize
-from polytask.statistics.too_few import find_shortage
-from polytask.statistics.values import FoldValues, draw_fold
-from polytask.statistics.variance import part_variance
+from polytask.statistics.too_few import find_study_shortage
+from polytask.statistics.variance import split_variance
 
 NAN = float("nan")
-ONE_SEED = "one training each: no claim; add seeds"
-POWER = 0.8
+ONE_SEED_NOTE = "one training each: no claim; add seeds"
+DETECTABLE_POWER = 0.8
 FEW_SUBJECTS = 150
-ONE_TRAINING_SET = (
+ONE_TRAINING_SET_NOTE = (
     f"training sets are not drawn: of two different learners of equal risk, studies of fewer than {FEW_SUBJECTS} "
     "subjects call one better more often than they say (of 60 subjects in about 8 of 100 studies in place of 5)"
 )
@@ -77,7 +77,7 @@ class Effect:
         below, above = self.pivot.ends(level)
         return self.estimate - float(below) * self.error, self.estimate + float(above) * self.error
 
-    def detectable(self, level: float = 0.95, power: float = POWER) -> float:
+    def detectable(self, level: float = 0.95, power: float = DETECTABLE_POWER) -> float:
         """Estimate the smallest true effect that a study like this one would have shown with that power.
 
         It is the longer half of the interval + t(power) × standard error: an estimate from the study as it came out,
@@ -93,17 +93,17 @@ class Effect:
         freedom; what is not defined is null."""
         low, high = self.interval()
         content = {k: v for k, v in vars(self).items() if k != "pivot"} | {"low": low, "high": high}
-        found: dict[str, Any] = plain(content)
+        found: dict[str, Any] = make_plain(content)
         return found
 
 
-def effect(
+def compare_arms(
     folds: Sequence[FoldValues],
     arm: str,
     baseline: str = "single",
     higher: bool = True,
     points: float = 100.0,
-    resamples: int = RESAMPLES,
+    resamples: int = BOOTSTRAP_RESAMPLES,
 ) -> Effect:
     """Compare two arms on one task.
 
@@ -121,24 +121,24 @@ def effect(
     if arm == baseline:
         raise PolytaskError(f"arm {arm}: compared with itself; name another arm or another baseline")
     scale = points if higher else -points
-    kept, chosen, notes = whole(folds, arm, baseline)
+    kept, chosen, notes = select_complete_runs(folds, arm, baseline)
     if not kept:
         return Effect(NAN, NAN, NAN, NAN, None, NAN, NAN, NAN, NAN, {}, {}, (), 0, tuple(notes))
     sides = [np.array([[f.runs[a, s].whole for s in chosen] for f in kept]) for a in (arm, baseline)]
     effects = scale * (sides[0] - sides[1])
     cases = {f.fold: f.n for f in kept}
     weights = np.array(list(cases.values()), np.float64) / sum(cases.values())
-    rows = [scale * differences(f, arm, baseline, chosen) for f in kept]
-    pairs = [scale**2 * pairs_of(f, arm, baseline, chosen) for f in kept]
-    found = part_variance(rows, weights.tolist(), pairs)
+    rows = [scale * subtract_contributions(f, arm, baseline, chosen) for f in kept]
+    pairs = [scale**2 * estimate_pair_part(f, arm, baseline, chosen) for f in kept]
+    found = split_variance(rows, weights.tolist(), pairs)
     estimate, error = float(weights @ effects.mean(1)), float(found.error)
     pivot, p = None, NAN
     carriers: tuple[str, ...] = ()
     size = max(np.abs(scale * s).max() for s in sides)
     if len(chosen) == 1:
-        notes.append(ONE_SEED)
+        notes.append(ONE_SEED_NOTE)
     if sum(len(f.subjects) for f in kept) < FEW_SUBJECTS:
-        notes.append(ONE_TRAINING_SET)
+        notes.append(ONE_TRAINING_SET_NOTE)
     if not np.isfinite(error):
         notes.append("no interval: without one of its subjects the metric is not defined in a fold")
     elif not effects.any() and not error:
@@ -173,11 +173,11 @@ def effect(
         subjects=sum(len(f.subjects) for f in kept),
         notes=tuple(notes),
         carriers=carriers,
-        too_few=find_shortage(rows, weights.tolist(), [f.rare for f in kept]) if pivot else "",
+        too_few=find_study_shortage(rows, weights.tolist(), [f.rare for f in kept]) if pivot else "",
     )
 
 
-def whole(
+def select_complete_runs(
     folds: Sequence[FoldValues], arm: str, baseline: str
 ) -> tuple[list[FoldValues], list[int], list[str]]:
     """Select the folds and seeds of which both arms have every value, and say what was left out for that.
@@ -195,7 +195,7 @@ def whole(
     seeds = sorted({s for f in kept for a, s in f.runs if a in (arm, baseline)})
     while kept and seeds:
         missing = np.array(
-            [[not all(defined(f, a, s) for a in (arm, baseline)) for s in seeds] for f in kept], np.float64
+            [[not all(has_metric(f, a, s) for a in (arm, baseline)) for s in seeds] for f in kept], np.float64
         )
         if not missing.any():
             return kept, seeds, notes
@@ -209,22 +209,22 @@ def whole(
     return [], [], [*notes, f"{arm} and {baseline} have no fold and seed in common"]
 
 
-def defined(fold: FoldValues, arm: str, seed: int) -> bool:
+def has_metric(fold: FoldValues, arm: str, seed: int) -> bool:
     """Whether a run exists and has a metric."""
     return (arm, seed) in fold.runs and bool(np.isfinite(fold.runs[arm, seed].whole))
 
 
-def differences(fold: FoldValues, arm: str, baseline: str, seeds: Sequence[int]) -> Floats:
+def subtract_contributions(fold: FoldValues, arm: str, baseline: str, seeds: Sequence[int]) -> Floats:
     """Compute what each subject contributes to arm − baseline under each seed, `[seeds, subjects]`."""
     runs = fold.runs
     return np.stack([runs[arm, s].values - runs[baseline, s].values for s in seeds])
 
 
-def pairs_of(fold: FoldValues, arm: str, baseline: str, seeds: Sequence[int]) -> Floats:
+def estimate_pair_part(fold: FoldValues, arm: str, baseline: str, seeds: Sequence[int]) -> Floats:
     """Estimate what is subtracted from the covariance of the seeds' effects for a measure of rank, `[seeds, seeds]`."""
     sides = [[fold.runs[a, s].drawn for s in seeds] for a in (arm, baseline)]
     known = [[d for d in side if d is not None] for side in sides]
     if any(len(side) < len(seeds) for side in known):
         return np.zeros((len(seeds), len(seeds)))
     gap = np.stack(known[0]) - np.stack(known[1])
-    return pair_covariance(gap, draw_fold(len(fold.subjects)))
+    return estimate_pair_covariance(gap, draw_fold_resamples(len(fold.subjects)))

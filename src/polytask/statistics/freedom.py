@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
 
 Array = float | Floats
 
 
-def satterthwaite(parts: Sequence[Array], freedoms: Sequence[Array]) -> Floats:
+def combine_freedoms(parts: Sequence[Array], freedoms: Sequence[Array]) -> Floats:
     """Compute (Σ v_k)² / Σ (v_k² / ν_k), after Satterthwaite 1946; for two sample means this is Welch's.
 
     It works elementwise; NaN where the sum is 0.

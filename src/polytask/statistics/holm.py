@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Adjusted(NamedTuple):
+class AdjustedComparison(NamedTuple):
     """The adjusted result of one comparison among several.
 
     Args:
@@ -22,7 +22,7 @@ class Adjusted(NamedTuple):
     shown: bool
 
 
-def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjusted]:
+def adjust_by_holm(p_values: Sequence[float], alpha: float = 0.05) -> list[AdjustedComparison]:
     """Adjust p-values after Holm 1979, over those that are defined (a comparison without one was not made).
 
     With p(1) ≤ … ≤ p(m), the adjusted p(j) is the largest of (m − i + 1) p(i) over i ≤ j, at most 1. The procedure
@@ -38,7 +38,7 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjusted]:
     p = np.asarray(p_values, np.float64)
     order = [int(i) for i in np.argsort(p, kind="stable") if np.isfinite(p[i])]
     m = len(order)
-    found = [Adjusted(float("nan"), float("nan"), False)] * len(p)
+    found = [AdjustedComparison(float("nan"), float("nan"), False)] * len(p)
     adjusted, stopped, level, before = 0.0, False, 0.0, float("nan")
     for j, i in enumerate(order):
         # A later comparison may not pass where an earlier one failed, so adjusted p-values never fall.
@@ -47,5 +47,5 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[Adjusted]:
             level = 1 - alpha / (m - j)
         stopped = stopped or adjusted > alpha
         before = float(p[i])
-        found[i] = Adjusted(adjusted, level, not stopped)
+        found[i] = AdjustedComparison(adjusted, level, not stopped)
     return found

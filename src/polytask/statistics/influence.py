@@ -13,14 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.area import find_area_influence
+from polytask.statistics.array_types import Floats
+from polytask.statistics.auc_interval import find_area_influence
 from polytask.statistics.comparable_pairs import count_pairs
-from polytask.statistics.draws import Floats
 
-Shares = tuple[float, Floats]
+MetricShares = tuple[float, Floats]
 
 
-def share_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
+def find_auc_shares(scores: npt.ArrayLike, positive: npt.ArrayLike) -> MetricShares:
     """Compute the area under the ROC curve, ties one half, of m positives and n negatives, with its shares.
 
     DeLong, DeLong and Clarke-Pearson 1988: the V10 of a positive is the share of negatives it exceeds, the V01 of a
@@ -35,7 +35,7 @@ def share_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
     return area, np.asarray(influence * np.sqrt(alike / (alike - 1)), np.float64)
 
 
-def share_concordance(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> Shares:
+def find_concordance_shares(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.ArrayLike) -> MetricShares:
     """Compute Harrell's C with its shares.
 
     C is the share of comparable pairs (the earlier one had the event; at equal times only one had it) that are ordered
@@ -46,10 +46,12 @@ def share_concordance(risk: npt.ArrayLike, times: npt.ArrayLike, events: npt.Arr
     if not total or not np.isfinite(np.asarray(risk, np.float64)).all():
         return float("nan"), np.full(found.early.size, np.nan)
     right, pairs = found.early_right + found.late_right, found.early + found.late
-    return every / total, _jackknife(every / total, _ratio(every - right, total - pairs))
+    return every / total, _compute_jackknife_shares(
+        every / total, _divide_safely(every - right, total - pairs)
+    )
 
 
-def share_kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
+def find_kappa_shares(truth: npt.ArrayLike, answer: npt.ArrayLike) -> MetricShares:
     """Compute Cohen's κ with quadratic weights, 1 − mean (t − a)² ÷ its mean over all
     pairs of a truth and an answer."""
     t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
@@ -60,34 +62,34 @@ def share_kappa(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
     if n < 2 or t.min() == t.max():
         return float("nan"), np.full(n, np.nan)
     kappa = float(1 - n * wrong.sum() / by_truth.sum())
-    without = 1 - (n - 1) * _ratio(wrong.sum() - wrong, by_truth.sum() - by_truth - by_answer + wrong)
+    without = 1 - (n - 1) * _divide_safely(wrong.sum() - wrong, by_truth.sum() - by_truth - by_answer + wrong)
     rest = np.array([(t == x).sum() for x in np.unique(t)])
     if len(rest) == 2 and rest.min() == 1:  # without that one there is a single class
         without = np.where(np.isin(t, np.unique(t)[rest == 1]), np.nan, without)
-    return kappa, _jackknife(kappa, without)
+    return kappa, _compute_jackknife_shares(kappa, without)
 
 
-def share_r2(truth: npt.ArrayLike, answer: npt.ArrayLike) -> Shares:
+def find_r2_shares(truth: npt.ArrayLike, answer: npt.ArrayLike) -> MetricShares:
     """Compute R² = 1 − Σ(t − a)² ÷ Σ(t − t̄)²; without case i the divisor is less by n/(n − 1)·(t_i − t̄)²."""
     t, a = np.asarray(truth, np.float64), np.asarray(answer, np.float64)
     n = len(t)
     spread, wrong = (t - t.mean()) ** 2 if n else t, (t - a) ** 2
     if n < 3 or not spread.sum() > 1e-20 * (t**2).sum():
         return float("nan"), np.full(n, np.nan)
-    without = 1 - _ratio(wrong.sum() - wrong, spread.sum() - n / (n - 1) * spread)
+    without = 1 - _divide_safely(wrong.sum() - wrong, spread.sum() - n / (n - 1) * spread)
     r2 = float(1 - wrong.sum() / spread.sum())
-    return r2, _jackknife(r2, without)
+    return r2, _compute_jackknife_shares(r2, without)
 
 
-def share_mean(several: Sequence[Shares]) -> Shares:
+def average_shares(several: Sequence[MetricShares]) -> MetricShares:
     """Average several metrics on the same cases, and their shares."""
     return float(np.mean([whole for whole, _ in several])), np.mean([shares for _, shares in several], axis=0)
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def _divide_safely(above: Floats, below: Floats) -> Floats:
     return np.where(below > 1e-12 * np.abs(below).max(), above / np.where(below > 0, below, 1.0), np.nan)
 
 
-def _jackknife(whole: float, without: Floats) -> Floats:
+def _compute_jackknife_shares(whole: float, without: Floats) -> Floats:
     """Compute the shares from the metric on all cases and without each of them."""
     return np.asarray((whole - without) * np.sqrt((len(without) - 1) / len(without)), np.float64)

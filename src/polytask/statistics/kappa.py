@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.draws import Floats
-from polytask.statistics.unseen import LEVEL, NAN, UNSEEN, draw_weights, find_ends
+from polytask.statistics.array_types import Floats
+from polytask.statistics.unseen_subject import (
+    BOUNDED_LEVEL,
+    NAN,
+    UNSEEN_WEIGHT,
+    draw_weights,
+    find_interval_ends,
+)
 
-WHOLE = 1 / UNSEEN
+WHOLE_UNSEEN_FACTOR = 1 / UNSEEN_WEIGHT
 """Factor that makes half an unseen case a whole one. The margins are resampled too, which moves κ more than the cases
 alone do; with a whole unseen case the interval covers from 30 cases on."""
 
 
-def quadratic_weights(classes: int) -> Floats:
+def make_quadratic_costs(classes: int) -> Floats:
     """Make the squared distances between classes, `[classes, classes]`."""
     place = np.arange(classes, dtype=np.float64)
     return np.asarray((place[:, None] - place[None, :]) ** 2, np.float64)
@@ -26,7 +32,7 @@ def find_kappa_influence(tables: Floats) -> Floats:
     This is the derivative of κ = 1 − observed/chance by the weight of a subject; they sum to 0.
     """
     n = tables.sum()
-    cost = quadratic_weights(tables.shape[1])
+    cost = make_quadratic_costs(tables.shape[1])
     truth, answer = tables.sum(2), tables.sum(1)
     rows, columns = truth.sum(0) / n, answer.sum(0) / n
     count, wrong = tables.sum((1, 2)), (tables * cost).sum((1, 2))
@@ -36,8 +42,8 @@ def find_kappa_influence(tables: Floats) -> Floats:
     return np.asarray(observed / chance**2 * from_chance - from_observed / chance, np.float64)
 
 
-def judge_kappa(
-    tables: npt.ArrayLike, level: float = LEVEL, resamples: int = 1000, seed: int = 0
+def find_kappa_interval(
+    tables: npt.ArrayLike, level: float = BOUNDED_LEVEL, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
     """Find the interval of κ with quadratic weights.
 
@@ -51,13 +57,13 @@ def judge_kappa(
     t = t[t.sum((1, 2)) > 0]
     if len(t) < 2:
         return NAN, NAN
-    cost = quadratic_weights(t.shape[1])
+    cost = make_quadratic_costs(t.shape[1])
     truth, answer, wrong = t.sum(2), t.sum(1), (t * cost).sum((1, 2))
     n = float(t.sum())
     rows, columns = truth.sum(0) / n, answer.sum(0) / n
     worst = 2 * float(rows @ cost @ columns)
     lower, upper = [], []
-    for weights, unseen in draw_weights(len(t), resamples, seed, whole=WHOLE):
+    for weights, unseen in draw_weights(len(t), resamples, seed, weight_factor=WHOLE_UNSEEN_FACTOR):
         extra = unseen[:, 0] * n / len(t)
         total = weights @ t.sum((1, 2)) + extra
         r = (weights @ truth + extra[:, None] * rows) / total[:, None]
@@ -67,5 +73,5 @@ def judge_kappa(
         chance = np.where(chance > 0, chance, np.nan)
         lower.append(1 - (seen + extra * worst) / total / chance)
         upper.append(1 - seen / total / chance)
-    low, high = find_ends(np.concatenate(lower), np.concatenate(upper), level)
+    low, high = find_interval_ends(np.concatenate(lower), np.concatenate(upper), level)
     return max(-1.0, low), min(1.0, high)

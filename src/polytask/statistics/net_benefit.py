@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-THRESHOLDS = tuple(k / 100 for k in range(1, 100))
+CURVE_THRESHOLDS = tuple(k / 100 for k in range(1, 100))
 """Threshold probabilities at which a curve is drawn."""
 
 
@@ -30,7 +30,7 @@ class DecisionCurve(NamedTuple):
 
 
 def compute_net_benefit(
-    p: npt.ArrayLike, happened: npt.ArrayLike, thresholds: npt.ArrayLike = THRESHOLDS
+    p: npt.ArrayLike, happened: npt.ArrayLike, thresholds: npt.ArrayLike = CURVE_THRESHOLDS
 ) -> DecisionCurve:
     """Compute TP/n − FP/n · t/(1 − t) for every threshold t (Vickers and Elkin 2006).
 

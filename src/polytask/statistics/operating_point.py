@@ -12,13 +12,13 @@ from polytask.errors import PolytaskError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Aim = Literal["sensitivity", "specificity"]
-ROUNDING = 1e-9
+ThresholdAim = Literal["sensitivity", "specificity"]
+COUNT_TOLERANCE = 1e-9
 """Tolerance of a count of cases: 1 / (1 − 0.9) comes out slightly above 10."""
 NAN = float("nan")
 
 
-class Shares(NamedTuple):
+class CallShares(NamedTuple):
     """What a threshold reaches; NaN where there was no case to count."""
 
     sensitivity: float
@@ -27,7 +27,7 @@ class Shares(NamedTuple):
     npv: float
 
 
-def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: Aim, target: float) -> float:
+def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: ThresholdAim, target: float) -> float:
     """Choose the threshold t (p ≥ t is called positive) that reaches the target and loses least of the other share.
 
     Args:
@@ -43,13 +43,13 @@ def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: Aim, target
     scores, truth = np.asarray(p, np.float64), np.asarray(positive, bool)
     held = scores[truth] if aim == "sensitivity" else scores[~truth]
     what = "positive" if aim == "sensitivity" else "negative"
-    need = ceil(1 / (1 - target) - ROUNDING)
+    need = ceil(1 / (1 - target) - COUNT_TOLERANCE)
     if held.size < need:
         raise PolytaskError(
             f"{aim} {target:g} cannot be reached: {held.size} {what} case{'s' * (held.size != 1)}, expected at least "
             f"{need}, so that one of them may be missed; ask for less"
         )
-    kept = ceil(target * held.size - ROUNDING)
+    kept = ceil(target * held.size - COUNT_TOLERANCE)
     if aim == "sensitivity":
         threshold = float(np.sort(held)[::-1][kept - 1])
         reached = bool((scores < threshold).any())
@@ -70,16 +70,16 @@ def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: Aim, target
     return threshold
 
 
-def compute_shares(called: npt.ArrayLike, positive: npt.ArrayLike) -> Shares:
+def compute_shares(called: npt.ArrayLike, positive: npt.ArrayLike) -> CallShares:
     """Compute sensitivity, specificity, positive and negative predictive value of calls `[N]`."""
     yes, truth = np.asarray(called, bool), np.asarray(positive, bool)
-    return Shares(
-        _share(yes[truth]),
-        _share(~yes[~truth]),
-        _share(truth[yes]),
-        _share(~truth[~yes]),
+    return CallShares(
+        _compute_true_share(yes[truth]),
+        _compute_true_share(~yes[~truth]),
+        _compute_true_share(truth[yes]),
+        _compute_true_share(~truth[~yes]),
     )
 
 
-def _share(hits: Bools) -> float:
+def _compute_true_share(hits: Bools) -> float:
     return float(hits.mean()) if hits.size else NAN

@@ -8,15 +8,15 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
 
-PAIRINGS = 2
+LUCK_DRAWS = 2
 """Draws of the trainings' luck, each with both signs, beside every resample of the subjects."""
 
-PLACES = 9_998
+PIVOT_VALUES = 9_998
 """Enough values for the tails of many comparisons: at level 1 − 0.05/20 twelve lie beyond each end. The number is even:
 then no p equals 0.05/m, and a word and its interval cannot disagree by rounding."""
-TRUSTED = 10
+TRUSTED_TAIL_VALUES = 10
 """So many of the outermost resamples on each side say together how far the tail reaches; single ones are luck."""
 
 
@@ -66,7 +66,7 @@ def make_pivot(
     luck: float | Floats = 0.0,
     by_seeds: float | Floats = 0.0,
     retraining: float | Floats = 0.0,
-    places: int = PLACES,
+    places: int = PIVOT_VALUES,
 ) -> Pivot:
     """Make the pivot of the studentized bootstrap over subjects, the trainings, and Student's t.
 
@@ -87,9 +87,9 @@ def make_pivot(
     """
     grid = (np.arange(places) + 0.5) / places
     normal = find_student_quantiles(by_subjects, places)
-    drawn = smooth(drawn, normal)
+    drawn = smooth_quantiles(drawn, normal)
     if not np.any(luck) and not np.any(retraining):
-        return Pivot(farther(drawn, normal))
+        return Pivot(take_farther_tails(drawn, normal))
     shares = [np.asarray(x, np.float64)[..., None] for x in (luck, retraining)]
     freedom = np.maximum(np.asarray(by_seeds, np.float64), 0.5)[..., None]
     a = np.sqrt(np.maximum(0.0, 1 - shares[0] - shares[1]))
@@ -97,7 +97,7 @@ def make_pivot(
     rng = np.random.default_rng(0)
     far, even = stats.t.ppf(grid, freedom), stats.norm.ppf(grid)
     found, plain = [], []
-    for _ in range(PAIRINGS):
+    for _ in range(LUCK_DRAWS):
         aside = b * far[..., rng.permutation(places)] + c * even[rng.permutation(places)]
         found += [a * drawn + aside, a * drawn - aside]
         plain += [a * normal + aside, a * normal - aside]
@@ -105,7 +105,7 @@ def make_pivot(
     # The exact distribution is symmetric; the drawn one is not quite, and an interval should not lean by
     # luck.
     mirrored = (mixed - mixed[..., ::-1]) / 2
-    return Pivot(farther(np.sort(np.concatenate(found, -1), -1), mirrored))
+    return Pivot(take_farther_tails(np.sort(np.concatenate(found, -1), -1), mirrored))
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +118,7 @@ def find_student_quantiles(freedom: float, places: int) -> Floats:
     return found
 
 
-def smooth(drawn: Floats, like: Floats) -> Floats:
+def smooth_quantiles(drawn: Floats, like: Floats) -> Floats:
     """Return the quantiles of resamples `[…, resamples]` at as many ranks as `like` has, in order.
 
     Beyond the `TRUSTED_TAIL_VALUES` outermost resamples the tail follows that of `like` (quantiles at the same ranks),
@@ -130,13 +130,13 @@ def smooth(drawn: Floats, like: Floats) -> Floats:
     below = np.minimum(at.astype(np.int64), max(0, n - 2))
     rest = at - below
     found = ordered[..., below] * (1 - rest) + ordered[..., np.minimum(below + 1, n - 1)] * rest
-    tail = int(np.ceil(places * min(0.25, TRUSTED / n)))
+    tail = int(np.ceil(places * min(0.25, TRUSTED_TAIL_VALUES / n)))
     for outer, edge in ((slice(None, tail), tail), (slice(-tail, None), places - 1 - tail)):
         found[..., outer] = found[..., edge, None] * (like[outer] / like[edge])
     return np.sort(found, -1)
 
 
-def farther(first: Floats, second: Floats) -> Floats:
+def take_farther_tails(first: Floats, second: Floats) -> Floats:
     """Take, of two ordered sets of as many values, the lower values in the lower half and the higher ones in the upper
     half."""
     half = first.shape[-1] // 2

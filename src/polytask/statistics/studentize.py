@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from polytask.statistics.counts import RESAMPLES, draw_counts
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
+from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES, draw_counts
 
-FEWEST, MOST = 1_998, 10_000_000
+MIN_RESAMPLES, MAX_DRAWN_SUBJECTS = 1_998, 10_000_000
 """With thousands of subjects, whose means are hardly skewed, only so many subjects are drawn in all, but in no fewer
 resamples than `MIN_RESAMPLES`."""
 
 
 def studentize(
-    folds: Sequence[Floats], weights: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
+    folds: Sequence[Floats], weights: Sequence[float], resamples: int = BOOTSTRAP_RESAMPLES, seed: int = 0
 ) -> Floats:
     """Compute (mean of a resample − mean) ÷ standard error *of the resample*, `[resamples]`.
 
@@ -28,7 +28,7 @@ def studentize(
         folds: values of the subjects `[subjects]` of each fold; NaN is not allowed.
         weights: of the folds; they sum to 1.
     """
-    resamples = min(resamples, max(FEWEST, MOST // sum(len(x) for x in folds)))
+    resamples = min(resamples, max(MIN_RESAMPLES, MAX_DRAWN_SUBJECTS // sum(len(x) for x in folds)))
     blocks = (draw_counts(len(x), resamples, (seed, k)) for k, x in enumerate(folds))
     # Sorted values: the answer must not depend on the order in which subjects come.
     found: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]

@@ -6,23 +6,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from polytask.statistics.draws import Floats
+from polytask.statistics.array_types import Floats
 
-FEWEST_SUBJECTS = 20
+MIN_STUDY_SUBJECTS = 20
 """Least number of subjects over all folds."""
-FEWEST_MOVED = 4.0
+MIN_MOVED_SUBJECTS = 4.0
 """Least number of subjects who carry the differences: with fewer, neither their mean nor its error is known."""
-FEWEST_RARE = {"events": 5}
+MIN_RARE_PER_FOLD = {"events": 5}
 """Least number per fold, on average; for cases of the rarer class it is `MIN_OTHERS_PER_FOLD`."""
-FEWEST_OTHERS = 4
-UNSEEN = (
+MIN_OTHERS_PER_FOLD = 4
+UNSEEN_FAILURE_NOTE = (
     "No method sees a failure that the sample does not contain: where one patient in fifty loses much, 30 of 100 "
     "studies of 60 patients hold no such patient, and where one training in ten collapses, 39 of 100 studies of 3 "
     "folds × 3 seeds hold no such training. What is said holds for patients and trainings like those seen."
 )
 
 
-def find_shortage(rows: Sequence[Floats], weights: Sequence[float], rare: Sequence[Mapping[str, int]]) -> str:
+def find_study_shortage(
+    rows: Sequence[Floats], weights: Sequence[float], rare: Sequence[Mapping[str, int]]
+) -> str:
     """Say why so little data allows no conclusion; "" where it does.
 
     Args:
@@ -31,23 +33,23 @@ def find_shortage(rows: Sequence[Floats], weights: Sequence[float], rare: Sequen
         rare: of each fold, what its metric rests on (`metric_values.FoldValues`).
     """
     subjects = sum(row.shape[-1] for row in rows)
-    if subjects < FEWEST_SUBJECTS:
-        return f"{subjects} subjects; a word takes {FEWEST_SUBJECTS}"
+    if subjects < MIN_STUDY_SUBJECTS:
+        return f"{subjects} subjects; a word takes {MIN_STUDY_SUBJECTS}"
     for name in dict.fromkeys(name for fold in rare for name in fold):
         found = [fold.get(name, 0) for fold in rare]
-        least = FEWEST_RARE.get(name, FEWEST_OTHERS) * len(found)
+        least = MIN_RARE_PER_FOLD.get(name, MIN_OTHERS_PER_FOLD) * len(found)
         if sum(found) < least:
             each = f" in {len(found)} folds" if len(found) > 1 else ""
             return f"{sum(found)} {name}{each}; a word takes {least}"
-    moved = count_moved([row.mean(0) for row in rows], weights)
-    if moved < FEWEST_MOVED:
+    moved = count_moved_subjects([row.mean(0) for row in rows], weights)
+    if moved < MIN_MOVED_SUBJECTS:
         return (
             f"nearly all differences lie in {max(1, round(moved))} of {subjects} subjects; a word takes more"
         )
     return ""
 
 
-def count_moved(means: Sequence[Floats], weights: Sequence[float]) -> float:
+def count_moved_subjects(means: Sequence[Floats], weights: Sequence[float]) -> float:
     """Count how many equal subjects would carry a variance as concentrated as this one: (Σ g²)² ÷ Σ g⁴ of deviations g.
 
     The result is a third of the subjects where differences are normal, and 2 where all lie in two subjects.

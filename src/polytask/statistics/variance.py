@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polytask.statistics.draws import Floats
-from polytask.statistics.freedom import satterthwaite
+from polytask.statistics.array_types import Floats
+from polytask.statistics.freedom import combine_freedoms
 
 
 @dataclass(frozen=True)
-class Variance:
+class EffectVariance:
     """The parts of a variance; every field has the shape of the batch of studies, `[]` for one study.
 
     Args:
@@ -45,12 +45,12 @@ class Variance:
         if not np.any(self.by_seeds):
             return np.full(np.shape(self.estimate), self.by_subjects)
         rest = 1 - self.luck
-        return satterthwaite([self.luck, rest], [np.maximum(self.by_seeds, 1e-9), self.by_subjects])
+        return combine_freedoms([self.luck, rest], [np.maximum(self.by_seeds, 1e-9), self.by_subjects])
 
 
-def part_variance(
+def split_variance(
     folds: Sequence[Floats], weights: Sequence[float], pairs: Sequence[Floats] | None = None
-) -> Variance:
+) -> EffectVariance:
     """Split the variance of the mean effect into the part of the subjects and the part of the trainings.
 
     Args:
@@ -93,13 +93,15 @@ def part_variance(
     subjects = np.asarray(sum(k**2 * v for k, (v, _) in zip(w, both, strict=True)), np.float64)
     none = np.zeros_like(estimate)
     if count == 1:
-        return Variance(estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none)
+        return EffectVariance(
+            estimate, subjects, np.full_like(estimate, np.nan), by_subjects, none, none, none
+        )
     spread = [k**2 * e.var(-1, ddof=1) / count for k, e in zip(w, by_seed, strict=True)]
     shown = [k**2 * u / count for k, (_, u) in zip(w, both, strict=True)]
     # This is u/S of the docstring, summed over folds; `beyond` is the excess that counts as luck.
     least = np.asarray(sum(shown), np.float64)
     beyond = np.maximum(0.0, np.asarray(sum(spread)) - least)
-    own = satterthwaite(
+    own = combine_freedoms(
         [np.maximum(0.0, s - u) for s, u in zip(spread, shown, strict=True)], [count - 1.0] * len(spread)
     )
     even = (count - 1) * (w**2).sum() ** 2 / (w**4).sum()
@@ -112,7 +114,7 @@ def part_variance(
     # Resamples of subjects show what trainings do to single ones, with its skew; not so where pairs are taken off.
     retraining = none if pairs is None else seeds * share - luck
     freedom = own ** (1 - 1 / count) * even ** (1 / count)
-    return Variance(estimate, kept, seeds, by_subjects, freedom, luck, retraining)
+    return EffectVariance(estimate, kept, seeds, by_subjects, freedom, luck, retraining)
 
 
 def split_covariance(fold: Floats, pairs: Floats | None = None) -> tuple[Floats, Floats]:

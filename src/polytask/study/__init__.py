@@ -11,32 +11,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polytask.study.ahead import forecast as forecast
     from polytask.study.arms import Arm as Arm
-    from polytask.study.conclusions.make import Conclusions as Conclusions
-    from polytask.study.conclusions.make import conclude as conclude
-    from polytask.study.folder import Study as Study
-    from polytask.study.folder import StudyRun as StudyRun
-    from polytask.study.make import run_study as run_study
-    from polytask.study.wanted import Wanted as Wanted
+    from polytask.study.conclusions.draw_conclusions import Conclusions as Conclusions
+    from polytask.study.conclusions.draw_conclusions import conclude as conclude
+    from polytask.study.dry_run import forecast as forecast
+    from polytask.study.study_folder import Study as Study
+    from polytask.study.study_folder import StudyRun as StudyRun
+    from polytask.study.study_request import StudyRequest as StudyRequest
+    from polytask.study.study_runner import run_study as run_study
 
-_PLACES = {
+_STUDY_MODULES = {
     "Arm": "arms",
-    "Conclusions": "conclusions.make",
-    "conclude": "conclusions.make",
-    "Study": "folder",
-    "StudyRun": "folder",
-    "Wanted": "wanted",
-    "forecast": "ahead",
-    "run_study": "make",
+    "Conclusions": "conclusions.draw_conclusions",
+    "conclude": "conclusions.draw_conclusions",
+    "Study": "study_folder",
+    "StudyRun": "study_folder",
+    "StudyRequest": "study_request",
+    "forecast": "dry_run",
+    "run_study": "study_runner",
 }
-__all__ = ["Arm", "Conclusions", "Study", "StudyRun", "Wanted", "conclude", "forecast", "run_study"]
+__all__ = ["Arm", "Conclusions", "Study", "StudyRequest", "StudyRun", "conclude", "forecast", "run_study"]
 
 
 # Importing the package must stay cheap: `polytask --help` would otherwise load torch, pyarrow and joblib.
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _STUDY_MODULES:
         raise AttributeError(f"module 'polytask.study' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"polytask.study.{_PLACES[name]}"), name)
+    return getattr(import_module(f"polytask.study.{_STUDY_MODULES[name]}"), name)

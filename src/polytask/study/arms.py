@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
-from polytask.plan.plan import Plan
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
-from polytask.plan.settings import set_values
 
 BASELINE = "single"
 
@@ -53,13 +53,13 @@ class Arm:
         return found
 
 
-def arms_of(
+def list_arms(
     sharing: Sequence[str],
     balance: Sequence[str],
     presets: Sequence[str],
     plan: Plan,
     header: Header,
-    known: Sequence[str],
+    sharing_names: Sequence[str],
 ) -> tuple[Arm, ...]:
     """List every arm once, `single` first. Balancing does not apply to `single`: each of its networks has one task.
 
@@ -76,7 +76,7 @@ def arms_of(
         if preset == BASELINE:
             continue
         own = apply_preset(plan, preset, header).shared
-        label = f"preset-{preset}" if preset in known else preset
+        label = f"preset-{preset}" if preset in sharing_names else preset
         for rule in balance:
             if rule == own.training.balance.rule != "equal" and "equal" in balance:
                 continue  # what the preset brings by itself

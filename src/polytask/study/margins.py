@@ -6,27 +6,27 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from polytask.errors import PolytaskError, nearest
+from polytask.errors import PolytaskError, suggest_word
 from polytask.tasks.task import Task
 
-POINTS = 2.0
+DEFAULT_MARGIN_POINTS = 2.0
 """Default margin in points, hundredths of a metric whose best value is 1: Dice, AUC, C, κ, R²."""
-ERROR_SHARE = 0.05
+DEFAULT_ERROR_SHARE = 0.05
 """Default margin of a metric that is an error: this share of the error of the best constant answer."""
-ERRORS = ("mae", "rmse")
+ERROR_METRICS = ("mae", "rmse")
 
 
-def is_error(metric: str) -> bool:
+def is_error_metric(metric: str) -> bool:
     """Whether a metric is an error in the unit of the task, and not a share."""
-    return metric.partition(".")[0] in ERRORS
+    return metric.partition(".")[0] in ERROR_METRICS
 
 
-def default_margin(folds: Sequence[Task]) -> float:
+def choose_default_margin(folds: Sequence[Task]) -> float:
     """Return the default margin of a task: 2 points, or 5 % of the error of a constant answer, averaged over folds."""
-    if not is_error(folds[0].primary):
-        return POINTS
+    if not is_error_metric(folds[0].primary):
+        return DEFAULT_MARGIN_POINTS
     # `deviation` is the spread of the train answers, about the error of the best constant answer.
-    return ERROR_SHARE * float(np.mean([float(getattr(task, "deviation", np.nan)) for task in folds]))
+    return DEFAULT_ERROR_SHARE * float(np.mean([float(getattr(task, "deviation", np.nan)) for task in folds]))
 
 
 def read_margins(given: Sequence[str], defaults: Mapping[str, float]) -> dict[str, float]:
@@ -50,8 +50,12 @@ def read_margins(given: Sequence[str], defaults: Mapping[str, float]) -> dict[st
         if not (np.isfinite(value) and value > 0):
             raise PolytaskError(f"--margin {text}: expected a number above 0, or TASK=NUMBER")
         if sign and name not in margins:
-            raise PolytaskError(f"--margin {text}: {nearest(name, list(margins))}")
+            raise PolytaskError(f"--margin {text}: {suggest_word(name, list(margins))}")
         # A plain number is in points, so it cannot hold for tasks whose margin is in mm or days.
-        chosen = [name] if sign else [task for task, default in defaults.items() if default == POINTS]
+        chosen = (
+            [name]
+            if sign
+            else [task for task, default in defaults.items() if default == DEFAULT_MARGIN_POINTS]
+        )
         margins |= dict.fromkeys(chosen, value)
     return margins

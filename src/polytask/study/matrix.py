@@ -13,20 +13,20 @@ from threading import Thread
 import joblib
 from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 
-from polytask.errors import PolytaskError, nearest
-from polytask.study.expect import Expected, remaining
-from polytask.study.folder import Study, StudyRun
-from polytask.study.leash import Leash
+from polytask.errors import PolytaskError, suggest_word
+from polytask.study.run_estimate import RunEstimate, estimate_remaining_seconds
 from polytask.study.run_one import run_one
-from polytask.training.interrupt import listen
+from polytask.study.stop_request import StopRequest
+from polytask.study.study_folder import Study, StudyRun
+from polytask.training.interrupt import catch_stop_signals
 
-POLL = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two readings of the run states."""
-RAY = "ray"
+RAY_BACKEND = "ray"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class MatrixSnapshot:
     """The progress of the matrix; `left` are the estimated seconds to go, NaN when unknown."""
 
     study: Study
@@ -42,19 +42,19 @@ class Snapshot:
         return [run for run in self.study.runs if run.state != "done" and run.active]
 
 
-Watch = Callable[[Snapshot], None]
+WatchCallback = Callable[[MatrixSnapshot], None]
 
 
-def ready_backend(backend: str) -> None:
+def prepare_backend(backend: str) -> None:
     """Check the name of a joblib backend, and register Ray's backend when that is asked for.
 
     Raises:
         PolytaskError: the name is unknown, or Ray is not installed.
     """
-    known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, RAY})
+    known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, RAY_BACKEND})
     if backend not in known:
-        raise PolytaskError(f"--backend {backend}: {nearest(backend, known)}")
-    if backend == RAY:
+        raise PolytaskError(f"--backend {backend}: {suggest_word(backend, known)}")
+    if backend == RAY_BACKEND:
         try:
             module = importlib.import_module("ray.util.joblib")
         except ImportError as error:
@@ -67,10 +67,10 @@ def ready_backend(backend: str) -> None:
 
 def run_matrix(
     study: Study,
-    expect: Callable[[Study], dict[str, Expected]],
+    expect: Callable[[Study], dict[str, RunEstimate]],
     jobs: int,
     backend: str,
-    watch: Watch,
+    watch: WatchCallback,
 ) -> int:
     """Do all open runs; returns the number of the signal that ended this early, 0 without one.
 
@@ -81,7 +81,7 @@ def run_matrix(
         expect: returns arm → estimate of one run; called again whenever another run is done.
     """
     todo = [run for run in study.runs if run.state != "done"]
-    leash = Leash.of_this_process(study.folder / "active")
+    leash = StopRequest.of_this_process(study.folder / "active")
     stop = Path(leash.stop)
     stop.parent.mkdir(parents=True, exist_ok=True)
     stop.unlink(missing_ok=True)
@@ -90,24 +90,29 @@ def run_matrix(
 
     def dispatch() -> None:
         try:
-            _dispatch(study.work, todo, leash, jobs, backend)
+            _dispatch_runs(study.work, todo, leash, jobs, backend)
         # An exception in a thread would only be printed; it is kept and raised by the main thread below.
         except BaseException as trouble:
             troubles.append(trouble)
 
-    with listen() as asked:
+    with catch_stop_signals() as asked:
         # Signal handlers run in the main thread only, so joblib works in another one and the main thread stays free.
         thread = Thread(target=dispatch, daemon=True)
         thread.start()
         while thread.is_alive():
-            thread.join(POLL)
+            thread.join(POLL_SECONDS)
             if asked.signal and not stop.exists():
                 stop.touch()
-            study = study.look_again()
+            study = study.read_states_again()
             done = sum(run.state == "done" for run in study.runs)
             if done != known:
                 by_arm, known = expect(study), done
-            watch(Snapshot(study, remaining([r for r in study.runs if r.state == "missing"], by_arm, jobs)))
+            watch(
+                MatrixSnapshot(
+                    study,
+                    estimate_remaining_seconds([r for r in study.runs if r.state == "missing"], by_arm, jobs),
+                )
+            )
         if asked.signal:
             _wait_for_saving(todo)
     stop.unlink(missing_ok=True)
@@ -121,15 +126,17 @@ def run_matrix(
     return asked.signal
 
 
-def _dispatch(work: Path, todo: Sequence[StudyRun], leash: Leash, jobs: int, backend: str) -> None:
+def _dispatch_runs(
+    work: Path, todo: Sequence[StudyRun], stop_request: StopRequest, jobs: int, backend: str
+) -> None:
     # Workers inherit that: Ctrl-C is for the command, and an idle worker that dies of it takes the others with it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(todo))), backend=backend, batch_size=1)
-    parallel(joblib.delayed(run_one)(str(work), run.spec, leash) for run in todo)
+    parallel(joblib.delayed(run_one)(str(work), run.spec, stop_request) for run in todo)
 
 
-def _wait_for_saving(todo: Sequence[StudyRun], most: float = 60.0) -> None:
+def _wait_for_saving(todo: Sequence[StudyRun], max_seconds: float = 60.0) -> None:
     """Wait until no run is active: a signal may have ended joblib's workers before the runs they wait for."""
-    until = time.monotonic() + most
+    until = time.monotonic() + max_seconds
     while time.monotonic() < until and any(run.active for run in todo):
-        time.sleep(POLL / 5)
+        time.sleep(POLL_SECONDS / 5)

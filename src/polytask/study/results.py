@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polytask.errors import PolytaskError
-from polytask.evaluation.answers import FILE as ANSWERS
-from polytask.evaluation.answers import Answers, Items
-from polytask.evaluation.result import FILE as EVALUATION
-from polytask.evaluation.result import Evaluation
-from polytask.kinds import answer_form
-from polytask.study.folder import RESULTS, Study, StudyRun
+from polytask.evaluation.evaluation_result import EVALUATION_FILE as EVALUATION
+from polytask.evaluation.evaluation_result import Evaluation
+from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
+from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.kinds import find_answer_form
+from polytask.study.study_folder import RESULTS_FILE, Study, StudyRun
 
-Row = tuple[str, str, str, str, str, float | None, int | None]
+ResultRow = tuple[str, str, str, str, str, float | None, int | None]
 """One row without the columns of the run: task, kind, subject, visit, name, value, n."""
-TEXT = ("run", "arm", "sharing", "balance", "preset")
-SCHEMA = pa.schema(
+TEXT_COLUMNS = ("run", "arm", "sharing", "balance", "preset")
+RESULTS_SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in TEXT),
+        *((name, pa.string()) for name in TEXT_COLUMNS),
         *((name, pa.int32()) for name in ("fold", "seed")),
         *((name, pa.string()) for name in ("task", "kind", "subject", "visit", "name")),
         ("value", pa.float64()),
@@ -34,14 +34,14 @@ SCHEMA = pa.schema(
 )
 """Columns in long form. `kind` is `metric` (of the run on the held-out part, with `n` known items), `case` (answer,
 truth or metric of one subject and visit) or `cost` (of the run). A value that is undefined or unknown is null."""
-PART = f".{RESULTS}.part"
+PARTIAL_RESULTS_FILE = f".{RESULTS_FILE}.part"
 
 
-class Results:
+class ResultsWriter:
     """Collects and writes the results table of a study; each finished run is read only once."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, pa.Table] = {}
+        self._table_by_run: dict[str, pa.Table] = {}
         self._held = 0
 
     def is_due(self, done: int) -> bool:
@@ -56,12 +56,12 @@ class Results:
         """Write `STUDY/results.parquet` completely or not at all; a part left by a killed command is replaced."""
         done = [run for run in study.runs if run.state == "done"]
         for run in done:
-            if run.name not in self._seen:
-                self._seen[run.name] = table_of(run)
-        tables = [self._seen[run.name] for run in done]
-        part = study.folder / PART
+            if run.name not in self._table_by_run:
+                self._table_by_run[run.name] = build_run_table(run)
+        tables = [self._table_by_run[run.name] for run in done]
+        part = study.folder / PARTIAL_RESULTS_FILE
         try:
-            pq.write_table(pa.concat_tables(tables) if tables else SCHEMA.empty_table(), part)
+            pq.write_table(pa.concat_tables(tables) if tables else RESULTS_SCHEMA.empty_table(), part)
             os.replace(part, study.results)
             self._held = len(done)
         except OSError as error:
@@ -76,7 +76,7 @@ class Results:
 def read_results(path: Path) -> pa.Table:
     """Read the table that `ResultsWriter.write` wrote."""
     try:
-        return pq.read_table(path, schema=SCHEMA)
+        return pq.read_table(path, schema=RESULTS_SCHEMA)
     except (OSError, pa.ArrowException) as error:
         raise PolytaskError(
             f"{path}: cannot be read ({str(error).splitlines()[0]}); run the study's command again, which makes it "
@@ -84,60 +84,68 @@ def read_results(path: Path) -> pa.Table:
         ) from None
 
 
-def table_of(run: StudyRun) -> pa.Table:
+def build_run_table(run: StudyRun) -> pa.Table:
     """Build the rows of one finished run as an Arrow table."""
     evaluation = Evaluation.read(run.folder / EVALUATION)
-    rows = [*metric_rows(evaluation), *case_rows(evaluation, Answers.read(run.folder / ANSWERS))]
-    rows += [("", "cost", "", "", name, _value(cost), None) for name, cost in run.record["costs"].items()]
+    rows = [
+        *list_metric_rows(evaluation),
+        *list_case_rows(evaluation, PartAnswers.read(run.folder / ANSWERS)),
+    ]
+    rows += [
+        ("", "cost", "", "", name, _finite_or_none(cost), None) for name, cost in run.record["costs"].items()
+    ]
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
     own = [run.name, run.arm.name, run.arm.sharing, run.arm.balance, run.arm.preset, run.fold, run.seed]
     return pa.Table.from_arrays(
         [
             pa.array(values, field.type)
-            for values, field in zip([*([v] * len(rows) for v in own), *columns], SCHEMA, strict=True)
+            for values, field in zip([*([v] * len(rows) for v in own), *columns], RESULTS_SCHEMA, strict=True)
         ],
-        schema=SCHEMA,
+        schema=RESULTS_SCHEMA,
     )
 
 
-def metric_rows(evaluation: Evaluation) -> Iterator[Row]:
+def list_metric_rows(evaluation: Evaluation) -> Iterator[ResultRow]:
     """Yield a row for every metric, for the skill of each task, and for the mean skill."""
     for task, metrics in evaluation.metrics.items():
         named = {**metrics, "skill": evaluation.skill[task]}
         for name, found in named.items():
-            yield task, "metric", "", "", name, _value(found.estimate), found.n
+            yield task, "metric", "", "", name, _finite_or_none(found.estimate), found.n
     mean = evaluation.mean_skill
-    yield "", "metric", "", "", "mean_skill", _value(mean.estimate), mean.n
+    yield "", "metric", "", "", "mean_skill", _finite_or_none(mean.estimate), mean.n
 
 
-def case_rows(evaluation: Evaluation, answers: Answers) -> Iterator[Row]:
+def list_case_rows(evaluation: Evaluation, answers: PartAnswers) -> Iterator[ResultRow]:
     """Yield the answers and the truth of each case, and the metrics of each case of a voxel task."""
     for task, items in answers.pooled.items():
         kind, names = str(evaluation.tasks[task]["kind"]), list(evaluation.tasks[task]["names"])
         for k, (subject, visit) in enumerate(items.ids):
-            cells = {**truth_cells(kind, names, items, k), **answer_cells(names, items.prediction, k)}
+            cells = {
+                **collect_truth_cells(kind, names, items, k),
+                **collect_answer_cells(names, items.prediction, k),
+            }
             for name, value in cells.items():
-                yield task, "case", subject, visit, name, _value(value), None
+                yield task, "case", subject, visit, name, _finite_or_none(value), None
     for task, cases in answers.voxel.items():
         for (subject, visit), metrics in zip(cases.ids, cases.metrics, strict=True):
             for name, value in metrics.items():
-                yield task, "case", subject, visit, name, _value(value), None
+                yield task, "case", subject, visit, name, _finite_or_none(value), None
 
 
-def truth_cells(kind: str, names: list[str], items: Items, k: int) -> dict[str, float]:
+def collect_truth_cells(kind: str, names: list[str], items: PooledAnswers, k: int) -> dict[str, float]:
     """Return the truth of item `k`: `truth` (a class as its number), `truth.LABEL`, or `time` and `event`, or NaN."""
     value, known = np.asarray(items.value[k], np.float64), np.asarray(items.known[k], bool)
-    if answer_form(kind) == "time":
+    if find_answer_form(kind) == "time":
         # A time without its event says nothing, so both are unknown together.
         pair = value if known.all() else np.full(2, np.nan)
         return {"time": float(pair[0]), "event": float(pair[1])}
     value = np.where(known, value, np.nan)
-    if answer_form(kind) == "labels":
+    if find_answer_form(kind) == "labels":
         return {f"truth.{name}": float(v) for name, v in zip(names, value, strict=True)}
     return {"truth": float(value)}
 
 
-def answer_cells(names: list[str], prediction: Mapping[str, Any], k: int) -> dict[str, float]:
+def collect_answer_cells(names: list[str], prediction: Mapping[str, Any], k: int) -> dict[str, float]:
     """Return the answer for item `k`: `value`, `risk`, `p.CLASS`, or `p.0`, `p.1`, … for the horizons of survival."""
     found: dict[str, float] = {}
     for key, array in prediction.items():
@@ -151,6 +159,6 @@ def answer_cells(names: list[str], prediction: Mapping[str, Any], k: int) -> dic
     return found
 
 
-def _value(number: float | None) -> float | None:
+def _finite_or_none(number: float | None) -> float | None:
     # Parquet tells null from NaN; one form of "unknown" is enough for readers.
     return None if number is None or not isfinite(number) else float(number)

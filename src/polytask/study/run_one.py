@@ -20,29 +20,34 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from polytask.locks import is_held, read_note
-from polytask.study.folder import read_record, state_of
-from polytask.study.leash import Leash, alive
-from polytask.study.spec import RECORD, Spec
+from polytask.locks import is_lock_held, read_lock_note
+from polytask.study.run_spec import STUDY_RECORD_FILE, RunSpec
+from polytask.study.stop_request import StopRequest, is_process_alive
+from polytask.study.study_folder import find_run_state, read_run_record
 
-Ended = Literal["done", "failed", "stopped", "elsewhere"]
-DONE, FAILED, STOPPED, ELSEWHERE = 0, 1, 3, 4
+RunEnding = Literal["done", "failed", "stopped", "elsewhere"]
+EXIT_DONE, EXIT_FAILED, EXIT_STOPPED, EXIT_ELSEWHERE = 0, 1, 3, 4
 """Exit codes of the run's process."""
-ORPHAN_PAUSE = 0.2
+ORPHAN_POLL_SECONDS = 0.2
 """Seconds between two checks of a run whose command was killed."""
-ENDED: dict[int, Ended] = {DONE: "done", FAILED: "failed", STOPPED: "stopped", ELSEWHERE: "elsewhere"}
+ENDING_BY_EXIT_CODE: dict[int, RunEnding] = {
+    EXIT_DONE: "done",
+    EXIT_FAILED: "failed",
+    EXIT_STOPPED: "stopped",
+    EXIT_ELSEWHERE: "elsewhere",
+}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: `stopped` = saved after a stop request; `elsewhere` = another command works on it."""
 
     name: str
-    ended: Ended
+    ended: RunEnding
     seconds: float
 
 
-def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
+def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
     """Start the process of one run and wait for it: training, evaluation, costs. A finished run is left alone.
 
     Args:
@@ -51,23 +56,23 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
     """
     started = time.perf_counter()
 
-    def outcome(ended: Ended) -> Outcome:
-        return Outcome(spec.name, ended, time.perf_counter() - started)
+    def outcome(ended: RunEnding) -> RunOutcome:
+        return RunOutcome(spec.name, ended, time.perf_counter() - started)
 
-    if state_of(spec, Path(work) / "runs" / spec.name)[0] == "done":
+    if find_run_state(spec, Path(work) / "runs" / spec.name)[0] == "done":
         return outcome("done")
-    if leash.pulled:
+    if stop_request.is_requested:
         return outcome("stopped")
-    if not wait_for_orphan(spec, leash):
+    if not wait_for_orphan(spec, stop_request):
         return outcome("elsewhere")
     given = {
         "work": str(Path(work).resolve()),
         "spec": asdict(spec),
-        "leash": leash.held_by_this_process(),
+        "leash": stop_request.as_dict_with_parent(),
     }
     threads = str(spec.threads)
     child = subprocess.Popen(
-        [sys.executable, "-m", "polytask.study.process"],
+        [sys.executable, "-m", "polytask.study.run_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -75,40 +80,44 @@ def run_one(work: str, spec: Spec, leash: Leash) -> Outcome:
         env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
     )
-    with deaf(leash):
+    with ignore_interrupts(stop_request):
         _, said = child.communicate(json.dumps(given).encode())
-    ended = ENDED.get(child.returncode)
+    ended = ENDING_BY_EXIT_CODE.get(child.returncode)
     # The process may die without a note, for example when the system kills it for lack of memory.
     if ended is None or (ended == "failed" and not spec.failed.exists()):
-        note_failure(spec, death(child.returncode), said.decode(errors="replace"))
+        note_failure(spec, describe_process_end(child.returncode), said.decode(errors="replace"))
         ended = "failed"
     return outcome(ended)
 
 
-def wait_for_orphan(spec: Spec, leash: Leash) -> bool:
+def wait_for_orphan(spec: RunSpec, stop_request: StopRequest) -> bool:
     """Wait until nobody works on the run; false when another command does, or a stop is requested.
 
     A run whose command was killed on this machine saves its state and ends soon, so waiting for it is worthwhile. A run
     of a living command is not waited for.
     """
-    while is_held(spec.active):
-        note = read_note(spec.active)
-        orphan = note.get("host") == platform.node() and "command" in note and not alive(int(note["command"]))
-        if leash.pulled or not orphan:
+    while is_lock_held(spec.active):
+        note = read_lock_note(spec.active)
+        orphan = (
+            note.get("host") == platform.node()
+            and "command" in note
+            and not is_process_alive(int(note["command"]))
+        )
+        if stop_request.is_requested or not orphan:
             return False
-        time.sleep(ORPHAN_PAUSE)
+        time.sleep(ORPHAN_POLL_SECONDS)
     return True
 
 
 @contextmanager
-def deaf(leash: Leash) -> Iterator[None]:
+def ignore_interrupts(stop_request: StopRequest) -> Iterator[None]:
     """Ignore SIGINT and SIGTERM in a worker process while it waits for a run.
 
     These signals reach all processes of the command. If a worker died of one, joblib would kill every run before it
     could save its state.
     """
     # The command itself must react to signals, and Python allows handlers in the main thread only.
-    if os.getpid() == leash.pid or threading.current_thread() is not threading.main_thread():
+    if os.getpid() == stop_request.pid or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -120,7 +129,7 @@ def deaf(leash: Leash) -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def death(code: int) -> str:
+def describe_process_end(code: int) -> str:
     """Describe the end of a process that could not note its failure itself."""
     if code >= 0:
         return f"the run's process ended with exit code {code}"
@@ -129,7 +138,7 @@ def death(code: int) -> str:
     return f"the run's process was ended by {name}{hint}; run the same command again to go on"
 
 
-def note_failure(spec: Spec, line: str, details: str) -> None:
+def note_failure(spec: RunSpec, line: str, details: str) -> None:
     """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
     spec.failed.parent.mkdir(parents=True, exist_ok=True)
     # Written beside and renamed, so that nobody reads half a message.
@@ -138,8 +147,8 @@ def note_failure(spec: Spec, line: str, details: str) -> None:
     os.replace(part, spec.failed)
 
 
-def recorded(folder: Path, **changes: object) -> None:
+def update_run_record(folder: Path, **changes: object) -> None:
     """Change values in the `study.json` of a run, completely or not at all."""
-    from polytask.plain import write_json
+    from polytask.plain import write_plain_json
 
-    write_json(folder / RECORD, {**read_record(folder), **changes})
+    write_plain_json(folder / STUDY_RECORD_FILE, {**read_run_record(folder), **changes})

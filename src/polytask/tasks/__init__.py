@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polytask.tasks.kinds import KINDS as KINDS
-    from polytask.tasks.kinds import fields_of as fields_of
-    from polytask.tasks.kinds import make_task as make_task
+    from polytask.tasks.task_registry import KINDS as KINDS
+    from polytask.tasks.task_registry import dump_task_fields as dump_task_fields
+    from polytask.tasks.task_registry import make_task as make_task
 
-__all__ = ["KINDS", "fields_of", "make_task"]
+__all__ = ["KINDS", "dump_task_fields", "make_task"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'polytask.tasks' has no attribute {name!r}")
-    from polytask.tasks import kinds
+    from polytask.tasks import task_registry
 
-    return getattr(kinds, name)
+    return getattr(task_registry, name)

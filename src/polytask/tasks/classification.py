@@ -12,15 +12,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from polytask.kinds.constants import shares
-from polytask.tasks.confusion import NAN, accuracy, confusion, f1, macro, sensitivity, specificity
-from polytask.tasks.heads import linear_head
-from polytask.tasks.losses import ItemCriterion
-from polytask.tasks.ranking import auc
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.kinds.constant_losses import clamp_class_shares
+from polytask.tasks.confusion import (
+    NAN,
+    average_over_classes,
+    build_confusion_matrix,
+    compute_accuracy,
+    compute_f1,
+    compute_sensitivity,
+    compute_specificity,
+)
+from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.ranking import compute_auc
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import make_linear_head
 
 
-def weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
+def make_weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:
     """Make a loss per item: the weight of its class times −log p of that class."""
 
     def loss(output: Tensor, value: Tensor) -> Tensor:
@@ -44,7 +52,7 @@ class Classification:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     classes: tuple[str, ...]
     frequencies: tuple[float, ...] = ()
     balanced: bool = False
@@ -56,18 +64,18 @@ class Classification:
         return len(self.classes)
 
     def _shares(self) -> npt.NDArray[np.float64]:
-        return shares(self.frequencies or [1.0] * self.outputs)
+        return clamp_class_shares(self.frequencies or [1.0] * self.outputs)
 
     def head(self, features: int, dims: int) -> nn.Module:
         """Make the head `[N, features] → [N, classes]`; biases are the log of the training shares, or 0 if balanced."""
         f = self._shares()
-        return linear_head(features, (np.zeros(f.size) if self.balanced else np.log(f)).tolist())
+        return make_linear_head(features, (np.zeros(f.size) if self.balanced else np.log(f)).tolist())
 
     def criterion(self) -> nn.Module:
         """Make the loss: cross-entropy, with class weights if balanced."""
         f = self._shares()
         weights = 1 / (f.size * f) if self.balanced else np.ones(f.size)
-        return ItemCriterion(weighted_cross_entropy(weights.tolist()), self.constant)
+        return ItemCriterion(make_weighted_cross_entropy(weights.tolist()), self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn logits `[N, classes]` into probabilities `p [N, classes]`."""
@@ -86,22 +94,25 @@ class Classification:
         compared with all others, and the mean over the classes is given too."""
         known = np.asarray(known, dtype=bool)
         p, truth = prediction["p"][known], np.asarray(value)[known].astype(np.int64)
-        m = confusion(truth, p.argmax(1), self.outputs)
+        m = build_confusion_matrix(truth, p.argmax(1), self.outputs)
         each = range(self.outputs)
-        found = {"n": float(truth.size), "accuracy": accuracy(m)}
-        found["balanced_accuracy"] = macro([sensitivity(m, k) for k in each])
-        found["f1"] = macro([f1(m, k) for k in each])
+        found = {"n": float(truth.size), "accuracy": compute_accuracy(m)}
+        found["balanced_accuracy"] = average_over_classes([compute_sensitivity(m, k) for k in each])
+        found["f1"] = average_over_classes([compute_f1(m, k) for k in each])
         if self.outputs == 2:
             return found | {
-                "auc": auc(p[:, 1], truth == 1),
-                "sensitivity": sensitivity(m, 1),
-                "specificity": specificity(m, 1),
+                "auc": compute_auc(p[:, 1], truth == 1),
+                "sensitivity": compute_sensitivity(m, 1),
+                "specificity": compute_specificity(m, 1),
             }
         for k, c in enumerate(self.classes):
-            found[f"auc.{c}"] = auc(p[:, k], truth == k)
-            found[f"sensitivity.{c}"], found[f"specificity.{c}"] = sensitivity(m, k), specificity(m, k)
+            found[f"auc.{c}"] = compute_auc(p[:, k], truth == k)
+            found[f"sensitivity.{c}"], found[f"specificity.{c}"] = (
+                compute_sensitivity(m, k),
+                compute_specificity(m, k),
+            )
         for name in ("auc", "sensitivity", "specificity"):
-            found[name] = macro([found[f"{name}.{c}"] for c in self.classes])
+            found[name] = average_over_classes([found[f"{name}.{c}"] for c in self.classes])
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:
@@ -111,5 +122,5 @@ class Classification:
             defined = [
                 metrics[f"auc.{c}"] for c in self.classes if not np.isnan(metrics.get(f"auc.{c}", NAN))
             ]
-            area = macro(defined)
+            area = average_over_classes(defined)
         return 2 * area - 1

@@ -7,48 +7,48 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.float64]
+ConfusionMatrix = npt.NDArray[np.float64]
 NAN = float("nan")
 
 
-def confusion(truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> Counts:
+def build_confusion_matrix(truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> ConfusionMatrix:
     """Count the items in a matrix `[classes, classes]`: rows are the truth, columns the answer."""
     # Each pair becomes one number, row · classes + column, so that a single bincount fills the matrix.
     t, a = np.asarray(truth, dtype=np.int64), np.asarray(answer, dtype=np.int64)
     return np.bincount(t * classes + a, minlength=classes**2).reshape(classes, classes).astype(np.float64)
 
 
-def _ratio(above: float, below: float) -> float:
+def _divide_counts(above: float, below: float) -> float:
     return above / below if below > 0 else NAN
 
 
-def accuracy(m: Counts) -> float:
+def compute_accuracy(m: ConfusionMatrix) -> float:
     """Compute the share of items with the right answer."""
-    return _ratio(float(np.trace(m)), float(m.sum()))
+    return _divide_counts(float(np.trace(m)), float(m.sum()))
 
 
-def sensitivity(m: Counts, k: int) -> float:
+def compute_sensitivity(m: ConfusionMatrix, k: int) -> float:
     """Compute the share of the items of class k that were answered with k."""
-    return _ratio(float(m[k, k]), float(m[k].sum()))
+    return _divide_counts(float(m[k, k]), float(m[k].sum()))
 
 
-def specificity(m: Counts, k: int) -> float:
+def compute_specificity(m: ConfusionMatrix, k: int) -> float:
     """Compute the share of the items of other classes that were not answered with k."""
     others = float(m.sum() - m[k].sum())
-    return _ratio(others - float(m[:, k].sum() - m[k, k]), others)
+    return _divide_counts(others - float(m[:, k].sum() - m[k, k]), others)
 
 
-def f1(m: Counts, k: int) -> float:
+def compute_f1(m: ConfusionMatrix, k: int) -> float:
     """Compute the harmonic mean of precision and sensitivity of class k; NaN when the class does not occur."""
     return NAN if m[k].sum() == 0 else float(2 * m[k, k] / (m[k].sum() + m[:, k].sum()))
 
 
-def macro(values: Sequence[float]) -> float:
+def average_over_classes(values: Sequence[float]) -> float:
     """Average a measure over classes; NaN if one of the values is NaN."""
     return float(np.mean(np.asarray(values, dtype=np.float64))) if len(values) else NAN
 
 
-def quadratic_kappa(m: Counts) -> float:
+def compute_quadratic_kappa(m: ConfusionMatrix) -> float:
     """Compute Cohen's κ with quadratic weights; NaN when the truth has a single class."""
     if (m.sum(1) > 0).sum() < 2:
         return NAN

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from polytask.kinds.count import compute_deviance
 from polytask.tasks.confusion import NAN
-from polytask.tasks.heads import linear_head
-from polytask.tasks.losses import ItemCriterion
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import make_linear_head
 
-STEEP = 5.0
+MAX_LOG_RATIO = 5.0
 """Up to exp(5) ≈ 148 times the training mean the expected count is exp(output); beyond, it grows as a straight line."""
 
 
@@ -37,7 +37,7 @@ class Count:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     mean: float = 1.0
     unit: str = ""
     deviation: float = 1.0
@@ -50,7 +50,7 @@ class Count:
 
     def head(self, features: int, dims: int) -> nn.Module:
         """Make the head `[N, features] → [N, 1]`; it starts at the log of the training mean."""
-        return linear_head(features, [math.log(self.mean)])
+        return make_linear_head(features, [math.log(self.mean)])
 
     def _find_log_mean(self, output: Tensor) -> Tensor:
         """Compute the log of the expected count: the output, flattened above a limit.
@@ -59,7 +59,7 @@ class Count:
         """
         # For an output above the limit c: exp(c + log(1 + output − c)) = exp(c) · (1 + output − c). This is linear in
         # the output and has the same slope as exp at c.
-        low = output.clamp_max(math.log(self.mean) + STEEP)
+        low = output.clamp_max(math.log(self.mean) + MAX_LOG_RATIO)
         return low + torch.log1p(output - low)
 
     def criterion(self) -> nn.Module:

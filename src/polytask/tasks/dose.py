@@ -11,10 +11,10 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from polytask.tasks.confusion import NAN
-from polytask.tasks.dose_loss import DoseCriterion
-from polytask.tasks.dvh import dvh_statistics
-from polytask.tasks.heads import voxel_head
-from polytask.tasks.task import Level, Prediction
+from polytask.tasks.dose_criterion import DoseCriterion
+from polytask.tasks.dvh import compute_dvh_statistics
+from polytask.tasks.task import Prediction, TaskLevel
+from polytask.tasks.task_heads import make_voxel_head
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Dose:
     higher: ClassVar[bool] = False
 
     name: str
-    level: Level = "voxel"
+    level: TaskLevel = "voxel"
     unit: str = ""
     scale: float = 1.0
     structures: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Dose:
 
     def head(self, features: int, dims: int) -> nn.Module:
         """Make the head `[N, features, *space] → [N, 1, *space]`; it starts at the training median."""
-        return voxel_head(features, dims, [self.median / self.scale])
+        return make_voxel_head(features, dims, [self.median / self.scale])
 
     def criterion(self) -> nn.Module:
         """Make the loss: masked L1 with an optional histogram part, see `dose_criterion.py`."""
@@ -88,7 +88,7 @@ class Dose:
         each: dict[str, float] = {}
         for name, mask in (structures or {}).items():
             judged = np.asarray(mask, bool) & inside
-            was, now = (dvh_statistics(d, judged, spacing) for d in (truth, drawn))
+            was, now = (compute_dvh_statistics(d, judged, spacing) for d in (truth, drawn))
             each |= {f"dvh.{name}.{s}": now[s] - was[s] for s in was}
         if each:
             found["dvh"] = float(np.mean(np.abs(list(each.values()))))

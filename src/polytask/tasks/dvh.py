@@ -9,35 +9,39 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-PERCENT = (99.0, 95.0, 50.0, 5.0, 1.0)
+DVH_PERCENTS = (99.0, 95.0, 50.0, 5.0, 1.0)
 """The percentages x for which D_x is given."""
-SMALL_VOLUME = 0.1
+HOTTEST_VOLUME = 0.1
 """Volume in cm³ of the hottest voxels; the lowest dose among them is the statistic for organs."""
 
 
-def dose_to_percent(inside: npt.NDArray[np.floating], percent: float) -> float:
+def compute_percent_dose(inside: npt.NDArray[np.floating], percent: float) -> float:
     """Compute D_x%: the dose that the hottest `percent` of the structure receives at least."""
     return float(np.percentile(inside, 100 - percent))
 
 
-def dose_to_volume(inside: npt.NDArray[np.floating], cc: float, voxel: float) -> float:
+def compute_volume_dose(inside: npt.NDArray[np.floating], cc: float, voxel: float) -> float:
     """Compute D_xcc for voxels of `voxel` mm³ as OpenKBP defines it: by percentile, with at least one voxel."""
     hottest = max(1, round(cc * 1000 / voxel))
     return float(np.percentile(inside, max(0.0, 100 - 100 * hottest / inside.size)))
 
 
-def dvh_statistics(dose: npt.NDArray[np.floating], mask: Mask, spacing: Sequence[float]) -> dict[str, float]:
+def compute_dvh_statistics(
+    dose: npt.NDArray[np.floating], mask: Mask, spacing: Sequence[float]
+) -> dict[str, float]:
     """Compute `mean`, `D99`, `D95`, `D50`, `D5`, `D1`, and in 3D `D0.1cc`; an empty dict for an empty structure."""
     inside = np.asarray(dose, dtype=np.float64)[mask]
     if not inside.size:
         return {}
-    found = {"mean": float(inside.mean())} | {f"D{x:g}": dose_to_percent(inside, x) for x in PERCENT}
+    found = {"mean": float(inside.mean())} | {
+        f"D{x:g}": compute_percent_dose(inside, x) for x in DVH_PERCENTS
+    }
     if len(spacing) == 3:
-        found[f"D{SMALL_VOLUME:g}cc"] = dose_to_volume(inside, SMALL_VOLUME, float(np.prod(spacing)))
+        found[f"D{HOTTEST_VOLUME:g}cc"] = compute_volume_dose(inside, HOTTEST_VOLUME, float(np.prod(spacing)))
     return found
 
 
-def openkbp_dose_score(
+def compute_openkbp_dose_score(
     dose: npt.NDArray[np.floating], predicted: npt.NDArray[np.floating], possible: Mask
 ) -> float:
     """Compute the dose score of one patient: Σ |dose − predicted| over all voxels / voxels of the mask `possible`."""
@@ -45,7 +49,7 @@ def openkbp_dose_score(
     return float(np.abs(difference).sum() / np.asarray(possible, bool).sum())
 
 
-def openkbp_dvh_differences(
+def compare_openkbp_dvh(
     dose: npt.NDArray[np.floating],
     predicted: npt.NDArray[np.floating],
     structures: Mapping[str, Mask],
@@ -64,6 +68,8 @@ def openkbp_dvh_differences(
         wanted = ("D0.1cc", "mean") if name in organs else ("D99", "D95", "D1") if name in targets else ()
         if not wanted or not np.any(mask):
             continue
-        truth, answer = (dvh_statistics(d, np.asarray(mask, bool), spacing) for d in (dose, predicted))
+        truth, answer = (
+            compute_dvh_statistics(d, np.asarray(mask, bool), spacing) for d in (dose, predicted)
+        )
         found |= {f"{name}.{s}": abs(answer[s] - truth[s]) for s in wanted}
     return found

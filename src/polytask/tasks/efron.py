@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def efron_weights(times: Tensor, events: Tensor) -> tuple[Tensor, Tensor]:
+def compute_efron_weights(times: Tensor, events: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the risk sets of m subjects: (index of the events `[E]`, log weights `[E, m]`).
 
     A subject whose time is not before that of the event is at risk and has weight 1, all others have weight 0
@@ -26,7 +26,7 @@ def efron_weights(times: Tensor, events: Tensor) -> tuple[Tensor, Tensor]:
     return index[counted], weights[counted].log()
 
 
-def efron_terms(scores: Tensor, index: Tensor, log_weights: Tensor) -> Tensor:
+def compute_efron_terms(scores: Tensor, index: Tensor, log_weights: Tensor) -> Tensor:
     """Compute −log of the factor of each event `[E]` for log hazard ratios `scores [m]`.
 
     The terms are finite however large the scores are, and their sum is never negative.

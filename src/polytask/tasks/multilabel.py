@@ -12,13 +12,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from polytask.kinds.constants import label_shares
-from polytask.tasks.confusion import NAN, accuracy, confusion, f1, macro, sensitivity, specificity
-from polytask.tasks.heads import linear_head
-from polytask.tasks.losses import absent, full_precision
-from polytask.tasks.ranking import auc
+from polytask.kinds.constant_losses import clamp_label_shares
+from polytask.tasks.confusion import (
+    NAN,
+    average_over_classes,
+    build_confusion_matrix,
+    compute_accuracy,
+    compute_f1,
+    compute_sensitivity,
+    compute_specificity,
+)
+from polytask.tasks.criteria import disable_autocast, make_absent_loss
+from polytask.tasks.ranking import compute_auc
 from polytask.tasks.target import Target
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import make_linear_head
 
 
 class LabelCriterion(nn.Module):
@@ -36,8 +44,8 @@ class LabelCriterion(nn.Module):
         """Compute (sum, count) of the loss from `output [N, L]`, one logit per label."""
         known = target.known.bool()
         if not bool(known.any()):
-            return absent(output)
-        with full_precision(output):
+            return make_absent_loss(output)
+        with disable_autocast(output):
             present, missing = torch.tensor(self.weights, device=output.device)
             value = target.value[known].float()
             weight = torch.where(
@@ -62,7 +70,7 @@ class Multilabel:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     labels: tuple[str, ...]
     frequencies: tuple[float, ...] = ()
     balanced: bool = False
@@ -74,14 +82,14 @@ class Multilabel:
         return len(self.labels)
 
     def _shares(self) -> npt.NDArray[np.float64]:
-        return label_shares(self.frequencies or [0.5] * self.outputs)
+        return clamp_label_shares(self.frequencies or [0.5] * self.outputs)
 
     def head(self, features: int, dims: int) -> nn.Module:
         """Make the head `[N, features] → [N, labels]`; its biases are the log-odds of the training shares, 0 if
         balanced."""
         f = self._shares()
         bias = np.zeros(f.size) if self.balanced else np.log(f / (1 - f))
-        return linear_head(features, bias.tolist())
+        return make_linear_head(features, bias.tolist())
 
     def criterion(self) -> nn.Module:
         """Make the loss: binary cross-entropy per label, with weights if balanced."""
@@ -113,18 +121,18 @@ class Multilabel:
         found: dict[str, float] = {"n": float(known.any(1).sum())}
         for k, c in enumerate(self.labels):
             p, truth = prediction["p"][known[:, k], k], np.asarray(value)[known[:, k], k] > 0.5
-            m = confusion(truth, p >= 0.5, 2)
+            m = build_confusion_matrix(truth, p >= 0.5, 2)
             found |= {
                 f"n.{c}": float(truth.size),
-                f"auc.{c}": auc(p, truth),
-                f"accuracy.{c}": accuracy(m),
-                f"f1.{c}": f1(m, 1),
-                f"sensitivity.{c}": sensitivity(m, 1),
-                f"specificity.{c}": specificity(m, 1),
+                f"auc.{c}": compute_auc(p, truth),
+                f"accuracy.{c}": compute_accuracy(m),
+                f"f1.{c}": compute_f1(m, 1),
+                f"sensitivity.{c}": compute_sensitivity(m, 1),
+                f"specificity.{c}": compute_specificity(m, 1),
             }
         for name in ("auc", "accuracy", "f1", "sensitivity", "specificity"):
             each = [found[f"{name}.{c}"] for c in self.labels]
-            found[name] = macro([v for v in each if not np.isnan(v)])
+            found[name] = average_over_classes([v for v in each if not np.isnan(v)])
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:

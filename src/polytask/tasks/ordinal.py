@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from polytask.kinds.constants import shares
-from polytask.tasks.confusion import NAN, accuracy, confusion, quadratic_kappa
-from polytask.tasks.heads import CumulativeHead
-from polytask.tasks.losses import ItemCriterion
-from polytask.tasks.ranking import auc
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.kinds.constant_losses import clamp_class_shares
+from polytask.tasks.confusion import NAN, build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
+from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.ranking import compute_auc
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import CumulativeHead
 
-SMALLEST_GAP = 1e-6
+MIN_THRESHOLD_GAP = 1e-6
 """Smallest distance of two neighboring log-odds in the loss, so that its logarithm stays finite."""
 
 
-def cumulative_loss(output: Tensor, value: Tensor) -> Tensor:
+def compute_cumulative_loss(output: Tensor, value: Tensor) -> Tensor:
     """Compute −log P(y = value) `[n]` from the log-odds of y > k, `output [n, K − 1]`, which fall with k.
 
     A middle class lies between the log-odds a of the threshold below it and the log-odds b < a of the one above. Its
@@ -37,7 +37,7 @@ def cumulative_loss(output: Tensor, value: Tensor) -> Tensor:
     inner = (value > 0) & (value < last)
     # The two end classes have one threshold only. They get a harmless gap of 1 here: `where` would still pass the NaN
     # gradient of a logarithm of 0 from the branch that is not taken.
-    gap = torch.where(inner, (above - below).clamp_min(SMALLEST_GAP), torch.ones_like(above))
+    gap = torch.where(inner, (above - below).clamp_min(MIN_THRESHOLD_GAP), torch.ones_like(above))
     zero = torch.zeros_like(above)
     terms = torch.where(value > 0, logsigmoid(above), zero) + torch.where(
         value < last, logsigmoid(-below), zero
@@ -54,7 +54,7 @@ class Ordinal:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     classes: tuple[str, ...]
     frequencies: tuple[float, ...] = ()
     constant: float = 1.0
@@ -66,11 +66,13 @@ class Ordinal:
 
     def head(self, features: int, dims: int) -> nn.Module:
         """Make the head `[N, features] → [N, classes − 1]`; its cut-points start at the training shares."""
-        return CumulativeHead(features, shares(self.frequencies or [1.0] * len(self.classes)).tolist())
+        return CumulativeHead(
+            features, clamp_class_shares(self.frequencies or [1.0] * len(self.classes)).tolist()
+        )
 
     def criterion(self) -> nn.Module:
         """Make the loss: the negative log-likelihood of the cumulative model."""
-        return ItemCriterion(cumulative_loss, self.constant)
+        return ItemCriterion(compute_cumulative_loss, self.constant)
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn log-odds `[N, classes − 1]` into probabilities `p [N, classes]`."""
@@ -98,11 +100,11 @@ class Ordinal:
         known = np.asarray(known, dtype=bool)
         p, truth = np.asarray(prediction["p"], np.float64)[known], np.asarray(value)[known].astype(np.int64)
         answer = self.grade({"p": p})
-        m = confusion(truth, answer, len(self.classes))
-        found = {"n": float(truth.size), "kappa": quadratic_kappa(m), "accuracy": accuracy(m)}
+        m = build_confusion_matrix(truth, answer, len(self.classes))
+        found = {"n": float(truth.size), "kappa": compute_quadratic_kappa(m), "accuracy": compute_accuracy(m)}
         found["mae"] = float(np.abs(truth - answer).mean()) if truth.size else NAN
         for k, c in enumerate(self.classes[1:], start=1):
-            found[f"auc.{c}"] = auc(p[:, k:].sum(1), truth >= k)
+            found[f"auc.{c}"] = compute_auc(p[:, k:].sum(1), truth >= k)
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:

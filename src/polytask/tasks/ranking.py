@@ -8,7 +8,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def wins(scores: Floats, against: Floats) -> Floats:
+def count_wins(scores: Floats, against: Floats) -> Floats:
     """Count for each of `scores` how many of `against` it exceeds; a tie counts one half."""
     ordered = np.sort(against)
     below = np.searchsorted(ordered, scores, side="left")
@@ -16,7 +16,9 @@ def wins(scores: Floats, against: Floats) -> Floats:
     return np.asarray((below + not_above) / 2, dtype=np.float64)
 
 
-def auc(scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
+def compute_auc(
+    scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> float:
     """Compute the probability that a positive has a higher score than a negative; NaN unless there are both.
 
     `weights [N]` weight the positives; those of negatives are not used.
@@ -25,4 +27,4 @@ def auc(scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike |
     if not p.any() or p.all() or not np.isfinite(s).all():
         return float("nan")
     w = np.ones(int(p.sum())) if weights is None else np.asarray(weights, dtype=np.float64)[p]
-    return float((w * wins(s[p], s[~p])).sum() / (w.sum() * (~p).sum()))
+    return float((w * count_wins(s[p], s[~p])).sum() / (w.sum() * (~p).sum()))

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from polytask.tasks.confusion import NAN
-from polytask.tasks.heads import linear_head
-from polytask.tasks.losses import ItemCriterion
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import make_linear_head
 
 
-def _rounding(x: npt.NDArray[np.float64]) -> float:
+def _bound_rounding_error(x: npt.NDArray[np.float64]) -> float:
     """Bound the sum of squares that equal numbers can have, because their mean is rounded."""
     # Each difference is at most about 1e-14 of the largest number (float64 has 16 digits), squared and summed.
     return 1e-28 * x.size * float(np.abs(x).max()) ** 2
@@ -40,7 +40,7 @@ class Regression:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     mean: float = 0.0
     sd: float = 1.0
     unit: str = ""
@@ -54,7 +54,7 @@ class Regression:
 
     def head(self, features: int, dims: int) -> nn.Module:
         """Make the head `[N, features] → [N, 1]`; it starts at the training mean, which is the z-score 0."""
-        return linear_head(features, [0.0])
+        return make_linear_head(features, [0.0])
 
     def criterion(self) -> nn.Module:
         """Make the loss: smooth L1 on the z-score."""
@@ -86,8 +86,8 @@ class Regression:
         error = answer - truth
         spread, moved = truth - truth.mean(), answer - answer.mean()
         total, drawn = float((spread**2).sum()), float((moved**2).sum())
-        varies = total > _rounding(truth)
-        both = varies and drawn > _rounding(answer)
+        varies = total > _bound_rounding_error(truth)
+        both = varies and drawn > _bound_rounding_error(answer)
         return {
             "n": float(truth.size),
             "mae": float(np.abs(error).mean()),

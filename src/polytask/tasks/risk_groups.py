@@ -7,25 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-THIRDS_FROM = 30
+MIN_SUBJECTS_FOR_THIRDS = 30
 """With at least this many training subjects there are three groups, otherwise two."""
-NAMES = {0: ("all",), 1: ("lower risk", "higher risk"), 2: ("low risk", "middle risk", "high risk")}
+RISK_GROUP_NAMES = {
+    0: ("all",),
+    1: ("lower risk", "higher risk"),
+    2: ("low risk", "middle risk", "high risk"),
+}
 """Number of cut-offs → names of the groups, lowest risk first."""
 
 
-def cut_risks(risk: npt.ArrayLike) -> tuple[float, ...]:
+def find_risk_cutoffs(risk: npt.ArrayLike) -> tuple[float, ...]:
     """Find cut-offs that divide training risks `[N]` into thirds (halves below 30 subjects); none if all are equal."""
     found = np.asarray(risk, np.float64)
     found = found[np.isfinite(found)]
     if not found.size or found.min() == found.max():
         return ()
-    parts = 3 if found.size >= THIRDS_FROM else 2
+    parts = 3 if found.size >= MIN_SUBJECTS_FOR_THIRDS else 2
     edges = np.unique(np.quantile(found, np.linspace(0, 1, parts + 1)[1:-1]))
     # A cut-off at the largest risk would leave the group above it empty.
     return tuple(float(e) for e in edges if e < found.max())
 
 
-def find_groups(risk: npt.ArrayLike, cutoffs: Sequence[float]) -> npt.NDArray[np.int64]:
+def assign_risk_groups(risk: npt.ArrayLike, cutoffs: Sequence[float]) -> npt.NDArray[np.int64]:
     """Assign each risk `[N]` the index of its group, lowest risk first; a risk at a cut-off is in the lower group."""
     return np.searchsorted(np.asarray(cutoffs, np.float64), np.asarray(risk, np.float64), side="left").astype(
         np.int64

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from polytask.kinds.constants import structure_shares
+from polytask.kinds.constant_losses import clamp_structure_shares
 from polytask.tasks.confusion import NAN
-from polytask.tasks.heads import voxel_head
-from polytask.tasks.overlap import OverlapCriterion
-from polytask.tasks.sizes import tell_in_pixels
-from polytask.tasks.surface import mask_metrics
-from polytask.tasks.task import Level, Prediction
+from polytask.tasks.mask_metrics import compute_mask_metrics
+from polytask.tasks.mask_sizes import convert_sizes_to_pixels
+from polytask.tasks.overlap_criterion import OverlapCriterion
+from polytask.tasks.task import Prediction, TaskLevel
+from polytask.tasks.task_heads import make_voxel_head
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Segmentation:
     name: str
     structures: tuple[str, ...]
     exclusive: bool
-    level: Level = "voxel"
+    level: TaskLevel = "voxel"
     fractions: tuple[float, ...] = ()
     tolerance: float = 2.0
     constant: float = 1.0
@@ -49,7 +49,7 @@ class Segmentation:
         return len(self.structures) + int(self.exclusive)
 
     def _shares(self) -> npt.NDArray[np.float64]:
-        return structure_shares(
+        return clamp_structure_shares(
             self.fractions or [1 / (1 + len(self.structures))] * len(self.structures), self.exclusive
         )
 
@@ -57,7 +57,7 @@ class Segmentation:
         """Make the head; its biases are the log of the training shares (exclusive) or their log-odds."""
         f = self._shares()
         bias = np.log(np.append(1 - f.sum(), f)) if self.exclusive else np.log(f / (1 - f))
-        return voxel_head(features, dims, bias.tolist())
+        return make_voxel_head(features, dims, bias.tolist())
 
     def criterion(self) -> nn.Module:
         """Make the loss: Dice plus cross-entropy, see `overlap_criterion.py`."""
@@ -100,7 +100,9 @@ class Segmentation:
             drawn, truth = (
                 (np.asarray(x) == k + 1 if self.exclusive else np.asarray(x[k]) > 0) for x in (answer, value)
             )
-            for metric, v in mask_metrics(drawn, truth, spacing, self.tolerance, distances, inside).items():
+            for metric, v in compute_mask_metrics(
+                drawn, truth, spacing, self.tolerance, distances, inside
+            ).items():
                 found[f"{metric}.{name}"] = v
                 each.setdefault(metric, []).append(v)
         means = {m: [v for v in vs if not np.isnan(v)] for m, vs in each.items() if not m.startswith("empty")}
@@ -108,7 +110,7 @@ class Segmentation:
             **{m: float(np.mean(vs)) if vs else NAN for m, vs in means.items()},
             **found,
         }
-        return metrics if self.unit == "mm" else tell_in_pixels(metrics, len(spacing))
+        return metrics if self.unit == "mm" else convert_sizes_to_pixels(metrics, len(spacing))
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Return the mean Dice as skill."""

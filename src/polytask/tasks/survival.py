@@ -11,15 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from polytask.kinds.curves import Curve, breslow, hazard_at
+from polytask.kinds.step_curves import TimeCurve, estimate_breslow_hazard, evaluate_hazard
 from polytask.tasks.confusion import NAN
-from polytask.tasks.cox import CoxCriterion
-from polytask.tasks.hazard import HazardCriterion, expected_time, survival_at
-from polytask.tasks.heads import ScoreHead, linear_head
-from polytask.tasks.survival_metrics import auc_at, brier_at, concordance
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.tasks.cox_criterion import CoxCriterion
+from polytask.tasks.hazard_criterion import HazardCriterion, compute_expected_time, interpolate_survival
+from polytask.tasks.survival_metrics import compute_concordance, compute_horizon_auc, compute_horizon_brier
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import ScoreHead, make_linear_head
 
-LARGEST_SCORE = 50.0
+MAX_RISK_SCORE = 50.0
 """Log hazard ratios are limited to ± this before the exponential, so that it cannot overflow."""
 
 
@@ -42,15 +42,15 @@ class Survival:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     loss: Literal["cox", "hazard"] = "cox"
     unit: str = "days"
     horizons: tuple[float, ...] = ()
     bins: tuple[float, ...] = ()
     hazards: tuple[float, ...] = ()
     buffer: int = 256
-    censoring: Curve = field(default_factory=dict)
-    baseline: Curve = field(default_factory=dict)
+    censoring: TimeCurve = field(default_factory=dict)
+    baseline: TimeCurve = field(default_factory=dict)
     constant: float = 1.0
 
     @property
@@ -65,7 +65,7 @@ class Survival:
         # Without training hazards: 1/(M + 1), 1/M, …, 1/2 give every interval, and the survivors, the same share.
         even = [1 / (len(self.bins) - m + 1) for m in range(len(self.bins))]
         h = np.clip(np.asarray(self.hazards or even, dtype=np.float64), 1e-6, 1 - 1e-6)
-        return linear_head(features, np.log(h / (1 - h)).tolist())
+        return make_linear_head(features, np.log(h / (1 - h)).tolist())
 
     def criterion(self) -> nn.Module:
         """Make the loss, see `cox_criterion.py` and `hazard_criterion.py`."""
@@ -79,15 +79,15 @@ class Survival:
         output = output.float()
         if self.loss == "hazard":
             return {
-                "risk": -expected_time(output, self.bins),
-                "p": 1 - survival_at(output, self.bins, self.horizons),
+                "risk": -compute_expected_time(output, self.bins),
+                "p": 1 - interpolate_survival(output, self.bins, self.horizons),
             }
         risk = output.squeeze(1)
         if not self.baseline:
             return {"risk": risk, "p": risk.new_full((len(risk), len(self.horizons)), NAN)}
         at = np.asarray(self.horizons, dtype=np.float64)
-        hazard = torch.tensor(hazard_at(self.baseline, at), dtype=torch.float32)
-        ratio = risk.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
+        hazard = torch.tensor(evaluate_hazard(self.baseline, at), dtype=torch.float32)
+        ratio = risk.clamp(-MAX_RISK_SCORE, MAX_RISK_SCORE).exp()
         # expm1 keeps the digits of 1 − exp(−x) for small x, that is for early horizons.
         return {"risk": risk, "p": -torch.expm1(-hazard.to(risk.device) * ratio[:, None])}
 
@@ -111,7 +111,11 @@ class Survival:
 
         `risk`, `times` and `events` have one entry per subject. A task with the loss `hazard` needs no baseline.
         """
-        return self if self.loss == "hazard" else replace(self, baseline=breslow(risk, times, events))
+        return (
+            self
+            if self.loss == "hazard"
+            else replace(self, baseline=estimate_breslow_hazard(risk, times, events))
+        )
 
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
         """Make the cells of one row: `.risk`, and `.p.T365` for each horizon that has a probability."""
@@ -130,12 +134,12 @@ class Survival:
         risk = np.asarray(prediction["risk"], dtype=np.float64)[known]
         p = np.asarray(prediction["p"], dtype=np.float64)[known]
         found = {"n": float(times.size), "events": float((events > 0).sum())}
-        found["c"] = concordance(risk, times, events)
+        found["c"] = compute_concordance(risk, times, events)
         for h, t in enumerate(self.horizons):
             # A Cox model orders subjects the same way at every horizon, and its risk exists even without a baseline.
             score = p[:, h] if self.loss == "hazard" else risk
-            found[f"auc.T{t:g}"] = auc_at(score, times, events, t, self.censoring)
-            found[f"brier.T{t:g}"] = brier_at(p[:, h], times, events, t, self.censoring)
+            found[f"auc.T{t:g}"] = compute_horizon_auc(score, times, events, t, self.censoring)
+            found[f"brier.T{t:g}"] = compute_horizon_brier(p[:, h], times, events, t, self.censoring)
         return found
 
     def skill(self, metrics: Mapping[str, float]) -> float:

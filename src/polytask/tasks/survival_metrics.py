@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polytask.kinds.curves import survival_at
+from polytask.kinds.step_curves import evaluate_survival
 from polytask.statistics.comparable_pairs import count_pairs
-from polytask.tasks.ranking import auc
+from polytask.tasks.ranking import compute_auc
 
 Floats = npt.NDArray[np.float64]
 NAN = float("nan")
-SMALLEST_CENSORING = 0.1
+MIN_FOLLOWED_SHARE = 0.1
 """A horizon is not defined if the censoring curve G is below this share there: weights 1/G would become too large."""
 
 
-def concordance(risk: Floats, times: Floats, events: Floats) -> float:
+def compute_concordance(risk: Floats, times: Floats, events: Floats) -> float:
     """Compute Harrell's C: the share of comparable pairs that the risk orders correctly; equal risks count one half.
 
     A pair is comparable when it is known who had the event first: the earlier time is an event, or both times are equal
@@ -30,22 +30,22 @@ def concordance(risk: Floats, times: Floats, events: Floats) -> float:
     return float(found.early_right.sum()) / pairs if pairs else NAN
 
 
-def defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:
+def is_horizon_defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:
     """Whether enough training subjects are followed up to the horizon, judged by their censoring curve."""
-    return float(survival_at(censoring, np.array([horizon]))[0]) >= SMALLEST_CENSORING
+    return float(evaluate_survival(censoring, np.array([horizon]))[0]) >= MIN_FOLLOWED_SHARE
 
 
-def censoring_weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
+def compute_censoring_weights(times: Floats, censoring: Mapping[str, Sequence[float]]) -> Floats:
     """Compute 1 / P(not censored before the subject's own time t) = 1/G(t−) for each of `times [N]`.
 
     At equal times an event comes before a censoring (see `estimate_censoring`). With these weights the subjects with an
     event by a horizon and those followed beyond it represent exactly all subjects. 1/G(t), which scikit-survival uses,
     gives tied subjects too much weight.
     """
-    return np.asarray(1 / np.maximum(survival_at(censoring, times, left=True), 1e-12), dtype=np.float64)
+    return np.asarray(1 / np.maximum(evaluate_survival(censoring, times, left=True), 1e-12), dtype=np.float64)
 
 
-def auc_at(
+def compute_horizon_auc(
     score: Floats, times: Floats, events: Floats, horizon: float, censoring: Mapping[str, Sequence[float]]
 ) -> float:
     """Compute Uno's cumulative/dynamic AUC: subjects with an event by the horizon, weighted 1/G, against those followed
@@ -53,18 +53,18 @@ def auc_at(
     # Subjects censored before the horizon are in neither group: the weights of the others stand for them.
     case = (times <= horizon) & (events > 0)
     keep = case | (times > horizon)
-    if not defined(censoring, horizon):
+    if not is_horizon_defined(censoring, horizon):
         return NAN
-    return auc(score[keep], case[keep], censoring_weights(times, censoring)[keep])
+    return compute_auc(score[keep], case[keep], compute_censoring_weights(times, censoring)[keep])
 
 
-def brier_at(
+def compute_horizon_brier(
     p: Floats, times: Floats, events: Floats, horizon: float, censoring: Mapping[str, Sequence[float]]
 ) -> float:
     """Compute Graf's Brier score of P(event by the horizon), weighted for censoring by 1/G."""
-    if not times.size or not np.isfinite(p).all() or not defined(censoring, horizon):
+    if not times.size or not np.isfinite(p).all() or not is_horizon_defined(censoring, horizon):
         return NAN
     case, beyond = (times <= horizon) & (events > 0), times > horizon
-    late = 1 / survival_at(censoring, np.array([horizon]))[0]
-    terms = case * (1 - p) ** 2 * censoring_weights(times, censoring) + beyond * p**2 * late
+    late = 1 / evaluate_survival(censoring, np.array([horizon]))[0]
+    terms = case * (1 - p) ** 2 * compute_censoring_weights(times, censoring) + beyond * p**2 * late
     return float(terms.mean())

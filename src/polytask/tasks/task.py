@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from polytask.tasks.target import Target
 
-Level = Literal["voxel", "visit", "subject"]
+TaskLevel = Literal["voxel", "visit", "subject"]
 Prediction = dict[str, Tensor]
 """Decoded outputs with first axis N; ensembles average these. The keys depend on the kind:
 
@@ -24,7 +24,7 @@ survival: `risk [N]` (log hazard ratio or minus expected time), `p [N, horizons]
 segmentation: `p [N, 1 + K, *space]` (exclusive, with background) or `[N, K, *space]` · dose: `value [N, *space]`.
 """
 Arrays = dict[str, npt.NDArray[Any]]
-BY_PATCH = ("patches.", "places.")
+PATCH_KEY_PREFIXES = ("patches.", "places.")
 """Prefixes of keys that a network adds to a prediction and whose length differs from slide to slide: the attention on
 the patches `[N, P]` (`[N, V, P]` for a subject task) and their positions. They are no answers and are never joined."""
 
@@ -63,7 +63,7 @@ class Task(Protocol):
     def name(self) -> str: ...
 
     @property
-    def level(self) -> Level: ...
+    def level(self) -> TaskLevel: ...
 
     @property
     def outputs(self) -> int:
@@ -121,6 +121,6 @@ class VoxelTask(Task, Protocol):
         """
 
 
-def device_of(output: Tensor | Sequence[Tensor]) -> torch.device:
+def find_output_device(output: Tensor | Sequence[Tensor]) -> torch.device:
     """Find the device on which an output lies."""
     return output.device if isinstance(output, Tensor) else output[0].device

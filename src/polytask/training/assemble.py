@@ -11,12 +11,12 @@ import torch
 from polytask.cohort.header import Header, PooledSpec, VoxelSpec
 from polytask.model.encoder import EncoderSpec
 from polytask.model.network import Network
-from polytask.model.slide import SlideSpec
-from polytask.model.spec import NetworkSpec
-from polytask.plan.plan import FoldPlan, Plan
-from polytask.prepare.normalise import input_planes
-from polytask.prepare.slots import visit_slots
-from polytask.prepare.tables import table_groups
+from polytask.model.network_settings import NetworkSpec
+from polytask.model.slide_encoder import SlideSpec
+from polytask.plan.plan_schema import FoldPlan, Plan
+from polytask.prepare.normalization import count_input_planes
+from polytask.prepare.slot_assignment import count_visit_slots
+from polytask.prepare.table_encoding import count_group_features
 from polytask.tasks import make_task
 from polytask.tasks.task import Task
 
@@ -32,19 +32,19 @@ def make_tasks(
     return {name: make_task(name, {**fold.tasks[name], **(extra or {}).get(name, {})}) for name in names}
 
 
-def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
+def make_network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
     """Translate a plan and a header into the settings of one network."""
     images = {
         name: EncoderSpec(
             image.dims,
-            input_planes(image),
+            count_input_planes(image),
             image.widths,
             image.blocks,
             image.strides,
         )
         for name, image in plan.shared.images.items()
     }
-    tables = {name: table_groups(columns) for name, columns in fold.tables.items()}
+    tables = {name: count_group_features(columns) for name, columns in fold.tables.items()}
     slots = {v: i for i, v in enumerate(header.visits or [])}
     model = plan.shared.model
     return NetworkSpec(
@@ -60,7 +60,7 @@ def network_spec(plan: Plan, fold: FoldPlan, header: Header) -> NetworkSpec:
             for n, t in header.tasks.items()
             if isinstance(t, PooledSpec) and t.visits and slots
         },
-        max_visits=visit_slots(header, plan.shared.max_visits),
+        max_visits=count_visit_slots(header, plan.shared.max_visits),
         sharing=model.sharing,
         form=model.form,
         visit_fusion=model.visit_fusion,

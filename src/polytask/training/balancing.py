@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from polytask.balance import make_rule
-from polytask.balance.places import AtFeatures, AtParameters, Place
-from polytask.balance.rule import Array, Combines, Memory, Rule
+from polytask.balance.gradient_sites import FeatureSite, GradientSite, ParameterSite
+from polytask.balance.rule import Array, CombiningRule, Rule, RuleMemory
 from polytask.errors import PolytaskError
 from polytask.model.network import Network
-from polytask.model.roles import JOINT, TRUNK, private
-from polytask.plan.plan import Balance, Training
+from polytask.model.roles import JOINT, TRUNK, private_role
+from polytask.plan.plan_schema import BalancePlan, TrainingPlan
 
 
 @dataclass
@@ -36,9 +36,9 @@ class Balancer:
     """
 
     rule: Rule
-    settings: Balance
+    settings: BalancePlan
     tasks: tuple[str, ...]
-    memory: Memory
+    memory: RuleMemory
     weights: Array
     trunk: list[Parameter]
     joint: list[Parameter]
@@ -49,11 +49,11 @@ class Balancer:
     drift: float = 0.0
 
     @classmethod
-    def of(cls, network: Network, settings: Training, seed: int = 0) -> Balancer:
+    def of(cls, network: Network, settings: TrainingPlan, seed: int = 0) -> Balancer:
         """Make the balancer of a network, before its first step."""
         tasks, balance = tuple(network.tasks), settings.balance
         rule = make_rule(balance.rule, balance.options, [settings.weights.get(t, 1.0) for t in tasks])
-        if isinstance(rule, Combines) and balance.every > 1:
+        if isinstance(rule, CombiningRule) and balance.every > 1:
             raise PolytaskError(
                 f"training.balance.every: {balance.rule!r} has no weights that could stand between two looks; set 1"
             )
@@ -72,19 +72,19 @@ class Balancer:
             weights=np.ones(len(tasks)),
             trunk=trunk,
             joint=joint,
-            own={t: of_role.get(private(t), []) for t in tasks},
+            own={t: of_role.get(private_role(t), []) for t in tasks},
             per_task=balance.cut == "parameters" or interacts or bool(joint),
             seed=seed,
             steps_per_epoch=settings.steps_per_epoch,
         )
 
-    def place(self) -> Place:
+    def place(self) -> GradientSite:
         """Choose where the gradients of one batch are taken."""
         if self.settings.cut == "parameters":
-            return AtParameters([*self.trunk, *self.joint], self.own)
-        return AtFeatures(self.per_task, self.joint, self.own)
+            return ParameterSite([*self.trunk, *self.joint], self.own)
+        return FeatureSite(self.per_task, self.joint, self.own)
 
-    def due(self, step: int) -> bool:
+    def needs_gradients(self, step: int) -> bool:
         """Whether the rule reads gradients in this step."""
         # Without a pass per task, reading gradients costs little, so `every` does not apply.
         due = not self.per_task or step % self.settings.every == 0
@@ -95,7 +95,7 @@ class Balancer:
         every = self.settings.log_every * of
         return len(self.tasks) > 1 and every > 0 and step % every == 0
 
-    def tensors(self) -> dict[str, Tensor]:
+    def make_tensors(self) -> dict[str, Tensor]:
         """Make the tensors that a checkpoint keeps of the balancing."""
         kept = {"weights": self.weights, "drift": np.array(self.drift)} | {
             f"memory.{name}": v for name, v in self.memory.items()

@@ -6,36 +6,36 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-MOST_STEPS = 1 << 53
+CHECKPOINT_STEP_LIMIT = 1 << 53
 """No run gets this far; a larger number means that the file is damaged."""
-Count = Annotated[int, Field(ge=0, lt=MOST_STEPS)]
+CheckpointCount = Annotated[int, Field(ge=0, lt=CHECKPOINT_STEP_LIMIT)]
 
 
-class Form(BaseModel):
+class CheckpointSection(BaseModel):
     """One section of the document. Keys that are not named here are allowed."""
 
     model_config = ConfigDict(strict=True)
 
 
-class ScheduleForm(Form):
+class ScheduleForm(CheckpointSection):
     """The form of a learning-rate schedule; see `schedule.Schedule`."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     kind: Literal["poly", "cosine", "constant"]
     peak: Annotated[float, Field(gt=0, lt=1e6)]
-    warmup: Count
-    start: Count
-    end: Count
+    warmup: CheckpointCount
+    start: CheckpointCount
+    end: CheckpointCount
 
 
-class MeansForm(Form):
+class MeansForm(CheckpointSection):
     """The form of running means: each sum needs a count above 0."""
 
     sums: dict[str, float]
-    counts: dict[str, Annotated[int, Field(ge=1, lt=MOST_STEPS)]]
-    there: dict[str, Count]
-    steps: Count
+    counts: dict[str, Annotated[int, Field(ge=1, lt=CHECKPOINT_STEP_LIMIT)]]
+    there: dict[str, CheckpointCount]
+    steps: CheckpointCount
 
     @model_validator(mode="after")
     def _require_counts(self) -> Self:
@@ -44,43 +44,43 @@ class MeansForm(Form):
         return self
 
 
-class SumsForm(Form):
+class SumsForm(CheckpointSection):
     """What a checkpoint saved within an epoch knows about that epoch."""
 
     losses: MeansForm
     norms: MeansForm
-    common: list[Count]
+    common: list[CheckpointCount]
 
 
-class SettingsForm(Form):
+class SettingsForm(CheckpointSection):
     """The settings of the plan that a time budget may have changed."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    tune_every: Annotated[int, Field(ge=1, lt=MOST_STEPS)] | None = None
+    tune_every: Annotated[int, Field(ge=1, lt=CHECKPOINT_STEP_LIMIT)] | None = None
 
 
-class NothingForm(Form):
+class EmptyForm(CheckpointSection):
     """The form of a mapping that must be empty."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class CheckpointForm(Form):
+class CheckpointForm(CheckpointSection):
     """The form of the whole document; see `state.FitState`. Checkpoints of earlier versions lack some counters."""
 
     plan: str
     schedule: ScheduleForm
     criteria: dict[str, Any]
-    step: Count
+    step: CheckpointCount
     best: float | None = None
-    best_epoch: Annotated[int, Field(ge=-1, lt=MOST_STEPS)] | None = None
-    stale: Count | None = None
-    skipped: Count | None = None
-    in_a_row: Count | None = None
+    best_epoch: Annotated[int, Field(ge=-1, lt=CHECKPOINT_STEP_LIMIT)] | None = None
+    stale: CheckpointCount | None = None
+    skipped: CheckpointCount | None = None
+    in_a_row: CheckpointCount | None = None
     finished: bool | None = None
     settings: SettingsForm | None = None
-    epoch_sums: SumsForm | NothingForm | None = None
+    epoch_sums: SumsForm | EmptyForm | None = None
 
 
 def find_checkpoint_problem(content: Any, pairs: int | None = None) -> str:

@@ -14,15 +14,15 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from polytask.documents.fault import refuse_odd_content
+from polytask.documents.document_errors import convert_content_errors
 from polytask.documents.json_reader import read_json_object
-from polytask.kinds import answer_form
-from polytask.plain import write_json
-from polytask.tasks.risk_groups import NAMES
+from polytask.kinds import find_answer_form
+from polytask.plain import write_plain_json
+from polytask.tasks.risk_groups import RISK_GROUP_NAMES
 from polytask.tasks.task import Task
 
-FILE = "decisions.json"
-Aim = Literal["sensitivity", "specificity"]
+DECISIONS_FILE = "decisions.json"
+DecisionAim = Literal["sensitivity", "specificity"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class OperatingPoint:
     """
 
     label: str
-    aim: Aim
+    aim: DecisionAim
     target: float
     threshold: float
     n: int
@@ -94,14 +94,14 @@ class Decisions:
                     raise ValueError(f"operating point of {task}")
         cutoffs = {str(t): tuple(float(c) for c in found) for t, found in content["cutoffs"].items()}
         for task, cuts in cutoffs.items():
-            if len(cuts) not in NAMES or not all(a < b for a, b in pairwise((-inf, *cuts, inf))):
+            if len(cuts) not in RISK_GROUP_NAMES or not all(a < b for a, b in pairwise((-inf, *cuts, inf))):
                 raise ValueError(f"cut-offs of {task}")
         return cls(cutoffs, points)
 
     def ensure_fit(self, tasks: Mapping[str, Task]) -> None:
         """Raise ValueError when a cut-off or a threshold belongs to a task that has no such answer."""
         for name in self.cutoffs:
-            if name not in tasks or answer_form(tasks[name].kind) != "time":
+            if name not in tasks or find_answer_form(tasks[name].kind) != "time":
                 raise ValueError(f"cut-offs of {name}, which is no survival task")
         for name, points in self.points.items():
             labels = getattr(tasks.get(name), "labels", ())
@@ -153,14 +153,14 @@ def merge_decisions(members: Sequence[Decisions]) -> Decisions:
 
 def read_decisions(folder: Path) -> Decisions:
     """Read the decisions of a run; they are empty when the run has none."""
-    path = folder / FILE
+    path = folder / DECISIONS_FILE
     if not path.exists():
         return Decisions()
     what, remedy = "the decisions of a run", "restore the file, or train the run again"
-    with refuse_odd_content(path, what, remedy):
+    with convert_content_errors(path, what, remedy):
         return Decisions.from_dict(read_json_object(path, what, remedy))
 
 
 def write_decisions(folder: Path, decisions: Decisions) -> None:
     """Write the file completely or not at all."""
-    write_json(folder / FILE, decisions.as_dict())
+    write_plain_json(folder / DECISIONS_FILE, decisions.as_dict())

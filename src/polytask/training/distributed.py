@@ -62,10 +62,10 @@ class World:
             parameter.grad = values.view_as(parameter).to(parameter.dtype) if known else None
 
 
-def device_named(name: str | None) -> torch.device:
+def choose_device(name: str | None) -> torch.device:
     """Return the device that a person names (`cpu`, `cuda`, `cuda:1`, `mps`), or the best one there is."""
     if name is None:
-        return best_device()
+        return find_best_device()
     kind, colon, number = name.partition(":")
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if kind not in there or (colon and not number.isdigit()):
@@ -79,7 +79,7 @@ def device_named(name: str | None) -> torch.device:
     return torch.device(kind, int(index)) if index else torch.device(kind)
 
 
-def best_device() -> torch.device:
+def find_best_device() -> torch.device:
     """Return the CUDA device of this process if there is one, else MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -91,7 +91,7 @@ def best_device() -> torch.device:
 @contextmanager
 def join_world(device: str | None = None) -> Iterator[World]:
     """Join the processes that torchrun has started (its environment variables say so), or work alone."""
-    place = device_named(device)
+    place = choose_device(device)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     started = size > 1 and not dist.is_initialized()
     if place.type == "cuda":

@@ -12,33 +12,33 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import DoseSpec
 from polytask.cohort.splits import Fold
 from polytask.errors import PolytaskError
-from polytask.model.layers import ByName
+from polytask.model.layers import NamedModules
 from polytask.model.network import Network
-from polytask.plan.plan import Plan, Training
+from polytask.plan.plan_schema import Plan, TrainingPlan
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
 from polytask.tasks.dose import Dose
-from polytask.training.assemble import make_network, make_tasks, network_spec
+from polytask.training.assemble import make_network, make_network_spec, make_tasks
+from polytask.training.atomic_files import replace_folder
 from polytask.training.balancing import Balancer
-from polytask.training.budget import steps_within
 from polytask.training.distributed import World
-from polytask.training.files import replace_folder
 from polytask.training.folder import Run
-from polytask.training.initial import start_from
-from polytask.training.interrupt import Asked
-from polytask.training.log import Log
-from polytask.training.loop import Reporter, Surroundings, fit, number_of
+from polytask.training.initial_weights import copy_matching_weights
+from polytask.training.interrupt import StopSignal
+from polytask.training.loop import FitServices, TrainingReporter, fit, stable_hash
+from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
-from polytask.training.state import State, save_weights
-from polytask.training.survival import lacks_survival, learn_survival
-from polytask.training.tune import Tuning
+from polytask.training.state import FitState, save_weights
+from polytask.training.survival_learning import lacks_learned_survival, learn_survival
+from polytask.training.time_budget import find_step_budget
+from polytask.training.tune_evaluation import TuneEvaluator
 
-NOT_A_MATRIX = re.compile(r"(alpha|query|bias)$")
+NON_MATRIX_NAMES = re.compile(r"(alpha|query|bias)$")
 """Endings of the names of parameters that have several axes but are no matrix: weight decay leaves them alone."""
 
 
 @dataclass(frozen=True)
-class Context:
+class RunContext:
     """What all networks of a run share.
 
     Args:
@@ -60,27 +60,31 @@ class Context:
         return str(self.run.record["plan"])
 
 
-def luck_of(seed: int, fold: int) -> int:
+def run_seed(seed: int, fold: int) -> int:
     """Derive the seed of a run from the user's seed and the fold.
 
     Folds of one seed share no random numbers, so that a study over folds sees as many independent trainings as it has
     runs. Runs of one fold and one seed share all of them, whatever their architecture.
     """
-    return seed if fold == 0 else number_of(seed, "fold", fold)
+    return seed if fold == 0 else stable_hash(seed, "fold", fold)
 
 
-def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter: Reporter) -> None:
+def fit_network(
+    context: RunContext, name: str, extend: int, asked: StopSignal, reporter: TrainingReporter
+) -> None:
     """Fit one network to its end. A finished network is left alone unless it is extended."""
     run, world = context.run, context.world
     settings = context.plan.shared.training.model_copy()
-    state = new_state(context, name)
-    saved = run.last_saved(name)
+    state = make_state(context, name)
+    saved = run.find_last_checkpoint(name)
     if saved:
         state.load(saved, context.plan_hash)
         state.network.to(world.device)
         settings = settings.model_copy(update=state.settings)
     if state.finished and not extend:
-        if world.chief and lacks_survival(context, name):  # of a run that an earlier version was killed in
+        if world.chief and lacks_learned_survival(
+            context, name
+        ):  # of a run that an earlier version was killed in
             learn_survival(context, name)
         world.wait()
         reporter.say(f"{name or run.record['name']}: finished after {state.step} steps")
@@ -96,22 +100,22 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
         rank=world.rank,
         world=world.size,
     )
-    tuning, log = Tuning(state, context), None
+    tuning, log = TuneEvaluator(state, context), None
     try:
         if not saved:
-            settings = first_settings(context, name, state, loader, tuning, settings)
+            settings = apply_time_budget(context, name, state, loader, tuning, settings)
         if extend:
             state.schedule = state.schedule.extended(extend * settings.steps_per_epoch)
             state.finished, state.stale = False, 0
-        log = Log(run.folder, state.step, name) if world.chief else None
-        around = Surroundings(
+        log = RunLog(run.folder, state.step, name) if world.chief else None
+        around = FitServices(
             settings=settings,
             seed=context.seed,
             world=world,
             tune=tuning,
-            keep_best=lambda: _keep_best(context, state, name),
-            keep_last=lambda: _keep_last(context, state, name),
-            finish=lambda: _finish(context, name),
+            keep_best=lambda: _save_best(context, state, name),
+            keep_last=lambda: _save_last(context, state, name),
+            finish=lambda: _learn_after_fit(context, name),
             log=log,
             reporter=reporter,
             asked=asked,
@@ -126,16 +130,16 @@ def fit_network(context: Context, name: str, extend: int, asked: Asked, reporter
             log.close()
 
 
-def new_state(context: Context, name: str) -> State:
+def make_state(context: RunContext, name: str) -> FitState:
     """Build network, criteria and optimizer at step 0, as a function of plan and seed."""
     run, plan = context.run, context.plan
     fold, header = plan.folds[context.fold], context.cohort.header
     tasks = make_tasks(fold, run.networks[name])
-    network = make_network(network_spec(plan, fold, header), tasks, number_of(context.seed, "weights"))
-    if run.record["init"] and run.last_saved(name) is None:
-        start_from(network, Path(str(run.record["init"])))
+    network = make_network(make_network_spec(plan, fold, header), tasks, stable_hash(context.seed, "weights"))
+    if run.record["init"] and run.find_last_checkpoint(name) is None:
+        copy_matching_weights(network, Path(str(run.record["init"])))
     network.to(context.world.device)
-    criteria = ByName({n: t.criterion() for n, t in tasks.items()}).to(context.world.device)
+    criteria = NamedModules({n: t.criterion() for n, t in tasks.items()}).to(context.world.device)
     settings = plan.shared.training
     steps = int(run.record["steps"] or settings.epochs * settings.steps_per_epoch)
     beside = {
@@ -146,13 +150,13 @@ def new_state(context: Context, name: str) -> State:
         and isinstance(spec := header.tasks[n], DoseSpec)
         and spec.structures
     }
-    optimiser = make_optimiser(network, settings)
-    balancer = Balancer.of(network, settings, number_of(context.seed, "balance"))
+    optimiser = make_optimizer(network, settings)
+    balancer = Balancer.of(network, settings, stable_hash(context.seed, "balance"))
     refuse_endless_warmup(balancer, settings, steps)
-    return State(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
+    return FitState(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
 
 
-def refuse_endless_warmup(balancer: Balancer, settings: Training, steps: int) -> None:
+def refuse_endless_warmup(balancer: Balancer, settings: TrainingPlan, steps: int) -> None:
     """Raise an error when the balancing rule would begin only after the last of `steps`.
 
     A single task is not balanced, so there the rule does not matter.
@@ -165,7 +169,7 @@ def refuse_endless_warmup(balancer: Balancer, settings: Training, steps: int) ->
         )
 
 
-def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimizer:
+def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Optimizer:
     """Build the optimizer that the plan names.
 
     Weight decay applies to matrices and kernels only, not to biases, queries and shares, whatever their shape. The
@@ -174,7 +178,7 @@ def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimize
     rates = network.rates()
     kinds: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        decays = parameter.dim() > 1 and not NOT_A_MATRIX.search(name)
+        decays = parameter.dim() > 1 and not NON_MATRIX_NAMES.search(name)
         kinds.setdefault((decays, rates.get(name, 1.0)), []).append(parameter)
     groups = [
         {"params": found, "weight_decay": settings.weight_decay if decays else 0.0, "factor": factor}
@@ -187,33 +191,38 @@ def make_optimiser(network: Network, settings: Training) -> torch.optim.Optimize
     return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
 
 
-def first_settings(
-    context: Context, name: str, state: State, loader: Loader, tuning: Tuning, settings: Training
-) -> Training:
+def apply_time_budget(
+    context: RunContext,
+    name: str,
+    state: FitState,
+    loader: Loader,
+    tuning: TuneEvaluator,
+    settings: TrainingPlan,
+) -> TrainingPlan:
     """Turn a time budget into steps, once. Several networks share the time evenly."""
     minutes = context.run.record["minutes"]
     if minutes and not context.run.record["steps"]:
         share = float(minutes) / len(context.run.networks)
-        steps, settings = steps_within(share, state, loader.batches(0), tuning, settings, context.world)
+        steps, settings = find_step_budget(share, state, loader.batches(0), tuning, settings, context.world)
         state.schedule = Schedule.of(settings, steps)
         state.settings = {"tune_every": settings.tune_every}
     return settings
 
 
-def _finish(context: Context, name: str) -> None:
+def _learn_after_fit(context: RunContext, name: str) -> None:
     if context.world.chief:
         learn_survival(context, name)
     context.world.wait()
 
 
-def _keep_best(context: Context, state: State, name: str) -> None:
+def _save_best(context: RunContext, state: FitState, name: str) -> None:
     if context.world.chief:
         folder = context.run.best(name)
         weights = state.average or state.network.state_dict()
         replace_folder(folder, lambda new: save_weights(new, weights))
 
 
-def _keep_last(context: Context, state: State, name: str) -> None:
+def _save_last(context: RunContext, state: FitState, name: str) -> None:
     if context.world.chief:
         try:
             replace_folder(context.run.last(name), lambda new: state.save(new, context.plan_hash))

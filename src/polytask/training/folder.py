@@ -15,19 +15,19 @@ from typing import Any
 
 import yaml
 
-from polytask.documents.fault import DocumentError
-from polytask.documents.text import read_text
+from polytask.documents.document_errors import DocumentError
+from polytask.documents.text_reader import read_text
 from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
 from polytask.images.file_names import make_file_name
-from polytask.leftovers import HALF
-from polytask.plan.files import NAME as PLAN
-from polytask.plan.files import write_plan
-from polytask.plan.plan import Plan
-from polytask.training.files import existing_folder
+from polytask.leftovers import HALF_WRITTEN_PREFIX
+from polytask.plan.plan_file import PLAN_FILE as PLAN
+from polytask.plan.plan_file import write_plan
+from polytask.plan.plan_schema import Plan
+from polytask.training.atomic_files import find_existing_folder
 
-NAME = "run.yaml"
-RECORDED = {"name", "fold", "seed", "sharing", "networks", "plan", "store", "header"}
+RUN_FILE_NAME = "run.yaml"
+REQUIRED_RECORD_KEYS = {"name", "fold", "seed", "sharing", "networks", "plan", "store", "header"}
 """Keys that every record must have."""
 
 
@@ -48,15 +48,17 @@ class Run:
         """Read an existing run from its folder."""
         folder = Path(folder)
         try:
-            record = read_yaml(folder / NAME, "the record of a run", "restore it or train again")
+            record = read_yaml(folder / RUN_FILE_NAME, "the record of a run", "restore it or train again")
         except DocumentError as error:
             if not error.missing:
                 raise
             raise PolytaskError(
-                f"{folder}: not a run (no {NAME}); expected WORK/runs/NAME{runs_near(folder)}"
+                f"{folder}: not a run (no {RUN_FILE_NAME}); expected WORK/runs/NAME{list_nearby_runs(folder)}"
             ) from None
         if problem := find_record_problem(record):
-            raise PolytaskError(f"{folder / NAME}: not a run record ({problem}); restore it or train again")
+            raise PolytaskError(
+                f"{folder / RUN_FILE_NAME}: not a run record ({problem}); restore it or train again"
+            )
         if not (folder / PLAN).exists():
             raise PolytaskError(
                 f"{folder}: not a whole run (no {PLAN}); restore the file, or train again with --name {folder.name}"
@@ -69,21 +71,21 @@ class Run:
 
         The folder is filled under a temporary name beside and then renamed: it is there completely or not at all.
         """
-        if (folder / NAME).exists() and (folder / PLAN).exists():
+        if (folder / RUN_FILE_NAME).exists() and (folder / PLAN).exists():
             raise PolytaskError(
                 f"{folder}: this run exists; go on with --resume {folder.name} or choose another --name"
             )
-        half = half_of(folder)
+        half = name_unfinished_folder(folder)
         try:
-            if folder.exists() and not only_begun(folder):
+            if folder.exists() and not has_only_record(folder):
                 raise PolytaskError(
                     f"{folder}: holds something that is not a run; choose another --name, or move it away"
                 )
             for left in (half, folder):
                 shutil.rmtree(left, ignore_errors=True)
             half.mkdir(parents=True)
-            (half / NAME).write_text(yaml.safe_dump(dict(record), sort_keys=False), encoding="utf-8")
-            write_plan(_with_cohort_beside(plan, folder.parents[1]), half)
+            (half / RUN_FILE_NAME).write_text(yaml.safe_dump(dict(record), sort_keys=False), encoding="utf-8")
+            write_plan(_relate_cohort_to_work(plan, folder.parents[1]), half)
             half.rename(folder)
         except OSError as error:
             shutil.rmtree(half, ignore_errors=True)
@@ -92,9 +94,9 @@ class Run:
             ) from None
         return cls(folder, record)
 
-    def forget_unbegun(self) -> None:
+    def remove_if_unstarted(self) -> None:
         """Remove a run that stopped before anything was logged or saved, so that its name is free again."""
-        if self.folder.is_dir() and only_begun(self.folder):
+        if self.folder.is_dir() and has_only_record(self.folder):
             remove_run(self.folder)
 
     @property
@@ -111,14 +113,14 @@ class Run:
         """Return the folder of a network's best checkpoint."""
         return self.folder / "best" / network
 
-    def best_saved(self, network: str) -> Path:
+    def find_best_checkpoint(self, network: str) -> Path:
         """Find the best checkpoint, also when a crash came while it was being replaced."""
-        return existing_folder(self.best(network)) or self.best(network)
+        return find_existing_folder(self.best(network)) or self.best(network)
 
     @property
     def weights(self) -> dict[str, str]:
         """Network → SHA-256 of its best weights. Results that carry another hash belong to older weights."""
-        seals = {name: self.best_saved(name) / "model.sha256" for name in self.networks}
+        seals = {name: self.find_best_checkpoint(name) / "model.sha256" for name in self.networks}
         return {
             n: read_text(s, "the hash of the weights").strip() if s.exists() else "" for n, s in seals.items()
         }
@@ -127,16 +129,16 @@ class Run:
         """Return the folder of a network's last checkpoint."""
         return self.folder / "last" / network
 
-    def last_saved(self, network: str) -> Path | None:
+    def find_last_checkpoint(self, network: str) -> Path | None:
         """Find the last checkpoint; None when there is none yet."""
-        return existing_folder(self.last(network))
+        return find_existing_folder(self.last(network))
 
 
 def find_record_problem(record: object) -> str:
     """Say in words why `run.yaml` cannot be the record of a run; return "" when it can."""
     if not isinstance(record, dict):
         return "no keys and values"
-    if lacking := sorted(RECORDED - set(record)):
+    if lacking := sorted(REQUIRED_RECORD_KEYS - set(record)):
         return f"{lacking[0]} is missing"
     for key in ("fold", "seed"):
         # `isinstance` would let True pass as 1.
@@ -157,25 +159,25 @@ def find_record_problem(record: object) -> str:
     return ""
 
 
-def half_of(folder: Path) -> Path:
+def name_unfinished_folder(folder: Path) -> Path:
     """Return the path under which a run's folder is filled before it appears."""
-    return folder.with_name(HALF + make_file_name(folder.name))
+    return folder.with_name(HALF_WRITTEN_PREFIX + make_file_name(folder.name))
 
 
-def only_begun(folder: Path) -> bool:
+def has_only_record(folder: Path) -> bool:
     """Whether a run's folder holds at most its record and its plan, so that nothing was logged or saved."""
-    return {p.name for p in folder.iterdir()} <= {NAME, PLAN, f".{PLAN}.part"}
+    return {p.name for p in folder.iterdir()} <= {RUN_FILE_NAME, PLAN, f".{PLAN}.part"}
 
 
 def remove_run(folder: Path) -> None:
     """Remove a run's folder. A kill in between leaves no half-removed run under its name."""
-    half = half_of(folder)
+    half = name_unfinished_folder(folder)
     shutil.rmtree(half, ignore_errors=True)
     folder.rename(half)
     shutil.rmtree(half)
 
 
-def _with_cohort_beside(plan: Plan, work: Path) -> Plan:
+def _relate_cohort_to_work(plan: Plan, work: Path) -> Plan:
     """Return the plan with the path of the cohort relative to the work folder, as in every plan there."""
     with suppress(ValueError):  # another drive
         cohort = os.path.relpath((work / plan.cohort).resolve(), work.resolve())
@@ -183,15 +185,15 @@ def _with_cohort_beside(plan: Plan, work: Path) -> Plan:
     return plan
 
 
-def runs_near(folder: Path) -> str:
+def list_nearby_runs(folder: Path) -> str:
     """List the runs that a person may have meant: those of a work folder, or those beside this folder."""
     for place in (folder / "runs", folder, folder.parent, folder.parent / "runs"):
-        if names := sorted(p.parent.name for p in place.glob(f"*/{NAME}")):
+        if names := sorted(p.parent.name for p in place.glob(f"*/{RUN_FILE_NAME}")):
             return f"; runs in {place}: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
     return ""
 
 
-def environment() -> dict[str, str]:
+def describe_environment() -> dict[str, str]:
     """Describe versions and machine for the record of a run."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

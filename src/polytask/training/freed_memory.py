@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """The numbers that glibc gives these parameters (mallopt(3))."""
-KEPT = 2**31 - 1
+MAX_TRIM_THRESHOLD = 2**31 - 1
 """Freed bytes at the top of the heap up to which nothing is given back."""
-LARGEST = (2**30, 2**25)
+MMAP_THRESHOLD_CHOICES = (2**30, 2**25)
 """Bytes up to which an array is kept after it is freed: the first value that glibc accepts is used. Some versions
 accept none above 32 MiB, which is as far as glibc's own threshold grows."""
-BY_HAND = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+MALLOC_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 """Environment variables that set malloc: a person who set one of them decides."""
 
 
@@ -28,22 +28,24 @@ def keep_freed_memory() -> bool:
 
     Returns False when the C library is not glibc, or when the environment decides.
     """
-    mallopt = _of_glibc("mallopt")
+    mallopt = _find_glibc_function("mallopt")
     if mallopt is None:
         return False
     # Either call ends glibc's own growing of the thresholds: the second alone would make every array go back.
-    return any(mallopt(MMAP_THRESHOLD, size) for size in LARGEST) and bool(mallopt(TRIM_THRESHOLD, KEPT))
+    return any(mallopt(MMAP_THRESHOLD, size) for size in MMAP_THRESHOLD_CHOICES) and bool(
+        mallopt(TRIM_THRESHOLD, MAX_TRIM_THRESHOLD)
+    )
 
 
 def give_freed_memory_back() -> None:
     """Give all free memory back to the system, for a process that lives on after its large arrays."""
-    trim = _of_glibc("malloc_trim")
+    trim = _find_glibc_function("malloc_trim")
     if trim is not None:
         trim(0)
 
 
-def _of_glibc(name: str) -> Callable[..., int] | None:
-    if any(word in os.environ for word in BY_HAND):
+def _find_glibc_function(name: str) -> Callable[..., int] | None:
+    if any(word in os.environ for word in MALLOC_VARIABLES):
         return None
     try:
         return getattr(ctypes.CDLL(None), name)  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ class Interrupted(Exception):
         self.number, self.run = number, ""
 
 
-class Asked:
+class StopSignal:
     """Which signal asked the run to stop; 0 while none has."""
 
     def __init__(self) -> None:
@@ -26,9 +26,9 @@ class Asked:
 
 
 @contextmanager
-def listen() -> Iterator[Asked]:
+def catch_stop_signals() -> Iterator[StopSignal]:
     """Inside the block the first SIGINT or SIGTERM is only recorded; a second one acts as usual."""
-    asked = Asked()
+    asked = StopSignal()
     before: dict[int, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:

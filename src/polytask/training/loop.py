@@ -15,25 +15,25 @@ from typing import Any, Protocol
 
 import torch
 
-from polytask.plan.plan import Training
+from polytask.plan.plan_schema import TrainingPlan
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import DataWorkerError
 from polytask.training.distributed import World
-from polytask.training.interrupt import Asked, Interrupted
-from polytask.training.log import Log
-from polytask.training.looks import Common
-from polytask.training.state import State
+from polytask.training.gradient_log import SharedSampleCounts
+from polytask.training.interrupt import Interrupted, StopSignal
+from polytask.training.run_log import RunLog
+from polytask.training.state import FitState
 from polytask.training.step import take_step
 
 
-class Batches(Protocol):
+class BatchSource(Protocol):
     """Anything that gives batches, as a pure function of epoch and step."""
 
     def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from `start_step` on."""
 
 
-class Reporter(Protocol):
+class TrainingReporter(Protocol):
     """Shows the progress of a training: the progress bar of the command line, or nothing."""
 
     def begin(self, title: str, done: int, total: int) -> None:
@@ -46,18 +46,18 @@ class Reporter(Protocol):
         """Show a message that is worth a line."""
 
 
-POINTS = 200
+LOGGED_STEPS = 200
 """How many steps of a whole training have their losses logged: a short training has a
 curve, a long one no endless log."""
-NORM, GRADIENT_NORM = "norm", "gradient_norm"
+NORM_KEY, GRADIENT_NORM_KEY = "norm", "gradient_norm"
 """Names of the gradient's norm in the log: `norm` among the losses, as in all versions, and `gradient_norm` beside
 them, where no task can have the same name."""
-Tune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
+EvaluateTune = Callable[[], tuple[float, dict[str, dict[str, float]]]]
 """Evaluate on tune → mean skill, metrics by task."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class FitServices:
     """What a fit needs besides its state and its data.
 
     Args:
@@ -65,27 +65,27 @@ class Surroundings:
             run killed in between does it again.
     """
 
-    settings: Training
+    settings: TrainingPlan
     seed: int
     world: World
-    tune: Tune
+    tune: EvaluateTune
     keep_best: Callable[[], None]
     keep_last: Callable[[], None]
     finish: Callable[[], None]
-    log: Log | None
-    reporter: Reporter
-    asked: Asked
+    log: RunLog | None
+    reporter: TrainingReporter
+    asked: StopSignal
 
 
-def fit(state: State, data: Batches, around: Surroundings) -> None:
+def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
     """Train until the schedule ends, tune no longer improves, or somebody asks to stop."""
-    settings, world = around.settings, around.world
+    settings, world = services.settings, services.world
     per_epoch, every = settings.steps_per_epoch, settings.accumulation
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
         started, begun = time.perf_counter(), state.step
-        sums, norms, common = Means(), Means(), Common(list(state.network.tasks))
+        sums, norms, common = RunningMeans(), RunningMeans(), SharedSampleCounts(list(state.network.tasks))
         if state.epoch_sums:  # saved within this epoch
             sums.load(state.epoch_sums["losses"])
             norms.load(state.epoch_sums["norms"])
@@ -96,72 +96,74 @@ def fit(state: State, data: Batches, around: Surroundings) -> None:
         goal, rate, stopping = state.step + left, state.schedule.rate(state.step), False
 
         # The defaults bind the objects of this epoch; a closure would see those of a later one.
-        def keep_within(sums: Means = sums, norms: Means = norms, common: Common = common) -> None:
+        def keep_within(
+            sums: RunningMeans = sums, norms: RunningMeans = norms, common: SharedSampleCounts = common
+        ) -> None:
             state.epoch_sums = {"losses": sums.as_dict(), "norms": norms.as_dict(), "common": common.counts}
-            around.keep_last()
+            services.keep_last()
 
-        for batches in saved_when_cut(
-            islice(grouped(micro_batches, every), left), state, around, keep_within
+        for batches in save_when_readers_die(
+            islice(group_batches(micro_batches, every), left), state, services, keep_within
         ):
             rate = state.schedule.rate(state.step)
             # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
             # drawn.
-            torch.manual_seed(number_of(around.seed, "step", state.step, world.rank))
+            torch.manual_seed(stable_hash(services.seed, "step", state.step, world.rank))
             skipped = state.skipped
             losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
             update_average(state, settings.ema)
             sums.add(losses)
-            norms.add({NORM: state.norm})
+            norms.add({NORM_KEY: state.norm})
             common.add(state.together)
-            around.reporter.step(state.step, losses)
-            if around.log and state.step % max(1, state.schedule.end // POINTS) == 0:
-                told = name_norm(losses, state.norm, state.network.tasks)
-                line = {"losses": told, GRADIENT_NORM: state.norm}
-                around.log.write(state.step, line, board=False)  # too slow for every step
-            if state.look and around.log:
-                around.log.write(state.step, {"gradients": state.look})
+            services.reporter.step(state.step, losses)
+            if services.log and state.step % max(1, state.schedule.end // LOGGED_STEPS) == 0:
+                told = add_gradient_norm(losses, state.norm, state.network.tasks)
+                line = {"losses": told, GRADIENT_NORM_KEY: state.norm}
+                services.log.write(state.step, line, board=False)  # too slow for every step
+            if state.gradient_summary and services.log:
+                services.log.write(state.step, {"gradients": state.gradient_summary})
             if state.skipped > skipped:
-                around.reporter.say(state.complaint)
-                if around.log:
-                    around.log.write(state.step, {"skipped": state.complaint})
-            stopping = stop_asked(around.asked, world)
+                services.reporter.say(state.complaint)
+                if services.log:
+                    services.log.write(state.step, {"skipped": state.complaint})
+            stopping = is_stop_requested(services.asked, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.
             if stopping and state.step < goal:
                 keep_within()
-                raise Interrupted(around.asked.signal, state.step)
+                raise Interrupted(services.asked.signal, state.step)
         ends = state.step >= state.schedule.end
-        norm = norms.means().get(NORM, float("nan"))
+        norm = norms.means().get(NORM_KEY, float("nan"))
         entry: dict[str, object] = {"epoch": epoch, "rate": rate}
-        entry["loss"] = name_norm(sums.means(), norm, state.network.tasks)
-        entry[GRADIENT_NORM] = norm
+        entry["loss"] = add_gradient_norm(sums.means(), norm, state.network.tasks)
+        entry[GRADIENT_NORM_KEY] = norm
         entry["present"] = sums.present(state.network.tasks)
         if common.pairs:
             entry["common"] = common.shares()
         entry["seconds_per_step"] = (time.perf_counter() - started) / max(1, state.step - begun)
         if ends or (epoch + 1) % settings.tune_every == 0:
-            entry["tune"] = look_at_tune(state, around, epoch)
+            entry["tune"] = evaluate_on_tune(state, services, epoch)
             if has_run_out_of_patience(settings.patience, state.stale):
                 ends = True
-                around.reporter.say(f"stopped early: no better mean skill for {state.stale} evaluations")
-        if around.log:
-            around.log.write(state.step, entry)
+                services.reporter.say(f"stopped early: no better mean skill for {state.stale} evaluations")
+        if services.log:
+            services.log.write(state.step, entry)
         if ends:
-            around.finish()
+            services.finish()
         state.finished, state.epoch_sums = ends, {}
-        around.keep_last()
+        services.keep_last()
         if stopping and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
-            raise Interrupted(around.asked.signal, state.step)
+            raise Interrupted(services.asked.signal, state.step)
 
 
-def look_at_tune(state: State, around: Surroundings, epoch: int) -> dict[str, object]:
+def evaluate_on_tune(state: FitState, services: FitServices, epoch: int) -> dict[str, object]:
     """Evaluate on tune; the highest mean skill so far becomes the best checkpoint."""
     state.network.eval()
-    skill, metrics = around.tune()
+    skill, metrics = services.tune()
     state.network.train()
     if skill > state.best or state.best_epoch < 0:
         state.best, state.best_epoch, state.stale = skill, epoch, 0
-        around.keep_best()
+        services.keep_best()
     else:
         state.stale += 1
     return {"skill": skill, **metrics}
@@ -172,28 +174,28 @@ def has_run_out_of_patience(patience: int, stale: int) -> bool:
     return 0 < patience <= stale
 
 
-def saved_when_cut(
-    groups: Iterator[list[Batch]], state: State, around: Surroundings, keep: Callable[[], None]
+def save_when_readers_die(
+    groups: Iterator[list[Batch]], state: FitState, services: FitServices, keep: Callable[[], None]
 ) -> Iterator[list[Batch]]:
     """Yield the batches. When the process that reads them dies, the steps so far are saved first."""
     try:
         yield from groups
     except DataWorkerError:
-        if around.world.size == 1:  # the others would not come to save
+        if services.world.size == 1:  # the others would not come to save
             keep()
-        if around.asked.signal:  # who asks all processes to stop ends the readers too
-            raise Interrupted(around.asked.signal, state.step) from None
+        if services.asked.signal:  # who asks all processes to stop ends the readers too
+            raise Interrupted(services.asked.signal, state.step) from None
         raise
 
 
-def grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+def group_batches(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     """Group the batches into lists of `size`, which one step accumulates."""
     source = iter(batches)
     while group := list(islice(source, size)):
         yield group
 
 
-def stop_asked(asked: Asked, world: World) -> bool:
+def is_stop_requested(asked: StopSignal, world: World) -> bool:
     """Whether any process was asked to stop; all processes agree on the answer."""
     if world.size == 1:
         return asked.signal > 0
@@ -202,7 +204,7 @@ def stop_asked(asked: Asked, world: World) -> bool:
     return bool(flag > 0)
 
 
-def update_average(state: State, decay: float) -> None:
+def update_average(state: FitState, decay: float) -> None:
     """Update the exponential moving average of the weights."""
     if decay <= 0:
         return
@@ -214,18 +216,18 @@ def update_average(state: State, decay: float) -> None:
         state.average[name].lerp_(value, 1 - decay)
 
 
-def number_of(*parts: object) -> int:
+def stable_hash(*parts: object) -> int:
     """Hash anything that prints to a 63-bit number. Random numbers are functions of such numbers, not streams."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def name_norm(losses: Mapping[str, float], norm: float, tasks: Iterable[str]) -> dict[str, float]:
+def add_gradient_norm(losses: Mapping[str, float], norm: float, tasks: Iterable[str]) -> dict[str, float]:
     """Return the losses by task for the log, with the gradient's norm as `norm` unless a task has that name."""
-    return dict(losses) if NORM in tasks else {**losses, NORM: norm}
+    return dict(losses) if NORM_KEY in tasks else {**losses, NORM_KEY: norm}
 
 
-class Means:
+class RunningMeans:
     """Running means of the losses that were present."""
 
     def __init__(self) -> None:

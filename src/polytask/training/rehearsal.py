@@ -12,27 +12,27 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
-from polytask.plan.files import ensure_cohort, read_plan
-from polytask.plan.plan import Plan
-from polytask.plan.settings import set_values
+from polytask.plan.plan_file import ensure_cohort, read_plan
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_values
 from polytask.prepare.batch import Batch
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
-from polytask.training.distributed import World, best_device
-from polytask.training.fitting import Context, luck_of, new_state
+from polytask.training.distributed import World, find_best_device
+from polytask.training.fitting import RunContext, make_state, run_seed
 from polytask.training.folder import Run
 from polytask.training.freed_memory import keep_freed_memory
-from polytask.training.state import State
-from polytask.training.step import Lap, no_lap, take_step
-from polytask.training.tune import Tuning
+from polytask.training.state import FitState
+from polytask.training.step import RecordLap, ignore_lap, take_step
+from polytask.training.tune_evaluation import TuneEvaluator
 
 
 @dataclass(frozen=True)
 class Rehearsal:
     """A fit before its first step, with one network for all tasks, whatever the sharing."""
 
-    context: Context
-    state: State
+    context: RunContext
+    state: FitState
 
     def loader(self, workers: int | None = None) -> Loader:
         """Open the loader of training batches; `workers` comes from the plan by default. The caller closes it."""
@@ -45,7 +45,7 @@ class Rehearsal:
         with self.loader(0) as loader:
             return list(islice(loader.batches(0), count))
 
-    def step(self, batch: Batch, lap: Lap = no_lap) -> None:
+    def step(self, batch: Batch, lap: RecordLap = ignore_lap) -> None:
         """Take one training step, at a learning rate that hardly changes the weights."""
         settings, world = self.context.plan.shared.training, self.context.world
         self.state.network.train()
@@ -55,10 +55,10 @@ class Rehearsal:
     def tune(self) -> None:
         """Run one evaluation on the tune part."""
         self.state.network.eval()
-        Tuning(self.state, self.context)()
+        TuneEvaluator(self.state, self.context)()
 
 
-def rehearse(
+def load_rehearsal(
     work: Path | str,
     fold: int = 0,
     tasks: Sequence[str] | None = None,
@@ -84,20 +84,20 @@ def rehearse(
     known = list(plan.folds[fold].tasks)
     if unknown := [t for t in tasks or () if t not in known]:
         raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
-    world = World(0, 1, torch.device(device) if device else best_device())
+    world = World(0, 1, torch.device(device) if device else find_best_device())
     cohort = Cohort.read((work / plan.cohort).resolve())
     ensure_cohort(plan, cohort)
     torch.set_num_threads(plan.shared.training.threads)
     chosen = [t for t in known if tasks is None or t in tasks]
-    return rehearse_network(work, cohort, plan, fold, chosen, world, seed)
+    return build_rehearsal(work, cohort, plan, fold, chosen, world, seed)
 
 
-def rehearse_network(
+def build_rehearsal(
     work: Path, cohort: Cohort, plan: Plan, fold: int, tasks: Sequence[str], world: World, seed: int = 0
 ) -> Rehearsal:
     """Prepare one network for `tasks` under a plan that is already loaded."""
     keep_freed_memory()
     run = Run(work / "runs" / "", {"networks": {"": list(tasks)}, "init": None, "steps": None})
     parts = read_fold(work / "splits.json", fold, cohort)
-    context = Context(run, plan, fold, luck_of(seed, fold), cohort, parts, Store(work / "store"), world)
-    return Rehearsal(context, new_state(context, ""))
+    context = RunContext(run, plan, fold, run_seed(seed, fold), cohort, parts, Store(work / "store"), world)
+    return Rehearsal(context, make_state(context, ""))

@@ -12,22 +12,22 @@ import torch
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.fold_file import read_fold
 from polytask.errors import PolytaskError
-from polytask.plan.files import ensure_cohort, ensure_fold, read_plan
-from polytask.plan.plan import Plan
+from polytask.plan.plan_file import ensure_cohort, ensure_fold, read_plan
+from polytask.plan.plan_schema import Plan
 from polytask.prepare.loader import DataWorkerError
 from polytask.prepare.store import Store
 from polytask.training.distributed import World, join_world
-from polytask.training.fitting import Context, fit_network, luck_of
-from polytask.training.folder import Run, only_begun
+from polytask.training.fitting import RunContext, fit_network, run_seed
+from polytask.training.folder import Run, has_only_record
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.interrupt import Asked, Interrupted, listen
-from polytask.training.loop import Reporter
-from polytask.training.new_run import describe_run
+from polytask.training.interrupt import Interrupted, StopSignal, catch_stop_signals
+from polytask.training.loop import TrainingReporter
 from polytask.training.ownership import own_run
 from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash
+from polytask.training.run_record import make_run_record
 
 
-class Quiet:
+class SilentReporter:
     """A reporter that shows nothing at all."""
 
     def begin(self, title: str, done: int, total: int) -> None:
@@ -63,7 +63,7 @@ def train(
     extend: int = 0,
     workers: int | None = None,
     device: str | None = None,
-    reporter: Reporter | None = None,
+    reporter: TrainingReporter | None = None,
 ) -> Run:
     """Fit one model for all tasks (or with `sharing="single"` one after another for each) and return its run.
 
@@ -86,7 +86,7 @@ def train(
         workers: data processes; the plan's by default. Does not change the result.
     """
     work = Path(work)
-    with join_world(device) as world, listen() as asked:
+    with join_world(device) as world, catch_stop_signals() as asked:
         if resume:
             folder = Run.read(work / "runs" / resume).folder
         else:
@@ -95,7 +95,7 @@ def train(
             plan = make_run_plan(work, preset, tasks, named, after or {}, overrides)
             label = name or f"{preset or plan.shared.model.sharing}-fold{fold}-seed{seed}"
             budget = minutes, steps, match
-            record = describe_run(work, label, plan, fold, seed, tasks, budget, init, world.size)
+            record = make_run_record(work, label, plan, fold, seed, tasks, budget, init, world.size)
             folder = work / "runs" / label
         # Only the first process locks and writes; the others wait until the folder is there.
         with own_run(folder) if world.chief else nullcontext():
@@ -104,20 +104,24 @@ def train(
             world.wait()
             run = Run.read(folder)
             try:
-                _fit(run, extend if resume else 0, workers, world, asked, reporter or Quiet())
+                _fit_networks(
+                    run, extend if resume else 0, workers, world, asked, reporter or SilentReporter()
+                )
             finally:
                 if world.chief and not resume:
-                    run.forget_unbegun()
+                    run.remove_if_unstarted()
                 give_freed_memory_back()
         return run
 
 
-def _fit(run: Run, extend: int, workers: int | None, world: World, asked: Asked, reporter: Reporter) -> None:
+def _fit_networks(
+    run: Run, extend: int, workers: int | None, world: World, asked: StopSignal, reporter: TrainingReporter
+) -> None:
     """Fit every network of the run, one after another, each to its end."""
     plan = read_plan(run.folder)
     if workers is not None:
         plan.shared.training.workers = workers
-    context = _context(run, plan, world)
+    context = _make_run_context(run, plan, world)
     try:
         for network in run.networks:
             fit_network(context, network, extend, asked, reporter)
@@ -126,12 +130,12 @@ def _fit(run: Run, extend: int, workers: int | None, world: World, asked: Asked,
         raise
     except DataWorkerError as died:
         again = f"the run is saved, go on with `polytask train {run.work} --resume {run.folder.name}`"
-        if only_begun(run.folder):
+        if has_only_record(run.folder):
             again = "run the same command again"
         raise PolytaskError(f"{run.folder}: {died}; {again}") from None
 
 
-def _context(run: Run, plan: Plan, world: World) -> Context:
+def _make_run_context(run: Run, plan: Plan, world: World) -> RunContext:
     """Check that nothing has changed since the run began, and make what all its networks share."""
     fold = int(run.record["fold"])
     ensure_fold(plan, fold, run.folder)
@@ -143,7 +147,7 @@ def _context(run: Run, plan: Plan, world: World) -> Context:
     store = Store(run.work / "store")
     if store.content != run.record["store"]:
         raise PolytaskError(f"{store.folder}: the store has changed since the run began; start a new run")
-    cohort = Cohort.read(cohort_folder_of(run, plan))
+    cohort = Cohort.read(find_run_cohort_folder(run, plan))
     ensure_cohort(plan, cohort)
     parts = read_fold(run.work / "splits.json", fold, cohort)
     settings = plan.shared.training
@@ -153,9 +157,9 @@ def _context(run: Run, plan: Plan, world: World) -> Context:
     if world.device.type == "cuda":
         # Otherwise cuDNN may pick algorithms whose sums differ from run to run, and a resumed run would too.
         torch.backends.cudnn.deterministic = True
-    return Context(run, plan, fold, luck_of(int(run.record["seed"]), fold), cohort, parts, store, world)
+    return RunContext(run, plan, fold, run_seed(int(run.record["seed"]), fold), cohort, parts, store, world)
 
 
-def cohort_folder_of(run: Run, plan: Plan) -> Path:
+def find_run_cohort_folder(run: Run, plan: Plan) -> Path:
     """Find the folder of the cohort that a run learns from."""
     return find_cohort_folder(run.work, plan, run.folder)

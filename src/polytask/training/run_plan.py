@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.cohort.header_file import HEADER, read_header
-from polytask.errors import PolytaskError, nearest
-from polytask.plan.files import read_plan
+from polytask.cohort.header_file import HEADER_FILE, read_header
+from polytask.errors import PolytaskError, suggest_word
 from polytask.plan.old_names import restore_old_keys
-from polytask.plan.plan import Plan
+from polytask.plan.plan_file import read_plan
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
-from polytask.plan.settings import set_values
-from polytask.registries import registry
+from polytask.registries import load_registry
 
-PLACES = {
+OPTION_PATHS = {
     **{key: f"model.{key}" for key in ("sharing", "visit_fusion", "input_fusion")},
     "balance": "training.balance.rule",
     "cut": "training.balance.cut",
@@ -49,7 +49,7 @@ def make_run_plan(
     work: Path,
     preset: str | None,
     tasks: Sequence[str] | None,
-    named: Mapping[str, str | None],
+    option_values: Mapping[str, str | None],
     after: Mapping[str, Sequence[str]],
     overrides: Sequence[str],
 ) -> Plan:
@@ -59,10 +59,10 @@ def make_run_plan(
     """
     plan = read_plan(work)
     if preset:
-        header = read_header(find_cohort_folder(work, plan) / HEADER)
+        header = read_header(find_cohort_folder(work, plan) / HEADER_FILE)
         asked = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
         plan = apply_preset(plan, preset, header.model_copy(update={"tasks": asked}))
-    changes = [f"{PLACES[key]}={value}" for key, value in named.items() if value]
+    changes = [f"{OPTION_PATHS[key]}={value}" for key, value in option_values.items() if value]
     changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in after.items()]
     plan = set_values(plan, [*changes, *overrides])
     model, rule = plan.shared.model, plan.shared.training.balance.rule
@@ -72,7 +72,7 @@ def make_run_plan(
         ("input_fusion", model.input_fusion),
         ("balance", rule),
     ):
-        choose(key, member)
+        require_member(key, member)
     if model.sharing == "single" and rule not in ("equal", "fixed"):
         raise PolytaskError(
             f"--balance {rule} does not apply to single: each of its networks has one task's loss"
@@ -80,24 +80,24 @@ def make_run_plan(
     return plan
 
 
-def choose(registry_name: str, member: str) -> None:
+def require_member(registry_name: str, member: str) -> None:
     """Refuse a name that a registry does not have.
 
     Raises:
         PolytaskError: with the nearest right name.
     """
-    if member not in registry(registry_name):
+    if member not in load_registry(registry_name):
         raise PolytaskError(
-            f"--{registry_name.replace('_', '-')} {member}: {nearest(member, list(registry(registry_name)))}"
+            f"--{registry_name.replace('_', '-')} {member}: {suggest_word(member, list(load_registry(registry_name)))}"
         )
 
 
-def find_cohort_folder(work: Path, plan: Plan, planned: Path | None = None) -> Path:
+def find_cohort_folder(work: Path, plan: Plan, plan_folder: Path | None = None) -> Path:
     """Find the cohort of a plan. Its path is relative to the work folder, wherever the plan lies."""
     folder = (work / plan.cohort).resolve()
     if not folder.is_dir():
         raise PolytaskError(
             f"{folder}: the cohort of the plan is not there; bring it back, or write where it is under `cohort` in "
-            f"{(planned or work) / 'plan.yaml'}"
+            f"{(plan_folder or work) / 'plan.yaml'}"
         )
     return folder

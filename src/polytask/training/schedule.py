@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from polytask.plan.plan import Training
+from polytask.plan.plan_schema import TrainingPlan
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Schedule:
     end: int
 
     @classmethod
-    def of(cls, settings: Training, steps: int) -> Schedule:
+    def of(cls, settings: TrainingPlan, steps: int) -> Schedule:
         """Make the planned schedule over a number of steps."""
         # A short training must not be all warm-up.
         return cls(settings.schedule, settings.rate, min(settings.warmup, steps // 5), 0, steps)

@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from polytask.documents.fault import shorten
+from polytask.documents.document_errors import shorten_message
 from polytask.documents.json_reader import read_json_object
-from polytask.documents.text import read_text
+from polytask.documents.text_reader import read_text
 from polytask.errors import PolytaskError
-from polytask.model.layers import ByName
+from polytask.model.layers import NamedModules
 from polytask.model.network import Network
-from polytask.plain import write_json
+from polytask.plain import write_plain_json
+from polytask.training.atomic_files import load_tensors, save_tensors, sha256
 from polytask.training.balancing import Balancer
 from polytask.training.checkpoint_form import find_checkpoint_problem
-from polytask.training.files import load_tensors, save_tensors, sha256
-from polytask.training.looks import Look
+from polytask.training.gradient_log import GradientSummary
 from polytask.training.schedule import Schedule
 
 
 @dataclass
-class State:
+class FitState:
     """The part of a fit that changes.
 
     Args:
@@ -49,7 +49,7 @@ class State:
 
     network: Network
     optimiser: Optimizer
-    criteria: ByName
+    criteria: NamedModules
     balancer: Balancer
     schedule: Schedule
     structures: dict[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class State:
     finished: bool = False
     complaint: str = ""
     norm: float = float("nan")
-    look: Look | None = None
+    gradient_summary: GradientSummary | None = None
     together: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     epoch_sums: dict[str, Any] = field(default_factory=dict)
@@ -76,8 +76,8 @@ class State:
     def save(self, folder: Path, plan_hash: str) -> None:
         """Write the whole state into a new folder."""
         save_weights(folder, self.network.state_dict())
-        save_tensors(folder / "optimiser.safetensors", _optimiser_tensors(self.optimiser))
-        save_tensors(folder / "balance.safetensors", self.balancer.tensors())
+        save_tensors(folder / "optimiser.safetensors", _flatten_optimizer_state(self.optimiser))
+        save_tensors(folder / "balance.safetensors", self.balancer.make_tensors())
         buffers = {k: v for k, v in self.criteria.state_dict().items() if isinstance(v, Tensor)}
         save_tensors(folder / "criteria.safetensors", buffers)
         # What a criterion keeps beside tensors goes to the JSON file: safetensors holds tensors only.
@@ -85,7 +85,7 @@ class State:
         if self.average is not None:
             save_tensors(folder / "average.safetensors", self.average)
         counters = {k: getattr(self, k) for k in self.COUNTERS}
-        write_json(
+        write_plain_json(
             folder / "state.json",
             {
                 "plan": plan_hash,
@@ -109,12 +109,12 @@ class State:
         names = ("optimiser", "criteria", "balance")
         optimiser, criteria, balance = (load_tensors(folder / f"{name}.safetensors") for name in names)
         try:
-            _load_optimiser(self.optimiser, optimiser)
+            _load_optimizer_state(self.optimiser, optimiser)
             self.criteria.load_state_dict(criteria | stored["criteria"])
             self.balancer.load(balance)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
             raise PolytaskError(
-                f"{folder}: a damaged checkpoint ({shorten(error)}); restore it, or train the run again"
+                f"{folder}: a damaged checkpoint ({shorten_message(error)}); restore it, or train the run again"
             ) from None
         average = folder / "average.safetensors"
         self.average = load_tensors(average) if average.exists() else None
@@ -170,7 +170,7 @@ def put_weights(network: Network, weights: Mapping[str, Tensor], where: Path) ->
     network.load_state_dict(weights)
 
 
-def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
+def _flatten_optimizer_state(optimiser: Optimizer) -> dict[str, Tensor]:
     """Flatten the optimizer's state to tensors named `INDEX.NAME`."""
     return {
         f"{index}.{name}": torch.as_tensor(value)
@@ -180,7 +180,7 @@ def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer_state(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

@@ -14,35 +14,35 @@ from polytask.errors import PolytaskError
 from polytask.model.network import Network
 from polytask.prepare.batch import Batch
 from polytask.tasks.target import Target
+from polytask.training.balanced_backward import BalancedBackward
 from polytask.training.distributed import World
-from polytask.training.state import State
-from polytask.training.targets import flat_target
-from polytask.training.turn import Turn
+from polytask.training.flat_targets import flatten_target
+from polytask.training.state import FitState
 
-PATIENCE_WITH_NONSENSE = 20
+MAX_SKIPPED_IN_A_ROW = 20
 """After this many skipped steps in a row the run stops."""
-Targets = Mapping[str, tuple[Target, list[str]]]
-Lap = Callable[[str], None]
+BatchTargets = Mapping[str, tuple[Target, list[str]]]
+RecordLap = Callable[[str], None]
 """Called with the name of each part of a step when that part is done."""
 
 
-def no_lap(part: str) -> None:
+def ignore_lap(part: str) -> None:
     """Record no times: the default of `take_step`."""
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+def make_autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Compute in bf16 inside the block if the plan says so; losses switch back to float32 themselves."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def take_step(
-    state: State,
+    state: FitState,
     batches: Sequence[Batch],
     world: World,
     rate: float,
     precision: str,
     clip: float,
-    lap: Lap = no_lap,
+    lap: RecordLap = ignore_lap,
 ) -> dict[str, float]:
     """Accumulate over `batches`, balance the tasks, clip, update → mean loss by task.
 
@@ -52,24 +52,26 @@ def take_step(
     micro-batch by itself.
     """
     network, tasks = state.network, state.network.tasks
-    turn = Turn.of(state.balancer, state.step, world)
-    state.look = None
+    turn = BalancedBackward.of(state.balancer, state.step, world)
+    state.gradient_summary = None
     targets = [
         {
-            name: flat_target(batch, task, _patched(network, batch, name), state.structures.get(name))
+            name: flatten_target(
+                batch, task, _reads_patches(network, batch, name), state.structures.get(name)
+            )
             for name, task in tasks.items()
         }
         for batch in batches
     ]
     # All processes must know the total counts before the first backward pass: each loss is divided by them.
-    rows, state.together = _counted(state, batches, targets, world)
+    rows, state.together = _count_known_targets(state, batches, targets, world)
     by_batch = [dict(zip(tasks, row, strict=True)) for row in rows.tolist()]
     of_step = {name: sum(row[name] for row in by_batch) for name in tasks}
     present = {n: count for n, count in zip(tasks, rows.sum(0), strict=True) if of_step[n] > 0}
     losses = {name: rows.new_zeros(()) for name in tasks}
     lap("targets")
     for batch, target, own in zip(batches, targets, by_batch, strict=True):
-        with autocast(precision, world.device):
+        with make_autocast(precision, world.device):
             outputs = network(batch, turn.cut())
         lap("forward")
         parts = {}
@@ -93,13 +95,14 @@ def take_step(
             group["lr"] = rate * group["factor"]
         state.optimiser.step()
         state.in_a_row = 0
-        if turn.learns:
+        if turn.learns_after_step:
             turn.after(
-                {n: values[n] for n in present}, _again(state, batches, targets, present, world, precision)
+                {n: values[n] for n in present},
+                _recompute_losses(state, batches, targets, present, world, precision),
             )
-        state.look = turn.commit()
+        state.gradient_summary = turn.commit_step()
     else:
-        _count_nonsense(state, values, batches)
+        _record_skipped_step(state, values, batches)
     for name in tasks:
         # After a skipped step too: the scores that a risk-set buffer holds back must not wait for the next
         # step.
@@ -111,8 +114,8 @@ def take_step(
     return {n: v for n, v in values.items() if n in present}
 
 
-def _counted(
-    state: State, batches: Sequence[Batch], targets: Sequence[Targets], world: World
+def _count_known_targets(
+    state: FitState, batches: Sequence[Batch], targets: Sequence[BatchTargets], world: World
 ) -> tuple[Tensor, list[list[float]]]:
     """Count what is known, over all processes.
 
@@ -132,10 +135,10 @@ def _counted(
 
 
 @torch.no_grad()
-def _again(
-    state: State,
+def _recompute_losses(
+    state: FitState,
     batches: Sequence[Batch],
-    targets: Sequence[Targets],
+    targets: Sequence[BatchTargets],
     present: Mapping[str, Tensor],
     world: World,
     precision: str,
@@ -147,14 +150,14 @@ def _again(
     state.criteria.eval()
     total = torch.zeros(len(present), device=world.device)
     for batch, target in zip(batches, targets, strict=True):
-        with autocast(precision, world.device):
+        with make_autocast(precision, world.device):
             outputs = state.network(batch)
         total += torch.stack([state.criteria[n](outputs[n], *target[n])[0] / c for n, c in present.items()])
     state.criteria.train()
     return dict(zip(present, world.total(total).tolist(), strict=True))
 
 
-def _count_nonsense(state: State, losses: dict[str, float], batches: Sequence[Batch]) -> None:
+def _record_skipped_step(state: FitState, losses: dict[str, float], batches: Sequence[Batch]) -> None:
     state.skipped += 1
     state.in_a_row += 1
     bad = [n for n, v in losses.items() if v != v or abs(v) == float("inf")]
@@ -163,13 +166,13 @@ def _count_nonsense(state: State, losses: dict[str, float], batches: Sequence[Ba
         f"step {state.step}: {'loss of ' + ', '.join(bad) if bad else 'gradient'} is not finite; "
         f"subjects {', '.join(subjects)}; step skipped ({state.skipped} so far)"
     )
-    if state.in_a_row >= PATIENCE_WITH_NONSENSE:
+    if state.in_a_row >= MAX_SKIPPED_IN_A_ROW:
         raise PolytaskError(
             f"{state.complaint}; {state.in_a_row} in a row: stopped. Lower training.rate, set training.precision to "
             "float32, or look at these subjects with `polytask check`"
         )
 
 
-def _patched(network: Network, batch: Batch, task: str) -> bool:
+def _reads_patches(network: Network, batch: Batch, task: str) -> bool:
     image = network.spec.voxel_image.get(task)
     return image is not None and image in batch.patch

@@ -14,18 +14,18 @@ from typing import Any
 import torch
 
 from polytask.prepare.batch import Batch
-from polytask.training.rehearsal import Rehearsal, rehearse
+from polytask.training.rehearsal import Rehearsal, load_rehearsal
 
-WARM = 2
+TIMING_WARM_UP = 2
 """Steps before the measurement starts."""
-ROUND = 4
+STEPS_PER_ROUND = 4
 """Steps on a cached batch, then as many on batches from the loader, and so on: both see
 the machine in the same state."""
-DATA_BOUND = 1.05
+MAX_DATA_RATIO = 1.05
 """A fed step longer than this multiple of a cached one gets a hint about reading."""
-LONG_TUNE = 0.15
+LONG_TUNE_SHARE = 0.15
 """Share of the time above which evaluation on tune gets a hint."""
-PARTS = ("targets", "forward", "losses", "backward", "optimiser")
+STEP_PARTS = ("targets", "forward", "losses", "backward", "optimiser")
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,22 @@ def time_steps(
 
     Nothing is written.
     """
-    rehearsal = rehearse(work, fold, changes=changes, device=device)
+    rehearsal = load_rehearsal(work, fold, changes=changes, device=device)
     settings = rehearsal.context.plan.shared.training
     progress("reading in this process")
-    here = _reading(rehearsal, 0, steps)
+    here = _time_reading(rehearsal, 0, steps)
     if settings.workers:
         progress(f"reading with {settings.workers} workers")
-    read = _reading(rehearsal, settings.workers, steps) if settings.workers else here
+    read = _time_reading(rehearsal, settings.workers, steps) if settings.workers else here
     progress("steps")
-    laps, cached, fed = _steps(rehearsal, steps)
+    laps, cached, fed = _time_cached_and_fed(rehearsal, steps)
     progress("tune")
-    started = _now(rehearsal)
+    started = _read_device_clock(rehearsal)
     rehearsal.tune()
-    tune = _now(rehearsal) - started
+    tune = _read_device_clock(rehearsal) - started
     names = list(rehearsal.state.network.tasks)
-    losses = {name: _median(laps, f"loss {name}") for name in names}
-    parts = {part: _median(laps, part) for part in PARTS} | {"losses": sum(losses.values())}
+    losses = {name: _find_lap_median(laps, f"loss {name}") for name in names}
+    parts = {part: _find_lap_median(laps, part) for part in STEP_PARTS} | {"losses": sum(losses.values())}
     between = fed * settings.steps_per_epoch * settings.accumulation * settings.tune_every
     found = Timing(
         device=str(rehearsal.context.world.device),
@@ -113,16 +113,16 @@ def time_steps(
         tune_share=tune / (tune + between),
         hints=(),
     )
-    return Timing(**{**vars(found), "hints": tuple(advise(found, settings.tune_every))})
+    return Timing(**{**vars(found), "hints": tuple(list_timing_hints(found, settings.tune_every))})
 
 
-def _reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
+def _time_reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
     """Measure the seconds per batch while nothing else runs. The start of the workers and their first batches are left
     out."""
     with rehearsal.loader(workers) as loader:
-        batches = _endless(loader.batches)
+        batches = _repeat_epochs(loader.batches)
         # Each worker reads two batches ahead: those were ready before the clock started.
-        for _ in islice(batches, WARM + 2 * workers):
+        for _ in islice(batches, TIMING_WARM_UP + 2 * workers):
             pass
         started = time.perf_counter()
         for _ in islice(batches, steps):
@@ -130,36 +130,36 @@ def _reading(rehearsal: Rehearsal, workers: int, steps: int) -> float:
         return (time.perf_counter() - started) / steps
 
 
-def _steps(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[str, float]], float, float]:
+def _time_cached_and_fed(rehearsal: Rehearsal, steps: int) -> tuple[list[dict[str, float]], float, float]:
     """Return the laps of the cached steps, and the seconds of a cached and of a fed step, measured in turns."""
     laps: list[dict[str, float]] = []
     seconds: dict[str, list[float]] = {"cached": [], "fed": []}
     with rehearsal.loader() as loader:
-        fed = _endless(loader.batches)
+        fed = _repeat_epochs(loader.batches)
         cached = next(fed)
-        for batch in islice(fed, WARM):
+        for batch in islice(fed, TIMING_WARM_UP):
             rehearsal.step(batch)
         while len(seconds["fed"]) < steps:
-            for _ in range(ROUND):
+            for _ in range(STEPS_PER_ROUND):
                 lap: dict[str, float] = {}
-                started = at = _now(rehearsal)
+                started = at = _read_device_clock(rehearsal)
 
                 def note(part: str, lap: dict[str, float] = lap) -> None:
                     nonlocal at
-                    now = _now(rehearsal)
+                    now = _read_device_clock(rehearsal)
                     lap[part], at = now - at, now
 
                 rehearsal.step(cached, note)
                 seconds["cached"].append(at - started)
                 laps.append(lap)
-            for _ in range(ROUND):
-                started = _now(rehearsal)
+            for _ in range(STEPS_PER_ROUND):
+                started = _read_device_clock(rehearsal)
                 rehearsal.step(next(fed))
-                seconds["fed"].append(_now(rehearsal) - started)
+                seconds["fed"].append(_read_device_clock(rehearsal) - started)
     return laps, median(seconds["cached"]), median(seconds["fed"])
 
 
-def _endless(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
+def _repeat_epochs(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
     """Yield the batches of one epoch after another, without end."""
     epoch = 0
     while True:
@@ -167,7 +167,7 @@ def _endless(batches: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
         epoch += 1
 
 
-def _now(rehearsal: Rehearsal) -> float:
+def _read_device_clock(rehearsal: Rehearsal) -> float:
     """Read the clock in seconds, after the device has finished its work."""
     device = rehearsal.context.world.device
     if device.type == "cuda":
@@ -177,18 +177,18 @@ def _now(rehearsal: Rehearsal) -> float:
     return time.perf_counter()
 
 
-def _median(laps: Sequence[dict[str, float]], part: str) -> float:
+def _find_lap_median(laps: Sequence[dict[str, float]], part: str) -> float:
     found = [lap[part] for lap in laps if part in lap]
     return median(found) if found else 0.0
 
 
-def advise(t: Timing, tune_every: int) -> Iterator[str]:
+def list_timing_hints(t: Timing, tune_every: int) -> Iterator[str]:
     """List what would help to train faster, the most important first."""
-    from polytask.plan.machine import usable_cores
-    from polytask.plan.probe import probe_precision
+    from polytask.plan.machine import count_usable_cores
+    from polytask.plan.precision_probe import probe_precision
 
-    cores = usable_cores()
-    if t.data_path > DATA_BOUND:
+    cores = count_usable_cores()
+    if t.data_path > MAX_DATA_RATIO:
         lost = f"reading costs {100 * (t.data_path - 1):.0f} % of a step"
         if t.workers == 0:
             yield f"{lost}: try --set training.workers={1 if cores <= 2 else 2}"
@@ -204,8 +204,8 @@ def advise(t: Timing, tune_every: int) -> Iterator[str]:
             yield f"bf16 is {gain:.1f} times as quick in a probe: try --set training.precision=bf16"
     if t.threads < cores and t.device == "cpu" and t.threads + t.workers < cores:
         yield f"{t.threads} of {cores} cores compute: try --set training.threads={cores - t.workers}"
-    if t.tune_share > LONG_TUNE:
-        wanted = int(tune_every * t.tune_share / (1 - t.tune_share) / LONG_TUNE) + 1
+    if t.tune_share > LONG_TUNE_SHARE:
+        wanted = int(tune_every * t.tune_share / (1 - t.tune_share) / LONG_TUNE_SHARE) + 1
         yield f"tune takes {100 * t.tune_share:.0f} % of the time: try --set training.tune_every={wanted}"
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if t.device == "cpu" and load > cores + 1:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from polytask.cohort import Cohort
+from polytask.cohort.cell_values import voxel_source
 from polytask.cohort.importers import import_decathlon, import_nnunet
-from polytask.cohort.values import voxel_source
 from polytask.errors import PolytaskError
 from tests.cohort.test_importers import CASES, decathlon, nnunet
 

@@ -13,7 +13,7 @@ from polytask.cohort.importers import import_nnunet, import_table
 from polytask.cohort.importers.decimal_commas import read_decimal_commas
 from polytask.cohort.importers.find_encoding import find_encoding
 from polytask.cohort.importers.text_form import TextForm, read_foreign_table
-from polytask.cohort.table import make_table, read_table
+from polytask.cohort.text_table import make_text_table, read_text_table
 from polytask.errors import PolytaskError
 from tests.cohort.test_importers import nnunet
 
@@ -63,10 +63,10 @@ def test_a_plain_table_needs_no_word(tmp_path: Path) -> None:
 def test_our_own_tables_stay_strict(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(text(",", ".").encode("cp1252"))
     with pytest.raises(PolytaskError, match="not UTF-8 text"):
-        read_table(tmp_path / "a.csv")
+        read_text_table(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text(text(";", "."))
     with pytest.raises(PolytaskError, match="parted by semicolons"):
-        read_table(tmp_path / "b.csv")
+        read_text_table(tmp_path / "b.csv")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def decimals(cells: list[list[str]], stated: str = "", comma: str = ";") -> list
     """Columns a, b, … of these cells after decimal commas were read."""
     names = [chr(97 + k) for k in range(len(cells))]
     lines = [(1, names), *((n + 2, list(row)) for n, row in enumerate(zip(*cells, strict=True)))]
-    table, _ = read_decimal_commas(make_table(Path("t.csv"), lines), stated, comma)
+    table, _ = read_decimal_commas(make_text_table(Path("t.csv"), lines), stated, comma)
     return [[row.cells[name] for row in table.rows] for name in names]
 
 

@@ -10,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.evaluation.doctor import FINDINGS, Finding, diagnose
-from polytask.evaluation.doctor.chart import EPOCHS, LOOKS, USUAL_RATE
-from polytask.evaluation.doctor.peers import beside
-from polytask.evaluation.doctor.seldom import LEAST
-from polytask.plan.plan import Training
+from polytask.evaluation.doctor.doctor_chart import (
+    DEFAULT_LEARNING_RATE,
+    MIN_EPOCHS_TO_JUDGE,
+    MIN_GRADIENT_LOOKS,
+)
+from polytask.evaluation.doctor.rare_tasks import MIN_STEPS_FOR_PRESENCE
+from polytask.evaluation.doctor.task_ratios import compute_ratio_to_others
+from polytask.plan.plan_schema import TrainingPlan
 from tests.evaluation.doctor.worlds import World
 
 RARE = {"diameter": 0.1, "size": 0.95}
@@ -189,10 +193,10 @@ def test_a_healthy_log_is_silent(seed: int, rule: str, looks: int) -> None:
 
 @pytest.mark.parametrize("name", ["weight of 0.01", "short gradient", "heavy", "against", "weight of 0"])
 def test_a_few_looks_say_nothing_of_gradients(name: str) -> None:
-    world = replace(ILL[name][0], looks=LOOKS - 1)
+    world = replace(ILL[name][0], looks=MIN_GRADIENT_LOOKS - 1)
     assert [f.name for f in found(world)] == ["unlearned"] * (name == "weight of 0")
-    assert str(LOOKS) not in world.chart().lacks
-    assert "training.balance.log_every=30" in world.chart().lacks
+    assert str(MIN_GRADIENT_LOOKS) not in world.chart().longer_log_advice
+    assert "training.balance.log_every=30" in world.chart().longer_log_advice
 
 
 def test_a_task_that_few_have_needs_steps_and_no_looks() -> None:
@@ -201,14 +205,14 @@ def test_a_task_that_few_have_needs_steps_and_no_looks() -> None:
     (told,) = found(replace(rare, looks=0))
     assert told.name == "seldom"
     assert told.evidence["share"] == pytest.approx(0.1, abs=0.04)
-    assert found(replace(rare, looks=0, epochs=1, per_epoch=LEAST - 1)) == []
+    assert found(replace(rare, looks=0, epochs=1, per_epoch=MIN_STEPS_FOR_PRESENCE - 1)) == []
     assert found(World(known={"diameter": 0.6})) == []
 
 
 def test_a_few_epochs_say_nothing() -> None:
-    ill = replace(ILL["weight of 0"][0], epochs=EPOCHS - 1)
+    ill = replace(ILL["weight of 0"][0], epochs=MIN_EPOCHS_TO_JUDGE - 1)
     assert [f.name for f in found(ill)] != ["dead"]
-    assert ill.chart().lacks == f"train at least {EPOCHS} epochs"
+    assert ill.chart().longer_log_advice == f"train at least {MIN_EPOCHS_TO_JUDGE} epochs"
     assert found(replace(ILL["by heart"][0], epochs=5)) == []
 
 
@@ -231,8 +235,8 @@ def test_beside_by_hand() -> None:
     nan = np.nan
     values = np.array([[8.0, 2.0, 4.0], [8.0, 2.0, nan], [8.0, 0.0, 2.0], [nan, 1.0, 1.0], [8.0, nan, nan]])
     expected = [2.0, 4.0, 4.0, nan, nan]
-    np.testing.assert_allclose(beside(values, 0, [1, 2]), expected)
+    np.testing.assert_allclose(compute_ratio_to_others(values, 0, [1, 2]), expected)
 
 
 def test_usual_rate_is_the_plans() -> None:
-    assert Training.model_fields["rate"].default == USUAL_RATE
+    assert TrainingPlan.model_fields["rate"].default == DEFAULT_LEARNING_RATE

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.doctor import Chart
-from polytask.evaluation.doctor.course import Course
-from polytask.plan.plan import Balance, Training
+from polytask.evaluation.doctor import DoctorChart
+from polytask.evaluation.doctor.training_curves import TrainingCurves
+from polytask.plan.plan_schema import BalancePlan, TrainingPlan
 from polytask.tasks import make_task
 from polytask.training.folder import Run
-from polytask.training.looks import Common, look_of
+from polytask.training.gradient_log import SharedSampleCounts, summarize_gradients
 
 TASKS: dict[str, dict[str, Any]] = {
     "lesion": {"kind": "segmentation", "level": "voxel", "structures": ["lesion"], "exclusive": True},
@@ -78,9 +78,11 @@ class World:
             weights = 1 / np.where(out, 1.0, losses) if self.adapts else weights
             if self.rule == "fixed":  # the backward pass of a loss times 0 has no gradient to tell
                 inner[weights == 0], inner[:, weights == 0] = np.nan, np.nan
-            found.append({"step": step, "gradients": look_of(names, [(inner, losses)], [weights], None)})
+            found.append(
+                {"step": step, "gradients": summarize_gradients(names, [(inner, losses)], [weights], None)}
+            )
         for epoch in range(self.epochs):
-            common, present = Common(names), np.zeros(len(names))
+            common, present = SharedSampleCounts(names), np.zeros(len(names))
             for _ in range(self.per_epoch):
                 there = [rng.random() < self.known.get(t, 1.0) for t in names]
                 present += there
@@ -99,11 +101,11 @@ class World:
             )
         return sorted(found, key=lambda e: e["step"])
 
-    def chart(self) -> Chart:
+    def chart(self) -> DoctorChart:
         """As if read from a run."""
         record = {"name": "r", "fold": 0, "seed": 0, "sharing": self.sharing, "networks": {}, "init": None}
-        balance = Balance(rule=self.rule, cut=self.cut)
-        settings = Training(
+        balance = BalancePlan(rule=self.rule, cut=self.cut)
+        settings = TrainingPlan(
             batch=8,
             epochs=self.epochs,
             steps_per_epoch=self.per_epoch,
@@ -115,8 +117,8 @@ class World:
             balance=balance,
         )
         tasks = {t: make_task(t, TASKS[t]) for t in self.tasks}
-        course = Course.of("", self.tasks, self.entries())
-        return Chart(
+        course = TrainingCurves.of("", self.tasks, self.entries())
+        return DoctorChart(
             Run(Path("work/runs/r"), record), settings, tasks, dict.fromkeys(tasks, 0.5), 0.1, (course,)
         )
 

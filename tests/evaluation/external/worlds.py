@@ -9,7 +9,7 @@ from typing import Any
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
-from polytask.evaluation.external.matching import Matching, match_words
+from polytask.evaluation.external.cohort_match import CohortMatch, match_cohort
 from polytask.evaluation.external.word_map import WordMap, read_word_map
 
 OURS: dict[str, Any] = {
@@ -96,8 +96,8 @@ def said(folder: Path, text: str) -> WordMap:
     return read_word_map(path)
 
 
-def matched(own: Cohort, words: WordMap | None = None, header: Mapping[str, Any] = OURS) -> Matching:
+def matched(own: Cohort, words: WordMap | None = None, header: Mapping[str, Any] = OURS) -> CohortMatch:
     """The model of `OURS` beside another cohort."""
     ours = Header.model_validate(header)
     categories = {"smoker": ["never", "now"]}
-    return match_words(ours, list(ours.tasks), categories, own, words or WordMap())
+    return match_cohort(ours, list(ours.tasks), categories, own, words or WordMap())

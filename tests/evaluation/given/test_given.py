@@ -12,21 +12,25 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.table import read_table
+from polytask.cohort.text_table import read_text_table
 from polytask.errors import PolytaskError
-from polytask.evaluation.answers import Answers
-from polytask.evaluation.cases import write_cases
-from polytask.evaluation.collect import Collector
-from polytask.evaluation.given.judge import GivenJudged, judge_given, read_given
-from polytask.predict.outputs import write
+from polytask.evaluation.answer_collector import AnswerCollector
+from polytask.evaluation.cases_csv import write_cases
+from polytask.evaluation.other_answers.judge_other_answers import (
+    OtherAnswersResult,
+    judge_other_answers,
+    read_other_answers,
+)
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.predict.write_outputs import write_predictions
 from tests.evaluation.worlds import Someone, phantom
 
 Rows = list[dict[str, str]]
 RESAMPLES = 20
 
 
-def collected(who: Someone, cohort: Cohort, subjects: list[str] | None = None) -> Answers:
-    collector = Collector(cohort, who.tasks)
+def collected(who: Someone, cohort: Cohort, subjects: list[str] | None = None) -> PartAnswers:
+    collector = AnswerCollector(cohort, who.tasks)
     samples = cohort.samples(subjects)
     for answer in who.answers(cohort, samples):
         collector(answer)
@@ -39,19 +43,19 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 
 @pytest.fixture(scope="module")
-def other(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answers]:
+def other(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PartAnswers]:
     """Somebody else's `predictions.csv`, and the same answers from memory."""
     out = tmp_path_factory.mktemp("other")
     someone = Someone(cohort, 0.3, seed=5)
     someone.header = cohort.header  # type: ignore[attr-defined]
-    write(someone, cohort, out)  # type: ignore[arg-type]
+    write_predictions(someone, cohort, out)  # type: ignore[arg-type]
     return out / "predictions.csv", collected(Someone(cohort, 0.3, seed=5), cohort)
 
 
-def judged(path: Path, cohort: Cohort, subjects: list[str] | None = None) -> GivenJudged:
+def judged(path: Path, cohort: Cohort, subjects: list[str] | None = None) -> OtherAnswersResult:
     someone = Someone(cohort, 0.7)
-    (given,) = read_given([path], someone.tasks, cohort)
-    return judge_given(given, someone.tasks, collected(someone, cohort, subjects), cohort, RESAMPLES)
+    (given,) = read_other_answers([path], someone.tasks, cohort)
+    return judge_other_answers(given, someone.tasks, collected(someone, cohort, subjects), cohort, RESAMPLES)
 
 
 def rows_of(path: Path) -> Rows:
@@ -69,7 +73,7 @@ def written(path: Path, rows: Rows) -> Path:
 
 
 def test_a_table_of_predictions_gives_the_metrics_of_those_predictions(
-    cohort: Cohort, other: tuple[Path, Answers]
+    cohort: Cohort, other: tuple[Path, PartAnswers]
 ) -> None:
     """Every task, every kind: what is read back from the table is what an evaluation of it would say."""
     path, theirs = other
@@ -91,7 +95,7 @@ def test_a_table_of_predictions_gives_the_metrics_of_those_predictions(
 
 
 def test_rows_are_joined_by_id_and_not_by_position(
-    cohort: Cohort, other: tuple[Path, Answers], tmp_path: Path
+    cohort: Cohort, other: tuple[Path, PartAnswers], tmp_path: Path
 ) -> None:
     path, _ = other
     rows = rows_of(path)
@@ -102,7 +106,7 @@ def test_rows_are_joined_by_id_and_not_by_position(
     assert straight.tasks == turned.tasks
 
 
-def test_a_part_is_judged_on_its_own_cases(cohort: Cohort, other: tuple[Path, Answers]) -> None:
+def test_a_part_is_judged_on_its_own_cases(cohort: Cohort, other: tuple[Path, PartAnswers]) -> None:
     few = list(cohort.subjects)[:6]
     found = judged(other[0], cohort, few)
     visits = sum(len(cohort.subjects[s]) for s in few)
@@ -195,7 +199,7 @@ def test_bad_input_is_one_line(cohort: Cohort, tmp_path: Path, change: Change, s
     rows = [{**GOOD, "subject": c.subject, "visit": c.visit} for c in cohort.cases[:4]]
     change(rows)
     with pytest.raises(PolytaskError, match=said) as raised:
-        read_given([written(tmp_path / "bad.csv", rows)], Someone(cohort).tasks, cohort)
+        read_other_answers([written(tmp_path / "bad.csv", rows)], Someone(cohort).tasks, cohort)
     assert "\n" not in str(raised.value)
     assert "bad.csv" in str(raised.value)
 
@@ -206,7 +210,7 @@ def test_answers_to_a_task_of_the_cohort_that_the_run_does_not_answer(cohort: Co
     with pytest.raises(
         PolytaskError, match="column 'pattern' answers 'pattern', which is no task of this model"
     ):
-        read_given([path], tasks, cohort)
+        read_other_answers([path], tasks, cohort)
 
 
 def test_no_common_case_and_two_tables_of_one_name(cohort: Cohort, tmp_path: Path) -> None:
@@ -217,7 +221,7 @@ def test_no_common_case_and_two_tables_of_one_name(cohort: Cohort, tmp_path: Pat
     (tmp_path / "b").mkdir()
     twice = written(tmp_path / "b" / "reader.csv", [{"subject": subjects[0], "response": "yes"}])
     with pytest.raises(PolytaskError, match="a second table named 'reader'"):
-        read_given([path, twice], Someone(cohort).tasks, cohort)
+        read_other_answers([path, twice], Someone(cohort).tasks, cohort)
 
 
 def test_two_answers_about_a_subject_must_agree(cohort: Cohort, tmp_path: Path) -> None:
@@ -227,7 +231,7 @@ def test_two_answers_about_a_subject_must_agree(cohort: Cohort, tmp_path: Path) 
         {"subject": subject, "visit": v, "response": w} for v, w in zip(visits, ["yes", "no"], strict=False)
     ]
     with pytest.raises(PolytaskError, match="answers response differently from row 2"):
-        read_given([written(tmp_path / "reader.csv", rows)], Someone(cohort).tasks, cohort)
+        read_other_answers([written(tmp_path / "reader.csv", rows)], Someone(cohort).tasks, cohort)
 
 
 def test_a_mask_of_another_size_is_one_line(cohort: Cohort, tmp_path: Path) -> None:
@@ -249,12 +253,14 @@ def test_ids_that_a_spreadsheet_would_run_are_joined_all_the_same(cohort: Cohort
     changed = replace(cohort, cases=cases)
     someone = Someone(changed, 0.3, seed=5)
     someone.header = changed.header  # type: ignore[attr-defined]
-    path = write(someone, changed, tmp_path / "out") / "predictions.csv"  # type: ignore[arg-type]
+    path = write_predictions(someone, changed, tmp_path / "out") / "predictions.csv"  # type: ignore[arg-type]
     assert "\n'=1+1," in path.read_text(encoding="utf-8").replace("\r\n", "\n")
-    (given,) = read_given([path], someone.tasks, changed)
+    (given,) = read_other_answers([path], someone.tasks, changed)
     assert {who for who, _ in given.table.rows["grade"]} == set(changed.subjects)
     write_cases(someone.tasks, collected(someone, changed), tmp_path / "cases.csv")
-    assert {row.cells["subject"] for row in read_table(tmp_path / "cases.csv").rows} == set(changed.subjects)
+    assert {row.cells["subject"] for row in read_text_table(tmp_path / "cases.csv").rows} == set(
+        changed.subjects
+    )
 
 
 def test_a_readers_words_are_merged_as_the_header_merges_them(cohort: Cohort, tmp_path: Path) -> None:
@@ -269,7 +275,7 @@ def test_a_readers_words_are_merged_as_the_header_merges_them(cohort: Cohort, tm
         for c, w in zip(cohort.cases, words, strict=False)
     ]
     path = written(tmp_path / "reader.csv", rows)
-    (given,) = read_given([path], Someone(read).tasks, read)
+    (given,) = read_other_answers([path], Someone(read).tasks, read)
     table = given.table
     found = [table.rows["grade"].get((c.subject, c.visit)) for c in cohort.cases[:3]]
     assert [r.cells["grade"] if r else None for r in found] == [known[0], None, known[1]]

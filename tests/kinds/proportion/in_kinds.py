@@ -7,21 +7,21 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from polytask.kinds.cells import OddCell, read_decimal
+from polytask.kinds.cell_readers import UnreadableCell, read_decimal
+from polytask.kinds.field_limits import PooledLevel, PositiveNumber, ShareNumber
 from polytask.kinds.kind import (
     AnswerForm,
     Arrays,
-    Fields,
+    CellParser,
+    CellReader,
     MissingInTrain,
-    Need,
-    Parser,
-    ReadCell,
+    PlanFields,
     TaskFields,
+    TrainNeed,
 )
-from polytask.kinds.limits import PooledLevel, Positive, Share
-from polytask.kinds.number_cells import list_bands, make_number_arrays, need_a_value
-from polytask.kinds.reasons import STARTS, Why, round_number
-from polytask.kinds.spec import PooledSpec, TaskSpec
+from polytask.kinds.number_cells import list_band_strata, list_value_needs, make_number_arrays
+from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
+from polytask.kinds.task_spec import PooledSpec, TaskSpec
 
 
 class ProportionSpec(PooledSpec):
@@ -35,15 +35,15 @@ class ProportionFields(TaskFields):
 
     kind: Literal["proportion"]
     level: PooledLevel
-    mean: Share
-    deviation: Positive
+    mean: ShareNumber
+    deviation: PositiveNumber
 
 
 def read_share(cell: str) -> float:
     """A number from 0 to 1."""
     value = read_decimal(cell)
     if not 0 <= value <= 1:
-        raise OddCell(
+        raise UnreadableCell(
             "odd-cell", f"{cell!r} is no share", "write a number from 0 to 1, or leave the cell empty"
         )
     return value
@@ -59,8 +59,8 @@ class ProportionKind:
     task_class: ClassVar[str] = "polytask.tasks.proportion:Proportion"
     answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "d2"
-    telling: ClassVar[str] = "mean"
-    nothing: ClassVar[str] = ""
+    summary_field: ClassVar[str] = "mean"
+    nothing_message: ClassVar[str] = ""
 
     def list_columns(self, task: ProportionSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -73,30 +73,30 @@ class ProportionKind:
     ) -> Iterator[tuple[str, str]]:
         yield from ()
 
-    def list_parsers(self, task: ProportionSpec, stem: str) -> dict[str, Parser]:
+    def list_parsers(self, task: ProportionSpec, stem: str) -> dict[str, CellParser]:
         return {stem: read_share}
 
-    def list_measured_columns(self, task: ProportionSpec, stem: str) -> dict[str, Parser]:
+    def list_measured_columns(self, task: ProportionSpec, stem: str) -> dict[str, CellParser]:
         return {stem: read_share}
 
-    def list_needs(self, task: ProportionSpec, name: str, stem: str) -> list[Need]:
-        return need_a_value(stem)
+    def list_needs(self, task: ProportionSpec, name: str, stem: str) -> list[TrainNeed]:
+        return list_value_needs(stem)
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> ProportionSpec:
         return ProportionSpec.model_validate({"kind": self.name, "level": level})
 
-    def read_answer(self, task: ProportionSpec, stem: str, read: ReadCell) -> float | None:
+    def read_answer(self, task: ProportionSpec, stem: str, read: CellReader) -> float | None:
         return read(stem, read_share)
 
     def list_strata(
         self, task: ProportionSpec, answers: Mapping[str, Sequence[float]]
     ) -> dict[str, set[str]]:
-        return list_bands(answers)
+        return list_band_strata(answers)
 
     def make_arrays(self, task: ProportionSpec, values: Sequence[float | None]) -> Arrays:
         return make_number_arrays(values)
 
-    def decide_fields(self, task: ProportionSpec, values: Sequence[float], why: Why) -> Fields:
+    def decide_fields(self, task: ProportionSpec, values: Sequence[float], why: PlanReasons) -> PlanFields:
         shares = np.array(values, np.float64)
         if not 0 < shares.sum() < shares.size:
             raise MissingInTrain("no share between 0 and 1 is known")
@@ -104,7 +104,7 @@ class ProportionKind:
         why["."] = "level as in the header; primary metric: d2"
         why["mean"] = f"of {shares.size} known training shares"
         why["deviation"] = "mean absolute error of the training median"
-        why["constant"] = STARTS
+        why["constant"] = CONSTANT_LOSS_REASON
         inner = shares[(shares > 0) & (shares < 1)]
         own = -(inner * np.log(inner) + (1 - inner) * np.log(1 - inner)).sum() / shares.size
         entropy = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean))

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from polytask.tasks.heads import linear_head
-from polytask.tasks.losses import ItemCriterion
-from polytask.tasks.task import Arrays, Level, Prediction
+from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task_heads import make_linear_head
 
 
 def sum_deviance(truth: npt.NDArray[np.float64], mean: npt.NDArray[np.float64]) -> float:
@@ -35,7 +35,7 @@ class Proportion:
     higher: ClassVar[bool] = True
 
     name: str
-    level: Level
+    level: TaskLevel
     mean: float = 0.5
     deviation: float = 0.25
     constant: float = 1.0
@@ -45,7 +45,7 @@ class Proportion:
         return 1
 
     def head(self, features: int, dims: int) -> nn.Module:
-        return linear_head(features, [math.log(self.mean / (1 - self.mean))])
+        return make_linear_head(features, [math.log(self.mean / (1 - self.mean))])
 
     def criterion(self) -> nn.Module:
         def loss(output: Tensor, value: Tensor) -> Tensor:

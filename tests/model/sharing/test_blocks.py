@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from polytask.errors import PolytaskError
 from polytask.model.cut import no_cut
 from polytask.model.encoder import EncoderSpec
-from polytask.model.roles import TRUNK, private
-from polytask.model.sharing import SHARINGS, Pyramid, Sharing, forms_of, make_block
+from polytask.model.roles import TRUNK, private_role
+from polytask.model.sharing import SHARINGS, SharedPyramid, SharingBlock, list_forms, make_block
 
-FORMS = [(name, form) for name in SHARINGS for form in forms_of(name)]
+FORMS = [(name, form) for name in SHARINGS for form in list_forms(name)]
 every_block = pytest.mark.parametrize(("name", "form"), FORMS)
 ALL, DEEP, TWO = frozenset({0, 1, 2}), frozenset({2}), frozenset({1, 2})
 NEEDS = {"outline": ALL, "kind": DEEP, "dose": ALL, "change": TWO, "age": DEEP}
@@ -26,7 +26,9 @@ def spec_of(dims: int) -> EncoderSpec:
     return EncoderSpec(dims, 1, (8, 16, 16), (2, 1, 1), ((1,) * dims, (1, *[2] * (dims - 1)), (2,) * dims))
 
 
-def block_of(name: str, form: str, dims: int, needs: Mapping[str, frozenset[int]], seed: int = 0) -> Sharing:
+def block_of(
+    name: str, form: str, dims: int, needs: Mapping[str, frozenset[int]], seed: int = 0
+) -> SharingBlock:
     """A block away from its starting values."""
     torch.manual_seed(seed)
     block = make_block(name, spec_of(dims), needs, form)
@@ -45,7 +47,7 @@ def first(count: int) -> dict[str, frozenset[int]]:
     return dict(list(NEEDS.items())[:count])
 
 
-def weighed(pyramid: Pyramid) -> Tensor:
+def weighed(pyramid: SharedPyramid) -> Tensor:
     """A scalar that every value reaches with a different weight."""
     maps = [m for m in pyramid if m is not None]
     return torch.stack([(m * torch.linspace(-1, 1, m.numel()).view_as(m)).sum() for m in maps]).sum()
@@ -93,8 +95,8 @@ def test_nothing_private_to_a_task_runs_when_it_is_not_asked_for(name: str, form
         module.register_forward_hook(lambda *_, owned=owned: ran.update(owned))
     block(images(2), ["outline", "kind"], no_cut)
     roles = block.roles()
-    assert {roles[n] for n in ran} & {private(t) for t in ("dose", "change", "age")} == set()
-    assert any(role in (TRUNK, private("kind")) for n, role in roles.items() if n in ran)
+    assert {roles[n] for n in ran} & {private_role(t) for t in ("dose", "change", "age")} == set()
+    assert any(role in (TRUNK, private_role("kind")) for n, role in roles.items() if n in ran)
 
 
 @every_block

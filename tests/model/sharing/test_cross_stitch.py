@@ -3,13 +3,13 @@ from __future__ import annotations
 import torch
 
 from polytask.model.cut import no_cut
-from polytask.model.sharing.cross_stitch import CrossStitch, Unit
-from polytask.model.sharing.single import Single
+from polytask.model.sharing.cross_stitch import CrossStitch, StitchUnit
+from polytask.model.sharing.single import SeparateEncoders
 from tests.model.sharing.test_blocks import NEEDS, first, images, spec_of
 
 
 def test_a_unit_by_hand() -> None:
-    unit = Unit(own=1, encoders=3, channels=2)
+    unit = StitchUnit(own=1, encoders=3, channels=2)
     torch.testing.assert_close(unit.alpha.data, torch.tensor([[0.05, 0.05], [0.9, 0.9], [0.05, 0.05]]))
     maps = [torch.full((1, 2, 1, 1), v) for v in (1.0, 10.0, 100.0)]
     torch.testing.assert_close(unit(maps), torch.full((1, 2, 1, 1), 0.05 + 9.0 + 5.0))
@@ -18,11 +18,11 @@ def test_a_unit_by_hand() -> None:
 
 
 def test_units_that_take_only_their_own_give_separate_encoders() -> None:
-    block, apart = CrossStitch(spec_of(2), NEEDS), Single(spec_of(2), NEEDS)
+    block, apart = CrossStitch(spec_of(2), NEEDS), SeparateEncoders(spec_of(2), NEEDS)
     apart.load_state_dict({n: p for n, p in block.state_dict().items() if n.startswith("encoders.")})
     with torch.no_grad():
         for module in block.modules():
-            if isinstance(module, Unit):
+            if isinstance(module, StitchUnit):
                 module.alpha.copy_((module.alpha > 0.5).float())
     ours, theirs = (b(images(2), list(NEEDS), no_cut) for b in (block, apart))
     for task in NEEDS:

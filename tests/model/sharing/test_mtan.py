@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 from polytask.model.cut import no_cut
 from polytask.model.encoder import EncoderSpec
-from polytask.model.sharing.attention import FORMS, Mask, laid_on
-from polytask.model.sharing.hard import Hard
+from polytask.model.sharing.hard import HardSharing
 from polytask.model.sharing.mtan import MTAN
+from polytask.model.sharing.task_attention import ATTENTION_FORMS, Mask, apply_coarse_mask
 from tests.model.sharing.test_blocks import NEEDS, block_of, first, images, spec_of
 
 
-def hard_like(block: MTAN) -> Hard:
+def hard_like(block: MTAN) -> HardSharing:
     """Hard sharing with the block's encoder."""
-    hard = Hard(spec_of(2), block.needs)
+    hard = HardSharing(spec_of(2), block.needs)
     hard.encoder.load_state_dict(block.path.encoder.state_dict())
     return hard
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ATTENTION_FORMS)
 def test_open_masks_are_hard_sharing(form: str) -> None:
     block = MTAN(spec_of(2), NEEDS, form)
     with torch.no_grad():
@@ -36,7 +36,7 @@ def test_open_masks_are_hard_sharing(form: str) -> None:
             torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ATTENTION_FORMS)
 def test_a_fresh_block_is_nearly_hard_sharing(form: str) -> None:
     torch.manual_seed(0)
     block = MTAN(spec_of(2), NEEDS, form)
@@ -49,7 +49,7 @@ def test_a_fresh_block_is_nearly_hard_sharing(form: str) -> None:
                 assert share.std() > 1e-4
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ATTENTION_FORMS)
 def test_what_a_task_took_reaches_its_next_level_and_no_other_task(form: str) -> None:
     block = block_of("mtan", form, 2, NEEDS)
     before = block(images(2), list(NEEDS), no_cut)
@@ -76,12 +76,12 @@ def test_on_demand_full_resolution_is_for_those_who_read_it() -> None:
 
 
 @pytest.mark.parametrize("strides", [((1, 1),), ((1, 1), (1, 1)), ((1, 1), (3, 2), (1, 2))])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ATTENTION_FORMS)
 def test_any_strides(strides: tuple[tuple[int, int], ...], form: str) -> None:
     levels = len(strides)
     spec = EncoderSpec(2, 1, (8,) * levels, (1,) * levels, strides)
     needs = {"outline": frozenset(range(levels)), "kind": frozenset({levels - 1})}
-    block, hard = MTAN(spec, needs, form), Hard(spec, needs)
+    block, hard = MTAN(spec, needs, form), HardSharing(spec, needs)
     x = torch.randn(1, 1, 11, 13)
     for task, pyramid in block(x, list(needs), no_cut).items():
         for ours, theirs in zip(pyramid, hard(x, list(needs), no_cut)[task], strict=True):
@@ -92,4 +92,4 @@ def test_any_strides(strides: tuple[tuple[int, int], ...], form: str) -> None:
 def test_a_coarse_mask_by_hand() -> None:
     mask = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     expected = torch.tensor([[1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]).float()
-    torch.testing.assert_close(laid_on(torch.ones(1, 1, 4, 4), mask)[0, 0, 1:], expected)
+    torch.testing.assert_close(apply_coarse_mask(torch.ones(1, 1, 4, 4), mask)[0, 0, 1:], expected)

@@ -49,7 +49,7 @@ def test_a_window_is_answered_as_the_whole() -> None:
     inputs = inputs_of(2)
     with torch.inference_mode():
         whole = network(inputs)["mask"][0]
-        condition = network.condition(inputs)
+        condition = network.make_condition(inputs)
         assert condition is not None
         images = inputs.whole["scan"].flatten(0, 1)[inputs.visit_known.flatten()]
         rows = condition.take(inputs.visit_known.flatten())

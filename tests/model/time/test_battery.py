@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
-from polytask.model.time import LEAST, TIMES
+from polytask.model.time import MIN_FUSION_VISITS, TIMES
 from tests.model.time.maps import CHANNELS, days_of, known_of, maps_of
 
 WIDTH = 8
@@ -46,7 +46,7 @@ def test_any_number_of_visits_becomes_one_vector(name: str, dims: int, subjects:
 
 @NAMES
 def test_too_few_visits_are_refused_in_one_line(name: str) -> None:
-    visits = LEAST[name]
+    visits = MIN_FUSION_VISITS[name]
     known = torch.ones(2, visits, dtype=torch.bool)
     fusion_of(name, 2, visits)(maps_of(2, 2, visits), known, days_of(2, visits))
     if visits > 1:
@@ -95,7 +95,7 @@ def test_with_no_visit_at_all_answer_and_gradients_are_finite(name: str) -> None
 @DIMS
 @pytest.mark.parametrize("more", [0, 1])
 def test_no_parameter_is_dead(name: str, dims: int, more: int) -> None:
-    visits = LEAST[name] + more
+    visits = MIN_FUSION_VISITS[name] + more
     fusion, known = fusion_of(name, dims, visits), torch.ones(3, visits, dtype=torch.bool)
     found = gradients(fusion, fusion(maps_of(dims, 3, visits), known, days_of(3, visits)))
     largest = max(float(g.abs().max()) for g in found.values())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from polytask.model.time.difference import Difference
+from polytask.model.time.difference import VisitDifference
 from tests.model.time.maps import CHANNELS, days_of, known_of, maps_of
 
 
 def test_two_visits_give_earlier_minus_later() -> None:
     """Against the formula of RP-Net, written out for one subject."""
     torch.manual_seed(0)
-    fusion, maps = Difference(CHANNELS, 2, 5, 2), maps_of(2, 1)
+    fusion, maps = VisitDifference(CHANNELS, 2, 5, 2), maps_of(2, 1)
     parts = []
     for level, block in zip(maps, fusion.blocks, strict=True):
         change = level[:, 0] - level[:, 1]
@@ -27,7 +27,7 @@ def test_two_visits_give_earlier_minus_later() -> None:
 
 def test_a_pair_counts_when_both_its_visits_are_there() -> None:
     torch.manual_seed(0)
-    fusion = Difference(CHANNELS, 3, 5, 2)
+    fusion = VisitDifference(CHANNELS, 3, 5, 2)
     maps, day = maps_of(2, 5, 3), days_of(5, 3)
     answer = fusion(maps, known_of("111", "110", "011", "101", "000"), day)
     bias = fusion.pairs.layer.bias
@@ -38,7 +38,7 @@ def test_a_pair_counts_when_both_its_visits_are_there() -> None:
 def test_a_pair_is_the_same_whatever_else_is_known() -> None:
     """The answer is a sum over pairs."""
     torch.manual_seed(0)
-    fusion = Difference(CHANNELS, 3, 5, 2)
+    fusion = VisitDifference(CHANNELS, 3, 5, 2)
     maps = [m[:1].expand(3, *m.shape[1:]) for m in maps_of(2, 1, 3)]
     both, first, second = fusion(maps, known_of("111", "110", "011"), days_of(1, 3).expand(3, -1))
     torch.testing.assert_close(both, first + second - fusion.pairs.layer.bias)
@@ -47,7 +47,7 @@ def test_a_pair_is_the_same_whatever_else_is_known() -> None:
 def test_a_small_change_is_not_a_large_one() -> None:
     """The norm makes all changes equally large; a tenth of one and the whole still differ by what stands beside it."""
     torch.manual_seed(0)
-    fusion = Difference(CHANNELS, 2, 5, 2).eval()
+    fusion = VisitDifference(CHANNELS, 2, 5, 2).eval()
     bias, known = fusion.pairs.layer.bias, known_of("11")
     whole = [torch.stack([m, torch.zeros_like(m)], 1) for m in (m[:, 0] for m in maps_of(2, 1))]
     day = torch.zeros(1, 2)

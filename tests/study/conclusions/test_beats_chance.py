@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polytask.evaluation.measure_part import measure_task
-from polytask.evaluation.statistic import Statistic
-from polytask.study.conclusions.compare import beats_chance
+from polytask.evaluation.part_metrics import measure_task_metrics
+from polytask.evaluation.part_statistic import PartStatistic
+from polytask.study.conclusions.arm_comparison import beats_chance
 from polytask.tasks import make_task
 from tests.evaluation.worlds import answers, items
 
@@ -23,7 +23,7 @@ def study(gap: float, subjects: int = 14) -> Any:
         truth = np.arange(subjects) % 2
         p = 1 / (1 + np.exp(-(random.normal(size=subjects) + gap * truth)))
         given = answers({"type": items({"p": np.stack([1 - p, p], 1)}, truth)})
-        statistic = Statistic(TASKS, given, list(given.sites))
+        statistic = PartStatistic(TASKS, given, list(given.sites))
         runs.append(SimpleNamespace(run=SimpleNamespace(fold=fold), statistic=statistic))
     return SimpleNamespace(of_arm=lambda arm: runs)
 
@@ -31,7 +31,7 @@ def study(gap: float, subjects: int = 14) -> Any:
 @pytest.mark.parametrize(("gap", "learnt"), [(2.5, True), (0.0, False)])
 def test_small_folds_together(gap: float, learnt: bool) -> None:
     found = study(gap)
-    one = measure_task(found.of_arm("single")[0].statistic, "type")["skill"]
+    one = measure_task_metrics(found.of_arm("single")[0].statistic, "type")["skill"]
     assert one.shortage == "too few: 7 subjects of each class, 15 needed"
     assert beats_chance(found.of_arm("single"), "type") == learnt
     assert not beats_chance(found.of_arm("single"), "absent")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from polytask.study.conclusions.make import Conclusions
+from polytask.study.conclusions.draw_conclusions import Conclusions
 from tests.study.report.worlds import World, conclusions_of
 
 

@@ -10,33 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.answers import Answers
-from polytask.evaluation.comparison import Evaluated
-from polytask.evaluation.result import Estimate, Evaluation
-from polytask.statistics.check import Check
-from polytask.statistics.delta_m import delta_m
-from polytask.statistics.effect import ONE_SEED, effect
-from polytask.statistics.values import Contributions, FoldValues, fold_values
-from polytask.statistics.words import verdicts
+from polytask.evaluation.evaluation_result import Estimate, Evaluation
+from polytask.evaluation.part_answers import PartAnswers
+from polytask.evaluation.run_comparison import EvaluatedRun
+from polytask.statistics.cross_check import CrossCheck
+from polytask.statistics.delta_m import compute_delta_m
+from polytask.statistics.effect import ONE_SEED_NOTE, compare_arms
+from polytask.statistics.metric_values import Contributions, FoldValues, make_fold_values
+from polytask.statistics.verdict_words import judge_comparisons
 from polytask.study.arms import BASELINE, Arm
-from polytask.study.conclusions.affinity import affinity
-from polytask.study.conclusions.compare import Comparison
-from polytask.study.conclusions.gather import Asked, Finished, Gathered
-from polytask.study.conclusions.make import Conclusions
-from polytask.study.conclusions.prices import prices
-from polytask.study.conclusions.recommendation import recommend
-from polytask.study.conclusions.sentence import write_sentence
-from polytask.study.conclusions.tuned import Choice
-from polytask.study.design import Design, Pace, Ratio, Rests
-from polytask.study.folder import Study, StudyRun
-from polytask.study.spec import spec_of
+from polytask.study.conclusions.answer_sentence import write_answer_sentence
+from polytask.study.conclusions.arm_comparison import ArmComparison
+from polytask.study.conclusions.arm_costs import compute_arm_costs
+from polytask.study.conclusions.draw_conclusions import Conclusions
+from polytask.study.conclusions.finished_runs import FinishedRun, GatheredRuns, TaskInfo
+from polytask.study.conclusions.recommendation import recommend_arm
+from polytask.study.conclusions.task_affinity import measure_affinity
+from polytask.study.conclusions.tune_choice import TuneChoice
+from polytask.study.run_spec import build_run_spec
+from polytask.study.study_design import ArmTiming, RatioQuartiles, StudyDesign, StudyHashes
+from polytask.study.study_folder import Study, StudyRun
 from polytask.training.folder import Run
 
-DICE = Asked("segmentation", "voxel", "dice", True, 100.0, "points", "")
-KAPPA = Asked("ordinal", "visit", "kappa", True, 100.0, "points", "")
-AUC = Asked("classification", "subject", "auc", True, 100.0, "points", "")
-C = Asked("survival", "subject", "c", True, 100.0, "points", "")
-DOSE = Asked("dose", "voxel", "mae", False, 1.0, "Gy", "")
+DICE = TaskInfo("segmentation", "voxel", "dice", True, 100.0, "points", "")
+KAPPA = TaskInfo("ordinal", "visit", "kappa", True, 100.0, "points", "")
+AUC = TaskInfo("classification", "subject", "auc", True, 100.0, "points", "")
+C = TaskInfo("survival", "subject", "c", True, 100.0, "points", "")
+DOSE = TaskInfo("dose", "voxel", "mae", False, 1.0, "Gy", "")
 NAN = float("nan")
 
 
@@ -52,7 +52,7 @@ class World:
     """
 
     arms: tuple[str, ...] = (BASELINE, "hard", "hard+famo", "ctan")
-    tasks: Mapping[str, Asked] = field(
+    tasks: Mapping[str, TaskInfo] = field(
         default_factory=lambda: {"lesion": DICE, "grade": KAPPA, "dose": DOSE, "os": C}
     )
     gains: Mapping[tuple[str, str], float] = field(
@@ -84,17 +84,17 @@ def conclusions_of(world: World, folder: Path) -> Conclusions:
     values = {t: values_of(world, gathered, t) for t in asked}
     joint = [a for a in gathered.arms if a != BASELINE]
     effects = {
-        (t, a): effect(values[t], a, BASELINE, asked[t].higher, asked[t].points, 998)
+        (t, a): compare_arms(values[t], a, BASELINE, asked[t].higher, asked[t].points, 998)
         for t in asked
         for a in joint
     }
-    judged = verdicts(effects)
+    judged = judge_comparisons(effects)
     made = [
-        Comparison(t, a, e, judged[t, a], (Check("Wilcoxon", 0.01, 3.0, 0.04, 60),))
+        ArmComparison(t, a, e, judged[t, a], (CrossCheck("Wilcoxon", 0.01, 3.0, 0.04, 60),))
         for (t, a), e in effects.items()
     ]
     gains = {
-        a: delta_m(
+        a: compute_delta_m(
             {t: effects[t, a].arm for t in asked},
             {t: effects[t, a].baseline for t in asked},
             {t: asked[t].higher for t in asked},
@@ -102,29 +102,31 @@ def conclusions_of(world: World, folder: Path) -> Conclusions:
         )
         for a in joint
     }
-    priced = prices(gathered)
+    priced = compute_arm_costs(gathered)
     skills = {a: 0.6 if a == BASELINE else 0.65 - 0.01 * k for k, a in enumerate(gathered.arms)}
     choice = (
-        Choice(joint[0], skills, dict.fromkeys(skills, 0.008), "the highest mean skill") if joint else None
+        TuneChoice(joint[0], skills, dict.fromkeys(skills, 0.008), "the highest mean skill")
+        if joint
+        else None
     )
     shown = joint[0] if joint else ""
-    recommended = recommend(made, choice, priced, gathered.margins, len(world.seeds))
+    recommended = recommend_arm(made, choice, priced, gathered.margins, len(world.seeds))
     said = (
-        write_sentence(made, asked, priced, gathered.margins, recommended)
+        write_answer_sentence(made, asked, priced, gathered.margins, recommended)
         if shown
         else "No joint arm is finished: nothing to compare."
     )
     notes = tuple(f"{a}: all runs failed (out of memory)" for a in world.failed)
-    notes += (ONE_SEED,) if len(world.seeds) == 1 else ()
+    notes += (ONE_SEED_NOTE,) if len(world.seeds) == 1 else ()
     return Conclusions(
-        gathered, said, recommended, shown, made, gains, priced, choice, affinity(gathered), notes
+        gathered, said, recommended, shown, made, gains, priced, choice, measure_affinity(gathered), notes
     )
 
 
 def study_of(world: World, folder: Path) -> Study:
     """A study's folder with the run folders it needs."""
     arms = tuple(Arm(a, a.partition("+")[0], a.partition("+")[2] or "equal") for a in world.arms)
-    design = Design(
+    design = StudyDesign(
         name=world.name,
         work="work",
         arms=arms,
@@ -142,14 +144,14 @@ def study_of(world: World, folder: Path) -> Study:
         overrides=("training.rate=3e-4",),
         resamples=200,
         paces={arm.name: pace(arm.name, k) for k, arm in enumerate(arms)},
-        rests=Rests({f: f"{f}" * 64 for f in world.folds}, "a" * 64, "b" * 64, "c" * 64),
+        rests=StudyHashes({f: f"{f}" * 64 for f in world.folds}, "a" * 64, "b" * 64, "c" * 64),
         commands=("polytask study work --sharing hard,ctan --balance equal,famo --steps 400",),
     )
     runs = []
     for seed in world.seeds:
         for fold in world.folds:
             for k, arm in enumerate(arms):
-                spec = spec_of(design, folder, arm, fold, seed)
+                spec = build_run_spec(design, folder, arm, fold, seed)
                 place = folder / "work" / "runs" / f"run{k}-{fold}-{seed}"
                 place.mkdir(parents=True)
                 lost = arm.name in world.failed
@@ -174,10 +176,12 @@ def share_of(arm: str, k: int) -> float:
     return 1.0 if arm == BASELINE else 0.3 + 0.08 * k
 
 
-def pace(arm: str, k: int) -> Pace:
+def pace(arm: str, k: int) -> ArmTiming:
     """As if timed in turns."""
     share, spread = share_of(arm, k), 0.0 if arm == BASELINE else 0.02
-    return Pace(0.8 * share, 3.0 * share, 1_200_000, Ratio(share, share - spread, share + spread))
+    return ArmTiming(
+        0.8 * share, 3.0 * share, 1_200_000, RatioQuartiles(share, share - spread, share + spread)
+    )
 
 
 def fill(world: World, place: Path, arm: str, k: int, fold: int, seed: int) -> None:
@@ -213,9 +217,9 @@ def fill(world: World, place: Path, arm: str, k: int, fold: int, seed: int) -> N
     (place / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def gathered_of(world: World, study: Study, asked: Mapping[str, Asked]) -> Gathered:
+def gathered_of(world: World, study: Study, asked: Mapping[str, TaskInfo]) -> GatheredRuns:
     """The finished runs with their evaluations."""
-    folds: dict[int, dict[tuple[str, int], Finished]] = {}
+    folds: dict[int, dict[tuple[str, int], FinishedRun]] = {}
     for run in study.runs:
         if run.state == "done":
             header = {"name": "phantom"}
@@ -227,12 +231,12 @@ def gathered_of(world: World, study: Study, asked: Mapping[str, Asked]) -> Gathe
                 "machine": "x86_64",
             }
             evaluation = evaluation_of(world, run, asked)
-            evaluated = Evaluated(Run(run.folder, record), evaluation, Answers({}, {}, {}, {}), {})
-            folds.setdefault(run.fold, {})[run.arm.name, run.seed] = Finished(run, evaluated)
-    return Gathered(study, folds, asked, 200)
+            evaluated = EvaluatedRun(Run(run.folder, record), evaluation, PartAnswers({}, {}, {}, {}), {})
+            folds.setdefault(run.fold, {})[run.arm.name, run.seed] = FinishedRun(run, evaluated)
+    return GatheredRuns(study, folds, asked, 200)
 
 
-def evaluation_of(world: World, run: StudyRun, asked: Mapping[str, Asked]) -> Evaluation:
+def evaluation_of(world: World, run: StudyRun, asked: Mapping[str, TaskInfo]) -> Evaluation:
     """Its numbers by site."""
     draws = np.random.default_rng((run.fold, run.seed, world.arms.index(run.arm.name)))
     sites = {
@@ -256,7 +260,7 @@ def evaluation_of(world: World, run: StudyRun, asked: Mapping[str, Asked]) -> Ev
     )
 
 
-def values_of(world: World, gathered: Gathered, task: str) -> list[FoldValues]:
+def values_of(world: World, gathered: GatheredRuns, task: str) -> list[FoldValues]:
     """The task's metric of every finished run, drawn around one value with the arm's gain."""
     asked, found = world.tasks[task], []
     for fold, runs in gathered.folds.items():
@@ -271,5 +275,5 @@ def values_of(world: World, gathered: Gathered, task: str) -> list[FoldValues]:
                 base + gain + cases + own, range(world.subjects), world.subjects
             )
         names = [f"{fold}-{k}" for k in range(world.subjects)]
-        found.append(fold_values(fold, metrics, names))
+        found.append(make_fold_values(fold, metrics, names))
     return found

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from polytask.cohort.checks.look import Look, Role, look
-from polytask.cohort.checks.look_slide import SlideLook, look_slide
+from polytask.cohort.cell_values import ABSENT
+from polytask.cohort.checks.image_facts import FileRole, ImageFacts, inspect_image
+from polytask.cohort.checks.slide_facts import SlideFacts, inspect_slide
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import DoseSpec, Header, SegmentationSpec, VoxelSpec
-from polytask.cohort.table import Table
-from polytask.cohort.values import ABSENT
+from polytask.cohort.text_table import TextTable
 from polytask.errors import Problem
 
 Progress = Callable[[int, int], None]
-Key = tuple[Path, Role, int]
+ReadingKey = tuple[Path, FileRole, int]
 
 
 @dataclass(frozen=True)
-class Use:
+class FileCell:
     """One cell of the table that names a file.
 
     Args:
@@ -38,14 +38,14 @@ class Use:
     column: str
     cell: str
     path: Path
-    role: Role
+    role: FileRole
     owner: str
     part: str
     image: str
     dims: int
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ReadingKey:
         """Key of the reading: cells with the same key share one reading of the file."""
         return self.path, self.role, self.dims
 
@@ -63,12 +63,12 @@ class Evidence:
     """
 
     cohort: Cohort
-    table: Table
-    uses: tuple[Use, ...] = ()
-    looks: dict[Key, Look] = field(default_factory=dict)
-    failures: dict[Key, str] = field(default_factory=dict)
+    table: TextTable
+    file_cells: tuple[FileCell, ...] = ()
+    looks: dict[ReadingKey, ImageFacts] = field(default_factory=dict)
+    failures: dict[ReadingKey, str] = field(default_factory=dict)
     folds: int = 5
-    slides: dict[Key, SlideLook] = field(default_factory=dict)
+    slides: dict[ReadingKey, SlideFacts] = field(default_factory=dict)
 
     @property
     def header(self) -> Header:
@@ -84,16 +84,16 @@ class Evidence:
         return Problem(level, code, message, remedy, file=name, row=row, subject=subject, column=column)
 
     def of(
-        self, use: Use, level: Literal["error", "warning"], code: str, message: str, remedy: str
+        self, use: FileCell, level: Literal["error", "warning"], code: str, message: str, remedy: str
     ) -> Problem:
         """Make a problem of the file that a cell names."""
         return Problem(level, code, message, remedy, use.cell, use.row, use.subject, use.column)
 
 
-def find_uses(cohort: Cohort) -> Iterator[Use]:
+def list_file_cells(cohort: Cohort) -> Iterator[FileCell]:
     """List every cell of the table that names a file, with the input or task that reads it."""
     header = cohort.header
-    wanted: list[tuple[str, Role, str, str, str]] = []
+    wanted: list[tuple[str, FileRole, str, str, str]] = []
     for name, image in header.images.items():
         wanted += [(f"{name}.{channel}", "image", name, channel, name) for channel in image.channels]
     for name, task in header.tasks.items():
@@ -111,41 +111,47 @@ def find_uses(cohort: Cohort) -> Iterator[Use]:
             if cell is None or (role == "mask" and part and cell == ABSENT):
                 continue
             path, dims = cohort.path(cell), header.images[place].dims
-            yield Use(case.subject, case.visit, case.row, column, cell, path, role, owner, part, place, dims)
+            yield FileCell(
+                case.subject, case.visit, case.row, column, cell, path, role, owner, part, place, dims
+            )
         for number, name in enumerate(header.slides):
             if (cell := case.cells.get(name)) is not None:
                 path = cohort.path(cell)
-                yield Use(case.subject, case.visit, case.row, name, cell, path, "slide", name, "", "", number)
+                yield FileCell(
+                    case.subject, case.visit, case.row, name, cell, path, "slide", name, "", "", number
+                )
 
 
-def gather(cohort: Cohort, table: Table, folds: int, jobs: int, progress: Progress | None) -> Evidence:
+def gather_evidence(
+    cohort: Cohort, table: TextTable, folds: int, jobs: int, progress: Progress | None
+) -> Evidence:
     """Read every file once, in `jobs` threads.
 
     Args:
         folds: number of folds into which the cohort will be split.
         progress: called with (files done, files in total), first with (0, total) and then after each file.
     """
-    uses = tuple(find_uses(cohort))
-    looks: dict[Key, Look] = {}
-    slides: dict[Key, SlideLook] = {}
-    failures: dict[Key, str] = {}
+    uses = tuple(list_file_cells(cohort))
+    looks: dict[ReadingKey, ImageFacts] = {}
+    slides: dict[ReadingKey, SlideFacts] = {}
+    failures: dict[ReadingKey, str] = {}
     specs = list(cohort.header.slides.values())
     keys = list(dict.fromkeys(use.key for use in uses))
     if progress:
         progress(0, len(keys))
     with ThreadPoolExecutor(jobs) as pool:
-        waiting: dict[Future[Look | SlideLook | str], Key] = {
-            pool.submit(look_slide, key[0], specs[key[2]])
+        waiting: dict[Future[ImageFacts | SlideFacts | str], ReadingKey] = {
+            pool.submit(inspect_slide, key[0], specs[key[2]])
             if key[1] == "slide"
-            else pool.submit(look, *key): key
+            else pool.submit(inspect_image, *key): key
             for key in keys
         }
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 found = future.result()
-                if isinstance(found, Look):
+                if isinstance(found, ImageFacts):
                     looks[waiting[future]] = found
-                elif isinstance(found, SlideLook):
+                elif isinstance(found, SlideFacts):
                     slides[waiting[future]] = found
                 else:
                     failures[waiting[future]] = found

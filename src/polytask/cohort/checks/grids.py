@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytask.cohort.checks.evidence import Evidence, Use
+from polytask.cohort.checks.evidence import Evidence, FileCell
 from polytask.cohort.header import SegmentationSpec
 from polytask.errors import Problem
 from polytask.images.volume import Grid
 
-SHIFT = 0.5
+MAX_CORNER_SHIFT = 0.5
 """Grids are at different places when a corner is further apart than this many voxels."""
 
 
 def check_grids(evidence: Evidence) -> Iterator[Problem]:
     """Compare shape and place of each channel with the first channel, and of masks and doses with their image."""
-    rows: dict[tuple[int, str], list[Use]] = {}
-    for use in evidence.uses:
+    rows: dict[tuple[int, str], list[FileCell]] = {}
+    for use in evidence.file_cells:
         if use.key in evidence.looks:
             rows.setdefault((use.row, use.image), []).append(use)
     for (_, image), uses in rows.items():
@@ -27,25 +27,29 @@ def check_grids(evidence: Evidence) -> Iterator[Problem]:
         first = channels[0]
         strict = spec.align == "strict"
         for use in channels[1:] if strict else []:
-            yield from _compare(evidence, use, first, spec.dims, "or write `align: resample` for the input")
+            yield from _compare_file_grids(
+                evidence, use, first, spec.dims, "or write `align: resample` for the input"
+            )
         for use in uses:
             if use.role != "image" and strict:
-                yield from _compare(
+                yield from _compare_file_grids(
                     evidence, use, first, spec.dims, "or write `align: resample` for the image"
                 )
 
 
-def _compare(evidence: Evidence, use: Use, first: Use, dims: int, way_out: str) -> Iterator[Problem]:
+def _compare_file_grids(
+    evidence: Evidence, use: FileCell, first: FileCell, dims: int, way_out: str
+) -> Iterator[Problem]:
     grid, other = evidence.looks[use.key].grid, evidence.looks[first.key].grid
     if grid.shape != other.shape:
         yield evidence.of(
             use,
             "error",
             "wrong-shape",
-            f"{use.column}: size {_size(grid)}, but {first.column} has {_size(other)}",
+            f"{use.column}: size {_format_grid_shape(grid)}, but {first.column} has {_format_grid_shape(other)}",
             f"bring it to the grid of {first.cell}, {way_out}",
         )
-    elif dims == 3 and not _at_one_place(grid, other):
+    elif dims == 3 and not _is_same_place(grid, other):
         yield evidence.of(
             use,
             "error",
@@ -56,20 +60,24 @@ def _compare(evidence: Evidence, use: Use, first: Use, dims: int, way_out: str) 
         )
 
 
-def _at_one_place(grid: Grid, other: Grid) -> bool:
+def _is_same_place(grid: Grid, other: Grid) -> bool:
     """Whether two grids of the same shape lie at the same place."""
     # Where only one file states a voxel size, mm and pixels do not compare; then both are taken as pixels.
     both = grid.physical == other.physical
-    return grid.same(other, SHIFT) if both else grid.told_as(False).same(other.told_as(False), SHIFT)
+    return (
+        grid.is_same_grid(other, MAX_CORNER_SHIFT)
+        if both
+        else grid.with_unit(False).is_same_grid(other.with_unit(False), MAX_CORNER_SHIFT)
+    )
 
 
-def _size(grid: Grid) -> str:
+def _format_grid_shape(grid: Grid) -> str:
     return "×".join(str(n) for n in grid.shape)
 
 
-def check_labels(evidence: Evidence) -> Iterator[Problem]:
+def check_mask_labels(evidence: Evidence) -> Iterator[Problem]:
     """Find mask values that the header does not know, and files with another number of planes than it expects."""
-    for use in evidence.uses:
+    for use in evidence.file_cells:
         look = evidence.looks.get(use.key)
         task = evidence.header.tasks.get(use.owner)
         if look is None or use.role != "mask" or not isinstance(task, SegmentationSpec):

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
 from polytask.errors import Problem
-from polytask.images.ct_scale import HIGHEST, LOWEST, name_ct_scale
+from polytask.images.ct_scale import HIGHEST_CT_VALUE, LOWEST_CT_VALUE, describe_odd_ct_scale
 
 
-def check_ct(evidence: Evidence) -> Iterator[Problem]:
+def check_ct_intensities(evidence: Evidence) -> Iterator[Problem]:
     """Find CT images whose values are not those of a CT.
 
     Images that are constant or not finite are left out: the check of files reports them.
     """
-    for use in evidence.uses:
+    for use in evidence.file_cells:
         look = evidence.looks.get(use.key)
         if look is None or look.span is None or use.role != "image" or look.constant or not look.finite:
             continue
         if evidence.header.images[use.owner].channels[use.part] != "CT" or look.channels != 1:
             continue
         low, high = look.span.low, look.span.high
-        if scale := name_ct_scale(*look.span.inner):
+        if scale := describe_odd_ct_scale(*look.span.inner):
             yield evidence.of(
                 use,
                 "warning",
@@ -29,11 +29,12 @@ def check_ct(evidence: Evidence) -> Iterator[Problem]:
                 f"{use.column}: {scale}",
                 "give all CT in Hounsfield units (crops, windows and clipping go by them), or declare it as `other`",
             )
-        if low < LOWEST or high > HIGHEST:
+        if low < LOWEST_CT_VALUE or high > HIGHEST_CT_VALUE:
             yield evidence.of(
                 use,
                 "warning",
                 "ct-range",
-                f"{use.column}: voxels from {low:g} to {high:g}, but a CT lies between {LOWEST:g} and {HIGHEST:g}",
+                f"{use.column}: voxels from {low:g} to {high:g}, but a CT lies between {LOWEST_CT_VALUE:g} and "
+                f"{HIGHEST_CT_VALUE:g}",
                 "look at the file: metal, a padding value, or damaged voxels? Clip it if they mean nothing",
             )

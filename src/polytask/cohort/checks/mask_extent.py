@@ -12,13 +12,13 @@ import numpy.typing as npt
 from polytask.cohort.checks.slabs import cut_slabs
 from polytask.images.volume import Array
 
-Face = tuple[int, int]
+BorderFace = tuple[int, int]
 """One side of an image: (axis, 0 for its first slice or 1 for its last)."""
-TABLE = 1 << 16
+MAX_COUNTED_RANGE = 1 << 16
 """If the values of a mask span less than this, they are counted with `bincount`; else they are sorted (slower)."""
 
 
-class NotWholeError(Exception):
+class NonIntegerMaskError(Exception):
     """Raised for a mask with a value that is no whole number; NaN and infinity are no whole numbers."""
 
     def __init__(self, value: float) -> None:
@@ -37,7 +37,7 @@ class MaskExtent:
     """
 
     counts: Mapping[int, int]
-    faces: Mapping[Face, frozenset[int]]
+    faces: Mapping[BorderFace, frozenset[int]]
     corners: frozenset[int]
 
     @property
@@ -45,11 +45,11 @@ class MaskExtent:
         """All values that occur in the mask, also the background."""
         return frozenset(self.counts)
 
-    def voxels_of(self, values: frozenset[int]) -> int:
+    def count_label_voxels(self, values: frozenset[int]) -> int:
         """Count the voxels that have one of these values."""
         return sum(self.counts.get(v, 0) for v in values)
 
-    def faces_of(self, values: frozenset[int]) -> frozenset[Face]:
+    def list_touched_faces(self, values: frozenset[int]) -> frozenset[BorderFace]:
         """List the sides of the image that a structure with these values touches."""
         return frozenset(face for face, own in self.faces.items() if own & values)
 
@@ -63,14 +63,14 @@ def measure_extent(plane: Array) -> MaskExtent:
     counts: Counter[int] = Counter()
     for slab in cut_slabs(plane):
         counts.update(_count_values(slab))
-    faces = {face: frozenset(_count_values(side)) for face, side in _sides(plane)}
+    faces = {face: frozenset(_count_values(side)) for face, side in _iterate_border_faces(plane)}
     # A step of (length − 1) picks the first and the last slice of each axis: just the corners.
     corners = plane[tuple(slice(None, None, max(1, n - 1)) for n in plane.shape)]
     held = _count_values(corners)
     return MaskExtent(counts, faces, frozenset(held) if len(held) == 1 else frozenset())
 
 
-def _sides(plane: Array) -> Iterator[tuple[Face, Array]]:
+def _iterate_border_faces(plane: Array) -> Iterator[tuple[BorderFace, Array]]:
     for axis, length in enumerate(plane.shape):
         if length > 1:
             yield (axis, 0), np.take(plane, [0], axis)
@@ -83,18 +83,18 @@ def _count_values(part: Array) -> dict[int, int]:
     if flat.dtype.kind == "f":
         whole = np.rint(flat)
         if bool((off := (whole != flat) | ~np.isfinite(flat)).any()):
-            raise NotWholeError(float(flat[off][0]))
+            raise NonIntegerMaskError(float(flat[off][0]))
         flat = whole
     if flat.dtype.kind == "b" or (flat.dtype.kind == "u" and flat.dtype.itemsize == 1):
-        return _from_table(np.bincount(flat), 0)
+        return _read_count_table(np.bincount(flat), 0)
     # As floats, since high − low can overflow in a signed type; such values are shifted in int64 for the same reason.
     low, high = flat.min(), flat.max()
-    if float(high) - float(low) < TABLE:
+    if float(high) - float(low) < MAX_COUNTED_RANGE:
         above = flat.astype(np.int64) - int(low) if flat.dtype.kind == "i" else flat - low
-        return _from_table(np.bincount(above.astype(np.intp)), int(low))
+        return _read_count_table(np.bincount(above.astype(np.intp)), int(low))
     values, counts = np.unique(flat, return_counts=True)
     return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
 
 
-def _from_table(table: npt.NDArray[np.intp], lowest: int) -> dict[int, int]:
+def _read_count_table(table: npt.NDArray[np.intp], lowest: int) -> dict[int, int]:
     return {int(v) + lowest: int(table[v]) for v in np.flatnonzero(table)}

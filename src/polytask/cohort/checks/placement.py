@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polytask.cohort.checks.evidence import Evidence, Use
-from polytask.cohort.checks.grids import SHIFT
+from polytask.cohort.checks.evidence import Evidence, FileCell
+from polytask.cohort.checks.grids import MAX_CORNER_SHIFT
 from polytask.errors import Problem
 from polytask.images.volume import Grid
 
 
-def check_forms(evidence: Evidence) -> Iterator[Problem]:
+def check_nifti_forms(evidence: Evidence) -> Iterator[Problem]:
     """Find NIfTI files whose sform and qform disagree: programs that use the other one place the file elsewhere."""
-    for use in evidence.uses:
+    for use in evidence.file_cells:
         look = evidence.looks.get(use.key)
         forms = look.grid.forms if look is not None else None
         if look is None or forms is None or not (forms.sform_code and forms.qform_code):
             continue
         shape = (*look.grid.shape, 1)[:3]
         one, other = Grid(shape, forms.sform), Grid(shape, forms.qform)
-        if not one.same(other, SHIFT):
+        if not one.is_same_grid(other, MAX_CORNER_SHIFT):
             yield evidence.of(
                 use,
                 "warning",
@@ -29,11 +29,11 @@ def check_forms(evidence: Evidence) -> Iterator[Problem]:
             )
 
 
-def check_scales(evidence: Evidence) -> Iterator[Problem]:
+def check_pixel_scales(evidence: Evidence) -> Iterator[Problem]:
     """Find image inputs where some files state a pixel size and others do not."""
-    inputs: dict[str, list[Use]] = {}
+    inputs: dict[str, list[FileCell]] = {}
     first: set[tuple[str, int]] = set()
-    for use in evidence.uses:
+    for use in evidence.file_cells:
         if use.role != "image" or use.key not in evidence.looks:
             continue
         if evidence.header.images[use.owner].align == "strict" and (use.owner, use.row) in first:

@@ -8,7 +8,7 @@ import numpy as np
 
 from polytask.images.volume import Array
 
-SLAB = 1 << 20
+SLAB_VOXELS = 1 << 20
 """Approximate number of voxels in one slab."""
 
 
@@ -19,6 +19,6 @@ def cut_slabs(plane: Array) -> Iterator[Array]:
     stable. For arrays in Fortran order, as volume files are stored, the slabs are views and nothing is copied.
     """
     turned = plane.T
-    thick = max(1, SLAB * len(turned) // max(turned.size, 1))
+    thick = max(1, SLAB_VOXELS * len(turned) // max(turned.size, 1))
     for start in range(0, len(turned), thick):
         yield np.ascontiguousarray(turned[start : start + thick])

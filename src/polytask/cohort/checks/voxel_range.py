@@ -11,7 +11,7 @@ import numpy.typing as npt
 from polytask.cohort.checks.slabs import cut_slabs
 from polytask.images.volume import Array
 
-SAMPLE = 20_000
+SAMPLED_VOXELS = 20_000
 """Approximate number of voxels that are kept as a sample, to find the range in which most voxels lie."""
 
 
@@ -35,10 +35,12 @@ class VoxelRange:
     digest: str
 
 
-def measure_range(array: Array) -> VoxelRange:
+def measure_voxel_range(array: Array) -> VoxelRange:
     """Measure an array `[C, *space]` in one pass."""
     digest = hashlib.blake2b(f"{array.dtype} {array.shape}".encode(), digest_size=16)
-    step = max(1, array.size // SAMPLE) | 1  # odd: an even step could hit the same columns of every row
+    step = (
+        max(1, array.size // SAMPLED_VOXELS) | 1
+    )  # odd: an even step could hit the same columns of every row
     finite, low, high = True, np.inf, -np.inf
     sample: list[npt.NDArray[np.float32]] = []
     for plane in array:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from polytask.documents.text import read_text
-from polytask.errors import PolytaskError, nearest
+from polytask.documents.text_reader import read_text
+from polytask.errors import PolytaskError, suggest_word
 
-REST = "*"
+ALL_OTHER_COLUMNS = "*"
 """The word that means: every column that nothing else reads is an input."""
 
 
-def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, flag: str) -> list[str]:
+def expand_column_patterns(
+    columns: Sequence[str], wanted: Sequence[str], where: Path, flag: str
+) -> list[str]:
     """List the columns that are named or fit a pattern; the columns of one pattern are in the order of the table.
 
     The word `*` alone is skipped: what it means depends on the columns that are still free, which the caller knows.
@@ -24,14 +26,14 @@ def expand_patterns(columns: Sequence[str], wanted: Sequence[str], where: Path, 
     known = set(columns)
     found: dict[str, None] = {}
     for word in wanted:
-        if word == REST:
+        if word == ALL_OTHER_COLUMNS:
             continue
         # Exact names first: a column may be called `a[1]`, which as a pattern would mean `a1`.
         fitting = [word] if word in known else [c for c in columns if fnmatchcase(c, word)]
         if not fitting:
             what = "column fits the pattern" if set(word) & set("*?[") else "column"
             raise PolytaskError(
-                f"{where}: no {what} {word!r} for {flag}; {nearest(word, list(columns)[:200])}"
+                f"{where}: no {what} {word!r} for {flag}; {suggest_word(word, list(columns)[:200])}"
             )
         found |= dict.fromkeys(fitting)
     return list(found)

@@ -6,24 +6,24 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.foreign_sheet import ForeignSheet
 from polytask.errors import PolytaskError
 
-_YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T].*)?")
-_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?")
-_SLASHES = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?: .*)?")
-MOSTLY = 0.5
+_YEAR_FIRST_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T].*)?")
+_DOTTED_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?")
+_SLASHED_DATE = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?: .*)?")
+MIN_DATE_SHARE = 0.5
 """A column holds dates if more than this share of its filled cells are dates."""
 
 
 def has_dates(cells: Iterable[str]) -> bool:
     """Whether more than half of the filled cells are dates with a year of four digits."""
     filled = [c for c in cells if c]
-    forms = (_YEAR_FIRST, _DAY_FIRST, _SLASHES)
-    return sum(any(form.fullmatch(c) for form in forms) for c in filled) > MOSTLY * len(filled)
+    forms = (_YEAR_FIRST_DATE, _DOTTED_DATE, _SLASHED_DATE)
+    return sum(any(form.fullmatch(c) for form in forms) for c in filled) > MIN_DATE_SHARE * len(filled)
 
 
-def count_days(sheet: Sheet, start: str, ends: Sequence[str]) -> list[list[float | None]]:
+def count_days(sheet: ForeignSheet, start: str, ends: Sequence[str]) -> list[list[float | None]]:
     """Count the days from the date in column `start` to the dates in the columns `ends`.
 
     Returns:
@@ -35,7 +35,7 @@ def count_days(sheet: Sheet, start: str, ends: Sequence[str]) -> list[list[float
     # All columns decide together on the order of day and month: they come from one program.
     columns = [start, *ends]
     cells = [sheet.parse(column).cells for column in columns]
-    day_first = _find_order(sheet, columns, [c for column in cells for c in column if c])
+    day_first = _is_day_first(sheet, columns, [c for column in cells for c in column if c])
     first, *others = ([_parse_date(c, day_first) for c in column] for column in cells)
     return [
         [None if a is None or b is None else float((b - a).days) for a, b in zip(first, other, strict=True)]
@@ -43,9 +43,9 @@ def count_days(sheet: Sheet, start: str, ends: Sequence[str]) -> list[list[float
     ]
 
 
-def _find_order(sheet: Sheet, columns: Sequence[str], cells: Sequence[str]) -> bool:
+def _is_day_first(sheet: ForeignSheet, columns: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether the day stands first in dates with slashes: a number above 12 can only be a day."""
-    found = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHES.fullmatch(c))]
+    found = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHED_DATE.fullmatch(c))]
     day, month = any(a > 12 for a, _, _ in found), any(b > 12 for _, b, _ in found)
     if found and day == month:
         what = "some have the day first and some the month" if day else "the day or the month may stand first"
@@ -58,11 +58,11 @@ def _find_order(sheet: Sheet, columns: Sequence[str], cells: Sequence[str]) -> b
 
 def _parse_date(cell: str, day_first: bool) -> date | None:
     """Parse the date in a cell; None where it is no date."""
-    if match := _YEAR_FIRST.fullmatch(cell):
+    if match := _YEAR_FIRST_DATE.fullmatch(cell):
         year, month, day = match.groups()
-    elif match := _DAY_FIRST.fullmatch(cell):
+    elif match := _DOTTED_DATE.fullmatch(cell):
         day, month, year = match.groups()
-    elif match := _SLASHES.fullmatch(cell):
+    elif match := _SLASHED_DATE.fullmatch(cell):
         (day, month), year = (match[1], match[2]) if day_first else (match[2], match[1]), match[3]
     else:
         return None

@@ -8,24 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from polytask.cohort.header import SegmentationSpec
-from polytask.cohort.importers.channels import image_input, label_spec
-from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_pairs, parse_sources, parse_tasks
-from polytask.cohort.importers.sheet import Sheet
-from polytask.cohort.importers.survey import labels_in, survey
-from polytask.cohort.importers.targets import Chosen, add_targets
-from polytask.cohort.importers.words import UNKNOWN
+from polytask.cohort.importers.channel_entries import make_image_input, parse_label_entries
+from polytask.cohort.importers.cohort_draft import (
+    CohortDraft,
+    DraftCells,
+    ImportedCohort,
+    choose_cohort_folder,
+    list_examples,
+)
+from polytask.cohort.importers.foreign_sheet import ForeignSheet
+from polytask.cohort.importers.foreign_words import EMPTY_CELL_WORDS
+from polytask.cohort.importers.import_options import parse_sources, parse_stated_tasks, parse_task_words
+from polytask.cohort.importers.probe_files import find_mask_labels, probe_image_shape
+from polytask.cohort.importers.target_table import TargetOptions, add_targets
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
-from polytask.images.formats import ending
-from polytask.images.planes import name_plane
+from polytask.images.formats import find_image_ending
+from polytask.images.plane_paths import make_plane_path
 
-INPUT, MASK = "image", "mask"
-_OWN = ("image", "label", "fold", "subject")
+DECATHLON_INPUT, DECATHLON_MASK = "image", "mask"
+_DECATHLON_KEYS = ("image", "label", "fold", "subject")
 
 
 @dataclass(frozen=True)
-class Item:
+class DecathlonCase:
     """One case of the file. `cells` holds its other keys as text; values that mean unknown are empty."""
 
     case: str
@@ -48,7 +54,7 @@ def import_decathlon(
     accept_loss: Sequence[str] = (),
     known: Sequence[str] = (),
     overwrite: bool = False,
-) -> Imported:
+) -> ImportedCohort:
     """Write a cohort beside a Decathlon or MONAI list.
 
     Cases of `training` and `validation` are for training, those of `test` are the test part. `validation`, or a number
@@ -66,11 +72,11 @@ def import_decathlon(
         raise PolytaskError(
             f"{file}: expected a list `training` of {{image, label}}; replace it by a Decathlon file"
         )
-    draft = Draft(str(content.get("name") or file.stem))
-    words = {*UNKNOWN, *unknown}
-    lists = {source.source for source in parse_sources("--known", known)} | {f"{MASK}_known"}
+    draft = CohortDraft(str(content.get("name") or file.stem))
+    words = {*EMPTY_CELL_WORDS, *unknown}
+    lists = {source.source for source in parse_sources("--known", known)} | {f"{DECATHLON_MASK}_known"}
     items = [
-        _item(file, part, entry, words, lists)
+        _parse_decathlon_case(file, part, entry, words, lists)
         for part in ("training", "validation", "test")
         for entry in content.get(part) or []
     ]
@@ -81,31 +87,37 @@ def import_decathlon(
             f"{file}: two cases are called {twice!r}; expected one per image; add a key `subject` to tell them"
         )
     names = (content.get("modality") or content.get("channel_names") or {"0": "image"}).values()
-    dims, planes = survey(items[0].images[0])
+    dims, planes = probe_image_shape(items[0].images[0])
     most = max(len(item.images) for item in items)
-    image, numbers = image_input(
+    image, numbers = make_image_input(
         [str(n) for n in names], most, dims, planes, file, draft.notes, together=True
     )
-    draft.inputs[INPUT] = image
+    draft.inputs[DECATHLON_INPUT] = image
     # One 4-D file with all channels: each channel becomes a path that names its plane, the file is not copied.
     split = planes > 1 and len(numbers) == planes
     _add_masks(draft, content, [item.mask for item in items if item.mask is not None], dims, file)
     for item in items:
-        row: Cells = {"subject": item.case, "split": "test" if item.part == "test" else "train"}
+        row: DraftCells = {"subject": item.case, "split": "test" if item.part == "test" else "train"}
         if split:
-            row |= {f"{INPUT}.{name}": name_plane(item.images[0], n) for n, name in numbers.items()}
+            row |= {
+                f"{DECATHLON_INPUT}.{name}": make_plane_path(item.images[0], n) for n, name in numbers.items()
+            }
         else:
-            row |= {f"{INPUT}.{name}": item.images[n] for n, name in numbers.items() if n < len(item.images)}
-        draft.rows.append(row | ({MASK: item.mask} if item.mask is not None else {}))
+            row |= {
+                f"{DECATHLON_INPUT}.{name}": item.images[n]
+                for n, name in numbers.items()
+                if n < len(item.images)
+            }
+        draft.rows.append(row | ({DECATHLON_MASK: item.mask} if item.mask is not None else {}))
     columns = tuple(dict.fromkeys(k for item in items for k in item.cells))
     if columns:
         rows = tuple({**item.cells, "case": item.case, "subject": item.case} for item in items)
-        sheet = Sheet(file, columns, rows, {"subject": "subject"})
-        chosen = Chosen(
-            parse_tasks(tasks),
+        sheet = ForeignSheet(file, columns, rows, {"subject": "subject"})
+        chosen = TargetOptions(
+            parse_stated_tasks(tasks),
             tuple(inputs),
             tuple(skip),
-            parse_pairs("--unit", units),
+            parse_task_words("--unit", units),
             accept_loss,
             parse_sources("--known", known),
         )
@@ -114,13 +126,15 @@ def import_decathlon(
         raise PolytaskError(
             f"{file}: no entry has a key beside image and label; --task, --input and --known need one; leave them"
         )
-    draft.splits = _splits(items)
+    draft.splits = _list_given_folds(items)
     if draft.splits:
         draft.notes.append(f"splits_final.json: {len(draft.splits)} fold(s) from `validation` or `fold`")
-    return draft.write(Path(out) if out is not None else beside(file), overwrite)
+    return draft.write(Path(out) if out is not None else choose_cohort_folder(file), overwrite)
 
 
-def _item(file: Path, part: str, entry: Any, unknown: set[str], lists: set[str]) -> Item:
+def _parse_decathlon_case(
+    file: Path, part: str, entry: Any, unknown: set[str], lists: set[str]
+) -> DecathlonCase:
     """Parse one entry of the file; a bare path or list of paths is an image without a mask.
 
     Args:
@@ -137,15 +151,19 @@ def _item(file: Path, part: str, entry: Any, unknown: set[str], lists: set[str])
         )
     images = [file.parent / str(p) for p in listed]
     label = entry.get("label")
-    mask = file.parent / label if isinstance(label, str) and ending(label) is not None else None
+    mask = file.parent / label if isinstance(label, str) and find_image_ending(label) is not None else None
     entry = {k: ";".join(map(str, v)) if k in lists and isinstance(v, list) else v for k, v in entry.items()}
-    cells = {k: _cell(v) for k, v in entry.items() if k not in _OWN and not isinstance(v, list | dict)}
+    cells = {
+        k: _format_json_cell(v)
+        for k, v in entry.items()
+        if k not in _DECATHLON_KEYS and not isinstance(v, list | dict)
+    }
     if mask is None and label is not None:
-        cells["label"] = _cell(label)
+        cells["label"] = _format_json_cell(label)
     cells = {k: "" if v in unknown else v for k, v in cells.items()}
     fold = entry.get("fold")
-    return Item(
-        str(entry.get("subject") or _stem(images[0])),
+    return DecathlonCase(
+        str(entry.get("subject") or _make_case_name(images[0])),
         part,
         images,
         mask,
@@ -154,22 +172,22 @@ def _item(file: Path, part: str, entry: Any, unknown: set[str], lists: set[str])
     )
 
 
-def _add_masks(draft: Draft, content: dict[str, Any], given: list[Path], dims: int, file: Path) -> None:
+def _add_masks(draft: CohortDraft, content: dict[str, Any], given: list[Path], dims: int, file: Path) -> None:
     """Add the segmentation task, with the labels of the file or else those found in the first masks."""
     if not given:
         return
     if isinstance(content.get("labels"), dict):
-        labels, ignore = label_spec(content["labels"], file)
+        labels, ignore = parse_label_entries(content["labels"], file)
     else:
-        labels, ignore = {f"label_{v}": v for v in labels_in(given, dims)}, None
-        draft.notes.append(f"`labels` is missing: the first masks hold {examples(labels.values())}")
-    draft.tasks[MASK] = SegmentationSpec.model_validate(
-        {"kind": "segmentation", "image": INPUT, "labels": labels, "ignore": ignore}
+        labels, ignore = {f"label_{v}": v for v in find_mask_labels(given, dims)}, None
+        draft.notes.append(f"`labels` is missing: the first masks hold {list_examples(labels.values())}")
+    draft.tasks[DECATHLON_MASK] = SegmentationSpec.model_validate(
+        {"kind": "segmentation", "image": DECATHLON_INPUT, "labels": labels, "ignore": ignore}
     )
-    draft.notes.append(f"task {MASK!r}: labels {labels}")
+    draft.notes.append(f"task {DECATHLON_MASK!r}: labels {labels}")
 
 
-def _splits(items: list[Item]) -> list[dict[str, list[str]]] | None:
+def _list_given_folds(items: list[DecathlonCase]) -> list[dict[str, list[str]]] | None:
     """List the folds that the file holds, as nnU-Net writes them; None if it holds none."""
     train = [item for item in items if item.part == "training"]
     val = [item.case for item in items if item.part == "validation"]
@@ -186,12 +204,16 @@ def _splits(items: list[Item]) -> list[dict[str, list[str]]] | None:
     ]
 
 
-def _cell(value: Any) -> str:
+def _format_json_cell(value: Any) -> str:
     if value is None:
         return ""
     # bool before str(): "True" is no label, while 1 and 0 are read as yes and no.
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(path.name[-len(ending(path) or "") :]) if ending(path) else path.name
+def _make_case_name(path: Path) -> str:
+    return (
+        path.name.removesuffix(path.name[-len(find_image_ending(path) or "") :])
+        if find_image_ending(path)
+        else path.name
+    )

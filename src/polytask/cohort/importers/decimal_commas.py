@@ -6,31 +6,31 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from polytask.cohort.row_cells import Columns, RowCells
-from polytask.cohort.table import Row, Table
+from polytask.cohort.row_cells import ColumnLayout, RowCells
+from polytask.cohort.text_table import TextRow, TextTable
 from polytask.errors import PolytaskError
-from polytask.kinds.words import number
+from polytask.kinds.header_words import parse_cell_number
 
-DECIMALS = ("comma", "point")
-MOST = 0.5
+DECIMAL_SIGNS = ("comma", "point")
+MIN_NUMBER_SHARE = 0.5
 """A column holds numbers if more than this share of its filled cells are numbers."""
-_SIGN = r"(?P<sign>(?:<=|>=|[<>≤≥])?\s*[+-]?)"
-_GROUPS = r"\d{1,3}(?P<mark>[. \u00a0\u202f'’])\d{3}(?:(?P=mark)\d{3})*"
-_COMMA = re.compile(rf"{_SIGN}(?P<whole>\d+|{_GROUPS}),(?P<rest>\d+(?:[eE][+-]?\d+)?)")
+_SIGN_PATTERN = r"(?P<sign>(?:<=|>=|[<>≤≥])?\s*[+-]?)"
+_GROUPED_DIGITS = r"\d{1,3}(?P<mark>[. \u00a0\u202f'’])\d{3}(?:(?P=mark)\d{3})*"
+_COMMA_NUMBER = re.compile(rf"{_SIGN_PATTERN}(?P<whole>\d+|{_GROUPED_DIGITS}),(?P<rest>\d+(?:[eE][+-]?\d+)?)")
 """Matches a number with a decimal comma, with or without marks between its thousands."""
-_THOUSANDS = re.compile(rf"{_SIGN}(?P<whole>(?!0){_GROUPS})")
+_THOUSANDS_NUMBER = re.compile(rf"{_SIGN_PATTERN}(?P<whole>(?!0){_GROUPED_DIGITS})")
 """Matches a whole number with marks between its thousands; `1.234` may also be a decimal slightly above one."""
-_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_AMBIGUOUS_NUMBER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 """Matches `1,234`, where the comma may be a decimal comma or stand between thousands."""
-_ENGLISH = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
+_ENGLISH_NUMBER = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
 """Matches numbers whose commas certainly stand between thousands: `1,234.5`, `1,234,567`."""
-_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
-_LIST = re.compile(r"\d+(?:,\d+){2,}")
+_POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_CODE_LIST = re.compile(r"\d+(?:,\d+){2,}")
 """Matches a list of several codes in one cell: `1,2,3`."""
 
 
 @dataclass
-class Evidence:
+class DecimalEvidence:
     """What speaks for a decimal comma and what against it: column of numbers → an example cell.
 
     Args:
@@ -48,7 +48,7 @@ class Evidence:
     english: dict[str, str] = field(default_factory=dict)
 
 
-def read_decimal_commas(table: Table, stated: str, comma: str) -> tuple[Table, str]:
+def read_decimal_commas(table: TextTable, stated: str, separator: str) -> tuple[TextTable, str]:
     """Rewrite decimal commas of a table as points. Returns (table, example of a rewritten cell or "").
 
     Args:
@@ -59,38 +59,38 @@ def read_decimal_commas(table: Table, stated: str, comma: str) -> tuple[Table, s
     Raises:
         PolytaskError: some cells speak for a decimal comma and some against it, or cells can be read in two ways.
     """
-    if stated not in ("", *DECIMALS):
+    if stated not in ("", *DECIMAL_SIGNS):
         raise PolytaskError(
             f"--decimal {stated!r}: expected comma or point; name the sign before the decimals"
         )
-    if stated == "point" or (comma == "," and not stated):
+    if stated == "point" or (separator == "," and not stated):
         return table, ""
     cells = {c: [str(row.cells.get(c, "")) for row in table.rows] for c in table.columns if c}
-    found = _gather(cells)
+    found = _gather_decimal_evidence(cells)
     chosen = {**found.commas, **found.grouped}
     against = found.points or found.english
     if not stated:
         if chosen and (found.commas or not found.english) and (against or found.thousands):
-            raise PolytaskError(_say_both(table, chosen, against or found.thousands))
-        doubtful = found.thousands if comma == ";" else {} if found.commas else found.grouped
+            raise PolytaskError(_describe_conflict(table, chosen, against or found.thousands))
+        doubtful = found.thousands if separator == ";" else {} if found.commas else found.grouped
         if doubtful and not against:
-            raise PolytaskError(_say_doubt(table, doubtful))
+            raise PolytaskError(_describe_doubt(table, doubtful))
         if against:
             return table, ""
     columns = {**chosen, **found.thousands} if stated else chosen
     if not columns:
         return table, ""
     example = next(iter(chosen.items()), next(iter(columns.items())))
-    return _rewrite(table, columns), f"{example[1]!r} in column {example[0]!r}"
+    return _rewrite_number_columns(table, columns), f"{example[1]!r} in column {example[0]!r}"
 
 
-def _gather(cells: Mapping[str, list[str]]) -> Evidence:
+def _gather_decimal_evidence(cells: Mapping[str, list[str]]) -> DecimalEvidence:
     """Collect example cells of each way to write numbers from the columns of numbers."""
-    found = Evidence()
+    found = DecimalEvidence()
     for column, words in cells.items():
         if found.points and not any("," in word for word in words):
             continue  # decimal points are known from another column, and this one has no comma
-        seen = _read_column(words)
+        seen = _read_number_column(words)
         if not seen:
             continue
         for kind, kept in (("english", found.english), ("points", found.points)):
@@ -105,7 +105,7 @@ def _gather(cells: Mapping[str, list[str]]) -> Evidence:
     return found
 
 
-def _read_column(words: Iterable[str]) -> dict[str, str]:
+def _read_number_column(words: Iterable[str]) -> dict[str, str]:
     """Map each way to write numbers to its first cell; empty for columns that are mostly text or hold lists."""
     seen: dict[str, str] = {}
     numeric = known = 0
@@ -113,42 +113,48 @@ def _read_column(words: Iterable[str]) -> dict[str, str]:
         known += bool(word)
         kind = ""
         if "," in word:
-            if _GROUPED.fullmatch(word):
+            if _AMBIGUOUS_NUMBER.fullmatch(word):
                 kind = "grouped"
-            elif _ENGLISH.fullmatch(word):
+            elif _ENGLISH_NUMBER.fullmatch(word):
                 kind = "english"
-            elif _LIST.fullmatch(word):
+            elif _CODE_LIST.fullmatch(word):
                 return {}
-            elif match := _COMMA.fullmatch(word):
+            elif match := _COMMA_NUMBER.fullmatch(word):
                 kind = "commas"
                 if match["mark"] == ".":
                     seen.setdefault("confirmed", word)
         elif "." in word:
-            kind = "thousands" if _THOUSANDS.fullmatch(word) else "points" if _POINT.fullmatch(word) else ""
-        elif word and (number(word) is not None or _THOUSANDS.fullmatch(word)):
+            kind = (
+                "thousands"
+                if _THOUSANDS_NUMBER.fullmatch(word)
+                else "points"
+                if _POINT_NUMBER.fullmatch(word)
+                else ""
+            )
+        elif word and (parse_cell_number(word) is not None or _THOUSANDS_NUMBER.fullmatch(word)):
             kind = "whole"
         if kind:
             numeric += 1
             seen.setdefault(kind, word)
-    return seen if numeric > MOST * known else {}
+    return seen if numeric > MIN_NUMBER_SHARE * known else {}
 
 
-def _rewrite(table: Table, columns: Iterable[str]) -> Table:
+def _rewrite_number_columns(table: TextTable, columns: Iterable[str]) -> TextTable:
     """Return the table with the numbers of these columns written with a decimal point."""
-    names = Columns({column: place for place, column in enumerate(table.columns)})
+    names = ColumnLayout({column: place for place, column in enumerate(table.columns)})
     places = {names.places[column] for column in columns}
     rows = []
     for row in table.rows:
         words = [row.cells.get(column, "") for column in table.columns]
         for place in places:
-            words[place] = _with_point(words[place])
-        rows.append(Row(row.line, RowCells(names, tuple(words))))
+            words[place] = _write_with_point(words[place])
+        rows.append(TextRow(row.line, RowCells(names, tuple(words))))
     return replace(table, rows=tuple(rows))
 
 
-def _with_point(cell: str) -> str:
+def _write_with_point(cell: str) -> str:
     """Rewrite `1.234,5` as `1234.5`; a cell that is no such number stays as it is."""
-    match = _COMMA.fullmatch(cell) or _THOUSANDS.fullmatch(cell)
+    match = _COMMA_NUMBER.fullmatch(cell) or _THOUSANDS_NUMBER.fullmatch(cell)
     if match is None:
         return cell
     whole = match["whole"] if match["mark"] is None else re.sub(r"\D", "", match["whole"])
@@ -156,7 +162,7 @@ def _with_point(cell: str) -> str:
     return f"{match['sign']}{whole}{f'.{rest}' if rest else ''}"
 
 
-def _say_doubt(table: Table, cells: Mapping[str, str]) -> str:
+def _describe_doubt(table: TextTable, cells: Mapping[str, str]) -> str:
     column, cell = next(iter(cells.items()))
     return (
         f"{table.path}: {cell!r} in column {column!r} may be a number with three decimals or a thousand; expected one "
@@ -164,7 +170,7 @@ def _say_doubt(table: Table, cells: Mapping[str, str]) -> str:
     )
 
 
-def _say_both(table: Table, commas: Mapping[str, str], points: Mapping[str, str]) -> str:
+def _describe_conflict(table: TextTable, commas: Mapping[str, str], points: Mapping[str, str]) -> str:
     (one, comma), (other, point) = next(iter(commas.items())), next(iter(points.items()))
     return (
         f"{table.path}: numbers with a comma ({comma!r} in column {one!r}) and with a point ({point!r} in column "

@@ -11,17 +11,17 @@ from polytask.errors import PolytaskError
 
 UTF8, WESTERN = "utf-8-sig", "cp1252"
 """Encodings by their Python names. Windows-1252 has every printable character of Latin-1 at the same code."""
-BLOCK = 1 << 20
-_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+ENCODING_BLOCK_BYTES = 1 << 20
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
           codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
 """Byte order marks; the longer ones come first, because UTF-32 starts with the bytes of UTF-16."""
-_HIGH = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
+_NON_ASCII_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 """Matches a word with a byte that is not ASCII."""
-_FOREIGN = re.compile(
+_NON_WESTERN_TEXT = re.compile(
     "[À-ÖØ-öø-ÿ]{3}|[A-Za-zÀ-ÿ][¡¢£¤¥¦§¨¬¯±³¶¸¹¼½¾¿×÷†‡ˆ‰‹›˜„‚…“”ƒ—€][A-Za-zÀ-ÿ]|[a-zß-öø-ÿ][À-ÖØ-ÞŠŽŸŒ]"
 )
 """Matches what no Western word has: three accented letters in a row, a sign between letters, a capital inside."""
-_ACCENT = re.compile("[À-ÖØ-öø-ÿ]")
+_ACCENTED_LETTER = re.compile("[À-ÖØ-öø-ÿ]")
 
 
 def check_encoding(name: str) -> str:
@@ -49,11 +49,11 @@ def find_encoding(path: Path) -> tuple[str, str]:
         PolytaskError: the file is not certainly UTF-8, UTF-16 or Latin-1.
     """
     with open_table_bytes(path) as file:
-        head = file.read(BLOCK)
-        for mark, name in _MARKS.items():
+        head = file.read(ENCODING_BLOCK_BYTES)
+        for mark, name in _BYTE_ORDER_MARKS.items():
             if head.startswith(mark):
                 return name, ""
-        if found := _find_wide(head):
+        if found := _find_unmarked_utf16(head):
             return found, ""
         # The whole file is decoded: the first non-ASCII letter may stand in the last row. The decoder is
         # incremental, since the end of a block can cut a letter of several bytes in two.
@@ -62,16 +62,16 @@ def find_encoding(path: Path) -> tuple[str, str]:
         try:
             while block:
                 decoder.decode(block)
-                block = file.read(BLOCK)
+                block = file.read(ENCODING_BLOCK_BYTES)
                 parts.append(block)
             decoder.decode(b"", final=True)
             return UTF8, ""
         except UnicodeDecodeError:
-            parts += iter(lambda: file.read(BLOCK), b"")
-    return WESTERN, _find_western(path, b"".join(parts))
+            parts += iter(lambda: file.read(ENCODING_BLOCK_BYTES), b"")
+    return WESTERN, _require_western_words(path, b"".join(parts))
 
 
-def _find_wide(head: bytes) -> str:
+def _find_unmarked_utf16(head: bytes) -> str:
     """Recognize UTF-16 without a byte order mark: every other byte of commas, digits and letters is zero."""
     half = len(head) // 2
     even, odd = head[0::2].count(0), head[1::2].count(0)
@@ -80,9 +80,9 @@ def _find_wide(head: bytes) -> str:
     return ""
 
 
-def _find_western(path: Path, data: bytes) -> str:
+def _require_western_words(path: Path, data: bytes) -> str:
     """Return an example of a word read as Latin-1, or raise if some word is not from a Western language."""
-    words = dict.fromkeys(match[0] for match in _HIGH.finditer(data))
+    words = dict.fromkeys(match[0] for match in _NON_ASCII_WORD.finditer(data))
     mixed = any(ord(letter) > 127 for letter in data.decode("utf-8", errors="ignore"))
     odd = [word for word in words if not _is_western(word)]
     if not mixed and not odd:
@@ -106,5 +106,5 @@ def _is_western(word: bytes) -> bool:
         text = word.decode(WESTERN)
     except UnicodeDecodeError:
         return False
-    accents = len(_ACCENT.findall(text))
-    return not _FOREIGN.search(text) and not (accents > 1 and accents == len(text))
+    accents = len(_ACCENTED_LETTER.findall(text))
+    return not _NON_WESTERN_TEXT.search(text) and not (accents > 1 and accents == len(text))

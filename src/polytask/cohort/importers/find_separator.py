@@ -7,22 +7,22 @@ from itertools import islice
 from pathlib import Path
 
 from polytask.cohort.open_table import open_table
-from polytask.cohort.table import count_columns, name_separator
+from polytask.cohort.text_table import choose_separator, count_columns
 from polytask.errors import PolytaskError
 
-SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+SEPARATOR_LABELS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
 """Separator → its name in messages."""
-_STATED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "pipe": "|", "\\t": "\t"}
-LINES = 200
+_SEPARATORS_BY_WORD = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "pipe": "|", "\\t": "\t"}
+SEPARATOR_SAMPLE_LINES = 200
 """Number of lines from which the separator is found."""
-_DIRECTIVE = re.compile(r"sep=(.)\r?\n?")
+_SEPARATOR_DIRECTIVE = re.compile(r"sep=(.)\r?\n?")
 """Matches `sep=;`, a first line with which Excel states the separator."""
 
 
 def check_separator(word: str) -> str:
     """Return the separator that a person stated, as a character or in words, or raise if it is none."""
-    found = _STATED.get(word.lower(), word)
-    if found not in SEPARATORS:
+    found = _SEPARATORS_BY_WORD.get(word.lower(), word)
+    if found not in SEPARATOR_LABELS:
         raise PolytaskError(
             f"--separator {word!r}: expected comma, semicolon, tab or bar; name what parts the cells"
         )
@@ -38,23 +38,23 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
     Raises:
         PolytaskError: two separators give every row the same number of cells.
     """
-    by_name = name_separator(path)
+    by_name = choose_separator(path)
     try:
         with open_table(path, encoding) as file:
-            lines = list(islice(file, LINES))
+            lines = list(islice(file, SEPARATOR_SAMPLE_LINES))
     except (OSError, UnicodeError):
         return stated or by_name, 0  # the reader says why
-    directive = _DIRECTIVE.fullmatch(lines[0]) if lines else None
-    if directive is not None and directive[1] in SEPARATORS:
+    directive = _SEPARATOR_DIRECTIVE.fullmatch(lines[0]) if lines else None
+    if directive is not None and directive[1] in SEPARATOR_LABELS:
         return stated or directive[1], 1
     if stated:
         return stated, 0
-    widths = {mark: width for mark in SEPARATORS if (width := count_columns(lines, mark)) > 1}
+    widths = {mark: width for mark in SEPARATOR_LABELS if (width := count_columns(lines, mark)) > 1}
     if not widths:
         return by_name, 0
     if len(widths) == 1:
         return next(iter(widths)), 0
-    told = " or ".join(f"{SEPARATORS[mark]} ({width} columns)" for mark, width in widths.items())
+    told = " or ".join(f"{SEPARATOR_LABELS[mark]} ({width} columns)" for mark, width in widths.items())
     raise PolytaskError(
         f"{path}: cells may be parted by {told}; expected one separator; say --separator comma, semicolon, tab or bar"
     )

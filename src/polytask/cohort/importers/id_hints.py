@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-SHOWN = 3
+MAX_LISTED_IDS = 3
 """A line names at most this many ids and counts the others."""
 
 
-def explain_missing(missing: Iterable[str], there: Iterable[str]) -> str:
+def explain_missing_ids(missing: Iterable[str], there: Iterable[str]) -> str:
     """List the first few missing ids, each with the id that was probably meant: `12 (there is '0012')`.
 
     Args:
@@ -18,13 +18,18 @@ def explain_missing(missing: Iterable[str], there: Iterable[str]) -> str:
     """
     near: dict[str, str] = {}
     for name in there:
-        near.setdefault(_core(name), name)
+        near.setdefault(_simplify_id(name), name)
     listed = list(dict.fromkeys(missing))
-    shown = [f"{m} (there is {near[_core(m)]!r})" if _core(m) in near else m for m in listed[:SHOWN]]
-    return ", ".join(shown) + (f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")
+    shown = [
+        f"{m} (there is {near[_simplify_id(m)]!r})" if _simplify_id(m) in near else m
+        for m in listed[:MAX_LISTED_IDS]
+    ]
+    return ", ".join(shown) + (
+        f" and {len(listed) - MAX_LISTED_IDS} more" if len(listed) > MAX_LISTED_IDS else ""
+    )
 
 
-def _core(name: str) -> str:
+def _simplify_id(name: str) -> str:
     """Reduce an id to its words and numbers, so that two spellings of the same id become equal."""
     stem = re.sub(r"\.(nii|nrrd|mha|png|jpe?g|tiff?|dcm)(\.gz)?$", "", name.strip().lower())
     words = re.findall(r"[a-z]+|\d+", stem)

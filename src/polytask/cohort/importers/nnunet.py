@@ -9,24 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from polytask.cohort.header import SegmentationSpec
-from polytask.cohort.importers.channels import image_input, label_spec
-from polytask.cohort.importers.draft import Cells, Draft, Imported, beside, examples
-from polytask.cohort.importers.options import parse_pairs, parse_sources, parse_tasks
+from polytask.cohort.importers.channel_entries import make_image_input, parse_label_entries
+from polytask.cohort.importers.cohort_draft import (
+    CohortDraft,
+    DraftCells,
+    ImportedCohort,
+    choose_cohort_folder,
+    list_examples,
+)
+from polytask.cohort.importers.foreign_sheet import ForeignSheet
+from polytask.cohort.importers.import_options import parse_sources, parse_stated_tasks, parse_task_words
+from polytask.cohort.importers.probe_files import probe_image_shape
 from polytask.cohort.importers.read_sheet import read_sheet
-from polytask.cohort.importers.sheet import Sheet
-from polytask.cohort.importers.survey import survey
-from polytask.cohort.importers.targets import Chosen, add_targets
+from polytask.cohort.importers.target_table import TargetOptions, add_targets
 from polytask.cohort.importers.text_form import TextForm
-from polytask.cohort.nnunet_splits import NAME as SPLITS
+from polytask.cohort.nnunet_splits import NNUNET_SPLITS_FILE as SPLITS
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
 
-INPUT, MASK = "image", "mask"
+NNUNET_INPUT, NNUNET_MASK = "image", "mask"
 """Names of the image input and of the segmentation task in the header."""
 
 
 @dataclass
-class Scan:
+class NnunetCase:
     """One case: its files by channel number, its mask (None = unknown), and whether it is from `imagesTs`."""
 
     case: str
@@ -50,7 +56,7 @@ def import_nnunet(
     columns: Mapping[str, str] | None = None,
     form: TextForm = TextForm(),
     overwrite: bool = False,
-) -> Imported:
+) -> ImportedCohort:
     """Write a cohort beside an nnU-Net folder.
 
     Args:
@@ -77,38 +83,38 @@ def import_nnunet(
         raise PolytaskError(
             f"{folder / 'dataset.json'}: expected `channel_names` and `labels`; add them as nnU-Net asks"
         )
-    draft = Draft(str(content.get("name") or folder.resolve().name))
-    scans = _scans(folder, content, draft.notes)
+    draft = CohortDraft(str(content.get("name") or folder.resolve().name))
+    scans = _list_nnunet_cases(folder, content, draft.notes)
     said = content.get("numTraining")
     count = sum(not s.test for s in scans)
     if isinstance(said, int) and said != count:
         draft.notes.append(f"dataset.json says numTraining {said}, but there are {count} training cases")
-    names = [str(channels[key]) for key in sorted(channels, key=_index)]
+    names = [str(channels[key]) for key in sorted(channels, key=_parse_channel_number)]
     first = next(path for scan in scans for path in scan.images.values())
-    dims, planes = survey(first)
+    dims, planes = probe_image_shape(first)
     files = max(len(scan.images) for scan in scans)
-    image, numbers = image_input(names, files, dims, planes, folder / "dataset.json", draft.notes)
-    draft.inputs[INPUT] = image
-    labels, ignore = label_spec(content["labels"], folder / "dataset.json")
-    draft.tasks[MASK] = SegmentationSpec.model_validate(
-        {"kind": "segmentation", "image": INPUT, "labels": labels, "ignore": ignore}
+    image, numbers = make_image_input(names, files, dims, planes, folder / "dataset.json", draft.notes)
+    draft.inputs[NNUNET_INPUT] = image
+    labels, ignore = parse_label_entries(content["labels"], folder / "dataset.json")
+    draft.tasks[NNUNET_MASK] = SegmentationSpec.model_validate(
+        {"kind": "segmentation", "image": NNUNET_INPUT, "labels": labels, "ignore": ignore}
     )
     draft.notes.append(
-        f"task {MASK!r}: labels {labels}" + (f", ignore {ignore}" if ignore is not None else "")
+        f"task {NNUNET_MASK!r}: labels {labels}" + (f", ignore {ignore}" if ignore is not None else "")
     )
     for scan in scans:
-        row: Cells = {"subject": scan.case, "split": "test" if scan.test else "train"}
-        row |= {f"{INPUT}.{name}": scan.images[n] for n, name in numbers.items() if n in scan.images}
+        row: DraftCells = {"subject": scan.case, "split": "test" if scan.test else "train"}
+        row |= {f"{NNUNET_INPUT}.{name}": scan.images[n] for n, name in numbers.items() if n in scan.images}
         if scan.mask is not None:
-            row[MASK] = scan.mask
+            row[NNUNET_MASK] = scan.mask
         draft.rows.append(row)
-    sheet = _targets(folder, targets, unknown, dict(columns or {}), form)
+    sheet = _read_target_table(folder, targets, unknown, dict(columns or {}), form)
     if sheet is not None:
-        chosen = Chosen(
-            parse_tasks(tasks),
+        chosen = TargetOptions(
+            parse_stated_tasks(tasks),
             tuple(inputs),
             tuple(skip),
-            parse_pairs("--unit", units),
+            parse_task_words("--unit", units),
             accept_loss,
             parse_sources("--known", known),
         )
@@ -120,13 +126,13 @@ def import_nnunet(
     if (folder / SPLITS).is_file():
         draft.splits = read_json(folder / SPLITS)
         draft.notes.append(f"{SPLITS} is copied: its `val` becomes held_out")
-    return draft.write(Path(out) if out is not None else beside(folder), overwrite)
+    return draft.write(Path(out) if out is not None else choose_cohort_folder(folder), overwrite)
 
 
-def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan]:
+def _list_nnunet_cases(folder: Path, content: dict[str, Any], notes: list[str]) -> list[NnunetCase]:
     """List all cases: training cases first, then test cases, each sorted by name."""
     ending = str(content.get("file_ending") or ".nii.gz")
-    found: dict[tuple[bool, str], Scan] = {}
+    found: dict[tuple[bool, str], NnunetCase] = {}
     odd: list[str] = []
     for images, masks, test in (("imagesTr", "labelsTr", False), ("imagesTs", "labelsTs", True)):
         pattern = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(ending))
@@ -137,15 +143,15 @@ def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan
                 continue
             mask = folder / masks / f"{match['case']}{ending}"
             scan = found.setdefault(
-                (test, match["case"]), Scan(match["case"], {}, mask if mask.is_file() else None, test)
+                (test, match["case"]), NnunetCase(match["case"], {}, mask if mask.is_file() else None, test)
             )
             scan.images[int(match["channel"])] = path
     for case, files in (content["dataset"] if isinstance(content.get("dataset"), dict) else {}).items():
         given = [folder / name for name in files["images"]]
         label = folder / files["label"] if files.get("label") else None
-        found[False, case] = Scan(case, dict(enumerate(given)), label, False)
+        found[False, case] = NnunetCase(case, dict(enumerate(given)), label, False)
     if odd:
-        notes.append(f"files without the ending _0000{ending} are left out: {examples(odd)}")
+        notes.append(f"files without the ending _0000{ending} are left out: {list_examples(odd)}")
     if both := sorted({c for t, c in found if t} & {c for t, c in found if not t}):
         raise PolytaskError(
             f"{folder}: case {both[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
@@ -158,15 +164,15 @@ def _scans(folder: Path, content: dict[str, Any], notes: list[str]) -> list[Scan
     known = {scan.mask.name for scan in scans if scan.mask is not None}
     files = sorted((folder / "labelsTr").glob(f"*{ending}")) if (folder / "labelsTr").is_dir() else []
     if lonely := [p.name for p in files if p.name not in known]:
-        notes.append(f"{len(lonely)} masks have no image and are left out: {examples(lonely)}")
+        notes.append(f"{len(lonely)} masks have no image and are left out: {list_examples(lonely)}")
     if blank := [s.case for s in scans if s.mask is None and not s.test]:
-        notes.append(f"{len(blank)} training cases have no mask (unknown): {examples(blank)}")
+        notes.append(f"{len(blank)} training cases have no mask (unknown): {list_examples(blank)}")
     return scans
 
 
-def _targets(
+def _read_target_table(
     folder: Path, path: str | Path | None, unknown: Sequence[str], columns: dict[str, str], form: TextForm
-) -> Sheet | None:
+) -> ForeignSheet | None:
     """Read the table of targets, if there is one.
 
     Its first column is the case. A column `subject` says which cases belong to the same subject.
@@ -180,7 +186,7 @@ def _targets(
     return read_sheet(found, columns, unknown, case=True, form=form)
 
 
-def _index(key: str) -> int:
+def _parse_channel_number(key: str) -> int:
     """Parse the number of a channel; as text, "10" would sort before "2"."""
     if not str(key).isdigit():
         raise PolytaskError(

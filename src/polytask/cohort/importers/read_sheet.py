@@ -7,22 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask.cohort.importers.cohort_draft import list_examples
 from polytask.cohort.importers.decimal_commas import read_decimal_commas
-from polytask.cohort.importers.draft import examples
-from polytask.cohort.importers.sheet import Sheet
+from polytask.cohort.importers.foreign_sheet import ForeignSheet
+from polytask.cohort.importers.foreign_words import (
+    EMPTY_CELL_WORDS,
+    IMAGE_ID_NAMES,
+    SPLIT_WORDS,
+    find_identity_column,
+)
 from polytask.cohort.importers.text_form import TextForm, read_foreign_table
-from polytask.cohort.importers.words import IMAGE_IDS, SPLIT, UNKNOWN, find
 from polytask.cohort.importers.workbook import is_workbook, read_workbook
-from polytask.cohort.table import Table
-from polytask.errors import PolytaskError, nearest
-from polytask.images.formats import ending
+from polytask.cohort.text_table import TextTable
+from polytask.errors import PolytaskError, suggest_word
+from polytask.images.formats import find_image_ending
 
-_OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers", ".sav", ".dta", ".rds", ".parquet")
-WHO = ("subject", "visit", "day", "site", "split")
+_UNREADABLE_ENDINGS = (".xls", ".xlsb", ".ods", ".numbers", ".sav", ".dta", ".rds", ".parquet")
+IDENTITY_FIELDS = ("subject", "visit", "day", "site", "split")
 
 
 @dataclass(frozen=True)
-class Identity:
+class SheetIdentity:
     """The columns that identify a row: subject, visit, day, site and split.
 
     Args:
@@ -41,7 +46,7 @@ def read_sheet(
     case: bool = False,
     partly: bool = False,
     form: TextForm = TextForm(),
-) -> Sheet:
+) -> ForeignSheet:
     """Read one foreign table into a sheet.
 
     Args:
@@ -52,7 +57,7 @@ def read_sheet(
         form: how the text of the table is written, where a person stated it.
     """
     notes: list[str] = []
-    if path.suffix.lower() in _OTHER_SHEETS:
+    if path.suffix.lower() in _UNREADABLE_ENDINGS:
         raise PolytaskError(
             f"{path}: {path.suffix} is not read; expected .csv, .tsv or .xlsx; save it as one"
         )
@@ -69,9 +74,11 @@ def read_sheet(
         raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
     if partly:
         stated = {what: column for what, column in stated.items() if column in table.columns}
-    identity = find_identity(table, stated, case)
-    words = {*UNKNOWN, *unknown}
-    rows = [_split_row(row.cells, identity, words, table.columns[0] if case else "") for row in table.rows]
+    identity = find_sheet_identity(table, stated, case)
+    words = {*EMPTY_CELL_WORDS, *unknown}
+    rows = [
+        _separate_identity(row.cells, identity, words, table.columns[0] if case else "") for row in table.rows
+    ]
     named = [row for row in rows if row["subject"]]
     kept = [row for row in named if row.get("visit") or "visit" not in identity.columns]
     notes += [
@@ -93,56 +100,60 @@ def read_sheet(
     used = {"", *identity.columns.values(), *(table.columns[:1] if case else ())}
     used -= {identity.pictures} - {""}
     columns = tuple(c for c in table.columns if c not in used)
-    return Sheet(table.path, columns, tuple(kept), identity.columns, tuple(notes))
+    return ForeignSheet(table.path, columns, tuple(kept), identity.columns, tuple(notes))
 
 
-def find_identity(table: Table, stated: dict[str, str], case: bool) -> Identity:
+def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) -> SheetIdentity:
     """Find the columns that identify a row, as stated or by their names.
 
     Raises:
         PolytaskError: a stated column is missing, or no column names the subject.
     """
     found: dict[str, str] = {}
-    for what in WHO:
-        column = stated.get(what) or find(what, table.columns[1:] if case else table.columns)
+    for what in IDENTITY_FIELDS:
+        column = stated.get(what) or find_identity_column(what, table.columns[1:] if case else table.columns)
         if what == "subject" and case:
             column = stated.get(what) or ("subject" if "subject" in table.columns[1:] else table.columns[0])
         if column is not None and column not in table.columns:
             raise PolytaskError(
-                f"{table.path}: no column {column!r}; expected the {what}; {nearest(column, table.columns[:20])}"
+                f"{table.path}: no column {column!r}; expected the {what}; {suggest_word(column, table.columns[:20])}"
             )
         if column is not None and column not in found.values():
             found[what] = column
     # A column `fold` is the split only if all of its words are train, val or test; numbers are folds.
     folds = [c for c in table.columns if c.lower() == "fold" and "split" not in found]
-    if folds and {row.cells.get(folds[0], "").lower() for row in table.rows} <= {*SPLIT, ""}:
+    if folds and {row.cells.get(folds[0], "").lower() for row in table.rows} <= {*SPLIT_WORDS, ""}:
         found["split"] = folds[0]
     if "subject" not in found:
         lower = {c.lower(): c for c in reversed(table.columns)}
-        pictures = next((lower[n] for n in IMAGE_IDS if n in lower and lower[n] not in found.values()), None)
+        pictures = next(
+            (lower[n] for n in IMAGE_ID_NAMES if n in lower and lower[n] not in found.values()), None
+        )
         if pictures is None:
             raise PolytaskError(
                 f"{table.path}: no column names the subject; expected `subject` or `patient_id`; "
-                f"say --subject COLUMN{_propose_subject(table)}"
+                f"say --subject COLUMN{_propose_subject_columns(table)}"
             )
         found = {"subject": pictures, **found}
     column = found["subject"]
     cells = [row.cells.get(column, "") for row in table.rows]
-    files = any(cells) and all(not cell or ending(cell) not in (None, "/") for cell in cells)
-    if files and len({_stem(cell) for cell in cells}) < len(set(cells)):
+    files = any(cells) and all(not cell or find_image_ending(cell) not in (None, "/") for cell in cells)
+    if files and len({_strip_folders_and_ending(cell) for cell in cells}) < len(set(cells)):
         raise PolytaskError(
             f"{table.path}: files of column {column!r} in different folders have one name; expected a name for each "
             "subject; say --subject COLUMN, or add such a column"
         )
-    return Identity(found, column if files else "")
+    return SheetIdentity(found, column if files else "")
 
 
-def _split_row(cells: Mapping[str, str], identity: Identity, unknown: set[str], case: str) -> dict[str, str]:
+def _separate_identity(
+    cells: Mapping[str, str], identity: SheetIdentity, unknown: set[str], case: str
+) -> dict[str, str]:
     """Return the cells of a row with unknown ones empty and its identity under the names of our own tables."""
     known = {column: "" if cell in unknown else cell for column, cell in cells.items()}
     own = {what: known.get(column, "") for what, column in identity.columns.items()}
     if identity.pictures:
-        own["subject"] = _stem(own["subject"])
+        own["subject"] = _strip_folders_and_ending(own["subject"])
     kept = {c: v for c, v in known.items() if c not in identity.columns.values() or c == identity.pictures}
     if case:
         own["case"] = cells[case]
@@ -150,14 +161,14 @@ def _split_row(cells: Mapping[str, str], identity: Identity, unknown: set[str], 
     return {**kept, **own}
 
 
-def _propose_subject(table: Table) -> str:
+def _propose_subject_columns(table: TextTable) -> str:
     """Suggest columns that could name the subject: filled in every row and different in every row."""
     count = len(table.rows)
     found = [c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count]
-    return f", e.g. {examples(found, 3)} (different in every row)" if found and count else ""
+    return f", e.g. {list_examples(found, 3)} (different in every row)" if found and count else ""
 
 
-def _stem(cell: str) -> str:
+def _strip_folders_and_ending(cell: str) -> str:
     """Return the name of a file without folders and without its image ending."""
     name = cell.replace("\\", "/").rpartition("/")[2]
-    return name[: len(name) - len(ending(name) or "")]
+    return name[: len(name) - len(find_image_ending(name) or "")]

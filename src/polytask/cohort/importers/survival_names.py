@@ -6,18 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_TIME = re.compile(
+_TIME_NAME = re.compile(
     r"^(?P<stem>.*?)[ _.(]*(time|months?|days?|years?|weeks?|duration|mos?|mths?|yrs?|wks?)[)]?$", re.I
 )
-_TIME_FIRST = re.compile(r"^(time|days|months|weeks|years)[ _.]?(to|until)?[ _.]?(?P<stem>.+)$", re.I)
-_EVENT = re.compile(
+_TIME_FIRST_NAME = re.compile(r"^(time|days|months|weeks|years)[ _.]?(to|until)?[ _.]?(?P<stem>.+)$", re.I)
+_EVENT_NAME = re.compile(
     r"^(?P<stem>.*?)[ _.]?(event|status|censored|censoring|censor|cens|dead|death|died|deceased|indicator|ind|observed)"
     r"[ _.]?(01|observed|event|indicator|status|ind)?$",
     re.I,
 )
-_ABBREVIATIONS = {"os", "pfs", "dfs", "rfs", "efs", "mfs", "dmfs", "lrfs", "dss", "css", "ttp", "ttr"}
+_OUTCOME_ABBREVIATIONS = {"os", "pfs", "dfs", "rfs", "efs", "mfs", "dmfs", "lrfs", "dss", "css", "ttp", "ttr"}
 """Outcomes whose name alone may be a column: `rfs` as the time beside `rfs_ind`, `OS` as the event beside `OS.time`."""
-_OUTCOMES = _ABBREVIATIONS | {
+_FOLLOW_UP_STEMS = _OUTCOME_ABBREVIATIONS | {
     *(
         "",
         "d",
@@ -41,16 +41,16 @@ _OUTCOMES = _ABBREVIATIONS | {
     *("death", "metastasis"),
 }
 """Stems of time columns that can only mean a follow-up time."""
-_GENERAL = {"", "d", "survival", "surv", "followup", "follow", "fu", "lastfollowup", "event"}
+_GENERAL_STEMS = {"", "d", "survival", "surv", "followup", "follow", "fu", "lastfollowup", "event"}
 """Stems that do not say which outcome is meant: the task is then called `survival`."""
-_PLAIN_EVENTS = ("event", "eventobserved", "status", "vitalstatus", "survivalstatus", "survstatus", "e", "dead",
+_PLAIN_EVENT_NAMES = ("event", "eventobserved", "status", "vitalstatus", "survivalstatus", "survstatus", "e", "dead",
                  "death", "died", "deceased", "deadstatusevent", "deadstatus", "deathevent", "death01", "dead01",
                  "osevent", "osstatus", "censored", "censoring", "censor", "cens")  # fmt: skip
 """Event columns that may go with any single time column, the clearest names first."""
 
 
 @dataclass
-class Pairing:
+class SurvivalPairs:
     """Survival pairs found by name, and columns that look like one half of a pair.
 
     Args:
@@ -65,22 +65,22 @@ class Pairing:
     events: list[str] = field(default_factory=list)
 
 
-def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
+def pair_survival_columns(numbers: Sequence[str], bits: Sequence[str]) -> SurvivalPairs:
     """Pair time and event columns: by equal stems, else the only time with the clearest event.
 
     Args:
         numbers: columns whose cells can be times.
         bits: columns whose cells can say whether an event was observed; a column of 0 and 1 is in both lists.
     """
-    times = _find_times(numbers, bits)
-    events = _find_events([c for c in bits if c not in times], times)
-    found = Pairing()
+    times = _find_time_columns(numbers, bits)
+    events = _find_event_columns([c for c in bits if c not in times], times)
+    found = SurvivalPairs()
     for time, stem in times.items():
-        core = _core(stem)
+        core = _simplify_stem(stem)
         fitting = [event for event, own in events.items() if own == core]
         if not core or not fitting:
             continue
-        name = next((n for n in found.pairs if _core(n) == core), None)
+        name = next((n for n in found.pairs if _simplify_stem(n) == core), None)
         if name is None:
             found.pairs[stem] = (time, fitting[0])
             found.doubles[stem] = fitting[1:]
@@ -89,13 +89,15 @@ def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
     used = {c for pair in found.pairs.values() for c in pair} | {
         c for cs in found.doubles.values() for c in cs
     }
-    found.times = [t for t, stem in times.items() if t not in used and _core(stem) in _OUTCOMES]
-    lone = [e for e in events if e not in used and _core(e) in _PLAIN_EVENTS]
-    found.events = sorted(lone, key=lambda e: _PLAIN_EVENTS.index(_core(e)))
+    found.times = [
+        t for t, stem in times.items() if t not in used and _simplify_stem(stem) in _FOLLOW_UP_STEMS
+    ]
+    lone = [e for e in events if e not in used and _simplify_stem(e) in _PLAIN_EVENT_NAMES]
+    found.events = sorted(lone, key=lambda e: _PLAIN_EVENT_NAMES.index(_simplify_stem(e)))
     # Only with a single time left: with two, any pairing would be a guess, and a wrong one goes unnoticed.
     if len(found.times) == 1 and found.events:
         stem = times[found.times[0]]
-        name = "survival" if _core(stem) in _GENERAL else stem
+        name = "survival" if _simplify_stem(stem) in _GENERAL_STEMS else stem
         if name not in found.pairs:
             found.pairs[name] = (found.times[0], found.events[0])
             found.doubles[name] = found.events[1:]
@@ -103,34 +105,34 @@ def pair_columns(numbers: Sequence[str], bits: Sequence[str]) -> Pairing:
     return found
 
 
-def _find_times(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
+def _find_time_columns(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
     """Map each column that is named like a time to the stem of its name."""
     found: dict[str, str] = {}
     for column in numbers:
-        if match := _TIME.match(column) or _TIME_FIRST.match(column):
-            inner = _TIME_FIRST.match(match["stem"])  # "Time to Death (days)"
+        if match := _TIME_NAME.match(column) or _TIME_FIRST_NAME.match(column):
+            inner = _TIME_FIRST_NAME.match(match["stem"])  # "Time to Death (days)"
             found[column] = inner["stem"] if inner else match["stem"]
-        elif _core(column) in _ABBREVIATIONS and column not in bits:
+        elif _simplify_stem(column) in _OUTCOME_ABBREVIATIONS and column not in bits:
             found[column] = column
         elif column.lower() == "t" and any(b.lower() == "e" for b in bits):
             found[column] = ""
     return found
 
 
-def _find_events(bits: Sequence[str], times: dict[str, str]) -> dict[str, str]:
+def _find_event_columns(bits: Sequence[str], times: dict[str, str]) -> dict[str, str]:
     """Map each column that is named like an event to the simplified stem of its name."""
     found: dict[str, str] = {}
-    cores = {_core(stem) for stem in times.values()}
+    cores = {_simplify_stem(stem) for stem in times.values()}
     for column in bits:
-        if match := _EVENT.match(column):
-            found[column] = _core(match["stem"])
-        elif _core(column) in _ABBREVIATIONS & cores:
-            found[column] = _core(column)
+        if match := _EVENT_NAME.match(column):
+            found[column] = _simplify_stem(match["stem"])
+        elif _simplify_stem(column) in _OUTCOME_ABBREVIATIONS & cores:
+            found[column] = _simplify_stem(column)
         elif column.lower() == "e" and any(t.lower() == "t" for t in times):
             found[column] = ""
     return found
 
 
-def _core(stem: str) -> str:
+def _simplify_stem(stem: str) -> str:
     """Reduce a stem to lower-case letters and digits, so that `OS_` and `o.s` are equal."""
     return re.sub(r"[^a-z0-9]", "", stem.lower())

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from polytask.cohort.importers.decimal_commas import read_decimal_commas
 from polytask.cohort.importers.find_encoding import UTF8, WESTERN, check_encoding, find_encoding
-from polytask.cohort.importers.find_separator import SEPARATORS, check_separator, find_separator
-from polytask.cohort.table import Table, name_separator, read_table
+from polytask.cohort.importers.find_separator import SEPARATOR_LABELS, check_separator, find_separator
+from polytask.cohort.text_table import TextTable, choose_separator, read_text_table
 from polytask.errors import PolytaskError
 
 
@@ -27,7 +27,7 @@ class TextForm:
     decimal: str = ""
 
 
-def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> Table:
+def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> TextTable:
     """Read a table from a text file that another program wrote.
 
     Args:
@@ -45,14 +45,14 @@ def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> Table:
     # The order is forced: finding the separator needs decoded text, reading decimals needs the separator.
     stated = check_separator(form.separator) if form.separator else ""
     comma, skipped = find_separator(path, encoding, stated)
-    table, example = read_decimal_commas(read_table(path, comma, encoding, skipped), form.decimal, comma)
+    table, example = read_decimal_commas(read_text_table(path, comma, encoding, skipped), form.decimal, comma)
     said = []
     if encoding == WESTERN and word:
         said.append(f"read as Latin-1 (Windows-1252; {word!r}, --encoding says otherwise)")
     elif encoding != UTF8:
         said.append(f"read as {encoding.upper()}")
-    if comma != name_separator(path):
-        said.append(f"separated by {SEPARATORS[comma]}")
+    if comma != choose_separator(path):
+        said.append(f"separated by {SEPARATOR_LABELS[comma]}")
     if example:
         said.append(f"decimal comma ({example})")
     if said:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from polytask.cohort.open_table import check_table_size
-from polytask.cohort.table import Table, make_table
-from polytask.errors import PolytaskError, nearest
+from polytask.cohort.text_table import TextTable, make_text_table
+from polytask.errors import PolytaskError, suggest_word
 
-ENDINGS = (".xlsx", ".xlsm")
+WORKBOOK_ENDINGS = (".xlsx", ".xlsm")
 
 
 def is_workbook(path: Path) -> bool:
     """Whether a path names an Excel workbook, also with a sheet name at the end (`a.xlsx#Sheet2`)."""
-    return path.name.partition("#")[0].lower().endswith(ENDINGS)
+    return path.name.partition("#")[0].lower().endswith(WORKBOOK_ENDINGS)
 
 
-def read_workbook(path: Path, notes: list[str]) -> Table:
+def read_workbook(path: Path, notes: list[str]) -> TextTable:
     """Read the first sheet of a workbook, or the one named after `#`: `patients.xlsx#Sheet2`.
 
     Raises:
@@ -52,26 +52,28 @@ def read_workbook(path: Path, notes: list[str]) -> Table:
     try:
         sheets = book.sheetnames
         if wanted and wanted not in sheets:
-            raise PolytaskError(f"{file}: no sheet {wanted!r}; {nearest(wanted, sheets)}")
+            raise PolytaskError(f"{file}: no sheet {wanted!r}; {suggest_word(wanted, sheets)}")
         if len(sheets) > 1:
             others = ", ".join(repr(s) for s in sheets if s != (wanted or sheets[0]))
             notes.append(
                 f"{file.name}: sheet {wanted or sheets[0]!r} is read, not {others} ({name}#SHEET reads another)"
             )
-        return make_table(file, _read_lines(book[wanted or sheets[0]]))
+        return make_text_table(file, _read_sheet_lines(book[wanted or sheets[0]]))
     finally:
         book.close()
 
 
-def _read_lines(sheet: Any) -> list[tuple[int, list[str]]]:
+def _read_sheet_lines(sheet: Any) -> list[tuple[int, list[str]]]:
     """List (line number, cells) of all lines that are not empty; empty columns at the right end are left out."""
-    lines = [(n, [_text_of(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1)]
+    lines = [
+        (n, [_format_sheet_cell(cell) for cell in row]) for n, row in enumerate(sheet.iter_rows(), start=1)
+    ]
     lines = [(n, cells) for n, cells in lines if any(cells)]
     width = max((k for _, cells in lines for k, cell in enumerate(cells, start=1) if cell), default=0)
     return [(n, [*cells, *[""] * (width - len(cells))][:width]) for n, cells in lines]
 
 
-def _text_of(cell: Any) -> str:
+def _format_sheet_cell(cell: Any) -> str:
     """Format a cell as the sheet shows it: whole numbers without a point, `0012` if its format has four digits."""
     value = cell.value
     if value is None:

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polytask.cohort.phantom.design import Subject
-from polytask.cohort.phantom.shapes import Ellipsoid, Point
+from polytask.cohort.phantom.ellipsoids import Ellipsoid, Point
+from polytask.cohort.phantom.subjects import PhantomSubject
 
-STATIONS: tuple[Point, ...] = ((-0.13, 0.0, 0.32), (0.13, 0.0, 0.32), (-0.2, 0.0, -0.26), (0.2, 0.0, -0.26))
+NODE_POSITIONS: tuple[Point, ...] = (
+    (-0.13, 0.0, 0.32),
+    (0.13, 0.0, 0.32),
+    (-0.2, 0.0, -0.26),
+    (0.2, 0.0, -0.26),
+)
 """Centers where lymph nodes may lie; they touch neither each other nor the lesion nor an organ."""
-STRUCTURES = ("cavity", "kidney_l", "kidney_r", "bladder")
+ORGAN_STRUCTURES = ("cavity", "kidney_l", "kidney_r", "bladder")
 
 
 @dataclass(frozen=True)
@@ -51,25 +56,27 @@ class Anatomy:
         return found + [("node", node) for node in self.nodes]
 
 
-def build(subject: Subject, visit: int, visits: int, seed: int) -> Anatomy:
+def build_anatomy(subject: PhantomSubject, visit: int, visits: int, seed: int) -> Anatomy:
     """Build the anatomy of a subject at a visit; only the lesion size and the patient's position change over time."""
     # The visit is not part of this seed: all visits of a subject get the same organs.
     rng = np.random.default_rng([seed, 2, subject.index])
-    body = _jittered(rng, (0.0, 0.0, 0.0), (0.455, 0.37, 0.475), 0.0, 0.02)
-    cavity = Ellipsoid(body.centre, _times(body.radii, (0.86, 0.83, 0.885)))
+    body = _jitter_ellipsoid(rng, (0.0, 0.0, 0.0), (0.455, 0.37, 0.475), 0.0, 0.02)
+    cavity = Ellipsoid(body.center, _multiply_points(body.radii, (0.86, 0.83, 0.885)))
     organs = {
         "cavity": cavity,
-        "kidney_l": _jittered(rng, (-0.25, -0.08, 0.0), (0.072, 0.08, 0.125), 0.008, 0.05),
-        "kidney_r": _jittered(rng, (0.25, -0.08, 0.0), (0.072, 0.08, 0.125), 0.008, 0.05),
-        "bladder": _jittered(rng, (0.0, 0.02, -0.29), (0.09, 0.1, 0.065), 0.008, 0.08),
+        "kidney_l": _jitter_ellipsoid(rng, (-0.25, -0.08, 0.0), (0.072, 0.08, 0.125), 0.008, 0.05),
+        "kidney_r": _jitter_ellipsoid(rng, (0.25, -0.08, 0.0), (0.072, 0.08, 0.125), 0.008, 0.05),
+        "bladder": _jitter_ellipsoid(rng, (0.0, 0.02, -0.29), (0.09, 0.1, 0.065), 0.008, 0.08),
     }
-    lesion, core = _lesion(rng, subject, subject.radius_at(visit, visits))
-    places = rng.permutation(len(STATIONS))[: subject.nodes]
-    nodes = tuple(_jittered(rng, STATIONS[k], (0.055, 0.055, 0.055), 0.01, 0.04) for k in places)
+    lesion, core = _place_lesion(rng, subject, subject.radius_at(visit, visits))
+    places = rng.permutation(len(NODE_POSITIONS))[: subject.nodes]
+    nodes = tuple(
+        _jitter_ellipsoid(rng, NODE_POSITIONS[k], (0.055, 0.055, 0.055), 0.01, 0.04) for k in places
+    )
     present = [k for k in ("kidney_l", "kidney_r") if k != subject.absent]
     holder = organs[present[int(rng.integers(len(present)))]]
     stone = Ellipsoid(
-        _plus(holder.centre, (0.0, 0.0, float(rng.uniform(-0.06, 0.06)))), (0.035, 0.035, 0.035)
+        _add_points(holder.center, (0.0, 0.0, float(rng.uniform(-0.06, 0.06)))), (0.035, 0.035, 0.035)
     )
     lying = np.random.default_rng([seed, 3, subject.index, visit]).uniform(-0.015, 0.015, 3)
     return Anatomy(
@@ -78,7 +85,7 @@ def build(subject: Subject, visit: int, visits: int, seed: int) -> Anatomy:
         lesion=lesion,
         nodes=nodes,
         core=core if subject.hollow else None,
-        inner=Ellipsoid(cavity.centre, _times(cavity.radii, (0.87, 0.87, 0.87)))
+        inner=Ellipsoid(cavity.center, _multiply_points(cavity.radii, (0.87, 0.87, 0.87)))
         if subject.effusion
         else None,
         stone=stone if subject.stone else None,
@@ -86,7 +93,9 @@ def build(subject: Subject, visit: int, visits: int, seed: int) -> Anatomy:
     )
 
 
-def _lesion(rng: np.random.Generator, subject: Subject, radius: float) -> tuple[Ellipsoid, Ellipsoid]:
+def _place_lesion(
+    rng: np.random.Generator, subject: PhantomSubject, radius: float
+) -> tuple[Ellipsoid, Ellipsoid]:
     """Place the lesion between the kidneys; returns (lesion, core).
 
     Its place follows from its size at the first visit, so that it does not move; its size is that of this visit.
@@ -96,18 +105,22 @@ def _lesion(rng: np.random.Generator, subject: Subject, radius: float) -> tuple[
     centre = (room * x, 0.02 + 0.04 * y, 0.05 + room * z)
     stretch = float(np.exp(rng.uniform(-0.1, 0.1)))  # neither the volume nor the coronal area changes
     shape = (radius * stretch, radius, radius / stretch)
-    return Ellipsoid(centre, shape), Ellipsoid(centre, _times(shape, (0.62, 0.62, 0.62)))
+    return Ellipsoid(centre, shape), Ellipsoid(centre, _multiply_points(shape, (0.62, 0.62, 0.62)))
 
 
-def _jittered(rng: np.random.Generator, centre: Point, radii: Point, move: float, swell: float) -> Ellipsoid:
-    moved = rng.uniform(-move, move, 3) if move else np.zeros(3)
-    factors = np.exp(rng.uniform(-swell, swell, 3))
-    return Ellipsoid(_plus(centre, tuple(moved.tolist())), _times(radii, tuple(factors.tolist())))
+def _jitter_ellipsoid(
+    rng: np.random.Generator, center: Point, radii: Point, center_shift: float, radius_spread: float
+) -> Ellipsoid:
+    moved = rng.uniform(-center_shift, center_shift, 3) if center_shift else np.zeros(3)
+    factors = np.exp(rng.uniform(-radius_spread, radius_spread, 3))
+    return Ellipsoid(
+        _add_points(center, tuple(moved.tolist())), _multiply_points(radii, tuple(factors.tolist()))
+    )
 
 
-def _plus(a: Point, b: Point) -> Point:
+def _add_points(a: Point, b: Point) -> Point:
     return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
-def _times(a: Point, b: Point) -> Point:
+def _multiply_points(a: Point, b: Point) -> Point:
     return a[0] * b[0], a[1] * b[1], a[2] * b[2]

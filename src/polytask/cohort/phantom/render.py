@@ -7,11 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from polytask.cohort.phantom.anatomy import STRUCTURES, Anatomy
-from polytask.cohort.phantom.shapes import Bytes, Floats, Lattice, distance, filled, paint
+from polytask.cohort.phantom.anatomy import ORGAN_STRUCTURES, Anatomy
+from polytask.cohort.phantom.ellipsoids import (
+    ByteArray,
+    Floats,
+    Lattice,
+    fill_ellipsoids,
+    measure_signed_distance,
+    paint_ellipsoid,
+)
 from polytask.images.volume import Array
 
-TISSUES: dict[str, tuple[float, float]] = {
+TISSUE_INTENSITIES: dict[str, tuple[float, float]] = {
     "air": (-1000, 0),
     "wall": (-120, 300),
     "cavity": (0, 450),
@@ -24,7 +31,7 @@ TISSUES: dict[str, tuple[float, float]] = {
     "stone": (900, 20),
 }
 """Tissue → its intensities (CT in Hounsfield units, MR signal)."""
-PRESCRIBED = 60.0
+PRESCRIBED_DOSE = 60.0
 """Dose within the lesion in Gy."""
 
 
@@ -52,55 +59,57 @@ SCANNERS = (
 )
 
 
-def channels(
-    anatomy: Anatomy, room: Lattice, scanner: Scanner, rng: np.random.Generator
+def render_channels(
+    anatomy: Anatomy, voxel_lattice: Lattice, scanner: Scanner, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Render CT and MR, each `[*space]`: int16 in 3D, uint8 in 2D (there an X-ray takes the place of the CT)."""
     found = []
     for which, (scale, offset, noise) in enumerate((scanner.ct, scanner.mr)):
-        image = np.full(room.grid.shape, TISSUES["air"][which], np.float32)
+        image = np.full(voxel_lattice.grid.shape, TISSUE_INTENSITIES["air"][which], np.float32)
         for tissue, shape in anatomy.layers:
-            paint(image, room, shape, TISSUES[tissue][which])
+            paint_ellipsoid(image, voxel_lattice, shape, TISSUE_INTENSITIES[tissue][which])
         image *= np.float32(scale)
         image += np.float32(offset)
         image += np.float32(noise) * rng.standard_normal(image.shape, np.float32)
         # MR shows magnitudes: noise must not make them negative.
         found.append(np.abs(image) if which else image)
-    if room.grid.dims == 3:
+    if voxel_lattice.grid.dims == 3:
         ct, mr = (np.rint(image).astype(np.int16) for image in found)
         return ct, mr
     window = np.interp(found[0], [-1200, -250, 450, 1200], [0, 50, 210, 255])
-    return _bytes(window), _bytes(found[1] / 11)
+    return _round_to_bytes(window), _round_to_bytes(found[1] / 11)
 
 
-def lesion_map(anatomy: Anatomy, room: Lattice) -> Bytes:
+def render_lesion_labels(anatomy: Anatomy, voxel_lattice: Lattice) -> ByteArray:
     """Render the label map, uint8 `[*space]`: 1 = lesion with its core, 2 = node."""
-    found = filled(room, [anatomy.lesion]).astype(np.uint8)
-    found[filled(room, anatomy.nodes)] = 2
+    found = fill_ellipsoids(voxel_lattice, [anatomy.lesion]).astype(np.uint8)
+    found[fill_ellipsoids(voxel_lattice, anatomy.nodes)] = 2
     return found
 
 
-def organ_masks(anatomy: Anatomy, room: Lattice) -> dict[str, Bytes]:
+def render_organ_masks(anatomy: Anatomy, voxel_lattice: Lattice) -> dict[str, ByteArray]:
     """Render one mask per structure, uint8 `[*space]`; all zero where the structure is absent.
 
     The masks overlap: the cavity contains the kidneys and the bladder.
     """
     return {
-        name: filled(room, [anatomy.organs[name]] if name in anatomy.organs else []).astype(np.uint8)
-        for name in STRUCTURES
+        name: fill_ellipsoids(voxel_lattice, [anatomy.organs[name]] if name in anatomy.organs else []).astype(
+            np.uint8
+        )
+        for name in ORGAN_STRUCTURES
     }
 
 
-def dose(anatomy: Anatomy, room: Lattice) -> Floats:
+def render_dose(anatomy: Anatomy, voxel_lattice: Lattice) -> Floats:
     """Render the dose in Gy, float32 `[*space]`: full in the lesion, less further away, spared in the bladder."""
-    _, away = distance(room, anatomy.lesion)
-    found = np.float32(PRESCRIBED) * np.exp(-np.maximum(away, 0) / np.float32(0.15))
-    _, away = distance(room, anatomy.organs["bladder"])
+    _, away = measure_signed_distance(voxel_lattice, anatomy.lesion)
+    found = np.float32(PRESCRIBED_DOSE) * np.exp(-np.maximum(away, 0) / np.float32(0.15))
+    _, away = measure_signed_distance(voxel_lattice, anatomy.organs["bladder"])
     found *= 1 - np.float32(0.85) * np.exp(-((np.maximum(away, 0) / np.float32(0.07)) ** 2))
-    found *= filled(room, [anatomy.body])
+    found *= fill_ellipsoids(voxel_lattice, [anatomy.body])
     return np.asarray(found, np.float32)
 
 
-def _bytes(image: npt.NDArray[np.floating]) -> Bytes:
+def _round_to_bytes(image: npt.NDArray[np.floating]) -> ByteArray:
     """Round an image to uint8 and clip it to 0 … 255."""
     return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)

@@ -9,40 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from polytask.evaluation.doctor.chart import Chart
-from polytask.evaluation.doctor.conflict import conflict
-from polytask.evaluation.doctor.dead import dead
+from polytask.evaluation.doctor.dead_heads import find_dead_heads
+from polytask.evaluation.doctor.doctor_chart import DoctorChart
 from polytask.evaluation.doctor.finding import Finding
-from polytask.evaluation.doctor.overfit import overfit
-from polytask.evaluation.doctor.scale import scale
-from polytask.evaluation.doctor.seldom import seldom
-from polytask.evaluation.doctor.skipped import skipped
-from polytask.evaluation.doctor.starved import starved
-from polytask.evaluation.doctor.strangers import strangers
-from polytask.evaluation.doctor.unlearned import unlearned
+from polytask.evaluation.doctor.loss_scale import find_scale_problems
+from polytask.evaluation.doctor.overfit_tasks import find_overfit_tasks
+from polytask.evaluation.doctor.rare_tasks import find_rare_tasks
+from polytask.evaluation.doctor.skipped_steps import find_skipped_steps
+from polytask.evaluation.doctor.starved_tasks import find_starved_tasks
+from polytask.evaluation.doctor.task_conflicts import find_conflicts
+from polytask.evaluation.doctor.unlearned_tasks import find_unlearned_tasks
+from polytask.evaluation.doctor.unrelated_tasks import find_unrelated_tasks
 
-FINDINGS: dict[str, Callable[[Chart], Iterator[Finding]]] = {
-    "skipped": skipped,
-    "unlearned": unlearned,
-    "dead": dead,
-    "starved": starved,
-    "seldom": seldom,
-    "scale": scale,
-    "conflict": conflict,
-    "strangers": strangers,
-    "overfit": overfit,
+FINDINGS: dict[str, Callable[[DoctorChart], Iterator[Finding]]] = {
+    "skipped": find_skipped_steps,
+    "unlearned": find_unlearned_tasks,
+    "dead": find_dead_heads,
+    "starved": find_starved_tasks,
+    "seldom": find_rare_tasks,
+    "scale": find_scale_problems,
+    "conflict": find_conflicts,
+    "strangers": find_unrelated_tasks,
+    "overfit": find_overfit_tasks,
 }
 """Name → function that finds the problem, in the order of the report: what explains other findings comes first."""
 
 
-def diagnose(run: Path | str | Chart) -> list[Finding]:
+def diagnose(run: Path | str | DoctorChart) -> list[Finding]:
     """Find everything that is wrong with a run; an empty list when it is well, or when its log is too short to say.
 
     Raises:
         PolytaskError: not a run, or nothing was logged.
     """
-    chart = run if isinstance(run, Chart) else Chart.read(run)
+    chart = run if isinstance(run, DoctorChart) else DoctorChart.read(run)
     return [finding for look in FINDINGS.values() for finding in look(chart)]
 
 
-__all__ = ["FINDINGS", "Chart", "Finding", "diagnose"]
+__all__ = ["FINDINGS", "DoctorChart", "Finding", "diagnose"]

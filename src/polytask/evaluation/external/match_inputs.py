@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Column, Header, ImageInput, Input
-from polytask.errors import PolytaskError, nearest
-from polytask.evaluation.external.gaps import Gap, pair_words, split_gap
+from polytask.errors import PolytaskError, suggest_word
+from polytask.evaluation.external.word_gaps import WordGap, pair_words, split_gap_by_kind
 from polytask.evaluation.external.word_map import WordMap
-from polytask.kinds.words import same_word
+from polytask.kinds.header_words import is_same_word
 
 
 @dataclass(frozen=True)
@@ -36,66 +36,71 @@ class MatchedInputs:
 
 
 def match_inputs(
-    header: Header, categories: Mapping[str, Sequence[str]], own: Cohort, said: WordMap
-) -> tuple[MatchedInputs, list[Gap]]:
+    header: Header, categories: Mapping[str, Sequence[str]], other_cohort: Cohort, word_map: WordMap
+) -> tuple[MatchedInputs, list[WordGap]]:
     """Match the inputs by name, or as the mapping file says.
 
     Args:
         header: header of the model. categories: column of the model → the values that it learned.
         other_cohort: the other cohort with its own header.
     """
-    gaps: list[Gap] = []
-    named = dict(said.inputs)
+    gaps: list[WordGap] = []
+    named = dict(word_map.inputs)
     for word in named:
-        if word not in own.header.inputs:
-            raise said.fail(
-                "inputs", f"{word!r} is no input of the cohort; {nearest(word, own.header.inputs)}"
+        if word not in other_cohort.header.inputs:
+            raise word_map.fail(
+                "inputs",
+                f"{word!r} is no input of the cohort; {suggest_word(word, other_cohort.header.inputs)}",
             )
     kinds: dict[str, dict[str, str]] = {}
     for kind in ("image", "slide"):
-        ours, theirs = _of_kind(header, kind), _of_kind(own.header, kind)
+        ours, theirs = _select_inputs_of_kind(header, kind), _select_inputs_of_kind(other_cohort.header, kind)
         mine = {k: v for k, v in named.items() if k in theirs}
-        pairs = pair_words("inputs", "", list(theirs), list(ours), said, mine)
+        pairs = pair_words("inputs", "", list(theirs), list(ours), word_map, mine)
         kinds[kind] = {o: t for t, o in pairs.known.items()}
         gaps.append(pairs.gap)
     for name, other in list(kinds["slide"].items()):
         # Features of another width come from another extractor: they cannot be read at all.
-        mine_width, width = header.slides[name].features, own.header.slides[other].features
+        mine_width, width = header.slides[name].features, other_cohort.header.slides[other].features
         if mine_width != width:
-            gaps.append(Gap("kinds", name, (_bag(width),), (_bag(mine_width),)))
+            gaps.append(
+                WordGap(
+                    "kinds", name, (_describe_slide_features(width),), (_describe_slide_features(mine_width),)
+                )
+            )
             del kinds["slide"][name]
-    channels, more = _channels(header, own.header, kinds["image"], said)
-    columns, values, less = _columns(header, categories, own, said)
-    visits, visit_gap = _visits(header, own, said)
+    channels, more = _match_channels(header, other_cohort.header, kinds["image"], word_map)
+    columns, values, less = _match_columns(header, categories, other_cohort, word_map)
+    visits, visit_gap = _match_visits(header, other_cohort, word_map)
     matched = MatchedInputs(
         kinds["image"], kinds["slide"], channels, columns, values,
-        {name: said.units[name] for name in columns if name in said.units}, visits,
+        {name: word_map.units[name] for name in columns if name in word_map.units}, visits,
     )  # fmt: skip
     return matched, [*gaps, *more, *less, visit_gap]
 
 
-def _bag(width: int | None) -> str:
+def _describe_slide_features(width: int | None) -> str:
     return "whole slides" if width is None else f"bags of {width} features"
 
 
-def _of_kind(header: Header, kind: str) -> dict[str, Input]:
+def _select_inputs_of_kind(header: Header, kind: str) -> dict[str, Input]:
     return {n: i for n, i in header.inputs.items() if i.kind == kind}
 
 
-def _channels(
-    header: Header, theirs: Header, images: Mapping[str, str], said: WordMap
-) -> tuple[dict[str, str], list[Gap]]:
+def _match_channels(
+    header: Header, theirs: Header, images: Mapping[str, str], word_map: WordMap
+) -> tuple[dict[str, str], list[WordGap]]:
     found: dict[str, str] = {}
-    gaps: list[Gap] = []
-    if odd := [name for name in said.channels if name not in header.images]:
-        raise said.fail(
-            "channels", f"{odd[0]!r} is no image input of the model; {nearest(odd[0], header.images)}"
+    gaps: list[WordGap] = []
+    if odd := [name for name in word_map.channels if name not in header.images]:
+        raise word_map.fail(
+            "channels", f"{odd[0]!r} is no image input of the model; {suggest_word(odd[0], header.images)}"
         )
     for name, other in images.items():
         mine, own = header.images[name], theirs.images[other]
-        ensure_dims(name, mine, other, own)
+        ensure_same_dims(name, mine, other, own)
         pairs = pair_words(
-            "channels", name, list(own.channels), list(mine.channels), said, said.channels.get(name)
+            "channels", name, list(own.channels), list(mine.channels), word_map, word_map.channels.get(name)
         )
         gaps.append(pairs.gap)
         for their, our in pairs.known.items():
@@ -104,65 +109,66 @@ def _channels(
             if modalities[0] == modalities[1]:
                 found[f"{name}.{our}"] = f"{other}.{their}"
             else:
-                gaps.append(Gap("modalities", f"{name}.{our}", (modalities[0],), (modalities[1],)))
+                gaps.append(WordGap("modalities", f"{name}.{our}", (modalities[0],), (modalities[1],)))
     return found, gaps
 
 
-def ensure_dims(name: str, mine: ImageInput, other: str, own: ImageInput) -> None:
+def ensure_same_dims(name: str, model_input: ImageInput, their_name: str, their_input: ImageInput) -> None:
     """Refuse 2D images for a model of 3D images, and the other way round."""
-    if mine.dims != own.dims:
+    if model_input.dims != their_input.dims:
         raise PolytaskError(
-            f"image {other!r} of the cohort is {own.dims}D, but the model reads {name!r} in {mine.dims}D; "
-            f"name a cohort with {mine.dims}D images"
+            f"image {their_name!r} of the cohort is {their_input.dims}D, but the model reads {name!r} in "
+            f"{model_input.dims}D; "
+            f"name a cohort with {model_input.dims}D images"
         )
 
 
-def _columns(
-    header: Header, categories: Mapping[str, Sequence[str]], own: Cohort, said: WordMap
-) -> tuple[dict[str, tuple[str, str]], dict[str, dict[str, str]], list[Gap]]:
+def _match_columns(
+    header: Header, categories: Mapping[str, Sequence[str]], other_cohort: Cohort, word_map: WordMap
+) -> tuple[dict[str, tuple[str, str]], dict[str, dict[str, str]], list[WordGap]]:
     ours = {c: s for table in header.tables.values() for c, s in table.columns.items()}
-    theirs = {c: (t, s) for t, table in own.header.tables.items() for c, s in table.columns.items()}
-    pairs = pair_words("columns", "", list(theirs), list(ours), said, said.columns)
-    if odd := [name for name in said.values if name not in ours]:
-        raise said.fail("values", f"{odd[0]!r} is no column of the model; {nearest(odd[0], ours)}")
-    gaps = split_gap(pairs.gap, lambda name: theirs[name][1].type, lambda name: ours[name].type)
+    theirs = {c: (t, s) for t, table in other_cohort.header.tables.items() for c, s in table.columns.items()}
+    pairs = pair_words("columns", "", list(theirs), list(ours), word_map, word_map.columns)
+    if odd := [name for name in word_map.values if name not in ours]:
+        raise word_map.fail("values", f"{odd[0]!r} is no column of the model; {suggest_word(odd[0], ours)}")
+    gaps = split_gap_by_kind(pairs.gap, lambda name: theirs[name][1].type, lambda name: ours[name].type)
     columns: dict[str, tuple[str, str]] = {}
     values: dict[str, dict[str, str]] = {}
     for their, our in pairs.known.items():
         table, spec = theirs[their]
         if spec.type != ours[our].type:
-            gaps.append(Gap("kinds", our, (spec.type,), (ours[our].type,)))
+            gaps.append(WordGap("kinds", our, (spec.type,), (ours[our].type,)))
             continue
         columns[our] = (table, their)
         if spec.type == "category":
             words = pair_words(
-                "values", our, _categories(own, their, spec), list(categories.get(our, ())), said,
-                said.values.get(our), same=same_word, many=True,
+                "values", our, _list_column_categories(other_cohort, their, spec), list(categories.get(our, ())),
+                word_map, word_map.values.get(our), is_same=is_same_word, many=True,
             )  # fmt: skip
             values[our] = dict(words.known)
             gaps.append(words.gap)
     return columns, values, gaps
 
 
-def _categories(own: Cohort, column: str, spec: Column) -> list[str]:
+def _list_column_categories(other_cohort: Cohort, column: str, spec: Column) -> list[str]:
     """List the categories of a column that its header declares, else those that occur in the table."""
     if spec.values is not None:
         return list(spec.values)
-    return sorted({c.cells[column] for c in own.cases if column in c.cells})
+    return sorted({c.cells[column] for c in other_cohort.cases if column in c.cells})
 
 
-def _visits(header: Header, own: Cohort, said: WordMap) -> tuple[dict[str, str], Gap]:
+def _match_visits(header: Header, other_cohort: Cohort, word_map: WordMap) -> tuple[dict[str, str], WordGap]:
     """Match visits: their visit → the model's. Two cohorts with one visit each mean the same by it, whatever its
     name."""
-    ours, theirs = header.visits or [""], own.header.visits or [""]
-    if not said.visits and len(ours) == len(theirs) == 1:
-        return {theirs[0]: ours[0]}, Gap("visits", "", (), ())
+    ours, theirs = header.visits or [""], other_cohort.header.visits or [""]
+    if not word_map.visits and len(ours) == len(theirs) == 1:
+        return {theirs[0]: ours[0]}, WordGap("visits", "", (), ())
     named = [v or "(no visit)" for v in theirs]
-    pairs = pair_words("visits", "", named, ours, said, said.visits)
+    pairs = pair_words("visits", "", named, ours, word_map, word_map.visits)
     return {theirs[named.index(t)]: o for t, o in pairs.known.items()}, pairs.gap
 
 
-def lost_channels(gaps: Sequence[Gap]) -> Iterator[str]:
+def list_lacking_channels(gaps: Sequence[WordGap]) -> Iterator[str]:
     """List the model's channels and inputs that the cohort lacks, for a message."""
     for gap in gaps:
         if gap.section in ("inputs", "channels"):

@@ -8,21 +8,21 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from polytask.documents.text import read_text
+from polytask.documents.text_reader import read_text
 from polytask.documents.yaml_reader import parse_yaml
-from polytask.errors import PolytaskError, nearest
+from polytask.errors import PolytaskError, suggest_word
 
-FLAT = ("tasks", "inputs", "visits", "columns")
+FLAT_SECTIONS = ("tasks", "inputs", "visits", "columns")
 """Sections of the form `THEIRS: OURS`."""
-NESTED = ("channels", "classes", "labels", "values")
+NESTED_SECTIONS = ("channels", "classes", "labels", "values")
 """Sections of the form `NAME: {THEIRS: OURS}`; NAME is the model's input, task or column."""
-SECTIONS = (*FLAT, *NESTED, "units")
-NOTHING = ("", "~", "null")
+MAPPING_SECTIONS = (*FLAT_SECTIONS, *NESTED_SECTIONS, "units")
+UNKNOWN_WORDS = ("", "~", "null")
 """Right sides that mean: this word stays unknown."""
 # Largest size in bytes of a mapping file that is read.
-LIMIT = 4 << 20
+MAX_MAPPING_BYTES = 4 << 20
 
-Words = Mapping[str, str | None]
+WordTargets = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class WordMap:
     """
 
     path: Path | None = None
-    tasks: Words = field(default_factory=dict)
-    inputs: Words = field(default_factory=dict)
-    visits: Words = field(default_factory=dict)
-    columns: Words = field(default_factory=dict)
-    channels: Mapping[str, Words] = field(default_factory=dict)
-    classes: Mapping[str, Words] = field(default_factory=dict)
-    labels: Mapping[str, Words] = field(default_factory=dict)
-    values: Mapping[str, Words] = field(default_factory=dict)
+    tasks: WordTargets = field(default_factory=dict)
+    inputs: WordTargets = field(default_factory=dict)
+    visits: WordTargets = field(default_factory=dict)
+    columns: WordTargets = field(default_factory=dict)
+    channels: Mapping[str, WordTargets] = field(default_factory=dict)
+    classes: Mapping[str, WordTargets] = field(default_factory=dict)
+    labels: Mapping[str, WordTargets] = field(default_factory=dict)
+    values: Mapping[str, WordTargets] = field(default_factory=dict)
     units: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,52 +63,58 @@ class WordMap:
 def read_word_map(path: Path) -> WordMap:
     """Read a mapping file; its words are compared with model and cohort later."""
     what, draft = "a mapping file", "leave --mapping out for a draft"
-    text = read_text(path, what, "name the right one", LIMIT, missing=draft)
+    text = read_text(path, what, "name the right one", MAX_MAPPING_BYTES, missing=draft)
     # Every word stays the text that was written: `yes`, `1` and `2020-01-01` too.
     content = parse_yaml(text, str(path), what, as_text=True)
-    if content in (None, *NOTHING):
+    if content in (None, *UNKNOWN_WORDS):
         return WordMap(path)
     if not isinstance(content, dict):
         raise PolytaskError(
-            f"{path}: expected sections ({', '.join(SECTIONS)}); write one, or leave --mapping out"
+            f"{path}: expected sections ({', '.join(MAPPING_SECTIONS)}); write one, or leave --mapping out"
         )
     for key in content:
-        if key not in SECTIONS:
-            raise PolytaskError(f"{path}: unknown section {str(key)!r}; {nearest(str(key), SECTIONS)}")
+        if key not in MAPPING_SECTIONS:
+            raise PolytaskError(
+                f"{path}: unknown section {str(key)!r}; {suggest_word(str(key), MAPPING_SECTIONS)}"
+            )
     found: dict[str, Any] = {}
     for section, value in content.items():
-        if value in NOTHING:
+        if value in UNKNOWN_WORDS:
             continue
         if section == "units":
-            units = {k: v for k, v in _pairs(path, section, value).items() if v not in NOTHING}
-            found[section] = {k: _factor(path, k, v) for k, v in units.items()}
-        elif section in FLAT:
-            found[section] = _words(path, section, value)
+            units = {
+                k: v for k, v in _require_word_lines(path, section, value).items() if v not in UNKNOWN_WORDS
+            }
+            found[section] = {k: _parse_unit_factor(path, k, v) for k, v in units.items()}
+        elif section in FLAT_SECTIONS:
+            found[section] = _parse_word_targets(path, section, value)
         else:
-            nested = _pairs(path, section, value)
+            nested = _require_word_lines(path, section, value)
             found[section] = {
-                k: _words(path, f"{section}.{k}", v) for k, v in nested.items() if v not in NOTHING
+                k: _parse_word_targets(path, f"{section}.{k}", v)
+                for k, v in nested.items()
+                if v not in UNKNOWN_WORDS
             }
     return WordMap(path, **found)
 
 
-def _pairs(path: Path, place: str, value: Any) -> dict[str, Any]:
+def _require_word_lines(path: Path, place: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
         raise PolytaskError(f"{path}: {place}: expected `WORD: WORD` lines below it; mend the section")
     return value
 
 
-def _words(path: Path, place: str, value: Any) -> dict[str, str | None]:
-    pairs = _pairs(path, place, value)
+def _parse_word_targets(path: Path, place: str, value: Any) -> dict[str, str | None]:
+    pairs = _require_word_lines(path, place, value)
     for key, word in pairs.items():
         if not isinstance(word, str):
             raise PolytaskError(
                 f"{path}: {place}.{key}: expected one word of the model, or nothing; mend the line"
             )
-    return {key: None if word in NOTHING else word for key, word in pairs.items()}
+    return {key: None if word in UNKNOWN_WORDS else word for key, word in pairs.items()}
 
 
-def _factor(path: Path, name: str, value: Any) -> float:
+def _parse_unit_factor(path: Path, name: str, value: Any) -> float:
     try:
         factor = float(value)
     except (TypeError, ValueError):

@@ -13,15 +13,15 @@ from graphlib import CycleError, TopologicalSorter
 from torch import nn
 
 from polytask.errors import PolytaskError
-from polytask.model.order.channel import Channel
-from polytask.model.order.embedding import Embedding
-from polytask.model.order.gate import Gate
+from polytask.model.order.channel import ChannelLink
+from polytask.model.order.embedding import EmbeddingLink
+from polytask.model.order.gate import GateLink
 from polytask.tasks.task import Task
 
-LINKS: dict[str, type[nn.Module]] = {"embedding": Embedding, "gate": Gate, "channel": Channel}
+LINKS: dict[str, type[nn.Module]] = {"embedding": EmbeddingLink, "gate": GateLink, "channel": ChannelLink}
 
 
-def link_of(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
+def choose_link(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
     """Choose how a task reads an upstream answer: as the plan says, or the light way by default.
 
     Raises:
@@ -40,7 +40,7 @@ def link_of(task: Task, upstream: Task, chosen: Mapping[str, str]) -> str:
     return link
 
 
-def sequence(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> list[str]:
+def order_tasks(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> list[str]:
     """Order the tasks so that each one comes after its upstream tasks, otherwise in their given order.
 
     Raises:
@@ -70,7 +70,7 @@ def sequence(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -> l
         ) from None
 
 
-def upstream_of(task: str, after: Mapping[str, Sequence[str]]) -> set[str]:
+def find_upstream_tasks(task: str, after: Mapping[str, Sequence[str]]) -> set[str]:
     """Find all tasks whose answers a task reads, directly or through others."""
     found: set[str] = set()
     left = list(after.get(task, ()))

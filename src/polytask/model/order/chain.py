@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from polytask.errors import PolytaskError
-from polytask.model.order import link_of, upstream_of
-from polytask.model.order.channel import Channel
-from polytask.model.order.embedding import Embedding
-from polytask.model.order.gate import DEPTH, Gate
-from polytask.model.order.maps import UNCERTAINTIES, map_planes
-from polytask.model.spec import NetworkSpec
+from polytask.model.network_settings import NetworkSpec
+from polytask.model.order import choose_link, find_upstream_tasks
+from polytask.model.order.answer_maps import UNCERTAINTIES, count_map_planes
+from polytask.model.order.channel import ChannelLink
+from polytask.model.order.embedding import EmbeddingLink
+from polytask.model.order.gate import GATE_DEPTH, GateLink
 from polytask.tasks.task import Task
 
 
@@ -29,7 +29,7 @@ class Chain:
             )
         self.spec, self.tasks = spec, tasks
         self.links = {
-            (task, up): link_of(tasks[task], tasks[up], spec.link)
+            (task, up): choose_link(tasks[task], tasks[up], spec.link)
             for task, ups in spec.after.items()
             for up in ups
         }
@@ -50,31 +50,31 @@ class Chain:
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
         """Voxel tasks with a second network of their own."""
 
-    def embedded(self, task: str) -> list[str]:
+    def list_embedded(self, task: str) -> list[str]:
         """List the upstream tasks that are read as class embeddings."""
-        return self._by(task, "embedding")
+        return self._list_by_link(task, "embedding")
 
-    def gated(self, task: str) -> list[str]:
+    def list_gated(self, task: str) -> list[str]:
         """List the upstream tasks that are read as soft gates."""
-        return self._by(task, "gate")
+        return self._list_by_link(task, "gate")
 
     def tokens(self, task: str) -> list[str]:
         """List the upstream tasks that are a source of a pooled task."""
-        return self.embedded(task) + self.gated(task)
+        return self.list_embedded(task) + self.list_gated(task)
 
-    def maps_of(self, task: str, image: str) -> list[str]:
+    def map_tasks(self, task: str, image: str) -> list[str]:
         """List the upstream tasks on an image that `task` reads through a second network."""
-        return [up for up in self._by(task, "channel") if self.spec.voxel_image[up] == image]
+        return [up for up in self._list_by_link(task, "channel") if self.spec.voxel_image[up] == image]
 
     def depth(self, task: str, image: str) -> int:
         """Return how many of the deepest levels of the trunk's pyramid the gates of a task read."""
-        return DEPTH if any(self.spec.voxel_image[up] == image for up in self.gated(task)) else 0
+        return GATE_DEPTH if any(self.spec.voxel_image[up] == image for up in self.list_gated(task)) else 0
 
-    def seen_beside(self, voxel: Sequence[str], image: str) -> list[str]:
+    def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""
         mine = [t for t in voxel if self.spec.voxel_image[t] == image]
         pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
-        asked = {up for t in pooled for up in upstream_of(t, self.spec.after) if up in mine}
+        asked = {up for t in pooled for up in find_upstream_tasks(t, self.spec.after) if up in mine}
         if asked and self.spec.decoder == "attention":  # the shared decoder reads the mean of all their maps
             return mine
         return [t for t in mine if t in asked]
@@ -84,30 +84,32 @@ class Chain:
         found: dict[str, nn.Module] = {}
         for task in self.tasks:
             for image, spec in self.spec.images.items():
-                if ups := self.maps_of(task, image):
-                    found[f"{task} {image}"] = Channel(sum(map(self._planes, ups)), spec)
+                if ups := self.map_tasks(task, image):
+                    found[f"{task} {image}"] = ChannelLink(sum(map(self._count_upstream_planes, ups)), spec)
         return found
 
     def gates(self) -> dict[str, nn.Module]:
         """Make a gate for each map that a pooled task reads."""
         return {
-            f"{task} {up}": Gate(
-                self._planes(up), self.spec.images[self.spec.voxel_image[up]].widths, self.spec.embedding
+            f"{task} {up}": GateLink(
+                self._count_upstream_planes(up),
+                self.spec.images[self.spec.voxel_image[up]].widths,
+                self.spec.embedding,
             )
             for task in self.tasks
-            for up in self.gated(task)
+            for up in self.list_gated(task)
         }
 
     def embeddings(self) -> dict[str, nn.Module]:
         """Make a table of class vectors for each answer that a pooled task reads."""
         return {
-            f"{task} {up}": Embedding(self.tasks[up], self.spec.embedding)
+            f"{task} {up}": EmbeddingLink(self.tasks[up], self.spec.embedding)
             for task in self.tasks
-            for up in self.embedded(task)
+            for up in self.list_embedded(task)
         }
 
-    def _planes(self, upstream: str) -> int:
-        return map_planes(self.tasks[upstream], self.spec.uncertainty)
+    def _count_upstream_planes(self, upstream: str) -> int:
+        return count_map_planes(self.tasks[upstream], self.spec.uncertainty)
 
-    def _by(self, task: str, link: str) -> list[str]:
+    def _list_by_link(self, task: str, link: str) -> list[str]:
         return [up for up in self.spec.after.get(task, ()) if self.links[task, up] == link]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from polytask.model.encoder import Encoder, EncoderSpec
 
 
-class Channel(nn.Module):
+class ChannelLink(nn.Module):
     """A second encoder that reads the image and the upstream maps (ISLES chain, Wang 2020; Mehta 2022)."""
 
     def __init__(self, planes: int, spec: EncoderSpec):

@@ -9,7 +9,7 @@ from polytask.errors import PolytaskError
 from polytask.tasks.task import Task
 
 
-class Embedding(nn.Module):
+class EmbeddingLink(nn.Module):
     """Class probabilities times a learned table of class vectors (MM-DLS, Wang 2026): differentiable in both."""
 
     def __init__(self, upstream: Task, width: int):

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
-FLOOR = 0.01
+MIN_GATE_WEIGHT = 0.01
 """Weight of a position where the upstream task finds nothing, so that a missed region still has features."""
-DEPTH = 3
+GATE_DEPTH = 3
 """How many of the deepest levels have their features collected."""
 
 
-class Gate(nn.Module):
+class GateLink(nn.Module):
     """Features weighted by an upstream mask, level by level, and the mask's size (mask-guided, MB-DCNN, Xie 2020)."""
 
     def __init__(self, planes: int, channels: Sequence[int], width: int):
         super().__init__()
-        self.depth = min(DEPTH, len(channels))
+        self.depth = min(GATE_DEPTH, len(channels))
         self.layer = nn.Linear(planes * (sum(2 * c for c in channels[-self.depth :]) + 2), width)
 
     def forward(self, region: Tensor, maps: Sequence[Tensor]) -> Tensor:
@@ -33,7 +33,7 @@ class Gate(nn.Module):
         """
         found = [region.flatten(2).mean(2), region.flatten(2).amax(2)]
         for level in maps[-self.depth :]:
-            weight = FLOOR + _shrunk(region, level.shape[2:]).flatten(2).to(level.dtype)
+            weight = MIN_GATE_WEIGHT + _shrink_region(region, level.shape[2:]).flatten(2).to(level.dtype)
             inside = level.flatten(2)
             mean = torch.einsum("nkx,ncx->nkc", weight / weight.sum(2, keepdim=True), inside)
             strongest = (weight[:, :, None] * inside[:, None]).amax(3)
@@ -42,7 +42,7 @@ class Gate(nn.Module):
         return token
 
 
-def _shrunk(region: Tensor, size: Sequence[int]) -> Tensor:
+def _shrink_region(region: Tensor, size: Sequence[int]) -> Tensor:
     """Shrink a region to a coarser map: the mean of the region in each of its positions."""
     pool = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
     shrunk: Tensor = pool(region.float(), tuple(size))  # type: ignore[arg-type]

@@ -11,23 +11,23 @@ from typing import Protocol
 
 from torch import Tensor
 
-from polytask.errors import PolytaskError, nearest
-from polytask.model.cut import Cut
+from polytask.errors import PolytaskError, suggest_word
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import EncoderSpec
-from polytask.model.roles import Roles
+from polytask.model.roles import ParameterRoles
 from polytask.model.sharing.cross_stitch import CrossStitch
 from polytask.model.sharing.ctan import CTAN
-from polytask.model.sharing.hard import Hard
+from polytask.model.sharing.hard import HardSharing
 from polytask.model.sharing.mtan import MTAN
-from polytask.model.sharing.single import Single
+from polytask.model.sharing.single import SeparateEncoders
 from polytask.model.sharing.task_tokens import TaskTokens
 
-Pyramid = list[Tensor | None]
-Needs = Mapping[str, frozenset[int]]
+SharedPyramid = list[Tensor | None]
+LevelNeeds = Mapping[str, frozenset[int]]
 """Task → the levels (0 = finest) that it reads; the deepest level is always one of them."""
 
 
-class Sharing(Protocol):
+class SharingBlock(Protocol):
     """An `nn.Module` built as `Block(spec, needs)`, or `Block(spec, needs, form)` if the class has `forms`.
 
     A class may also have `rates`: prefix of parameter names → factor on their learning rate.
@@ -37,20 +37,20 @@ class Sharing(Protocol):
     interacts: bool
     """Whether, behind the cut, the branch of another task reaches the loss of a task."""
 
-    def __call__(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, Pyramid]:
+    def __call__(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, SharedPyramid]:
         """Turn `[N, planes, *space]` into a pyramid for each of `tasks`, with None at levels that the task does not
         need.
 
         `tasks` may be some of the tasks that the block was built with; the answer of a task does not depend on which.
         """
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the role of every parameter."""
 
 
-SHARINGS: dict[str, Callable[..., Sharing]] = {
-    "hard": Hard,
-    "single": Single,
+SHARINGS: dict[str, Callable[..., SharingBlock]] = {
+    "hard": HardSharing,
+    "single": SeparateEncoders,
     "cross_stitch": CrossStitch,
     "mtan": MTAN,
     "ctan": CTAN,
@@ -58,17 +58,19 @@ SHARINGS: dict[str, Callable[..., Sharing]] = {
 }
 
 
-def forms_of(name: str) -> tuple[str, ...]:
+def list_forms(name: str) -> tuple[str, ...]:
     """List the forms in which a block exists, the default first."""
     forms: tuple[str, ...] = getattr(SHARINGS[name], "forms", ("light",))
     return forms
 
 
-def make_block(name: str, spec: EncoderSpec, needs: Needs, form: str = "light") -> Sharing:
+def make_block(name: str, spec: EncoderSpec, needs: LevelNeeds, form: str = "light") -> SharingBlock:
     """Make the sharing block `name` in `form`, for one image input."""
     if name not in SHARINGS:
-        raise PolytaskError(f"no sharing is called {name!r}: {nearest(name, SHARINGS, 'choose from')}")
-    if form not in forms_of(name):
-        raise PolytaskError(f"sharing {name!r} has no form {form!r}: choose from {', '.join(forms_of(name))}")
+        raise PolytaskError(f"no sharing is called {name!r}: {suggest_word(name, SHARINGS, 'choose from')}")
+    if form not in list_forms(name):
+        raise PolytaskError(
+            f"sharing {name!r} has no form {form!r}: choose from {', '.join(list_forms(name))}"
+        )
     block = SHARINGS[name]
     return block(spec, needs, form) if hasattr(block, "forms") else block(spec, needs)

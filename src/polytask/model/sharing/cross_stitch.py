@@ -8,22 +8,22 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import Cut
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import ByName
-from polytask.model.roles import TRUNK, Roles, private, same_role
+from polytask.model.layers import NamedModules
+from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 
-OWN = 0.9
+OWN_MAP_SHARE = 0.9
 """Share of a task's own map at the start; the rest is divided evenly among the other maps."""
 
 
-class Unit(nn.Module):
+class StitchUnit(nn.Module):
     """What one task takes from every encoder, one number per channel: `alpha [K, C]`."""
 
     def __init__(self, own: int, encoders: int, channels: int):
         super().__init__()
-        start = torch.full((encoders, channels), (1 - OWN) / (encoders - 1))
-        start[own] = OWN
+        start = torch.full((encoders, channels), (1 - OWN_MAP_SHARE) / (encoders - 1))
+        start[own] = OWN_MAP_SHARE
         self.alpha = nn.Parameter(start)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -62,12 +62,14 @@ class CrossStitch(nn.Module):
         self.needs = dict(needs)
         self.channels = spec.widths
         self.tasks = tuple(sorted(needs))
-        self.encoders = ByName({t: Encoder(spec) for t in self.tasks})
+        self.encoders = NamedModules({t: Encoder(spec) for t in self.tasks})
         several = len(needs) > 1
 
-        def units(level: int, readers: Sequence[str]) -> ByName:
+        def units(level: int, readers: Sequence[str]) -> NamedModules:
             count, width = len(self.tasks), spec.widths[level]
-            return ByName({t: Unit(self.tasks.index(t), count, width) for t in readers if several})
+            return NamedModules(
+                {t: StitchUnit(self.tasks.index(t), count, width) for t in readers if several}
+            )
 
         levels = range(len(spec.widths))
         self.units = nn.ModuleDict(
@@ -79,7 +81,7 @@ class CrossStitch(nn.Module):
             }
         )
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         if not tasks:
@@ -97,12 +99,14 @@ class CrossStitch(nn.Module):
                 maps = {t: self._mixed("on", level, t, own) for t in self.tasks}
         return pyramids
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the roles: encoders and the units between their stages are trunk, the units of a head are private."""
-        roles = same_role(self.encoders, "encoders.", TRUNK) | same_role(self.units["on"], "units.on.", TRUNK)
+        roles = assign_role(self.encoders, "encoders.", TRUNK) | assign_role(
+            self.units["on"], "units.on.", TRUNK
+        )
         for level, units in enumerate(cast(nn.ModuleList, self.units["heads"])):
-            for task, unit in cast(ByName, units).items():
-                roles |= same_role(unit, f"units.heads.{level}.members.@{task}.", private(task))
+            for task, unit in cast(NamedModules, units).items():
+                roles |= assign_role(unit, f"units.heads.{level}.members.@{task}.", private_role(task))
         return roles
 
     def _mixed(self, kind: str, level: int, task: str, maps: Sequence[Tensor]) -> Tensor:

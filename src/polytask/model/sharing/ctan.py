@@ -14,27 +14,32 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import Cut
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import EncoderSpec
-from polytask.model.layers import ByName, ConvNormAct, norm
-from polytask.model.roles import Roles, owned_by, same_role
-from polytask.model.sharing.attention import FORMS, Path, low_rank, small
-from polytask.model.sharing.tokens import Meeting
+from polytask.model.layers import ConvNormAct, NamedModules, make_norm
+from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role
+from polytask.model.sharing.task_attention import (
+    ATTENTION_FORMS,
+    AttentionPath,
+    shrink_initial_weights,
+    squeeze_width,
+)
+from polytask.model.sharing.token_attention import CrossTaskAttention
 from polytask.tasks.pointwise import Pointwise
 
 
-class LowRank(nn.Module):
+class LowRankExchange(nn.Module):
     """The own map plus a low-rank function of the sum of what the other tasks give, with 1×1 convolutions."""
 
     def __init__(self, channels: int, tasks: Sequence[str]):
         super().__init__()
-        rank = low_rank(channels)
-        self.give = ByName({t: Pointwise(channels, rank) for t in tasks})
-        self.take = ByName(
-            {t: nn.Sequential(norm(rank), nn.LeakyReLU(0.01), Pointwise(rank, channels)) for t in tasks}
+        rank = squeeze_width(channels)
+        self.give = NamedModules({t: Pointwise(channels, rank) for t in tasks})
+        self.take = NamedModules(
+            {t: nn.Sequential(make_norm(rank), nn.LeakyReLU(0.01), Pointwise(rank, channels)) for t in tasks}
         )
         for _, take in self.take.items():
-            small(take[-1], 0.1)  # type: ignore[index]
+            shrink_initial_weights(take[-1], 0.1)  # type: ignore[index]
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Exchange the maps of all tasks: task → `[N, C, *space]`, before and after."""
@@ -43,12 +48,12 @@ class LowRank(nn.Module):
         return {t: maps[t] + take(sum(others[t][1:], others[t][0])) for t, take in self.take.items()}
 
 
-class Full(nn.Module):
+class FullExchange(nn.Module):
     """The own map plus a 3×3(×3) convolution, norm and activation of the other maps side by side."""
 
     def __init__(self, dims: int, channels: int, tasks: Sequence[str]):
         super().__init__()
-        self.take = ByName({t: ConvNormAct(dims, (len(tasks) - 1) * channels, channels) for t in tasks})
+        self.take = NamedModules({t: ConvNormAct(dims, (len(tasks) - 1) * channels, channels) for t in tasks})
         for _, take in self.take.items():
             nn.init.constant_(take[1].weight, 0.1)  # type: ignore[index]
 
@@ -75,7 +80,7 @@ class CTAN(nn.Module):
     for, and the answer of a task is always the same.
     """
 
-    forms = FORMS
+    forms = ATTENTION_FORMS
 
     def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]], form: str = "light"):
         super().__init__()
@@ -83,31 +88,31 @@ class CTAN(nn.Module):
         self.channels = spec.widths
         self.tasks = tuple(sorted(needs))
         self.interacts = len(needs) > 1
-        self.path = Path(spec, needs, form, strided=True)
+        self.path = AttentionPath(spec, needs, form, strided=True)
         light, deepest = form == "light", spec.widths[-1]
         self.exchanges = nn.ModuleList(
-            LowRank(c, self.tasks) if light else Full(spec.dims, c, self.tasks)
+            LowRankExchange(c, self.tasks) if light else FullExchange(spec.dims, c, self.tasks)
             for c in spec.widths
             if self.interacts
         )
         inner, hidden = (deepest // 2, deepest) if light else (deepest, 4 * deepest)
-        self.meeting = Meeting(deepest, self.tasks, inner, hidden)
+        self.meeting = CrossTaskAttention(deepest, self.tasks, inner, hidden)
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = self.path(
-            x, self.tasks, tasks, cut, partial(self._exchange, tuple(tasks))
+            x, self.tasks, tasks, cut, partial(self._exchange_maps, tuple(tasks))
         )
         return pyramids
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the roles: the encoder is trunk, what comes before an exchange is joint, what comes after the last is
         private."""
-        role = owned_by(self.tasks)
+        role = choose_owner_role(self.tasks)
         roles = self.path.roles("path.", lambda _: role)
-        return roles | same_role(self.exchanges, "exchanges.", role) | self.meeting.roles("meeting.")
+        return roles | assign_role(self.exchanges, "exchanges.", role) | self.meeting.roles("meeting.")
 
-    def _exchange(self, asked: Sequence[str], level: int, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _exchange_maps(self, asked: Sequence[str], level: int, maps: dict[str, Tensor]) -> dict[str, Tensor]:
         """Add what the other tasks give to each map; at the deepest level the tasks meet in token attention."""
         told = self.exchanges[level](maps) if self.interacts else maps
         if level < len(self.channels) - 1:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from polytask.model.cut import Cut
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.roles import TRUNK, Roles, same_role
+from polytask.model.roles import TRUNK, ParameterRoles, assign_role
 
 
-class Hard(nn.Module):
+class HardSharing(nn.Module):
     """One encoder for all tasks (Caruana 1997); the cut lies behind every level."""
 
     interacts = False
@@ -22,7 +22,7 @@ class Hard(nn.Module):
         self.channels = spec.widths
         self.encoder = Encoder(spec)
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
         for level, shared in enumerate(self.encoder(x) if tasks else ()):
@@ -32,6 +32,6 @@ class Hard(nn.Module):
                 pyramids[task].append(leaves.get(task))
         return pyramids
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the roles: every parameter is trunk."""
-        return same_role(self, "", TRUNK)
+        return assign_role(self, "", TRUNK)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from polytask.model.cut import Cut
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import EncoderSpec
-from polytask.model.roles import Roles, private
-from polytask.model.sharing.attention import FORMS, Path
+from polytask.model.roles import ParameterRoles, private_role
+from polytask.model.sharing.task_attention import ATTENTION_FORMS, AttentionPath
 
 
 class MTAN(nn.Module):
@@ -22,19 +22,19 @@ class MTAN(nn.Module):
     """
 
     interacts = False
-    forms = FORMS
+    forms = ATTENTION_FORMS
 
     def __init__(self, spec: EncoderSpec, needs: Mapping[str, frozenset[int]], form: str = "light"):
         super().__init__()
         self.needs = dict(needs)
         self.channels = spec.widths
-        self.path = Path(spec, needs, form)
+        self.path = AttentionPath(spec, needs, form)
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         """Compute one pyramid per task from `[N, planes, *space]`."""
         pyramids: dict[str, list[Tensor | None]] = self.path(x, tasks, tasks, cut, lambda _, maps: maps)
         return pyramids
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the roles: the encoder is trunk, attention is private."""
-        return self.path.roles("path.", private)
+        return self.path.roles("path.", private_role)

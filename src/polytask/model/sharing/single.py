@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from polytask.model.cut import Cut
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import ByName
-from polytask.model.roles import Roles, private, same_role
+from polytask.model.layers import NamedModules
+from polytask.model.roles import ParameterRoles, assign_role, private_role
 
 
-class Single(nn.Module):
+class SeparateEncoders(nn.Module):
     """An encoder per task and no cut. `train --sharing single` fits the tasks one after another."""
 
     interacts = False
@@ -21,18 +21,18 @@ class Single(nn.Module):
         super().__init__()
         self.needs = dict(needs)
         self.channels = spec.widths
-        self.encoders = ByName({task: Encoder(spec) for task in needs})
+        self.encoders = NamedModules({task: Encoder(spec) for task in needs})
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         """Compute one pyramid per task from `[N, planes, *space]`."""
         return {
             task: [f if level in self.needs[task] else None for level, f in enumerate(self.encoders[task](x))]
             for task in tasks
         }
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the roles: every encoder is private to its task."""
-        roles: Roles = {}
+        roles: ParameterRoles = {}
         for task, encoder in self.encoders.items():
-            roles |= same_role(encoder, f"encoders.members.@{task}.", private(task))
+            roles |= assign_role(encoder, f"encoders.members.@{task}.", private_role(task))
         return roles

@@ -8,25 +8,25 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import Cut
+from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import ByName
-from polytask.model.roles import TRUNK, Roles, private, same_role
-from polytask.model.sharing.attention import small
-from polytask.model.sharing.tokens import Attend, Feed, positions
+from polytask.model.layers import NamedModules
+from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
+from polytask.model.sharing.task_attention import shrink_initial_weights
+from polytask.model.sharing.token_attention import FeedForward, TokenAttention, encode_positions
 
-BLOCKS = 4
-EXPANSION = 4
+TRANSFORMER_BLOCKS = 4
+FEED_FORWARD_EXPANSION = 4
 """Hidden units of a block's feed-forward part per channel, as in ViT."""
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """One pre-norm transformer block over all tokens: those of the positions and those of the tasks."""
 
     def __init__(self, channels: int):
         super().__init__()
-        self.attend = Attend(channels, channels)
-        self.feed = Feed(channels, EXPANSION * channels)
+        self.attend = TokenAttention(channels, channels)
+        self.feed = FeedForward(channels, FEED_FORWARD_EXPANSION * channels)
 
     def forward(self, tokens: Tensor, place: Tensor) -> Tensor:
         """Process tokens `[N, P, C]` with their position codes `[P, C]` → `[N, P, C]`."""
@@ -34,7 +34,7 @@ class Block(nn.Module):
         return cast(Tensor, tokens + self.feed(tokens))
 
 
-class Reading(nn.Module):
+class TokenModulation(nn.Module):
     """The deepest map as one task reads it: the map plus the same map scaled and shifted by the task's token.
 
     Scale and shift are one number per channel.
@@ -44,7 +44,7 @@ class Reading(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.layer = nn.Linear(channels, 2 * channels)
-        small(self.layer, 0.1)
+        shrink_initial_weights(self.layer, 0.1)
 
     def forward(self, x: Tensor, token: Tensor) -> Tensor:
         """Modulate a map `[N, C, *space]` by a token `[N, C]` → `[N, C, *space]`."""
@@ -78,10 +78,10 @@ class TaskTokens(nn.Module):
         width = spec.widths[-1]
         self.encoder = Encoder(spec)
         self.tokens = nn.ParameterDict({f"@{t}": nn.Parameter(0.02 * torch.randn(width)) for t in self.tasks})
-        self.blocks = nn.ModuleList(Block(width) for _ in range(BLOCKS))
-        self.readings = ByName({t: Reading(width) for t in self.tasks})
+        self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(TRANSFORMER_BLOCKS))
+        self.readings = NamedModules({t: TokenModulation(width) for t in self.tasks})
 
-    def forward(self, x: Tensor, tasks: Sequence[str], cut: Cut) -> dict[str, list[Tensor | None]]:
+    def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
         """Compute one pyramid per task from `[N, planes, *space]`."""
         *finer, deepest = self.encoder(x)
         pyramids: dict[str, list[Tensor | None]] = {t: [] for t in tasks}
@@ -90,28 +90,28 @@ class TaskTokens(nn.Module):
             leaves = cut(shared, readers) if readers else {}
             for task in tasks:
                 pyramids[task].append(leaves.get(task))
-        places, told = self._transformed(deepest)
+        places, told = self._run_transformer(deepest)
         leaves = cut(places, tasks)
         for task in tasks:
             pyramids[task].append(self.readings[task](leaves[task], cut(told[task], [task])[task]))
         return pyramids
 
-    def roles(self) -> Roles:
+    def roles(self) -> ParameterRoles:
         """Return the roles: encoder, tokens and blocks are trunk, since each loss reaches every token. What reads a
         token is private."""
-        roles: Roles = {}
+        roles: ParameterRoles = {}
         for part in ("encoder", "tokens", "blocks"):
-            roles |= same_role(cast(nn.Module, getattr(self, part)), f"{part}.", TRUNK)
+            roles |= assign_role(cast(nn.Module, getattr(self, part)), f"{part}.", TRUNK)
         for task, reading in self.readings.items():
-            roles |= same_role(reading, f"readings.members.@{task}.", private(task))
+            roles |= assign_role(reading, f"readings.members.@{task}.", private_role(task))
         return roles
 
-    def _transformed(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _run_transformer(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the blocks on the deepest map `[N, C, *space]`; returns the new map and each task's token `[N, C]`."""
         space, count = x.shape[2:], len(self.tasks)
         mine = torch.stack([self.tokens[f"@{t}"] for t in self.tasks]).to(x.dtype)
         tokens = torch.cat([mine.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], 1)
-        code = positions(space, x.shape[1], x)
+        code = encode_positions(space, x.shape[1], x)
         # A token of a task has no position: its code is zero.
         place = torch.cat([code.new_zeros((count, code.shape[1])), code])
         for block in self.blocks:

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from polytask.model.sources.attention import Attention
-from polytask.model.sources.concat import Concat
 from polytask.model.sources.film import Film
+from polytask.model.sources.source_attention import SourceAttention
+from polytask.model.sources.source_concat import SourceConcat
 
 
 class SourceFusion(Protocol):
@@ -26,7 +26,7 @@ class SourceFusion(Protocol):
 
 
 SOURCES: dict[str, Callable[[int, int], SourceFusion]] = {
-    "concat": Concat,
-    "attention": Attention,
+    "concat": SourceConcat,
+    "attention": SourceAttention,
     "film": Film,
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.sources.concat import Concat
+from polytask.model.sources.source_concat import SourceConcat
 
 
 class Film(nn.Module):
@@ -17,7 +17,7 @@ class Film(nn.Module):
 
     def __init__(self, sources: int, width: int):
         super().__init__()
-        self.join = Concat(sources, width)
+        self.join = SourceConcat(sources, width)
 
     def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
         """Join the tokens of pooled tasks as `SourceFusion` says, without weights."""

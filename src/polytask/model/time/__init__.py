@@ -12,10 +12,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from polytask.model.time.attention import Attention
-from polytask.model.time.concat import Concat
-from polytask.model.time.correlation import Correlation
-from polytask.model.time.difference import Difference
+from polytask.model.time.correlation import VisitCorrelation
+from polytask.model.time.difference import VisitDifference
+from polytask.model.time.visit_attention import VisitAttention
+from polytask.model.time.visit_concat import VisitConcat
 
 
 class TimeFusion(Protocol):
@@ -30,12 +30,12 @@ class TimeFusion(Protocol):
 
 
 TIMES: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] = {
-    "concat": Concat,
-    "difference": Difference,
-    "correlation": Correlation,
-    "attention": Attention,
+    "concat": VisitConcat,
+    "difference": VisitDifference,
+    "correlation": VisitCorrelation,
+    "attention": VisitAttention,
 }
-DEPTHS: dict[str, int] = {"concat": 3, "difference": 3, "correlation": 3, "attention": 3}
+FUSION_DEPTHS: dict[str, int] = {"concat": 3, "difference": 3, "correlation": 3, "attention": 3}
 """How many of the deepest levels a fusion reads; all of them where an encoder has fewer."""
-LEAST: dict[str, int] = {"concat": 1, "difference": 2, "correlation": 2, "attention": 1}
+MIN_FUSION_VISITS: dict[str, int] = {"concat": 1, "difference": 2, "correlation": 2, "attention": 1}
 """How many visit slots a fusion needs at least; built with fewer it raises `PolytaskError`."""

@@ -8,17 +8,17 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from polytask.model.time.concat import Visits
-from polytask.model.time.known import consecutive, only, pair_slots
+from polytask.model.time.known_visits import count_visit_pairs, mask_unknown, pair_visits
+from polytask.model.time.visit_concat import SideBySideVisits
 from polytask.tasks.pointwise import Pointwise
 
-FILTERS = 16
+CORRELATED_CHANNELS = 16
 """Number of channels that are correlated at each depth."""
-RADIUS = 1
+SHIFT_RADIUS = 1
 """How far a map is shifted to each side of every axis; at three depths these are three distances in the image."""
 
 
-def cross_correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
+def correlate_shifts(a: Tensor, b: Tensor, radius: int) -> Tensor:
     """Correlate two maps `[N, C, *space]` → `[N, C, *shifts]`: y(s) = mean over x of a(x) · b(x + s), b zero outside.
 
     Each channel is correlated by itself, and each axis has the 2·radius + 1 shifts from −radius on. The shifts are
@@ -37,14 +37,14 @@ def cross_correlation(a: Tensor, b: Tensor, radius: int) -> Tensor:
     return shifts
 
 
-def standardised(x: Tensor) -> Tensor:
+def standardize_channels(x: Tensor) -> Tensor:
     """Give each channel of `[N, C, *space]`, in float32, mean 0 and, unless it is constant, mean square 1."""
     flat = x.float().flatten(2)
     flat = flat - flat.mean(-1, keepdim=True)
     return (flat * torch.rsqrt(flat.square().mean(-1, keepdim=True) + 1e-5)).reshape(x.shape)
 
 
-class Correlation(nn.Module):
+class VisitCorrelation(nn.Module):
     """Depth-wise cross-correlation of consecutive visits at three depths (RP-Net, Jin 2021, rebuilt).
 
     Each channel gets one map of shifts; in the released code of RP-Net only a constant is left of it. The same weights
@@ -55,20 +55,20 @@ class Correlation(nn.Module):
 
     def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
         super().__init__()
-        pairs = pair_slots("correlation", visits)
-        self.reduce = nn.ModuleList(Pointwise(c, FILTERS) for c in channels)
-        shifts: int = (2 * RADIUS + 1) ** dims
-        self.pairs = Visits(len(channels) * FILTERS * shifts, pairs, width)
+        pairs = count_visit_pairs("correlation", visits)
+        self.reduce = nn.ModuleList(Pointwise(c, CORRELATED_CHANNELS) for c in channels)
+        shifts: int = (2 * SHIFT_RADIUS + 1) ** dims
+        self.pairs = SideBySideVisits(len(channels) * CORRELATED_CHANNELS * shifts, pairs, width)
 
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """Join the visits as `TimeFusion` says."""
-        both, gap = consecutive(known, day)
+        both, gap = pair_visits(known, day)
         found = []
         for level, reduce in zip(maps, self.reduce, strict=True):
             a, b = (
-                standardised(reduce(only(both, visits).flatten(0, 1)))
+                standardize_channels(reduce(mask_unknown(both, visits).flatten(0, 1)))
                 for visits in (level[:, :-1], level[:, 1:])
             )
-            found.append(cross_correlation(a, b, RADIUS).flatten(1))
+            found.append(correlate_shifts(a, b, SHIFT_RADIUS).flatten(1))
         fused: Tensor = self.pairs(torch.cat(found, 1).unflatten(0, both.shape), both, gap)
         return fused

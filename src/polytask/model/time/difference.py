@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.layers import ConvNormAct, pool_mean_max
-from polytask.model.time.concat import Visits
-from polytask.model.time.known import consecutive, only, pair_slots
+from polytask.model.time.known_visits import count_visit_pairs, mask_unknown, pair_visits
+from polytask.model.time.visit_concat import SideBySideVisits
 
-FILTERS = 32
+DIFFERENCE_CHANNELS = 32
 """Channels of the convolution at each depth, as in RP-Net."""
 
 
-class Difference(nn.Module):
+class VisitDifference(nn.Module):
     """Earlier minus later maps of consecutive visits at three depths (RP-Net, Jin 2021).
 
     At each depth one convolution, shared by all pairs, reads the difference. Next to its answer stand the mean of the
@@ -25,16 +25,16 @@ class Difference(nn.Module):
 
     def __init__(self, channels: Sequence[int], visits: int, width: int, dims: int):
         super().__init__()
-        pairs = pair_slots("difference", visits)
-        self.blocks = nn.ModuleList(ConvNormAct(dims, c, FILTERS) for c in channels)
-        self.pairs = Visits(sum(2 * FILTERS + 2 * c for c in channels), pairs, width)
+        pairs = count_visit_pairs("difference", visits)
+        self.blocks = nn.ModuleList(ConvNormAct(dims, c, DIFFERENCE_CHANNELS) for c in channels)
+        self.pairs = SideBySideVisits(sum(2 * DIFFERENCE_CHANNELS + 2 * c for c in channels), pairs, width)
 
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """Join the visits as `TimeFusion` says."""
-        both, gap = consecutive(known, day)
+        both, gap = pair_visits(known, day)
         found: list[Tensor] = []
         for level, block in zip(maps, self.blocks, strict=True):
-            change = only(both, level[:, :-1] - level[:, 1:]).flatten(0, 1)
+            change = mask_unknown(both, level[:, :-1] - level[:, 1:]).flatten(0, 1)
             flat = change.flatten(2)
             found += [pool_mean_max(block(change)), flat.mean(-1), flat.abs().mean(-1)]
         fused: Tensor = self.pairs(torch.cat(found, 1).unflatten(0, both.shape), both, gap)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def ranks(values: Floats) -> Floats:
+def rank_columns(values: Floats) -> Floats:
     """Rank the values in each column of `[N, P]`, starting at 1. Equal values share their mean rank; NaN stays NaN."""
     found = np.full(values.shape, np.nan)
     for index, column in enumerate(values.T):
@@ -23,27 +23,28 @@ def ranks(values: Floats) -> Floats:
     return found
 
 
-def rank_association(values: Floats, answer: Floats) -> Floats:
+def compute_rank_z(values: Floats, answer: Floats) -> Floats:
     """Compute |z| `[P]` of the correlation between the ranks of each column of `values [N, P]` and an answer `[N]`.
 
     If the answer holds ranks, this is Spearman's test; if it holds 0 and 1, it is the Mann–Whitney test, which tests
     whether the AUC is one half.
     """
-    return ranked_association(ranks(values), answer)
+    return compute_z_from_ranks(rank_columns(values), answer)
 
 
-def ranked_association(ranked: Floats, answer: Floats) -> Floats:
+def compute_z_from_ranks(ranked: Floats, answer: Floats) -> Floats:
     """Compute the same from ranks that are already known, so that one ranking serves several answers."""
     # The variance of the rank correlation under independence is 1 / (n − 1), so r · sqrt(n − 1) is the z score.
     known = ~np.isnan(ranked)
     count = known.sum(0)
-    x, y = _centred(ranked, known), _centred(np.where(known, answer[:, None], np.nan), known)
+    x, y = _center_columns(ranked, known), _center_columns(np.where(known, answer[:, None], np.nan), known)
     return np.asarray(
-        _ratio((x * y).sum(0), np.sqrt((x**2).sum(0) * (y**2).sum(0))) * np.sqrt(np.maximum(count - 1, 0))
+        _divide_absolute((x * y).sum(0), np.sqrt((x**2).sum(0) * (y**2).sum(0)))
+        * np.sqrt(np.maximum(count - 1, 0))
     )
 
 
-def cox_association(values: Floats, time: Floats, event: Floats) -> Floats:
+def compute_cox_z(values: Floats, time: Floats, event: Floats) -> Floats:
     """Compute |z| `[P]` of the score test of a Cox model whose only covariate is the ranks of one column of `[N, P]`.
 
     For a column with two values this is the log-rank test. `time [N]` and `event [N]` (above 0 = observed) give the
@@ -52,29 +53,31 @@ def cox_association(values: Floats, time: Floats, event: Floats) -> Floats:
     # From the longest time down, a cumulative sum runs over the risk set of each time. Subjects with equal times
     # belong to each other's risk set, so the sum is read at the last of them.
     order = np.argsort(-time, kind="stable")
-    ranked = ranks(values)[order]
+    ranked = rank_columns(values)[order]
     known = ~np.isnan(ranked)
-    x = _centred(ranked, known)
+    x = _center_columns(ranked, known)
     last = np.searchsorted(-time[order], -time[order], side="right") - 1
     at_risk = np.maximum(np.cumsum(known, 0), 1)[last]
     mean = np.cumsum(x, 0)[last] / at_risk
     variance = np.cumsum(x**2, 0)[last] / at_risk - mean**2
     counts = known & (event[order] > 0)[:, None]
     score, information = np.where(counts, x - mean, 0.0).sum(0), np.where(counts, variance, 0.0).sum(0)
-    return _ratio(score, np.sqrt(np.maximum(information, 0.0)))
+    return _divide_absolute(score, np.sqrt(np.maximum(information, 0.0)))
 
 
-def repeats(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
+def find_repeated_columns(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
     """Mark the columns of `[N, P]` that repeat an earlier one: |correlation| above `limit` with a column before it that
     is no repeat itself. An unknown cell counts as the mean of its column."""
     known = ~np.isnan(values)
-    x = _centred(values, known)
+    x = _center_columns(values, known)
     x = x / np.maximum(np.sqrt((x**2).sum(0)), 1e-300)
     found = np.zeros(x.shape[1], bool)
-    for start in range(0, x.shape[1], BLOCK):
-        block = x[:, start : start + BLOCK]
+    for start in range(0, x.shape[1], COLUMNS_PER_BLOCK):
+        block = x[:, start : start + COLUMNS_PER_BLOCK]
         inside = np.abs(block.T @ block) > limit
-        found[start : start + BLOCK] = _near(x[:, :start][:, ~found[:start]], block, limit)
+        found[start : start + COLUMNS_PER_BLOCK] = _find_correlated_columns(
+            x[:, :start][:, ~found[:start]], block, limit
+        )
         # One after the other inside a block: a column is compared only with those already known to be no repeats.
         for column in range(1, block.shape[1]):
             earlier = inside[column, :column] & ~found[start : start + column]
@@ -82,24 +85,24 @@ def repeats(values: Floats, limit: float) -> npt.NDArray[np.bool_]:
     return found
 
 
-BLOCK = 512
+COLUMNS_PER_BLOCK = 512
 """Number of columns compared at once, so that memory grows with the number of columns and not with its square."""
 
 
-def _near(kept: Floats, block: Floats, limit: float) -> npt.NDArray[np.bool_]:
+def _find_correlated_columns(kept: Floats, block: Floats, limit: float) -> npt.NDArray[np.bool_]:
     found = np.zeros(block.shape[1], bool)
-    for start in range(0, kept.shape[1], BLOCK):
-        found |= (np.abs(kept[:, start : start + BLOCK].T @ block) > limit).any(0)
+    for start in range(0, kept.shape[1], COLUMNS_PER_BLOCK):
+        found |= (np.abs(kept[:, start : start + COLUMNS_PER_BLOCK].T @ block) > limit).any(0)
     return found
 
 
-def _centred(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+def _center_columns(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     """Subtract its mean from each column; unknown cells become 0."""
     filled = np.where(known, values, 0.0)
     return np.where(known, filled - filled.sum(0) / np.maximum(known.sum(0), 1), 0.0)
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def _divide_absolute(above: Floats, below: Floats) -> Floats:
     """Compute |above / below|, and 0 where the denominator is too small to say anything."""
     # A column without variation gives a denominator of about 1e-16 and not 0, and the ratio would be rounding noise.
     small = below <= 1e-9 * max(1.0, float(np.max(below, initial=0.0)))

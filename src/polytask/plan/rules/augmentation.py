@@ -12,37 +12,41 @@ from polytask.cohort.header import (
     Modality,
     SegmentationSpec,
 )
-from polytask.cohort.importers.words import modality
-from polytask.kinds import answer_form
+from polytask.cohort.importers.foreign_words import guess_modality
+from polytask.kinds import find_answer_form
 from polytask.kinds.class_words import list_answers
-from polytask.kinds.reasons import Why, few
-from polytask.plan.plan import Augmentation, ImagePlan
-from polytask.plan.records import Fingerprint
+from polytask.kinds.plan_reasons import PlanReasons, join_first_names
+from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.plan_schema import AugmentationPlan, ImagePlan
 
-SIDE = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
-SPELLED_SIDE = re.compile(r"(?:^|[^a-z])(?:left|right|links|rechts)(?:[^a-z]|$)")
+SIDE_WORD_PATTERN = re.compile(r"(?:^|[^a-z])(?:l|r|left|right|links|rechts|sin|dex)(?:[^a-z]|$)")
+SPELLED_SIDE_PATTERN = re.compile(r"(?:^|[^a-z])(?:left|right|links|rechts)(?:[^a-z]|$)")
 """A side written as a whole word. Channels that are no masks are searched for these only: `r` may mean red."""
-UPRIGHT: frozenset[Modality] = frozenset({"US", "OCT"})
-POOLED_SCALE = 0.05
+UPRIGHT_MODALITIES: frozenset[Modality] = frozenset({"US", "OCT"})
+POOLED_TASK_SCALE = 0.05
 """An edge 5 % longer is a volume 16 % larger; more would blur grades and sizes that depend on millimeters."""
 
 
 def plan_augmentation(
-    header: Header, fingerprint: Fingerprint, images: dict[str, ImagePlan], pooled: list[str], why: Why
-) -> Augmentation:
+    header: Header,
+    fingerprint: Fingerprint,
+    images: dict[str, ImagePlan],
+    pooled: list[str],
+    why: PlanReasons,
+) -> AugmentationPlan:
     """Plan the augmentation: the defaults of the schema, made weaker where they could make the answer of a task wrong.
 
     Args:
         images: the plans of the image inputs. pooled: names of the visit and subject tasks.
     """
     why = why.at("augmentation")
-    flip = _flips(header, fingerprint, why)
+    flip = _plan_flips(header, fingerprint, why)
     scale = 0.15
     unit = "px" if any(p.unit == "px" for p in images.values()) else "mm"
     why["scale"] = "edges change by up to 15 %: only voxel tasks, whose masks change along"
     if pooled:
-        scale = POOLED_SCALE
-        why["scale"] = f"edges change by up to 5 %: {few(pooled)} may depend on size in {unit}"
+        scale = POOLED_TASK_SCALE
+        why["scale"] = f"edges change by up to 5 %: {join_first_names(pooled)} may depend on size in {unit}"
     flat = all(p.dims == 2 for p in images.values())
     coloured = any(m == "RGB" for p in images.values() for m in p.channels.values())
     upright = any(_is_upright(name, spec) for name, spec in header.images.items())
@@ -55,19 +59,20 @@ def plan_augmentation(
     )
     for name in ("noise", "blur", "brightness", "contrast", "gamma", "low_resolution"):
         why[name] = "moderate, for normalised intensities; scanners and sites differ as much"
-    return Augmentation(rotate=rotate, scale=scale, flip=flip)
+    return AugmentationPlan(rotate=rotate, scale=scale, flip=flip)
 
 
-def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ...]:
+def _plan_flips(header: Header, fingerprint: Fingerprint, why: PlanReasons) -> tuple[bool, ...]:
     """Decide for each array axis whether images may be flipped along it.
 
     Bodies are flipped left–right if that axis is known and no name depends on the side; pictures along every axis.
     """
     dims = max((image.dims for image in header.images.values()), default=3)
-    sided = list(_sided(header))
+    sided = list(_list_sided_names(header))
     if sided:
         why["flip"] = (
-            f"off: {few(sided)} depend on the side; name the pairs in `mirror` and they are swapped when flipping"
+            f"off: {join_first_names(sided)} depend on the side; name the pairs in `mirror` and they are swapped "
+            "when flipping"
         )
         return (False,) * dims
     allowed = [True] * dims
@@ -75,7 +80,7 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
     for name, spec in header.images.items():
         modalities = set(spec.channels.values())
         if _is_upright(name, spec):
-            axis = _columns(name, spec, fingerprint)
+            axis = _find_column_axis(name, spec, fingerprint)
             for other in range(spec.dims):
                 allowed[other] = allowed[other] and other == axis
             words.append(
@@ -86,7 +91,7 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
             words.append(f"{name} is a picture without sides: every axis")
             continue
         # The store turns volumes to right, front, top, so axis 0 is left–right; 2D images stay as in their files.
-        axis = 0 if spec.dims == 3 else _left_right(name, fingerprint)
+        axis = 0 if spec.dims == 3 else _find_left_right_axis(name, fingerprint)
         for other in range(spec.dims):
             allowed[other] = allowed[other] and other == axis
         words.append(f"{name} left–right" + (f" (axis {axis})" if axis is not None else " unknown: none"))
@@ -94,7 +99,7 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
         f"{a}/{b}" for t in header.tasks.values() if isinstance(t, SegmentationSpec) for a, b in t.mirror
     ]
     pairs += [f"{name}.{a}/{b}" for name, spec in header.images.items() for a, b in spec.mirror]
-    swapped = f"; {few(pairs)} are swapped along" if pairs else ""
+    swapped = f"; {join_first_names(pairs)} are swapped along" if pairs else ""
     why["flip"] = (
         f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never seen upside down or back to front"
     )
@@ -104,12 +109,14 @@ def _flips(header: Header, fingerprint: Fingerprint, why: Why) -> tuple[bool, ..
 def _is_upright(name: str, spec: ImageInput) -> bool:
     """Whether an image is taken with a probe (ultrasound, OCT), so that its depth has one direction. Color pictures of
     this kind are recognized by the name of the input or channel."""
-    named = {modality(name), *(modality(channel) for channel in spec.channels)}
+    named = {guess_modality(name), *(guess_modality(channel) for channel in spec.channels)}
     taken = set(spec.channels.values())
-    return bool(taken & UPRIGHT) or (taken <= {"RGB", "other"} and bool(named & UPRIGHT))
+    return bool(taken & UPRIGHT_MODALITIES) or (
+        taken <= {"RGB", "other"} and bool(named & UPRIGHT_MODALITIES)
+    )
 
 
-def _columns(name: str, spec: ImageInput, fingerprint: Fingerprint) -> int | None:
+def _find_column_axis(name: str, spec: ImageInput, fingerprint: Fingerprint) -> int | None:
     """Find the array axis along which the columns of all pictures are counted.
 
     None for volumes, whose depth may be any axis, and for files that do not have the orientation of a picture (rows
@@ -121,7 +128,7 @@ def _columns(name: str, spec: ImageInput, fingerprint: Fingerprint) -> int | Non
     return {"PL": 1, "LP": 0}.get(found.pop())
 
 
-def _left_right(name: str, fingerprint: Fingerprint) -> int | None:
+def _find_left_right_axis(name: str, fingerprint: Fingerprint) -> int | None:
     """Find the array axis that runs left–right in more than 90 % of an input's 2D images; None if there is none."""
     axes: Counter[int | None] = Counter()
     for record in fingerprint.images(name):
@@ -130,12 +137,12 @@ def _left_right(name: str, fingerprint: Fingerprint) -> int | None:
     return axis if count > 0.9 * axes.total() else None
 
 
-def _sided(header: Header) -> Iterator[str]:
+def _list_sided_names(header: Header) -> Iterator[str]:
     """Yield names that say left or right: structures and channels without a mirror pair, classes and labels."""
     for name, image in header.images.items():
         mirrored = {channel for pair in image.mirror for channel in pair}
         for channel, taken in image.channels.items():
-            form = SIDE if taken == "mask" else SPELLED_SIDE
+            form = SIDE_WORD_PATTERN if taken == "mask" else SPELLED_SIDE_PATTERN
             if channel not in mirrored and form.search(channel.lower()):
                 yield f"{name}.{channel}"
     for task, spec in header.tasks.items():
@@ -143,6 +150,6 @@ def _sided(header: Header) -> Iterator[str]:
         if isinstance(spec, SegmentationSpec):
             paired = {name for pair in spec.mirror for name in pair}
             names = [n for n in spec.names if n not in paired]
-        elif answer_form(spec.kind) in ("class", "labels"):
+        elif find_answer_form(spec.kind) in ("class", "labels"):
             names = list_answers(spec)
-        yield from (f"{task}.{n}" for n in names if SIDE.search(n.lower()))
+        yield from (f"{task}.{n}" for n in names if SIDE_WORD_PATTERN.search(n.lower()))

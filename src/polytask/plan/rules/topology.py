@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from polytask.plan.rules.cost import Topology
+from polytask.plan.rules.network_cost import Topology
 
-EDGE = 4
+TARGET_BOTTLENECK_EDGE = 4
 """Number of positions that an axis keeps at the deepest stage if the image is large enough; pooled heads need them."""
-LEAST_EDGE = 3
+MIN_BOTTLENECK_EDGE = 3
 """Smallest number of positions in 3D: with 2, bf16 convolutions on the CPU give wrong weight gradients."""
-STAGES = {2: 7, 3: 6}
+MAX_ENCODER_STAGES = {2: 7, 3: 6}
 """Dimensions → largest number of stages."""
-COARSE = 2.0
+COARSE_AXIS_RATIO = 2.0
 """An axis that is coarser than the finest one by this factor is not halved until the others have become as coarse."""
-WASTE = 1.2
+MAX_PADDING_FACTOR = 1.2
 """Padding may enlarge an axis by at most this factor; otherwise the axis is halved once less."""
-BASE = {("cpu", 2): 32, ("cpu", 3): 16, ("gpu", 2): 32, ("gpu", 3): 32}
+FIRST_STAGE_WIDTH = {("cpu", 2): 32, ("cpu", 3): 16, ("gpu", 2): 32, ("gpu", 3): 32}
 """(device, dimensions) → channels of the first stage."""
-CAP = {("cpu", 2): 512, ("cpu", 3): 256, ("gpu", 2): 512, ("gpu", 3): 320}
+MAX_STAGE_WIDTH = {("cpu", 2): 512, ("cpu", 3): 256, ("gpu", 2): 512, ("gpu", 3): 320}
 """(device, dimensions) → largest number of channels of a stage."""
 
 
-def topology(
+def plan_topology(
     size: Sequence[int], spacing: Sequence[float], planes: int, device: str, budget: int
 ) -> Topology:
     """Plan the network for images of this size: large and fine axes are halved until they are short.
@@ -36,49 +36,51 @@ def topology(
         budget: bytes for activations; a device with little memory starts with half the channels.
     """
     dims, kind = len(size), "cpu" if device == "cpu" else "gpu"
-    steps = strides(size, spacing)
-    base = BASE[kind, dims]
+    steps = plan_strides(size, spacing)
+    base = FIRST_STAGE_WIDTH[kind, dims]
     if kind == "gpu" and budget < 6e9:
         base //= 2
-    widths = tuple(min(base * 2**stage, CAP[kind, dims]) for stage in range(len(steps)))
+    widths = tuple(min(base * 2**stage, MAX_STAGE_WIDTH[kind, dims]) for stage in range(len(steps)))
     blocks = tuple(1 if kind == "cpu" or stage == 0 else 2 for stage in range(len(steps)))
     return Topology(dims, planes, widths, blocks, steps)
 
 
-def strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], ...]:
+def plan_strides(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], ...]:
     """Plan the stride with which each stage begins; the first stage has strides of 1."""
     dims = len(size)
-    halvings = [_halvings(n) for n in size]
+    halvings = [_count_halvings(n) for n in size]
     edge, done = list(spacing), [0] * dims
     steps: list[tuple[int, ...]] = [(1,) * dims]
-    while len(steps) < STAGES[dims]:
+    while len(steps) < MAX_ENCODER_STAGES[dims]:
         open_axes = [a for a in range(dims) if done[a] < halvings[a]]
         if not open_axes:
             break
         # Only axes that can still be halved count: a short fine axis must not hold the others back for ever.
         finest = min(edge[a] for a in open_axes)
-        step = tuple(2 if a in open_axes and edge[a] < COARSE * finest else 1 for a in range(dims))
+        step = tuple(2 if a in open_axes and edge[a] < COARSE_AXIS_RATIO * finest else 1 for a in range(dims))
         steps.append(step)
         done = [d + (s > 1) for d, s in zip(done, step, strict=True)]
         edge = [e * s for e, s in zip(edge, step, strict=True)]
     return tuple(steps)
 
 
-def _halvings(size: int) -> int:
+def _count_halvings(size: int) -> int:
     """Count how often an axis can be halved so that enough positions stay and padding wastes little."""
     count = 0
-    while size / 2 ** (count + 1) >= EDGE:
+    while size / 2 ** (count + 1) >= TARGET_BOTTLENECK_EDGE:
         count += 1
-    while count > 1 and padded_axis(size, 2**count) > WASTE * size:
+    while count > 1 and pad_axis_to_stride(size, 2**count) > MAX_PADDING_FACTOR * size:
         count -= 1
     return count
 
 
-def padded_axis(size: float, total: int) -> int:
+def pad_axis_to_stride(size: float, total: int) -> int:
     """Round a size up to a multiple of the total stride that leaves enough positions at the deepest stage."""
-    return max(ceil(size / total), EDGE if total > 1 else 1) * total
+    return max(ceil(size / total), TARGET_BOTTLENECK_EDGE if total > 1 else 1) * total
 
 
-def padded(size: Sequence[float], total: Sequence[int]) -> tuple[int, ...]:
+def pad_to_strides(size: Sequence[float], total: Sequence[int]) -> tuple[int, ...]:
     """Enlarge each axis to what the topology needs; an axis that is never halved gets at least 4 voxels."""
-    return tuple(max(padded_axis(n, t), EDGE) for n, t in zip(size, total, strict=True))
+    return tuple(
+        max(pad_axis_to_stride(n, t), TARGET_BOTTLENECK_EDGE) for n, t in zip(size, total, strict=True)
+    )

@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal
 
-from polytask.plain import plain
+from polytask.plain import make_plain
 from polytask.study.arms import BASELINE
-from polytask.study.conclusions.compare import Comparison
-from polytask.study.conclusions.prices import Price, trainings
-from polytask.study.conclusions.tuned import Choice
+from polytask.study.conclusions.arm_comparison import ArmComparison
+from polytask.study.conclusions.arm_costs import ArmCosts, compare_training_costs
+from polytask.study.conclusions.tune_choice import TuneChoice
 
-Basis = Literal["gain", "saving", "tune", "worse", "too small", "one seed", "nothing learned", "no saving"]
+RecommendationBasis = Literal[
+    "gain", "saving", "tune", "worse", "too small", "one seed", "nothing learned", "no saving"
+]
 """Why an arm is recommended. `gain`, `saving`: the arm that tune prefers. All others: single networks, because tune
 prefers them, the arm is shown to be worse, the study cannot exclude a loss, one seed allows no claim, nothing was
 learned yet, or there is neither a gain nor a saving."""
-CHEAPER = 0.95
+MAX_SAVING_COST_RATIO = 0.95
 """An arm counts as a saving when it costs less than this share of the single networks."""
 
 
@@ -36,20 +38,20 @@ class Recommendation:
 
     arm: str
     candidate: str
-    basis: Basis
+    basis: RecommendationBasis
     losses: Mapping[str, float]
     disagreement: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain data for JSON; what is not defined is null."""
-        found: dict[str, Any] = plain(asdict(self))
+        found: dict[str, Any] = make_plain(asdict(self))
         return found
 
 
-def recommend(
-    made: Sequence[Comparison],
-    choice: Choice | None,
-    priced: Mapping[str, Price],
+def recommend_arm(
+    comparisons: Sequence[ArmComparison],
+    choice: TuneChoice | None,
+    arm_costs: Mapping[str, ArmCosts],
     margins: Mapping[str, float],
     seeds: int,
 ) -> Recommendation:
@@ -66,12 +68,12 @@ def recommend(
         seeds: number of seeds with finished runs.
     """
     if seeds < 2:
-        return Recommendation(BASELINE, _joint(choice), "one seed", {})
+        return Recommendation(BASELINE, _name_joint_candidate(choice), "one seed", {})
     if choice is None or choice.arm == BASELINE:
         # Held-out subjects choose no arm. An arm that helps only there is mentioned, not recommended.
-        return Recommendation(BASELINE, "", "tune", {}, _better_unchosen(made, choice))
+        return Recommendation(BASELINE, "", "tune", {}, _describe_unchosen_gain(comparisons, choice))
     arm = choice.arm
-    mine = [c for c in made if c.arm == arm]
+    mine = [c for c in comparisons if c.arm == arm]
     worse = [c.task for c in mine if c.verdict.word == "worse"]
     if worse:
         told = f"tune prefers {arm} ({choice.why}), but it hurts {', '.join(worse)} on held-out subjects"
@@ -84,12 +86,12 @@ def recommend(
         return Recommendation(BASELINE, arm, "too small", losses)
     if any(c.verdict.word == "better" for c in mine):
         return Recommendation(arm, arm, "gain", {})
-    what, shares = trainings(priced, [arm, BASELINE])
-    saves = what != "seconds" and arm in shares and shares[arm] < CHEAPER
+    what, shares = compare_training_costs(arm_costs, [arm, BASELINE])
+    saves = what != "seconds" and arm in shares and shares[arm] < MAX_SAVING_COST_RATIO
     return Recommendation(arm if saves else BASELINE, arm, "saving" if saves else "no saving", {})
 
 
-def largest_loss(comparison: Comparison) -> float:
+def largest_loss(comparison: ArmComparison) -> float:
     """Return the largest loss that a comparison still allows: 0 where the arm is better, NaN without a judgment."""
     if comparison.verdict.word == "better":
         return 0.0
@@ -99,16 +101,16 @@ def largest_loss(comparison: Comparison) -> float:
     return max(0.0, -low) if isfinite(low) else float("nan")
 
 
-def _joint(choice: Choice | None) -> str:
+def _name_joint_candidate(choice: TuneChoice | None) -> str:
     return choice.arm if choice is not None and choice.arm != BASELINE else ""
 
 
-def _better_unchosen(made: Sequence[Comparison], choice: Choice | None) -> str:
+def _describe_unchosen_gain(comparisons: Sequence[ArmComparison], choice: TuneChoice | None) -> str:
     """Describe arms that help on held-out subjects although tune prefers single networks; they may not be chosen."""
     if choice is None:
         return ""
     helped: dict[str, list[str]] = {}
-    for c in made:
+    for c in comparisons:
         if c.verdict.word == "better":
             helped.setdefault(c.arm, []).append(c.task)
     if not helped:

@@ -1,0 +1,33 @@
+"""Turns a function of the Gramian into a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from polytask.balance.rule import EMPTY_MEMORY, Array, RuleInput, RuleMemory
+
+
+@dataclass(frozen=True)
+class GramianRule:
+    """Weights from how the gradients lie to each other. A task whose gradient is 0 is left out, with weight 1."""
+
+    formula: Callable[[Array, np.random.Generator], Array]
+    reads: ClassVar[str] = "gradients"
+
+    def start(self, tasks: int) -> RuleMemory:
+        """Remember nothing from step to step."""
+        return EMPTY_MEMORY
+
+    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+        """Apply the formula to those tasks that have a gradient."""
+        weights = np.ones(len(seen.losses))
+        size = np.diag(seen.gramian)
+        moved = np.flatnonzero(size > 0)
+        # The formulas divide by the length of each gradient.
+        if len(moved) > 1:
+            weights[moved] = self.formula(seen.gramian[np.ix_(moved, moved)], seen.draw)
+        return weights, memory

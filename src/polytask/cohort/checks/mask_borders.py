@@ -1,0 +1,103 @@
+"""Check masks: empty ones, structures cut off at the border of the image, inside and outside exchanged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from polytask.cohort.checks.evidence import Evidence
+from polytask.cohort.checks.mask_extent import BorderFace
+from polytask.cohort.checks.mask_structures import MaskStructure, find_mask_structures
+from polytask.cohort.header import SegmentationSpec
+from polytask.errors import Problem
+
+USUAL_BORDER_SHARE = 0.5
+"""A structure that touches a side in at least this share of the masks does so normally, as a spine or a body does."""
+MIN_MASKS_FOR_BORDER = 4
+"""Fewer masks of a structure than this cannot show what is normal for it."""
+MAX_FOREGROUND_SHARE = 0.5
+"""A structure that fills all corners and more than this share of the image may be the background."""
+
+
+def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
+    """Find masks without a voxel where the table does not say what was drawn: there is no tumor, or it is not drawn."""
+    whole: dict[tuple[int, str], list[MaskStructure]] = defaultdict(list)
+    for seen in find_mask_structures(evidence):
+        if seen.declared:
+            continue
+        task = evidence.header.tasks[seen.task]
+        # A label map is judged as a whole: it is normal that it lacks some of its labels.
+        if isinstance(task, SegmentationSpec) and task.labels is not None:
+            whole[seen.use.row, seen.task].append(seen)
+        elif not seen.voxels:
+            yield _make_mask_warning(
+                evidence,
+                seen,
+                "empty-structure",
+                f"{seen.column} is empty: not there, or not drawn?",
+                "it counts as absent; " + _suggest_mask_remedy(seen),
+            )
+    for parts in whole.values():
+        if not any(seen.voxels for seen in parts):
+            what = parts[0].structure if len(parts) == 1 else "structure"
+            yield _make_mask_warning(
+                evidence,
+                parts[0],
+                "empty-mask",
+                f"{parts[0].column}: the mask is empty: no {what}, or not drawn?",
+                "it counts as absent; empty the cell where nobody looked, or say so by "
+                f"`{parts[0].column}_known` where somebody did",
+            )
+
+
+def check_mask_borders(evidence: Evidence) -> Iterator[Problem]:
+    """Find structures at a side of the image that others of the same name do not reach, and inverted masks."""
+    structures: dict[tuple[str, str], list[MaskStructure]] = defaultdict(list)
+    for seen in find_mask_structures(evidence):
+        if seen.voxels:
+            structures[seen.task, seen.structure].append(seen)
+    for found in structures.values():
+        usual = _find_usual_faces(found)
+        framing = [seen for seen in found if seen.corners and seen.share > MAX_FOREGROUND_SHARE]
+        for seen in found:
+            # Where most masks look inverted, the structure is simply large (a body outline), not a mistake.
+            if len(framing) < USUAL_BORDER_SHARE * len(found) and seen in framing:
+                yield _make_mask_warning(
+                    evidence,
+                    seen,
+                    "inverted-mask",
+                    f"{seen.display_name} holds every corner and {seen.share:.0%} of the image",
+                    "are inside and outside exchanged? Look at the mask",
+                )
+            elif seen.faces - usual:
+                yield _make_mask_warning(
+                    evidence,
+                    seen,
+                    "mask-at-border",
+                    f"{seen.display_name} touches the border of the image",
+                    "is it cut off there? Its size and shape are then those of a part; crop less tightly",
+                )
+
+
+def _find_usual_faces(found: list[MaskStructure]) -> frozenset[BorderFace]:
+    """Find the sides of the image that at least half of the masks of a structure touch."""
+    if len(found) < MIN_MASKS_FOR_BORDER:
+        return frozenset()
+    faces = {face for seen in found for face in seen.faces}
+    return frozenset(
+        f for f in faces if sum(f in seen.faces for seen in found) >= USUAL_BORDER_SHARE * len(found)
+    )
+
+
+def _suggest_mask_remedy(seen: MaskStructure) -> str:
+    """Say how a person can state that an empty mask means absent or unknown."""
+    if seen.use.part:
+        return "write `absent` where somebody looked, or empty the cell"
+    return f"name what was drawn in `{seen.use.column}_known`"
+
+
+def _make_mask_warning(
+    evidence: Evidence, seen: MaskStructure, code: str, message: str, remedy: str
+) -> Problem:
+    use = seen.use
+    return Problem("warning", code, message, remedy, use.cell, use.row, use.subject, seen.column)

@@ -1,0 +1,106 @@
+"""List every known structure of every mask, with its size and where it touches the border of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from polytask.cohort.checks.evidence import Evidence, FileCell
+from polytask.cohort.checks.image_facts import ImageFacts
+from polytask.cohort.checks.mask_extent import BorderFace
+from polytask.cohort.header import SegmentationSpec
+
+
+@dataclass(frozen=True)
+class MaskStructure:
+    """One structure in one mask file.
+
+    Args:
+        use: the cell that names the mask.
+        column: the column of the mask, with the structure where one file holds several structures as planes.
+        declared: whether a `_known` cell of the table names the structure.
+        voxels: number of its voxels. share: part of the image that it fills.
+        size: in mm³ (2D: mm²), or in voxels where the file has no physical scale (`physical` is False).
+        faces: sides of the image that it touches.
+        corners: whether it fills every corner of the image.
+    """
+
+    use: FileCell
+    task: str
+    structure: str
+    column: str
+    declared: bool
+    voxels: int
+    share: float
+    size: float
+    physical: bool
+    faces: frozenset[BorderFace]
+    corners: bool
+
+    @property
+    def display_name(self) -> str:
+        """Column and structure as text; just the column where it is named like the structure."""
+        same = self.column == self.structure or self.column.endswith(f".{self.structure}")
+        return self.column if same else f"{self.column}: {self.structure}"
+
+
+def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:
+    """List the structures of all masks that fit their image and the header.
+
+    Masks with another size than their image, or with other planes or labels than the header, are left out: the checks
+    of grids and labels report them.
+    """
+    cases = {case.row: case for case in evidence.cohort.cases}
+    images = {
+        (use.row, use.image): evidence.looks[use.key].grid
+        for use in reversed(
+            evidence.file_cells
+        )  # reversed: the first channel of an image is written last and wins
+        if use.role == "image" and use.key in evidence.looks
+    }
+    for use in evidence.file_cells:
+        task, look = evidence.header.tasks.get(use.owner), evidence.looks.get(use.key)
+        if look is None or use.role != "mask" or not isinstance(task, SegmentationSpec):
+            continue
+        if not _has_expected_labels(look, task, use):
+            continue
+        stem = task.column or use.owner
+        known = cases[use.row].cells.get(f"{stem}_known")
+        named = None if known is None else {name.strip() for name in known.split(";")}
+        image = images.get((use.row, use.image), look.grid)
+        strict = evidence.header.images[use.image].align == "strict"
+        if strict and image.shape != look.grid.shape:
+            continue
+        # In a strict cohort the mask lies on the grid of its image, whatever voxel size its own file states.
+        grid = image if strict else look.grid
+        single = task.labels is not None or bool(use.part)
+        for index, structure in enumerate(task.names):
+            if (named is not None and structure not in named) or (use.part and use.part != structure):
+                continue
+            extent = look.extents[0 if single else index]
+            values = frozenset(task.values[structure]) if task.labels else extent.values - {0}
+            voxels, total = extent.count_label_voxels(values), prod(look.grid.shape)
+            yield MaskStructure(
+                use,
+                use.owner,
+                structure,
+                use.column if single else f"{use.column}.{structure}",
+                named is not None,
+                voxels,
+                voxels / total,
+                voxels * prod(grid.spacing),
+                grid.physical,
+                extent.list_touched_faces(values),
+                bool(extent.corners) and extent.corners <= values,
+            )
+
+
+def _has_expected_labels(look: ImageFacts, task: SegmentationSpec, use: FileCell) -> bool:
+    """Whether a mask has the planes and label values that the header expects."""
+    if task.labels is not None:
+        known = {0, *(v for values in task.values.values() for v in values)}
+        known |= set() if task.ignore is None else {task.ignore}
+        return len(look.extents) == 1 and look.extents[0].values <= known
+    planes = 1 if use.part else len(task.names)
+    return len(look.extents) == planes and all(len(extent.values - {0}) < 2 for extent in look.extents)

@@ -1,0 +1,54 @@
+"""Check time: the days of visits are in order, and no survival task reads a visit from its future."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from polytask.cohort.checks.evidence import Evidence
+from polytask.cohort.header import SurvivalSpec
+from polytask.errors import Problem
+
+
+def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
+    """Find days that contradict the order of visits, and survival tasks that read visits after their origin."""
+    header = evidence.header
+    visits = header.visits or []
+    for subject, cases in evidence.cohort.subjects.items():
+        timed = [c for c in cases if c.day is not None and c.visit in visits]
+        for before, case in pairwise(timed):
+            if case.day is not None and before.day is not None and case.day < before.day:
+                yield evidence.problem(
+                    "error",
+                    "visit-order",
+                    f"day {case.day:g} of {case.visit!r} lies before day {before.day:g} of {before.visit!r}",
+                    "mend the days, or the order of `visits`",
+                    row=case.row,
+                    subject=subject,
+                    column="day",
+                )
+    for name, task in header.tasks.items():
+        if not isinstance(task, SurvivalSpec) or len(visits) < 2 or task.level == "visit":
+            continue
+        if task.origin is None:
+            yield evidence.problem(
+                "warning",
+                "no-origin",
+                f"task {name!r} does not say from which visit its time counts",
+                f"add `origin: {visits[0]}`",
+                file="cohort.yaml",
+                column=name,
+            )
+        origin = task.origin or visits[0]
+        # Whoever came to a later visit had survived until then: reading it gives away part of the answer.
+        late = [v for v in task.visits or visits if visits.index(v) > visits.index(origin)]
+        if late:
+            yield evidence.problem(
+                "warning",
+                "after-origin",
+                f"task {name!r} counts from {origin!r} but reads {', '.join(late)}: "
+                "whoever has that visit lived to see it",
+                f"add `visits: [{origin}]`",
+                file="cohort.yaml",
+                column=name,
+            )

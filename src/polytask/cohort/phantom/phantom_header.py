@@ -1,0 +1,113 @@
+"""The header of the phantom: its inputs and tasks, as `cohort.yaml` states them, and its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from polytask.cohort.phantom.anatomy import ORGAN_STRUCTURES
+from polytask.cohort.phantom.label_cells import GRADE_NAMES, PATTERN_NAMES
+from polytask.cohort.phantom.subject_blocks import FINDING_NAMES
+from polytask.errors import PolytaskError, suggest_word
+
+PHANTOM_TASKS = ("lesion", "organs", "dose", "grade", "pattern", "findings", "diameter", "os", "response")
+"""Every task of the phantom, in the order of its columns. `response` needs at least two visits."""
+
+
+def list_visit_names(visits: int) -> list[str] | None:
+    """List the visits in order: baseline, week6, week12, …; None when there is only one visit."""
+    return ["baseline", *(f"week{6 * k}" for k in range(1, visits))] if visits > 1 else None
+
+
+def select_phantom_tasks(tasks: Iterable[str] | None, visits: int) -> tuple[str, ...]:
+    """Return the tasks to keep, in the order of `PHANTOM_TASKS`; None = all that the number of visits allows."""
+    possible = tuple(t for t in PHANTOM_TASKS if visits > 1 or t != "response")
+    wanted = possible if tasks is None else tuple(tasks)
+    for task in wanted:
+        if task not in PHANTOM_TASKS:
+            raise PolytaskError(
+                f"--tasks: no task is called {task!r}; {suggest_word(task, PHANTOM_TASKS, 'choose from')}"
+            )
+        if task not in possible:
+            raise PolytaskError("--tasks: response is the change between visits; ask for --visits 2 or more")
+    if not wanted:
+        raise PolytaskError(f"--tasks: no task is left; choose from {', '.join(possible)}")
+    return tuple(t for t in possible if t in wanted)
+
+
+def list_channel_names(dims: int) -> tuple[str, str]:
+    """Name the two channels. In 2D an X-ray takes the place of the CT, since Hounsfield units do not fit a PNG."""
+    return ("ct", "mr") if dims == 3 else ("xr", "mr")
+
+
+def make_phantom_header(
+    dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False
+) -> dict[str, Any]:
+    """Make the content of `cohort.yaml` as plain dicts and lists."""
+    first, second = list_channel_names(dims)
+    found: dict[str, Any] = {"polytask": 1, "name": "phantom"}
+    if visits > 1:
+        found["visits"] = list_visit_names(visits)
+    found["inputs"] = {
+        "scan": {"kind": "image", "dims": dims, "channels": {first: first.upper(), second: second.upper()}},
+        "clinic": {
+            "kind": "table",
+            "columns": {
+                "age": {"type": "number", "level": "subject"},
+                "sex": {"type": "category", "level": "subject", "values": ["female", "male"]},
+                "marker": {"type": "number"},
+            },
+        },
+    }
+    if slides:
+        found["inputs"]["biopsy"] = {"kind": "slide", "patch": 64, "mpp": 1.0}
+    declared = _declare_tasks(visits)
+    if "organs" not in tasks:
+        del declared["dose"]["structures"]
+    found["tasks"] = {name: declared[name] for name in tasks}
+    return found
+
+
+def list_phantom_columns(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False) -> list[str]:
+    """List the columns of `cases.csv` in their order."""
+    found = ["subject", *(["visit", "day"] if visits > 1 else []), "site", "split"]
+    found += [f"scan.{name}" for name in list_channel_names(dims)] + ["age", "sex", "marker"]
+    found += ["biopsy"] if slides else []
+    own = {
+        "lesion": ["lesion", "lesion_known"],
+        "organs": ["organs", "organs_known"]
+        if dims == 3
+        else [f"organs.{name}" for name in ORGAN_STRUCTURES],
+        "dose": ["dose", "dose_region"],
+        "findings": [f"findings.{name}" for name in FINDING_NAMES],
+        "os": ["os_time", "os_event"],
+    }
+    own["organs"] = [*own["organs"], "organs_region"]
+    return found + [column for task in tasks for column in own.get(task, [task])]
+
+
+def _declare_tasks(visits: int) -> dict[str, dict[str, Any]]:
+    """Return the header entry of every task."""
+    # Survival counts from baseline and reads only that visit: a later one would show who was still alive then.
+    origin = {"origin": "baseline", "visits": ["baseline"]} if visits > 1 else {}
+    return {
+        "lesion": {
+            "kind": "segmentation",
+            "image": "scan",
+            "labels": {"lesion": 1, "node": 2},
+            "ignore": 255,
+        },
+        "organs": {
+            "kind": "segmentation",
+            "image": "scan",
+            "structures": list(ORGAN_STRUCTURES),
+            "mirror": [["kidney_l", "kidney_r"]],
+        },
+        "dose": {"kind": "dose", "image": "scan", "unit": "Gy", "structures": "organs"},
+        "grade": {"kind": "ordinal", "order": list(GRADE_NAMES)},
+        "pattern": {"kind": "classification", "classes": list(PATTERN_NAMES)},
+        "findings": {"kind": "multilabel", "labels": list(FINDING_NAMES)},
+        "diameter": {"kind": "regression", "unit": "mm"},
+        "os": {"kind": "survival", "level": "subject", "unit": "days", **origin, "horizons": [365.0, 1095.0]},
+        "response": {"kind": "classification", "level": "subject", "classes": ["no", "yes"]},
+    }

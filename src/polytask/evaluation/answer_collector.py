@@ -1,0 +1,143 @@
+"""Collects the answers to a part case by case: every prediction is joined with its truth as soon as it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort import header
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.evaluation.metric_estimates import list_class_names
+from polytask.evaluation.part_answers import CaseId, CaseMetrics, PartAnswers, PooledAnswers
+from polytask.evaluation.voxel_truth import read_structure_masks, read_voxel_truth
+from polytask.images.volume import Volume
+from polytask.kinds import find_answer_form
+from polytask.prepare.sample_targets import is_known_in_sample, make_pooled_target
+from polytask.tasks.mask_sizes import NAN, blank_length_metrics, compute_voxel_size
+from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, Task, VoxelTask
+
+if TYPE_CHECKING:
+    from polytask.predict.predictor import CaseAnswer
+
+
+@dataclass
+class _PooledBuffer:
+    ids: list[CaseId] = field(default_factory=list)
+    predictions: list[Arrays] = field(default_factory=list)
+    values: list[npt.NDArray[Any]] = field(default_factory=list)
+    known: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+
+    def items(self) -> PooledAnswers:
+        seen = self.predictions[0] if self.predictions else {}
+        # Arrays by patch have another length for every slide, so they cannot be stacked; they are no answers either.
+        keys = [k for k in seen if not k.startswith(PATCH_KEY_PREFIXES)]
+        prediction = {k: np.concatenate([p[k] for p in self.predictions]) for k in keys}
+        value, known = (np.stack(x) if x else np.zeros(0) for x in (self.values, self.known))
+        return PooledAnswers(tuple(self.ids), prediction, value, known.astype(bool))
+
+
+class AnswerCollector:
+    """Joins every predicted case with its truth. Memory holds metrics of voxel tasks, not their volumes.
+
+    Args:
+        distances: whether to compute metrics of surfaces, see `VoxelTask.case_metrics`.
+    """
+
+    def __init__(self, cohort: Cohort, tasks: Mapping[str, Task], distances: bool = True):
+        self.cohort, self.tasks, self.distances = cohort, tasks, distances
+        self.pooled = {n: _PooledBuffer() for n, t in tasks.items() if t.level != "voxel"}
+        self.voxel: dict[str, list[tuple[CaseId, dict[str, float]]]] = {
+            n: [] for n, t in tasks.items() if t.level == "voxel"
+        }
+        self.volumes: dict[str, dict[CaseId, dict[str, float]]] = {
+            n: {} for n, t in tasks.items() if find_answer_form(t.kind) == "masks"
+        }
+
+    def __call__(self, answer: CaseAnswer) -> None:
+        """Judge everything that was predicted for one case or subject."""
+        who = (answer.subject, answer.visit)
+        for name, prediction in answer.pooled.items():
+            cases = self.cohort.subjects[answer.subject] if answer.case is None else (answer.case,)
+            target = make_pooled_target(self.cohort, name, cases)
+            value, known = target.value.numpy(), target.known.numpy()
+            # The target of a visit task has a leading axis of visits, here of length 1.
+            single = self.tasks[name].level == "subject"
+            mine = self.pooled[name]
+            mine.ids.append(who)
+            mine.predictions.append(prediction)
+            mine.values.append(value if single else value[0])
+            mine.known.append(known if single else known[0])
+        for name, volume in answer.voxel.items():
+            assert answer.case is not None
+            task = cast(VoxelTask, self.tasks[name])
+            if name in self.volumes:
+                self.volumes[name][who] = measure_mask_volumes(task, volume)
+            metrics = measure_voxel_case(self.cohort, answer.case, task, volume, self.distances)
+            if metrics is not None:
+                self.voxel[name].append((who, metrics))
+
+    def answers(self, samples: list[Sample]) -> PartAnswers:
+        """Return all answers, and count the known truths of these samples for which nothing was predicted."""
+        sites = {s.subject: s.cases[0].site for s in samples}
+        pooled = {n: p.items() for n, p in self.pooled.items()}
+        voxel = {
+            n: CaseMetrics(tuple(i for i, _ in v), tuple(m for _, m in v)) for n, v in self.voxel.items()
+        }
+        found = PartAnswers(sites, pooled, voxel, {}, self.volumes)
+        for name, task in self.tasks.items():
+            # Counted by id, so that a known truth without a prediction (no image, a visit too many) cannot vanish.
+            met = set(found.ids(name))
+            found.unanswered[name] = sum(
+                who not in met for who in _list_known_ids(self.cohort, task, samples)
+            )
+        return found
+
+
+def measure_mask_volumes(task: Task, answer: Volume) -> dict[str, float]:
+    """Measure the size of each structure's mask in ml, cm² or pixels; `answer` is `[1, *space]` 0..K or `[K,
+    *space]`."""
+    unit = str(getattr(task, "unit", "mm"))
+    grid = answer.grid
+    size = compute_voxel_size(grid.spacing if unit == "mm" else [1.0] * grid.dims, unit)
+    # A picture without a physical scale has no size in ml: unknown, not 0.
+    size = NAN if unit == "mm" and not grid.physical else size
+    exclusive = bool(getattr(task, "exclusive", True))
+    return {
+        name: float(((answer.array[0] == k + 1) if exclusive else (answer.array[k] != 0)).sum()) * size
+        for k, name in enumerate(list_class_names(task))
+    }
+
+
+def measure_voxel_case(
+    cohort: Cohort, case: Case, task: VoxelTask, answer: Volume, distances: bool = True
+) -> dict[str, float] | None:
+    """Compute the metrics of a mask or dose on the source grid; None when the truth is unknown. A dose is also judged
+    by the dose-volume histograms of the structures that the header names."""
+    spec, grid = cohort.header.tasks[task.name], answer.grid
+    truth = read_voxel_truth(cohort, case, task.name, grid)
+    if truth is None:
+        return None
+    structures = None
+    if isinstance(spec, header.DoseSpec) and spec.structures:
+        structures = read_structure_masks(cohort, case, spec.structures, grid)
+    overlapping = isinstance(spec, header.SegmentationSpec) and not spec.exclusive
+    drawn = answer.array if overlapping else answer.array[0]
+    found = task.case_metrics(
+        drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances
+    )
+    wrong = (
+        find_answer_form(task.kind) == "masks" and getattr(task, "unit", "mm") == "mm" and not grid.physical
+    )
+    return blank_length_metrics(found) if wrong else found
+
+
+def _list_known_ids(cohort: Cohort, task: Task, samples: list[Sample]) -> set[CaseId]:
+    if task.level == "subject":
+        subjects = {s.subject for s in samples}
+        return {(s, "") for s in subjects if is_known_in_sample(cohort, task.name, cohort.subjects[s])}
+    cases = [c for s in samples for c in s.cases]
+    return {(c.subject, c.visit) for c in cases if is_known_in_sample(cohort, task.name, (c,))}

@@ -1,0 +1,92 @@
+"""Finds a head that no longer learns while others do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from polytask.evaluation.doctor.doctor_chart import MIN_EPOCHS_TO_JUDGE, MIN_GRADIENT_LOOKS, DoctorChart
+from polytask.evaluation.doctor.finding import Finding
+from polytask.evaluation.doctor.task_ratios import (
+    average_final_epochs,
+    average_known,
+    compute_ratio_to_others,
+    compute_weighted_gradients,
+    find_known_median,
+)
+from polytask.evaluation.doctor.training_curves import Array, TrainingCurves
+from polytask.evaluation.learning_check import UNLEARNED_LOSS
+
+MAX_DEAD_GRADIENT_RATIO = 1e-3
+"""A gradient below this share of the others' counts as none. In healthy runs no look had less than 7e-3; a head with
+weight 0, or whose units are all off, has 0."""
+MAX_LEARNED_LOSS = 0.9
+"""Another task whose loss ends below this shows that the training as such works."""
+MIN_DEAD_SHARE = 2 / 3
+"""Share of the looks that must have no gradient, for a finding."""
+
+
+def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
+    """A head that learns nothing while others do: its loss stays at a constant answer's, its gradient is 0."""
+    ends = {
+        t: average_final_epochs(c.means[:, k])
+        for c in chart.courses
+        for k, t in enumerate(c.tasks)
+        if len(c.means)
+    }
+    for course in chart.courses:
+        for k, task in enumerate(course.tasks):
+            better = [t for t, end in ends.items() if t != task and end <= MAX_LEARNED_LOSS]
+            if not (len(course.means) >= MIN_EPOCHS_TO_JUDGE and better and ends[task] >= UNLEARNED_LOSS):
+                continue
+            ratios = _measure_gradient_ratios(chart, course, k)
+            seen = ratios[np.isfinite(ratios)]
+            few = int((seen < MAX_DEAD_GRADIENT_RATIO).sum())
+            # A task alone in its network has no looks at gradients: its epochs are counted instead.
+            if len(seen) < (
+                MIN_GRADIENT_LOOKS if len(course.tasks) > 1 else MIN_EPOCHS_TO_JUDGE
+            ) or few < MIN_DEAD_SHARE * len(seen):
+                continue
+            weight = find_known_median(course.weights[:, k]) if len(course.weights) else 1.0
+            yield Finding(
+                "dead",
+                (task,),
+                f"{task} learns nothing: its loss ends at {ends[task]:.2f} (a constant answer has 1) while "
+                f"{better[0]} ends at {ends[better[0]]:.2f}; in {few} of {len(seen)} "
+                f"{'looks' if len(course.tasks) > 1 else 'epochs'} its gradient is less than a thousandth of the "
+                f"others' (weight {weight:g})",
+                {
+                    "loss": ends[task],
+                    "gradient": find_known_median(ratios),
+                    "weight": weight,
+                    "share": few / len(seen),
+                    "seen": len(seen),
+                },
+                _suggest_dead_head_remedy(chart, task, weight),
+            )
+
+
+def _measure_gradient_ratios(chart: DoctorChart, course: TrainingCurves, task: int) -> Array:
+    """Measure the gradient of a task relative to the others': at every look, or for a network with a single task its
+    whole gradient in every epoch, relative to the other networks."""
+    if len(course.tasks) > 1:
+        return compute_ratio_to_others(
+            compute_weighted_gradients(course), task, [j for j in range(len(course.tasks)) if j != task]
+        )
+    lengths = [average_known(c.lengths) for c in chart.courses if c is not course and len(c.lengths)]
+    usual = find_known_median(np.array(lengths))
+    return course.lengths / usual if usual > 0 else np.full(len(course.lengths), np.nan)
+
+
+def _suggest_dead_head_remedy(chart: DoctorChart, task: str, weight: float) -> str:
+    if chart.weight(task) < MAX_DEAD_GRADIENT_RATIO:
+        return (
+            f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
+        )
+    if weight < MAX_DEAD_GRADIENT_RATIO:
+        return f"the rule {chart.settings.balance.rule} leaves it out: {chart.command} --balance equal, or uncertainty"
+    return (
+        f"units that are off do not come back: {chart.command} --set training.rate={chart.lower_learning_rate:.2g}; if "
+        f"it learns nothing alone either ({chart.command} --tasks {task}), look at its labels with `polytask check`"
+    )

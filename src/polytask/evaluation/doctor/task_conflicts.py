@@ -1,0 +1,46 @@
+"""Finds two tasks that pull the shared features in opposite directions most of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from polytask.evaluation.doctor.doctor_chart import MIN_GRADIENT_LOOKS, DoctorChart
+from polytask.evaluation.doctor.finding import Finding
+
+OPPOSED_COSINE = -0.1
+"""Two gradients with a cosine below this are opposed. In healthy runs that is so in at most 45 % of the looks at a
+pair, with a median cosine of -0.07 or more; for two readers who draw one lesion differently it was 83 % and -0.34."""
+MIN_OPPOSED_SHARE, MAX_MEDIAN_COSINE = 0.6, -0.2
+"""Share of the looks that must be opposed, and the highest median cosine, for a finding."""
+
+
+def find_conflicts(chart: DoctorChart) -> Iterator[Finding]:
+    """Two tasks whose gradients at the cut point against each other in most looks."""
+    for course in chart.courses:
+        for (a, b), cosines in course.cosines.items():
+            seen = cosines[np.isfinite(cosines)]
+            if len(seen) < MIN_GRADIENT_LOOKS or float(np.median(seen)) > MAX_MEDIAN_COSINE:
+                continue
+            few = int((seen < OPPOSED_COSINE).sum())
+            if few < MIN_OPPOSED_SHARE * len(seen):
+                continue
+            yield Finding(
+                "conflict",
+                (a, b),
+                f"{a} and {b} pull against each other: in {few} of {len(seen)} looks the cosine of their gradients at "
+                f"the cut is below {OPPOSED_COSINE:g} (median {np.median(seen):.2f})",
+                {"share": few / len(seen), "looks": len(seen), "cosine": float(np.median(seen))},
+                _suggest_conflict_remedy(chart, a, b),
+            )
+
+
+def _suggest_conflict_remedy(chart: DoctorChart, a: str, b: str) -> str:
+    tasks = [t for t in chart.tasks if t != b]
+    apart = f"train {b} apart: --tasks {','.join(tasks)} and --tasks {b}"
+    if not chart.reads_gradients:
+        return f"a rule whose step goes against neither: {chart.command} --balance upgrad; or {apart}"
+    if chart.run.record["sharing"] == "hard":
+        return f"features of their own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
+    return f"{chart.command} --sharing single shows what each gains alone; or {apart}"

@@ -1,0 +1,240 @@
+"""The metrics of each kind of task, as `tasks/` defines them, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from polytask.evaluation.measured_metric import (
+    NAN,
+    Flags,
+    MeasuredMetric,
+    average_metrics,
+    build_undefined_metric,
+)
+from polytask.evaluation.metric_calculator import UNSEEN_ERROR_FACTOR, MetricCalculator
+from polytask.evaluation.part_answers import PooledAnswers
+from polytask.statistics.array_types import Floats
+from polytask.statistics.r2_interval import find_r2_interval
+from polytask.tasks.survival_metrics import compute_censoring_weights, is_horizon_defined
+
+MetricsByName = dict[str, MeasuredMetric]
+SHORT_FOLLOW_UP_REASON = "fewer than a tenth of the training subjects were followed so long"
+YES_NO_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
+
+
+def measure_classification(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
+    """Measure a classification. The second of two classes is the positive one; of more classes each is measured
+    against the rest, and the mean over the classes is added."""
+    known, p, truth = _select_known_classes(items)
+    calculator, answer, each = calculator.restrict_to(known), p.argmax(1), range(len(task.classes))
+    by_class = [_measure_yes_no(calculator, truth == k, answer == k) for k in each]
+    areas = [calculator.area(p[:, k], truth == k) for k in each]
+    found = {"accuracy": calculator.share(answer == truth)}
+    # A class without a case makes these means undefined: they must not become means over fewer classes in silence.
+    found["balanced_accuracy"] = average_metrics([f["sensitivity"] for f in by_class], calculator.subjects)
+    found["f1"] = average_metrics([f["f1"] for f in by_class], calculator.subjects)
+    if len(task.classes) == 2:
+        return found | {"auc": areas[1], **{n: by_class[1][n] for n in ("sensitivity", "specificity")}}
+    for k, c in enumerate(task.classes):
+        found[f"auc.{c}"] = areas[k]
+        found |= {f"{n}.{c}": by_class[k][n] for n in ("sensitivity", "specificity")}
+    for name in ("auc", "sensitivity", "specificity"):
+        found[name] = average_metrics([found[f"{name}.{c}"] for c in task.classes], calculator.subjects)
+    return found
+
+
+def measure_multilabel(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
+    """Measure every label, and the mean over the labels for which a metric is defined."""
+    found: MetricsByName = {}
+    for k, c in enumerate(task.labels):
+        known = np.asarray(items.known, bool)[:, k]
+        p, truth = items.prediction["p"][known, k], items.value[known, k] > 0.5
+        mine = calculator.restrict_to(known)
+        found[f"auc.{c}"] = mine.area(p, truth)
+        found |= {f"{n}.{c}": m for n, m in _measure_yes_no(mine, truth, p >= 0.5).items()}
+    for name in ("auc", *YES_NO_METRICS):
+        # Unlike classes, labels are separate questions: one that is undefined is left out of the mean.
+        each = [found[f"{name}.{c}"] for c in task.labels]
+        found[name] = average_metrics([m for m in each if np.isfinite(m.estimate)], calculator.subjects)
+    return found
+
+
+def measure_ordinal(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
+    """Measure quadratic κ, MAE in classes, accuracy, and `auc.CLASS`: that class or a higher one against the lower
+    ones."""
+    known, p, truth = _select_known_classes(items)
+    calculator, answer = calculator.restrict_to(known), task.grade({"p": p})
+    found = {
+        "kappa": calculator.kappa(truth, answer, len(task.classes)),
+        "accuracy": calculator.share(answer == truth),
+        "mae": calculator.error(np.abs(truth - answer)),
+    }
+    for k, c in enumerate(task.classes[1:], start=1):
+        found[f"auc.{c}"] = calculator.area(p[:, k:].sum(1), truth >= k)
+    return found
+
+
+def measure_regression(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
+    """Measure MAE, RMSE (the root of the mean square), R² (judged on the scale of log(1 − R²)) and Pearson's r (judged
+    on Fisher's scale)."""
+    known = np.asarray(items.known, bool)
+    truth, answer = (np.asarray(x, np.float64)[known] for x in (items.value, items.prediction["value"]))
+    calculator, n = calculator.restrict_to(known), int(known.sum())
+    error, plain = answer - truth, task.metrics(items.prediction, items.value, known)
+    found = {
+        "mae": calculator.error(np.abs(error)),
+        "rmse": _take_root(calculator.error(error**2, far=UNSEEN_ERROR_FACTOR**2)),
+    }
+    found |= {name: build_undefined_metric(calculator.subjects, "spread") for name in ("r2", "pearson")}
+    r2, r = plain["r2"], plain["pearson"]
+    if np.isfinite(r2):
+        found["r2"] = measure_r2(truth, answer, calculator)
+    if np.isfinite(r):
+        # Influence of a case on r, from the standardized values. With |r| = 1 Fisher's scale is infinite: then r is
+        # given without an interval.
+        x, y = ((v - v.mean()) / v.std() for v in (truth, answer))
+        influence = (x * y - r * (x**2 + y**2) / 2) / n
+        inner = 1 - r**2
+        found["pearson"] = calculator.judge_on_scale(
+            r, influence, np.arctanh(r) if inner > 0 else NAN, 1 / inner if inner > 0 else NAN, np.tanh
+        )
+    return found
+
+
+def measure_r2(truth: Floats, answer: Floats, calculator: MetricCalculator) -> MeasuredMetric:
+    """Measure R² of a truth that varies. The lower end allows for an unseen subject with a large error; the upper end
+    is the larger one of two methods."""
+    spread, error = (truth - truth.mean()) ** 2, (answer - truth) ** 2
+    rest = float(error.sum() / spread.sum())
+    influence = (rest * spread - error) / spread.sum()
+    # A perfect fit has no logarithm of its rest: R² is 1, without an interval.
+    if rest <= 0:
+        return calculator.judge_on_scale(1.0, influence, NAN, NAN, _convert_log_rest_to_r2)
+    found = calculator.judge_on_scale(
+        1 - rest, influence, float(np.log(rest)), -1 / rest, _convert_log_rest_to_r2
+    )
+    if not np.isfinite(found.low):
+        return found
+    low, high = find_r2_interval(
+        error, truth, calculator.owner, resamples=calculator.resamples, seed=calculator.seed
+    )
+    return replace(found, low=low, high=max(high, found.high))
+
+
+def measure_survival(task: Any, items: PooledAnswers, calculator: MetricCalculator) -> MetricsByName:
+    """Measure Harrell's C, and for each horizon the AUC and Brier score, weighted by the inverse probability of
+    censoring in the training part (IPCW). Where a horizon is not defined, the reason is given."""
+    known = np.asarray(items.known, bool)
+    calculator = calculator.restrict_to(known)
+    times, events = np.asarray(items.value, np.float64)[known].reshape(-1, 2).T
+    risk, p = (np.asarray(items.prediction[k], np.float64)[known] for k in ("risk", "p"))
+    plain = task.metrics(items.prediction, items.value, known)
+    found = {"c": calculator.concordance(risk, times, events)}
+    for h, t in enumerate(task.horizons):
+        area, brier = f"auc.T{t:g}", f"brier.T{t:g}"
+        # So late few training subjects are still followed, and single weights 1/G would dominate both metrics.
+        lost = "" if is_horizon_defined(task.censoring, t) else SHORT_FOLLOW_UP_REASON
+        why = lost or task.explain_undefined(t)
+        found[area] = replace(build_undefined_metric(calculator.subjects, "area"), shortage=lost)
+        found[brier] = replace(build_undefined_metric(calculator.subjects, "error"), shortage=why)
+        if lost:
+            continue
+        weight = compute_censoring_weights(times, task.censoring)
+        # Subjects that are censored before the horizon are in neither group; the weights of the others stand for them.
+        case, beyond = (times <= t) & (events > 0), times > t
+        keep = case | beyond
+        score = p[:, h] if task.loss == "hazard" else risk
+        if np.isfinite(score[keep]).all():
+            found[area] = calculator.restrict_to(keep).area(score[keep], case[keep], weight[keep])
+        else:
+            found[area] = replace(found[area], shortage=why)
+        if np.isfinite(plain[brier]):
+            # Subjects beyond the horizon t were followed through t itself, so their weight is 1/G(t): the function
+            # gives 1/G(t−), and is asked for the next larger float.
+            late = compute_censoring_weights(np.nextafter([t], np.inf), task.censoring)
+            terms = case * (1 - p[:, h]) ** 2 * weight + beyond * p[:, h] ** 2 * late
+            found[brier] = calculator.error(terms)
+    return found
+
+
+METRICS_FROM_0_TO_1 = ("dice", "surface_dice")
+NON_NEGATIVE_METRICS = ("hd95", "mae")
+
+
+def average_voxel_cases(names: list[str], values: Floats, calculator: MetricCalculator) -> MetricsByName:
+    """Average the metrics of a voxel task over its cases.
+
+    Args:
+        names: names of the metrics. values: `[items, names]`, NaN where a case does not define a metric.
+    """
+    found = {}
+    for name, column in zip(names, values.T, strict=True):
+        there = np.isfinite(column)
+        mine, base = calculator.restrict_to(there), name.partition(".")[0]
+        if base in METRICS_FROM_0_TO_1:
+            found[name] = mine.bounded_mean(column[there])
+        else:
+            # `dvh` alone is a mean of absolute errors; its single statistics, like volume errors, have a sign.
+            positive = base in NON_NEGATIVE_METRICS or name == "dvh"
+            found[name] = mine.error(column[there]) if positive else mine.mean(column[there])
+    return found
+
+
+def measure_skill(task: Any, found: Mapping[str, MeasuredMetric], subjects: int) -> MeasuredMetric:
+    """Turn the primary metric into a skill (chance 0, perfect 1), with its interval; undefined for a kind of task that
+    is not of this package."""
+    primary = found.get(task.primary, build_undefined_metric(subjects))
+    if task.kind in ("classification", "multilabel", "survival"):
+        if task.kind == "classification" and not np.isfinite(primary.estimate):
+            each = [found[f"auc.{c}"] for c in task.classes if f"auc.{c}" in found]
+            primary = average_metrics([m for m in each if np.isfinite(m.estimate)], subjects)
+        # AUC and C are ½ by chance, so 2x − 1 puts chance at 0.
+        return primary.scale(2.0, -1.0)
+    if task.kind in ("dose", "regression") and (task.kind == "dose" or not np.isfinite(primary.estimate)):
+        mae = found.get("mae", build_undefined_metric(subjects))
+        return mae.scale(-1 / task.deviation, 1.0) if task.deviation > 0 else build_undefined_metric(subjects)
+    return primary if task.kind in (*MEASURES_BY_KIND, "segmentation") else build_undefined_metric(subjects)
+
+
+MEASURES_BY_KIND: dict[str, Callable[[Any, PooledAnswers, MetricCalculator], MetricsByName]] = {
+    "classification": measure_classification,
+    "multilabel": measure_multilabel,
+    "ordinal": measure_ordinal,
+    "regression": measure_regression,
+    "survival": measure_survival,
+}
+"""Kind of visit or subject task → its metrics. Other kinds are measured by leaving subjects out (`jackknife.py`)."""
+
+
+def _select_known_classes(items: PooledAnswers) -> tuple[Flags, Floats, np.ndarray[Any, Any]]:
+    known = np.asarray(items.known, bool)
+    return known, np.asarray(items.prediction["p"], np.float64)[known], items.value[known].astype(np.int64)
+
+
+def _measure_yes_no(calculator: MetricCalculator, truth: Flags, answer: Flags) -> MetricsByName:
+    """Measure the answers to one yes/no question: accuracy, F1 of yes, sensitivity, specificity."""
+    return {
+        "accuracy": calculator.share(truth == answer),
+        "f1": calculator.bounded_mean(2.0 * (truth & answer), 1.0 * truth + answer)
+        if truth.any()
+        else build_undefined_metric(calculator.subjects),
+        "sensitivity": calculator.restrict_to(truth).share(answer[truth]),
+        "specificity": calculator.restrict_to(~truth).share(~answer[~truth]),
+    }
+
+
+def _take_root(square: MeasuredMetric) -> MeasuredMetric:
+    """Take the root of a mean square, of its interval and of its influence (delta method)."""
+    root = float(np.sqrt(square.estimate))
+    # The derivative of √x is 1 / (2√x), which is infinite at 0: keep the influence of the square there.
+    influence = square.influence / (2 * root) if root > 0 else square.influence
+    low, high = (float(np.sqrt(x)) for x in (square.low, square.high))
+    return replace(square, estimate=root, influence=influence, low=low, high=high)
+
+
+def _convert_log_rest_to_r2(value: float) -> float:
+    return 1 - float(np.exp(value))

@@ -1,0 +1,169 @@
+"""Converts the cells of a table of answers to arrays in the form of our own predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort.text_table import TextRow
+from polytask.errors import PolytaskError, suggest_word
+from polytask.evaluation.metric_estimates import list_class_names
+from polytask.evaluation.other_answers.answer_table import AnswerTable
+from polytask.evaluation.part_answers import CaseId
+from polytask.kinds import find_answer_form
+from polytask.tasks.task import Task
+
+Floats = npt.NDArray[np.float64]
+MAX_ROUNDING_ERROR = 0.015
+"""The sum of probabilities that are rounded to two digits may differ from 1 by this much."""
+NO_LABEL_WORD = "none"
+"""The word for no label at all; an empty cell means that the answer is unknown."""
+UNKNOWN_ANSWER_CELLS = ("", "NA", "na", "n/a")
+
+
+@dataclass(frozen=True)
+class OtherPooledAnswers:
+    """Somebody else's answers to one visit or subject task. What was not answered is NaN.
+
+    Args:
+        ids: subject and visit of each row, in the order of the first axis.
+        p: probabilities `[N, classes, labels or horizons]`; None where the table has none.
+        called: the answer itself in the same form: 1 for the named class or labels, 0 for the others; None where the
+            table has none.
+        risk, value: risks and numbers `[N]`.
+        places: id → its position among `ids`.
+    """
+
+    ids: tuple[CaseId, ...]
+    p: Floats | None = None
+    called: Floats | None = None
+    risk: Floats | None = None
+    value: Floats | None = None
+    places: dict[CaseId, int] = field(default_factory=dict)
+
+
+def read_other_pooled(table: AnswerTable, task: Task) -> OtherPooledAnswers:
+    """Read all answers of a table to one visit or subject task."""
+    rows, columns = table.rows[task.name], table.columns[task.name]
+    ids = tuple(rows)
+    p = called = risk = value = None
+    if columns.p:
+        p = (
+            np.stack([_read_probabilities(table, r, task) for r in rows.values()])
+            if ids
+            else np.zeros((0, 1))
+        )
+    if find_answer_form(task.kind) in ("class", "grade", "labels") and (columns.answer or columns.parts):
+        called = (
+            np.stack([_read_named_classes(table, r, task) for r in rows.values()])
+            if ids
+            else np.zeros((0, 1))
+        )
+        called = _drop_unanswered_labels(called, p)
+    if find_answer_form(task.kind) == "time" and columns.risk:
+        risk = np.array([_parse_number_cell(table, r, columns.risk) for r in rows.values()])
+    if find_answer_form(task.kind) == "number":
+        value = np.array([_parse_number_cell(table, r, columns.answer) for r in rows.values()])
+    return OtherPooledAnswers(ids, p, called, risk, value, {who: k for k, who in enumerate(ids)})
+
+
+def _read_probabilities(table: AnswerTable, row: TextRow, task: Task) -> Floats:
+    """Read the probabilities of a row `[classes, labels or horizons]`; those of classes must sum to 1."""
+    columns = table.columns[task.name].p
+    survival = find_answer_form(task.kind) == "time"
+    names = [f"T{t:g}" for t in getattr(task, "horizons", ())] if survival else list(list_class_names(task))
+    found = np.array([_parse_number_cell(table, row, columns[n]) if n in columns else np.nan for n in names])
+    odd = np.flatnonzero((found < 0) | (found > 1))
+    if odd.size:
+        raise PolytaskError(
+            f"{table.where(row)}: {columns[names[odd[0]]]} is {found[odd[0]]:g}; expected a probability between 0 and 1"
+        )
+    if survival or find_answer_form(task.kind) == "labels":
+        return found
+    there = np.isfinite(found)
+    if len(names) == 2 and there.sum() == 1:  # with two classes, one probability gives the other
+        found[~there] = 1 - found[there]
+        there[:] = True
+    if there.any() and not there.all():
+        missing = names[int(np.flatnonzero(~there)[0])]
+        raise PolytaskError(
+            f"{table.where(row)}: {task.name} has no probability of {missing!r}; expected one of every class "
+            f"({', '.join(names)}), or none"
+        )
+    total = float(found.sum())
+    if there.all() and abs(total - 1) > MAX_ROUNDING_ERROR:
+        raise PolytaskError(
+            f"{table.where(row)}: the probabilities of {task.name} sum to {total:.3g}; expected 1; mend the row"
+        )
+    return found / total if there.all() else found
+
+
+def _read_named_classes(table: AnswerTable, row: TextRow, task: Task) -> Floats:
+    """Read the answer of a row: 1 for the named class or labels, 0 for the others; all NaN where the cell is empty."""
+    columns, names = table.columns[task.name], list(list_class_names(task))
+    found = np.full(len(names), np.nan)
+    for k, name in enumerate(names):
+        if name in columns.parts:
+            found[k] = _parse_flag_cell(table, row, columns.parts[name])
+    if not columns.answer or row.cells[columns.answer] in UNKNOWN_ANSWER_CELLS:
+        return found
+    cell = row.cells[columns.answer]
+    words = [w.strip() for w in cell.split(";")] if find_answer_form(task.kind) == "labels" else [cell]
+    if find_answer_form(task.kind) == "labels" and words == [NO_LABEL_WORD] and NO_LABEL_WORD not in names:
+        return np.zeros(len(names))
+    found = np.zeros(len(names))
+    for word in words:
+        found[_find_class_index(table, row, columns.answer, word, names)] = 1.0
+    return found
+
+
+def _drop_unanswered_labels(called: Floats, p: Floats | None) -> Floats:
+    """Return the answers, with NaN in a row that has probabilities but no answer, so that its probabilities are
+    used."""
+    if p is None or called.shape != p.shape:
+        return called
+    silent = np.asarray(np.isnan(called).all(1) & np.isfinite(p).any(1), bool)
+    return np.where(silent[:, None], np.nan, called)
+
+
+def _find_class_index(table: AnswerTable, row: TextRow, column: str, word: str, names: Sequence[str]) -> int:
+    """Find the index of a class that is given as text or as an equal number ("2.0" is "2")."""
+    if word in names:
+        return list(names).index(word)
+    for k, name in enumerate(names):
+        try:
+            if float(name) == float(word):
+                return k
+        except ValueError:
+            continue
+    raise PolytaskError(
+        f"{table.where(row)}, column {column}: {word!r} is no class of the task, "
+        f"{suggest_word(word, list(names), 'expected one of')}; mend the cell, or empty it"
+    )
+
+
+def _parse_number_cell(table: AnswerTable, row: TextRow, column: str) -> float:
+    cell = row.cells[column]
+    if cell in UNKNOWN_ANSWER_CELLS:
+        return float("nan")
+    try:
+        number = float(cell)
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        raise PolytaskError(
+            f"{table.where(row)}, column {column}: {cell!r} is no number; expected a number with a dot; mend it"
+        )
+    return number
+
+
+def _parse_flag_cell(table: AnswerTable, row: TextRow, column: str) -> float:
+    number = _parse_number_cell(table, row, column)
+    if number not in (0.0, 1.0) and np.isfinite(number):
+        raise PolytaskError(
+            f"{table.where(row)}, column {column}: {number:g}; expected 0, 1 or an empty cell"
+        )
+    return number

@@ -1,0 +1,178 @@
+"""Predictions with their truth, joined by subject and visit: what metrics, comparisons and pictures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.documents.document_errors import convert_content_errors
+from polytask.documents.json_reader import read_json_object
+from polytask.plain import write_plain_json
+from polytask.tasks.task import Arrays
+
+CaseId = tuple[str, str]
+"""Subject and visit; the visit is "" for answers about the subject."""
+ANSWERS_FILE = "answers.json"
+MAX_ANSWERS_BYTES = 2 << 30
+"""Largest size in bytes of a file that is read: several thousand bytes for each subject of a large cohort."""
+
+
+@dataclass(frozen=True)
+class PooledAnswers:
+    """Answers to one visit or subject task, with their truth.
+
+    Args:
+        ids: subject and visit of each item, in the order of the first axis of every array.
+        prediction: decoded arrays `[N, …]`.
+        value, known: the truth, see `tasks.target.Target`.
+    """
+
+    ids: tuple[CaseId, ...]
+    prediction: Arrays
+    value: npt.NDArray[Any]
+    known: npt.NDArray[np.bool_]
+
+    def take(self, index: npt.NDArray[np.int64]) -> PooledAnswers:
+        """Return the items at these positions; a position may occur several times."""
+        return PooledAnswers(
+            tuple(self.ids[i] for i in index),
+            {k: v[index] for k, v in self.prediction.items()},
+            self.value[index],
+            self.known[index],
+        )
+
+
+@dataclass(frozen=True)
+class CaseMetrics:
+    """Metrics of one voxel task, for every case of which something is known; `metrics[i]` belongs to `ids[i]`."""
+
+    ids: tuple[CaseId, ...]
+    metrics: tuple[Mapping[str, float], ...]
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """Return one metric of all cases `[N]`; NaN where it is not defined."""
+        return np.array([m.get(name, np.nan) for m in self.metrics], np.float64)
+
+
+@dataclass(frozen=True)
+class PartAnswers:
+    """Everything that was predicted on one part of a cohort.
+
+    Args:
+        sites: subject → site ("" where unknown), every subject of the part in order.
+        pooled: visit or subject task → its answers. voxel: voxel task → metrics of its cases.
+        unanswered: task → known truths without a prediction (no image, a visit beyond the last slot).
+        volumes: segmentation → case → structure → size of the predicted mask (ml, cm² or pixels), whether or not the
+            truth is known.
+    """
+
+    sites: dict[str, str]
+    pooled: dict[str, PooledAnswers]
+    voxel: dict[str, CaseMetrics]
+    unanswered: dict[str, int]
+    volumes: dict[str, dict[CaseId, dict[str, float]]] = field(default_factory=dict)
+
+    def ids(self, task: str) -> tuple[CaseId, ...]:
+        """List subject and visit of every answer to a task, in the order of its arrays."""
+        return self.pooled[task].ids if task in self.pooled else self.voxel[task].ids
+
+    def only(self, wanted: Mapping[str, Sequence[CaseId]]) -> PartAnswers:
+        """Select the tasks in `wanted`, each with exactly the given ids in the given order."""
+        pooled, voxel = {}, {}
+        for task, ids in wanted.items():
+            place = {i: k for k, i in enumerate(self.ids(task))}
+            index = np.array([place[i] for i in ids], np.int64)
+            if task in self.pooled:
+                pooled[task] = self.pooled[task].take(index)
+            else:
+                voxel[task] = CaseMetrics(tuple(ids), tuple(self.voxel[task].metrics[k] for k in index))
+        return PartAnswers(self.sites, pooled, voxel, {t: self.unanswered.get(t, 0) for t in wanted})
+
+    def write(self, path: Path) -> None:
+        """Write the answers as JSON; numbers that are not finite become null."""
+        pooled = {
+            name: {
+                "ids": items.ids,
+                "prediction": {k: v.tolist() for k, v in items.prediction.items()},
+                "value": items.value.tolist(),
+                "known": items.known.tolist(),
+            }
+            for name, items in self.pooled.items()
+        }
+        voxel = {name: {"ids": c.ids, "metrics": c.metrics} for name, c in self.voxel.items()}
+        volumes = {
+            # JSON keys must be text, so the (subject, visit) keys go into a list beside the values.
+            name: {"ids": list(found), "volumes": list(found.values())}
+            for name, found in self.volumes.items()
+        }
+        write_plain_json(
+            path,
+            {
+                "polytask": 1,
+                "sites": self.sites,
+                "pooled": pooled,
+                "voxel": voxel,
+                "unanswered": self.unanswered,
+                "volumes": volumes,
+            },
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> PartAnswers:
+        """Read answers from the file that `write` wrote."""
+        what, again = "the answers of an evaluation", "run `polytask evaluate` again"
+        content = read_json_object(path, what, again, MAX_ANSWERS_BYTES, "run `polytask evaluate` first")
+        with convert_content_errors(path, what, again):
+            pooled = {name: _parse_pooled_answers(entry) for name, entry in content["pooled"].items()}
+            voxel = {name: _parse_case_metrics(entry) for name, entry in content["voxel"].items()}
+            volumes = {
+                name: {
+                    (str(s), str(v)): {k: float(x) for k, x in row.items()}
+                    for (s, v), row in zip(entry["ids"], entry["volumes"], strict=True)
+                }
+                for name, entry in content.get("volumes", {}).items()
+            }
+            sites = {str(s): str(site) for s, site in content["sites"].items()}
+            unanswered = {str(t): int(n) for t, n in content["unanswered"].items()}
+            return cls(sites, pooled, voxel, unanswered, volumes)
+
+
+def _parse_pooled_answers(entry: Mapping[str, Any]) -> PooledAnswers:
+    ids = tuple((str(s), str(v)) for s, v in entry["ids"])
+    prediction = {str(k): _parse_number_array(v) for k, v in entry["prediction"].items()}
+    found = PooledAnswers(
+        ids, prediction, _parse_number_array(entry["value"]), np.array(entry["known"], bool)
+    )
+    # Arrays are joined with ids by position: one of another length would pair answers with the wrong subjects.
+    for array in (*prediction.values(), found.value, found.known):
+        if array.ndim < 1 or len(array) != len(ids):
+            raise ValueError(f"{len(ids)} ids and other numbers of answers")
+    return found
+
+
+def _parse_case_metrics(entry: Mapping[str, Any]) -> CaseMetrics:
+    ids = tuple((str(s), str(v)) for s, v in entry["ids"])
+    metrics = tuple({str(k): _parse_nullable_float(v) for k, v in row.items()} for row in entry["metrics"])
+    if len(ids) != len(metrics):
+        raise ValueError(f"{len(ids)} ids and {len(metrics)} rows of metrics")
+    return CaseMetrics(ids, metrics)
+
+
+def _parse_nullable_float(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _parse_number_array(values: Any) -> npt.NDArray[Any]:
+    """Convert nested lists to an array: whole numbers stay whole numbers, null becomes NaN."""
+    found = np.array(values)
+    # A null among numbers makes numpy choose dtype object; the cast turns None into NaN. Without a null, classes
+    # keep their whole-number dtype.
+    found = found.astype(np.float64) if found.dtype == object else found
+    if found.dtype.kind not in "biuf":
+        raise ValueError("words where numbers should stand")
+    return found

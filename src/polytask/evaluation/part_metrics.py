@@ -1,0 +1,59 @@
+"""All metrics of a part, each with its interval and with the influence of every subject on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polytask.evaluation.jackknife import measure_by_jackknife
+from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics, build_undefined_metric
+from polytask.evaluation.metric_calculator import MetricCalculator
+from polytask.evaluation.metrics_by_kind import MEASURES_BY_KIND, average_voxel_cases, measure_skill
+from polytask.evaluation.part_statistic import SKILL_METRIC, PartStatistic, is_metric
+from polytask.statistics.array_types import Indices
+
+
+def measure_all_tasks(
+    statistic: PartStatistic, resamples: int = 1000, seed: int = 0
+) -> dict[str, MeasuredMetric]:
+    """Measure every task: `TASK/METRIC`, `TASK/skill`, and `/skill`, the mean over `statistic.skilled`."""
+    found: dict[str, MeasuredMetric] = {}
+    for name in statistic.tasks:
+        mine = measure_task_metrics(statistic, name, resamples, seed)
+        found |= {f"{name}/{metric}": measured for metric, measured in mine.items()}
+    skills = [found[f"{name}/{SKILL_METRIC}"] for name in statistic.skilled]
+    return found | {f"/{SKILL_METRIC}": average_metrics(skills, len(statistic.subjects))}
+
+
+def measure_task_metrics(
+    statistic: PartStatistic, name: str, resamples: int = 1000, seed: int = 0
+) -> dict[str, MeasuredMetric]:
+    """Measure the metrics of one task and its `skill`."""
+    task, subjects = statistic.tasks[name], len(statistic.subjects)
+    everybody = np.arange(subjects, dtype=np.int64)
+    places = statistic.places[name]
+    index = statistic.items(name, everybody)
+    owner = np.repeat(everybody, [len(p) for p in places])
+    of = MetricCalculator(subjects, owner, resamples, seed)
+    found: dict[str, MeasuredMetric] = {}
+    if name in statistic.tables:
+        table = statistic.tables[name]
+        found = average_voxel_cases(table.names, table.values[index], of)
+    elif index.size and task.kind in MEASURES_BY_KIND:
+        found = MEASURES_BY_KIND[task.kind](task, statistic.answers.pooled[name].take(index), of)
+    whole = statistic.whole[name]
+    wanted = [metric for metric in whole if is_metric(metric)]
+    found.setdefault(SKILL_METRIC, measure_skill(task, found, subjects))
+    # A plugin may compute a metric differently, or have metrics that are not known here: those are measured by the
+    # jackknife, so that the interval is always that of the value which is printed.
+    strange = [m for m in wanted if m not in found or not _is_same_value(found[m].estimate, whole[m])]
+    if strange and index.size:
+        known: Indices = np.flatnonzero([len(p) > 0 for p in places]).astype(np.int64)
+        found |= measure_by_jackknife(
+            lambda drawn: statistic.task(name, drawn), strange, known, subjects, resamples, seed
+        )
+    return {metric: found.get(metric, build_undefined_metric(subjects)) for metric in wanted}
+
+
+def _is_same_value(first: float, second: float) -> bool:
+    """Whether two ways of computing a metric give the same value."""
+    return bool(np.isclose(first, second, rtol=1e-9, atol=1e-9, equal_nan=True))

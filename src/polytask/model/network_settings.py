@@ -1,0 +1,51 @@
+"""The settings of one network, as plain data: a point in the space of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from polytask.model.encoder import EncoderSpec
+from polytask.model.slide_encoder import SlideSpec
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Settings of a network: trunk (encoder × time fusion × source fusion) × sharing × order.
+
+    Args:
+        images: topology per image input.
+        tables: table input → number of features of each group of columns.
+        slides: slide input → what a bag holds.
+        voxel_image: voxel task → the image input that it belongs to.
+        visits: subject task → the visit slots that it may read.
+        max_visits: number of visit slots.
+        sharing, form, visit_fusion, input_fusion: names in the registries, and the form of the sharing block.
+        source_dropout: share of samples of which one source is hidden in training.
+        after: task → the tasks whose answers it reads. link: task → how, if not by default (`order.choose_link`).
+        uncertainty: what goes along with an upstream map: `none`, `entropy` or `variance`.
+        stop_gradient: whether the loss of a task stops at the upstream answer.
+        decoder: `private`, `shared` by all voxel tasks of an image, or shared with `attention` stages per task.
+        deep_supervision: how many levels below the finest have a loss too.
+        embedding: width of tokens. dropout: in front of pooled heads.
+    """
+
+    images: Mapping[str, EncoderSpec]
+    tables: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    slides: Mapping[str, SlideSpec] = field(default_factory=dict)
+    voxel_image: Mapping[str, str] = field(default_factory=dict)
+    visits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    max_visits: int = 1
+    sharing: str = "hard"
+    form: str = "light"
+    visit_fusion: str = "concat"
+    input_fusion: str = "concat"
+    source_dropout: float = 0.0
+    after: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    link: Mapping[str, str] = field(default_factory=dict)
+    uncertainty: str = "none"
+    stop_gradient: bool = False
+    decoder: str = "private"
+    deep_supervision: int = 2
+    embedding: int = 128
+    dropout: float = 0.1

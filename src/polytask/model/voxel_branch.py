@@ -1,0 +1,156 @@
+"""The branch of voxel tasks: from pyramids to a value per voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from polytask.model.attention_decoder import AttentionDecoder
+from polytask.model.decoder import Decoder
+from polytask.model.layers import NamedModules
+from polytask.model.network_settings import NetworkSpec
+from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
+from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
+from polytask.tasks.task import Task
+
+VoxelPyramid = Sequence[Tensor | None]
+KEPT_CHANNEL_SHARE = 0.8
+"""Share of the channels that a thinned head sees."""
+THINNED_HEADS = 8
+"""Number of thinned heads whose spread is the variance."""
+
+
+class VoxelHeads(nn.Module):
+    """1×1 heads on decoded maps, finest first; the coarser ones run only while training (deep supervision).
+
+    When `thinned`, the head learns to do without some of its channels, and `variance` compares fixed subsets of them.
+    This is MC dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
+    """
+
+    def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
+        super().__init__()
+        self.task = task
+        self.heads = nn.ModuleList(task.head(c, dims) for c in channels)
+        self.thinned = thinned
+        if thinned:
+            masks = (
+                torch.rand((THINNED_HEADS, channels[0]), generator=torch.Generator().manual_seed(0))
+                < KEPT_CHANNEL_SHARE
+            )
+            self.register_buffer("masks", masks.float() / KEPT_CHANNEL_SHARE)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Turn maps `[N, C, *space]` into outputs; in eval mode only one output."""
+        count = len(self.heads) if self.training else 1
+        seen = list(maps[:count])
+        if self.thinned and self.training:
+            kept = seen[0].new_empty(seen[0].shape[:2]).bernoulli_(KEPT_CHANNEL_SHARE) / KEPT_CHANNEL_SHARE
+            seen[0] = seen[0] * kept.reshape(*kept.shape, *[1] * (seen[0].dim() - 2))
+        return [head(m) for head, m in zip(self.heads[:count], seen, strict=True)]
+
+    @torch.no_grad()
+    def variance(self, finest: Tensor) -> Tensor:
+        """Compute the spread of the thinned heads' answers: `[N, C, *space] → [N, 1, *space]`; 1 where half of them are
+        0 and half 1."""
+        total = square = torch.zeros((), device=finest.device)
+        for mask in cast(Tensor, self.masks):
+            seen = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
+            answer = make_answer_map(self.task, self.heads[0](seen)).float()
+            total, square = total + answer, square + answer.square()
+        spread = square / THINNED_HEADS - (total / THINNED_HEADS).square()
+        # Rounding can make the difference of two squares negative. An answer between 0 and 1 has a variance
+        # of at most 1/4.
+        return 4 * spread.clamp_min(0).mean(1, keepdim=True)
+
+
+class VoxelBranch(nn.Module):
+    """Decoders and heads of all voxel tasks.
+
+    Args:
+        alone: voxel tasks with a second network of their own, which also have their own decoder.
+        upstream: voxel tasks whose answer other tasks read.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, tasks: Mapping[str, Task], alone: frozenset[str], upstream: frozenset[str]
+    ):
+        super().__init__()
+        self.spec, self.tasks, self.uncertainty = spec, dict(tasks), spec.uncertainty
+        self.keys = {
+            t: t if spec.decoder == "private" or t in alone else f"image {spec.voxel_image[t]}" for t in tasks
+        }
+        levels = 1 + spec.deep_supervision
+        decoders: dict[str, nn.Module] = {}
+        heads: dict[str, nn.Module] = {}
+        for name, task in tasks.items():
+            key, image = self.keys[name], spec.images[spec.voxel_image[name]]
+            if key not in decoders and spec.decoder == "attention" and name not in alone:
+                decoders[key] = AttentionDecoder(
+                    image.dims, image.widths, self._list_decoder_users(key), levels
+                )
+            elif key not in decoders:
+                decoders[key] = Decoder(image.dims, image.widths, levels)
+            widths = image.widths[: cast(int, decoders[key].outputs)]
+            thinned = spec.uncertainty == "variance" and name in upstream
+            heads[name] = VoxelHeads(task, image.dims, widths, thinned)
+        self.decoders, self.heads = NamedModules(decoders), NamedModules(heads)
+
+    def forward(self, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
+        """Decode pyramids: task → (outputs, decoded maps), finest first."""
+        found: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
+        for key in dict.fromkeys(self.keys[t] for t in pyramids):
+            mine = {t: p for t, p in pyramids.items() if self.keys[t] == key}
+            for name, maps in self._decoded(self.decoders[key], mine).items():
+                found[name] = (self.heads[name](maps), maps)
+        return found
+
+    @staticmethod
+    def _decoded(decoder: nn.Module, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
+        """Decode the maps of the tasks that use one decoder; it runs only once for tasks that see the same maps."""
+        if isinstance(decoder, AttentionDecoder):
+            return decoder(cast("Mapping[str, Sequence[Tensor]]", pyramids))  # type: ignore[no-any-return]
+        done: dict[tuple[int, ...], list[Tensor]] = {}
+        found: dict[str, list[Tensor]] = {}
+        for name, pyramid in pyramids.items():
+            # Tasks see the same maps when these are the same tensors: comparing values would cost more than
+            # decoding.
+            seen = tuple(id(level) for level in pyramid)
+            found[name] = done[seen] if seen in done else done.setdefault(seen, decoder(pyramid))
+        return found
+
+    def make_handed_down_map(
+        self, name: str, outputs: Sequence[Tensor], maps: Sequence[Tensor], stop: bool
+    ) -> Tensor:
+        """Make what a task gives to those after it: its answer `[N, K, *space]`, and its uncertainty if the plan asks
+        for one."""
+        task, output = self.tasks[name], outputs[0].detach() if stop else outputs[0]
+        parts = [make_answer_map(task, output)]
+        if self.uncertainty == "entropy":
+            parts.append(make_entropy_map(task, output))
+        if self.uncertainty == "variance":
+            parts.append(cast(VoxelHeads, self.heads[name]).variance(maps[0]))
+        return torch.cat([p.to(parts[0].dtype) for p in parts], 1)
+
+    def roles(self) -> ParameterRoles:
+        """Return the roles: decoders belong to the tasks that use them, heads to their task."""
+        roles: ParameterRoles = {}
+        for key, decoder in self.decoders.items():
+            users = self._list_decoder_users(key)
+            if isinstance(decoder, AttentionDecoder):
+                roles |= {f"decoders.members.@{key}.{n}": r for n, r in decoder.roles().items()}
+            else:
+                roles |= assign_role(decoder, f"decoders.members.@{key}.", choose_owner_role(users))
+        for name, heads in self.heads.items():
+            roles |= assign_role(heads, f"heads.members.@{name}.", private_role(name))
+        return roles
+
+    def list_sharing_tasks(self) -> list[list[str]]:
+        """List the tasks that share a decoder with others, decoder by decoder."""
+        groups = [self._list_decoder_users(key) for key in dict.fromkeys(self.keys.values())]
+        return [users for users in groups if len(users) > 1]
+
+    def _list_decoder_users(self, key: str) -> list[str]:
+        return [t for t, k in self.keys.items() if k == key]

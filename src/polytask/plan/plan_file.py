@@ -1,0 +1,153 @@
+"""Reads and writes `plan.yaml`: laid out for human readers, with every value checked when it is read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.cohort.cohort import Cohort
+from polytask.documents.document_errors import DocumentError
+from polytask.documents.yaml_reader import read_yaml
+from polytask.errors import PolytaskError
+from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_settings import set_value, set_values
+from polytask.plan.validate import parse_plan
+
+PLAN_FILE = "plan.yaml"
+YAML_LINE_WIDTH = 110
+MAX_INLINE_LENGTH = 96
+"""A mapping of single values is written in one line up to this length."""
+PLAN_COMMENT = """\
+# The plan: every number, decided from the data and the machine. Edit what you like, or plan with --set; unknown names
+# and impossible sizes are refused with a hint. The reason of each value stands under `why` by its dotted path.
+"""
+SHARED_PART_COMMENT = """
+# For all folds; from image headers, sizes and the machine.
+"""
+FOLDS_PART_COMMENT = """
+# Per fold; intensities, table columns and targets of its training subjects only.
+"""
+
+__all__ = ["ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
+
+
+def read_plan(work: Path | str) -> Plan:
+    """Read the plan of a work folder (or the `plan.yaml` itself).
+
+    Raises:
+        PolytaskError: the file is missing or is no YAML, or it has an unknown name, a value of the wrong type, or sizes
+            that the network cannot take.
+    """
+    path = Path(work)
+    path = path if path.suffix in (".yaml", ".yml") else path / PLAN_FILE
+    try:
+        content = read_yaml(path, "a plan", "mend the line or plan again")
+    except DocumentError as error:
+        if not error.missing:
+            raise
+        if (path.parent / "cohort.yaml").is_file():
+            raise PolytaskError(
+                f"{path.parent}: is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` first, "
+                "then name WORK"
+            ) from None
+        raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
+    return parse_plan(content, str(path))
+
+
+def write_plan(plan: Plan, work: Path | str) -> Path:
+    """Write `WORK/plan.yaml`, completely or not at all. The path of the cohort folder is relative to `work`."""
+    work = Path(work)
+    os.replace(write_plan_draft(plan, work), work / PLAN_FILE)
+    return work / PLAN_FILE
+
+
+def write_plan_draft(plan: Plan, work: Path) -> Path:
+    """Write the plan under a temporary name in the work folder; the caller renames it when all other files exist."""
+    part = work / f".{PLAN_FILE}.part"
+    try:
+        part.write_text(render_plan(plan, work), encoding="utf-8")
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise PolytaskError(
+            f"{work}: cannot be written ({error.strerror}); choose another folder with -o"
+        ) from None
+    return part
+
+
+def render_plan(plan: Plan, work: Path) -> str:
+    """Return the text of `plan.yaml` as it stands in a work folder."""
+    content = plan.model_dump(mode="json")
+    folder = Path(plan.cohort)
+    if folder.is_absolute():
+        with suppress(ValueError):  # another drive
+            content["cohort"] = Path(os.path.relpath(folder, work.resolve())).as_posix()
+    # JSON turns the fold numbers into strings; as strings they would be written in quotes.
+    shared, folds = content.pop("shared"), {int(k): fold for k, fold in content.pop("folds").items()}
+    return (
+        PLAN_COMMENT
+        + _dump_plan_yaml(content)
+        + SHARED_PART_COMMENT
+        + _dump_plan_yaml({"shared": shared})
+        + FOLDS_PART_COMMENT
+        + _dump_plan_yaml({"folds": folds})
+    )
+
+
+def ensure_cohort(plan: Plan, cohort: Cohort) -> None:
+    """Refuse a cohort that is not the one the plan was made from, or whose header or table has changed since then."""
+    if cohort.digest != plan.digest:
+        raise PolytaskError(
+            f"{cohort.root}: the plan belongs to another cohort, or header or table changed since it was made "
+            f"(digest {plan.digest[:8]}, now {cohort.digest[:8]}); run `polytask plan` again"
+        )
+
+
+def ensure_fold(plan: Plan, number: int, folder: Path) -> None:
+    """Refuse a fold number that the plan in a run's folder does not contain."""
+    if number not in plan.folds:
+        raise PolytaskError(
+            f"{folder}: the run is of fold {number}, and its {PLAN_FILE} has {', '.join(map(str, plan.folds))}; "
+            "restore "
+            "run.yaml and plan.yaml, or train again"
+        )
+
+
+class _PlanDumper(yaml.SafeDumper):
+    """A YAML writer that puts short mappings and lists of numbers in one line and never writes aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write equal lists out each time: `&id001` and `*id001` would puzzle a person who edits the plan."""
+        return True
+
+
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, list | dict)
+
+
+def _is_flat_list(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _is_scalar(v) or (isinstance(v, list) and all(map(_is_scalar, v))) for v in value
+    )
+
+
+def _represent_list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=_is_flat_list(value))
+
+
+def _represent_mapping(dumper: yaml.SafeDumper, value: Mapping[Any, Any]) -> yaml.Node:
+    flat = all(_is_scalar(v) or (isinstance(v, list) and all(map(_is_scalar, v))) for v in value.values())
+    short = flat and sum(len(f"{k}{v}") + 4 for k, v in value.items()) <= MAX_INLINE_LENGTH
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=short)
+
+
+_PlanDumper.add_representer(list, _represent_list)
+_PlanDumper.add_representer(dict, _represent_mapping)
+
+
+def _dump_plan_yaml(content: dict[str, Any]) -> str:
+    return yaml.dump(content, Dumper=_PlanDumper, sort_keys=False, allow_unicode=True, width=YAML_LINE_WIDTH)

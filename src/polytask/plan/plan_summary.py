@@ -1,0 +1,147 @@
+"""Shows a plan on one page: what was decided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
+
+from polytask.cohort.splits import Splits
+from polytask.kinds import KINDS
+from polytask.kinds.plan_reasons import format_sizes
+from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One decision of the plan: what it is about, its value, and its reason."""
+
+    what: str
+    value: str
+    why: str
+
+
+def list_summary_rows(plan: Plan) -> list[SummaryRow]:
+    """List the decisions that a reader looks for first."""
+    found = [
+        row
+        for name, image in plan.shared.images.items()
+        for row in _list_image_rows(name, image, plan.shared.why)
+    ]
+    for name, slide in plan.shared.slides.items():
+        found += _list_slide_rows(name, slide, plan.shared.why)
+    training, why = plan.shared.training, plan.shared.why
+    steps = training.epochs * training.steps_per_epoch
+    found += [
+        SummaryRow("batch", f"{training.batch} samples", why["training.batch"]),
+        SummaryRow(
+            "steps",
+            f"{training.epochs} epochs × {training.steps_per_epoch} = {steps}",
+            why["training.epochs"],
+        ),
+        SummaryRow("precision", training.precision, why["training.precision"]),
+        SummaryRow("threads, workers", f"{training.threads}, {training.workers}", why["training.workers"]),
+        SummaryRow("decoder", plan.shared.model.decoder, why["model.decoder"]),
+    ]
+    rare = ", ".join(f"{name} every {n} steps" for name, n in training.require_every.items())
+    if rare:
+        found.append(
+            SummaryRow(
+                "rare tasks", rare, next(why[f"training.require_every.{n}"] for n in training.require_every)
+            )
+        )
+    flips = [str(axis) for axis, on in enumerate(plan.shared.augmentation.flip) if on]
+    found.append(
+        SummaryRow("flips", f"axis {', '.join(flips)}" if flips else "none", why["augmentation.flip"])
+    )
+    return found
+
+
+def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[SummaryRow]:
+    def reason(key: str) -> str:
+        return why.get(f"images.{name}.{key}", "")
+
+    yield SummaryRow(f"{name}: crop", image.crop.rule, reason("crop"))
+    yield SummaryRow(
+        f"{name}: spacing",
+        format_sizes(image.spacing, image.unit),
+        reason("spacing"),
+    )
+    yield SummaryRow(f"{name}: field", image.field, reason("field"))
+    if image.view is not None and image.view_spacing is not None:
+        yield SummaryRow(
+            f"{name}: view",
+            f"{format_sizes(image.view)} at {format_sizes(image.view_spacing)}",
+            reason("view"),
+        )
+    if image.patch is not None:
+        yield SummaryRow(
+            f"{name}: patches", f"{image.patches} of {format_sizes(image.patch)}", reason("patch")
+        )
+    widths = f"{len(image.widths)} stages, {image.widths[0]}–{image.widths[-1]} channels"
+    yield SummaryRow(f"{name}: network", widths, reason("strides"))
+
+
+def _list_slide_rows(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterator[SummaryRow]:
+    fine = f"{slide.mpp:g} µm" if slide.mpp else f"1:{slide.downsample or 1:g}"
+    what = f"{slide.features} features" if slide.features else f"{slide.patch} pixels at {fine}"
+    yield SummaryRow(
+        f"{name}: patch", what, why.get(f"slides.{name}.{'features' if slide.features else 'mpp'}", "")
+    )
+    seen = f"{slide.patches} a step, {slide.most} at most"
+    yield SummaryRow(f"{name}: patches", seen, why.get(f"slides.{name}.patches", ""))
+
+
+def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
+    """List (task, kind, level, primary metric, training statistic of the first fold) of each task."""
+    if not plan.folds:
+        return []
+    fold = plan.folds[min(plan.folds)]
+    found = []
+    for name, fields in fold.tasks.items():
+        kind = KINDS[fields["kind"]]
+        words = fold.why.get(f"tasks.{name}.{kind.summary_field}", "")
+        found.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
+    return found
+
+
+def describe_folds(plan: Plan, splits: Splits | None = None) -> str:
+    """Describe folds, their sizes and the seed in one line."""
+    if splits is None or not splits.folds:
+        return f"{len(plan.folds)} folds, seed {plan.seed}"
+    parts = [(len(f.train), len(f.tune), len(f.held_out)) for f in splits.folds]
+    sizes = ", ".join(
+        f"{name} {min(n)}" if min(n) == max(n) else f"{name} {min(n)}–{max(n)}"
+        for name, n in zip(("train", "tune", "held out"), zip(*parts, strict=True), strict=True)
+    )
+    return f"{len(splits.folds)} folds by {splits.scheme}: {sizes} subjects; seed {splits.seed}"
+
+
+def render_summary(plan: Plan, splits: Splits | None = None, width: int = 110) -> str:
+    """Render the whole page as plain text, wrapped at `width` characters."""
+    lines = [describe_folds(plan, splits), ""]
+    for row in list_summary_rows(plan):
+        lines += _wrap_reason(f"{row.what:<20} {row.value:<26} ", row.why, width)
+    lines.append("")
+    for name, kind, level, primary, words in list_task_rows(plan):
+        lines += _wrap_reason(f"{name:<20} {f'{kind}, {level}, {primary}':<32} ", words, width)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _wrap_reason(start: str, words: str, width: int) -> list[str]:
+    lines = wrap(words, max(30, width - len(start))) or [""]
+    return [start + lines[0], *(" " * len(start) + line for line in lines[1:])]
+
+
+def dump_summary(plan: Plan, splits: Splits | None = None) -> dict[str, Any]:
+    """Return the content of `--json`: the shared part without reasons, the sizes of the folds, and the tasks."""
+    shared = plan.shared.model_dump(mode="json", exclude={"why"})
+    folds = (
+        [{p: len(f.part(p)) for p in ("train", "tune", "held_out")} for f in splits.folds] if splits else []
+    )
+    tasks = {
+        name: {"kind": kind, "level": level, "primary": primary}
+        for name, kind, level, primary, _ in list_task_rows(plan)
+    }
+    return {"seed": plan.seed, "shared": shared, "folds": folds, "tasks": tasks}

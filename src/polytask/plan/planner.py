@@ -1,0 +1,99 @@
+"""Makes the plan from measured facts: the shared part from image headers and sizes, each fold from its train part."""
+
+from __future__ import annotations
+
+from statistics import median_low
+
+from polytask.cohort.cohort import Cohort
+from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.machine import Machine, detect_machine
+from polytask.plan.plan_schema import FoldPlan, Plan, SharedPlan
+from polytask.plan.rules.augmentation import plan_augmentation
+from polytask.plan.rules.fold_facts import FoldFacts
+from polytask.plan.rules.image_rules import plan_images
+from polytask.plan.rules.normalization_rules import plan_normalization
+from polytask.plan.rules.parsed_columns import ParsedColumns
+from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.slide_rules import plan_slide_scales, plan_slides
+from polytask.plan.rules.source_subsets import describe_source_subsets
+from polytask.plan.rules.table_rules import plan_tables
+from polytask.plan.rules.task_rules import plan_task
+from polytask.plan.rules.training_rules import plan_model, plan_training
+
+
+def make_plan(
+    cohort: Cohort, fingerprint: Fingerprint, splits: Splits, seed: int = 0, machine: Machine | None = None
+) -> Plan:
+    """Decide every value of the plan, each with its reason.
+
+    Args:
+        cohort: the cohort to plan for; its test subjects are not read.
+        fingerprint: measurements of the same cohort.
+        splits: the folds; the plan gets one part for each.
+        seed: the seed of the splits, recorded in the plan.
+        machine: the machine to plan for; None measures this one, which takes about a second.
+
+    Raises:
+        PolytaskError: a class, event, structure or image is missing from the train part of a fold.
+    """
+    if not cohort.header.tasks:
+        raise PolytaskError(f"{cohort.root}: cohort.yaml names no task; add at least one under `tasks`")
+    lacking = [c.key for c in cohort.cases if not c.test and c.key not in fingerprint.cases]
+    if lacking:
+        raise PolytaskError(f"fingerprint: case {lacking[0]} is not in it; run `polytask plan` again")
+    shared = _plan_shared_part(cohort, fingerprint, splits, machine or detect_machine())
+    # Parsed once for all folds: they read the same cells, only other rows.
+    parsed = ParsedColumns(cohort)
+    folds = {
+        number: _plan_fold(FoldFacts(cohort, fingerprint, number, fold.train, shared.images, parsed))
+        for number, fold in enumerate(splits.folds)
+    }
+    return Plan(
+        cohort=str(cohort.root.resolve()), digest=cohort.digest, seed=seed, shared=shared, folds=folds
+    )
+
+
+def _plan_shared_part(
+    cohort: Cohort, fingerprint: Fingerprint, splits: Splits, machine: Machine
+) -> SharedPlan:
+    # One shared part serves folds of different sizes. The low median is a size that one of them really has.
+    sizes = [len(cohort.samples(fold.train)) for fold in splits.folds]
+    basis = SharedFacts(cohort, fingerprint, machine, median_low(sizes))
+    why = PlanReasons()
+    why["max_visits"] = (
+        "all visits of the header: a subject task joins them"
+        if cohort.samples_are_subjects
+        else "one: no task joins visits, so every visit is a sample"
+    )
+    # The model comes first: its `decoder` says how many decoders the memory of an image must hold.
+    model = plan_model(basis, why)
+    decoders = {
+        n: min(1, len(v)) if model.decoder == "shared" else len(v)
+        for n, v in basis.voxel_tasks_by_image.items()
+    }
+    images, step = plan_images(basis, decoders, why)
+    slides, more = plan_slides(basis, why)
+    return SharedPlan(
+        max_visits=basis.max_visits,
+        images=images,
+        slides=slides,
+        augmentation=plan_augmentation(cohort.header, fingerprint, images, basis.pooled, why),
+        model=model,
+        training=plan_training(basis, step.add_cost(more), images, why),
+        why=why.reasons,
+    )
+
+
+def _plan_fold(basis: FoldFacts) -> FoldPlan:
+    why = PlanReasons()
+    why["sources"] = describe_source_subsets(basis)
+    return FoldPlan(
+        normalisation=plan_normalization(basis, why),
+        tables=plan_tables(basis, why),
+        slides=plan_slide_scales(basis, why),
+        tasks={name: plan_task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},
+        why=why.reasons,
+    )

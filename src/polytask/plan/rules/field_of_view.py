@@ -1,0 +1,157 @@
+"""Decides what one training step reads of an image: the whole image, patches, or both; and their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polytask.kinds.plan_reasons import PlanReasons, format_sizes
+from polytask.plan.plan_schema import FieldOfView
+from polytask.plan.rules.image_geometry import ImageGeometry
+from polytask.plan.rules.network_cost import Topology
+from polytask.plan.rules.topology import pad_to_strides, plan_topology
+from polytask.plan.rules.view_sizes import (
+    SMALLEST_VIEW_EDGE,
+    ViewBudget,
+    compute_covering_size,
+    count_view_flops,
+    find_finest_view,
+    find_largest_patch,
+    is_within_smallest_view,
+)
+
+WHOLE_VIEW_TOLERANCE = 1.5
+"""A single whole view may exceed the budget by this factor: it is simpler, since predictions need no stitching."""
+VIEW_BUDGET_SHARE = 0.3
+"""Share of the budget for the whole view, where the budget is divided between view and patches."""
+
+
+@dataclass(frozen=True)
+class FieldChoice:
+    """The decided field with its sizes in voxels, all of them multiples of the total stride of the topology."""
+
+    field: FieldOfView
+    spacing: tuple[float, ...]
+    view: tuple[int, ...] | None
+    view_spacing: tuple[float, ...] | None
+    patch: tuple[int, ...] | None
+    patches: int
+    topology: Topology
+
+    def flops(self, decoders: int) -> float:
+        """Count the FLOP of a forward pass for one visit."""
+        # With patches the decoders run on the patches only; the whole view passes the encoder alone.
+        whole = (
+            count_view_flops(self.topology, self.view, 0 if self.patch else decoders) if self.view else 0.0
+        )
+        return whole + (
+            self.patches * count_view_flops(self.topology, self.patch, decoders) if self.patch else 0.0
+        )
+
+
+def choose_field(
+    geometry: ImageGeometry,
+    planes: int,
+    decoders: int,
+    pooled_tasks: int,
+    budget: ViewBudget,
+    why: PlanReasons,
+) -> FieldChoice:
+    """Choose the field of one image input.
+
+    Args:
+        g: its geometry, with the sizes of all cases.
+        planes: number of input planes.
+        voxel: number of decoders, one for each voxel task on this image unless they share one.
+        pooled: number of visit and subject tasks.
+        budget: what one visit of one subject may cost.
+        why: takes the reasons.
+    """
+
+    def net(size: Sequence[int], spacing: Sequence[float]) -> Topology:
+        return plan_topology(size, spacing, planes, budget.device, int(budget.memory))
+
+    full = geometry.find_largest_size()
+    t = net(full, geometry.spacing)
+    size = pad_to_strides(full, t.total)
+    cost = f"{format_sizes(full)} voxels cost {count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP a visit forward"
+    limit = f"at most {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g}: {budget.words}"
+    if budget.share(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
+        is_within_smallest_view(full) and budget.has_memory_for(t, size, decoders)
+    ):
+        reason = (
+            f"; up to {format_sizes([SMALLEST_VIEW_EDGE[t.dims]] * t.dims)} it always is"
+            if is_within_smallest_view(full)
+            else ""
+        )
+        why["field"] = f"the largest case is seen whole: {cost} ({limit}{reason})"
+        why["view_spacing"] = "the spacing itself: the view is at full resolution"
+        return _choose_whole_view(full, geometry.spacing, size, t, why)
+    if decoders == 0:
+        why["field"] = f"no voxel task needs full resolution, and {cost} ({limit})"
+        spacing, size, t = find_finest_view(full, geometry.spacing, budget, net)
+        words = (
+            f"the median is {format_sizes(geometry.spacing, geometry.unit)}; made coarser until the largest case "
+            "fits the budget"
+        )
+        why["spacing"] = why["view_spacing"] = f"{words}: {format_sizes(spacing, geometry.unit)}"
+        return _choose_whole_view(
+            compute_covering_size(full, geometry.spacing, spacing), spacing, size, t, why
+        )
+    if pooled_tasks == 0:
+        why["field"] = f"only voxel tasks read this image, and {cost} ({limit})"
+        why["view"] = why["view_spacing"] = "no whole view: no visit or subject task reads this image"
+        patch, t = find_largest_patch(geometry.find_median_size(), geometry.spacing, budget, decoders, net)
+        _explain_patch(geometry, t, 1, why)
+        return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
+    why["field"] = (
+        f"visit and subject tasks need the whole, voxel tasks full resolution, and {cost} ({limit})"
+    )
+    rest, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
+    patch, _ = find_largest_patch(geometry.find_median_size(), geometry.spacing, rest, decoders, net)
+    halved, _ = find_largest_patch(
+        geometry.find_median_size(), geometry.spacing, rest.share(0.5), decoders, net
+    )
+    if min(halved) >= min(SMALLEST_VIEW_EDGE[t.dims], *patch):
+        patch, patches = halved, 2
+    view_spacing, view, _ = find_finest_view(full, geometry.spacing, budget.share(VIEW_BUDGET_SHARE), net)
+    # One encoder reads view and patch, so that the smaller edge of the two limits how often an axis is halved. Both are
+    # then padded to the stride of this common network.
+    t = net([min(v, p) for v, p in zip(view, patch, strict=True)], geometry.spacing)
+    view, patch = (
+        pad_to_strides(compute_covering_size(full, geometry.spacing, view_spacing), t.total),
+        pad_to_strides(patch, t.total),
+    )
+    why["view"] = (
+        f"the largest case, {format_sizes(full)}, at the view's spacing, in multiples of {format_sizes(t.total)}"
+    )
+    why["view_spacing"] = (
+        f"made coarser than {format_sizes(geometry.spacing, geometry.unit)} until the encoder alone fits "
+        f"{VIEW_BUDGET_SHARE:.0%} of the budget"
+    )
+    _explain_patch(geometry, t, patches, why)
+    return FieldChoice("both", geometry.spacing, view, view_spacing, patch, patches, t)
+
+
+def _choose_whole_view(
+    full: Sequence[int], spacing: tuple[float, ...], size: tuple[int, ...], t: Topology, why: PlanReasons
+) -> FieldChoice:
+    why["view"] = (
+        f"the largest case, {format_sizes(full)}, padded to multiples of the total stride {format_sizes(t.total)}"
+    )
+    why["patch"] = "no patches: the whole image is seen"
+    why["patches"] = "not used: the whole image is seen"
+    return FieldChoice("whole", spacing, size, spacing, None, 1, t)
+
+
+def _explain_patch(
+    geometry: ImageGeometry, chosen_topology: Topology, patches: int, why: PlanReasons
+) -> None:
+    why["patch"] = (
+        f"the largest box with equal edges in {geometry.unit}, within the median case "
+        f"{format_sizes(geometry.find_median_size())}, that fits the "
+        f"rest of the budget, in multiples of the total stride {format_sizes(chosen_topology.total)}"
+    )
+    why["patches"] = (
+        "two a visit fit the budget" if patches > 1 else "one a visit, as large as the budget allows"
+    )

@@ -1,0 +1,166 @@
+"""Decides orientation, crop and spacing of one image input, and computes the sizes of its cases after them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+from statistics import median
+from typing import Literal
+
+import numpy as np
+
+from polytask.cohort.header import ImageInput
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes, round_number
+from polytask.plan.fingerprint_records import CropRule, ImageRecord
+from polytask.plan.plan_schema import CropPlan
+
+MIN_CROP_SAVING = 0.15
+"""A crop is used only when it removes at least this share of the voxels of the median case."""
+BODY_CROP_MARGIN = 5.0
+"""Margin around the body box, in the unit of the image."""
+MAX_NAMED_CASES = 3
+"""Largest number of cases that a reason names."""
+ANISOTROPY_RATIO = 3.0
+"""If the coarsest median spacing exceeds the finest by more than this factor, that axis uses the 10th percentile of the
+spacings instead of the median."""
+
+
+@dataclass(frozen=True)
+class ImageGeometry:
+    """The decided geometry, and the size of every case that follows: at `spacing`, after the crop, rounded up."""
+
+    orientation: str
+    crop: CropPlan
+    unit: Literal["mm", "px"]
+    spacing: tuple[float, ...]
+    sizes: tuple[tuple[int, ...], ...]
+
+    def find_largest_size(self) -> tuple[int, ...]:
+        """Find the largest size of any case, axis by axis."""
+        return tuple(int(v) for v in np.max(self.sizes, axis=0))
+
+    def find_median_size(self) -> tuple[int, ...]:
+        """Find the median size of the cases, axis by axis, rounded up."""
+        return tuple(ceil(v) for v in np.median(self.sizes, axis=0))
+
+
+def plan_geometry(
+    spec: ImageInput, records: Sequence[ImageRecord], why: PlanReasons, names: Sequence[str] = ()
+) -> ImageGeometry:
+    """Plan the geometry of one image input from the headers and crop boxes of all cases outside the test part.
+
+    Args:
+        spec: what the header says about the input.
+        records: one fingerprint record per case.
+        why: takes the reasons.
+        names: names of the cases, for the reasons.
+    """
+    orientation = _plan_orientation(spec, records, why)
+    unit = _plan_length_unit(records, why, names)
+    if unit == "px":
+        records = [_convert_to_pixels(record) for record in records]
+    crop = _plan_crop(spec, records, unit, why)
+    spacing = _plan_spacing(records, unit, why)
+    # 0.01 voxel of tolerance: rounding of n · own / new must not add a voxel to a size that fits exactly.
+    sizes = tuple(
+        tuple(
+            max(1, ceil(n * own / new - 0.01))
+            for n, own, new in zip(compute_cropped_size(record, crop), record.spacing, spacing, strict=True)
+        )
+        for record in records
+    )
+    return ImageGeometry(orientation, crop, unit, spacing, sizes)
+
+
+def _plan_orientation(spec: ImageInput, records: Sequence[ImageRecord], why: PlanReasons) -> str:
+    if spec.dims == 2:
+        why["orientation"] = "2D images stay as they are in their files"
+        return "none"
+    found = Counter(r.orientation for r in records)
+    listed = ", ".join(f"{code} {n}" for code, n in found.most_common(4))
+    why["orientation"] = (
+        f"axes are turned to right, front, top by flips and transposes only; in the files: {listed}"
+    )
+    return "RAS"
+
+
+def _plan_length_unit(
+    records: Sequence[ImageRecord], why: PlanReasons, names: Sequence[str]
+) -> Literal["mm", "px"]:
+    """Choose the unit of lengths: `mm` if every file says how large a pixel is, else `px` for all."""
+    bare = [place for place, record in enumerate(records) if not record.physical]
+    if not bare:
+        why["unit"] = "every file says how large a pixel is"
+        return "mm"
+    some = "no file says"
+    if len(bare) < len(records):
+        told = ", ".join(names[place] for place in bare[:MAX_NAMED_CASES] if place < len(names))
+        more = f" ({told}{', …' if len(bare) > MAX_NAMED_CASES else ''})" if told else ""
+        some = f"{len(bare)} of {len(records)} files{more} do not say"
+    others = "; the scale of the others is not used" if len(bare) < len(records) else ""
+    why["unit"] = f"{some} how large a pixel is: lengths are counted in pixels, never told in mm{others}"
+    return "px"
+
+
+def _convert_to_pixels(record: ImageRecord) -> ImageRecord:
+    """Return the record with all lengths in pixels, even if its file states millimeters."""
+    return record.model_copy(update={"spacing": (1.0,) * len(record.spacing)}) if record.physical else record
+
+
+def _plan_crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: PlanReasons) -> CropPlan:
+    """Choose the crop: the body for CT, non-zero voxels for other volumes, none when it would save too little."""
+    if spec.dims == 2 or not records:
+        why["crop"] = "2D images are used whole"
+        return CropPlan()
+    modalities = set(spec.channels.values())
+    rule: CropRule = "body" if "CT" in modalities else "nonzero"
+    margin = BODY_CROP_MARGIN if rule == "body" else 0.0
+    trial = CropPlan(rule=rule, margin=margin)
+    saved = median(1 - prod(compute_cropped_size(r, trial)) / prod(r.shape) for r in records)
+    words = (
+        f"the {rule} box would take away {format_share_percent(max(saved, 0))} of the median case's voxels"
+    )
+    if saved < MIN_CROP_SAVING:
+        why["crop"] = f"{words}, less than {format_share_percent(MIN_CROP_SAVING)}: nothing is cut"
+        return CropPlan()
+    why["crop"] = f"{words.replace('would take', 'takes')}" + (
+        f"; {margin:g} {unit} are left around" if margin else ""
+    )
+    return trial
+
+
+def compute_cropped_size(record: ImageRecord, crop: CropPlan) -> tuple[int, ...]:
+    """Compute the number of voxels per axis after the crop, at the spacing of the case itself."""
+    # The box of this rule stands in a column of the table, which the fingerprint does not read.
+    if crop.rule == "box":
+        return record.shape
+    low, high = record.boxes[crop.rule]
+    wide = [0 if crop.rule == "none" else ceil(crop.margin / s) for s in record.spacing]
+    return tuple(
+        min(n, hi + w) - max(0, lo - w) for lo, hi, w, n in zip(low, high, wide, record.shape, strict=True)
+    )
+
+
+def _plan_spacing(records: Sequence[ImageRecord], unit: str, why: PlanReasons) -> tuple[float, ...]:
+    """Choose the spacing: the median of each axis, but the 10th percentile on an axis that is more than three times as
+    coarse as the finest one."""
+    all_of = np.array([r.spacing for r in records])
+    middle = np.median(all_of, axis=0)
+    chosen, extra = middle.copy(), ""
+    coarse = int(middle.argmax())
+    if middle[coarse] > ANISOTROPY_RATIO * middle.min():
+        # The axis never becomes finer than the other axes: more interpolation of thick slices adds voxels, no detail.
+        chosen[coarse] = max(np.percentile(all_of[:, coarse], 10), np.delete(middle, coarse).max())
+        extra = (
+            f"; axis {coarse} is {middle[coarse] / middle.min():.1f} times as coarse as the finest, so it takes the "
+            f"10th percentile {chosen[coarse]:.4g} {unit} instead of the median {middle[coarse]:.4g} {unit}"
+        )
+    spacing = tuple(round_number(float(v), 4) for v in chosen)
+    low, high = all_of.min(axis=0), all_of.max(axis=0)
+    spread = ", ".join(f"{a:.4g}" if a == b else f"{a:.4g}–{b:.4g}" for a, b in zip(low, high, strict=True))
+    why["spacing"] = (
+        f"median over {len(records)} images (range {spread} {unit}){extra}: {format_sizes(spacing, unit)}"
+    )
+    return spacing

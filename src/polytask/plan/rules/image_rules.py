@@ -1,0 +1,172 @@
+"""Plans the image inputs, combining the rules of geometry, field and topology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from polytask.cohort.header import ImageInput
+from polytask.errors import PolytaskError
+from polytask.kinds.plan_reasons import PlanReasons, format_sizes, join_first_names
+from polytask.plan.fingerprint_records import ImageRecord
+from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS, Machine
+from polytask.plan.plan_schema import ImagePlan
+from polytask.plan.rules.field_of_view import FieldChoice, choose_field
+from polytask.plan.rules.image_geometry import plan_geometry
+from polytask.plan.rules.network_cost import PASSES_PER_STEP, count_activation_bytes, count_parameter_bytes
+from polytask.plan.rules.shared_facts import SharedFacts
+from polytask.plan.rules.topology import TARGET_BOTTLENECK_EDGE
+from polytask.plan.rules.view_sizes import ViewBudget
+
+MIN_BATCH_SAMPLES = {2: 4, 3: 2}
+"""Dimensions of the largest image input → smallest batch in samples: enough for a useful gradient."""
+FOREGROUND_SHARE = 0.5
+"""Share of patches that are centered on a known structure."""
+CHANNEL_DROPOUT_RATE = 0.2
+"""Chance with which a channel is hidden in training, where some cases lack a channel."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one sample costs in a training step, in FLOP and in bytes of activations; and the bytes of the model."""
+
+    flops: float
+    activations: float
+    model: float
+
+    def add_cost(self, other: StepCost) -> StepCost:
+        """Add the cost of another input."""
+        return StepCost(
+            self.flops + other.flops, self.activations + other.activations, self.model + other.model
+        )
+
+    def seconds(self, batch: int, machine: Machine) -> float:
+        """Estimate the time of a training step with this batch, in seconds."""
+        return batch * self.flops / machine.speed
+
+    def fits(self, batch: int, machine: Machine) -> bool:
+        """Whether the memory of the machine is enough for this batch."""
+        # The model is held once, whatever the batch.
+        return batch * self.activations + self.model <= machine.budget
+
+
+def plan_images(
+    basis: SharedFacts, decoders: Mapping[str, int], why: PlanReasons
+) -> tuple[dict[str, ImagePlan], StepCost]:
+    """Plan every image input; return the plans, and what a sample costs with this number of decoders per input."""
+    plans: dict[str, ImagePlan] = {}
+    flops = activations = model = 0.0
+    for name, spec in basis.cohort.header.images.items():
+        records = basis.fingerprint.images(name)
+        if not records:
+            raise PolytaskError(
+                f"{basis.cohort.table}: input {name} has no image outside the test part; fill its columns or remove "
+                "the input from cohort.yaml"
+            )
+        plans[name], seen = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
+        visits, t = basis.max_visits, seen.topology
+        flops += PASSES_PER_STEP * visits * seen.flops(decoders[name])
+        for size, count, heads in (
+            (seen.view, 1, 0 if seen.patch else decoders[name]),
+            (seen.patch, seen.patches, decoders[name]),
+        ):
+            if size:
+                kept = count_activation_bytes(t, size, heads, basis.machine.precision)
+                activations += visits * count * kept
+        model += count_parameter_bytes(t, decoders[name])
+    return plans, StepCost(flops, activations, model)
+
+
+def find_smallest_batch(basis: SharedFacts) -> int:
+    """Find the number of samples of the smallest batch; a train part that is even smaller is one batch."""
+    dims = max((spec.dims for spec in basis.cohort.header.images.values()), default=2)
+    return max(1, min(MIN_BATCH_SAMPLES[dims], basis.train))
+
+
+def _compute_view_budget(basis: SharedFacts) -> ViewBudget:
+    """Compute the budget of one view: samples, visits and inputs share the budget of a step with the smallest batch."""
+    # Divided by the smallest batch, because view and patch are chosen first and the batch grows afterwards.
+    machine, inputs, batch = basis.machine, len(basis.cohort.header.images), find_smallest_batch(basis)
+    views = batch * basis.max_visits * inputs
+    seconds = SMALLEST_BATCH_SECONDS[machine.device]
+    words = (
+        f"{seconds:g} s for a step of {batch} samples"
+        + (f" × {basis.max_visits} visits" if basis.max_visits > 1 else "")
+        + (f" × {inputs} images" if inputs > 1 else "")
+        + f" at about {machine.speed / 1e9:.3g} GFLOP/s of {machine} in {machine.precision}, and "
+        f"{machine.budget / GIB:.3g} GiB for activations"
+    )
+    flops = seconds * machine.speed / PASSES_PER_STEP / views
+    return ViewBudget(flops, machine.budget / views, machine.device, machine.precision, words)
+
+
+def _plan_image(
+    basis: SharedFacts,
+    name: str,
+    spec: ImageInput,
+    records: list[ImageRecord],
+    decoders: int,
+    why: PlanReasons,
+) -> tuple[ImagePlan, FieldChoice]:
+    lacking = [c for c in spec.channels if any(c not in r.planes for r in records)]
+    cases = sum(not case.test for case in basis.cohort.cases)
+    flags = bool(lacking) or len(records) < cases
+    why["dims"] = why["channels"] = "as the header says"
+    if lacking:
+        each = [f"{c} in {sum(c not in r.planes for r in records)}" for c in lacking]
+        why["channel_flags"] = f"on: of {len(records)} images a channel is missing ({join_first_names(each)})"
+    elif flags:
+        why["channel_flags"] = f"on: {cases - len(records)} of {cases} cases have no image of this input"
+    else:
+        why["channel_flags"] = (
+            f"off: all {len(records)} images have every channel; a missing one is refused later"
+        )
+    dropout = CHANNEL_DROPOUT_RATE if flags and len(spec.channels) > 1 else 0.0
+    why["channel_dropout"] = (
+        "channels are dropped at random so that the network learns to do without"
+        if dropout
+        else "no channel is dropped: " + ("the input has a single one" if flags else "none is ever missing")
+    )
+    subjects = [case.subject for case in basis.fingerprint.cases.values() if name in case.images]
+    geo = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
+    # Each flag is a plane of its own that says whether its channel is present.
+    planes = spec.planes + (len(spec.channels) if flags else 0)
+    seen = choose_field(geo, planes, decoders, len(basis.pooled), _compute_view_budget(basis), why)
+    t = seen.topology
+    deepest = [n // s for n, s in zip(seen.patch or seen.view or (), t.total, strict=True)]
+    why["widths"] = (
+        f"{t.widths[0]} channels at full resolution, doubled a stage to at most {max(t.widths)}: "
+        f"{'a CPU' if basis.machine.device == 'cpu' else basis.machine.device} with {basis.machine.budget / GIB:.3g} "
+        "GiB for a step"
+    )
+    why["blocks"] = "one residual block a stage on a CPU, two below the first on a GPU"
+    why["strides"] = (
+        f"every axis is halved while {TARGET_BOTTLENECK_EDGE} positions stay ({format_sizes(deepest)} at the "
+        "deepest stage), an axis more than "
+        "twice as coarse as the finest one later; once less where padding would cost over a fifth of an edge"
+    )
+    why["foreground"] = (
+        f"{FOREGROUND_SHARE:.0%} of patches are centred on a known structure, so that small ones are seen"
+        if seen.patch
+        else "not used: there are no patches"
+    )
+    plan = ImagePlan(
+        dims=spec.dims,
+        channels=dict(spec.channels),
+        orientation="RAS" if geo.orientation == "RAS" else "none",
+        crop=geo.crop,
+        unit=geo.unit,
+        spacing=seen.spacing,
+        field=seen.field,
+        view=seen.view,
+        view_spacing=seen.view_spacing,
+        patch=seen.patch,
+        patches=seen.patches,
+        widths=t.widths,
+        blocks=t.blocks,
+        strides=t.strides,
+        foreground=FOREGROUND_SHARE if seen.patch else 0.0,
+        channel_flags=flags,
+        channel_dropout=dropout,
+    )
+    return plan, seen

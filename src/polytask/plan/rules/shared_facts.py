@@ -1,0 +1,59 @@
+"""The facts that the rules of the shared part read: header, fingerprint, samples, and the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from polytask.cohort.cell_values import pooled_value, voxel_source
+from polytask.cohort.cohort import Cohort, Sample
+from polytask.cohort.header import VoxelSpec
+from polytask.plan.fingerprint_records import Fingerprint
+from polytask.plan.machine import Machine
+
+
+@dataclass(frozen=True)
+class SharedFacts:
+    """Facts for the shared part of a plan. `train` is the number of samples in the train part of the median fold."""
+
+    cohort: Cohort
+    fingerprint: Fingerprint
+    machine: Machine
+    train: int
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """All samples of the subjects outside the test part."""
+        # Before the folds divide it, the part called `train` is everything that is not test.
+        return self.cohort.samples(self.cohort.list_split_subjects("train"))
+
+    @cached_property
+    def voxel_tasks_by_image(self) -> dict[str, list[str]]:
+        """Image input → the voxel tasks that are drawn on it."""
+        found: dict[str, list[str]] = {name: [] for name in self.cohort.header.images}
+        for name, task in self.cohort.header.tasks.items():
+            if isinstance(task, VoxelSpec):
+                found[task.image].append(name)
+        return found
+
+    @cached_property
+    def pooled(self) -> list[str]:
+        """Names of the visit and subject tasks."""
+        return [n for n, t in self.cohort.header.tasks.items() if not isinstance(t, VoxelSpec)]
+
+    @cached_property
+    def max_visits(self) -> int:
+        """Number of visit slots of a sample: all visits of the header when a subject task joins them, else one."""
+        return len(self.cohort.header.visits or [""]) if self.cohort.samples_are_subjects else 1
+
+    def measure_known_share(self, task: str) -> float:
+        """Measure the share of samples in which a task is known: whether cells are filled, not what they say."""
+        pooled = task in self.pooled
+        cohort = self.cohort
+
+        def known(sample: Sample) -> bool:
+            if pooled:
+                return any(pooled_value(cohort, (case,), task) is not None for case in sample.cases)
+            return any(voxel_source(cohort, case, task) is not None for case in sample.cases)
+
+        return sum(map(known, self.samples)) / max(1, len(self.samples))

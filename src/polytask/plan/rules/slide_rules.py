@@ -1,0 +1,177 @@
+"""Plans slide inputs: how a slide is cut into patches, how many a step reads, how colors or features are scaled."""
+
+from __future__ import annotations
+
+from math import floor, log2
+
+import numpy as np
+
+from polytask.cohort.header import SlideInput
+from polytask.errors import PolytaskError
+from polytask.images.slide_patches import MIN_TISSUE_SHARE
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, round_number
+from polytask.plan.fingerprint_records import SlideRecord
+from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS
+from polytask.plan.plan_schema import NormalizationPlan, SlidePlan
+from polytask.plan.rules.fold_facts import FoldFacts
+from polytask.plan.rules.image_rules import StepCost, find_smallest_batch
+from polytask.plan.rules.network_cost import (
+    PASSES_PER_STEP,
+    Topology,
+    count_activation_bytes,
+    count_encoder_flops,
+    count_parameter_bytes,
+)
+from polytask.plan.rules.shared_facts import SharedFacts
+
+DRAWN_PATCH_RANGE = {"cpu": (8, 64), "gpu": (16, 256)}
+"""Smallest and largest number of pixel patches that a step draws from a slide."""
+MAX_DRAWN_FEATURES = 1024
+"""Largest number of feature rows that a step draws from a bag."""
+MAX_STORED_PATCHES = {"cpu": 1024, "gpu": 4096}
+"""Largest number of pixel patches stored of a slide; every evaluation encodes all of them."""
+MAX_STORED_FEATURES = 50_000
+"""Largest number of feature rows stored of a bag."""
+FIRST_PATCH_WIDTH = {"cpu": 16, "gpu": 32}
+"""Channels of the first stage of the patch encoder."""
+MAX_PATCH_STAGES = 4
+"""Largest number of stages of the patch encoder."""
+MIN_PATCH_MAP_EDGE = 4
+"""The deepest map of a patch keeps at least this many positions along its edge."""
+
+
+def plan_slides(basis: SharedFacts, why: PlanReasons) -> tuple[dict[str, SlidePlan], StepCost]:
+    """Plan every slide input; return the plans, and what the slides of one sample cost."""
+    plans: dict[str, SlidePlan] = {}
+    total = StepCost(0.0, 0.0, 0.0)
+    slides = basis.cohort.header.slides
+    if not slides:
+        why["slides"] = "the header has no slide input"
+    for name, spec in slides.items():
+        records = basis.fingerprint.slides(name)
+        if not records:
+            raise PolytaskError(
+                f"{basis.cohort.table}: input {name} has no slide outside the test part; fill its column or remove "
+                "the input from cohort.yaml"
+            )
+        branch = why.at(f"slides.{name}")
+        plan, step = (_plan_feature_bag if spec.features else _plan_pixel_patches)(
+            basis, spec, records, branch
+        )
+        plans[name], total = plan, total.add_cost(step)
+    return plans, total
+
+
+def plan_slide_scales(basis: FoldFacts, why: PlanReasons) -> dict[str, list[NormalizationPlan]]:
+    """Plan the scaling in a fold: slide input → one rule each for red, green and blue, or one for all features."""
+    slides = basis.cohort.header.slides
+    if not slides:
+        why["slides"] = "the header has no slide input"
+    return {name: _plan_slide_scale(basis, name, spec, why.at("slides")) for name, spec in slides.items()}
+
+
+def _plan_feature_bag(
+    basis: SharedFacts, spec: SlideInput, records: list[SlideRecord], why: PlanReasons
+) -> tuple[SlidePlan, StepCost]:
+    counts = [r.patches for r in records]
+    why["features"] = "as the header says; a linear layer makes them as wide as the other tokens"
+    for key in ("patch", "mpp", "downsample", "tissue", "widths"):
+        why[key] = "not used: the bag was cut and encoded elsewhere"
+    patches = min(MAX_DRAWN_FEATURES, max(counts))
+    why["patches"] = _explain_drawn_patches(counts, f"up to {MAX_DRAWN_FEATURES} rows cost next to nothing")
+    most = MAX_STORED_FEATURES
+    why["most"] = _explain_stored_patches(counts, most)
+    plan = SlidePlan(
+        features=spec.features, patch=None, mpp=None, downsample=None, tissue=0.0, patches=patches, most=most,
+        widths=(),
+    )  # fmt: skip
+    return plan, StepCost(0.0, 4.0 * basis.max_visits * patches * (spec.features or 0), 0.0)
+
+
+def _plan_pixel_patches(
+    basis: SharedFacts, spec: SlideInput, records: list[SlideRecord], why: PlanReasons
+) -> tuple[SlidePlan, StepCost]:
+    machine, counts = basis.machine, [r.patches for r in records]
+    kind = "cpu" if machine.device == "cpu" else "gpu"
+    stages = max(1, min(MAX_PATCH_STAGES, floor(log2(spec.patch / MIN_PATCH_MAP_EDGE))))
+    widths = tuple(FIRST_PATCH_WIDTH[kind] * 2**i for i in range(stages))
+    t = Topology(2, 3, widths, (1,) * stages, ((2, 2),) * stages)
+    flops = count_encoder_flops(t, (spec.patch, spec.patch))
+    kept = count_activation_bytes(t, (spec.patch, spec.patch), 0, machine.precision)
+    bags = find_smallest_batch(basis) * basis.max_visits * len(basis.cohort.header.slides)
+    seconds = SMALLEST_BATCH_SECONDS[machine.device]
+    least, largest = DRAWN_PATCH_RANGE[kind]
+    # Slides get only half of the memory budget, because image inputs may share the step with them.
+    fit = min(seconds * machine.speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
+    patches = min(max(least, min(largest, int(fit))), max(counts))
+    mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
+    found = f"{len(records)} slides of up to {max(r.size for r in records)[0]} pixels across, " + (
+        f"{' and '.join(mpps[:3])} µm a pixel" if mpps else "which do not say how many µm a pixel has"
+    )
+    why["features"] = "none: the header names whole slides, so patches are encoded here"
+    why["patch"] = f"pixels of an edge, as the header says; {found}"
+    why["mpp"] = (
+        f"µm of a patch's pixel{'' if spec.mpp else ' (the header names none: nuclei are still seen at 1 µm)'}"
+        if spec.resolution
+        else "not used: `downsample` counts in the slide's own pixels"
+    )
+    why["downsample"] = (
+        "as the header says" if spec.downsample else "not used: it follows from `mpp` slide by slide"
+    )
+    why["tissue"] = "a patch is kept when half of it is tissue (Otsu's threshold on the saturation)"
+    why["patches"] = _explain_drawn_patches(
+        counts,
+        f"one costs {flops / 1e9:.2g} GFLOP forward, and {bags} bags share {seconds:g} s and "
+        f"{machine.budget / 2 / GIB:.3g} GiB of a step on {machine}; {least} to {largest}",
+    )
+    most = MAX_STORED_PATCHES[kind]
+    why["most"] = _explain_stored_patches(counts, most)
+    why["widths"] = (
+        f"channels per stage, each halving the patch: {spec.patch // 2**stages} positions an edge are left"
+    )
+    plan = SlidePlan(
+        features=None, patch=spec.patch, mpp=spec.resolution, downsample=spec.downsample, tissue=MIN_TISSUE_SHARE,
+        patches=patches, most=most, widths=widths,
+    )  # fmt: skip
+    each = basis.max_visits * patches
+    return plan, StepCost(PASSES_PER_STEP * each * flops, each * kept, count_parameter_bytes(t, 0))
+
+
+def _explain_drawn_patches(counts: list[int], reason: str) -> str:
+    middle = int(np.median(counts))
+    return (
+        f"drawn anew in every step from {min(counts)} to {max(counts)} (median {middle}) of a slide; {reason}"
+    )
+
+
+def _explain_stored_patches(counts: list[int], most: int) -> str:
+    over = sum(c > most for c in counts)
+    return f"stored of a slide and looked at when predicting, evenly spread; {over} of {len(counts)} slides have more"
+
+
+def _plan_slide_scale(
+    basis: FoldFacts, name: str, spec: SlideInput, why: PlanReasons
+) -> list[NormalizationPlan]:
+    records = [r.slides[name] for r in basis.records if name in r.slides]
+    planes = 3 if spec.features is None else 1
+    if not records:
+        why[name] = "no training subject has this slide; where it is missing it is no bag at all"
+        return [NormalizationPlan(rule="fixed")] * planes
+    # Every slide has the same weight, however many patches it has. The total variance is E[x²] − (E[x])², and may come
+    # out slightly below 0 by rounding.
+    means = np.array([r.mean for r in records])
+    squares = np.array([r.variance for r in records]) + means**2
+    mean = means.mean(axis=0)
+    sd = np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0))
+    what = "colours of tissue patches" if spec.features is None else "all features"
+    share = len(records) / max(1, len(basis.records))
+    words = ", ".join(f"{m:.4g} ± {s:.3g}" for m, s in zip(mean, sd, strict=True))
+    why[name] = (
+        f"{what} of {len(records)} training slides ({format_share_percent(share)} of cases), each alike: {words}"
+    )
+    return [
+        NormalizationPlan(
+            rule="fixed", mean=round_number(float(m), 5), sd=round_number(float(s), 5) if s > 0 else 1.0
+        )
+        for m, s in zip(mean, sd, strict=True)
+    ]

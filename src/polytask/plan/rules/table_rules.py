@@ -1,0 +1,88 @@
+"""Plans table inputs from the train part: which columns are used, how numbers are scaled, which categories exist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from polytask.cohort.cell_values import column_value
+from polytask.cohort.header import Column
+from polytask.kinds.plan_reasons import PlanReasons, join_first_names, round_number
+from polytask.plan.plan_schema import ColumnPlan
+from polytask.plan.rules.column_groups import group_columns
+from polytask.plan.rules.column_screening import compute_column_limit, screen_columns
+from polytask.plan.rules.fold_facts import FoldFacts
+
+
+def plan_tables(basis: FoldFacts, why: PlanReasons) -> dict[str, dict[str, ColumnPlan]]:
+    """Plan the table inputs: table → column → plan, with the columns of a group next to each other."""
+    return {
+        name: _plan_table(basis, name, table.columns, why.at(f"tables.{name}"))
+        for name, table in basis.cohort.header.tables.items()
+    }
+
+
+def _plan_table(
+    basis: FoldFacts, table: str, columns: Mapping[str, Column], why: PlanReasons
+) -> dict[str, ColumnPlan]:
+    """Plan one table: its columns are screened if there are very many, and then grouped."""
+    numbers = [column for column, spec in columns.items() if spec.type == "number"]
+    notes = dict.fromkeys(columns, "")
+    reasons: list[str] = []
+    if len(numbers) > compute_column_limit(len(basis.train)):
+        screening = screen_columns(basis, table, numbers)
+        notes = {c: screening.kept.get(c, "") for c in columns if c not in screening.dropped}
+        reasons.append(screening.reason)
+    groups, how = group_columns(columns, list(notes))
+    order = list(dict.fromkeys(groups.values()))
+    if len(order) > 1:
+        sizes = Counter(groups.values())
+        named = join_first_names([f"{group or 'without'} {sizes[group]}" for group in order])
+        reasons.append(f"{len(order)} groups {how}: {named}")
+    if reasons:
+        why["."] = "; ".join(reasons)
+    found = {
+        column: _plan_column(basis, table, column, columns[column], groups[column], why)
+        for column in sorted(notes, key=lambda c: order.index(groups[c]))
+    }
+    # Only now: the note of the screening goes behind the reason that `_plan_column` gave.
+    for column, note in notes.items():
+        why.extend(column, note)
+    return found
+
+
+def _plan_column(
+    basis: FoldFacts, table: str, column: str, spec: Column, group: str | None, why: PlanReasons
+) -> ColumnPlan:
+    if spec.type == "category":
+        return _plan_category_column(basis, table, column, spec, group, why)
+    cells = basis.numbers(table, column)
+    numbers = cells[~np.isnan(cells)]
+    filled = f"{numbers.size} of {cells.size} training cells are filled"
+    if not numbers.size:
+        why[column] = f"{filled}: the column says nothing in this fold"
+        return ColumnPlan(type="number", group=group)
+    mean, sd = round_number(float(numbers.mean()), 5), round_number(float(numbers.std()), 5)
+    why[column] = f"mean {mean:g} (stands for unknown cells) and deviation {sd:g}; {filled}" + (
+        "; all alike, so it is only centred" if sd == 0 else ""
+    )
+    return ColumnPlan(type="number", mean=mean, sd=sd or 1.0, group=group)
+
+
+def _plan_category_column(
+    basis: FoldFacts, table: str, column: str, spec: Column, group: str | None, why: PlanReasons
+) -> ColumnPlan:
+    cells = [column_value(basis.cohort, cases, table, column) for cases in basis.items(spec.level)]
+    known = [cell for cell in cells if cell is not None]
+    filled = f"{len(known)} of {len(cells)} training cells are filled"
+    # Without a list in the header the categories come from train alone: others are unknown words to the model.
+    seen = sorted({str(cell) for cell in known})
+    values = list(spec.values) if spec.values is not None else seen
+    why[column] = (
+        f"categories of the header, {len(seen)} of them seen in train; {filled}"
+        if spec.values is not None
+        else f"categories seen in train ({join_first_names(seen) or 'none'}); {filled}"
+    )
+    return ColumnPlan(type="category", values=values, group=group)

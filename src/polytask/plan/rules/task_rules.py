@@ -1,0 +1,55 @@
+"""Plans the tasks of a fold: each kind decides its own fields from plain values of the train part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polytask.cohort.header import DoseSpec, PooledSpec, SegmentationSpec, VoxelSpec
+from polytask.kinds import find_pooled_kind, find_voxel_kind
+from polytask.kinds.kind import MissingInTrain, TrainVoxels
+from polytask.kinds.plan_reasons import PlanReasons
+from polytask.plan.fingerprint_records import CropRule
+from polytask.plan.quantile_sketch import SummaryPool
+from polytask.plan.rules.fold_facts import FoldFacts
+
+
+def plan_task(basis: FoldFacts, name: str, why: PlanReasons) -> dict[str, Any]:
+    """Plan the fields of one task, as they stand in `folds.K.tasks.NAME` of the plan.
+
+    Raises:
+        PolytaskError: the train part lacks something without which the task cannot be learned.
+    """
+    task = basis.cohort.header.tasks[name]
+    try:
+        if isinstance(task, VoxelSpec):
+            return find_voxel_kind(task.kind).decide_fields(task, gather_train_voxels(basis, name, task), why)
+        assert isinstance(task, PooledSpec)
+        return find_pooled_kind(task.kind).decide_fields(task, basis.values(name), why)
+    except MissingInTrain as lack:
+        raise basis.missing(name, str(lack)) from None
+
+
+def gather_train_voxels(basis: FoldFacts, name: str, task: VoxelSpec) -> TrainVoxels:
+    """Gather what the fingerprint knows about the files of a voxel task in the train part."""
+    image = basis.images[task.image]
+    # The fingerprint does not read the column of a crop box, so with that rule the whole image counts.
+    crop: CropRule = "none" if image.crop.rule == "box" else image.crop.rule
+    records = [record.voxels[name] for record in basis.records if name in record.voxels]
+    doses = [record.values[crop] for record in records if crop in record.values]
+    drawn = basis.cohort.header.tasks.get(task.structures or "") if isinstance(task, DoseSpec) else None
+    return TrainVoxels(
+        masks=records,
+        crop=crop,
+        doses=SummaryPool(doses) if doses else None,
+        spacing=tuple(image.spacing),
+        unit=image.unit,
+        structures=drawn.names if isinstance(drawn, SegmentationSpec) else [],
+        table=f"{basis.cohort.table}: task {name}",
+        # Asked only to tell a structure that is rare in train from a wrong label value in the header. It reads other
+        # parts than train, but nothing of it enters the plan.
+        occurs=lambda structure: any(
+            case.voxels[name].counts.get(structure)
+            for case in basis.fingerprint.cases.values()
+            if name in case.voxels
+        ),
+    )

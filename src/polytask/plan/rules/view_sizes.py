@@ -1,0 +1,106 @@
+"""Finds the largest view and the largest patch that a budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+
+from polytask.kinds.plan_reasons import round_number
+from polytask.plan.rules.network_cost import (
+    Topology,
+    count_activation_bytes,
+    count_decoder_flops,
+    count_encoder_flops,
+)
+from polytask.plan.rules.topology import pad_to_strides
+
+SMALLEST_VIEW_EDGE = {2: 256, 3: 64}
+"""Dimensions → edge of the smallest view that is worth having, in voxels."""
+SMALLEST_PATCH_EDGE = {2: 64, 3: 32}
+"""Dimensions → edge at which a patch is not made smaller any more, in voxels of the finest axis."""
+SIZE_STEP_FACTOR = 1.04
+"""Factor between one size that is tried and the next."""
+TopologyChooser = Callable[[Sequence[int], Sequence[float]], Topology]
+"""A function: size and spacing of an image → the topology of the network for it."""
+
+
+@dataclass(frozen=True)
+class ViewBudget:
+    """What one view of one visit of one subject may cost: FLOP of the forward pass and bytes of activations."""
+
+    flops: float
+    memory: float
+    device: str
+    precision: str
+    words: str
+    """The budget in words, for the reasons of a plan."""
+
+    def share(self, part: float) -> ViewBudget:
+        """Return the given share of this budget (or a multiple, above 1)."""
+        return ViewBudget(self.flops * part, self.memory * part, self.device, self.precision, self.words)
+
+    def has_memory_for(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
+        """Whether the memory is enough for one image of this size with this number of decoders."""
+        return count_activation_bytes(t, size, decoders, self.precision) <= self.memory
+
+    def fits(self, t: Topology, size: Sequence[int], decoders: int) -> bool:
+        """Whether both memory and time are enough for one image of this size."""
+        return count_view_flops(t, size, decoders) <= self.flops and self.has_memory_for(t, size, decoders)
+
+
+def count_view_flops(topology: Topology, size: Sequence[int], decoders: int) -> float:
+    """Count the FLOP of a forward pass of the encoder and this number of decoders on one image."""
+    return count_encoder_flops(topology, size) + decoders * count_decoder_flops(topology, size)
+
+
+def is_within_smallest_view(size: Sequence[int]) -> bool:
+    """Whether an image has no more voxels than the smallest view that is worth having."""
+    return bool(prod(size) <= SMALLEST_VIEW_EDGE[len(size)] ** len(size))
+
+
+def find_largest_patch(
+    typical: Sequence[int], spacing: Sequence[float], budget: ViewBudget, decoders: int, net: TopologyChooser
+) -> tuple[tuple[int, ...], Topology]:
+    """Find the largest patch that fits the budget, with about equal edges in mm and no larger than the typical case."""
+    edge = max(n * s for n, s in zip(typical, spacing, strict=True))
+    least = SMALLEST_PATCH_EDGE[len(typical)] * min(spacing)
+    while True:
+        raw = [max(1, min(n, round(edge / s))) for n, s in zip(typical, spacing, strict=True)]
+        t = net(raw, spacing)
+        # An axis as long as the case is padded, so that the patch holds all of it; any other axis is rounded down,
+        # because rounding up could exceed the budget.
+        size = tuple(
+            pad_to_strides((n,), (s,))[0] if n >= whole else max(4 * s, n // s * s)
+            for n, whole, s in zip(raw, typical, t.total, strict=True)
+        )
+        if edge <= least or budget.fits(t, size, decoders):
+            return size, t
+        edge /= SIZE_STEP_FACTOR
+
+
+def find_finest_view(
+    full: Sequence[int], spacing: Sequence[float], budget: ViewBudget, net: TopologyChooser
+) -> tuple[tuple[float, ...], tuple[int, ...], Topology]:
+    """Find the finest spacing at which the budget lets the encoder see the largest case; return (spacing, size, net).
+
+    The finest axes are made coarser first. The search stops at half the voxels of the smallest view that is worth
+    having, even if that exceeds the budget.
+    """
+    edge = min(spacing)
+    while True:
+        coarse = tuple(round_number(max(s, edge), 4) for s in spacing)
+        raw = compute_covering_size(full, spacing, coarse)
+        t = net(raw, coarse)
+        size = pad_to_strides(raw, t.total)
+        if budget.fits(t, size, 0) or 2 * prod(size) <= SMALLEST_VIEW_EDGE[len(size)] ** len(size):
+            return coarse, size, t
+        edge *= SIZE_STEP_FACTOR
+
+
+def compute_covering_size(
+    full: Sequence[int], spacing: Sequence[float], coarse: Sequence[float]
+) -> tuple[int, ...]:
+    """Compute how many voxels of the spacing `coarse` cover `full` voxels of the spacing `spacing`, axis by axis."""
+    # 0.01 voxel of tolerance, so that rounding of the spacings does not add a voxel.
+    return tuple(max(1, ceil(n * s / c - 0.01)) for n, s, c in zip(full, spacing, coarse, strict=True))

@@ -1,0 +1,155 @@
+"""Read one sample from the store into tensors: normalize, augment, cut into views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.cohort.cohort import Cohort, Sample
+from polytask.plan.plan_schema import ImagePlan
+from polytask.prepare.bag_tensors import draw_bag_patches, join_padded
+from polytask.prepare.batch import Batch
+from polytask.prepare.evaluation_sample import encode_table_rows
+from polytask.prepare.geometry_draw import GeometryDraw, draw_geometry, make_identity_draw
+from polytask.prepare.intensity_draw import draw_intensity, drop_channels
+from polytask.prepare.sample_targets import make_pooled_target
+from polytask.prepare.schema import BatchSchema
+from polytask.prepare.seeded_generators import make_generator
+from polytask.prepare.slot_assignment import VisitSlots, assign_visit_slots
+from polytask.prepare.store import Store
+from polytask.prepare.views import DrawnImage, find_left_right_axis, make_patch_views, make_whole_views
+from polytask.tasks.target import Target
+
+
+@dataclass(frozen=True)
+class SampleDraw:
+    """The key of a sample's random numbers: (seed, epoch, place in the epoch, subject); and whether to augment."""
+
+    key: tuple[object, ...]
+    augment: bool
+
+
+def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: BatchSchema, draw: SampleDraw) -> Batch:
+    """Read a sample as a batch of one.
+
+    Geometry is drawn once for the subject and used for all visits, views, masks, doses and regions. Intensity is drawn
+    once per image, patch positions once per visit.
+    """
+    slots = assign_visit_slots(cohort, sample, schema.plan.shared.max_visits)
+    whole: dict[str, Tensor] = {}
+    patch: dict[str, Tensor] = {}
+    channel_known: dict[str, Tensor] = {}
+    targets = {n: make_pooled_target(cohort, n, slots.cases) for n in schema.pooled}
+    for name, plan in schema.images.items():
+        seen = _draw_images(store, slots, name, plan, schema, draw)
+        channel_known[name] = torch.zeros((schema.slots, len(plan.channels)), dtype=torch.bool)
+        for one in seen:
+            channel_known[name][one.slot] = torch.tensor(one.known)
+        if name in schema.whole:
+            whole[name] = make_whole_views(seen, name, schema, targets)
+        if name in schema.patch:
+            patch[name] = make_patch_views(seen, name, schema, targets)
+    tables = {
+        n: encode_table_rows(cohort, n, slots.cases, columns) for n, columns in schema.fold.tables.items()
+    }
+    bags = {n: _draw_sample_bags(store, slots, n, schema, draw) for n in schema.slides}
+    return Batch(
+        subjects=(sample.subject,),
+        visits=(slots.visits,),
+        visit_known=torch.tensor([[c is not None for c in slots.cases]]),
+        day=torch.tensor([slots.day]),
+        whole={n: t[None] for n, t in whole.items()},
+        patch={n: t[None] for n, t in patch.items()},
+        channel_known={n: t[None] for n, t in channel_known.items()},
+        tables={n: torch.from_numpy(t[0])[None] for n, t in tables.items()},
+        table_known={n: torch.from_numpy(t[1])[None] for n, t in tables.items()},
+        targets={n: _add_batch_axis(targets[n]) for n in cohort.header.tasks if n in targets},
+        bags={n: b[0][None] for n, b in bags.items()},
+        bag_known={n: b[1][None] for n, b in bags.items()},
+    )
+
+
+def _draw_sample_bags(
+    store: Store, slots: VisitSlots, name: str, schema: BatchSchema, draw: SampleDraw
+) -> tuple[Tensor, Tensor]:
+    """Draw the patches of one slide input for this step: patches `[V, P, …]` and which are known `[V, P]`."""
+    found = [None if case is None else store.case(case.key).bag(name) for case in slots.cases]
+    shared = schema.plan.shared
+    strength = shared.augmentation if draw.augment else None
+    return draw_bag_patches(found, shared.slides[name], strength, (*draw.key, name))
+
+
+def _add_batch_axis(target: Target) -> Target:
+    """Add a leading batch axis of length one to a target."""
+    region = None if target.region is None else target.region[None]
+    return Target(target.value[None], target.known[None], region)
+
+
+def _draw_images(
+    store: Store, slots: VisitSlots, name: str, plan: ImagePlan, schema: BatchSchema, draw: SampleDraw
+) -> list[DrawnImage]:
+    """Find the images of one input that are there, and draw what is random about them."""
+    strength = schema.plan.shared.augmentation
+    seen = []
+    for slot, case in enumerate(slots.cases):
+        stored = None if case is None else store.case(case.key)
+        prepared = None if stored is None else stored.prepared(name)
+        if stored is None or prepared is None:
+            continue
+        key = (*draw.key, name, slot)
+        known, intensity = prepared.channel_known, None
+        if draw.augment:
+            # Named by what it is for: other draws of this image cannot shift these numbers.
+            random = make_generator(*key, "intensity")
+            intensity = draw_intensity(random, strength, len(plan.channels))
+            known = drop_channels(random, known, plan.channel_dropout)
+        seen.append(
+            DrawnImage(name, slot, stored, prepared, known, make_identity_draw(plan.dims), intensity, key)
+        )
+    if not draw.augment or not seen:
+        return seen
+    # One geometry for all visits: the largest image sets how far, in mm, it may shift and where its lattice ends.
+    sizes = [np.asarray(one.prepared.grid.shape) * np.asarray(plan.spacing) for one in seen]
+    random = make_generator(*draw.key, "geometry", plan.dims)
+    geometry = draw_geometry(random, strength, np.max(sizes, axis=0).tolist(), plan.spacing)
+    order = schema.channel_orders.get(name, ())
+    return [_apply_subject_geometry(one, geometry, order) for one in seen]
+
+
+def _apply_subject_geometry(one: DrawnImage, geometry: GeometryDraw, order: tuple[int, ...]) -> DrawnImage:
+    """Give an image the subject's geometry; where it flips left and right, paired channels change places."""
+    if not order or not geometry.flips[find_left_right_axis(one.prepared.grid)]:
+        return replace(one, geometry=geometry)
+    known = tuple(one.known[channel] for channel in order)
+    return replace(one, geometry=geometry, known=known, order=order)
+
+
+def join_batches(batches: list[Batch]) -> Batch:
+    """Join batches into one along the batch axis of every tensor."""
+
+    def joined(name: str) -> dict[str, Tensor]:
+        return {n: torch.cat([getattr(b, name)[n] for b in batches]) for n in getattr(batches[0], name)}
+
+    def target(name: str) -> Target:
+        parts = [b.targets[name] for b in batches]
+        regions = [t.region for t in parts if t.region is not None]
+        value, known = torch.cat([t.value for t in parts]), torch.cat([t.known for t in parts])
+        return Target(value, known, torch.cat(regions) if regions else None)
+
+    return Batch(
+        subjects=tuple(s for b in batches for s in b.subjects),
+        visits=tuple(v for b in batches for v in b.visits),
+        visit_known=torch.cat([b.visit_known for b in batches]),
+        day=torch.cat([b.day for b in batches]),
+        whole=joined("whole"),
+        patch=joined("patch"),
+        channel_known=joined("channel_known"),
+        tables=joined("tables"),
+        table_known=joined("table_known"),
+        targets={name: target(name) for name in batches[0].targets},
+        bags={n: join_padded([b.bags[n] for b in batches]) for n in batches[0].bags},
+        bag_known={n: join_padded([b.bag_known[n] for b in batches]) for n in batches[0].bag_known},
+    )

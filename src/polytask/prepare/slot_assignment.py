@@ -1,0 +1,63 @@
+"""Assign the visits of a sample to slots, and count the days since its first visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.header import Header
+
+
+@dataclass(frozen=True)
+class VisitSlots:
+    """The visits of one sample: the case in each slot (None = no visit), and the days since the first visit."""
+
+    cases: tuple[Case | None, ...]
+    day: tuple[float, ...]
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        """Names of the visits in their slots, "" where padded."""
+        return tuple("" if c is None else c.visit for c in self.cases)
+
+
+def count_visit_slots(header: Header, max_visits: int) -> int:
+    """Count the slots of every sample: one when no task looks across visits, because then a sample is one case."""
+    return max_visits if any(t.level == "subject" for t in header.tasks.values()) else 1
+
+
+def assign_visit_slots(cohort: Cohort, sample: Sample, max_visits: int) -> VisitSlots:
+    """Assign each visit of a sample to a slot.
+
+    A visit takes the slot of its place in the header's `visits`, so that the second visit of a subject without a first
+    one is not read as the first. When there are more names than slots, visits fill the slots from the left and the last
+    ones are left out.
+    """
+    count = count_visit_slots(cohort.header, max_visits)
+    names = cohort.header.visits or []
+    cases: list[Case | None] = [None] * count
+    for place, case in enumerate(sample.cases):
+        # With more names than slots, a name cannot stand for a slot: the cases fill the slots in order.
+        slot = names.index(case.visit) if 1 < len(names) <= count else place
+        if slot < count:
+            cases[slot] = case
+    return VisitSlots(tuple(cases), _count_days(cases, names))
+
+
+def _count_days(cases: list[Case | None], names: list[str]) -> tuple[float, ...]:
+    """Count the days since the first visit for each slot; 0 where padded.
+
+    When no visit has a day, the place in the order of visits is used instead. When only some have one, a visit without
+    takes the day of the visit before it.
+    """
+    known = [c.day for c in cases if c is not None and c.day is not None]
+    if not known:
+        order = [names.index(c.visit) if c is not None and c.visit in names else 0 for c in cases]
+        first = min((o for o, c in zip(order, cases, strict=True) if c is not None), default=0)
+        return tuple(float(o - first) if c is not None else 0.0 for o, c in zip(order, cases, strict=True))
+    days, last = [], known[0]
+    for case in cases:
+        if case is not None and case.day is not None:
+            last = case.day
+        days.append(last - known[0] if case is not None else 0.0)
+    return tuple(days)

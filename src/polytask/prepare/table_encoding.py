@@ -1,0 +1,58 @@
+"""Encode the cells of a table input as features: numbers scaled, categories one-hot, unknown cells 0 and flagged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.plan.plan_schema import ColumnPlan
+
+ColumnCell = float | str | None
+
+
+def count_group_features(columns: Mapping[str, ColumnPlan]) -> tuple[int, ...]:
+    """Count the features of each group of one table input, in order: one per number, one per value of a category."""
+    return tuple(
+        sum(len(c.values) if c.type == "category" else 1 for c in group.values())
+        for group in _group_columns(columns)
+    )
+
+
+def count_table_features(columns: Mapping[str, ColumnPlan]) -> int:
+    """Count all features of one table input."""
+    return sum(count_group_features(columns))
+
+
+def encode_table_cells(
+    cells: Mapping[str, ColumnCell], columns: Mapping[str, ColumnPlan]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Encode cells as features and known flags `[F]`, group by group, in the order of the fold's columns.
+
+    An unknown number becomes the training mean, which is 0 after scaling. An unknown category, or a value that the
+    fold's training part does not have, becomes all zeros. Columns that the fold does not use are ignored.
+    """
+    values: list[float] = []
+    known: list[bool] = []
+    for group in _group_columns(columns):
+        for name, column in group.items():
+            cell = cells.get(name)
+            if column.type == "number":
+                # A column that is constant in the training part has sd 0; it is only shifted.
+                there = cell is not None
+                values.append((float(cell) - column.mean) / (column.sd or 1.0) if cell is not None else 0.0)
+                known.append(there)
+            else:
+                there = cell is not None and str(cell) in column.values
+                values += [float(there and str(cell) == value) for value in column.values]
+                known += [there] * len(column.values)
+    return np.array(values, np.float32), np.array(known, bool)
+
+
+def _group_columns(columns: Mapping[str, ColumnPlan]) -> list[Mapping[str, ColumnPlan]]:
+    """Collect the columns of each group, groups in the order of their first column: an edited plan may mix them."""
+    found: dict[str | None, dict[str, ColumnPlan]] = {}
+    for name, column in columns.items():
+        found.setdefault(column.group, {})[name] = column
+    return list(found.values())

@@ -1,0 +1,143 @@
+"""Pictures of a dose: truth, prediction, their difference, and dose-volume histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from polytask.cohort import header
+from polytask.evaluation.voxel_truth import read_structure_masks
+from polytask.report.drawing import (
+    Picture,
+    create_figure,
+    draw_empty_panel,
+    draw_legend_below,
+    encode_png,
+    encode_svg,
+    pick_palette_color,
+    use_report_style,
+)
+from polytask.report.image_scale import choose_gray_window, draw_scale_bar
+from polytask.report.overlay_plots import describe_orientation, draw_image, write_case_heading
+from polytask.report.report_material import ReportMaterial
+from polytask.report.view_planes import choose_view_planes, show_cut
+from polytask.report.voxel_cases import Mask, RankedCase, VoxelCase, choose_shown_cases, read_voxel_case
+
+Floats = npt.NDArray[np.float64]
+MIN_DRAWN_DOSE_SHARE = 0.05
+"""Doses below this share of the largest dose are not drawn, so that the image stays visible."""
+
+
+def make_dose_pictures(material: ReportMaterial, name: str) -> list[Picture]:
+    """Draw truth, prediction and difference of each shown case, and the histograms of the median case."""
+    shown = choose_shown_cases(material, name)
+    if not shown:
+        return []
+    unit, title = str(getattr(material.tasks[name], "unit", "")) or "dose", material.names.task(name)
+    seen = [read_voxel_case(material, name, s.who) for s in shown]
+    found: list[Picture] = []
+    for case, one in zip(shown, seen, strict=True):
+        lead = f"{write_case_heading(case, material.tasks[name].primary).removesuffix('.')} {unit}:"
+        found += make_dose_cuts(one, unit, lead, f"{case.word.capitalize()} case of {title}")
+    with use_report_style():
+        middle = len(shown) // 2
+        curves = collect_structure_doses(material, name, shown[middle], seen[middle])
+        if curves:
+            drawn = create_figure(4.4, 3.6 + 0.17 * len(curves))
+            spec = material.cohort.header.tasks[name]
+            masks_of = str(getattr(spec, "structures", None))
+            titled = {material.names.word(masks_of, s): pair for s, pair in curves.items()}
+            draw_histograms(drawn.subplots(), titled, unit)
+            who = " ".join(p for p in shown[middle].who if p)
+            note = f"Share of each structure that gets at least a dose, {shown[middle].word} case ({who})."
+            found.append(Picture(encode_svg(drawn), f"Dose-volume histograms of {title}", note, width=4.4))
+    return found
+
+
+def make_dose_cuts(voxel_case: VoxelCase, unit: str, lead: str, alt: str) -> list[Picture]:
+    """Draw truth, prediction and their difference over the image, in the slice with the largest area of high true dose.
+
+    Truth and prediction share one scale. Outside the region that counts nothing is drawn.
+    """
+    truth, answer = np.asarray(voxel_case.truth.value, np.float64), np.asarray(voxel_case.answer, np.float64)
+    region = voxel_case.truth.region
+    inside = np.ones(truth.shape, bool) if region is None else region
+    # Truth and prediction share the scale of the truth, so that equal colors mean equal doses.
+    top = float(max(truth[inside].max(initial=0.0), 1e-9))
+    hot = truth >= 0.9 * top
+    plane = choose_view_planes(voxel_case.grid, hot)[0]
+    window = choose_gray_window(voxel_case.image[0], voxel_case.modality, hot)
+    here, gap = plane.cut(inside, voxel_case.grid), answer - truth
+    # The 99.5 % quantile, because one wrong voxel would make all other differences pale. A color scale needs a width,
+    # so 0 becomes 1.
+    reach = (float(np.quantile(np.abs(gap[inside]), 0.995)) if inside.any() else 1.0) or 1.0
+    where = "Axial cut where the true dose is largest. " if voxel_case.grid.dims == 3 else ""
+    place = f"{plane.place.removeprefix('axial, ').capitalize()}. " if plane.place else ""
+    note = f"{where}{place}{window.text}. {describe_orientation(voxel_case)}".strip()
+    found = []
+    for word, dose in (("truth", truth), ("prediction", answer), ("prediction − truth", gap)):
+        with use_report_style():
+            drawn = create_figure(3.2, 2.9)
+            axes = drawn.subplots()
+            draw_image(axes, voxel_case, plane, window)
+            cut = plane.cut(dose, voxel_case.grid)
+            if word == "prediction − truth":
+                look_of: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach, "alpha": 0.85}
+                veil = np.ma.masked_where(~here, cut)
+            else:
+                look_of = {"cmap": "turbo", "vmin": 0, "vmax": top, "alpha": 0.75}
+                veil = np.ma.masked_where(~here | (cut < MIN_DRAWN_DOSE_SHARE * top), cut)
+            layer = show_cut(axes, veil, plane, **look_of)
+            label = f"Δ {unit}" if word == "prediction − truth" else unit
+            drawn.colorbar(layer, ax=axes, shrink=0.8, label=label, aspect=18)
+            draw_scale_bar(axes, plane.spacing[1], voxel_case.physical)
+            words = f"{word}. {note}" if word == "truth" else f"{word}."
+            found.append(Picture(encode_png(drawn), f"{alt}: {word}", words, lead=lead, width=3.2))
+    return found
+
+
+def collect_structure_doses(
+    material: ReportMaterial, name: str, case: RankedCase, voxel_case: VoxelCase
+) -> dict[str, tuple[Floats, Floats]]:
+    """Return structure → (true, predicted) doses of its voxels, if the header names structures for the dose."""
+    spec = material.cohort.header.tasks[name]
+    if not isinstance(spec, header.DoseSpec) or not spec.structures:
+        return {}
+    row = next(c for c in material.cohort.subjects[case.who[0]] if c.visit == case.who[1])
+    masks: dict[str, Mask] = read_structure_masks(material.cohort, row, spec.structures, voxel_case.grid)
+    found = {}
+    for structure, mask in masks.items():
+        judged = mask if voxel_case.truth.region is None else mask & voxel_case.truth.region
+        if judged.any():
+            found[structure] = (
+                np.asarray(voxel_case.truth.value[judged], np.float64),
+                np.asarray(voxel_case.answer[judged], np.float64),
+            )
+    return found
+
+
+def draw_histograms(axes: Any, curves: dict[str, tuple[Floats, Floats]], unit: str) -> None:
+    """Draw cumulative dose-volume histograms: truth solid, prediction dashed."""
+    axes.set(title="Dose-volume histograms", xlabel=unit, ylabel="volume (%)", ylim=(0, 102))
+    if not curves:
+        draw_empty_panel(axes, "no structure known here")
+        return
+    for k, (structure, pair) in enumerate(curves.items()):
+        for doses, line in zip(pair, ("-", "--"), strict=True):
+            x, y = compute_cumulative_histogram(doses)
+            axes.plot(x, 100 * y, line, color=pick_palette_color(k), label=structure if line == "-" else None)
+    axes.plot([], [], "-", color="gray", label="truth")
+    axes.plot([], [], "--", color="gray", label="prediction")
+    axes.set_xlim(left=0)
+    draw_legend_below(axes, 2)
+
+
+def compute_cumulative_histogram(doses: Floats) -> tuple[Floats, Floats]:
+    """Return (dose, share of voxels with at least that dose), thinned to at most 400 points."""
+    x = np.concatenate([[0.0], np.sort(doses)])
+    y = np.concatenate([[1.0], 1 - np.arange(doses.size) / doses.size])
+    # A structure may have millions of voxels, and each point makes the vector picture larger.
+    keep = np.unique(np.linspace(0, x.size - 1, min(x.size, 400)).astype(int))
+    return x[keep], y[keep]

@@ -1,0 +1,152 @@
+"""The primary metric of evaluated runs, and the contribution of each subject to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from polytask.errors import PolytaskError
+from polytask.statistics.array_types import Indices
+from polytask.statistics.influence import (
+    MetricShares,
+    average_shares,
+    find_auc_shares,
+    find_concordance_shares,
+    find_kappa_shares,
+    find_r2_shares,
+)
+from polytask.statistics.metric_values import Contributions, FoldValues, RunKey, make_fold_values
+from polytask.tasks.classification import Classification
+from polytask.tasks.multilabel import Multilabel
+from polytask.tasks.ordinal import Ordinal
+from polytask.tasks.regression import Regression
+from polytask.tasks.survival import Survival
+
+if TYPE_CHECKING:
+    from polytask.evaluation.part_answers import PooledAnswers
+    from polytask.evaluation.part_statistic import PartStatistic
+    from polytask.tasks.task import Task
+
+RARER_CLASS_CASES = "cases of the rarer class"
+EVENT_COUNT = "events"
+
+
+def collect_fold_values(fold: int, task: str, runs: Mapping[RunKey, PartStatistic]) -> FoldValues | None:
+    """Collect the values of a task's primary metric in one fold, on the subjects with a known answer in every run.
+
+    Returns None when there is no such subject. All statistics must be made with the same list of subjects.
+    """
+    statistics = list(runs.values())
+    first = statistics[0]
+    if any(s.subjects != first.subjects for s in statistics):
+        raise PolytaskError(
+            f"fold {fold}: runs judged on different subjects; evaluate them on the same part, and make "
+            "each statistic with the same list"
+        )
+    who = [i for i in range(len(first.subjects)) if all(count_known_items(s, task, i) for s in statistics)]
+    if not who:
+        return None
+    places = np.array(who, np.int64)
+    # Runs may know different numbers of visits of the same subjects; the smallest number makes no claim too large.
+    n = min(sum(count_known_items(s, task, i) for i in who) for s in statistics)
+    metrics = {key: compute_contributions(s, task, places) for key, s in runs.items()}
+    return make_fold_values(
+        fold, metrics, [first.subjects[i] for i in who], n, count_rare_cases(first, task, places)
+    )
+
+
+def count_known_items(statistic: PartStatistic, task: str, subject: int) -> int:
+    """Count the items of a subject (given by its position) with a known truth; for a voxel task, with a metric."""
+    index = statistic.places[task][subject]
+    if task in statistic.tables:
+        table = statistic.tables[task]
+        return int(table.there[index, table.names.index(statistic.tasks[task].primary)].sum())
+    flags = statistic.answers.pooled[task].known[index]
+    return int(flags.reshape(len(index), -1).any(axis=1).sum())
+
+
+def compute_contributions(
+    statistic: PartStatistic, task: str, who: Indices
+) -> Contributions | Callable[[Indices], float]:
+    """Compute the primary metric on the subjects `who` (positions in the statistic) and each subject's contribution.
+
+    Where no closed form of the contributions is known, the metric itself is returned as a function, so that subjects
+    can be left out one by one (the jackknife).
+    """
+    judge = statistic.tasks[task]
+    places = [statistic.places[task][i] for i in who]
+    subject = np.repeat(np.arange(len(who)), [len(p) for p in places])
+    index = np.concatenate(places)
+    if task in statistic.tables:
+        table = statistic.tables[task]
+        column = table.values[:, table.names.index(judge.primary)]
+        return Contributions.of(column[index], subject, len(who))
+    items = statistic.answers.pooled[task]
+    there = items.known[index].reshape(len(index), -1).any(axis=1)
+    shares = compute_primary_shares(judge, items, index[there])
+    if shares is None:
+        return lambda drawn: float(statistic.task(task, who[drawn])[judge.primary])
+    whole, by_case = shares
+    # A subject contributes the sum over its items: several visits are one piece of evidence.
+    found = Contributions(whole, np.bincount(subject[there], by_case, len(who)).astype(np.float64))
+    of_subject = np.split(index[there], np.cumsum(np.bincount(subject[there], minlength=len(who)))[:-1])
+
+    def metric(drawn: Indices) -> float:
+        # A subject that was drawn twice enters with all its items twice.
+        again = compute_primary_shares(judge, items, np.concatenate([of_subject[i] for i in drawn]))
+        return again[0] if again is not None else float("nan")
+
+    return found.with_drawn(metric)
+
+
+def compute_primary_shares(judge: Task, items: PooledAnswers, index: Indices) -> MetricShares | None:
+    """Return the primary metric of some items and the contribution of each; None where no closed form is known."""
+    value, known = items.value[index], items.known[index]
+    answer = {k: np.asarray(v)[index] for k, v in items.prediction.items()}
+    if isinstance(judge, Classification) and judge.primary == "auc":
+        if judge.outputs == 2:
+            return find_auc_shares(answer["p"][:, 1], value == 1)
+        return average_shares([find_auc_shares(answer["p"][:, k], value == k) for k in range(judge.outputs)])
+    if isinstance(judge, Multilabel) and judge.primary == "auc":
+        found = []
+        for k in range(judge.outputs):
+            there = known[:, k]
+            area, shares = find_auc_shares(answer["p"][there, k], value[there, k] > 0.5)
+            # A label with one value only has no AUC and takes no part in the mean over labels.
+            if np.isfinite(area):
+                every = np.zeros(len(index))
+                every[there] = shares
+                found.append((area, every))
+        return average_shares(found) if found else None
+    if isinstance(judge, Survival) and judge.primary == "c":
+        times, events = np.asarray(value, np.float64).reshape(-1, 2).T
+        return find_concordance_shares(answer["risk"], times, events)
+    if isinstance(judge, Ordinal) and judge.primary == "kappa":
+        return find_kappa_shares(value, judge.grade(answer))
+    if isinstance(judge, Regression) and judge.primary == "r2":
+        return find_r2_shares(np.asarray(value).reshape(len(index)), answer["value"])
+    return None
+
+
+def count_rare_cases(statistic: PartStatistic, task: str, who: Indices) -> dict[str, int]:
+    """Count what limits a metric over subjects more than the number of cases: the rarer class, or events."""
+    judge = statistic.tasks[task]
+    if task in statistic.tables:
+        return {}
+    index = statistic.items(task, who)
+    items = statistic.answers.pooled[task]
+    value, known = items.value[index], items.known[index]
+    if isinstance(judge, Survival):
+        there = known.reshape(len(index), -1).any(1)
+        return {EVENT_COUNT: int((np.asarray(value, np.float64).reshape(-1, 2)[there, 1] > 0).sum())}
+    if isinstance(judge, Classification):
+        sizes = np.bincount(value[known].astype(np.int64), minlength=judge.outputs)
+        return {RARER_CLASS_CASES: int(sizes.min())}
+    if isinstance(judge, Multilabel):
+        yes = ((value > 0.5) & known).sum(0)
+        both = np.minimum(yes, known.sum(0) - yes)
+        # A label that is always or never present has no AUC, so it does not limit the others.
+        return {RARER_CLASS_CASES: int(both[both > 0].min(initial=len(index)))}
+    return {}

@@ -1,0 +1,87 @@
+"""The head of the page: facts, the arm that was judged, and how the recommendation came about."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from polytask.report.run_facts import Fact
+from polytask.study.arms import BASELINE
+from polytask.study.conclusions.draw_conclusions import Conclusions
+from polytask.study.report.effect_text import count_with_noun
+from polytask.study.report.reproduction import join_distinct_values, list_run_records
+
+
+def name_cohort(conclusions: Conclusions) -> str:
+    """Return the name of the cohort as the runs recorded it."""
+    return join_distinct_values((r.get("header") or {}).get("name") for r in list_run_records(conclusions))
+
+
+def list_study_facts(conclusions: Conclusions) -> list[Fact]:
+    """List the facts that the answer rests on: subjects, tasks, arms, folds, seeds and budget."""
+    study = conclusions.gathered.study
+    design = study.design
+    evaluations = [r.evaluated.evaluation for by in conclusions.gathered.folds.values() for r in by.values()]
+    subjects = {s for e in evaluations for s in e.subjects}
+    sites = {s for e in evaluations for s in e.sites if s}
+    done = sum(r.state == "done" for r in study.runs)
+    where = f" from {count_with_noun(len(sites), 'site')}" if sites else ""
+    return [
+        Fact("cohort", name_cohort(conclusions)),
+        Fact("judged on", f"{count_with_noun(len(subjects), 'held-out subject')}{where}"),
+        Fact("tasks", ", ".join(asked.title for asked in conclusions.asked.values())),
+        Fact("arms", ", ".join(a.name for a in study.arms)),
+        Fact("folds × seeds", f"{len(design.folds)} × {len(design.seeds)}"),
+        Fact("runs", f"{done} of {len(study.runs)} done"),
+        Fact("budget", f"{design.steps} optimiser steps of every network"),
+        Fact("test part", "not used by this study"),
+    ]
+
+
+def describe_judged_arm(conclusions: Conclusions) -> str:
+    """Describe the arm that was judged and the meaning of its intervals; "" without a joint arm."""
+    if not conclusions.shown:
+        return ""
+    preferred = conclusions.recommendation.candidate == conclusions.shown
+    why = "which tune prefers" if preferred else "the joint one with the highest mean skill on tune"
+    made = sum(isfinite(c.verdict.p) for c in conclusions.comparisons)
+    if not made:
+        return f"The arm that was judged is {conclusions.shown}, {why}. No comparison could be made: see why below."
+    return (
+        f"The arm that was judged is {conclusions.shown}, {why}. Differences are against single networks on held-out "
+        "subjects; above 0 is better. Each interval is at the level at which the difference was judged among "
+        f"{count_with_noun(made, 'comparison')}."
+    )
+
+
+FIXED_FOR_ALL_ARMS = (
+    "Held fixed for all arms: folds, seeds, augmentation, optimiser steps of every network, precision and threads, and "
+    "the rule by which the best checkpoint is chosen on the tune part. Every run is judged on its fold’s held-out "
+    "subjects. “single” is one network for each task, each with as many steps as a joint network."
+)
+
+
+def explain_choice(conclusions: Conclusions) -> str:
+    """Explain the recommendation: what tune prefers, and what the held-out subjects had to show."""
+    choice = conclusions.choice
+    if choice is None:
+        return "No run was judged on the tune part, so no joint arm could be chosen there."
+    preferred = "single networks" if choice.arm == BASELINE else choice.arm
+    return (
+        f"Tune prefers {preferred}: {choice.why}. A joint arm that tune prefers is recommended when held-out "
+        f"subjects show that it helps, or that it costs less, and on every other task leave out a loss of more than "
+        f"{list_margins(conclusions)}, which was fixed before the first run. Held-out subjects choose no arm."
+    )
+
+
+def list_margins(conclusions: Conclusions) -> str:
+    """Write the margins: `2 points`, or each with its task where they differ."""
+    words = {
+        task: f"{margin:.3g} {conclusions.asked[task].unit or 'points'}"
+        for task, margin in conclusions.gathered.margins.items()
+    }
+    alike = set(words.values())
+    return (
+        alike.pop()
+        if len(alike) == 1
+        else ", ".join(f"{word} ({conclusions.asked[task].title})" for task, word in words.items())
+    )

@@ -1,0 +1,94 @@
+"""One run of a study as plain data, in the form in which it is sent to its process."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask.study.arms import Arm
+from polytask.study.study_design import StudyDesign
+
+STUDY_RECORD_FILE = "study.json"
+"""File in the folder of a run: the values it was made with and its costs; complete once the run is done."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything `run_one` needs to do one run.
+
+    Args:
+        study: folder of the study. name: name of the run.
+        sharing, balance, preset: the values of the arm, see `Arm`.
+        tasks: names of the tasks, None = all. overrides: changed values of the plan.
+    """
+
+    study: str
+    name: str
+    arm: str
+    sharing: str
+    balance: str
+    preset: str
+    fold: int
+    seed: int
+    steps: int
+    tasks: tuple[str, ...] | None
+    overrides: tuple[str, ...]
+    device: str
+    threads: int
+    resamples: int
+
+    def identity(self) -> dict[str, Any]:
+        """Return the values that identify the run, in the form JSON reads back, without the folder of the study."""
+        found = asdict(self)
+        # A study may be moved, and the number of resamples changes no weights: neither makes it another run.
+        for key in ("study", "resamples"):
+            found.pop(key)
+        found["tasks"] = None if self.tasks is None else list(self.tasks)
+        found["overrides"] = list(self.overrides)
+        return found
+
+    @property
+    def active(self) -> Path:
+        """Path of the file that is locked while a process works on the run."""
+        return Path(self.study) / "active" / f"{self.name}.lock"
+
+    @property
+    def failed(self) -> Path:
+        """Path of the note that says why the run failed."""
+        return Path(self.study) / "failed" / f"{self.name}.txt"
+
+
+def name_run(study: str, arm: str, fold: int, seed: int) -> str:
+    """Return the name of the folder of a run in `WORK/runs`."""
+    return f"{study}.{arm}-fold{fold}-seed{seed}"
+
+
+def list_run_specs(design: StudyDesign, folder: Path) -> list[RunSpec]:
+    """List every run, seed by seed and fold by fold, so that an unfinished study has all arms on the same folds."""
+    return [
+        build_run_spec(design, folder, a, f, s)
+        for s in design.seeds
+        for f in design.folds
+        for a in design.arms
+    ]
+
+
+def build_run_spec(design: StudyDesign, folder: Path, arm: Arm, fold: int, seed: int) -> RunSpec:
+    """Build the values of the run of one arm on one fold with one seed."""
+    return RunSpec(
+        study=str(folder.resolve()),
+        name=name_run(design.name, arm.name, fold, seed),
+        arm=arm.name,
+        sharing=arm.sharing,
+        balance=arm.balance,
+        preset=arm.preset,
+        fold=fold,
+        seed=seed,
+        steps=design.steps,
+        tasks=design.tasks,
+        overrides=design.list_plan_overrides(),
+        device=design.device,
+        threads=design.threads,
+        resamples=design.resamples,
+    )

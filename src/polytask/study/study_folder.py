@@ -1,0 +1,164 @@
+"""`Study`: the state of a study, read from the files of its runs. Nothing else records how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from polytask.documents.json_reader import find_json_object
+from polytask.documents.text_reader import read_text
+from polytask.errors import PolytaskError
+from polytask.locks import is_lock_held, read_lock_note
+from polytask.study.arms import Arm
+from polytask.study.run_spec import STUDY_RECORD_FILE, RunSpec, build_run_spec, list_run_specs
+from polytask.study.study_design import StudyDesign
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RunState = Literal["done", "failed", "missing"]
+RESULTS_FILE = "results.parquet"
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One run of the matrix of a study.
+
+    Args:
+        folder: `WORK/runs/NAME`; it may not exist yet.
+        state: `done` = trained and evaluated; `failed` = the last try ended in an error; `missing` = anything else,
+            also a run that was started and will be resumed by the next command.
+        error: first line of the error, "" without one.
+        spec: the values the run is made with.
+    """
+
+    arm: Arm
+    fold: int
+    seed: int
+    folder: Path
+    state: RunState
+    error: str
+    spec: RunSpec
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder in `WORK/runs`."""
+        return self.spec.name
+
+    @property
+    def active(self) -> bool:
+        """Whether a process is working on this run now."""
+        return is_lock_held(self.spec.active)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the run is unfinished and has a checkpoint to resume from."""
+        return self.state != "done" and (self.folder / "last").is_dir()
+
+    @property
+    def progress(self) -> tuple[float, str]:
+        """The finished share of an active run (0 to 1), and in words what it is doing."""
+        said = read_lock_note(self.spec.active)
+        return float(said.get("share", 0.0)), str(said.get("what", ""))
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The content of the run's `study.json`: `seconds` used so far, and `costs` once the run is done."""
+        return read_run_record(self.folder)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study with its design and the present state of each run.
+
+    >>> study = Study.read("work/studies/study")           # doctest: +SKIP
+    >>> [run.name for run in study.runs if run.state == "failed"]           # doctest: +SKIP
+    """
+
+    folder: Path
+    design: StudyDesign
+    work: Path
+    runs: tuple[StudyRun, ...]
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Study:
+        """Read a study from its `study.yaml` and the folders of its runs.
+
+        Raises:
+            PolytaskError: the folder holds no study.
+        """
+        folder = Path(folder)
+        design = StudyDesign.read(folder)
+        return cls.of(folder, design)
+
+    @classmethod
+    def of(cls, folder: Path, design: StudyDesign) -> Study:
+        """Combine a design with the present state of each of its runs."""
+        work = (folder / design.work).resolve()
+        arms = {arm.name: arm for arm in design.arms}
+        runs = [inspect_run(arms[spec.arm], spec, work) for spec in list_run_specs(design, folder)]
+        return cls(folder, design, work, tuple(runs))
+
+    def read_states_again(self) -> Study:
+        """Return the same study with fresh states. Runs that are done stay done and are not read again."""
+        # This is called twice a second; reading finished runs each time would slow down large studies.
+        runs = [
+            run if run.state == "done" else inspect_run(run.arm, run.spec, self.work) for run in self.runs
+        ]
+        return replace(self, runs=tuple(runs))
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms (columns) of the study, `single` first."""
+        return self.design.arms
+
+    @property
+    def results(self) -> Path:
+        """The path of `results.parquet`; while runs finish, up to a fifth of them may be missing in it."""
+        return self.folder / RESULTS_FILE
+
+    def of_arm(self, arm: str) -> Iterator[StudyRun]:
+        """Iterate over the runs of an arm, seed by seed."""
+        return (run for run in self.runs if run.arm.name == arm)
+
+    def run(self, arm: str, fold: int, seed: int) -> StudyRun:
+        """Return one run with its present state."""
+        found = next(a for a in self.arms if a.name == arm)
+        return inspect_run(found, build_run_spec(self.design, self.folder, found, fold, seed), self.work)
+
+    def table(self) -> pa.Table:
+        """Read `results.parquet` as an Arrow table."""
+        # Imported here because pyarrow takes long to load and most commands never need it.
+        from polytask.study.results import read_results
+
+        return read_results(self.results)
+
+
+def inspect_run(arm: Arm, spec: RunSpec, work: Path) -> StudyRun:
+    """Read the present state of one run from its folder."""
+    folder = work / "runs" / spec.name
+    state, error = find_run_state(spec, folder)
+    return StudyRun(arm, spec.fold, spec.seed, folder, state, error, spec)
+
+
+def find_run_state(spec: RunSpec, folder: Path) -> tuple[RunState, str]:
+    """Return the state of a run and its error: `done` when costs and evaluation are there, `failed` when an error was
+    noted, else `missing`."""
+    record = read_run_record(folder)
+    judged = all((folder / name).exists() for name in ("evaluation.json", "answers.json"))
+    # Costs are written last, so their presence proves that all before them is complete. The identity guards against
+    # a run of the same name that was made with other values.
+    if judged and record.get("costs") and record.get("run") == spec.identity():
+        return "done", ""
+    try:
+        return "failed", read_text(spec.failed).split("\n", maxsplit=1)[0]
+    except PolytaskError:
+        return "missing", ""
+
+
+def read_run_record(folder: Path) -> dict[str, Any]:
+    """Read the `study.json` of a run; {} when it does not exist."""
+    return find_json_object(folder / STUDY_RECORD_FILE)

@@ -1,0 +1,140 @@
+"""The Cox loss over the batch and a buffer of recent subjects, so that even a batch of one has a risk set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import torch
+from torch import Tensor, nn
+
+from polytask.tasks.criteria import disable_autocast, make_absent_loss
+from polytask.tasks.efron import compute_efron_terms, compute_efron_weights
+from polytask.tasks.process_rows import find_rank_and_world, gather_other_rows
+from polytask.tasks.target import Target
+
+
+def hash_subject_names(subjects: Sequence[str], device: torch.device) -> Tensor:
+    """Hash subject names to 64-bit ids `[N]`, so that no name is stored in a checkpoint."""
+    # Python's own hash differs from process to process; these ids must agree between ranks and after a resume.
+    codes = [
+        int.from_bytes(blake2b(s.encode(), digest_size=8).digest(), "big", signed=True) for s in subjects
+    ]
+    return torch.tensor(codes, dtype=torch.int64, device=device)
+
+
+class CoxCriterion(nn.Module):
+    """The negative log of Efron's partial likelihood, over the subjects of this step (of all processes) and the buffer.
+
+    The buffer holds the newest score of each of the last `capacity` subjects, without gradient. It consists of plain
+    tensors of fixed shape that are saved with the state. Its subjects belong to the risk sets, and its events count.
+
+    - Value: the sum over events is divided by what equal scores would cost on the same risk sets and multiplied by the
+      number of events. So the mean is 1 for a constant predictor, whether the buffer is empty or full.
+    - Gradient: of m subjects only the b of this step have a gradient. It is multiplied by m / b. This makes it an
+      unbiased estimate of the gradient over all m, about as large per item as that of other tasks, and changes nothing
+      when the buffer is empty.
+    - Several processes: each returns 1/world of the value and of the count, with the full gradient of its own scores,
+      so that sums over processes are right. `count` and `forward` are then collective calls: every process calls both
+      in every step, even without a known item of its own.
+    """
+
+    ids: Tensor
+    rows: Tensor
+    filled: Tensor
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.register_buffer("ids", torch.zeros(capacity, dtype=torch.int64))
+        self.register_buffer("rows", torch.zeros(capacity, 3))
+        self.register_buffer("filled", torch.zeros(1, dtype=torch.int64))
+        self.pending: list[tuple[Tensor, Tensor]] = []
+
+    def buffer_state(self) -> dict[str, Tensor]:
+        """Copy the content of the buffer: `ids [n]` and `rows [n, 3]` (score, time, event), newest first."""
+        n = int(self.filled)
+        return {"ids": self.ids[:n].clone(), "rows": self.rows[:n].clone()}
+
+    def load_buffer(self, state: dict[str, Tensor]) -> None:
+        """Replace the content of the buffer by a result of `buffer_state`; what does not fit is the oldest part."""
+        n = min(len(state["ids"]), self.capacity)
+        self.ids[:n], self.rows[:n] = state["ids"][:n], state["rows"][:n]
+        self.filled.fill_(n)
+
+    def _join_step_and_buffer(self, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, int, int]:
+        """Join step and buffer; return (ids, rows (score, time, event), start of our own rows, size of the step)."""
+        lower_ids, higher_ids = gather_other_rows(ids)
+        lower, higher = gather_other_rows(rows)
+        step_ids, step = torch.cat([lower_ids, ids, higher_ids]), torch.cat([lower, rows, higher])
+        n = int(self.filled)
+        # The step has a newer score of a subject that is also in the buffer; nobody may be twice in a risk set.
+        older = ~torch.isin(self.ids[:n], step_ids)
+        union_ids = torch.cat([step_ids, self.ids[:n][older]])
+        return union_ids, torch.cat([step, self.rows[:n][older]]), len(lower), len(step)
+
+    def _select_known(self, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        known = target.known.bool()
+        device = known.device
+        names = [s for s, k in zip(subjects, known.tolist(), strict=True) if k]
+        return known, hash_subject_names(names, device), target.value[known].float()
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Count the events of step and buffer with somebody else at risk, divided by the number of processes; 0 when
+        nobody in the step has a known time."""
+        known, ids, value = self._select_known(target, subjects)
+        _, rows, _, step = self._join_step_and_buffer(
+            ids, torch.cat([torch.zeros_like(value[:, :1]), value], dim=1)
+        )
+        index, _ = compute_efron_weights(rows[:, 1], rows[:, 2])
+        events = torch.tensor(float(len(index)), device=known.device)
+        return events / find_rank_and_world()[1] if step else torch.zeros_like(events)
+
+    def forward(self, output: Tensor, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Compute (sum, count) of the loss from `output [N, 1]`, the log hazard ratios."""
+        with disable_autocast(output):
+            known, ids, value = self._select_known(target, subjects)
+            scores = output[known].float().squeeze(1)
+            union_ids, rows, start, step = self._join_step_and_buffer(
+                ids, torch.cat([scores.detach()[:, None], value], dim=1)
+            )
+            # Only kept here: the buffer changes in `update`, after the optimizer, so that all micro-batches of a step
+            # see the same buffer and an evaluation changes nothing.
+            if self.training and torch.is_grad_enabled():
+                self.pending.append((union_ids[:step], rows[:step]))
+            index, log_weights = compute_efron_weights(rows[:, 1], rows[:, 2])
+            if not step or not len(index):
+                return make_absent_loss(output)
+            own = slice(start, start + len(scores))
+            # `rows` is detached; our own scores are put back in with their gradient.
+            union = torch.cat([rows[: own.start, 0], scores, rows[own.stop :, 0]])
+            constant = torch.logsumexp(log_weights, dim=1).sum()
+            total = compute_efron_terms(union, index, log_weights).sum() / constant * len(index)
+            world, scale = find_rank_and_world()[1], len(union) / step
+            value_part = total.detach() / world
+            count = torch.tensor(float(len(index)), device=output.device) / world
+            # The second term is 0 in value and adds only the gradient, scaled.
+            return value_part + scale * (total - total.detach()), count
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Put the scores of the step in front of the older ones; scores that are not finite are left out.
+
+        Within a step the subjects are sorted by id. So the number of processes and the cut into micro-batches have no
+        influence on who drops out of a full buffer.
+        """
+        if not self.pending:
+            return
+        new_ids, new = (torch.cat(parts) for parts in zip(*self.pending, strict=True))
+        self.pending.clear()
+        fine = new[:, 0].isfinite()
+        new_ids, new = new_ids[fine], new[fine]
+        # A subject may come twice in a step; its last score is the one without an equal id behind it.
+        last = (new_ids[:, None] == new_ids[None, :]).triu(1).sum(1) == 0
+        new_ids, order = new_ids[last].sort()
+        new = new[last][order]
+        old = self.buffer_state()
+        older = ~torch.isin(old["ids"], new_ids)
+        self.load_buffer(
+            {"ids": torch.cat([new_ids, old["ids"][older]]), "rows": torch.cat([new, old["rows"][older]])}
+        )

@@ -1,0 +1,85 @@
+"""The loss of a dose: masked L1 per voxel, and optionally the distance of dose-volume histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polytask.tasks.criteria import (
+    compute_level_weights,
+    disable_autocast,
+    list_output_levels,
+    make_absent_loss,
+    shrink_to_grid,
+)
+from polytask.tasks.target import Target
+
+
+def compute_histogram_distance(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Compute the mean |D_x predicted − D_x true| over all x, for the voxels `[n]` of one structure.
+
+    Sorting both makes this the area between the two dose-volume curves. It is differentiable and exact, at least as
+    large as the difference of the mean doses, and does not depend on where in the structure the dose lies.
+    """
+    return (predicted.sort().values - truth.sort().values).abs().mean()
+
+
+class DoseCriterion(nn.Module):
+    """The mean over images of the L1 error inside the region, in units of `scale`, plus `dvh` times the histogram
+    distance, averaged over the structures that occur inside the region (finest level only)."""
+
+    def __init__(self, scale: float, dvh: float, constant: float) -> None:
+        super().__init__()
+        self.scale, self.dvh, self.constant = scale, dvh, constant
+
+    def _find_counted_images(self, target: Target) -> Tensor:
+        kept = target.known.bool().flatten(1).any(1)
+        return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
+
+    def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
+        """Count the images that have a known dose and at least one voxel in the region."""
+        return self._find_counted_images(target).sum().float()
+
+    def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Compute (sum, count) of the loss from `output [N, 1, *space]`, or from a list of them, finest first."""
+        outputs = list_output_levels(output)
+        kept = self._find_counted_images(target)
+        if not bool(kept.any()):
+            return make_absent_loss(outputs)
+        value = target.value[kept]
+        if target.region is None:
+            region = torch.ones(value.shape, dtype=torch.bool, device=value.device)
+        else:
+            region = target.region[kept].bool()
+        # Unknown voxels may be NaN: NaN · 0 is NaN, so they are replaced, not only multiplied by the region.
+        value = torch.where(region, value, torch.zeros_like(value)).float() / self.scale
+        with disable_autocast(outputs):
+            total = torch.zeros((), device=kept.device)
+            for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):
+                space = level.shape[2:]
+                inside = shrink_to_grid(region, space).flatten(1)
+                error = (level[kept].float()[:, 0] - shrink_to_grid(value, space)).flatten(1).abs()
+                total = total + weight * ((error * inside).sum(1) / inside.sum(1).clamp_min(1)).sum()
+            if self.dvh > 0 and target.structures is not None:
+                drawn = outputs[0][kept].float()[:, 0]
+                total = total + self.dvh * self._histograms(drawn, value, region, target.structures[kept])
+            return total / self.constant, kept.sum().float()
+
+    def _histograms(self, drawn: Tensor, value: Tensor, region: Tensor, structures: Tensor) -> Tensor:
+        total = drawn.new_zeros(())
+        for i in range(len(drawn)):
+            masks = [m for m in structures[i].bool() & region[i] if bool(m.any())]
+            if masks:
+                total = (
+                    total
+                    + torch.stack(
+                        [compute_histogram_distance(drawn[i][m], value[i][m]) for m in masks]
+                    ).mean()
+                )
+        return total
+
+    def update(self) -> None:
+        """Do nothing: this loss has no state."""

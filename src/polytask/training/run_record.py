@@ -1,0 +1,100 @@
+"""Makes the record of a new run from what was requested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polytask.cohort.header_file import HEADER_FILE, read_header
+from polytask.errors import PolytaskError
+from polytask.plan.plan_schema import Plan
+from polytask.prepare.store import Store
+from polytask.training.folder import Run, describe_environment
+from polytask.training.run_plan import find_cohort_folder, plan_hash
+from polytask.training.state import read_state
+
+TrainingLength = tuple[float | None, int | None, str | None]
+"""Minutes, steps, or the name of a run whose number of steps is used: at most one of the three is given."""
+
+
+def assign_networks(
+    tasks: Sequence[str], sharing: str, after: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Assign the tasks to networks: one network for all tasks.
+
+    Under `single` each task has a network of its own, or each group of tasks that a chain links. Returns network → its
+    tasks.
+    """
+    if sharing != "single":
+        return {"": list(tasks)}
+    groups: list[list[str]] = []
+    for task in tasks:
+        tied = [g for g in groups if any(o in after.get(task, ()) or task in after.get(o, ()) for o in g)]
+        # A task may link groups that were separate so far: they become one.
+        groups = [g for g in groups if g not in tied] + [[t for g in tied for t in g] + [task]]
+    found = [[t for t in tasks if t in group] for group in groups]
+    return {"+".join(group): group for group in sorted(found, key=lambda group: tasks.index(group[0]))}
+
+
+def make_run_record(
+    work: Path,
+    name: str,
+    plan: Plan,
+    fold: int,
+    seed: int,
+    tasks: Sequence[str] | None,
+    budget: TrainingLength,
+    init: Path | str | None,
+    processes: int,
+) -> dict[str, Any]:
+    """Make the record of a new run. Everything that can be refused is refused here, before anything is written."""
+    if name in (".", "..") or Path(name).name != name:
+        raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
+    model = plan.shared.model
+    minutes, steps, match = budget
+    if sum(given is not None for given in budget) > 1:
+        raise PolytaskError("--minutes, --steps and --match each say how long to train: give one of them")
+    if fold not in plan.folds:
+        raise PolytaskError(
+            f"fold {fold} is not in {work / 'plan.yaml'}; it has {', '.join(map(str, plan.folds))}"
+        )
+    known = list(plan.folds[fold].tasks)
+    if unknown := [t for t in tasks or () if t not in known]:
+        raise PolytaskError(f"task {unknown[0]!r} is not in the plan; it has {', '.join(known)}")
+    chosen = [t for t in known if tasks is None or t in tasks]
+    for task in chosen:
+        if lost := [up for up in model.after.get(task, ()) if up not in chosen]:
+            raise PolytaskError(
+                f"--tasks {','.join(chosen)}: {task!r} reads the answer of {lost[0]!r} (model.after); train both, or "
+                "take the link away"
+            )
+    store, cohort = Store(work / "store"), find_cohort_folder(work, plan)
+    return {
+        "polytask": 1,
+        "name": name,
+        "fold": fold,
+        "seed": seed,
+        "preset": model.preset or None,
+        "sharing": model.sharing,
+        "networks": assign_networks(chosen, model.sharing, model.after),
+        "minutes": minutes,
+        "balance": plan.shared.training.balance.rule,
+        "steps": find_matched_steps(work / "runs" / match) if match else steps,
+        "init": None if init is None else str(Path(init).resolve()),
+        "plan": plan_hash(plan, fold),
+        "cohort": plan.digest,
+        "header": read_header(cohort / HEADER_FILE).model_dump(mode="json", exclude_defaults=True),
+        "store": store.content,
+        "processes": processes,
+        **describe_environment(),
+    }
+
+
+def find_matched_steps(folder: Path) -> int:
+    """Find the number of steps of another run's first network."""
+    run = Run.read(folder)
+    last = run.find_last_checkpoint(next(iter(run.networks)))
+    if last is None:
+        raise PolytaskError(f"{folder}: the run to match has no checkpoint; train it first")
+    return int(read_state(last)["schedule"]["end"])

@@ -1,0 +1,116 @@
+"""What survival tasks learn after training from the scores of the training subjects.
+
+These are the baseline hazard of Cox tasks, and the risks at which subjects are divided into groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polytask.documents.json_reader import read_json_object
+from polytask.errors import PolytaskError
+from polytask.plain import write_plain_json
+from polytask.plan.plan_schema import FoldPlan
+from polytask.plan.validate import parse_task_fields
+from polytask.prepare.evaluation_sample import full_sample
+from polytask.tasks.risk_groups import find_risk_cutoffs
+from polytask.tasks.survival import Survival
+from polytask.training.assemble import make_network, make_network_spec, make_tasks
+from polytask.training.collected_predictions import PartPredictions
+from polytask.training.decisions import read_decisions, write_decisions
+from polytask.training.sample_inference import predict_sample
+from polytask.training.state import load_weights, put_weights
+
+if TYPE_CHECKING:
+    from polytask.training.fitting import RunContext
+
+LEARNED_FILE = "learnt.json"
+
+
+def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any]]:
+    """Read the fields that are known only after training, by task; empty when the run has none.
+
+    Args:
+        folder: of the run. fold: its fold of the plan, which has the survival tasks they belong to.
+    """
+    path = folder / LEARNED_FILE
+    if not path.exists():
+        return {}
+    remedy = "restore the file, or train the run again"
+    learnt = read_json_object(path, "what survival tasks learned", remedy)
+    for task, fields in learnt.items():
+        told = fold.tasks.get(task)
+        if (
+            not isinstance(fields, dict)
+            or set(fields) != {"baseline"}
+            or not told
+            or told["kind"] != "survival"
+        ):
+            raise PolytaskError(f"{path}: {task}: expected the baseline of a survival task; {remedy}")
+        try:
+            parse_task_fields({**told, **fields}, task)
+        except PolytaskError as error:
+            raise PolytaskError(f"{path}: {error}; {remedy}") from None
+    return learnt
+
+
+def learn_survival(context: RunContext, name: str) -> None:
+    """Score the training subjects with the best weights, and save what follows from the scores.
+
+    Breslow's baseline of Cox tasks goes to `learnt.json`, the cut-offs of the risk groups to `decisions.json`.
+    """
+    folder = context.run.folder
+    names, fold = context.run.networks[name], context.plan.folds[context.fold]
+    tasks = make_tasks(fold, names)
+    survival = {n: t for n, t in tasks.items() if isinstance(t, Survival)}
+    answers = _score_training_subjects(context, name, survival) if survival else None
+    # Under `single` each network adds its own tasks to what earlier ones have written.
+    learnt, cutoffs = read_learned_fields(folder, fold), {}
+    for task_name, task in survival.items():
+        assert answers is not None
+        if not answers.pooled[task_name].ids:
+            continue
+        prediction, value, known = answers.pooled[task_name].stack_arrays()
+        # Only subjects with a known outcome: the value of an unknown one is a placeholder.
+        risk, (times, events) = prediction["risk"][known], value[known].T
+        cutoffs[task_name] = find_risk_cutoffs(risk)
+        if task.loss == "cox":
+            trained = task.with_baseline(risk.tolist(), times.tolist(), events.tolist())
+            learnt[task_name] = {"baseline": asdict(trained)["baseline"]}
+    if learnt:
+        write_plain_json(folder / LEARNED_FILE, learnt)
+    write_decisions(folder, read_decisions(folder).with_cutoffs(cutoffs, names))
+
+
+def lacks_learned_survival(context: RunContext, name: str) -> bool:
+    """Whether something is missing that `learn_survival` writes for tasks whose outcome is known in training."""
+    fold = context.plan.folds[context.fold]
+    tasks = make_tasks(fold, context.run.networks[name])
+    learnt, cutoffs = (
+        read_learned_fields(context.run.folder, fold),
+        read_decisions(context.run.folder).cutoffs,
+    )
+    return any(
+        task_name not in cutoffs or (task.loss == "cox" and task_name not in learnt)
+        for task_name, task in tasks.items()
+        if isinstance(task, Survival)
+    )
+
+
+def _score_training_subjects(
+    context: RunContext, name: str, survival: dict[str, Survival]
+) -> PartPredictions:
+    plan, fold = context.plan, context.plan.folds[context.fold]
+    tasks = make_tasks(fold, context.run.networks[name])
+    network = make_network(make_network_spec(plan, fold, context.cohort.header), tasks, 0)
+    best = context.run.find_best_checkpoint(name)
+    put_weights(network, load_weights(best), best)
+    network.to(context.world.device)
+    answers = PartPredictions(context.cohort, context.store, {**survival}, plan.shared.max_visits, {})
+    for sample in context.cohort.samples(context.parts.train):
+        full = full_sample(context.store, context.cohort, sample, plan, fold)
+        found = predict_sample(network, full, plan, context.world.device, pooled_only=True)
+        answers.add(sample, full, {n: found[n] for n in survival if n in found})
+    return answers

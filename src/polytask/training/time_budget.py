@@ -1,0 +1,93 @@
+"""Turns a time budget into a number of steps, once, before the first step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from math import ceil
+from statistics import median
+
+import torch
+
+from polytask.plan.plan_schema import TrainingPlan
+from polytask.prepare.batch import Batch
+from polytask.training.distributed import World
+from polytask.training.flat_targets import flatten_target
+from polytask.training.state import FitState
+from polytask.training.step import make_autocast
+
+MIN_TIMED_PASSES, MAX_TIMED_PASSES = 4, 40
+"""How many passes are timed, at least and at most."""
+TIMING_BUDGET_SHARE = 0.02
+"""Share of the budget that timing passes may take."""
+MAX_TUNE_SHARE = 0.15
+"""Share of the training time that evaluations on tune may take."""
+
+
+def find_step_budget(
+    minutes: float,
+    state: FitState,
+    batches: Iterator[Batch],
+    tune: Callable[[], object],
+    settings: TrainingPlan,
+    world: World,
+) -> tuple[int, TrainingPlan]:
+    """Find how many steps fit into `minutes`, and settings whose `tune_every` lets tune take at most 15 %.
+
+    Times forward and backward passes for about 2 % of the budget, and one evaluation on tune. The first pass warms up
+    and is left out. The median counts, so that a moment in which the machine was busy does not matter. No weight
+    changes.
+    """
+    started = time.perf_counter()
+
+    def mean(seconds: float) -> float:
+        return (
+            # The mean over processes, so that all agree on the number of steps.
+            float(world.total(torch.tensor(seconds, device=world.device, dtype=torch.float32))) / world.size
+        )
+
+    def timed(count: int) -> list[float]:
+        moved = (batch.to(world.device) for batch in islice(batches, count))
+        return [_time_training_pass(state, batch, settings.precision, world) for batch in moved]
+
+    first = timed(2)
+    more = TIMING_BUDGET_SHARE * minutes * 60 / max(mean(first[-1]), 1e-3)
+    seconds = first[1:] + timed(min(max(int(more), MIN_TIMED_PASSES), MAX_TIMED_PASSES))
+    state.network.zero_grad(set_to_none=True)
+    # A timed pass has no optimizer step: 5 % are added for what it leaves out.
+    per_step = mean(median(seconds)) * settings.accumulation * 1.05
+    per_tune = mean(_time_tune_evaluation(state, tune))
+    if per_tune < TIMING_BUDGET_SHARE * minutes * 60:  # the first time loads libraries
+        per_tune = mean(_time_tune_evaluation(state, tune))
+    every = max(settings.tune_every, ceil(per_tune / (MAX_TUNE_SHARE * per_step * settings.steps_per_epoch)))
+    budget = max(minutes * 60 - mean(time.perf_counter() - started) - per_tune, per_step)
+    steps = max(1, int(budget / (per_step + per_tune / (every * settings.steps_per_epoch))))
+    return steps, settings.model_copy(update={"tune_every": every})
+
+
+def _time_tune_evaluation(state: FitState, tune: Callable[[], object]) -> float:
+    """Measure the seconds of one evaluation on tune."""
+    started = time.perf_counter()
+    state.network.eval()
+    tune()
+    return time.perf_counter() - started
+
+
+def _time_training_pass(state: FitState, batch: Batch, precision: str, world: World) -> float:
+    """Measure the seconds of one forward and backward pass. Criteria in eval mode do not remember its scores."""
+    started = time.perf_counter()
+    network = state.network.train()
+    state.criteria.eval()
+    with make_autocast(precision, world.device):
+        outputs = network(batch)
+    total = torch.zeros((), device=world.device)
+    for name, task in network.tasks.items():
+        patched = network.spec.voxel_image.get(name) in batch.patch
+        target, items = flatten_target(batch, task, patched, state.structures.get(name))
+        loss, count = state.criteria[name](outputs[name], target, items)
+        total = total + (loss / count if count > 0 else loss * 0)
+    if total.requires_grad:
+        total.backward()
+    state.criteria.train()
+    return time.perf_counter() - started

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polytask.model.window_blending import blend_windows, find_window_starts
+
+
+@given(st.integers(1, 200), st.integers(1, 64), st.sampled_from([0.0, 0.25, 0.5, 0.75]))
+def test_windows_cover_the_axis_with_the_overlap(size: int, patch: int, overlap: float) -> None:
+    starts = find_window_starts(size, patch, overlap)
+    assert starts[0] == 0
+    if size > patch:
+        assert starts[-1] == size - patch
+        step = max(1, int(patch * (1 - overlap)))
+        assert all(0 < b - a <= step for a, b in pairwise(starts))
+
+
+@pytest.mark.parametrize("shape", [(20, 17, 9), (5, 30, 8), (40, 33)])
+def test_a_pointwise_network_is_reproduced_exactly(shape: tuple[int, ...]) -> None:
+    image = torch.randn(2, *shape)
+    patch = (8,) * len(shape)
+    out = blend_windows(lambda x: {"t": 3 * x + 1}, image, patch, 0.5, batch=3)["t"]
+    torch.testing.assert_close(out, 3 * image + 1)
+
+
+def test_centres_count_more_than_borders() -> None:
+    """Each window answers with its own number: near a window's centre its number prevails."""
+    calls: list[int] = []
+
+    def forward(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        calls.append(1)
+        return {"t": torch.full_like(x, float(len(calls)))}
+
+    out = blend_windows(forward, torch.zeros(1, 24), (16,), 0.5)["t"][0]
+    assert len(calls) == 2
+    assert abs(out[7] - 1) < 0.2
+    assert abs(out[16] - 2) < 0.2

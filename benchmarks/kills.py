@@ -196,7 +196,7 @@ def pass_kill_to_runs(strike: KillMoment) -> Iterator[None]:
             "import os, sys\n"
             "if 'polytask.study.run_process' in sys.orig_argv:\n"
             "    from pathlib import Path\n"
-            "    from _kills import KillMoment, count_events\n"
+            "    from _kill_process import KillMoment, count_events\n"
             f"    kind, at, delay, root = os.environ['{RUN_STRIKE}'].split('|')\n"
             "    count_events(Path(root), KillMoment(kind, int(at), float(delay)))\n",
             encoding="utf-8",

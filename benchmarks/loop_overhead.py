@@ -93,7 +93,7 @@ def run_bare_loop(
 
 
 def main() -> None:
-    """Measure both loops and print the summarize_ratio."""
+    """Measure both loops and print the ratio."""
     chosen = parse_options(__doc__, rounds=20, size=64, steps=3)
     settings = ["training.batch=2", f"training.threads={chosen.threads}"]
     with (

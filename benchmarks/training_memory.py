@@ -53,7 +53,7 @@ def measure_process_memory(work: Path, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure both sizes and print the summarize_ratio."""
+    """Measure both sizes and print the ratio."""
     chosen = parse_options(__doc__, rounds=3, few=50, many=500, steps=60, size=32, inside="")
     if chosen.inside:
         train_here(Path(chosen.inside), chosen.steps)

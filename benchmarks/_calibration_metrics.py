@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.influence import (
     MetricShares,
     find_auc_shares,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 
 DrawDifferences = Callable[[np.random.Generator, tuple[int, int, int], int], Floats]
 """(generator, (studies, seeds, subjects), number of the fold) → differences."""

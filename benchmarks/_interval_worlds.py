@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from polytask.array_types import Floats
 from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics
 from polytask.evaluation.metric_calculator import MetricCalculator
 from polytask.evaluation.metrics_by_kind import measure_multilabel, measure_r2
 from polytask.evaluation.part_answers import PooledAnswers
-from polytask.statistics.array_types import Floats
 from polytask.tasks import make_task
 
 Rng = np.random.Generator

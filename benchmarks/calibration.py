@@ -30,7 +30,7 @@ from scipy import stats
 from _calibration_metrics import observe
 from _calibration_worlds import PLAIN_DEVIATIONS, WORLDS, draw_scores
 from _measure import print_and_exit
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.pair_variance import estimate_pair_covariance
 from polytask.statistics.pivot import make_pivot
 from polytask.statistics.resample_counts import draw_counts

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from _measure import print_and_exit
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.pivot import make_pivot
 from polytask.statistics.resample_counts import draw_counts
 from polytask.statistics.studentize import studentize_batch

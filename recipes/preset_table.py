@@ -14,8 +14,9 @@ import sys
 from math import isfinite
 from pathlib import Path
 
-from polytask.errors import PolytaskError
 from polytask.evaluation.result import FILE, Estimate, Evaluation
+
+from polytask.errors import PolytaskError
 
 HEAD = ["run", "task", "metric", "estimate", "n", "loss first → last", "steps"]
 

@@ -44,7 +44,7 @@ def set_document_value(place: str, value: object) -> DocumentChange:
 
 
 CASES = [
-    ("predict", "run.yaml", set_document_value("header.tasks", ["grade"]), "run.yaml, header: tasks"),
+    ("predict", "run.yaml", set_document_value("header.tasks", ["grade"]), "header describes no tasks"),
     (
         "predict",
         "run.yaml",
@@ -96,6 +96,7 @@ CASES = [
         set_document_value("step", -1),
         "step: input should be greater than or equal to 0",
     ),
+    ("resume", "last/state.json", set_document_value("step", 10**6), "step: 1000000 is after the end"),
     ("resume", "last/state.json", set_document_value("criteria", {"x": 1}), "a damaged checkpoint"),
     ("resume", "last/state.json", set_document_value("settings", {"tune_every": 0}), "settings.tune_every"),
     ("resume", "last/state.json", set_document_value("epoch_sums", {"losses": {}}), "epoch_sums"),

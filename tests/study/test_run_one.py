@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -46,6 +47,18 @@ def test_a_finished_run_is_not_repeated(finished: Study) -> None:
     before = seal.stat().st_mtime_ns
     assert run_one(str(finished.work), spec, LEASH).ended == "done"
     assert seal.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("damage", [{"costs": [1.0]}, {"costs": {"disk_mb": {}}}, {"seconds": "long"}])
+def test_a_run_whose_record_holds_something_else_counts_as_not_finished(
+    finished: Study, tmp_path: Path, damage: dict[str, object]
+) -> None:
+    spec = first(finished)
+    folder = Path(shutil.copytree(finished.work / "runs" / spec.name, tmp_path / spec.name))
+    assert find_run_state(spec, folder) == ("done", "")
+    record = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps(record | damage))
+    assert find_run_state(spec, folder) == ("missing", "")
 
 
 def test_a_finished_run_of_other_values_does_not_count(finished: Study) -> None:

@@ -22,10 +22,10 @@ def test_before_the_first_step_nothing_is_done_skipped_or_best() -> None:
 
 def test_counters_come_back_from_a_checkpoint_of_the_same_plan_only(tmp_path: Path) -> None:
     saved, read = state_of(["grade"]), state_of(["grade"])
-    saved.step, saved.skipped, saved.best, saved.best_epoch = 12, 3, 0.25, 2
+    saved.step, saved.skipped, saved.best, saved.best_epoch = 7, 3, 0.25, 2
     saved.save(tmp_path, "a plan")
     read.load(tmp_path, "a plan")
-    assert (read.step, read.skipped, read.best, read.best_epoch) == (12, 3, 0.25, 2)
+    assert (read.step, read.skipped, read.best, read.best_epoch) == (7, 3, 0.25, 2)
     with pytest.raises(PolytaskError, match="a checkpoint of another plan"):
         read.load(tmp_path, "another plan")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN
 from polytask.cohort import header
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.evaluation.metric_estimates import list_class_names
@@ -17,7 +18,7 @@ from polytask.evaluation.voxel_truth import read_structure_masks, read_voxel_tru
 from polytask.images.volume import Volume
 from polytask.kinds import find_answer_form
 from polytask.prepare.sample_targets import is_known_in_sample, make_pooled_target
-from polytask.tasks.mask_sizes import NAN, blank_length_metrics, compute_voxel_size
+from polytask.tasks.mask_sizes import blank_length_metrics, compute_voxel_size
 from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, Task, VoxelTask
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN
 from polytask.evaluation.interval_floors import INTERVAL_FLOORS, explain_missing_interval
 from polytask.statistics.share_interval import compute_wilson_interval
-
-NAN = float("nan")
 
 MIN_ITEMS_PER_BIN = 5
 """Fewest items of a bin, where there are enough items."""

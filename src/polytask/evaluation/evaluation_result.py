@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from polytask.array_types import NAN
 from polytask.documents.document_errors import convert_content_errors
 from polytask.documents.json_reader import read_json_object
 from polytask.evaluation.evaluation_form import require_evaluation_form
@@ -16,7 +17,6 @@ PartName = Literal["held_out", "tune", "test", "external"]
 OWN_PARTS: tuple[PartName, ...] = ("held_out", "tune", "test")
 """The parts of a run's own cohort; the part `external` is another cohort."""
 EVALUATION_FILE = "evaluation.json"
-NAN = float("nan")
 
 
 class Estimate(NamedTuple):

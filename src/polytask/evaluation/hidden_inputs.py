@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from polytask.array_types import NAN
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.evaluation.answer_collector import AnswerCollector
-from polytask.evaluation.evaluation_result import NAN, Estimate
+from polytask.evaluation.evaluation_result import Estimate
 from polytask.evaluation.metric_estimates import Progress
 from polytask.evaluation.part_statistic import PartStatistic
 from polytask.predict.held_out import INPUT_SEPARATOR

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from polytask.array_types import NAN, Indices
 from polytask.evaluation.interval_floors import INTERVAL_FLOORS, explain_missing_interval
-from polytask.evaluation.measured_metric import NAN, MeasuredMetric
-from polytask.statistics.array_types import Indices
+from polytask.evaluation.measured_metric import MeasuredMetric
 from polytask.statistics.mean_interval import find_mean_interval
 
 MAX_JACKKNIFE_GROUPS = 200

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN, Floats
 from polytask.evaluation.interval_floors import IntervalMethod
-from polytask.statistics.array_types import Floats
 from polytask.statistics.combined_interval import combine_intervals, find_correlations
 
-NAN = float("nan")
 Flags = npt.NDArray[np.bool_]
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats, Indices
 from polytask.evaluation.interval_floors import INTERVAL_FLOORS, IntervalMethod, explain_missing_interval
 from polytask.evaluation.measured_metric import Flags, MeasuredMetric, build_undefined_metric
-from polytask.statistics.array_types import Floats, Indices
 from polytask.statistics.auc_interval import find_area_influence, find_auc_interval
 from polytask.statistics.comparable_pairs import count_pairs
 from polytask.statistics.concordance import find_concordance_influence, find_concordance_interval

@@ -8,16 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from polytask.evaluation.measured_metric import (
-    NAN,
-    Flags,
-    MeasuredMetric,
-    average_metrics,
-    build_undefined_metric,
-)
+from polytask.array_types import NAN, Floats
+from polytask.evaluation.measured_metric import Flags, MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import UNSEEN_ERROR_FACTOR, MetricCalculator
 from polytask.evaluation.part_answers import PooledAnswers
-from polytask.statistics.array_types import Floats
 from polytask.statistics.r2_interval import find_r2_interval
 from polytask.tasks.survival_metrics import compute_censoring_weights, is_horizon_defined
 

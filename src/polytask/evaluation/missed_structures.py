@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from polytask.evaluation.measured_metric import NAN
+from polytask.array_types import NAN
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task

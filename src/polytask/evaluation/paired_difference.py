@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from polytask.array_types import NAN, Floats
 from polytask.evaluation.interval_floors import DIFFERENCE_FLOOR, explain_missing_interval
-from polytask.evaluation.measured_metric import NAN, MeasuredMetric, combine_metrics
-from polytask.statistics.array_types import Floats
+from polytask.evaluation.measured_metric import MeasuredMetric, combine_metrics
 from polytask.statistics.combined_interval import find_correlations
 from polytask.statistics.mean_interval import find_mean_interval
 

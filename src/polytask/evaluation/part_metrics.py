@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from polytask.array_types import Indices
 from polytask.evaluation.jackknife import measure_by_jackknife
 from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import MetricCalculator
 from polytask.evaluation.metrics_by_kind import MEASURES_BY_KIND, average_voxel_cases, measure_skill
 from polytask.evaluation.part_statistic import SKILL_METRIC, PartStatistic, is_metric
-from polytask.statistics.array_types import Indices
 
 
 def measure_all_tasks(

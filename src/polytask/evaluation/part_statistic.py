@@ -7,11 +7,10 @@ from typing import cast
 
 import numpy as np
 
+from polytask.array_types import NAN, Indices
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
-from polytask.statistics.array_types import Indices
 from polytask.tasks.task import PooledTask, Task
 
-NAN = float("nan")
 SKILL_METRIC = "skill"
 COUNT_ENTRIES = ("n", "events", "volume", "empty_truth", "empty_answer")
 """Entries of a task's metrics that are counts or describe the truth; they get no interval."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from polytask.array_types import Floats, Indices
 from polytask.evaluation.part_answers import PooledAnswers
-from polytask.statistics.array_types import Floats, Indices
 from polytask.statistics.leave_group_out import (
     Flags,
     find_area_without,

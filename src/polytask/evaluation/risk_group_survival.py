@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polytask.evaluation.evaluation_result import NAN, Estimate
+from polytask.array_types import NAN, Floats
+from polytask.evaluation.evaluation_result import Estimate
 from polytask.evaluation.part_answers import PooledAnswers
 from polytask.kinds.step_curves import estimate_kaplan_meier
 from polytask.plain import make_plain
@@ -21,7 +22,6 @@ from polytask.statistics.cox_model import fit_cox
 from polytask.statistics.log_rank import LogRank, compute_log_rank
 from polytask.tasks.risk_groups import RISK_GROUP_NAMES, assign_risk_groups
 
-Floats = npt.NDArray[np.float64]
 MIN_EVENTS_FOR_TEST = 10
 """With fewer events no p and no interval is given: both methods need many events to be right."""
 # Standard errors on each side of a normal estimate that make a 95 % interval.

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from polytask.array_types import NAN, Floats, Indices
 from polytask.evaluation.evaluation_result import Estimate
 from polytask.evaluation.part_statistic import PartStatistic
 from polytask.evaluation.primary_without_groups import measure_without_groups
 from polytask.kinds import find_answer_form
 from polytask.plain import make_plain
-from polytask.statistics.array_types import Floats, Indices
 from polytask.statistics.mean_interval import find_mean_interval
 from polytask.tasks.task import Task
 
@@ -27,7 +27,6 @@ MIN_ITEMS_FOR_SITE_EFFECT = 20
 MAX_SITE_GROUPS = 300
 """Subjects are left out one by one; in a site with more subjects than this, in this many random groups, because a
 plugin's kind of task is computed again without each."""
-NAN = float("nan")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Mask
 from polytask.cohort import header
 from polytask.cohort.cell_values import voxel_source
 from polytask.cohort.cohort import Case, Cohort, FileVoxelSpec
 from polytask.images.volume import Array, Grid
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.stored_targets import TargetFrame, prepare_dose, prepare_segmentation
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

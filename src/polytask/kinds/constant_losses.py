@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.kinds.step_curves import discretize_follow_up, evaluate_survival, measure_risk_sets
 
-Floats = npt.NDArray[np.float64]
 MIN_CLASS_SHARE = 1e-3
 """A class, label or structure counts as at least this frequent, so that log-odds and class weights stay finite."""
 MIN_CONSTANT_LOSS = 0.05

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.kinds.cell_readers import UnreadableCell, read_decimal
 from polytask.kinds.constant_losses import MIN_CONSTANT_LOSS
 from polytask.kinds.field_limits import NonNegativeNumber, PooledLevel, PositiveNumber
@@ -24,8 +24,6 @@ from polytask.kinds.kind import (
 from polytask.kinds.number_cells import list_band_strata, list_value_needs, make_number_arrays
 from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
 from polytask.kinds.task_spec import PooledSpec, TaskSpec
-
-Floats = npt.NDArray[np.float64]
 
 
 class CountSpec(PooledSpec):

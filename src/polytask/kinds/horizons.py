@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.kinds.step_curves import TimeCurve, evaluate_survival
 
 HORIZON_YEARS = (1, 2, 5)
@@ -12,7 +12,6 @@ UNITS_PER_YEAR = {"day": 365.0, "week": 52.0, "month": 12.0, "year": 1.0}
 TIME_UNIT_ABBREVIATIONS = {"d": "day", "w": "week", "wk": "week", "mo": "month", "y": "year", "yr": "year"}
 MIN_UNCENSORED_SHARE = 0.1
 """The metrics of a horizon are not defined if the censoring curve is below this share there."""
-Floats = npt.NDArray[np.float64]
 
 
 def list_usual_horizons(unit: str) -> list[float]:

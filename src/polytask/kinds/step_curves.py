@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from polytask.array_types import Floats
+
 Bools = npt.NDArray[np.bool_]
 TimeCurve = dict[str, tuple[float, ...]]
 """A step function with two keys: `times` in ascending order, and `survival` or `hazard` with the value from each time

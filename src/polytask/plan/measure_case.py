@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.orientations import aff2axcodes
 
+from polytask.array_types import Mask
 from polytask.cohort.cell_values import image_paths, slide_path, voxel_source
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import ImageInput, count_modality_planes
@@ -32,7 +33,7 @@ from polytask.plan.fingerprint_records import (
 from polytask.plan.measure_slides import measure_slides
 from polytask.plan.measure_structures import MaskPlacement, list_voxel_tasks, measure_voxel_task
 from polytask.plan.quantile_sketch import summarize_values
-from polytask.plan.voxel_boxes import Mask, VoxelBox, find_body_mask, find_mask_box, find_nonzero_mask
+from polytask.plan.voxel_boxes import VoxelBox, find_body_mask, find_mask_box, find_nonzero_mask
 
 
 def hash_case_files(cohort: Cohort, case: Case) -> str:

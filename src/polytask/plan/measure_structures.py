@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from polytask.array_types import Mask
 from polytask.cohort.cell_values import VoxelSource
 from polytask.cohort.header import Header, SegmentationSpec, VoxelSpec
 from polytask.errors import PolytaskError
@@ -19,7 +20,7 @@ from polytask.images.volume import Grid, Volume
 from polytask.kinds.plan_reasons import round_number
 from polytask.plan.fingerprint_records import CropRule, VoxelRecord
 from polytask.plan.quantile_sketch import summarize_values
-from polytask.plan.voxel_boxes import Mask, VoxelBox, find_bounding_box
+from polytask.plan.voxel_boxes import VoxelBox, find_bounding_box
 
 MAX_COMPONENT_GRID = 96
 """Components are measured on a thinned grid with at most this many voxels per axis."""

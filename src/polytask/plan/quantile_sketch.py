@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from polytask.array_types import Floats
 from polytask.kinds.plan_reasons import round_number
 
 QUANTILE_COUNT = 501
 """Number of quantiles in every summary: 0, 0.002, …, 1."""
 MAX_SORTED_VALUES = 500_000
 """With more values than this, quantiles are taken from every n-th value; mean, variance and range use all values."""
-Floats = npt.NDArray[np.float64]
 
 
 class ValueSummary(BaseModel):

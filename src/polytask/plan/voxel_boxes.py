@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from polytask.array_types import Mask
 from polytask.cohort.header import Modality, count_modality_planes
 
 VoxelBox = tuple[tuple[int, ...], tuple[int, ...]]
 """(first voxel, one past the last voxel), each with one number per axis."""
-Mask = npt.NDArray[np.bool_]
 AIR_HOUNSFIELD = -500.0
 """Threshold in Hounsfield units: lower values are air, higher values are the body."""
 MAX_BODY_GRID = 96

@@ -52,7 +52,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
                 "tasks": {n: dump_task_fields(t) for n, t in member.tasks.items()},
                 "decisions": member.decisions.as_dict(),
                 "baselines": list(member.baselines),
-                "run": {k: record[k] for k in ("name", "sharing", "created", "plan", "store")},
+                "run": {k: record.get(k) for k in ("name", "sharing", "created", "plan", "store")},
                 **_collect_evaluation(Run.read(folder)),
             }
         )

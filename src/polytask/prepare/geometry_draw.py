@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.plan.plan_schema import AugmentationPlan
 
-Floats = npt.NDArray[np.float64]
 LATTICE_NODES = 8
 """Number of nodes of the elastic lattice along each axis."""
 THICK_SLICE_RATIO = 3.0

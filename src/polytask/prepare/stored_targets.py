@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Mask
 from polytask.cohort import header
 from polytask.errors import PolytaskError
 from polytask.images.volume import Array, Grid, Volume
 from polytask.prepare.seeded_generators import make_generator
-from polytask.prepare.target_frame import Mask
 from polytask.prepare.target_frame import TargetFrame as TargetFrame
 
 TIE_MARGIN = 1e-4

@@ -9,13 +9,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Mask
 from polytask.errors import PolytaskError
 from polytask.images.formats import read_image_file
 from polytask.images.geometry import crop_volume, orient_to_ras, resample_volume
 from polytask.images.volume import Array, Grid, Volume
 from polytask.prepare.prepared_image import PreparedImage, lies_on_grid
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from polytask.prepare.geometry_draw import Floats, GeometryDraw
+from polytask.array_types import Floats
+from polytask.prepare.geometry_draw import GeometryDraw
 from polytask.prepare.lattice_interpolation import interpolate_lattice
 
 MAX_EXACT_FLOAT32 = 2**24

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.cohort.cell_values import column_value
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.input_specs import Column
@@ -19,7 +19,6 @@ MAX_TABLE_ONE_COLUMNS = 30
 MIN_SKEWNESS_FOR_MEDIAN = 1.0
 """Above this skewness, median and quartiles are shown in place of mean and SD."""
 TableOneValue = float | str | None
-Floats = npt.NDArray[np.float64]
 
 
 def build_table_one(material: ReportMaterial) -> tuple[ReportTable | None, str]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_curve
 
+from polytask.array_types import Floats
 from polytask.evaluation.calibration_error import bin_by_probability, estimate_calibration_error
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import PooledAnswers
@@ -30,7 +31,6 @@ from polytask.tasks.confusion import build_confusion_matrix
 from polytask.tasks.ordinal import Ordinal
 from polytask.tasks.ranking import compute_auc
 
-Floats = npt.NDArray[np.float64]
 CLASS_PICTURE_INCHES = 3.4
 """Width of a picture on the page, in inches."""
 

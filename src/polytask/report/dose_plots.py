@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats, Mask
 from polytask.cohort import header
 from polytask.evaluation.voxel_truth import read_structure_masks
 from polytask.report.drawing import (
@@ -23,9 +23,8 @@ from polytask.report.image_scale import choose_gray_window, draw_scale_bar
 from polytask.report.overlay_plots import describe_orientation, draw_image, write_case_heading
 from polytask.report.report_material import ReportMaterial
 from polytask.report.view_planes import choose_view_planes, show_cut
-from polytask.report.voxel_cases import Mask, RankedCase, VoxelCase, choose_shown_cases, read_voxel_case
+from polytask.report.voxel_cases import RankedCase, VoxelCase, choose_shown_cases, read_voxel_case
 
-Floats = npt.NDArray[np.float64]
 MIN_DRAWN_DOSE_SHARE = 0.05
 """Doses below this share of the largest dose are not drawn, so that the image stays visible."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from polytask.array_types import NAN
 from polytask.evaluation.external.evaluate_on import ExternalEvaluation
 from polytask.evaluation.run_costs import RunCosts, measure_run_costs, read_network_logs
 from polytask.report.report_material import ReportMaterial
 from polytask.report.run_page import render_run_page
 from polytask.report.run_report import write_page
-
-NAN = float("nan")
 
 
 def write_external_report(result: ExternalEvaluation) -> Path:

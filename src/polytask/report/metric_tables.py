@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from polytask.evaluation.evaluation_result import NAN, Estimate
+from polytask.array_types import NAN
+from polytask.evaluation.evaluation_result import Estimate
 from polytask.kinds import find_answer_form
 from polytask.kinds.kind import AnswerForm
 from polytask.report.display_names import PLAIN_NAMES, DisplayNames

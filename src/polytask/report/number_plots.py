@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.evaluation.bland_altman import compute_limits_of_agreement
 from polytask.evaluation.part_answers import PooledAnswers
 from polytask.report.drawing import (
@@ -21,8 +21,6 @@ from polytask.report.drawing import (
     use_report_style,
 )
 from polytask.report.report_material import ReportMaterial
-
-Floats = npt.NDArray[np.float64]
 
 
 def make_number_pictures(material: ReportMaterial, name: str) -> list[Picture]:

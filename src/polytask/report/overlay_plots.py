@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from polytask.array_types import Mask
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.report.drawing import (
     INK,
@@ -25,7 +26,6 @@ from polytask.report.metric_tables import METRIC_TITLES
 from polytask.report.report_material import ReportMaterial
 from polytask.report.view_planes import ViewPlane, choose_view_planes, choose_zoom_ranges, show_cut, zoom_axes
 from polytask.report.voxel_cases import (
-    Mask,
     RankedCase,
     VoxelCase,
     choose_shown_cases,

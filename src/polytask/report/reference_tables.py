@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from polytask.evaluation.evaluation_result import NAN, Estimate, Evaluation
+from polytask.array_types import NAN
+from polytask.evaluation.evaluation_result import Estimate, Evaluation
 from polytask.report.metric_tables import (
     ReportTable,
     TableCell,

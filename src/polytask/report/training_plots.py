@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from polytask.array_types import NAN
 from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.run_costs import RunLogEntry, list_epoch_entries
 from polytask.report.drawing import (
@@ -23,7 +24,6 @@ from polytask.report.drawing import (
 from polytask.report.report_material import ReportMaterial
 from polytask.tasks.task import Task
 
-NAN = float("nan")
 MIN_EPOCHS_FOR_MEANS = 3
 """With fewer epochs, the losses of single steps are drawn."""
 CURVE_PICTURE_INCHES = 5.0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Mask
 from polytask.images.geometry import orient_to_ras
 from polytask.images.volume import Array, Grid, Volume
 
@@ -16,7 +17,6 @@ ZOOM_MARGIN = 0.6
 """Margin around the shown structures, as a share of their size."""
 MIN_VIEW_SHARE = 1 / 2
 """Smallest share of the field of view that is shown."""
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Mask
 from polytask.cohort import header
 from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case, Cohort
@@ -20,8 +21,6 @@ from polytask.evaluation.voxel_truth import VoxelTruth, read_voxel_truth
 from polytask.images.formats import read_image_file
 from polytask.images.volume import Array, Grid, Volume
 from polytask.report.report_material import ReportMaterial
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats, Indices
-from polytask.statistics.unseen_subject import BOUNDED_LEVEL, NAN, draw_weights, find_interval_ends
+from polytask.array_types import NAN, Floats, Indices
+from polytask.statistics.unseen_subject import BOUNDED_LEVEL, draw_weights, find_interval_ends
 
 
 def find_area_influence(

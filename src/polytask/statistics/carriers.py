@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.pivot import Pivot
 
 MAX_CARRIERS = 3

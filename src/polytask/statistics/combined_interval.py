@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 
 
 def combine_intervals(

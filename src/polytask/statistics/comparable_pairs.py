@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats, Indices
+from polytask.array_types import Floats, Indices
 
 
 class PairCounts(NamedTuple):

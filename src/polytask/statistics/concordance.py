@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import NAN, Floats
 from polytask.statistics.comparable_pairs import PairCounts
 from polytask.statistics.unseen_subject import UNSEEN_WEIGHT
 
 CONCORDANCE_LEVEL = 0.95
-NAN = float("nan")
 PRIOR_EVENTS = 6
 """The variance that a C-index of this height has with exponential scores counts as much as so many events."""
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from polytask.array_types import Floats
+
 MAX_NEWTON_STEPS = 50
 CONVERGENCE_SHARE = 1e-9
 """Newton stops where the gain of a step is below this share of the log likelihood."""

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from polytask.array_types import Floats
 from polytask.errors import PolytaskError
-from polytask.statistics.array_types import Floats
 from polytask.statistics.cross_check import CrossCheck
 
 

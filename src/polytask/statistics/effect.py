@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from polytask.array_types import NAN, Floats
 from polytask.errors import PolytaskError
 from polytask.plain import make_plain
-from polytask.statistics.array_types import Floats
 from polytask.statistics.carriers import find_carriers
 from polytask.statistics.metric_values import FoldValues, draw_fold_resamples
 from polytask.statistics.pair_variance import estimate_pair_covariance
@@ -21,7 +21,6 @@ from polytask.statistics.studentize import studentize
 from polytask.statistics.too_few import find_study_shortage
 from polytask.statistics.variance import split_variance
 
-NAN = float("nan")
 ONE_SEED_NOTE = "one training each: no claim; add seeds"
 DETECTABLE_POWER = 0.8
 FEW_SUBJECTS = 150

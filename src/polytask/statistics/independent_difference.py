@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import hypot, isfinite
 from typing import NamedTuple
 
-NAN = float("nan")
+from polytask.array_types import NAN
 
 
 class BoundedEstimate(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.auc_interval import find_area_influence
 from polytask.statistics.comparable_pairs import count_pairs
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats
-from polytask.statistics.unseen_subject import (
-    BOUNDED_LEVEL,
-    NAN,
-    UNSEEN_WEIGHT,
-    draw_weights,
-    find_interval_ends,
-)
+from polytask.array_types import NAN, Floats
+from polytask.statistics.unseen_subject import BOUNDED_LEVEL, UNSEEN_WEIGHT, draw_weights, find_interval_ends
 
 WHOLE_UNSEEN_FACTOR = 1 / UNSEEN_WEIGHT
 """Factor that makes half an unseen case a whole one. The margins are resampled too, which moves κ more than the cases

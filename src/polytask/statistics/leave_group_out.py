@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats, Indices
+from polytask.array_types import NAN, Floats, Indices
 from polytask.statistics.comparable_pairs import count_pairs
 
-NAN = float("nan")
 Flags = npt.NDArray[np.bool_]
 MIN_REMAINING_SHARE = 1e-6
 """Where no more than this share of a sum of squares remains, subtracting the group leaves too few digits."""

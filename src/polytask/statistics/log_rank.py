@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-NAN = float("nan")
+from polytask.array_types import NAN
 
 
 class LogRank(NamedTuple):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-Floats = npt.NDArray[np.float64]
+from polytask.array_types import Floats
 
 
 class LogisticFit(NamedTuple):

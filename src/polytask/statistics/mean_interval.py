@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN
 from polytask.errors import PolytaskError
 from polytask.statistics.pivot import make_pivot
 from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES
 from polytask.statistics.studentize import studentize
-
-NAN = float("nan")
 
 
 class MeanInterval(NamedTuple):

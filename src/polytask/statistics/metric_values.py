@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats, Indices
 from polytask.errors import PolytaskError
-from polytask.statistics.array_types import Floats, Indices
 from polytask.statistics.pair_variance import FOLD_RESAMPLES, MAX_PAIRED_SUBJECTS
 from polytask.statistics.resample_counts import draw_counts
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from polytask.array_types import Floats
+
 CURVE_THRESHOLDS = tuple(k / 100 for k in range(1, 100))
 """Threshold probabilities at which a curve is drawn."""
 

@@ -8,14 +8,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN
 from polytask.errors import PolytaskError
 
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 ThresholdAim = Literal["sensitivity", "specificity"]
 COUNT_TOLERANCE = 1e-9
 """Tolerance of a count of cases: 1 / (1 − 0.9) comes out slightly above 10."""
-NAN = float("nan")
 
 
 class CallShares(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 
 FOLD_RESAMPLES = 1_000
 """Resamples of a fold from which the part of the pairs is estimated."""

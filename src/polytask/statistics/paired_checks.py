@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from polytask.statistics.array_types import Floats, Indices
+from polytask.array_types import Floats, Indices
 from polytask.statistics.cross_check import CrossCheck
 
 MAX_EXACT_DIFFERENCES = 16

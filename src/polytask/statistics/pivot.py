@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 
 LUCK_DRAWS = 2
 """Draws of the trainings' luck, each with both signs, beside every resample of the subjects."""

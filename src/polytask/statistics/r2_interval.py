@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.unseen_subject import BOUNDED_LEVEL, NAN, draw_weights, find_interval_ends
+from polytask.array_types import NAN
+from polytask.statistics.unseen_subject import BOUNDED_LEVEL, draw_weights, find_interval_ends
 
 UNSEEN_SQUARE_FACTOR = 2.0
 """The square of an unseen error may be twice the largest one. With 60 subjects and errors of three degrees of freedom

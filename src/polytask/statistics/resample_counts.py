@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 
 COUNTS_PER_BLOCK = 2**21
 """How many numbers a block holds (16 MB)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES, draw_counts
 
 MIN_RESAMPLES, MAX_DRAWN_SUBJECTS = 1_998, 10_000_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 
 MIN_STUDY_SUBJECTS = 20
 """Least number of subjects over all folds."""

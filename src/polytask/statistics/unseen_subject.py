@@ -19,14 +19,13 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import NAN, Floats
 
 WEIGHTS_PER_BLOCK = 2**21
 """How many numbers a block of resamples holds (16 MB)."""
 BOUNDED_LEVEL = 0.95
 UNSEEN_WEIGHT = 0.5
 """Mean weight of the unseen subject."""
-NAN = float("nan")
 
 
 def draw_weights(

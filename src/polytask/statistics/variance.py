@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polytask.statistics.array_types import Floats
+from polytask.array_types import Floats
 from polytask.statistics.freedom import combine_freedoms
 
 

@@ -44,7 +44,7 @@ def _estimate_arm_run(arm: str, study: Study, workspace: Workspace, masks: float
     if done:
         return RunEstimate(
             fmean(float(run.record.get("seconds") or 0) for run in done),
-            fmean(float(run.record["costs"]["disk_mb"] or 0) for run in done),
+            fmean(float(run.record["costs"].get("disk_mb") or 0) for run in done),
             True,
         )
     design, pace = study.design, study.design.paces.get(arm)

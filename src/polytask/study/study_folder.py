@@ -160,5 +160,16 @@ def find_run_state(spec: RunSpec, folder: Path) -> tuple[RunState, str]:
 
 
 def read_run_record(folder: Path) -> dict[str, Any]:
-    """Read the `study.json` of a run; {} when it does not exist."""
-    return find_json_object(folder / STUDY_RECORD_FILE)
+    """Read the `study.json` of a run; {} when it does not exist, is damaged or holds something else: the run counts as
+    not finished, and the study makes it again."""
+    record = find_json_object(folder / STUDY_RECORD_FILE)
+    costs = record.get("costs") or {}
+    if not isinstance(costs, dict) or not all(
+        map(_is_number_or_none, [*costs.values(), record.get("seconds")])
+    ):
+        return {}
+    return record
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN
+
 ConfusionMatrix = npt.NDArray[np.float64]
-NAN = float("nan")
 
 
 def build_confusion_matrix(truth: npt.ArrayLike, answer: npt.ArrayLike, classes: int) -> ConfusionMatrix:

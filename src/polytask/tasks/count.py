@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from polytask.array_types import NAN
 from polytask.kinds.count import compute_deviance
-from polytask.tasks.confusion import NAN
 from polytask.tasks.criteria import ItemCriterion
 from polytask.tasks.task import Arrays, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_linear_head

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from polytask.tasks.confusion import NAN
+from polytask.array_types import NAN
 from polytask.tasks.dose_criterion import DoseCriterion
 from polytask.tasks.dvh import compute_dvh_statistics
 from polytask.tasks.task import Prediction, TaskLevel

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from polytask.array_types import Mask
+
 DVH_PERCENTS = (99.0, 95.0, 50.0, 5.0, 1.0)
 """The percentages x for which D_x is given."""
 HOTTEST_VOLUME = 0.1

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import binary_dilation, distance_transform_edt
 
-Mask = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-NAN = float("nan")
+from polytask.array_types import NAN, Floats, Mask
 
 
 def compute_dice_overlap(drawn: Mask, truth: Mask) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
-NAN = float("nan")
+from polytask.array_types import NAN
+
 SIZE_METRICS = ("volume", "volume_error")
 """Names of the metrics that are sizes."""
 LENGTH_METRICS = ("hd95", "surface_dice")

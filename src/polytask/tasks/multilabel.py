@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from polytask.array_types import NAN
 from polytask.kinds.constant_losses import clamp_label_shares
 from polytask.tasks.confusion import (
-    NAN,
     average_over_classes,
     build_confusion_matrix,
     compute_accuracy,

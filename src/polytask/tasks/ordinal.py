@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from polytask.array_types import NAN
 from polytask.kinds.constant_losses import clamp_class_shares
-from polytask.tasks.confusion import NAN, build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
+from polytask.tasks.confusion import build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
 from polytask.tasks.criteria import ItemCriterion
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.task import Arrays, Prediction, TaskLevel

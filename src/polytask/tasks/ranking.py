@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from polytask.array_types import Floats
 
 
 def count_wins(scores: Floats, against: Floats) -> Floats:

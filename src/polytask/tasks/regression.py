@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
-from polytask.tasks.confusion import NAN
+from polytask.array_types import NAN
 from polytask.tasks.criteria import ItemCriterion
 from polytask.tasks.task import Arrays, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_linear_head

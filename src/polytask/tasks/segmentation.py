@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from polytask.array_types import NAN
 from polytask.kinds.constant_losses import clamp_structure_shares
-from polytask.tasks.confusion import NAN
 from polytask.tasks.mask_metrics import compute_mask_metrics
 from polytask.tasks.mask_sizes import convert_sizes_to_pixels
 from polytask.tasks.overlap_criterion import OverlapCriterion

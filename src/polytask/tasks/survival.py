@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from polytask.array_types import NAN
 from polytask.kinds.step_curves import TimeCurve, estimate_breslow_hazard, evaluate_hazard
-from polytask.tasks.confusion import NAN
 from polytask.tasks.cox_criterion import CoxCriterion
 from polytask.tasks.hazard_criterion import HazardCriterion, compute_expected_time, interpolate_survival
 from polytask.tasks.survival_metrics import compute_concordance, compute_horizon_auc, compute_horizon_brier

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import NAN, Floats
 from polytask.kinds.step_curves import evaluate_survival
 from polytask.statistics.comparable_pairs import count_pairs
 from polytask.tasks.ranking import compute_auc
 
-Floats = npt.NDArray[np.float64]
-NAN = float("nan")
 MIN_FOLLOWED_SHARE = 0.1
 """A horizon is not defined if the censoring curve G is below this share there: weights 1/G would become too large."""
 

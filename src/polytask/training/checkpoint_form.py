@@ -94,6 +94,8 @@ def find_checkpoint_problem(content: Any, pairs: int | None = None) -> str:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    if form.step > form.schedule.end:
+        return f"step: {form.step} is after the end of the schedule, {form.schedule.end}"
     if isinstance(form.epoch_sums, SumsForm) and pairs not in (None, len(form.epoch_sums.common)):
         return f"epoch_sums.common: expected {pairs} counts"
     return ""

@@ -147,6 +147,10 @@ def find_record_problem(record: object) -> str:
     for key in ("name", "sharing"):
         if not isinstance(record[key], str):
             return f"{key} is no text"
+    header = record["header"]
+    described = header.get("tasks") if isinstance(header, dict) else None
+    if not isinstance(described, dict) or not all(isinstance(task, dict) for task in described.values()):
+        return "header describes no tasks"
     networks = record["networks"]
     if not isinstance(networks, dict) or not networks:
         return "networks names none"

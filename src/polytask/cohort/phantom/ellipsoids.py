@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Mask
 from polytask.images.volume import Grid
 
 Floats = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
 Point = tuple[float, float, float]
 FIELD_OF_VIEW_MM = 192.0
 """Edge length of the image in mm, for any number of voxels."""

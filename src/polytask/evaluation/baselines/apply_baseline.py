@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import log_softmax
 
+from polytask.array_types import Floats
 from polytask.cohort.cohort import Case, Cohort
 from polytask.errors import PolytaskError
 from polytask.evaluation.baselines.baseline_inputs import (
@@ -21,7 +21,6 @@ from polytask.kinds import find_answer_form
 from polytask.kinds.step_curves import evaluate_hazard
 from polytask.tasks.task import Arrays
 
-Floats = npt.NDArray[np.float64]
 MAX_COX_SCORE = 50.0
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.cohort.cell_values import column_value
 from polytask.cohort.cohort import Case, Cohort
 from polytask.evaluation.part_answers import CaseId
 from polytask.plan.plan_schema import ColumnPlan, FoldPlan
 from polytask.prepare.table_encoding import encode_table_cells
 
-Floats = npt.NDArray[np.float64]
 PredictedVolumes = Mapping[str, Mapping[CaseId, Mapping[str, float]]]
 """Segmentation task → case → structure → volume."""
 BaselineInputs = Mapping[str, Any]

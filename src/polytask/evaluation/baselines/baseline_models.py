@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.kinds.step_curves import estimate_breslow_hazard
 from polytask.statistics.cox_model import compute_cox_likelihood, fit_cox
 from polytask.statistics.logistic import LogisticFit, fit_logistic
 
-Floats = npt.NDArray[np.float64]
 RowIndices = npt.NDArray[np.int64]
 CANDIDATE_PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 """Ridge penalties that are tried, per item (per event for Cox regression)."""

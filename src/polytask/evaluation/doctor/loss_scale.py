@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from polytask.array_types import NAN
 from polytask.evaluation.doctor.doctor_chart import MIN_GRADIENT_LOOKS, DoctorChart
 from polytask.evaluation.doctor.finding import Finding
 from polytask.evaluation.doctor.task_ratios import (
@@ -14,7 +15,7 @@ from polytask.evaluation.doctor.task_ratios import (
     find_known_median,
     list_comparable_tasks,
 )
-from polytask.evaluation.doctor.training_curves import NAN, TrainingCurves
+from polytask.evaluation.doctor.training_curves import TrainingCurves
 
 MAX_START_LOSS, MIN_START_LOSS = 3.0, 0.1
 """A loss that is divided by a constant answer's loss cannot begin above or below these. Healthy first epochs had 0.5 to

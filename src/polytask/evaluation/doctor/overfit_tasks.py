@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from polytask.array_types import NAN
 from polytask.evaluation.doctor.doctor_chart import DoctorChart
 from polytask.evaluation.doctor.finding import Finding
-from polytask.evaluation.doctor.training_curves import NAN, Array, TrainingCurves, read_log_number
+from polytask.evaluation.doctor.training_curves import Array, TrainingCurves, read_log_number
 
 SMOOTHING_WINDOW = 3
 """Number of evaluations whose median smooths the curve: skill on a small tune part jumps."""

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import NAN
 from polytask.evaluation.run_costs import RunLogEntry
 
 Array = npt.NDArray[np.float64]
-NAN = float("nan")
 KeyName = TypeVar("KeyName")
 
 

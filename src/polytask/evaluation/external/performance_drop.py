@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from polytask.array_types import NAN
 from polytask.evaluation.evaluation_result import Estimate, EstimatesByTask
 from polytask.evaluation.external.word_gaps import WordGap
 from polytask.statistics.independent_difference import BoundedEstimate, subtract_independent
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True)

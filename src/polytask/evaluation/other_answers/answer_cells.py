@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.cohort.text_table import TextRow
 from polytask.errors import PolytaskError, suggest_word
 from polytask.evaluation.metric_estimates import list_class_names
@@ -16,7 +16,6 @@ from polytask.evaluation.part_answers import CaseId
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task
 
-Floats = npt.NDArray[np.float64]
 MAX_ROUNDING_ERROR = 0.015
 """The sum of probabilities that are rounded to two digits may differ from 1 by this much."""
 NO_LABEL_WORD = "none"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.evaluation.other_answers.answer_cells import OtherPooledAnswers
 from polytask.evaluation.part_answers import CaseId, CaseMetrics, PartAnswers, PooledAnswers
 from polytask.evaluation.part_statistic import is_metric
 from polytask.kinds import find_answer_form
 from polytask.tasks.task import Arrays, Task
 
-Floats = npt.NDArray[np.float64]
 RANKING_METRICS = ("auc",)
 """Metrics that need probabilities; a class alone is not enough for them."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from polytask.array_types import Floats
 
 
 def rank_columns(values: Floats) -> Floats:

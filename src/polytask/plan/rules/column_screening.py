@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.cohort.cell_values import pooled_value
 from polytask.cohort.header import (
     PooledSpec,
@@ -32,7 +33,6 @@ MAX_COLUMN_CORRELATION = 0.95
 """A column repeats an earlier one if their |correlation| is above this."""
 MIN_KNOWN_ANSWERS = 8
 """A task with fewer known answers than this judges no column."""
-Floats = npt.NDArray[np.float64]
 
 
 def compute_column_limit(subjects: int) -> int:

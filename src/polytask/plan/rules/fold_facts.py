@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from polytask.array_types import Floats
 from polytask.cohort.cell_values import pooled_value
 from polytask.cohort.cohort import Case, Cohort
 from polytask.errors import PolytaskError
 from polytask.kinds.kind import AnswerValue
 from polytask.plan.fingerprint_records import CaseRecord, Fingerprint
 from polytask.plan.plan_schema import ImagePlan
-from polytask.plan.rules.parsed_columns import CaseRows, Floats, ParsedColumns
+from polytask.plan.rules.parsed_columns import CaseRows, ParsedColumns
 
 
 @dataclass(frozen=True)

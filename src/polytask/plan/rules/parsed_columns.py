@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.cohort.cell_values import column_value
 from polytask.cohort.cohort import Cohort
 from polytask.kinds.cell_readers import UnreadableCell, read_decimal
 
-Floats = npt.NDArray[np.float64]
 CaseRows = npt.NDArray[np.intp]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from polytask.array_types import Indices
 from polytask.errors import PolytaskError
-from polytask.statistics.array_types import Indices
 from polytask.statistics.influence import (
     MetricShares,
     average_shares,

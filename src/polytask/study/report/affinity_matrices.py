@@ -8,14 +8,13 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.report.drawing import FAINT_INK, INK, Picture, create_figure, encode_svg, use_report_style
 from polytask.study.conclusions.draw_conclusions import Conclusions
 from polytask.study.conclusions.task_affinity import MIN_RUNS_FOR_ERROR, Affinity
 from polytask.study.report.effect_text import count_with_noun, shorten_name
 
-Floats = npt.NDArray[np.float64]
 MATRIX_CELL_INCHES = 0.62
 """Width and height of a cell of a matrix, in inches."""
 MIN_COSINE_LIMIT = 0.25

@@ -7,8 +7,8 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from polytask.array_types import Floats
 from polytask.evaluation.run_costs import RunLogEntry, list_epoch_entries, read_network_logs
 from polytask.report.drawing import (
     FAINT_INK,
@@ -23,7 +23,6 @@ from polytask.report.training_plots import read_task_losses
 from polytask.study.conclusions.draw_conclusions import Conclusions
 from polytask.study.report.effect_text import shorten_name
 
-Floats = npt.NDArray[np.float64]
 StepCurve = list[tuple[float, float]]
 """Pairs of (step, value) in the order of the steps."""
 PANELS_PER_ROW = 3

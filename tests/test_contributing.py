@@ -31,11 +31,11 @@ from polytask.images.size_limits import check_array_size
 from polytask.images.volume import Grid, ImageInfo, Volume
 from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.layers import NamedModules, pool_mean_max
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import SHARINGS
-from polytask.model.sources import SOURCES
-from polytask.model.time import FUSION_DEPTHS, MIN_FUSION_VISITS, TIMES
+from polytask.model.visit_fusion import FUSION_DEPTHS, MIN_FUSION_VISITS, VISIT_FUSIONS
 from polytask.registries import list_members
 from tests.balance import test_rules
 from tests.docs.starts import prepared as prepare_phantom
@@ -175,10 +175,10 @@ class MeanSource(nn.Module):
 
 
 def test_fusions_are_one_file_and_one_name(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TIMES, "mean", MeanVisit)
+    monkeypatch.setitem(VISIT_FUSIONS, "mean", MeanVisit)
     monkeypatch.setitem(FUSION_DEPTHS, "mean", 2)
     monkeypatch.setitem(MIN_FUSION_VISITS, "mean", 1)
-    monkeypatch.setitem(SOURCES, "mean", MeanSource)
+    monkeypatch.setitem(INPUT_FUSIONS, "mean", MeanSource)
     assert "mean" in list_members("visit_fusion")
     assert "mean" in list_members("input_fusion")
     test_fusions.test_every_time_fusion_says_how_deep_it_reads()

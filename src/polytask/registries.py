@@ -34,9 +34,11 @@ REGISTRIES: dict[str, Registry] = {
     "sharing": Registry(
         "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
     ),
-    "visit_fusion": Registry("polytask.model.time", "TIMES", "how visits become one: `train --visit-fusion`"),
+    "visit_fusion": Registry(
+        "polytask.model.visit_fusion", "VISIT_FUSIONS", "how visits become one: `train --visit-fusion`"
+    ),
     "input_fusion": Registry(
-        "polytask.model.sources", "SOURCES", "how inputs become one: `train --input-fusion`"
+        "polytask.model.input_fusion", "INPUT_FUSIONS", "how inputs become one: `train --input-fusion`"
     ),
     "order": Registry(
         "polytask.model.order", "LINKS", "how a task reads another's answer: `train --after`, `model.link`"

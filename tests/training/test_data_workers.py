@@ -12,7 +12,7 @@ import pytest
 from torch.utils.data import _utils
 
 from polytask.errors import PolytaskError
-from polytask.training.interrupt import Interrupted
+from polytask.training.interrupt import TrainingInterrupted
 from polytask.training.run import train
 from tests.training.test_resume import entries, weights
 
@@ -64,7 +64,7 @@ def test_a_killed_worker_is_one_line_and_loses_nothing(work: Path) -> None:
 
 def test_workers_that_are_ended_with_the_command_do_not_hide_that_it_was_asked_to_stop(work: Path) -> None:
     train(work, name="whole", tasks=["grade"], overrides=OPTIONS)
-    with pytest.raises(Interrupted) as stop:
+    with pytest.raises(TrainingInterrupted) as stop:
         train(
             work, name="cut", tasks=["grade"], overrides=OPTIONS, workers=1, reporter=Kills(step=1, stop=True)
         )

@@ -177,14 +177,14 @@ class StopsAt:
 def test_asked_to_stop_at_the_last_step_of_an_epoch_its_evaluation_is_not_left_out(
     work: Path, step: int
 ) -> None:
-    from polytask.training.interrupt import Interrupted
+    from polytask.training.interrupt import TrainingInterrupted
 
     options = ["training.epochs=2", "training.tune_every=1"]
     train(work, name="whole", tasks=["grade"], overrides=options)
     try:
         train(work, name="cut", tasks=["grade"], overrides=options, reporter=StopsAt(step))
         stopped = False
-    except Interrupted:
+    except TrainingInterrupted:
         stopped = True
     assert stopped == (step == 4), "at the end there is nothing to stop"
     train(work, resume="cut")

@@ -215,7 +215,7 @@ def table(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One or several tables."""
+    """Describe one or several tables."""
     from polytask.cohort.importers.plain_table import import_table
     from polytask.cohort.importers.text_form import TextForm
 

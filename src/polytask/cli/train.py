@@ -71,7 +71,7 @@ def train(
     from polytask.cli import print_json
     from polytask.errors import PolytaskError
     from polytask.plan.plan_file import read_plan
-    from polytask.training.interrupt import Interrupted
+    from polytask.training.interrupt import TrainingInterrupted
     from polytask.training.run import train as fit
 
     visit_fusion = _choose_option("--visit-fusion", visit_fusion, "--time", time)
@@ -111,7 +111,7 @@ def train(
                     device=device,
                     reporter=reporter,
                 )
-        except Interrupted as stop:
+        except TrainingInterrupted as stop:
             typer.echo(f"{stop}; everything is saved. Go on with:", err=True)
             typer.echo(f"  polytask train {work} --resume {stop.run}", err=True)
             # A shell expects 128 + the number of the signal. `from None`: a stop that was asked for is no error.

@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from polytask.model.complete_inputs import select_known_rows
 from polytask.model.cut import TaskCut, no_cut
+from polytask.model.input_fusion import INPUT_FUSIONS
+from polytask.model.input_fusion.condition import Condition
+from polytask.model.input_fusion.film import Modulation
+from polytask.model.input_fusion.source_hiding import hide_sources
 from polytask.model.layers import NamedModules
 from polytask.model.network_inputs import NetworkInputs
 from polytask.model.network_settings import NetworkSpec
@@ -19,12 +23,8 @@ from polytask.model.pooled_branch import PooledBranch, Token, upstream_source
 from polytask.model.readable_visits import find_visit_slots
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import make_block
-from polytask.model.sources import SOURCES
-from polytask.model.sources.condition import Condition
-from polytask.model.sources.film import Modulation
-from polytask.model.sources.source_hiding import hide_sources
-from polytask.model.time import FUSION_DEPTHS
 from polytask.model.vector_encoders import SideOutputs, TokensByTask, VectorEncoders
+from polytask.model.visit_fusion import FUSION_DEPTHS
 from polytask.model.voxel_branch import VoxelBranch
 from polytask.tasks.task import Task
 
@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.chain = Chain(spec, tasks)
         self.blocks = NamedModules({name: self._block(name) for name in spec.images if self._readers(name)})
         self.seconds = NamedModules(self.chain.seconds())
-        self.modulates = getattr(SOURCES[spec.input_fusion], "modulates", False) and bool(spec.tables)
+        self.modulates = getattr(INPUT_FUSIONS[spec.input_fusion], "modulates", False) and bool(spec.tables)
         subject = {t: tasks[t].level == "subject" for t in self.pooled}
         self.vectors = VectorEncoders(spec, subject, self.voxel if self.modulates else [])
         self.films = NamedModules(self._make_films() if self.modulates else {})

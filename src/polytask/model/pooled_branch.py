@@ -12,10 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.layers import NamedModules, pool_mean_max
-from polytask.model.sources import SOURCES
-from polytask.model.time import FUSION_DEPTHS, MIN_FUSION_VISITS, TIMES
-from polytask.model.time.visit_concat import SideBySideVisits
+from polytask.model.visit_fusion import FUSION_DEPTHS, MIN_FUSION_VISITS, VISIT_FUSIONS
+from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 from polytask.tasks.task import Task
 
 
@@ -71,14 +71,14 @@ class PooledBranch(nn.Module):
         for name, (dims, channels) in images.items():
             if self.subject:
                 embed[name] = cast(
-                    nn.Module, TIMES[visit_fusion](channels[-depth:], len(visits), width, dims)
+                    nn.Module, VISIT_FUSIONS[visit_fusion](channels[-depth:], len(visits), width, dims)
                 )
             else:
                 embed[name] = nn.Linear(2 * channels[-1], width)
         for name in vectors:
             embed[name] = SideBySideVisits(width, len(visits), width) if self.subject else nn.Identity()
         self.embed = NamedModules(embed)
-        self.fusion = cast(nn.Module, SOURCES[input_fusion](len(embed), width))
+        self.fusion = cast(nn.Module, INPUT_FUSIONS[input_fusion](len(embed), width))
         self.dropout = nn.Dropout(dropout)
         self.head = task.head(width, 0)
 

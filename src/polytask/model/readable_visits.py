@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from polytask.errors import PolytaskError
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import find_upstream_tasks
-from polytask.model.time import MIN_FUSION_VISITS
+from polytask.model.visit_fusion import MIN_FUSION_VISITS
 from polytask.tasks.task import Task
 
 

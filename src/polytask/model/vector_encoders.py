@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from polytask.model.cut import TaskCut
+from polytask.model.input_fusion.condition import Condition
 from polytask.model.layers import NamedModules
 from polytask.model.network_inputs import NetworkInputs
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.pooled_branch import Token
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.slide_encoder import GatedAttention, SlideEncoder
-from polytask.model.sources.condition import Condition
 from polytask.model.table_encoder import TableEncoder
 
 TokensByTask = dict[str, dict[str, Token]]

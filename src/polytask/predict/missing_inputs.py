@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from polytask.cohort.cell_values import column_value, image_paths, slide_path
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.cohort.header import Header, VoxelSpec
-from polytask.model.sources import SOURCES
+from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.plan.plan_schema import ColumnPlan, FoldPlan, Plan
 from polytask.prepare.slot_assignment import assign_visit_slots
 
@@ -113,7 +113,7 @@ class ModelInputs:
 
 def list_inputs_by_task(plan: Plan, header: Header, tasks: Iterable[str]) -> dict[str, set[str]]:
     """Find task → the inputs its answer is computed from, also through the tasks before it in a chain."""
-    modulates = getattr(SOURCES[plan.shared.model.input_fusion], "modulates", False)
+    modulates = getattr(INPUT_FUSIONS[plan.shared.model.input_fusion], "modulates", False)
     found: dict[str, set[str]] = {}
     for name in tasks:
         seen: set[str] = set()

@@ -40,7 +40,7 @@ def perform_run(work: Path, spec: RunSpec, run_progress: RunProgress) -> None:
 
     Raises:
         PolytaskError: bad input, or a folder of that name that belongs to another run.
-        Interrupted: the run was asked to stop; everything is saved.
+        TrainingInterrupted: the run was asked to stop; everything is saved.
     """
     folder = work / "runs" / spec.name
     clock = _start_run_clock(folder)

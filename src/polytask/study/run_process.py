@@ -17,7 +17,7 @@ from polytask.study.run_progress import RunProgress
 from polytask.study.run_spec import RunSpec
 from polytask.study.stop_request import StopRequest
 from polytask.study.study_folder import find_run_state
-from polytask.training.interrupt import Interrupted
+from polytask.training.interrupt import TrainingInterrupted
 
 
 def execute_run(given: Mapping[str, Any]) -> int:
@@ -46,7 +46,7 @@ def _execute_locked_run(work: Path, spec: RunSpec, run_progress: RunProgress) ->
         from polytask.study.run_execution import perform_run
 
         perform_run(work, spec, run_progress)
-    except (Interrupted, KeyboardInterrupt):
+    except (TrainingInterrupted, KeyboardInterrupt):
         return EXIT_STOPPED
     except Exception as error:
         note_failure(spec, summarize_error(error), traceback.format_exc())

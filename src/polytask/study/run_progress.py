@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from polytask.locks import LockHolder
 from polytask.study.run_spec import RunSpec
 from polytask.study.stop_request import StopRequest
-from polytask.training.interrupt import Interrupted
+from polytask.training.interrupt import TrainingInterrupted
 
 NOTE_INTERVAL_SECONDS = 0.5
 """Seconds between two notes of the progress, and between two checks for a stop request."""
@@ -56,7 +56,7 @@ class RunProgress:
             f"evaluating {done} of {total}",
         )
         if self.stop_request.is_requested:
-            raise Interrupted(signal.SIGTERM, self.spec.steps)
+            raise TrainingInterrupted(signal.SIGTERM, self.spec.steps)
 
     def tell(self, share: float, what: str) -> None:
         """Write the progress into the lock file of the run, where the command reads it."""

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 
-class Interrupted(Exception):
+class TrainingInterrupted(Exception):
     """A signal with this `number` asked the run to stop; `run` is its name, and everything is saved."""
 
     def __init__(self, number: int, step: int):

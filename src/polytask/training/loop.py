@@ -20,7 +20,7 @@ from polytask.prepare.batch import Batch
 from polytask.prepare.loader import DataWorkerError
 from polytask.training.distributed import World
 from polytask.training.gradient_log import SharedSampleCounts
-from polytask.training.interrupt import Interrupted, StopSignal
+from polytask.training.interrupt import StopSignal, TrainingInterrupted
 from polytask.training.run_log import RunLog
 from polytask.training.state import FitState
 from polytask.training.step import take_step
@@ -131,7 +131,7 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             # further down.
             if stopping and state.step < goal:
                 keep_within()
-                raise Interrupted(services.asked.signal, state.step)
+                raise TrainingInterrupted(services.asked.signal, state.step)
         ends = state.step >= state.schedule.end
         norm = norms.means().get(NORM_KEY, float("nan"))
         entry: dict[str, object] = {"epoch": epoch, "rate": rate}
@@ -153,7 +153,7 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
         state.finished, state.epoch_sums = ends, {}
         services.keep_last()
         if stopping and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
-            raise Interrupted(services.asked.signal, state.step)
+            raise TrainingInterrupted(services.asked.signal, state.step)
 
 
 def evaluate_on_tune(state: FitState, services: FitServices, epoch: int) -> dict[str, object]:
@@ -184,7 +184,7 @@ def save_when_readers_die(
         if services.world.size == 1:  # the others would not come to save
             keep()
         if services.asked.signal:  # who asks all processes to stop ends the readers too
-            raise Interrupted(services.asked.signal, state.step) from None
+            raise TrainingInterrupted(services.asked.signal, state.step) from None
         raise
 
 

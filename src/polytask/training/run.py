@@ -20,7 +20,7 @@ from polytask.training.distributed import World, join_world
 from polytask.training.fitting import RunContext, fit_network, run_seed
 from polytask.training.folder import Run, has_only_record
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
-from polytask.training.interrupt import Interrupted, StopSignal, catch_stop_signals
+from polytask.training.interrupt import StopSignal, TrainingInterrupted, catch_stop_signals
 from polytask.training.loop import TrainingReporter
 from polytask.training.ownership import own_run
 from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash
@@ -125,7 +125,7 @@ def _fit_networks(
     try:
         for network in run.networks:
             fit_network(context, network, extend, asked, reporter)
-    except Interrupted as stop:
+    except TrainingInterrupted as stop:
         stop.run = run.folder.name
         raise
     except DataWorkerError as died:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from polytask.model.input_fusion import INPUT_FUSIONS
+from polytask.model.input_fusion.source_hiding import hide_sources
 from polytask.model.network import SideOutputs
-from polytask.model.sources import SOURCES
-from polytask.model.sources.source_hiding import hide_sources
 from tests.model.worlds import inputs_of, network_of, tasks_of
 
 
@@ -44,7 +44,7 @@ def test_nothing_is_hidden_without_a_rate_or_outside_training() -> None:
     torch.testing.assert_close(network(inputs)["grade"], network(inputs)["grade"], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("sources", list(SOURCES))
+@pytest.mark.parametrize("sources", list(INPUT_FUSIONS))
 @pytest.mark.parametrize("missing", [(), ("scan",), ("clinic",), ("scan", "clinic")])
 def test_every_subset_is_answered_and_what_is_missing_does_not_matter(
     sources: str, missing: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from polytask.model.sources.film import Modulation
+from polytask.model.input_fusion.film import Modulation
 from tests.model.worlds import inputs_of, network_of, tasks_of
 
 

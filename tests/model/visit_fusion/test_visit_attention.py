@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from polytask.model.time.visit_attention import DAY_SCALES, VisitAttention, encode_time
-from tests.model.time.maps import CHANNELS, days_of, known_of, maps_of
+from polytask.model.visit_fusion.visit_attention import DAY_SCALES, VisitAttention, encode_time
+from tests.model.visit_fusion.maps import CHANNELS, days_of, known_of, maps_of
 
 MASKS = st.integers(1, 5).flatmap(lambda v: st.lists(st.tuples(*[st.booleans()] * v), min_size=1, max_size=4))
 

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from polytask.model.sources.film import Film
-from polytask.model.sources.source_attention import SourceAttention
-from polytask.model.sources.source_concat import SourceConcat
+from polytask.model.input_fusion.film import Film
+from polytask.model.input_fusion.source_attention import SourceAttention
+from polytask.model.input_fusion.source_concat import SourceConcat
 
 
 class SourceFusion(Protocol):
@@ -25,7 +25,7 @@ class SourceFusion(Protocol):
         """
 
 
-SOURCES: dict[str, Callable[[int, int], SourceFusion]] = {
+INPUT_FUSIONS: dict[str, Callable[[int, int], SourceFusion]] = {
     "concat": SourceConcat,
     "attention": SourceAttention,
     "film": Film,

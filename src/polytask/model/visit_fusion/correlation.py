@@ -8,8 +8,8 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from polytask.model.time.known_visits import count_visit_pairs, mask_unknown, pair_visits
-from polytask.model.time.visit_concat import SideBySideVisits
+from polytask.model.visit_fusion.known_visits import count_visit_pairs, mask_unknown, pair_visits
+from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 from polytask.tasks.pointwise import Pointwise
 
 CORRELATED_CHANNELS = 16

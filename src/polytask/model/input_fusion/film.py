@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.sources.source_concat import SourceConcat
+from polytask.model.input_fusion.source_concat import SourceConcat
 
 
 class Film(nn.Module):

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from polytask.model.time.correlation import (
+from polytask.model.visit_fusion.correlation import (
     CORRELATED_CHANNELS,
     VisitCorrelation,
     correlate_shifts,
     standardize_channels,
 )
-from tests.model.time.maps import CHANNELS, SIZES, known_of
+from tests.model.visit_fusion.maps import CHANNELS, SIZES, known_of
 
 MAPS = {
     "seed": st.integers(0, 10**6),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from polytask.model.time.difference import VisitDifference
-from tests.model.time.maps import CHANNELS, days_of, known_of, maps_of
+from polytask.model.visit_fusion.difference import VisitDifference
+from tests.model.visit_fusion.maps import CHANNELS, days_of, known_of, maps_of
 
 
 def test_two_visits_give_earlier_minus_later() -> None:

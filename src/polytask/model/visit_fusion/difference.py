@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from polytask.model.layers import ConvNormAct, pool_mean_max
-from polytask.model.time.known_visits import count_visit_pairs, mask_unknown, pair_visits
-from polytask.model.time.visit_concat import SideBySideVisits
+from polytask.model.visit_fusion.known_visits import count_visit_pairs, mask_unknown, pair_visits
+from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 
 DIFFERENCE_CHANNELS = 32
 """Channels of the convolution at each depth, as in RP-Net."""

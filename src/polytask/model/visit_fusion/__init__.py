@@ -12,10 +12,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from polytask.model.time.correlation import VisitCorrelation
-from polytask.model.time.difference import VisitDifference
-from polytask.model.time.visit_attention import VisitAttention
-from polytask.model.time.visit_concat import VisitConcat
+from polytask.model.visit_fusion.correlation import VisitCorrelation
+from polytask.model.visit_fusion.difference import VisitDifference
+from polytask.model.visit_fusion.visit_attention import VisitAttention
+from polytask.model.visit_fusion.visit_concat import VisitConcat
 
 
 class TimeFusion(Protocol):
@@ -29,7 +29,7 @@ class TimeFusion(Protocol):
         """
 
 
-TIMES: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] = {
+VISIT_FUSIONS: dict[str, Callable[[Sequence[int], int, int, int], TimeFusion]] = {
     "concat": VisitConcat,
     "difference": VisitDifference,
     "correlation": VisitCorrelation,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from polytask.model.sources.source_attention import SourceAttention
+from polytask.model.input_fusion.source_attention import SourceAttention
 
 
 def tokens_of(seed: int, cases: int, sources: int, width: int = 8) -> tuple[Tensor, Tensor]:

@@ -9,19 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
-from polytask.model.time import MIN_FUSION_VISITS, TIMES
-from tests.model.time.maps import CHANNELS, days_of, known_of, maps_of
+from polytask.model.visit_fusion import MIN_FUSION_VISITS, VISIT_FUSIONS
+from tests.model.visit_fusion.maps import CHANNELS, days_of, known_of, maps_of
 
 WIDTH = 8
 WHATEVER = pytest.mark.parametrize("rubbish", [1e6, float("nan"), float("inf")])
-NAMES = pytest.mark.parametrize("name", list(TIMES))
+NAMES = pytest.mark.parametrize("name", list(VISIT_FUSIONS))
 DIMS = pytest.mark.parametrize("dims", [2, 3])
 
 
 def fusion_of(name: str, dims: int, visits: int = 2, levels: int = 3) -> nn.Module:
     """A fusion whose every parameter differs from zero."""
     torch.manual_seed(1)
-    fusion = cast(nn.Module, TIMES[name](CHANNELS[-levels:], visits, WIDTH, dims))
+    fusion = cast(nn.Module, VISIT_FUSIONS[name](CHANNELS[-levels:], visits, WIDTH, dims))
     with torch.no_grad():
         for parameter in fusion.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))

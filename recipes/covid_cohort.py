@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
-from polytask.cohort.table import write_table
+from polytask.cohort.text_table import write_cases_table
 
 VISITS = 4
 HEADER = """\
@@ -89,7 +89,7 @@ def main(source: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     names = ", ".join(f"v{number}" for number in range(1, VISITS + 1))
     (out / "cohort.yaml").write_text(HEADER.replace("{visits}", names), encoding="utf-8")
-    write_table(out / "cases.csv", [*rows[0]], rows)
+    write_cases_table(out / "cases.csv", [*rows[0]], rows)
 
 
 def days(rows: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ import gzip
 import sys
 from pathlib import Path
 
-from polytask.cohort.table import write_table
+from polytask.cohort.text_table import write_cases_table
 
 HEADER = """\
 polytask: 1
@@ -52,7 +52,7 @@ def main(source: Path, out: Path) -> None:
     lines = "".join(f"      {name}: {{type: number, level: subject}}\n" for name in names)
     out.mkdir(parents=True, exist_ok=True)
     (out / "cohort.yaml").write_text(HEADER.replace("{molecular}", lines), encoding="utf-8")
-    write_table(out / "cases.csv", list(dict.fromkeys(c for row in rows for c in row)), rows)
+    write_cases_table(out / "cases.csv", list(dict.fromkeys(c for row in rows for c in row)), rows)
 
 
 def case(source: Path, row: dict[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import csv
 import sys
 from pathlib import Path
 
-from polytask.cohort.table import write_table
+from polytask.cohort.text_table import write_cases_table
 
 HEADER = """\
 polytask: 1
@@ -62,7 +62,7 @@ def main(source: Path, out: Path, radiomics: bool = False) -> None:
     block = "".join(["  radiomics:\n    kind: table\n    columns:\n", *lines]) if names else ""
     out.mkdir(parents=True, exist_ok=True)
     (out / "cohort.yaml").write_text(HEADER.replace("{radiomics}", block), encoding="utf-8")
-    write_table(out / "cases.csv", [*rows[0]], rows)
+    write_cases_table(out / "cases.csv", [*rows[0]], rows)
 
 
 def table(path: Path) -> list[dict[str, str]]:

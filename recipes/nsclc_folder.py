@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from polytask.cohort.table import write_table
+from polytask.cohort.text_table import write_cases_table
 
 
 def main(source: Path, out: Path) -> None:
@@ -39,7 +39,7 @@ def main(source: Path, out: Path) -> None:
                     "os_event": row["Event"],
                 }
             )
-    write_table(out / "targets.tsv", list(rows[0]), rows)
+    write_cases_table(out / "targets.tsv", list(rows[0]), rows)
     dataset = {
         "name": "nsclc",
         "channel_names": {"0": "CT"},

@@ -14,9 +14,8 @@ import sys
 from math import isfinite
 from pathlib import Path
 
-from polytask.evaluation.result import FILE, Estimate, Evaluation
-
 from polytask.errors import PolytaskError
+from polytask.evaluation.evaluation_result import EVALUATION_FILE, Estimate, Evaluation
 
 HEAD = ["run", "task", "metric", "estimate", "n", "loss first → last", "steps"]
 
@@ -24,7 +23,7 @@ HEAD = ["run", "task", "metric", "estimate", "n", "loss first → last", "steps"
 def rows_of(run: Path) -> list[list[str]]:
     """The table's rows of one run."""
     try:
-        found = Evaluation.read(run / FILE)
+        found = Evaluation.read(run / EVALUATION_FILE)
     except PolytaskError as error:
         return [[run.name, "", "", str(error), "", "", ""]]
     losses, steps = losses_of(run)

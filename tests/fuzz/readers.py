@@ -169,17 +169,17 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "meta": read_case_of_store,
     "bundle": read_bundle,
     "splits": partial(call_reader, "cohort.splits", "Splits.read"),
-    "fingerprint": lambda path: call_reader("plan.records", "Fingerprint.read", path, parent=True),
+    "fingerprint": lambda path: call_reader("plan.fingerprint_records", "Fingerprint.read", path, parent=True),
     "word_map": partial(call_reader, "evaluation.external.word_map", "read_word_map"),
-    "evaluation": partial(call_reader, "evaluation.result", "Evaluation.read"),
-    "answers": partial(call_reader, "evaluation.answers", "Answers.read"),
+    "evaluation": partial(call_reader, "evaluation.evaluation_result", "Evaluation.read"),
+    "answers": partial(call_reader, "evaluation.part_answers", "PartAnswers.read"),
     "decisions": lambda path: call_reader("training.decisions", "read_decisions", path, parent=True),
     "learnt": read_learned_baseline,
     "state": lambda path: call_reader("training.state", "read_state", path, parent=True),
-    "design": lambda path: call_reader("study.design", "Design.read", path, parent=True),
-    "touched": lambda path: call_reader("evaluation.part", "times_touched", path, parent=True),
+    "design": lambda path: call_reader("study.study_design", "StudyDesign.read", path, parent=True),
+    "touched": lambda path: call_reader("evaluation.evaluated_part", "count_test_uses", path, parent=True),
     "store": lambda path: call_reader("prepare.store", "Store", path, parent=True).index,
-    "record": lambda path: call_reader("study.folder", "read_record", path, parent=True),
+    "record": lambda path: call_reader("study.study_folder", "read_run_record", path, parent=True),
 }
 
 

@@ -241,19 +241,19 @@ def test_damaged_slides_are_read_or_refused_in_one_line(
 BOUNDED = """
 import re, sys
 from pathlib import Path
-from polytask.images.slide_patches import Cut, places, stream
-from polytask.images.slides import opened
+from polytask.images.slide_patches import PatchSpec, find_tissue_patches, stream_patches
+from polytask.images.slides import open_slide
 
 small, large = map(Path, sys.argv[1:])
-cut = Cut(256, None, 2.0, 0.5)
+cut = PatchSpec(256, None, 2.0, 0.5)
 
 def peak():  # of this process alone; getrusage would count the one that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 def run(path):
-    with opened(path) as slide:
-        found = places(slide, cut)
-        total = sum(int(p.sum()) for p in stream(slide, found, cut))
+    with open_slide(path) as slide:
+        found = find_tissue_patches(slide, cut)
+        total = sum(int(p.sum()) for p in stream_patches(slide, found, cut))
     return found, total
 
 run(small)  # imports and buffers

@@ -154,7 +154,7 @@ def test_interrupted_prepare_goes_on(trained: Path) -> None:
 
 
 def test_ctrl_c_elsewhere_is_one_line(cohort: Path) -> None:
-    with patch("polytask.cohort.check.gather", side_effect=KeyboardInterrupt):
+    with patch("polytask.cohort.check.gather_evidence", side_effect=KeyboardInterrupt):
         said = polytask("check", cohort)
     assert said.code == 128 + signal.SIGINT
     assert said.err.strip() == "polytask: interrupted; run the same command again"

@@ -25,7 +25,7 @@ def solid(tmp_path_factory: pytest.TempPathFactory) -> ReportMaterial:
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without drawings, which take most of their time: for tests of words and order."""
     monkeypatch.setattr("polytask.report.training_plots.make_training_pictures", lambda material: [])
-    monkeypatch.setattr("polytask.report.run_page.patients", lambda material: [])
+    monkeypatch.setattr("polytask.report.run_page.select_patients", lambda material: [])
     for kind in PICTURES_BY_ANSWER_FORM:
         monkeypatch.setitem(PICTURES_BY_ANSWER_FORM, kind, lambda material, name: [])
 

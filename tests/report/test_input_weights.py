@@ -41,7 +41,7 @@ def test_without_weights_there_is_no_section(flat: ReportMaterial) -> None:
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"preset": "mmdls", "sources": "attention"}, {"preset": "mmdls", "over inputs": "attention"}),
+        ({"preset": "mmdls", "input_fusion": "attention"}, {"preset": "mmdls", "over inputs": "attention"}),
         ({"after": {"os": ["grade", "type"]}}, {"chains": "os after grade and type"}),
         ({"form": "paper"}, {"sharing": "hard (paper form)"}),
     ],

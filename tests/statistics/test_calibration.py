@@ -32,7 +32,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize("world", ["subjects", "mixed", "seeds", "retraining"])
 def test_rates_of_two_hundred_studies(calibration: ModuleType, world: str) -> None:
-    found = calibration.rates("mean", world, (20, 20, 20), 3, 200, 400, 0)
+    found = calibration.measure_rates("mean", world, (20, 20, 20), 3, 200, 400, 0)
     assert 0.5 <= found.said <= 9
     assert 91 <= found.coverage <= 99.5
     assert found.too_few == 0
@@ -42,7 +42,7 @@ def test_rates_of_two_hundred_studies(calibration: ModuleType, world: str) -> No
 
 def test_skew_is_followed(calibration: ModuleType) -> None:
     """Student's t says better too often; this method does not."""
-    found = calibration.rates("mean", "skewed", (20, 20, 20), 3, 400, 400, 0)
+    found = calibration.measure_rates("mean", "skewed", (20, 20, 20), 3, 400, 400, 0)
     assert found.t > 5
     assert found.said <= 4.5
     assert found.better <= 3.5
@@ -50,7 +50,7 @@ def test_skew_is_followed(calibration: ModuleType) -> None:
 
 
 def test_rates_of_areas(calibration: ModuleType) -> None:
-    found = calibration.rates("auc", "subjects", (16, 16), 2, 60, 300, 0)
+    found = calibration.measure_rates("auc", "subjects", (16, 16), 2, 60, 300, 0)
     assert found.studies == 60
     assert found.said <= 12
     assert np.isnan(found.power)

@@ -87,7 +87,7 @@ def test_a_command_ends_with_all_runs_in_the_table(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(ResultsWriter, "write", write)
     monkeypatch.setattr(study_runner, "run_matrix", run_matrix)
-    for name in ("ready_backend", "make_ready", "place_of", "draft"):
+    for name in ("prepare_backend", "prepare_workspace", "locate_study", "draft_design"):
         monkeypatch.setattr(study_runner, name, lambda *of, **more: Place(tmp_path))
     monkeypatch.setattr(study_runner.Workspace, "read", lambda work: None)
     states = iter([study, with_done(study, 9)])

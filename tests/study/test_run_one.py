@@ -115,7 +115,7 @@ def test_what_is_noted_of_a_run_adds_up(tmp_path: Path) -> None:
 def test_peak_memory_is_the_own_one_not_that_of_the_process_before() -> None:
     ballast = bytearray(os.urandom(1024) * 1024 * 300)  # 300 MiB, every page written
     mine = measure_peak_memory()
-    code = "from polytask.study.process_memory import peak_memory; print(peak_memory())"
+    code = "from polytask.study.process_memory import measure_peak_memory; print(measure_peak_memory())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert float(out) < mine - 250
     assert len(ballast) > 0

@@ -128,6 +128,6 @@ def test_compute_that_was_not_timed_is_not_made_up(full: Conclusions) -> None:
 
 
 def test_the_recommendation_is_marked(full: Conclusions) -> None:
-    table = study_tables.list_tune_metrics(full)
+    table = study_tables.build_tune_table(full)
     assert [n for n, cells in (table.rows if table else []) if cells[-1].value == "preferred"] == ["hard"]
-    assert study_tables.list_tune_metrics(replace(full, choice=None)) is None
+    assert study_tables.build_tune_table(replace(full, choice=None)) is None

@@ -83,7 +83,7 @@ def test_a_run_cut_short_and_a_line_cut_short_say_little(work: Path) -> None:
     lines = [line for line in log.read_text().splitlines() if '"gradients"' in line][:2]
     log.write_text("\n".join(lines) + '\n{"step": 9, "gra')
     assert run_successfully("doctor", work / "runs/well").out == (
-        "nothing found (2 looks at the gradients, 0 epochs); too little to say much: train at least 4 epochs\n"
+        "nothing found (2 looks at the gradients, 0 epochs); too short to say much: train at least 4 epochs\n"
     )
 
 

@@ -35,7 +35,7 @@ def test_a_dry_run_of_a_new_study_runs_nothing(work: Path) -> None:
     said = run_successfully("study", work, *MATRIX, "--minutes-per-run", 0.05, "--dry-run")
     assert "2 arms × 2 folds × 1 seed = 4 runs: 0 done, 4 to do" in said.out
     assert "minutes of arm hard, the slowest joint one" in said.out
-    assert "GB for what is to do; nothing was run" in said.out
+    assert "GB for the remaining runs; nothing was run" in said.out
     assert not (work / "runs").exists()
     assert not (work / "studies").exists()
 

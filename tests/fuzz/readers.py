@@ -169,7 +169,9 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "meta": read_case_of_store,
     "bundle": read_bundle,
     "splits": partial(call_reader, "cohort.splits", "Splits.read"),
-    "fingerprint": lambda path: call_reader("plan.fingerprint_records", "Fingerprint.read", path, parent=True),
+    "fingerprint": lambda path: call_reader(
+        "plan.fingerprint_records", "Fingerprint.read", path, parent=True
+    ),
     "word_map": partial(call_reader, "evaluation.external.word_map", "read_word_map"),
     "evaluation": partial(call_reader, "evaluation.evaluation_result", "Evaluation.read"),
     "answers": partial(call_reader, "evaluation.part_answers", "PartAnswers.read"),

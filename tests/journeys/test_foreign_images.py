@@ -43,7 +43,7 @@ def test_colours_are_refused_by_a_ct_model(clinics: Path, given: Path) -> None:
     grid = make_ct_volume(1).grid
     colours = np.random.default_rng(0).integers(0, 255, (3, *grid.shape)).astype(np.uint8)
     write_image_file(given / "x.nii.gz", Volume(colours, grid))
-    assert "3 numbers a voxel, but scan.ct is CT with 1" in read_refusal(clinics, given)
+    assert "3 values per voxel, but scan.ct is CT with 1" in read_refusal(clinics, given)
 
 
 def test_a_picture_of_a_ct_is_refused_by_its_values_unless_forced(clinics: Path, given: Path) -> None:

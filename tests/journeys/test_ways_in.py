@@ -108,7 +108,9 @@ def test_every_reporting_verb_prints_one_json_document(tmp_path: Path) -> None:
 def test_list_names_every_registry_and_member() -> None:
     found = run_successfully("list", "--json").json
     assert found == {name: list_members(name) for name in REGISTRIES}
-    assert {"tasks", "formats", "importers", "checks", "sharing", "visit_fusion", "input_fusion"} <= set(found)
+    assert {"tasks", "formats", "importers", "checks", "sharing", "visit_fusion", "input_fusion"} <= set(
+        found
+    )
     assert {"hard", "single"} <= set(found["sharing"])
     assert len(found["tasks"]) == 8
 

@@ -118,7 +118,9 @@ def test_mirrored_passes_see_paired_channels_in_their_places(world: World) -> No
         return {"p": seen["p"][:, [1, 0]]} if axes else seen
 
     wanted = torch.from_numpy(np.asarray(full.images["scan"][0])[1:3])
-    assert torch.allclose(answers(restore_sides=named, find_channel_order=lambda name, slot, axes: order), wanted, atol=1e-5)
+    assert torch.allclose(
+        answers(restore_sides=named, find_channel_order=lambda name, slot, axes: order), wanted, atol=1e-5
+    )
     assert not torch.allclose(answers(restore_sides=named), wanted, atol=1e-5)
 
 

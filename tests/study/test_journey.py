@@ -63,7 +63,7 @@ def test_an_arm_without_any_result_is_named(finished: Study) -> None:
     lines = summarize_study(Study.read(finished.folder))
     assert "2 of 4 runs done, 2 failed" in lines[0]
     assert "failed: hard, fold 1, seed 0: out of luck in fold 1" in lines
-    assert "arm hard: all 2 runs failed, so there is nothing to compare it by" in lines
+    assert "arm hard: all 2 runs failed, so it cannot be compared" in lines
 
 
 WORDS = (
@@ -93,7 +93,7 @@ def test_a_study_that_is_stopped_or_whose_run_is_killed_goes_on(work: Path) -> N
     assert stopped.wait(timeout=60) == 130
     said = (work / "out.txt").read_text()
     assert "0 of 2 runs done, 2 to do" in said
-    assert f"stopped by SIGINT; everything is saved. Go on with:\n  polytask study {folder}\n" in said
+    assert f"stopped by SIGINT; everything is saved. Continue with:\n  polytask study {folder}\n" in said
     assert not (folder / "active").exists()
     for run in Study.read(folder).runs:
         assert read_state(run.folder / "last" / "grade")["step"] > 0, "saved where it was stopped"

@@ -29,18 +29,21 @@ VERBS: dict[str, tuple[str, str]] = {
     "phantom": ("phantom", "make a synthetic cohort with known truth"),
     "check": ("check", "list every problem of a cohort at once"),
     "import": ("import_", "describe existing data (nnU-Net, Decathlon, tables) without copying images"),
-    "plan": ("plan", "decide every number from the data and this machine, with reasons"),
-    "prepare": ("prepare", "resample once into a fast store"),
-    "train": ("train", "fit one model for all tasks, or one for each"),
-    "evaluate": ("evaluate", "metrics with intervals on the held-out part"),
-    "doctor": ("doctor", "what is wrong with a training, and what helps"),
-    "study": ("study", "arms on the same folds, seeds and budget, beside a network per task"),
-    "pick": ("pick", "a study's recommended model as a model folder"),
-    "predict": ("predict", "outputs for new cases, in the geometry of their own files"),
-    "export": ("export", "a self-contained model folder"),
-    "report": ("report", "one HTML page about a run"),
-    "list": ("list_", "every registry and its members"),
-    "bench": ("bench", "where the time of a step goes, and what each sharing costs"),
+    "plan": ("plan", "choose all settings from the data and this machine, each with its reason"),
+    "prepare": ("prepare", "resample all images once into a store that trains fast"),
+    "train": ("train", "train one model for all tasks, or one for each task"),
+    "evaluate": ("evaluate", "compute metrics with confidence intervals on the held-out subjects"),
+    "doctor": ("doctor", "find what is wrong with a training, and what helps"),
+    "study": (
+        "study",
+        "compare several models on the same folds, seeds and budget with one network per task",
+    ),
+    "pick": ("pick", "export the model that a study recommends"),
+    "predict": ("predict", "predict new cases; masks and doses have the geometry of the input files"),
+    "export": ("export", "export trained runs as a self-contained model folder"),
+    "report": ("report", "write one HTML page about a run"),
+    "list": ("list_", "list all options to choose from: tasks, sharing blocks, balancing rules, …"),
+    "bench": ("bench", "measure where the time of a training step goes, and what each sharing block costs"),
 }
 """Verb → (module in this folder, one line for --help)."""
 
@@ -121,7 +124,7 @@ def show_version(wanted: bool) -> None:
 def accept_global_options(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=show_version),
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=show_version),
     ] = False,
 ) -> None:
     """Multi-task deep learning on medical images. Research use only, not a medical device."""
@@ -156,14 +159,15 @@ def main() -> None:
     except OSError as error:  # a disk that fills up, a folder that goes away
         place = f"{error.filename}: " if error.filename else ""
         exit_with_error(
-            f"{place}{error.strerror or error}; expected a readable, writable place with free space; see to it"
+            f"{place}{error.strerror or error}; expected a readable and writable folder with free space; free "
+            "some space, or choose another folder"
         )
     except UnicodeEncodeError as error:  # a file's name in a locale that does not have its letters
         exit_with_error(
             f"{error.object!a} cannot be written in this locale; set PYTHONUTF8=1, then run the same command again"
         )
     except MemoryError:
-        exit_with_error("not enough memory; free some, or plan again with a smaller --memory")
+        exit_with_error("not enough memory; close other programs, or plan again with a smaller --memory")
 
 
 def exit_with_error(line: str) -> NoReturn:

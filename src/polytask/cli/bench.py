@@ -45,18 +45,21 @@ bench = typer.Typer(
 
 @bench.command()
 def steps(
-    work: Annotated[Path, typer.Argument(help="Work folder: planned and prepared.")],
+    work: Annotated[Path, typer.Argument(help="Work folder on which `plan` and `prepare` have been run.")],
     fold: Annotated[int, typer.Option(help="Number of the fold.")] = 0,
     count: Annotated[
-        int, typer.Option("--steps", help="To measure; more steps, steadier figures.", min=1)
+        int,
+        typer.Option("--steps", help="Number of steps to measure; more steps give steadier figures.", min=1),
     ] = 20,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Try a change of the plan: training.workers=2")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document.")] = False,
 ) -> None:
-    """Measure reading, the parts of a step, both together and one evaluation; say what would help. Writes nothing."""
+    """Measure how long reading, the parts of a step and one evaluation take; print what would help. Writes nothing."""
     from rich.console import Console
 
     from polytask.cli import print_json
@@ -72,20 +75,36 @@ def steps(
 
 @bench.command()
 def models(
-    tasks: Annotated[str, typer.Option(help="Numbers of tasks.")] = "2,3,5",
-    size: Annotated[int, typer.Option(help="Edge of the image.")] = 64,
-    dims: Annotated[int, typer.Option(help="2 or 3.")] = 3,
-    mix: Annotated[str, typer.Option(help="one-voxel (the rest pooled), all-voxel, both.")] = "both",
-    rounds: Annotated[int, typer.Option(help="Timed, in turns; 0: count only.", min=0)] = 5,
-    sharing: Annotated[str | None, typer.Option(help="A,B beside hard and single; default: all.")] = None,
-    forms: Annotated[str, typer.Option(help="light, paper: of blocks that come in both.")] = "light,paper",
+    tasks: Annotated[str, typer.Option(help="Numbers of tasks to measure, e.g. 2,3,5.")] = "2,3,5",
+    size: Annotated[int, typer.Option(help="Edge length of the image in pixels.")] = 64,
+    dims: Annotated[int, typer.Option(help="Dimensions of the image: 2 or 3.")] = 3,
+    mix: Annotated[
+        str,
+        typer.Option(help="Mix of tasks: one-voxel (one voxel task, the rest pooled), all-voxel, or both."),
+    ] = "both",
+    rounds: Annotated[
+        int,
+        typer.Option(
+            help="Number of timed rounds, in alternating order; 0: only count parameters and operations.",
+            min=0,
+        ),
+    ] = 5,
+    sharing: Annotated[
+        str | None,
+        typer.Option(help="Sharing blocks to measure besides hard and single, e.g. mtan,ctan; default: all."),
+    ] = None,
+    forms: Annotated[str, typer.Option(help="Forms of blocks that have both: light, paper.")] = "light,paper",
     clock: Annotated[
-        Literal["wall", "cpu"], typer.Option(help="cpu: on a busy machine, with OMP_NUM_THREADS=1.")
+        Literal["wall", "cpu"],
+        typer.Option(help="wall, or cpu for a busy machine (then set OMP_NUM_THREADS=1)."),
     ] = "wall",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document.")] = False,
 ) -> None:
-    """Parameters, operations, memory and time of every sharing, beside hard and a network per task; no data needed."""
+    """Measure parameters, operations, memory and time of every sharing block, compared with hard and with one "
+    "network per task. Needs no data."""
     from rich.console import Console
 
     from polytask.cli import cost_table, print_json
@@ -159,7 +178,7 @@ def format_timing_table(t: Timing) -> str:
     width = max(len(name) for name, _, _ in rows)
     lines = [f"{name:<{width}}  {_format_seconds(s):>9}  {note}".rstrip() for name, s, note in rows]
     head = f"{t.device}, {t.precision}, {t.threads} threads; medians of {t.steps} steps"
-    return "\n".join([head, *lines, *(t.hints or ("nothing to change: the network is what takes the time",))])
+    return "\n".join([head, *lines, *(t.hints or ("nothing to change: the network itself takes the time",))])
 
 
 def _format_share_of_step(part: float, whole: float) -> str:

@@ -11,14 +11,19 @@ import typer
 def check(
     folder: Annotated[Path, typer.Argument(help="A cohort: cohort.yaml and cases.csv.")],
     images: Annotated[bool, typer.Option(help="Read every image and mask too.")] = True,
-    folds: Annotated[int, typer.Option(help="Classes with fewer subjects are named.", min=2)] = 5,
-    jobs: Annotated[int | None, typer.Option(help="Threads that read files.", min=1)] = None,
-    every: Annotated[bool, typer.Option("--all", help="Tell every problem by itself.")] = False,
+    folds: Annotated[
+        int, typer.Option(help="Planned number of folds: classes with fewer subjects get a warning.", min=2)
+    ] = 5,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Number of threads that read files; default: one per core, at most 8.", min=1),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Print each problem on its own line.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone.
 
-    More than three of one kind are one line with their number and three examples; --all tells each.
+    More than three problems of one kind are one line with their number and three examples; --all prints each.
     """
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar

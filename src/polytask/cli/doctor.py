@@ -15,9 +15,9 @@ def doctor(
     run: Annotated[Path, typer.Argument(help="WORK/runs/NAME.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Read a run's log and say what is wrong with it, each time with the numbers and a remedy; leaves with 0.
+    """Read the log of a run and print each problem with its numbers and a remedy. The exit code is 0.
 
-    Looks for what `polytask list doctor` names. A log too short to say is no finding.
+    `polytask list doctor` names the problems it looks for. A log that is too short gives no finding.
     """
     from polytask.cli import print_json
     from polytask.evaluation.doctor import DoctorChart, diagnose
@@ -36,7 +36,7 @@ def doctor(
 
 def describe_no_findings(chart: DoctorChart) -> str:
     """Make the line for a run without findings; it says so where the log is too short to tell much."""
-    seen = f"{chart.looks} looks at the gradients, {chart.epochs} epochs"
+    seen = f"{chart.looks} gradient records, {chart.epochs} epochs"
     return f"nothing found ({seen})" + (
-        f"; too little to say much: {chart.longer_log_advice}" if chart.longer_log_advice else ""
+        f"; too short to say much: {chart.longer_log_advice}" if chart.longer_log_advice else ""
     )

@@ -20,45 +20,57 @@ class PartChoice(StrEnum):
 def evaluate(
     run: Annotated[Path, typer.Argument(help="WORK/runs/NAME; with --on also an exported MODEL.")],
     part: Annotated[
-        PartChoice, typer.Option(help="Of the run's fold; `test` is noted in WORK/test_log.jsonl.")
+        PartChoice,
+        typer.Option(
+            help="Which subjects of the run's fold; every use of `test` is logged in WORK/test_log.jsonl."
+        ),
     ] = PartChoice.held_out,
     answers: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A table of somebody else's answers, with columns as in predictions.csv; may be repeated."
+            help="Table of answers of another reader or model, with columns as in predictions.csv; may be repeated."
         ),
     ] = None,
     sensitivity: Annotated[
         list[str] | None,
-        typer.Option(metavar="TASK=SHARE", help="Choose a threshold on tune that holds this sensitivity."),
+        typer.Option(
+            metavar="TASK=SHARE", help="Choose a threshold on the tune part that reaches this sensitivity."
+        ),
     ] = None,
     specificity: Annotated[
         list[str] | None,
-        typer.Option(metavar="TASK=SHARE", help="Choose a threshold on tune that holds this specificity."),
+        typer.Option(
+            metavar="TASK=SHARE", help="Choose a threshold on the tune part that reaches this specificity."
+        ),
     ] = None,
     on: Annotated[
-        Path | None, typer.Option("--on", help="Another labeled cohort, e.g. of another hospital.")
+        Path | None,
+        typer.Option("--on", help="Evaluate on another labeled cohort, e.g. of another hospital."),
     ] = None,
     mapping: Annotated[
         Path | None,
-        typer.Option(help="With --on: YAML that says which of its words are which of the model's."),
+        typer.Option(help="With --on: YAML file that maps names in that cohort to names of the model."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", "--output", help="With --on: new folder for the results.")
     ] = None,
-    tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Test-time augmentation: average over mirrored images as well.")
+    ] = False,
     resamples: Annotated[
-        int, typer.Option(help="Of the intervals found by resampling subjects.", min=1)
+        int, typer.Option(help="Number of resamples for bootstrap intervals.", min=1)
     ] = 1000,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
+    ] = None,
     hidden: Annotated[
-        bool, typer.Option(help="On the held-out part, also judge the answers with inputs hidden.")
+        bool, typer.Option(help="On the held-out part, also evaluate with some inputs hidden.")
     ] = True,
-    every: Annotated[bool, typer.Option("--all", help="Show all metrics, per site too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show all metrics, also per site.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the content of evaluation.json.")] = False,
 ) -> None:
-    """Predict a part of the cohort (or with --on all of another cohort) and judge it: metrics with 95 % intervals, n
-    beside each, per site."""
+    """Predict a part of the cohort (with --on: all of another cohort) and compute metrics with 95 % intervals and n,
+    in total and per site."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -77,7 +89,7 @@ def evaluate(
     if on is not None and (sensitivity or specificity):
         raise PolytaskError(
             "operating points are chosen on the run's own tune part: evaluate the run with --sensitivity or "
-            "--specificity first; what it keeps is then judged with --on as well"
+            "--specificity first; its thresholds are then also evaluated with --on"
         )
     bar = make_transient_bar(
         TextColumn("evaluate"),
@@ -139,7 +151,8 @@ def evaluate(
         print(f"{out}: evaluation.json, cases.csv, predictions.csv, report.html")
         if found.external["draft"]:
             print(
-                f"next: correct {out}/{found.external['draft']}, then the same with --mapping and another -o"
+                f"next: correct {out}/{found.external['draft']}, then run the same command with --mapping and "
+                "another -o"
             )
         return
     print(f"{locate_results(run, found.part)}: evaluation.json, cases.csv, predictions.csv")
@@ -155,7 +168,7 @@ def refuse_conflicting_options(
     if on is None:
         if mapping is not None or out is not None:
             raise PolytaskError(
-                f"{'--mapping' if mapping else '-o'} goes with --on COHORT; results on the run's own cohort lie in "
+                f"{'--mapping' if mapping else '-o'} goes with --on COHORT; without --on, results are written into "
                 "the run"
             )
         if (run / "model.json").exists() and not (run / "run.yaml").exists():

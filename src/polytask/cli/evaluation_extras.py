@@ -44,7 +44,7 @@ def make_answers_table(name: str, content: Mapping[str, Any]) -> Table:
 def make_baselines_table(baselines: Mapping[str, Mapping[str, Any]]) -> Table:
     """Make a table of the network's primary metric beside that of each simple model, on the same cases."""
     shown = _start_table(
-        "does the network add anything? simple models, fitted on train", ["task", "simple model"]
+        "simple models fitted on the train part: does the network add anything?", ["task", "simple model"]
     )
     _add_number_columns(shown, ["simple", "network", "difference", "95 % interval", "n"])
     for task, models in baselines.items():
@@ -89,17 +89,18 @@ def describe_extra_results(found: Evaluation) -> list[str]:
             if n:
                 judged = content["cases"][task]
                 texts.append(
-                    f"{name}, {task}: {judged} answers judged; {n} to cases of other parts, or without a truth or an "
+                    f"{name}, {task}: {judged} answers evaluated; {n} left out (cases of other parts, or without "
+                    "a known truth or an "
                     "answer of ours, left out"
                 )
         if content["ignored"]:
-            texts.append(f"{name}: columns that answer nothing: {', '.join(content['ignored'])}")
+            texts.append(f"{name}: columns without a task of this model: {', '.join(content['ignored'])}")
     for task, points in found.operating_points.items():
         for p in points:
             name = f"{task}.{p['label']}" if p["label"] else task
             texts.append(
                 f"{name}: threshold {p['threshold']:.3f} holds {p['aim']} {p['target']:g} on tune (n {p['n']}, "
-                f"{p['positives']} positive); predictions.csv says what it calls in {task}.{p['name']}"
+                f"{p['positives']} positive); predictions.csv has its calls in column {task}.{p['name']}"
             )
     if found.baselines:
         volumes = any(name != "table" for models in found.baselines.values() for name in models)

@@ -87,12 +87,12 @@ def list_evaluation_remarks(found: Evaluation) -> list[str]:
             texts.append(f"{name}, {found.tasks[name]['primary']}: no interval, {reason}")
     for name, count in found.counts.items():
         if count["unanswered"]:
-            texts.append(f"{name}: {count['unanswered']} known truths without a prediction")
+            texts.append(f"{name}: {count['unanswered']} cases with a known truth have no prediction")
         for key, what in (
             ("empty_truth", "empty truth"),
             ("empty_answer", "empty prediction"),
             ("missed", "missed (left out of HD95)"),
-            ("only_predicted", "predicted where there is none (left out of HD95)"),
+            ("only_predicted", "predicted where the truth is empty (left out of HD95)"),
         ):
             some = {s: n for s, n in count.get(key, {}).items() if n}
             if some:
@@ -106,7 +106,7 @@ def list_evaluation_remarks(found: Evaluation) -> list[str]:
     texts += describe_hidden_inputs(found)
     if found.test_touched:
         times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
-        texts.append(f"The test part was touched {times} so far.")
+        texts.append(f"The test part was evaluated {times} so far.")
     return [*texts, *found.external.get("notes", ())]
 
 

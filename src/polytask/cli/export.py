@@ -9,7 +9,9 @@ import typer
 
 
 def export(
-    runs: Annotated[list[Path], typer.Argument(help="One run, or several of one plan: an ensemble.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run, or several runs of one plan, which become an ensemble.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", "--output", help="The model's folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
@@ -32,7 +34,7 @@ def export(
         typer.echo(f"{folder}: {', '.join(f'{n} ({s / 1e6:.1f} MB)' for n, s in files.items())}")
         if seen is None:
             typer.echo(
-                "note: store and cohort are not as they were in training, so `evaluate --on` cannot recognize subjects "
+                "note: store and cohort have changed since training, so `evaluate --on` cannot recognize subjects "
                 "of the training"
             )
         typer.echo(f"next: polytask predict {folder} NEW_CASES -o OUT")

@@ -21,7 +21,9 @@ import_ = typer.Typer(
 
 OutOption = Annotated[
     Path | None,
-    typer.Option("-o", "--out", "--output", help="Folder of the cohort; default: beside the source."),
+    typer.Option(
+        "-o", "--out", "--output", help="Folder of the cohort; default: a folder next to the source."
+    ),
 ]
 TasksOption = Annotated[
     list[str] | None,
@@ -32,7 +34,10 @@ TasksOption = Annotated[
 ]
 InputsOption = Annotated[
     list[str] | None,
-    typer.Option("--input", help="A column the model reads, or a pattern: 'original_*'; '*' = all the rest."),
+    typer.Option(
+        "--input",
+        help="A column that the model reads, or a pattern: 'original_*'; '*' is every other column.",
+    ),
 ]
 SkipOption = Annotated[
     list[str] | None, typer.Option("--skip", help="A column to leave out, or a pattern: 'original_*'.")
@@ -42,11 +47,15 @@ UnitOption = Annotated[
 ]
 AcceptLossOption = Annotated[
     list[str] | None,
-    typer.Option("--accept-loss", help="A task that may lose more than 5 % of its cells."),
+    typer.Option("--accept-loss", help="Accept that this task loses more than 5 % of its cells."),
 ]
 KnownOption = Annotated[
     list[str] | None,
-    typer.Option("--known", help="Drawn structures: TASK=COLUMN of names, or TASK='has_*' of flags."),
+    typer.Option(
+        "--known",
+        help="Which structures were drawn in each case: TASK=COLUMN with their names, or "
+        "TASK='has_*' for flags (1 = drawn).",
+    ),
 ]
 UnknownOption = Annotated[
     list[str] | None, typer.Option("--unknown", help="A word that means an empty cell.")
@@ -58,13 +67,13 @@ SiteOption = Annotated[str | None, typer.Option(help="Column that names the site
 SplitOption = Annotated[str | None, typer.Option(help="Column that says train or test.")]
 SeparatorOption = Annotated[
     str,
-    typer.Option(help="What parts the cells: comma, semicolon, tab, bar. Default: found, and said."),
+    typer.Option(help="Separator of cells: comma, semicolon, tab or bar. Default: detected and printed."),
 ]
 EncodingOption = Annotated[
-    str, typer.Option(help="Of the table's text: utf-8, latin-1, cp1250, … Default: found, and said.")
+    str, typer.Option(help="Encoding of the table: utf-8, latin-1, cp1250, … Default: detected and printed.")
 ]
 DecimalOption = Annotated[
-    str, typer.Option(help="The sign before decimals: comma or point. Default: found, and said.")
+    str, typer.Option(help="Decimal sign: comma or point. Default: detected and printed.")
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace header and table of an earlier import.")
@@ -79,7 +88,7 @@ def nnunet(
     ],
     out: OutOption = None,
     targets: Annotated[
-        Path | None, typer.Option(help="Table of the other tasks; default: targets.tsv there.")
+        Path | None, typer.Option(help="Table of the other tasks; default: targets.tsv in that folder.")
     ] = None,
     task: TasksOption = None,
     input: InputsOption = None,
@@ -99,7 +108,7 @@ def nnunet(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """A raw data set of nnU-Net, with targets.tsv beside it for the other tasks."""
+    """Import a raw data set of nnU-Net, with targets.tsv for the other tasks."""
     from polytask.cohort.importers.nnunet import import_nnunet
     from polytask.cohort.importers.text_form import TextForm
 
@@ -135,7 +144,7 @@ def decathlon(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """A JSON list of cases: training, validation, test."""
+    """Import a JSON list of cases: training, validation, test (Decathlon, MONAI)."""
     from polytask.cohort.importers.decathlon import import_decathlon
 
     done = import_decathlon(
@@ -174,23 +183,35 @@ def table(
             "--contours", help="INPUT=COLUMN:NAME,NAME: the planes of a 4-D file as channels of an image."
         ),
     ] = None,
-    mask: Annotated[list[str] | None, typer.Option("--mask", help="TASK=COLUMN or pattern.")] = None,
-    dose: Annotated[list[str] | None, typer.Option("--dose", help="TASK=COLUMN or pattern.")] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option("--mask", help="Mask (or dose) files of a task: TASK=COLUMN or pattern."),
+    ] = None,
+    dose: Annotated[
+        list[str] | None,
+        typer.Option("--dose", help="Mask (or dose) files of a task: TASK=COLUMN or pattern."),
+    ] = None,
     region: Annotated[
-        list[str] | None, typer.Option("--region", help="Where it counts: TASK=COLUMN or pattern.")
+        list[str] | None,
+        typer.Option("--region", help="Mask of the region in which a task counts: TASK=COLUMN or pattern."),
     ] = None,
     labels: Annotated[
-        list[str] | None, typer.Option("--labels", help="TASK=NAME:VALUE,NAME:VALUE of a mask.")
+        list[str] | None, typer.Option("--labels", help="Label values of a mask: TASK=NAME:VALUE,NAME:VALUE.")
     ] = None,
     structures: Annotated[
-        list[str] | None, typer.Option("--structures", help="TASK=NAME,NAME of a 4-D mask.")
+        list[str] | None,
+        typer.Option("--structures", help="Structures of a 4-D mask in their order: TASK=NAME,NAME."),
     ] = None,
     known: KnownOption = None,
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="TASK=UNIT: dose=Gy, os=months, volume=ml.")
     ] = None,
     dvh: Annotated[
-        list[str] | None, typer.Option("--dvh", help="DOSE=MASK whose structures give the DVH.")
+        list[str] | None,
+        typer.Option(
+            "--dvh",
+            help="DOSE=MASK: dose-volume histograms are computed for the structures of this mask task.",
+        ),
     ] = None,
     task: TasksOption = None,
     input: InputsOption = None,

@@ -10,15 +10,17 @@ import typer
 
 def phantom(
     folder: Annotated[Path, typer.Argument(help="New or empty folder for the cohort.")],
-    subjects: Annotated[int, typer.Option(help="Subjects; from 12 on every class has its share.")] = 24,
+    subjects: Annotated[
+        int, typer.Option(help="Number of subjects; with 12 or more, every class occurs.")
+    ] = 24,
     size: Annotated[int, typer.Option(help="Voxels across the image, 24 or more.")] = 32,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 0,
-    dims: Annotated[int, typer.Option(help="2 (PNG) or 3 (NIfTI).")] = 3,
-    visits: Annotated[int, typer.Option(help="Visits per subject; response needs two.")] = 2,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed writes the same bytes.")] = 0,
+    dims: Annotated[int, typer.Option(help="Dimensions of the images: 2 (PNG) or 3 (NIfTI).")] = 3,
+    visits: Annotated[int, typer.Option(help="Visits per subject; the task `response` needs two.")] = 2,
     sites: Annotated[int, typer.Option(help="Sites that share the subjects, 1 to 4.")] = 2,
-    tasks: Annotated[str | None, typer.Option(help="Keep only these, e.g. lesion,grade.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
     slides: Annotated[
-        bool, typer.Option("--slides", help="Also a whole slide per subject (biopsy).")
+        bool, typer.Option("--slides", help="Also write one whole-slide image per subject (biopsy).")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier phantom.")] = False,
     as_json: Annotated[

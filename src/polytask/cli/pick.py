@@ -13,13 +13,17 @@ def pick(
     out: Annotated[Path, typer.Option("-o", "--out", "--output", help="The model's folder.")],
     arm: Annotated[str | None, typer.Option(help="This arm instead of the recommended one.")] = None,
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="One member for each fold instead of the single best run.")
+        bool,
+        typer.Option(
+            "--ensemble", help="Export one model per fold as an ensemble instead of the single best run."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was taken as JSON.")] = False,
 ) -> None:
     """Export the arm that the study recommends as a self-contained model folder.
 
-    That is the arm which did best on tune, where held-out subjects exclude a loss; else single networks.
+    That is the arm with the best results on the tune part, if held-out subjects show that nothing is lost; else
+    one network per task.
     """
     from polytask.cli import print_json
     from polytask.study.picked_model import export_picked_model as take

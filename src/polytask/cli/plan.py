@@ -16,25 +16,28 @@ def plan(
             "-o", "--out", "--output", help="Work folder for fingerprint.json, splits.json, plan.yaml."
         ),
     ],
-    folds: Annotated[int, typer.Option(help="Folds.", min=2)] = 5,
+    folds: Annotated[int, typer.Option(help="Number of folds.", min=2)] = 5,
     split_by: Annotated[
-        str, typer.Option(help="subject, or site to leave one site out at a time.")
+        str,
+        typer.Option(help="How folds are made: subject (at random), or site (leave one site out at a time)."),
     ] = "subject",
     splits: Annotated[
         Path | None, typer.Option(help="Folds to use: a splits.json, or nnU-Net's splits_final.json.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, other folds.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the folds.", min=0)] = 0,
     memory: Annotated[
-        float | None, typer.Option(help="GB to plan for; default: what this machine has.", min=0.5)
+        float | None, typer.Option(help="Memory budget in GB; default: what this machine has.", min=0.5)
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A value by hand, e.g. training.epochs=4; may be repeated."),
+        typer.Option("--set", help="Set one value yourself, e.g. training.epochs=4; may be repeated."),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Threads that read images; 0 = one a core.", min=0)] = 0,
+    jobs: Annotated[
+        int, typer.Option(help="Number of threads that read images; 0: one for each core.", min=0)
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Look at the data and this machine and decide every number; plan.yaml holds each with its reason."""
+    """Choose all settings from the data and this machine; plan.yaml holds each with its reason."""
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from polytask.cli import print_json
@@ -68,7 +71,7 @@ def plan(
         return
     print_plan_summary(done.plan, done.splits)
     if done.kept_old:
-        print(f"the earlier plan lies in {work / 'plan.yaml.old'}")
+        print(f"the earlier plan is now in {work / 'plan.yaml.old'}")
     print(f"written: {work / 'plan.yaml'}, splits.json, fingerprint.json")
     print(f"next: polytask prepare {work}")
 

@@ -18,26 +18,30 @@ def predict(
     out: Annotated[
         Path, typer.Option("-o", "--out", "--output", help="Folder for predictions.csv and predictions/.")
     ],
-    tta: Annotated[bool, typer.Option("--tta", help="Average over mirror images as well.")] = False,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also write voxel probabilities.")
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Test-time augmentation: average over mirrored images as well.")
     ] = False,
-    overlap: Annotated[float, typer.Option(help="Of sliding windows, 0 to 0.9.", min=0.0, max=0.9)] = 0.5,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write the probability of every voxel.")
+    ] = False,
+    overlap: Annotated[
+        float, typer.Option(help="Overlap of sliding windows, 0 to 0.9.", min=0.0, max=0.9)
+    ] = 0.5,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier prediction in that folder.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse cases of which an input is unknown, also in part.")
+        bool, typer.Option("--strict", help="Refuse cases with a missing input, channel or column.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Predict images whose values are not like those in training.")
+        bool, typer.Option("--force", help="Predict even if image values are not like those in training.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Predict new cases with one model, or with an ensemble of runs (folds, seeds).
 
-    Masks and doses come back on the grid, orientation and spacing of their sources. Exit code 1 when an answer is no
+    Masks and doses have the grid, orientation and spacing of the input files. Exit code 1 when an answer is not a
     finite number: its cell is left empty.
     """
     from polytask.cli import print_json

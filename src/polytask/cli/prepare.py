@@ -9,9 +9,11 @@ import typer
 
 
 def prepare(
-    work: Annotated[Path, typer.Argument(help="Work folder with plan.yaml; the arrays go to WORK/store.")],
+    work: Annotated[
+        Path, typer.Argument(help="Work folder with plan.yaml; arrays are written to WORK/store.")
+    ],
     jobs: Annotated[
-        int, typer.Option(help="Cases at a time; 0 = as many as there are processors.", min=0)
+        int, typer.Option(help="Number of cases prepared at the same time; 0: one for each processor.", min=0)
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON document.")] = False,
 ) -> None:

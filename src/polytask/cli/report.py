@@ -25,10 +25,13 @@ def report(
         Path | None, typer.Option("-o", "--out", "--output", help="File; RUN/report.html by default.")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Also draw a summary picture into this PNG.")] = None,
-    part: Annotated[PartChoice, typer.Option(help="Which part was judged.")] = PartChoice.held_out,
+    part: Annotated[
+        PartChoice, typer.Option(help="Which part of the cohort the report is about.")
+    ] = PartChoice.held_out,
     as_json: Annotated[bool, typer.Option("--json", help="Print file and comparisons as JSON.")] = False,
 ) -> None:
-    """Write one self-contained HTML page: curves, metrics with intervals, pictures by kind of task, comparison.
+    """Write one self-contained HTML page: training curves, metrics with intervals, figures for each kind of
+    task, comparison.
 
     A run that was not evaluated yet (or whose weights changed since) is evaluated first; never on the test part.
     """

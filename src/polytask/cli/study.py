@@ -16,27 +16,44 @@ if TYPE_CHECKING:
 def study(
     source: Annotated[
         Path,
-        typer.Argument(help="A work folder, a cohort (planned into STUDY/work), or a study to go on with."),
+        typer.Argument(
+            help="A work folder, a cohort (it is planned into STUDY/work), or a study to continue."
+        ),
     ],
     sharing: Annotated[
-        str | None, typer.Option(help="hard,mtan,… (default hard); single is always there.")
+        str | None,
+        typer.Option(
+            help="Sharing blocks to compare: hard,mtan,… (default: hard); single is always included."
+        ),
     ] = None,
     balance: Annotated[
-        str | None, typer.Option(help="equal,famo,… (default equal), each with each sharing and preset.")
+        str | None,
+        typer.Option(
+            help="Balancing rules to compare: equal,famo,… (default: equal), each with each sharing and preset."
+        ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Published systems as further arms, e.g. mmdls,rpnet.")
+        str | None, typer.Option(help="Published systems to compare as well, e.g. mmdls,rpnet.")
     ] = None,
-    folds: Annotated[int | None, typer.Option(help="The plan's first so many; default all.", min=1)] = None,
-    seeds: Annotated[int | None, typer.Option(help="So many, from 0 on; default 3.", min=1)] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Use this many folds of the plan, from the first on; default: all.", min=1),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Number of seeds, counted from 0; default: 3.", min=1)
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Of every network; default the plan's epochs.", min=1)
+        int | None,
+        typer.Option(
+            help="Number of training steps of every network; default: the epochs of the plan.", min=1
+        ),
     ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
             "--minutes-per-run",
-            help="Of the slowest joint arm, turned into steps before the first run.",
+            help="Minutes for the slowest joint arm; turned into one number of steps for all arms "
+            "before the first run.",
             min=0.01,
         ),
     ] = None,
@@ -48,31 +65,41 @@ def study(
         list[str] | None, typer.Option("--set", help="Change the plan for all arms: training.rate=3e-4")
     ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Runs at a time; the plan's threads are divided among them.", min=1)
+        int,
+        typer.Option(
+            help="Number of runs at the same time; the threads of the plan are divided among them.", min=1
+        ),
     ] = 1,
     backend: Annotated[
-        str, typer.Option(help="Of joblib: loky (processes here), threading, ray, dask.")
+        str, typer.Option(help="Backend of joblib: loky (processes on this machine), threading, ray or dask.")
     ] = "loky",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
+    ] = None,
     resamples: Annotated[
-        int | None, typer.Option(help="Of each run's own intervals; default 1000.", min=1)
+        int | None,
+        typer.Option(help="Number of resamples for the intervals of each run; default: 1000.", min=1),
     ] = None,
     margin: Annotated[
         list[str] | None,
         typer.Option(
-            help="Loss that a recommended saving may overlook: 2 (points, the default) or lesion=3; may be repeated."
+            help="How many points a cheaper model may lose and still be recommended: 2 (default) for all tasks, "
+            "or lesion=3 for one; may be repeated."
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", "--output", help="The study's folder; default WORK/studies/study."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print how many runs, hours and GB it would take; run nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Run every arm on the same folds and seeds, with one budget, beside a network for each task.
+    """Train every arm (a model variant) on the same folds and seeds with one budget, and compare it with one
+    network per task.
 
-    Can be stopped at any time; the same command goes on. Results: STUDY/results.parquet, what they say in
+    Can be stopped at any time; the same command continues. Results: STUDY/results.parquet; conclusions:
     conclusions.json and report.html. Exit code 1 when a run failed.
     """
     import shlex
@@ -133,7 +160,7 @@ def study(
         import signal
 
         print(
-            f"stopped by {signal.Signals(ended.stopped).name}; everything is saved. Go on with:",
+            f"stopped by {signal.Signals(ended.stopped).name}; everything is saved. Continue with:",
             file=sys.stderr,
         )
         print(f"  polytask study {ended.study.folder}", file=sys.stderr)
@@ -185,7 +212,7 @@ def describe_forecast(f: Forecast) -> str:
             f"{f.minutes[arm]:8.1f} minutes a run, {source}" if arm in f.minutes else "could not be timed"
         )
         lines.append(f"  {arm:<{width}}  {minutes}")
-    lines.append(f"about {time} and {f.gigabytes:.2g} GB for what is to do; nothing was run")
+    lines.append(f"about {time} and {f.gigabytes:.2g} GB for the remaining runs; nothing was run")
     return "\n".join(lines)
 
 
@@ -222,7 +249,7 @@ def summarize_study(study: Study) -> list[str]:
     parts = [f"{count['done']} of {len(study.runs)} runs done"]
     parts += [f"{count['failed']} failed"] * (count["failed"] > 0)
     parts += [f"{count['missing']} to do"] * (count["missing"] > 0)
-    parts += [f"{active} of them at work in another command"] * (active > 0)
+    parts += [f"{active} of them running in another command"] * (active > 0)
     lines = [f"{study.folder}: {', '.join(parts)}"]
     for run in study.runs:
         if run.state == "failed":
@@ -231,12 +258,12 @@ def summarize_study(study: Study) -> list[str]:
     for arm in study.arms:
         mine = list(study.of_arm(arm.name))
         if all(run.state == "failed" for run in mine):
-            lines.append(f"arm {arm.name}: all {len(mine)} runs failed, so there is nothing to compare it by")
+            lines.append(f"arm {arm.name}: all {len(mine)} runs failed, so it cannot be compared")
             continue
         for fold in study.design.folds:
             if all(run.state == "failed" for run in mine if run.fold == fold):
                 lines.append(f"arm {arm.name}, fold {fold}: all seeds failed")
     if count["failed"]:
-        lines.append(f"mend what they say, then: polytask study {study.folder}")
+        lines.append(f"fix these errors, then run: polytask study {study.folder}")
     lines.append(f"results: {study.results}")
     return lines

@@ -11,62 +11,79 @@ import typer
 
 
 def train(
-    work: Annotated[Path, typer.Argument(help="Work folder: planned and prepared.")],
+    work: Annotated[Path, typer.Argument(help="Work folder on which `plan` and `prepare` have been run.")],
     fold: Annotated[str, typer.Option(help="Number of the fold, or `all`.")] = "0",
-    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and dropout.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed of weights, order of cases, augmentation and dropout.", min=0)
+    ] = 0,
     preset: Annotated[
         str | None, typer.Option(help="A published system, e.g. rpnet (`polytask list presets`).")
     ] = None,
-    sharing: Annotated[str | None, typer.Option(help="hard, single, … (`polytask list sharing`).")] = None,
+    sharing: Annotated[
+        str | None, typer.Option(help="How tasks share features: hard, single, … (`polytask list sharing`).")
+    ] = None,
     visit_fusion: Annotated[
-        str | None, typer.Option(help="concat, difference, … (`polytask list visit_fusion`).")
+        str | None,
+        typer.Option(help="How visits are combined: concat, difference, … (`polytask list visit_fusion`)."),
     ] = None,
     input_fusion: Annotated[
-        str | None, typer.Option(help="concat, attention, … (`polytask list input_fusion`).")
+        str | None,
+        typer.Option(help="How inputs are combined: concat, attention, … (`polytask list input_fusion`)."),
     ] = None,
     time: Annotated[str | None, typer.Option(hidden=True)] = None,
     sources: Annotated[str | None, typer.Option(hidden=True)] = None,
     balance: Annotated[
-        str | None, typer.Option(help="equal, uncertainty, upgrad, … (`polytask list balance`).")
+        str | None,
+        typer.Option(
+            help="How task losses are balanced: equal, uncertainty, upgrad, … (`polytask list balance`)."
+        ),
     ] = None,
     cut: Annotated[
-        str | None, typer.Option(help="Where a rule takes gradients: features or parameters.")
+        str | None, typer.Option(help="Where the balancing rule takes gradients: features or parameters.")
     ] = None,
     after: Annotated[
         list[str] | None,
-        typer.Option(help="A chain, e.g. os=grade,stage: os reads both answers; may be repeated."),
+        typer.Option(
+            help="Order of tasks, e.g. os=grade,stage: task os reads the answers of grade and stage; may be repeated."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the run; default PRESET- or SHARING-foldF-seedS.")
+        str | None, typer.Option(help="Name of the run; default: PRESET-foldF-seedS or SHARING-foldF-seedS.")
     ] = None,
     tasks: Annotated[str | None, typer.Option(help="Only these tasks, e.g. lesion,grade.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Time budget, turned into steps at the start.", min=0.01)
+        float | None,
+        typer.Option(
+            help="Time budget in minutes; it is turned into a number of steps at the start.", min=0.01
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of every network, instead of epochs.", min=1)
+        int | None, typer.Option(help="Number of training steps of every network, instead of epochs.", min=1)
     ] = None,
-    match: Annotated[str | None, typer.Option(help="Take the number of steps from this run.")] = None,
+    match: Annotated[
+        str | None, typer.Option(help="Use the same number of training steps as this run.")
+    ] = None,
     init: Annotated[
         Path | None, typer.Option(help="Start from the weights of a run or model folder.")
     ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change the plan for this run: training.epochs=4")
     ] = None,
-    resume: Annotated[str | None, typer.Option(help="Go on with the run of this name.")] = None,
-    extend: Annotated[int, typer.Option(help="With --resume: add so many epochs behind the end.", min=0)] = 0,
+    resume: Annotated[str | None, typer.Option(help="Continue the run of this name.")] = None,
+    extend: Annotated[int, typer.Option(help="With --resume: train this many epochs more.", min=0)] = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Data processes; does not change the result.", min=0)
+        int | None,
+        typer.Option(help="Number of processes that read data; does not change the result.", min=0),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; default the best there is.")
+        str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; default: the fastest available.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON document.")] = False,
 ) -> None:
-    """Fit one model for all tasks, or with --sharing single one network for each, one after another.
+    """Train one model for all tasks, or with --sharing single one network for each task, one after another.
 
-    Writes WORK/runs/NAME. Can be interrupted: `--resume NAME` goes on to the same weights, bit for bit. Under torchrun
-    all processes train one model.
+    Writes WORK/runs/NAME. Can be interrupted: `--resume NAME` continues and ends with the same weights, bit for bit.
+    Under torchrun all processes train one model.
     """
     from polytask.cli import print_json
     from polytask.errors import PolytaskError
@@ -78,9 +95,9 @@ def train(
     input_fusion = _choose_option("--input-fusion", input_fusion, "--sources", sources)
     folds = list(read_plan(work).folds) if fold == "all" else [_parse_fold_number(fold)]
     if resume and (fold == "all" or name):
-        raise PolytaskError("--resume names its run: leave out --fold all and --name")
+        raise PolytaskError("--resume already says which run: leave out --fold all and --name")
     if extend and not resume:
-        raise PolytaskError("--extend adds to a run: name it with --resume")
+        raise PolytaskError("--extend makes a run longer: name the run with --resume")
     runs = []
     for number in folds:
         label = f"{name}-fold{number}" if name and len(folds) > 1 else name
@@ -112,7 +129,7 @@ def train(
                     reporter=reporter,
                 )
         except TrainingInterrupted as stop:
-            typer.echo(f"{stop}; everything is saved. Go on with:", err=True)
+            typer.echo(f"{stop}; everything is saved. Continue with:", err=True)
             typer.echo(f"  polytask train {work} --resume {stop.run}", err=True)
             # A shell expects 128 + the number of the signal. `from None`: a stop that was asked for is no error.
             raise typer.Exit(128 + stop.number) from None

@@ -40,7 +40,7 @@ def check_baselines(found: Any) -> tuple[Mapping[str, Any], ...]:
     if not isinstance(found, list) or not all(
         isinstance(b, dict) and set(REQUIRED_BASELINE_FIELDS) <= set(b) for b in found
     ):
-        raise ValueError("simple models without what it takes to apply them")
+        raise ValueError("simple models without the fields needed to apply them")
     return tuple(found)
 
 

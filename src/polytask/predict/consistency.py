@@ -82,10 +82,10 @@ def find_task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> s
     if (field := CLASS_NAME_FIELDS.get(find_answer_form(spec.kind))) and list(fields.get(field, [])) != names:
         return f"other {field} than in the header"
     if isinstance(spec, of.SegmentationSpec) and bool(fields.get("exclusive")) != spec.exclusive:
-        return "`exclusive` is otherwise than in the header"
+        return "`exclusive` differs from the header"
     bins = list(fields.get("bins", []))
     if any(b <= a for a, b in pairwise(bins)):
-        return "bins: expected edges that rise"
+        return "bins: expected increasing edges"
     return ""
 
 

@@ -46,7 +46,8 @@ def describe_decisions(decisions: Decisions) -> list[str]:
             )
     for task, points in decisions.points.items():
         found += [
-            f"{task}.{p.name}: positive from a probability of {p.threshold:.3f} on; holds {p.aim} {p.target:g} on "
+            f"{task}.{p.name}: positive if the probability is at least {p.threshold:.3f}; reaches {p.aim} "
+            f"{p.target:g} on "
             f"{p.part} (n {p.n}, {p.positives} positive)"
             for p in points
         ]

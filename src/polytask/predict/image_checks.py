@@ -70,10 +70,12 @@ def refuse_unfamiliar_images(
         image, rules = cohort.header.images[name], fold.normalisation.get(name, {}).get(channel, [])
         array = read_image_file(path, dims=image.dims).array
         if values := find_value_problem(array, image.channels[channel], rules, f"{name}.{channel}"):
-            raise PolytaskError(f"{where}: {path}: {values}, or say --force to predict all the same")
+            raise PolytaskError(f"{where}: {path}: {values}, or predict anyway with --force")
         if on_file_read:
             on_file_read(k + 1, len(files))
-    more = {n: f" ({len(found)} files are so)" if len(found) > 1 else "" for n, found in scales.items()}
+    more = {
+        n: f" ({len(found)} files have this problem)" if len(found) > 1 else "" for n, found in scales.items()
+    }
     return [found[0] + more[name] for name, found in scales.items()]
 
 
@@ -96,9 +98,9 @@ def _find_header_problems(
         yield f"a flat picture ({size}), but {channel} is 3D; give a volume of several slices"
     wanted = count_modality_planes(modality)
     if info.channels != wanted:
-        kind = "colours" if wanted == 3 else "number a voxel"
+        kind = "colors" if wanted == 3 else "number a voxel"
         yield (
-            f"{info.channels} numbers a voxel, but {channel} is {modality} with {wanted} {kind}; give one file for "
+            f"{info.channels} values per voxel, but {channel} is {modality} with {wanted} {kind}; give one file for "
             "each channel, in its own numbers"
         )
     if modality in DICOM_MODALITIES and find_image_ending(path) in (".dcm", ".ima", DICOM_FOLDER):

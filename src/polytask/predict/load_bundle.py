@@ -122,7 +122,7 @@ def _build_member(
     except Exception as error:  # whatever a changed description makes of the network
         line = " ".join(str(error).split())[:160] or type(error).__name__
         raise PolytaskError(
-            f"{place}: members.{number}: describes no network that fits the weights ({line}); export it again"
+            f"{place}: members.{number}: describes a network that does not fit the weights ({line}); export it again"
         ) from None
     primary = {n: t.primary for n, t in tasks.items()}
     figures = HeldOutMetrics.of({**entry, "metrics": entry.get("evaluation")}, primary)
@@ -144,7 +144,7 @@ def _ensure_weights_match(wanted: Mapping[str, Tensor], given: Mapping[str, Tens
     odd += [k for k in wanted if k in given and wanted[k].shape != given[k].shape]
     odd += [k for k in wanted if k in given and wanted[k].dtype != given[k].dtype]
     if odd:
-        raise PolytaskError(f"{odd[0]} is otherwise in the weights; export the model again")
+        raise PolytaskError(f"{odd[0]} does not match the weights; export the model again")
 
 
 def rehearse_decoding(task: Task) -> None:

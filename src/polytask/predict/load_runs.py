@@ -38,18 +38,19 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
             )
         if _get_model_settings(plan) != _get_model_settings(plans[0]):
             raise PolytaskError(
-                f"{run.folder}: another network than {first.folder} (`model` of its plan.yaml); an ensemble is of "
+                f"{run.folder}: other network settings than {first.folder} (`model` in plan.yaml); an ensemble has "
                 "folds and seeds of one"
             )
         ensure_fold(plan, int(run.record["fold"]), run.folder)
         if run.record["plan"] != plan_hash(plan, int(run.record["fold"])):
             raise PolytaskError(
-                f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint is of another plan; "
+                f"{run.folder}: its plan.yaml has changed since the run began, so its checkpoint belongs to "
+                "another plan; "
                 "restore plan.yaml"
             )
         if run.record["header"] != first.record["header"]:
             raise PolytaskError(
-                f"{run.folder}: learnt under another cohort.yaml than {first.folder}; an ensemble shares one"
+                f"{run.folder}: trained with another cohort.yaml than {first.folder}; an ensemble shares one"
             )
         if sorted(_list_run_tasks(run)) != sorted(_list_run_tasks(first)):
             raise PolytaskError(

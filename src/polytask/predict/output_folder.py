@@ -34,7 +34,8 @@ def check_output_folder(out: Path, overwrite: bool = False) -> None:
         raise PolytaskError(f"{out}: cannot write here ({error.strerror}); choose another folder") from None
     if odd is not None:
         raise PolytaskError(
-            f"{out}: holds {odd.relative_to(out).as_posix()!r}, which is not of a prediction; expected a new or empty "
+            f"{out}: holds {odd.relative_to(out).as_posix()!r}, which is not part of a prediction; expected a new "
+            "or empty "
             "folder; choose another one"
         )
     if is_lock_held(out / PREDICTION_LOCK):

@@ -22,7 +22,7 @@ def read_inputs(source: Path, header: Header) -> Cohort:
         return _refuse_absent_columns(Cohort.from_table(header, source), header)
     if kind := name_special_file(source):
         raise PolytaskError(
-            f"{source}: is {kind}; expected a cohort, a table or a folder of images; save what it sends to a file first"
+            f"{source}: is {kind}; expected a cohort, a table or a folder of images; save its content to a file first"
         )
     if not source.is_dir():
         raise PolytaskError(

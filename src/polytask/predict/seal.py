@@ -41,7 +41,7 @@ def read_description(path: Path) -> tuple[dict[str, Any], list[str]]:
             raise PolytaskError(
                 f"{path}: changed since it was exported (its seal does not fit); restore it, or export it again"
             )
-    notice = f"{path}: has no seal (exported by an older version), so nobody can tell whether it was changed"
+    notice = f"{path}: has no seal (exported by an older version), so it cannot be checked for changes"
     return content, [] if given is not None else [notice]
 
 

@@ -107,9 +107,9 @@ def measure_r2(truth: Floats, answer: Floats, calculator: MetricCalculator) -> M
     influence = (rest * spread - error) / spread.sum()
     # A perfect fit has no logarithm of its rest: R² is 1, without an interval.
     if rest <= 0:
-        return calculator.judge_on_scale(1.0, influence, NAN, NAN, _convert_log_rest_to_r2)
+        return calculator.judge_on_scale(1.0, influence, NAN, NAN, _compute_r2_from_log_residual)
     found = calculator.judge_on_scale(
-        1 - rest, influence, float(np.log(rest)), -1 / rest, _convert_log_rest_to_r2
+        1 - rest, influence, float(np.log(rest)), -1 / rest, _compute_r2_from_log_residual
     )
     if not np.isfinite(found.low):
         return found
@@ -230,5 +230,5 @@ def _take_root(square: MeasuredMetric) -> MeasuredMetric:
     return replace(square, estimate=root, influence=influence, low=low, high=high)
 
 
-def _convert_log_rest_to_r2(value: float) -> float:
+def _compute_r2_from_log_residual(value: float) -> float:
     return 1 - float(np.exp(value))

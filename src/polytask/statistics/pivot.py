@@ -89,7 +89,7 @@ def make_pivot(
     normal = find_student_quantiles(by_subjects, places)
     drawn = smooth_quantiles(drawn, normal)
     if not np.any(luck) and not np.any(retraining):
-        return Pivot(take_farther_tails(drawn, normal))
+        return Pivot(combine_wider_tails(drawn, normal))
     shares = [np.asarray(x, np.float64)[..., None] for x in (luck, retraining)]
     freedom = np.maximum(np.asarray(by_seeds, np.float64), 0.5)[..., None]
     a = np.sqrt(np.maximum(0.0, 1 - shares[0] - shares[1]))
@@ -105,7 +105,7 @@ def make_pivot(
     # The exact distribution is symmetric; the drawn one is not quite, and an interval should not lean by
     # luck.
     mirrored = (mixed - mixed[..., ::-1]) / 2
-    return Pivot(take_farther_tails(np.sort(np.concatenate(found, -1), -1), mirrored))
+    return Pivot(combine_wider_tails(np.sort(np.concatenate(found, -1), -1), mirrored))
 
 
 @lru_cache(maxsize=64)
@@ -136,7 +136,7 @@ def smooth_quantiles(drawn: Floats, like: Floats) -> Floats:
     return np.sort(found, -1)
 
 
-def take_farther_tails(first: Floats, second: Floats) -> Floats:
+def combine_wider_tails(first: Floats, second: Floats) -> Floats:
     """Take, of two ordered sets of as many values, the lower values in the lower half and the higher ones in the upper
     half."""
     half = first.shape[-1] // 2

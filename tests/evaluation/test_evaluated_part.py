@@ -80,3 +80,8 @@ def test_bad_parts_are_refused(cohort: Cohort, tmp_path: Path) -> None:
     )
     with pytest.raises(PolytaskError, match="no test part"):
         select_part_subjects(run, without, "test")
+
+
+def test_a_log_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
+    with pytest.raises(PolytaskError, match="nobody is looked at without a note"):
+        append_log_line(tmp_path / "nowhere" / "log.jsonl", {})

@@ -175,3 +175,59 @@ def test_labels_are_judged_by_any_whose_truth_varies() -> None:
         ids = tuple((f"s{k}", "") for k in range(4))
         found = PooledAnswers(ids, {"p": same}, np.array(truth, float), known)
         assert find_constant_answers({"finds": task}, collected({"finds": found})) == said
+
+
+def test_a_short_training_has_less_than_a_tenth_of_its_steps() -> None:
+    assert LearningCheck({}, {}, 99, 1000).list_verdicts() == ("Short training: 99 of 1,000 planned steps.",)
+    assert LearningCheck({}, {}, 100, 1000).list_verdicts() == ()
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(1, 1.0), (2, 2.0), (4, 4.0), (5, 4.5), (8, 7.0)])
+def test_the_end_is_the_last_third_of_the_epochs(epochs: int, expected: float) -> None:
+    entries = [{"step": k + 1, "loss": {"a": k + 1.0, "b": None}} for k in range(epochs)]
+    found = read_final_losses({"n": entries}, {"n": ["a", "b"], "m": ["c"]})
+    assert found["a"] == expected
+    assert np.isnan([found["b"], found["c"]]).all()
+
+
+@pytest.mark.parametrize(("share", "same"), [(0.9e-3, True), (1.5e-3, False)])
+def test_numbers_that_spread_by_a_thousandth_of_the_truth_are_one(share: float, same: bool) -> None:
+    truth = np.array([1.0, 5.0])
+    found = items({"value": 3 + share * (truth - 3)}, truth)
+    assert bool(find_constant_answers({"size": TASKS["size"]}, collected({"size": found}))) == same
+    alike = items({"value": np.array([1.0, 1.0])}, [2.0, 2.0])
+    assert find_constant_answers({"size": TASKS["size"]}, collected({"size": alike})) == {}
+    unknown = items({"value": np.array([1.0, 1.0])}, [2.0, 9.0], [True, False])
+    assert find_constant_answers({"size": TASKS["size"]}, collected({"size": unknown})) == {}
+
+
+@pytest.mark.parametrize(("spread", "same"), [(0.9e-6, True), (1.5e-6, False)])
+def test_risks_within_a_millionth_are_one(spread: float, same: bool) -> None:
+    found = items({"risk": np.array([0.0, spread]), "p": np.zeros((2, 1))}, [[1.0, 1.0], [3.0, 1.0]])
+    assert bool(find_constant_answers({"os": TASKS["os"]}, collected({"os": found}))) == same
+
+
+def test_an_empty_mask_is_right_where_there_is_nothing_to_find() -> None:
+    def find(truth: list[float], answer: list[float]) -> dict[str, str]:
+        rows = tuple(
+            {"empty_truth.core": t, "empty_answer.core": a} for t, a in zip(truth, answer, strict=True)
+        )
+        cases = CaseMetrics(WHO[: len(rows)], rows)
+        return find_constant_answers({"mask": TASKS["mask"]}, collected(voxel={"mask": cases}))
+
+    assert find([1.0, 1.0], [1.0, 1.0]) == {}
+    assert find([1.0, 0.0], [1.0, 1.0]) == {"mask": "no mask predicted in any of 2 cases"}
+    assert find([1.0, 0.0], [0.0, 1.0]) == {}
+
+
+def test_what_nobody_answered_is_not_constant() -> None:
+    assert find_constant_answers(TASKS, collected({"grade": items({}, np.zeros(0))})) == {}
+
+
+def test_labels_just_above_one_half_are_said() -> None:
+    truth = np.array([[0.0, 1.0], [1.0, 1.0]])
+    for first, same in ((0.5, True), (0.51, False)):
+        found = PooledAnswers(
+            WHO[:2], {"p": np.array([[first, 0.9], [0.5, 0.9]])}, truth, np.ones((2, 2), bool)
+        )
+        assert bool(find_constant_answers({"finds": TASKS["finds"]}, collected({"finds": found}))) == same

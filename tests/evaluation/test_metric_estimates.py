@@ -7,7 +7,12 @@ from sklearn.metrics import cohen_kappa_score, r2_score, roc_auc_score
 from polytask.errors import PolytaskError
 from polytask.evaluation.evaluate_run import evaluate_answers
 from polytask.evaluation.metric_calculator import MetricCalculator
-from polytask.evaluation.metric_estimates import count_evidence, estimate_metrics, estimate_metrics_by_site
+from polytask.evaluation.metric_estimates import (
+    count_evidence,
+    describe_task,
+    estimate_metrics,
+    estimate_metrics_by_site,
+)
 from polytask.evaluation.metrics_by_kind import measure_survival
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.evaluation.part_statistic import CaseMetricMatrix, PartStatistic, is_metric
@@ -228,3 +233,49 @@ def test_events_are_counted_among_the_known_and_nobody_has_none() -> None:
     nobody = items({"risk": np.zeros(0), "p": np.zeros((0, 1))}, np.zeros((0, 2)), np.zeros(0, bool))
     found = answers({"os": nobody})
     assert count_evidence(OS, found) == {"items": 0, "events": 0, "known": 0, "subjects": 0, "unanswered": 0}
+
+
+def test_what_a_reader_has_to_know_of_a_task() -> None:
+    assert describe_task(OS) == {
+        "kind": "survival",
+        "level": "subject",
+        "primary": "c",
+        "higher": True,
+        "unit": "days",
+        "names": [],
+    }
+    assert describe_task(MASK)["names"] == ["s", "t"]
+    assert describe_task(FINDINGS)["unit"] == ""
+
+
+def test_counts_of_each_kind_by_hand() -> None:
+    graded = items({"p": np.zeros((4, 3))}, [0, 2, 2, 1], [True, True, True, False], ["a", "a", "b", "c"])
+    found = count_evidence(GRADE, answers({"grade": graded}))
+    assert found == {
+        "items": 4,
+        "classes": {"1": 1, "2": 0, "3": 2},
+        "known": 3,
+        "subjects": 2,
+        "unanswered": 0,
+    }
+    known = np.array([[True, False], [False, False], [True, True]])
+    value = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
+    found = count_evidence(FINDINGS, answers({"findings": items({"p": np.zeros((3, 2))}, value, known)}))
+    assert (found["known"], found["subjects"]) == (2, 2)
+    assert found["labels"] == {"a": {"known": 2, "present": 1}, "b.c": {"known": 1, "present": 1}}
+    rows = ({"n": 1.0, "empty_truth.s": 1.0, "empty_answer.s": 0.0, "empty_truth.t": 0.0}, {"n": 0.0})
+    found = count_evidence(MASK, answers(voxel={"mask": CaseMetrics((("a", ""), ("b", "")), rows)}))
+    assert (found["items"], found["known"], found["subjects"]) == (2, 1, 1)
+    assert found["empty_truth"] == {"s": 1, "t": 0}
+    assert found["empty_answer"] == {"s": 0, "t": 0}
+    assert (found["missed"]["s"], found["only_predicted"]["s"]) == (0, 1)
+
+
+def test_an_unknown_site_takes_no_part() -> None:
+    sized = items({"value": np.array([1.0, 2.0, 3.0])}, [1.0, 3.0, 3.0])
+    given = answers({"size": sized}, sites={"s0": "A", "s1": "B", "s2": ""})
+    found = estimate_metrics_by_site({"size": SIZE}, given, {}, 10)
+    assert {site: m["size"]["mae"].estimate for site, m in found.items()} == {"A": 0.0, "B": 1.0}
+    one = answers({"size": sized}, sites={"s0": "A", "s1": "A", "s2": ""})
+    assert estimate_metrics_by_site({"size": SIZE}, one, {}, 10)["A"]["size"]["mae"].n == 2
+    assert estimate_metrics_by_site({"size": SIZE}, answers({"size": sized}), {}, 10) == {}

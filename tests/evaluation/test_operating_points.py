@@ -11,8 +11,10 @@ from polytask.evaluation.operating_points import (
     RequestedPoint,
     choose_point_thresholds,
     measure_operating_points,
+    measure_threshold,
     parse_requested_points,
 )
+from polytask.evaluation.yes_no_questions import YesNoQuestion
 from polytask.statistics.net_benefit import compute_net_benefit
 from polytask.tasks import make_task
 from polytask.training.decisions import Decisions
@@ -128,3 +130,25 @@ def test_a_point_of_a_task_that_is_not_judged_is_passed_over() -> None:
     assert measure_operating_points(others, given, chosen, resamples=10) == {}
     del given.pooled["response"]
     assert measure_operating_points(TASKS, given, chosen, resamples=10) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["response", "response=0", "response=1", "response=-0.1", "response=x", "=0.5x"]
+)
+def test_a_share_lies_between_nothing_and_all(text: str) -> None:
+    with pytest.raises(PolytaskError, match="with a share between 0 and 1"):
+        parse_requested_points(text, "sensitivity", {})
+
+
+def test_shares_of_a_threshold_by_hand() -> None:
+    """Called 0.5, 0.7 and 0.9, of whom the last two are positive; 0.2 and 0.4 are not called, the latter positive."""
+    p = np.array([0.5, 0.7, 0.9, 0.2, 0.4])
+    question = YesNoQuestion("", ("a", "a", "b", "c", "d"), p, np.array([False, True, True, False, True]))
+    found = measure_threshold(question, 0.5)
+    assert {k: (v["estimate"], v["n"]) for k, v in found.items()} == {
+        "sensitivity": (pytest.approx(2 / 3), 3),
+        "specificity": (0.5, 2),
+        "ppv": (pytest.approx(2 / 3), 3),
+        "npv": (0.5, 2),
+    }
+    assert found["sensitivity"]["reason"] == "too few: 3 subjects, 10 needed"

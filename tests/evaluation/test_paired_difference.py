@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from polytask.evaluation.metric_calculator import MetricCalculator
-from polytask.evaluation.paired_difference import subtract_paired
+from polytask.evaluation.paired_difference import correct_share_correlation, subtract_paired
 from polytask.statistics.delong import auc_covariance
 
 R = np.random.default_rng(0)
@@ -79,3 +79,25 @@ def test_floors_of_both_and_of_the_difference() -> None:
     assert subtract_paired(few, of(19).share(np.arange(19) > 3)).shortage == "too few: 19 subjects, 20 needed"
     short = of(40).area(np.arange(40.0), np.arange(40) < 14)
     assert subtract_paired(short, short).shortage == "too few: 14 subjects of each class, 15 needed"
+
+
+def test_nineteen_subjects_tell_no_difference_of_shares() -> None:
+    for n, there in ((20, True), (19, False)):
+        found = subtract_paired(of(n).share(np.arange(n) < 12), of(n).share(np.arange(n) < 9))
+        assert np.isfinite(found.low) == there
+        assert found.shortage == ("" if there else "too few: 19 subjects, 20 needed")
+    few = subtract_paired(of(9).share(np.arange(9) < 5), of(9).share(np.arange(9) < 4))
+    assert few.shortage == "too few: 9 subjects, 10 needed", "the floor of each comes first"
+
+
+def test_shares_that_go_together_are_taken_to_do_so_a_little_less() -> None:
+    """Of 20 the first 10 and the first 12 are right: both 10, one 0, other 2, neither 8."""
+    mine, other = of(20).share(np.arange(20) < 10), of(20).share(np.arange(20) < 12)
+    spread = np.sqrt(0.5 * 0.5 * 0.6 * 0.4)
+    plain = (10 / 20 - 0.5 * 0.6) / spread
+    found = correct_share_correlation(mine, other)
+    assert found[0, 1] == found[1, 0] == pytest.approx(plain - 1 / (2 * 20 * spread))
+    apart = correct_share_correlation(mine, of(20).share(np.arange(20) >= 10))
+    assert apart[0, 1] == pytest.approx(-1.0), "what is against each other stays"
+    sure = correct_share_correlation(mine, of(20).share(np.ones(20)))
+    assert sure[0, 1] == 0.0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,17 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from polytask.errors import PolytaskError
+from polytask.evaluation import run_comparison
 from polytask.evaluation.evaluate_run import evaluate_answers
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
 from polytask.evaluation.run_comparison import (
     EvaluatedRun,
+    compare_evaluated_runs,
     list_common_ids,
     measure_differences,
     require_comparable,
 )
+from polytask.evaluation.run_costs import RunCosts
 from polytask.tasks import make_task
 from polytask.training.folder import Run
 from tests.evaluation.worlds import answers, items
@@ -128,3 +132,60 @@ def test_different_subjects_are_refused(tmp_path: Path) -> None:
     mine, other = (answers(voxel={"mask": masks({s: 0.9})}) for s in "ab")
     with pytest.raises(PolytaskError, match="judged on different subjects"):
         require_comparable(evaluated(tmp_path, mine), evaluated(tmp_path, other))
+
+
+def test_two_runs_are_compared_on_the_cases_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = RunCosts(17, 40, 0.5, 3.0)
+    monkeypatch.setattr(run_comparison, "measure_run_costs", lambda run: spent)
+    both = dict.fromkeys("abc", "")
+    mine = PartAnswers(both, {}, {"mask": masks({"a": 0.9, "b": 0.7})}, {})
+    other = PartAnswers(both, {}, {"mask": masks({"b": 0.4, "c": 0.1})}, {})
+    one = evaluated(tmp_path, mine, name="one", sharing="mtan")
+    two = evaluated(tmp_path, other, name="two")
+    two = replace(two, tasks={**two.tasks, "more": MASK})
+    found = compare_evaluated_runs(one, two, 5)
+    assert (found.run, found.other, found.sharings) == ("one", "two", ("mtan", "hard"))
+    assert (found.part, found.subjects, found.only, found.costs) == ("held_out", 3, ("more",), (spent, spent))
+    assert found.tasks["mask"].values == (0.7, 0.4)
+    assert found.mean_skill.estimate == pytest.approx(0.3)
+    plain = found.as_dict()
+    assert plain["tasks"]["mask"]["difference"]["estimate"] == pytest.approx(0.3)
+    assert plain["tasks"]["mask"]["skill"]["n"] == 1
+    assert plain["mean_skill"]["n"] == 1
+
+
+def test_results_of_other_weights_or_of_another_part_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = SimpleNamespace(folder=tmp_path, weights={"": "seal"})
+    monkeypatch.setattr(run_comparison, "Run", SimpleNamespace(read=lambda folder: run))
+    monkeypatch.setattr(run_comparison, "rebuild_run_tasks", lambda run: {"mask": MASK})
+    given = answers(voxel={"mask": masks({"a": 0.9})})
+    found = replace(evaluated(tmp_path, given).evaluation, weights={"": "seal"})
+
+    def write(part: str, place: Path, **changes: Any) -> None:
+        place.mkdir(exist_ok=True)
+        given.write(place / "answers.json")
+        replace(found, part=part, **changes).write(place / "evaluation.json")
+
+    with pytest.raises(PolytaskError, match=r"not evaluated on held_out; run `polytask evaluate .*` first"):
+        EvaluatedRun.read(tmp_path)
+    with pytest.raises(
+        PolytaskError, match=r"not evaluated on tune; run `polytask evaluate .* --part tune` first"
+    ):
+        EvaluatedRun.read(tmp_path, "tune")
+    write("held_out", tmp_path)
+    write("tune", tmp_path / "tune")
+    assert EvaluatedRun.read(tmp_path).evaluation.part == "held_out"
+    assert EvaluatedRun.read(tmp_path, "tune").evaluation.part == "tune"
+    write("test", tmp_path / "tune")
+    with pytest.raises(PolytaskError, match="of the part test, expected tune"):
+        EvaluatedRun.read(tmp_path, "tune")
+    write("held_out", tmp_path, weights={"": "old"})
+    with pytest.raises(PolytaskError, match="evaluated before the weights changed"):
+        EvaluatedRun.read(tmp_path)
+    write("held_out", tmp_path, subjects=("b",))
+    with pytest.raises(
+        PolytaskError, match="does not fit the run: its subjects are not those of the evaluation"
+    ):
+        EvaluatedRun.read(tmp_path)

@@ -162,3 +162,40 @@ def test_a_larger_cohort_is_not_judged_more_often(monkeypatch: pytest.MonkeyPatc
         assert np.isfinite(find_site_effects(world, sites)["os"].difference.low)
         seen.append(evaluated)
     assert seen == [5, 5], "everybody twice, and each of three sites"
+
+
+def test_two_sites_of_one_class_each_by_hand() -> None:
+    """A: 3 of 4 pairs right; B: all of 2. Pooled 10 of 12; within (4 · 0.75 + 3 · 1) / 7."""
+    truth = [0, 0, 1, 1, 0, 1, 1]
+    score = np.array([0.1, 0.4, 0.3, 0.8, 0.2, 0.5, 0.6])
+    world, sites = statistic(PCR, items({"p": np.stack([1 - score, score], 1)}, truth), list("AAAABBB"))
+    found = find_site_effects(world, sites)["pcr"]
+    assert (found.sites["A"].estimate, found.sites["A"].n) == (0.75, 4)
+    assert found.sites["B"].estimate == 1.0
+    assert found.sites["B"].why == "hangs on a single subject", "on its only negative"
+    assert (found.sites["A"].why, found.pooled) == ("", pytest.approx(11 / 12))
+    assert found.within == 0.75
+    assert (found.difference.n, found.excludes_zero) == (4, False)
+    assert np.isnan(found.difference.low)
+
+
+def test_twenty_cases_have_an_interval_and_nineteen_none() -> None:
+    for n, there in ((20, True), (19, False)):
+        found = find_site_effects(*two_classes(n, 3, 0.5, 2.0))["pcr"]
+        assert found.difference.n == n
+        assert np.isfinite(found.difference.low) == there
+
+
+def test_what_a_site_lacks_is_said() -> None:
+    p = np.full((8, 2), 0.5)
+    known = np.array([True] * 6 + [False] * 2)
+    world, sites = statistic(PCR, items({"p": p}, [0, 1, 0, 1, 1, 1, 1, 1], known), list("AAAABBCC"))
+    found = find_site_effects(world, sites)["pcr"]
+    assert [found.sites[s].why for s in "BC"] == ["only one class or value known", "nothing known"]
+    times = [[1.0, 0.0], [2.0, 0.0], [1.0, 1.0], [2.0, 1.0]]
+    risks = {"risk": np.arange(4.0), "p": np.zeros((4, 0))}
+    world, sites = statistic(OS, items(risks, times), list("AABB"))
+    assert find_site_effects(world, sites)["os"].sites["A"].why == "no event"
+    lone = items({"risk": np.arange(3.0), "p": np.zeros((3, 0))}, [[2.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    world, sites = statistic(OS, lone, list("AAB"))
+    assert find_site_effects(world, sites)["os"].sites["A"].why == "no pair of subjects that can be compared"

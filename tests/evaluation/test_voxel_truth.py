@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +11,12 @@ import pytest
 from polytask.cohort.cohort import Case, Cohort, FileVoxelSpec
 from polytask.cohort.header import DoseSpec, SegmentationSpec
 from polytask.errors import PolytaskError
-from polytask.evaluation.voxel_truth import read_structure_masks, read_voxel_truth
+from polytask.evaluation.voxel_truth import (
+    VoxelTruth,
+    read_structure_masks,
+    read_voxel_truth,
+    rename_structures,
+)
 from polytask.images.formats import read_image_file, write_image_file
 from polytask.images.volume import Grid, Volume
 from tests.prepare.worlds import write_cohort
@@ -32,6 +38,47 @@ def raw(cohort: Cohort, case: Case, column: str) -> np.ndarray:
 
 def grid_of(cohort: Cohort, case: Case) -> Grid:
     return read_image_file(cohort.path(case.cells["scan.ct"])).grid
+
+
+def make_spec(**says: Any) -> SegmentationSpec:
+    return SegmentationSpec.model_validate({"kind": "segmentation", "image": "ct", **says})
+
+
+def test_structures_of_files_become_those_of_the_header() -> None:
+    """Their left and right lung are the header's lung; nobody knows their heart."""
+    theirs = make_spec(labels={"left": 1, "right": 2, "heart": 3})
+    truth = VoxelTruth(np.array([0, 1, 2, 3], np.uint8), np.array([True, True, False]), None)
+    written = FileVoxelSpec(theirs, {"lung": ("left", "right"), "pump": ("heart",)})
+    one = rename_structures(truth, written, make_spec(labels={"lung": 1, "pump": 2, "other": 3}))
+    assert (one.value.tolist(), one.known.tolist(), one.region) == ([0, 1, 1, 2], [True, False, False], None)
+    several = rename_structures(truth, written, make_spec(structures=["pump", "lung"]))
+    assert several.value.tolist() == [[0, 0, 0, 1], [0, 1, 1, 0]]
+    assert several.known.tolist() == [False, True]
+
+
+def test_a_voxel_that_two_exclusive_structures_claim_does_not_count() -> None:
+    theirs = make_spec(structures=["a", "b"])
+    value = np.array([[1, 1, 0, 0], [0, 1, 1, 0]], np.uint8)
+    written = FileVoxelSpec(theirs, {"x": ("a",), "y": ("b",)})
+    asked = make_spec(labels={"x": 1, "y": 2})
+    found = rename_structures(VoxelTruth(value, np.array([True, True]), None), written, asked)
+    assert found.region is not None
+    assert (found.value.tolist(), found.region.tolist()) == ([1, 2, 2, 0], [True, False, True, True])
+    region = np.array([True, True, False, True])
+    found = rename_structures(VoxelTruth(value, np.array([True, True]), region), written, asked)
+    assert found.region is not None
+    assert found.region.tolist() == [True, False, False, True]
+    apart = np.array([[1, 0, 0, 0], [0, 0, 1, 0]], np.uint8)
+    kept = rename_structures(VoxelTruth(apart, np.array([True, True]), region), written, asked)
+    assert kept.region is region
+
+
+def test_a_dose_in_another_unit_is_a_multiple() -> None:
+    spec = DoseSpec.model_validate({"kind": "dose", "image": "ct"})
+    truth = VoxelTruth(np.array([100.0, 200.0], np.float32), np.array([True]), None)
+    assert rename_structures(truth, FileVoxelSpec(spec, {}, 0.01), spec).value.tolist() == pytest.approx(
+        [1.0, 2.0]
+    )
 
 
 def test_labels_become_1_to_k_in_the_files_own_orientation(cohort: Cohort) -> None:

@@ -45,3 +45,21 @@ def test_measures_that_are_each_others_opposite_have_a_correlation_of_exactly_mi
     three = np.array([1.0, 1.0, 1.0])
     found = find_correlations([three, -three])
     assert found.tolist() == [[1, -1], [-1, 1]], "−3 ÷ √3² is a little below −1"
+
+
+def test_each_side_takes_the_distances_that_pull_to_it() -> None:
+    """Distances 0.1 down and 0.2 up of the first, 0.3 down and 0.4 up of the second, which counts against it."""
+    ends = [0.5, 0.6], [0.4, 0.3], [0.7, 1.0]
+    low, high = combine_intervals([0.5, -0.5], *ends, np.eye(2))
+    assert low == pytest.approx(-0.05 - 0.5 * np.hypot(0.1, 0.4))
+    assert high == pytest.approx(-0.05 + 0.5 * np.hypot(0.2, 0.3))
+    low, high = combine_intervals([2.0, -2.0], *ends, np.array([[1.0, 0.5], [0.5, 1.0]]))
+    assert low == pytest.approx(-0.2 - 2 * np.sqrt(0.1**2 + 0.4**2 - 0.1 * 0.4))
+    assert high == pytest.approx(-0.2 + 2 * np.sqrt(0.2**2 + 0.3**2 - 0.2 * 0.3))
+
+
+def test_a_measure_is_correlated_with_itself_and_none_that_nobody_moves() -> None:
+    assert find_correlations([np.zeros(2), np.zeros(2)]).tolist() == [[1, 0], [0, 1]]
+    small = find_correlations([np.array([0.1, -0.1]), np.array([0.1, 0.1])])
+    assert small == pytest.approx(np.eye(2), abs=1e-12)
+    assert find_correlations([np.array([3.0, 0.0]), np.array([3.0, 4.0])])[0, 1] == pytest.approx(0.6)

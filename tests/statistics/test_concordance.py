@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from lifelines.datasets import load_lung
 from lifelines.utils import concordance_index
+from scipy.stats import t
 
 from polytask.statistics import comparable_pairs
 from polytask.statistics.comparable_pairs import count_pairs
@@ -102,3 +103,21 @@ def test_an_interval_by_hand() -> None:
     assert (low, high) == pytest.approx((0.060398, 0.939602), abs=1e-5)
     assert np.isnan(find_concordance_interval(0.5, influence, 10, 1)).all()
     assert np.isnan(find_concordance_interval(0.5, influence[:1], 10, 2)).all()
+
+
+def test_an_uneven_interval_by_the_formula() -> None:
+    """C = 0.8 of 20 pairs, five subjects of whom three have the event; half an unseen subject is a fifth of what two
+    subjects are."""
+    influence = np.array([0.1, -0.1, 0.05, -0.05, 0.0])
+    seen, freedom, unseen = 5 / 4 * (influence**2).sum(), 3 - 1 + 6, 2 * 0.5 / 5
+    expected = []
+    for side, right in ((-1, 0.0), (1, unseen)):
+        inner = ((0.8 + right) / (1 + unseen) * 20 + 0.5) / 21
+        q1, q2 = inner / (2 - inner), 2 * inner**2 / (1 + inner)
+        prior = ((q1 + q2) / 2 - inner**2) * (1 / 3 + 1 / 5)
+        error = np.sqrt((2 * seen + 6 * prior) / freedom) / (inner * (1 - inner))
+        expected.append(
+            1 / (1 + np.exp(-(np.log(inner / (1 - inner)) + side * t.ppf(0.95, freedom) * error)))
+        )
+    assert find_concordance_interval(0.8, influence, 20, 3, 0.9) == pytest.approx(expected)
+    assert np.isfinite(find_concordance_interval(0.8, influence[:2], 20, 2)).all()

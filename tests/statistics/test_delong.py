@@ -105,3 +105,28 @@ def test_equal_arms_are_told_apart_in_five_of_a_hundred() -> None:
         s = truth + rng.normal(size=80) + 0.7 * rng.normal(size=(2, 80))
         p.append(compare_by_delong([ScoredFold(truth, s[:1], s[1:])]).p)
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.02)
+
+
+def test_arms_without_an_error() -> None:
+    """Alike they differ by nothing; perfect against always wrong differs by 1, but nobody knows how surely."""
+    truth, right = np.array([True, True, False, False]), np.array([[4.0, 3.0, 2.0, 1.0]])
+    alike = compare_by_delong([ScoredFold(truth, right, right)])
+    assert (alike.estimate, alike.statistic, alike.p, alike.n) == (0.0, 0.0, 1.0, 4)
+    apart = compare_by_delong([ScoredFold(truth, right, -right)])
+    assert (apart.estimate, apart.statistic, apart.n) == (1.0, 0.0, 4)
+    assert np.isnan(apart.p)
+    nobody = compare_by_delong([])
+    assert np.isnan([nobody.estimate, nobody.statistic, nobody.p]).all()
+    assert nobody.n == 0
+
+
+def test_two_of_each_class_are_enough_and_one_is_not() -> None:
+    scores = np.array([[3.0, 2.0, 1.0, 2.5]])
+    few = ScoredFold(np.array([True, False, False, False]), scores, -scores)
+    assert compare_by_delong([few]).n == 0
+    whole = ScoredFold(np.array([True, True, False, False]), scores, -scores)
+    both = compare_by_delong([few, whole])
+    assert (both.n, both.estimate) == (4, pytest.approx(0.75 - 0.25))
+    found, covariance = auc_covariance([True, False, False, False], scores)
+    assert found.tolist() == [2 / 2 * 3 / 3]
+    assert np.isnan(covariance).all()

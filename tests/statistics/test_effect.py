@@ -210,3 +210,39 @@ def test_with_few_subjects_the_training_sets_are_mentioned() -> None:
     small, large = (world({"hard": noise(0, n), "single": noise(1, n)}) for n in (147, 150))
     assert ONE_TRAINING_SET_NOTE in compare_arms(small, "hard").notes
     assert ONE_TRAINING_SET_NOTE not in compare_arms(large, "hard").notes
+
+
+def test_an_effect_is_shown_with_a_power_of_four_fifths() -> None:
+    base = noise(0)
+    found = compare_arms(world({"hard": base + 0.1 * noise(1), "single": base}), "hard")
+    assert found.pivot is not None
+    for level, power in ((0.95, 0.8), (0.99, 0.8), (0.95, 0.5)):
+        longer = max(float(end) for end in found.pivot.ends(level))
+        expected = found.error * (longer + stats.t.ppf(power, found.freedom))
+        assert found.detectable(level, power) == pytest.approx(expected)
+    assert found.detectable() == found.detectable(0.95, 0.8)
+    assert found.interval() == found.interval(0.95)
+    same = compare_arms(world({"hard": base, "single": base}), "hard")
+    assert np.isnan(same.detectable())
+
+
+def test_folds_weigh_by_their_known_cases() -> None:
+    folds = world({"hard": noise(0), "single": noise(1)}, 2)
+    heavy = [FoldValues(f.fold, f.subjects, 3 * f.n if f.fold == 0 else f.n, f.runs) for f in folds]
+    found = compare_arms(heavy, "hard")
+    gaps = [100 * (noise(0) - noise(1))[part].mean() for part in (slice(0, 30), slice(30, 60))]
+    assert found.folds == pytest.approx({0: gaps[0], 1: gaps[1]})
+    assert found.estimate == pytest.approx(0.75 * gaps[0] + 0.25 * gaps[1])
+    assert found.cases == {0: 90, 1: 30}
+
+
+def test_what_is_left_out_is_what_lacks_most() -> None:
+    """Of three folds and three seeds one run fails: its fold and its seed lack as much, and the seed goes; of two folds
+    the seed lacks more."""
+    base, arm = noise(0), noise(1)
+    arm[:20, 1] = np.nan
+    assert compare_arms(world({"hard": arm, "single": base}), "hard").seeds == (0, 2)
+    arm[:20, 2] = np.nan
+    found = compare_arms(world({"hard": arm, "single": base}), "hard")
+    assert set(found.folds) == {1, 2}
+    assert found.seeds == (0, 1, 2)

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from polytask.statistics.kappa import find_kappa_influence, find_kappa_interval
+from polytask.statistics.unseen_subject import draw_weights
 
 R = np.random.default_rng(0)
 
@@ -64,3 +65,30 @@ def test_coverage() -> None:
         low, high = find_kappa_interval(tables(*grades(30), 3), resamples=300)
         held += low <= expected <= high
     assert held / 300 > 0.93
+
+
+def test_an_interval_by_its_definition() -> None:
+    """Each resample with an unseen case that is as common as the classes are, and costs twice chance or nothing."""
+    truth, answer = grades(12)
+    cost = (np.arange(3)[:, None] - np.arange(3)[None]) ** 2.0
+    rows, columns = np.bincount(truth, minlength=3) / 12, np.bincount(answer, minlength=3) / 12
+    lower, upper = [], []
+    for drawn, unseen in draw_weights(12, 60, 5, weight_factor=2.0):
+        for weights, (extra,) in zip(drawn, unseen, strict=True):
+            total = weights.sum() + extra
+            r = (np.bincount(truth, weights, 3) + extra * rows) / total
+            c = (np.bincount(answer, weights, 3) + extra * columns) / total
+            seen, chance = weights @ ((truth - answer) ** 2), r @ cost @ c
+            lower.append(1 - (seen + extra * 2 * (rows @ cost @ columns)) / total / chance)
+            upper.append(1 - seen / total / chance)
+    expected = max(-1.0, np.quantile(lower, 0.05)), min(1.0, np.quantile(upper, 0.95))
+    assert find_kappa_interval(tables(truth, answer, 3), 0.9, 60, 5) == pytest.approx(expected)
+
+
+def test_several_cases_of_a_subject_are_drawn_together() -> None:
+    truth, answer = grades(12)
+    once = find_kappa_interval(tables(truth, answer, 3), resamples=60)
+    assert find_kappa_interval(3 * tables(truth, answer, 3), resamples=60) == pytest.approx(once)
+    padded = np.concatenate([tables(truth, answer, 3), np.zeros((2, 3, 3))])
+    assert find_kappa_interval(padded, resamples=60) == pytest.approx(once)
+    assert np.isnan(find_kappa_interval(tables(truth[:1], answer[:1], 3))).all()

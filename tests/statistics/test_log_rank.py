@@ -42,3 +42,18 @@ def test_nothing_to_compare() -> None:
     assert np.isnan(compute_log_rank([1, 2], [1, 1], [0, 0]).p)
     assert np.isnan(compute_log_rank([1, 2], [0, 0], [0, 1]).p)
     assert np.isnan(compute_log_rank([], [], []).p)
+
+
+def test_groups_that_were_never_at_risk_together_cannot_be_compared() -> None:
+    """Of three groups one has left before the first event: what it would have had is not known."""
+    found = compute_log_rank([1, 2, 5, 6, 7, 8], [0, 0, 1, 1, 1, 1], list("aabcbc"))
+    assert (found.freedom, np.isnan(found.statistic), np.isnan(found.p)) == (2, True, True)
+    lone = compute_log_rank([], [], [])
+    assert lone.freedom == 0
+    assert compute_log_rank([1, 2], [0, 0], [0, 1]).freedom == 1
+
+
+def test_tied_events_by_hand() -> None:
+    """Two of four at risk die at 1, both of a: expected 2 · 2/4 = 1, variance 2 · 2/3 · ¼ = ⅓; nobody of a is left."""
+    found = compute_log_rank([1, 1, 2, 3], [1, 1, 0, 0], list("aabb"))
+    assert found.statistic == pytest.approx(3.0)

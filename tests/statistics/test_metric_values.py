@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polytask.errors import PolytaskError
-from polytask.statistics.metric_values import Contributions, make_fold_values
+from polytask.statistics.metric_values import Contributions, draw_fold_resamples, make_fold_values
 
 R = np.random.default_rng(4)
 
@@ -69,3 +69,33 @@ def test_all_runs_of_a_fold_have_the_same_subjects() -> None:
     np.testing.assert_allclose(found.runs["b", 0].values - found.runs["a", 0].values, 1.0)
     with pytest.raises(PolytaskError, match="fold 4: no subject"):
         make_fold_values(4, metrics, [])
+
+
+def test_small_folds_keep_their_resamples() -> None:
+    x = R.normal(size=251)
+    few = Contributions.by_leaving_out(lambda i: float(x[i].mean()), 6)
+    assert few.drawn is not None
+    assert few.drawn.shape == (1000,)
+    counts = draw_fold_resamples(6)
+    assert few.drawn == pytest.approx(counts @ x[:6] / 6)
+    plain = Contributions(0.5, np.zeros(251))
+    assert plain.with_drawn(lambda i: 1.0).drawn is None
+    assert Contributions(0.5, np.zeros(250)).with_drawn(lambda i: 1.0).drawn is not None
+    assert Contributions(0.5, np.zeros(1)).with_drawn(lambda i: 1.0).drawn is None
+    assert Contributions(float("nan"), np.zeros(6)).with_drawn(lambda i: 1.0).drawn is None
+
+
+def test_visits_count_by_subject_by_hand() -> None:
+    """Values 1 and 3 of one subject, 8 of another: mean 4, contributions (−3 − 1) / 3 and 4 / 3, times √2."""
+    found = Contributions.of([1.0, 3.0, 8.0, np.nan], [0, 0, 1, 1], 2)
+    assert found.whole == 4.0
+    assert found.shares == pytest.approx(np.array([-4 / 3, 4 / 3]) * np.sqrt(2))
+    assert Contributions.of([5.0], [0], 1).shares.tolist() == [0.0]
+
+
+def test_cases_weigh_a_fold_where_they_are_counted() -> None:
+    metrics = {("a", 0): Contributions(0.5, np.zeros(3))}
+    assert make_fold_values(0, metrics, "abc").n == 3
+    assert make_fold_values(0, metrics, "abc", 7).n == 7
+    assert make_fold_values(0, metrics, "abc", 0).n == 0
+    assert make_fold_values(0, metrics, "abc", rare={"events": 2}).rare == {"events": 2}

@@ -28,3 +28,15 @@ def test_a_perfect_model_gains_the_prevalence_at_every_threshold() -> None:
 
 def test_nobody() -> None:
     assert np.isnan(compute_net_benefit([], []).model).all()
+
+
+def test_who_is_exactly_at_a_threshold_is_treated_and_there_are_99_of_them() -> None:
+    found = compute_net_benefit([0.5, 0.25], [True, False])
+    assert found.thresholds.tolist() == [k / 100 for k in range(1, 100)]
+    assert found.model[49] == 0.5
+    assert found.model[50] == 0.0
+    assert found.model[24] == pytest.approx(0.5 - 0.5 / 3)
+    assert found.model[25] == 0.5
+    nobody = compute_net_benefit([], [], [0.5])
+    assert (nobody.n, nobody.positives) == (0, 0)
+    assert np.isnan(nobody.everybody).all()

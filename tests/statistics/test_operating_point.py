@@ -51,3 +51,38 @@ def test_a_constant_answer_reaches_nothing() -> None:
             choose_threshold(np.full(40, 0.3), truth, aim, 0.8)  # type: ignore[arg-type]
     with pytest.raises(PolytaskError, match="between 0 and 1"):
         choose_threshold(np.full(40, 0.3), truth, "sensitivity", 1.0)
+
+
+def test_a_threshold_by_hand() -> None:
+    """Of five positives four are held: the threshold is the fourth highest. Of five negatives four: between the fourth
+    and the next one above it."""
+    p = np.array([0.9, 0.8, 0.7, 0.6, 0.3, 0.1, 0.2, 0.25, 0.4, 0.65])
+    truth = np.arange(10) < 5
+    assert choose_threshold(p, truth, "sensitivity", 0.8) == 0.6
+    assert choose_threshold(p, truth, "specificity", 0.8) == pytest.approx((0.4 + 0.6) / 2)
+    assert choose_threshold(p, truth, "sensitivity", 0.5) == 0.7
+    assert choose_threshold(p, truth, "specificity", 0.5) == pytest.approx((0.25 + 0.3) / 2)
+
+
+def test_the_middle_of_two_neighboring_numbers_is_the_upper_one() -> None:
+    low = 0.5
+    high = np.nextafter(low, 1.0)
+    p = np.array([0.1, low, low, high, high])
+    assert choose_threshold(
+        p, np.array([False, False, True, True, True]), "specificity", 0.5
+    ) == pytest.approx(0.3)
+    assert choose_threshold(p, np.array([True, False, False, True, False]), "specificity", 0.6) == high
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0, -0.1, 1.1])
+def test_a_share_lies_between_nothing_and_all(target: float) -> None:
+    with pytest.raises(PolytaskError, match="between 0 and 1"):
+        choose_threshold([0.1, 0.9], [False, True], "sensitivity", target)
+
+
+def test_one_case_is_told_as_one() -> None:
+    with pytest.raises(PolytaskError, match="1 positive case, expected at least 2"):
+        choose_threshold([0.1, 0.9], [False, True], "sensitivity", 0.5)
+    with pytest.raises(PolytaskError, match="0 negative cases, expected at least 2"):
+        choose_threshold([0.1, 0.9], [True, True], "specificity", 0.5)
+    assert choose_threshold([0.1, 0.8, 0.9], [False, True, True], "sensitivity", 0.5) == 0.9

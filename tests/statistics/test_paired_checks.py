@@ -49,3 +49,34 @@ def test_no_difference_and_nobody(check) -> None:  # type: ignore[no-untyped-def
     assert np.isnan(check([]).p)
     assert [check(d).n for d in ([], [float("nan")], [0.0, float("nan"), 0.0])] == [0, 0, 2]
     assert check([float("nan")]).as_dict()["p"] is None
+
+
+@pytest.mark.parametrize("check", [wilcoxon, flip_signs])
+def test_what_stands_where_there_is_nothing_to_test(check) -> None:  # type: ignore[no-untyped-def]
+    same = check([0.0, 0.0, float("nan")])
+    assert (same.estimate, same.statistic, same.p, same.n) == (0.0, 0.0, 1.0, 2)
+    nobody = check([])
+    assert np.isnan([nobody.estimate, nobody.statistic, nobody.p]).all()
+    assert nobody.n == 0
+
+
+def test_all_signs_of_sixteen_and_draws_for_seventeen() -> None:
+    """Only the observed signs and their opposites are as far from 0; zeros do not count among the sixteen."""
+    assert flip_signs(np.ones(16), 10).p == 2 / 2**16
+    assert flip_signs([*np.ones(16), 0.0], 10).p == 2 / 2**16
+    assert flip_signs(np.ones(17), 10).p == pytest.approx(1 / 11)
+
+    assert flip_signs(D) == flip_signs(D, 10_000, 0)
+
+
+def test_differences_of_one_are_differences() -> None:
+    assert flip_signs([1.0, 1.0, -1.0]).p == 1
+    assert flip_signs([1.0, 1.0, 1.0]).p == 2 / 8
+    assert flip_signs([-1.0, -1.0, -1.0]).p == 2 / 8
+    assert flip_signs([-1.0, -1.0, -1.0]).estimate == -1
+    found = wilcoxon([1.0, 2.0, -1.0, 0.0, 4.0])
+    assert (found.estimate, found.n) == (1.0, 5)
+    assert (found.statistic, found.p) == (
+        stats.wilcoxon([1.0, 2.0, -1.0, 4.0]).statistic,
+        pytest.approx(stats.wilcoxon([1.0, 2.0, -1.0, 4.0]).pvalue),
+    )

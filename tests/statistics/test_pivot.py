@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polytask.statistics.pivot import PIVOT_VALUES, Pivot, make_pivot, smooth_quantiles
+from polytask.statistics.pivot import (
+    PIVOT_VALUES,
+    Pivot,
+    combine_wider_tails,
+    find_student_quantiles,
+    make_pivot,
+    smooth_quantiles,
+)
 
 NORMAL = stats.norm.ppf((np.arange(9998) + 0.5) / 9998)
 
@@ -81,3 +88,39 @@ def test_few_resamples_keep_a_tail() -> None:
     assert (np.diff(found) >= 0).all()
     assert found[-1] == pytest.approx(NORMAL[-1], rel=0.25)
     assert np.quantile(found, [0.05, 0.5, 0.9]) == pytest.approx(np.quantile(few, [0.05, 0.5, 0.9]), abs=0.02)
+
+
+def test_places_and_ends_at_their_bounds() -> None:
+    assert PIVOT_VALUES == 9998
+    pivot = Pivot(np.array([-2.0, -1.0, 1.0, 2.0]))
+    assert pivot.p(2.0) == pytest.approx(2 * 2 / 5)
+    assert pivot.p(-2.0) == pytest.approx(2 * 2 / 5)
+    assert pivot.p(2.1) == pytest.approx(2 / 5)
+    assert pivot.ends(1 - 2 / 5) == (2.0, 2.0)
+    assert pivot.ends(1 - 1.9 / 5) == (np.inf, np.inf)
+    assert pivot.ends(0.0) == (1.0, 1.0), "no end lies beyond the middle"
+
+
+def test_quantiles_of_resamples_by_hand() -> None:
+    """Twenty resamples at twenty ranks stay where they are but for the outermost quarters, which go on as a normal
+    distribution does."""
+    drawn = np.random.default_rng(3).normal(size=20) * 2 + 0.5
+    like = stats.norm.ppf((np.arange(20) + 0.5) / 20)
+    found, ordered = smooth_quantiles(drawn, like), np.sort(drawn)
+    assert found[5:15] == pytest.approx(ordered[5:15])
+    assert found[:5] == pytest.approx(np.sort(ordered[5] * like[:5] / like[5]))
+    assert found[15:] == pytest.approx(ordered[14] * like[15:] / like[14])
+    many = smooth_quantiles(np.arange(-500.0, 501.0), NORMAL)
+    assert many[4999] == pytest.approx(0, abs=0.1)
+    assert many[-1] == pytest.approx(many[-101] * NORMAL[-1] / NORMAL[-101], rel=0.01), (
+        "ten of 1,001 are the tail"
+    )
+
+
+def test_the_farther_of_two_on_each_side() -> None:
+    found = combine_wider_tails(np.array([-3.0, -1.0, 1.0, 5.0]), np.array([-2.0, -1.5, 2.0, 4.0]))
+    assert found.tolist() == [-3.0, -1.5, 2.0, 5.0]
+
+
+def test_students_quantiles_lie_in_the_middle_of_their_ranks() -> None:
+    assert find_student_quantiles(5.0, 4) == pytest.approx(stats.t.ppf([0.125, 0.375, 0.625, 0.875], 5))

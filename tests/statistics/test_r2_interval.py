@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from polytask.statistics.r2_interval import find_r2_interval
+from polytask.statistics.unseen_subject import draw_weights
 
 R = np.random.default_rng(0)
 
@@ -35,3 +36,23 @@ def test_rare_large_errors_are_allowed_for() -> None:
         low, high = find_r2_interval(squares, truth, np.arange(60), resamples=300)
         held += low <= 1 - 0.36 <= high
     assert held / 150 > 0.88
+
+
+def test_an_interval_by_its_definition() -> None:
+    """Each resample with an unseen subject, answered right or with twice the largest squared error."""
+    truth, squares, owner = R.normal(size=12), R.random(12), np.arange(12) // 2
+    apart = truth - truth.mean()
+    lower, upper = [], []
+    for drawn, unseen in draw_weights(6, 60, 5):
+        for weights, (part,) in zip(drawn, unseen, strict=True):
+            each, extra = weights[owner], 2 * part
+            spread = each @ apart**2 - (each @ apart) ** 2 / each.sum() + extra * (apart**2).mean()
+            lower.append(1 - (each @ squares + extra * 2 * squares.max()) / spread)
+            upper.append(1 - each @ squares / spread)
+    expected = np.quantile(lower, 0.05), min(1.0, np.quantile(upper, 0.95))
+    assert find_r2_interval(squares, truth, owner, 0.9, 60, 5) == pytest.approx(expected)
+
+
+def test_two_subjects_are_the_fewest() -> None:
+    assert np.isfinite(find_r2_interval([1.0, 0.5], [1.0, 2.0], [0, 1])).all()
+    assert np.isnan(find_r2_interval([1.0, 0.5], [1.0, 2.0], [0, 0])).all()

@@ -72,3 +72,33 @@ def test_coverage_with_visits_that_go_together() -> None:
         plain += low <= 0.8 <= high
     assert held / 400 > 0.93
     assert plain / 400 < 0.92
+
+
+def test_the_effective_size_by_hand() -> None:
+    """Hits 2, 1, 0 of 2 each: half are right, the variance between subjects is 3/2 · 2 / 36, that of independent cases
+    1/24, so the design effect seen is 2; the mean of 2 · 2 and 6 · 2 parts over 8 is 2."""
+    assert count_independent_cases([2.0, 1.0, 0.0], [2.0, 2.0, 2.0]) == pytest.approx(6 / 2)
+    even = count_independent_cases([1.0, 1.0, 1.0], [2.0, 2.0, 2.0])
+    assert even == pytest.approx(6 / ((2 * 0 + 6 * 2) / 8)), "subjects that do not differ"
+    uneven = count_independent_cases([3.0, 0.0], [3.0, 1.0])
+    between = 2 * ((3 - 2.25) ** 2 + 0.75**2) / 16
+    effect = (between / (0.75 * 0.25 / 4) + 6 * 2) / 7
+    assert uneven == pytest.approx(4 / effect)
+
+
+def test_the_effective_size_at_its_bounds() -> None:
+    assert count_independent_cases([], []) == 0
+    assert count_independent_cases([1.0], [1.0]) == 1
+    assert count_independent_cases([2.0], [4.0]) == 1, "all visits of the only subject agree"
+    assert count_independent_cases([0.0, 0.0], [3.0, 3.0]) == 2
+    assert count_independent_cases([3.0, 3.0], [3.0, 3.0]) == 2
+    many = np.tile([1.0, 1.0], 500)
+    assert count_independent_cases(many, np.full(1000, 2.0)) == 2000, "never more than there are"
+
+
+def test_a_share_of_several_visits_uses_the_effective_size() -> None:
+    low, high = find_share_interval([2.0, 1.0, 0.0], [2.0, 2.0, 2.0])
+    assert (low, high) == pytest.approx(compute_wilson_interval(1.5, 3))
+    assert find_share_interval([2.0, 1.0, 0.0], [2.0, 2.0, 2.0], 0.9) == pytest.approx(
+        compute_wilson_interval(1.5, 3, 0.9)
+    )

@@ -88,3 +88,52 @@ def test_arms_that_never_differ_and_nobody_to_compare() -> None:
     assert (found.estimate, found.p) == (0.0, 1.0)
     assert np.isnan(compare_by_swaps([]).p)
     assert np.isnan(compare_by_swaps([ExchangeFold(lambda swapped: float("nan"), 3, 3)]).p)
+
+
+def test_nobody_to_compare_has_no_numbers() -> None:
+    for nobody in (
+        compare_by_swaps([]),
+        compare_by_swaps([ExchangeFold(lambda swapped: float("nan"), 3, 3)]),
+    ):
+        assert np.isnan([nobody.estimate, nobody.statistic, nobody.p]).all()
+        assert nobody.n == 0
+
+
+def test_folds_weigh_as_their_cases_and_nobody_is_exchanged_in_what_is_observed() -> None:
+    folds = [
+        ExchangeFold(lambda swapped: 1.0 if not swapped.any() else 0.0, 30, 1),
+        ExchangeFold(lambda swapped: 5.0 if not swapped.any() else 0.0, 30, 3),
+    ]
+    found = compare_by_swaps(folds, 9)
+    assert (found.estimate, found.statistic, found.n) == (4.0, 4.0, 4)
+    assert found.p == 1 / 10
+    assert compare_by_swaps(folds).p == 1 / 500, "499 exchanges unless told otherwise"
+
+
+def test_what_is_as_far_from_nothing_counts_as_extreme() -> None:
+    """Also what differs by rounding, and what has no metric."""
+
+    def of(other: float) -> float:
+        return compare_by_swaps(
+            [ExchangeFold(lambda swapped: -1.0 if not swapped.any() else other, 30, 30)], 9
+        ).p
+
+    assert [of(x) for x in (1.0, -1.0, 1.5, 1 - 1e-12, float("nan"))] == [1.0] * 5
+    assert [of(x) for x in (0.99, -0.99, 0.0, 1 - 1e-6)] == [0.1] * 4
+
+
+def test_a_coin_decides_for_every_subject() -> None:
+    seen: list[Bools] = []
+
+    def difference(swapped: Bools) -> float:
+        seen.append(swapped)
+        return 1.0
+
+    compare_by_swaps([ExchangeFold(difference, 1000, 1000)], 20)
+    assert not seen[0].any()
+    assert len(seen) == 21
+    assert all(430 < s.sum() < 570 for s in seen[1:])
+    assert not (seen[1] == seen[2]).all()
+    again = len(seen)
+    compare_by_swaps([ExchangeFold(difference, 1000, 1000)], 20, seed=0)
+    assert all((a == b).all() for a, b in zip(seen[:again], seen[again:], strict=True))

@@ -43,3 +43,31 @@ def test_subjects_who_carry_the_variance() -> None:
     alike = [np.tile([1.0, -1.0], 10)]
     assert count_moved_subjects(alike, [1.0]) == pytest.approx(20)
     assert count_moved_subjects([np.ones(9)], [1.0]) == 9
+
+
+def test_the_fewest_are_enough() -> None:
+    assert find_study_shortage([R.normal(size=(3, 20))], [1.0], [{}]) == ""
+    assert find_study_shortage([R.normal(size=(3, 19))], [1.0], [{}]) == "19 subjects; a word takes 20"
+    assert find_study_shortage(rows(), EVENLY, [{"rare": 4}] * 3) == ""
+    one = find_study_shortage([R.normal(size=(3, 30))], [1.0], [{"events": 4}])
+    assert one == "4 events; a word takes 5"
+
+
+def test_four_subjects_carry_a_word_and_three_do_not() -> None:
+    def find(moved: int) -> str:
+        values = np.zeros((3, 40))
+        values[:, :moved] = 1.0
+        values[:, moved : 2 * moved] = -1.0
+        return find_study_shortage([values], [1.0], [{}])
+
+    assert find(2) == ""
+    assert find(1).startswith("nearly all differences lie in 2 of 40")
+    still = np.zeros((3, 40))
+    still[:, 0] = 1.0
+    assert find_study_shortage([still], [1.0], [{}]).startswith("nearly all differences lie in 1 of 40")
+
+
+def test_folds_count_by_their_weight_and_size() -> None:
+    """Deviations ½ · ±1 / 2 and ½ · ±4 / 4: two of ¼ and four of ½."""
+    found = count_moved_subjects([np.array([1.0, -1.0]), np.array([4.0, -4.0, 4.0, -4.0])], [0.5, 0.5])
+    assert found == pytest.approx((2 / 16 + 4 / 4) ** 2 / (2 / 256 + 4 / 16))

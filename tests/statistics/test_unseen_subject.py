@@ -59,3 +59,34 @@ def test_undefined_resamples_are_left_out() -> None:
     nan = float("nan")
     assert find_interval_ends(np.array([nan, 1.0, 1.0]), np.array([2.0, nan])) == (1, 2)
     assert np.isnan(find_interval_ends(np.array([nan]), np.array([1.0]))).all()
+
+
+def test_an_interval_by_its_definition() -> None:
+    """Each resample with an unseen subject that has the mean count of cases, all at a bound."""
+    sums, counts = np.array([1.0, 4.0, 2.0, 0.0]), np.array([1.0, 3.0, 2.0, 1.0])
+    lower, upper = [], []
+    for drawn, unseen in draw_weights(4, 60, 5):
+        for weights, (part,) in zip(drawn, unseen, strict=True):
+            extra = part * counts.mean()
+            ends = [(weights @ sums + extra * bound) / (weights @ counts + extra) for bound in (-1.0, 3.0)]
+            lower.append(ends[0])
+            upper.append(ends[1])
+    expected = np.quantile(lower, 0.05), np.quantile(upper, 0.95)
+    assert find_bounded_mean_interval(sums, counts, (-1.0, 3.0), 0.9, 60, 5) == pytest.approx(expected)
+    assert np.isfinite(find_bounded_mean_interval(sums[:2], counts[:2])).all()
+
+
+def test_unseen_subjects_have_half_a_weight_together() -> None:
+    alone = np.concatenate([u for _, u in draw_weights(3, 20_000, 0)])
+    two = np.concatenate([u for _, u in draw_weights(3, 20_000, 0, unseen=2)])
+    twice = np.concatenate([u for _, u in draw_weights(3, 20_000, 0, weight_factor=2.0)])
+    seen = np.concatenate([w for w, _ in draw_weights(3, 20_000, 0)])
+    assert [float(x.mean()) for x in (alone, twice, seen)] == pytest.approx([0.5, 1.0, 1.0], abs=0.03)
+    assert two.mean(0) == pytest.approx([0.25, 0.25], abs=0.02)
+    assert alone.shape == (20_000, 1)
+
+
+def test_ends_are_quantiles_of_the_level() -> None:
+    values = np.arange(101.0)
+    assert find_interval_ends(values, values) == pytest.approx((2.5, 97.5))
+    assert find_interval_ends(values, values, 0.9) == pytest.approx((5.0, 95.0))

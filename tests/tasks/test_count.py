@@ -66,3 +66,42 @@ def test_counts_that_do_not_vary_are_judged_by_their_error() -> None:
     found = task.metrics({"value": np.array([2.5, 3.5])}, np.array([3.0, 3.0]), np.ones(2, bool))
     assert np.isnan(found["d2"])
     assert task.skill(found) == pytest.approx(1 - 0.5 / 2)
+
+
+def test_counts_go_on_as_a_straight_line_far_above_the_mean() -> None:
+    task = make_count(mean=2.0)
+    steep = 2.0 * np.exp(5.0)
+    output = torch.tensor([[0.0], [np.log(2.0) + 5], [np.log(2.0) + 6], [np.log(2.0) + 8]])
+    found = task.decode(output.float())["value"].tolist()
+    assert found == pytest.approx([1.0, steep, 2 * steep, 4 * steep], rel=1e-5)
+
+
+def test_the_loss_by_hand() -> None:
+    """0 expected 3: 2 · 3; 2 expected 1: 2 (2 ln 2 − 2 + 1)."""
+    task = make_count(constant=0.5)
+    target = Target(torch.tensor([0.0, 2.0, 9.0]), torch.tensor([True, True, False]))
+    total, count = task.criterion()(
+        torch.tensor([[np.log(3.0)], [0.0], [0.0]]).float(), target, ["a", "b", "c"]
+    )
+    assert float(total) == pytest.approx((6 + 4 * np.log(2) - 2) / 0.5, rel=1e-5)
+    assert float(count) == 2.0
+
+
+def test_measures_by_hand_and_of_nothing() -> None:
+    task = make_count()
+    found = task.metrics(
+        {"value": np.array([2.0, 0.0, 9.0])}, np.array([1.0, 4.0, 9.0]), np.array([True, True, False])
+    )
+    assert (found["n"], found["mae"], found["rmse"]) == (2, 2.5, pytest.approx(np.sqrt(8.5)))
+    assert np.isfinite(found["d2"])
+    nothing = task.metrics({"value": np.ones(1)}, np.ones(1), np.zeros(1, bool))
+    assert nothing.pop("n") == 0
+    assert np.isnan(list(nothing.values())).all()
+
+
+def test_skill_is_unknown_where_neither_the_truth_nor_training_varies() -> None:
+    assert np.isnan(make_count(deviation=0.0).skill({"d2": float("nan"), "mae": 0.5}))
+    assert make_count().skill({"d2": 0.3, "mae": 0.5}) == 0.3
+    plain = make_task("t", {"kind": "count", "level": "visit"})
+    assert plain.skill({"mae": 0.25}) == 0.75
+    assert plain.decode(plain.head(4, 0)(torch.zeros(1, 4)))["value"].tolist() == [1.0]

@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from polytask.tasks.cox_criterion import CoxCriterion
+from polytask.tasks.cox_criterion import CoxCriterion, hash_subject_names
 from polytask.tasks.efron import compute_efron_terms, compute_efron_weights
 from polytask.tasks.target import Target
 
@@ -252,3 +252,48 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
         torch.testing.assert_close(found, torch.stack(rows))
         states.append(state)
     assert all(torch.equal(states[0][k], states[1][k]) for k in ("ids", "rows"))
+
+
+def test_the_gradient_of_a_few_of_many_is_scaled_up() -> None:
+    """One of three stands in the step: its gradient is three times that of the whole, divided by what is equal."""
+    criterion = CoxCriterion(4)
+    criterion(
+        torch.zeros(2, 1, requires_grad=True),
+        target_of(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 0.0])),
+        ["a", "b"],
+    )
+    criterion.update()
+    output = torch.zeros(1, 1, requires_grad=True)
+    value, count = criterion(output, target_of(torch.tensor([2.0]), torch.tensor([0.0])), ["c"])
+    value.backward()
+    assert (value.item(), count.item()) == (pytest.approx(1.0), 1.0)
+    assert output.grad is not None
+    assert output.grad.item() == pytest.approx(3 * (1 / 3) / np.log(3))
+
+
+def test_ids_differ_by_name_and_are_the_same_anywhere() -> None:
+    found = hash_subject_names(["a", "b", "a"], torch.device("cpu")).tolist()
+    assert found[0] == found[2] != found[1]
+    assert all(-(2**63) <= code < 2**63 for code in found)
+    many = hash_subject_names([f"s{k}" for k in range(64)], torch.device("cpu"))
+    assert 0 < int((many < 0).sum()) < 64
+
+
+def test_a_full_buffer_drops_the_oldest_when_it_is_loaded() -> None:
+    criterion = CoxCriterion(2)
+    rows = torch.arange(9.0).reshape(3, 3)
+    criterion.load_buffer({"ids": torch.tensor([5, 6, 7]), "rows": rows})
+    state = criterion.buffer_state()
+    assert state["ids"].tolist() == [5, 6]
+    assert torch.equal(state["rows"], rows[:2])
+
+
+def test_within_a_step_the_last_score_of_a_subject_counts_in_the_order_of_ids() -> None:
+    criterion = CoxCriterion(8)
+    for score in (1.0, 2.0):
+        output = torch.tensor([[score], [10 * score]], requires_grad=True)
+        criterion(output, target_of(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.0])), ["a", "b"])
+    criterion.update()
+    state = criterion.buffer_state()
+    assert sorted(state["rows"][:, 0].tolist()) == [2.0, 20.0]
+    assert state["ids"].tolist() == sorted(state["ids"].tolist())

@@ -126,3 +126,33 @@ def test_histogram_part_looks_only_into_structures_and_region() -> None:
     assert grad[0, 0, [0, 1, 3]].abs().sum() == 0
     without = DoseCriterion(1.0, 2.0, 1.0)(output, Target(value, torch.ones(1, 1), region), ["a"])[0]
     assert without.item() == pytest.approx(plain.item())
+
+
+def test_a_dose_is_not_negative_and_a_fresh_head_answers_the_median() -> None:
+    task = Dose("d", scale=10.0, median=25.0)
+    assert task.decode(torch.tensor([[[-1.0, 2.0]]]))["value"].tolist() == [[0.0, 20.0]]
+    output = task.head(4, 2)(torch.zeros(1, 4, 1, 2))
+    assert task.answer(task.decode(output)).flatten().tolist() == [25.0, 25.0]
+    plain = Dose("d")
+    assert plain.decode(torch.tensor([[[2.0]]]))["value"].tolist() == [[2.0]]
+    assert plain.head(4, 2)(torch.zeros(1, 4, 1, 1)).flatten().tolist() == [0.0]
+
+
+def test_measures_of_a_case_by_hand() -> None:
+    task = Dose("d", structures=("a", "b"))
+    value, answer = np.array([[10.0, 20.0]]), np.array([[13.0, 19.0]])
+    masks = {"a": np.array([[True, False]]), "b": np.array([[False, True]])}
+    found = task.case_metrics(answer, value, np.array([True]), None, (1.0, 1.0), masks)
+    assert (found["n"], found["mae"], found["dvh.a.mean"], found["dvh.b.mean"]) == (1.0, 2.0, 3.0, -1.0)
+    assert found["dvh"] == 2.0
+    assert "dvh" not in task.case_metrics(answer, value, np.array([True]), None, (1.0, 1.0))
+    for known, region in ((False, None), (True, np.zeros((1, 2), bool))):
+        nothing = task.case_metrics(answer, value, np.array([known]), region, (1.0, 1.0))
+        assert nothing["n"] == 0
+        assert np.isnan(nothing["mae"])
+
+
+def test_skill_is_what_is_gained_over_the_median() -> None:
+    assert Dose("d", deviation=8.0).skill({"mae": 2.0}) == 0.75
+    assert Dose("d").skill({"mae": 0.25}) == 0.75
+    assert np.isnan([Dose("d", deviation=0.0).skill({"mae": 2.0}), Dose("d").skill({})]).all()

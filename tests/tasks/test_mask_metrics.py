@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from polytask.tasks.mask_metrics import compute_mask_metrics
+from polytask.tasks.mask_metrics import compute_dice_overlap, compute_mask_metrics, measure_surface_distances
 from polytask.tasks.segmentation import Segmentation
 
 NOTHING = np.zeros((8, 8, 8), bool)
@@ -141,3 +141,37 @@ def test_a_region_of_everything_changes_nothing() -> None:
     assert compute_mask_metrics(a, b, spacing, 2.0) == compute_mask_metrics(
         a, b, spacing, 2.0, region=np.ones(a.shape, bool)
     )
+
+
+def test_dice_by_hand() -> None:
+    one, other = np.array([True, True, False]), np.array([False, True, True])
+    assert compute_dice_overlap(one, other) == 0.5
+    assert compute_dice_overlap(one, ~one) == 0.0
+    assert compute_dice_overlap(one & False, one & False) == 1.0
+
+
+def test_distances_run_between_surfaces_and_count_both_ways() -> None:
+    """Drawn 2 to 4, true 2 to 9: the surfaces are 2, 4 and 2, 9."""
+    forth, back = measure_surface_distances(line(2, 4), line(2, 9), (3.0,))
+    assert forth.tolist() == [0.0, 6.0]
+    assert back.tolist() == [0.0, 15.0]
+    found = compute_mask_metrics(line(2, 4), line(2, 9), (3.0,), 6.0)
+    assert found["surface_dice"] == 3 / 4
+    assert found["hd95"] == pytest.approx(np.percentile([0, 15], 95))
+    assert compute_mask_metrics(line(2, 4), line(2, 9), (3.0,), 5.9)["surface_dice"] == 2 / 4
+    assert compute_mask_metrics(line(2, 9), line(2, 4), (3.0,), 6.0)["hd95"] == found["hd95"]
+
+
+def test_without_a_tolerance_a_cut_is_not_near() -> None:
+    """The truth is cut at 7; the drawn end at 6 is 1 voxel from the cut and 4 from the surface at 2."""
+    forth, back = measure_surface_distances(line(2, 6), line(2, 7), (1.0,), region=line(0, 7))
+    assert forth.tolist() == [0.0, 1.0]
+    assert back.tolist() == [0.0]
+
+
+def test_volumes_are_in_ml_or_square_cm() -> None:
+    square = np.ones((2, 5), bool)
+    found = compute_mask_metrics(square[:, :3] & False, square[:, :3], (5.0, 4.0), 1.0, distances=False)
+    assert (found["volume"], found["volume_error"]) == (pytest.approx(1.2), pytest.approx(-1.2))
+    assert (found["empty_truth"], found["empty_answer"], found["dice"]) == (0.0, 1.0, 0.0)
+    assert "surface_dice" not in found

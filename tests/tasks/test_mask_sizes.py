@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polytask.tasks.mask_sizes import blank_length_metrics, compute_voxel_size, name_size_unit
+from polytask.tasks.mask_sizes import (
+    blank_length_metrics,
+    compute_voxel_size,
+    convert_sizes_to_pixels,
+    name_size_unit,
+)
 from polytask.tasks.segmentation import Segmentation
 
 
@@ -54,3 +59,15 @@ def test_lengths_of_an_image_without_a_scale_are_not_told_in_mm() -> None:
         {"dice": 0.5, "hd95.a": 3.0, "surface_dice": 1.0, "volume_error.a": 2.0, "n": 1.0}
     )
     assert {m for m, v in found.items() if np.isnan(v)} == {"hd95.a", "surface_dice", "volume_error.a"}
+
+
+def test_sizes_measured_with_a_spacing_of_one_are_pixels() -> None:
+    found = convert_sizes_to_pixels({"dice": 0.5, "volume.a": 0.04, "volume_error": -0.01, "hd95": 3.0}, 2)
+    assert found == {
+        "dice": 0.5,
+        "volume.a": pytest.approx(4),
+        "volume_error": pytest.approx(-1),
+        "hd95": 3.0,
+    }
+    assert convert_sizes_to_pixels({"volume": 0.004}, 3) == {"volume": pytest.approx(4)}
+    assert name_size_unit("mm") == "ml; 2D: cm²"

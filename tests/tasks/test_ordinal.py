@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from math import log
+
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -51,3 +54,42 @@ def test_loss_stays_finite_where_the_difference_of_sigmoids_is_zero(score: float
     assert loss.item() == pytest.approx(500, rel=0.01)
     assert x.grad is not None
     assert abs(x.grad.item()) == pytest.approx(1, rel=1e-3)
+
+
+def test_a_class_between_cut_points_that_meet_has_a_finite_loss() -> None:
+    found = compute_cumulative_loss(torch.zeros(1, 2), torch.tensor([1]))
+    assert found.item() == pytest.approx(2 * log(2) - log(1e-6), rel=1e-4)
+    ends = compute_cumulative_loss(torch.tensor([[log(3), 0.0]]).repeat(2, 1), torch.tensor([0, 2]))
+    assert ends.tolist() == pytest.approx([log(4), log(2)])
+
+
+def test_probabilities_are_differences_of_those_of_passing_a_threshold() -> None:
+    p = TASK.decode(torch.tensor([[log(3), 0.0, -log(3)]]))["p"]
+    assert p[0].tolist() == pytest.approx([0.25] * 4)
+    crossed = TASK.decode(torch.tensor([[0.0, log(3), -log(3)]]))["p"]
+    assert crossed[0].tolist() == pytest.approx([0.5, 0.0, 0.25, 0.25])
+
+
+def test_the_median_class_is_answered() -> None:
+    p = np.array([[0.5, 0.2, 0.2, 0.1], [0.4, 0.2, 0.2, 0.2], [0.1, 0.1, 0.2, 0.6], [0.0, 0.0, 1.0, 0.0]])
+    assert TASK.grade({"p": p}).tolist() == [0, 1, 3, 2]
+    assert [TASK.columns({"p": p}, row)[""] for row in range(4)] == ["0", "1", "3", "2"]
+    assert TASK.columns({"p": p}, 2)[".p.3"] == 0.6
+
+
+def test_measures_by_hand_and_of_nothing() -> None:
+    p = np.eye(4)[[0, 1, 3, 3]]
+    found = TASK.metrics({"p": p}, np.array([0, 3, 3, 0]), np.array([True, True, True, False]))
+    assert (found["n"], found["accuracy"], found["mae"]) == (3, pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert (found["auc.1"], found["auc.2"], found["auc.3"]) == (1.0, 0.75, 0.75)
+    nothing = TASK.metrics({"p": p}, np.array([0, 3, 3, 0]), np.zeros(4, bool))
+    assert nothing.pop("n") == 0
+    assert np.isnan(list(nothing.values())).all()
+    assert TASK.skill({"kappa": 0.4}) == 0.4
+    assert np.isnan(TASK.skill({}))
+
+
+def test_without_shares_every_class_is_as_likely() -> None:
+    task = Ordinal("t", "visit", ("a", "b", "c", "d"))
+    assert task.outputs == 3
+    assert task.decode(task.head(4, 0)(torch.zeros(1, 4)))["p"][0].tolist() == pytest.approx([0.25] * 4)

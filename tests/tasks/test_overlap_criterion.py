@@ -6,6 +6,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from polytask.tasks.overlap_criterion import (
     OverlapCriterion,
+    compute_dice_terms,
     compute_exclusive_terms,
     compute_overlapping_terms,
 )
@@ -122,3 +123,36 @@ def test_image_without_a_voxel_that_counts_is_absent() -> None:
     target = Target(labels(), ALL, region)
     assert criterion.count(target, ["a"] * 4) == 1
     assert criterion(torch.zeros(4, 3, *SPACE), target, ["a"] * 4)[1] == 1
+
+
+def test_dice_of_sums_by_hand() -> None:
+    def find(overlap: float, predicted: float, truth: float, expected: float) -> float:
+        return float(compute_dice_terms(*(torch.tensor(x) for x in (overlap, predicted, truth, expected))))
+
+    assert find(2.0, 3.0, 5.0, 4.0) == pytest.approx(0.5)
+    assert find(0.5, 1.0, 1.0, 4.0) == pytest.approx(0.5)
+    assert find(0.0, 3.0, 0.0, 1.0) == pytest.approx(0.75)
+    assert find(0.0, 0.0, 0.0, 0.0) == 0.0
+    assert find(0.0, 5e-7, 0.0, 0.0) == pytest.approx(0.5)
+
+
+def test_a_loss_of_one_voxel_and_one_structure_by_hand() -> None:
+    """Probability ½ of a structure that is there: cross-entropy ln 2, and 1 − 2 · ½ / (½ + 1) of Dice."""
+    value, known, inside = torch.ones(1, 1, 1, 1), ALL[:1, :1], EVERYWHERE[:1, :1, :1]
+    found = compute_overlapping_terms(torch.zeros(1, 1, 1, 1), value, known, inside, torch.tensor([0.5]))
+    assert found.item() == pytest.approx(0.693147 + 1 / 3)
+    found = compute_exclusive_terms(torch.zeros(1, 2, 1, 1), value[:, 0], known, inside, torch.tensor([0.5]))
+    assert found.item() == pytest.approx(0.693147 + 1 / 3)
+
+
+def test_an_image_counts_where_any_structure_is_known() -> None:
+    criterion = OverlapCriterion([0.2, 0.1], False, 0.5)
+    known = torch.tensor([[True, False], [False, False], [False, True], [True, True]])
+    target = Target(torch.zeros(4, 2, *SPACE), known)
+    output = torch.full((4, 2, *SPACE), -40.0)
+    assert criterion.count(target, ["a"] * 4) == 3
+    value, count = criterion(output, target, ["a"] * 4)
+    assert count == 3
+    assert value.item() == pytest.approx(0.0, abs=1e-5)
+    nothing = Target(torch.zeros(4, 2, *SPACE), known & False)
+    assert [float(x) for x in criterion(output, nothing, ["a"] * 4)] == [0.0, 0.0]

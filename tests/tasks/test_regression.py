@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from polytask.tasks import make_task
+from polytask.tasks.target import Target
 
 TASK = make_task("size", {"kind": "regression", "level": "visit", "deviation": 2.0})
 TRUTH = [1.0, 2.0, 3.0, 6.0]
@@ -46,3 +48,27 @@ def test_unknown_items_do_not_count_and_nothing_known_is_not_defined() -> None:
 def test_skill_is_r2_and_the_error_beside_a_constants_where_the_truth_does_not_vary() -> None:
     assert TASK.skill({"r2": 0.25, "mae": 9.0}) == 0.25
     assert TASK.skill({"r2": float("nan"), "mae": 0.5}) == 0.75, "1 − 0.5 / 2"
+
+
+def test_the_loss_is_squared_within_one_deviation_and_straight_beyond() -> None:
+    task = make_task(
+        "size", {"kind": "regression", "level": "visit", "mean": 10.0, "sd": 2.0, "constant": 0.5}
+    )
+    value, known = torch.tensor([14.0, 11.0, 99.0]), torch.tensor([True, True, False])
+    total, count = task.criterion()(torch.zeros(3, 1), Target(value, known), ["a", "b", "c"])
+    assert (float(total), float(count)) == ((1.5 + 0.125) / 0.5, 2.0)
+
+
+def test_a_fresh_head_answers_the_training_mean_and_an_output_counts_deviations() -> None:
+    task = make_task("size", {"kind": "regression", "level": "visit", "mean": 10.0, "sd": 2.0})
+    assert task.decode(task.head(4, 0)(torch.zeros(1, 4)))["value"].tolist() == [10.0]
+    assert task.decode(torch.tensor([[1.5]]))["value"].tolist() == [13.0]
+    plain = make_task("size", {"kind": "regression", "level": "visit"})
+    assert plain.decode(torch.tensor([[1.5]]))["value"].tolist() == [1.5]
+
+
+def test_skill_is_unknown_where_neither_the_truth_nor_training_varies() -> None:
+    flat = make_task("size", {"kind": "regression", "level": "visit", "deviation": 0.0})
+    assert np.isnan(flat.skill({"r2": float("nan"), "mae": 0.5}))
+    assert np.isnan(TASK.skill({}))
+    assert make_task("size", {"kind": "regression", "level": "visit"}).skill({"mae": 0.25}) == 0.75

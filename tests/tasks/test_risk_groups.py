@@ -24,3 +24,11 @@ def test_equal_risks_are_one_group_and_a_new_patient_is_placed_by_the_cut_offs_a
 
 def test_risks_that_are_not_numbers_cut_nothing() -> None:
     assert find_risk_cutoffs([np.nan, 0.0, 1.0]) == find_risk_cutoffs([0.0, 1.0])
+
+
+def test_cut_offs_are_quantiles_of_the_training_risks() -> None:
+    assert find_risk_cutoffs(np.arange(31.0)) == (10.0, 20.0)
+    assert len(find_risk_cutoffs(np.arange(29.0))) == 1
+    assert find_risk_cutoffs([0.0, 1.0]) == (0.5,)
+    assert find_risk_cutoffs([3.0]) == ()
+    assert assign_risk_groups([0.0, 5.0], ()).tolist() == [0, 0]

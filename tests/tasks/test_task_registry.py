@@ -9,7 +9,7 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.kinds import constant_losses
-from polytask.tasks import KINDS, make_task
+from polytask.tasks import KINDS, dump_task_fields, make_task
 from polytask.tasks.target import Target
 
 
@@ -71,3 +71,28 @@ def test_target_moves_with_all_its_parts() -> None:
     parts = (target.value, target.known, target.region, target.structures)
     assert all(p is not None and p.device.type == "meta" for p in parts)
     assert Target(torch.ones(2), torch.ones(2)).to(torch.device("cpu")).region is None
+
+
+def test_lists_become_tuples_at_any_depth_and_fields_come_back() -> None:
+    mapping = {
+        "kind": "survival",
+        "level": "subject",
+        "horizons": [1.0],
+        "censoring": {"times": [1.0], "survival": [0.5]},
+    }
+    task = make_task("os", mapping)
+    found = dump_task_fields(task)
+    assert (found["kind"], found["horizons"]) == ("survival", (1.0,))
+    assert found["censoring"] == {"times": (1.0,), "survival": (0.5,)}
+    assert "name" not in found
+    assert dump_task_fields(make_task("os", found)) == found
+    assert make_task("os", {**mapping, "name": "other"}).name == "os"
+
+
+def test_numbers_for_each_entry_are_as_many_or_none() -> None:
+    given = {"kind": "classification", "level": "visit", "classes": ["a", "b"]}
+    assert make_task("t", {**given, "frequencies": []}).outputs == 2
+    assert make_task("t", {**given, "frequencies": [0.4, 0.6]}).outputs == 2
+    with pytest.raises(PolytaskError, match="has 3 numbers; expected 2"):
+        make_task("t", {**given, "frequencies": [0.4, 0.3, 0.3]})
+    make_task("t", {"kind": "survival", "level": "subject", "hazards": [0.5]})

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from polytask.balance.gradient_sites import FeatureSite, ParameterSite
+from polytask.model.cut import no_cut
+from polytask.plan.plan_schema import BalancePlan
+from polytask.tasks.target import Target
 from polytask.training.balanced_backward import BalancedBackward
-from tests.training.worlds import ALONE, settings_of, state_of
+from polytask.training.flat_targets import flatten_target
+from polytask.training.state import FitState
+from polytask.training.step import take_step
+from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
 
 class Twins:
@@ -49,3 +57,220 @@ def test_a_rule_is_asked_where_several_tasks_have_finite_losses() -> None:
     turn = BalancedBackward.of(balancer, 0, ALONE)
     turn.backward({"grade": torch.tensor(1.0), "type": torch.tensor(0.25)}, {"grade": 1.0, "type": 1.0})
     np.testing.assert_allclose(turn.weights, [[0.4, 1.6]], err_msg="equal shares ÷ losses, summing to 2")
+
+
+def make_turn(rule: str = "equal", step: int = 0, log_every: int = 0, **balance: Any) -> BalancedBackward:
+    settings = settings_of(balance=BalancePlan(rule=rule, log_every=log_every, **balance))
+    return BalancedBackward.of(state_of(settings=settings).balancer, step, ALONE)
+
+
+def make_losses(grade: float = 1.0, kind: float = 0.25) -> dict[str, torch.Tensor]:
+    return {"grade": torch.tensor(grade, requires_grad=True), "type": torch.tensor(kind, requires_grad=True)}
+
+
+def test_losses_are_weighed_and_averaged_over_all_tasks_of_the_network() -> None:
+    turn, losses = make_turn("famo"), make_losses()
+    turn.backward(losses, {"grade": 1.0, "type": 1.0})
+    np.testing.assert_allclose(turn.weights, [[0.4, 1.6]])
+    assert [float(x.grad) for x in losses.values() if x.grad is not None] == pytest.approx([0.2, 0.8])
+    turn, losses = make_turn(), make_losses()
+    turn.backward({"grade": losses["grade"]}, {"grade": 1.0})
+    assert [None if x.grad is None else float(x.grad) for x in losses.values()] == [0.5, None]
+
+
+def test_a_batch_without_a_task_does_not_weigh_it() -> None:
+    turn, losses = make_turn("famo"), make_losses()
+    turn.backward(losses, {"grade": 2.0, "type": 0.0})
+    assert losses["type"].grad is None
+    assert np.isnan(turn.weights[0][1])
+    turn.backward(losses, {"grade": 0.0, "type": 0.0})
+    assert len(turn.weights) == 1
+
+
+def test_a_rule_sees_the_mean_of_the_batch() -> None:
+    """Half of the step's visits are in this batch: its own mean is twice its share of the step's."""
+    turn = make_turn("famo")
+    turn.backward(make_losses(0.5, 0.25), {"grade": 2.0, "type": 1.0})
+    np.testing.assert_allclose(turn.weights, [[0.4, 1.6]])
+
+
+def test_weights_are_remembered_when_a_step_counts_and_not_before() -> None:
+    turn = make_turn("famo")
+    of = turn.balancer
+    turn.backward(make_losses(), {"grade": 1.0, "type": 1.0})
+    assert of.weights.tolist() == [1.0, 1.0]
+    assert turn.commit_step() is None
+    np.testing.assert_allclose(of.weights, [0.4, 1.6])
+    half = BalancedBackward.of(of, 1, ALONE)
+    half.weights.append(np.array([np.nan, 3.0]))
+    half.commit_step()
+    np.testing.assert_allclose(of.weights, [0.4, 3.0])
+
+
+def test_drift_is_how_far_weights_moved_between_two_looks() -> None:
+    turn = make_turn("mgda", step=4, every=2, cut="parameters")
+    turn.weights.append(np.array([1.5, 0.75]))
+    assert turn.reads
+    turn.commit_step()
+    assert turn.balancer.drift == pytest.approx((0.5 + 0.25) / 2)
+    first = make_turn("mgda", step=0, every=2, cut="parameters")
+    first.weights.append(np.array([1.5, 0.75]))
+    first.commit_step()
+    assert first.balancer.drift == 0.0
+    between = make_turn("mgda", step=3, every=2, cut="parameters")
+    between.weights.append(np.array([1.5, 0.75]))
+    assert not between.reads
+    between.commit_step()
+    assert between.balancer.drift == 0.0
+
+
+def test_a_look_is_told_with_its_drift_where_there_is_one() -> None:
+    seen = (np.array([[4.0, 0.0], [0.0, 9.0]]), np.array([1.0, 0.5]))
+    for every, there in ((1, False), (2, True)):
+        turn = make_turn("mgda", log_every=1, every=every, cut="parameters")
+        turn.weights.append(np.ones(2))
+        turn.seen.append(seen)
+        look = turn.commit_step()
+        assert look is not None
+        assert look["norms"] == {"grade": 2.0, "type": 3.0}
+        assert ("drift" in look) == there
+
+
+def test_a_step_without_a_reader_takes_no_place() -> None:
+    turn = make_turn()
+    turn.cut()
+    assert turn.place is None
+    assert (turn.reads, turn.looks, turn.learns_after_step) == (False, False, False)
+    looking = make_turn(log_every=2)
+    looking.cut()
+    assert isinstance(looking.place, FeatureSite)
+    assert isinstance(make_turn("mgda", cut="parameters").balancer.place(), ParameterSite)
+    assert make_turn("famo").learns_after_step
+
+
+def test_a_second_look_that_is_not_finite_teaches_nothing() -> None:
+    turn = make_turn("famo")
+    before = turn.memory
+    turn.after({"grade": 1.0, "type": 1.0}, {"grade": float("nan"), "type": 0.5})
+    turn.after({"grade": float("inf"), "type": 1.0}, {"grade": 1.0, "type": 0.5})
+    assert turn.memory is before
+    turn.after({"grade": 1.0, "type": 1.0}, {"grade": 0.25, "type": 0.5})
+    assert turn.memory is not before
+
+
+ALL = [[True, True]] * 3
+
+
+def find_gradients(state: FitState) -> dict[str, torch.Tensor]:
+    """Each task's gradient of its mean loss at the parameters that both reach, by plain autograd."""
+    batch = batch_of({"grade": ALL, "type": ALL})
+    state.network.train()
+    torch.manual_seed(0)
+    outputs = state.network(batch, no_cut)
+    found = {}
+    for name, task in state.network.tasks.items():
+        total, count = state.criteria[name](outputs[name], *flatten_target(batch, task))
+        given = torch.autograd.grad(total / count, state.balancer.trunk, retain_graph=True)
+        found[name] = torch.cat([g.flatten() for g in given])
+    return found
+
+
+def find_shared(state: FitState) -> torch.Tensor:
+    """What the optimiser of one step gets at these parameters."""
+    kept: list[torch.Tensor] = []
+
+    def keep(*_: Any) -> None:
+        kept.extend(p.grad.flatten().clone() for p in state.balancer.trunk if p.grad is not None)
+
+    state.optimiser.register_step_pre_hook(keep)
+    torch.manual_seed(0)
+    take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
+    return torch.cat(kept)
+
+
+def make_state(rule: str, **balance: Any) -> FitState:
+    return state_of(settings=settings_of(balance=BalancePlan(rule=rule, **balance)))
+
+
+@pytest.mark.parametrize("cut", ["features", "parameters"])
+def test_a_look_sees_the_gradients_of_the_tasks_and_changes_nothing(cut: str) -> None:
+    alone = find_gradients(make_state("equal", log_every=0))
+    state = make_state("equal", log_every=1, cut=cut)
+    shared = find_shared(state)
+    torch.testing.assert_close(shared, (alone["grade"] + alone["type"]) / 2)
+    assert state.gradient_summary is not None
+    norms, cosines = (dict(state.gradient_summary[key]) for key in ("norms", "cosines"))  # type: ignore[call-overload]
+    if cut == "parameters":
+        assert norms == pytest.approx({t: float(g.norm()) for t, g in alone.items()}, rel=1e-4)
+        cosine = torch.nn.functional.cosine_similarity(alone["grade"], alone["type"], dim=0)
+        assert cosines == {"grade type": pytest.approx(float(cosine), abs=1e-4)}
+    assert state.gradient_summary["weights"] == {"grade": 1.0, "type": 1.0}
+
+
+def test_weights_of_losses_do_not_hide_the_gradients_from_a_look() -> None:
+    alone = find_gradients(make_state("equal", log_every=0))
+    state = make_state("si", log_every=1, cut="parameters")
+    find_shared(state)
+    assert state.gradient_summary is not None
+    assert state.gradient_summary["norms"] == pytest.approx(
+        {t: float(g.norm()) for t, g in alone.items()}, rel=1e-4
+    )
+
+
+def test_the_shortest_vector_between_two_gradients_is_the_step() -> None:
+    alone = find_gradients(make_state("equal", log_every=0))
+    one, two = alone["grade"], alone["type"]
+    share = float(((two - one) @ two / (one - two).square().sum()).clamp(0, 1))
+    state = make_state("mgda", log_every=1, cut="parameters")
+    found = find_shared(state)
+    torch.testing.assert_close(found, share * one + (1 - share) * two, rtol=1e-3, atol=1e-6)
+    assert state.balancer.weights.tolist() == pytest.approx([2 * share, 2 - 2 * share], rel=1e-3)
+    assert state.gradient_summary is not None
+    assert "cuts" not in state.gradient_summary
+
+
+def test_a_look_at_the_features_tells_how_far_the_parameters_are_apart() -> None:
+    state = make_state("mgda", log_every=1)
+    find_shared(state)
+    assert state.gradient_summary is not None
+    cosine = state.gradient_summary["cuts"]
+    assert isinstance(cosine, float)
+    assert -1 <= cosine <= 1.0001
+    take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
+    assert state.gradient_summary is not None
+    assert "cuts" not in state.gradient_summary, "only one of ten looks does"
+
+
+def test_signs_are_drawn_element_by_element() -> None:
+    alone = find_gradients(make_state("equal", log_every=0))
+    found = find_shared(make_state("graddrop", log_every=0, cut="parameters"))
+    both = torch.stack([alone["grade"], alone["type"]]) / 2
+    kept = torch.stack([both.clamp_min(0).sum(0), both.clamp_max(0).sum(0)])
+    assert ((found - kept).abs().amin(0) < 1e-6).all()
+    assert ((found - kept[0]).abs() < 1e-6).any()
+    assert ((found - kept[1]).abs() < 1e-6).any()
+
+
+def test_of_three_tasks_a_look_sees_each_one_s_own_gradient() -> None:
+    names = ("grade", "type", "response")
+    known = Target(torch.ones(3, dtype=torch.long), torch.ones(3, dtype=torch.bool))
+    batch = batch_of({"grade": ALL, "type": ALL})
+    batch = replace(batch, targets={**batch.targets, "response": known})
+
+    def make(**balance: Any) -> FitState:
+        return state_of(names, settings_of(balance=BalancePlan(rule="equal", **balance)))
+
+    state = make(log_every=0)
+    state.network.train()
+    torch.manual_seed(0)
+    outputs = state.network(batch, no_cut)
+    expected = {}
+    for name, task in state.network.tasks.items():
+        total, count = state.criteria[name](outputs[name], *flatten_target(batch, task))
+        given = torch.autograd.grad(total / count, state.balancer.trunk, retain_graph=True)
+        expected[name] = float(torch.cat([g.flatten() for g in given]).norm())
+    looked = make(log_every=1, cut="parameters")
+    torch.manual_seed(0)
+    take_step(looked, [batch], ALONE, 0.0, "float32", 0.0)
+    assert looked.gradient_summary is not None
+    assert looked.gradient_summary["norms"] == pytest.approx(expected, rel=1e-4)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ from safetensors.torch import load_file
 
 from polytask.balance import RULES
 from polytask.errors import PolytaskError
+from polytask.plan.plan_schema import BalancePlan
 from polytask.prepare.batch import Batch
 from polytask.tasks.target import Target
 from polytask.training.balanced_backward import BalancedBackward
+from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import train
 from polytask.training.step import take_step
 from tests.training.test_resume import entries, start, wait_for_step, weights
+from tests.training.worlds import settings_of, state_of
 
 ALONE = World(0, 1, torch.device("cpu"))
 STILL = ["model.dropout=0", "model.source_dropout=0", "training.balance.log_every=0"]
@@ -52,6 +56,58 @@ def gradients(found: Rehearsal, batches: list[Batch]) -> dict[str, torch.Tensor]
     torch.manual_seed(0)
     take_step(found.state, batches, ALONE, 1e-6, "float32", 0.0)
     return kept
+
+
+def make_balancer(rule: str = "equal", tasks: Sequence[str] = ("grade", "type"), **balance: Any) -> Balancer:
+    given: dict[str, Any] = {"log_every": 0, **balance}
+    return state_of(tasks, settings_of(balance=BalancePlan(rule=rule, **given))).balancer
+
+
+def test_a_rule_that_reads_gradients_is_due_in_every_step_or_now_and_then() -> None:
+    assert [make_balancer("mgda", every=3).needs_gradients(step) for step in range(4)] == [True] * 4, (
+        "one pass tells them apart"
+    )
+    apart = make_balancer("mgda", every=3, cut="parameters")
+    assert [apart.needs_gradients(step) for step in range(4)] == [True, False, False, True]
+    assert not make_balancer("equal").needs_gradients(0)
+    assert not make_balancer("mgda", ["grade"]).needs_gradients(0)
+
+
+def test_the_log_looks_now_and_then_at_several_tasks() -> None:
+    looking = make_balancer(log_every=2)
+    assert [looking.looks(step) for step in range(5)] == [True, False, True, False, True]
+    assert [looking.looks(step, 2) for step in range(5)] == [True, False, False, False, True]
+    assert not make_balancer().looks(0)
+    assert not make_balancer("equal", ["grade"], log_every=1).looks(0)
+
+
+def test_what_a_balancer_remembers_comes_back_from_a_checkpoint() -> None:
+    one, two = make_balancer("famo"), make_balancer("famo")
+    one.weights, one.drift = np.array([0.5, 1.5]), 0.25
+    one.memory = {name: value + 1 for name, value in one.memory.items()}
+    kept = one.make_tensors()
+    two.load(kept)
+    assert (two.weights.tolist(), two.drift) == ([0.5, 1.5], 0.25)
+    assert {k: v.tolist() for k, v in two.memory.items()} == {k: v.tolist() for k, v in one.memory.items()}
+    two.load({k: v for k, v in kept.items() if k != "drift"})
+    assert two.drift == 0.0
+
+
+def test_a_new_balancer_weighs_alike_and_knows_whose_parameters_are_whose() -> None:
+    found = make_balancer()
+    assert (found.weights.tolist(), found.drift, found.seed, found.steps_per_epoch) == ([1.0, 1.0], 0.0, 0, 4)
+    assert found.tasks == ("grade", "type")
+    assert set(found.own) == {"grade", "type"}
+    assert found.trunk
+    assert not found.joint
+    assert not found.per_task
+    assert make_balancer(cut="parameters").per_task
+
+
+def test_a_rule_without_weights_cannot_stand_between_two_looks() -> None:
+    with pytest.raises(PolytaskError, match="no weights that could stand between"):
+        make_balancer("graddrop", every=2)
+    make_balancer("graddrop", every=1)
 
 
 def test_a_look_does_not_change_the_step(work: Path) -> None:

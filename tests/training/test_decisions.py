@@ -98,3 +98,44 @@ def test_what_a_task_cannot_have_is_found() -> None:
 def test_cut_offs_that_part_nothing_are_refused(cuts: list[float]) -> None:
     with pytest.raises(ValueError, match="cut-offs of os"):
         Decisions.from_dict({"cutoffs": {"os": cuts}, "operating_points": {}})
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_thresholds_may_be_never_and_always(threshold: float) -> None:
+    content = Decisions({}, {"a": (point(threshold),)}).as_dict()
+    assert Decisions.from_dict(content).points["a"][0].threshold == threshold
+    assert content["polytask"] == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("threshold", -0.1), ("threshold", 1.1), ("aim", "ppv")])
+def test_odd_points_are_refused(field: str, value: object) -> None:
+    content = Decisions({}, {"a": (point(0.3),)}).as_dict()
+    content["operating_points"]["a"][0][field] = value
+    with pytest.raises(ValueError, match="operating point of a"):
+        Decisions.from_dict(content)
+
+
+@pytest.mark.parametrize("cuts", [[], [0.5], [-1.0, 2.0]])
+def test_up_to_two_cut_offs_that_rise_are_fine(cuts: list[float]) -> None:
+    assert Decisions.from_dict({"cutoffs": {"os": cuts}, "operating_points": {}}).cutoffs == {
+        "os": tuple(cuts)
+    }
+
+
+@pytest.mark.parametrize("cuts", [[0.5, 0.5], [-float("inf")], [float("nan")]])
+def test_cut_offs_that_do_not_rise_are_refused(cuts: list[float]) -> None:
+    with pytest.raises(ValueError, match="cut-offs of os"):
+        Decisions.from_dict({"cutoffs": {"os": cuts}, "operating_points": {}})
+
+
+def test_a_point_that_some_member_lacks_is_none_of_the_ensemble() -> None:
+    one = Decisions({}, {"a": (point(0.2),), "b": (point(0.3),)})
+    two = Decisions({}, {"a": (point(0.4, 0.8),)})
+    assert merge_decisions([one, two]).points == {}
+    assert merge_decisions([one, one, one]).points["a"][0].n == 60
+
+
+def test_a_task_with_three_classes_has_no_point() -> None:
+    three = make_task("t", {"kind": "classification", "level": "visit", "classes": ("a", "b", "c")})
+    with pytest.raises(ValueError, match="operating point of t"):
+        Decisions({}, {"t": (point(0.3),)}).ensure_fit({"t": three})

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
 from polytask.errors import PolytaskError
+from polytask.plan.plan_schema import TrainingPlan
+from polytask.training import fitting
 from polytask.training.balancing import Balancer
-from polytask.training.fitting import make_optimizer, refuse_endless_warmup, run_seed
+from polytask.training.fitting import apply_time_budget, make_optimizer, refuse_endless_warmup, run_seed
+from polytask.training.interrupt import StopSignal
+from polytask.training.loop import FitServices
+from polytask.training.state import FitState, load_weights
 from tests.model.worlds import network_of, tasks_of
-from tests.training.worlds import settings_of, state_of
+from tests.training.worlds import ALONE, settings_of, state_of
 
 
 def balancer_of(*tasks: str) -> Balancer:
@@ -54,3 +63,144 @@ def test_sgd_has_the_momentum_of_nnunet() -> None:
     assert isinstance(optimiser, torch.optim.SGD)
     assert (optimiser.defaults["momentum"], optimiser.defaults["nesterov"]) == (0.99, True)
     assert optimiser.defaults["lr"] == 0.01
+
+
+def test_a_rate_is_that_of_the_settings_and_a_decay_that_of_matrices() -> None:
+    optimiser = make_optimizer(network_of(tasks_of("visit"), 2), settings_of(rate=0.02, weight_decay=0.25))
+    assert {g["lr"] for g in optimiser.param_groups} == {0.02}
+    assert [g["weight_decay"] for g in optimiser.param_groups] == [0.25, 0.0]
+    assert [g["factor"] for g in optimiser.param_groups] == [1.0, 1.0]
+
+
+def make_context(minutes: float | None, steps: int | None, networks: int = 2) -> Any:
+    record = {"minutes": minutes, "steps": steps}
+    run = SimpleNamespace(record=record, networks={str(k): [] for k in range(networks)})
+    return SimpleNamespace(run=run, world=ALONE)
+
+
+def test_a_time_budget_is_shared_by_the_networks_and_turned_into_steps_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+
+    def count(minutes: float, state: Any, batches: Any, tune: Any, settings: TrainingPlan, world: Any) -> Any:
+        asked.append(minutes)
+        return 50, settings.model_copy(update={"tune_every": 3})
+
+    monkeypatch.setattr(fitting, "find_step_budget", count)
+    loader: Any = SimpleNamespace(batches=lambda epoch: iter([]))
+    anything: Any = None
+
+    def begin(minutes: float | None, steps: int | None) -> tuple[TrainingPlan, FitState]:
+        state = state_of()
+        found = apply_time_budget(make_context(minutes, steps), "a", state, loader, anything, settings_of())
+        return found, state
+
+    found, state = begin(10.0, None)
+    assert (asked, found.tune_every, state.schedule.end, state.settings) == ([5.0], 3, 50, {"tune_every": 3})
+    for minutes, steps in ((None, None), (10.0, 7), (None, 7)):
+        found, state = begin(minutes, steps)
+        assert (found.tune_every, state.schedule.end, state.settings) == (1, 8, {})
+    assert asked == [5.0]
+
+
+class Saved:
+    """Stands where a run stands; `last` is a folder or nothing."""
+
+    def __init__(self, folder: Path, saved: Path | None = None) -> None:
+        self.folder, self.work, self.saved = folder, folder, saved
+        self.record = {"name": "r", "minutes": None, "steps": None, "plan": "a plan", "init": None}
+        self.networks = {"": ["grade", "type"]}
+
+    def find_last_checkpoint(self, name: str) -> Path | None:
+        return self.saved
+
+    def best(self, name: str) -> Path:
+        return self.folder / "best"
+
+    def last(self, name: str) -> Path:
+        return self.folder / "last"
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.can_resume: list[tuple[str, int, int]] = []
+
+    def begin(self, title: str, done: int, total: int) -> None:
+        self.can_resume.append((title, done, total))
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def run_fit(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, saved: Path | None = None, extend: int = 0
+) -> tuple[Watcher, list[tuple[FitState, FitServices]], list[str]]:
+    """What `fit_network` gives to the loop; its network, data and what survival tasks learn are stand-ins."""
+    fits: list[tuple[FitState, FitServices]] = []
+    learned: list[str] = []
+    plan = SimpleNamespace(shared=SimpleNamespace(training=settings_of()))
+    context: Any = SimpleNamespace(
+        run=Saved(folder, saved),
+        plan=plan,
+        fold=0,
+        seed=0,
+        cohort=None,
+        store=None,
+        world=ALONE,
+        plan_hash="a plan",
+    )
+    monkeypatch.setattr(fitting, "make_state", lambda context, name: state_of())
+    monkeypatch.setattr(fitting, "Loader", lambda *a, **k: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(fitting, "fit", lambda state, loader, around: fits.append((state, around)))
+    monkeypatch.setattr(fitting, "learn_survival", lambda context, name: learned.append(name))
+    monkeypatch.setattr(fitting, "lacks_learned_survival", lambda context, name: True)
+    watcher: Any = Watcher()
+    fitting.fit_network(context, "", extend, StopSignal(), watcher)
+    return watcher, fits, learned
+
+
+def test_a_new_network_is_fitted_from_its_first_step_and_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    watcher, ((state, around),), learned = run_fit(monkeypatch, tmp_path)
+    assert watcher.can_resume == [("r", 0, 8)]
+    assert (tmp_path / "last" / "state.json").exists(), "what a kill before the first epoch leaves"
+    around.keep_best()
+    assert set(load_weights(tmp_path / "best")) == set(state.network.state_dict())
+    state.average = {k: v + 1 for k, v in state.network.state_dict().items()}
+    around.keep_best()
+    name, value = next(iter(state.average.items()))
+    assert torch.equal(load_weights(tmp_path / "best")[name], value)
+    assert learned == []
+    around.finish()
+    assert learned == [""]
+
+
+def save_state(folder: Path, finished: bool) -> Path:
+    state = state_of()
+    state.step, state.finished, state.stale, state.settings = 8, finished, 3, {"tune_every": 5}
+    state.save(folder, "a plan")
+    return folder
+
+
+def test_a_finished_network_is_left_alone_unless_it_is_extended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    watcher, fits, learned = run_fit(monkeypatch, tmp_path, save_state(saved, True))
+    assert (fits, learned, watcher.said) == ([], [""], ["r: finished after 8 steps"])
+    watcher, ((state, around),), _ = run_fit(monkeypatch, tmp_path, saved, extend=2)
+    assert (state.schedule.start, state.schedule.end) == (8, 16)
+    assert (state.finished, state.stale, watcher.can_resume) == (False, 0, [("r", 8, 16)])
+    assert around.settings.tune_every == 5
+
+
+def test_a_cut_network_goes_on_with_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    _, ((state, around),), learned = run_fit(monkeypatch, tmp_path, save_state(saved, False))
+    assert (state.step, state.stale, state.schedule.end) == (8, 3, 8)
+    assert (around.settings.tune_every, learned) == (5, [])

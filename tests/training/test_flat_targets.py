@@ -52,3 +52,51 @@ def test_labels_of_padded_visits_are_unknown_one_by_one() -> None:
     target, _ = flatten_target(replace(batch, targets={"finds": found}), task)
     assert target.known.tolist() == [[True, False], [True, True], [True, False], [False, False], [True, False],
                                      [True, True]]  # fmt: skip
+
+
+def test_a_subject_task_has_its_target_as_it_is() -> None:
+    task = make_task("response", FIELDS["response"])
+    found = Target(torch.tensor([1, 0, 1]), torch.tensor([True, False, True]))
+    target, ids = flatten_target(replace(batch_of({}), targets={"response": found}), task)
+    assert target is found
+    assert ids == ["s0", "s1", "s2"]
+
+
+def make_mask(patches: int = 0) -> Target:
+    """Masks of three subjects with two visits; each voxel holds the number of its visit (and patch)."""
+    space = (patches, 2, 2) if patches else (2, 2)
+    value = torch.arange(6).reshape(3, 2, *[1] * len(space)).expand(3, 2, *space).clone()
+    if patches:
+        value = 10 * value + torch.arange(patches).view(1, 1, patches, 1, 1)
+    return Target(value, torch.ones(3, 2, 2, dtype=torch.bool), torch.ones(3, 2, *space, dtype=torch.bool))
+
+
+def test_a_voxel_task_has_the_visits_that_are_there() -> None:
+    task = make_task("mask", FIELDS["mask"])
+    target, ids = flatten_target(replace(batch_of({}), targets={"mask": make_mask()}), task)
+    assert ids == ["s0@first", "s0@second", "s1@first", "s2@first", "s2@second"]
+    assert target.value[:, 0, 0].tolist() == [0, 1, 2, 4, 5]
+    assert target.structures is None
+    assert target.known.shape == (5, 2)
+
+
+def test_patches_of_a_visit_follow_each_other() -> None:
+    task = make_task("mask", FIELDS["mask"])
+    target, ids = flatten_target(replace(batch_of({}), targets={"mask": make_mask(3)}), task, patched=True)
+    assert ids[:4] == ["s0@first", "s0@first", "s0@first", "s0@second"]
+    assert target.value[:, 0, 0].tolist() == [0, 1, 2, 10, 11, 12, 20, 21, 22, 40, 41, 42, 50, 51, 52]
+    assert (target.known.shape, target.region is not None and target.region.shape) == ((15, 2), (15, 2, 2))
+
+
+def test_the_masks_of_a_dose_stand_beside_it() -> None:
+    task = make_task("dose", FIELDS["dose"])
+    dose = Target(
+        torch.zeros(3, 2, 2, 2),
+        torch.ones(3, 2, 1, dtype=torch.bool),
+        torch.ones(3, 2, 2, 2, dtype=torch.bool),
+    )
+    batch = replace(batch_of({}), targets={"dose": dose, "mask": make_mask()})
+    target, _ = flatten_target(batch, task, structures="mask")
+    assert target.structures is not None
+    assert target.structures[:, :, 0, 0].int().tolist() == [[0, 0], [1, 0], [0, 1], [0, 0], [0, 0]]
+    assert flatten_target(batch, task)[0].structures is None

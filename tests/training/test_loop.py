@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from polytask.training.interrupt import StopSignal
+from polytask.plan.plan_schema import BalancePlan
+from polytask.prepare.batch import Batch
+from polytask.prepare.loader import DataWorkerError
+from polytask.training.interrupt import StopSignal, TrainingInterrupted
 from polytask.training.loop import (
+    FitServices,
     RunningMeans,
     add_gradient_norm,
     evaluate_on_tune,
+    fit,
     group_batches,
     has_run_out_of_patience,
     is_stop_requested,
+    save_when_readers_die,
+    stable_hash,
     update_average,
 )
+from polytask.training.schedule import Schedule
+from tests.training.worlds import ALONE, batch_of, settings_of, state_of
+
+ALL = [[True, True]] * 3
+NONE = [[False, False]] * 3
 
 
 def test_the_average_keeps_as_much_of_itself_as_the_decay_says() -> None:
@@ -117,3 +133,217 @@ def test_a_process_alone_asks_nobody() -> None:
     assert not is_stop_requested(asked, alone)
     asked.signal = 2
     assert is_stop_requested(asked, alone)
+
+
+class Lines:
+    """Stands where a log stands."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int, dict[str, Any], bool]] = []
+
+    def write(self, step: int, entry: dict[str, Any], board: bool = True) -> None:
+        self.lines.append((step, dict(entry), board))
+
+    def find(self, key: str) -> list[tuple[int, Any]]:
+        return [(step, entry[key]) for step, entry, _ in self.lines if key in entry]
+
+
+class Watcher:
+    """Stands where a progress bar stands."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.said: list[str] = []
+
+    def begin(self, title: str, done: int, total: int) -> None:
+        pass
+
+    def step(self, step: int, losses: Mapping[str, float]) -> None:
+        self.steps.append(step)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+class Data:
+    """Two kinds of batches in turns, from any step of an epoch on."""
+
+    def __init__(self, per_epoch: int) -> None:
+        self.per_epoch = per_epoch
+        self.asked: list[tuple[int, int]] = []
+
+    def batches(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        self.asked.append((epoch, start_step))
+        for k in range(start_step, self.per_epoch):
+            yield batch_of({"grade": ALL, "type": ALL if k % 2 == 0 else NONE}, seed=k)
+
+
+class World:
+    """A short training without a plan: 2 epochs of 4 steps."""
+
+    def __init__(self, skills: Sequence[float] = (0.1, 0.2, 0.3, 0.4), **changes: Any) -> None:
+        self.settings = settings_of(**changes)
+        self.state = state_of(settings=self.settings)
+        self.log, self.watcher, self.asked = Lines(), Watcher(), StopSignal()
+        self.data = Data(self.settings.steps_per_epoch * self.settings.accumulation)
+        self.skills = iter(skills)
+        self.kept: list[tuple[str, int]] = []
+
+    def run(self) -> None:
+        def keep(what: str) -> None:
+            self.kept.append((what, self.state.step))
+
+        around = FitServices(
+            settings=self.settings,
+            seed=0,
+            world=ALONE,
+            tune=lambda: (next(self.skills), {"grade": {"kappa": 0.5}}),
+            keep_best=lambda: keep("best"),
+            keep_last=lambda: keep("last"),
+            finish=lambda: keep("finish"),
+            log=self.log,  # type: ignore[arg-type]
+            reporter=self.watcher,
+            asked=self.asked,
+        )
+        fit(self.state, self.data, around)
+
+
+def test_every_epoch_has_its_line_and_its_checkpoint() -> None:
+    world = World()
+    world.run()
+    state = world.state
+    assert (state.step, state.finished, state.best, state.best_epoch) == (8, True, 0.2, 1)
+    assert world.watcher.steps == list(range(1, 9))
+    assert world.data.asked == [(0, 0), (1, 0)]
+    assert world.kept == [("best", 4), ("last", 4), ("best", 8), ("finish", 8), ("last", 8)]
+    lines = [entry for _, entry, _ in world.log.lines if "epoch" in entry]
+    assert [line["epoch"] for line in lines] == [0, 1]
+    assert lines[0]["present"] == {"grade": 1.0, "type": 0.5}
+    assert lines[0]["common"] == {"grade type": 0.5}
+    assert lines[0]["tune"] == {"skill": 0.1, "grade": {"kappa": 0.5}}
+    assert lines[0]["rate"] == state.schedule.rate(3)
+    assert lines[0]["seconds_per_step"] > 0
+    curve = world.log.find("losses")
+    assert [step for step, _ in curve] == list(range(1, 9))
+    first = [losses for _, losses in curve[:4]]
+    assert lines[0]["loss"]["grade"] == pytest.approx(np.mean([losses["grade"] for losses in first]))
+    assert lines[0]["loss"]["type"] == pytest.approx(
+        np.mean([losses["type"] for losses in first if "type" in losses])
+    )
+    assert (
+        lines[0]["gradient_norm"]
+        == lines[0]["loss"]["norm"]
+        == pytest.approx(np.mean([x["norm"] for x in first]))
+    )
+    assert not any(board for _, entry, board in world.log.lines if "losses" in entry)
+    assert state.epoch_sums == {}
+
+
+def test_tune_is_looked_at_now_and_then_and_at_the_end() -> None:
+    world = World(epochs=5, steps_per_epoch=1, tune_every=2)
+    world.run()
+    assert [step for step, _ in world.log.find("tune")] == [2, 4, 5]
+
+
+def test_patience_ends_a_training_early() -> None:
+    world = World(skills=(0.5, 0.4, 0.5, 0.9), epochs=6, steps_per_epoch=1, patience=2)
+    world.run()
+    assert (world.state.step, world.state.finished, world.state.stale) == (3, True, 2)
+    assert world.watcher.said == ["stopped early: no better mean skill for 2 evaluations"]
+    assert world.kept[-2:] == [("finish", 3), ("last", 3)]
+
+
+def test_a_step_takes_several_batches_where_they_are_accumulated() -> None:
+    world = World(accumulation=2, epochs=1)
+    world.run()
+    assert world.state.step == 4
+    (line,) = [entry for _, entry, _ in world.log.lines if "epoch" in entry]
+    assert line["present"] == {"grade": 1.0, "type": 1.0}
+
+
+def test_a_cut_training_goes_on_as_if_nothing_had_happened() -> None:
+    whole, cut = World(), World()
+    whole.run()
+    tell = cut.watcher.step
+
+    def step(step: int, losses: Mapping[str, float]) -> None:
+        tell(step, losses)
+        cut.asked.signal = 15 if step == 2 else 0
+
+    cut.watcher.step = step  # type: ignore[method-assign]
+    with pytest.raises(TrainingInterrupted, match="after step 2"):
+        cut.run()
+    assert cut.kept == [("last", 2)]
+    assert cut.state.epoch_sums["common"] == [1]
+    cut.asked.signal = 0
+    cut.run()
+    assert cut.data.asked == [(0, 0), (0, 2), (1, 0)]
+    for key in ("loss", "present", "common"):
+        assert cut.log.find(key) == whole.log.find(key)
+
+
+def test_who_is_stopped_at_the_end_of_an_epoch_has_looked_at_tune() -> None:
+    world = World()
+    world.watcher.step = lambda step, losses: setattr(world.asked, "signal", 2 if step == 4 else 0)  # type: ignore[method-assign]
+    with pytest.raises(TrainingInterrupted, match="after step 4"):
+        world.run()
+    assert world.kept == [("best", 4), ("last", 4)]
+    world = World(epochs=1)
+    world.watcher.step = lambda step, losses: setattr(world.asked, "signal", 2 if step == 4 else 0)  # type: ignore[method-assign]
+    world.run()
+    assert world.state.finished, "the last step needs no interruption"
+
+
+def test_a_skipped_step_is_told_and_logged() -> None:
+    world = World(epochs=1, steps_per_epoch=1)
+    batches = list(world.data.batches(0))
+    sick = replace(
+        batches[0], tables={k: torch.full_like(v, float("nan")) for k, v in batches[0].tables.items()}
+    )
+    world.data.batches = lambda epoch, start_step=0: iter([sick])  # type: ignore[method-assign]
+    world.run()
+    assert len(world.watcher.said) == 1
+    assert world.watcher.said[0].startswith("step 0: loss of grade, type is not finite")
+    assert world.log.find("skipped") == [(1, world.watcher.said[0])]
+
+
+def test_a_look_at_the_gradients_is_logged_when_there_is_one() -> None:
+    world = World(balance=BalancePlan(rule="equal", log_every=3))
+    world.run()
+    assert [step for step, _ in world.log.find("gradients")] == [1, 4, 7]
+
+
+def test_readers_that_die_leave_a_saved_run() -> None:
+    def die() -> Iterator[list[Batch]]:
+        raise DataWorkerError("died")
+        yield []
+
+    kept: list[int] = []
+    around: Any = SimpleNamespace(world=SimpleNamespace(size=1), asked=StopSignal())
+    state: Any = SimpleNamespace(step=3)
+    with pytest.raises(DataWorkerError):
+        list(save_when_readers_die(die(), state, around, lambda: kept.append(1)))
+    assert kept == [1]
+    around.asked.signal = 15
+    with pytest.raises(TrainingInterrupted, match="after step 3"):
+        list(save_when_readers_die(die(), state, around, lambda: kept.append(1)))
+    several: Any = SimpleNamespace(world=SimpleNamespace(size=2), asked=StopSignal())
+    with pytest.raises(DataWorkerError):
+        list(save_when_readers_die(die(), state, several, lambda: kept.append(1)))
+    assert kept == [1, 1]
+
+
+def test_a_number_is_a_function_of_its_parts() -> None:
+    digest = hashlib.sha256(b"3/step/7").digest()
+    assert stable_hash(3, "step", 7) == int.from_bytes(digest[:8], "little") // 2
+    assert 0 <= stable_hash("anything") < 2**63
+
+
+@pytest.mark.parametrize(("steps", "logged"), [(399, [1, 2, 3, 4]), (400, [2, 4]), (800, [4])])
+def test_a_long_training_logs_two_hundred_points(steps: int, logged: list[int]) -> None:
+    world = World()
+    world.state.schedule = Schedule("cosine", 1e-3, 0, 0, steps)
+    world.watcher.step = lambda step, losses: setattr(world.asked, "signal", 2 if step == 4 else 0)  # type: ignore[method-assign]
+    with pytest.raises(TrainingInterrupted):
+        world.run()
+    assert [step for step, _ in world.log.find("losses")] == logged

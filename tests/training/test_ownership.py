@@ -16,8 +16,9 @@ from polytask.leftovers import HALF_WRITTEN_PREFIX
 from polytask.locks import LockedError, hold_lock, is_lock_held
 from polytask.training import fitting, folder
 from polytask.training.atomic_files import find_existing_folder, replace_folder
-from polytask.training.ownership import find_results_lock, find_training_lock, own_run
+from polytask.training.ownership import find_results_lock, find_training_lock, own_results, own_run
 from polytask.training.run import train
+from tests.training.test_folder import write_run
 from tests.training.test_resume import entries, weights
 
 FEW = ["os", "grade"]
@@ -30,6 +31,47 @@ class Killed(BaseException):
 
 def killed(*args: object, **options: object) -> None:
     raise Killed
+
+
+def test_locks_of_training_and_judging_lie_where_everybody_looks(tmp_path: Path) -> None:
+    assert find_training_lock(tmp_path / "a") == tmp_path / ".a.lock"
+    assert find_results_lock(tmp_path / "a") == tmp_path / "a" / ".lock"
+
+
+def test_who_owns_a_run_sweeps_what_others_left_and_nothing_that_is_held(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "a")
+    (folder / "metrics.jsonl").touch()
+    for left in (f"{HALF_WRITTEN_PREFIX}a", f"{HALF_WRITTEN_PREFIX}b", f"{HALF_WRITTEN_PREFIX}c"):
+        (folder.parent / left).mkdir()
+    (folder / "learnt.json.part").touch()
+    (folder / "best.old").mkdir()
+    with hold_lock(find_training_lock(folder.with_name("b")), "trains"), own_run(folder):
+        assert is_lock_held(find_training_lock(folder))
+        assert {p.name for p in folder.parent.iterdir() if p.name.startswith(HALF_WRITTEN_PREFIX)} == {
+            f"{HALF_WRITTEN_PREFIX}b"
+        }
+        assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == {
+            *("run.yaml", "plan.yaml", "metrics.jsonl", "best"),
+        }
+    assert not is_lock_held(find_training_lock(folder))
+
+
+def test_a_run_that_is_not_there_yet_may_be_owned(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with own_run(tmp_path / "runs" / "a"):
+        assert is_lock_held(find_training_lock(tmp_path / "runs" / "a"))
+        assert not (tmp_path / "runs" / "a").exists()
+
+
+def test_who_judges_a_run_leaves_alone_what_its_training_writes(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "a")
+    part = folder / "metrics.jsonl.part"
+    part.touch()
+    with hold_lock(find_training_lock(folder), "trains"), own_results(folder):
+        assert part.exists()
+        assert is_lock_held(find_results_lock(folder))
+    with own_results(folder):
+        assert not part.exists()
 
 
 def test_what_is_learnt_after_the_last_step_is_not_lost(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from polytask.errors import PolytaskError
 from polytask.training.run_log import RunLog, flatten_numbers, is_log_entry
 from polytask.training.tensorboard_file import TensorBoardFile
 
@@ -89,3 +90,42 @@ def test_one_odd_section_spoils_a_line() -> None:
     assert is_log_entry(good)
     assert not is_log_entry({**good, "loss": {"grade": "low"}})
     assert not is_log_entry({**good, "tune": {"skill": 0.2, "grade": {"auc": "high"}}})
+
+
+@pytest.mark.parametrize(
+    ("line", "fine"),
+    [
+        ({"step": 0}, True),
+        ({"step": 2**53 - 1}, True),
+        ({"step": 2**53}, False),
+        ({"step": -1}, False),
+        ({"step": 1.0}, False),
+        ({"step": True}, False),
+        ({}, False),
+        ({"step": 1, "network": "a"}, True),
+        ({"step": 1, "network": 3}, False),
+        ({"step": 1, "seconds_per_step": None}, True),
+        ({"step": 1, "seconds_per_step": "1"}, False),
+        ({"step": 1, "seconds_per_step": True}, False),
+        ({"step": 1, "gradients": {"norms": {"a": 1}}}, True),
+        ({"step": 1, "gradients": {"norms": {"a": "1"}}}, False),
+        ({"step": 1, "gradients": {"norms": [1]}}, False),
+        ({"step": 1, "gradients": [1]}, False),
+        ({"step": 1, "present": {"a": None}}, True),
+        ({"step": 1, "common": 3}, False),
+        ({"step": 1, "tune": None}, True),
+        ({"step": 1, "tune": [1]}, False),
+        ({"step": 1, "tune": {"skill": None}}, True),
+        ({"step": 1, "tune": {"skill": "x"}}, False),
+        ({"step": 1, "tune": {"grade": 3}}, False),
+    ],
+)
+def test_a_line_of_a_log_by_hand(line: dict[str, Any], fine: bool) -> None:
+    assert is_log_entry(line) is fine
+
+
+def test_a_line_without_a_place_to_write_is_one_line(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, 0)
+    log.path = tmp_path / "nowhere" / "metrics.jsonl"
+    with pytest.raises(PolytaskError, match="the log cannot be written"):
+        log.write(1, {})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample, full_sample
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.sample_inference import Predictions, list_flips, predict_sample
@@ -18,6 +22,126 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def rehearsal(prepared: Path) -> Rehearsal:
     return load_rehearsal(prepared, device="cpu")
+
+
+def test_every_set_of_axes_is_mirrored_once_and_the_first_pass_not_at_all() -> None:
+    assert list_flips(()) == [()]
+    assert list_flips((0, 1)) == [(), (0,), (1,), (0, 1)]
+    assert len(list_flips((0, 1, 2))) == 8
+
+
+class Brightness(torch.nn.Module):
+    """Stands where a network stands: a mask task that answers the image's own values, and pooled tasks that answer its
+    mean at each visit and over the subject."""
+
+    def __init__(self, windows: bool) -> None:
+        super().__init__()
+        plain: dict[str, Any] = {"decode": lambda output: {"p": output}}
+        levels = {"mask": "voxel", "grade": "visit", "os": "subject"}
+        self.tasks = {n: SimpleNamespace(level=level, **plain) for n, level in levels.items()}
+        self.windows, self.pooled, self.voxel = windows, ("grade", "os"), ("mask",)
+        self.spec = SimpleNamespace(voxel_image={"mask": "scan"})
+        self.seen: list[torch.Tensor] = []
+
+    def __call__(self, batch: Batch, told: Any = None, elsewhere: Any = ()) -> dict[str, Any]:
+        if "scan" not in batch.whole:
+            return {"grade": torch.zeros(2, 1), "os": torch.zeros(1, 1)}
+        scan = batch.whole["scan"][0]
+        self.seen.append(scan)
+        there = batch.visit_known[0]
+        means = scan.flatten(1).mean(1, keepdim=True)
+        return {"mask": [scan[there]], "grade": means, "os": means[:1]}
+
+    def make_condition(self, batch: Batch) -> None:
+        return None
+
+    def voxel_outputs(self, image: str, windows: torch.Tensor, condition: Any) -> dict[str, Any]:
+        return {"mask": [windows]}
+
+
+ONE = torch.arange(6.0).reshape(1, 2, 3).numpy()
+
+
+def make_sample(*images: Any) -> FullSample:
+    known = np.array([image is not None for image in images])
+    return FullSample(
+        subject="a",
+        visits=tuple("" for _ in images),
+        keys=tuple(None for _ in images),
+        visit_known=np.ones(len(images), bool),
+        day=np.zeros(len(images), np.float32),
+        images={"scan": list(images)},
+        whole={},
+        channel_known={"scan": known[:, None]},
+        tables={},
+        table_known={},
+    )
+
+
+def make_plan(field: str, **image: Any) -> Any:
+    given = {"view": (4, 4), "patch": (2, 2), "channels": {"ct": "CT"}, "channel_flags": False, **image}
+    images = {"scan": SimpleNamespace(field=field, **given)}
+    return SimpleNamespace(
+        shared=SimpleNamespace(images=images, slides={}, training=SimpleNamespace(precision="float32"))
+    )
+
+
+def answer(sample: FullSample, field: str = "whole", **how: Any) -> Predictions:
+    network: Any = Brightness(field != "whole")
+    return predict_sample(network, sample, make_plan(field), CPU, **how)
+
+
+def test_an_image_is_padded_in_the_middle_and_its_mask_cut_out_again() -> None:
+    network: Any = Brightness(False)
+    found = predict_sample(network, make_sample(ONE), make_plan("whole"), CPU)
+    (seen,) = network.seen
+    assert seen.shape == (1, 1, 4, 4)
+    assert seen[0, 0].tolist() == [[0, 0, 0, 0], [0, 1, 2, 0], [3, 4, 5, 0], [0, 0, 0, 0]]
+    assert found["mask"][0]["p"][0].tolist() == ONE.tolist()
+    assert found["grade"][0]["p"].item() == pytest.approx(15 / 16)
+    assert found["os"][-1]["p"].item() == pytest.approx(15 / 16)
+
+
+def test_a_larger_image_makes_room_for_itself() -> None:
+    large = torch.ones(1, 5, 3).numpy()
+    network: Any = Brightness(False)
+    found = predict_sample(network, make_sample(ONE, large), make_plan("whole"), CPU)
+    assert network.seen[0].shape == (2, 1, 5, 4)
+    assert found["mask"][1]["p"].shape == (1, 1, 5, 3)
+    assert found["mask"][0]["p"][0].tolist() == ONE.tolist()
+    assert set(found["grade"]) == {0, 1}
+
+
+def test_a_visit_without_an_image_has_no_mask() -> None:
+    found = answer(make_sample(ONE, None))
+    assert set(found["mask"]) == {0}
+    assert set(found["grade"]) == {0, 1}
+    assert found["grade"][1]["p"].item() == 0.0
+
+
+@pytest.mark.parametrize("field", ["whole", "patch"])
+def test_mirrored_passes_are_turned_back_and_averaged(field: str) -> None:
+    for flips in ([()], [(0,)], [(1,)], list_flips((0, 1))):
+        found = answer(make_sample(ONE), field, flips=flips)
+        assert found["mask"][0]["p"][0] == pytest.approx(torch.from_numpy(ONE), abs=1e-5)
+
+
+def test_what_a_mirrored_pass_calls_left_gets_its_name_again() -> None:
+    asked: list[tuple[str, int, tuple[int, ...]]] = []
+
+    def named(task: str, slot: int, axes: Any, seen: Any) -> Any:
+        asked.append((task, slot, tuple(axes)))
+        return {"p": seen["p"] + (10 if axes else 0)}
+
+    found = answer(make_sample(ONE), flips=[(), (1,)], named=named)
+    assert found["mask"][0]["p"][0, 0, 0].tolist() == [5.0, 6.0, 7.0]
+    assert ("mask", 0, (1,)) in asked
+    assert ("os", -1, ()) in asked
+
+
+def test_windows_are_left_out_where_only_pooled_answers_are_asked_for() -> None:
+    assert set(answer(make_sample(ONE), "patch")) == {"mask", "grade", "os"}
+    assert set(answer(make_sample(ONE), "patch", pooled_only=True)) == {"grade", "os"}
 
 
 def sample_of(rehearsal: Rehearsal) -> FullSample:

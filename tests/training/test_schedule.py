@@ -37,3 +37,31 @@ def test_an_extension_is_a_new_cycle() -> None:
     assert longer.rate(100) == pytest.approx(0.01)
     assert longer.rate(110) == pytest.approx(0.1)
     assert longer.rate(149) < 0.001
+
+
+def test_the_warm_up_is_at_most_a_fifth_of_the_steps() -> None:
+    assert Schedule.of(settings("cosine"), 50).warmup == 10
+    assert Schedule.of(settings("cosine"), 49).warmup == 9
+    assert Schedule.of(settings("cosine"), 4).warmup == 0
+    assert Schedule.of(settings("cosine"), 100).extended(20).warmup == 4
+
+
+def test_a_constant_rate_stays_and_the_others_end_near_zero() -> None:
+    constant, cosine, poly = (Schedule.of(settings(k), 110) for k in ("constant", "cosine", "poly"))
+    assert [constant.rate(s) for s in (10, 60, 109, 500)] == [0.1] * 4
+    assert cosine.rate(110) == pytest.approx(0.0)
+    assert cosine.rate(35) == pytest.approx(0.1 * 0.5 * (1 + 2**-0.5))
+    assert poly.rate(110) == 0.0
+    assert (cosine.rate(500), poly.rate(500)) == (pytest.approx(0.0), 0.0)
+
+
+def test_a_schedule_of_nothing_but_warm_up_divides_by_nothing() -> None:
+    assert Schedule("cosine", 0.1, 0, 0, 0).rate(0) == 0.1
+    assert Schedule("cosine", 0.1, 5, 0, 5).rate(5) == 0.1
+    assert Schedule("poly", 0.2, 2, 4, 8).as_dict() == {
+        "kind": "poly",
+        "peak": 0.2,
+        "warmup": 2,
+        "start": 4,
+        "end": 8,
+    }

@@ -8,9 +8,15 @@ import pytest
 import torch
 
 from polytask.errors import PolytaskError
-from polytask.training.state import put_weights
+from polytask.training.atomic_files import save_tensors
+from polytask.training.schedule import Schedule
+from polytask.training.state import load_weights, put_weights, read_state, save_weights
+from polytask.training.step import take_step
 from tests.model.worlds import inputs_of, network_of, tasks_of, total
-from tests.training.worlds import state_of
+from tests.training.worlds import ALONE, batch_of, settings_of, state_of
+
+ALL = [[True, True]] * 3
+MEANS = {"sums": {"a": 1.0}, "counts": {"a": 1}, "there": {"a": 1}, "steps": 1}
 
 
 def test_before_the_first_step_nothing_is_done_skipped_or_best() -> None:
@@ -50,3 +56,65 @@ def test_weights_that_fit_are_taken() -> None:
     before = total(one(inputs_of(2))["grade"])
     put_weights(one, other.state_dict(), Path("run/best"))
     assert not torch.equal(before, total(one(inputs_of(2))["grade"]))
+
+
+def test_everything_that_changes_comes_back_from_a_checkpoint(tmp_path: Path) -> None:
+    settings = settings_of("famo")
+    saved, read = state_of(settings=settings), state_of(settings=settings)
+    take_step(saved, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.01, "float32", 1.0)
+    saved.average = {k: v + 1 for k, v in saved.network.state_dict().items()}
+    saved.schedule = Schedule("poly", 0.5, 1, 2, 9)
+    saved.stale, saved.in_a_row, saved.finished, saved.settings = 4, 2, True, {"tune_every": 3}
+    saved.save(tmp_path, "a plan")
+    read.load(tmp_path, "a plan")
+    assert (read.step, read.stale, read.in_a_row, read.finished) == (1, 4, 2, True)
+    assert (read.settings, read.schedule) == ({"tune_every": 3}, saved.schedule)
+    assert read.average is not None
+    assert all(torch.equal(read.average[k], v) for k, v in saved.average.items())
+    assert all(
+        torch.equal(a, b) for a, b in zip(read.network.parameters(), saved.network.parameters(), strict=True)
+    )
+    assert read.balancer.weights.tolist() == saved.balancer.weights.tolist() != [1.0, 1.0]
+    for state in (saved, read):
+        take_step(state, [batch_of({"grade": ALL, "type": ALL}, seed=1)], ALONE, 0.01, "float32", 1.0)
+    assert all(
+        torch.equal(a, b) for a, b in zip(read.network.parameters(), saved.network.parameters(), strict=True)
+    )
+
+
+def test_without_an_average_none_is_kept(tmp_path: Path) -> None:
+    saved, read = state_of(["grade"]), state_of(["grade"])
+    saved.save(tmp_path, "a plan")
+    read.average = {}
+    read.load(tmp_path, "a plan")
+    assert read.average is None
+    assert not (tmp_path / "average.safetensors").exists()
+
+
+def test_weights_are_sealed_with_their_hash(tmp_path: Path) -> None:
+    save_weights(tmp_path, {"a": torch.ones(2)})
+    assert load_weights(tmp_path)["a"].tolist() == [1, 1]
+    save_tensors(tmp_path / "model.safetensors", {"a": torch.zeros(2)})
+    with pytest.raises(PolytaskError, match="hash mismatch"):
+        load_weights(tmp_path)
+    (tmp_path / "model.sha256").unlink()
+    assert load_weights(tmp_path)["a"].tolist() == [0, 0]
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(PolytaskError, match="no checkpoint was kept here yet"):
+        load_weights(tmp_path)
+
+
+def test_a_damaged_counter_or_optimiser_is_one_line(tmp_path: Path) -> None:
+    saved = state_of()
+    take_step(saved, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.01, "float32", 1.0)
+    saved.epoch_sums = {"losses": MEANS, "norms": MEANS, "common": [1]}
+    saved.save(tmp_path, "a plan")
+    assert read_state(tmp_path, 1)["step"] == 1
+    with pytest.raises(
+        PolytaskError, match=r"not the counters of a checkpoint \(epoch_sums.common: expected 3"
+    ):
+        read_state(tmp_path, 3)
+    state_of().load(tmp_path, "a plan")
+    save_tensors(tmp_path / "optimiser.safetensors", {"x": torch.zeros(1)})
+    with pytest.raises(PolytaskError, match="a damaged checkpoint"):
+        state_of().load(tmp_path, "a plan")

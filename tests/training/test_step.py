@@ -10,7 +10,7 @@ import torch
 
 from polytask.errors import PolytaskError
 from polytask.training.balanced_backward import BalancedBackward
-from polytask.training.step import MAX_SKIPPED_IN_A_ROW, take_step
+from polytask.training.step import MAX_SKIPPED_IN_A_ROW, make_autocast, take_step
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
 ALL = [[True, True]] * 3
@@ -72,3 +72,51 @@ def test_many_skipped_steps_in_a_row_stop_the_training() -> None:
         take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
     with pytest.raises(PolytaskError, match=f"{MAX_SKIPPED_IN_A_ROW} in a row: stopped"):
         take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
+
+
+def test_an_absent_task_has_no_loss_and_the_counts_of_all_batches_are_one() -> None:
+    state = state_of()
+    found = take_step(state, [batch_of({"grade": NONE, "type": FEW})], ALONE, 0.0, "float32", 0.0)
+    assert set(found) == {"type"}
+    assert state.together == [[0.0, 0.0], [0.0, 1.0]]
+    take_step(
+        state,
+        [batch_of({"grade": ALL, "type": FEW}), batch_of({"grade": FEW, "type": ALL})],
+        ALONE,
+        0.0,
+        "float32",
+        0.0,
+    )
+    assert state.together == [[2.0, 2.0], [2.0, 2.0]]
+
+
+def test_a_rate_moves_the_weights_and_a_gradient_is_clipped() -> None:
+    sgd = settings_of(optimiser="sgd", weight_decay=0.0)
+    moved = []
+    for clip, rate in ((0.0, 1.0), (1e-3, 1.0), (1e-3, 2.0)):
+        state = state_of(["grade"], sgd)
+        before = torch.cat([p.detach().flatten() for p in state.network.parameters()])
+        take_step(state, [batch_of({"grade": ALL})], ALONE, rate, "float32", clip)
+        after = torch.cat([p.detach().flatten() for p in state.network.parameters()])
+        moved.append((float((after - before).norm()), state.norm))
+    (free, norm), (clipped, same), (twice, _) = moved
+    assert norm == same > 1e-3
+    assert free == pytest.approx(1.99 * norm, rel=1e-3), "Nesterov's first step with a momentum of 0.99"
+    assert clipped == pytest.approx(1.99e-3, rel=1e-2)
+    assert twice == pytest.approx(2 * clipped, rel=1e-2)
+
+
+def test_parts_of_a_step_are_told_in_order() -> None:
+    told: list[str] = []
+    take_step(state_of(), [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0, told.append)
+    assert told == ["targets", "forward", "loss grade", "loss type", "backward", "optimiser"]
+
+
+def test_half_precision_is_used_where_the_plan_says_so() -> None:
+    for precision, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
+        with make_autocast(precision, torch.device("cpu")):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_twenty_skipped_steps_in_a_row_are_too_many() -> None:
+    assert MAX_SKIPPED_IN_A_ROW == 20

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
 
 from polytask.tasks import make_task
-from polytask.training.tune_evaluation import find_mean_skill
+from polytask.training.tune_evaluation import TuneEvaluator, find_mean_skill, use_averaged_weights
 
 NAN = float("nan")
 TASKS = {
@@ -26,3 +30,47 @@ def test_tasks_that_tune_does_not_define_are_left_out_of_the_mean() -> None:
 def test_one_task_far_off_counts_for_no_less_than_minus_1() -> None:
     assert find_mean_skill(TASKS, {"grade": {"kappa": 0.5}, "size": {"r2": -40.0}}) == (0.5 - 1) / 2
     assert find_mean_skill(TASKS, {"grade": {"kappa": 0.5}, "size": {"r2": -0.75}}) == (0.5 - 0.75) / 2
+
+
+def test_inside_the_network_has_the_averaged_weights() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 1.0)
+    state: Any = SimpleNamespace(network=network, average={"weight": torch.tensor([[5.0]])})
+    with use_averaged_weights(state):
+        assert network.weight.item() == 5.0
+    assert network.weight.item() == 1.0
+    with pytest.raises(KeyError), use_averaged_weights(state):
+        raise KeyError
+    assert network.weight.item() == 1.0
+    state.average = None
+    with use_averaged_weights(state):
+        assert network.weight.item() == 1.0
+
+
+def test_a_mean_skill_of_exactly_the_worst_counts() -> None:
+    assert find_mean_skill(TASKS, {"size": {"r2": -1.0}}) == -1.0
+    assert find_mean_skill(TASKS, {"size": {"r2": -1.5}}) == -1.0
+    assert find_mean_skill(TASKS, {}) == 0.0
+
+
+def test_only_the_first_process_evaluates_and_all_learn_the_skill() -> None:
+    class Told(TuneEvaluator):
+        def _metrics(self) -> dict[str, dict[str, float]]:
+            return {"grade": {"kappa": 0.4}}
+
+    state: Any = SimpleNamespace(network=SimpleNamespace(tasks=TASKS), average=None)
+
+    class Both:
+        device = torch.device("cpu")
+
+        def __init__(self, chief: bool) -> None:
+            self.chief = chief
+
+        def total(self, value: torch.Tensor) -> torch.Tensor:
+            return value if self.chief else value + 0.4
+
+    for chief in (True, False):
+        context: Any = SimpleNamespace(world=Both(chief))
+        skill, metrics = Told(state, context)()
+        assert skill == pytest.approx(0.4)
+        assert metrics == ({"grade": {"kappa": 0.4}} if chief else {})

@@ -32,7 +32,8 @@ class WordSpec(PooledSpec):
             raise make_header_error(
                 "{word!r} is named twice (as text or as a number): name it once", word=twice[0]
             )
-        check_titles(self.titles, [*list_answers(self), *list_replaced_words(self)], "class or label")
+        words = dict.fromkeys([*list_answers(self), *list_replaced_words(self)])
+        check_titles(self.titles, list(words), "class or label")
         return self
 
 

@@ -133,7 +133,7 @@ class MultilabelKind:
             counts.append(len(bits))
             frequencies.append(round_number(sum(map(bool, bits)) / len(bits), 5))
         # For each label the rarer of yes and no: a finding that nearly everybody has is as unbalanced as a rare one.
-        rarest = min(min(f, 1 - f) for f in frequencies)
+        rarest = round_number(min(min(f, 1 - f) for f in frequencies))
         balanced = rarest < BALANCING_SHARE_LIMIT
         words = ", ".join(
             f"{s} {format_share_percent(f)} of {n}"

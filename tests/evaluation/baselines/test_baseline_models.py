@@ -97,3 +97,43 @@ def test_labels_are_answered_one_by_one() -> None:
     """Two scores for each label, no and yes: the probability of yes is the logistic function of their difference."""
     found = _decode_scores({"kind": "multilabel"}, np.array([0.0, 1.0, 0.5, -0.5]))
     assert found["p"].tolist() == [pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))])]
+
+
+def test_twenty_subjects_choose_the_penalty_of_the_least_loss() -> None:
+    tried: list[float] = []
+
+    def choose(subjects: int) -> float:
+        def loss(penalty: float, rows: np.ndarray, train: np.ndarray) -> float:
+            tried.append(penalty)
+            return abs(penalty - 1.0) * len(rows)
+
+        names = [f"s{k:02}" for k in range(subjects)]
+        return choose_penalty(names, np.arange(float(subjects)), lambda rows, penalty: penalty, loss)
+
+    assert choose(20) == 1.0
+    assert sorted(set(tried)) == [0.001, 0.01, 0.1, 1.0, 10.0]
+    assert len(tried) == 25
+    assert choose(19) == 0.1
+
+
+def test_each_part_has_every_fifth_outcome() -> None:
+    parts: list[list[int]] = []
+
+    def loss(fitted: np.ndarray, rows: np.ndarray, train: np.ndarray) -> float:
+        parts.append(rows.tolist())
+        assert sorted([*rows.tolist(), *train.tolist()]) == list(range(25))
+        assert fitted.tolist() == train.tolist()
+        return 0.0
+
+    order = np.argsort(np.random.default_rng(0).permutation(25)).astype(float)
+    choose_penalty([f"s{k:02}" for k in range(25)], order, lambda rows, penalty: rows, loss)
+    ranks = [sorted(order[p].astype(int).tolist()) for p in parts[:5]]
+    assert sorted(ranks) == [[k, k + 5, k + 10, k + 15, k + 20] for k in range(5)]
+
+
+def test_the_penalty_grows_with_the_items() -> None:
+    x, y = np.array([[-1.0], [1.0]]), np.array([1.0, 5.0])
+    found = fit_linear_baseline(x, y, ["a", "b"])
+    assert found.penalty == 0.1
+    assert found.coefficients[0, 0] == pytest.approx(4 / (2 + 0.1 * 2))
+    assert found.intercepts[0] == pytest.approx(3.0)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from polytask.errors import PolytaskError
+from polytask.evaluation.doctor import doctor_chart as chart_file
+from polytask.evaluation.doctor.doctor_chart import DoctorChart
 from polytask.evaluation.doctor.training_curves import TrainingCurves, read_log_number
-from tests.evaluation.doctor.worlds import World
+from polytask.training.folder import Run
+from tests.evaluation.doctor.worlds import TASKS, World, make_chart, make_epochs, make_look
 
 
 def test_numbers_stand_where_their_task_does() -> None:
@@ -88,3 +95,68 @@ def test_a_rate_far_above_is_not_just_divided() -> None:
     assert np.isclose(chart.lower_learning_rate, 1e-3 / 3)
     wild = chart.settings.model_copy(update={"rate": 10.0})
     assert type(chart)(**{**vars(chart), "settings": wild}).lower_learning_rate == 1e-3
+
+
+def test_what_a_log_lacks_is_told() -> None:
+    both = {"size": 1.0, "grade": 0.5}
+    looks = [make_look(k + 1, both) for k in range(5)]
+    assert make_chart([*looks, *make_epochs(both, 3)]).longer_log_advice == "train at least 4 epochs"
+    assert make_chart([*looks, *make_epochs(both)]).longer_log_advice == ""
+    few = make_chart([*looks[:4], *make_epochs(both)])
+    assert (few.looks, few.epochs) == (4, 4)
+    assert few.longer_log_advice == "look more often with --set training.balance.log_every=4"
+    short = make_chart([*looks[:4], *make_epochs(both, per_epoch=2)])
+    assert short.longer_log_advice.endswith("log_every=1")
+    alone = make_chart(make_epochs({"size": 1.0}), tasks=["size"])
+    assert (alone.looks, alone.longer_log_advice) == (0, "")
+
+
+def test_the_network_with_the_least_counts() -> None:
+    both = {"size": 1.0, "grade": 0.5}
+    chart = make_chart([make_look(1, both), *make_epochs(both)])
+    more = make_chart([*[make_look(k + 1, both) for k in range(6)], *make_epochs(both, 9)])
+    two = type(chart)(**{**vars(chart), "courses": (*more.courses, *chart.courses)})
+    assert (two.looks, two.epochs) == (1, 4)
+    assert two.longer_log_advice.endswith("log_every=9"), "a tenth of the 90 steps of the longest"
+
+
+def test_a_weight_is_one_unless_it_was_set() -> None:
+    chart = World(weights={"size": 3.0}).chart()
+    assert (chart.weight("size"), chart.weight("grade")) == (3.0, 1.0)
+    assert (chart.is_voxel("lesion"), chart.is_voxel("size")) == (True, False)
+    assert chart.command == "polytask train work"
+
+
+def read_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lines: str, tasks: list[str] | None = None, fold: int = 0
+) -> DoctorChart:
+    """The chart of a run of two networks whose log holds these lines."""
+    settings = World().chart().settings
+    fields = {"size": {**TASKS["size"], "constant": 0.5}, "grade": {**TASKS["grade"], "constant": "odd"}}
+    shared = SimpleNamespace(training=settings, model=SimpleNamespace(dropout=0.25))
+    plan = SimpleNamespace(folds={0: SimpleNamespace(tasks=fields)}, shared=shared)
+    record = {"fold": fold, "networks": {"a": tasks or ["size"], "b": ["grade"]}}
+    (folder / "metrics.jsonl").write_text(lines)
+    monkeypatch.setattr(chart_file, "Run", SimpleNamespace(read=lambda f: Run(folder, record)))
+    monkeypatch.setattr(chart_file, "read_plan", lambda f: plan)
+    return DoctorChart.read(folder)
+
+
+def test_a_run_is_read_network_by_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = '{"step": 4, "network": "a", "loss": {"size": 0.5}}\n'
+    found = read_it(tmp_path, monkeypatch, line)
+    assert [(c.name, c.tasks, c.steps) for c in found.courses] == [("a", ("size",), 4), ("b", ("grade",), 0)]
+    assert (found.dropout, found.constants["size"]) == (0.25, 0.5)
+    assert np.isnan(found.constants["grade"])
+
+
+def test_a_run_that_does_not_fit_its_plan_or_has_no_log_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = '{"step": 4, "loss": {"size": 0.5}}\n'
+    with pytest.raises(PolytaskError, match="fold 3 of the run is not in it"):
+        read_it(tmp_path, monkeypatch, line, fold=3)
+    with pytest.raises(PolytaskError, match="task 'other' of the run is not in it"):
+        read_it(tmp_path, monkeypatch, line, ["other"])
+    with pytest.raises(PolytaskError, match="nothing was logged"):
+        read_it(tmp_path, monkeypatch, "")

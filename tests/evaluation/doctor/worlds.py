@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +141,34 @@ class World:
         usual = self.skill.get(task, lambda x: 0.6 * (1 - np.exp(-4 * x)))(at)
         jump = rng.normal(0, 0.05 if task == "lesion" else 0.35 / np.sqrt(self.size))
         return {"n": 1.0 if task == "lesion" else float(self.size), PRIMARY[task]: float(usual + jump)}
+
+
+def make_look(
+    step: int,
+    losses: Mapping[str, float],
+    norms: Mapping[str, float] | None = None,
+    weights: Mapping[str, float] | None = None,
+    cosines: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """A line of the log with a look at the gradients; norms and weights are 1 where nothing is said."""
+    ones = dict.fromkeys(losses, 1.0)
+    gradients = {
+        "losses": dict(losses),
+        "norms": ones | dict(norms or {}),
+        "weights": ones | dict(weights or {}),
+    }
+    return {"step": step, "gradients": {**gradients, "cosines": dict(cosines or {})}}
+
+
+def make_epochs(losses: Mapping[str, float], epochs: int = 4, per_epoch: int = 10) -> list[dict[str, Any]]:
+    """Lines of the log that end an epoch each, all with the same mean losses."""
+    return [{"step": (k + 1) * per_epoch, "epoch": k, "loss": dict(losses)} for k in range(epochs)]
+
+
+def make_chart(
+    entries: Sequence[Mapping[str, Any]], tasks: Sequence[str] = ("size", "grade"), **world: Any
+) -> DoctorChart:
+    """A chart whose one network has this log."""
+    return replace(
+        World(tasks=tuple(tasks), **world).chart(), courses=(TrainingCurves.of("", tasks, entries),)
+    )

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 from PIL import Image
 
 from polytask.cohort.splits import Splits
+from polytask.errors import PolytaskError
 from polytask.evaluation import evaluate_on
 from polytask.evaluation.evaluated_part import count_test_uses
+from polytask.evaluation.external.evaluate_on import ensure_common_task, ensure_output_free
 from polytask.report.external_report import gather_external
 from polytask.report.run_facts import list_run_facts, list_training_facts
+from tests.evaluation.external.worlds import cohort_of, matched
 from tests.journeys.ct_cohort import make_quick_settings
 from tests.journeys.run_cli import CommandResult, hash_folder_files, polytask, run_successfully
 
@@ -65,6 +69,34 @@ def rewritten(
         header = header.replace(old, new)
     (folder / "cohort.yaml").write_text(header)
     return folder
+
+
+def test_results_are_not_written_over_others(tmp_path: Path) -> None:
+    ensure_output_free(tmp_path / "new")
+    (tmp_path / "mapping.yaml").touch()
+    ensure_output_free(tmp_path)
+    (tmp_path / "notes").touch()
+    with pytest.raises(PolytaskError, match="not empty \\(it holds notes\\)"):
+        ensure_output_free(tmp_path)
+    with pytest.raises(PolytaskError, match="is a file"):
+        ensure_output_free(tmp_path / "notes")
+    (tmp_path / "evaluation_log.jsonl").touch()
+    ensure_output_free(tmp_path)
+    (tmp_path / "evaluation.json").touch()
+    with pytest.raises(PolytaskError, match="not empty"):
+        ensure_output_free(tmp_path)
+
+
+def test_a_cohort_has_a_task_in_common(tmp_path: Path) -> None:
+    own = cohort_of(tmp_path)
+    found = matched(own)
+    ensure_common_task(found, own, ["grade"], None)
+    with pytest.raises(PolytaskError, match="no task in common") as raised:
+        ensure_common_task(replace(found, tasks={}), own, ["grade"], tmp_path / "mapping.yaml")
+    assert "a draft lies in" in str(raised.value)
+    with pytest.raises(PolytaskError) as raised:
+        ensure_common_task(replace(found, tasks={}), own, ["grade"], None)
+    assert "a draft lies in" not in str(raised.value)
 
 
 def test_a_run_is_judged_elsewhere_and_nothing_of_its_own_changes(home: Path, tmp_path: Path) -> None:

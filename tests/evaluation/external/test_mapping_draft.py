@@ -13,6 +13,7 @@ from polytask.evaluation.external.mapping_draft import (
     find_unit_factor,
     format_mapping_draft,
     measure_likeness,
+    needs_mapping,
     propose_counterparts,
     write_mapping_draft,
 )
@@ -106,3 +107,86 @@ def test_words_that_yaml_would_read_otherwise_come_back_as_they_were(tmp_path: P
     text = format_mapping_draft([WordGap("classes", "t", odd, ("no",))])
     (tmp_path / MAPPING_FILE).write_text(text, encoding="utf-8")
     assert tuple(read_word_map(tmp_path / MAPPING_FILE).classes["t"]) == odd
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "value"),
+    [
+        ("Yes", "1", 1.0),
+        ("absent", "no", 1.0),
+        ("m", "male", 1.0),
+        ("GTV", "tumor", 1.0),
+        (" lung_left ", "lung left", 1.0),
+        ("ct", "pet ct", 0.9),
+        ("a", "abc", 0.5),
+        ("ADC", "adenocarcinoma", 0.6),
+        ("abcd", "bcde", 0.75),
+        ("x", "y", 0.0),
+    ],
+)
+def test_likeness_by_hand(a: str, b: str, value: float) -> None:
+    assert measure_likeness(a, b) == measure_likeness(b, a) == pytest.approx(value)
+
+
+def test_half_of_the_letters_are_near_enough() -> None:
+    assert propose_counterparts(WordGap("classes", "t", ("ab",), ("bc",))) == {"ab": "bc"}
+    assert propose_counterparts(WordGap("classes", "t", ("abc",), ("cde",))) == {"abc": None}
+
+
+def test_without_likeness_only_what_is_left_alone_is_proposed() -> None:
+    assert propose_counterparts(WordGap("channels", "scan", ("xx",), ("yy",))) == {"xx": "yy"}
+    assert propose_counterparts(WordGap("channels", "scan", ("xx", "zz"), ("yy", "ww"))) == {
+        "xx": None,
+        "zz": None,
+    }
+    assert propose_counterparts(WordGap("inputs", "", ("xx",), ("yy", "ww"))) == {"xx": None}
+    assert propose_counterparts(WordGap("visits", "", ("xx", "zz"), ("yy",))) == {"xx": None, "zz": None}
+    assert propose_counterparts(WordGap("tasks", "", ("xx",), ("yy",))) == {"xx": None}
+
+
+@pytest.mark.parametrize(
+    ("gap", "needed"),
+    [
+        (WordGap("classes", "t", ("a",), ()), True),
+        (WordGap("values", "c", ("a",), ()), True),
+        (WordGap("labels", "t", ("a",), ()), False),
+        (WordGap("labels", "t", ("a",), ("b",)), True),
+        (WordGap("tasks", "", ("a",), ("b",)), True),
+        (WordGap("tasks", "", (), ("b",)), False),
+        (WordGap("kinds", "t", ("a",), ("b",)), False),
+    ],
+)
+def test_a_person_can_close_a_gap_with_a_word_on_either_side(gap: WordGap, needed: bool) -> None:
+    assert needs_mapping(gap) == needed
+    assert bool(format_mapping_draft([gap])) == needed
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "factor"),
+    [
+        ("d", "weeks", 1 / 7),
+        ("mo", "days", 365.25 / 12),
+        ("y", "days", 365.25),
+        ("year", "month", 12.0),
+        ("um", "mm", 0.001),
+        ("m", "mm", 1000.0),
+        ("mm3", "ml", 0.001),
+        ("cc", "cm3", 1.0),
+        ("L", "ml", 1000.0),
+        ("mg", "g", 0.001),
+        (" Gy ", "cGy", 100.0),
+    ],
+)
+def test_a_factor_says_how_many_of_ours_one_of_theirs_is(theirs: str, ours: str, factor: float) -> None:
+    assert find_unit_factor(theirs, ours) == pytest.approx(factor)
+
+
+def test_a_unit_is_drafted_with_its_factor_or_without() -> None:
+    assert "  os: 30.4375  # the cohort says months" in format_mapping_draft(
+        [WordGap("units", "os", ("months",), ("days",))]
+    )
+    assert "  os:  # the cohort says HU" in format_mapping_draft([WordGap("units", "os", ("HU",), ("days",))])
+    text = format_mapping_draft([WordGap("tasks", "", ("a",), ("b",)), WordGap("classes", "t", ("x",), ())])
+    assert text.endswith(
+        "tasks:\n  a:\n  # left over in the model: b\nclasses:\n  t:\n    x:\n    # left over in the model: (nothing)\n"
+    )

@@ -88,3 +88,20 @@ def test_a_column_that_no_task_can_mean_is_refused_in_one_line(column: str, said
     assert said in str(raised.value)
     assert str(raised.value).startswith("reader.csv: column ")
     assert "\n" not in str(raised.value)
+
+
+def test_answers_name_their_subject_and_answer_something() -> None:
+    header: Any = SimpleNamespace(tasks=dict(TASKS))
+    with pytest.raises(PolytaskError, match="no column 'subject'"):
+        assign_columns(TABLE, ["visit", "grade"], TASKS, header)
+    for columns in ([], ["note"], ["grade.u"]):
+        with pytest.raises(PolytaskError, match="no column answers a task of this model"):
+            assign_columns(TABLE, ["subject", *columns], TASKS, header)
+
+
+def test_a_dose_is_answered_by_a_path() -> None:
+    tasks: Mapping[str, Task] = {"dose": make_task("dose", {"kind": "dose"})}
+    header: Any = SimpleNamespace(tasks=dict(tasks))
+    assert assign_columns(TABLE, ["subject", "dose"], tasks, header)[0]["dose"].answer == "dose"
+    with pytest.raises(PolytaskError, match=r"expected dose \(a path\)"):
+        assign_columns(TABLE, ["subject", "dose.mean"], tasks, header)

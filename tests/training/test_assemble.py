@@ -1,0 +1,41 @@
+"""Tasks and networks from a plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from polytask.training.assemble import make_network, make_tasks
+from tests.model.worlds import FIELDS, network_of, tasks_of
+
+
+def test_tasks_are_those_asked_for_in_the_order_of_the_plan() -> None:
+    fold: Any = SimpleNamespace(tasks={n: FIELDS[n] for n in ("grade", "type", "response")})
+    assert list(make_tasks(fold)) == ["grade", "type", "response"]
+    assert list(make_tasks(fold, ["response", "grade", "nothing"])) == ["grade", "response"]
+    assert make_tasks(fold, []) == {}
+    found: Any = make_tasks(fold, ["type"], {"type": {"constant": 0.25}, "grade": {"constant": 0.5}})
+    assert found["type"].constant == 0.25
+
+
+def test_weights_are_a_function_of_the_seed_and_draw_nothing_from_others() -> None:
+    tasks = tasks_of("visit")
+    spec = network_of(tasks, 2).spec
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one = make_network(spec, tasks, 1)
+    assert torch.equal(torch.rand(1), expected)
+    again, other = make_network(spec, tasks, 1), make_network(spec, tasks, 2)
+    weights = [torch.cat([p.flatten() for p in n.parameters()]) for n in (one, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_links_to_tasks_that_are_not_there_are_left_out() -> None:
+    tasks = tasks_of("visit")
+    spec = replace(network_of(tasks, 2).spec, after={"grade": ["type"], "type": ["grade"]})
+    assert make_network(spec, tasks, 0).spec.after == {"grade": []}

@@ -1,0 +1,104 @@
+"""The folder of a run and its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from polytask.errors import PolytaskError
+from polytask.training.folder import Run, find_record_problem, has_only_record, list_nearby_runs
+
+GOOD: dict[str, Any] = {
+    "name": "a",
+    "fold": 0,
+    "seed": 0,
+    "sharing": "hard",
+    "networks": {"": ["grade"]},
+    "plan": "p",
+    "store": "s",
+    "header": {},
+}
+
+
+def write_run(folder: Path, **changes: Any) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "run.yaml").write_text(yaml.safe_dump({**GOOD, **changes}))
+    (folder / "plan.yaml").write_text("plan")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (GOOD, ""),
+        ({**GOOD, "fold": 2**63 - 1}, ""),
+        ([], "no keys and values"),
+        ({k: v for k, v in GOOD.items() if k != "seed"}, "seed is missing"),
+        ({**GOOD, "fold": -1}, "fold is no whole number from 0"),
+        ({**GOOD, "seed": 2**63}, "seed is no whole number from 0"),
+        ({**GOOD, "seed": True}, "seed is no whole number from 0"),
+        ({**GOOD, "sharing": 3}, "sharing is no text"),
+        ({**GOOD, "networks": {}}, "networks names none"),
+        ({**GOOD, "networks": []}, "networks names none"),
+        ({**GOOD, "networks": {"a/b": []}}, "a network's name is no name"),
+        ({**GOOD, "networks": {"a\\b": []}}, "a network's name is no name"),
+        ({**GOOD, "networks": {"..": []}}, "a network's name is no name"),
+        ({**GOOD, "networks": {".": []}}, "a network's name is no name"),
+        ({**GOOD, "networks": {3: []}}, "a network's name is no name"),
+        ({**GOOD, "networks": {"a": "grade"}}, "networks.a is no list of tasks"),
+        ({**GOOD, "networks": {"a": [1]}}, "networks.a is no list of tasks"),
+    ],
+)
+def test_a_record_is_that_of_a_run(record: Any, told: str) -> None:
+    assert find_record_problem(record) == told
+
+
+def test_a_run_is_read_where_it_is_whole(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "a")
+    run = Run.read(folder)
+    assert (run.work, run.networks, run.folder) == (tmp_path, {"": ["grade"]}, folder)
+    assert run.best("") == folder / "best"
+    assert run.best("x") == folder / "best" / "x"
+    assert run.last("x") == folder / "last" / "x"
+    assert run.find_last_checkpoint("") is None
+    assert run.find_best_checkpoint("") == folder / "best"
+    assert run.weights == {"": ""}
+    (folder / "best.old").mkdir()
+    (folder / "best.old" / "model.sha256").write_text("seal\n")
+    assert run.find_best_checkpoint("") == folder / "best.old"
+    assert run.weights == {"": "seal"}
+    (folder / "plan.yaml").unlink()
+    with pytest.raises(PolytaskError, match=r"not a whole run \(no plan\.yaml\)"):
+        Run.read(folder)
+    with pytest.raises(PolytaskError, match=r"not a run record \(fold is no whole"):
+        Run.read(write_run(tmp_path / "runs" / "b", fold="x"))
+
+
+def test_runs_that_may_have_been_meant_are_named(tmp_path: Path) -> None:
+    assert list_nearby_runs(tmp_path / "x") == ""
+    for k in range(8):
+        write_run(tmp_path / "runs" / f"r{k}")
+    eight = ", ".join(f"r{k}" for k in range(8))
+    for place in (tmp_path, tmp_path / "runs", tmp_path / "runs" / "x", tmp_path / "x"):
+        assert list_nearby_runs(place).endswith(f": {eight}")
+    write_run(tmp_path / "runs" / "r8")
+    assert list_nearby_runs(tmp_path).endswith(f": {eight}, …")
+    with pytest.raises(PolytaskError, match=r"not a run \(no run\.yaml\).*r0, r1"):
+        Run.read(tmp_path / "runs" / "x")
+
+
+def test_a_run_that_has_only_begun_is_forgotten(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs" / "a")
+    assert has_only_record(folder)
+    (folder / "metrics.jsonl").touch()
+    assert not has_only_record(folder)
+    Run.read(folder).remove_if_unstarted()
+    assert folder.exists()
+    (folder / "metrics.jsonl").unlink()
+    run = Run.read(folder)
+    run.remove_if_unstarted()
+    assert list((tmp_path / "runs").iterdir()) == []
+    run.remove_if_unstarted()

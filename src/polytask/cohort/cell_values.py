@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import (
+    MaskSpec,
     PooledSpec,
-    SegmentationSpec,
     VoxelSpec,
 )
 from polytask.errors import PolytaskError
@@ -76,7 +76,7 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     stem = spec.column or task
     region = _find_cell_path(cohort, case, f"{stem}_region")
     whole = _find_cell_path(cohort, case, stem)
-    if not isinstance(spec, SegmentationSpec):  # one value per voxel: known where there is a file
+    if not isinstance(spec, MaskSpec):  # one value per voxel: known where there is a file
         return None if whole is None else VoxelSource((whole,), (True,), (False,), region)
     listed = _parse_known_cell(
         cohort, case, f"{stem}_known", lambda cell: cell_readers.read_structure_names(cell, spec.names)

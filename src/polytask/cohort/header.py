@@ -34,7 +34,7 @@ from polytask.kinds.ordinal import OrdinalSpec
 from polytask.kinds.regression import RegressionSpec
 from polytask.kinds.segmentation import SegmentationSpec
 from polytask.kinds.survival import SurvivalSpec
-from polytask.kinds.task_spec import PooledSpec, TaskSpec, VoxelSpec
+from polytask.kinds.task_spec import EventTimeSpec, MaskSpec, PooledSpec, TaskSpec, VoxelSpec
 
 HeaderLevel = Literal["voxel", "visit", "subject"]
 
@@ -47,10 +47,12 @@ __all__ = [
     "ClassificationSpec",
     "Column",
     "DoseSpec",
+    "EventTimeSpec",
     "Header",
     "HeaderLevel",
     "ImageInput",
     "Input",
+    "MaskSpec",
     "Modality",
     "MultilabelSpec",
     "OrdinalSpec",

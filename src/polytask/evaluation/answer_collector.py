@@ -122,11 +122,10 @@ def measure_voxel_case(
     truth = read_voxel_truth(cohort, case, task.name, grid)
     if truth is None:
         return None
-    structures = None
-    if isinstance(spec, header.DoseSpec) and spec.structures:
-        structures = read_structure_masks(cohort, case, spec.structures, grid)
-    overlapping = isinstance(spec, header.SegmentationSpec) and not spec.exclusive
-    drawn = answer.array if overlapping else answer.array[0]
+    assert isinstance(spec, header.VoxelSpec)
+    judging = spec.judging_masks
+    structures = read_structure_masks(cohort, case, judging, grid) if judging else None
+    drawn = answer.array if spec.overlapping else answer.array[0]
     found = task.case_metrics(
         drawn, truth.value, truth.known, truth.region, grid.spacing, structures, distances
     )

@@ -12,10 +12,13 @@ from polytask.array_types import NAN, Floats
 from polytask.evaluation.measured_metric import Flags, MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import UNSEEN_ERROR_FACTOR, MetricCalculator
 from polytask.evaluation.part_answers import PooledAnswers
+from polytask.kinds import KINDS, find_answer_form
+from polytask.kinds.kind import AnswerForm
 from polytask.statistics.r2_interval import find_r2_interval
 from polytask.tasks.survival_metrics import compute_censoring_weights, is_horizon_defined
 
 MetricsByName = dict[str, MeasuredMetric]
+Measure = Callable[[Any, PooledAnswers, MetricCalculator], MetricsByName]
 SHORT_FOLLOW_UP_REASON = "fewer than a tenth of the training subjects were followed so long"
 YES_NO_METRICS = ("accuracy", "f1", "sensitivity", "specificity")
 
@@ -182,26 +185,38 @@ def measure_skill(task: Any, found: Mapping[str, MeasuredMetric], subjects: int)
     """Turn the primary metric into a skill (chance 0, perfect 1), with its interval; undefined for a kind of task that
     is not of this package."""
     primary = found.get(task.primary, build_undefined_metric(subjects))
-    if task.kind in ("classification", "multilabel", "survival"):
-        if task.kind == "classification" and not np.isfinite(primary.estimate):
-            each = [found[f"auc.{c}"] for c in task.classes if f"auc.{c}" in found]
+    rule = KINDS[task.kind].skill_rule if task.kind in KINDS else "own"
+    if rule == "rank":
+        classes = getattr(task, "classes", ())
+        if classes and not np.isfinite(primary.estimate):
+            each = [found[f"auc.{c}"] for c in classes if f"auc.{c}" in found]
             primary = average_metrics([m for m in each if np.isfinite(m.estimate)], subjects)
         # AUC and C are ½ by chance, so 2x − 1 puts chance at 0.
         return primary.scale(2.0, -1.0)
-    if task.kind in ("dose", "regression") and (task.kind == "dose" or not np.isfinite(primary.estimate)):
+    if rule == "error" and (task.primary == "mae" or not np.isfinite(primary.estimate)):
         mae = found.get("mae", build_undefined_metric(subjects))
         return mae.scale(-1 / task.deviation, 1.0) if task.deviation > 0 else build_undefined_metric(subjects)
-    return primary if task.kind in (*MEASURES_BY_KIND, "segmentation") else build_undefined_metric(subjects)
+    return build_undefined_metric(subjects) if rule == "own" else primary
 
 
-MEASURES_BY_KIND: dict[str, Callable[[Any, PooledAnswers, MetricCalculator], MetricsByName]] = {
-    "classification": measure_classification,
-    "multilabel": measure_multilabel,
-    "ordinal": measure_ordinal,
-    "regression": measure_regression,
-    "survival": measure_survival,
+MEASURES_BY_FORM: dict[AnswerForm, Measure] = {
+    "class": measure_classification,
+    "labels": measure_multilabel,
+    "grade": measure_ordinal,
+    "number": measure_regression,
+    "time": measure_survival,
 }
-"""Kind of visit or subject task → its metrics. Other kinds are measured by leaving subjects out (`jackknife.py`)."""
+"""Form of the answers of a visit or subject task → the function that measures its metrics."""
+
+
+def find_measure(kind: str) -> Measure | None:
+    """Find the function that measures the metrics of a kind of visit or subject task, each with its interval.
+
+    None for a kind with metrics of its own: these are measured by leaving subjects out (`jackknife.py`).
+    """
+    if kind not in KINDS or KINDS[kind].skill_rule == "own":
+        return None
+    return MEASURES_BY_FORM.get(find_answer_form(kind))
 
 
 def _select_known_classes(items: PooledAnswers) -> tuple[Flags, Floats, np.ndarray[Any, Any]]:

@@ -8,7 +8,7 @@ from polytask.array_types import Indices
 from polytask.evaluation.jackknife import measure_by_jackknife
 from polytask.evaluation.measured_metric import MeasuredMetric, average_metrics, build_undefined_metric
 from polytask.evaluation.metric_calculator import MetricCalculator
-from polytask.evaluation.metrics_by_kind import MEASURES_BY_KIND, average_voxel_cases, measure_skill
+from polytask.evaluation.metrics_by_kind import average_voxel_cases, find_measure, measure_skill
 from polytask.evaluation.part_statistic import SKILL_METRIC, PartStatistic, is_metric
 
 
@@ -38,8 +38,8 @@ def measure_task_metrics(
     if name in statistic.tables:
         table = statistic.tables[name]
         found = average_voxel_cases(table.names, table.values[index], of)
-    elif index.size and task.kind in MEASURES_BY_KIND:
-        found = MEASURES_BY_KIND[task.kind](task, statistic.answers.pooled[name].take(index), of)
+    elif index.size and (measure := find_measure(task.kind)):
+        found = measure(task, statistic.answers.pooled[name].take(index), of)
     whole = statistic.whole[name]
     wanted = [metric for metric in whole if is_metric(metric)]
     found.setdefault(SKILL_METRIC, measure_skill(task, found, subjects))

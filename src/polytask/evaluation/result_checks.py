@@ -10,6 +10,7 @@ import torch
 from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.metric_estimates import describe_task, list_class_names
 from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
+from polytask.kinds import find_answer_form
 from polytask.tasks.task import Task
 
 COMPARED_TASK_FIELDS = ("kind", "level", "primary", "names")
@@ -27,7 +28,7 @@ def find_result_problems(
     for name, task in tasks.items():
         told, known = evaluation.tasks[name], describe_task(task)
         for key in COMPARED_TASK_FIELDS:
-            if told[key] != known[key] and (key, task.kind) != ("names", "dose"):
+            if told[key] != known[key] and not (key == "names" and find_answer_form(task.kind) == "field"):
                 yield "evaluation", f"tasks.{name}.{key} is not that of the run"
     pooled = {n for n, t in tasks.items() if t.level != "voxel"}
     if set(answers.pooled) != pooled or set(answers.voxel) != set(tasks) - pooled:
@@ -47,15 +48,16 @@ def find_pooled_problem(task: Task, items: PooledAnswers) -> str:
     """Explain why these arrays cannot be answers of this task; empty when they can be."""
     count = len(list_class_names(task))
     # The truth of a survival item is a pair (time, event); a multilabel item has a value and a known flag per label.
-    inner = {"survival": (2,), "multilabel": (count,)}.get(task.kind, ())
-    known = inner if task.kind == "multilabel" else ()
+    form = find_answer_form(task.kind)
+    inner = {"time": (2,), "labels": (count,)}.get(form, ())
+    known = inner if form == "labels" else ()
     if items.value.shape[1:] != inner or items.known.shape[1:] != known:
         return f"truths of the form {items.value.shape[1:]} and {items.known.shape[1:]}"
     # Decoding one row of zeros shows which arrays this task predicts, and the shape of one item in each.
     for key, example in task.decode(torch.zeros(1, task.outputs)).items():
         if key not in items.prediction or items.prediction[key].shape[1:] != tuple(example.shape[1:]):
             return f"no prediction `{key}` of the form {tuple(example.shape[1:])}"
-    classes = items.value[items.known] if task.kind in ("classification", "ordinal") else np.zeros(0)
+    classes = items.value[items.known] if form in ("class", "grade") else np.zeros(0)
     if classes.size and not (np.isin(classes, np.arange(count)).all()):
         return f"a truth that is none of its {count} classes"
     return ""

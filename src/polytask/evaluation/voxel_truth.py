@@ -12,7 +12,7 @@ from polytask.cohort.cell_values import voxel_source
 from polytask.cohort.cohort import Case, Cohort, FileVoxelSpec
 from polytask.images.volume import Array, Grid
 from polytask.prepare.prepared_image import PreparedImage
-from polytask.prepare.stored_targets import TargetFrame, prepare_dose, prepare_segmentation
+from polytask.prepare.stored_targets import TargetFrame, prepare_target
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,7 @@ def read_voxel_truth(cohort: Cohort, case: Case, task: str, grid: Grid) -> Voxel
         align=cohort.header.images[spec.image].align,
         where=f"{cohort.table}, row {case.row}, {task}",
     )
-    if not isinstance(spec, header.SegmentationSpec):
-        path = source.paths[0]
-        assert path is not None
-        found = prepare_dose(path, source.region, frame)
-    else:
-        found = prepare_segmentation(spec, source.paths, source.known, source.region, frame)
+    found = prepare_target(spec, source.paths, source.known, source.region, frame)
     truth = VoxelTruth(found.value, np.array(found.known, bool), found.region)
     return truth if written is None else rename_structures(truth, written, cohort.header.tasks[task])
 
@@ -65,11 +60,11 @@ def rename_structures(truth: VoxelTruth, written_as: FileVoxelSpec, target_spec:
     A structure is known when all its parts are known. Where two exclusive structures of the header claim the same
     voxel, nobody can say which one is right, so that voxel does not count.
     """
-    if not isinstance(written_as.spec, header.SegmentationSpec):
+    if not isinstance(written_as.spec, header.MaskSpec):
         return VoxelTruth(
             np.asarray(truth.value, np.float32) * np.float32(written_as.factor), truth.known, truth.region
         )
-    assert isinstance(target_spec, header.SegmentationSpec)
+    assert isinstance(target_spec, header.MaskSpec)
     exclusive = written_as.spec.exclusive
     own = {name: k for k, name in enumerate(written_as.spec.names)}
 
@@ -98,7 +93,7 @@ def rename_structures(truth: VoxelTruth, written_as: FileVoxelSpec, target_spec:
 def read_structure_masks(cohort: Cohort, case: Case, task: str, grid: Grid) -> dict[str, Mask]:
     """Read structure → mask bool `[*space]`, for the known structures of a segmentation task; empty when unknown."""
     spec, truth = cohort.header.tasks[task], read_voxel_truth(cohort, case, task, grid)
-    assert isinstance(spec, header.SegmentationSpec)
+    assert isinstance(spec, header.MaskSpec)
     if truth is None:
         return {}
     found: dict[str, Mask] = {}

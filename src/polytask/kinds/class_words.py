@@ -14,7 +14,7 @@ from polytask.kinds.cell_readers import find_word_index
 from polytask.kinds.header_words import HeaderText, find_repeated_words, is_same_word
 from polytask.kinds.kind import Arrays, CellParser, MissingInTrain, TrainNeed
 from polytask.kinds.plan_reasons import PlanReasons, round_number
-from polytask.kinds.task_spec import PooledSpec, make_header_error
+from polytask.kinds.task_spec import MaskSpec, PooledSpec, TaskSpec, make_header_error
 from polytask.kinds.titles import check_titles
 
 BALANCING_SHARE_LIMIT = 0.2
@@ -82,6 +82,11 @@ def list_answers(task: Any) -> list[str]:
         if isinstance(task, WordSpec) and hasattr(task, field):
             return list(getattr(task, field))
     return []
+
+
+def list_answer_words(task: TaskSpec) -> list[str]:
+    """List the classes, labels or structures of a task in order; none for a task whose answers are numbers."""
+    return task.names if isinstance(task, MaskSpec) else list_answers(task)
 
 
 def list_replaced_words(task: Any) -> list[str]:

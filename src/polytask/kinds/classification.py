@@ -12,7 +12,16 @@ from polytask.kinds.class_words import BALANCING_SHARE_LIMIT, ClassSpec
 from polytask.kinds.constant_losses import find_classification_constant
 from polytask.kinds.field_limits import PooledLevel, ShareNumber
 from polytask.kinds.header_words import HeaderText
-from polytask.kinds.kind import AnswerForm, Arrays, CellParser, CellReader, PlanFields, TaskFields, TrainNeed
+from polytask.kinds.kind import (
+    AnswerForm,
+    Arrays,
+    CellParser,
+    CellReader,
+    PlanFields,
+    SkillRule,
+    TaskFields,
+    TrainNeed,
+)
 from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, format_share_percent, round_number
 from polytask.kinds.task_spec import TaskSpec
 
@@ -46,6 +55,7 @@ class ClassificationKind:
     task_class: ClassVar[str] = "polytask.tasks.classification:Classification"
     answer_form: ClassVar[AnswerForm] = "class"
     primary: ClassVar[str] = "auc"
+    skill_rule: ClassVar[SkillRule] = "rank"
     summary_field: ClassVar[str] = "frequencies"
     nothing_message: ClassVar[str] = "expected at least two 'classes'"
 

@@ -18,6 +18,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
 )
@@ -70,6 +71,7 @@ class CountKind:
     task_class: ClassVar[str] = "polytask.tasks.count:Count"
     answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "d2"
+    skill_rule: ClassVar[SkillRule] = "own"
     summary_field: ClassVar[str] = "mean"
     nothing_message: ClassVar[str] = ""
 

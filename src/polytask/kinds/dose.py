@@ -14,14 +14,15 @@ from polytask.kinds.kind import (
     CellParser,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
     TrainVoxels,
+    VoxelNoun,
 )
 from polytask.kinds.number_cells import list_value_needs
 from polytask.kinds.plan_reasons import PlanReasons, round_number
-from polytask.kinds.segmentation import SegmentationSpec
-from polytask.kinds.task_spec import TaskSpec, VoxelSpec
+from polytask.kinds.task_spec import MaskSpec, TaskSpec, VoxelSpec
 
 DOSE_SCALE_QUANTILE = 0.99
 """Quantile of the training doses that becomes the scale: the network sees it as 1."""
@@ -35,6 +36,11 @@ class DoseSpec(VoxelSpec):
     image: HeaderName
     unit: str = ""
     structures: HeaderName | None = None
+
+    @property
+    def judging_masks(self) -> str | None:
+        """Name of the mask task whose structures give the dose-volume histograms."""
+        return self.structures
 
 
 class DoseFields(TaskFields):
@@ -60,8 +66,12 @@ class DoseKind:
     task_class: ClassVar[str] = "polytask.tasks.dose:Dose"
     answer_form: ClassVar[AnswerForm] = "field"
     primary: ClassVar[str] = "mae"
+    skill_rule: ClassVar[SkillRule] = "error"
     summary_field: ClassVar[str] = "scale"
     nothing_message: ClassVar[str] = ""
+    noun: ClassVar[VoxelNoun] = "dose"
+    stored_fields: ClassVar[frozenset[str]] = frozenset({"kind", "image"})
+    """`structures` only chooses the masks for its statistics; the stored dose is the same."""
 
     def list_columns(self, task: DoseSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
@@ -69,12 +79,15 @@ class DoseKind:
     def list_optional_columns(self, task: DoseSpec, stem: str) -> tuple[str, ...]:
         return (f"{stem}_region",)
 
+    def list_part_columns(self, task: DoseSpec, stem: str) -> dict[str, str]:
+        return {}
+
     def list_breaches(
         self, task: DoseSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]
     ) -> Iterator[tuple[str, str]]:
         if task.structures is None:
             return
-        masks = {name: other for name, other in others.items() if isinstance(other, SegmentationSpec)}
+        masks = {name: other for name, other in others.items() if isinstance(other, MaskSpec)}
         if task.structures not in masks:
             yield (
                 "structures",

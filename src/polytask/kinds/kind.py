@@ -1,7 +1,8 @@
 """The contract of a kind of task without tensors: what every file of this folder with a kind must define.
 
-Other rooms ask the kind (`polytask.kinds.KINDS[task.kind]`) instead of testing its name. To ask only whether a task has
-a value per voxel, use `isinstance(task, VoxelSpec)`.
+Other rooms ask the kind (`polytask.kinds.KINDS[task.kind]`) instead of testing its name. The form of a task's entry in
+the header is asked with `isinstance(task, VoxelSpec)`: a value per voxel, `MaskSpec`: masks of named structures, or
+`EventTimeSpec`: the time of an event.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ AnswerForm = Literal["class", "grade", "labels", "number", "time", "masks", "fie
 """The form of an answer: one of several words, one of several ordered words, several yes/no words, a number, the time
 of an event, masks, a number per voxel. Rooms that read or show answers go by the form, so that a new kind with a
 known form needs no change there."""
+SkillRule = Literal["rank", "error", "primary", "own"]
+"""How the skill (0 by chance, 1 perfect) and its interval follow from the metrics. `rank`: the primary metric uses only
+the order of scores and is ½ by chance, so twice it less 1. `error`: 1 − MAE / MAE of a constant, where the primary
+metric is undefined or is that MAE. `primary`: the primary metric itself. `own`: only the class in `tasks/` knows, and
+the intervals of all its metrics come from leaving subjects out."""
+VoxelNoun = Literal["mask", "dose"]
+"""What a file with the values of a voxel task is called in messages, and its role in the checks of files."""
 CellParser = Callable[[str], Any]
 """A function: text of a cell → its value; raises `UnreadableCell`."""
 PlanFields = dict[str, Any]
@@ -137,6 +145,7 @@ class Kind(Protocol):
     answer_form: ClassVar[AnswerForm]
     primary: ClassVar[str]
     """Name of the primary metric."""
+    skill_rule: ClassVar[SkillRule]
     summary_field: ClassVar[str]
     """The field whose reason says most about the training data; the summary of a plan shows it."""
     nothing_message: ClassVar[str]
@@ -199,6 +208,12 @@ class VoxelKind(Kind, Protocol):
     """A kind with one value per voxel, which stands in files."""
 
     level: ClassVar[Literal["voxel"]]
+    noun: ClassVar[VoxelNoun]
+    stored_fields: ClassVar[frozenset[str]]
+    """The fields of the header on which a stored target depends."""
+
+    def list_part_columns(self, task: Any, stem: str) -> dict[str, str]:
+        """Map each column that names the mask of one structure to that structure; none where there are no such."""
 
     def list_parts(self, task: Any) -> list[str]:
         """List the names of the structures; none when there is one number per voxel."""

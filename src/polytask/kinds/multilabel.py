@@ -19,6 +19,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
 )
@@ -58,6 +59,7 @@ class MultilabelKind:
     task_class: ClassVar[str] = "polytask.tasks.multilabel:Multilabel"
     answer_form: ClassVar[AnswerForm] = "labels"
     primary: ClassVar[str] = "auc"
+    skill_rule: ClassVar[SkillRule] = "rank"
     summary_field: ClassVar[str] = "frequencies"
     nothing_message: ClassVar[str] = "expected at least one of 'labels'"
 

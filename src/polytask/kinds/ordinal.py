@@ -12,7 +12,16 @@ from polytask.kinds.class_words import ClassSpec
 from polytask.kinds.constant_losses import find_ordinal_constant
 from polytask.kinds.field_limits import PooledLevel, ShareNumber
 from polytask.kinds.header_words import HeaderText
-from polytask.kinds.kind import AnswerForm, Arrays, CellParser, CellReader, PlanFields, TaskFields, TrainNeed
+from polytask.kinds.kind import (
+    AnswerForm,
+    Arrays,
+    CellParser,
+    CellReader,
+    PlanFields,
+    SkillRule,
+    TaskFields,
+    TrainNeed,
+)
 from polytask.kinds.plan_reasons import CONSTANT_LOSS_REASON, PlanReasons, round_number
 from polytask.kinds.task_spec import TaskSpec
 
@@ -45,6 +54,7 @@ class OrdinalKind:
     task_class: ClassVar[str] = "polytask.tasks.ordinal:Ordinal"
     answer_form: ClassVar[AnswerForm] = "grade"
     primary: ClassVar[str] = "kappa"
+    skill_rule: ClassVar[SkillRule] = "primary"
     summary_field: ClassVar[str] = "frequencies"
     nothing_message: ClassVar[str] = "expected at least two 'classes'"
 

@@ -18,6 +18,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
 )
@@ -55,6 +56,7 @@ class RegressionKind:
     task_class: ClassVar[str] = "polytask.tasks.regression:Regression"
     answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "r2"
+    skill_rule: ClassVar[SkillRule] = "error"
     summary_field: ClassVar[str] = "mean"
     nothing_message: ClassVar[str] = ""
 

@@ -19,12 +19,14 @@ from polytask.kinds.kind import (
     CellParser,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
     TrainVoxels,
+    VoxelNoun,
 )
 from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes, round_number
-from polytask.kinds.task_spec import TaskSpec, VoxelSpec, WordList, make_header_error
+from polytask.kinds.task_spec import MaskSpec, TaskSpec, WordList, make_header_error
 from polytask.kinds.titles import check_titles
 
 MAX_LABEL_VALUE = 2**31 - 1
@@ -33,7 +35,7 @@ SURFACE_TOLERANCE = 2.0
 """Tolerance of the surface Dice in mm or pixels; replaced by the edge of a voxel if that is longer."""
 
 
-class SegmentationSpec(VoxelSpec):
+class SegmentationSpec(MaskSpec):
     """Masks. `labels` of single values exclude each other; a list of values makes overlapping regions of one
     label map; `structures` are overlapping masks of their own (non-zero = inside)."""
 
@@ -45,22 +47,6 @@ class SegmentationSpec(VoxelSpec):
     ignore: WholeNumber | None = None
     mirror: list[tuple[HeaderText, HeaderText]] = Field(default=[])
     titles: dict[HeaderText, HeaderText] = Field(default={})
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the structures in the order of the header."""
-        return list(self.labels) if self.labels is not None else list(self.structures or [])
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether a voxel belongs to at most one structure."""
-        return self.labels is not None and all(isinstance(v, int) for v in self.labels.values())
-
-    @property
-    def values(self) -> dict[str, tuple[int, ...]]:
-        """Structure → its values in the label map; empty for `structures`."""
-        found = self.labels or {}
-        return {name: (v,) if isinstance(v, int) else tuple(v) for name, v in found.items()}
 
     @model_validator(mode="after")
     def _check_names(self) -> SegmentationSpec:
@@ -143,15 +129,20 @@ class SegmentationKind:
     task_class: ClassVar[str] = "polytask.tasks.segmentation:Segmentation"
     answer_form: ClassVar[AnswerForm] = "masks"
     primary: ClassVar[str] = "dice"
+    skill_rule: ClassVar[SkillRule] = "primary"
     summary_field: ClassVar[str] = "fractions"
     nothing_message: ClassVar[str] = "expected at least one of 'structures'"
+    noun: ClassVar[VoxelNoun] = "mask"
+    stored_fields: ClassVar[frozenset[str]] = frozenset({"kind", "image", "labels", "structures", "ignore"})
 
     def list_columns(self, task: SegmentationSpec, stem: str) -> tuple[str, ...]:
         return (stem,)
 
     def list_optional_columns(self, task: SegmentationSpec, stem: str) -> tuple[str, ...]:
-        single = tuple(f"{stem}.{structure}" for structure in task.structures or [])
-        return (f"{stem}_known", f"{stem}_region", *single)
+        return (f"{stem}_known", f"{stem}_region", *self.list_part_columns(task, stem))
+
+    def list_part_columns(self, task: SegmentationSpec, stem: str) -> dict[str, str]:
+        return {f"{stem}.{structure}": structure for structure in task.structures or []}
 
     def list_breaches(
         self, task: SegmentationSpec, others: Mapping[str, TaskSpec], visits: Sequence[str]

@@ -28,12 +28,13 @@ from polytask.kinds.kind import (
     IncompleteAnswer,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
 )
 from polytask.kinds.plan_reasons import PlanReasons, join_numbers, round_number
 from polytask.kinds.step_curves import estimate_censoring, evaluate_survival
-from polytask.kinds.task_spec import PooledSpec, TaskSpec
+from polytask.kinds.task_spec import EventTimeSpec, TaskSpec
 
 RISK_SET_CAPACITY = 256
 """Number of subjects in the risk-set buffer of the Cox loss."""
@@ -43,7 +44,7 @@ MIN_HAZARD_BINS, MAX_HAZARD_BINS = 4, 10
 """Smallest and largest number of hazard intervals."""
 
 
-class SurvivalSpec(PooledSpec):
+class SurvivalSpec(EventTimeSpec):
     """Time to an event; the columns are `<task>_time` and `<task>_event` (1 = observed)."""
 
     kind: Literal["survival"]
@@ -80,6 +81,7 @@ class SurvivalKind:
     task_class: ClassVar[str] = "polytask.tasks.survival:Survival"
     answer_form: ClassVar[AnswerForm] = "time"
     primary: ClassVar[str] = "c"
+    skill_rule: ClassVar[SkillRule] = "rank"
     summary_field: ClassVar[str] = "bins"
     nothing_message: ClassVar[str] = "loss 'hazard' expects 'bins'; add them, or choose loss 'cox'"
 

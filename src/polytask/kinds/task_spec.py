@@ -38,9 +38,62 @@ class VoxelSpec(TaskSpec):
     if TYPE_CHECKING:
         image: str
 
+    @property
+    def overlapping(self) -> bool:
+        """Whether an answer has several planes, as masks have that may overlap."""
+        return False
+
+    @property
+    def judging_masks(self) -> str | None:
+        """Name of the mask task in whose structures this task is judged too; None for most."""
+        return None
+
+
+class MaskSpec(VoxelSpec):
+    """A task with masks of named structures: one label map, or a mask for each structure.
+
+    The fields are declared for readers here and take their place in each kind, see `TaskSpec`.
+    """
+
+    if TYPE_CHECKING:
+        labels: dict[str, int | list[int]] | None
+        structures: list[str] | None
+        ignore: int | None
+        mirror: list[tuple[str, str]]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the structures in the order of the header."""
+        return list(self.labels) if self.labels is not None else list(self.structures or [])
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a voxel belongs to at most one structure."""
+        return self.labels is not None and all(isinstance(v, int) for v in self.labels.values())
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether a voxel may belong to several structures, so that each has a plane of its own."""
+        return not self.exclusive
+
+    @property
+    def values(self) -> dict[str, tuple[int, ...]]:
+        """Structure → its values in the label map; empty for `structures`."""
+        found = self.labels or {}
+        return {name: (v,) if isinstance(v, int) else tuple(v) for name, v in found.items()}
+
 
 class PooledSpec(TaskSpec):
     """A task with an answer per visit or per subject; `visits` are those whose cells are read."""
 
     level: Literal["visit", "subject"] = "visit"
     visits: WordList | None = None
+
+
+class EventTimeSpec(PooledSpec):
+    """A task whose answer is the time of an event, in the columns `<task>_time` and `<task>_event`."""
+
+    if TYPE_CHECKING:
+        unit: str
+        origin: str | None
+        horizons: list[float]

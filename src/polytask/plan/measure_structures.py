@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from polytask.array_types import Mask
 from polytask.cohort.cell_values import VoxelSource
-from polytask.cohort.header import Header, SegmentationSpec, VoxelSpec
+from polytask.cohort.header import Header, MaskSpec, VoxelSpec
 from polytask.errors import PolytaskError
 from polytask.images.formats import read_image_file
 from polytask.images.geometry import orient_to_ras, resample_volume
@@ -76,7 +76,7 @@ def measure_voxel_task(
     valid = np.ones(shape, bool)
     if source.region is not None:
         valid = (place.load(source.region).array != 0).any(axis=0)
-    if not isinstance(task, SegmentationSpec):
+    if not isinstance(task, MaskSpec):
         path = next((p for p in source.paths if p is not None), None)
         return (
             None if path is None else _measure_dose(place.load(path, 1).array[0], valid, place.boxes)
@@ -93,7 +93,7 @@ def _measure_dose(dose: VoxelArray, valid: Mask, boxes: Mapping[CropRule, VoxelB
 
 
 def _measure_segmentation(
-    task: SegmentationSpec, source: VoxelSource, place: MaskPlacement, valid: Mask
+    task: MaskSpec, source: VoxelSource, place: MaskPlacement, valid: Mask
 ) -> tuple[VoxelRecord, Mask]:
     volumes = {path: place.load(path) for path in dict.fromkeys(source.paths) if path is not None}
     if task.labels is not None and task.ignore is not None:
@@ -117,7 +117,7 @@ def _measure_segmentation(
     return VoxelRecord(counts=counts, totals=_count_per_crop(valid, place.boxes), sizes=sizes), union
 
 
-def _extract_structure(array: VoxelArray, task: SegmentationSpec, structure: str, plane: int) -> Mask:
+def _extract_structure(array: VoxelArray, task: MaskSpec, structure: str, plane: int) -> Mask:
     """Extract the mask of one structure from a label map, from its plane of a 4-D file, or from a file of its own."""
     if task.labels is None:
         if plane >= array.shape[0]:

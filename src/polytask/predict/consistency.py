@@ -10,7 +10,7 @@ from polytask.cohort import header as of
 from polytask.cohort.header import Header, count_modality_planes
 from polytask.errors import PolytaskError
 from polytask.kinds import find_answer_form
-from polytask.kinds.class_words import list_answers
+from polytask.kinds.class_words import list_answer_words
 from polytask.kinds.kind import AnswerForm
 from polytask.plan.plan_schema import FoldPlan, Plan
 from polytask.plan.validate import parse_task_fields
@@ -78,10 +78,10 @@ def find_task_problem(header: Header, name: str, fields: Mapping[str, Any]) -> s
     voxel = isinstance(spec, of.VoxelSpec)
     if (fields.get("kind"), fields.get("level")) != (spec.kind, "voxel" if voxel else spec.level):
         return "another kind or level than in the header"
-    names = list(spec.names) if isinstance(spec, of.SegmentationSpec) else list_answers(spec)
+    names = list_answer_words(spec)
     if (field := CLASS_NAME_FIELDS.get(find_answer_form(spec.kind))) and list(fields.get(field, [])) != names:
         return f"other {field} than in the header"
-    if isinstance(spec, of.SegmentationSpec) and bool(fields.get("exclusive")) != spec.exclusive:
+    if isinstance(spec, of.MaskSpec) and bool(fields.get("exclusive")) != spec.exclusive:
         return "`exclusive` differs from the header"
     bins = list(fields.get("bins", []))
     if any(b <= a for a, b in pairwise(bins)):

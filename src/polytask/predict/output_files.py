@@ -72,7 +72,7 @@ class AnswerFileWriter:
         """Write a mask or a dose; on a picture, overlapping structures get a file each."""
         spec = cast("header.VoxelSpec", self.cohort.header.tasks[name])
         flat = is_picture_case(self.cohort, case, spec.image)
-        if not isinstance(spec, header.SegmentationSpec):
+        if not isinstance(spec, header.MaskSpec):
             path = self._path(name, case, ending=".tif" if flat else ".nii.gz")
             write_image(path, Volume(volume.array.astype(np.float32), volume.grid))
             return {name: path}

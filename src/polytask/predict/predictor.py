@@ -203,7 +203,7 @@ class Predictor:
 
         def named(task: str, slot: int, axes: Sequence[int], seen: Prediction) -> Prediction:
             spec, key = self.header.tasks[task], keys[slot]
-            if not axes or key is None or not isinstance(spec, header.SegmentationSpec) or not spec.mirror:
+            if not axes or key is None or not isinstance(spec, header.MaskSpec) or not spec.mirror:
                 return seen
             prepared = source.case(key).prepared(spec.image)
             # Mirroring turns a left lung into a right one: the planes swap names before they are averaged.
@@ -264,7 +264,7 @@ class Predictor:
                 prepared = source.case(key).prepared(spec.image)
                 assert prepared is not None
                 voxel[name] = restore_to_source_grid(spec, mine[name], prepared.grid, prepared.source_grid)
-                if probabilities and isinstance(spec, header.SegmentationSpec):
+                if probabilities and isinstance(spec, header.MaskSpec):
                     chances[name] = restore_probabilities(
                         spec, mine[name], prepared.grid, prepared.source_grid
                     )

@@ -23,7 +23,7 @@ def restore_to_source_grid(
     sharp on the source grid. Voxels outside the crop become background, or no dose.
     """
     place = source.with_unit(grid.physical)
-    if not isinstance(task, header.SegmentationSpec):
+    if not isinstance(task, header.MaskSpec):
         return Volume(resample_volume(Volume(prediction["value"].numpy(), grid), place, 1).array, source)
     p = Volume(prediction["p"][0].numpy(), grid)
     if task.exclusive:
@@ -36,16 +36,14 @@ def restore_to_source_grid(
     return Volume(np.stack(masks).astype(np.uint8), source)
 
 
-def restore_probabilities(
-    task: header.SegmentationSpec, prediction: Prediction, grid: Grid, source: Grid
-) -> Volume:
+def restore_probabilities(task: header.MaskSpec, prediction: Prediction, grid: Grid, source: Grid) -> Volume:
     """Bring probabilities to the source grid, float32 `[classes, *space]`; outside the crop all is background."""
     fill = [1.0] + [0.0] * len(task.names) if task.exclusive else 0.0
     place = source.with_unit(grid.physical)
     return Volume(resample_volume(Volume(prediction["p"][0].numpy(), grid), place, 1, fill).array, source)
 
 
-def order_after_mirroring(task: header.SegmentationSpec) -> list[int]:
+def order_after_mirroring(task: header.MaskSpec) -> list[int]:
     """List the planes of `p` in the order they have after left and right changed places."""
     names = ["", *task.names] if task.exclusive else list(task.names)  # exclusive: background comes first
     order = list(range(len(names)))
@@ -55,7 +53,7 @@ def order_after_mirroring(task: header.SegmentationSpec) -> list[int]:
     return order
 
 
-def map_to_label_values(task: header.SegmentationSpec, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def map_to_label_values(task: header.MaskSpec, answer: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Replace the classes 0..K of `answer` by the label values of the header, in the smallest type that holds them."""
     assert task.labels is not None
     values = [0, *(v if isinstance(v, int) else 0 for v in task.labels.values())]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from polytask.cohort import header
 from polytask.documents.json_reader import find_json_object
 from polytask.errors import PolytaskError
 from polytask.images.formats import read_image_file
@@ -24,7 +23,7 @@ from polytask.prepare.prepared_image import PreparedImage, prepare_image
 from polytask.prepare.recipe import Recipe, hash_files
 from polytask.prepare.slide_bags import StreamedArray, prepare_unread_bag
 from polytask.prepare.store import STORE_VERSION, grid_to_dict, name_array_file
-from polytask.prepare.stored_targets import StoredTarget, prepare_dose, prepare_segmentation
+from polytask.prepare.stored_targets import StoredTarget, prepare_target
 from polytask.prepare.target_frame import TargetFrame
 
 CaseResult = tuple[str, int, bool]
@@ -180,10 +179,7 @@ def _make_stored_target(recipe: Recipe, name: str, image: PreparedImage) -> Stor
     task, source = recipe.tasks[name], recipe.targets[name]
     oriented = recipe.plans[task.image].orientation == "RAS"
     frame = TargetFrame(image, oriented, recipe.aligns[task.image], f"{recipe.where}, {name}")
-    if not isinstance(task, header.SegmentationSpec):
-        assert source.paths[0] is not None
-        return prepare_dose(source.paths[0], source.region, frame)
-    return prepare_segmentation(task, source.paths, source.known, source.region, frame)
+    return prepare_target(task, source.paths, source.known, source.region, frame)
 
 
 def _describe_stored_image(image: PreparedImage) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from polytask.cohort import header
 from polytask.cohort.cell_values import VoxelSource, image_paths, slide_path, voxel_source
 from polytask.cohort.cohort import Case, Cohort
 from polytask.images.plane_paths import find_source_file, split_plane_path
+from polytask.kinds import find_voxel_kind
 from polytask.plan.plan_schema import ImagePlan, Plan, SlidePlan
 from polytask.prepare.store import STORE_VERSION
 
@@ -161,13 +162,9 @@ def digest_stored_geometry(of: header.Header, plan: Plan) -> str:
             image.pop("view_spacing")
     aligns = {name: image.align for name, image in of.images.items()}
     tasks = {
-        name: task.model_dump(mode="json", include={"kind", "image", "labels", "structures", "ignore"})
+        name: task.model_dump(mode="json", include=set(find_voxel_kind(task.kind).stored_fields))
         for name, task in select_voxel_tasks(of).items()
     }
-    for name, task in select_voxel_tasks(of).items():
-        # The structures of a dose only choose the masks for its statistics; the stored dose is the same.
-        if isinstance(task, header.DoseSpec):
-            tasks[name].pop("structures")
     cuts = {
         name: slide.model_dump(mode="json", include=STORED_SLIDE_FIELDS)
         for name, slide in plan.shared.slides.items()

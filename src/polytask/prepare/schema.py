@@ -75,10 +75,10 @@ def make_batch_schema(
     voxel: dict[str, VoxelTaskShape] = {}
     for name in names:
         task = cohort.header.tasks[name]
-        if isinstance(task, header.SegmentationSpec):
+        if isinstance(task, header.MaskSpec):
             swaps = tuple((task.names.index(a), task.names.index(b)) for a, b in task.mirror)
             voxel[name] = VoxelTaskShape(task.image, len(task.names), task.exclusive, False, swaps)
-        elif isinstance(task, header.DoseSpec):
+        elif isinstance(task, header.VoxelSpec):
             voxel[name] = VoxelTaskShape(task.image, 1, False, True, ())
     pooled = tuple(n for n in names if n not in voxel)
     images = plan.shared.images

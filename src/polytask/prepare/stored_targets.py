@@ -41,7 +41,7 @@ class StoredTarget:
 
 
 def prepare_segmentation(
-    task: header.SegmentationSpec,
+    task: header.MaskSpec,
     paths: Sequence[Path | None],
     known: Sequence[bool],
     region: Path | None,
@@ -86,6 +86,21 @@ def prepare_segmentation(
     )
 
 
+def prepare_target(
+    task: header.VoxelSpec,
+    paths: Sequence[Path | None],
+    known: Sequence[bool],
+    region: Path | None,
+    frame: TargetFrame,
+) -> StoredTarget:
+    """Read the masks or the dose of one case and bring them to the stored grid; see `prepare_segmentation`."""
+    if isinstance(task, header.MaskSpec):
+        return prepare_segmentation(task, paths, known, region, frame)
+    path = paths[0]
+    assert path is not None
+    return prepare_dose(path, region, frame)
+
+
 def prepare_dose(path: Path, region: Path | None, frame: TargetFrame) -> StoredTarget:
     """Read the dose of one case; training patches are centered where it is above a tenth of its maximum."""
     volume = frame.read(path)
@@ -106,7 +121,7 @@ def _read_region(path: Path | None, frame: TargetFrame) -> Mask | None:
     return inside
 
 
-def _check_mask_labels(task: header.SegmentationSpec, source: Array, where: str) -> None:
+def _check_mask_labels(task: header.MaskSpec, source: Array, where: str) -> None:
     """Refuse a label map with a value that the header does not name."""
     assert task.labels is not None
     allowed = {0} | {x for v in task.labels.values() for x in ([v] if isinstance(v, int) else v)}

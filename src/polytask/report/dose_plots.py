@@ -102,10 +102,10 @@ def collect_structure_doses(
 ) -> dict[str, tuple[Floats, Floats]]:
     """Return structure → (true, predicted) doses of its voxels, if the header names structures for the dose."""
     spec = material.cohort.header.tasks[name]
-    if not isinstance(spec, header.DoseSpec) or not spec.structures:
+    if not isinstance(spec, header.VoxelSpec) or not spec.judging_masks:
         return {}
     row = next(c for c in material.cohort.subjects[case.who[0]] if c.visit == case.who[1])
-    masks: dict[str, Mask] = read_structure_masks(material.cohort, row, spec.structures, voxel_case.grid)
+    masks: dict[str, Mask] = read_structure_masks(material.cohort, row, spec.judging_masks, voxel_case.grid)
     found = {}
     for structure, mask in masks.items():
         judged = mask if voxel_case.truth.region is None else mask & voxel_case.truth.region

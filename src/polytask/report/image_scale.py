@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import SegmentationSpec
+from polytask.cohort.header import MaskSpec
 from polytask.images.ct_scale import describe_odd_ct_scale
 from polytask.images.volume import Array
 from polytask.tasks.mask_sizes import name_size_unit
@@ -37,7 +37,7 @@ def choose_size_unit(cohort: Cohort, task: str, unit: str) -> str:
         unit: unit of the lengths of the task, `mm` or `px`.
     """
     spec = cohort.header.tasks.get(task)
-    if not isinstance(spec, SegmentationSpec):
+    if not isinstance(spec, MaskSpec):
         return ""
     return name_size_unit(unit, cohort.header.images[spec.image].dims)
 

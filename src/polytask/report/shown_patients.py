@@ -10,7 +10,7 @@ import numpy as np
 
 from polytask.cohort.cell_values import image_paths
 from polytask.cohort.cohort import Case
-from polytask.cohort.header import SegmentationSpec
+from polytask.cohort.header import MaskSpec
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import CaseId
 from polytask.evaluation.voxel_truth import VoxelTruth
@@ -79,10 +79,10 @@ def _make_patient_pictures(material: ReportMaterial, subject: str) -> tuple[list
     """Draw the first visit with a known mask, with the masks of all tasks on that image; else the image alone."""
     cohort = material.cohort
     cases = cohort.subjects.get(subject, ())
-    specs: Mapping[str, SegmentationSpec] = {
+    specs: Mapping[str, MaskSpec] = {
         n: t
         for n, t in cohort.header.tasks.items()
-        if isinstance(t, SegmentationSpec) and n in material.answers.voxel
+        if isinstance(t, MaskSpec) and n in material.answers.voxel
     }
     for case in cases:
         drawn = [n for n in specs if (subject, case.visit) in material.answers.voxel[n].ids]
@@ -121,7 +121,7 @@ def _make_mask_pictures(
             for k, w in enumerate(words)
         ]
     assert seen is not None
-    spec = cast(SegmentationSpec, material.cohort.header.tasks[tasks[0]])
+    spec = cast(MaskSpec, material.cohort.header.tasks[tasks[0]])
     found = make_cut_pictures(
         seen,
         parts,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from polytask.cohort.cell_values import column_value, image_paths, pooled_value, slide_path, voxel_source
 from polytask.cohort.cohort import Case, Cohort
-from polytask.cohort.header import DoseSpec, Task, VoxelSpec
-from polytask.kinds import find_answer_form
+from polytask.cohort.header import Task, VoxelSpec
+from polytask.kinds import find_answer_form, find_voxel_kind
 from polytask.kinds.class_words import list_answers as words_of
 from polytask.report.metric_tables import ReportTable, TableCell
 from polytask.report.report_material import ReportMaterial
@@ -123,9 +123,7 @@ def _build_known_answers_cell(material: ReportMaterial, name: str, subjects: Seq
     cases = [c for s in subjects for c in cohort.subjects[s]]
     if isinstance(spec, VoxelSpec):
         there = sum(voxel_source(cohort, c, name) is not None for c in cases)
-        return TableCell(
-            str(there), pluralize_count(there, "dose" if isinstance(spec, DoseSpec) else "mask").split()[1]
-        )
+        return TableCell(str(there), pluralize_count(there, find_voxel_kind(spec.kind).noun).split()[1])
     of: list[tuple[Case, ...]] = (
         [cohort.subjects[s] for s in subjects] if spec.level == "subject" else [(c,) for c in cases]
     )

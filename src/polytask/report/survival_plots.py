@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from polytask.cohort.header import SurvivalSpec
+from polytask.cohort.header import EventTimeSpec
 from polytask.evaluation.part_answers import PooledAnswers
 from polytask.evaluation.risk_group_survival import RiskGroup, select_known_survival, split_into_risk_groups
 from polytask.kinds.horizons import list_usual_horizons
@@ -87,7 +87,7 @@ def describe_group_comparison(compared: Mapping[str, Any]) -> str:
 def choose_shown_horizons(material: ReportMaterial, name: str) -> list[float]:
     """Choose the times to show: those of the header; else 1, 2 and 5 years within the follow-up; else the plan's."""
     spec, task = material.cohort.header.tasks.get(name), material.tasks[name]
-    asked = list(spec.horizons) if isinstance(spec, SurvivalSpec) else []
+    asked = list(spec.horizons) if isinstance(spec, EventTimeSpec) else []
     groups = group_task_by_risk(material, name)
     longest = max((t for g in groups for t in g.follow_up_times), default=0.0)
     usual = [h for h in list_usual_horizons(str(getattr(task, "unit", ""))) if h < longest]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers, PooledAnswers
-from polytask.kinds import find_answer_form
+from polytask.kinds import find_answer_form, find_voxel_kind
 from polytask.report.display_names import PLAIN_NAMES, DisplayNames
 from polytask.tasks.mask_sizes import LENGTH_METRICS, SIZE_METRICS
 from polytask.tasks.survival_metrics import is_horizon_defined
@@ -63,7 +63,7 @@ def _select_case_metrics(cases: CaseMetrics, subjects: Collection[str] | None) -
 
 
 def _explain_voxel_metric(task: Task, cases: list[Any], base: str, rest: str, names: DisplayNames) -> str:
-    what = "dose" if find_answer_form(task.kind) == "field" else "mask"
+    what = find_voxel_kind(task.kind).noun
     if not cases:
         return f"the {what} is known for no case"
     if find_answer_form(task.kind) == "field":

@@ -114,11 +114,11 @@ def read_written_prediction(material: ReportMaterial, name: str, case: Case, dim
     spec = material.cohort.header.tasks[name]
     assert isinstance(spec, header.VoxelSpec)
     row = _find_prediction_row(material.folder / "predictions.csv", (case.subject, case.visit))
-    if isinstance(spec, header.SegmentationSpec) and row.get(name, "") == "":
+    if isinstance(spec, header.MaskSpec) and row.get(name, "") == "":
         paths = [row.get(f"{name}.{s}", "") for s in spec.names]
         return np.concatenate([_read_prediction_file(material.folder, p, dims) for p in paths]) > 0
     array = _read_prediction_file(material.folder, row.get(name, ""), dims)
-    if not isinstance(spec, header.SegmentationSpec):
+    if not isinstance(spec, header.MaskSpec):
         dose: npt.NDArray[Any] = array[0]
         return dose
     if not spec.exclusive:

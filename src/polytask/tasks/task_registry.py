@@ -9,6 +9,7 @@ from typing import Any
 
 from polytask import kinds
 from polytask.errors import PolytaskError, suggest_word
+from polytask.kinds.kind import AnswerForm
 from polytask.tasks.task import Task
 
 
@@ -21,6 +22,11 @@ def load_task_class(kind: str) -> type[Any]:
 
 KINDS: dict[str, type[Any]] = {name: load_task_class(name) for name in kinds.KINDS}
 """Name of a kind → its task class."""
+
+
+def find_task_form(task: Task) -> AnswerForm:
+    """Find the form of a task's answers, e.g. `masks`; for rooms that know tasks and no kinds."""
+    return kinds.find_answer_form(task.kind)
 
 
 def _freeze_lists(value: Any) -> Any:

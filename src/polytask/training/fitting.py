@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import DoseSpec
+from polytask.cohort.header import VoxelSpec
 from polytask.cohort.splits import Fold
 from polytask.errors import PolytaskError
 from polytask.model.layers import NamedModules
@@ -17,7 +17,6 @@ from polytask.model.network import Network
 from polytask.plan.plan_schema import Plan, TrainingPlan
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
-from polytask.tasks.dose import Dose
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from polytask.training.atomic_files import replace_folder
 from polytask.training.balancing import Balancer
@@ -143,12 +142,11 @@ def make_state(context: RunContext, name: str) -> FitState:
     settings = plan.shared.training
     steps = int(run.record["steps"] or settings.epochs * settings.steps_per_epoch)
     beside = {
-        n: spec.structures
+        n: spec.judging_masks
         for n, t in tasks.items()
-        if isinstance(t, Dose)
-        and t.dvh > 0
-        and isinstance(spec := header.tasks[n], DoseSpec)
-        and spec.structures
+        if getattr(t, "dvh", 0.0) > 0
+        and isinstance(spec := header.tasks[n], VoxelSpec)
+        and spec.judging_masks
     }
     optimiser = make_optimizer(network, settings)
     balancer = Balancer.of(network, settings, stable_hash(context.seed, "balance"))

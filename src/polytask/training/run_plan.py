@@ -13,6 +13,7 @@ from typing import Any
 
 from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError, suggest_word
+from polytask.kinds import find_answer_form
 from polytask.plan.old_names import restore_old_keys
 from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
@@ -40,7 +41,7 @@ def plan_hash(plan: Plan, fold: int) -> str:
     )  # runs and bundles of earlier versions keep their hash
     mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
     for fields in mine["tasks"].values():
-        if fields["kind"] == "segmentation":
+        if find_answer_form(fields["kind"]) == "masks":
             fields.pop("unit", None)
     return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
 

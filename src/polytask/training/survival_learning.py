@@ -5,18 +5,21 @@ These are the baseline hazard of Cox tasks, and the risks at which subjects are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
+from polytask.kinds import find_answer_form
 from polytask.plain import write_plain_json
 from polytask.plan.plan_schema import FoldPlan
 from polytask.plan.validate import parse_task_fields
 from polytask.prepare.evaluation_sample import full_sample
 from polytask.tasks.risk_groups import find_risk_cutoffs
 from polytask.tasks.survival import Survival
+from polytask.tasks.task import Task
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from polytask.training.collected_predictions import PartPredictions
 from polytask.training.decisions import read_decisions, write_decisions
@@ -46,7 +49,7 @@ def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any
             not isinstance(fields, dict)
             or set(fields) != {"baseline"}
             or not told
-            or told["kind"] != "survival"
+            or find_answer_form(told["kind"]) != "time"
         ):
             raise PolytaskError(f"{path}: {task}: expected the baseline of a survival task; {remedy}")
         try:
@@ -64,7 +67,7 @@ def learn_survival(context: RunContext, name: str) -> None:
     folder = context.run.folder
     names, fold = context.run.networks[name], context.plan.folds[context.fold]
     tasks = make_tasks(fold, names)
-    survival = {n: t for n, t in tasks.items() if isinstance(t, Survival)}
+    survival = _select_survival_tasks(tasks)
     answers = _score_training_subjects(context, name, survival) if survival else None
     # Under `single` each network adds its own tasks to what earlier ones have written.
     learnt, cutoffs = read_learned_fields(folder, fold), {}
@@ -94,9 +97,12 @@ def lacks_learned_survival(context: RunContext, name: str) -> bool:
     )
     return any(
         task_name not in cutoffs or (task.loss == "cox" and task_name not in learnt)
-        for task_name, task in tasks.items()
-        if isinstance(task, Survival)
+        for task_name, task in _select_survival_tasks(tasks).items()
     )
+
+
+def _select_survival_tasks(tasks: Mapping[str, Task]) -> dict[str, Survival]:
+    return {name: task for name, task in tasks.items() if isinstance(task, Survival)}
 
 
 def _score_training_subjects(

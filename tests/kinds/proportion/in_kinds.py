@@ -16,6 +16,7 @@ from polytask.kinds.kind import (
     CellReader,
     MissingInTrain,
     PlanFields,
+    SkillRule,
     TaskFields,
     TrainNeed,
 )
@@ -59,6 +60,7 @@ class ProportionKind:
     task_class: ClassVar[str] = "polytask.tasks.proportion:Proportion"
     answer_form: ClassVar[AnswerForm] = "number"
     primary: ClassVar[str] = "d2"
+    skill_rule: ClassVar[SkillRule] = "own"
     summary_field: ClassVar[str] = "mean"
     nothing_message: ClassVar[str] = ""
 

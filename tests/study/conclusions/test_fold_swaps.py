@@ -14,7 +14,6 @@ from polytask.statistics.swap_check import compare_by_swaps
 from polytask.study.conclusions.arm_comparison import compare_all_arms
 from polytask.study.conclusions.finished_runs import gather_finished_runs
 from polytask.study.conclusions.fold_swaps import (
-    RANK_METRIC_KINDS,
     build_fold_swap,
     build_swaps_by_fold,
     list_known_to_all,
@@ -101,6 +100,7 @@ def fold_of(task: PooledTask, seed: int) -> tuple[Arms, tuple[CaseId, ...]]:
     return pairs, tuple(list_known_to_all([one.answers for pair in pairs for one in pair], task.name))
 
 
+RANKED_KINDS = ("classification", "multilabel", "survival")
 KINDS: dict[str, PooledTask] = {
     "ordinal": Ordinal("t", "visit", ("a", "b", "c")),
     "classification": Classification("t", "visit", ("a", "b", "c")),
@@ -125,7 +125,7 @@ def test_the_metric_is_that_of_the_task_with_rows_exchanged(kind: str, seed: int
             mine, other = (one.answers.only({"t": ids}).pooled["t"] for one in pair)
             # ranks by hand, where the metric is one of order: so nothing but the order of a run counts
             sides = [
-                {k: rankdata(v, axis=0) if kind in RANK_METRIC_KINDS else v for k, v in i.prediction.items()}
+                {k: rankdata(v, axis=0) if kind in RANKED_KINDS else v for k, v in i.prediction.items()}
                 for i in (mine, other)
             ]
             metric = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import Header, PooledSpec, SegmentationSpec
+from polytask.cohort.header import Header, MaskSpec, PooledSpec
 from polytask.cohort.strata import list_needed_strata, list_strata
 from polytask.errors import PolytaskError, Problem
 from polytask.kinds.header_words import is_same_word
@@ -100,7 +100,7 @@ def _find_column_change(cells: Iterator[str]) -> tuple[str | None, bool, bool]:
 def check_rare_structures(evidence: Evidence) -> Iterator[Problem]:
     """Find structures that occur in fewer subjects than there are folds."""
     for name, task in evidence.header.tasks.items():
-        if not isinstance(task, SegmentationSpec):
+        if not isinstance(task, MaskSpec):
             continue
         uses = [
             u for u in evidence.file_cells if u.owner == name and u.role == "mask" and u.key in evidence.looks

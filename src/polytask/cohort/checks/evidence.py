@@ -12,9 +12,10 @@ from polytask.cohort.cell_values import ABSENT
 from polytask.cohort.checks.image_facts import FileRole, ImageFacts, inspect_image
 from polytask.cohort.checks.slide_facts import SlideFacts, inspect_slide
 from polytask.cohort.cohort import Cohort
-from polytask.cohort.header import DoseSpec, Header, SegmentationSpec, VoxelSpec
+from polytask.cohort.header import Header, VoxelSpec
 from polytask.cohort.text_table import TextTable
 from polytask.errors import Problem
+from polytask.kinds import find_voxel_kind
 
 Progress = Callable[[int, int], None]
 ReadingKey = tuple[Path, FileRole, int]
@@ -98,13 +99,11 @@ def list_file_cells(cohort: Cohort) -> Iterator[FileCell]:
         wanted += [(f"{name}.{channel}", "image", name, channel, name) for channel in image.channels]
     for name, task in header.tasks.items():
         if isinstance(task, VoxelSpec):
-            stem = task.column or name
-            wanted.append((stem, "dose" if isinstance(task, DoseSpec) else "mask", name, "", task.image))
+            stem, kind = task.column or name, find_voxel_kind(task.kind)
+            wanted.append((stem, kind.noun, name, "", task.image))
             wanted.append((f"{stem}_region", "region", name, "", task.image))
-            if isinstance(task, SegmentationSpec):
-                wanted += [
-                    (f"{stem}.{part}", "mask", name, part, task.image) for part in task.structures or []
-                ]
+            parts = kind.list_part_columns(task, stem)
+            wanted += [(column, kind.noun, name, part, task.image) for column, part in parts.items()]
     for case in cohort.cases:
         for column, role, owner, part, place in wanted:
             cell = case.cells.get(column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence, FileCell
-from polytask.cohort.header import SegmentationSpec
+from polytask.cohort.header import MaskSpec
 from polytask.errors import Problem
 from polytask.images.volume import Grid
 
@@ -80,7 +80,7 @@ def check_mask_labels(evidence: Evidence) -> Iterator[Problem]:
     for use in evidence.file_cells:
         look = evidence.looks.get(use.key)
         task = evidence.header.tasks.get(use.owner)
-        if look is None or use.role != "mask" or not isinstance(task, SegmentationSpec):
+        if look is None or use.role != "mask" or not isinstance(task, MaskSpec):
             continue
         planes = len(task.structures) if task.structures and not use.part else 1
         if look.channels != planes:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from polytask.cohort.case_loading import IDENTITY_COLUMNS
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import SegmentationSpec, list_optional_columns, list_task_columns
+from polytask.cohort.header import VoxelSpec, list_optional_columns, list_task_columns
 from polytask.errors import Problem, suggest_word
+from polytask.kinds import find_voxel_kind
 
 MAX_COMPARED_COLUMNS = 20
 """Only for this many missing columns a similar name is searched: comparing every pair of names takes long."""
@@ -21,8 +22,8 @@ def check_header_columns(evidence: Evidence) -> Iterator[Problem]:
     for name, task in header.tasks.items():
         allowed.update((*list_task_columns(name, task), *list_optional_columns(name, task)))
         stem = task.column or name
-        if isinstance(task, SegmentationSpec) and task.structures is not None and stem not in present:
-            single = [f"{stem}.{s}" for s in task.structures]
+        if isinstance(task, VoxelSpec) and stem not in present:
+            single = find_voxel_kind(task.kind).list_part_columns(task, stem)
             if any(column in present for column in single):
                 wanted |= dict.fromkeys(single, name)
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.checks.mask_extent import BorderFace
 from polytask.cohort.checks.mask_structures import MaskStructure, find_mask_structures
-from polytask.cohort.header import SegmentationSpec
+from polytask.cohort.header import MaskSpec
 from polytask.errors import Problem
 
 USUAL_BORDER_SHARE = 0.5
@@ -27,7 +27,7 @@ def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
             continue
         task = evidence.header.tasks[seen.task]
         # A label map is judged as a whole: it is normal that it lacks some of its labels.
-        if isinstance(task, SegmentationSpec) and task.labels is not None:
+        if isinstance(task, MaskSpec) and task.labels is not None:
             whole[seen.use.row, seen.task].append(seen)
         elif not seen.voxels:
             yield _make_mask_warning(

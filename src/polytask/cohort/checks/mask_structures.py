@@ -9,7 +9,7 @@ from math import prod
 from polytask.cohort.checks.evidence import Evidence, FileCell
 from polytask.cohort.checks.image_facts import ImageFacts
 from polytask.cohort.checks.mask_extent import BorderFace
-from polytask.cohort.header import SegmentationSpec
+from polytask.cohort.header import MaskSpec
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:
     }
     for use in evidence.file_cells:
         task, look = evidence.header.tasks.get(use.owner), evidence.looks.get(use.key)
-        if look is None or use.role != "mask" or not isinstance(task, SegmentationSpec):
+        if look is None or use.role != "mask" or not isinstance(task, MaskSpec):
             continue
         if not _has_expected_labels(look, task, use):
             continue
@@ -96,7 +96,7 @@ def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:
             )
 
 
-def _has_expected_labels(look: ImageFacts, task: SegmentationSpec, use: FileCell) -> bool:
+def _has_expected_labels(look: ImageFacts, task: MaskSpec, use: FileCell) -> bool:
     """Whether a mask has the planes and label values that the header expects."""
     if task.labels is not None:
         known = {0, *(v for values in task.values.values() for v in values)}

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from polytask.cohort.cell_values import ABSENT
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import SegmentationSpec, SurvivalSpec, VoxelSpec
+from polytask.cohort.header import EventTimeSpec, VoxelSpec
 from polytask.errors import Problem
+from polytask.kinds import find_voxel_kind
 
 
 def check_paired_cells(evidence: Evidence) -> Iterator[Problem]:
     """Find cells that mean nothing without another cell that is empty, and cells that contradict each other."""
     for name, task in evidence.header.tasks.items():
-        if isinstance(task, SurvivalSpec):
+        if isinstance(task, EventTimeSpec):
             yield from _check_time_and_event(evidence, task.column or name, task.level == "subject")
         elif isinstance(task, VoxelSpec):
             yield from _check_mask_cells(evidence, task.column or name, task)
@@ -35,11 +36,11 @@ def _check_time_and_event(evidence: Evidence, stem: str, by_subject: bool) -> It
 
 def _check_mask_cells(evidence: Evidence, stem: str, task: VoxelSpec) -> Iterator[Problem]:
     """Find masks that are given twice, known structures without a mask, and masks without an image."""
-    structures = (task.structures or []) if isinstance(task, SegmentationSpec) else []
+    parts = find_voxel_kind(task.kind).list_part_columns(task, stem)
     channels = [f"{task.image}.{c}" for c in evidence.header.images[task.image].channels]
     for case in evidence.cohort.cases:
         place = (case.row, case.subject, stem)
-        single = [f"{stem}.{s}" for s in structures if f"{stem}.{s}" in case.cells]
+        single = [column for column in parts if column in case.cells]
         files = [c for c in (stem, *single) if c in case.cells and (c == stem or case.cells[c] != ABSENT)]
         if stem in case.cells and single:
             message, remedy = (

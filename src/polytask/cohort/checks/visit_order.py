@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.header import SurvivalSpec
+from polytask.cohort.header import EventTimeSpec
 from polytask.errors import Problem
 
 
@@ -28,7 +28,7 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
                     column="day",
                 )
     for name, task in header.tasks.items():
-        if not isinstance(task, SurvivalSpec) or len(visits) < 2 or task.level == "visit":
+        if not isinstance(task, EventTimeSpec) or len(visits) < 2 or task.level == "visit":
             continue
         if task.origin is None:
             yield evidence.problem(

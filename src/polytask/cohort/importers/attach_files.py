@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from polytask.cohort.header import DoseSpec, ImageInput, Modality, SegmentationSpec
+from polytask.cohort.header import DoseSpec, ImageInput, MaskSpec, Modality, SegmentationSpec, VoxelSpec
 from polytask.cohort.importers.cohort_draft import CohortDraft, list_examples
 from polytask.cohort.importers.column_notes import ColumnNote
 from polytask.cohort.importers.drawn_structures import read_drawn_structures, write_drawn_structures
@@ -52,14 +52,14 @@ def attach_files(
         draft.tasks[name] = _make_dose_task(draft, sheet, name, image, stated)
         _set_column_paths(draft, name, locate_row_files(sheet, source, root, draft.notes))
     for source in stated.regions:
-        name = _find_owner_task(draft, source, "--region", (SegmentationSpec, DoseSpec))
+        name = _find_owner_task(draft, source, "--region", VoxelSpec)
         region = FileSource(f"{name}_region", source.source)
         _set_column_paths(draft, region.name, locate_row_files(sheet, region, root, draft.notes))
         _add_task_note(draft, "region", f"task {name!r}: counts where {source.source!r} says")
     for source in stated.known:
-        name = _find_owner_task(draft, source, "--known", (SegmentationSpec,))
+        name = _find_owner_task(draft, source, "--known", MaskSpec)
         mask = draft.tasks[name]
-        assert isinstance(mask, SegmentationSpec)
+        assert isinstance(mask, MaskSpec)
         write_drawn_structures(draft.rows, name, read_drawn_structures(sheet, source, mask, found))
         _add_task_note(draft, "known", f"task {name!r}: which structures are drawn, from {source.source!r}")
 
@@ -172,7 +172,7 @@ def _make_dose_task(
 
     If no mask task is stated, the only one with structures on the same image is taken.
     """
-    drawn = {k: t for k, t in draft.tasks.items() if isinstance(t, SegmentationSpec) and t.image == image}
+    drawn = {k: t for k, t in draft.tasks.items() if isinstance(t, MaskSpec) and t.image == image}
     masks = list(drawn)
     overlapping = [k for k, t in drawn.items() if t.structures]
     dvh = make_clean_name(stated.dvh[name]) if name in stated.dvh else ""
@@ -188,12 +188,12 @@ def _make_dose_task(
     return DoseSpec(kind="dose", image=image, unit=unit, structures=dvh or None)
 
 
-def _find_owner_task(draft: CohortDraft, source: FileSource, flag: str, kinds: tuple[type, ...]) -> str:
+def _find_owner_task(draft: CohortDraft, source: FileSource, flag: str, form: type[VoxelSpec]) -> str:
     """Find the task to which a region or a list of known structures belongs, or raise if there is none."""
     name = make_clean_name(source.name)
-    fitting = [k for k, task in draft.tasks.items() if isinstance(task, kinds)]
+    fitting = [k for k, task in draft.tasks.items() if isinstance(task, form)]
     if name not in fitting:
-        what = "mask" if kinds == (SegmentationSpec,) else "mask or dose"
+        what = "mask" if form is MaskSpec else "mask or dose"
         raise PolytaskError(
             f"{flag} {name}: no {what} is called so; expected one; use one of {list_examples(fitting)}"
         )

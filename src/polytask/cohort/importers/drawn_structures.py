@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from polytask.cohort.header import SegmentationSpec, Task
+from polytask.cohort.header import MaskSpec, Task
 from polytask.cohort.importers.cohort_draft import DraftCells
 from polytask.cohort.importers.flag_columns import group_flag_columns, parse_flag_word, strip_flag_prefix
 from polytask.cohort.importers.foreign_sheet import ForeignSheet
@@ -18,7 +18,7 @@ MIN_FLAGGED_SHARE = 0.5
 
 
 def read_drawn_structures(
-    sheet: ForeignSheet, source: FileSource, task: SegmentationSpec, found: ImportedTasks
+    sheet: ForeignSheet, source: FileSource, task: MaskSpec, found: ImportedTasks
 ) -> list[str | None]:
     """Read the drawn structures of a mask for each row of the sheet.
 
@@ -84,9 +84,7 @@ def propose_drawn_flags(sheet: ForeignSheet, tasks: Mapping[str, Task], found: I
     """
     for name, task in tasks.items():
         structures = (
-            {s.lower() for s in task.names}
-            if isinstance(task, SegmentationSpec) and task.structures
-            else set()
+            {s.lower() for s in task.names} if isinstance(task, MaskSpec) and task.structures else set()
         )
         free = [c for c in sheet.columns if c not in found.used]
         for start, flags in group_flag_columns(sheet, free, least=1).items():

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from polytask.cohort.header import Column, SegmentationSpec, TableInput
+from polytask.cohort.header import Column, MaskSpec, TableInput
 from polytask.cohort.importers.choose_columns import ALL_OTHER_COLUMNS, expand_column_patterns
 from polytask.cohort.importers.cohort_draft import CohortDraft, list_examples
 from polytask.cohort.importers.column_kinds import make_input_column
@@ -122,7 +122,7 @@ def _read_drawn_columns(
     draft: CohortDraft, sheet: ForeignSheet, stated: Sequence[FileSource], found: ImportedTasks
 ) -> dict[str, list[str | None]]:
     """Map each mask to its drawn structures per row of the sheet; a column `MASK_known` need not be stated."""
-    masks = {name: task for name, task in draft.tasks.items() if isinstance(task, SegmentationSpec)}
+    masks = {name: task for name, task in draft.tasks.items() if isinstance(task, MaskSpec)}
     named = {source.name for source in stated}
     free = [name for name in masks if name not in named and f"{name}_known" in sheet.columns]
     known: dict[str, list[str | None]] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from polytask.cohort.header import (
     Header,
-    SegmentationSpec,
+    MaskSpec,
     Task,
     VoxelSpec,
 )
@@ -15,7 +15,7 @@ from polytask.errors import suggest_word
 from polytask.evaluation.external.word_gaps import WordGap, WordPairs, pair_words, split_gap_by_kind
 from polytask.evaluation.external.word_map import WordMap
 from polytask.kinds import find_answer_form
-from polytask.kinds.class_words import list_answers
+from polytask.kinds.class_words import list_answer_words
 from polytask.kinds.header_words import is_same_word
 
 SINGLE_CLASS_FORMS = ("class", "grade")
@@ -81,7 +81,7 @@ def match_tasks(
         # Without a common unit or any common word no truth can be read: the task is left out whole.
         if factor is None or (_has_words(spec) and not words):
             continue
-        structures = _list_structure_parts(words, spec) if isinstance(spec, SegmentationSpec) else {}
+        structures = _list_structure_parts(words, spec) if isinstance(spec, MaskSpec) else {}
         found[our] = MatchedTask(their, words, structures, factor)
     return found, gaps
 
@@ -109,12 +109,7 @@ def _ensure_mapped_places(mine: Mapping[str, Task], header: Header, word_map: Wo
 
 
 def _has_words(spec: Task) -> bool:
-    return isinstance(spec, SegmentationSpec) or bool(list_answers(spec))
-
-
-def list_answer_words(spec: Task) -> list[str]:
-    """List the classes, labels or structures of a task."""
-    return spec.names if isinstance(spec, SegmentationSpec) else list_answers(spec)
+    return bool(list_answer_words(spec))
 
 
 def _match_answer_words(
@@ -137,7 +132,7 @@ def _match_answer_words(
     return dict(pairs.known), pairs.gap
 
 
-def _list_structure_parts(words: Mapping[str, str], spec: SegmentationSpec) -> dict[str, tuple[str, ...]]:
+def _list_structure_parts(words: Mapping[str, str], spec: MaskSpec) -> dict[str, tuple[str, ...]]:
     return {name: tuple(t for t, o in words.items() if o == name) for name in spec.names}
 
 

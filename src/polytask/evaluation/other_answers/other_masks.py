@@ -19,7 +19,8 @@ from polytask.evaluation.part_answers import CaseId, CaseMetrics
 from polytask.evaluation.voxel_truth import describe_source_grid
 from polytask.images.formats import probe_image_file
 from polytask.images.volume import Array, Grid, Volume
-from polytask.prepare.stored_targets import TargetFrame, prepare_dose, prepare_segmentation
+from polytask.kinds.class_words import list_answer_words
+from polytask.prepare.stored_targets import TargetFrame, prepare_target
 from polytask.tasks.task import Task, VoxelTask
 
 
@@ -51,24 +52,24 @@ def read_other_volume(table: AnswerTable, row: TextRow, task: Task, cohort: Coho
         describe_source_grid(grid), oriented=False, align=cohort.header.images[spec.image].align, where=place
     )
     paths = list_answer_paths(table, row, task)
-    if not isinstance(spec, header.SegmentationSpec):
-        assert paths[0] is not None
-        return Volume(prepare_dose(paths[0], None, frame).value[None], grid)
-    value = _read_segmentation_files(spec, paths, frame)
-    return Volume(value[None] if spec.exclusive else value, grid)
+    value = _read_voxel_files(spec, paths, frame)
+    return Volume(value if spec.overlapping else value[None], grid)
 
 
-def _read_segmentation_files(
-    spec: header.SegmentationSpec, paths: Sequence[Path | None], frame: TargetFrame
-) -> Array:
-    known = (True,) * len(spec.names)
+def _read_voxel_files(spec: header.VoxelSpec, paths: Sequence[Path | None], frame: TargetFrame) -> Array:
+    names = list_answer_words(spec)
     first = paths[0]
-    if spec.labels is not None and not spec.exclusive and first is not None:
+    if (
+        isinstance(spec, header.MaskSpec)
+        and spec.labels is not None
+        and spec.overlapping
+        and first is not None
+    ):
         drawn = frame.read(first)
-        if len(drawn.array) == len(spec.names) > 1:  # a plane for each structure, as `predict` writes them
+        if len(drawn.array) == len(names) > 1:  # a plane for each structure, as `predict` writes them
             planes = frame.bring_to_grid(Volume((drawn.array != 0).astype(np.uint8), drawn.grid), 0)
             return np.asarray(planes, np.uint8)
-    return prepare_segmentation(spec, paths, known, None, frame).value
+    return prepare_target(spec, paths, (True,) * len(names), None, frame).value
 
 
 def list_answer_paths(table: AnswerTable, row: TextRow, task: Task) -> tuple[Path | None, ...]:

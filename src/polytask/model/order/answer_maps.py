@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from polytask.tasks.task import Task
+from polytask.tasks.task_registry import find_task_form
 
 UNCERTAINTIES = {
     "none": "the answer alone",
@@ -25,7 +26,7 @@ def make_answer_map(task: Task, output: Tensor) -> Tensor:
     The K planes are the probability of each structure, or the value in units of its scale. The background is what is
     left over.
     """
-    if task.kind != "segmentation":
+    if find_task_form(task) != "masks":
         return output
     p = task.decode(output)["p"]
     return p[:, 1:] if getattr(task, "exclusive", False) else p

@@ -14,6 +14,7 @@ from polytask.model.order.channel import ChannelLink
 from polytask.model.order.embedding import EmbeddingLink
 from polytask.model.order.gate import GATE_DEPTH, GateLink
 from polytask.tasks.task import Task
+from polytask.tasks.task_registry import find_task_form
 
 
 class Chain:
@@ -41,7 +42,7 @@ class Chain:
                     "follow each other on one image"
                 )
         for _, up in self.links:
-            if spec.uncertainty == "entropy" and tasks[up].kind == "dose":
+            if spec.uncertainty == "entropy" and find_task_form(tasks[up]) == "field":
                 raise PolytaskError(
                     f"model.uncertainty: entropy is of probabilities, and {up!r} is a dose; choose variance or none"
                 )

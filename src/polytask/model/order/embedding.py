@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
 from polytask.tasks.task import Task
+from polytask.tasks.task_registry import find_task_form
 
 
 class EmbeddingLink(nn.Module):
@@ -18,7 +19,7 @@ class EmbeddingLink(nn.Module):
         with torch.no_grad():
             # A decoded example tells how many classes there are, and whether there are any.
             decoded = self.decode(torch.zeros(1, upstream.outputs))
-        if "p" not in decoded or upstream.kind == "survival":
+        if "p" not in decoded or find_task_form(upstream) == "time":
             raise PolytaskError(
                 f"model.after: {upstream.name!r} is a {upstream.kind} task; an embedding needs class probabilities"
             )

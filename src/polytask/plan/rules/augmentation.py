@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from polytask.cohort.header import (
     Header,
     ImageInput,
+    MaskSpec,
     Modality,
-    SegmentationSpec,
 )
 from polytask.cohort.importers.foreign_words import guess_modality
 from polytask.kinds import find_answer_form
@@ -95,9 +95,7 @@ def _plan_flips(header: Header, fingerprint: Fingerprint, why: PlanReasons) -> t
         for other in range(spec.dims):
             allowed[other] = allowed[other] and other == axis
         words.append(f"{name} left–right" + (f" (axis {axis})" if axis is not None else " unknown: none"))
-    pairs = [
-        f"{a}/{b}" for t in header.tasks.values() if isinstance(t, SegmentationSpec) for a, b in t.mirror
-    ]
+    pairs = [f"{a}/{b}" for t in header.tasks.values() if isinstance(t, MaskSpec) for a, b in t.mirror]
     pairs += [f"{name}.{a}/{b}" for name, spec in header.images.items() for a, b in spec.mirror]
     swapped = f"; {join_first_names(pairs)} are swapped along" if pairs else ""
     why["flip"] = (
@@ -147,7 +145,7 @@ def _list_sided_names(header: Header) -> Iterator[str]:
                 yield f"{name}.{channel}"
     for task, spec in header.tasks.items():
         names: list[str] = []
-        if isinstance(spec, SegmentationSpec):
+        if isinstance(spec, MaskSpec):
             paired = {name for pair in spec.mirror for name in pair}
             names = [n for n in spec.names if n not in paired]
         elif find_answer_form(spec.kind) in ("class", "labels"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from polytask.cohort.header import DoseSpec, PooledSpec, SegmentationSpec, VoxelSpec
+from polytask.cohort.header import MaskSpec, PooledSpec, VoxelSpec
 from polytask.kinds import find_pooled_kind, find_voxel_kind
 from polytask.kinds.kind import MissingInTrain, TrainVoxels
 from polytask.kinds.plan_reasons import PlanReasons
@@ -36,14 +36,14 @@ def gather_train_voxels(basis: FoldFacts, name: str, task: VoxelSpec) -> TrainVo
     crop: CropRule = "none" if image.crop.rule == "box" else image.crop.rule
     records = [record.voxels[name] for record in basis.records if name in record.voxels]
     doses = [record.values[crop] for record in records if crop in record.values]
-    drawn = basis.cohort.header.tasks.get(task.structures or "") if isinstance(task, DoseSpec) else None
+    drawn = basis.cohort.header.tasks.get(task.judging_masks or "")
     return TrainVoxels(
         masks=records,
         crop=crop,
         doses=SummaryPool(doses) if doses else None,
         spacing=tuple(image.spacing),
         unit=image.unit,
-        structures=drawn.names if isinstance(drawn, SegmentationSpec) else [],
+        structures=drawn.names if isinstance(drawn, MaskSpec) else [],
         table=f"{basis.cohort.table}: task {name}",
         # Asked only to tell a structure that is rare in train from a wrong label value in the header. It reads other
         # parts than train, but nothing of it enters the plan.

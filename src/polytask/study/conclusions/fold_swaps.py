@@ -12,16 +12,13 @@ from scipy.stats import rankdata
 
 from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
 from polytask.evaluation.run_comparison import EvaluatedRun
+from polytask.kinds import KINDS
 from polytask.statistics.effect import Effect
 from polytask.statistics.swap_check import ExchangeFold
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.finished_runs import GatheredRuns
 from polytask.tasks.survival import Survival
 from polytask.tasks.task import Arrays, PooledTask
-
-RANK_METRIC_KINDS = ("classification", "multilabel", "survival")
-"""Kinds whose metric uses only the order of scores. Scores are replaced by ranks within a run, so that runs with scores
-on different scales can be swapped."""
 
 
 def build_swaps_by_fold(gathered: GatheredRuns, task: str, arm: str, effect: Effect) -> list[ExchangeFold]:
@@ -49,10 +46,10 @@ def build_fold_swap(
     if isinstance(judge, Survival):
         judge = replace(judge, horizons=())  # only C is asked for
     items = [[one.answers.only({task: ids}).pooled[task] for one in pair] for pair in pairs]
-    scores = [
-        [rank_scores(i) if judge.kind in RANK_METRIC_KINDS else dict(i.prediction) for i in pair]
-        for pair in items
-    ]
+    # Where a metric uses only the order of scores, they are replaced by their ranks within a run: so runs with scores
+    # on different scales can be swapped.
+    ranked = KINDS[judge.kind].skill_rule == "rank"
+    scores = [[rank_scores(i) if ranked else dict(i.prediction) for i in pair] for pair in items]
     value, known = items[0][0].value, items[0][0].known
 
     def metric(mine: Arrays, other: Arrays, turned: npt.NDArray[np.bool_]) -> float:

@@ -109,23 +109,22 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
             # drawn.
             torch.manual_seed(stable_hash(services.seed, "step", state.step, world.rank))
-            skipped = state.skipped
-            losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
+            result = take_step(state, batches, world, rate, settings.precision, settings.clip)
             update_average(state, settings.ema)
-            sums.add(losses)
-            norms.add({NORM_KEY: state.norm})
-            common.add(state.together)
-            services.reporter.step(state.step, losses)
+            sums.add(result.losses)
+            norms.add({NORM_KEY: result.norm})
+            common.add(result.together)
+            services.reporter.step(state.step, result.losses)
             if services.log and state.step % max(1, state.schedule.end // LOGGED_STEPS) == 0:
-                told = add_gradient_norm(losses, state.norm, state.network.tasks)
-                line = {"losses": told, GRADIENT_NORM_KEY: state.norm}
+                logged = add_gradient_norm(result.losses, result.norm, state.network.tasks)
+                line = {"losses": logged, GRADIENT_NORM_KEY: result.norm}
                 services.log.write(state.step, line, board=False)  # too slow for every step
-            if state.gradient_summary and services.log:
-                services.log.write(state.step, {"gradients": state.gradient_summary})
-            if state.skipped > skipped:
-                services.reporter.say(state.complaint)
+            if result.gradient_summary and services.log:
+                services.log.write(state.step, {"gradients": result.gradient_summary})
+            if result.skip_message:
+                services.reporter.say(result.skip_message)
                 if services.log:
-                    services.log.write(state.step, {"skipped": state.complaint})
+                    services.log.write(state.step, {"skipped": result.skip_message})
             stopping = is_stop_requested(services.asked, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.

@@ -12,10 +12,10 @@ from polytask.training.interrupt import StopSignal
 from polytask.training.loop import (
     RunningMeans,
     add_gradient_norm,
+    agree_on_stop,
     evaluate_on_tune,
     group_batches,
     has_run_out_of_patience,
-    is_stop_requested,
     update_average,
 )
 
@@ -107,13 +107,15 @@ def test_all_processes_stop_where_one_was_asked_to() -> None:
 
     both: Any = Asking()
     asked = StopSignal()
-    assert is_stop_requested(asked, both)
-    assert asked.signal == 15
+    assert agree_on_stop(asked, both) == 15
+    assert asked.signal == 0, "this process itself was not asked"
+    asked.signal = 2
+    assert agree_on_stop(asked, both) == 2
 
 
 def test_a_process_alone_asks_nobody() -> None:
     asked = StopSignal()
     alone: Any = SimpleNamespace(size=1)
-    assert not is_stop_requested(asked, alone)
+    assert agree_on_stop(asked, alone) == 0
     asked.signal = 2
-    assert is_stop_requested(asked, alone)
+    assert agree_on_stop(asked, alone) == 2

@@ -84,7 +84,7 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
-        started, begun = time.perf_counter(), state.step
+        started, begun, stop_signal = time.perf_counter(), state.step, 0
         sums, norms, common = RunningMeans(), RunningMeans(), SharedSampleCounts(list(state.network.tasks))
         if state.epoch_sums:  # saved within this epoch
             sums.load(state.epoch_sums["losses"])
@@ -93,7 +93,7 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             common.counts, common.steps = list(state.epoch_sums["common"]), sums.steps
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
-        goal, rate, stopping = state.step + left, state.schedule.rate(state.step), False
+        goal, rate = state.step + left, state.schedule.rate(state.step)
 
         # The defaults bind the objects of this epoch; a closure would see those of a later one.
         def keep_within(
@@ -125,12 +125,12 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
                 services.reporter.say(result.skip_message)
                 if services.log:
                     services.log.write(state.step, {"skipped": result.skip_message})
-            stopping = is_stop_requested(services.asked, world)
+            stop_signal = agree_on_stop(services.asked, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.
-            if stopping and state.step < goal:
+            if stop_signal and state.step < goal:
                 keep_within()
-                raise TrainingInterrupted(services.asked.signal, state.step)
+                raise TrainingInterrupted(stop_signal, state.step)
         ends = state.step >= state.schedule.end
         norm = norms.means().get(NORM_KEY, float("nan"))
         entry: dict[str, object] = {"epoch": epoch, "rate": rate}
@@ -151,8 +151,8 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             services.finish()
         state.finished, state.epoch_sums = ends, {}
         services.keep_last()
-        if stopping and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
-            raise TrainingInterrupted(services.asked.signal, state.step)
+        if stop_signal and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
+            raise TrainingInterrupted(stop_signal, state.step)
 
 
 def evaluate_on_tune(state: FitState, services: FitServices, epoch: int) -> dict[str, object]:
@@ -194,13 +194,13 @@ def group_batches(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def is_stop_requested(asked: StopSignal, world: World) -> bool:
-    """Whether any process was asked to stop; all processes agree on the answer."""
+def agree_on_stop(asked: StopSignal, world: World) -> int:
+    """Return the signal that asked this process, or others alone, to stop; 0 in all processes if none was asked."""
+    own = asked.signal
     if world.size == 1:
-        return asked.signal > 0
-    flag = world.total(torch.tensor(float(asked.signal), device=world.device))
-    asked.signal = asked.signal or int(flag)
-    return bool(flag > 0)
+        return own
+    total = world.total(torch.tensor(float(own), device=world.device))
+    return own or int(total)
 
 
 def update_average(state: FitState, decay: float) -> None:

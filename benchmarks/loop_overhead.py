@@ -56,7 +56,7 @@ def run_our_loop(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Ru
         tune=lambda: (0.0, {}),
         keep_best=lambda: None,
         keep_last=lambda: None,
-        print_and_exit=lambda: None,
+        finish=lambda: None,
         log=log,
         reporter=SilentReporter(),
         asked=StopSignal(),

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from polytask.errors import PolytaskError
-from polytask.model.network import Network, SideOutputs
+from polytask.model.network import Network
 from polytask.model.order import order_tasks
 from polytask.model.order.answer_maps import make_answer_map, make_entropy_map
 from polytask.model.order.gate import MIN_GATE_WEIGHT, GateLink
@@ -187,12 +187,28 @@ def test_an_answer_that_rests_on_nothing_is_no_source() -> None:
         for name in known:
             known[name] = known[name].clone()
             known[name][0] = False
-    told: SideOutputs = {}
     with torch.inference_mode():
-        network(inputs, told=told)
-    weights = torch.stack(list(told["response"].values()), 1)
-    assert set(told["response"]) == {"source.scan", "source.clinic", "source.after grade"}
+        side_outputs = network.compute_with_side_outputs(inputs).side_outputs
+    weights = torch.stack(list(side_outputs["response"].values()), 1)
+    assert set(side_outputs["response"]) == {"source.scan", "source.clinic", "source.after grade"}
     torch.testing.assert_close(weights.sum(1), torch.tensor([0.0, 1.0, 1.0]))
+
+
+def test_side_outputs_come_with_the_answers_that_forward_gives() -> None:
+    network = network_of(tasks_of("all"), 2, input_fusion="attention", after={"response": ["grade"]}).eval()
+    inputs = inputs_of(2)
+    with torch.inference_mode():
+        computed, again = network.compute_with_side_outputs(inputs), network.compute_with_side_outputs(inputs)
+        answers = network(inputs)
+    assert set(computed.side_outputs) == set(network.pooled)
+    for name in network.pooled:
+        assert torch.equal(computed.outputs[name], answers[name])
+        # Nothing of one call is left for the next.
+        assert list(computed.side_outputs[name]) == list(again.side_outputs[name])
+        assert all(
+            torch.equal(computed.side_outputs[name][k], v) for k, v in again.side_outputs[name].items()
+        )
+    assert list(computed.outputs) == list(answers)
 
 
 def test_a_chain_shows_no_task_a_visit_it_may_not_read() -> None:

@@ -11,8 +11,12 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import ColumnPlan
-from polytask.prepare.evaluation_sample import encode_table_rows
-from polytask.prepare.table_encoding import count_group_features, count_table_features, encode_table_cells
+from polytask.prepare.table_encoding import (
+    count_group_features,
+    count_table_features,
+    encode_table_cells,
+    encode_table_rows,
+)
 
 COLUMNS = {
     "a_rna": ColumnPlan(type="number", mean=1, sd=2, group="rna"),

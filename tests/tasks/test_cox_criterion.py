@@ -10,8 +10,12 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from polytask.tasks.cox_criterion import CoxCriterion, hash_subject_names
-from polytask.tasks.efron import compute_efron_terms, compute_efron_weights
+from polytask.tasks.cox_criterion import (
+    CoxCriterion,
+    compute_efron_terms,
+    compute_efron_weights,
+    hash_subject_names,
+)
 from polytask.tasks.target import Target
 
 

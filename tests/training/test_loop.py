@@ -20,11 +20,11 @@ from polytask.training.loop import (
     FitServices,
     RunningMeans,
     add_gradient_norm,
+    agree_on_stop,
     evaluate_on_tune,
     fit,
     group_batches,
     has_run_out_of_patience,
-    is_stop_requested,
     save_when_readers_die,
     stable_hash,
     update_average,
@@ -123,16 +123,18 @@ def test_all_processes_stop_where_one_was_asked_to() -> None:
 
     both: Any = Asking()
     asked = StopSignal()
-    assert is_stop_requested(asked, both)
-    assert asked.signal == 15
+    assert agree_on_stop(asked, both) == 15
+    assert asked.signal == 0, "this process itself was not asked"
+    asked.signal = 2
+    assert agree_on_stop(asked, both) == 2
 
 
 def test_a_process_alone_asks_nobody() -> None:
     asked = StopSignal()
     alone: Any = SimpleNamespace(size=1)
-    assert not is_stop_requested(asked, alone)
+    assert agree_on_stop(asked, alone) == 0
     asked.signal = 2
-    assert is_stop_requested(asked, alone)
+    assert agree_on_stop(asked, alone) == 2
 
 
 class Lines:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from polytask.errors import PolytaskError
+from polytask.plan.plan_schema import BalancePlan
 from polytask.training.balanced_backward import BalancedBackward
 from polytask.training.step import MAX_SKIPPED_IN_A_ROW, make_autocast, take_step
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
@@ -43,8 +44,8 @@ def test_the_second_look_is_under_the_same_dropout(monkeypatch: pytest.MonkeyPat
 
 def test_the_loss_of_a_step_is_the_mean_over_all_its_known_visits() -> None:
     batches = [batch_of({"grade": ALL, "type": NONE}), batch_of({"grade": FEW, "type": NONE}, seed=1)]
-    alone = [take_step(state_of(), [batch], ALONE, 0.0, "float32", 0.0)["grade"] for batch in batches]
-    whole = take_step(state_of(), batches, ALONE, 0.0, "float32", 0.0)
+    alone = [take_step(state_of(), [batch], ALONE, 0.0, "float32", 0.0).losses["grade"] for batch in batches]
+    whole = take_step(state_of(), batches, ALONE, 0.0, "float32", 0.0).losses
     assert whole == {"grade": pytest.approx((5 * alone[0] + 2 * alone[1]) / 7, rel=1e-5)}
 
 
@@ -53,15 +54,30 @@ def test_a_step_whose_loss_is_not_finite_is_counted_and_told_with_its_subjects()
     batch = batch_of({"grade": ALL, "type": ALL})
     sick = replace(batch, tables={k: torch.full_like(v, float("nan")) for k, v in batch.tables.items()})
     kept = [p.clone() for p in state.network.parameters()]
-    take_step(state, [batch], ALONE, 0.0, "float32", 0.0)
-    assert (state.skipped, state.in_a_row, state.complaint) == (0, 0, "")
-    take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
-    assert state.complaint == (
+    well = take_step(state, [batch], ALONE, 0.0, "float32", 0.0)
+    assert (state.skipped, state.in_a_row, well.skip_message) == (0, 0, "")
+    skipped = take_step(state, [sick], ALONE, 1.0, "float32", 0.0)
+    assert (state.skipped, state.in_a_row, skipped.gradient_summary) == (1, 1, None)
+    assert skipped.skip_message == (
         "step 1: loss of grade, type is not finite; subjects s0, s1, s2; step skipped (1 so far)"
     )
     assert all(torch.equal(a, b) for a, b in zip(kept, state.network.parameters(), strict=True))
-    take_step(state, [batch], ALONE, 0.0, "float32", 0.0)
-    assert (state.step, state.skipped, state.in_a_row) == (3, 1, 0)
+    again = take_step(state, [batch], ALONE, 0.0, "float32", 0.0)
+    assert (state.step, state.skipped, state.in_a_row, again.skip_message) == (3, 1, 0, "")
+
+
+def test_a_result_belongs_to_its_own_step() -> None:
+    """A later step, of other tasks and without a gradient worth a log line, changes nothing in an earlier result."""
+    state = state_of(settings=settings_of(balance=BalancePlan(rule="equal", log_every=2)))
+    first = take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
+    kept = (first.norm, first.losses["grade"])
+    second = take_step(state, [batch_of({"grade": ALL, "type": NONE})], ALONE, 0.0, "float32", 0.0)
+    assert (set(first.losses), set(second.losses)) == ({"grade", "type"}, {"grade"})
+    assert (first.norm, first.losses["grade"]) == kept
+    assert (first.together, second.together) == ([[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]])
+    assert first.gradient_summary is not None
+    assert second.gradient_summary is None
+    assert 0 < second.norm < first.norm
 
 
 def test_many_skipped_steps_in_a_row_stop_the_training() -> None:

@@ -1,7 +1,8 @@
-"""Inputs without anything missing, from plain tensors: to measure networks and to export them."""
+"""Inputs without anything missing, from plain tensors, to measure networks and to export them; rows of known visits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -49,3 +50,11 @@ def select_known_rows(inputs: NetworkInputs) -> Tensor | slice:
     The slice is the same for every input. So the network has one graph, which can be exported, and nothing is copied.
     """
     return slice(None) if isinstance(inputs, CompleteInputs) else inputs.visit_known.flatten()
+
+
+def restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
+    """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
+    if isinstance(present, slice) or bool(present.all()):
+        return maps.reshape(*shape, *maps.shape[1:])
+    full = maps.new_zeros((present.numel(), *maps.shape[1:]))
+    return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])

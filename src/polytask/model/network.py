@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from polytask.model.complete_inputs import select_known_rows
+from polytask.model.complete_inputs import restore_visits, select_known_rows
 from polytask.model.cut import TaskCut, no_cut
 from polytask.model.input_fusion import INPUT_FUSIONS
 from polytask.model.input_fusion.condition import Condition
@@ -23,13 +24,21 @@ from polytask.model.pooled_branch import PooledBranch, Token, upstream_source
 from polytask.model.readable_visits import find_visit_slots
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import make_block
-from polytask.model.vector_encoders import SideOutputs, TokensByTask, VectorEncoders
+from polytask.model.vector_encoders import SideOutputs, TokensByTask, VectorEncoders, VectorEncoding
 from polytask.model.visit_fusion import FUSION_DEPTHS
 from polytask.model.voxel_branch import VoxelBranch
 from polytask.tasks.task import Task
 
 TaskOutput = Tensor | list[Tensor]
 Pyramid = list[Tensor | None]
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What a network computes for a batch: the outputs by task (see `Network.forward`), and what comes beside them."""
+
+    outputs: dict[str, TaskOutput]
+    side_outputs: SideOutputs
 
 
 class Network(nn.Module):
@@ -72,24 +81,26 @@ class Network(nn.Module):
             }
         )
 
-    def forward(
-        self,
-        inputs: NetworkInputs,
-        cut: TaskCut = no_cut,
-        told: SideOutputs | None = None,
-        elsewhere: Collection[str] = (),
-    ) -> dict[str, TaskOutput]:
-        """Compute the outputs by task, and fill `told` with side outputs where it is given.
-
-        Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
+    def forward(self, inputs: NetworkInputs, cut: TaskCut = no_cut) -> dict[str, TaskOutput]:
+        """Compute the outputs by task.
 
         Voxel tasks give a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
         patches) in order. Visit tasks give `[B·V, outputs]`, subject tasks `[B, outputs]`.
         """
+        return self.compute_with_side_outputs(inputs, cut).outputs
+
+    def compute_with_side_outputs(
+        self, inputs: NetworkInputs, cut: TaskCut = no_cut, elsewhere: Collection[str] = ()
+    ) -> NetworkOutput:
+        """Compute the outputs by task as `forward` does, and what the network gives beside them.
+
+        Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
+        """
         present = select_known_rows(inputs)
         there = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0)
         outputs: dict[str, TaskOutput] = {}
-        tokens, rows = self.vectors(inputs, there, cut, told)
+        vectors: VectorEncoding = self.vectors(inputs, there, cut)
+        tokens, rows = vectors.tokens, vectors.condition
         condition = rows.take(present) if rows is not None and self.modulates else None
         for name in self.blocks.names():
             voxel = self._voxel_tasks(name)
@@ -103,25 +114,28 @@ class Network(nn.Module):
                 view = inputs.whole[name].flatten(0, 1)[present]
                 answers, pyramids, maps = self._run_view(name, view, beside, self.pooled, condition, cut)
                 outputs |= {} if in_patch else answers
-                self._add_image_tokens(name, pyramids, maps, present, there[name], tokens)
+                seen = self._make_image_tokens(name, pyramids, maps, present, there[name])
+                tokens = {t: own | seen.get(t, {}) for t, own in tokens.items()}
+        side_outputs: SideOutputs = {}
         # Upstream tasks come first in this order, so that their outputs exist already.
         for task in self.order:
             if task not in self.pooled:
                 continue
-            for upstream in self.chain.list_embedded(task):
-                tokens[task][upstream_source(upstream)] = self._embed_answer(
-                    task, upstream, outputs[upstream], tokens[upstream], inputs.visit_known
-                )
+            handed_down = {
+                upstream_source(up): self._embed_answer(task, up, outputs[up], tokens[up], inputs.visit_known)
+                for up in self.chain.list_embedded(task)
+            }
+            tokens = {**tokens, task: tokens[task] | handed_down}
             outputs[task], weights = self.branches[task](tokens[task], inputs.day)
-            if told is not None and weights:
-                told.setdefault(task, {}).update({f"source.{n}": w for n, w in weights.items()})
-        return {task: outputs[task] for task in self.tasks if task in outputs}
+            of_sources = {f"source.{n}": w for n, w in weights.items()}
+            side_outputs[task] = vectors.side_outputs[task] | of_sources
+        return NetworkOutput({task: outputs[task] for task in self.tasks if task in outputs}, side_outputs)
 
     def make_condition(self, inputs: NetworkInputs) -> Condition | None:
         """Compute what modulates the maps, one row per visit slot `B·V`; None where nothing does."""
-        return (
-            self.vectors.add_tables(inputs, hide_sources(inputs, 0.0), no_cut, {}) if self.modulates else None
-        )
+        if not self.modulates:
+            return None
+        return self.vectors.encode_tables(inputs, hide_sources(inputs, 0.0), no_cut)[1]
 
     def voxel_outputs(
         self, image: str, x: Tensor, condition: Condition | None = None, cut: TaskCut = no_cut
@@ -205,27 +219,28 @@ class Network(nn.Module):
         outputs: dict[str, TaskOutput] = {task: found for task, (found, _) in answers.items()}
         return outputs, {t: pyramids[t] for t in pooled}, maps
 
-    def _add_image_tokens(
+    def _make_image_tokens(
         self,
         image: str,
         pyramids: Mapping[str, Pyramid],
         maps: Mapping[str, Tensor],
         present: Tensor | slice,
         known: Tensor,
-        tokens: TokensByTask,
-    ) -> None:
-        """Add the image as every pooled task sees it, and the regions that voxel tasks found in it."""
+    ) -> TokensByTask:
+        """Make tokens of the image as every pooled task sees it, and of the regions that voxel tasks found in it."""
+        tokens: TokensByTask = {}
         for task, pyramid in pyramids.items():
             depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
-            levels = [_restore_visits(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
-            tokens[task][image] = Token(tuple(levels), known)
+            levels = [restore_visits(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
+            tokens[task] = {image: Token(tuple(levels), known)}
             for upstream in self.chain.list_gated(task):
                 if upstream in maps:
                     gate = self.gates[f"{task} {upstream}"]
                     token = gate(maps[upstream], [f for f in pyramid if f is not None])
                     tokens[task][upstream_source(upstream)] = Token(
-                        (_restore_visits(token, present, known.shape),), known
+                        (restore_visits(token, present, known.shape),), known
                     )
+        return tokens
 
     def _apply_tables(self, task: str, image: str, pyramid: Pyramid, condition: Condition | None) -> Pyramid:
         """Modulate the maps of a task by the tables."""
@@ -278,17 +293,9 @@ class Network(nn.Module):
         return cast(nn.Module, make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form))
 
 
-def _restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
-    """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
-    if isinstance(present, slice) or bool(present.all()):
-        return maps.reshape(*shape, *maps.shape[1:])
-    full = maps.new_zeros((present.numel(), *maps.shape[1:]))
-    return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
-
-
 def count_parameters(module: nn.Module) -> int:
     """Count the trainable numbers of a module."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-__all__ = ["Network", "NetworkSpec", "SideOutputs", "TaskOutput", "count_parameters"]
+__all__ = ["Network", "NetworkOutput", "NetworkSpec", "SideOutputs", "TaskOutput", "count_parameters"]

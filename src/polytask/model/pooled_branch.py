@@ -93,9 +93,9 @@ class PooledBranch(nn.Module):
         )
         fused, weights = self.fusion(torch.stack(vectors, 1), torch.stack(known, 1))
         names = [n for n, _ in self.embed.items()]
-        told = {} if weights is None else dict(zip(names, weights.unbind(1), strict=True))
+        by_source = {} if weights is None else dict(zip(names, weights.unbind(1), strict=True))
         with torch.autocast(fused.device.type, enabled=False):  # rounded scores would tie
-            return cast(Tensor, self.head(self.dropout(fused.float()))), told
+            return cast(Tensor, self.head(self.dropout(fused.float()))), by_source
 
     def _embed_source(self, name: str, embed: nn.Module, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one source as `[N, width]`, with a flag `[N]` whether it is present."""

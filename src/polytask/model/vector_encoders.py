@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -21,6 +22,21 @@ TokensByTask = dict[str, dict[str, Token]]
 SideOutputs = dict[str, dict[str, Tensor]]
 """Task → what the network gives beside its output: `source.NAME` `[N]`, the weight of a source, and `patches.NAME`, the
 attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
+
+
+@dataclass(frozen=True)
+class VectorEncoding:
+    """What the vectors of a batch become.
+
+    Args:
+        tokens: of the pooled tasks, by source.
+        condition: what modulates maps, one row per visit slot `B·V`; None without a table.
+        side_outputs: the attention on patches, `patches.NAME`; empty without a slide.
+    """
+
+    tokens: TokensByTask
+    condition: Condition | None
+    side_outputs: SideOutputs
 
 
 class VectorEncoders(nn.Module):
@@ -43,16 +59,10 @@ class VectorEncoders(nn.Module):
             {f"{t} {n}": GatedAttention(width) for t in self.pooled for n in slides}
         )
 
-    def forward(
-        self,
-        inputs: NetworkInputs,
-        there: Mapping[str, Tensor],
-        cut: TaskCut,
-        told: SideOutputs | None = None,
-    ) -> tuple[TokensByTask, Condition | None]:
-        """Encode the inputs: tokens of the pooled tasks by source, and what modulates maps (None without a table)."""
-        tokens: TokensByTask = {task: {} for task in self.pooled}
-        condition = self.add_tables(inputs, there, cut, tokens)
+    def forward(self, inputs: NetworkInputs, there: Mapping[str, Tensor], cut: TaskCut) -> VectorEncoding:
+        """Encode the inputs. `there` says for each input in which visits it is known, `[B, V]`."""
+        tokens, condition = self.encode_tables(inputs, there, cut)
+        side_outputs: SideOutputs = {task: {} for task in self.pooled}
         for name, encoder in self.slides.items():
             known = inputs.bag_known[name] & there[name][..., None]
             shape, flat = known.shape[:2], known.flatten(0, 1)
@@ -60,23 +70,23 @@ class VectorEncoders(nn.Module):
             for task, leaf in cut(patches, list(self.pooled)).items():
                 vector, weights = self.attention[f"{task} {name}"](leaf, flat)
                 tokens[task][name] = Token((vector.unflatten(0, shape),), there[name])
-                if told is not None:
-                    mine = weights.unflatten(0, shape) if self.pooled[task] else weights
-                    told.setdefault(task, {})[f"patches.{name}"] = mine
-        return tokens, condition
+                mine = weights.unflatten(0, shape) if self.pooled[task] else weights
+                side_outputs[task][f"patches.{name}"] = mine
+        return VectorEncoding(tokens, condition, side_outputs)
 
-    def add_tables(
-        self, inputs: NetworkInputs, there: Mapping[str, Tensor], cut: TaskCut, tokens: TokensByTask
-    ) -> Condition | None:
-        """Put the tokens of the tables into `tokens`; returns what modulates maps, one row per visit slot `B·V`."""
+    def encode_tables(
+        self, inputs: NetworkInputs, there: Mapping[str, Tensor], cut: TaskCut
+    ) -> tuple[TokensByTask, Condition | None]:
+        """Encode the tables: their tokens, and what modulates maps, one row per visit slot `B·V`."""
+        tokens: TokensByTask = {task: {} for task in self.pooled}
         rows: list[tuple[dict[str, Tensor], Tensor]] = []
         for name, encoder in self.tables.items():
             shared = encoder(inputs.tables[name], inputs.table_known[name])
             leaves = cut(shared, [*self.pooled, *self.modulated])
-            for task in tokens:
+            for task in self.pooled:
                 tokens[task][name] = Token((leaves[task],), there[name])
             rows.append((leaves, there[name]))
-        return Condition.of(rows) if rows else None
+        return tokens, Condition.of(rows) if rows else None
 
     def roles(self) -> ParameterRoles:
         """Return the roles: encoders are trunk, an attention is private to its task."""

@@ -9,15 +9,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from polytask.cohort.cell_values import column_value
-from polytask.cohort.cohort import Case, Cohort, Sample
+from polytask.cohort.cohort import Cohort, Sample
 from polytask.images.volume import Array
-from polytask.plan.plan_schema import ColumnPlan, FoldPlan, ImagePlan, NormalizationPlan, Plan
+from polytask.plan.plan_schema import FoldPlan, ImagePlan, NormalizationPlan, Plan
 from polytask.prepare.normalization import append_channel_flags, normalize_planes
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.slide_bags import PreparedBag
 from polytask.prepare.slot_assignment import assign_visit_slots
-from polytask.prepare.table_encoding import count_table_features, encode_table_cells
+from polytask.prepare.table_encoding import encode_table_rows
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -133,19 +132,3 @@ def normalize_full_image(
         return append_channel_flags(planes, prepared.channel_known, plan)
 
     return read(prepared.image), None if prepared.whole is None else read(prepared.whole)
-
-
-def encode_table_rows(
-    cohort: Cohort, name: str, cases: Sequence[Case | None], columns: Mapping[str, ColumnPlan]
-) -> tuple[Floats, Flags]:
-    """Encode one table input as features and known flags, each `[V, F]`; an empty slot stays 0 and unknown.
-
-    Each visit is encoded from its own row, so a column about the subject may be filled at any visit.
-    """
-    values = np.zeros((len(cases), count_table_features(columns)), np.float32)
-    known = np.zeros(values.shape, bool)
-    for slot, case in enumerate(cases):
-        if case is not None:
-            cells = {column: column_value(cohort, (case,), name, column) for column in columns}
-            values[slot], known[slot] = encode_table_cells(cells, columns)
-    return values, known

@@ -12,7 +12,6 @@ from polytask.cohort.cohort import Cohort, Sample
 from polytask.plan.plan_schema import ImagePlan
 from polytask.prepare.bag_tensors import draw_bag_patches, join_padded
 from polytask.prepare.batch import Batch
-from polytask.prepare.evaluation_sample import encode_table_rows
 from polytask.prepare.geometry_draw import GeometryDraw, draw_geometry, make_identity_draw
 from polytask.prepare.intensity_draw import draw_intensity, drop_channels
 from polytask.prepare.sample_targets import make_pooled_target
@@ -20,6 +19,7 @@ from polytask.prepare.schema import BatchSchema
 from polytask.prepare.seeded_generators import make_generator
 from polytask.prepare.slot_assignment import VisitSlots, assign_visit_slots
 from polytask.prepare.store import Store
+from polytask.prepare.table_encoding import encode_table_rows
 from polytask.prepare.views import DrawnImage, find_left_right_axis, make_patch_views, make_whole_views
 from polytask.tasks.target import Target
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from polytask.cohort.cell_values import column_value
+from polytask.cohort.cohort import Case, Cohort
 from polytask.plan.plan_schema import ColumnPlan
 
 ColumnCell = float | str | None
@@ -48,6 +50,22 @@ def encode_table_cells(
                 values += [float(there and str(cell) == value) for value in column.values]
                 known += [there] * len(column.values)
     return np.array(values, np.float32), np.array(known, bool)
+
+
+def encode_table_rows(
+    cohort: Cohort, name: str, cases: Sequence[Case | None], columns: Mapping[str, ColumnPlan]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Encode one table input as features and known flags, each `[V, F]`; an empty slot stays 0 and unknown.
+
+    Each visit is encoded from its own row, so a column about the subject may be filled at any visit.
+    """
+    values = np.zeros((len(cases), count_table_features(columns)), np.float32)
+    known = np.zeros(values.shape, bool)
+    for slot, case in enumerate(cases):
+        if case is not None:
+            cells = {column: column_value(cohort, (case,), name, column) for column in columns}
+            values[slot], known[slot] = encode_table_cells(cells, columns)
+    return values, known
 
 
 def _group_columns(columns: Mapping[str, ColumnPlan]) -> list[Mapping[str, ColumnPlan]]:

@@ -1,4 +1,7 @@
-"""The Cox loss over the batch and a buffer of recent subjects, so that even a batch of one has a risk set."""
+"""The Cox loss over the batch and a buffer of recent subjects, so that even a batch of one has a risk set.
+
+Below the criterion stand Efron's partial likelihood, term by term, and how its risk sets reach over all processes.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from polytask.tasks.criteria import disable_autocast, make_absent_loss
-from polytask.tasks.efron import compute_efron_terms, compute_efron_weights
-from polytask.tasks.process_rows import find_rank_and_world, gather_other_rows
 from polytask.tasks.target import Target
 
 
@@ -138,3 +140,60 @@ class CoxCriterion(nn.Module):
         self.load_buffer(
             {"ids": torch.cat([new_ids, old["ids"][older]]), "rows": torch.cat([new, old["rows"][older]])}
         )
+
+
+def compute_efron_weights(times: Tensor, events: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the risk sets of m subjects: (index of the events `[E]`, log weights `[E, m]`).
+
+    A subject whose time is not before that of the event is at risk and has weight 1, all others have weight 0
+    (log: −∞). If d events have the same time, the l-th of them (0, 1, …) gives each of the d the weight 1 − l/d, as if
+    they happened one after another in unknown order. Events with nobody else at risk carry no information and are left
+    out.
+    """
+    index = (events > 0).nonzero().squeeze(1)
+    at = times[index]
+    at_risk = times[None, :] >= at[:, None]
+    # Below the diagonal: how many events with the same time stand before this one (l), and on the whole row, d.
+    tied = (at[None, :] == at[:, None]).tril(-1).sum(1)
+    size = (at[None, :] == at[:, None]).sum(1)
+    same = (times[None, :] == at[:, None]) & (events > 0)[None, :]
+    weights = at_risk.float() - same.float() * (tied / size.clamp_min(1))[:, None].float()
+    counted = at_risk.sum(1) > 1
+    return index[counted], weights[counted].log()
+
+
+def compute_efron_terms(scores: Tensor, index: Tensor, log_weights: Tensor) -> Tensor:
+    """Compute −log of the factor of each event `[E]` for log hazard ratios `scores [m]`.
+
+    The terms are finite however large the scores are, and their sum is never negative.
+    """
+    return torch.logsumexp(scores[None, :] + log_weights, dim=1) - scores[index]
+
+
+def find_rank_and_world() -> tuple[int, int]:
+    """Return (rank of this process, number of processes); (0, 1) without distributed training."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def gather_other_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Gather the rows of the other processes: (those of lower ranks, those of higher ranks), without gradient.
+
+    `rows [n, …]` may have another n in each process. This is a collective call: every process must make it equally
+    often, or all of them wait forever.
+    """
+    rank, world = find_rank_and_world()
+    rows = rows.detach()
+    if world == 1:
+        return rows[:0], rows[:0]
+    sizes = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
+    dist.all_gather(sizes, torch.tensor([len(rows)], dtype=torch.int64, device=rows.device))
+    counts = [int(s.item()) for s in sizes]
+    # all_gather needs the same shape everywhere, so that rows are padded to the longest and cut again afterwards.
+    padded = rows.new_zeros((max(counts), *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    found = [torch.empty_like(padded) for _ in range(world)]
+    dist.all_gather(found, padded)
+    kept = [f[:n] for f, n in zip(found, counts, strict=True)]
+    return torch.cat([rows[:0], *kept[:rank]]), torch.cat([rows[:0], *kept[rank + 1 :]])

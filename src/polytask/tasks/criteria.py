@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from polytask.tasks.target import Target
-from polytask.tasks.task import find_output_device
 
 
 def disable_autocast(output: Tensor | Sequence[Tensor]) -> torch.autocast:
@@ -68,3 +67,8 @@ def shrink_to_grid(x: Tensor, space: Sequence[int]) -> Tensor:
         if size != full:
             x = x.index_select(axis, torch.arange(size, device=x.device) * full // size)
     return x
+
+
+def find_output_device(output: Tensor | Sequence[Tensor]) -> torch.device:
+    """Find the device on which an output lies."""
+    return output.device if isinstance(output, Tensor) else output[0].device

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
 from polytask.tasks.target import Target
@@ -119,8 +118,3 @@ class VoxelTask(Task, Protocol):
 
         `distances=False` leaves out the slow surface metrics; `n` is 1 if anything is known, else 0.
         """
-
-
-def find_output_device(output: Tensor | Sequence[Tensor]) -> torch.device:
-    """Find the device on which an output lies."""
-    return output.device if isinstance(output, Tensor) else output[0].device

@@ -84,7 +84,7 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
     while not state.finished:
         epoch, within = divmod(state.step, per_epoch)
         left = min(per_epoch - within, state.schedule.end - state.step)
-        started, begun = time.perf_counter(), state.step
+        started, begun, stop_signal = time.perf_counter(), state.step, 0
         sums, norms, common = RunningMeans(), RunningMeans(), SharedSampleCounts(list(state.network.tasks))
         if state.epoch_sums:  # saved within this epoch
             sums.load(state.epoch_sums["losses"])
@@ -93,7 +93,7 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             common.counts, common.steps = list(state.epoch_sums["common"]), sums.steps
         state.network.train()
         micro_batches = (batch.to(world.device) for batch in data.batches(epoch, within * every))
-        goal, rate, stopping = state.step + left, state.schedule.rate(state.step), False
+        goal, rate = state.step + left, state.schedule.rate(state.step)
 
         # The defaults bind the objects of this epoch; a closure would see those of a later one.
         def keep_within(
@@ -109,29 +109,28 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             # Dropout depends on seed, step and process alone, so that a resumed run draws what it would have
             # drawn.
             torch.manual_seed(stable_hash(services.seed, "step", state.step, world.rank))
-            skipped = state.skipped
-            losses = take_step(state, batches, world, rate, settings.precision, settings.clip)
+            result = take_step(state, batches, world, rate, settings.precision, settings.clip)
             update_average(state, settings.ema)
-            sums.add(losses)
-            norms.add({NORM_KEY: state.norm})
-            common.add(state.together)
-            services.reporter.step(state.step, losses)
+            sums.add(result.losses)
+            norms.add({NORM_KEY: result.norm})
+            common.add(result.together)
+            services.reporter.step(state.step, result.losses)
             if services.log and state.step % max(1, state.schedule.end // LOGGED_STEPS) == 0:
-                told = add_gradient_norm(losses, state.norm, state.network.tasks)
-                line = {"losses": told, GRADIENT_NORM_KEY: state.norm}
+                logged = add_gradient_norm(result.losses, result.norm, state.network.tasks)
+                line = {"losses": logged, GRADIENT_NORM_KEY: result.norm}
                 services.log.write(state.step, line, board=False)  # too slow for every step
-            if state.gradient_summary and services.log:
-                services.log.write(state.step, {"gradients": state.gradient_summary})
-            if state.skipped > skipped:
-                services.reporter.say(state.complaint)
+            if result.gradient_summary and services.log:
+                services.log.write(state.step, {"gradients": result.gradient_summary})
+            if result.skip_message:
+                services.reporter.say(result.skip_message)
                 if services.log:
-                    services.log.write(state.step, {"skipped": state.complaint})
-            stopping = is_stop_requested(services.asked, world)
+                    services.log.write(state.step, {"skipped": result.skip_message})
+            stop_signal = agree_on_stop(services.asked, world)
             # At the last step of an epoch the evaluation on tune still belongs to it, so the loop stops
             # further down.
-            if stopping and state.step < goal:
+            if stop_signal and state.step < goal:
                 keep_within()
-                raise TrainingInterrupted(services.asked.signal, state.step)
+                raise TrainingInterrupted(stop_signal, state.step)
         ends = state.step >= state.schedule.end
         norm = norms.means().get(NORM_KEY, float("nan"))
         entry: dict[str, object] = {"epoch": epoch, "rate": rate}
@@ -152,8 +151,8 @@ def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
             services.finish()
         state.finished, state.epoch_sums = ends, {}
         services.keep_last()
-        if stopping and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
-            raise TrainingInterrupted(services.asked.signal, state.step)
+        if stop_signal and not ends:  # at the last step of an epoch: its evaluation on tune belongs to it
+            raise TrainingInterrupted(stop_signal, state.step)
 
 
 def evaluate_on_tune(state: FitState, services: FitServices, epoch: int) -> dict[str, object]:
@@ -195,13 +194,13 @@ def group_batches(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def is_stop_requested(asked: StopSignal, world: World) -> bool:
-    """Whether any process was asked to stop; all processes agree on the answer."""
+def agree_on_stop(asked: StopSignal, world: World) -> int:
+    """Return the signal that asked this process, or others alone, to stop; 0 in all processes if none was asked."""
+    own = asked.signal
     if world.size == 1:
-        return asked.signal > 0
-    flag = world.total(torch.tensor(float(asked.signal), device=world.device))
-    asked.signal = asked.signal or int(flag)
-    return bool(flag > 0)
+        return own
+    total = world.total(torch.tensor(float(own), device=world.device))
+    return own or int(total)
 
 
 def update_average(state: FitState, decay: float) -> None:

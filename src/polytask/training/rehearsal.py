@@ -23,7 +23,7 @@ from polytask.training.fitting import RunContext, make_state, run_seed
 from polytask.training.folder import Run
 from polytask.training.freed_memory import keep_freed_memory
 from polytask.training.state import FitState
-from polytask.training.step import RecordLap, ignore_lap, take_step
+from polytask.training.step import RecordLap, StepResult, ignore_lap, take_step
 from polytask.training.tune_evaluation import TuneEvaluator
 
 
@@ -45,12 +45,12 @@ class Rehearsal:
         with self.loader(0) as loader:
             return list(islice(loader.batches(0), count))
 
-    def step(self, batch: Batch, lap: RecordLap = ignore_lap) -> None:
+    def step(self, batch: Batch, lap: RecordLap = ignore_lap) -> StepResult:
         """Take one training step, at a learning rate that hardly changes the weights."""
         settings, world = self.context.plan.shared.training, self.context.world
         self.state.network.train()
         moved = [batch.to(world.device)]
-        take_step(self.state, moved, world, 1e-6, settings.precision, settings.clip, lap)
+        return take_step(self.state, moved, world, 1e-6, settings.precision, settings.clip, lap)
 
     def tune(self) -> None:
         """Run one evaluation on the tune part."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from polytask.model.input_fusion.condition import Condition
-from polytask.model.network import Network, SideOutputs
+from polytask.model.network import Network, NetworkOutput, SideOutputs
 from polytask.model.window_blending import blend_windows
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.bag_tensors import stack_bags
@@ -119,18 +119,17 @@ def _predict_flipped(
     found: Predictions = {}
     views = bool(network.pooled) or any(p.field == "whole" for p in plan.shared.images.values())
     batch = _make_sample_batch(sample, plan, axes).to(device)
-    told: SideOutputs = {}
     both = [name for name, image in plan.shared.images.items() if image.field == "both"]
-    outputs = network(batch, told=told, elsewhere=both) if views else {}
-    _add_patch_positions(network, sample, told)
-    for name, output in outputs.items():
-        task = network.tasks[name]
+    computed = network.compute_with_side_outputs(batch, elsewhere=both) if views else NetworkOutput({}, {})
+    side_outputs = _locate_patches(network, sample, computed.side_outputs)
+    for name, output in computed.outputs.items():
+        task, answer = network.tasks[name], output[0] if isinstance(output, list) else output
         if task.level == "subject":
-            found[name] = {-1: _move_to_cpu(task.decode(output) | told.get(name, {}))}
+            found[name] = {-1: _move_to_cpu(task.decode(answer) | side_outputs[name])}
         elif task.level == "visit":
-            beside = told.get(name, {})
+            beside = side_outputs[name]
             found[name] = {
-                slot: _move_to_cpu({k: v[slot : slot + 1] for k, v in (task.decode(output) | beside).items()})
+                slot: _move_to_cpu({k: v[slot : slot + 1] for k, v in (task.decode(answer) | beside).items()})
                 for slot in present
             }
         else:
@@ -139,7 +138,7 @@ def _predict_flipped(
             for index, slot in enumerate(present):
                 array = sample.images[image][slot]
                 if array is not None:
-                    back = _unmirror_axes(_crop_center(output[0][index], array.shape[1:]), axes)
+                    back = _unmirror_axes(_crop_center(answer[index], array.shape[1:]), axes)
                     found[name][slot] = _move_to_cpu(task.decode(back[None]))
     for image, image_plan in plan.shared.images.items():
         names = [t for t in network.voxel if network.spec.voxel_image[t] == image]
@@ -202,16 +201,22 @@ def _make_sample_batch(sample: FullSample, plan: Plan, axes: Sequence[int]) -> B
     )
 
 
-def _add_patch_positions(network: Network, sample: FullSample, told: SideOutputs) -> None:
-    """Add where each patch of a slide lies (`places.NAME`, pixels of the finest level) beside the attention on it."""
-    for task, found in told.items():
+def _locate_patches(network: Network, sample: FullSample, side_outputs: SideOutputs) -> SideOutputs:
+    """Return side outputs that also say where each patch of a slide lies (`places.NAME`, pixels of the finest level)
+    beside the attention on it."""
+    located: SideOutputs = {}
+    for task, found in side_outputs.items():
+        located[task] = dict(found)
         for key in [k for k in found if k.startswith("patches.")]:
             name = key.removeprefix("patches.")
             places = torch.zeros((*sample.bag_known[name].shape, 2))
             for slot, coords in enumerate(sample.coords[name]):
                 if coords is not None:
                     places[slot, : len(coords)] = torch.from_numpy(np.array(coords, np.float32))
-            found[f"places.{name}"] = places[None] if network.tasks[task].level == "subject" else places
+            located[task][f"places.{name}"] = (
+                places[None] if network.tasks[task].level == "subject" else places
+            )
+    return located
 
 
 def _run_voxel_windows(

@@ -21,13 +21,12 @@ from polytask.plain import write_plain_json
 from polytask.training.atomic_files import load_tensors, save_tensors, sha256
 from polytask.training.balancing import Balancer
 from polytask.training.checkpoint_form import find_checkpoint_problem
-from polytask.training.gradient_log import GradientSummary
 from polytask.training.schedule import Schedule
 
 
 @dataclass
 class FitState:
-    """The part of a fit that changes.
+    """The part of a fit that changes and outlives a step. What one step found is a `StepResult`.
 
     Args:
         network, optimiser, criteria, balancer: what is fitted, by what, against which losses, and how tasks are
@@ -39,12 +38,8 @@ class FitState:
         best, best_epoch: highest mean skill on tune, and the epoch that reached it.
         stale: evaluations since then.
         settings: of the plan, as changed by the time budget.
-        norm: length of the last step's gradient, before it was clipped.
-        gradient_summary: summary of the tasks' gradients in the last step, if that step is logged. together: `[T, T]`,
-            more than 0 where the step had a sample with both tasks known.
         epoch_sums: sums of the losses of an unfinished epoch, for its line in the log.
-        skipped, in_a_row, complaint: how many steps were skipped because a loss was not finite, how many of them in a
-            row, and a message about the last one.
+        skipped, in_a_row: how many steps were skipped because a loss was not finite, and how many of the last ones.
     """
 
     network: Network
@@ -61,10 +56,6 @@ class FitState:
     skipped: int = 0
     in_a_row: int = 0
     finished: bool = False
-    complaint: str = ""
-    norm: float = float("nan")
-    gradient_summary: GradientSummary | None = None
-    together: list[list[float]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     epoch_sums: dict[str, Any] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from math import isfinite
 
 import torch
@@ -17,6 +18,7 @@ from polytask.tasks.target import Target
 from polytask.training.balanced_backward import BalancedBackward
 from polytask.training.distributed import World
 from polytask.training.flat_targets import flatten_target
+from polytask.training.gradient_log import GradientSummary
 from polytask.training.state import FitState
 
 MAX_SKIPPED_IN_A_ROW = 20
@@ -24,6 +26,25 @@ MAX_SKIPPED_IN_A_ROW = 20
 BatchTargets = Mapping[str, tuple[Target, list[str]]]
 RecordLap = Callable[[str], None]
 """Called with the name of each part of a step when that part is done."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step did. It belongs to this step alone: what must survive a resume stands in `FitState`.
+
+    Args:
+        losses: mean loss of each task that was present.
+        norm: length of the gradient before it was clipped.
+        together: `[T, T]`, in how many batches some sample had both tasks known.
+        gradient_summary: of the tasks' gradients; None if this step is not logged.
+        skip_message: why the weights stayed as they were; empty if the step counts.
+    """
+
+    losses: dict[str, float]
+    norm: float
+    together: list[list[float]]
+    gradient_summary: GradientSummary | None
+    skip_message: str = ""
 
 
 def ignore_lap(part: str) -> None:
@@ -43,17 +64,16 @@ def take_step(
     precision: str,
     clip: float,
     lap: RecordLap = ignore_lap,
-) -> dict[str, float]:
-    """Accumulate over `batches`, balance the tasks, clip, update → mean loss by task.
+) -> StepResult:
+    """Accumulate over `batches`, balance the tasks, clip, update.
 
-    The gradient's norm is left in `state.norm`. Counts come first: the mean of a task divides by its count over all
+    Counts come first: the mean of a task divides by its count over all
     processes and micro-batches. A task whose count is zero is absent: no loss, no gradient, no change of state. The
     step is Σ weight · loss / T over the tasks that are present; the balancing rule gives the weights, for each
     micro-batch by itself.
     """
     network, tasks = state.network, state.network.tasks
     turn = BalancedBackward.of(state.balancer, state.step, world)
-    state.gradient_summary = None
     targets = [
         {
             name: flatten_target(
@@ -64,7 +84,7 @@ def take_step(
         for batch in batches
     ]
     # All processes must know the total counts before the first backward pass: each loss is divided by them.
-    rows, state.together = _count_known_targets(state, batches, targets, world)
+    rows, together = _count_known_targets(state, batches, targets, world)
     by_batch = [dict(zip(tasks, row, strict=True)) for row in rows.tolist()]
     of_step = {name: sum(row[name] for row in by_batch) for name in tasks}
     present = {n: count for n, count in zip(tasks, rows.sum(0), strict=True) if of_step[n] > 0}
@@ -90,6 +110,7 @@ def take_step(
     # One transfer to the CPU for all numbers: each one alone would wait for the device.
     *found, length = torch.cat([means, norm.reshape(1)]).tolist()
     values = dict(zip(tasks, found, strict=True))
+    gradient_summary, skip_message = None, ""
     if all(map(isfinite, [*found, length])):
         for group in state.optimiser.param_groups:
             group["lr"] = rate * group["factor"]
@@ -100,9 +121,9 @@ def take_step(
                 {n: values[n] for n in present},
                 _recompute_losses(state, batches, targets, present, world, precision),
             )
-        state.gradient_summary = turn.commit_step()
+        gradient_summary = turn.commit_step()
     else:
-        _record_skipped_step(state, values, batches)
+        skip_message = _record_skipped_step(state, values, batches)
     for name in tasks:
         # After a skipped step too: the scores that a risk-set buffer holds back must not wait for the next
         # step.
@@ -110,8 +131,8 @@ def take_step(
     state.optimiser.zero_grad(set_to_none=True)
     state.step += 1
     lap("optimiser")
-    state.norm = length
-    return {n: v for n, v in values.items() if n in present}
+    losses_of_present = {n: v for n, v in values.items() if n in present}
+    return StepResult(losses_of_present, length, together, gradient_summary, skip_message)
 
 
 def _count_known_targets(
@@ -157,20 +178,22 @@ def _recompute_losses(
     return dict(zip(present, world.total(total).tolist(), strict=True))
 
 
-def _record_skipped_step(state: FitState, losses: dict[str, float], batches: Sequence[Batch]) -> None:
+def _record_skipped_step(state: FitState, losses: dict[str, float], batches: Sequence[Batch]) -> str:
+    """Count a skipped step and say why it was skipped; raise if too many in a row were."""
     state.skipped += 1
     state.in_a_row += 1
     bad = [n for n, v in losses.items() if v != v or abs(v) == float("inf")]
     subjects = sorted({s for b in batches for s in b.subjects})
-    state.complaint = (
+    message = (
         f"step {state.step}: {'loss of ' + ', '.join(bad) if bad else 'gradient'} is not finite; "
         f"subjects {', '.join(subjects)}; step skipped ({state.skipped} so far)"
     )
     if state.in_a_row >= MAX_SKIPPED_IN_A_ROW:
         raise PolytaskError(
-            f"{state.complaint}; {state.in_a_row} in a row: stopped. Lower training.rate, set training.precision to "
+            f"{message}; {state.in_a_row} in a row: stopped. Lower training.rate, set training.precision to "
             "float32, or look at these subjects with `polytask check`"
         )
+    return message
 
 
 def _reads_patches(network: Network, batch: Batch, task: str) -> bool:

@@ -17,7 +17,8 @@ from polytask.study.run_spec import RunSpec
 from polytask.study.study_folder import read_run_record
 from polytask.study.study_run_costs import measure_study_run_costs
 from polytask.training.folder import RUN_FILE_NAME, Run
-from polytask.training.run import train
+from polytask.training.run import train_run
+from polytask.training.run_request import RunRequest
 
 
 class StudyRunReporter:
@@ -47,23 +48,8 @@ def perform_run(work: Path, spec: RunSpec, run_progress: RunProgress) -> None:
     resume = claim_run_folder(folder, spec)
     try:
         reporter = StudyRunReporter(run_progress, folder, spec)
-        if resume:
-            train(work, resume=spec.name, device=spec.device, reporter=reporter)
-        else:
-            train(
-                work,
-                name=spec.name,
-                fold=spec.fold,
-                seed=spec.seed,
-                preset=spec.preset or None,
-                sharing=None if spec.preset else spec.sharing,
-                balance=spec.balance,
-                steps=spec.steps,
-                tasks=spec.tasks,
-                overrides=spec.overrides,
-                device=spec.device,
-                reporter=reporter,
-            )
+        again = RunRequest(resume=spec.name, device=spec.device)
+        train_run(work, again if resume else spec.make_run_request(), reporter)
         # A resumed run has had several processes; the largest of their peaks counts.
         update_run_record(
             folder, memory=max(measure_peak_memory(), float(read_run_record(folder).get("memory") or 0))

@@ -194,7 +194,7 @@ def pass_kill_to_runs(strike: KillMoment) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "sitecustomize.py").write_text(
             "import os, sys\n"
-            "if 'polytask.study.run_process' in sys.orig_argv:\n"
+            "if 'polytask.study.run_worker' in sys.orig_argv:\n"
             "    from pathlib import Path\n"
             "    from _kill_process import KillMoment, count_events\n"
             f"    kind, at, delay, root = os.environ['{RUN_STRIKE}'].split('|')\n"

@@ -21,8 +21,9 @@ from polytask.images.slide_patches import (
     find_tissue_patches,
     stream_patches,
 )
+from polytask.images.slide_pyramid import find_best_level
 from polytask.images.slide_tiff import TiffSlide
-from polytask.images.slides import find_best_level, open_slide
+from polytask.images.slides import open_slide
 from polytask.images.tissue import compute_saturation, find_otsu_threshold, find_tissue
 from tests.images.slide_worlds import GLASS, TISSUE, pixels, write_pyramid
 

@@ -12,7 +12,8 @@ import pytest
 from polytask.study import matrix, results, study_folder, study_runner
 from polytask.study.arms import Arm
 from polytask.study.matrix import MatrixSnapshot
-from polytask.study.results import RESULTS_SCHEMA, ResultsWriter, read_results
+from polytask.study.results import ResultsWriter
+from polytask.study.results_table import RESULTS_SCHEMA, read_results
 from polytask.study.run_spec import RunSpec
 from polytask.study.study_folder import Study, StudyRun
 

@@ -11,12 +11,11 @@ from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
 from polytask.study.results import (
     PARTIAL_RESULTS_FILE,
-    RESULTS_SCHEMA,
     ResultsWriter,
     collect_answer_cells,
     collect_truth_cells,
-    read_results,
 )
+from polytask.study.results_table import RESULTS_SCHEMA, read_results
 from polytask.study.study_folder import Study
 
 

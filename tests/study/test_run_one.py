@@ -15,16 +15,9 @@ import yaml
 from polytask.errors import PolytaskError
 from polytask.locks import hold_lock
 from polytask.study.process_memory import measure_peak_memory
-from polytask.study.run_execution import claim_run_folder
-from polytask.study.run_one import (
-    describe_process_end,
-    note_failure,
-    run_one,
-    update_run_record,
-    wait_for_orphan,
-)
+from polytask.study.run_one import describe_process_end, run_one, wait_for_orphan
 from polytask.study.run_spec import RunSpec
-from polytask.study.stop_request import StopRequest
+from polytask.study.run_worker import StopRequest, claim_run_folder
 from polytask.study.study_design import StudyDesign
 from polytask.study.study_folder import Study, find_run_state
 
@@ -83,33 +76,9 @@ def test_nothing_is_begun_when_the_study_is_to_stop_or_another_command_has_it(
     assert not (finished.work / "runs" / spec.name).exists()
 
 
-def test_a_folder_of_somebody_else_is_not_touched(finished: Study) -> None:
-    spec = replace(first(finished), seed=8, name="mine")
-    folder = finished.work / "runs" / "mine"
-    assert not claim_run_folder(folder, spec)
-    (folder / "best").mkdir(parents=True)
-    with pytest.raises(PolytaskError, match="not this study's"):
-        claim_run_folder(folder, spec)
-    (folder / "best").rmdir()
-    assert not claim_run_folder(folder, spec), "killed before anything was learnt: begun anew"
-    assert not folder.exists()
-
-
-def test_a_failure_is_one_line_and_then_everything(finished: Study) -> None:
-    spec = replace(first(finished), seed=9, name="s.hard-fold0-seed9")
-    note_failure(spec, "what went\nwrong", "Traceback …\nthe end")
-    folder = finished.work / "runs" / spec.name
-    assert find_run_state(spec, folder) == ("failed", "what went wrong")
-    assert spec.failed.read_text().endswith("Traceback …\nthe end\n")
+def test_the_end_of_a_process_is_put_into_words() -> None:
     assert describe_process_end(-9).startswith("the run's process was ended by SIGKILL (out of memory?)")
     assert "exit code 7" in describe_process_end(7)
-
-
-def test_what_is_noted_of_a_run_adds_up(tmp_path: Path) -> None:
-    update_run_record(tmp_path, seconds=1.5)
-    update_run_record(tmp_path, costs={"steps": 2})
-    assert (tmp_path / "study.json").read_text().count("seconds") == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["study.json"]
 
 
 def test_peak_memory_is_the_own_one_not_that_of_the_process_before() -> None:

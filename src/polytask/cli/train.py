@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -89,7 +90,8 @@ def train(
     from polytask.errors import PolytaskError
     from polytask.plan.plan_file import read_plan
     from polytask.training.interrupt import TrainingInterrupted
-    from polytask.training.run import train as fit
+    from polytask.training.run import train_run
+    from polytask.training.run_request import RunRequest
 
     visit_fusion = _choose_option("--visit-fusion", visit_fusion, "--time", time)
     input_fusion = _choose_option("--input-fusion", input_fusion, "--sources", sources)
@@ -98,36 +100,33 @@ def train(
         raise PolytaskError("--resume already says which run: leave out --fold all and --name")
     if extend and not resume:
         raise PolytaskError("--extend makes a run longer: name the run with --resume")
+    request = RunRequest(
+        seed=seed,
+        preset=preset,
+        sharing=sharing,
+        visit_fusion=visit_fusion,
+        input_fusion=input_fusion,
+        balance=balance,
+        cut=cut,
+        after=dict(_parse_chain(text) for text in after or ()),
+        tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
+        minutes=minutes,
+        steps=steps,
+        match=match,
+        init=init,
+        overrides=change or (),
+        resume=resume,
+        extend=extend,
+        workers=workers,
+        device=device,
+    )
     runs = []
     for number in folds:
         label = f"{name}-fold{number}" if name and len(folds) > 1 else name
         reporter = TrainingBar()
         try:
             with reporter:
-                run = fit(
-                    work,
-                    fold=number,
-                    seed=seed,
-                    preset=preset,
-                    sharing=sharing,
-                    visit_fusion=visit_fusion,
-                    input_fusion=input_fusion,
-                    balance=balance,
-                    cut=cut,
-                    after=dict(_parse_chain(text) for text in after or ()),
-                    name=label,
-                    tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
-                    minutes=minutes,
-                    steps=steps,
-                    match=match,
-                    init=init,
-                    overrides=change or (),
-                    resume=resume,
-                    extend=extend,
-                    workers=workers,
-                    device=device,
-                    reporter=reporter,
-                )
+                run = train_run(work, replace(request, fold=number, name=label), reporter)
         except TrainingInterrupted as stop:
             typer.echo(f"{stop}; everything is saved. Continue with:", err=True)
             typer.echo(f"  polytask train {work} --resume {stop.run}", err=True)

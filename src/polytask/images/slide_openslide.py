@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from polytask.errors import PolytaskError
-from polytask.images.slides import WHITE_PIXEL, SlideLevel, SlidePixels, keep_plausible_mpp
+from polytask.images.slide_pyramid import WHITE_PIXEL, SlideLevel, SlidePixels, keep_plausible_mpp
 
 OPENSLIDE_INSTALL = "pip install 'polytask[slides]'"
 

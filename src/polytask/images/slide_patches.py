@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from polytask.errors import PolytaskError
-from polytask.images.slides import Slide, SlidePixels, find_best_level
+from polytask.images.slide_pyramid import Slide, SlidePixels, find_best_level
 from polytask.images.tissue import find_tissue
 
 PatchCorners = npt.NDArray[np.int32]

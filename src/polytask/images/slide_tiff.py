@@ -11,7 +11,7 @@ import numpy as np
 
 from polytask.errors import PolytaskError
 from polytask.images.safe_files import silence_library
-from polytask.images.slides import WHITE_PIXEL, SlideLevel, SlidePixels, keep_plausible_mpp
+from polytask.images.slide_pyramid import WHITE_PIXEL, SlideLevel, SlidePixels, keep_plausible_mpp
 from polytask.images.tiff_directories import check_tiff_directories
 
 MAX_TILE_BYTES = 64 * 1024**2

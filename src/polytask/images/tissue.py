@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask.errors import PolytaskError
-from polytask.images.slides import Slide, SlidePixels, find_best_level
+from polytask.images.slide_pyramid import Slide, SlidePixels, find_best_level
 
 TISSUE_BLOCK_PIXELS = 1024
 """About how many pixels along an edge are read at a time."""

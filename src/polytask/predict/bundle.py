@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from polytask.errors import PolytaskError
@@ -37,10 +36,10 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
         )
     if out.exists() and any(out.iterdir()) and not (out / DESCRIPTION_FILE).exists():
         raise PolytaskError(f"{out}: not empty and not a model; choose another folder")
-    predictor = load_runs(folders, torch.device("cpu"))
+    model = load_runs(folders)
     weights: dict[str, Tensor] = {}
     members = []
-    for number, (member, folder) in enumerate(zip(predictor.members, folders, strict=True)):
+    for number, (member, folder) in enumerate(zip(model.members, folders, strict=True)):
         record = Run.read(folder).record
         for index, network in enumerate(member.networks):
             weights |= {f"{number}/{index}/{k}": v for k, v in network.state_dict().items()}
@@ -60,8 +59,8 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
         seen = collect_training_digests([Run.read(f) for f in folders], progress)
     except PolytaskError:  # store and cohort are gone or changed: the model is no worse for it
         seen = None
-    plan = predictor.plan.model_dump(mode="json")
-    folds = {str(m.fold) for m in predictor.members}
+    plan = model.plan.model_dump(mode="json")
+    folds = {str(m.fold) for m in model.members}
     # Only the folds of the members go along, and no path: a bundle must not tell where it was made.
     plan["folds"] = {k: v for k, v in plan["folds"].items() if str(k) in folds}
     plan["cohort"] = ""
@@ -70,10 +69,10 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
         save_tensors(new / WEIGHTS_FILE, weights)
         description = {
             "polytask": 1,
-            "name": predictor.header.name,
+            "name": model.header.name,
             "notice": "Research use only. Not a medical device.",
             "sha256": sha256(new / WEIGHTS_FILE),
-            "header": predictor.header.model_dump(mode="json"),
+            "header": model.header.model_dump(mode="json"),
             "plan": plan,
             "members": members,
             "environment": describe_environment(),

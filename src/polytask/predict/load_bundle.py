@@ -19,8 +19,8 @@ from polytask.predict.baseline_file import check_baselines
 from polytask.predict.bundle import DESCRIPTION_FILE, WEIGHTS_FILE
 from polytask.predict.consistency import find_disagreements, find_member_problem
 from polytask.predict.held_out import HeldOutMetrics
+from polytask.predict.loaded_model import LoadedModel
 from polytask.predict.member import Member
-from polytask.predict.predictor import Predictor
 from polytask.predict.seal import read_description
 from polytask.tasks.task import PooledTask, Task, VoxelTask
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
@@ -31,7 +31,7 @@ MAX_MEMBERS = 100
 """At most so many members: each costs memory for its networks."""
 
 
-def load_bundle(folder: Path, device: torch.device) -> Predictor:
+def load_bundle(folder: Path) -> LoadedModel:
     """Load an exported model; description and weights must be those it was exported with, and fit each other.
 
     The seal shows accidents, not intent: a person who changes a model can seal it again. So everything that sets a
@@ -64,7 +64,7 @@ def load_bundle(folder: Path, device: torch.device) -> Predictor:
     used = sum(len(n.state_dict()) for m in members for n in m.networks)
     if used != len(weights):
         raise PolytaskError(f"{place}: its members do not fit the weights; export it again")
-    return Predictor(header, plan, members, device, notices, origin=folder)
+    return LoadedModel(header, plan, members, notices, origin=folder)
 
 
 def _read_weights(path: Path, seal: Any) -> dict[str, Tensor]:

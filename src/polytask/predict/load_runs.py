@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from polytask.cohort.header import Header
 from polytask.cohort.header_file import parse_header
 from polytask.errors import PolytaskError
@@ -16,8 +14,8 @@ from polytask.plan.plan_schema import Plan
 from polytask.predict.baseline_file import read_baselines
 from polytask.predict.consistency import find_disagreements
 from polytask.predict.held_out import read_held_out_metrics
+from polytask.predict.loaded_model import LoadedModel
 from polytask.predict.member import Member
-from polytask.predict.predictor import Predictor
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
 from polytask.training.decisions import read_decisions
 from polytask.training.folder import RUN_FILE_NAME, Run
@@ -26,7 +24,7 @@ from polytask.training.state import load_weights, put_weights
 from polytask.training.survival_learning import read_learned_fields
 
 
-def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
+def load_runs(folders: Sequence[Path]) -> LoadedModel:
     """Load one member per run; all runs must have the same tasks, the same network and the same prepared data."""
     runs = [Run.read(f) for f in folders]
     plans = [read_plan(r.folder) for r in runs]
@@ -64,9 +62,8 @@ def load_runs(folders: Sequence[Path], device: torch.device) -> Predictor:
             raise PolytaskError(
                 f"{run.folder / RUN_FILE_NAME}: does not fit its plan.yaml: {problem}; {restore}"
             )
-    return Predictor(
-        header, plans[0], [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)], device
-    )
+    members = [load_member(r, p, header) for r, p in zip(runs, plans, strict=True)]
+    return LoadedModel(header, plans[0], members)
 
 
 def _get_model_settings(plan: Plan) -> dict[str, Any]:

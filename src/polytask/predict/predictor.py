@@ -19,6 +19,8 @@ from polytask.errors import PolytaskError
 from polytask.images.volume import Volume
 from polytask.plan.plan_schema import Plan
 from polytask.predict.in_memory_store import InMemoryStore
+from polytask.predict.load_bundle import load_bundle
+from polytask.predict.load_runs import load_runs
 from polytask.predict.member import Member
 from polytask.predict.missing_inputs import ModelInputs
 from polytask.predict.source_grid import order_after_mirroring, restore_probabilities, restore_to_source_grid
@@ -28,6 +30,7 @@ from polytask.prepare.views import find_left_right_axis
 from polytask.tasks.task import Arrays, Prediction, Task
 from polytask.training.decisions import Decisions, merge_decisions
 from polytask.training.distributed import choose_device
+from polytask.training.folder import list_nearby_runs
 from polytask.training.freed_memory import give_freed_memory_back, keep_freed_memory
 from polytask.training.sample_inference import Predictions, list_flips, predict_sample
 
@@ -82,22 +85,19 @@ class Predictor:
     @classmethod
     def load(cls, *sources: Path | str, device: str | None = None) -> Predictor:
         """Load runs of one plan (several are an ensemble), or one exported model."""
-        from polytask.predict.load_bundle import load_bundle
-        from polytask.predict.load_runs import load_runs
-
         folders = [Path(s) for s in sources]
         place = choose_device(device)
         if len(folders) == 1 and (folders[0] / "model.json").exists():
-            return load_bundle(folders[0], place)
-        from polytask.training.folder import list_nearby_runs
-
+            model = load_bundle(folders[0])
+            return cls(model.header, model.plan, model.members, place, model.notices, model.origin)
         for folder in folders:
             if not (folder / "run.yaml").exists():
                 raise PolytaskError(
                     f"{folder}: neither a run (run.yaml) nor an exported model (model.json); expected "
                     f"RUN|MODEL first and the input last{list_nearby_runs(folder)}"
                 )
-        return load_runs(folders, place)
+        model = load_runs(folders)
+        return cls(model.header, model.plan, model.members, place)
 
     @property
     def tasks(self) -> dict[str, Task]:

@@ -16,7 +16,7 @@ from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 from polytask.errors import PolytaskError, suggest_word
 from polytask.study.run_estimate import RunEstimate, estimate_remaining_seconds
 from polytask.study.run_one import run_one
-from polytask.study.stop_request import StopRequest
+from polytask.study.run_worker import StopRequest
 from polytask.study.study_folder import Study, StudyRun
 from polytask.training.interrupt import catch_stop_signals
 
@@ -81,8 +81,8 @@ def run_matrix(
         expect: returns arm → estimate of one run; called again whenever another run is done.
     """
     todo = [run for run in study.runs if run.state != "done"]
-    leash = StopRequest.of_this_process(study.folder / "active")
-    stop = Path(leash.stop)
+    stop_request = StopRequest.of_this_process(study.folder / "active")
+    stop = Path(stop_request.stop)
     stop.parent.mkdir(parents=True, exist_ok=True)
     stop.unlink(missing_ok=True)
     troubles: list[BaseException] = []
@@ -90,7 +90,7 @@ def run_matrix(
 
     def dispatch() -> None:
         try:
-            _dispatch_runs(study.work, todo, leash, jobs, backend)
+            _dispatch_runs(study.work, todo, stop_request, jobs, backend)
         # An exception in a thread would only be printed; it is kept and raised by the main thread below.
         except BaseException as trouble:
             troubles.append(trouble)

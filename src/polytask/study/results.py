@@ -18,22 +18,11 @@ from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
 from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
 from polytask.kinds import find_answer_form
+from polytask.study.results_table import RESULTS_SCHEMA
 from polytask.study.study_folder import RESULTS_FILE, Study, StudyRun
 
 ResultRow = tuple[str, str, str, str, str, float | None, int | None]
 """One row without the columns of the run: task, kind, subject, visit, name, value, n."""
-TEXT_COLUMNS = ("run", "arm", "sharing", "balance", "preset")
-RESULTS_SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in TEXT_COLUMNS),
-        *((name, pa.int32()) for name in ("fold", "seed")),
-        *((name, pa.string()) for name in ("task", "kind", "subject", "visit", "name")),
-        ("value", pa.float64()),
-        ("n", pa.int64()),
-    ]
-)
-"""Columns in long form. `kind` is `metric` (of the run on the held-out part, with `n` known items), `case` (answer,
-truth or metric of one subject and visit) or `cost` (of the run). A value that is undefined or unknown is null."""
 PARTIAL_RESULTS_FILE = f".{RESULTS_FILE}.part"
 
 
@@ -71,17 +60,6 @@ class ResultsWriter:
                 "command again: finished runs are kept"
             ) from None
         return study.results
-
-
-def read_results(path: Path) -> pa.Table:
-    """Read the table that `ResultsWriter.write` wrote."""
-    try:
-        return pq.read_table(path, schema=RESULTS_SCHEMA)
-    except (OSError, pa.ArrowException) as error:
-        raise PolytaskError(
-            f"{path}: cannot be read ({str(error).splitlines()[0]}); run the study's command again, which makes it "
-            "anew from the run folders"
-        ) from None
 
 
 def build_run_table(run: StudyRun) -> pa.Table:

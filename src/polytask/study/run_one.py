@@ -1,4 +1,4 @@
-"""`run_one`: one run of a study in a process of its own; joblib calls it on any worker that is free.
+"""The parent's side of one run of a study: `run_one` starts its process and waits; joblib calls it on any free worker.
 
 Each run has its own process, so that its peak memory can be measured, and so that a run that is killed for lack of
 memory ends no other run.
@@ -16,18 +16,25 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from polytask.locks import is_lock_held, read_lock_note
-from polytask.study.run_spec import STUDY_RECORD_FILE, RunSpec
-from polytask.study.stop_request import StopRequest, is_process_alive
-from polytask.study.study_folder import find_run_state, read_run_record
+from polytask.study.run_spec import RunSpec
+from polytask.study.run_worker import (
+    EXIT_DONE,
+    EXIT_ELSEWHERE,
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    StopRequest,
+    WorkerOrder,
+    is_process_alive,
+    note_failure,
+)
+from polytask.study.study_folder import find_run_state
 
 RunEnding = Literal["done", "failed", "stopped", "elsewhere"]
-EXIT_DONE, EXIT_FAILED, EXIT_STOPPED, EXIT_ELSEWHERE = 0, 1, 3, 4
-"""Exit codes of the run's process."""
 ORPHAN_POLL_SECONDS = 0.2
 """Seconds between two checks of a run whose command was killed."""
 ENDING_BY_EXIT_CODE: dict[int, RunEnding] = {
@@ -65,14 +72,10 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
         return outcome("stopped")
     if not wait_for_orphan(spec, stop_request):
         return outcome("elsewhere")
-    given = {
-        "work": str(Path(work).resolve()),
-        "spec": asdict(spec),
-        "leash": stop_request.as_dict_with_parent(),
-    }
+    order = WorkerOrder(Path(work).resolve(), spec, replace(stop_request, parent=os.getpid()))
     threads = str(spec.threads)
     child = subprocess.Popen(
-        [sys.executable, "-m", "polytask.study.run_process"],
+        [sys.executable, "-m", "polytask.study.run_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -81,7 +84,7 @@ def run_one(work: str, spec: RunSpec, stop_request: StopRequest) -> RunOutcome:
         start_new_session=True,  # Ctrl-C reaches the command, which then asks its runs to stop
     )
     with ignore_interrupts(stop_request):
-        _, said = child.communicate(json.dumps(given).encode())
+        _, said = child.communicate(json.dumps(order.as_dict()).encode())
     ended = ENDING_BY_EXIT_CODE.get(child.returncode)
     # The process may die without a note, for example when the system kills it for lack of memory.
     if ended is None or (ended == "failed" and not spec.failed.exists()):
@@ -136,19 +139,3 @@ def describe_process_end(code: int) -> str:
     name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else f"signal {-code}"
     hint = " (out of memory?)" if -code == signal.SIGKILL else ""
     return f"the run's process was ended by {name}{hint}; run the same command again to go on"
-
-
-def note_failure(spec: RunSpec, line: str, details: str) -> None:
-    """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
-    spec.failed.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed, so that nobody reads half a message.
-    part = spec.failed.with_suffix(".part")
-    part.write_text(f"{' '.join(line.split())}\n\n{details.strip()}\n", encoding="utf-8")
-    os.replace(part, spec.failed)
-
-
-def update_run_record(folder: Path, **changes: object) -> None:
-    """Change values in the `study.json` of a run, completely or not at all."""
-    from polytask.plain import write_plain_json
-
-    write_plain_json(folder / STUDY_RECORD_FILE, {**read_run_record(folder), **changes})

@@ -8,6 +8,7 @@ from typing import Any
 
 from polytask.study.arms import Arm
 from polytask.study.study_design import StudyDesign
+from polytask.training.run_request import RunRequest
 
 STUDY_RECORD_FILE = "study.json"
 """File in the folder of a run: the values it was made with and its costs; complete once the run is done."""
@@ -47,6 +48,21 @@ class RunSpec:
         found["tasks"] = None if self.tasks is None else list(self.tasks)
         found["overrides"] = list(self.overrides)
         return found
+
+    def make_run_request(self) -> RunRequest:
+        """Ask for the run that these values describe. A preset brings its own sharing."""
+        return RunRequest(
+            name=self.name,
+            fold=self.fold,
+            seed=self.seed,
+            preset=self.preset or None,
+            sharing=None if self.preset else self.sharing,
+            balance=self.balance,
+            steps=self.steps,
+            tasks=self.tasks,
+            overrides=self.overrides,
+            device=self.device,
+        )
 
     @property
     def active(self) -> Path:

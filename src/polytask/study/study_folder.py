@@ -132,7 +132,7 @@ class Study:
     def table(self) -> pa.Table:
         """Read `results.parquet` as an Arrow table."""
         # Imported here because pyarrow takes long to load and most commands never need it.
-        from polytask.study.results import read_results
+        from polytask.study.results_table import read_results
 
         return read_results(self.results)
 

@@ -1,4 +1,4 @@
-"""The training loop, the state it resumes from, and its log. `train` and `Run` are imported on first use."""
+"""The training loop, the state it resumes from, and its log. Its public names are imported on first use."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polytask.training.folder import Run as Run
     from polytask.training.run import train as train
+    from polytask.training.run_request import RunRequest as RunRequest
 
-_TRAINING_MODULES = {"Run": "folder", "train": "run"}
-__all__ = ["Run", "train"]
+_TRAINING_MODULES = {"Run": "folder", "RunRequest": "run_request", "train": "run"}
+__all__ = ["Run", "RunRequest", "train"]
 
 
 def __getattr__(name: str) -> Any:

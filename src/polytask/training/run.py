@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from polytask.training.loop import TrainingReporter
 from polytask.training.ownership import own_run
 from polytask.training.run_plan import find_cohort_folder, make_run_plan, plan_hash
 from polytask.training.run_record import make_run_record
+from polytask.training.run_request import RunRequest
 
 
 class SilentReporter:
@@ -40,87 +40,61 @@ class SilentReporter:
         """Ignore a message for the user."""
 
 
-def train(
-    work: Path | str,
-    *,
-    fold: int = 0,
-    seed: int = 0,
-    preset: str | None = None,
-    sharing: str | None = None,
-    visit_fusion: str | None = None,
-    input_fusion: str | None = None,
-    balance: str | None = None,
-    cut: str | None = None,
-    after: Mapping[str, Sequence[str]] | None = None,
-    name: str | None = None,
-    tasks: Sequence[str] | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    match: str | None = None,
-    init: Path | str | None = None,
-    overrides: Sequence[str] = (),
-    resume: str | None = None,
-    extend: int = 0,
-    workers: int | None = None,
-    device: str | None = None,
-    reporter: TrainingReporter | None = None,
-) -> Run:
+def train(work: Path | str, *, reporter: TrainingReporter | None = None, **options: Any) -> Run:
     """Fit one model for all tasks (or with `sharing="single"` one after another for each) and return its run.
 
     Args:
         work: folder with `plan.yaml`, `splits.json` and `store/`.
-        fold: which fold of the plan. seed: of weights, order, augmentation and dropout.
-        preset: a published system, see `plan.presets`; what follows overrides parts of it.
-        sharing, visit_fusion, input_fusion, balance: members of these registries; the plan's by default.
-        cut: where a balancing rule takes gradients, `features` or `parameters`.
-        after: task → tasks whose answers it reads.
-        name: of the run; `PRESET-foldF-seedS` by default, or `SHARING-foldF-seedS` without a preset.
-        tasks: only these.
-        minutes: a time budget, turned into a number of steps before the first step.
-        steps: of every network, instead of the plan's epochs.
-        match: name of a run whose number of steps is taken over (a fair baseline).
-        init: a run or model folder whose weights, where names and shapes agree, are the start.
-        overrides: `training.epochs=4` and the like.
-        resume: name of a run to go on with; of the rest only `extend`, `workers` and `device` count then.
-        extend: epochs to add behind the planned end (with `resume`).
-        workers: data processes; the plan's by default. Does not change the result.
+        reporter: an object that is told of every step.
+        options: the fields of `RunRequest`, which says what each of them means.
+
+    Raises:
+        TypeError: an option is unknown.
+        PolytaskError: bad input; nothing was written.
     """
-    work = Path(work)
-    with join_world(device) as world, catch_stop_signals() as asked:
-        if resume:
-            folder = Run.read(work / "runs" / resume).folder
+    return train_run(Path(work), RunRequest.from_options(options), reporter)
+
+
+def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None = None) -> Run:
+    """Do what a request asks for in a work folder: begin a run, or resume one, and fit all its networks to their end.
+
+    Returns the run, which is complete. For the arguments see `train`.
+    """
+    with join_world(request.device) as world, catch_stop_signals() as asked:
+        if request.resume:
+            folder = Run.read(work / "runs" / request.resume).folder
         else:
-            fusions = {"visit_fusion": visit_fusion, "input_fusion": input_fusion}
-            named = {"sharing": sharing, **fusions, "balance": balance, "cut": cut}
-            plan = make_run_plan(work, preset, tasks, named, after or {}, overrides)
-            label = name or f"{preset or plan.shared.model.sharing}-fold{fold}-seed{seed}"
-            budget = minutes, steps, match
-            record = make_run_record(work, label, plan, fold, seed, tasks, budget, init, world.size)
+            plan = make_run_plan(work, request)
+            label = (
+                request.name
+                or f"{request.preset or plan.shared.model.sharing}-fold{request.fold}-seed{request.seed}"
+            )
+            record = make_run_record(work, label, plan, request, world.size)
             folder = work / "runs" / label
         # Only the first process locks and writes; the others wait until the folder is there.
         with own_run(folder) if world.chief else nullcontext():
-            if world.chief and not resume:
+            if world.chief and not request.resume:
                 Run.create(folder, record, plan)
             world.wait()
             run = Run.read(folder)
             try:
-                _fit_networks(
-                    run, extend if resume else 0, workers, world, asked, reporter or SilentReporter()
-                )
+                _fit_networks(run, request, world, asked, reporter or SilentReporter())
             finally:
-                if world.chief and not resume:
+                if world.chief and not request.resume:
                     run.remove_if_unstarted()
                 give_freed_memory_back()
         return run
 
 
 def _fit_networks(
-    run: Run, extend: int, workers: int | None, world: World, asked: StopSignal, reporter: TrainingReporter
+    run: Run, request: RunRequest, world: World, asked: StopSignal, reporter: TrainingReporter
 ) -> None:
     """Fit every network of the run, one after another, each to its end."""
     plan = read_plan(run.folder)
-    if workers is not None:
-        plan.shared.training.workers = workers
+    if request.workers is not None:
+        plan.shared.training.workers = request.workers
+    # A new run ends where it was asked to; only one that is resumed has an end to go beyond.
+    extend = request.extend if request.resume else 0
     context = _make_run_context(run, plan, world)
     try:
         for network in run.networks:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,14 @@ from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.presets import apply_preset
 from polytask.registries import load_registry
+from polytask.training.run_request import RunRequest
 
 OPTION_PATHS = {
     **{key: f"model.{key}" for key in ("sharing", "visit_fusion", "input_fusion")},
     "balance": "training.balance.rule",
     "cut": "training.balance.cut",
 }
-"""Option of `train` → the value of the plan that it sets."""
+"""Field of `RunRequest` → the value of the plan that it sets."""
 
 
 def plan_hash(plan: Plan, fold: int) -> str:
@@ -46,26 +46,21 @@ def plan_hash(plan: Plan, fold: int) -> str:
     return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
 
 
-def make_run_plan(
-    work: Path,
-    preset: str | None,
-    tasks: Sequence[str] | None,
-    option_values: Mapping[str, str | None],
-    after: Mapping[str, Sequence[str]],
-    overrides: Sequence[str],
-) -> Plan:
-    """Return the plan of the work folder with the changes for this run.
+def make_run_plan(work: Path, request: RunRequest) -> Plan:
+    """Return the plan of the work folder with the changes that a request makes for its run.
 
     A preset comes first, then single options override parts of it, then single values override both.
     """
     plan = read_plan(work)
-    if preset:
+    tasks = request.tasks
+    if request.preset:
         header = read_header(find_cohort_folder(work, plan) / HEADER_FILE)
         asked = {n: t for n, t in header.tasks.items() if tasks is None or n in tasks}
-        plan = apply_preset(plan, preset, header.model_copy(update={"tasks": asked}))
-    changes = [f"{OPTION_PATHS[key]}={value}" for key, value in option_values.items() if value]
-    changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in after.items()]
-    plan = set_values(plan, [*changes, *overrides])
+        plan = apply_preset(plan, request.preset, header.model_copy(update={"tasks": asked}))
+    given = {path: getattr(request, key) for key, path in OPTION_PATHS.items()}
+    changes = [f"{path}={value}" for path, value in given.items() if value]
+    changes += [f"model.after.{task}=[{', '.join(others)}]" for task, others in (request.after or {}).items()]
+    plan = set_values(plan, [*changes, *request.overrides])
     model, rule = plan.shared.model, plan.shared.training.balance.rule
     for key, member in (
         ("sharing", model.sharing),

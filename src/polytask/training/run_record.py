@@ -12,10 +12,8 @@ from polytask.plan.plan_schema import Plan
 from polytask.prepare.store import Store
 from polytask.training.folder import Run, describe_environment
 from polytask.training.run_plan import find_cohort_folder, plan_hash
+from polytask.training.run_request import RunRequest
 from polytask.training.state import read_state
-
-TrainingLength = tuple[float | None, int | None, str | None]
-"""Minutes, steps, or the name of a run whose number of steps is used: at most one of the three is given."""
 
 
 def assign_networks(
@@ -37,23 +35,19 @@ def assign_networks(
     return {"+".join(group): group for group in sorted(found, key=lambda group: tasks.index(group[0]))}
 
 
-def make_run_record(
-    work: Path,
-    name: str,
-    plan: Plan,
-    fold: int,
-    seed: int,
-    tasks: Sequence[str] | None,
-    budget: TrainingLength,
-    init: Path | str | None,
-    processes: int,
-) -> dict[str, Any]:
-    """Make the record of a new run. Everything that can be refused is refused here, before anything is written."""
+def make_run_record(work: Path, name: str, plan: Plan, request: RunRequest, processes: int) -> dict[str, Any]:
+    """Make the record of a new run. Everything that can be refused is refused here, before anything is written.
+
+    Args:
+        name: of the run, also where the request leaves it to be chosen.
+        plan: that of this run, with the changes of the request.
+        processes: how many train it together.
+    """
     if name in (".", "..") or Path(name).name != name:
         raise PolytaskError(f"--name {name}: a run is one folder in {work / 'runs'}; expected a plain name")
     model = plan.shared.model
-    minutes, steps, match = budget
-    if sum(given is not None for given in budget) > 1:
+    fold, tasks, init = request.fold, request.tasks, request.init
+    if sum(given is not None for given in (request.minutes, request.steps, request.match)) > 1:
         raise PolytaskError("--minutes, --steps and --match each say how long to train: give one of them")
     if fold not in plan.folds:
         raise PolytaskError(
@@ -74,13 +68,13 @@ def make_run_record(
         "polytask": 1,
         "name": name,
         "fold": fold,
-        "seed": seed,
+        "seed": request.seed,
         "preset": model.preset or None,
         "sharing": model.sharing,
         "networks": assign_networks(chosen, model.sharing, model.after),
-        "minutes": minutes,
+        "minutes": request.minutes,
         "balance": plan.shared.training.balance.rule,
-        "steps": find_matched_steps(work / "runs" / match) if match else steps,
+        "steps": find_matched_steps(work / "runs" / request.match) if request.match else request.steps,
         "init": None if init is None else str(Path(init).resolve()),
         "plan": plan_hash(plan, fold),
         "cohort": plan.digest,

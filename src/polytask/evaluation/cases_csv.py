@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from polytask.atomic_files import write_file_atomically
 from polytask.cohort.formula_cells import escape_cells
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
@@ -36,15 +36,15 @@ def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> 
             row |= {f"{name}.{column}": value for column, value in found.items()}
     order = {s: i for i, s in enumerate(answers.sites)}
     columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))
-    # Written beside the target and then renamed, so that a killed run leaves no half table.
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        write_file_atomically(path) as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
         table = csv.writer(stream)
         # Class names come from the cohort: a spreadsheet must not run one that looks like a formula.
         table.writerow(escape_cells(columns))
         for who in sorted(rows, key=lambda w: order[w[0]]):
             table.writerow(escape_cells(_format_cell(rows[who].get(c, "")) for c in columns))
-    os.replace(part, path)
 
 
 def list_item_cells(task: PooledTask, items: PooledAnswers, k: int) -> dict[str, CsvCell]:

@@ -24,8 +24,8 @@ from polytask.predict.predictor import Predictor
 from polytask.predict.seal import read_description
 from polytask.tasks.task import PooledTask, Task, VoxelTask
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
-from polytask.training.atomic_files import load_tensors, sha256
 from polytask.training.decisions import Decisions
+from polytask.training.tensor_files import load_tensors, sha256
 
 MAX_MEMBERS = 100
 """At most so many members: each costs memory for its networks."""

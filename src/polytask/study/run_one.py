@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from polytask.atomic_files import write_text_atomically
 from polytask.locks import is_lock_held, read_lock_note
 from polytask.study.run_spec import STUDY_RECORD_FILE, RunSpec
 from polytask.study.stop_request import StopRequest, is_process_alive
@@ -141,10 +142,8 @@ def describe_process_end(code: int) -> str:
 def note_failure(spec: RunSpec, line: str, details: str) -> None:
     """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
     spec.failed.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed, so that nobody reads half a message.
-    part = spec.failed.with_suffix(".part")
-    part.write_text(f"{' '.join(line.split())}\n\n{details.strip()}\n", encoding="utf-8")
-    os.replace(part, spec.failed)
+    text = f"{' '.join(line.split())}\n\n{details.strip()}\n"
+    write_text_atomically(spec.failed, text, spec.failed.with_suffix(".part"))
 
 
 def update_run_record(folder: Path, **changes: object) -> None:

@@ -19,7 +19,6 @@ FINGERPRINT_VERSION = 2
 """Increase this number when the measurements change: records of an older version are then measured again."""
 FINGERPRINT_FILE = "fingerprint.json"
 CropRule = Literal["none", "nonzero", "body"]
-CROP_RULES: tuple[CropRule, ...] = ("none", "nonzero", "body")
 
 
 class FingerprintRecord(BaseModel):

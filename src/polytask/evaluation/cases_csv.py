@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from polytask.cohort.formula_cells import escape_cells
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
 from polytask.kinds import find_answer_form
-from polytask.tasks.task import PooledTask, Task
+from polytask.tasks.task import PooledTask, Task, expect_pooled_task
 
 CsvCell = str | float
 
@@ -32,7 +32,7 @@ def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> 
                 found: dict[str, CsvCell] = {**answers.voxel[name].metrics[k]}
                 found.pop("n", None)
             else:
-                found = list_item_cells(cast(PooledTask, task), answers.pooled[name], k)
+                found = list_item_cells(expect_pooled_task(task), answers.pooled[name], k)
             row |= {f"{name}.{column}": value for column, value in found.items()}
     order = {s: i for i, s in enumerate(answers.sites)}
     columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))

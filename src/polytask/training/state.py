@@ -18,6 +18,7 @@ from polytask.errors import PolytaskError
 from polytask.model.layers import NamedModules
 from polytask.model.network import Network
 from polytask.plain import write_plain_json
+from polytask.tasks.task import Criterion
 from polytask.training.balancing import Balancer
 from polytask.training.checkpoint_form import find_checkpoint_problem
 from polytask.training.gradient_log import GradientSummary
@@ -49,7 +50,7 @@ class FitState:
 
     network: Network
     optimiser: Optimizer
-    criteria: NamedModules
+    criteria: NamedModules[Criterion]
     balancer: Balancer
     schedule: Schedule
     structures: dict[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from polytask.statistics.swap_check import ExchangeFold
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.finished_runs import GatheredRuns
 from polytask.tasks.survival import Survival
-from polytask.tasks.task import Arrays, PooledTask
+from polytask.tasks.task import Arrays, expect_pooled_task
 
 RANK_METRIC_KINDS = ("classification", "multilabel", "survival")
 """Kinds whose metric uses only the order of scores. Scores are replaced by ranks within a run, so that runs with scores
@@ -45,7 +45,7 @@ def build_fold_swap(
     names = list(dict.fromkeys(subject for subject, _ in ids))
     # Position of the subject of each item, in the order in which subjects first occur.
     who = np.array([names.index(subject) for subject, _ in ids], np.int64)
-    judge = cast(PooledTask, pairs[0][0].tasks[task])
+    judge = expect_pooled_task(pairs[0][0].tasks[task])
     if isinstance(judge, Survival):
         judge = replace(judge, horizons=())  # only C is asked for
     items = [[one.answers.only({task: ids}).pooled[task] for one in pair] for pair in pairs]

@@ -16,9 +16,10 @@ SRC = ROOT / "src" / "polytask"
 MODULES = sorted(SRC.rglob("*.py"))
 
 # A room → the rooms it may import; OPEN is known to all. `registries` names the rooms as text.
-OPEN = {"", "array_types", "errors", "plain", "documents", "locks", "leftovers", "threads"}
+OPEN = {"", "array_types", "atomic_files", "errors", "plain", "documents", "locks", "leftovers", "threads"}
 ROOMS: dict[str, set[str]] = {
     "array_types": set(),
+    "atomic_files": set(),
     "errors": set(),
     "plain": set(),
     "documents": set(),

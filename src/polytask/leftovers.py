@@ -12,22 +12,9 @@ from pathlib import Path
 HALF_WRITTEN_PREFIX = ".half-"
 """Beginning of the name of a folder that is still being written."""
 UNFINISHED_FILE = re.compile(r".+\.part|\..+\.[0-9a-f]{8}\.tmp")
-"""Names of files that are still being written: by `write_plain_json` and its like, and by `write_atomically`."""
+"""Names of files that are still being written: by `atomic_files`, and by `write_atomically` of images."""
 FOREIGN_FOLDERS = {"tensorboard"}
 """Folders inside Polytask's own in which other programs write; they are left alone."""
-
-
-def restore_folder(folder: Path) -> None:
-    """Finish a replacement of a folder that was killed between the two renames of `training.files.replace_folder`.
-
-    The old folder comes back when the new one never got its name. Then the rest is removed: `NAME.new` is not whole,
-    and `NAME.old` is not needed once `NAME` is there.
-    """
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    if old.is_dir() and not folder.exists():
-        old.rename(folder)
-    for left in (new, old):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def sweep_leftovers(folder: Path, deep: bool = False) -> None:

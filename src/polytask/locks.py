@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.json_reader import find_json_object
 from polytask.errors import PolytaskError
 
@@ -45,14 +46,9 @@ class LockHolder:
 
     def tell(self, content: Mapping[str, Any]) -> None:
         """Replace the note by process, host and `content`. If it cannot be written, the work goes on without a note."""
-        # Written under another name first, so that a reader never sees half a note.
-        part = _get_note_path(self.path).with_suffix(".part")
-        try:
-            part.write_text(json.dumps({**self._who, **content}), encoding="utf-8")
-            os.replace(part, _get_note_path(self.path))
-        except OSError:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        note = _get_note_path(self.path)
+        with suppress(OSError):
+            write_text_atomically(note, json.dumps({**self._who, **content}), note.with_suffix(".part"))
 
 
 @contextmanager

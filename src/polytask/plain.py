@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from polytask.atomic_files import write_text_atomically
 
 
 def make_plain(value: Any) -> Any:
@@ -23,6 +24,4 @@ def make_plain(value: Any) -> Any:
 
 def write_plain_json(path: Path, value: Any) -> None:
     """Write a value as JSON, whole or not at all; numbers that are not finite become null."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(make_plain(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text_atomically(path, json.dumps(make_plain(value), indent=1, allow_nan=False) + "\n")

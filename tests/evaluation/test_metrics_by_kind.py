@@ -11,10 +11,10 @@ from sklearn import metrics as sk
 
 from polytask.evaluation.measured_metric import MeasuredMetric
 from polytask.evaluation.metric_calculator import MetricCalculator
-from polytask.evaluation.metrics_by_kind import MEASURES_BY_KIND as MEASURE
 from polytask.evaluation.metrics_by_kind import (
     MetricsByName,
     average_voxel_cases,
+    find_measure,
     measure_r2,
     measure_skill,
     measure_survival,
@@ -41,7 +41,9 @@ SIZE = make("regression", deviation=2.0)
 
 
 def measure(task: Any, found: PooledAnswers) -> MetricsByName:
-    return MEASURE[task.kind](task, found, OF)
+    measure = find_measure(task.kind)
+    assert measure is not None
+    return measure(task, found, OF)
 
 
 def test_classes_are_measured_one_against_the_rest() -> None:

@@ -106,7 +106,7 @@ def _make_study_design() -> bytes:
 
 def mutate_bundles(made: Path, count: int, seed: int) -> Mutations:
     """Exported models: what their description says, sealed again so that it is looked at; and their weights."""
-    from polytask.training.atomic_files import sha256
+    from polytask.training.tensor_files import sha256
     from tests.fuzz.byte_mutations import mutate_bytes
 
     described = json.loads((made / "model/model.json").read_text())

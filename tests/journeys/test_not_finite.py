@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from polytask.training.atomic_files import sha256
+from polytask.training.tensor_files import sha256
 from tests.journeys.clinic_cohort import write_table
 from tests.journeys.run_cli import polytask, run_successfully
 

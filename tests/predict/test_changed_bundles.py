@@ -21,7 +21,7 @@ from polytask.errors import PolytaskError
 from polytask.predict import Predictor
 from polytask.predict.prediction_pipeline import predict_cases
 from polytask.predict.seal import SEAL_KEY
-from polytask.training.atomic_files import sha256
+from polytask.training.tensor_files import sha256
 from tests.journeys.clinic_cohort import train_with_clinic
 from tests.predict.mutations import mutations, write_sealed
 

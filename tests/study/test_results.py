@@ -10,7 +10,6 @@ from polytask.errors import PolytaskError
 from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
 from polytask.study.results import (
-    PARTIAL_RESULTS_FILE,
     ResultsWriter,
     collect_answer_cells,
     collect_truth_cells,
@@ -82,10 +81,11 @@ def test_pandas_reads_it(finished: Study) -> None:
 
 def test_a_part_left_by_a_killed_command_is_no_result(finished: Study) -> None:
     before = finished.results.read_bytes()
-    (finished.folder / PARTIAL_RESULTS_FILE).write_bytes(before[: len(before) // 2])
+    part = finished.folder / ".results.parquet.part"
+    part.write_bytes(before[: len(before) // 2])
     assert Study.read(finished.folder).table().num_rows > 0
     ResultsWriter().write(finished)
-    assert not (finished.folder / PARTIAL_RESULTS_FILE).exists()
+    assert not part.exists()
     assert finished.results.read_bytes() == before
     finished.results.write_bytes(before[: len(before) // 2])
     with pytest.raises(PolytaskError, match="run the study's command again"):

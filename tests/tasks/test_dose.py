@@ -7,9 +7,7 @@ import torch
 from polytask.tasks.dose import Dose
 from polytask.tasks.dose_criterion import DoseCriterion, compute_histogram_distance
 from polytask.tasks.dvh import (
-    compare_openkbp_dvh,
     compute_dvh_statistics,
-    compute_openkbp_dose_score,
     compute_volume_dose,
 )
 from polytask.tasks.target import Target
@@ -33,40 +31,6 @@ def test_hottest_volume_is_at_least_one_voxel_and_at_most_all() -> None:
     inside = np.array([1.0, 2, 3, 4])
     assert compute_volume_dose(inside, 0.1, 1000.0) == pytest.approx(1 + 3 * 0.75)
     assert compute_volume_dose(inside, 0.1, 1.0) == 1
-
-
-def openkbp(dose: np.ndarray, mask: np.ndarray, statistic: str) -> float:
-    """The challenge's own formulas, as published: percentiles of the dose of the structure's voxels."""
-    inside = dose[mask]
-    if statistic == "D_0.1_cc":
-        voxels = max(1, np.round(100 / np.prod(SPACING)))
-        return float(np.percentile(inside, 100 - voxels / inside.size * 100))
-    return {
-        "mean": inside.mean(),
-        "D_99": np.percentile(inside, 1),
-        "D_95": np.percentile(inside, 5),
-        "D_1": np.percentile(inside, 99),
-    }[statistic]
-
-
-def test_openkbp_scores() -> None:
-    dose, predicted = R.uniform(0, 70, (2, 12, 12, 12))
-    possible = R.random(dose.shape) < 0.5
-    assert compute_openkbp_dose_score(dose, predicted, possible) == pytest.approx(
-        np.abs(dose - predicted).sum() / possible.sum()
-    )
-    structures = {name: R.random(dose.shape) < 0.2 for name in ("cord", "PTV70", "skin")} | {
-        "larynx": possible & False
-    }
-    found = compare_openkbp_dvh(dose, predicted, structures, ["cord", "larynx"], ["PTV70"], SPACING)
-    names = {"D0.1cc": "D_0.1_cc", "mean": "mean", "D99": "D_99", "D95": "D_95", "D1": "D_1"}
-    expected = {
-        f"{s}.{ours}": abs(openkbp(dose, structures[s], theirs) - openkbp(predicted, structures[s], theirs))
-        for s, wanted in (("cord", ("D0.1cc", "mean")), ("PTV70", ("D99", "D95", "D1")))
-        for ours, theirs in names.items()
-        if ours in wanted
-    }
-    assert found == pytest.approx(expected)
 
 
 def test_case_metrics() -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from polytask.tasks.dvh import (
-    compare_openkbp_dvh,
     compute_dvh_statistics,
     compute_percent_dose,
     compute_volume_dose,
@@ -38,10 +37,3 @@ def test_a_structure_has_six_statistics_and_in_3d_one_more() -> None:
     one = np.zeros(DOSE.shape, bool)
     one[0, 0, 7] = True
     assert set(compute_dvh_statistics(DOSE, one, (1.0, 1.0, 1.0)).values()) == {7.0}
-
-
-def test_a_challenge_judges_organs_and_targets_apart() -> None:
-    masks = {"organ": ALL, "target": ALL, "other": ALL, "empty": ~ALL}
-    found = compare_openkbp_dvh(DOSE, DOSE + 2, masks, ["organ", "empty"], ["target"], (1.0, 1.0, 1.0))
-    names = ["organ.D0.1cc", "organ.mean", "target.D99", "target.D95", "target.D1"]
-    assert found == pytest.approx(dict.fromkeys(names, 2.0))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from polytask.atomic_files import find_existing_folder, replace_folder_atomically
 from polytask.errors import PolytaskError
 from polytask.leftovers import HALF_WRITTEN_PREFIX
 from polytask.locks import LockedError, hold_lock, is_lock_held
 from polytask.training import fitting, folder
-from polytask.training.atomic_files import find_existing_folder, replace_folder
 from polytask.training.ownership import find_results_lock, find_training_lock, own_results, own_run
 from polytask.training.run import train
 from tests.training.test_folder import write_run
@@ -173,7 +173,7 @@ def test_leftovers_are_swept_by_who_has_the_run_to_himself(work: Path) -> None:
 
 def test_a_checkpoint_is_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a kill between two renames only `last.old` is left; a second kill at any rename must not lose it."""
-    last, rename = tmp_path / "last", Path.rename
+    last, rename = tmp_path / "last", os.replace
 
     def fill(new: Path) -> None:
         (new / "step").write_text("2")
@@ -184,17 +184,17 @@ def test_a_checkpoint_is_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / "last.old" / "step").write_text("1")
         done = 0
 
-        def rename_or_die(path: Path, target: Path, allowed: int = survived) -> Path:
+        def rename_or_die(path: Path, target: Path, allowed: int = survived) -> None:
             nonlocal done
             if done == allowed:
                 raise Killed
             done += 1
-            return rename(path, target)
+            rename(path, target)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "rename", rename_or_die)
+            patch.setattr(os, "replace", rename_or_die)
             with suppress(Killed):
-                replace_folder(last, fill)
+                replace_folder_atomically(last, fill)
         found = find_existing_folder(last)
         assert found is not None
         assert (found / "step").read_text() == ("2" if survived == 3 else "1")

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from polytask.errors import PolytaskError
-from polytask.training.atomic_files import save_tensors
 from polytask.training.schedule import Schedule
 from polytask.training.state import load_weights, put_weights, read_state, save_weights
 from polytask.training.step import take_step
+from polytask.training.tensor_files import save_tensors
 from tests.model.worlds import inputs_of, network_of, tasks_of, total
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,7 +53,7 @@ def plan(
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
     with make_transient_bar(*columns, TextColumn("{task.fields[key]}")) as bar:
         line = bar.add_task(f"measuring {folder}", total=None, key="")
-        by = cast(Literal["subject", "site"], split_by)
+        by: Literal["subject", "site"] = "site" if split_by == "site" else "subject"
         done = plan_into(
             folder,
             work,

@@ -26,7 +26,7 @@ from polytask.cohort.checks.structure_sizes import check_structure_sizes
 from polytask.cohort.checks.subject_agreement import check_subject_agreement
 from polytask.cohort.checks.visit_order import check_visit_order
 from polytask.cohort.cohort import load_cohort
-from polytask.errors import PolytaskError, Problem
+from polytask.errors import Problem
 
 CHECKS: dict[str, Callable[[Evidence], Iterator[Problem]]] = {
     "columns": check_header_columns,
@@ -78,16 +78,3 @@ def check_cohort(
     found = [*problems, *(p for look in CHECKS.values() for p in look(evidence))]
     # The sort is stable: within errors and within warnings the order of CHECKS stays.
     return sorted(found, key=lambda p: p.level != "error")
-
-
-def require_valid_cohort(folder: str | Path, folds: int = 5) -> None:
-    """Raise if the header or the table of a cohort has an error. Files are not opened here.
-
-    Raises:
-        PolytaskError: with the first error and the number of further errors.
-    """
-    errors = [p for p in check_cohort(folder, images=False, folds=folds) if p.level == "error"]
-    if errors:
-        place = ", ".join(x for x in (errors[0].file, f"row {errors[0].row}" if errors[0].row else "") if x)
-        more = f" (and {len(errors) - 1} more: see `polytask check`)" if len(errors) > 1 else ""
-        raise PolytaskError(f"{place}: {errors[0].message}; {errors[0].remedy}{more}")

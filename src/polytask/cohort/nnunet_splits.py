@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from polytask.cohort.cell_values import image_paths
@@ -83,14 +84,16 @@ def write_nnunet_splits(splits: Splits, cohort: Cohort, path: str | Path) -> Non
     )
 
 
-def _find_fold_subject(path: Path, fold: int, word: str, known: dict[str, str], brought: object) -> str:
+def _find_fold_subject(
+    path: Path, fold: int, word: str, known: dict[str, str], brought: Collection[str]
+) -> str:
     """Find the subject of an entry; raise if the cohort lacks the case or the subject is in the test part."""
     if word not in known:
         raise PolytaskError(
             f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {suggest_word(word, list(known)[:500])}"
         )
     subject = known[word]
-    if subject not in brought:  # type: ignore[operator]
+    if subject not in brought:
         raise PolytaskError(
             f"{path}: fold {fold} names case {word!r} of test subject {subject}; test subjects enter no fold; remove it"
         )

@@ -56,7 +56,7 @@ class RowCells(Mapping[str, str]):
         return default if word in self._columns.unknown else word
 
     def __contains__(self, column: object) -> bool:
-        place = self._columns.places.get(column)  # type: ignore[call-overload]
+        place = self._columns.places.get(column) if isinstance(column, str) else None
         return (
             place is not None and place < len(self.words) and self.words[place] not in self._columns.unknown
         )

@@ -6,13 +6,13 @@ Every arm of a study uses the same folds, so that the arms can be compared pair 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from polytask.atomic_files import write_text_atomically
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.strata import Stratum, list_needed_strata, list_strata
 from polytask.cohort.stratify import stratify_subjects
@@ -163,10 +163,8 @@ def require_complete_folds(
 
 
 def write_splits_json(path: Path, content: Any) -> None:
-    """Write JSON to a hidden file beside `path` and rename it, so that `path` is never half written."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    """Write splits as JSON, whole or not at all; letters stay as they are."""
+    write_text_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _split_by_subject(

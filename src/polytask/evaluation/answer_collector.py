@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from polytask.images.volume import Volume
 from polytask.kinds import find_answer_form
 from polytask.prepare.sample_targets import is_known_in_sample, make_pooled_target
 from polytask.tasks.mask_sizes import blank_length_metrics, compute_voxel_size
-from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, Task, VoxelTask
+from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, Task, VoxelTask, expect_voxel_task
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer
@@ -74,7 +74,7 @@ class AnswerCollector:
             mine.known.append(known if single else known[0])
         for name, volume in answer.voxel.items():
             assert answer.case is not None
-            task = cast(VoxelTask, self.tasks[name])
+            task = expect_voxel_task(self.tasks[name])
             if name in self.volumes:
                 self.volumes[name][who] = measure_mask_volumes(task, volume)
             metrics = measure_voxel_case(self.cohort, answer.case, task, volume, self.distances)

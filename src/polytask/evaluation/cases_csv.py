@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from polytask.atomic_files import write_file_atomically
 from polytask.cohort.formula_cells import escape_cells
 from polytask.evaluation.metric_estimates import list_class_names
 from polytask.evaluation.part_answers import CaseId, PartAnswers, PooledAnswers
 from polytask.kinds import find_answer_form
-from polytask.tasks.task import PooledTask, Task
+from polytask.tasks.task import PooledTask, Task, expect_pooled_task
 
 CsvCell = str | float
 
@@ -32,19 +32,19 @@ def write_cases(tasks: Mapping[str, Task], answers: PartAnswers, path: Path) -> 
                 found: dict[str, CsvCell] = {**answers.voxel[name].metrics[k]}
                 found.pop("n", None)
             else:
-                found = list_item_cells(cast(PooledTask, task), answers.pooled[name], k)
+                found = list_item_cells(expect_pooled_task(task), answers.pooled[name], k)
             row |= {f"{name}.{column}": value for column, value in found.items()}
     order = {s: i for i, s in enumerate(answers.sites)}
     columns = list(dict.fromkeys(["subject", "visit", "site", *(c for row in rows.values() for c in row)]))
-    # Written beside the target and then renamed, so that a killed run leaves no half table.
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        write_file_atomically(path) as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
         table = csv.writer(stream)
         # Class names come from the cohort: a spreadsheet must not run one that looks like a formula.
         table.writerow(escape_cells(columns))
         for who in sorted(rows, key=lambda w: order[w[0]]):
             table.writerow(escape_cells(_format_cell(rows[who].get(c, "")) for c in columns))
-    os.replace(part, path)
 
 
 def list_item_cells(task: PooledTask, items: PooledAnswers, k: int) -> dict[str, CsvCell]:

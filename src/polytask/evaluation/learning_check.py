@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
 from polytask.evaluation.run_costs import RunLogEntry, list_epoch_entries, read_network_logs
 from polytask.kinds import find_answer_form
 from polytask.plan.plan_file import read_plan
-from polytask.tasks.task import PooledTask, Task
+from polytask.tasks.task import Task, expect_pooled_task
 from polytask.training.folder import Run
 
 UNLEARNED_LOSS = 0.95
@@ -170,5 +169,5 @@ def _explain_constant_answer(task: Task, items: PooledAnswers) -> str:
 
 def _find_single_class(task: Task, items: PooledAnswers) -> str:
     """Find the class that is answered for every case; "" when there are several."""
-    named = {str(cast(PooledTask, task).columns(items.prediction, k)[""]) for k in range(len(items.ids))}
+    named = {str(expect_pooled_task(task).columns(items.prediction, k)[""]) for k in range(len(items.ids))}
     return named.pop() if len(named) == 1 else ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import numpy as np
 
 from polytask.array_types import NAN, Indices
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
-from polytask.tasks.task import PooledTask, Task
+from polytask.tasks.task import Task, expect_pooled_task
 
 SKILL_METRIC = "skill"
 COUNT_ENTRIES = ("n", "events", "volume", "empty_truth", "empty_answer")
@@ -75,7 +74,7 @@ class PartStatistic:
         else:
             items = self.answers.pooled[name]
             prediction = {k: v[index] for k, v in items.prediction.items()}
-            found = cast(PooledTask, task).metrics(prediction, items.value[index], items.known[index])
+            found = expect_pooled_task(task).metrics(prediction, items.value[index], items.known[index])
         # The primary metric must be there even for a selection without any item: the skill is read from it.
         found = {task.primary: NAN, **found}
         return found | {SKILL_METRIC: task.skill(found)}

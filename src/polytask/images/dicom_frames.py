@@ -133,7 +133,8 @@ def order_frames(path: Path, frames: list[DicomFrame], thickness: float) -> tupl
         return [0], RASTER_AFFINE @ _SWAP_ROWS_COLUMNS @ np.diag([first.pixel[1], first.pixel[0], 1.0, 1.0])
     if any(f.position is None or f.orientation is None for f in frames):
         raise PolytaskError(f"{path}: some slices lack their position; expected ImagePositionPatient in each")
-    turned = max(float(np.abs(f.orientation - first.orientation).max()) for f in frames)  # type: ignore[operator]
+    orientations = [f.orientation for f in frames if f.orientation is not None]
+    turned = max(float(np.abs(own - first.orientation).max()) for own in orientations)
     if turned > 1e-3 or any(f.pixel != first.pixel for f in frames):
         raise PolytaskError(
             f"{path}: slices differ in orientation or pixel spacing (a localiser?); expected one stack; remove it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import warnings
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from polytask.atomic_files import write_file_atomically
 from polytask.documents.special_files import name_special_file
 from polytask.errors import PolytaskError
 
@@ -21,20 +21,17 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
 
     Parent folders are made. When the block inside raises, `path` stays as it was.
     """
-    # In the same folder, because a rename is atomic only within one file system.
+    # A name of its own for each writer: two commands without a common lock may write into one folder.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        with write_file_atomically(path, temporary), temporary.open("xb") as file:
             yield file
-        os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise PolytaskError(
             f"{path}: cannot be written ({reason}); expected a writable folder with free space"
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def find_data_file(header: Path, name: str) -> Path:

@@ -192,7 +192,7 @@ def _read_sidecar_spacing(path: Path) -> list[float] | None:
 
 def _is_spacing(value: object) -> bool:
     """Whether a value of the JSON file can be a voxel edge in mm; `true` is no number here."""
-    return type(value) in (int, float) and 0 < float(value) < 1e9  # type: ignore[arg-type]
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
 
 
 def _find_tiff_type(dtype: Any) -> np.dtype[np.generic]:

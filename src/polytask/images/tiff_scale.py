@@ -127,10 +127,10 @@ def _read_resolution(page: Any, name: str) -> float | None:
     return _parse_positive_number(value)
 
 
-def _parse_positive_number(value: object) -> float | None:
+def _parse_positive_number(value: Any) -> float | None:
     """Convert a value to a finite number above 0; None for anything else."""
     try:
-        found = float(value)  # type: ignore[arg-type]
+        found = float(value)
     except (TypeError, ValueError):
         return None
     return found if 0 < found < float("inf") else None

@@ -132,69 +132,98 @@ def _interpret_pickle(archive: zipfile.ZipFile, program: bytes) -> Any:
         what the pickle describes: a `StoredTensor`, a dict of them, or something that the caller refuses.
     """
     root = archive.namelist()[0].partition("/")[0]
-    stack: list[Any] = []
-    marks: list[int] = []
-    memo: dict[Any, Any] = {}
-
-    def since_mark() -> list[Any]:
-        start = marks.pop()
-        taken = stack[start:]
-        del stack[start:]
-        return taken
-
+    machine = _PickleMachine(root)
     for step, (opcode, argument, _) in enumerate(pickletools.genops(program)):
         if step > MAX_OPCODES:
             raise _UnexpectedContent("holds more than a few tensors")
-        match opcode.name:
+        if opcode.name == "STOP":
+            return machine.stack.pop()
+        known = machine.push_value(opcode.name, argument) or machine.use_memory(opcode.name, argument)
+        if not known and not machine.build(opcode.name):
+            raise _UnexpectedContent(f"holds more than tensors ({opcode.name.lower()}); nothing was run")
+    raise _UnexpectedContent("is damaged")
+
+
+class _PickleMachine:
+    """Holds the stack, the marks in it and the memo of one pickle. Each method tells whether it knows the opcode.
+
+    Args:
+        root: folder of the archive in which the numbers lie.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[Any, Any] = {}
+
+    def push_value(self, name: str, argument: Any) -> bool:
+        """Push what an opcode stands for by itself: a word, a number, an empty container or one of our names."""
+        match name:
             case "PROTO" | "FRAME":
                 pass
-            case "STOP":
-                return stack.pop()
             case name if name in LITERAL_OPCODES:
-                stack.append(argument)
+                self.stack.append(argument)
             case name if name in CONSTANT_OPCODES:
-                stack.append(CONSTANT_OPCODES[name])
+                self.stack.append(CONSTANT_OPCODES[name])
             case "EMPTY_DICT":
-                stack.append({})
+                self.stack.append({})
+            case "EMPTY_TUPLE":
+                self.stack.append(_make_pickled_tuple([]))
             # A name is only compared with a list. Importing what a file names is how pickles run code.
             case "GLOBAL" if argument in (*STORAGE_TYPES, REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT):
-                stack.append(GlobalName(argument))
+                self.stack.append(GlobalName(argument))
             case "GLOBAL":
                 raise _UnexpectedContent(
                     f"names {str(argument).replace(' ', '.')}, which no bag needs; nothing was run"
                 )
+            case _:
+                return False
+        return True
+
+    def use_memory(self, name: str, argument: Any) -> bool:
+        """Keep the top of the stack for later, bring back what was kept, or mark a place in the stack."""
+        match name:
             case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
+                self.memo[argument] = self.stack[-1]
             case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
+                self.memo[len(self.memo)] = self.stack[-1]
             case "BINGET" | "LONG_BINGET":
-                stack.append(memo[argument])
+                self.stack.append(self.memo[argument])
             case "MARK":
-                marks.append(len(stack))
-            case "EMPTY_TUPLE":
-                stack.append(_make_pickled_tuple([]))
+                self.marks.append(len(self.stack))
+            case _:
+                return False
+        return True
+
+    def build(self, name: str) -> bool:
+        """Make a tuple, an entry, a storage or a tensor of what lies on the stack."""
+        match name:
             case "TUPLE":
-                stack.append(_make_pickled_tuple(since_mark()))
+                self.stack.append(_make_pickled_tuple(self._take_from(self.marks.pop())))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                count = int(opcode.name[-1])
-                taken = stack[-count:]
-                del stack[-count:]
-                stack.append(_make_pickled_tuple(taken))
+                self.stack.append(_make_pickled_tuple(self._take_from(-int(name[-1]))))
             case "SETITEM":
-                value, key = stack.pop(), stack.pop()
-                _put_entry(stack[-1], key, value)
+                value, key = self.stack.pop(), self.stack.pop()
+                _put_entry(self.stack[-1], key, value)
             case "SETITEMS":
-                items = since_mark()
+                items = self._take_from(self.marks.pop())
                 for key, value in zip(items[::2], items[1::2], strict=True):
-                    _put_entry(stack[-1], key, value)
+                    _put_entry(self.stack[-1], key, value)
             case "BINPERSID":
-                stack.append(_resolve_storage(root, stack.pop()))
+                self.stack.append(_resolve_storage(self.root, self.stack.pop()))
             case "REDUCE":
-                given, what = stack.pop(), stack.pop()
-                stack.append(_resolve_call(what, given))
-            case other:
-                raise _UnexpectedContent(f"holds more than tensors ({other.lower()}); nothing was run")
-    raise _UnexpectedContent("is damaged")
+                given, what = self.stack.pop(), self.stack.pop()
+                self.stack.append(_resolve_call(what, given))
+            case _:
+                return False
+        return True
+
+    def _take_from(self, start: int) -> list[Any]:
+        """Take all from one place of the stack on."""
+        taken = self.stack[start:]
+        del self.stack[start:]
+        return taken
 
 
 def _make_pickled_tuple(items: list[Any]) -> PickledTuple:

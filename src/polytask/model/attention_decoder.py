@@ -57,7 +57,7 @@ class AttentionDecoder(nn.Module):
         found: dict[str, list[Tensor]] = {}
         for task, pyramid in pyramids.items():
             below, maps = pyramid[-1], []
-            for stage, shared in zip(self.stages[task], decoded, strict=True):  # type: ignore[call-overload]
+            for stage, shared in zip(self.stages[task], decoded, strict=True):
                 below = stage(shared, below)
                 maps.append(below)
             found[task] = maps[::-1][: self.outputs]

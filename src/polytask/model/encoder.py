@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from torch import Tensor, nn
 
-from polytask.model.layers import ResidualBlock
+from polytask.model.layers import LevelModules, ResidualBlock
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,9 @@ class EncoderStage(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the maps after the first block and after the last block of `[N, C, *space]`."""
-        first = self.first(x)
-        return first, cast(Tensor, self.rest(first))
+        first: Tensor = self.first(x)
+        last: Tensor = self.rest(first)
+        return first, last
 
 
 class Encoder(nn.Module):
@@ -53,7 +53,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.channels = spec.widths
         inputs = (spec.planes, *spec.widths[:-1])
-        self.stages = nn.ModuleList(
+        self.stages = LevelModules(
             EncoderStage(spec.dims, i, o, s, b)
             for i, o, s, b in zip(inputs, spec.widths, spec.strides, spec.blocks, strict=True)
         )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from polytask.tasks.pointwise import Pointwise
 
-CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+Member = TypeVar("Member")
+"""What the members of `NamedModules` can do: a class of modules, or a protocol that modules meet."""
+Level = TypeVar("Level", bound=nn.Module)
+"""Class of the modules of `LevelModules`."""
 
 
 def make_convolution(dims: int, inputs: int, outputs: int, stride: Sequence[int] | int = 1) -> nn.Module:
     """Make a 3×3(×3) convolution that keeps the size (divided by `stride`, rounded up).
     It has no bias: a norm follows."""
     step = stride if isinstance(stride, int) else tuple(stride)
-    return cast(nn.Module, CONVOLUTIONS[dims](inputs, outputs, 3, step, padding=1, bias=False))  # type: ignore[arg-type]
+    return CONVOLUTIONS[dims](inputs, outputs, 3, step, padding=1, bias=False)
 
 
 def make_norm(channels: int) -> nn.Module:
@@ -89,7 +93,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the two convolutions to the shortcut; the shapes are those of the class."""
-        return cast(Tensor, self.activation(self.body(x) + self.shortcut(x)))
+        found: Tensor = self.activation(self.body(x) + self.shortcut(x))
+        return found
 
 
 def pool_mean_max(x: Tensor) -> Tensor:
@@ -98,15 +103,16 @@ def pool_mean_max(x: Tensor) -> Tensor:
     return torch.cat([flat.mean(-1), flat.amax(-1)], dim=1)
 
 
-class NamedModules(nn.Module):
+class NamedModules(nn.Module, Generic[Member]):
     """Modules by task or input name. Names get a prefix inside, so that a task may be called `type` or `half`."""
 
-    def __init__(self, modules: Mapping[str, nn.Module]):
+    def __init__(self, modules: Mapping[str, Member]):
         super().__init__()
-        self.members = nn.ModuleDict({f"@{name}": module for name, module in modules.items()})
+        # A protocol cannot say that its members are modules; torch checks it here.
+        self.members = nn.ModuleDict({f"@{name}": cast(nn.Module, m) for name, m in modules.items()})
 
-    def __getitem__(self, name: str) -> nn.Module:
-        return self.members[f"@{name}"]
+    def __getitem__(self, name: str) -> Member:
+        return cast(Member, self.members[f"@{name}"])
 
     def __contains__(self, name: str) -> bool:
         return f"@{name}" in self.members
@@ -115,6 +121,20 @@ class NamedModules(nn.Module):
         """Return the names in their order."""
         return [key[1:] for key in self.members]
 
-    def items(self) -> list[tuple[str, nn.Module]]:
+    def items(self) -> list[tuple[str, Member]]:
         """Return pairs of name and module in their order."""
-        return [(key[1:], module) for key, module in self.members.items()]
+        return [(name, self[name]) for name in self.names()]
+
+
+class LevelModules(nn.ModuleList, Generic[Level]):
+    """One module per level of a pyramid, finest first. It is a list of torch that knows the class of its modules."""
+
+    def __init__(self, modules: Iterable[Level] = ()):
+        super().__init__(modules)
+
+    def __iter__(self) -> Iterator[Level]:
+        return (self.at(level) for level in range(len(self)))
+
+    def at(self, level: int) -> Level:
+        """Return the module of one level."""
+        return cast(Level, self[level])

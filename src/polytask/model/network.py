@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from polytask.model.order.chain import Chain
 from polytask.model.pooled_branch import PooledBranch, Token, upstream_source
 from polytask.model.readable_visits import find_visit_slots
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
-from polytask.model.sharing import make_block
+from polytask.model.sharing import SharingBlock, make_block
 from polytask.model.vector_encoders import SideOutputs, TokensByTask, VectorEncoders, VectorEncoding
 from polytask.model.visit_fusion import FUSION_DEPTHS
 from polytask.model.voxel_branch import VoxelBranch
@@ -147,7 +146,7 @@ class Network(nn.Module):
         """Return factors on the learning rate, for the parameters whose block asks for one."""
         found: dict[str, float] = {}
         for name, block in self.blocks.items():
-            asked = cast("Mapping[str, float]", getattr(block, "rates", {}))
+            asked: Mapping[str, float] = getattr(block, "rates", {})
             for parameter, _ in block.named_parameters():
                 factors = [f for prefix, f in asked.items() if parameter.startswith(prefix)]
                 found |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
@@ -157,8 +156,7 @@ class Network(nn.Module):
         """Return the role of every parameter; see `polytask.model.roles`."""
         roles: ParameterRoles = {}
         for name, block in self.blocks.items():
-            mine = cast("dict[str, str]", block.roles())  # type: ignore[operator]
-            roles |= {f"blocks.members.@{name}.{k}": v for k, v in mine.items()}
+            roles |= {f"blocks.members.@{name}.{k}": v for k, v in block.roles().items()}
         for part, side in (("vectors", self.vectors), ("voxels", self.voxels)):
             roles |= {f"{part}.{k}": v for k, v in side.roles().items()}
         for part, members in (
@@ -231,7 +229,7 @@ class Network(nn.Module):
         tokens: TokensByTask = {}
         for task, pyramid in pyramids.items():
             depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
-            levels = [restore_visits(cast(Tensor, f), present, known.shape) for f in pyramid[-depth:]]
+            levels = [restore_visits(f, present, known.shape) for f in pyramid[-depth:] if f is not None]
             tokens[task] = {image: Token(tuple(levels), known)}
             for upstream in self.chain.list_gated(task):
                 if upstream in maps:
@@ -247,13 +245,15 @@ class Network(nn.Module):
         if condition is None:
             return pyramid
         film = self.films[f"{task} {image}"]
-        return cast(Pyramid, film(pyramid, condition.tokens[task], condition.known))
+        modulated: Pyramid = film(pyramid, condition.tokens[task], condition.known)
+        return modulated
 
     def _embed_answer(
         self, task: str, upstream: str, output: TaskOutput, rests_on: Mapping[str, Token], visits: Tensor
     ) -> Token:
         """Embed the upstream answer as a source of `task`: one token per visit, known where its own sources are."""
-        values = cast(Tensor, output).detach() if self.spec.stop_gradient else cast(Tensor, output)
+        assert isinstance(output, Tensor), "only voxel tasks answer with lists, and they are never embedded"
+        values = output.detach() if self.spec.stop_gradient else output
         known = torch.stack([token.known for token in rests_on.values()]).any(0)
         if self.tasks[upstream].level == "subject":
             values = values[:, None].expand(-1, visits.shape[1], -1)
@@ -287,10 +287,10 @@ class Network(nn.Module):
         depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
         return frozenset(range(max(0, stages - max(depth, self.chain.depth(task, image))), stages))
 
-    def _block(self, image: str) -> nn.Module:
+    def _block(self, image: str) -> SharingBlock:
         """Make the sharing block of one image, which knows what levels each task reads."""
         needs = {task: self._levels(task, image) for task in self._readers(image)}
-        return cast(nn.Module, make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form))
+        return make_block(self.spec.sharing, self.spec.images[image], needs, self.spec.form)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -5,9 +5,8 @@ Tokens of all sources are joined over time, then over sources, and a head makes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,9 @@ from polytask.model.layers import NamedModules, pool_mean_max
 from polytask.model.visit_fusion import FUSION_DEPTHS, MIN_FUSION_VISITS, VISIT_FUSIONS
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 from polytask.tasks.task import Task
+
+SourceEmbedding = Callable[..., Tensor]
+"""A module that makes a vector of one source: a layer for a visit task, a fusion of visits for a subject task."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,16 @@ class PooledBranch(nn.Module):
         self.pairs = MIN_FUSION_VISITS[visit_fusion] > 1
         """Whether images are compared between neighboring visits."""
         depth = FUSION_DEPTHS[visit_fusion]
-        embed: dict[str, nn.Module] = {}
+        embed: dict[str, SourceEmbedding] = {}
         for name, (dims, channels) in images.items():
             if self.subject:
-                embed[name] = cast(
-                    nn.Module, VISIT_FUSIONS[visit_fusion](channels[-depth:], len(visits), width, dims)
-                )
+                embed[name] = VISIT_FUSIONS[visit_fusion](channels[-depth:], len(visits), width, dims)
             else:
                 embed[name] = nn.Linear(2 * channels[-1], width)
         for name in vectors:
             embed[name] = SideBySideVisits(width, len(visits), width) if self.subject else nn.Identity()
         self.embed = NamedModules(embed)
-        self.fusion = cast(nn.Module, INPUT_FUSIONS[input_fusion](len(embed), width))
+        self.fusion = INPUT_FUSIONS[input_fusion](len(embed), width)
         self.dropout = nn.Dropout(dropout)
         self.head = task.head(width, 0)
 
@@ -89,15 +89,16 @@ class PooledBranch(nn.Module):
         if the fusion weighs sources.
         """
         vectors, known = zip(
-            *[self._embed_source(n, m, tokens[n], day) for n, m in self.embed.items()], strict=True
+            *[self._embed_source(m, tokens[n], day) for n, m in self.embed.items()], strict=True
         )
         fused, weights = self.fusion(torch.stack(vectors, 1), torch.stack(known, 1))
         names = [n for n, _ in self.embed.items()]
         by_source = {} if weights is None else dict(zip(names, weights.unbind(1), strict=True))
         with torch.autocast(fused.device.type, enabled=False):  # rounded scores would tie
-            return cast(Tensor, self.head(self.dropout(fused.float()))), by_source
+            answer: Tensor = self.head(self.dropout(fused.float()))
+        return answer, by_source
 
-    def _embed_source(self, name: str, embed: nn.Module, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
+    def _embed_source(self, embed: SourceEmbedding, token: Token, day: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one source as `[N, width]`, with a flag `[N]` whether it is present."""
         if self.subject:
             maps = [m[:, self.slots] for m in token.maps]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +80,8 @@ class SlideEncoder(nn.Module):
         x = (patches.to(self.mean.device).float() - self.mean) / self.sd
         if self.pixels:
             x = pool_mean_max(self.stages(x))
-        return cast(Tensor, self.project(x))
+        found: Tensor = self.project(x)
+        return found
 
 
 class GatedAttention(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role,
 from polytask.tasks.task import Task
 
 VoxelPyramid = Sequence[Tensor | None]
+VoxelDecoder = Decoder | AttentionDecoder
 KEPT_CHANNEL_SHARE = 0.8
 """Share of the channels that a thinned head sees."""
 THINNED_HEADS = 8
@@ -29,6 +29,9 @@ class VoxelHeads(nn.Module):
     When `thinned`, the head learns to do without some of its channels, and `variance` compares fixed subsets of them.
     This is MC dropout whose masks are chosen once (Durasov, CVPR 2021), so that an answer is the same every time.
     """
+
+    masks: Tensor
+    """The channels that each thinned head sees `[heads, C]`, scaled; there when `thinned`."""
 
     def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
         super().__init__()
@@ -56,7 +59,7 @@ class VoxelHeads(nn.Module):
         """Compute the spread of the thinned heads' answers: `[N, C, *space] → [N, 1, *space]`; 1 where half of them are
         0 and half 1."""
         total = square = torch.zeros((), device=finest.device)
-        for mask in cast(Tensor, self.masks):
+        for mask in self.masks:
             seen = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
             answer = make_answer_map(self.task, self.heads[0](seen)).float()
             total, square = total + answer, square + answer.square()
@@ -83,8 +86,8 @@ class VoxelBranch(nn.Module):
             t: t if spec.decoder == "private" or t in alone else f"image {spec.voxel_image[t]}" for t in tasks
         }
         levels = 1 + spec.deep_supervision
-        decoders: dict[str, nn.Module] = {}
-        heads: dict[str, nn.Module] = {}
+        decoders: dict[str, VoxelDecoder] = {}
+        heads: dict[str, VoxelHeads] = {}
         for name, task in tasks.items():
             key, image = self.keys[name], spec.images[spec.voxel_image[name]]
             if key not in decoders and spec.decoder == "attention" and name not in alone:
@@ -93,7 +96,7 @@ class VoxelBranch(nn.Module):
                 )
             elif key not in decoders:
                 decoders[key] = Decoder(image.dims, image.widths, levels)
-            widths = image.widths[: cast(int, decoders[key].outputs)]
+            widths = image.widths[: decoders[key].outputs]
             thinned = spec.uncertainty == "variance" and name in upstream
             heads[name] = VoxelHeads(task, image.dims, widths, thinned)
         self.decoders, self.heads = NamedModules(decoders), NamedModules(heads)
@@ -108,10 +111,11 @@ class VoxelBranch(nn.Module):
         return found
 
     @staticmethod
-    def _decoded(decoder: nn.Module, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
+    def _decoded(decoder: VoxelDecoder, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
         """Decode the maps of the tasks that use one decoder; it runs only once for tasks that see the same maps."""
         if isinstance(decoder, AttentionDecoder):
-            return decoder(cast("Mapping[str, Sequence[Tensor]]", pyramids))  # type: ignore[no-any-return]
+            decoded: dict[str, list[Tensor]] = decoder(pyramids)
+            return decoded
         done: dict[tuple[int, ...], list[Tensor]] = {}
         found: dict[str, list[Tensor]] = {}
         for name, pyramid in pyramids.items():
@@ -131,7 +135,7 @@ class VoxelBranch(nn.Module):
         if self.uncertainty == "entropy":
             parts.append(make_entropy_map(task, output))
         if self.uncertainty == "variance":
-            parts.append(cast(VoxelHeads, self.heads[name]).variance(maps[0]))
+            parts.append(self.heads[name].variance(maps[0]))
         return torch.cat([p.to(parts[0].dtype) for p in parts], 1)
 
     def roles(self) -> ParameterRoles:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.document_errors import DocumentError
 from polytask.documents.json_reader import read_json
 from polytask.errors import PolytaskError
@@ -19,7 +19,6 @@ FINGERPRINT_VERSION = 2
 """Increase this number when the measurements change: records of an older version are then measured again."""
 FINGERPRINT_FILE = "fingerprint.json"
 CropRule = Literal["none", "nonzero", "body"]
-CROP_RULES: tuple[CropRule, ...] = ("none", "nonzero", "body")
 
 
 class FingerprintRecord(BaseModel):
@@ -111,12 +110,9 @@ class Fingerprint(FingerprintRecord):
         """Write `WORK/fingerprint.json` with one line per case, completely or not at all."""
         lines = [f"  {json.dumps(k)}: {c.model_dump_json()}" for k, c in self.cases.items()]
         text = f'{{"version": {self.version}, "cases": {{\n' + ",\n".join(lines) + "\n}}\n"
-        part = work / f".{FINGERPRINT_FILE}.part"
         try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, work / FINGERPRINT_FILE)
+            write_text_atomically(work / FINGERPRINT_FILE, text)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise PolytaskError(
                 f"{work}: cannot be written ({error.strerror}); make room or choose another"
             ) from None

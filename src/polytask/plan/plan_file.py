@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from polytask.atomic_files import write_file_atomically
 from polytask.cohort.cohort import Cohort
 from polytask.documents.document_errors import DocumentError
 from polytask.documents.yaml_reader import read_yaml
@@ -62,21 +63,21 @@ def read_plan(work: Path | str) -> Plan:
 def write_plan(plan: Plan, work: Path | str) -> Path:
     """Write `WORK/plan.yaml`, completely or not at all. The path of the cohort folder is relative to `work`."""
     work = Path(work)
-    os.replace(write_plan_draft(plan, work), work / PLAN_FILE)
-    return work / PLAN_FILE
+    with hold_back_plan(plan, work):
+        return work / PLAN_FILE
 
 
-def write_plan_draft(plan: Plan, work: Path) -> Path:
-    """Write the plan under a temporary name in the work folder; the caller renames it when all other files exist."""
-    part = work / f".{PLAN_FILE}.part"
-    try:
-        part.write_text(render_plan(plan, work), encoding="utf-8")
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise PolytaskError(
-            f"{work}: cannot be written ({error.strerror}); choose another folder with -o"
-        ) from None
-    return part
+@contextmanager
+def hold_back_plan(plan: Plan, work: Path) -> Iterator[None]:
+    """Write the plan under a temporary name; it becomes `plan.yaml` after the block, if the block does not raise."""
+    with write_file_atomically(work / PLAN_FILE) as draft:
+        try:
+            draft.write_text(render_plan(plan, work), encoding="utf-8")
+        except OSError as error:
+            raise PolytaskError(
+                f"{work}: cannot be written ({error.strerror}); choose another folder with -o"
+            ) from None
+        yield
 
 
 def render_plan(plan: Plan, work: Path) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from polytask.atomic_files import write_file_atomically
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.nnunet_splits import read_nnunet_splits
 from polytask.cohort.splits import Splits, make_splits, require_complete_folds
@@ -20,7 +20,7 @@ from polytask.locks import hold_lock
 from polytask.plan.fingerprint import Progress, make_fingerprint
 from polytask.plan.fingerprint_records import Fingerprint
 from polytask.plan.machine import Machine, detect_machine
-from polytask.plan.plan_file import PLAN_FILE, render_plan, write_plan_draft
+from polytask.plan.plan_file import PLAN_FILE, hold_back_plan, render_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
 from polytask.plan.planner import make_plan
@@ -127,16 +127,11 @@ def _write_plan_and_splits(plan: Plan, divided: Splits, work: Path) -> bool:
     one; every later step asks for the plan first, so it notices.
     """
     fresh = work / f"{HALF_WRITTEN_PREFIX}splits.json"
-    try:
+    with hold_back_plan(plan, work), write_file_atomically(work / "splits.json", fresh):
         divided.write(fresh)
         kept = _keep_old_plan(plan, work)
-        draft = write_plan_draft(plan, work)
         # The old plan goes before the new splits come: a kill in between must not pair the two.
         (work / PLAN_FILE).unlink(missing_ok=True)
-        os.replace(fresh, work / "splits.json")
-        os.replace(draft, work / PLAN_FILE)
-    finally:
-        fresh.unlink(missing_ok=True)
     return kept
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from polytask.atomic_files import replace_folder_atomically
 from polytask.errors import PolytaskError
 from polytask.plain import write_plain_json
 from polytask.predict.held_out import read_evaluation
@@ -16,8 +17,8 @@ from polytask.predict.model_card import make_model_card
 from polytask.predict.seal import SEAL_KEY, compute_seal
 from polytask.predict.training_digests import TRAINING_DIGESTS_KEY, Progress, collect_training_digests
 from polytask.tasks import dump_task_fields
-from polytask.training.atomic_files import replace_folder, save_tensors, sha256
 from polytask.training.folder import Run, describe_environment
+from polytask.training.tensor_files import save_tensors, sha256
 
 WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
 
@@ -82,7 +83,7 @@ def export(runs: Sequence[Path | str], out: Path | str, progress: Progress | Non
         (new / "README.md").write_text(make_model_card(description), encoding="utf-8")
 
     try:
-        replace_folder(out, fill)
+        replace_folder_atomically(out, fill)
     except OSError as error:
         raise PolytaskError(f"{out}: cannot write here ({error.strerror}); choose another folder") from None
     return out

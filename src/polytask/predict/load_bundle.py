@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ from polytask.predict.held_out import HeldOutMetrics
 from polytask.predict.loaded_model import LoadedModel
 from polytask.predict.member import Member
 from polytask.predict.seal import read_description
-from polytask.tasks.task import PooledTask, Task, VoxelTask
+from polytask.tasks.task import Task, expect_pooled_task, expect_voxel_task
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
-from polytask.training.atomic_files import load_tensors, sha256
 from polytask.training.decisions import Decisions
+from polytask.training.tensor_files import load_tensors, sha256
 
 MAX_MEMBERS = 100
 """At most so many members: each costs memory for its networks."""
@@ -150,7 +150,7 @@ def _ensure_weights_match(wanted: Mapping[str, Tensor], given: Mapping[str, Tens
 def rehearse_decoding(task: Task) -> None:
     """Decode outputs of zero and write them as cells, to see that the task's own numbers agree."""
     if task.level == "voxel":
-        cast(VoxelTask, task).answer(task.decode(torch.zeros(1, task.outputs, 2, 2)))
+        expect_voxel_task(task).answer(task.decode(torch.zeros(1, task.outputs, 2, 2)))
         return
     arrays = {k: np.asarray(v) for k, v in task.decode(torch.zeros(1, task.outputs)).items()}
-    cast(PooledTask, task).columns(arrays, 0)
+    expect_pooled_task(task).columns(arrays, 0)

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.cohort.formula_cells import escape_cells
@@ -17,7 +17,7 @@ from polytask.predict.decision_columns import make_decision_columns
 from polytask.predict.missing_inputs import format_missing_inputs
 from polytask.predict.output_files import AnswerFileWriter
 from polytask.predict.output_folder import PREDICTIONS_FOLDER, PREDICTIONS_TABLE
-from polytask.tasks.task import PooledTask
+from polytask.tasks.task import expect_pooled_task
 
 if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer, Predictor
@@ -95,7 +95,7 @@ def _format_answer_cells(predictor: Predictor, answer: CaseAnswer) -> dict[str, 
     """Format the answers of visit and subject tasks as cells; a number that is not finite becomes an empty cell."""
     row: dict[str, str] = {}
     for name, arrays in answer.pooled.items():
-        task = cast(PooledTask, predictor.tasks[name])
+        task = expect_pooled_task(predictor.tasks[name])
         for suffix, value in task.columns(arrays, 0).items():
             if isinstance(value, str):
                 row[f"{name}{suffix}"] = value

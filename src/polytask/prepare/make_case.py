@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from polytask.atomic_files import create_folder_atomically
 from polytask.documents.json_reader import find_json_object
 from polytask.errors import PolytaskError
 from polytask.images.formats import read_image_file
@@ -103,30 +104,25 @@ def write_case_folder(
     half = store / f"{HALF_WRITTEN_PREFIX}{key}"
     needed = sum(a.nbytes + 128 for a in arrays.values())
     try:
-        shutil.rmtree(half, ignore_errors=True)
-        # Fail before gigabytes are written, and with the size that would be needed.
-        if shutil.disk_usage(store).free < needed:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        half.mkdir()
-        for name, array in arrays.items():
-            with (half / name).open("xb") as stream:
-                if isinstance(array, StreamedArray):
-                    array.write(stream)
-                else:
-                    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
-        with (half / "meta.json").open("x", encoding="utf-8") as text:
-            json.dump(meta, text)
-            text.flush()
-            os.fsync(text.fileno())
-        # All files were flushed to the disk above, so the renamed folder is whole even after a power failure.
-        shutil.rmtree(store / key, ignore_errors=True)
-        os.replace(half, store / key)
+        with create_folder_atomically(store / key, half):
+            # Fail before gigabytes are written, and with the size that would be needed.
+            if shutil.disk_usage(store).free < needed:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            # All files are flushed to the disk, so the renamed folder is whole even after a power failure.
+            for name, array in arrays.items():
+                with (half / name).open("xb") as stream:
+                    if isinstance(array, StreamedArray):
+                        array.write(stream)
+                    else:
+                        np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            with (half / "meta.json").open("x", encoding="utf-8") as text:
+                json.dump(meta, text)
+                text.flush()
+                os.fsync(text.fileno())
     except OSError as error:
         raise NotStoredError(error, needed) from error
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def make_storage_error(error: OSError, place: Path, needed: int, what: str) -> PolytaskError:

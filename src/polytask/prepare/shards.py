@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.json_reader import read_json_object
 from polytask.errors import PolytaskError
 
@@ -81,16 +81,8 @@ def write_shard(store: Path, name: str, cases: Mapping[str, BareCase]) -> set[st
     if not new and len(old) == len(cases):
         return new
     path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     content = {"version": SHARD_VERSION, "cases": {key: [c.recipe, c.subject] for key, c in cases.items()}}
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=True, separators=(",", ":"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text_atomically(path, json.dumps(content, separators=(",", ":")), durable=True)
     return new
 
 

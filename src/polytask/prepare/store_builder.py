@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask.atomic_files import write_text_atomically
 from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.leftovers import HALF_WRITTEN_PREFIX, sweep_leftovers
@@ -163,8 +163,6 @@ def _write_store_index(folder: Path, index: dict[str, object]) -> None:
     part = folder / f"{HALF_WRITTEN_PREFIX}store.json"
     text = json.dumps(index)
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, folder / "store.json")
+        write_text_atomically(folder / "store.json", text, part)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise make_storage_error(error, folder, len(text), "its files") from None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -87,7 +87,8 @@ def pick_palette_color(k: int) -> str:
 @contextmanager
 def use_report_style() -> Iterator[None]:
     """Use the style of the report for figures. A character that the font lacks becomes a box, without a warning."""
-    with matplotlib.rc_context(cast(Any, REPORT_STYLE)), warnings.catch_warnings():
+    style: Any = REPORT_STYLE  # matplotlib's own type lists every key
+    with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 

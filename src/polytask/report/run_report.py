@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from polytask.atomic_files import write_text_atomically
 from polytask.errors import PolytaskError
 from polytask.evaluation.evaluate_run import evaluate
 from polytask.evaluation.evaluated_part import hash_weights, locate_results
@@ -63,11 +63,9 @@ def ensure_evaluated(folder: Path, part: PartName, progress: Progress | None = N
 
 def write_page(path: Path, text: str) -> None:
     """Write the text of a page completely or not at all."""
-    partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        write_text_atomically(path, text)
     except OSError as error:
         raise PolytaskError(
             f"{path}: cannot be written ({error.strerror}); choose another file with -o"

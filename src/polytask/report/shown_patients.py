@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from polytask.report.overlay_plots import (
 )
 from polytask.report.report_material import ReportMaterial
 from polytask.report.voxel_cases import VoxelCase, read_first_channel, read_voxel_case
-from polytask.tasks.task import PooledTask
+from polytask.tasks.task import expect_pooled_task
 
 MAX_SHOWN_PATIENTS = 3
 """Largest number of patients that are shown."""
@@ -70,7 +69,7 @@ def build_patient(material: ReportMaterial, subject: str) -> ShownPatient:
         elif name in material.answers.pooled:
             items = material.answers.pooled[name]
             places = [k for k, (s, _) in enumerate(items.ids) if s == subject]
-            lines += [write_pooled_line(material, cast(PooledTask, task), items, k) for k in places]
+            lines += [write_pooled_line(material, expect_pooled_task(task), items, k) for k in places]
     pictures, keys = _make_patient_pictures(material, subject)
     return ShownPatient(subject, pictures, keys, lines)
 
@@ -121,7 +120,8 @@ def _make_mask_pictures(
             for k, w in enumerate(words)
         ]
     assert seen is not None
-    spec = cast(MaskSpec, material.cohort.header.tasks[tasks[0]])
+    spec = material.cohort.header.tasks[tasks[0]]
+    assert isinstance(spec, MaskSpec)
     found = make_cut_pictures(
         seen,
         parts,

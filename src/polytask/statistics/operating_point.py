@@ -1,9 +1,9 @@
-"""A threshold on a probability that reaches a requested sensitivity or specificity, and what it achieves."""
+"""A threshold on a probability that reaches a requested sensitivity or specificity."""
 
 from __future__ import annotations
 
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,19 +11,9 @@ import numpy.typing as npt
 from polytask.array_types import NAN
 from polytask.errors import PolytaskError
 
-Bools = npt.NDArray[np.bool_]
 ThresholdAim = Literal["sensitivity", "specificity"]
 COUNT_TOLERANCE = 1e-9
 """Tolerance of a count of cases: 1 / (1 − 0.9) comes out slightly above 10."""
-
-
-class CallShares(NamedTuple):
-    """What a threshold reaches; NaN where there was no case to count."""
-
-    sensitivity: float
-    specificity: float
-    ppv: float
-    npv: float
 
 
 def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: ThresholdAim, target: float) -> float:
@@ -67,18 +57,3 @@ def choose_threshold(p: npt.ArrayLike, positive: npt.ArrayLike, aim: ThresholdAi
             "ask for less"
         )
     return threshold
-
-
-def compute_shares(called: npt.ArrayLike, positive: npt.ArrayLike) -> CallShares:
-    """Compute sensitivity, specificity, positive and negative predictive value of calls `[N]`."""
-    yes, truth = np.asarray(called, bool), np.asarray(positive, bool)
-    return CallShares(
-        _compute_true_share(yes[truth]),
-        _compute_true_share(~yes[~truth]),
-        _compute_true_share(truth[yes]),
-        _compute_true_share(~truth[~yes]),
-    )
-
-
-def _compute_true_share(hits: Bools) -> float:
-    return float(hits.mean()) if hits.size else NAN

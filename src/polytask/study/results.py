@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polytask.atomic_files import write_file_atomically
 from polytask.errors import PolytaskError
 from polytask.evaluation.evaluation_result import EVALUATION_FILE as EVALUATION
 from polytask.evaluation.evaluation_result import Evaluation
@@ -19,11 +19,10 @@ from polytask.evaluation.part_answers import ANSWERS_FILE as ANSWERS
 from polytask.evaluation.part_answers import PartAnswers, PooledAnswers
 from polytask.kinds import find_answer_form
 from polytask.study.results_table import RESULTS_SCHEMA
-from polytask.study.study_folder import RESULTS_FILE, Study, StudyRun
+from polytask.study.study_folder import Study, StudyRun
 
 ResultRow = tuple[str, str, str, str, str, float | None, int | None]
 """One row without the columns of the run: task, kind, subject, visit, name, value, n."""
-PARTIAL_RESULTS_FILE = f".{RESULTS_FILE}.part"
 
 
 class ResultsWriter:
@@ -48,13 +47,11 @@ class ResultsWriter:
             if run.name not in self._table_by_run:
                 self._table_by_run[run.name] = build_run_table(run)
         tables = [self._table_by_run[run.name] for run in done]
-        part = study.folder / PARTIAL_RESULTS_FILE
         try:
-            pq.write_table(pa.concat_tables(tables) if tables else RESULTS_SCHEMA.empty_table(), part)
-            os.replace(part, study.results)
+            with write_file_atomically(study.results) as part:
+                pq.write_table(pa.concat_tables(tables) if tables else RESULTS_SCHEMA.empty_table(), part)
             self._held = len(done)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise PolytaskError(
                 f"{study.results}: cannot be written ({error.strerror or error}); free some space, then run the same "
                 "command again: finished runs are kept"

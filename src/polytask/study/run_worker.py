@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.json_reader import parse_json
 from polytask.errors import PolytaskError
 from polytask.locks import LockedError, LockHolder, hold_lock
@@ -281,10 +282,8 @@ def update_run_record(folder: Path, **changes: object) -> None:
 def note_failure(spec: RunSpec, line: str, details: str) -> None:
     """Write `STUDY/failed/NAME.txt`: the error in one line, then all details."""
     spec.failed.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed, so that nobody reads half a message.
-    part = spec.failed.with_suffix(".part")
-    part.write_text(f"{' '.join(line.split())}\n\n{details.strip()}\n", encoding="utf-8")
-    os.replace(part, spec.failed)
+    text = f"{' '.join(line.split())}\n\n{details.strip()}\n"
+    write_text_atomically(spec.failed, text, spec.failed.with_suffix(".part"))
 
 
 def summarize_error(error: Exception) -> str:

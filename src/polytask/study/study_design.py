@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import yaml
 from pydantic import TypeAdapter
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.document_errors import DocumentError, convert_content_errors
 from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
@@ -125,12 +125,9 @@ class StudyDesign:
 
     def write(self, folder: Path) -> None:
         """Write `STUDY/study.yaml` completely or not at all."""
-        part = folder / f".{STUDY_FILE}.part"
         try:
-            part.write_text(_render_study_yaml(self), encoding="utf-8")
-            os.replace(part, folder / STUDY_FILE)
+            write_text_atomically(folder / STUDY_FILE, _render_study_yaml(self))
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise PolytaskError(
                 f"{folder}: cannot be written ({error.strerror}); choose another folder with -o"
             ) from None

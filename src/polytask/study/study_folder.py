@@ -54,11 +54,6 @@ class StudyRun:
         return is_lock_held(self.spec.active)
 
     @property
-    def can_resume(self) -> bool:
-        """Whether the run is unfinished and has a checkpoint to resume from."""
-        return self.state != "done" and (self.folder / "last").is_dir()
-
-    @property
     def progress(self) -> tuple[float, str]:
         """The finished share of an active run (0 to 1), and in words what it is doing."""
         said = read_lock_note(self.spec.active)

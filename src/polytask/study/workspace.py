@@ -41,8 +41,8 @@ class Workspace:
 
     def rests(self) -> StudyHashes:
         """Compute the hashes of everything the runs of a study have in common."""
-        from polytask.training.atomic_files import sha256
         from polytask.training.run_plan import plan_hash
+        from polytask.training.tensor_files import sha256
 
         plan = {fold: plan_hash(self.plan, fold) for fold in self.plan.folds}
         return StudyHashes(plan, sha256(self.work / "splits.json"), self.cohort.digest, self.store.content)

@@ -24,7 +24,7 @@ from polytask.tasks.confusion import (
 )
 from polytask.tasks.criteria import ItemCriterion
 from polytask.tasks.ranking import compute_auc
-from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_linear_head
 
 
@@ -71,7 +71,7 @@ class Classification:
         f = self._shares()
         return make_linear_head(features, (np.zeros(f.size) if self.balanced else np.log(f)).tolist())
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: cross-entropy, with class weights if balanced."""
         f = self._shares()
         weights = 1 / (f.size * f) if self.balanced else np.ones(f.size)

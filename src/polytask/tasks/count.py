@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from polytask.array_types import NAN
 from polytask.kinds.count import compute_deviance
 from polytask.tasks.criteria import ItemCriterion
-from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_linear_head
 
 MAX_LOG_RATIO = 5.0
@@ -62,7 +62,7 @@ class Count:
         low = output.clamp_max(math.log(self.mean) + MAX_LOG_RATIO)
         return low + torch.log1p(output - low)
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: the Poisson deviance 2 (y log(y / μ) − y + μ) of each item, where 0 log 0 = 0."""
 
         def loss(output: Tensor, value: Tensor) -> Tensor:

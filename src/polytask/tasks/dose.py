@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from polytask.array_types import NAN
 from polytask.tasks.dose_criterion import DoseCriterion
 from polytask.tasks.dvh import compute_dvh_statistics
-from polytask.tasks.task import Prediction, TaskLevel
+from polytask.tasks.task import Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_voxel_head
 
 
@@ -52,7 +52,7 @@ class Dose:
         """Make the head `[N, features, *space] → [N, 1, *space]`; it starts at the training median."""
         return make_voxel_head(features, dims, [self.median / self.scale])
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: masked L1 with an optional histogram part, see `dose_criterion.py`."""
         return DoseCriterion(self.scale, self.dvh, self.constant)
 

@@ -1,8 +1,8 @@
-"""Computes dose-volume statistics of a structure, and the two scores of the OpenKBP challenge."""
+"""Computes dose-volume statistics of a structure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,38 +38,4 @@ def compute_dvh_statistics(
     }
     if len(spacing) == 3:
         found[f"D{HOTTEST_VOLUME:g}cc"] = compute_volume_dose(inside, HOTTEST_VOLUME, float(np.prod(spacing)))
-    return found
-
-
-def compute_openkbp_dose_score(
-    dose: npt.NDArray[np.floating], predicted: npt.NDArray[np.floating], possible: Mask
-) -> float:
-    """Compute the dose score of one patient: Σ |dose − predicted| over all voxels / voxels of the mask `possible`."""
-    difference = np.asarray(dose, np.float64) - np.asarray(predicted, np.float64)
-    return float(np.abs(difference).sum() / np.asarray(possible, bool).sum())
-
-
-def compare_openkbp_dvh(
-    dose: npt.NDArray[np.floating],
-    predicted: npt.NDArray[np.floating],
-    structures: Mapping[str, Mask],
-    organs: Collection[str],
-    targets: Collection[str],
-    spacing: Sequence[float],
-) -> dict[str, float]:
-    """Compute |difference| per `STRUCTURE.STATISTIC` of one patient.
-
-    Organs have the statistics D0.1cc and mean, targets D99, D95 and D1. The DVH score is the mean of these over all
-    patients and statistics. A structure that is missing or empty is skipped. The challenge defines its scores for
-    images of 128³ voxels.
-    """
-    found: dict[str, float] = {}
-    for name, mask in structures.items():
-        wanted = ("D0.1cc", "mean") if name in organs else ("D99", "D95", "D1") if name in targets else ()
-        if not wanted or not np.any(mask):
-            continue
-        truth, answer = (
-            compute_dvh_statistics(d, np.asarray(mask, bool), spacing) for d in (dose, predicted)
-        )
-        found |= {f"{name}.{s}": abs(answer[s] - truth[s]) for s in wanted}
     return found

@@ -25,7 +25,7 @@ from polytask.tasks.confusion import (
 from polytask.tasks.criteria import disable_autocast, make_absent_loss
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.target import Target
-from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_linear_head
 
 
@@ -91,7 +91,7 @@ class Multilabel:
         bias = np.zeros(f.size) if self.balanced else np.log(f / (1 - f))
         return make_linear_head(features, bias.tolist())
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: binary cross-entropy per label, with weights if balanced."""
         f = self._shares()
         # Weighted this way yes and no have the same sum of weights, and the mean weight of known pairs is 1.

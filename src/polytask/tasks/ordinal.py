@@ -17,7 +17,7 @@ from polytask.kinds.constant_losses import clamp_class_shares
 from polytask.tasks.confusion import build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
 from polytask.tasks.criteria import ItemCriterion
 from polytask.tasks.ranking import compute_auc
-from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import CumulativeHead
 
 MIN_THRESHOLD_GAP = 1e-6
@@ -71,7 +71,7 @@ class Ordinal:
             features, clamp_class_shares(self.frequencies or [1.0] * len(self.classes)).tolist()
         )
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: the negative log-likelihood of the cumulative model."""
         return ItemCriterion(compute_cumulative_loss, self.constant)
 

@@ -13,7 +13,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from polytask.array_types import NAN
 from polytask.tasks.criteria import ItemCriterion
-from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_linear_head
 
 
@@ -56,7 +56,7 @@ class Regression:
         """Make the head `[N, features] → [N, 1]`; it starts at the training mean, which is the z-score 0."""
         return make_linear_head(features, [0.0])
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: smooth L1 on the z-score."""
 
         def loss(output: Tensor, value: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from polytask.kinds.constant_losses import clamp_structure_shares
 from polytask.tasks.mask_metrics import compute_mask_metrics
 from polytask.tasks.mask_sizes import convert_sizes_to_pixels
 from polytask.tasks.overlap_criterion import OverlapCriterion
-from polytask.tasks.task import Prediction, TaskLevel
+from polytask.tasks.task import Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import make_voxel_head
 
 
@@ -59,7 +59,7 @@ class Segmentation:
         bias = np.log(np.append(1 - f.sum(), f)) if self.exclusive else np.log(f / (1 - f))
         return make_voxel_head(features, dims, bias.tolist())
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss: Dice plus cross-entropy, see `overlap_criterion.py`."""
         return OverlapCriterion(self._shares().tolist(), self.exclusive, self.constant)
 

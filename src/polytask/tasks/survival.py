@@ -16,7 +16,7 @@ from polytask.kinds.step_curves import TimeCurve, estimate_breslow_hazard, evalu
 from polytask.tasks.cox_criterion import CoxCriterion
 from polytask.tasks.hazard_criterion import HazardCriterion, compute_expected_time, interpolate_survival
 from polytask.tasks.survival_metrics import compute_concordance, compute_horizon_auc, compute_horizon_brier
-from polytask.tasks.task import Arrays, Prediction, TaskLevel
+from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
 from polytask.tasks.task_heads import ScoreHead, make_linear_head
 
 MAX_RISK_SCORE = 50.0
@@ -67,7 +67,7 @@ class Survival:
         h = np.clip(np.asarray(self.hazards or even, dtype=np.float64), 1e-6, 1 - 1e-6)
         return make_linear_head(features, np.log(h / (1 - h)).tolist())
 
-    def criterion(self) -> nn.Module:
+    def criterion(self) -> Criterion:
         """Make the loss, see `cox_criterion.py` and `hazard_criterion.py`."""
         return CoxCriterion(self.buffer) if self.loss == "cox" else HazardCriterion(self.bins, self.constant)
 

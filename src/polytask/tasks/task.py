@@ -6,7 +6,7 @@ A task is a frozen dataclass whose fields are the mapping `folds.K.tasks.NAME` o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -74,8 +74,8 @@ class Task(Protocol):
         Its biases start at the frequencies of the fold's train part, if these are a constant predictor.
         """
 
-    def criterion(self) -> nn.Module:
-        """Make a new `Criterion`, which has its own state."""
+    def criterion(self) -> Criterion:
+        """Make a new criterion, which has its own state."""
 
     def decode(self, output: Tensor) -> Prediction:
         """Turn the output of the head into probabilities and values, in float32."""
@@ -118,3 +118,15 @@ class VoxelTask(Task, Protocol):
 
         `distances=False` leaves out the slow surface metrics; `n` is 1 if anything is known, else 0.
         """
+
+
+def expect_pooled_task(task: Task) -> PooledTask:
+    """Return a task of one answer per visit or subject as what it is; its level tells, not its class."""
+    assert task.level != "voxel", f"{task.name} is a voxel task"
+    return cast(PooledTask, task)
+
+
+def expect_voxel_task(task: Task) -> VoxelTask:
+    """Return a task of one value per voxel as what it is; its level tells, not its class."""
+    assert task.level == "voxel", f"{task.name} is no voxel task"
+    return cast(VoxelTask, task)

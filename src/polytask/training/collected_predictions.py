@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,14 @@ from polytask.prepare.evaluation_sample import FullSample
 from polytask.prepare.sample_targets import make_pooled_target
 from polytask.prepare.slot_assignment import assign_visit_slots
 from polytask.prepare.store import Store
-from polytask.tasks.task import PATCH_KEY_PREFIXES, Arrays, PooledTask, Prediction, Task, VoxelTask
+from polytask.tasks.task import (
+    PATCH_KEY_PREFIXES,
+    Arrays,
+    Prediction,
+    Task,
+    expect_pooled_task,
+    expect_voxel_task,
+)
 from polytask.training.sample_inference import Predictions
 
 
@@ -76,7 +83,7 @@ class PartPredictions:
                     self.cases[name].append(self._judge_voxel_case(name, key, prediction))
 
     def _judge_voxel_case(self, name: str, key: str, prediction: Prediction) -> dict[str, float]:
-        task, case = cast(VoxelTask, self.tasks[name]), self.store.case(key)
+        task, case = expect_voxel_task(self.tasks[name]), self.store.case(key)
         return task.case_metrics(
             task.answer(prediction)[0].numpy(),
             np.asarray(case.voxel[name]),
@@ -94,7 +101,7 @@ class PartPredictions:
             if name in self.pooled:
                 mine = self.pooled[name]
                 result[name] = (
-                    cast(PooledTask, task).metrics(*mine.stack_arrays()) if mine.ids else {"n": 0.0}
+                    expect_pooled_task(task).metrics(*mine.stack_arrays()) if mine.ids else {"n": 0.0}
                 )
             else:
                 result[name] = average_case_metrics(self.cases[name])

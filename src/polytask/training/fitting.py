@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from polytask.atomic_files import replace_folder_atomically
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import VoxelSpec
 from polytask.cohort.splits import Fold
@@ -18,7 +19,6 @@ from polytask.plan.plan_schema import Plan, TrainingPlan
 from polytask.prepare.loader import Loader
 from polytask.prepare.store import Store
 from polytask.training.assemble import make_network, make_network_spec, make_tasks
-from polytask.training.atomic_files import replace_folder
 from polytask.training.balancing import Balancer
 from polytask.training.distributed import World
 from polytask.training.folder import Run
@@ -217,13 +217,13 @@ def _save_best(context: RunContext, state: FitState, name: str) -> None:
     if context.world.chief:
         folder = context.run.best(name)
         weights = state.average or state.network.state_dict()
-        replace_folder(folder, lambda new: save_weights(new, weights))
+        replace_folder_atomically(folder, lambda new: save_weights(new, weights))
 
 
 def _save_last(context: RunContext, state: FitState, name: str) -> None:
     if context.world.chief:
         try:
-            replace_folder(context.run.last(name), lambda new: state.save(new, context.plan_hash))
+            replace_folder_atomically(context.run.last(name), lambda new: state.save(new, context.plan_hash))
         except OSError as error:
             raise PolytaskError(
                 f"{context.run.last(name)}: cannot write the checkpoint ({error.strerror}); free some space, then "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,11 @@ from typing import Any
 
 import yaml
 
+from polytask.atomic_files import (
+    create_folder_atomically,
+    find_existing_folder,
+    remove_folder_atomically,
+)
 from polytask.documents.document_errors import DocumentError
 from polytask.documents.text_reader import read_text
 from polytask.documents.yaml_reader import read_yaml
@@ -24,7 +28,6 @@ from polytask.leftovers import HALF_WRITTEN_PREFIX
 from polytask.plan.plan_file import PLAN_FILE as PLAN
 from polytask.plan.plan_file import write_plan
 from polytask.plan.plan_schema import Plan
-from polytask.training.atomic_files import find_existing_folder
 
 RUN_FILE_NAME = "run.yaml"
 REQUIRED_RECORD_KEYS = {"name", "fold", "seed", "sharing", "networks", "plan", "store", "header"}
@@ -81,14 +84,11 @@ class Run:
                 raise PolytaskError(
                     f"{folder}: holds something that is not a run; choose another --name, or move it away"
                 )
-            for left in (half, folder):
-                shutil.rmtree(left, ignore_errors=True)
-            half.mkdir(parents=True)
-            (half / RUN_FILE_NAME).write_text(yaml.safe_dump(dict(record), sort_keys=False), encoding="utf-8")
-            write_plan(_relate_cohort_to_work(plan, folder.parents[1]), half)
-            half.rename(folder)
+            with create_folder_atomically(folder, half):
+                text = yaml.safe_dump(dict(record), sort_keys=False)
+                (half / RUN_FILE_NAME).write_text(text, encoding="utf-8")
+                write_plan(_relate_cohort_to_work(plan, folder.parents[1]), half)
         except OSError as error:
-            shutil.rmtree(half, ignore_errors=True)
             raise PolytaskError(
                 f"{folder}: cannot write here ({error.strerror}); choose another work folder"
             ) from None
@@ -148,7 +148,7 @@ def find_record_problem(record: object) -> str:
         if not isinstance(record[key], str):
             return f"{key} is no text"
     header = record["header"]
-    described = header.get("tasks") if isinstance(header, dict) else None
+    described = header.get("tasks", {}) if isinstance(header, dict) else None
     if not isinstance(described, dict) or not all(isinstance(task, dict) for task in described.values()):
         return "header describes no tasks"
     networks = record["networks"]
@@ -175,10 +175,7 @@ def has_only_record(folder: Path) -> bool:
 
 def remove_run(folder: Path) -> None:
     """Remove a run's folder. A kill in between leaves no half-removed run under its name."""
-    half = name_unfinished_folder(folder)
-    shutil.rmtree(half, ignore_errors=True)
-    folder.rename(half)
-    shutil.rmtree(half)
+    remove_folder_atomically(folder, name_unfinished_folder(folder))
 
 
 def _relate_cohort_to_work(plan: Plan, work: Path) -> Plan:

@@ -48,6 +48,7 @@ def _find_glibc_function(name: str) -> Callable[..., int] | None:
     if any(word in os.environ for word in MALLOC_VARIABLES):
         return None
     try:
-        return getattr(ctypes.CDLL(None), name)  # type: ignore[no-any-return]
+        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+        return function
     except (AttributeError, OSError, TypeError):
         return None

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from polytask.atomic_files import restore_folder
 from polytask.images.file_names import make_file_name
-from polytask.leftovers import HALF_WRITTEN_PREFIX, restore_folder, sweep_leftovers
+from polytask.leftovers import HALF_WRITTEN_PREFIX, sweep_leftovers
 from polytask.locks import LockedError, hold_lock
 from polytask.training.folder import Run, has_only_record
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from polytask.atomic_files import write_text_atomically
 from polytask.documents.json_reader import read_json_lines
 from polytask.errors import PolytaskError
 from polytask.plain import make_plain
@@ -59,9 +59,7 @@ class RunLog:
             if line.get("network", "") != self.prefix or line["step"] <= step:
                 kept.append(text + "\n")
         # A kill while writing must leave the old log or the new one, not a half.
-        part = self.path.with_name(self.path.name + ".part")
-        part.write_text("".join(kept), encoding="utf-8")
-        os.replace(part, self.path)
+        write_text_atomically(self.path, "".join(kept))
 
 
 def is_log_entry(line: Mapping[str, Any]) -> bool:

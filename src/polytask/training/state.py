@@ -18,10 +18,11 @@ from polytask.errors import PolytaskError
 from polytask.model.layers import NamedModules
 from polytask.model.network import Network
 from polytask.plain import write_plain_json
-from polytask.training.atomic_files import load_tensors, save_tensors, sha256
+from polytask.tasks.task import Criterion
 from polytask.training.balancing import Balancer
 from polytask.training.checkpoint_form import find_checkpoint_problem
 from polytask.training.schedule import Schedule
+from polytask.training.tensor_files import load_tensors, save_tensors, sha256
 
 
 @dataclass
@@ -44,7 +45,7 @@ class FitState:
 
     network: Network
     optimiser: Optimizer
-    criteria: NamedModules
+    criteria: NamedModules[Criterion]
     balancer: Balancer
     schedule: Schedule
     structures: dict[str, str] = field(default_factory=dict)

@@ -127,7 +127,7 @@ def take_step(
     for name in tasks:
         # After a skipped step too: the scores that a risk-set buffer holds back must not wait for the next
         # step.
-        state.criteria[name].update()  # type: ignore[operator]
+        state.criteria[name].update()
     state.optimiser.zero_grad(set_to_none=True)
     state.step += 1
     lap("optimiser")
@@ -143,7 +143,7 @@ def _count_known_targets(
     Returns the counts `[batches, tasks]`, and `[tasks, tasks]`: in how many batches some sample has both tasks known.
     """
     tasks = list(state.network.tasks)
-    rows = [[state.criteria[n].count(*target[n]).float() for n in tasks] for target in targets]  # type: ignore[operator]
+    rows = [[state.criteria[n].count(*target[n]).float() for n in tasks] for target in targets]
     counts = torch.stack([torch.stack(row) for row in rows])
     together = counts.new_zeros(len(tasks), len(tasks))
     for batch in batches:

@@ -9,7 +9,7 @@ import pytest
 
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
-from polytask.evaluation.external.match_inputs import MatchedInputs, list_lacking_channels, match_inputs
+from polytask.evaluation.external.match_inputs import MatchedInputs, match_inputs
 from polytask.evaluation.external.word_gaps import WordGap
 from polytask.evaluation.external.word_map import WordMap
 from tests.evaluation.external.worlds import OURS, ROWS, THEIRS, changed, cohort_of
@@ -50,12 +50,6 @@ def test_channels_are_of_the_same_modality(tmp_path: Path) -> None:
     assert found.channels == {}
     assert WordGap("modalities", "scan.ct", ("MR",), ("CT",)) in gaps
     assert WordGap("channels", "scan", ("t2",), ("pet",)) in gaps
-    assert list(list_lacking_channels(gaps)) == ["scan.pet"]
-    assert list(
-        list_lacking_channels(
-            [WordGap("inputs", "", ("x",), ("scan",)), WordGap("columns", "", (), ("age",))]
-        )
-    ) == ["scan"]
 
 
 def test_bags_have_as_many_features(tmp_path: Path) -> None:

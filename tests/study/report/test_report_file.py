@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.study.conclusions.draw_conclusions import Conclusions
-from polytask.study.report import report_file
 from polytask.study.report.report_file import write_study_report
 from tests.study.report.worlds import DICE
 
@@ -30,7 +30,7 @@ def test_a_page_that_cannot_be_made_leaves_the_last_one(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report_file.os, "replace", full_disk)
+    monkeypatch.setattr(os, "replace", full_disk)
     with pytest.raises(
         PolytaskError, match=r"report\.html: cannot be written \(No space left.*free some space"
     ):

@@ -61,8 +61,8 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
     """
     by_case = {row["case"]: i for i, row in enumerate(sheet.rows)}
     if len(by_case) < len(sheet.rows):
-        seen: set[str] = set()
-        twice = next(r["case"] for r in sheet.rows if r["case"] in seen or seen.add(r["case"]))  # type: ignore[func-returns-value]
+        first = {row["case"]: i for i, row in reversed(list(enumerate(sheet.rows)))}
+        twice = next(row["case"] for i, row in enumerate(sheet.rows) if first[row["case"]] < i)
         raise PolytaskError(f"{sheet.path}: case {twice!r} has two rows; expected one; remove one")
     matched = [case for case in cases if case in by_case]
     if not matched:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 
 import yaml
 
+from polytask.atomic_files import move_into_place
 from polytask.cohort.formula_cells import escape_cells
 from polytask.cohort.header import Header
 from polytask.cohort.phantom.phantom_header import (
@@ -139,7 +139,7 @@ def _move_draft_into_place(draft: Path, folder: Path) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         if folder.exists():
             folder.rmdir()
-        os.replace(draft, folder)
+        move_into_place(draft, folder)
         return
     # The header goes first and comes back last, so that an interrupted exchange never looks like a whole cohort.
     for part in reversed(PHANTOM_PARTS):
@@ -150,4 +150,4 @@ def _move_draft_into_place(draft: Path, folder: Path) -> None:
             old.unlink(missing_ok=True)
     for part in PHANTOM_PARTS:
         if (draft / part).exists():
-            os.replace(draft / part, folder / part)
+            move_into_place(draft / part, folder / part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polytask.cohort.cohort import Cohort
@@ -166,10 +166,3 @@ def _match_visits(header: Header, other_cohort: Cohort, word_map: WordMap) -> tu
     named = [v or "(no visit)" for v in theirs]
     pairs = pair_words("visits", "", named, ours, word_map, word_map.visits)
     return {theirs[named.index(t)]: o for t, o in pairs.known.items()}, pairs.gap
-
-
-def list_lacking_channels(gaps: Sequence[WordGap]) -> Iterator[str]:
-    """List the model's channels and inputs that the cohort lacks, for a message."""
-    for gap in gaps:
-        if gap.section in ("inputs", "channels"):
-            yield from (f"{gap.place}.{word}" if gap.place else word for word in gap.ours)

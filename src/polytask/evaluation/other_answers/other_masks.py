@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from polytask.images.formats import probe_image_file
 from polytask.images.volume import Array, Grid, Volume
 from polytask.kinds.class_words import list_answer_words
 from polytask.prepare.stored_targets import TargetFrame, prepare_target
-from polytask.tasks.task import Task, VoxelTask
+from polytask.tasks.task import Task, expect_voxel_task
 
 
 def measure_other_masks(
@@ -35,7 +34,7 @@ def measure_other_masks(
         if row is None:
             continue
         volume = read_other_volume(table, row, task, cohort, cases[who])
-        found = measure_voxel_case(cohort, cases[who], cast(VoxelTask, task), volume)
+        found = measure_voxel_case(cohort, cases[who], expect_voxel_task(task), volume)
         if found is not None:
             ids.append(who)
             metrics.append(found)

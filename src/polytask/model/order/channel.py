@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,4 +21,5 @@ class ChannelLink(nn.Module):
     def forward(self, image: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
         """Encode an image `[N, planes, *space]` with maps `[N, K, *space]` → a pyramid, finest first."""
         joined = torch.cat([image, *[m.to(image.dtype) for m in maps]], 1)
-        return cast(list[Tensor], self.encoder(joined))
+        found: list[Tensor] = self.encoder(joined)
+        return found

@@ -5,7 +5,7 @@ The features of a region, and how much of the region there is, become a token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,5 @@ class GateLink(nn.Module):
 
 def _shrink_region(region: Tensor, size: Sequence[int]) -> Tensor:
     """Shrink a region to a coarser map: the mean of the region in each of its positions."""
-    pool = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
-    shrunk: Tensor = pool(region.float(), tuple(size))  # type: ignore[arg-type]
-    return shrunk
+    pool: Callable[..., Tensor] = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
+    return pool(region.float(), tuple(size))

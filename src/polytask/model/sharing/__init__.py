@@ -6,10 +6,11 @@ here. The shared battery of tests finds it by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
+from torch.nn import Parameter
 
 from polytask.errors import PolytaskError, suggest_word
 from polytask.model.cut import TaskCut
@@ -43,6 +44,9 @@ class SharingBlock(Protocol):
 
         `tasks` may be some of the tasks that the block was built with; the answer of a task does not depend on which.
         """
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Give names and parameters, as every module does."""
 
     def roles(self) -> ParameterRoles:
         """Return the role of every parameter."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import NamedModules
+from polytask.model.layers import LevelModules, NamedModules
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 
 OWN_MAP_SHARE = 0.9
@@ -35,6 +34,19 @@ class StitchUnit(nn.Module):
         for share, x in zip(alpha[1:], maps[1:], strict=True):
             mixed = torch.addcmul(mixed, x, share.view(shape))
         return mixed
+
+
+class StitchUnits(nn.Module):
+    """The units of all levels.
+
+    Args:
+        on: level → task → the unit for what goes on to the next stage.
+        heads: level → task → the unit for what its head sees.
+    """
+
+    def __init__(self, on: Sequence[NamedModules[StitchUnit]], heads: Sequence[NamedModules[StitchUnit]]):
+        super().__init__()
+        self.on, self.heads = LevelModules(on), LevelModules(heads)
 
 
 class CrossStitch(nn.Module):
@@ -65,20 +77,16 @@ class CrossStitch(nn.Module):
         self.encoders = NamedModules({t: Encoder(spec) for t in self.tasks})
         several = len(needs) > 1
 
-        def units(level: int, readers: Sequence[str]) -> NamedModules:
+        def units(level: int, readers: Sequence[str]) -> NamedModules[StitchUnit]:
             count, width = len(self.tasks), spec.widths[level]
             return NamedModules(
                 {t: StitchUnit(self.tasks.index(t), count, width) for t in readers if several}
             )
 
         levels = range(len(spec.widths))
-        self.units = nn.ModuleDict(
-            {
-                "on": nn.ModuleList(units(level, self.tasks) for level in levels[:-1]),
-                "heads": nn.ModuleList(
-                    units(level, [t for t in self.tasks if level in needs[t]]) for level in levels
-                ),
-            }
+        self.units = StitchUnits(
+            [units(level, self.tasks) for level in levels[:-1]],
+            [units(level, [t for t in self.tasks if level in needs[t]]) for level in levels],
         )
 
     def forward(self, x: Tensor, tasks: Sequence[str], cut: TaskCut) -> dict[str, list[Tensor | None]]:
@@ -88,30 +96,32 @@ class CrossStitch(nn.Module):
             return pyramids
         maps = dict.fromkeys(self.tasks, x)
         for level in range(len(self.channels)):
-            maps = {t: encoder.stages[level](maps[t])[1] for t, encoder in self.encoders.items()}  # type: ignore[index, operator]
+            maps = {t: encoder.stages.at(level)(maps[t])[1] for t, encoder in self.encoders.items()}
             readers = [t for t in tasks if level in self.needs[t]]
             leaves = [cut(maps[t], readers) for t in self.tasks] if readers else []
             for task in tasks:
                 seen = [leaf[task] for leaf in leaves if task in readers]
-                pyramids[task].append(self._mixed("heads", level, task, seen) if seen else None)
+                pyramids[task].append(
+                    self._mix_maps(self.units.heads.at(level), task, seen) if seen else None
+                )
             if level < len(self.channels) - 1:
                 own = list(maps.values())
-                maps = {t: self._mixed("on", level, t, own) for t in self.tasks}
+                maps = {t: self._mix_maps(self.units.on.at(level), t, own) for t in self.tasks}
         return pyramids
 
     def roles(self) -> ParameterRoles:
         """Return the roles: encoders and the units between their stages are trunk, the units of a head are private."""
         roles = assign_role(self.encoders, "encoders.", TRUNK) | assign_role(
-            self.units["on"], "units.on.", TRUNK
+            self.units.on, "units.on.", TRUNK
         )
-        for level, units in enumerate(cast(nn.ModuleList, self.units["heads"])):
-            for task, unit in cast(NamedModules, units).items():
+        for level, units in enumerate(self.units.heads):
+            for task, unit in units.items():
                 roles |= assign_role(unit, f"units.heads.{level}.members.@{task}.", private_role(task))
         return roles
 
-    def _mixed(self, kind: str, level: int, task: str, maps: Sequence[Tensor]) -> Tensor:
+    def _mix_maps(self, units: NamedModules[StitchUnit], task: str, maps: Sequence[Tensor]) -> Tensor:
         """Mix the maps of all encoders for `task`; with one encoder its map is returned."""
         if len(self.tasks) == 1:
             return maps[0]
-        mixed: Tensor = self.units[kind][level][task](maps)  # type: ignore[index]
+        mixed: Tensor = units[task](maps)
         return mixed

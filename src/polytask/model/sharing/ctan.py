@@ -39,7 +39,9 @@ class LowRankExchange(nn.Module):
             {t: nn.Sequential(make_norm(rank), nn.LeakyReLU(0.01), Pointwise(rank, channels)) for t in tasks}
         )
         for _, take in self.take.items():
-            shrink_initial_weights(take[-1], 0.1)  # type: ignore[index]
+            last = take[-1]
+            assert isinstance(last, Pointwise)
+            shrink_initial_weights(last, 0.1)
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Exchange the maps of all tasks: task → `[N, C, *space]`, before and after."""
@@ -55,7 +57,7 @@ class FullExchange(nn.Module):
         super().__init__()
         self.take = NamedModules({t: ConvNormAct(dims, (len(tasks) - 1) * channels, channels) for t in tasks})
         for _, take in self.take.items():
-            nn.init.constant_(take[1].weight, 0.1)  # type: ignore[index]
+            nn.init.constant_(take[1].get_parameter("weight"), 0.1)
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Exchange the maps of all tasks: task → `[N, C, *space]`, before and after."""

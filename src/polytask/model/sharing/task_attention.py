@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, max_pool3d
 
 from polytask.model.cut import TaskCut
 from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import ConvNormAct, MeanPool, NamedModules, make_norm
+from polytask.model.layers import ConvNormAct, LevelModules, MeanPool, NamedModules, make_norm
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role
 from polytask.tasks.pointwise import Pointwise
 
@@ -97,12 +97,12 @@ class AttentionPath(nn.Module):
         demand = light and bool(strides) and any(s > 1 for s in strides[0])
         self.shrink = MeanPool(strides[0]) if demand else None
         below = (0, *widths[:-1]) if light else (0, *widths[1:])
-        self.masks = nn.ModuleList(
+        self.masks = LevelModules(
             NamedModules({t: Mask(c, b, squeeze_width(c) if light else c, normed=not light) for t in needs})
             for c, b in zip(widths, below, strict=True)
         )
         self.pools = nn.ModuleList(MeanPool(s) for s in strides) if light else None
-        self.refine = nn.ModuleList(
+        self.refine = LevelModules(
             NamedModules(
                 {t: ConvNormAct(spec.dims, c, n, s if strided else 1) for t in needs} if not light else {}
             )
@@ -127,7 +127,7 @@ class AttentionPath(nn.Module):
             # A stage of one block has the same first and last map: a second leaf would split its gradient in
             # two.
             first = last if early is x else cut(shrink(early) if shrink else early, branches)
-            masks = {t: self._get_level_masks(level)[t](first[t], brought.get(t)) for t in branches}
+            masks = {t: self.masks.at(level)[t](first[t], brought.get(t)) for t in branches}
             taken = exchange(level, {t: masks[t] * last[t] for t in branches})
             for task in asked:
                 answer = apply_coarse_mask(full[task], masks[task]) if task in full else taken[task]
@@ -139,21 +139,20 @@ class AttentionPath(nn.Module):
     def roles(self, prefix: str, role: Callable[[str], str]) -> ParameterRoles:
         """Return the roles: the encoder is trunk, what belongs to a task has `role(task)`."""
         roles = assign_role(self.encoder, f"{prefix}encoder.", TRUNK)
-        for kind in ("masks", "refine"):
-            for level, members in enumerate(cast(nn.ModuleList, getattr(self, kind))):
-                for task, module in cast(NamedModules, members).items():
+        parts: dict[str, LevelModules[NamedModules[Any]]] = {"masks": self.masks, "refine": self.refine}
+        for kind, levels in parts.items():
+            for level, members in enumerate(levels):
+                for task, module in members.items():
                     roles |= assign_role(module, f"{prefix}{kind}.{level}.members.@{task}.", role(task))
         return roles
-
-    def _get_level_masks(self, level: int) -> NamedModules:
-        return cast(NamedModules, self.masks[level])
 
     def _carry_to_next_level(self, level: int, task: str, x: Tensor) -> Tensor:
         """Compute what a task brings to the next level, at the resolution of that level."""
         if self.pools is not None:
-            return x if level == 0 and self.shrink is not None else cast(Tensor, self.pools[level](x))
+            smaller: Tensor = x if level == 0 and self.shrink is not None else self.pools[level](x)
+            return smaller
         stride = self.strides[level]
-        refined = cast(Tensor, cast(NamedModules, self.refine[level])[task](x))
+        refined: Tensor = self.refine.at(level)[task](x)
         if self.strided or max(stride) == 1:
             return refined
         return MAX_POOL[self.dims](refined, stride, stride, ceil_mode=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,8 @@ class TransformerBlock(nn.Module):
     def forward(self, tokens: Tensor, place: Tensor) -> Tensor:
         """Process tokens `[N, P, C]` with their position codes `[P, C]` → `[N, P, C]`."""
         tokens = tokens + self.attend(tokens, tokens, place, place)
-        return cast(Tensor, tokens + self.feed(tokens))
+        processed: Tensor = tokens + self.feed(tokens)
+        return processed
 
 
 class TokenModulation(nn.Module):
@@ -100,8 +100,9 @@ class TaskTokens(nn.Module):
         """Return the roles: encoder, tokens and blocks are trunk, since each loss reaches every token. What reads a
         token is private."""
         roles: ParameterRoles = {}
-        for part in ("encoder", "tokens", "blocks"):
-            roles |= assign_role(cast(nn.Module, getattr(self, part)), f"{part}.", TRUNK)
+        parts: dict[str, nn.Module] = {"encoder": self.encoder, "tokens": self.tokens, "blocks": self.blocks}
+        for name, part in parts.items():
+            roles |= assign_role(part, f"{name}.", TRUNK)
         for task, reading in self.readings.items():
             roles |= assign_role(reading, f"readings.members.@{task}.", private_role(task))
         return roles

@@ -6,7 +6,6 @@ Here are a code for where they lie, attention among them, and the bottleneck in 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +58,8 @@ class TokenAttention(nn.Module):
         parts = (self.query(asking + place), self.key(read + places), self.value(read))
         query, key, value = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
         found = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        return cast(Tensor, self.out(found))
+        answer: Tensor = self.out(found)
+        return answer
 
 
 class FeedForward(nn.Module):
@@ -74,7 +74,8 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Compute the change of each token: `[N, P, C] → [N, P, C]`."""
-        return cast(Tensor, self.out(nn.functional.gelu(self.wide(self.norm(tokens)))))
+        change: Tensor = self.out(nn.functional.gelu(self.wide(self.norm(tokens))))
+        return change
 
 
 class CrossTaskAttention(nn.Module):

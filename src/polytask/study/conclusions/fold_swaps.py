@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from polytask.statistics.swap_check import ExchangeFold
 from polytask.study.arms import BASELINE
 from polytask.study.conclusions.finished_runs import GatheredRuns
 from polytask.tasks.survival import Survival
-from polytask.tasks.task import Arrays, PooledTask
+from polytask.tasks.task import Arrays, expect_pooled_task
 
 
 def build_swaps_by_fold(gathered: GatheredRuns, task: str, arm: str, effect: Effect) -> list[ExchangeFold]:
@@ -42,7 +42,7 @@ def build_fold_swap(
     names = list(dict.fromkeys(subject for subject, _ in ids))
     # Position of the subject of each item, in the order in which subjects first occur.
     who = np.array([names.index(subject) for subject, _ in ids], np.int64)
-    judge = cast(PooledTask, pairs[0][0].tasks[task])
+    judge = expect_pooled_task(pairs[0][0].tasks[task])
     if isinstance(judge, Survival):
         judge = replace(judge, horizons=())  # only C is asked for
     items = [[one.answers.only({task: ids}).pooled[task] for one in pair] for pair in pairs]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from polytask.atomic_files import write_text_atomically
 from polytask.errors import PolytaskError
 from polytask.study.conclusions.draw_conclusions import Conclusions
 from polytask.study.report.study_page import render_study_page
@@ -19,13 +19,10 @@ def write_study_report(conclusions: Conclusions) -> Path:
         PolytaskError: the file cannot be written.
     """
     path = conclusions.gathered.study.folder / STUDY_REPORT_FILE
-    text, part = render_study_page(conclusions), path.with_name(f".{STUDY_REPORT_FILE}.part")
+    text = render_study_page(conclusions)
     try:
-        part.write_text(text, encoding="utf-8")
-        # Renaming within a folder is atomic: a browser never loads half a page.
-        os.replace(part, path)
+        write_text_atomically(path, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise PolytaskError(
             f"{path}: cannot be written ({error.strerror}); free some space or allow writing there, then run the same "
             "command again: finished runs are kept"

@@ -7,7 +7,7 @@ from math import log
 import pytest
 import torch
 
-from polytask.tasks.efron import compute_efron_terms, compute_efron_weights
+from polytask.tasks.cox_criterion import compute_efron_terms, compute_efron_weights
 
 
 def test_tied_events_leave_one_after_the_other() -> None:

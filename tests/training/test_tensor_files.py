@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from polytask.atomic_files import find_existing_folder, replace_folder_atomically
 from polytask.errors import PolytaskError
-from polytask.training.atomic_files import (
-    find_existing_folder,
-    load_tensors,
-    replace_folder,
-    save_tensors,
-    sha256,
-)
+from polytask.training.tensor_files import load_tensors, save_tensors, sha256
 
 
 def test_tensors_come_back_and_anybody_may_read_them(tmp_path: Path) -> None:
@@ -50,11 +45,11 @@ def fill_with(text: str, fails: bool = False) -> Callable[[Path], None]:
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "best"
     assert find_existing_folder(folder) is None
-    replace_folder(folder, fill_with("one"))
-    replace_folder(folder, fill_with("two"))
+    replace_folder_atomically(folder, fill_with("one"))
+    replace_folder_atomically(folder, fill_with("two"))
     assert (folder / "text").read_text() == "two"
     with pytest.raises(KeyboardInterrupt):
-        replace_folder(folder, fill_with("three", fails=True))
+        replace_folder_atomically(folder, fill_with("three", fails=True))
     assert (folder / "text").read_text() == "two"
     assert [p.name for p in tmp_path.iterdir()] == ["best"]
 
@@ -64,7 +59,7 @@ def test_after_a_crash_between_the_renames_the_old_one_is_found(tmp_path: Path) 
     old.mkdir()
     (old / "text").write_text("old")
     assert find_existing_folder(folder) == old
-    replace_folder(folder, fill_with("new"))
+    replace_folder_atomically(folder, fill_with("new"))
     assert find_existing_folder(folder) == folder
     assert [p.name for p in tmp_path.iterdir()] == ["best"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from polytask.tasks import process_rows
-from polytask.tasks.process_rows import find_rank_and_world, gather_other_rows
+from polytask.tasks import cox_criterion
+from polytask.tasks.cox_criterion import find_rank_and_world, gather_other_rows
 
 
 def test_one_process_alone_has_no_others() -> None:
@@ -44,7 +44,7 @@ def test_rows_of_lower_and_of_higher_ranks(
                 room.copy_(filled)
 
     monkeypatch.setattr("torch.distributed.all_gather", all_gather)
-    monkeypatch.setattr(process_rows, "find_rank_and_world", lambda: (rank, 3))
+    monkeypatch.setattr(cox_criterion, "find_rank_and_world", lambda: (rank, 3))
     lower, higher = gather_other_rows(parts[rank].clone().requires_grad_())
     assert (lower.tolist(), higher.tolist()) == (below, above)
     assert sent[0].tolist() == [len(parts[rank])]

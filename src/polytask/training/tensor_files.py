@@ -1,13 +1,12 @@
-"""Writes files that are complete or do not exist: atomic writes of tensors and folders."""
+"""Writes and reads tensors as safetensors files, and hashes files."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -15,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polytask.errors import PolytaskError
-from polytask.leftovers import restore_folder
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -41,36 +39,6 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise PolytaskError(
             f"{path}: not a readable weight file ({error}); train again or restore it"
         ) from None
-
-
-def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a new folder, then put it in the place of the old one.
-
-    A crash leaves the old folder or the new one, never a half: `find_existing_folder` finds whichever is there.
-    """
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    restore_folder(
-        folder
-    )  # after a crash the old one may be all there is: it is not removed before the new one is whole
-    try:
-        new.mkdir(parents=True)
-        fill(new)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    # No system renames a folder onto a full one: the old folder steps aside first.
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def find_existing_folder(folder: Path) -> Path | None:
-    """Return the folder, or the old one if a crash came between the two renames of `replace_folder`."""
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        return folder
-    return old if old.exists() else None
 
 
 def sha256(path: Path) -> str:

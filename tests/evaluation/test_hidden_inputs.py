@@ -69,7 +69,7 @@ def test_every_combination_is_judged_once_and_what_gives_nothing_is_needed(
     monkeypatch.setattr(hidden_inputs, "predict_without_inputs", answer)
     monkeypatch.setattr(hidden_inputs, "AnswerCollector", Collected)
     told: list[tuple[int, int, str]] = []
-    predictor: Any = SimpleNamespace(reading=None, tasks=tasks)
+    predictor: Any = SimpleNamespace(model_inputs=None, tasks=tasks)
     cohort: Any = SimpleNamespace(samples=lambda subjects: list(subjects))
     found = measure_hidden_inputs(predictor, cohort, ["a", "b"], True, lambda *what: told.append(what))
     assert list(found.metrics) == ["ct"]

@@ -16,7 +16,7 @@ from polytask.tasks.target import Target
 from polytask.training.balanced_backward import BalancedBackward
 from polytask.training.flat_targets import flatten_target
 from polytask.training.state import FitState
-from polytask.training.step import take_step
+from polytask.training.step import StepResult, take_step
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
 
@@ -175,8 +175,8 @@ def find_gradients(state: FitState) -> dict[str, torch.Tensor]:
     return found
 
 
-def find_shared(state: FitState) -> torch.Tensor:
-    """What the optimiser of one step gets at these parameters."""
+def find_shared(state: FitState) -> tuple[torch.Tensor, StepResult]:
+    """What the optimizer of one step gets at these parameters, and what the step says."""
     kept: list[torch.Tensor] = []
 
     def keep(*_: Any) -> None:
@@ -184,8 +184,8 @@ def find_shared(state: FitState) -> torch.Tensor:
 
     state.optimiser.register_step_pre_hook(keep)
     torch.manual_seed(0)
-    take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
-    return torch.cat(kept)
+    result = take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
+    return torch.cat(kept), result
 
 
 def make_state(rule: str, **balance: Any) -> FitState:
@@ -196,23 +196,23 @@ def make_state(rule: str, **balance: Any) -> FitState:
 def test_a_look_sees_the_gradients_of_the_tasks_and_changes_nothing(cut: str) -> None:
     alone = find_gradients(make_state("equal", log_every=0))
     state = make_state("equal", log_every=1, cut=cut)
-    shared = find_shared(state)
+    shared, result = find_shared(state)
     torch.testing.assert_close(shared, (alone["grade"] + alone["type"]) / 2)
-    assert state.gradient_summary is not None
-    norms, cosines = (dict(state.gradient_summary[key]) for key in ("norms", "cosines"))  # type: ignore[call-overload]
+    assert result.gradient_summary is not None
+    norms, cosines = (dict(result.gradient_summary[key]) for key in ("norms", "cosines"))  # type: ignore[call-overload]
     if cut == "parameters":
         assert norms == pytest.approx({t: float(g.norm()) for t, g in alone.items()}, rel=1e-4)
         cosine = torch.nn.functional.cosine_similarity(alone["grade"], alone["type"], dim=0)
         assert cosines == {"grade type": pytest.approx(float(cosine), abs=1e-4)}
-    assert state.gradient_summary["weights"] == {"grade": 1.0, "type": 1.0}
+    assert result.gradient_summary["weights"] == {"grade": 1.0, "type": 1.0}
 
 
 def test_weights_of_losses_do_not_hide_the_gradients_from_a_look() -> None:
     alone = find_gradients(make_state("equal", log_every=0))
     state = make_state("si", log_every=1, cut="parameters")
-    find_shared(state)
-    assert state.gradient_summary is not None
-    assert state.gradient_summary["norms"] == pytest.approx(
+    _, result = find_shared(state)
+    assert result.gradient_summary is not None
+    assert result.gradient_summary["norms"] == pytest.approx(
         {t: float(g.norm()) for t, g in alone.items()}, rel=1e-4
     )
 
@@ -222,28 +222,28 @@ def test_the_shortest_vector_between_two_gradients_is_the_step() -> None:
     one, two = alone["grade"], alone["type"]
     share = float(((two - one) @ two / (one - two).square().sum()).clamp(0, 1))
     state = make_state("mgda", log_every=1, cut="parameters")
-    found = find_shared(state)
+    found, result = find_shared(state)
     torch.testing.assert_close(found, share * one + (1 - share) * two, rtol=1e-3, atol=1e-6)
     assert state.balancer.weights.tolist() == pytest.approx([2 * share, 2 - 2 * share], rel=1e-3)
-    assert state.gradient_summary is not None
-    assert "cuts" not in state.gradient_summary
+    assert result.gradient_summary is not None
+    assert "cuts" not in result.gradient_summary
 
 
 def test_a_look_at_the_features_tells_how_far_the_parameters_are_apart() -> None:
     state = make_state("mgda", log_every=1)
-    find_shared(state)
-    assert state.gradient_summary is not None
-    cosine = state.gradient_summary["cuts"]
+    _, result = find_shared(state)
+    assert result.gradient_summary is not None
+    cosine = result.gradient_summary["cuts"]
     assert isinstance(cosine, float)
     assert -1 <= cosine <= 1.0001
-    take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
-    assert state.gradient_summary is not None
-    assert "cuts" not in state.gradient_summary, "only one of ten looks does"
+    result = take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
+    assert result.gradient_summary is not None
+    assert "cuts" not in result.gradient_summary, "only one of ten looks does"
 
 
 def test_signs_are_drawn_element_by_element() -> None:
     alone = find_gradients(make_state("equal", log_every=0))
-    found = find_shared(make_state("graddrop", log_every=0, cut="parameters"))
+    found, _ = find_shared(make_state("graddrop", log_every=0, cut="parameters"))
     both = torch.stack([alone["grade"], alone["type"]]) / 2
     kept = torch.stack([both.clamp_min(0).sum(0), both.clamp_max(0).sum(0)])
     assert ((found - kept).abs().amin(0) < 1e-6).all()
@@ -271,6 +271,6 @@ def test_of_three_tasks_a_look_sees_each_one_s_own_gradient() -> None:
         expected[name] = float(torch.cat([g.flatten() for g in given]).norm())
     looked = make(log_every=1, cut="parameters")
     torch.manual_seed(0)
-    take_step(looked, [batch], ALONE, 0.0, "float32", 0.0)
-    assert looked.gradient_summary is not None
-    assert looked.gradient_summary["norms"] == pytest.approx(expected, rel=1e-4)
+    result = take_step(looked, [batch], ALONE, 0.0, "float32", 0.0)
+    assert result.gradient_summary is not None
+    assert result.gradient_summary["norms"] == pytest.approx(expected, rel=1e-4)

@@ -21,7 +21,12 @@ MOST = 2**53
         {},
         {"best": -0.5, "best_epoch": -1, "stale": 0, "skipped": 0, "in_a_row": 0, "finished": True},
         {"settings": {}, "epoch_sums": {}, "torch": "2"},
-        {"settings": {"tune_every": 1}, "epoch_sums": SUMS, "step": MOST - 1},
+        {
+            "settings": {"tune_every": 1},
+            "epoch_sums": SUMS,
+            "schedule": {**SCHEDULE, "end": MOST - 1},
+            "step": MOST - 1,
+        },
     ],
 )
 def test_what_training_writes_is_fine(more: dict[str, Any]) -> None:
@@ -34,6 +39,7 @@ def test_what_training_writes_is_fine(more: dict[str, Any]) -> None:
         ({"step": -1}, "step: "),
         ({"step": MOST}, "step: "),
         ({"step": 1.5}, "step: "),
+        ({"step": SCHEDULE["end"] + 1}, "step: 11 is after the end of the schedule, 10"),
         ({"schedule": {**SCHEDULE, "peak": 0.0}}, "schedule.peak: "),
         ({"schedule": {**SCHEDULE, "peak": 1e6}}, "schedule.peak: "),
         ({"schedule": {**SCHEDULE, "kind": "steps"}}, "schedule.kind: "),

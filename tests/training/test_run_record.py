@@ -12,6 +12,7 @@ import pytest
 from polytask.errors import PolytaskError
 from polytask.training import run_record
 from polytask.training.run_record import assign_networks, find_matched_steps, make_run_record
+from polytask.training.run_request import RunRequest
 from tests.training.test_folder import write_run
 
 
@@ -35,8 +36,8 @@ def test_tasks_that_read_each_other_stay_together() -> None:
         ({"name": "."}, "a run is one folder"),
         ({"name": ".."}, "a run is one folder"),
         ({"name": "a/b"}, "a run is one folder"),
-        ({"budget": (1.0, 5, None)}, "give one of them"),
-        ({"budget": (None, 5, "other")}, "give one of them"),
+        ({"minutes": 1.0, "steps": 5}, "give one of them"),
+        ({"steps": 5, "match": "other"}, "give one of them"),
         ({"fold": 7}, "fold 7 is not in"),
         ({"tasks": ["size"]}, "task 'size' is not in the plan; it has grade, os"),
         ({"tasks": ["os"]}, "'os' reads the answer of 'grade'"),
@@ -49,18 +50,9 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     plan: Any = SimpleNamespace(
         shared=SimpleNamespace(model=model), folds={0: SimpleNamespace(tasks={"grade": {}, "os": {}})}
     )
-    usual: dict[str, Any] = {
-        "name": "a",
-        "plan": plan,
-        "fold": 0,
-        "seed": 0,
-        "tasks": None,
-        "budget": (None, None, None),
-        "init": None,
-        "processes": 1,
-    }
+    request = RunRequest.from_options(changes)
     with pytest.raises(PolytaskError, match=told):
-        make_run_record(tmp_path, **{**usual, **changes})
+        make_run_record(tmp_path, request.name or "a", plan, request, processes=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,10 +82,10 @@ def test_a_record_holds_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
         digest="digest",
     )
 
-    def describe(tasks: list[str] | None, budget: Any, init: str | None = None) -> dict[str, Any]:
-        return make_run_record(tmp_path, "a", plan, 1, 3, tasks, budget, init, 2)
+    def describe(**options: Any) -> dict[str, Any]:
+        return make_run_record(tmp_path, "a", plan, RunRequest(fold=1, seed=3, **options), 2)
 
-    found = describe(None, (None, None, None))
+    found = describe()
     assert {k: found[k] for k in ("name", "fold", "seed", "preset", "sharing", "balance", "processes")} == {
         "name": "a", "fold": 1, "seed": 3, "preset": None, "sharing": "single", "balance": "equal", "processes": 2,
     }  # fmt: skip
@@ -104,7 +96,7 @@ def test_a_record_holds_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
         None,
     )
     assert (found["minutes"], found["steps"]) == (None, None)
-    assert describe(["os"], (2.5, None, None))["minutes"] == 2.5
-    assert describe(["os"], (None, 7, None))["steps"] == 7
-    assert describe(["os"], (None, None, "other"))["steps"] == 70
-    assert describe(["os"], (None, None, None), "b")["init"] == str(Path("b").resolve())
+    assert describe(tasks=["os"], minutes=2.5)["minutes"] == 2.5
+    assert describe(tasks=["os"], steps=7)["steps"] == 7
+    assert describe(tasks=["os"], match="other")["steps"] == 70
+    assert describe(tasks=["os"], init="b")["init"] == str(Path("b").resolve())

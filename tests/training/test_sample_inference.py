@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from polytask.model.network import NetworkOutput
 from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import FullSample, full_sample
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
@@ -43,14 +44,15 @@ class Brightness(torch.nn.Module):
         self.spec = SimpleNamespace(voxel_image={"mask": "scan"})
         self.seen: list[torch.Tensor] = []
 
-    def __call__(self, batch: Batch, told: Any = None, elsewhere: Any = ()) -> dict[str, Any]:
+    def compute_with_side_outputs(self, batch: Batch, elsewhere: Any = ()) -> NetworkOutput:
+        beside: dict[str, dict[str, torch.Tensor]] = {"grade": {}, "os": {}}
         if "scan" not in batch.whole:
-            return {"grade": torch.zeros(2, 1), "os": torch.zeros(1, 1)}
+            return NetworkOutput({"grade": torch.zeros(2, 1), "os": torch.zeros(1, 1)}, beside)
         scan = batch.whole["scan"][0]
         self.seen.append(scan)
         there = batch.visit_known[0]
         means = scan.flatten(1).mean(1, keepdim=True)
-        return {"mask": [scan[there]], "grade": means, "os": means[:1]}
+        return NetworkOutput({"mask": [scan[there]], "grade": means, "os": means[:1]}, beside)
 
     def make_condition(self, batch: Batch) -> None:
         return None
@@ -133,7 +135,7 @@ def test_what_a_mirrored_pass_calls_left_gets_its_name_again() -> None:
         asked.append((task, slot, tuple(axes)))
         return {"p": seen["p"] + (10 if axes else 0)}
 
-    found = answer(make_sample(ONE), flips=[(), (1,)], named=named)
+    found = answer(make_sample(ONE), flips=[(), (1,)], restore_sides=named)
     assert found["mask"][0]["p"][0, 0, 0].tolist() == [5.0, 6.0, 7.0]
     assert ("mask", 0, (1,)) in asked
     assert ("os", -1, ()) in asked

@@ -100,9 +100,9 @@ def test_baselines_and_cut_offs_are_those_of_the_known_training_subjects(
     value, known = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 0.0]]), np.array([True, True, False])
     scored: Any = SimpleNamespace(
         pooled={
-            "os": SimpleNamespace(ids=["a", "b", "c"], arrays=lambda: (risk, value, known)),
+            "os": SimpleNamespace(ids=["a", "b", "c"], stack_arrays=lambda: (risk, value, known)),
             "dfs": SimpleNamespace(ids=[]),
-            "haz": SimpleNamespace(ids=["a", "b", "c"], arrays=lambda: (risk, value, known)),
+            "haz": SimpleNamespace(ids=["a", "b", "c"], stack_arrays=lambda: (risk, value, known)),
         }
     )
     monkeypatch.setattr(survival_learning, "_score_training_subjects", lambda *a: scored)

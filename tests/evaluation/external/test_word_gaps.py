@@ -37,12 +37,12 @@ def test_the_same_words_are_joined_and_the_rest_is_left_over() -> None:
     assert found.known == {"b": "b", "a": "a"}
     assert found.gap == WordGap("classes", "t", ("x",), ("c",))
     assert pair(["2.0"], ["2"]).known == {}
-    assert pair(["2.0"], ["2"], same=is_same_word).known == {"2.0": "2"}
+    assert pair(["2.0"], ["2"], is_same=is_same_word).known == {"2.0": "2"}
 
 
 def test_one_word_has_one_counterpart_unless_many_are_allowed() -> None:
-    assert pair(["2", "2.0"], ["2"], same=is_same_word).known == {"2": "2"}
-    assert pair(["2", "2.0"], ["2"], same=is_same_word, many=True).known == {"2": "2", "2.0": "2"}
+    assert pair(["2", "2.0"], ["2"], is_same=is_same_word).known == {"2": "2"}
+    assert pair(["2", "2.0"], ["2"], is_same=is_same_word, many=True).known == {"2": "2", "2.0": "2"}
     assert pair(["a", "b"], ["a"], {"b": "a"}).known == {"b": "a"}
     assert pair(["a", "b"], ["a"], {"b": "a"}, many=True).known == {"b": "a", "a": "a"}
     with pytest.raises(PolytaskError, match=r"m\.yaml: classes\.t: 'a' and 'b' are both mapped to 'x'"):

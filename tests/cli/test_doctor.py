@@ -51,7 +51,7 @@ def work(trained_once: Path, tmp_path: Path) -> Path:
 def test_a_healthy_run_gets_one_line(work: Path) -> None:
     assert (
         run_successfully("doctor", work / "runs/well").out
-        == "nothing found (10 looks at the gradients, 5 epochs)\n"
+        == "nothing found (10 gradient records, 5 epochs)\n"
     )
     said = run_successfully("doctor", work / "runs/well", "--json").json
     assert said == {
@@ -83,7 +83,7 @@ def test_a_run_cut_short_and_a_line_cut_short_say_little(work: Path) -> None:
     lines = [line for line in log.read_text().splitlines() if '"gradients"' in line][:2]
     log.write_text("\n".join(lines) + '\n{"step": 9, "gra')
     assert run_successfully("doctor", work / "runs/well").out == (
-        "nothing found (2 looks at the gradients, 0 epochs); too short to say much: train at least 4 epochs\n"
+        "nothing found (2 gradient records, 0 epochs); too short to say much: train at least 4 epochs\n"
     )
 
 

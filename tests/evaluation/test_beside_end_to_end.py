@@ -129,7 +129,7 @@ def test_an_operating_point_travels_to_new_patients(run: Path, work: Path, tmp_p
     assert described["decisions"] == json.loads((run / "decisions.json").read_text())
     assert described["baselines"] == json.loads((run / "baselines.json").read_text())["baselines"]
     readme = (bundle / "README.md").read_text()
-    assert "response.at_sensitivity_50: positive from a probability of" in readme
+    assert "response.at_sensitivity_50: positive if the probability is at least" in readme
     assert "grade: multinomial logistic regression on table" in readme
     said = call("predict", str(bundle), str(work.parent / "cohort"), "-o", str(out))
     assert f"holds sensitivity 0.5 on tune (n {found['n']}, {found['positives']} positive)" in said

@@ -261,7 +261,7 @@ run(small)  # imports and buffers
 before = peak()
 found, total = run(large)
 grown = peak() - before
-with opened(large) as slide:
+with open_slide(large) as slide:
     whole = slide.read(0, 0, 0, 8192, 8192)
 print(grown, peak() - before, total, *found.reshape(-1).tolist())
 """

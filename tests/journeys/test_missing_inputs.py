@@ -108,5 +108,5 @@ def test_other_folders_are_never_replaced(clinics: Path, place: str) -> None:
     table = write_table(clinics, [COMPLETE_ROW])
     before = hash_folder_files(clinics)
     complaint = polytask("predict", clinics / "model", table, "-o", clinics / place, "--overwrite").complaint
-    assert "not of a prediction" in complaint
+    assert "not part of a prediction" in complaint
     assert hash_folder_files(clinics) == before

@@ -105,7 +105,7 @@ def test_mirrored_passes_see_paired_channels_in_their_places(world: World) -> No
         voxel=["sides"],
         spec=SimpleNamespace(voxel_image={"sides": "scan"}),
         tasks={"sides": SimpleNamespace(decode=lambda x: {"p": x})},
-        condition=lambda batch: None,
+        make_condition=lambda batch: None,
         voxel_outputs=lambda image, windows, condition: {"sides": [windows[:, 1:3]]},
     )
     order = order_mirrored_channels(cohort.header.images["scan"], plan.shared.images["scan"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from polytask.cli.evaluation_table import name_metric_with_unit
+from polytask.cohort.header import SegmentationSpec
 from polytask.evaluation import answer_collector
 from polytask.evaluation.metric_estimates import describe_task
 from polytask.evaluation.part_answers import CaseMetrics, PartAnswers
@@ -20,6 +21,7 @@ from polytask.report.undefined_reasons import explain_undefined_metric
 from polytask.tasks.segmentation import Segmentation
 
 TASK = Segmentation("lesion", ("lesion",), True)
+SPEC = SegmentationSpec(kind="segmentation", image="scan", labels={"lesion": 1})
 
 
 def test_titles_and_printed_names_have_the_unit_of_the_task() -> None:
@@ -51,7 +53,7 @@ def test_a_picture_without_a_scale_has_no_distance_in_mm(
     volume = Volume(mask[None], Grid((8, 9), RASTER_AFFINE, physical))
     truth = VoxelTruth(mask, np.array([True]), None)
     monkeypatch.setattr(answer_collector, "read_voxel_truth", lambda *_: truth)
-    cohort = SimpleNamespace(header=SimpleNamespace(tasks={"lesion": None}))
+    cohort = SimpleNamespace(header=SimpleNamespace(tasks={"lesion": SPEC}))
     task = replace(TASK, unit=unit)
     found = answer_collector.measure_voxel_case(cohort, SimpleNamespace(), task, volume)  # type: ignore[arg-type]
     assert found is not None

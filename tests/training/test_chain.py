@@ -52,7 +52,7 @@ def test_an_ensemble_is_of_one_network(work: Path) -> None:
         train(work, name=name, tasks=["grade"], input_fusion=name, overrides=short)
         for name in ("concat", "attention")
     ]
-    with pytest.raises(PolytaskError, match="an ensemble is of folds and seeds of one"):
+    with pytest.raises(PolytaskError, match="an ensemble has folds and seeds of one"):
         Predictor.load(*[run.folder for run in runs])
 
 

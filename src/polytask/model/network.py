@@ -83,9 +83,8 @@ class Network(nn.Module):
     def forward(self, inputs: NetworkInputs, cut: TaskCut = no_cut) -> dict[str, TaskOutput]:
         """Compute the outputs by task.
 
-        Voxel tasks give a list (deep supervision, finest first) of `[N, outputs, *space]`, N = the known visits (times
-        patches) in order. Visit tasks give `[B·V, outputs]`, subject tasks `[B, outputs]`.
-        """
+        Voxel tasks give a list (deep supervision, finest first) of `[N, outputs, *space]` with N known visits (times
+        patches) in order, visit tasks `[B·V, outputs]`, subject tasks `[B, outputs]`."""
         return self.compute_with_side_outputs(inputs, cut).outputs
 
     def compute_with_side_outputs(

@@ -231,12 +231,12 @@ def killed_import(folder: Path, source: Path) -> subprocess.Popen[str]:
     code = (
         "import sys, time\n"
         "from polytask.cohort.importers import cohort_draft, import_table\n"
-        "write = cohort_draft.write_table\n"
+        "write = cohort_draft.write_cases_table\n"
         "def stop(path, *rest):\n"
         "    write(path, *rest)\n"
         "    print('written', flush=True)\n"
         "    time.sleep(600)\n"
-        "cohort_draft.write_table = stop\n"
+        "cohort_draft.write_cases_table = stop\n"
         "import_table([sys.argv[1]], sys.argv[2])\n"
     )
     words = [sys.executable, "-c", code, str(source), str(folder)]

@@ -132,7 +132,7 @@ def test_an_operating_point_travels_to_new_patients(run: Path, work: Path, tmp_p
     assert "response.at_sensitivity_50: positive if the probability is at least" in readme
     assert "grade: multinomial logistic regression on table" in readme
     said = call("predict", str(bundle), str(work.parent / "cohort"), "-o", str(out))
-    assert f"holds sensitivity 0.5 on tune (n {found['n']}, {found['positives']} positive)" in said
+    assert f"reaches sensitivity 0.5 on tune (n {found['n']}, {found['positives']} positive)" in said
     assert "os.group: " in said
     rows = [r for r in rows_of(out / "predictions.csv") if r["response"]]
     for row in rows:

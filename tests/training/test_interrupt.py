@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from polytask.training.interrupt import StopSignal, TrainingInterrupted, catch_stop_signals
 
 
+@pytest.fixture
+def python_handler() -> Iterator[None]:
+    """Python's own handler: processes that a shell starts in the background ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handler")
 def test_the_first_signal_is_noted_and_the_second_acts_as_usual() -> None:
     before = signal.getsignal(signal.SIGINT)
     with catch_stop_signals() as asked:

@@ -23,7 +23,7 @@ from polytask.statistics.log_rank import LogRank, compute_log_rank
 from polytask.tasks.risk_groups import RISK_GROUP_NAMES, assign_risk_groups
 
 MIN_EVENTS_FOR_TEST = 10
-"""With fewer events no p and no interval is given: both methods need many events to be right."""
+"""No p and no interval is given for fewer events than this: both methods need many events to be right."""
 # Standard errors on each side of a normal estimate that make a 95 % interval.
 WALD_Z = 1.959964
 

@@ -89,7 +89,7 @@ class AugmentationPlan(PlanSection):
     elastic: float = 0.0
     """Displacement of the points of a coarse grid, in voxels."""
     flip: tuple[bool, ...] = ()
-    """For each array axis, whether images may be flipped along it. A flip also swaps mirrored structures, channels."""
+    """Whether images may be flipped along each array axis. A flip also swaps mirrored structures, channels."""
     probability: float = 0.5
     noise: float = 0.1
     blur: float = 0.5

@@ -14,7 +14,7 @@ from polytask.kinds.plan_reasons import round_number
 QUANTILE_COUNT = 501
 """Number of quantiles in every summary: 0, 0.002, …, 1."""
 MAX_SORTED_VALUES = 500_000
-"""With more values than this, quantiles are taken from every n-th value; mean, variance and range use all values."""
+"""Quantiles of more values than this are taken from every n-th value; mean, variance and range use all values."""
 
 
 class ValueSummary(BaseModel):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polytask.predict.predictor import CaseAnswer, Predictor
 
 MAX_COMBINATIONS = 16
-"""At most so many combinations: each costs a prediction of the whole part."""
+"""Largest number of combinations: each costs a prediction of the whole part."""
 InputCombination = tuple[str, ...]
 """Inputs (`clinic`) and channels (`scan.mr`)."""
 

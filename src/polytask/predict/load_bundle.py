@@ -28,7 +28,7 @@ from polytask.training.decisions import Decisions
 from polytask.training.tensor_files import load_tensors, sha256
 
 MAX_MEMBERS = 100
-"""At most so many members: each costs memory for its networks."""
+"""Largest number of members: each costs memory for its networks."""
 
 
 def load_bundle(folder: Path) -> LoadedModel:

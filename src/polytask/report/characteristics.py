@@ -17,7 +17,7 @@ from polytask.report.subject_flow import FOLD_PART_TITLES
 MAX_TABLE_ONE_COLUMNS = 30
 """Largest number of columns that are shown; molecular tables have thousands."""
 MIN_SKEWNESS_FOR_MEDIAN = 1.0
-"""Above this skewness, median and quartiles are shown in place of mean and SD."""
+"""Columns of more than this skewness are shown by median and quartiles in place of mean and SD."""
 TableOneValue = float | str | None
 
 

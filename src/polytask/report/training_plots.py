@@ -25,7 +25,7 @@ from polytask.report.report_material import ReportMaterial
 from polytask.tasks.task import Task
 
 MIN_EPOCHS_FOR_MEANS = 3
-"""With fewer epochs, the losses of single steps are drawn."""
+"""The losses of single steps are drawn when there are fewer epochs than this."""
 CURVE_PICTURE_INCHES = 5.0
 """Width of a picture on the page, in inches."""
 NO_TASK_TITLES: Mapping[str, str] = {}

@@ -13,7 +13,7 @@ CROSS_CHECK_EXPLANATION = (
     "alike, so few who lose much mislead them; DeLong asks about the difference of AUCs with normal quantiles; swaps "
     "exchange the two arms’ answers subject by subject and ask whether it matters whose is whose."
 )
-"""For the reader of cross-checks: what each of them tests."""
+"""Explains to the reader of cross-checks what each of them tests."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from polytask.array_types import Floats
 FOLD_RESAMPLES = 1_000
 """Resamples of a fold from which the part of the pairs is estimated."""
 MAX_PAIRED_SUBJECTS = 250
-"""With more subjects in a fold than this the part is not estimated: it takes four resamples per subject, and it is
+"""The part is not estimated in a fold of more subjects than this: it takes four resamples per subject, and it is
 negligible."""
 MIN_DEFINED_SHARE = 0.5
 """Share of the resamples on which every metric must be defined."""

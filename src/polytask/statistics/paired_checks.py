@@ -10,7 +10,7 @@ from polytask.array_types import Floats, Indices
 from polytask.statistics.cross_check import CrossCheck
 
 MAX_EXACT_DIFFERENCES = 16
-"""With no more differences than this, all combinations of their signs are tried (65,536)."""
+"""All combinations of signs (65,536) are tried for no more differences than this."""
 
 
 def wilcoxon(differences: npt.ArrayLike) -> CrossCheck:

@@ -11,7 +11,7 @@ from polytask.array_types import Floats
 COUNTS_PER_BLOCK = 2**21
 """How many numbers a block holds (16 MB)."""
 BOOTSTRAP_RESAMPLES = 9_998
-"""For a studentized bootstrap: ten resamples lie beyond each end of an interval at level 0.998."""
+"""Enough for a studentized bootstrap: ten resamples lie beyond each end of an interval at level 0.998."""
 
 
 def draw_counts(

@@ -10,7 +10,7 @@ from polytask.array_types import Floats
 from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES, draw_counts
 
 MIN_RESAMPLES, MAX_DRAWN_SUBJECTS = 1_998, 10_000_000
-"""With thousands of subjects, whose means are hardly skewed, only so many subjects are drawn in all, but in no fewer
+"""Largest number of subjects drawn in all, since means of thousands are hardly skewed, but in no fewer
 resamples than `MIN_RESAMPLES`."""
 
 

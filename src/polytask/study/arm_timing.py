@@ -30,7 +30,7 @@ from polytask.training.run_record import assign_networks
 MIN_TIMED_TURNS, MAX_TIMED_TURNS = 3, 15
 """Least and largest number of timed rounds, after one round that warms up."""
 MAX_SECONDS_PER_NETWORK = 10.0
-"""After this many seconds per network, no further round is started."""
+"""No further round is started after this many seconds per network."""
 SHORT_EVALUATION_SECONDS = 2.0
 """An evaluation shorter than this many seconds is timed twice."""
 NO_GRADIENT_LOG = "training.balance.log_every=0"

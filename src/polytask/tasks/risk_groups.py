@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_SUBJECTS_FOR_THIRDS = 30
-"""With at least this many training subjects there are three groups, otherwise two."""
+"""Three groups are made of at least this many training subjects, otherwise two."""
 RISK_GROUP_NAMES = {
     0: ("all",),
     1: ("lower risk", "higher risk"),

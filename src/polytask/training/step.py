@@ -22,7 +22,7 @@ from polytask.training.gradient_log import GradientSummary
 from polytask.training.state import FitState
 
 MAX_SKIPPED_IN_A_ROW = 20
-"""After this many skipped steps in a row the run stops."""
+"""The run stops after this many skipped steps in a row."""
 BatchTargets = Mapping[str, tuple[Target, list[str]]]
 RecordLap = Callable[[str], None]
 """Called with the name of each part of a step when that part is done."""

@@ -24,9 +24,10 @@ LONE_NUMBER_RATIO = 10.0
 OUTLIER_NUMBER_SHARE = 0.02
 """Share of the numbers (at least two) that may be outliers; all others are "the rest"."""
 MAX_LOG_DEVIATION = 8.0
-"""Without negative numbers, log(1 + x) must also be this many deviations away: times, for example, have long tails."""
+"""A column without negative numbers must also lie this many deviations away in log(1 + x): times have long tails."""
 MAX_CLINICAL_COLUMNS = 200
-"""In tables with more number columns than this only codes for unknown count: with many genes, one is far by chance."""
+"""A table with more number columns than this is only searched for codes of unknown: of many genes, one is far by
+chance."""
 UNKNOWN_NUMBER_CODES = (-9.0, -99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)
 IQR_TO_SD = 1.4826 / 2
 """Interquartile range × this = standard deviation, for normally distributed numbers."""

@@ -9,7 +9,7 @@ from polytask.cohort.importers.foreign_sheet import ForeignSheet
 from polytask.kinds.header_words import parse_cell_number
 
 MIN_GROUPED_FLAGS = 3
-"""At least this many flags with the same start become one task."""
+"""Flags with the same start become one task when there are at least this many."""
 _FLAG_YES_WORDS = frozenset({"yes", "y", "true", "present"})
 _FLAG_NO_WORDS = frozenset({"no", "n", "false", "absent"})
 _FLAG_PREFIX = re.compile(r"^([A-Za-z][A-Za-z0-9]*)[_. :-]+(?=\S)")

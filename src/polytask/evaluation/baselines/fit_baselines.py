@@ -44,7 +44,7 @@ BASELINE_METHODS: dict[AnswerForm, str] = {
     "time": "Cox regression",
 }
 MIN_TRAINING_CASES = 10
-"""With fewer known training cases no model is fitted."""
+"""No model is fitted on fewer known training cases than this."""
 # With fewer events in training no Cox model is fitted.
 MIN_TRAINING_EVENTS = 5
 

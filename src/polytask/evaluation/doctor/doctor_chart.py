@@ -17,9 +17,9 @@ from polytask.training.assemble import make_tasks
 from polytask.training.folder import Run
 
 MIN_GRADIENT_LOOKS = 5
-"""With fewer looks at the gradients nothing is said about them: 'most' of four is three, which chance reaches."""
+"""Fewer gradient records than this are not judged: 'most' of four is three, which chance reaches."""
 MIN_EPOCHS_TO_JUDGE = 4
-"""With fewer epochs nothing is said about how a loss went: the first epoch is spent on warming up."""
+"""The course of a loss over fewer epochs than this is not judged: the first epoch is spent on warming up."""
 DEFAULT_LEARNING_RATE = 1e-3
 """The learning rate that the plan gives AdamW by default."""
 

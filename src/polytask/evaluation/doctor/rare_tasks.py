@@ -9,7 +9,7 @@ from polytask.evaluation.doctor.finding import Finding
 
 MIN_PRESENT_SHARE = 0.5
 MIN_STEPS_FOR_PRESENCE = 20
-"""With fewer steps nothing is said about the share."""
+"""The share of steps with a task is not judged over fewer steps than this."""
 
 
 def find_rare_tasks(chart: DoctorChart) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from polytask.evaluation.doctor.finding import Finding
 MIN_COMMON_SHARE = 0.5
 """Pairs below this share of steps with a common known sample are reported; see DESIGN.md, 'The cut'."""
 MIN_STEPS_FOR_PAIRS = 20
-"""With fewer steps nothing is said: two standard errors of a share of one half are 0.22 at this number."""
+"""Fewer steps than this are not judged: two standard errors of a share of one half are 0.22 at this number."""
 MAX_LISTED_PAIRS = 3
 
 

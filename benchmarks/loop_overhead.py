@@ -3,9 +3,10 @@
     python benchmarks/loop_overhead.py [--size 64] [--steps 3] [--rounds 20] [--threads N] [--clock wall|cpu] [--json]
 
 3D, batch 2, all tasks of a phantom of one visit, the precision the plan chose; both sides see the same cached batches.
-Ours is `polytask.training.loop.fit` with log and progress reporter and everything a step looks at: what is known,
-counts, skipped steps, signals, the rate. The bare loop is forward, losses, backward, clip, step, with the targets
-flattened beforehand. Checkpoints and the evaluation on tune are left out on both sides: they come once an epoch.
+Ours is `polytask.training.loop.run_training_loop` with log and progress reporter and everything a step looks at: what
+is known, counts, skipped steps, signals, the rate. The bare loop is forward, losses, backward, clip, step, with the
+targets flattened beforehand. Checkpoints and the evaluation on tune are left out on both sides: they
+come once an epoch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from _measure import CLOCKS, make_phantom_work, parse_options, print_and_exit, s
 from polytask.prepare.batch import Batch
 from polytask.training.flat_targets import flatten_target
 from polytask.training.interrupt import StopSignal
-from polytask.training.loop import FitServices, fit
+from polytask.training.loop import FitServices, run_training_loop
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import SilentReporter
 from polytask.training.run_log import RunLog
@@ -61,7 +62,7 @@ def run_our_loop(rehearsal: Rehearsal, batches: list[Batch], steps: int, log: Ru
         reporter=SilentReporter(),
         asked=StopSignal(),
     )
-    fit(state, RepeatedBatches(batches), around)
+    run_training_loop(state, RepeatedBatches(batches), around)
 
 
 def run_bare_loop(

@@ -51,7 +51,7 @@ def parse_gain_options() -> argparse.Namespace:
 
 def measure_gains(chosen: argparse.Namespace) -> dict[str, Any]:
     """Arm → comparison with `single` as plain data."""
-    from polytask.evaluation import compare, evaluate
+    from polytask.evaluation import compare_runs, evaluate
     from polytask.training import train
 
     length = (f"training.epochs={EPOCHS}", f"training.steps_per_epoch={max(1, chosen.steps // EPOCHS)}")
@@ -63,7 +63,8 @@ def measure_gains(chosen: argparse.Namespace) -> dict[str, Any]:
             run = train(work, preset=arm, name=arm, seed=chosen.seed, match=match, device="cpu")
             evaluate(run.folder, device="cpu")
         return {
-            arm: compare(work / "runs" / arm, [work / "runs" / BASELINE_ARM])[0].as_dict() for arm in arms
+            arm: compare_runs(work / "runs" / arm, [work / "runs" / BASELINE_ARM])[0].as_dict()
+            for arm in arms
         }
 
 

@@ -11,6 +11,7 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 SRC = Path(__file__).parents[1] / "src" / "polytask"
@@ -77,18 +78,28 @@ def count_comments(text: str) -> int:
     return sum(t.type == tokenize.COMMENT and not t.string.startswith(orders) for t in tokens)
 
 
-def find_thin_docstrings(tree: ast.Module) -> Iterator[str]:
-    """Docstrings whose first line is too short to say anything, or that begin with a preposition."""
+def list_docstrings(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """(text, whether it stands below a constant or a field) of every docstring of a module."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and (
-            text := ast.get_docstring(node)
-        ):
-            words = text.split("\n", maxsplit=1)[0].split()
-            if len(words) < MIN_DOCSTRING_WORDS or words[0].strip(".,:").lower() in PREPOSITIONS - {
-                "as",
-                "only",
-            }:
-                yield text
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            continue
+        if text := ast.get_docstring(node):
+            yield text, False
+        for above, below in pairwise(node.body):
+            value = below.value if isinstance(below, ast.Expr) else None
+            text = value.value if isinstance(value, ast.Constant) else None
+            if isinstance(above, ast.Assign | ast.AnnAssign) and isinstance(text, str):
+                yield text, True
+
+
+def find_thin_docstrings(tree: ast.Module) -> Iterator[str]:
+    """Docstrings that begin with a preposition, or whose first line is too short to say anything; what a constant or
+    a field is may be told in few words."""
+    for text, of_constant in list_docstrings(tree):
+        words = text.split("\n", maxsplit=1)[0].split()
+        first = words[0].strip(".,:").lower()
+        if first in PREPOSITIONS - {"as", "only"} or (len(words) < MIN_DOCSTRING_WORDS and not of_constant):
+            yield text
 
 
 def find_repeated_names(trees: Iterable[ast.Module]) -> list[str]:
@@ -144,4 +155,8 @@ def test_the_counts_catch_what_they_forbid() -> None:
     assert find_repeated_names([*modules, ast.parse("__all__ = []\nfrom x import read")]) == ["LIMIT"]
     thin = ast.parse('"""Of the arms that hold out, one."""\ndef f() -> None:\n    """Reads the file."""')
     assert len(list(find_thin_docstrings(thin))) == 2
+    constants = ast.parse(
+        'A = 1\n"""Its unit."""\nclass C:\n    b: int = 2\n    """With fewer, nothing is said."""'
+    )
+    assert list(find_thin_docstrings(constants)) == ["With fewer, nothing is said."]
     assert count_comments("x = 1  # noqa: F401\n# Why so.\ny = '# no'\n") == 1

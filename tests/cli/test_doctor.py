@@ -10,7 +10,7 @@ import pytest
 from tests.journeys.run_cli import polytask, run_successfully
 
 from polytask.cohort.phantom import make_phantom
-from polytask.evaluation.doctor import FINDINGS, diagnose
+from polytask.evaluation.doctor import FINDINGS, diagnose_run
 from polytask.plan.work_folder import plan_into
 from polytask.prepare.store_builder import prepare
 from polytask.training import train
@@ -75,7 +75,7 @@ def test_an_ill_run_is_told_with_numbers_and_a_remedy_that_works(work: Path) -> 
     assert finding["evidence"]["constant"] == 0.005
     remedy = third.split("--set ")[1]
     run = train(work, name="mended", overrides=[remedy], steps=120, device="cpu")
-    assert diagnose(run.folder) == []
+    assert diagnose_run(run.folder) == []
 
 
 def test_a_run_cut_short_and_a_line_cut_short_say_little(work: Path) -> None:

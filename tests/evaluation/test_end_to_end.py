@@ -14,7 +14,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
 from polytask.cohort.splits import Splits, make_splits
 from polytask.errors import PolytaskError
-from polytask.evaluation import compare, evaluate
+from polytask.evaluation import compare_runs, evaluate
 from polytask.plan import make_plan, write_plan
 from polytask.plan.fingerprint import make_fingerprint
 from polytask.plan.machine import Machine
@@ -93,13 +93,13 @@ def test_compare_and_report(work: Path, tmp_path: Path) -> None:
     assert said["report"] == str(page)
     assert "hard against again" in page.read_text()
     assert picture.stat().st_size > 10_000
-    (found,) = compare(runs / "hard", [runs / "again"], resamples=20)
+    (found,) = compare_runs(runs / "hard", [runs / "again"], resamples=20)
     assert found.costs[0].parameters == found.costs[1].parameters > 1000
     assert found.costs[0].steps == 6
     assert set(found.tasks) == set(said["comparisons"][0]["tasks"])
     evaluate(runs / "other", resamples=5)
     with pytest.raises(PolytaskError, match="fold 1 against fold 0"):
-        compare(runs / "hard", [runs / "other"])
+        compare_runs(runs / "hard", [runs / "other"])
 
 
 def test_a_changed_cohort_is_refused(work: Path, tmp_path: Path) -> None:

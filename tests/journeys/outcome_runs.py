@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from polytask.cohort.cohort import Cohort
-from polytask.evaluation import compare, evaluate
+from polytask.evaluation import compare_runs, evaluate
 from polytask.evaluation.evaluation_result import Evaluation
 from polytask.evaluation.part_answers import PartAnswers
 from polytask.evaluation.run_comparison import EvaluatedRun, TaskDifference, measure_differences
@@ -67,7 +67,7 @@ def train_and_evaluate(work: Path, name: str, count: int, *overrides: str, **opt
 
 def compare_on_task(work: Path, run: str, other: str, task: str) -> TaskDifference:
     """`run` − `other` on the same held-out subjects, paired."""
-    (found,) = compare(work / "runs" / run, [work / "runs" / other])
+    (found,) = compare_runs(work / "runs" / run, [work / "runs" / other])
     return found.tasks[task]
 
 

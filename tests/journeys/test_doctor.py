@@ -14,7 +14,7 @@ from scipy.ndimage import binary_dilation
 
 from polytask.cohort.phantom import make_phantom
 from polytask.errors import PolytaskError
-from polytask.evaluation.doctor import Finding, diagnose
+from polytask.evaluation.doctor import Finding, diagnose_run
 from polytask.images.formats import read_image_file
 from polytask.plan.work_folder import plan_into
 from polytask.prepare.store_builder import prepare
@@ -60,7 +60,7 @@ def write_changed_phantom(
 
 def train_and_diagnose(work: Path, name: str, *overrides: str, **options: Any) -> list[Finding]:
     """Train a run and return the findings of the doctor about it."""
-    return diagnose(train(work, name=name, overrides=overrides, device="cpu", **options).folder)
+    return diagnose_run(train(work, name=name, overrides=overrides, device="cpu", **options).folder)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_steps_that_are_wild(whole: Path) -> None:
     wild = ("training.clip=0", "training.warmup=0")
     with pytest.raises(PolytaskError, match="20 in a row"):
         train_and_diagnose(whole, "nan", "training.rate=1e8", *wild, tasks=DOCTOR_TASKS)
-    (skipped, *_) = diagnose(whole / "runs/nan")
+    (skipped, *_) = diagnose_run(whole / "runs/nan")
     assert skipped.name == "skipped"
     assert skipped.evidence["skipped"] >= 19
     (ran, *_) = train_and_diagnose(whole, "wild", "training.rate=10", *wild, tasks=DOCTOR_TASKS)

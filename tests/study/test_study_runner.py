@@ -8,7 +8,7 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.plan.plan_file import read_plan, set_values, write_plan
-from polytask.study.dry_run import forecast
+from polytask.study.dry_run import forecast_study
 from polytask.study.matrix import prepare_backend
 from polytask.study.run_estimate import RunEstimate, estimate_remaining_seconds
 from polytask.study.study_folder import Study
@@ -65,8 +65,8 @@ def test_another_cohort_under_the_same_study_is_refused(finished: Study, tmp_pat
 
 def test_the_budget_is_not_changed_but_the_matrix_grows(finished: Study) -> None:
     with pytest.raises(PolytaskError, match="--steps 3"):
-        forecast(finished.folder, StudyRequest(steps=3))
-    more = forecast(finished.folder, StudyRequest(sharing=("mtan",), seeds=2))
+        forecast_study(finished.folder, StudyRequest(steps=3))
+    more = forecast_study(finished.folder, StudyRequest(sharing=("mtan",), seeds=2))
     assert (more.arms, more.runs, more.done, more.todo) == (("single", "hard", "mtan"), 12, 4, 8)
     assert set(more.measured) == {"single", "hard"}
     assert more.hours > 0

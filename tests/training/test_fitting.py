@@ -153,7 +153,9 @@ def run_fit(
     )
     monkeypatch.setattr(fitting, "make_state", lambda context, name: state_of())
     monkeypatch.setattr(fitting, "Loader", lambda *a, **k: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(fitting, "fit", lambda state, loader, around: fits.append((state, around)))
+    monkeypatch.setattr(
+        fitting, "run_training_loop", lambda state, loader, around: fits.append((state, around))
+    )
     monkeypatch.setattr(fitting, "learn_survival", lambda context, name: learned.append(name))
     monkeypatch.setattr(fitting, "lacks_learned_survival", lambda context, name: True)
     watcher: Any = Watcher()

@@ -22,9 +22,9 @@ from polytask.training.loop import (
     add_gradient_norm,
     agree_on_stop,
     evaluate_on_tune,
-    fit,
     group_batches,
     has_run_out_of_patience,
+    run_training_loop,
     save_when_readers_die,
     stable_hash,
     update_average,
@@ -207,7 +207,7 @@ class World:
             reporter=self.watcher,
             asked=self.asked,
         )
-        fit(self.state, self.data, around)
+        run_training_loop(self.state, self.data, around)
 
 
 def test_every_epoch_has_its_line_and_its_checkpoint() -> None:

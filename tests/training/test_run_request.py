@@ -42,6 +42,13 @@ def test_every_field_is_explained_in_its_order() -> None:
     assert told == FIELDS
 
 
+def test_people_see_the_options_of_train_by_name() -> None:
+    shown = inspect.signature(train).parameters
+    assert list(shown) == ["work", "reporter", *FIELDS]
+    assert shown["sharing"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert shown["fold"].default == 0
+
+
 def test_the_verb_passes_on_every_field() -> None:
     text = inspect.getsource(train_verb)
     assert [name for name in FIELDS if not re.search(rf"\b{name}=", text)] == []

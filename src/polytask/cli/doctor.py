@@ -20,10 +20,10 @@ def doctor(
     `polytask list doctor` names the problems it looks for. A log that is too short gives no finding.
     """
     from polytask.cli import print_json
-    from polytask.evaluation.doctor import DoctorChart, diagnose
+    from polytask.evaluation.doctor import DoctorChart, diagnose_run
 
     chart = DoctorChart.read(run)
-    findings = diagnose(chart)
+    findings = diagnose_run(chart)
     if as_json:
         seen = {"looks": chart.looks, "epochs": chart.epochs, "enough": not chart.longer_log_advice}
         print_json({"run": str(run), **seen, "findings": [f.as_dict() for f in findings]})

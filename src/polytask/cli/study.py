@@ -124,9 +124,9 @@ def study(
         margins=tuple(margin) if margin else None,
     )
     if dry_run:
-        from polytask.study.dry_run import forecast
+        from polytask.study.dry_run import forecast_study
 
-        found = forecast(source, wanted, out, jobs=jobs, say=_print_to_stderr)
+        found = forecast_study(source, wanted, out, jobs=jobs, say=_print_to_stderr)
         if as_json:
             print_json(found.as_dict())
         else:
@@ -171,11 +171,11 @@ def write_conclusions(study: Study) -> Conclusions | None:
     """Draw conclusions from the finished runs and write them and the report into the study; None if no run is done."""
     if not any(run.state == "done" for run in study.runs):
         return None
-    from polytask.study.conclusions.draw_conclusions import conclude
+    from polytask.study.conclusions.draw_conclusions import draw_conclusions
     from polytask.study.report.report_file import write_study_report
     from polytask.study.study_runner import lock_study
 
-    found = conclude(study)
+    found = draw_conclusions(study)
     # Another command may still work on the same study: only the one that holds its lock may write the files.
     with lock_study(study.folder, _print_to_stderr):
         found.write(study.folder)

@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from polytask.evaluation.evaluate_run import evaluate as evaluate
     from polytask.evaluation.evaluation_result import Evaluation as Evaluation
     from polytask.evaluation.external.evaluate_on import evaluate_on as evaluate_on
-    from polytask.evaluation.run_comparison import compare as compare
+    from polytask.evaluation.run_comparison import compare_runs as compare_runs
 
 _EVALUATION_EXPORTS = {
     "Evaluation": "evaluation_result",
-    "compare": "run_comparison",
+    "compare_runs": "run_comparison",
     "evaluate": "evaluate_run",
     "evaluate_on": "external.evaluate_on",
 }
-__all__ = ["Evaluation", "compare", "evaluate", "evaluate_on"]
+__all__ = ["Evaluation", "compare_runs", "evaluate", "evaluate_on"]
 
 
 def __getattr__(name: str) -> Any:

@@ -108,7 +108,7 @@ class RunComparison:
         return content
 
 
-def compare(
+def compare_runs(
     run: Path | str, others: Sequence[Path | str], part: PartName = "held_out", resamples: int = 1000
 ) -> list[RunComparison]:
     """Compare `run` with each of `others`; all must be evaluated on the same part of the same fold."""

@@ -28,9 +28,9 @@ ONE_TRAINING_SET_NOTE = (
     f"training sets are not drawn: of two different learners of equal risk, studies of fewer than {FEW_SUBJECTS} "
     "subjects call one better more often than they say (of 60 subjects in about 8 of 100 studies in place of 5)"
 )
-"""Measured by `benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features, 7 to 8
-% at 99, 6 to 7 % at 200, more with many features. The factor that is missing in a variance depends on the learner (1.3
-to 2.0 at 60), so the reader is told and nothing is corrected."""
+"""Measured by `benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features,
+7 to 8 % at 99, 6 to 7 % at 200, more with many features. The factor that is missing in a variance depends on the
+learner (1.3 to 2.0 at 60), so the reader is told and nothing is corrected."""
 
 
 @dataclass(frozen=True)

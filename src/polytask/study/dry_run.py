@@ -51,7 +51,7 @@ class Forecast:
         return asdict(self)
 
 
-def forecast(
+def forecast_study(
     source: Path | str,
     request: StudyRequest | None = None,
     out: Path | str | None = None,

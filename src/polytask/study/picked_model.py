@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polytask.errors import PolytaskError, suggest_word
 from polytask.predict.bundle import export
-from polytask.study.conclusions.draw_conclusions import conclude
+from polytask.study.conclusions.draw_conclusions import draw_conclusions
 from polytask.study.conclusions.tune_choice import read_tune_skills
 from polytask.study.study_folder import Study
 
@@ -40,7 +40,7 @@ def export_picked_model(
         PolytaskError: there is no such arm, or none of its runs is finished.
     """
     study = study if isinstance(study, Study) else Study.read(study)
-    said = conclude(study)
+    said = draw_conclusions(study)
     found = said.gathered
     if arm is None:
         arm, why = said.recommendation.arm, said.sentence

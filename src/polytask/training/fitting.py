@@ -24,7 +24,7 @@ from polytask.training.distributed import World
 from polytask.training.folder import Run
 from polytask.training.initial_weights import copy_matching_weights
 from polytask.training.interrupt import StopSignal
-from polytask.training.loop import FitServices, TrainingReporter, fit, stable_hash
+from polytask.training.loop import FitServices, TrainingReporter, run_training_loop, stable_hash
 from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
 from polytask.training.state import FitState, save_weights
@@ -122,7 +122,7 @@ def fit_network(
         # Saved before the first step, so that a run killed in its first epoch can be resumed.
         around.keep_last()
         reporter.begin(name or str(run.record["name"]), state.step, state.schedule.end)
-        fit(state, loader, around)
+        run_training_loop(state, loader, around)
     finally:
         loader.close()
         if log:

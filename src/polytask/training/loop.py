@@ -77,7 +77,7 @@ class FitServices:
     asked: StopSignal
 
 
-def fit(state: FitState, data: BatchSource, services: FitServices) -> None:
+def run_training_loop(state: FitState, data: BatchSource, services: FitServices) -> None:
     """Train until the schedule ends, tune no longer improves, or somebody asks to stop."""
     settings, world = services.settings, services.world
     per_epoch, every = settings.steps_per_epoch, settings.accumulation

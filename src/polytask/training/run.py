@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def train(work: Path | str, *, reporter: TrainingReporter | None = None, **optio
         PolytaskError: bad input; nothing was written.
     """
     return train_run(Path(work), RunRequest.from_options(options), reporter)
+
+
+def _list_options_of_train() -> Signature:
+    """Make the signature of `train` with the options by name, for `help` and for completion in notebooks."""
+    own = [p for p in signature(train).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    options = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in signature(RunRequest).parameters.values()]
+    return Signature([*own, *options], return_annotation="Run")
+
+
+# The options are spelled in `RunRequest` alone.
+train.__dict__["__signature__"] = _list_options_of_train()
 
 
 def train_run(work: Path, request: RunRequest, reporter: TrainingReporter | None = None) -> Run:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytask.evaluation.doctor import FINDINGS, Finding, diagnose
+from polytask.evaluation.doctor import FINDINGS, Finding, diagnose_run
 from polytask.evaluation.doctor.doctor_chart import (
     DEFAULT_LEARNING_RATE,
     MIN_EPOCHS_TO_JUDGE,
@@ -133,7 +133,7 @@ ILL: dict[str, tuple[World, str, tuple[str, ...], str]] = {
 
 
 def found(world: World) -> list[Finding]:
-    return diagnose(world.chart())
+    return diagnose_run(world.chart())
 
 
 @pytest.mark.parametrize("name", ILL)
@@ -219,7 +219,7 @@ def test_a_few_epochs_say_nothing() -> None:
 def test_evidence_is_that_of_the_log() -> None:
     world = ILL["wrong constant"][0]
     chart = world.chart()
-    (finding,) = diagnose(chart)
+    (finding,) = diagnose_run(chart)
     first = next(e["gradients"]["losses"]["grade"] for e in world.entries() if "gradients" in e)
     assert finding.evidence["first"] == pytest.approx(first)
     assert finding.remedy.endswith(f"constant={0.5 * first:.4g}")

@@ -11,7 +11,7 @@ import pytest
 
 from polytask.errors import PolytaskError
 from polytask.statistics.effect import ONE_SEED_NOTE
-from polytask.study.conclusions.draw_conclusions import conclude
+from polytask.study.conclusions.draw_conclusions import draw_conclusions
 from polytask.study.conclusions.finished_runs import gather_finished_runs
 from polytask.study.conclusions.tune_choice import choose_arm_on_tune, read_tune_skills
 from polytask.study.picked_model import export_picked_model
@@ -19,7 +19,7 @@ from polytask.study.study_folder import Study
 
 
 def test_effects_are_differences_of_the_evaluations(finished: Study) -> None:
-    found = conclude(finished, resamples=50)
+    found = draw_conclusions(finished, resamples=50)
     assert {c.arm for c in found.comparisons} == {"hard"}
     assert {c.task for c in found.comparisons} == set(found.asked) == {"lesion", "grade", "os"}
     by_run = {
@@ -41,7 +41,7 @@ def test_effects_are_differences_of_the_evaluations(finished: Study) -> None:
 
 
 def test_the_document_is_whole(finished: Study) -> None:
-    found = conclude(finished, resamples=50)
+    found = draw_conclusions(finished, resamples=50)
     document = json.loads(found.write(finished.folder).read_text())
     assert document["sentence"] == found.sentence
     assert found.sentence.endswith(".")
@@ -60,7 +60,7 @@ def test_the_document_is_whole(finished: Study) -> None:
 def test_the_arm_is_chosen_on_tune_alone(finished: Study) -> None:
     """Whatever the held-out evaluations say, the choice stands; another best skill on tune turns it."""
     found = gather_finished_runs(finished, 20)
-    first = choose_arm_on_tune(found, conclude(finished, 20).prices)
+    first = choose_arm_on_tune(found, draw_conclusions(finished, 20).prices)
     assert first is not None
     for run in finished.runs:
         path = run.folder / "evaluation.json"
@@ -69,13 +69,13 @@ def test_the_arm_is_chosen_on_tune_alone(finished: Study) -> None:
             t: {**e, "estimate": 0.99 * (run.arm.name != first.arm)} for t, e in document["skill"].items()
         }
         path.write_text(json.dumps(document))
-    again = choose_arm_on_tune(gather_finished_runs(finished, 20), conclude(finished, 20).prices)
+    again = choose_arm_on_tune(gather_finished_runs(finished, 20), draw_conclusions(finished, 20).prices)
     assert again == first
     other = next(a for a in found.arms if a != first.arm)
     for run in finished.of_arm(other):
         for path in (run.folder / "last").rglob("state.json"):
             path.write_text(json.dumps(json.loads(path.read_text()) | {"best": 0.98}))
-    turned = choose_arm_on_tune(gather_finished_runs(finished, 20), conclude(finished, 20).prices)
+    turned = choose_arm_on_tune(gather_finished_runs(finished, 20), draw_conclusions(finished, 20).prices)
     assert turned is not None
     assert turned.arm == other
     assert set(read_tune_skills(gather_finished_runs(finished, 20), other).values()) == {0.98}
@@ -84,7 +84,7 @@ def test_the_arm_is_chosen_on_tune_alone(finished: Study) -> None:
 def test_a_run_that_is_missing_is_said(finished: Study) -> None:
     run = next(finished.of_arm("hard"))
     shutil.rmtree(run.folder)
-    found = conclude(Study.read(finished.folder), resamples=20)
+    found = draw_conclusions(Study.read(finished.folder), resamples=20)
     assert any(n == "hard: 1 of 2 runs are not finished" for n in found.notes)
     assert all(len(c.effect.folds) <= 1 for c in found.comparisons)
 
@@ -93,12 +93,12 @@ def test_nothing_finished(finished: Study) -> None:
     for run in finished.runs:
         shutil.rmtree(run.folder)
     with pytest.raises(PolytaskError, match="no run of this study is finished"):
-        conclude(finished.folder)
+        draw_conclusions(finished.folder)
 
 
 def test_pick_exports_the_recommended_model(finished: Study, tmp_path: Path) -> None:
     found = export_picked_model(finished, tmp_path / "model")
-    said = conclude(finished, 20)
+    said = draw_conclusions(finished, 20)
     assert (found.arm, found.why) == (said.recommendation.arm, said.sentence)
     assert "one training each" in found.why
     assert len(found.runs) == 1
@@ -119,7 +119,7 @@ def test_two_arms_that_are_one_differ_nowhere(finished: Study) -> None:
             if name == "evaluation.json":
                 document |= {"run": mine.name, "weights": json.loads((mine / name).read_text())["weights"]}
             (mine / name).write_text(json.dumps(document))
-    found = conclude(finished, resamples=50)
+    found = draw_conclusions(finished, resamples=50)
     for c in found.comparisons:
         assert c.verdict.word not in ("better", "worse")
         assert not c.effect.estimate or np.isnan(c.effect.estimate)

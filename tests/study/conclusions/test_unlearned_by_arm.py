@@ -9,7 +9,7 @@ import pytest
 
 from polytask.statistics.verdict_words import Verdict
 from polytask.study.conclusions.arm_comparison import ArmComparison
-from polytask.study.conclusions.draw_conclusions import conclude, withhold_verdict_words
+from polytask.study.conclusions.draw_conclusions import draw_conclusions, withhold_verdict_words
 from polytask.study.conclusions.finished_runs import gather_finished_runs
 from polytask.study.conclusions.unlearned_by_arm import find_unlearned_by_arm
 from polytask.study.study_folder import Study
@@ -37,7 +37,7 @@ def test_no_word_where_either_side_learned_nothing(lost: tuple[str, str]) -> Non
 def test_a_study_of_a_few_steps_learned_nothing_and_says_why(finished: Study) -> None:
     unlearned = find_unlearned_by_arm(gather_finished_runs(finished, 20))
     assert {arm for _, arm in unlearned} == {"hard", "single"}
-    said = conclude(finished, 20)
+    said = draw_conclusions(finished, 20)
     for task, arm in unlearned:
         assert any(note.startswith(f"nothing learned yet: {task}, {arm}: ") for note in said.notes)
     for c in said.comparisons:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from polytask.cohort.checks.evidence import Evidence
 from polytask.cohort.checks.mask_extent import BorderFace
-from polytask.cohort.checks.mask_structures import MaskStructure, find_mask_structures
+from polytask.cohort.checks.mask_structures import MaskStructure, find_mask_structures, group_known_structures
 from polytask.cohort.header import MaskSpec
 from polytask.errors import Problem
 
@@ -52,11 +52,7 @@ def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
 
 def check_mask_borders(evidence: Evidence) -> Iterator[Problem]:
     """Find structures at a side of the image that others of the same name do not reach, and inverted masks."""
-    structures: dict[tuple[str, str], list[MaskStructure]] = defaultdict(list)
-    for seen in find_mask_structures(evidence):
-        if seen.voxels:
-            structures[seen.task, seen.structure].append(seen)
-    for found in structures.values():
+    for found in group_known_structures(evidence):
         usual = _find_usual_faces(found)
         framing = [seen for seen in found if seen.corners and seen.share > MAX_FOREGROUND_SHARE]
         for seen in found:

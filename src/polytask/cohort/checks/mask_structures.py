@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -43,6 +44,15 @@ class MaskStructure:
         """Column and structure as text; just the column where it is named like the structure."""
         same = self.column == self.structure or self.column.endswith(f".{self.structure}")
         return self.column if same else f"{self.column}: {self.structure}"
+
+
+def group_known_structures(evidence: Evidence) -> Iterator[list[MaskStructure]]:
+    """List, for each structure of a task, the masks in which it has a voxel."""
+    structures: dict[tuple[str, str], list[MaskStructure]] = defaultdict(list)
+    for seen in find_mask_structures(evidence):
+        if seen.voxels:
+            structures[seen.task, seen.structure].append(seen)
+    yield from structures.values()
 
 
 def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from polytask.cohort.checks.evidence import Evidence
-from polytask.cohort.checks.mask_structures import MaskStructure, find_mask_structures
+from polytask.cohort.checks.mask_structures import group_known_structures
 from polytask.errors import Problem
 
 MIN_MASKS_FOR_SIZE = 10
@@ -33,11 +32,7 @@ MAD_TO_SD = 1.4826
 
 def check_structure_sizes(evidence: Evidence) -> Iterator[Problem]:
     """Find structures whose size is far outside the sizes of the same structure in the cohort."""
-    structures: dict[tuple[str, str], list[MaskStructure]] = defaultdict(list)
-    for seen in find_mask_structures(evidence):
-        if seen.voxels:
-            structures[seen.task, seen.structure].append(seen)
-    for found in structures.values():
+    for found in group_known_structures(evidence):
         if len(found) < MIN_MASKS_FOR_SIZE:
             continue
         # mm³ and voxels do not compare: if one file lacks a scale, all sizes are shares of their image.

@@ -1,4 +1,4 @@
-"""Finds what is wrong with a run from its log: `diagnose(RUN)`, one file for each problem, and their registry.
+"""Finds what is wrong with a run from its log: `diagnose_run(RUN)`, one file for each problem, and their registry.
 
 `doctor_chart.py` reads the run, `training_curves.py` its log, and `task_ratios.py` compares a task with the others. To
 add a problem, write a function from a chart to findings and name it here.
@@ -35,7 +35,7 @@ FINDINGS: dict[str, Callable[[DoctorChart], Iterator[Finding]]] = {
 """Name → function that finds the problem, in the order of the report: what explains other findings comes first."""
 
 
-def diagnose(run: Path | str | DoctorChart) -> list[Finding]:
+def diagnose_run(run: Path | str | DoctorChart) -> list[Finding]:
     """Find everything that is wrong with a run; an empty list when it is well, or when its log is too short to say.
 
     Raises:
@@ -45,4 +45,4 @@ def diagnose(run: Path | str | DoctorChart) -> list[Finding]:
     return [finding for look in FINDINGS.values() for finding in look(chart)]
 
 
-__all__ = ["FINDINGS", "DoctorChart", "Finding", "diagnose"]
+__all__ = ["FINDINGS", "DoctorChart", "Finding", "diagnose_run"]

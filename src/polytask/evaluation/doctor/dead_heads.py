@@ -9,10 +9,10 @@ import numpy as np
 from polytask.evaluation.doctor.doctor_chart import MIN_EPOCHS_TO_JUDGE, MIN_GRADIENT_LOOKS, DoctorChart
 from polytask.evaluation.doctor.finding import Finding
 from polytask.evaluation.doctor.task_ratios import (
-    average_final_epochs,
     average_known,
     compute_ratio_to_others,
     compute_weighted_gradients,
+    find_final_losses,
     find_known_median,
 )
 from polytask.evaluation.doctor.training_curves import Array, TrainingCurves
@@ -29,12 +29,7 @@ MIN_DEAD_SHARE = 2 / 3
 
 def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
     """A head that learns nothing while others do: its loss stays at a constant answer's, its gradient is 0."""
-    ends = {
-        t: average_final_epochs(c.means[:, k])
-        for c in chart.courses
-        for k, t in enumerate(c.tasks)
-        if len(c.means)
-    }
+    ends = find_final_losses(chart)
     for course in chart.courses:
         for k, task in enumerate(course.tasks):
             better = [t for t, end in ends.items() if t != task and end <= MAX_LEARNED_LOSS]

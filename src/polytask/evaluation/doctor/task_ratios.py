@@ -69,6 +69,16 @@ def find_known_median(values: Array) -> float:
     return float(np.median(there)) if there.size else float("nan")
 
 
+def find_final_losses(chart: DoctorChart) -> dict[str, float]:
+    """Find where the loss of every task ended: task → mean of the last epochs. Tasks without an epoch are left out."""
+    return {
+        task: average_final_epochs(curves.means[:, k])
+        for curves in chart.courses
+        for k, task in enumerate(curves.tasks)
+        if len(curves.means)
+    }
+
+
 def average_final_epochs(means: Array) -> float:
     """Average the loss over the last third of the epochs; `means`: `[E]`."""
     return average_known(means[-max(1, round(len(means) * END_SHARE)) :])

@@ -11,7 +11,7 @@ from polytask.evaluation.doctor.loss_scale import find_scale_problems
 from polytask.evaluation.doctor.rare_tasks import find_rare_tasks
 from polytask.evaluation.doctor.skipped_steps import find_skipped_steps
 from polytask.evaluation.doctor.starved_tasks import find_starved_tasks
-from polytask.evaluation.doctor.task_ratios import average_final_epochs
+from polytask.evaluation.doctor.task_ratios import find_final_losses
 from polytask.evaluation.learning_check import SHORT_TRAINING_SHARE, UNLEARNED_LOSS
 
 UNLEARNED_CAUSES = (
@@ -26,12 +26,7 @@ UNLEARNED_CAUSES = (
 
 def find_unlearned_tasks(chart: DoctorChart) -> Iterator[Finding]:
     """Tasks that learned nothing yet: their loss is still that of a constant answer, so their metrics mean nothing."""
-    ends = {
-        t: average_final_epochs(c.means[:, k])
-        for c in chart.courses
-        for k, t in enumerate(c.tasks)
-        if len(c.means)
-    }
+    ends = find_final_losses(chart)
     explained = {task for illness in UNLEARNED_CAUSES for finding in illness(chart) for task in finding.tasks}
     still = {task: loss for task, loss in ends.items() if loss >= UNLEARNED_LOSS and task not in explained}
     if not still:

@@ -61,7 +61,6 @@ def read_other_pooled(table: AnswerTable, task: Task) -> OtherPooledAnswers:
             if ids
             else np.zeros((0, 1))
         )
-        called = _drop_unanswered_labels(called, p)
     if find_answer_form(task.kind) == "time" and columns.risk:
         risk = np.array([_parse_number_cell(table, r, columns.risk) for r in rows.values()])
     if find_answer_form(task.kind) == "number":
@@ -117,15 +116,6 @@ def _read_named_classes(table: AnswerTable, row: TextRow, task: Task) -> Floats:
     for word in words:
         found[_find_class_index(table, row, columns.answer, word, names)] = 1.0
     return found
-
-
-def _drop_unanswered_labels(called: Floats, p: Floats | None) -> Floats:
-    """Return the answers, with NaN in a row that has probabilities but no answer, so that its probabilities are
-    used."""
-    if p is None or called.shape != p.shape:
-        return called
-    silent = np.asarray(np.isnan(called).all(1) & np.isfinite(p).any(1), bool)
-    return np.where(silent[:, None], np.nan, called)
 
 
 def _find_class_index(table: AnswerTable, row: TextRow, column: str, word: str, names: Sequence[str]) -> int:

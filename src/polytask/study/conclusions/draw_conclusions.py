@@ -1,4 +1,4 @@
-"""`conclude`: draws all conclusions that the finished runs of a study allow."""
+"""`draw_conclusions`: draws all conclusions that the finished runs of a study allow."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Conclusions:
         return folder / CONCLUSIONS_FILE
 
 
-def conclude(study: Study | Path | str, resamples: int = BOOTSTRAP_RESAMPLES) -> Conclusions:
+def draw_conclusions(study: Study | Path | str, resamples: int = BOOTSTRAP_RESAMPLES) -> Conclusions:
     """Compare all finished runs. This works at any time, also while the study still runs.
 
     Raises:

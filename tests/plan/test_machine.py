@@ -43,6 +43,16 @@ def test_mps_stays_in_float32() -> None:
     assert precision_probe.probe_precision("mps") == ("float32", 0.0)
 
 
+def test_large_images_are_not_tried_where_small_ones_are_hopeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without bf16 units took half a minute for them."""
+    monkeypatch.setattr(precision_probe, "FULL_EDGE", 10**6)  # more than any memory holds
+    monkeypatch.setattr(precision_probe, "HOPELESS_GAIN", float("inf"))
+    assert precision_probe.probe_precision("cpu")[1] > 0
+    monkeypatch.setattr(precision_probe, "HOPELESS_GAIN", 0.0)
+    with pytest.raises(RuntimeError, match=r"(?i)alloc|memory|overflow|too large"):
+        precision_probe.probe_precision("cpu")
+
+
 def test_the_probe_leaves_threads_and_random_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -103,8 +103,8 @@ def models(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document.")] = False,
 ) -> None:
-    """Measure parameters, operations, memory and time of every sharing block, compared with hard and with one "
-    "network per task. Needs no data."""
+    """Measure parameters, operations, memory and time of every sharing block, compared with hard and with one
+    network per task. Needs no data."""
     from rich.console import Console
 
     from polytask.cli import cost_table, print_json

@@ -144,8 +144,8 @@ class TrainingPlan(PlanSection):
 
 
 class ModelPlan(PlanSection):
-    """The architecture: trunk, sharing, order. `sharing`, `visit_fusion` and `input_fusion` name members of a "
-    "registry."""
+    """The architecture: trunk, sharing, order. `sharing`, `visit_fusion` and `input_fusion` name members of a
+    registry."""
 
     preset: str = ""
     """The preset from which these values were taken; values set by hand may differ from it."""

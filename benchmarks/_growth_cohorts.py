@@ -44,11 +44,11 @@ def write_table_cohort(folder: Path, subjects: int, columns: int, seed: int = 0)
 
 
 def write_image_cohort(folder: Path, subjects: int, seed: int = 0) -> Path:
-    """A cohort of one grey PNG of 12 × 12 pixels a subject, with the same questions."""
+    """A cohort of one gray PNG of 12 × 12 pixels a subject, with the same questions."""
     from PIL import Image
 
     random = np.random.default_rng([seed, subjects])
-    _write_header(folder, {"scan": {"kind": "image", "dims": 2, "channels": {"grey": "other"}}})
+    _write_header(folder, {"scan": {"kind": "image", "dims": 2, "channels": {"gray": "other"}}})
     (folder / "images").mkdir()
 
     def rows() -> Iterator[list[str]]:
@@ -61,7 +61,7 @@ def write_image_cohort(folder: Path, subjects: int, seed: int = 0) -> Path:
             Image.fromarray(pixels).save(folder / name)
             yield [*_make_identity_cells(number), name, *_draw_answers(risk, random)]
 
-    _write_rows(folder, ["scan.grey"], rows())
+    _write_rows(folder, ["scan.gray"], rows())
     return folder
 
 

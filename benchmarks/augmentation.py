@@ -92,8 +92,8 @@ def write_volumes(root: Path, cases: int, size: int) -> Cohort:
     lines = ["subject,scan.ct,ball"]
     for number in range(cases):
         random = np.random.default_rng(number)
-        centre = random.uniform(0.35, 0.65, 3) * size
-        ball = sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < (size / 5) ** 2
+        center = random.uniform(0.35, 0.65, 3) * size
+        ball = sum((a - c) ** 2 for a, c in zip(axes, center, strict=True)) < (size / 5) ** 2
         image = (random.normal(0, 200, grid.shape) + 500 * ball).astype(np.int16)
         write_image_file(root / f"{number}.nii.gz", Volume(image[None], grid))
         write_image_file(root / f"{number}_ball.nii.gz", Volume(ball[None].astype(np.uint8), grid))
@@ -126,7 +126,7 @@ def make_our_epoch(root: Path, cohort: Cohort, size: int, elastic: float, rounds
         why={},
     )
     rule = NormalizationPlan(rule="image")
-    fold = FoldPlan(normalisation={"scan": {"ct": [rule]}}, tables={}, tasks={}, why={})
+    fold = FoldPlan(normalization={"scan": {"ct": [rule]}}, tables={}, tasks={}, why={})
     plan = Plan(cohort=str(cohort.root), digest=cohort.digest, shared=shared, folds={0: fold})
     store = Store(root / "work" / "store")
     fill_store(store, cohort, plan)

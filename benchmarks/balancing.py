@@ -4,7 +4,7 @@
 
 At most 1.05 on `hard` with one voxel task and two pooled ones, 1.10 with three voxel tasks, 1.20 on `mtan`, 1.10 on
 `ctan` when the weights are refreshed every ten steps, 1.4 for FAMO with its second forward pass. 3D, batch 2, the
-precision a plan would choose, forward and backward without optimiser, which would bring every ratio nearer to 1; the
+precision a plan would choose, forward and backward without optimizer, which would bring every ratio nearer to 1; the
 sides take turns in one process. Where TorchJD is installed, its multi-task backward (MGDA, which needs none of its
 optional solvers) is measured on the same networks in the same turns, against the same plain sum.
 """

@@ -107,7 +107,7 @@ def time_batch_reading(store: Store, cohort: Cohort, plan: Plan, count: int = 30
 
 
 def make_fresh_state(cohort: Cohort, plan: Plan) -> FitState:
-    """The plan's network with its optimiser."""
+    """The plan's network with its optimizer."""
     tasks = make_tasks(plan.folds[0])
     network = make_network(make_network_spec(plan, plan.folds[0], cohort.header), tasks, 0)
     criteria = NamedModules({name: task.criterion() for name, task in tasks.items()})

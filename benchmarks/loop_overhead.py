@@ -1,4 +1,4 @@
-"""Loop: our fit loop against a bare torch loop with the same network, data, losses and optimiser. At most 1.03 ×.
+"""Loop: our fit loop against a bare torch loop with the same network, data, losses and optimizer. At most 1.03 ×.
 
     python benchmarks/loop_overhead.py [--size 64] [--steps 3] [--rounds 20] [--threads N] [--clock wall|cpu] [--json]
 
@@ -71,15 +71,15 @@ def run_bare_loop(
     """What one would write by hand for these tasks."""
     import torch  # not before _measure has set how its threads wait
 
-    network, criteria, optimiser = (
+    network, criteria, optimizer = (
         rehearsal.state.network,
         rehearsal.state.criteria,
-        rehearsal.state.optimiser,
+        rehearsal.state.optimizer,
     )
     settings, device = rehearsal.context.plan.shared.training, rehearsal.context.world.device
     network.train()
     for batch, target in islice(cycle(zip(batches, targets, strict=True)), steps):
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with make_autocast(settings.precision, device):
             outputs = network(batch)
         total = torch.zeros(())
@@ -88,7 +88,7 @@ def run_bare_loop(
             total = total + loss / count.clamp_min(1)
         (total / len(target)).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
+        optimizer.step()
         for name in target:
             criteria[name].update()
 

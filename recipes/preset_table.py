@@ -1,4 +1,4 @@
-"""What each run learnt, as a Markdown table: a row for each run and task.
+"""What each run learned, as a Markdown table: a row for each run and task.
 
     python recipes/preset_table.py RUN...
 

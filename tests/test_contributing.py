@@ -231,11 +231,11 @@ def test_an_image_format_is_one_file_and_one_name(
 def import_named(folder: Path | str, out: Path | str) -> ImportedCohort:
     """Files called ID_NUMBER.png: the number is the target."""
     draft = CohortDraft("named")
-    draft.inputs["photo"] = ImageInput(kind="image", dims=2, channels={"grey": "other"})
+    draft.inputs["photo"] = ImageInput(kind="image", dims=2, channels={"gray": "other"})
     draft.tasks["size"] = RegressionSpec(kind="regression")
     for path in sorted(Path(folder).glob("*.png")):
         subject, _, size = path.stem.partition("_")
-        row: DraftCells = {"subject": subject, "photo.grey": path, "size": size}
+        row: DraftCells = {"subject": subject, "photo.gray": path, "size": size}
         draft.rows.append(row)
     return draft.write(Path(out), overwrite=False)
 
@@ -255,7 +255,7 @@ def test_an_importer_is_one_file_and_one_name(tmp_path: Path, monkeypatch: pytes
     done = IMPORTERS["named"](tmp_path / "photos", tmp_path / "cohort")
     cohort = Cohort.read(done.folder)
     assert [p for p in check_cohort(done.folder) if p.level == "error"] == []
-    assert cohort.cases[0].cells["photo.grey"].endswith("photos/p0_10.png")
+    assert cohort.cases[0].cells["photo.gray"].endswith("photos/p0_10.png")
     assert sorted(p.name for p in done.folder.iterdir()) == ["cases.csv", "cohort.yaml"], (
         "images are not copied"
     )

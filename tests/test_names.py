@@ -31,8 +31,8 @@ PREPOSITIONS = {
 VERBS_IN_ED = {"embed", "feed", "seed", "speed"}
 IRREGULAR_PARTICIPLES = {
     "begun", "bound", "chosen", "done", "drawn", "found", "given", "gone", "heard", "held", "hidden", "kept", "known",
-    "laid", "learnt", "left", "lost", "made", "met", "paid", "said", "seen", "sent", "shown", "sold", "spent", "spoken",
-    "sworn", "taken", "thought", "told", "unsaid", "written",
+    "laid", "learned", "left", "lost", "made", "met", "paid", "said", "seen", "sent", "shown", "sold", "spent",
+    "spoken", "sworn", "taken", "thought", "told", "unsaid", "written",
 }  # fmt: skip
 SHARED_NAMES = {"__all__", "__getattr__"}
 """Names that the language gives."""

@@ -27,13 +27,13 @@ def weights(rule: Rule, memory: RuleMemory, *args: object) -> list[float]:
 
 def test_adam_is_torch_s() -> None:
     parameter = torch.nn.Parameter(torch.tensor([0.0, 0.0], dtype=torch.float64))
-    optimiser = torch.optim.Adam([parameter], lr=0.025, weight_decay=1e-3)
+    optimizer = torch.optim.Adam([parameter], lr=0.025, weight_decay=1e-3)
     memory = start_adam(2)
     for step in range(5):
         slope = np.array([0.3 - step, 0.2 * step**2])
         memory = step_adam(memory, seen([1.0, 1.0]), slope, 0.025, 1e-3)
         parameter.grad = torch.from_numpy(slope)
-        optimiser.step()
+        optimizer.step()
     assert memory["value"] == pytest.approx(parameter.detach().numpy(), abs=1e-9)
 
 
@@ -165,7 +165,7 @@ def test_gradnorm_waits_for_a_task_that_comes_late() -> None:
     for losses in ([1.0, 3.0], [0.5, 5.0]):
         found, memory = rule.weigh(seen(losses, 1, norms), memory)
         assert found.tolist() == [1, 1]
-        assert memory["value"].tolist() == [0, 0], "nothing is learnt before both have begun"
+        assert memory["value"].tolist() == [0, 0], "nothing is learned before both have begun"
     found, memory = rule.weigh(seen([0.5, 2.0], 2, norms), memory)
     assert memory["past"].tolist() == [[2.0, 4.0]], "the first epoch of each"
     assert found.tolist() == [1, 1]
@@ -228,7 +228,7 @@ def test_aligned_by_hand() -> None:
 
 def test_cagrad_by_hand() -> None:
     """c = 0 is the mean gradient. Opposite gradients of lengths 1 and 3: mean −1; the worst-off is the first, and the
-    step −1 + c · 1 in its favour."""
+    step −1 + c · 1 in its favor."""
     assert of("cagrad", G, c=0.0) == pytest.approx([1, 1])
     opposite = [[1.0, -3.0], [-3.0, 9.0]]
     found = np.array(of("cagrad", opposite, c=0.5))

@@ -145,11 +145,11 @@ def test_pictures_of_which_only_some_have_a_scale(world: World, tmp_path: Path) 
     photos = World(tmp_path, header)
     for k in range(8):
         name = f"{k}.nii.gz" if k == 3 else f"{k}.png"
-        grey = rng.integers(0, 255, (8, 9)).astype(np.uint8)
+        gray = rng.integers(0, 255, (8, 9)).astype(np.uint8)
         if k == 3:
-            save(tmp_path / name, grey[..., None])
+            save(tmp_path / name, gray[..., None])
         else:
-            Image.fromarray(grey).save(tmp_path / name)
+            Image.fromarray(gray).save(tmp_path / name)
         photos.rows.append({"subject": str(k), "photo.rgb": name, "grade": str(k % 2 + 1)})
     found = photos.problems()
     assert {p.code for p in found} == {"no-scale"}
@@ -237,17 +237,17 @@ def test_a_drawn_channel_needs_no_scale_of_its_own(tmp_path: Path) -> None:
         "polytask": 1,
         "name": "film",
         "inputs": {
-            "film": {"kind": "image", "dims": 2, "channels": {"grey": "XR", "gland": "mask"}},
+            "film": {"kind": "image", "dims": 2, "channels": {"gray": "XR", "gland": "mask"}},
         },
         "tasks": {"grade": {"kind": "ordinal", "order": ["1", "2"]}},
     }
     world = World(tmp_path, header)
     for k in range(8):
-        grey = np.random.default_rng(k).integers(0, 255, (20, 22)).astype(np.uint8)
+        gray = np.random.default_rng(k).integers(0, 255, (20, 22)).astype(np.uint8)
         scale = {} if k == 5 else {"resolution": (100, 100), "resolutionunit": "CENTIMETER"}
-        tifffile.imwrite(tmp_path / f"{k}.tif", grey, metadata=None, **scale)
-        tifffile.imwrite(tmp_path / f"m{k}.tif", (grey > 99).astype(np.uint8))
-        cells = {"film.grey": f"{k}.tif", "film.gland": f"m{k}.tif", "grade": str(k % 2 + 1)}
+        tifffile.imwrite(tmp_path / f"{k}.tif", gray, metadata=None, **scale)
+        tifffile.imwrite(tmp_path / f"m{k}.tif", (gray > 99).astype(np.uint8))
+        cells = {"film.gray": f"{k}.tif", "film.gland": f"m{k}.tif", "grade": str(k % 2 + 1)}
         world.rows.append({"subject": str(k), **cells})
     found = [(p.code, p.column, p.subject) for p in world.problems() if p.code == "no-scale"]
-    assert found == [("no-scale", "film.grey", "5")]
+    assert found == [("no-scale", "film.gray", "5")]

@@ -179,13 +179,13 @@ def test_nnunet_folds_come_along(tmp_path: Path) -> None:
     assert [f.held_out for f in found.folds] == [tuple(CASES[:2]), tuple(CASES[6:8])]
 
 
-def test_nnunet_colour_png(tmp_path: Path) -> None:
+def test_nnunet_color_png(tmp_path: Path) -> None:
     for number in range(4):
         for part, name in (("imagesTr", f"c{number}_0000.png"), ("labelsTr", f"c{number}.png")):
             (tmp_path / "d" / part).mkdir(parents=True, exist_ok=True)
             rng = np.random.default_rng(number)
-            colour = rng.integers(0, 255, (8, 6, 3)).astype(np.uint8)
-            Image.fromarray(colour if part == "imagesTr" else (colour[..., 0] > 99).astype(np.uint8)).save(
+            color = rng.integers(0, 255, (8, 6, 3)).astype(np.uint8)
+            Image.fromarray(color if part == "imagesTr" else (color[..., 0] > 99).astype(np.uint8)).save(
                 tmp_path / "d" / part / name
             )
     content = {

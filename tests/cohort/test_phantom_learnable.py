@@ -21,7 +21,7 @@ COUNT = 60
 
 
 def features(root: Path, row: dict[str, str], dims: int) -> list[float]:
-    """Volumes by intensity in the whole image and its centre, objects, extremes. No truth is read.
+    """Volumes by intensity in the whole image and its center, objects, extremes. No truth is read.
 
     Intensities are put on one scale by the air and the median of the body.
     """
@@ -45,8 +45,8 @@ def features(root: Path, row: dict[str, str], dims: int) -> list[float]:
     lesion, _ = ndimage.label(ndimage.binary_fill_holes(smooth[middle] > 0.1))
     found += [np.bincount(lesion.ravel())[1:].max(initial=0) * voxel]
     found += [smooth.max(), float(ndimage.label(bright)[1]), bright.sum() * voxel, scaled[rim].mean()]
-    centre = tuple(slice(round(0.42 * n), round(0.58 * n)) for n in image.shape)
-    found += [smooth[centre].max(), smooth[centre].min(), smooth[middle].min(), float(row["scan.mr"] == "")]
+    center = tuple(slice(round(0.42 * n), round(0.58 * n)) for n in image.shape)
+    found += [smooth[center].max(), smooth[center].min(), smooth[middle].min(), float(row["scan.mr"] == "")]
     if row["scan.mr"]:
         second = formats.read_image_file(root / row["scan.mr"], dims)
         second = orient_to_ras(second) if dims == 3 else second

@@ -98,7 +98,7 @@ def nnunet(folder: Path) -> None:
         "test": [{"image": "Dataset007_Lung/imagesTs/lung_013_0000.nii.gz"}],
     }
     (folder / "list.json").write_text(json.dumps(listed), encoding="utf-8")
-    sheet = ["patient,centre,type,relapse_days,relapse_event,stage"]
+    sheet = ["patient,center,type,relapse_days,relapse_event,stage"]
     sheet += [f"{c},{'AB'[k % 2]},{types[k]},{100 + 9 * k},{k % 2},{['early', 'late'][k % 2]}"
               for k, c in enumerate(cases)]  # fmt: skip
     (folder / "spreadsheet.csv").write_text("\n".join(sheet) + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,8 @@ def rename_plan_keys(plan: dict[str, Any]) -> dict[str, Any]:
     renamed: dict[str, Any] = {}
     for path, value in leaves.items():
         for old, new in NEW_PLAN_KEYS.items():
-            if path == old or path.startswith((f"{old}.", f"{old}[")):
-                path = new + path[len(old) :]
-                break
+            pattern = re.escape(old).replace(r"\*", r"(\w+)") + r"(?=[.\[]|$)"
+            path = re.sub(rf"^{pattern}", new.replace("*", r"\1"), path)
         renamed[path] = value
     return renamed
 

@@ -73,7 +73,7 @@ def find_document_files(made: Path) -> dict[str, DocumentFile]:
         ("evaluation", run / "evaluation.json", write_json_text),
         ("answers", run / "answers.json", write_json_text),
         ("decisions", run / "decisions.json", write_json_text),
-        ("learnt", run / "learnt.json", write_json_text),
+        ("learned", run / "learnt.json", write_json_text),
         ("baselines", run / "baselines.json", write_json_text),
         ("state", run / "last/state.json", write_json_text),
         ("log", run / "metrics.jsonl", write_lines),

@@ -121,15 +121,15 @@ def _make_pictures(kind: str) -> tuple[bytes, ...]:
 
 def _make_tiffs() -> tuple[bytes, ...]:
     rng = np.random.default_rng(1)
-    color, grey = (
+    color, gray = (
         rng.integers(0, 255, (9, 10, 3), np.uint8),
         rng.integers(0, 60_000, (4, 8, 9)).astype(np.uint16),
     )
     ways = [
         (color, {"compression": "zlib"}),
         (color, {"photometric": "rgb", "planarconfig": "contig"}),
-        (grey, {"imagej": True, "metadata": {"spacing": 2.5}}),
-        (grey, {"bigtiff": True, "tile": (16, 16), "photometric": "minisblack"}),
+        (gray, {"imagej": True, "metadata": {"spacing": 2.5}}),
+        (gray, {"bigtiff": True, "tile": (16, 16), "photometric": "minisblack"}),
     ]
     found = []
     for array, options in ways:

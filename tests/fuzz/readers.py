@@ -176,7 +176,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "evaluation": partial(call_reader, "evaluation.evaluation_result", "Evaluation.read"),
     "answers": partial(call_reader, "evaluation.part_answers", "PartAnswers.read"),
     "decisions": lambda path: call_reader("training.decisions", "read_decisions", path, parent=True),
-    "learnt": read_learned_baseline,
+    "learned": read_learned_baseline,
     "state": lambda path: call_reader("training.state", "read_state", path, parent=True),
     "design": lambda path: call_reader("study.study_design", "StudyDesign.read", path, parent=True),
     "touched": lambda path: call_reader("evaluation.evaluated_part", "count_test_uses", path, parent=True),

@@ -22,7 +22,7 @@ DIRECTIONS: dict[str, npt.NDArray[np.float64]] = {
 
 
 def grid_of(direction: str, shape: tuple[int, ...] = SHAPE) -> Grid:
-    """A grid of anisotropic spacing with its origin off the centre."""
+    """A grid of anisotropic spacing with its origin off the center."""
     affine = np.eye(4)
     affine[:3, :3] = DIRECTIONS[direction] * SPACING
     affine[:3, 3] = (-31.5, 12.25, 40.0)

@@ -16,7 +16,7 @@ from tests.images.dicoms import series
 
 
 def region(x: float = 0.02, y: float = 0.03, units: int = 3, form: int = 1) -> Dataset:
-    """One calibrated region, centimetres a pixel."""
+    """One calibrated region, centimeters a pixel."""
     found = Dataset()
     found.RegionSpatialFormat, found.RegionDataType = form, 1
     found.RegionLocationMinX0, found.RegionLocationMinY0 = 0, 0
@@ -40,7 +40,7 @@ def spacing_of(folder: Path, regions: list[Dataset], **tags: Any) -> tuple[float
     return grid.spacing if grid.physical else None
 
 
-def test_a_calibration_in_centimetres_is_the_size_of_a_pixel(tmp_path: Path) -> None:
+def test_a_calibration_in_centimeters_is_the_size_of_a_pixel(tmp_path: Path) -> None:
     assert spacing_of(tmp_path / "one", [region()]) == pytest.approx((0.3, 0.2))
     assert spacing_of(tmp_path / "down", [region(0.02, -0.03)]) == pytest.approx((0.3, 0.2))
     assert spacing_of(tmp_path / "two", [region(), region(0.0201)]) == pytest.approx((0.3, 0.2))

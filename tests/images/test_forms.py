@@ -37,7 +37,7 @@ def test_both_forms_come_back(tmp_path: Path, sform_code: int, qform_code: int) 
     assert probe_image_file(tmp_path / "b.nii.gz").grid.is_same_grid(volume.grid)
 
 
-def test_forms_in_metres_are_written_in_millimetres(tmp_path: Path) -> None:
+def test_forms_in_meters_are_written_in_millimeters(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), None)
     image.set_sform(TURN @ np.diag([1e-3, 1e-3, 1e-3, 1]), 1)
     image.set_qform(OTHER @ np.diag([1e-3, 1e-3, 1e-3, 1]), 1)

@@ -34,7 +34,7 @@ WORDS = (
 
 
 def _bytes(raw: bytes, rng: np.random.Generator, header: int) -> bytes:
-    """A binary header with a few bytes replaced, favouring extremes; now and then the file is cut."""
+    """A binary header with a few bytes replaced, favoring extremes; now and then the file is cut."""
     out = bytearray(raw)
     for _ in range(int(rng.integers(1, 6))):
         at = int(rng.integers(0, header))

@@ -29,7 +29,7 @@ def _linear(grid: Grid) -> Volume:
 
 
 def _inside(grid: Grid, source: Grid) -> np.ndarray:
-    """Where the voxels of `grid` lie between the voxel centres of `source`."""
+    """Where the voxels of `grid` lie between the voxel centers of `source`."""
     index = np.linalg.solve(
         source.affine, np.concatenate([world(grid).reshape(-1, 3).T, np.ones((1, np.prod(grid.shape)))])
     )
@@ -104,10 +104,10 @@ def test_spaced_covers_the_field_of_view(shape: tuple[int, ...], spacing: tuple[
     assert (extent > wanted - 0.011 * np.array(spacing)).all()
     assert (extent < wanted + np.array(spacing)).all()
 
-    def centre(g: Grid) -> np.ndarray:
+    def center(g: Grid) -> np.ndarray:
         return (g.affine @ [*(np.array(g.shape) - 1) / 2, 1])[:3]
 
-    assert centre(new) == pytest.approx(centre(old), abs=1e-6)
+    assert center(new) == pytest.approx(center(old), abs=1e-6)
 
 
 def test_spaced_at_its_own_spacing_is_the_same_grid() -> None:
@@ -145,10 +145,10 @@ def test_to_canonical_and_back_is_exact(direction: str, order: int) -> None:
 
 @pytest.mark.parametrize("direction", ["RAS", "PIR", "oblique"])
 def test_there_and_back_at_another_spacing(direction: str) -> None:
-    """A smooth ball keeps its values within a few percent, a mask keeps its shape, and its centre stays put."""
+    """A smooth ball keeps its values within a few percent, a mask keeps its shape, and its center stays put."""
     grid = grid_of(direction, (60, 32, 20))
-    centre = (grid.affine @ [30, 16, 10, 1])[:3]
-    far = np.linalg.norm(world(grid) - centre, axis=-1)
+    center = (grid.affine @ [30, 16, 10, 1])[:3]
+    far = np.linalg.norm(world(grid) - center, axis=-1)
     smooth = Volume(np.exp(-((far / 12) ** 2))[None].astype(np.float32), grid)
     mask = Volume((far < 14)[None].astype(np.uint8), grid)
     other = make_spaced_grid(orient_to_ras(smooth).grid, (1.7, 1.7, 1.7))
@@ -159,7 +159,7 @@ def test_there_and_back_at_another_spacing(direction: str) -> None:
     back = resample_volume(small, grid, 0)
     assert small.array.dtype == np.uint8
     assert 2 * (back.array & mask.array).sum() / (back.array.sum() + mask.array.sum()) > 0.94
-    assert np.abs(world(other)[small.array[0] > 0].mean(axis=0) - centre).max() < 0.3
+    assert np.abs(world(other)[small.array[0] > 0].mean(axis=0) - center).max() < 0.3
 
 
 def test_nearest_takes_the_nearest_in_the_world() -> None:
@@ -215,8 +215,8 @@ def test_2d_images_shrink_and_come_back() -> None:
     small = make_spaced_grid(grid, (2.0, 2.0))
     out = resample_volume(volume, small, 1)
     assert out.array.shape == (1, 16, 23)
-    centre = (slice(None), slice(2, -2), slice(2, -2))
-    assert np.abs(out.array - _linear(small).array)[centre].max() < 1e-3
+    center = (slice(None), slice(2, -2), slice(2, -2))
+    assert np.abs(out.array - _linear(small).array)[center].max() < 1e-3
     assert np.abs(resample_volume(out, grid, 1).array - volume.array)[:, 8:-8, 8:-8].max() < 1e-3
 
 

@@ -194,7 +194,7 @@ def test_colors_that_are_no_light(tmp_path: Path) -> None:
     Image.fromarray(rng.integers(0, 255, (8, 9, 3), np.uint8), "LAB").save(tmp_path / "b.tif")
     assert "its colors are SEPARATED" in refused(read_image_file, tmp_path / "a.tif", 2)
     assert "its colors are CIELAB" in refused(read_image_file, tmp_path / "b.tif", 2)
-    assert "expected grey" in refused(probe_image_file, tmp_path / "a.tif", 2)
+    assert "expected gray" in refused(probe_image_file, tmp_path / "a.tif", 2)
 
 
 def test_spacing_beside_a_tiff(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_rgb_voxels_are_three_channels(tmp_path: Path) -> None:
         assert (read_image_file(tmp_path / "a.nii").array == np.moveaxis(data[..., :3], -1, 0)).all()
 
 
-def test_units_become_millimetres_as_in_itk(tmp_path: Path) -> None:
+def test_units_become_millimeters_as_in_itk(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.zeros((2, 3, 4), np.uint8), np.diag([1000.0, 2000, 3000, 1]))
     image.header.set_xyzt_units("micron")
     image.set_qform(image.affine, 1)

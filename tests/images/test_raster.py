@@ -1,4 +1,4 @@
-"""PNG and JPEG: labels stay labels, colour gives three channels, bombs are errors."""
+"""PNG and JPEG: labels stay labels, color gives three channels, bombs are errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GREY = RNG.integers(0, 255, (6, 9), np.uint8)
 COLOUR = RNG.integers(0, 255, (6, 9, 3), np.uint8)
 
 
-def test_grey_and_16_bit(tmp_path: Path) -> None:
+def test_gray_and_16_bit(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 257
     for data in (GREY, deep):
         Image.fromarray(data).save(tmp_path / "a.png")
@@ -39,7 +39,7 @@ def test_palette_keeps_its_indices(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_few_bits_keep_the_stored_numbers(tmp_path: Path, bits: int) -> None:
-    """Labels in a 1-, 2- or 4-bit grey file, written byte by byte here."""
+    """Labels in a 1-, 2- or 4-bit gray file, written byte by byte here."""
     data = GREY[:, :8] % 2**bits
     packed = np.packbits(np.unpackbits(data[..., None], axis=-1)[..., 8 - bits :].reshape(6, -1), axis=1)
     rows = b"".join(b"\0" + row.tobytes() for row in packed)
@@ -57,7 +57,7 @@ def test_few_bits_keep_the_stored_numbers(tmp_path: Path, bits: int) -> None:
     assert (read_image_file(tmp_path / "a.png", dims=2).array[0] == data).all()
 
 
-def test_colour_and_alpha(tmp_path: Path) -> None:
+def test_color_and_alpha(tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "rgb.png")
     Image.fromarray(np.dstack([COLOUR, GREY])).save(tmp_path / "rgba.png")
     Image.fromarray(np.dstack([GREY, GREY // 2])).save(tmp_path / "la.png")

@@ -161,13 +161,13 @@ def test_saturation_by_hand() -> None:
     assert compute_saturation(line).tolist() == [[0, 127, 0, 255]]  # the third is too dark to say
 
 
-@pytest.mark.parametrize(("colour", "tissue"), [(GLASS, False), (TISSUE, True), ((5, 0, 3), False)])
+@pytest.mark.parametrize(("color", "tissue"), [(GLASS, False), (TISSUE, True), ((5, 0, 3), False)])
 def test_slides_of_one_kind_are_not_split_in_two(
-    tmp_path: Path, colour: tuple[int, ...], tissue: bool
+    tmp_path: Path, color: tuple[int, ...], tissue: bool
 ) -> None:
     path = tmp_path / "even.tif"
     noise = np.random.default_rng(0).integers(-2, 3, (256, 256, 3))
-    image = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    image = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
     tifffile.imwrite(path, image, tile=(64, 64), photometric="rgb", metadata=None)
     with open_slide(path) as slide:
         assert find_tissue(slide, 4).tissue.all() == tissue

@@ -44,7 +44,7 @@ def test_2d_16_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("alpha", [False, True])
-def test_colour(tmp_path: Path, planar: str, alpha: bool) -> None:
+def test_color(tmp_path: Path, planar: str, alpha: bool) -> None:
     data = RNG.integers(0, 255, (6, 9, 4 if alpha else 3), np.uint8)
     stored = data if planar == "contig" else np.moveaxis(data, -1, 0)
     extra = {"extrasamples": ["unassalpha"]} if alpha else {}
@@ -62,22 +62,22 @@ def test_codecs_of_pillow(tmp_path: Path, codec: str) -> None:
 
 
 def test_bilevel_and_white_is_zero(tmp_path: Path) -> None:
-    mask, grey = STACK[0] > 30_000, STACK[0].astype(np.uint8)
+    mask, gray = STACK[0] > 30_000, STACK[0].astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", mask)
     tifffile.imwrite(tmp_path / "b.tif", mask, photometric="minisblack")
     for name in "ab":
         assert (read_image_file(tmp_path / f"{name}.tif", dims=2).array[0] == mask).all()
-    tifffile.imwrite(tmp_path / "c.tif", 255 - grey, photometric="miniswhite")
-    assert (read_image_file(tmp_path / "c.tif", dims=2).array[0] == grey).all()
+    tifffile.imwrite(tmp_path / "c.tif", 255 - gray, photometric="miniswhite")
+    assert (read_image_file(tmp_path / "c.tif", dims=2).array[0] == gray).all()
     tifffile.imwrite(tmp_path / "d.tif", 65_535 - STACK[0], photometric="miniswhite")
     assert (read_image_file(tmp_path / "d.tif", dims=2).array[0] == STACK[0]).all()
 
 
 @pytest.mark.parametrize("kind", ["1", "L"])
 def test_white_is_zero_through_another_codec(tmp_path: Path, kind: str) -> None:
-    """Pillow turns grey and bits by itself; only the grey is wanted so."""
-    grey = (STACK[0] > 30_000).astype(np.uint8) * 255 if kind == "1" else STACK[0].astype(np.uint8)
-    Image.fromarray(grey).convert(kind).save(tmp_path / "a.tif", compression="tiff_lzw", tiffinfo={262: 0})
+    """Pillow turns gray and bits by itself; only the gray is wanted so."""
+    gray = (STACK[0] > 30_000).astype(np.uint8) * 255 if kind == "1" else STACK[0].astype(np.uint8)
+    Image.fromarray(gray).convert(kind).save(tmp_path / "a.tif", compression="tiff_lzw", tiffinfo={262: 0})
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert file.pages[0].photometric == 0
     with Image.open(tmp_path / "a.tif") as image:

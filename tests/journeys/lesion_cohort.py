@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from tests.journeys.outcome_runs import write_case_rows, write_grey_picture
+from tests.journeys.outcome_runs import write_case_rows, write_gray_picture
 
 SIZE = 48
 LESION_POSITIONS = tuple((row, column) for row in range(6, SIZE, 12) for column in range(6, SIZE, 12))
@@ -37,8 +37,8 @@ def write_lesion_cohort(folder: Path, subjects: int, seed: int = 0) -> Path:
         image, mask, hot = draw_lesion_image(rng)
         name = f"{number:04}"
         row = {"subject": name, "scan.xr": f"images/{name}.png", "lesion": f"masks/{name}.png"}
-        write_grey_picture(folder / row["scan.xr"], image)
-        write_grey_picture(folder / row["lesion"], mask)
+        write_gray_picture(folder / row["scan.xr"], image)
+        write_gray_picture(folder / row["lesion"], mask)
         rows.append(row | {"kind": ("cold", "hot")[hot]})
     write_case_rows(folder, rows)
     (folder / "cohort.yaml").write_text(yaml.safe_dump(HEADER, sort_keys=False), encoding="utf-8")

@@ -104,8 +104,8 @@ def write_case_rows(cohort: Path, rows: Sequence[Mapping[str, str]]) -> None:
         out.writerows(rows)
 
 
-def write_grey_picture(path: Path, array: np.ndarray) -> None:
-    """A grey 2D image `[H, W]` of 1 mm pixels."""
+def write_gray_picture(path: Path, array: np.ndarray) -> None:
+    """A gray 2D image `[H, W]` of 1 mm pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     write_image_file(path, Volume(array.astype(np.uint8)[None], Grid(array.shape, affine)))

@@ -19,7 +19,7 @@ from polytask.images.formats import read_image_file
 from polytask.plan.work_folder import plan_into
 from polytask.prepare.store_builder import prepare
 from polytask.training import train
-from tests.journeys.outcome_runs import rewrite_cohort, write_case_rows, write_grey_picture
+from tests.journeys.outcome_runs import rewrite_cohort, write_case_rows, write_gray_picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 QUICK = (
@@ -156,7 +156,7 @@ def test_two_readers_who_draw_differently_are_in_conflict(tmp_path: Path) -> Non
         masks = [lesion, binary_dilation(lesion, iterations=4)]
         for reader, mask in zip(("one", "two"), masks if rng.random() < 0.5 else masks[::-1], strict=True):
             rest[reader] = f"masks/{reader}_{Path(row['lesion']).name}"
-            write_grey_picture(tmp_path / "cohort" / rest[reader], mask)
+            write_gray_picture(tmp_path / "cohort" / rest[reader], mask)
         return rest
 
     def readers(header: dict[str, Any]) -> None:

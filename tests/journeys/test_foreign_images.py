@@ -39,17 +39,17 @@ def test_a_flat_picture_is_refused_by_a_3d_model(clinics: Path, given: Path, pla
     assert "flat picture" in read_refusal(clinics, given, "--force"), "only values can be taken as they are"
 
 
-def test_colours_are_refused_by_a_ct_model(clinics: Path, given: Path) -> None:
+def test_colors_are_refused_by_a_ct_model(clinics: Path, given: Path) -> None:
     grid = make_ct_volume(1).grid
-    colours = np.random.default_rng(0).integers(0, 255, (3, *grid.shape)).astype(np.uint8)
-    write_image_file(given / "x.nii.gz", Volume(colours, grid))
+    colors = np.random.default_rng(0).integers(0, 255, (3, *grid.shape)).astype(np.uint8)
+    write_image_file(given / "x.nii.gz", Volume(colors, grid))
     assert "3 values per voxel, but scan.ct is CT with 1" in read_refusal(clinics, given)
 
 
 def test_a_picture_of_a_ct_is_refused_by_its_values_unless_forced(clinics: Path, given: Path) -> None:
     grid = make_ct_volume(1).grid
-    grey = np.random.default_rng(0).integers(0, 255, (1, *grid.shape)).astype(np.uint8)
-    write_image_file(given / "x.nii.gz", Volume(grey, grid))
+    gray = np.random.default_rng(0).integers(0, 255, (1, *grid.shape)).astype(np.uint8)
+    write_image_file(given / "x.nii.gz", Volume(gray, grid))
     complaint = read_refusal(clinics, given)
     assert "values are 0 to 254, none below 0, but scan.ct is CT in Hounsfield units" in complaint
     assert "--force" in complaint
@@ -72,7 +72,7 @@ def test_another_modality_is_refused(clinics: Path, given: Path) -> None:
     assert "a DICOM series of modality MR, but scan.ct is CT" in read_refusal(clinics, given)
 
 
-def test_metres_for_millimetres_are_warned_of(clinics: Path, given: Path) -> None:
+def test_meters_for_millimeters_are_warned_of(clinics: Path, given: Path) -> None:
     found = make_ct_volume(1)
     affine = found.grid.affine.copy()
     affine[:3] /= 1000

@@ -1,4 +1,4 @@
-"""What takes minutes: the phantom's labels are really learnt, and a large image is segmented at full spacing."""
+"""What takes minutes: the phantom's labels are really learned, and a large image is segmented at full spacing."""
 
 from __future__ import annotations
 

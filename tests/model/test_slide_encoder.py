@@ -147,15 +147,15 @@ def test_attention_finds_the_patch_that_tells() -> None:
 
     torch.manual_seed(0)
     net, attention, head = encoder(FEATURES), GatedAttention(5), nn.Linear(5, 1)
-    optimiser = torch.optim.Adam([*net.parameters(), *attention.parameters(), *head.parameters()], 0.02)
+    optimizer = torch.optim.Adam([*net.parameters(), *attention.parameters(), *head.parameters()], 0.02)
     known = torch.ones(64, 10, dtype=torch.bool)
     for _ in range(120):
         x, label = bags(64)
         answer = head(attention(net(x, known), known)[0])[:, 0]
         loss = nn.functional.binary_cross_entropy_with_logits(answer, label)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     x, label = bags(64)
     with torch.no_grad():
         pooled, weights = attention(net(x, known), known)

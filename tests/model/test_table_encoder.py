@@ -1,4 +1,4 @@
-"""The table encoder, plain and by groups: self-normalising, and no group sees another before the last layer."""
+"""The table encoder, plain and by groups: self-normalizing, and no group sees another before the last layer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_no_parameter_is_dead(sizes: Sequence[int]) -> None:
 
 @pytest.mark.parametrize("sizes", [*SIZES, [250] * 4, [16] * 50])
 def test_it_keeps_mean_and_variance(sizes: Sequence[int]) -> None:
-    """Klambauer's fixed point: standardised columns come out with mean near 0 and variance near 1, untrained."""
+    """Klambauer's fixed point: standardized columns come out with mean near 0 and variance near 1, untrained."""
     found = []
     for seed in range(6):
         torch.manual_seed(seed)

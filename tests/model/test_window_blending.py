@@ -28,8 +28,8 @@ def test_a_pointwise_network_is_reproduced_exactly(shape: tuple[int, ...]) -> No
     torch.testing.assert_close(out, 3 * image + 1)
 
 
-def test_centres_count_more_than_borders() -> None:
-    """Each window answers with its own number: near a window's centre its number prevails."""
+def test_centers_count_more_than_borders() -> None:
+    """Each window answers with its own number: near a window's center its number prevails."""
     calls: list[int] = []
 
     def forward(x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -75,7 +75,7 @@ def network_of(tasks: Mapping[str, Task], dims: int, **changes: Any) -> Network:
     torch.manual_seed(1)
     network = Network(replace(spec, **changes), tasks)
     with torch.no_grad():
-        for parameter in network.parameters():  # zero-initialised heads would hide dead branches
+        for parameter in network.parameters():  # zero-initialized heads would hide dead branches
             parameter.add_(0.05 * torch.randn_like(parameter))
     return network
 

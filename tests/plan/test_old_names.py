@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from polytask.errors import PolytaskError
-from polytask.plan.old_names import OLD_MODEL_KEYS, warn_of_old_name
+from polytask.plan.old_names import warn_of_old_name
 from polytask.plan.plan_file import read_plan, write_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_value
@@ -19,9 +19,18 @@ from polytask.training.run_plan import plan_hash
 def age_plan(path: Path) -> None:
     """Rewrite a plan.yaml with the keys it had before."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for old, new in OLD_MODEL_KEYS.items():
-        content["shared"]["model"][old] = content["shared"]["model"].pop(new)
-        content["shared"]["why"][f"model.{old}"] = content["shared"]["why"].pop(f"model.{new}")
+    for section, old, new in (
+        ("model", "time", "visit_fusion"),
+        ("model", "sources", "input_fusion"),
+        ("training", "optimiser", "optimizer"),
+    ):
+        content["shared"][section][old] = content["shared"][section].pop(new)
+        content["shared"]["why"][f"{section}.{old}"] = content["shared"]["why"].pop(f"{section}.{new}")
+    for fold in content["folds"].values():
+        fold["normalisation"] = fold.pop("normalization")
+        fold["why"] = {
+            key.replace("normalization.", "normalisation."): why for key, why in fold["why"].items()
+        }
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
@@ -38,6 +47,8 @@ def test_an_old_file_is_the_same_plan(
     assert [r.getMessage().removeprefix(f"{path}: ") for r in caplog.records] == [
         "model.time is now called model.visit_fusion; the old name is still read",
         "model.sources is now called model.input_fusion; the old name is still read",
+        "training.optimiser is now called training.optimizer; the old name is still read",
+        "folds.*.normalisation is now called folds.*.normalization; the old name is still read",
     ]
 
 
@@ -48,6 +59,12 @@ def test_an_old_and_a_new_key_for_one_value_are_refused(phantom_plan: Plan, tmp_
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(PolytaskError, match="leave time out"):
         read_plan(tmp_path)
+
+
+def test_an_old_setting_of_folds_changes_the_present_values(phantom_plan: Plan) -> None:
+    changed = set_value(phantom_plan, "folds.*.normalisation.scan.ct.0.upper=300")
+    assert {fold.normalization["scan"]["ct"][0].upper for fold in changed.folds.values()} == {300}
+    assert set_value(phantom_plan, "training.optimiser=sgd").shared.training.optimizer == "sgd"
 
 
 @pytest.mark.parametrize("name", ["model.time", "shared.model.time"])
@@ -72,8 +89,10 @@ def test_the_hash_of_a_plan_is_made_from_the_names_it_always_had(phantom_plan: P
         image.pop("unit")
     model = shared["model"]
     model["time"], model["sources"] = model.pop("visit_fusion"), model.pop("input_fusion")
+    shared["training"]["optimiser"] = shared["training"].pop("optimizer")
     fold = phantom_plan.folds[0].model_dump(mode="json")
     fold.pop("why")
+    fold["normalisation"] = fold.pop("normalization")
     for fields in fold["tasks"].values():
         if fields["kind"] == "segmentation":
             fields.pop("unit")

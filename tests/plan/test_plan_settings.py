@@ -48,7 +48,7 @@ def test_lists_and_folds(both: Plan, phantom_plan: Plan) -> None:
 
 
 def test_values_inside_lists_and_free_names(phantom_plan: Plan) -> None:
-    assert set_value(phantom_plan, "folds.0.normalisation.scan.ct.0.upper=300").folds[0].normalisation[
+    assert set_value(phantom_plan, "folds.0.normalization.scan.ct.0.upper=300").folds[0].normalization[
         "scan"
     ]["ct"][0].upper == pytest.approx(300)
     found = set_value(phantom_plan, "training.require_every.response=4")

@@ -1,4 +1,4 @@
-"""The whole plan: reasons for every value, and nothing learnt from subjects who must not teach."""
+"""The whole plan: reasons for every value, and nothing learned from subjects who must not teach."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_flips_of_flat_images_follow_the_files_axes(
 
 
 def test_an_ultrasound_is_never_turned_upside_down() -> None:
-    """Not as a volume, whose depth may be any axis, and not as a colour picture that is called one."""
+    """Not as a volume, whose depth may be any axis, and not as a color picture that is called one."""
     volume = header(inputs={"scan": {"kind": "image", "channels": {"ct": "US"}}}, tasks={"tumour": MASKS})
     shared = shared_of(cohort_of(volume, graded(12)))
     assert shared.augmentation.flip == (False, False, False)

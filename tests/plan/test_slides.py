@@ -1,4 +1,4 @@
-"""The plan of slides: reasons, bounds, and nothing learnt from subjects who must not teach."""
+"""The plan of slides: reasons, bounds, and nothing learned from subjects who must not teach."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def test_held_out_slides_change_no_byte_of_their_fold(
     cohort = Cohort.read(copy)
     after = make_plan(cohort, make_fingerprint(cohort), splits, machine=LAPTOP)
 
-    def learnt(found: Plan, number: int) -> str:
+    def learned(found: Plan, number: int) -> str:
         part = {number: found.folds[number]}
         own = found.model_copy(update={"folds": part, "shared": plan.shared, "cohort": "x", "digest": "x"})
         return render_plan(own, folder)
 
-    assert learnt(after, 0) == learnt(plan, 0)
-    assert learnt(after, 1) != learnt(plan, 1)
+    assert learned(after, 0) == learned(plan, 0)
+    assert learned(after, 1) != learned(plan, 1)
 
 
 def test_it_is_written_read_and_set(plan: Plan, tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_table_columns() -> None:
     assert (clinic["marker"].mean, clinic["marker"].sd) == (0.0, 1.0)
     assert "says nothing" in fold.why["tables.clinic.marker"]
     assert clinic["smoker"].values == ["never", "now"]
-    assert clinic["ward"].values == ["A", "B"], "what only a held-out subject has is not learnt"
+    assert clinic["ward"].values == ["A", "B"], "what only a held-out subject has is not learned"
 
 
 def test_a_subject_level_cell_counts_once() -> None:

@@ -1,4 +1,4 @@
-"""Millimetres or pixels: from the files into the plan, and from there into every reason."""
+"""Millimeters or pixels: from the files into the plan, and from there into every reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.plan.worlds import LAPTOP, image_record, one_fold
 HEADER = {
     "polytask": 1,
     "name": "skin",
-    "inputs": {"photo": {"kind": "image", "dims": 2, "channels": {"grey": "other"}}},
+    "inputs": {"photo": {"kind": "image", "dims": 2, "channels": {"gray": "other"}}},
     "tasks": {
         "lesion": {"kind": "segmentation", "image": "photo", "labels": {"lesion": 1}},
         "grade": {"kind": "ordinal", "order": ["1", "2"]},
@@ -39,11 +39,11 @@ def plan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder, rng = tmp_path_factory.mktemp(request.param), np.random.default_rng(0)
     with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["subject", "photo.grey", "lesion", "grade"])
+        table.writerow(["subject", "photo.gray", "lesion", "grade"])
         for k in range(8):
-            grey, mask = rng.integers(0, 255, (24, 24)).astype(np.uint8), np.zeros((24, 24), np.uint8)
+            gray, mask = rng.integers(0, 255, (24, 24)).astype(np.uint8), np.zeros((24, 24), np.uint8)
             mask[6:12, 6:12] = 1
-            for name, array in ((f"{k}.png", grey), (f"m{k}.png", mask)):
+            for name, array in ((f"{k}.png", gray), (f"m{k}.png", mask)):
                 if request.param == "bare":
                     Image.fromarray(array).save(folder / name)
                 else:
@@ -79,7 +79,7 @@ def test_the_unit_decides_no_weight(plan: tuple[str, Plan]) -> None:
 def test_some_files_without_a_scale_make_pixels_of_all() -> None:
     from polytask.cohort.header import ImageInput
 
-    spec = ImageInput(kind="image", dims=2, channels={"grey": "other"})
+    spec = ImageInput(kind="image", dims=2, channels={"gray": "other"})
     bare = image_record((64, 64), orientation="PL").model_copy(update={"physical": False})
     records = [bare, *[image_record((64, 64), orientation="PL")] * 3]
     found = plan_geometry(spec, records, why := PlanReasons())
@@ -87,11 +87,11 @@ def test_some_files_without_a_scale_make_pixels_of_all() -> None:
     assert "1 of 4 files do not say" in why.reasons["unit"]
 
 
-def test_millimetres_of_some_files_are_not_mixed_with_pixels_of_others() -> None:
+def test_millimeters_of_some_files_are_not_mixed_with_pixels_of_others() -> None:
     """Some say 0.05 mm, others nothing: a spacing of 0.5 would be neither."""
     from polytask.cohort.header import ImageInput
 
-    spec = ImageInput(kind="image", dims=2, channels={"grey": "other"})
+    spec = ImageInput(kind="image", dims=2, channels={"gray": "other"})
     measured = image_record((64, 48), (0.05, 0.05), orientation="PL")
     bare = image_record((32, 96), orientation="PL").model_copy(update={"physical": False})
     names = [f"subject {k}" for k in range(9)]

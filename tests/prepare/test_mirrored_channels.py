@@ -43,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     cohort = Cohort.read(root / "cohort")
     plan = make_plan(cohort, image_plan(channels=CHANNELS), STILL)
     fixed = NormalizationPlan(rule="fixed", mean=0.0, sd=1.0, lower=0.0, upper=1.0)
-    plan.folds[0].normalisation["scan"] |= {"side_l": [fixed], "side_r": [fixed]}
+    plan.folds[0].normalization["scan"] |= {"side_l": [fixed], "side_r": [fixed]}
     store = Store(root / "work" / "store")
     fill_store(store, cohort, plan, jobs=1)
     return cohort, plan, store
@@ -97,7 +97,7 @@ def test_mirrored_passes_see_paired_channels_in_their_places(world: World) -> No
     plan = make_plan(
         cohort, image_plan(channels=CHANNELS, field="patch", view=None, patch=(22, 18, 16)), STILL
     )
-    plan.folds[0].normalisation["scan"] |= world[1].folds[0].normalisation["scan"]
+    plan.folds[0].normalization["scan"] |= world[1].folds[0].normalization["scan"]
     full = full_sample(store, cohort, cohort.samples(["s1"])[0], plan, plan.folds[0])
     network: Any = SimpleNamespace(
         eval=lambda: None,

@@ -1,4 +1,4 @@
-"""A plan that counts pixels takes every file so, also one that says millimetres; answers keep the file's own scale."""
+"""A plan that counts pixels takes every file so, also one that says millimeters; answers keep the file's own scale."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prepared() -> tuple[Volume, PreparedImage]:
     return volume, prepare_image({"ct": volume}, PLAN)
 
 
-def test_a_file_in_millimetres_is_not_resampled_to_pixels() -> None:
+def test_a_file_in_millimeters_is_not_resampled_to_pixels() -> None:
     volume, image = prepared()
     assert (image.grid.spacing, image.grid.physical) == ((1, 1, 1), False)
     assert np.array_equal(image.image, orient_to_ras(volume).array)
@@ -79,5 +79,5 @@ def test_answers_come_back_on_the_files_own_grid() -> None:
 def test_a_voxel_is_as_far_from_training_as_its_pixels() -> None:
     plan = PLAN.model_copy(update={"field": "patch"})
     assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), plan) is None
-    millimetres = plan.model_copy(update={"unit": "mm"})
-    assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), millimetres) is not None
+    millimeters = plan.model_copy(update={"unit": "mm"})
+    assert find_scale_problem(Grid(SHAPE, np.diag([0.01, 0.01, 0.01, 1])), millimeters) is not None

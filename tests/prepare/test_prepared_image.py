@@ -73,10 +73,10 @@ def test_both_stores_a_second_array_of_the_same_field_of_view() -> None:
     assert prepared.whole is not None
     assert prepared.whole_grid is not None
     assert prepared.whole.shape == (2, 5, 4, 3)
-    centres = [
+    centers = [
         g.affine @ np.array([*((np.array(g.shape) - 1) / 2), 1]) for g in (prepared.grid, prepared.whole_grid)
     ]
-    assert np.allclose(*centres)
+    assert np.allclose(*centers)
 
 
 def test_strict_channels_of_different_size_are_refused() -> None:

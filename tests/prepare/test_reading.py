@@ -25,7 +25,7 @@ def test_rules() -> None:
     assert inside.std() == pytest.approx(1)
 
 
-def test_a_block_is_normalised_like_the_whole() -> None:
+def test_a_block_is_normalized_like_the_whole() -> None:
     image = np.random.default_rng(0).normal(3, 2, (2, 8, 8, 8)).astype(np.float32)
     statistics = compute_plane_statistics(image)
     whole = normalize_planes(image, statistics, (True, True), image_plan(), RULES)

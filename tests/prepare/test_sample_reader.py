@@ -190,7 +190,7 @@ def test_patches_show_the_same_transformation_as_the_whole(both: World) -> None:
                     assert min(abs(float(ct[plane.bool()].median()) - shade) for shade in (4, 8)) < 1
 
 
-def test_patches_are_centred_on_structures_as_often_as_planned(both: World) -> None:
+def test_patches_are_centered_on_structures_as_often_as_planned(both: World) -> None:
     def hits(share: float) -> float:
         found = []
         for number in range(30):

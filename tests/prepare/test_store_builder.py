@@ -51,7 +51,7 @@ def test_stored_arrays_are_read_only_maps(tmp_path: Path) -> None:
         array[0, 0, 0, 0] = 1
 
 
-def test_images_are_stored_as_they_are_not_normalised(tmp_path: Path) -> None:
+def test_images_are_stored_as_they_are_not_normalized(tmp_path: Path) -> None:
     _, _, store = filled(tmp_path)
     array = store.case("s1@first").image["scan"][0]
     assert set(np.unique(array)) == {-1000, 0, 400, 800}

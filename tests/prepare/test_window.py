@@ -42,9 +42,9 @@ def test_nothing_moves_under_the_identity(size: tuple[int, ...]) -> None:
 
 def test_a_warp_that_does_nothing_equals_a_copy() -> None:
     still = GeometryDraw(np.eye(3), np.zeros(3), None, np.ones(3), (False,) * 3, plain=False)
-    for size, centre in [((22, 10, 12), None), ((8, 8, 8), (5, 9, 6))]:
-        warped = make_view_window(still, SHAPE, SPACING, size, centre)
-        copied = make_view_window(make_identity_draw(3), SHAPE, SPACING, size, centre)
+    for size, center in [((22, 10, 12), None), ((8, 8, 8), (5, 9, 6))]:
+        warped = make_view_window(still, SHAPE, SPACING, size, center)
+        copied = make_view_window(make_identity_draw(3), SHAPE, SPACING, size, center)
         assert isinstance(warped, WarpWindow)
         assert torch.allclose(look(warped, coordinates()), look(copied, coordinates()), atol=1e-3)
         assert torch.equal(warped.inside, copied.inside)
@@ -53,14 +53,14 @@ def test_a_warp_that_does_nothing_equals_a_copy() -> None:
 def test_flips_by_copy_equal_flips_by_interpolation() -> None:
     flips = (True, False, True)
     matrix = np.diag([-1.0, 1.0, -1.0])
-    for size, centre in [((20, 16, 12), None), ((24, 12, 14), None), ((8, 8, 8), (4, 10, 7))]:
+    for size, center in [((20, 16, 12), None), ((24, 12, 14), None), ((8, 8, 8), (4, 10, 7))]:
         copied = make_view_window(
-            GeometryDraw(matrix, np.zeros(3), None, np.ones(3), flips, True), SHAPE, SPACING, size, centre
+            GeometryDraw(matrix, np.zeros(3), None, np.ones(3), flips, True), SHAPE, SPACING, size, center
         )
         warped = make_view_window(
-            GeometryDraw(matrix, np.zeros(3), None, np.ones(3), flips, False), SHAPE, SPACING, size, centre
+            GeometryDraw(matrix, np.zeros(3), None, np.ones(3), flips, False), SHAPE, SPACING, size, center
         )
-        if centre is None:
+        if center is None:
             assert torch.allclose(look(copied, coordinates()), look(warped, coordinates()), atol=1e-3)
         else:  # an even patch has no middle voxel: a flip moves it by one
             gap = (look(copied, coordinates()) - look(warped, coordinates())).abs()
@@ -91,14 +91,14 @@ def test_only_the_block_is_needed(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_a_patch_is_centred_on_its_voxel(number: int) -> None:
+def test_a_patch_is_centered_on_its_voxel(number: int) -> None:
     strength = STRONG.model_copy(update={"elastic": 0.0})
     lens = make_view_window(drawn(number, strength), SHAPE, SPACING, (7, 7, 5), (9, 8, 5))
     middle = look(lens, coordinates())[:, 3, 3, 2]
     assert torch.allclose(middle, torch.tensor([9.0, 8.0, 5.0]), atol=1e-3)
 
 
-def test_a_centre_at_the_border_moves_inwards() -> None:
+def test_a_center_at_the_border_moves_inwards() -> None:
     for geometry in (make_identity_draw(3), drawn(1, STRONG.model_copy(update={"probability": 0.0}))):
         lens = make_view_window(geometry, SHAPE, SPACING, (8, 8, 8), (0, 15, 11))
         assert bool(lens.inside.all())

@@ -193,7 +193,7 @@ def make_plan(
         "fl": [NormalizationPlan(rule="image", nonzero=True)],
     }
     fold = FoldPlan(
-        normalisation={"scan": rules},
+        normalization={"scan": rules},
         tables={
             "clinic": {
                 "age": ColumnPlan(type="number", mean=50, sd=10),

@@ -48,13 +48,13 @@ def test_titles_are_escaped(flat: ReportMaterial) -> None:
 
 
 def test_verdicts_come_first(flat: ReportMaterial) -> None:
-    first = f"nothing learnt yet: grade {NASTY}"
+    first = f"nothing learned yet: grade {NASTY}"
     text = render_run_page(
         replace(flat, evaluation=replace(flat.evaluation, verdicts=(first, "site explains the classes")))
     )
     assert NASTY not in text
     body = text[text.index("<h1>") :]
-    assert body.index("nothing learnt yet: grade &lt;script") < body.index("site explains the classes")
+    assert body.index("nothing learned yet: grade &lt;script") < body.index("site explains the classes")
     assert body.index("site explains the classes") < body.index('class="facts"') < body.index("<table")
     assert 'class="verdicts"' not in render_run_page(flat)
 

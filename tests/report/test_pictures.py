@@ -25,8 +25,8 @@ def test_summary_picture(name: str, request: pytest.FixtureRequest, tmp_path: Pa
     path = save_picture(request.getfixturevalue(name), tmp_path / "docs" / "report.png", dots=40)
     with Image.open(path) as image:
         assert image.width == 560
-        colours = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
-    assert len(colours) > 100
+        colors = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
+    assert len(colors) > 100
 
 
 def test_summary_picture_without_masks(flat: ReportMaterial, tmp_path: Path) -> None:

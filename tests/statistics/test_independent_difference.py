@@ -15,9 +15,9 @@ Z = 1.959963984540054
 def wilson(events: int, n: int) -> BoundedEstimate:
     """Wilson's interval of a share, by its formula."""
     p, z = events / n, Z
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    center = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return BoundedEstimate(p, centre - half, centre + half)
+    return BoundedEstimate(p, center - half, center + half)
 
 
 @pytest.mark.parametrize(

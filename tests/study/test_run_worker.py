@@ -134,7 +134,7 @@ def test_a_folder_of_somebody_else_is_not_touched(order: WorkerOrder) -> None:
     assert "not this study's" in find_run_state(order.spec, order.folder)[1]
     assert [p.name for p in order.folder.iterdir()] == ["best"], "no seconds are noted there either"
     (order.folder / "best").rmdir()
-    assert not claim_run_folder(order.folder, order.spec), "killed before anything was learnt: begun anew"
+    assert not claim_run_folder(order.folder, order.spec), "killed before anything was learned: begun anew"
     assert not order.folder.exists()
 
 

@@ -182,7 +182,7 @@ def find_shared(state: FitState) -> tuple[torch.Tensor, StepResult]:
     def keep(*_: Any) -> None:
         kept.extend(p.grad.flatten().clone() for p in state.balancer.trunk if p.grad is not None)
 
-    state.optimiser.register_step_pre_hook(keep)
+    state.optimizer.register_step_pre_hook(keep)
     torch.manual_seed(0)
     result = take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)
     return torch.cat(kept), result

@@ -43,14 +43,14 @@ def settings(rule: str, *more: str) -> list[str]:
 
 
 def gradients(found: Rehearsal, batches: list[Batch]) -> dict[str, torch.Tensor]:
-    """What the optimiser of one step gets."""
+    """What the optimizer of one step gets."""
     return gradients_and_result(found, batches)[0]
 
 
 def gradients_and_result(
     found: Rehearsal, batches: list[Batch]
 ) -> tuple[dict[str, torch.Tensor], StepResult]:
-    """What the optimiser of one step gets, and what the step returns."""
+    """What the optimizer of one step gets, and what the step returns."""
     kept: dict[str, torch.Tensor] = {}
 
     def keep(*_: Any) -> None:
@@ -58,7 +58,7 @@ def gradients_and_result(
             {n: p.grad.clone() for n, p in found.state.network.named_parameters() if p.grad is not None}
         )
 
-    found.state.optimiser.register_step_pre_hook(keep)
+    found.state.optimizer.register_step_pre_hook(keep)
     found.state.network.train()
     torch.manual_seed(0)
     return kept, take_step(found.state, batches, ALONE, 1e-6, "float32", 0.0)

@@ -1,4 +1,4 @@
-"""What a fit begins with: a rule that gets to work, seeds by fold, and an optimiser with two kinds of parameters."""
+"""What a fit begins with: a rule that gets to work, seeds by fold, and an optimizer with two kinds of parameters."""
 
 from __future__ import annotations
 
@@ -49,27 +49,27 @@ def test_the_first_fold_keeps_the_seed_and_the_others_have_luck_of_their_own() -
 
 def test_only_matrices_and_kernels_decay() -> None:
     network = network_of(tasks_of("visit"), 2)
-    optimiser = make_optimizer(network, settings_of(weight_decay=0.25))
-    decays = {p: g["weight_decay"] for g in optimiser.param_groups for p in g["params"]}
+    optimizer = make_optimizer(network, settings_of(weight_decay=0.25))
+    decays = {p: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert len(decays) == len(list(network.parameters()))
     for name, parameter in network.named_parameters():
         flat = parameter.dim() < 2 or name.endswith(("alpha", "query", "bias"))
         assert decays[parameter] == (0.0 if flat else 0.25), name
-    assert isinstance(optimiser, torch.optim.AdamW)
+    assert isinstance(optimizer, torch.optim.AdamW)
 
 
 def test_sgd_has_the_momentum_of_nnunet() -> None:
-    optimiser = make_optimizer(network_of(tasks_of("visit"), 2), settings_of(optimiser="sgd", rate=0.01))
-    assert isinstance(optimiser, torch.optim.SGD)
-    assert (optimiser.defaults["momentum"], optimiser.defaults["nesterov"]) == (0.99, True)
-    assert optimiser.defaults["lr"] == 0.01
+    optimizer = make_optimizer(network_of(tasks_of("visit"), 2), settings_of(optimizer="sgd", rate=0.01))
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert (optimizer.defaults["momentum"], optimizer.defaults["nesterov"]) == (0.99, True)
+    assert optimizer.defaults["lr"] == 0.01
 
 
 def test_a_rate_is_that_of_the_settings_and_a_decay_that_of_matrices() -> None:
-    optimiser = make_optimizer(network_of(tasks_of("visit"), 2), settings_of(rate=0.02, weight_decay=0.25))
-    assert {g["lr"] for g in optimiser.param_groups} == {0.02}
-    assert [g["weight_decay"] for g in optimiser.param_groups] == [0.25, 0.0]
-    assert [g["factor"] for g in optimiser.param_groups] == [1.0, 1.0]
+    optimizer = make_optimizer(network_of(tasks_of("visit"), 2), settings_of(rate=0.02, weight_decay=0.25))
+    assert {g["lr"] for g in optimizer.param_groups} == {0.02}
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.25, 0.0]
+    assert [g["factor"] for g in optimizer.param_groups] == [1.0, 1.0]
 
 
 def make_context(minutes: float | None, steps: int | None, networks: int = 2) -> Any:

@@ -110,7 +110,7 @@ def test_a_time_budget_becomes_steps_once(work: Path) -> None:
 def test_accumulation_is_a_larger_batch(work: Path) -> None:
     """Two micro-batches of 2 give the step that one batch of 4 gives (losses that are means over known items)."""
     names = ["grade", "diameter", "lesion"]
-    same = ["training.epochs=1", "training.steps_per_epoch=1", "model.dropout=0", "training.optimiser=sgd"]
+    same = ["training.epochs=1", "training.steps_per_epoch=1", "model.dropout=0", "training.optimizer=sgd"]
     train(work, name="one", tasks=names, overrides=[*same, "training.batch=4"])
     train(work, name="two", tasks=names, overrides=[*same, "training.batch=2", "training.accumulation=2"])
     one, two = last(work, "one"), last(work, "two")

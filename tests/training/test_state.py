@@ -104,7 +104,7 @@ def test_weights_are_sealed_with_their_hash(tmp_path: Path) -> None:
         load_weights(tmp_path)
 
 
-def test_a_damaged_counter_or_optimiser_is_one_line(tmp_path: Path) -> None:
+def test_a_damaged_counter_or_optimizer_is_one_line(tmp_path: Path) -> None:
     saved = state_of()
     take_step(saved, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.01, "float32", 1.0)
     saved.epoch_sums = {"losses": MEANS, "norms": MEANS, "common": [1]}

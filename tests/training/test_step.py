@@ -1,4 +1,4 @@
-"""One optimiser step on a network and batches made in memory."""
+"""One optimizer step on a network and batches made in memory."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_absent_task_has_no_loss_and_the_counts_of_all_batches_are_one() -> N
 
 
 def test_a_rate_moves_the_weights_and_a_gradient_is_clipped() -> None:
-    sgd = settings_of(optimiser="sgd", weight_decay=0.0)
+    sgd = settings_of(optimizer="sgd", weight_decay=0.0)
     moved = []
     for clip, rate in ((0.0, 1.0), (1e-3, 1.0), (1e-3, 2.0)):
         state = state_of(["grade"], sgd)
@@ -125,7 +125,7 @@ def test_a_rate_moves_the_weights_and_a_gradient_is_clipped() -> None:
 def test_parts_of_a_step_are_told_in_order() -> None:
     told: list[str] = []
     take_step(state_of(), [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0, told.append)
-    assert told == ["targets", "forward", "loss grade", "loss type", "backward", "optimiser"]
+    assert told == ["targets", "forward", "loss grade", "loss type", "backward", "optimizer"]
 
 
 def test_half_precision_is_used_where_the_plan_says_so() -> None:

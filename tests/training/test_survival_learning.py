@@ -111,9 +111,9 @@ def test_baselines_and_cut_offs_are_those_of_the_known_training_subjects(
     context: Any = SimpleNamespace(plan=SimpleNamespace(folds={0: fold}), fold=0, run=run)
     write_decisions(tmp_path, Decisions({"other": (1.0,), "dfs": (2.0,)}))
     learn_survival(context, "")
-    learnt = read_learned_fields(tmp_path, fold)
-    assert set(learnt) == {"os"}
-    curve = learnt["os"]["baseline"]
+    learned = read_learned_fields(tmp_path, fold)
+    assert set(learned) == {"os"}
+    curve = learned["os"]["baseline"]
     assert curve["times"] == [1.0, 2.0]
     assert curve["hazard"] == pytest.approx([1 / (1 + np.e)] * 2)
     assert read_decisions(tmp_path).cutoffs == {"other": (1.0,), "os": (0.5,), "haz": (0.5,)}

@@ -48,5 +48,5 @@ def test_a_block_gets_the_rate_it_asks_for(work: Path) -> None:
 def test_the_rate_of_a_step_is_multiplied(work: Path) -> None:
     found = load_rehearsal(work, changes=["model.sharing=cross_stitch", *SHORT])
     found.step(found.batches(1)[0])
-    rates = {round(g["lr"] * 1e6, 6) for g in found.state.optimiser.param_groups}
+    rates = {round(g["lr"] * 1e6, 6) for g in found.state.optimizer.param_groups}
     assert rates == {1.0, 10.0}

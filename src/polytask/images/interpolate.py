@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from polytask.images.volume import Affine, Array
 
-SNAP_TOLERANCE = 1e-3  # voxels: a grid this close to the source's own voxel centres is read, not interpolated
+SNAP_TOLERANCE = 1e-3  # voxels: a grid this close to the source's own voxel centers is read, not interpolated
 
 SLAB_BYTES = 32 << 20  # bytes of float32 that a resampling holds beside source and result, about
 

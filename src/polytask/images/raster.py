@@ -140,7 +140,7 @@ def _open_raster(path: Path, limit: int | None) -> Iterator[Any]:
                     ("RGB;16", "RGBA;16")
                 ):
                     raise PolytaskError(
-                        f"{path}: pixels are {_find_raw_mode(image) or image.mode}; expected grey, palette or 8-bit RGB"
+                        f"{path}: pixels are {_find_raw_mode(image) or image.mode}; expected gray, palette or 8-bit RGB"
                     )
                 if formats == ["PNG"] and getattr(image, "is_animated", False):
                     count = getattr(image, "n_frames", "several")

@@ -172,11 +172,11 @@ def _check_slide_page(path: Path, page: Any) -> None:
     """Refuse a page that is no slide, asks for too much memory or is truncated, before any pixel is read."""
     if page.bitspersample != 8 or page.samplesperpixel not in (1, 3, 4) or page.planarconfig != 1:
         raise PolytaskError(
-            f"{path}: {page.samplesperpixel} samples of {page.bitspersample} bits; expected 8-bit colour or grey, "
+            f"{path}: {page.samplesperpixel} samples of {page.bitspersample} bits; expected 8-bit color or gray, "
             "interleaved; export it as RGB"
         )
     if page.photometric == 3:
-        raise PolytaskError(f"{path}: has a palette; expected colours as they are; export it as RGB")
+        raise PolytaskError(f"{path}: has a palette; expected colors as they are; export it as RGB")
     tall, wide = _find_tile_size(page)
     if tall * wide * page.samplesperpixel > MAX_TILE_BYTES:
         raise PolytaskError(

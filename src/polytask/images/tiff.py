@@ -72,13 +72,13 @@ def write_tiff(path: Path, volume: Volume) -> None:
     array = volume.array if volume.grid.dims == 3 else volume.array[..., None]
     stack = np.ascontiguousarray(array.transpose(3, 1, 2, 0))
     stack = stack.astype(np.uint8) if stack.dtype == np.bool_ else stack
-    colour = stack.shape[-1] == 3 and stack.dtype == np.uint8
+    color = stack.shape[-1] == 3 and stack.dtype == np.uint8
     single = stack.shape[-1] == 1
     with write_atomically(path) as file, silence_library("tifffile"):
         tifffile.imwrite(
             file,
             stack[..., 0] if single else stack,
-            photometric="rgb" if colour else "minisblack",
+            photometric="rgb" if color else "minisblack",
             planarconfig=None if single else "contig",
             compression="zlib",
             metadata={"axes": "ZYX" if single else "ZYXS", **make_grid_notes(volume.grid)},
@@ -114,7 +114,7 @@ def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, i
     ):
         said = getattr(page.photometric, "name", page.photometric)
         raise PolytaskError(
-            f"{path}: its colors are {said}; expected grey, RGB or a palette; export it as RGB"
+            f"{path}: its colors are {said}; expected gray, RGB or a palette; export it as RGB"
         )
     shape = dict(zip(series.axes, series.shape, strict=True))
     channels = shape.get("S", 1) * shape.get("C", 1)

@@ -45,7 +45,7 @@ class SlideEncoder(nn.Module):
         self.width = width
         self.pixels = spec.features is None
         shape = (1, len(spec.mean), 1, 1) if self.pixels else (1, 1)
-        # From the plan, not learnt: not part of the weights.
+        # From the plan, not learned: not part of the weights.
         self.register_buffer("mean", torch.tensor(spec.mean).reshape(shape), persistent=False)
         self.register_buffer("sd", torch.tensor(spec.sd).reshape(shape), persistent=False)
         inputs = (3, *spec.widths[:-1])

@@ -10,51 +10,94 @@ from typing import Any
 from polytask.errors import PolytaskError
 
 LOG = logging.getLogger("polytask.plan")
-OLD_MODEL_KEYS = {"time": "visit_fusion", "sources": "input_fusion"}
-"""Old key below `shared.model` → the present one."""
+OLD_SHARED_KEYS = {
+    "model": {"time": "visit_fusion", "sources": "input_fusion"},
+    "training": {"optimiser": "optimizer"},
+}
+"""Section of `shared` → its old keys → the present ones."""
+OLD_FOLD_KEYS = {"normalisation": "normalization"}
+"""Old key of a fold → the present one."""
 
 
 def translate_old_keys(content: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The content of a plan with its old keys replaced, also in its reasons; says so once per key and process.
+    """Return the content of a plan with its old keys replaced, also in its reasons; say so once per key and process.
 
     Args:
+        content: the plan as it was read; what has not the form of a plan is returned as it is, for the checks that
+            follow.
         where: the file or the option, for the notice.
 
     Raises:
         PolytaskError: an old and a new key stand for one value.
     """
     translated = dict(content)
-    shared = translated.get("shared")
-    model = shared.get("model") if isinstance(shared, Mapping) else None
-    if not isinstance(shared, Mapping) or not isinstance(model, Mapping):
-        return translated
-    for old in [key for key in OLD_MODEL_KEYS if key in model]:
-        if OLD_MODEL_KEYS[old] in model:
+    if isinstance(shared := translated.get("shared"), Mapping):
+        sections = {
+            name: _rename_keys(section, OLD_SHARED_KEYS[name], f"{name}.", where)
+            for name in OLD_SHARED_KEYS
+            if isinstance(section := shared.get(name), Mapping)
+        }
+        translated["shared"] = _translate_reasons({**shared, **sections})
+    if isinstance(folds := translated.get("folds"), Mapping):
+        translated["folds"] = {
+            number: _translate_reasons(_rename_keys(fold, OLD_FOLD_KEYS, "folds.*.", where))
+            if isinstance(fold, Mapping)
+            else fold
+            for number, fold in folds.items()
+        }
+    return translated
+
+
+def _rename_keys(
+    section: Mapping[str, Any], new_names: Mapping[str, str], prefix: str, where: str
+) -> dict[str, Any]:
+    for old in [key for key in new_names if key in section]:
+        if new_names[old] in section:
             raise PolytaskError(
-                f"shared.model: {old} is the former name of {OLD_MODEL_KEYS[old]}, and both are there; "
-                f"leave {old} out"
+                f"{prefix}{old} is the former name of {prefix}{new_names[old]}, and both are there; leave {old} out"
             )
-        warn_of_old_name(f"model.{old}", f"model.{OLD_MODEL_KEYS[old]}", where)
-    shared = {**shared, "model": {OLD_MODEL_KEYS.get(key, key): value for key, value in model.items()}}
-    if isinstance(why := shared.get("why"), Mapping):
-        shared["why"] = {translate_old_path(key): reason for key, reason in why.items()}
-    return translated | {"shared": shared}
+        warn_of_old_name(f"{prefix}{old}", f"{prefix}{new_names[old]}", where)
+    return {new_names.get(key, key): value for key, value in section.items()}
+
+
+def _translate_reasons(part: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(why := part.get("why"), Mapping):
+        part["why"] = {translate_old_path(str(key)): reason for key, reason in why.items()}
+    return part
 
 
 def translate_old_path(path: str) -> str:
-    """`model.time` → `model.visit_fusion`, with or without `shared.` in front; others stay."""
-    head, _, key = path.rpartition(".")
-    return (
-        f"{head}.{OLD_MODEL_KEYS[key]}"
-        if head in ("model", "shared.model") and key in OLD_MODEL_KEYS
-        else path
-    )
+    """Replace an old key in a path: `model.time` → `model.visit_fusion`, `folds.0.normalisation.scan` and the like.
+
+    `shared.` and `folds.N.` in front may be left out; other paths stay.
+    """
+    words = path.split(".")
+    at = {"shared": 1, "folds": 2}.get(words[0], 0)
+    if len(words) > at + 1 and (new := OLD_SHARED_KEYS.get(words[at], {}).get(words[at + 1])):
+        words[at + 1] = new
+    elif len(words) > at and words[at] in OLD_FOLD_KEYS:
+        words[at] = OLD_FOLD_KEYS[words[at]]
+    return ".".join(words)
 
 
-def restore_old_keys(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan's `model` under the names that hashes of earlier runs were made from."""
-    former = {new: old for old, new in OLD_MODEL_KEYS.items()}
-    return {former.get(key, key): value for key, value in model.items()}
+def restore_old_shared_keys(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan's shared part under the names that hashes of earlier runs were made from."""
+    former = {
+        name: _restore_keys(shared[name], new_names)
+        for name, new_names in OLD_SHARED_KEYS.items()
+        if name in shared
+    }
+    return {**shared, **former}
+
+
+def restore_old_fold_keys(fold: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fold of a plan under the names that hashes of earlier runs were made from."""
+    return _restore_keys(fold, OLD_FOLD_KEYS)
+
+
+def _restore_keys(section: Mapping[str, Any], new_names: Mapping[str, str]) -> dict[str, Any]:
+    former = {new: old for old, new in new_names.items()}
+    return {former.get(key, key): value for key, value in section.items()}
 
 
 @cache

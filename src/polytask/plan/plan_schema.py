@@ -122,7 +122,7 @@ class TrainingPlan(PlanSection):
     accumulation: int = 1
     epochs: int
     steps_per_epoch: int
-    optimiser: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     rate: float = 1e-3
     weight_decay: float = 1e-2
     schedule: Literal["poly", "cosine", "constant"] = "cosine"
@@ -218,7 +218,7 @@ class ColumnPlan(PlanSection):
 class FoldPlan(PlanSection):
     """Values of one fold, decided from intensities, cells and targets of its train part only."""
 
-    normalisation: dict[str, dict[str, list[NormalizationPlan]]]
+    normalization: dict[str, dict[str, list[NormalizationPlan]]]
     """Image input → channel → one rule per plane."""
     tables: dict[str, dict[str, ColumnPlan]]
     slides: dict[str, list[NormalizationPlan]] = {}

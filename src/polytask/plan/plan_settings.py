@@ -67,13 +67,14 @@ def _expand_setting_paths(content: dict[str, Any], name: str, text: str) -> Iter
         raise PolytaskError(f"--set {text}: {name} is written by `polytask plan` and cannot be set")
     if words[0] not in ("shared", "folds"):
         words = ["shared", *words]
+    path = translate_old_path(".".join(words))
+    if path != ".".join(words):
+        warn_of_old_name(name, path.removeprefix("shared."), "--set")
+    words = path.split(".")
     if words[:2] == ["folds", "*"]:
         yield from (["folds", str(number), *words[2:]] for number in content["folds"])
     else:
-        path = translate_old_path(".".join(words))
-        if path != ".".join(words):
-            warn_of_old_name(name, path.removeprefix("shared."), "--set")
-        yield path.split(".")
+        yield words
 
 
 def _parse_setting_value(word: str, text: str) -> Any:

@@ -91,7 +91,7 @@ def _plan_fold(basis: FoldFacts) -> FoldPlan:
     why = PlanReasons()
     why["sources"] = describe_source_subsets(basis)
     return FoldPlan(
-        normalisation=plan_normalization(basis, why),
+        normalization=plan_normalization(basis, why),
         tables=plan_tables(basis, why),
         slides=plan_slide_scales(basis, why),
         tasks={name: plan_task(basis, name, why.at(f"tasks.{name}")) for name in basis.cohort.header.tasks},

@@ -86,8 +86,8 @@ def _list_encoder_breaches(
 def _list_number_breaches(place: str, fold: FoldPlan) -> Iterator[tuple[str, str]]:
     """Yield breaches of the numbers that scale voxels, pixels and cells: all are finite, no deviation is negative."""
     rules = {
-        f"normalisation.{name}.{channel}": planes
-        for name, channels in fold.normalisation.items()
+        f"normalization.{name}.{channel}": planes
+        for name, channels in fold.normalization.items()
         for channel, planes in channels.items()
     } | {f"slides.{name}": planes for name, planes in fold.slides.items()}
     for key, planes in rules.items():

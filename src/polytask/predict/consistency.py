@@ -43,11 +43,11 @@ def find_disagreements(header: Header, plan: Plan) -> Iterator[str]:
 
 def _find_fold_problems(header: Header, fold: FoldPlan) -> Iterator[str]:
     for name, image in header.images.items():
-        rules = fold.normalisation.get(name, {})
+        rules = fold.normalization.get(name, {})
         for channel, modality in image.channels.items():
             if len(rules.get(channel, [])) != count_modality_planes(modality):
                 yield (
-                    f"normalisation.{name}.{channel}: expected {count_modality_planes(modality)} rules, one for "
+                    f"normalization.{name}.{channel}: expected {count_modality_planes(modality)} rules, one for "
                     "each plane"
                 )
     for name, slide in header.slides.items():

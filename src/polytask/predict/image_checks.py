@@ -67,7 +67,7 @@ def refuse_unfamiliar_images(
             scales.setdefault(name, []).append(f"{where}: {scale}")
     # A second pass: headers take milliseconds, voxels may take minutes, so a wrong file is reported early.
     for k, (where, name, channel, path) in enumerate([] if force else files):
-        image, rules = cohort.header.images[name], fold.normalisation.get(name, {}).get(channel, [])
+        image, rules = cohort.header.images[name], fold.normalization.get(name, {}).get(channel, [])
         array = read_image_file(path, dims=image.dims).array
         if values := find_value_problem(array, image.channels[channel], rules, f"{name}.{channel}"):
             raise PolytaskError(f"{where}: {path}: {values}, or predict anyway with --force")

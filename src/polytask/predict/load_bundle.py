@@ -96,11 +96,11 @@ def _build_member(
     told = {
         n: parse_task_fields(f, f"{place}: members.{number}.tasks.{n}") for n, f in entry["tasks"].items()
     }
-    learnt = {n: {k: v for k, v in f.items() if k != "kind"} for n, f in told.items()}
+    learned = {n: {k: v for k, v in f.items() if k != "kind"} for n, f in told.items()}
     names: Sequence[Sequence[str]] = entry["networks"]
     try:
         spec = make_network_spec(plan, fold, header)
-        tasks = make_tasks(fold, [n for network in names for n in network], learnt)
+        tasks = make_tasks(fold, [n for network in names for n in network], learned)
         for task in tasks.values():
             rehearse_decoding(task)
         networks = []

@@ -74,13 +74,13 @@ def _get_model_settings(plan: Plan) -> dict[str, Any]:
 def load_member(run: Run, plan: Plan, header: Header) -> Member:
     """Load the best networks of a run, with its tasks, decisions and simple models."""
     fold = plan.folds[int(run.record["fold"])]
-    learnt = read_learned_fields(run.folder, fold)
+    learned = read_learned_fields(run.folder, fold)
     networks = []
     for name, names in run.networks.items():
-        network = make_network(make_network_spec(plan, fold, header), make_tasks(fold, names, learnt), 0)
+        network = make_network(make_network_spec(plan, fold, header), make_tasks(fold, names, learned), 0)
         put_weights(network, load_weights(run.find_best_checkpoint(name)), run.find_best_checkpoint(name))
         networks.append(network)
-    tasks = make_tasks(fold, _list_run_tasks(run), learnt)
+    tasks = make_tasks(fold, _list_run_tasks(run), learned)
     return Member(
         int(run.record["fold"]),
         int(run.record["seed"]),

@@ -94,10 +94,10 @@ def _refuse_unknown_visits(cohort: Cohort, header: Header) -> Cohort:
     for case in cohort.cases:
         first = seen.setdefault(case.subject, case.visit)
         if (names and case.visit not in names) or (not names and first != case.visit):
-            learnt = f"visits {', '.join(names)}" if names else "one visit a subject"
+            learned = f"visits {', '.join(names)}" if names else "one visit a subject"
             raise PolytaskError(
                 f"{cohort.table}, row {case.row}, subject {case.subject}: visit {case.visit!r}, but the model was "
-                f"trained on {learnt}; leave the row out, or train on a cohort that has it"
+                f"trained on {learned}; leave the row out, or train on a cohort that has it"
             )
     return cohort
 

@@ -83,7 +83,7 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
     for name, image in plan.shared.images.items():
         found = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
         views = [
-            (None, None) if p is None else normalize_full_image(p, image, fold.normalisation[name])
+            (None, None) if p is None else normalize_full_image(p, image, fold.normalization[name])
             for p in found
         ]
         images[name] = [v[0] for v in views]

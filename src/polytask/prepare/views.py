@@ -93,8 +93,8 @@ def make_patch_views(
     for one in seen:
         for number in range(plan.patches):
             key = (*one.key, "patch", number)
-            centre = _draw_patch_center(one, tasks, plan, make_generator(*key, "centre"))
-            lens = make_view_window(one.geometry, one.prepared.grid.shape, plan.spacing, plan.patch, centre)
+            center = _draw_patch_center(one, tasks, plan, make_generator(*key, "centre"))
+            lens = make_view_window(one.geometry, one.prepared.grid.shape, plan.spacing, plan.patch, center)
             views[one.slot, number] = _render_view(one, one.prepared.image, lens, schema, key)
             for task in tasks:
                 _fill_target(targets[task], one, lens, task, schema, (number,))
@@ -110,7 +110,7 @@ def _render_view(
     if one.order:
         planes = order_mirrored_planes(plan, one.order)[: len(statistics)]
         block, statistics = block[planes], tuple(statistics[plane] for plane in planes)
-    values = normalize_planes(block, statistics, one.known, plan, schema.fold.normalisation[one.name])
+    values = normalize_planes(block, statistics, one.known, plan, schema.fold.normalization[one.name])
     image = lens.linear(torch.from_numpy(values))
     if one.intensity is not None:
         places = map_channel_planes(plan).values()

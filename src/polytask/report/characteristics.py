@@ -92,8 +92,8 @@ def compute_skewness(values: Floats) -> float:
     """Compute the absolute value of the third standardized moment; 0 where it is not defined."""
     if values.size < 3 or np.ptp(values) == 0:
         return 0.0
-    centred = values - values.mean()
-    return float(abs((centred**3).mean() / (centred**2).mean() ** 1.5))
+    centered = values - values.mean()
+    return float(abs((centered**3).mean() / (centered**2).mean() ** 1.5))
 
 
 def _build_word_rows(

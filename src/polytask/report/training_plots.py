@@ -40,7 +40,7 @@ def make_training_pictures(material: ReportMaterial) -> list[Picture]:
         if has_losses(material.log, list(material.tasks)):
             drawn = create_figure(CURVE_PICTURE_INCHES, 2.9 + 0.1 * tasks)
             draw_losses(drawn.subplots(), material.log, list(material.tasks), titles)
-            note = "Divided by the loss of the best constant answer: 1 means nothing learnt yet."
+            note = "Divided by the loss of the best constant answer: 1 means nothing learned yet."
             found.append(
                 Picture(
                     encode_svg(drawn),

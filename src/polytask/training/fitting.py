@@ -148,10 +148,10 @@ def make_state(context: RunContext, name: str) -> FitState:
         and isinstance(spec := header.tasks[n], VoxelSpec)
         and spec.judging_masks
     }
-    optimiser = make_optimizer(network, settings)
+    optimizer = make_optimizer(network, settings)
     balancer = Balancer.of(network, settings, stable_hash(context.seed, "balance"))
     refuse_endless_warmup(balancer, settings, steps)
-    return FitState(network, optimiser, criteria, balancer, Schedule.of(settings, steps), beside)
+    return FitState(network, optimizer, criteria, balancer, Schedule.of(settings, steps), beside)
 
 
 def refuse_endless_warmup(balancer: Balancer, settings: TrainingPlan, steps: int) -> None:
@@ -184,7 +184,7 @@ def make_optimizer(network: Network, settings: TrainingPlan) -> torch.optim.Opti
         # kind of parameter a network has first.
         for (decays, factor), found in sorted(kinds.items(), key=lambda item: item[0], reverse=True)
     ]
-    if settings.optimiser == "sgd":
+    if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=settings.rate, momentum=0.99, nesterov=True)
     return torch.optim.AdamW(groups, lr=settings.rate, fused=True)
 

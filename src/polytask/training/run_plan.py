@@ -13,7 +13,7 @@ from typing import Any
 from polytask.cohort.header_file import HEADER_FILE, read_header
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import find_answer_form
-from polytask.plan.old_names import restore_old_keys
+from polytask.plan.old_names import restore_old_fold_keys, restore_old_shared_keys
 from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values
@@ -36,14 +36,13 @@ def plan_hash(plan: Plan, fold: int) -> str:
     """
     left_out: Any = {"why": True, "training": {"workers"}, "images": {"__all__": {"unit"}}}
     shared = plan.shared.model_dump(mode="json", exclude=left_out)
-    shared["model"] = restore_old_keys(
-        shared["model"]
-    )  # runs and bundles of earlier versions keep their hash
     mine = plan.folds[fold].model_dump(mode="json", exclude={"why"})
     for fields in mine["tasks"].values():
         if find_answer_form(fields["kind"]) == "masks":
             fields.pop("unit", None)
-    return hashlib.sha256(json.dumps([shared, mine], sort_keys=True).encode()).hexdigest()
+    # Under the former names, so that runs and bundles of earlier versions keep their hash.
+    hashed = [restore_old_shared_keys(shared), restore_old_fold_keys(mine)]
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
 
 def make_run_plan(work: Path, request: RunRequest) -> Plan:

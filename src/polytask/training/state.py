@@ -30,7 +30,7 @@ class FitState:
     """The part of a fit that changes and outlives a step. What one step found is a `StepResult`.
 
     Args:
-        network, optimiser, criteria, balancer: what is fitted, by what, against which losses, and how tasks are
+        network, optimizer, criteria, balancer: what is fitted, by what, against which losses, and how tasks are
             balanced.
         schedule: gives the learning rate of a step.
         structures: dose task whose loss reads DVHs → the segmentation that has the masks.
@@ -44,7 +44,7 @@ class FitState:
     """
 
     network: Network
-    optimiser: Optimizer
+    optimizer: Optimizer
     criteria: NamedModules[Criterion]
     balancer: Balancer
     schedule: Schedule
@@ -68,7 +68,7 @@ class FitState:
     def save(self, folder: Path, plan_hash: str) -> None:
         """Write the whole state into a new folder."""
         save_weights(folder, self.network.state_dict())
-        save_tensors(folder / "optimiser.safetensors", _flatten_optimizer_state(self.optimiser))
+        save_tensors(folder / "optimiser.safetensors", _flatten_optimizer_state(self.optimizer))
         save_tensors(folder / "balance.safetensors", self.balancer.make_tensors())
         buffers = {k: v for k, v in self.criteria.state_dict().items() if isinstance(v, Tensor)}
         save_tensors(folder / "criteria.safetensors", buffers)
@@ -99,9 +99,9 @@ class FitState:
             )
         put_weights(self.network, load_weights(folder), folder)
         names = ("optimiser", "criteria", "balance")
-        optimiser, criteria, balance = (load_tensors(folder / f"{name}.safetensors") for name in names)
+        optimizer, criteria, balance = (load_tensors(folder / f"{name}.safetensors") for name in names)
         try:
-            _load_optimizer_state(self.optimiser, optimiser)
+            _load_optimizer_state(self.optimizer, optimizer)
             self.criteria.load_state_dict(criteria | stored["criteria"])
             self.balancer.load(balance)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -162,20 +162,20 @@ def put_weights(network: Network, weights: Mapping[str, Tensor], where: Path) ->
     network.load_state_dict(weights)
 
 
-def _flatten_optimizer_state(optimiser: Optimizer) -> dict[str, Tensor]:
+def _flatten_optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
     """Flatten the optimizer's state to tensors named `INDEX.NAME`."""
     return {
         f"{index}.{name}": torch.as_tensor(value)
-        for index, values in optimiser.state_dict()["state"].items()
+        for index, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
         if value is not None
     }
 
 
-def _load_optimizer_state(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer_state(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     # The groups are those of the new optimizer: only its state comes from the file.
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

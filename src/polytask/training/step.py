@@ -112,9 +112,9 @@ def take_step(
     values = dict(zip(tasks, found, strict=True))
     gradient_summary, skip_message = None, ""
     if all(map(isfinite, [*found, length])):
-        for group in state.optimiser.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        state.optimiser.step()
+        state.optimizer.step()
         state.in_a_row = 0
         if turn.learns_after_step:
             turn.after(
@@ -128,7 +128,7 @@ def take_step(
         # After a skipped step too: the scores that a risk-set buffer holds back must not wait for the next
         # step.
         state.criteria[name].update()
-    state.optimiser.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
     lap("optimiser")
     losses_of_present = {n: v for n, v in values.items() if n in present}

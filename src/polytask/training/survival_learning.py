@@ -42,8 +42,8 @@ def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any
     if not path.exists():
         return {}
     remedy = "restore the file, or train the run again"
-    learnt = read_json_object(path, "what survival tasks learned", remedy)
-    for task, fields in learnt.items():
+    learned = read_json_object(path, "what survival tasks learned", remedy)
+    for task, fields in learned.items():
         told = fold.tasks.get(task)
         if (
             not isinstance(fields, dict)
@@ -56,7 +56,7 @@ def read_learned_fields(folder: Path, fold: FoldPlan) -> dict[str, dict[str, Any
             parse_task_fields({**told, **fields}, task)
         except PolytaskError as error:
             raise PolytaskError(f"{path}: {error}; {remedy}") from None
-    return learnt
+    return learned
 
 
 def learn_survival(context: RunContext, name: str) -> None:
@@ -70,7 +70,7 @@ def learn_survival(context: RunContext, name: str) -> None:
     survival = _select_survival_tasks(tasks)
     answers = _score_training_subjects(context, name, survival) if survival else None
     # Under `single` each network adds its own tasks to what earlier ones have written.
-    learnt, cutoffs = read_learned_fields(folder, fold), {}
+    learned, cutoffs = read_learned_fields(folder, fold), {}
     for task_name, task in survival.items():
         assert answers is not None
         if not answers.pooled[task_name].ids:
@@ -81,9 +81,9 @@ def learn_survival(context: RunContext, name: str) -> None:
         cutoffs[task_name] = find_risk_cutoffs(risk)
         if task.loss == "cox":
             trained = task.with_baseline(risk.tolist(), times.tolist(), events.tolist())
-            learnt[task_name] = {"baseline": asdict(trained)["baseline"]}
-    if learnt:
-        write_plain_json(folder / LEARNED_FILE, learnt)
+            learned[task_name] = {"baseline": asdict(trained)["baseline"]}
+    if learned:
+        write_plain_json(folder / LEARNED_FILE, learned)
     write_decisions(folder, read_decisions(folder).with_cutoffs(cutoffs, names))
 
 
@@ -91,12 +91,12 @@ def lacks_learned_survival(context: RunContext, name: str) -> bool:
     """Whether something is missing that `learn_survival` writes for tasks whose outcome is known in training."""
     fold = context.plan.folds[context.fold]
     tasks = make_tasks(fold, context.run.networks[name])
-    learnt, cutoffs = (
+    learned, cutoffs = (
         read_learned_fields(context.run.folder, fold),
         read_decisions(context.run.folder).cutoffs,
     )
     return any(
-        task_name not in cutoffs or (task.loss == "cox" and task_name not in learnt)
+        task_name not in cutoffs or (task.loss == "cox" and task_name not in learned)
         for task_name, task in _select_survival_tasks(tasks).items()
     )
 

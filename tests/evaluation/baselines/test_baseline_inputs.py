@@ -26,7 +26,7 @@ COLUMNS: dict[str, ColumnPlan] = {
     "weight": ColumnPlan(type="number", mean=70, sd=5, group="x"),
 }
 INPUTS = describe_table_inputs(
-    FoldPlan(normalisation={}, tables={"clinic": COLUMNS, "none": {}}, tasks={}, why={})
+    FoldPlan(normalization={}, tables={"clinic": COLUMNS, "none": {}}, tasks={}, why={})
 )
 HEADER = {
     "polytask": 1,

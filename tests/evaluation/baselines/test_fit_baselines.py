@@ -47,7 +47,7 @@ OS = make_task(
     },
 )
 FOLD = FoldPlan(
-    normalisation={},
+    normalization={},
     tables={"clinic": {"age": ColumnPlan(type="number", mean=50, sd=10)}},
     tasks={},
     why={},

@@ -169,7 +169,7 @@ WELL = {
     "a short gradient that keeps up": World(scale={"size": 0.01}),
     "a weight of a tenth": World(weights={"grade": 0.1}, rule="fixed"),
     "a task that is solved": World(end={"grade": 0.01}, scale={"grade": 0.01}),
-    "a weight that makes up for a learnt loss": World(end={"grade": 0.01}, rule="uncertainty", adapts=True),
+    "a weight that makes up for a learned loss": World(end={"grade": 0.01}, rule="uncertainty", adapts=True),
     "known in half of the steps": World(known={"grade": 0.75, "size": 0.75}),
     "now and then against": World(against={("grade", "size"): 0.15}),
     "no common samples under equal": World(together=False),

@@ -121,14 +121,14 @@ def learn(seed: int, draw: Callable[[torch.Generator, Tensor], Tensor], steps: i
     torch.manual_seed(seed)
     fusion, head = SourceAttention(2, 16), nn.Linear(16, 1)
     known = torch.ones(32, 2, dtype=torch.bool)
-    optimiser = torch.optim.AdamW([*fusion.parameters(), *head.parameters()], lr=3e-3)
+    optimizer = torch.optim.AdamW([*fusion.parameters(), *head.parameters()], lr=3e-3)
     for _ in range(steps):
         answer = (torch.rand((32,), generator=g) < 0.5).float()
         vector, _ = fusion(draw(g, answer), known)
         loss = nn.functional.binary_cross_entropy_with_logits(head(vector)[:, 0], answer)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         weights: Tensor = fusion(draw(g, (torch.rand((32,), generator=g) < 0.5).float()), known)[1]
     return weights.mean(0)

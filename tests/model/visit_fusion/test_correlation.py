@@ -96,9 +96,9 @@ def test_it_tells_the_same_from_a_moved_from_another_image(dims: int) -> None:
         fusion([torch.stack(m, 1) for m in zip(first, later, strict=True)], known, day)
         for later in (first, moved, other)
     ]
-    centres = [answer.mean(0) for answer in answers]
-    spread = max(float((a - c).norm(dim=1).mean()) for a, c in zip(answers, centres, strict=True))
-    apart = [float((centres[i] - centres[j]).norm()) for i, j in ((0, 1), (0, 2), (1, 2))]
+    centers = [answer.mean(0) for answer in answers]
+    spread = max(float((a - c).norm(dim=1).mean()) for a, c in zip(answers, centers, strict=True))
+    apart = [float((centers[i] - centers[j]).norm()) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert min(apart) > spread
 
 

@@ -1,4 +1,4 @@
-"""Folds that are too small for intervals of their own still tell together whether a task is learnt."""
+"""Folds that are too small for intervals of their own still tell together whether a task is learned."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def study(gap: float, subjects: int = 14) -> Any:
     return SimpleNamespace(of_arm=lambda arm: runs)
 
 
-@pytest.mark.parametrize(("gap", "learnt"), [(2.5, True), (0.0, False)])
-def test_small_folds_together(gap: float, learnt: bool) -> None:
+@pytest.mark.parametrize(("gap", "learned"), [(2.5, True), (0.0, False)])
+def test_small_folds_together(gap: float, learned: bool) -> None:
     found = study(gap)
     one = measure_task_metrics(found.of_arm("single")[0].statistic, "type")["skill"]
     assert one.shortage == "too few: 7 subjects of each class, 15 needed"
-    assert beats_chance(found.of_arm("single"), "type") == learnt
+    assert beats_chance(found.of_arm("single"), "type") == learned
     assert not beats_chance(found.of_arm("single"), "absent")

@@ -40,7 +40,7 @@ def check_file_contents(evidence: Evidence) -> Iterator[Problem]:
                     f"{use.column}: {look.channels} channels in one file, expected {expected}",
                     "write it as RGB, or declare gray pictures as `other`"
                     if expected == 3
-                    else "write one file per channel, or say `RGB` in the header for a colour image",
+                    else "write one file per channel, or say `RGB` in the header for a color image",
                 )
             if look.constant and look.finite and not is_mask:
                 yield evidence.of(

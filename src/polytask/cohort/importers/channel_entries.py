@@ -31,7 +31,7 @@ def make_image_input(
         together: whether one file may hold all channels, in the order of their names.
     """
     if files == 1 and dims == 2 and planes in (3, 4) and len(names) in (1, 3):
-        notes.append("one colour file per case: channel 'rgb' (RGB)")
+        notes.append("one color file per case: channel 'rgb' (RGB)")
         return ImageInput(kind="image", dims=2, channels={"rgb": "RGB"}), {0: "rgb"}
     if planes != 1 and not (together and files == 1 and planes == len(names)):
         raise PolytaskError(

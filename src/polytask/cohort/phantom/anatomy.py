@@ -102,10 +102,10 @@ def _place_lesion(
     """
     room = max(0.0, 0.17 - subject.radius)
     x, y, z = (float(v) for v in rng.uniform(-1, 1, 3))
-    centre = (room * x, 0.02 + 0.04 * y, 0.05 + room * z)
+    center = (room * x, 0.02 + 0.04 * y, 0.05 + room * z)
     stretch = float(np.exp(rng.uniform(-0.1, 0.1)))  # neither the volume nor the coronal area changes
     shape = (radius * stretch, radius, radius / stretch)
-    return Ellipsoid(centre, shape), Ellipsoid(centre, _multiply_points(shape, (0.62, 0.62, 0.62)))
+    return Ellipsoid(center, shape), Ellipsoid(center, _multiply_points(shape, (0.62, 0.62, 0.62)))
 
 
 def _jitter_ellipsoid(

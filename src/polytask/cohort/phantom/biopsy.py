@@ -82,7 +82,7 @@ def paint_biopsy(subject: PhantomSubject, rng: np.random.Generator) -> BiopsyPix
     image = np.empty((BIOPSY_EDGE, BIOPSY_EDGE, 3), np.float32)
     image[:] = GLASS_COLOR
     image[tissue] = np.array(STROMA_COLOR, np.float32)
-    colour = (1 - high) * np.array(NUCLEUS_COLORS[0]) + high * np.array(NUCLEUS_COLORS[1])
+    color = (1 - high) * np.array(NUCLEUS_COLORS[0]) + high * np.array(NUCLEUS_COLORS[1])
     count = int((NUCLEUS_DENSITIES[0] + high * (NUCLEUS_DENSITIES[1] - NUCLEUS_DENSITIES[0])) * tissue.sum())
     rows, columns = np.nonzero(tissue)
     for index in rng.integers(0, len(rows), count).tolist():
@@ -90,6 +90,6 @@ def paint_biopsy(subject: PhantomSubject, rng: np.random.Generator) -> BiopsyPix
         top, left = max(0, row - radius), max(0, column - radius)
         near = np.s_[top : row + radius + 1, left : column + radius + 1]
         dy, dx = np.ogrid[near[0], near[1]]
-        image[near][(dy - row) ** 2 + (dx - column) ** 2 <= radius**2] = colour
+        image[near][(dy - row) ** 2 + (dx - column) ** 2 <= radius**2] = color
     grain = rng.integers(-3, 4, (BIOPSY_EDGE, BIOPSY_EDGE, 1), np.int8)
     return np.asarray(np.clip(np.rint(image + grain), 0, 255), np.uint8)

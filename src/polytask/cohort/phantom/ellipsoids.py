@@ -63,9 +63,9 @@ def make_lattice(dims: int, size: int, thick: bool, shift: Point, origin: Point)
     h = FIELD_OF_VIEW_MM / size
     if dims == 2:
         steps = 0.5 - (np.arange(size) + 0.5) / size
-        centred = h * (size - 1) / 2
+        centered = h * (size - 1) / 2
         flat = np.array(
-            [[0, -h, 0, origin[0] + centred], [-h, 0, 0, origin[1] + centred], [0, 0, 1, 0], [0, 0, 0, 1]]
+            [[0, -h, 0, origin[0] + centered], [-h, 0, 0, origin[1] + centered], [0, 0, 1, 0], [0, 0, 0, 1]]
         )
         axes = (_to_float32(steps - shift[2]), _to_float32(steps - shift[0]))
         return Lattice(Grid((size, size), flat), axes, (2, 0), 1 / size)
@@ -105,10 +105,10 @@ def measure_signed_distance(
     k0 = np.sqrt(_sum_arrays([(o / r) ** 2 for o, r in zip(offsets, radii, strict=True)]))
     k1 = np.sqrt(_sum_arrays([(o / r**2) ** 2 for o, r in zip(offsets, radii, strict=True)]))
     # At the center k0 and k1 are 0 and the formula would be 0/0; the true distance there is −min(radii).
-    centre = k1 < 1e-6
-    k1[centre] = 1
+    center = k1 < 1e-6
+    k1[center] = 1
     found = k0 * (k0 - 1) / k1
-    found[centre] = -min(radii)
+    found[center] = -min(radii)
     return tuple(box), found
 
 

@@ -97,7 +97,7 @@ def is_balanced_block(true: dict[str, BlockValues], unseen: dict[str, BlockValue
         true: truth of the block. unseen: hidden cells at the first visit; empty = everything is known.
         sites: number of sites that share the subjects.
     """
-    learnt = ~true["test"].astype(bool)
+    learned = ~true["test"].astype(bool)
     labels = {
         "grade": true["grade"],
         "pattern": true["hollow"],
@@ -108,7 +108,7 @@ def is_balanced_block(true: dict[str, BlockValues], unseen: dict[str, BlockValue
         "findings.nodal": true["nodes"] >= 2
     }
     for name, values in labels.items():
-        known = learnt & ~unseen.get(name, np.zeros(SUBJECTS_PER_BLOCK, bool)).astype(bool)
+        known = learned & ~unseen.get(name, np.zeros(SUBJECTS_PER_BLOCK, bool)).astype(bool)
         if name == "response":
             known &= ~true["skipped"].astype(bool)
         least = {"grade": 2, "os": 2}.get(name, 3)

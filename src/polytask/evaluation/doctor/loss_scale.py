@@ -112,7 +112,7 @@ def _find_heavy_task(chart: DoctorChart, course: TrainingCurves, k: int) -> Iter
         ratio, limit, what = (
             find_known_median(full),
             MAX_FULL_LOSS_RATIO,
-            "weight × loss, what is learnt not counted,",
+            "weight × loss, what is learned not counted,",
         )
     else:
         ratio, limit, what = find_known_median(pull), MAX_GRADIENT_RATIO, "weight × gradient at the cut"

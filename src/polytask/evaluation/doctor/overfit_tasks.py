@@ -67,7 +67,7 @@ def _find_overfit_task(
     yield Finding(
         "overfit",
         (task,),
-        f"{task} is learnt by heart: its skill on tune peaks at {peak:.2f} near step {step:.0f} and ends at {end:.2f} "
+        f"{task} is learned by heart: its skill on tune peaks at {peak:.2f} near step {step:.0f} and ends at {end:.2f} "
         f"({size:.0f} tune samples; luck makes {luck:.2f}), while its training loss falls on from {then:.2f} to "
         f"{now:.2f}",
         {"peak": peak, "step": float(step), "end": end, "luck": luck, "loss_then": then, "loss_now": now},

@@ -48,9 +48,9 @@ def plan_augmentation(
         scale = POOLED_TASK_SCALE
         why["scale"] = f"edges change by up to 5 %: {join_first_names(pooled)} may depend on size in {unit}"
     flat = all(p.dims == 2 for p in images.values())
-    coloured = any(m == "RGB" for p in images.values() for m in p.channels.values())
+    colored = any(m == "RGB" for p in images.values() for m in p.channels.values())
     upright = any(_is_upright(name, spec) for name, spec in header.images.items())
-    rotate = 30.0 if flat and coloured and not upright else 15.0
+    rotate = 30.0 if flat and colored and not upright else 15.0
     why["rotate"] = "degrees; pictures have no up" if rotate == 30 else "degrees; patients lie about alike"
     why["translate"] = "shift by up to 5 % of the field of view, as patients lie"
     why["elastic"] = "off: rotation and scale do most of it, and shape may be what is asked for"
@@ -58,7 +58,7 @@ def plan_augmentation(
         "every kind of change for half of the samples, so that the network also sees them as they are"
     )
     for name in ("noise", "blur", "brightness", "contrast", "gamma", "low_resolution"):
-        why[name] = "moderate, for normalised intensities; scanners and sites differ as much"
+        why[name] = "moderate, for normalized intensities; scanners and sites differ as much"
     return AugmentationPlan(rotate=rotate, scale=scale, flip=flip)
 
 

@@ -146,7 +146,7 @@ def _plan_image(
         "twice as coarse as the finest one later; once less where padding would cost over a fifth of an edge"
     )
     why["foreground"] = (
-        f"{FOREGROUND_SHARE:.0%} of patches are centred on a known structure, so that small ones are seen"
+        f"{FOREGROUND_SHARE:.0%} of patches are centered on a known structure, so that small ones are seen"
         if seen.patch
         else "not used: there are no patches"
     )

@@ -22,7 +22,7 @@ def plan_normalization(basis: FoldFacts, why: PlanReasons) -> dict[str, dict[str
     """Plan the normalization of a fold: image input → channel → one rule per plane."""
     return {
         name: {
-            channel: _plan_channel(basis, name, channel, modality, why.at(f"normalisation.{name}"))
+            channel: _plan_channel(basis, name, channel, modality, why.at(f"normalization.{name}"))
             for channel, modality in plan.channels.items()
         }
         for name, plan in basis.images.items()
@@ -71,7 +71,7 @@ def _fit_fixed_scale(planes: list[PlaneRecord], modality: Modality) -> tuple[Nor
     if modality == "RGB":
         return NormalizationPlan(
             rule="fixed", mean=mean, sd=sd
-        ), f"colours mean the same in every picture: {scaled}"
+        ), f"colors mean the same in every picture: {scaled}"
     low, high = (round_number(pool.quantile(q), 5) for q in CLIP_QUANTILES)
     if modality == "PET":
         words = f"uptake: clipped at 0 and at its {100 * CLIP_QUANTILES[1]:g}th percentile {high:g}; {scaled}"

@@ -163,7 +163,7 @@ def _plan_slide_scale(
     squares = np.array([r.variance for r in records]) + means**2
     mean = means.mean(axis=0)
     sd = np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0))
-    what = "colours of tissue patches" if spec.features is None else "all features"
+    what = "colors of tissue patches" if spec.features is None else "all features"
     share = len(records) / max(1, len(basis.records))
     words = ", ".join(f"{m:.4g} ± {s:.3g}" for m, s in zip(mean, sd, strict=True))
     why[name] = (

@@ -66,7 +66,7 @@ def _plan_column(
         return ColumnPlan(type="number", group=group)
     mean, sd = round_number(float(numbers.mean()), 5), round_number(float(numbers.std()), 5)
     why[column] = f"mean {mean:g} (stands for unknown cells) and deviation {sd:g}; {filled}" + (
-        "; all alike, so it is only centred" if sd == 0 else ""
+        "; all alike, so it is only centered" if sd == 0 else ""
     )
     return ColumnPlan(type="number", mean=mean, sd=sd or 1.0, group=group)
 

@@ -63,7 +63,7 @@ def plan_training(
         if patience
         else "never stops early: the training is short, and the best checkpoint is kept anyway"
     )
-    why["optimiser"] = "AdamW: needs the least tuning when losses of several kinds are added"
+    why["optimizer"] = "AdamW: needs the least tuning when losses of several kinds are added"
     why["rate"] = "usual for AdamW with small batches and group norm"
     why["weight_decay"] = "usual for AdamW"
     why["schedule"] = "cosine: ends at a rate of almost 0 without further numbers to choose"

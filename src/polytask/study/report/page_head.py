@@ -32,7 +32,7 @@ def list_study_facts(conclusions: Conclusions) -> list[Fact]:
         Fact("arms", ", ".join(a.name for a in study.arms)),
         Fact("folds × seeds", f"{len(design.folds)} × {len(design.seeds)}"),
         Fact("runs", f"{done} of {len(study.runs)} done"),
-        Fact("budget", f"{design.steps} optimiser steps of every network"),
+        Fact("budget", f"{design.steps} optimizer steps of every network"),
         Fact("test part", "not used by this study"),
     ]
 
@@ -54,7 +54,7 @@ def describe_judged_arm(conclusions: Conclusions) -> str:
 
 
 FIXED_FOR_ALL_ARMS = (
-    "Held fixed for all arms: folds, seeds, augmentation, optimiser steps of every network, precision and threads, and "
+    "Held fixed for all arms: folds, seeds, augmentation, optimizer steps of every network, precision and threads, and "
     "the rule by which the best checkpoint is chosen on the tune part. Every run is judged on its fold’s held-out "
     "subjects. “single” is one network for each task, each with as many steps as a joint network."
 )

@@ -41,7 +41,7 @@ def plan_of(modality: str, planes: list[PlaneRecord], zeros: float = 0.0) -> Pla
 
 def rules_of(plan: Plan) -> list[NormalizationPlan]:
     """Of the only channel."""
-    return plan.folds[0].normalisation["scan"]["ct"]
+    return plan.folds[0].normalization["scan"]["ct"]
 
 
 def test_ct_is_clipped_and_scaled_by_the_foreground() -> None:
@@ -52,7 +52,7 @@ def test_ct_is_clipped_and_scaled_by_the_foreground() -> None:
     assert rule.upper == pytest.approx(199.0, abs=0.3)
     assert rule.mean == pytest.approx(100)
     assert rule.sd == pytest.approx(200 / 12**0.5, rel=1e-3)
-    assert "known structures of 9 training images" in plan.folds[0].why["normalisation.scan.ct"]
+    assert "known structures of 9 training images" in plan.folds[0].why["normalization.scan.ct"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_ct_is_clipped_and_scaled_by_the_foreground() -> None:
 def test_a_ct_on_another_scale_is_called_so(low: float, high: float, words: str) -> None:
     """By the whole body: the values of a liver are above 0 in Hounsfield units too."""
     plane = PlaneRecord(body=summary(low, high), foreground=summary(max(low, 0), high))
-    assert words in plan_of("CT", [plane]).folds[0].why["normalisation.scan.ct"]
+    assert words in plan_of("CT", [plane]).folds[0].why["normalization.scan.ct"]
 
 
 def test_ct_without_masks_uses_the_body() -> None:
@@ -100,8 +100,8 @@ def test_a_channel_no_training_image_has() -> None:
     cohort = cohort_of(head, graded(12))
     records = {f"s{i:02d}": case_record(f"s{i:02d}", image_record((24, 24, 24))) for i in range(12)}
     plan = make_plan(cohort, Fingerprint(cases=records), one_fold(cohort), machine=LAPTOP)
-    assert plan.folds[0].normalisation["scan"]["pet"] == [NormalizationPlan(rule="image")]
-    assert "no training image" in plan.folds[0].why["normalisation.scan.pet"]
+    assert plan.folds[0].normalization["scan"]["pet"] == [NormalizationPlan(rule="image")]
+    assert "no training image" in plan.folds[0].why["normalization.scan.pet"]
 
 
 def test_a_mask_is_read_as_it_stands() -> None:

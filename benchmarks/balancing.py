@@ -23,8 +23,7 @@ from polytask.model.cost_setting import CostSetting, make_cost_network, make_cos
 from polytask.model.network import Network, TaskOutput
 from polytask.plan.plan_schema import BalancePlan, TrainingPlan
 from polytask.plan.precision_probe import probe_precision
-from polytask.training.balanced_backward import BalancedBackward
-from polytask.training.balancing import Balancer
+from polytask.training.balancing import BalancedBackward, Balancer
 from polytask.training.distributed import World
 from polytask.training.freed_memory import keep_freed_memory
 

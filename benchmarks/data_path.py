@@ -22,7 +22,7 @@ import torch
 
 from polytask.cohort.cohort import Cohort
 from polytask.cohort.phantom import make_phantom
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import NamedModules
 from polytask.plan.plan_file import read_plan
 from polytask.plan.plan_schema import Plan
 from polytask.plan.plan_settings import set_values

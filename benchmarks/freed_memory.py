@@ -19,8 +19,8 @@ from statistics import median
 import torch
 
 from _measure import parse_options, print_and_exit, summarize_ratio
+from polytask.model.building_blocks import no_cut
 from polytask.model.cost_setting import CostSetting, make_cost_network, make_cost_tasks, make_noise_inputs
-from polytask.model.cut import no_cut
 from polytask.model.network import Network
 from polytask.plan.precision_probe import probe_precision
 from polytask.training.freed_memory import keep_freed_memory

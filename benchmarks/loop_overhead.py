@@ -18,14 +18,13 @@ from pathlib import Path
 
 from _measure import CLOCKS, make_phantom_work, parse_options, print_and_exit, summarize_ratio, time_in_turns
 from polytask.prepare.batch import Batch
-from polytask.training.flat_targets import flatten_target
 from polytask.training.interrupt import StopSignal
 from polytask.training.loop import FitServices, run_training_loop
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import SilentReporter
 from polytask.training.run_log import RunLog
 from polytask.training.schedule import Schedule
-from polytask.training.step import make_autocast
+from polytask.training.step import flatten_target, make_autocast
 
 BOUND = 1.03
 RATE = 1e-6

@@ -29,10 +29,8 @@ from polytask.cohort.importers.cohort_draft import CohortDraft, DraftCells, Impo
 from polytask.images.formats import FORMATS, ImageFormat
 from polytask.images.size_limits import check_array_size
 from polytask.images.volume import Grid, ImageInfo, Volume
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.building_blocks import Encoder, EncoderSpec, NamedModules, TaskCut, pool_mean_max
 from polytask.model.input_fusion import INPUT_FUSIONS
-from polytask.model.layers import NamedModules, pool_mean_max
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import SHARINGS
 from polytask.model.visit_fusion import FUSION_DEPTHS, MIN_FUSION_VISITS, VISIT_FUSIONS

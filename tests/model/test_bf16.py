@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from polytask.model.layers import ResidualBlock
+from polytask.model.building_blocks import ResidualBlock
 
 
 def weight_gradient(size: tuple[int, ...], precision: torch.dtype) -> Tensor:

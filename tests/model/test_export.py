@@ -12,8 +12,8 @@ from torch import Tensor
 
 import polytask.model
 from polytask.errors import PolytaskError
-from polytask.model.complete_inputs import CompleteInputs
 from polytask.model.export import Exportable
+from polytask.model.network_inputs import CompleteInputs
 from polytask.model.slide_encoder import SlideSpec
 from polytask.tasks import make_task
 from tests.model.worlds import FIELDS, inputs_of, network_of

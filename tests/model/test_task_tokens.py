@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from polytask.model.cut import no_cut
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec, no_cut
 from polytask.model.sharing.task_tokens import TaskTokens, TokenModulation
 
 TASKS = ("a", "b", "c")

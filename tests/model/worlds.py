@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec
 from polytask.model.network import Network
 from polytask.model.network_settings import NetworkSpec
 from polytask.tasks import make_task

@@ -83,8 +83,7 @@ def test_cost_agrees_with_the_real_modules(dims: int) -> None:
     from torch.autograd.graph import saved_tensors_hooks
     from torch.utils.flop_counter import FlopCounterMode
 
-    from polytask.model.decoder import Decoder
-    from polytask.model.encoder import Encoder, EncoderSpec
+    from polytask.model.building_blocks import Decoder, Encoder, EncoderSpec
 
     size = (32,) * dims
     t = plan_topology(size, (1.0,) * dims, 2, "cpu", 10**10)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from polytask.tasks.heads_and_losses import CumulativeHead
 from polytask.tasks.ordinal import Ordinal, compute_cumulative_loss
-from polytask.tasks.task_heads import CumulativeHead
 
 SHARES = [0.1, 0.5, 0.15, 0.25]
 TASK = Ordinal("t", "visit", ("0", "1", "2", "3"), tuple(SHARES))

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from polytask.balance.gradient_sites import FeatureSite, ParameterSite
-from polytask.model.cut import no_cut
+from polytask.model.building_blocks import no_cut
 from polytask.plan.plan_schema import BalancePlan
 from polytask.tasks.target import Target
-from polytask.training.balanced_backward import BalancedBackward
-from polytask.training.flat_targets import flatten_target
+from polytask.training.balancing import BalancedBackward
+from polytask.training.gathered_gradients import sum_gramian
 from polytask.training.state import FitState
-from polytask.training.step import StepResult, take_step
+from polytask.training.step import StepResult, flatten_target, take_step
 from tests.training.worlds import ALONE, batch_of, settings_of, state_of
 
 
@@ -33,14 +33,12 @@ def test_gramians_of_features_add_up_and_gradients_of_parameters_do() -> None:
     """Features of different samples are orthogonal: inner products add up. Parameters are the same everywhere: their
     gradients add up first, and inner products of twice as long ones are four times as large."""
     world: Any = Twins()
-    anything: Any = None
-    turn = BalancedBackward(anything, 0, world, {})
     found = [{"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([0.0, -1.0])}]
     alone = np.array([[5.0, -2.0], [-2.0, 1.0]])
     features = FeatureSite(False, [], {})
     features.leaves.shared.append(torch.zeros(2))
-    np.testing.assert_allclose(turn._sum_gramian(features, found, ["a", "b"]), 2 * alone)
-    np.testing.assert_allclose(turn._sum_gramian(ParameterSite([], {}), found, ["a", "b"]), 4 * alone)
+    np.testing.assert_allclose(sum_gramian(world, features, found, ["a", "b"]), 2 * alone)
+    np.testing.assert_allclose(sum_gramian(world, ParameterSite([], {}), found, ["a", "b"]), 4 * alone)
 
 
 def test_a_rule_is_not_asked_about_losses_that_are_not_finite() -> None:
@@ -110,7 +108,7 @@ def test_weights_are_remembered_when_a_step_counts_and_not_before() -> None:
 def test_drift_is_how_far_weights_moved_between_two_looks() -> None:
     turn = make_turn("mgda", step=4, every=2, cut="parameters")
     turn.weights.append(np.array([1.5, 0.75]))
-    assert turn.reads
+    assert turn.reads_gradients
     turn.commit_step()
     assert turn.balancer.drift == pytest.approx((0.5 + 0.25) / 2)
     first = make_turn("mgda", step=0, every=2, cut="parameters")
@@ -119,7 +117,7 @@ def test_drift_is_how_far_weights_moved_between_two_looks() -> None:
     assert first.balancer.drift == 0.0
     between = make_turn("mgda", step=3, every=2, cut="parameters")
     between.weights.append(np.array([1.5, 0.75]))
-    assert not between.reads
+    assert not between.reads_gradients
     between.commit_step()
     assert between.balancer.drift == 0.0
 
@@ -129,7 +127,7 @@ def test_a_look_is_told_with_its_drift_where_there_is_one() -> None:
     for every, there in ((1, False), (2, True)):
         turn = make_turn("mgda", log_every=1, every=every, cut="parameters")
         turn.weights.append(np.ones(2))
-        turn.seen.append(seen)
+        turn.logged_batches.append(seen)
         look = turn.commit_step()
         assert look is not None
         assert look["norms"] == {"grade": 2.0, "type": 3.0}
@@ -139,12 +137,12 @@ def test_a_look_is_told_with_its_drift_where_there_is_one() -> None:
 def test_a_step_without_a_reader_takes_no_place() -> None:
     turn = make_turn()
     turn.cut()
-    assert turn.place is None
-    assert (turn.reads, turn.looks, turn.learns_after_step) == (False, False, False)
+    assert turn.site is None
+    assert (turn.reads_gradients, turn.logs_gradients, turn.learns_after_step) == (False, False, False)
     looking = make_turn(log_every=2)
     looking.cut()
-    assert isinstance(looking.place, FeatureSite)
-    assert isinstance(make_turn("mgda", cut="parameters").balancer.place(), ParameterSite)
+    assert isinstance(looking.site, FeatureSite)
+    assert isinstance(make_turn("mgda", cut="parameters").balancer.make_gradient_site(), ParameterSite)
     assert make_turn("famo").learns_after_step
 
 

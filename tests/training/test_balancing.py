@@ -21,8 +21,7 @@ from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import BalancePlan
 from polytask.prepare.batch import Batch
 from polytask.tasks.target import Target
-from polytask.training.balanced_backward import BalancedBackward
-from polytask.training.balancing import Balancer
+from polytask.training.balancing import BalancedBackward, Balancer
 from polytask.training.distributed import World
 from polytask.training.rehearsal import Rehearsal, load_rehearsal
 from polytask.training.run import train
@@ -81,10 +80,10 @@ def test_a_rule_that_reads_gradients_is_due_in_every_step_or_now_and_then() -> N
 
 def test_the_log_looks_now_and_then_at_several_tasks() -> None:
     looking = make_balancer(log_every=2)
-    assert [looking.looks(step) for step in range(5)] == [True, False, True, False, True]
-    assert [looking.looks(step, 2) for step in range(5)] == [True, False, False, False, True]
-    assert not make_balancer().looks(0)
-    assert not make_balancer("equal", ["grade"], log_every=1).looks(0)
+    assert [looking.logs_gradients(step) for step in range(5)] == [True, False, True, False, True]
+    assert [looking.logs_gradients(step, 2) for step in range(5)] == [True, False, False, False, True]
+    assert not make_balancer().logs_gradients(0)
+    assert not make_balancer("equal", ["grade"], log_every=1).logs_gradients(0)
 
 
 def test_what_a_balancer_remembers_comes_back_from_a_checkpoint() -> None:

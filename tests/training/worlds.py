@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import NamedModules
 from polytask.plan.plan_schema import BalancePlan, TrainingPlan
 from polytask.prepare.batch import Batch
 from polytask.tasks import make_task

@@ -12,7 +12,7 @@ from torch.nn import Parameter
 from polytask.balance.backward_passes import add_gradient, compute_task_gradients
 from polytask.balance.leaves import CutLeaves, TaskGradients
 from polytask.errors import PolytaskError
-from polytask.model.cut import TaskCut, no_cut
+from polytask.model.building_blocks import TaskCut, no_cut
 
 PrivateParameters = Mapping[str, Sequence[Parameter]]
 """Task → the parameters that only its loss reaches."""

@@ -19,7 +19,7 @@ TaskGradients = Mapping[str, Tensor]
 
 @dataclass
 class CutLeaves:
-    """A cut (see `polytask.model.cut`) that keeps the shared tensors and gives out leaves in their place.
+    """A cut (see `polytask.model.building_blocks`) that keeps the shared tensors and gives out leaves in their place.
 
     Args:
         apart: True for a leaf per task, so that one backward pass of the sum leaves T gradients in T leaves. False for

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from polytask.model.decoder import Decoder
-from polytask.model.layers import NamedModules, make_norm
+from polytask.model.building_blocks import Decoder, NamedModules, make_norm
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
-from polytask.tasks.pointwise import Pointwise
+from polytask.tasks.heads_and_losses import Pointwise
 
 
 class AttentionStage(nn.Module):

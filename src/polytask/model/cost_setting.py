@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from polytask.errors import PolytaskError
-from polytask.model.complete_inputs import CompleteInputs
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec
 from polytask.model.network import Network
+from polytask.model.network_inputs import CompleteInputs
 from polytask.model.network_settings import NetworkSpec
 from polytask.tasks import make_task
 from polytask.tasks.task import Task

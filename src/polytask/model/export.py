@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
-from polytask.model.complete_inputs import CompleteInputs
 from polytask.model.network import Network
+from polytask.model.network_inputs import CompleteInputs
 
 
 class Exportable(nn.Module):

@@ -8,24 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from polytask.model.complete_inputs import restore_visits, select_known_rows
-from polytask.model.cut import TaskCut, no_cut
+from polytask.model.building_blocks import NamedModules, TaskCut, no_cut
 from polytask.model.input_fusion import INPUT_FUSIONS
-from polytask.model.input_fusion.condition import Condition
 from polytask.model.input_fusion.film import Modulation
-from polytask.model.input_fusion.source_hiding import hide_sources
-from polytask.model.layers import NamedModules
-from polytask.model.network_inputs import NetworkInputs
+from polytask.model.network_inputs import NetworkInputs, hide_sources, restore_visits, select_known_rows
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.order import find_upstream_tasks, order_tasks
 from polytask.model.order.chain import Chain
-from polytask.model.pooled_branch import PooledBranch, Token, upstream_source
 from polytask.model.readable_visits import find_visit_slots
 from polytask.model.roles import JOINT, ParameterRoles, assign_role, private_role
 from polytask.model.sharing import SharingBlock, make_block
-from polytask.model.vector_encoders import SideOutputs, TokensByTask, VectorEncoders, VectorEncoding
+from polytask.model.task_branches import PooledBranch, Token, VoxelBranch, upstream_source
+from polytask.model.vector_encoders import (
+    Condition,
+    SideOutputs,
+    TokensByTask,
+    VectorEncoders,
+    VectorEncoding,
+)
 from polytask.model.visit_fusion import FUSION_DEPTHS
-from polytask.model.voxel_branch import VoxelBranch
 from polytask.tasks.task import Task
 
 TaskOutput = Tensor | list[Tensor]
@@ -121,7 +122,7 @@ class Network(nn.Module):
                 continue
             handed_down = {
                 upstream_source(up): self._embed_answer(task, up, outputs[up], tokens[up], inputs.visit_known)
-                for up in self.chain.list_embedded(task)
+                for up in self.chain.embedded_tasks[task]
             }
             tokens = {**tokens, task: tokens[task] | handed_down}
             outputs[task], weights = self.branches[task](tokens[task], inputs.day)
@@ -196,13 +197,13 @@ class Network(nn.Module):
         cut: TaskCut,
     ) -> tuple[dict[str, TaskOutput], dict[str, Pyramid], dict[str, Tensor]]:
         """Run tasks on one view `[N, …]`: outputs of voxel tasks, pyramids of pooled tasks, maps of upstream tasks."""
-        trunk = [t for t in (*voxel, *pooled) if not self.chain.map_tasks(t, image)]
+        trunk = [t for t in (*voxel, *pooled) if not self.chain.mapped_tasks[t, image]]
         pyramids: dict[str, Pyramid] = self.blocks[image](x, trunk, cut)
         pyramids = {t: self._apply_tables(t, image, p, condition) for t, p in pyramids.items()}
         answers = self.voxels({t: pyramids[t] for t in voxel if t in pyramids})
         maps: dict[str, Tensor] = {}
         for task in self.order:
-            upstream = self.chain.map_tasks(task, image)
+            upstream = self.chain.mapped_tasks[task, image]
             if upstream and task in (*voxel, *pooled):
                 second = self.seconds[f"{task} {image}"]
                 pyramids[task] = self._apply_tables(
@@ -230,7 +231,7 @@ class Network(nn.Module):
             depth = FUSION_DEPTHS[self.spec.visit_fusion] if self.tasks[task].level == "subject" else 1
             levels = [restore_visits(f, present, known.shape) for f in pyramid[-depth:] if f is not None]
             tokens[task] = {image: Token(tuple(levels), known)}
-            for upstream in self.chain.list_gated(task):
+            for upstream in self.chain.gated_tasks[task]:
                 if upstream in maps:
                     gate = self.gates[f"{task} {upstream}"]
                     token = gate(maps[upstream], [f for f in pyramid if f is not None])
@@ -276,7 +277,7 @@ class Network(nn.Module):
 
     def _readers(self, image: str) -> list[str]:
         """List the tasks that read the trunk's pyramid of an image."""
-        return [t for t in [*self._voxel_tasks(image), *self.pooled] if not self.chain.map_tasks(t, image)]
+        return [t for t in [*self._voxel_tasks(image), *self.pooled] if not self.chain.mapped_tasks[t, image]]
 
     def _levels(self, task: str, image: str) -> frozenset[int]:
         """Find the levels of an image's pyramid that a task reads."""

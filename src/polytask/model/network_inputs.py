@@ -1,10 +1,18 @@
-"""What a network reads: the tensors of a batch, by name."""
+"""What a network reads: the tensors of a batch by name, and which visits and sources in them are known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from polytask.errors import PolytaskError
+from polytask.model.building_blocks import pool_mean_max
+
+DAYS_PER_YEAR = 365.25
 
 
 class NetworkInputs(Protocol):
@@ -28,3 +36,110 @@ class NetworkInputs(Protocol):
     def bags(self) -> dict[str, Tensor]: ...
     @property
     def bag_known(self) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class CompleteInputs:
+    """Network inputs in which all visits and all image channels are present, to measure networks and to export them.
+
+    Args:
+        whole: per image input `[B, V, C, *space]`, every visit known.
+        tables: per table input `[B, V, F]`; a cell that is not known is NaN.
+        day: `[B, V]`, days since the first visit.
+    """
+
+    whole: dict[str, Tensor]
+    tables: dict[str, Tensor]
+    day: Tensor
+    patch: dict[str, Tensor] = field(default_factory=dict)
+    bags: dict[str, Tensor] = field(default_factory=dict)
+    bag_known: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def visit_known(self) -> Tensor:
+        """Which visits are known: `[B, V]`, all true."""
+        return torch.ones_like(self.day, dtype=torch.bool)
+
+    @property
+    def channel_known(self) -> dict[str, Tensor]:
+        """Which images are known: per image input `[B, V, 1]`, all true."""
+        return dict.fromkeys(self.whole, self.visit_known[..., None])
+
+    @property
+    def table_known(self) -> dict[str, Tensor]:
+        """Which cells are known: per table input `[B, V, F]`, false where a cell is NaN."""
+        return {name: ~values.isnan() for name, values in self.tables.items()}
+
+
+def select_known_rows(inputs: NetworkInputs) -> Tensor | slice:
+    """Select which of the `B·V` visit slots are known: a mask, or a slice of everything for `CompleteInputs`.
+
+    The slice is the same for every input. So the network has one graph, which can be exported, and nothing is copied.
+    """
+    return slice(None) if isinstance(inputs, CompleteInputs) else inputs.visit_known.flatten()
+
+
+def restore_visits(maps: Tensor, present: Tensor | slice, shape: Sequence[int]) -> Tensor:
+    """Put `[N, C, *space]` of the known visits back to `[B, V, C, *space]`, zero where a visit is not known."""
+    if isinstance(present, slice) or bool(present.all()):
+        return maps.reshape(*shape, *maps.shape[1:])
+    full = maps.new_zeros((present.numel(), *maps.shape[1:]))
+    return full.index_put((present.nonzero()[:, 0],), maps).reshape(*shape, *maps.shape[1:])
+
+
+def hide_sources(inputs: NetworkInputs, rate: float) -> dict[str, Tensor]:
+    """Return source → bool `[B, V]`, where it is known and not hidden.
+
+    Hiding lets the network learn to answer from every subset of the sources.
+
+    Of the samples that have several sources, the share `rate` has one source hidden at all visits. A visit that has no
+    other source keeps it.
+    """
+    known = {name: k.any(-1) & inputs.visit_known for name, k in inputs.channel_known.items()}
+    known |= {name: k.any(-1) & inputs.visit_known for name, k in inputs.table_known.items()}
+    known |= {name: k.any(-1) & inputs.visit_known for name, k in inputs.bag_known.items()}
+    if rate <= 0 or len(known) < 2:
+        return known
+    seen = torch.stack(list(known.values()), 1)
+    alone = seen & (seen.sum(1, keepdim=True) == 1)
+    free = (seen & ~alone).any(2)
+    # The largest of uniform draws is a fair choice among the sources that may be hidden.
+    draw = torch.rand(free.shape, device=free.device).masked_fill(~free, -1.0)
+    hide = (torch.rand(len(free), device=free.device) < rate) & free.any(1)
+    chosen = draw.argmax(1)
+    return {
+        name: k & (~(hide & (chosen == index))[:, None] | alone[:, index])
+        for index, (name, k) in enumerate(known.items())
+    }
+
+
+def mask_unknown(known: Tensor, maps: Tensor) -> Tensor:
+    """Set `[B, K, …]` to exact zeros where `known [B, K]` is false.
+
+    Neither value nor gradient passes there, not even NaN.
+    """
+    return torch.where(known.reshape(*known.shape, *[1] * (maps.dim() - 2)), maps, 0.0)
+
+
+def pool_levels(maps: Sequence[Tensor], known: Tensor) -> Tensor:
+    """Put mean and maximum of every level side by side: levels `[B, V, C, *space]` → `[B, V, 2 ΣC]`."""
+    levels = [pool_mean_max(mask_unknown(known, level).flatten(0, 1)) for level in maps]
+    side_by_side: Tensor = torch.cat(levels, 1).unflatten(0, known.shape)
+    return side_by_side
+
+
+def count_visit_pairs(fusion: str, visits: int) -> int:
+    """Count the pairs of consecutive visits; an error where there are none to compare."""
+    if visits < 2:
+        raise PolytaskError(
+            f"time fusion {fusion!r} compares visits, the task reads {visits}: name two `visits`, or choose concat"
+        )
+    return visits - 1
+
+
+def pair_visits(known: Tensor, day: Tensor) -> tuple[Tensor, Tensor]:
+    """Pair neighboring slots: `known [B, V]`, `day [B, V]` → whether both are known, and the days between them.
+
+    Both are `[B, V − 1]`.
+    """
+    return known[:, :-1] & known[:, 1:], day[:, 1:] - day[:, :-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec
 from polytask.model.slide_encoder import SlideSpec
 
 

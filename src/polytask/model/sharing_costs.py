@@ -18,9 +18,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from polytask.errors import PolytaskError, suggest_word
-from polytask.model.complete_inputs import CompleteInputs
 from polytask.model.cost_setting import CostSetting, make_cost_network, make_cost_tasks, make_noise_inputs
 from polytask.model.network import Network, TaskOutput, count_parameters
+from polytask.model.network_inputs import CompleteInputs
 from polytask.model.sharing import SHARINGS, list_forms
 
 Clock = Callable[[], float]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from polytask.model.layers import ResidualBlock, pool_mean_max
+from polytask.model.building_blocks import ResidualBlock, pool_mean_max
 
 PATCHES_PER_CHUNK = {"pixels": 64, "features": 8192}
 """How many patches are encoded at a time when nothing is learned, so that a bag of any size needs little memory."""

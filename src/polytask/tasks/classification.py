@@ -22,10 +22,9 @@ from polytask.tasks.confusion import (
     compute_sensitivity,
     compute_specificity,
 )
-from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_linear_head
 
 
 def make_weighted_cross_entropy(weights: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]:

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from polytask.array_types import NAN
 from polytask.kinds.count import compute_deviance
-from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_linear_head
 
 MAX_LOG_RATIO = 5.0
 """Up to exp(5) ≈ 148 times the training mean the expected count is exp(output); beyond, it grows as a straight line."""

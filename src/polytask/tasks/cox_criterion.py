@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from polytask.tasks.criteria import disable_autocast, make_absent_loss
+from polytask.tasks.heads_and_losses import disable_autocast, make_absent_loss
 from polytask.tasks.target import Target
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from polytask.array_types import NAN
 from polytask.tasks.dose_criterion import DoseCriterion
 from polytask.tasks.dvh import compute_dvh_statistics
+from polytask.tasks.heads_and_losses import make_voxel_head
 from polytask.tasks.task import Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_voxel_head
 
 
 @dataclass(frozen=True)

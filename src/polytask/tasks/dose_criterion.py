@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polytask.tasks.criteria import (
+from polytask.tasks.heads_and_losses import (
     compute_level_weights,
     disable_autocast,
     list_output_levels,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from polytask.tasks.criteria import disable_autocast, make_absent_loss
+from polytask.tasks.heads_and_losses import disable_autocast, make_absent_loss
 from polytask.tasks.target import Target
 
 

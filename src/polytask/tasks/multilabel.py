@@ -22,11 +22,10 @@ from polytask.tasks.confusion import (
     compute_sensitivity,
     compute_specificity,
 )
-from polytask.tasks.criteria import disable_autocast, make_absent_loss
+from polytask.tasks.heads_and_losses import disable_autocast, make_absent_loss, make_linear_head
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.target import Target
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_linear_head
 
 
 class LabelCriterion(nn.Module):

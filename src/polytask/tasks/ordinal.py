@@ -15,10 +15,9 @@ from torch.nn.functional import logsigmoid
 from polytask.array_types import NAN
 from polytask.kinds.constant_losses import clamp_class_shares
 from polytask.tasks.confusion import build_confusion_matrix, compute_accuracy, compute_quadratic_kappa
-from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.heads_and_losses import CumulativeHead, ItemCriterion
 from polytask.tasks.ranking import compute_auc
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import CumulativeHead
 
 MIN_THRESHOLD_GAP = 1e-6
 """Smallest distance of two neighboring log-odds in the loss, so that its logarithm stays finite."""
@@ -102,7 +101,11 @@ class Ordinal:
         p, truth = np.asarray(prediction["p"], np.float64)[known], np.asarray(value)[known].astype(np.int64)
         answer = self.grade({"p": p})
         m = build_confusion_matrix(truth, answer, len(self.classes))
-        found = {"n": float(truth.size), "kappa": compute_quadratic_kappa(m), "accuracy": compute_accuracy(m)}
+        found = {
+            "n": float(truth.size),
+            "kappa": compute_quadratic_kappa(m),
+            "accuracy": compute_accuracy(m),
+        }
         found["mae"] = float(np.abs(truth - answer).mean()) if truth.size else NAN
         for k, c in enumerate(self.classes[1:], start=1):
             found[f"auc.{c}"] = compute_auc(p[:, k:].sum(1), truth >= k)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from polytask.tasks.criteria import (
+from polytask.tasks.heads_and_losses import (
     compute_level_weights,
     disable_autocast,
     list_output_levels,

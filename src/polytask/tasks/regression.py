@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from polytask.array_types import NAN
-from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_linear_head
 
 
 def _bound_rounding_error(x: npt.NDArray[np.float64]) -> float:

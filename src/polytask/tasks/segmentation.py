@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from polytask.array_types import NAN
 from polytask.kinds.constant_losses import clamp_structure_shares
+from polytask.tasks.heads_and_losses import make_voxel_head
 from polytask.tasks.mask_metrics import compute_mask_metrics
 from polytask.tasks.mask_sizes import convert_sizes_to_pixels
 from polytask.tasks.overlap_criterion import OverlapCriterion
 from polytask.tasks.task import Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_voxel_head
 
 
 @dataclass(frozen=True)

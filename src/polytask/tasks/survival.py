@@ -15,9 +15,9 @@ from polytask.array_types import NAN
 from polytask.kinds.step_curves import TimeCurve, estimate_breslow_hazard, evaluate_hazard
 from polytask.tasks.cox_criterion import CoxCriterion
 from polytask.tasks.hazard_criterion import HazardCriterion, compute_expected_time, interpolate_survival
+from polytask.tasks.heads_and_losses import ScoreHead, make_linear_head
 from polytask.tasks.survival_metrics import compute_concordance, compute_horizon_auc, compute_horizon_brier
 from polytask.tasks.task import Arrays, Criterion, Prediction, TaskLevel
-from polytask.tasks.task_heads import ScoreHead, make_linear_head
 
 MAX_RISK_SCORE = 50.0
 """Log hazard ratios are limited to ± this before the exponential, so that it cannot overflow."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from polytask.cohort.header import Header, PooledSpec, VoxelSpec
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec
 from polytask.model.network import Network
 from polytask.model.network_settings import NetworkSpec
 from polytask.model.slide_encoder import SlideSpec

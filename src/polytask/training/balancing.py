@@ -1,9 +1,9 @@
-"""How a run balances its tasks: the rule, what the rule remembers, and where in the network gradients are taken."""
+"""How a run balances its tasks: the rule and what it remembers, and the backward passes of one step weighted by it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,11 +12,16 @@ from torch.nn import Parameter
 
 from polytask.balance import make_rule
 from polytask.balance.gradient_sites import FeatureSite, GradientSite, ParameterSite
-from polytask.balance.rule import Array, CombiningRule, Rule, RuleMemory
+from polytask.balance.leaves import compute_gramian
+from polytask.balance.rule import Array, CombiningRule, LearningRule, Rule, RuleInput, RuleMemory
 from polytask.errors import PolytaskError
+from polytask.model.building_blocks import TaskCut, no_cut
 from polytask.model.network import Network
 from polytask.model.roles import JOINT, TRUNK, private_role
 from polytask.plan.plan_schema import BalancePlan, TrainingPlan
+from polytask.training.distributed import World
+from polytask.training.gathered_gradients import compare_cuts, merge_task_gradients, sum_gramian
+from polytask.training.gradient_log import GradientSummary, summarize_gradients
 
 
 @dataclass
@@ -78,7 +83,7 @@ class Balancer:
             steps_per_epoch=settings.steps_per_epoch,
         )
 
-    def place(self) -> GradientSite:
+    def make_gradient_site(self) -> GradientSite:
         """Choose where the gradients of one batch are taken."""
         if self.settings.cut == "parameters":
             return ParameterSite([*self.trunk, *self.joint], self.own)
@@ -90,7 +95,7 @@ class Balancer:
         due = not self.per_task or step % self.settings.every == 0
         return len(self.tasks) > 1 and self.rule.reads == "gradients" and due
 
-    def looks(self, step: int, of: int = 1) -> bool:
+    def logs_gradients(self, step: int, of: int = 1) -> bool:
         """Whether the gradients of this step are logged. With `of`, only one of so many logged steps counts."""
         every = self.settings.log_every * of
         return len(self.tasks) > 1 and every > 0 and step % every == 0
@@ -108,3 +113,167 @@ class Balancer:
         # Checkpoints of earlier versions have no drift.
         self.drift = float(tensors["drift"]) if "drift" in tensors else 0.0
         self.memory = {name: tensors[f"memory.{name}"].numpy() for name in self.memory}
+
+
+CUT_COMPARISON_PERIOD = 10
+"""One of so many logged steps also takes the gradients at the parameters, to say how far the two cuts differ."""
+NO_GRAMIAN = np.zeros((0, 0))
+
+
+@dataclass
+class BalancedBackward:
+    """Gives a cut to each forward pass, a backward pass to each batch, and what to remember if the step counts.
+
+    A rule that weighs losses multiplies the gradients of the heads too. A rule that weighs gradients leaves each head
+    the plain gradient of its own loss, except in the steps between two readings (`training.balance.every`).
+    """
+
+    balancer: Balancer
+    step: int
+    world: World
+    memory: RuleMemory
+    site: GradientSite | None = None
+    weights: list[Array] = field(default_factory=list)
+    """Weights of each batch, over all T tasks."""
+    logged_batches: list[tuple[Array, Array]] = field(default_factory=list)
+    """Gramian and losses of each logged batch, over all T tasks; NaN where a task is absent."""
+    cut_cosine: float | None = None
+    """Cosine between the trunk's steps under the two cuts, in the steps that compare them."""
+
+    @classmethod
+    def of(cls, balancer: Balancer, step: int, world: World) -> BalancedBackward:
+        """Start the next step of a balancer."""
+        return cls(balancer, step, world, balancer.memory)
+
+    @property
+    def reads_gradients(self) -> bool:
+        """Whether the rule reads gradients in this step."""
+        return self.balancer.needs_gradients(self.step)
+
+    @property
+    def logs_gradients(self) -> bool:
+        """Whether the gradients of this step are logged."""
+        return self.balancer.logs_gradients(self.step)
+
+    @property
+    def learns_after_step(self) -> bool:
+        """Whether the rule wants the losses after the step too."""
+        return len(self.balancer.tasks) > 1 and isinstance(self.balancer.rule, LearningRule)
+
+    @property
+    def _draw_seed(self) -> list[int]:
+        """Seed of the next draw, made of run, step and batch, so that a resumed run draws the same."""
+        return [self.balancer.seed, self.step, len(self.weights)]
+
+    def cut(self) -> TaskCut:
+        """Return the cut for the next forward pass."""
+        self.site = (
+            self.balancer.make_gradient_site() if self.reads_gradients or self.logs_gradients else None
+        )
+        return self.site.cut if self.site else no_cut
+
+    def backward(self, losses: Mapping[str, Tensor], ratio: Mapping[str, float]) -> None:
+        """Add the gradients of Σ wₖ Lₖ / T to the parameters.
+
+        Args:
+            losses: of the tasks known in the step, each divided by its count over all processes and batches.
+            ratio: that count over the count in this batch, so that a rule sees the mean of the batch; 0 where the batch
+                has none of the task.
+        """
+        tasks = [t for t in losses if ratio[t] > 0]
+        if not tasks:
+            return
+        if isinstance(self.site, FeatureSite) and not self.reads_gradients and not self.site.leaves.leaves:
+            self.site = None  # nothing is shared in front of a cut: there is nothing to look at
+        names = self.balancer.tasks
+        present = np.array([names.index(t) for t in tasks], np.int64)
+        scale = np.array([ratio[t] for t in tasks])
+        values = np.ones(len(tasks))
+        if self.site is not None or self.balancer.rule.reads != "nothing":
+            means = self.world.total(torch.stack([losses[t].detach() for t in tasks]).float())
+            values = means.cpu().double().numpy() * scale
+        epoch = self.step // self.balancer.steps_per_epoch
+        draw = np.random.default_rng(self._draw_seed)
+        seen = RuleInput(present, values, NO_GRAMIAN, epoch, draw)
+        weights = np.maximum(self.balancer.weights[present], 0.0)  # a head must not climb its own loss
+        if self.balancer.rule.reads != "gradients":
+            weights = self._weights(seen)
+        heads = np.ones(len(tasks)) if self.reads_gradients else weights
+        parts = {t: losses[t] * (w / len(names)) for t, w in zip(tasks, heads.tolist(), strict=True)}
+        if self.site is None:
+            total = torch.stack(list(parts.values())).sum()
+            if total.requires_grad:
+                total.backward()
+        else:
+            weights = self._weigh_gathered(self.site, parts, seen, scale, weights)
+        # NaN marks absent tasks: their old weight stays when the step counts.
+        spread = np.full(len(names), np.nan)
+        spread[present] = weights
+        self.weights.append(spread)
+
+    def after(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+        """Give the losses of the step's samples before and after it to a rule that learns from the difference."""
+        rule, tasks = self.balancer.rule, list(before)
+        assert isinstance(rule, LearningRule)
+        if not np.isfinite([*before.values(), *after.values()]).all():
+            return
+        present = np.array([self.balancer.tasks.index(t) for t in tasks], np.int64)
+        seen = RuleInput(present, np.array([before[t] for t in tasks]), NO_GRAMIAN)
+        self.memory = rule.learn(seen, np.array([after[t] for t in tasks]), self.memory)
+
+    def commit_step(self) -> GradientSummary | None:
+        """Keep what the rule remembers, now that the step counts. Returns a summary of the gradients for the log."""
+        of = self.balancer
+        of.memory = self.memory
+        for weights in self.weights:
+            new = np.where(np.isfinite(weights), weights, of.weights)
+            if self.reads_gradients and of.settings.every > 1 and self.step:
+                of.drift = float(np.abs(new - of.weights).mean())
+            of.weights = new
+        if not self.logged_batches:
+            return None
+        summary = summarize_gradients(of.tasks, self.logged_batches, self.weights, self.cut_cosine)
+        return summary | {"drift": of.drift} if of.settings.every > 1 else summary
+
+    def _weights(self, seen: RuleInput) -> Array:
+        """Ask the rule for weights. They are 1 for a single task, and where a number is not finite: that step is
+        skipped."""
+        finite = np.isfinite(seen.losses).all() and np.isfinite(seen.gramian).all()
+        if len(self.balancer.tasks) == 1 or not finite:
+            return np.ones(len(seen.losses))
+        weights, self.memory = self.balancer.rule.weigh(seen, self.memory)
+        return weights
+
+    def _weigh_gathered(
+        self, site: GradientSite, parts: Mapping[str, Tensor], seen: RuleInput, scale: Array, weights: Array
+    ) -> Array:
+        """Gather the gradients, weigh them, and pass them on to the trunk; returns the weights."""
+        tasks, total = list(parts), len(self.balancer.tasks)
+        rule, gradients = self.balancer.rule, site.gather(parts)
+        # The losses were divided by the counts of the step and by T; both are undone, so that a rule sees
+        # gradients of the batch's own means.
+        inner = sum_gramian(self.world, site, gradients, tasks) * np.outer(scale, scale) * total**2
+        if self.reads_gradients:
+            # Every process has the same Gramian and the same draw, so that all find the same weights.
+            batch = RuleInput(seen.present, seen.losses, inner, seen.epoch, seen.draw)
+            weights = self._weights(batch)
+            first = not self.weights and self.balancer.logs_gradients(self.step, CUT_COMPARISON_PERIOD)
+            if first and isinstance(site, FeatureSite) and not isinstance(rule, CombiningRule):
+                at_trunk = site.carry_to_trunk(gradients, self.balancer.trunk, tasks)
+                trunk = compute_gramian(at_trunk, tasks).cpu().double().numpy() * np.outer(scale, scale)
+                self.cut_cosine = compare_cuts(rule, self.memory, batch, weights, trunk, self._draw_seed)
+        onward = weights if self.reads_gradients else np.ones(len(tasks))
+        weight_by_task = dict(zip(tasks, onward.tolist(), strict=True))
+        merging_rule = rule if self.reads_gradients else None
+        site.release(
+            merge_task_gradients(self.world, site, gradients, weight_by_task, merging_rule, self._draw_seed)
+        )
+        if self.logs_gradients:
+            # Unless the rule reads gradients now, the losses were weighted before the pass: the log shows
+            # them unweighted.
+            mine = np.ones(len(tasks)) if self.reads_gradients else np.where(weights > 0, weights, np.nan)
+            gram, losses = np.full((total, total), np.nan), np.full(total, np.nan)
+            gram[np.ix_(seen.present, seen.present)] = inner / np.outer(mine, mine)
+            losses[seen.present] = seen.losses
+            self.logged_batches.append((gram, losses))
+        return weights

@@ -13,7 +13,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.cohort.header import VoxelSpec
 from polytask.cohort.splits import Fold
 from polytask.errors import PolytaskError
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import NamedModules
 from polytask.model.network import Network
 from polytask.plan.plan_schema import Plan, TrainingPlan
 from polytask.prepare.loader import Loader

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from polytask.model.input_fusion.condition import Condition
 from polytask.model.network import Network, NetworkOutput, SideOutputs
+from polytask.model.vector_encoders import Condition
 from polytask.model.window_blending import blend_windows
 from polytask.plan.plan_schema import Plan
 from polytask.prepare.bag_tensors import stack_bags

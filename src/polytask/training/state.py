@@ -15,7 +15,7 @@ from polytask.documents.document_errors import shorten_message
 from polytask.documents.json_reader import read_json_object
 from polytask.documents.text_reader import read_text
 from polytask.errors import PolytaskError
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import NamedModules
 from polytask.model.network import Network
 from polytask.plain import write_plain_json
 from polytask.tasks.task import Criterion

@@ -15,9 +15,9 @@ from polytask.errors import PolytaskError
 from polytask.model.network import Network
 from polytask.prepare.batch import Batch
 from polytask.tasks.target import Target
-from polytask.training.balanced_backward import BalancedBackward
+from polytask.tasks.task import Task
+from polytask.training.balancing import BalancedBackward
 from polytask.training.distributed import World
-from polytask.training.flat_targets import flatten_target
 from polytask.training.gradient_log import GradientSummary
 from polytask.training.state import FitState
 
@@ -73,7 +73,7 @@ def take_step(
     micro-batch by itself.
     """
     network, tasks = state.network, state.network.tasks
-    turn = BalancedBackward.of(state.balancer, state.step, world)
+    passes = BalancedBackward.of(state.balancer, state.step, world)
     targets = [
         {
             name: flatten_target(
@@ -92,7 +92,7 @@ def take_step(
     lap("targets")
     for batch, target, own in zip(batches, targets, by_batch, strict=True):
         with make_autocast(precision, world.device):
-            outputs = network(batch, turn.cut())
+            outputs = network(batch, passes.cut())
         lap("forward")
         parts = {}
         for name, count in present.items():
@@ -100,11 +100,13 @@ def take_step(
             losses[name] = losses[name] + loss.detach() / count
             parts[name] = loss / count
             lap(f"loss {name}")
-        turn.backward(parts, {n: of_step[n] / own[n] if own[n] > 0 else 0.0 for n in parts})
+        passes.backward(parts, {n: of_step[n] / own[n] if own[n] > 0 else 0.0 for n in parts})
         lap("backward")
-    means = world.total(torch.stack([losses[n] for n in tasks]))
+    means = torch.stack([losses[n] for n in tasks])
     parameters = [p for p in network.parameters() if p.requires_grad]
-    world.add_gradients(parameters)
+    if world.size > 1:
+        means = world.total(means)
+        world.add_gradients(parameters)
     # The norm is wanted for the log even when nothing is clipped: an infinite limit changes no gradient.
     norm = clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
     # One transfer to the CPU for all numbers: each one alone would wait for the device.
@@ -116,12 +118,12 @@ def take_step(
             group["lr"] = rate * group["factor"]
         state.optimizer.step()
         state.in_a_row = 0
-        if turn.learns_after_step:
-            turn.after(
+        if passes.learns_after_step:
+            passes.after(
                 {n: values[n] for n in present},
                 _recompute_losses(state, batches, targets, present, world, precision),
             )
-        gradient_summary = turn.commit_step()
+        gradient_summary = passes.commit_step()
     else:
         skip_message = _record_skipped_step(state, values, batches)
     for name in tasks:
@@ -150,7 +152,9 @@ def _count_known_targets(
         size = len(batch.subjects)
         known = torch.stack([batch.targets[n].known.reshape(size, -1).any(1) for n in tasks]).to(counts)
         together += (known @ known.T > 0).to(counts)
-    message = world.total(torch.cat([counts.flatten(), together.flatten()]))
+    message = torch.cat([counts.flatten(), together.flatten()])
+    if world.size > 1:
+        message = world.total(message)
     totals = message[: counts.numel()].view_as(counts)
     return totals, message[counts.numel() :].view_as(together).tolist()
 
@@ -199,3 +203,67 @@ def _record_skipped_step(state: FitState, losses: dict[str, float], batches: Seq
 def _reads_patches(network: Network, batch: Batch, task: str) -> bool:
     image = network.spec.voxel_image.get(task)
     return image is not None and image in batch.patch
+
+
+def flatten_target(
+    batch: Batch, task: Task, patched: bool = False, structures: str | None = None
+) -> tuple[Target, list[str]]:
+    """Return the target of a task with one leading axis N, and the id of each item.
+
+    N runs over the known visits of a voxel task (times the patches when it is `patched`), over all visits of a visit
+    task, or over subjects. `structures` names the segmentation whose masks a dose loss reads.
+    """
+    target = batch.targets[task.name]
+    if task.level == "subject":
+        return target, list(batch.subjects)
+    ids = [
+        f"{subject}@{visit}" if visit else subject
+        for subject, visits in zip(batch.subjects, batch.visits, strict=True)
+        for visit in visits
+    ]
+    if task.level == "visit":
+        known = target.known.flatten(0, 1)
+        # A padded visit must never count as known, whatever stands in its place.
+        seen = batch.visit_known.flatten()
+        return Target(target.value.flatten(0, 1), known & seen.view(-1, *[1] * (known.dim() - 1))), ids
+    present = batch.visit_known.flatten()
+    assert target.region is not None
+    known, value, region = (
+        _select_known_visits(t, present) for t in (target.known, target.value, target.region)
+    )
+    names = [i for i, there in zip(ids, present.tolist(), strict=True) if there]
+    if patched:
+        count = region.shape[1]
+        names = [n for n in names for _ in range(count)]
+        known, value, region = known.repeat_interleave(count, 0), value.flatten(0, 1), region.flatten(0, 1)
+    masks = (
+        None if structures is None else unpack_structure_masks(batch.targets[structures], patched)[present]
+    )
+    if masks is not None and patched:
+        masks = masks.flatten(0, 1)
+    return Target(value, known, region, masks), names
+
+
+def _select_known_visits(items: Tensor, present: Tensor) -> Tensor:
+    """Select the known visits: `[B, V, …]` → `[N, …]`.
+
+    Full-resolution maps are copied only when a visit is missing.
+    """
+    flat = items.flatten(0, 1)
+    return flat if bool(present.all()) else flat[present]
+
+
+def unpack_structure_masks(target: Target, patched: bool) -> Tensor:
+    """Make bool masks `[B·V(, P), K, *space]` from a segmentation target `[B, V(, P), …]`; unknown structures are
+    empty."""
+    assert target.region is not None
+    value, known = target.value.flatten(0, 1), target.known.flatten(0, 1)
+    lead = 1 + patched
+    # Exclusive structures share one map of labels; overlapping ones have a plane each.
+    if target.value.dim() == target.region.dim():
+        labels = torch.arange(1, known.shape[-1] + 1, device=value.device)
+        masks = value.unsqueeze(lead) == labels.view(*[1] * lead, -1, *[1] * (value.dim() - lead))
+    else:
+        masks = value > 0
+    flags = known.view(known.shape[0], *[1] * patched, known.shape[1], *[1] * (masks.dim() - lead - 1))
+    return masks & flags

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from polytask.tasks.criteria import ItemCriterion
+from polytask.tasks.heads_and_losses import ItemCriterion, make_linear_head
 from polytask.tasks.task import Arrays, Prediction, TaskLevel
-from polytask.tasks.task_heads import make_linear_head
 
 
 def sum_deviance(truth: npt.NDArray[np.float64], mean: npt.NDArray[np.float64]) -> float:

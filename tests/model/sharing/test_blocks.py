@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import PolytaskError
-from polytask.model.cut import no_cut
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec, no_cut
 from polytask.model.roles import TRUNK, private_role
 from polytask.model.sharing import SHARINGS, SharedPyramid, SharingBlock, list_forms, make_block
 

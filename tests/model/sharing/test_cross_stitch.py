@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from polytask.model.cut import no_cut
+from polytask.model.building_blocks import no_cut
 from polytask.model.sharing.cross_stitch import CrossStitch, StitchUnit
 from polytask.model.sharing.single import SeparateEncoders
 from tests.model.sharing.test_blocks import NEEDS, first, images, spec_of

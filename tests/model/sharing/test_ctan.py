@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from polytask.model.cut import no_cut
+from polytask.model.building_blocks import no_cut
 from polytask.model.roles import JOINT, TRUNK, private_role
 from polytask.model.sharing.ctan import CTAN, FullExchange, LowRankExchange
 from polytask.model.sharing.task_attention import ATTENTION_FORMS

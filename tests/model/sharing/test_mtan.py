@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import no_cut
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec, no_cut
 from polytask.model.sharing.hard import HardSharing
 from polytask.model.sharing.mtan import MTAN
 from polytask.model.sharing.task_attention import ATTENTION_FORMS, Mask, apply_coarse_mask

@@ -50,26 +50,24 @@ class Chain:
         """Voxel tasks whose map another task reads."""
         self.alone = frozenset(t for t, up in self.links if tasks[t].level == "voxel")
         """Voxel tasks with a second network of their own."""
-
-    def list_embedded(self, task: str) -> list[str]:
-        """List the upstream tasks that are read as class embeddings."""
-        return self._list_by_link(task, "embedding")
-
-    def list_gated(self, task: str) -> list[str]:
-        """List the upstream tasks that are read as soft gates."""
-        return self._list_by_link(task, "gate")
+        self.embedded_tasks = {task: self._list_by_link(task, "embedding") for task in tasks}
+        """Task → the upstream tasks that it reads as class embeddings."""
+        self.gated_tasks = {task: self._list_by_link(task, "gate") for task in tasks}
+        """Task → the upstream tasks that it reads as soft gates."""
+        self.mapped_tasks = {
+            (task, image): [up for up in self._list_by_link(task, "channel") if spec.voxel_image[up] == image]
+            for task in tasks
+            for image in spec.images
+        }
+        """(task, image) → the upstream tasks on the image that the task reads through a second network."""
 
     def tokens(self, task: str) -> list[str]:
         """List the upstream tasks that are a source of a pooled task."""
-        return self.list_embedded(task) + self.list_gated(task)
-
-    def map_tasks(self, task: str, image: str) -> list[str]:
-        """List the upstream tasks on an image that `task` reads through a second network."""
-        return [up for up in self._list_by_link(task, "channel") if self.spec.voxel_image[up] == image]
+        return self.embedded_tasks[task] + self.gated_tasks[task]
 
     def depth(self, task: str, image: str) -> int:
         """Return how many of the deepest levels of the trunk's pyramid the gates of a task read."""
-        return GATE_DEPTH if any(self.spec.voxel_image[up] == image for up in self.list_gated(task)) else 0
+        return GATE_DEPTH if any(self.spec.voxel_image[up] == image for up in self.gated_tasks[task]) else 0
 
     def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""
@@ -85,7 +83,7 @@ class Chain:
         found: dict[str, nn.Module] = {}
         for task in self.tasks:
             for image, spec in self.spec.images.items():
-                if ups := self.map_tasks(task, image):
+                if ups := self.mapped_tasks[task, image]:
                     found[f"{task} {image}"] = ChannelLink(sum(map(self._count_upstream_planes, ups)), spec)
         return found
 
@@ -98,7 +96,7 @@ class Chain:
                 self.spec.embedding,
             )
             for task in self.tasks
-            for up in self.list_gated(task)
+            for up in self.gated_tasks[task]
         }
 
     def embeddings(self) -> dict[str, nn.Module]:
@@ -106,7 +104,7 @@ class Chain:
         return {
             f"{task} {up}": EmbeddingLink(self.tasks[up], self.spec.embedding)
             for task in self.tasks
-            for up in self.list_embedded(task)
+            for up in self.embedded_tasks[task]
         }
 
     def _count_upstream_planes(self, upstream: str) -> int:

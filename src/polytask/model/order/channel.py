@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.building_blocks import Encoder, EncoderSpec
 
 
 class ChannelLink(nn.Module):

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from polytask.errors import PolytaskError, suggest_word
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec, TaskCut
 from polytask.model.roles import ParameterRoles
 from polytask.model.sharing.cross_stitch import CrossStitch
 from polytask.model.sharing.ctan import CTAN

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import LevelModules, NamedModules
+from polytask.model.building_blocks import Encoder, EncoderSpec, LevelModules, NamedModules, TaskCut
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 
 OWN_MAP_SHARE = 0.9

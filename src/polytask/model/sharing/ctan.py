@@ -14,9 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import EncoderSpec
-from polytask.model.layers import ConvNormAct, NamedModules, make_norm
+from polytask.model.building_blocks import ConvNormAct, EncoderSpec, NamedModules, TaskCut, make_norm
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role
 from polytask.model.sharing.task_attention import (
     ATTENTION_FORMS,
@@ -25,7 +23,7 @@ from polytask.model.sharing.task_attention import (
     squeeze_width,
 )
 from polytask.model.sharing.token_attention import CrossTaskAttention
-from polytask.tasks.pointwise import Pointwise
+from polytask.tasks.heads_and_losses import Pointwise
 
 
 class LowRankExchange(nn.Module):

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import Encoder, EncoderSpec
+from polytask.model.building_blocks import Encoder, EncoderSpec, TaskCut
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role
 
 

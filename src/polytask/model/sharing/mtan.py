@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import EncoderSpec
+from polytask.model.building_blocks import EncoderSpec, TaskCut
 from polytask.model.roles import ParameterRoles, private_role
 from polytask.model.sharing.task_attention import ATTENTION_FORMS, AttentionPath
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import Encoder, EncoderSpec, NamedModules, TaskCut
 from polytask.model.roles import ParameterRoles, assign_role, private_role
 
 

@@ -9,11 +9,18 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, max_pool3d
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import ConvNormAct, LevelModules, MeanPool, NamedModules, make_norm
+from polytask.model.building_blocks import (
+    ConvNormAct,
+    Encoder,
+    EncoderSpec,
+    LevelModules,
+    MeanPool,
+    NamedModules,
+    TaskCut,
+    make_norm,
+)
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role
-from polytask.tasks.pointwise import Pointwise
+from polytask.tasks.heads_and_losses import Pointwise
 
 ATTENTION_FORMS = ("light", "paper")
 MAX_POOL = {2: max_pool2d, 3: max_pool3d}

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.cut import TaskCut
-from polytask.model.encoder import Encoder, EncoderSpec
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import Encoder, EncoderSpec, NamedModules, TaskCut
 from polytask.model.roles import TRUNK, ParameterRoles, assign_role, private_role
 from polytask.model.sharing.task_attention import shrink_initial_weights
 from polytask.model.sharing.token_attention import FeedForward, TokenAttention, encode_positions

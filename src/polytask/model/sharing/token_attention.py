@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from polytask.model.layers import NamedModules
+from polytask.model.building_blocks import NamedModules
 from polytask.model.roles import ParameterRoles, assign_role, choose_owner_role, private_role
 from polytask.model.sharing.task_attention import shrink_initial_weights
 

@@ -8,9 +8,9 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from polytask.model.visit_fusion.known_visits import count_visit_pairs, mask_unknown, pair_visits
+from polytask.model.network_inputs import count_visit_pairs, mask_unknown, pair_visits
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
-from polytask.tasks.pointwise import Pointwise
+from polytask.tasks.heads_and_losses import Pointwise
 
 CORRELATED_CHANNELS = 16
 """Number of channels that are correlated at each depth."""

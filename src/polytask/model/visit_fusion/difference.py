@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.layers import ConvNormAct, pool_mean_max
-from polytask.model.visit_fusion.known_visits import count_visit_pairs, mask_unknown, pair_visits
+from polytask.model.building_blocks import ConvNormAct, pool_mean_max
+from polytask.model.network_inputs import count_visit_pairs, mask_unknown, pair_visits
 from polytask.model.visit_fusion.visit_concat import SideBySideVisits
 
 DIFFERENCE_CHANNELS = 32

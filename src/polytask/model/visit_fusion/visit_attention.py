@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.visit_fusion.known_visits import mask_unknown, pool_levels
+from polytask.model.network_inputs import mask_unknown, pool_levels
 
 DAY_SCALES = (1.0, 10.0, 100.0, 1000.0)
 """Scales in days. A time t is encoded as t / (|t| + scale): steep near 0, limited and, unlike a sine, never the same

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask.model.visit_fusion.known_visits import DAYS_PER_YEAR, mask_unknown, pool_levels
+from polytask.model.network_inputs import DAYS_PER_YEAR, mask_unknown, pool_levels
 
 
 class SideBySideVisits(nn.Module):

@@ -1,14 +1,24 @@
-"""The few layers that every network is built of, the same in 2D and 3D."""
+"""What every network is built of: layers, encoder, decoder, containers of modules, and the cut behind shared features.
+
+The layers are the same in 2D and 3D. The encoder is a list of stages, so that a sharing block can insert something
+between them.
+
+The cut is the one place where a sharing block knows about balancing. A cut turns a shared tensor into what each task
+reads. The plain cut gives every task the tensor itself. A balancing rule gives every task its own leaf, so that one
+backward pass leaves T gradients in T leaves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
-from polytask.tasks.pointwise import Pointwise
+from polytask.tasks.heads_and_losses import Pointwise
 
 CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 Member = TypeVar("Member")
@@ -138,3 +148,106 @@ class LevelModules(nn.ModuleList, Generic[Level]):
     def at(self, level: int) -> Level:
         """Return the module of one level."""
         return cast(Level, self[level])
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Topology of the encoder of one image input.
+
+    Args:
+        dims: 2 or 3.
+        planes: input planes (channels, plus a flag each where channels may be missing).
+        widths: channels per stage, finest first.
+        blocks: residual blocks per stage.
+        strides: stride at which each stage begins.
+    """
+
+    dims: int
+    planes: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+
+class EncoderStage(nn.Module):
+    """One resolution of the encoder: a block with a stride, then plain blocks."""
+
+    def __init__(self, dims: int, inputs: int, outputs: int, stride: Sequence[int], blocks: int):
+        super().__init__()
+        self.first = ResidualBlock(dims, inputs, outputs, stride)
+        self.rest = nn.Sequential(
+            *[ResidualBlock(dims, outputs, outputs, (1,) * dims) for _ in range(blocks - 1)]
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the maps after the first block and after the last block of `[N, C, *space]`."""
+        first: Tensor = self.first(x)
+        last: Tensor = self.rest(first)
+        return first, last
+
+
+class Encoder(nn.Module):
+    """The residual encoder: turns `[N, planes, *space]` into one map per stage, finest first."""
+
+    def __init__(self, spec: EncoderSpec):
+        super().__init__()
+        self.channels = spec.widths
+        inputs = (spec.planes, *spec.widths[:-1])
+        self.stages = LevelModules(
+            EncoderStage(spec.dims, i, o, s, b)
+            for i, o, s, b in zip(inputs, spec.widths, spec.strides, spec.blocks, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Compute the pyramid: the last map of each stage."""
+        pyramid = []
+        for stage in self.stages:
+            _, x = stage(x)
+            pyramid.append(x)
+        return pyramid
+
+
+class UpStep(nn.Module):
+    """One step up in the decoder: reduce channels, enlarge to the size of the skip, join, convolve.
+
+    Nearest-neighbor enlargement is used instead of a transposed convolution: it exists on every device, fits any size
+    and leaves no checkerboard pattern.
+    """
+
+    def __init__(self, dims: int, below: int, skip: int):
+        super().__init__()
+        self.reduce = Pointwise(below, skip)
+        self.join = ConvNormAct(dims, 2 * skip, skip)
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        """Join a coarser map with a skip: `[N, below, *s], [N, skip, *S] → [N, skip, *S]`."""
+        up = interpolate(self.reduce(below), size=skip.shape[2:], mode="nearest")
+        joined: Tensor = self.join(torch.cat([up, skip.to(up.dtype)], dim=1))
+        return joined
+
+
+class Decoder(nn.Module):
+    """The U-Net decoder of a voxel task: pyramid → decoded maps of the `outputs` finest levels, both finest first."""
+
+    def __init__(self, dims: int, channels: Sequence[int], outputs: int = 1):
+        super().__init__()
+        self.outputs = max(1, min(outputs, len(channels) - 1))
+        pairs = zip(reversed(channels[1:]), reversed(channels[:-1]), strict=True)
+        self.steps = nn.ModuleList(UpStep(dims, below, skip) for below, skip in pairs)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
+        """Decode a pyramid; the shapes are those of the class."""
+        x, maps = pyramid[-1], []
+        for step, skip in zip(self.steps, reversed(pyramid[:-1]), strict=True):
+            x = step(x, skip)
+            maps.append(x)
+        return maps[::-1][: self.outputs]
+
+
+TaskCut = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
+"""(shared tensor, tasks) → the tensor that each task reads."""
+
+
+def no_cut(shared: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+    """Give every task the shared tensor itself."""
+    return dict.fromkeys(tasks, shared)

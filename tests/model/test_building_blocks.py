@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from polytask.model.decoder import Decoder
-from polytask.model.layers import MeanPool, ResidualBlock
+from polytask.model.building_blocks import Decoder, MeanPool, ResidualBlock
 
 
 @pytest.mark.parametrize(

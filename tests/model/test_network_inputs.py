@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polytask.model.input_fusion import INPUT_FUSIONS
-from polytask.model.input_fusion.source_hiding import hide_sources
+from polytask.model.network_inputs import hide_sources
 from tests.model.worlds import inputs_of, network_of, tasks_of
 
 

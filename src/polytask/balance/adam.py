@@ -17,13 +17,13 @@ def start_adam(tasks: int, start: float = 0.0) -> RuleMemory:
 
 
 def step_adam(
-    memory: RuleMemory, seen: RuleInput, gradient: Array, rate: float, decay: float = 0.0
+    memory: RuleMemory, batch: RuleInput, gradient: Array, rate: float, decay: float = 0.0
 ) -> RuleMemory:
     """Take one step of Adam (Kingma & Ba 2015) for the tasks of this batch, with L2 `decay`.
 
     The numbers of absent tasks do not change.
     """
-    at = seen.present
+    at = batch.present
     changed = {name: values.copy() for name, values in memory.items()}
     slope = gradient + decay * memory["value"][at]
     # Each task counts its own steps: a rare task's first steps need the correction of the bias as well.

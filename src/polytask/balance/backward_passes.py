@@ -19,22 +19,22 @@ def compute_task_gradients(
     Parameters that are private to a task receive their gradient on the way. Afterwards the graph between the losses and
     `shared` is gone.
     """
-    found: list[dict[str, Tensor]] = [{} for _ in shared]
+    gradients_by_tensor: list[dict[str, Tensor]] = [{} for _ in shared]
     for place, (task, loss) in enumerate(losses.items(), 1):
         if not loss.requires_grad:
             continue
         own = list(private.get(task, ()))
         # `backward` would add the gradients of all tasks up in the same tensors; `autograd.grad` returns each
         # task's.
-        given = torch.autograd.grad(
+        task_gradients = torch.autograd.grad(
             loss, [*shared, *own], retain_graph=place < len(losses), allow_unused=True
         )
-        for gradients, gradient in zip(found, given, strict=False):
+        for gradients, gradient in zip(gradients_by_tensor, task_gradients, strict=False):
             if gradient is not None:
                 gradients[task] = gradient
-        for parameter, gradient in zip(own, given[len(shared) :], strict=True):
+        for parameter, gradient in zip(own, task_gradients[len(shared) :], strict=True):
             add_gradient(parameter, gradient)
-    return list(found)
+    return list(gradients_by_tensor)
 
 
 def add_gradient(parameter: Tensor, gradient: Tensor | None) -> None:

@@ -20,9 +20,9 @@ class EqualWeights:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Give every task the weight 1."""
-        return np.ones(len(seen.losses)), memory
+        return np.ones(len(batch.losses)), memory
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,6 @@ class FixedWeights:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Give every task the weight that was set."""
-        return np.array(self.weights, np.float64)[seen.present], memory
+        return np.array(self.weights, np.float64)[batch.present], memory

@@ -22,9 +22,9 @@ class GradDrop:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Give every task the weight 1: what `combine` does is not a weight."""
-        return np.ones(len(seen.losses)), memory
+        return np.ones(len(batch.losses)), memory
 
     def combine(self, gradients: list[Tensor], uniform: Tensor) -> Tensor:
         """Sum the gradients of the drawn sign. Positive is drawn with probability (1 + Σg / Σ|g|) / 2."""
@@ -34,7 +34,7 @@ class GradDrop:
             size += gradient.abs()
         # The comparison without a quotient has no 0 / 0 where all gradients are 0.
         positive = uniform * 2 * size < size + total
-        kept = torch.zeros_like(uniform)
+        step = torch.zeros_like(uniform)
         for gradient in gradients:
-            kept += torch.where((gradient > 0) == positive, gradient, 0)
-        return kept
+            step += torch.where((gradient > 0) == positive, gradient, 0)
+        return step

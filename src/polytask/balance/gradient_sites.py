@@ -31,7 +31,7 @@ class GradientSite(Protocol):
         """Gather the gradients of each shared tensor by task. Private parameters then
         have their own plain gradients."""
 
-    def measured(self, found: list[TaskGradients]) -> list[TaskGradients]:
+    def measured(self, gradients: list[TaskGradients]) -> list[TaskGradients]:
         """Select those gradients from which the Gramian is made."""
 
     def release(self, whole: Sequence[Tensor | None]) -> None:
@@ -66,9 +66,9 @@ class FeatureSite:
             total.backward()
         return self.leaves.gathered()
 
-    def measured(self, found: list[TaskGradients]) -> list[TaskGradients]:
+    def measured(self, gradients: list[TaskGradients]) -> list[TaskGradients]:
         """Select the gradients of the features, without those of joint parameters."""
-        return found[: len(self.leaves.shared)]
+        return gradients[: len(self.leaves.shared)]
 
     def release(self, whole: Sequence[Tensor | None]) -> None:
         """Run the weighed gradients through the trunk, and add those of joint parameters."""
@@ -79,21 +79,25 @@ class FeatureSite:
             add_gradient(parameter, gradient)
 
     def carry_to_trunk(
-        self, found: Sequence[TaskGradients], trunk: Sequence[Parameter], tasks: Sequence[str]
+        self, feature_gradients: Sequence[TaskGradients], trunk: Sequence[Parameter], tasks: Sequence[str]
     ) -> list[TaskGradients]:
         """Compute the same gradients at the parameters before the cut: one pass through the trunk per task."""
-        at: list[dict[str, Tensor]] = [{} for _ in trunk]
+        by_parameter: list[dict[str, Tensor]] = [{} for _ in trunk]
         for task in tasks:
-            onward = [(s, g[task]) for s, g in zip(self.leaves.shared, found, strict=False) if task in g]
+            onward = [
+                (s, g[task]) for s, g in zip(self.leaves.shared, feature_gradients, strict=False) if task in g
+            ]
             if not onward:
                 continue
             outputs, gradients = [s for s, _ in onward], [g for _, g in onward]
             # The graph is kept: `release` still has to go through the trunk once.
-            given = torch.autograd.grad(outputs, list(trunk), gradients, retain_graph=True, allow_unused=True)
-            for here, gradient in zip(at, given, strict=True):
+            trunk_gradients = torch.autograd.grad(
+                outputs, list(trunk), gradients, retain_graph=True, allow_unused=True
+            )
+            for by_task, gradient in zip(by_parameter, trunk_gradients, strict=True):
                 if gradient is not None:
-                    here[task] = gradient
-        return list(at)
+                    by_task[task] = gradient
+        return list(by_parameter)
 
 
 class ParameterSite:
@@ -108,15 +112,15 @@ class ParameterSite:
     def gather(self, losses: Mapping[str, Tensor]) -> list[TaskGradients]:
         """Gather the gradients of all shared parameters. They are zeros where a task does not reach, so that all
         processes send the same messages."""
-        found = compute_task_gradients(losses, self.shared, self.own)
+        gradients = compute_task_gradients(losses, self.shared, self.own)
         return [
             {t: g[t] if t in g else torch.zeros_like(p) for t in losses}
-            for g, p in zip(found, self.shared, strict=True)
+            for g, p in zip(gradients, self.shared, strict=True)
         ]
 
-    def measured(self, found: list[TaskGradients]) -> list[TaskGradients]:
+    def measured(self, gradients: list[TaskGradients]) -> list[TaskGradients]:
         """Select all gradients for the Gramian."""
-        return found
+        return gradients
 
     def release(self, whole: Sequence[Tensor | None]) -> None:
         """Add the weighed gradients to the parameters."""

@@ -33,13 +33,13 @@ def weigh_by_pcgrad(gramian: Array, draw: np.random.Generator) -> Array:
     """Each gradient without its part that opposes another one, in random order (PCGrad; Yu, NeurIPS 2020)."""
     total = np.zeros(len(gramian))
     for own in range(len(gramian)):
-        found = np.zeros(len(gramian))
-        found[own] = 1.0
+        coefficients = np.zeros(len(gramian))
+        coefficients[own] = 1.0
         for other in draw.permutation(len(gramian)):
-            inner = gramian[other] @ found
+            inner = gramian[other] @ coefficients
             if other != own and inner < 0:
-                found[other] -= inner / gramian[other, other]
-        total += found
+                coefficients[other] -= inner / gramian[other, other]
+        total += coefficients
     return total
 
 
@@ -55,8 +55,8 @@ def weigh_by_cagrad(gramian: Array, draw: np.random.Generator, c: float = 0.4) -
     size = np.sqrt(max(float(mean @ even @ mean), 0.0))
     if not size * c > 0:
         return np.asarray(count * mean / (1 + c))
-    found, length = find_steepest_step(even, even @ mean / size, c)
-    step, nearest = mean + c * size / length * found, project_on_dual_cone(even, mean)
+    direction, length = find_steepest_step(even, even @ mean / size, c)
+    step, nearest = mean + c * size / length * direction, project_on_dual_cone(even, mean)
     away = float((nearest - mean) @ even @ (nearest - mean))
     if away <= (1 + CAGRAD_TOLERANCE) * (c * size) ** 2 and (even @ nearest).min() > (even @ step).min():
         step = nearest
@@ -66,11 +66,11 @@ def weigh_by_cagrad(gramian: Array, draw: np.random.Generator, c: float = 0.4) -
 def weigh_by_imtl_g(gramian: Array, draw: np.random.Generator) -> Array:
     """The step whose projection on every task's direction is the same (IMTL-G; Liu, ICLR 2021); Σ w = K."""
     cosines, lengths = split_cosines_and_lengths(gramian)
-    found = np.linalg.pinv(cosines, rcond=1e-10, hermitian=True) @ np.ones(len(cosines)) / lengths
-    total = abs(found.sum())  # with its sign the step could turn against every task
-    if total <= ZERO_TOLERANCE * abs(found).max():
-        return np.ones(len(found))
-    return np.asarray(len(found) * found / total)
+    weights = np.linalg.pinv(cosines, rcond=1e-10, hermitian=True) @ np.ones(len(cosines)) / lengths
+    total = abs(weights.sum())  # with its sign the step could turn against every task
+    if total <= ZERO_TOLERANCE * abs(weights).max():
+        return np.ones(len(weights))
+    return np.asarray(len(weights) * weights / total)
 
 
 def weigh_by_nash(gramian: Array, draw: np.random.Generator) -> Array:
@@ -84,8 +84,8 @@ def weigh_by_nash(gramian: Array, draw: np.random.Generator) -> Array:
 
 def weigh_by_fairgrad(gramian: Array, draw: np.random.Generator, alpha: float = 2.0) -> Array:
     """α-fair shares of progress, Gw = w^(−1/α) (FairGrad; Ban & Ji, ICML 2024); scaled to Σ w = K. 1 is `nash`."""
-    found = solve_fair_weights(gramian, 1 / alpha)
-    return np.asarray(len(found) * found / found.sum())
+    weights = solve_fair_weights(gramian, 1 / alpha)
+    return np.asarray(len(weights) * weights / weights.sum())
 
 
 def weigh_by_alignment(gramian: Array, draw: np.random.Generator) -> Array:

@@ -22,12 +22,12 @@ class GramianRule:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Apply the formula to those tasks that have a gradient."""
-        weights = np.ones(len(seen.losses))
-        size = np.diag(seen.gramian)
+        weights = np.ones(len(batch.losses))
+        size = np.diag(batch.gramian)
         moved = np.flatnonzero(size > 0)
         # The formulas divide by the length of each gradient.
         if len(moved) > 1:
-            weights[moved] = self.formula(seen.gramian[np.ix_(moved, moved)], seen.draw)
+            weights[moved] = self.formula(batch.gramian[np.ix_(moved, moved)], batch.draw)
         return weights, memory

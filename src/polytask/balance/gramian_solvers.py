@@ -31,15 +31,15 @@ def scale_gramian(gramian: Array) -> Array:
     """Make the Gramian symmetric and its mean diagonal 1."""
     even = (gramian + gramian.T) / 2
     size = np.trace(even) / len(even)
-    found: Array = even / size if size > 0 else even
-    return found
+    scaled_gramian: Array = even / size if size > 0 else even
+    return scaled_gramian
 
 
 def find_gramian_root(gramian: Array) -> Array:
     """Return R with RᵀR = the Gramian: its columns are the gradients in K coordinates."""
     values, vectors = np.linalg.eigh(gramian)
-    found: Array = np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T
-    return found
+    root: Array = np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T
+    return root
 
 
 def project_on_dual_cone(gramian: Array, start: Array) -> Array:
@@ -50,8 +50,8 @@ def project_on_dual_cone(gramian: Array, start: Array) -> Array:
     """
     even = scale_gramian(gramian)
     sides = find_gramian_root(even + ANGLE_RIDGE * np.diag(np.diag(even)))
-    found: Array = start + nnls(sides, -sides @ start)[0]
-    return found
+    weights: Array = start + nnls(sides, -sides @ start)[0]
+    return weights
 
 
 def find_min_norm_weights(gramian: Array) -> Array:
@@ -64,8 +64,8 @@ def find_min_norm_weights(gramian: Array) -> Array:
     values, vectors = np.linalg.eigh(even)
     roots = np.sqrt(np.clip(values, 0.0, None) + ZERO_TOLERANCE)
     sides = roots[:, None] * vectors.T
-    found = nnls(sides, (vectors / roots).T @ np.ones(len(even)))[0]
-    return np.asarray(found / found.sum())
+    weights = nnls(sides, (vectors / roots).T @ np.ones(len(even)))[0]
+    return np.asarray(weights / weights.sum())
 
 
 def find_steepest_step(gramian: Array, along: Array, c: float) -> tuple[Array, float]:
@@ -81,10 +81,10 @@ def find_steepest_step(gramian: Array, along: Array, c: float) -> tuple[Array, f
     best, length = np.full(len(gramian), 1 / len(gramian)), high
     for _ in range(SEARCH_HALVINGS):
         s = (low + high) / 2
-        found = find_min_norm_weights(gramian + (s / c) * (along[:, None] + along) + (s / c) ** 2)
-        reached = np.sqrt(max(float(found @ gramian @ found), 0.0))
+        weights = find_min_norm_weights(gramian + (s / c) * (along[:, None] + along) + (s / c) ** 2)
+        reached = np.sqrt(max(float(weights @ gramian @ weights), 0.0))
         if reached >= s * (1 - ZERO_TOLERANCE):
-            low, best, length = s, found, reached
+            low, best, length = s, weights, reached
         else:
             high = s
     return best, length

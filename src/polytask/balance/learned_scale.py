@@ -28,12 +28,12 @@ class UncertaintyWeights:
         """Start with a variance of 1 for each task."""
         return start_adam(tasks)
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by 1 / (2 variance)."""
         weights = 0.5 * np.exp(
-            -np.clip(memory["value"][seen.present], -MAX_SCALE_EXPONENT, MAX_SCALE_EXPONENT)
+            -np.clip(memory["value"][batch.present], -MAX_SCALE_EXPONENT, MAX_SCALE_EXPONENT)
         )
-        return weights, step_adam(memory, seen, 0.5 - weights * seen.losses, self.rate)
+        return weights, step_adam(memory, batch, 0.5 - weights * batch.losses, self.rate)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ImtlL:
         """Start with a scale of 1 for each task."""
         return start_adam(tasks)
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by its learned scale."""
-        weights = np.exp(np.clip(memory["value"][seen.present], -MAX_SCALE_EXPONENT, MAX_SCALE_EXPONENT))
-        return weights, step_adam(memory, seen, weights * seen.losses - 1, self.rate)
+        weights = np.exp(np.clip(memory["value"][batch.present], -MAX_SCALE_EXPONENT, MAX_SCALE_EXPONENT))
+        return weights, step_adam(memory, batch, weights * batch.losses - 1, self.rate)

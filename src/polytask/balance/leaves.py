@@ -58,29 +58,29 @@ class CutLeaves:
 def compute_gramian(gradients: Sequence[TaskGradients], tasks: Sequence[str]) -> Tensor:
     """Compute the inner products of the tasks' gradients over all tensors, `[T, T]` in float32; 0 for a task that
     reaches none."""
-    device = next((g.device for found in gradients for g in found.values()), torch.device("cpu"))
+    device = next((g.device for by_task in gradients for g in by_task.values()), torch.device("cpu"))
     total = torch.zeros(len(tasks), len(tasks), device=device)
-    for found in gradients:
-        there = [i for i, task in enumerate(tasks) if task in found]
-        flat = {i: found[tasks[i]].detach().flatten().float() for i in there}
-        for place, i in enumerate(there):
-            for j in there[: place + 1]:
+    for by_task in gradients:
+        reaching = [i for i, task in enumerate(tasks) if task in by_task]
+        flat = {i: by_task[tasks[i]].detach().flatten().float() for i in reaching}
+        for place, i in enumerate(reaching):
+            for j in reaching[: place + 1]:
                 total[i, j] += torch.dot(flat[i], flat[j])
     return total + total.tril(-1).T
 
 
 def merge_weighted(
-    found: TaskGradients, weights: Mapping[str, float], rule: object, generator: torch.Generator | None
+    gradients: TaskGradients, weights: Mapping[str, float], rule: object, generator: torch.Generator | None
 ) -> Tensor | None:
     """Merge the gradients of one tensor into one, weighted; None where no task reaches the tensor."""
-    if not found:
+    if not gradients:
         return None
-    if isinstance(rule, CombiningRule) and len(found) > 1:
-        like = next(iter(found.values()))
+    if isinstance(rule, CombiningRule) and len(gradients) > 1:
+        like = next(iter(gradients.values()))
         uniform = torch.rand(like.shape, generator=generator, device=like.device)
-        return rule.combine([g.float() for g in found.values()], uniform).to(like.dtype)
+        return rule.combine([g.float() for g in gradients.values()], uniform).to(like.dtype)
     total: Tensor | None = None
-    for task, gradient in found.items():
+    for task, gradient in gradients.items():
         part = gradient * weights[task]
         # In place: `part` is a new tensor, so no gradient that is still needed is overwritten.
         total = part if total is None else total.add_(part)

@@ -21,10 +21,10 @@ class RandomLossWeights:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Draw the weights from a softmax of normal numbers."""
-        count = len(seen.losses)
-        return count * softmax(seen.draw.standard_normal(count)), memory
+        count = len(batch.losses)
+        return count * softmax(batch.draw.standard_normal(count)), memory
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class GeometricMeanLoss:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by geometric mean / Lₖ."""
-        return np.exp(np.log(seen.positive).mean()) / seen.positive, memory
+        return np.exp(np.log(batch.positive).mean()) / batch.positive, memory
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class ScaleInvariantLoss:
         """Remember nothing from step to step."""
         return EMPTY_MEMORY
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by 1 / Lₖ."""
-        return 1 / seen.positive, memory
+        return 1 / batch.positive, memory
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,16 @@ class SmoothTchebycheff:
         """Start without the mean losses of an epoch."""
         return start_history(tasks, 1)
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by K softmax(log(Lₖ / reference) / μ) / Lₖ."""
         # After the warm-up the memory no longer moves, so that the reference stays the same.
-        if seen.epoch <= self.warmup:
-            memory = roll_epoch(memory, seen)
-        reference = read_past_means(memory, seen, 1)
-        if seen.epoch < self.warmup:
-            return 1 / seen.positive, add_batch_losses(memory, seen)
+        if batch.epoch <= self.warmup:
+            memory = roll_epoch(memory, batch)
+        reference = read_past_means(memory, batch, 1)
+        if batch.epoch < self.warmup:
+            return 1 / batch.positive, add_batch_losses(memory, batch)
         reference = np.where(
-            np.isfinite(reference), reference, seen.positive
+            np.isfinite(reference), reference, batch.positive
         )  # a task that came late: its own loss
-        progress = np.log(seen.positive / np.maximum(reference, MIN_POSITIVE_LOSS))
-        return len(progress) * softmax(progress / self.mu) / seen.positive, memory
+        progress = np.log(batch.positive / np.maximum(reference, MIN_POSITIVE_LOSS))
+        return len(progress) * softmax(progress / self.mu) / batch.positive, memory

@@ -23,14 +23,14 @@ class DynamicWeightAverage:
         """Start without the mean losses of an epoch."""
         return start_history(tasks, 2)
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by K · softmax(r / temperature), r its last epoch / the one before; 1 in the first two."""
-        memory = roll_epoch(memory, seen)
-        ratio = read_past_means(memory, seen, 1) / np.maximum(
-            read_past_means(memory, seen, 2), MIN_POSITIVE_LOSS
+        memory = roll_epoch(memory, batch)
+        ratio = read_past_means(memory, batch, 1) / np.maximum(
+            read_past_means(memory, batch, 2), MIN_POSITIVE_LOSS
         )
         ratio = np.where(np.isfinite(ratio), ratio, 1.0)
-        return len(ratio) * softmax(ratio / self.temperature), add_batch_losses(memory, seen)
+        return len(ratio) * softmax(ratio / self.temperature), add_batch_losses(memory, batch)
 
 
 @dataclass(frozen=True)
@@ -49,28 +49,28 @@ class GradNorm:
         """Start with equal weights and without the mean losses of an epoch."""
         return {**start_adam(tasks), **start_history(tasks, 1)}
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by K · softmax(v). v follows the gradient of Σ |wₖ‖gₖ‖ −
         target|, with the target held fixed."""
         if np.isnan(memory["past"]).any():
             # Only the first mean of each task is kept: later epochs must not move the reference.
             first = memory["past"]
-            memory = roll_epoch(memory, seen)
+            memory = roll_epoch(memory, batch)
             memory = {**memory, "past": np.where(np.isnan(first), memory["past"], first)}
-        at_first = read_past_means(memory, seen, 1)
+        at_first = read_past_means(memory, batch, 1)
         count = len(at_first)
         if np.isnan(at_first).any():
-            return np.ones(count), add_batch_losses(memory, seen)
-        share = softmax(memory["value"][seen.present])
-        norms = np.sqrt(np.maximum(np.diag(seen.gramian), 0.0))
+            return np.ones(count), add_batch_losses(memory, batch)
+        share = softmax(memory["value"][batch.present])
+        norms = np.sqrt(np.maximum(np.diag(batch.gramian), 0.0))
         weighted = count * share * norms
-        progress = seen.positive / np.maximum(at_first, MIN_POSITIVE_LOSS)
+        progress = batch.positive / np.maximum(at_first, MIN_POSITIVE_LOSS)
         target = weighted.mean() * (progress / progress.mean()) ** self.alpha
         slope = np.sign(weighted - target) * weighted
         numbers = {name: memory[name] for name in start_adam(len(memory["value"]))}
         return count * share, {
             **memory,
-            **step_adam(numbers, seen, slope - share * slope.sum(), self.rate),
+            **step_adam(numbers, batch, slope - share * slope.sum(), self.rate),
         }
 
 
@@ -86,13 +86,13 @@ class FamoWeights:
         """Start with an equal share for each task."""
         return start_adam(tasks)
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Weigh each task by K c zₖ / Lₖ, with z = softmax(ξ) and c such that the weights sum to K."""
-        quotients = softmax(memory["value"][seen.present]) / seen.positive
+        quotients = softmax(memory["value"][batch.present]) / batch.positive
         return len(quotients) * quotients / quotients.sum(), memory
 
-    def learn(self, seen: RuleInput, after: Array, memory: RuleMemory) -> RuleMemory:
+    def learn(self, batch: RuleInput, after: Array, memory: RuleMemory) -> RuleMemory:
         """Move ξ down along (∂z/∂ξ)ᵀ (log L before − log L after)."""
-        share = softmax(memory["value"][seen.present])
-        fallen = np.log(seen.positive) - np.log(np.maximum(after, MIN_POSITIVE_LOSS))
-        return step_adam(memory, seen, share * (fallen - share @ fallen), self.rate, self.decay)
+        share = softmax(memory["value"][batch.present])
+        fallen = np.log(batch.positive) - np.log(np.maximum(after, MIN_POSITIVE_LOSS))
+        return step_adam(memory, batch, share * (fallen - share @ fallen), self.rate, self.decay)

@@ -59,7 +59,7 @@ class Rule(Protocol):
     def start(self, tasks: int) -> RuleMemory:
         """Return what the rule remembers before the first step."""
 
-    def weigh(self, seen: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
+    def weigh(self, batch: RuleInput, memory: RuleMemory) -> tuple[Array, RuleMemory]:
         """Return the weights `[K]`, and what to remember."""
 
 
@@ -67,7 +67,7 @@ class Rule(Protocol):
 class LearningRule(Protocol):
     """A rule that reads the losses of the same batch again after the step."""
 
-    def learn(self, seen: RuleInput, after: Array, memory: RuleMemory) -> RuleMemory:
+    def learn(self, batch: RuleInput, after: Array, memory: RuleMemory) -> RuleMemory:
         """Return what to remember; `after` has the losses `[K]` of the same samples once the weights have moved."""
 
 

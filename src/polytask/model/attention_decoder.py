@@ -53,14 +53,14 @@ class AttentionDecoder(nn.Module):
         """Decode task → pyramid (finest first) to task → decoded maps, finest first."""
         levels = zip(*pyramids.values(), strict=True)
         decoded = self.decoder([_average_maps(maps) for maps in levels])[::-1]
-        found: dict[str, list[Tensor]] = {}
+        maps_by_task: dict[str, list[Tensor]] = {}
         for task, pyramid in pyramids.items():
             below, maps = pyramid[-1], []
             for stage, shared in zip(self.stages[task], decoded, strict=True):
                 below = stage(shared, below)
                 maps.append(below)
-            found[task] = maps[::-1][: self.outputs]
-        return found
+            maps_by_task[task] = maps[::-1][: self.outputs]
+        return maps_by_task
 
     def roles(self) -> ParameterRoles:
         """The shared path has the role `joint`, the masks of a task are private."""

@@ -77,8 +77,8 @@ class MeanPool(nn.Module):
             # the axis is skipped.
             mean = sum(parts[1:], parts[0]).mul_(1 / step)
             if x.shape[axis] > full * step:
-                rest = x.narrow(axis, full * step, x.shape[axis] - full * step)
-                mean = torch.cat([mean, rest.mean(axis, keepdim=True)], axis)
+                border = x.narrow(axis, full * step, x.shape[axis] - full * step)
+                mean = torch.cat([mean, border.mean(axis, keepdim=True)], axis)
             x = mean
         return x
 
@@ -103,8 +103,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the two convolutions to the shortcut; the shapes are those of the class."""
-        found: Tensor = self.activation(self.body(x) + self.shortcut(x))
-        return found
+        maps: Tensor = self.activation(self.body(x) + self.shortcut(x))
+        return maps
 
 
 def pool_mean_max(x: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class CostSetting:
             f"size {self.size}: at least {MIN_IMAGE_EDGE}": self.size < MIN_IMAGE_EDGE,
             f"dims {self.dims}: choose 2 or 3": self.dims not in (2, 3),
         }
-        for line in (line for line, found in wrong.items() if found):
+        for line in (line for line, is_wrong in wrong.items() if is_wrong):
             raise PolytaskError(line)
 
     @property

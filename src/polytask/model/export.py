@@ -37,12 +37,12 @@ class Exportable(nn.Module):
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Run the network on tensors in the order of `inputs`; returns tensors in the order of `outputs`."""
-        given = dict(zip(self.inputs, tensors, strict=True))
+        tensors_by_name = dict(zip(self.inputs, tensors, strict=True))
         complete = CompleteInputs(
-            {name: given[name] for name in self.images},
-            {name: given[name] for name in self.tables},
-            given["day"],
+            {name: tensors_by_name[name] for name in self.images},
+            {name: tensors_by_name[name] for name in self.tables},
+            tensors_by_name["day"],
         )
-        found = self.network(complete)
-        answers = (found[name] for name in self.outputs)
+        outputs = self.network(complete)
+        answers = (outputs[name] for name in self.outputs)
         return tuple(a[0] if isinstance(a, list) else a for a in answers)

@@ -96,9 +96,9 @@ class Network(nn.Module):
         Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
         """
         present = select_known_rows(inputs)
-        there = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0)
+        source_known = hide_sources(inputs, self.spec.source_dropout if self.training else 0.0)
         outputs: dict[str, TaskOutput] = {}
-        vectors: VectorEncoding = self.vectors(inputs, there, cut)
+        vectors: VectorEncoding = self.vectors(inputs, source_known, cut)
         tokens, rows = vectors.tokens, vectors.condition
         condition = rows.take(present) if rows is not None and self.modulates else None
         for name in self.blocks.names():
@@ -108,13 +108,15 @@ class Network(nn.Module):
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
                 outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
-            beside = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
-            if name in inputs.whole and self.pooled + beside:
+            whole_view_tasks = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
+            if name in inputs.whole and self.pooled + whole_view_tasks:
                 view = inputs.whole[name].flatten(0, 1)[present]
-                answers, pyramids, maps = self._run_view(name, view, beside, self.pooled, condition, cut)
+                answers, pyramids, maps = self._run_view(
+                    name, view, whole_view_tasks, self.pooled, condition, cut
+                )
                 outputs |= {} if in_patch else answers
-                seen = self._make_image_tokens(name, pyramids, maps, present, there[name])
-                tokens = {t: own | seen.get(t, {}) for t, own in tokens.items()}
+                image_tokens = self._make_image_tokens(name, pyramids, maps, present, source_known[name])
+                tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
         side_outputs: SideOutputs = {}
         # Upstream tasks come first in this order, so that their outputs exist already.
         for task in self.order:
@@ -144,13 +146,13 @@ class Network(nn.Module):
 
     def rates(self) -> dict[str, float]:
         """Return factors on the learning rate, for the parameters whose block asks for one."""
-        found: dict[str, float] = {}
+        factors_by_parameter: dict[str, float] = {}
         for name, block in self.blocks.items():
-            asked: Mapping[str, float] = getattr(block, "rates", {})
+            factor_by_prefix: Mapping[str, float] = getattr(block, "rates", {})
             for parameter, _ in block.named_parameters():
-                factors = [f for prefix, f in asked.items() if parameter.startswith(prefix)]
-                found |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
-        return found
+                factors = [f for prefix, f in factor_by_prefix.items() if parameter.startswith(prefix)]
+                factors_by_parameter |= {f"blocks.members.@{name}.{parameter}": f for f in factors}
+        return factors_by_parameter
 
     def roles(self) -> ParameterRoles:
         """Return the role of every parameter; see `polytask.model.roles`."""
@@ -212,9 +214,11 @@ class Network(nn.Module):
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
-                found, decoded = answers[task]
-                maps[task] = self.voxels.make_handed_down_map(task, found, decoded, self.spec.stop_gradient)
-        outputs: dict[str, TaskOutput] = {task: found for task, (found, _) in answers.items()}
+                task_outputs, decoded = answers[task]
+                maps[task] = self.voxels.make_handed_down_map(
+                    task, task_outputs, decoded, self.spec.stop_gradient
+                )
+        outputs: dict[str, TaskOutput] = {task: task_outputs for task, (task_outputs, _) in answers.items()}
         return outputs, {t: pyramids[t] for t in pooled}, maps
 
     def _make_image_tokens(

@@ -100,9 +100,9 @@ def hide_sources(inputs: NetworkInputs, rate: float) -> dict[str, Tensor]:
     known |= {name: k.any(-1) & inputs.visit_known for name, k in inputs.bag_known.items()}
     if rate <= 0 or len(known) < 2:
         return known
-    seen = torch.stack(list(known.values()), 1)
-    alone = seen & (seen.sum(1, keepdim=True) == 1)
-    free = (seen & ~alone).any(2)
+    all_known = torch.stack(list(known.values()), 1)
+    alone = all_known & (all_known.sum(1, keepdim=True) == 1)
+    free = (all_known & ~alone).any(2)
     # The largest of uniform draws is a fair choice among the sources that may be hidden.
     draw = torch.rand(free.shape, device=free.device).masked_fill(~free, -1.0)
     hide = (torch.rand(len(free), device=free.device) < rate) & free.any(1)

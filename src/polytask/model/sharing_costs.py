@@ -47,7 +47,7 @@ class SharingCost:
 
     def compare_time(self, other: SharingCost) -> tuple[float, float, float]:
         """Compare the time with another's, round by round: median, lower and upper quartile of the ratio."""
-        ratios = [mine / its for mine, its in zip(self.seconds, other.seconds, strict=True)]
+        ratios = [own / its for own, its in zip(self.seconds, other.seconds, strict=True)]
         first, middle, third = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
         return middle, first, third
 
@@ -138,18 +138,18 @@ def _measure_memory(network: Network, inputs: CompleteInputs, setting: CostSetti
         torch.cuda.reset_peak_memory_stats(setting.device)
         _run_forward_backward(network, inputs, setting)
         return int(torch.cuda.max_memory_allocated(setting.device) - before)
-    kept: dict[int, int] = {}
+    bytes_by_storage: dict[int, int] = {}
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
 
     alive: list[Tensor] = []  # so that no storage's place is taken by a later one
 
     def pack(x: Tensor) -> None:  # handing x itself back would tie a node to its own output: never freed
-        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        bytes_by_storage[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
         alive.append(x.detach())
 
     with saved_tensors_hooks(pack, lambda x: x):
         _run_forward(network, inputs, setting)
-    return sum(size for place, size in kept.items() if place not in weights)
+    return sum(size for place, size in bytes_by_storage.items() if place not in weights)
 
 
 def _read_synced_clock(setting: CostSetting, clock: Clock) -> float:

@@ -58,13 +58,13 @@ class SlideEncoder(nn.Module):
     def forward(self, bags: Tensor, known: Tensor) -> Tensor:
         """Encode the known patches; the shapes are those of the class."""
         where = known.nonzero()
-        found = [
+        vectors = [
             self._encode_patches(bags[part[:, 0], part[:, 1]]) for part in self._split_into_chunks(where)
         ]
-        device, dtype = self.mean.device, found[0].dtype if found else self.mean.dtype
+        device, dtype = self.mean.device, vectors[0].dtype if vectors else self.mean.dtype
         # The dtype is that of the vectors: autocast may have made them bf16.
         empty = torch.zeros((*known.shape, self.width), device=device, dtype=dtype)
-        return empty.index_put((where[:, 0], where[:, 1]), torch.cat(found)) if found else empty
+        return empty.index_put((where[:, 0], where[:, 1]), torch.cat(vectors)) if vectors else empty
 
     def _split_into_chunks(self, where: Tensor) -> Iterator[Tensor]:
         """Split the known patches: all at once while learning (their activations are kept anyway), else in chunks."""
@@ -80,8 +80,8 @@ class SlideEncoder(nn.Module):
         x = (patches.to(self.mean.device).float() - self.mean) / self.sd
         if self.pixels:
             x = pool_mean_max(self.stages(x))
-        found: Tensor = self.project(x)
-        return found
+        vectors: Tensor = self.project(x)
+        return vectors
 
 
 class GatedAttention(nn.Module):

@@ -55,11 +55,16 @@ class VoxelHeads(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Turn maps `[N, C, *space]` into outputs; in eval mode only one output."""
         count = len(self.heads) if self.training else 1
-        seen = list(maps[:count])
+        head_inputs = list(maps[:count])
         if self.thinned and self.training:
-            kept = seen[0].new_empty(seen[0].shape[:2]).bernoulli_(KEPT_CHANNEL_SHARE) / KEPT_CHANNEL_SHARE
-            seen[0] = seen[0] * kept.reshape(*kept.shape, *[1] * (seen[0].dim() - 2))
-        return [head(m) for head, m in zip(self.heads[:count], seen, strict=True)]
+            channel_mask = (
+                head_inputs[0].new_empty(head_inputs[0].shape[:2]).bernoulli_(KEPT_CHANNEL_SHARE)
+                / KEPT_CHANNEL_SHARE
+            )
+            head_inputs[0] = head_inputs[0] * channel_mask.reshape(
+                *channel_mask.shape, *[1] * (head_inputs[0].dim() - 2)
+            )
+        return [head(m) for head, m in zip(self.heads[:count], head_inputs, strict=True)]
 
     @torch.no_grad()
     def variance(self, finest: Tensor) -> Tensor:
@@ -67,8 +72,8 @@ class VoxelHeads(nn.Module):
         0 and half 1."""
         total = square = torch.zeros((), device=finest.device)
         for mask in self.masks:
-            seen = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
-            answer = make_answer_map(self.task, self.heads[0](seen)).float()
+            channels = finest * mask.to(finest.dtype).reshape(1, -1, *[1] * (finest.dim() - 2))
+            answer = make_answer_map(self.task, self.heads[0](channels)).float()
             total, square = total + answer, square + answer.square()
         spread = square / THINNED_HEADS - (total / THINNED_HEADS).square()
         # Rounding can make the difference of two squares negative. An answer between 0 and 1 has a variance
@@ -110,12 +115,12 @@ class VoxelBranch(nn.Module):
 
     def forward(self, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
         """Decode pyramids: task → (outputs, decoded maps), finest first."""
-        found: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
+        answers: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
         for key in dict.fromkeys(self.keys[t] for t in pyramids):
-            mine = {t: p for t, p in pyramids.items() if self.keys[t] == key}
-            for name, maps in self._decoded(self.decoders[key], mine).items():
-                found[name] = (self.heads[name](maps), maps)
-        return found
+            own_pyramids = {t: p for t, p in pyramids.items() if self.keys[t] == key}
+            for name, maps in self._decoded(self.decoders[key], own_pyramids).items():
+                answers[name] = (self.heads[name](maps), maps)
+        return answers
 
     @staticmethod
     def _decoded(decoder: VoxelDecoder, pyramids: Mapping[str, VoxelPyramid]) -> dict[str, list[Tensor]]:
@@ -123,14 +128,18 @@ class VoxelBranch(nn.Module):
         if isinstance(decoder, AttentionDecoder):
             decoded: dict[str, list[Tensor]] = decoder(pyramids)
             return decoded
-        done: dict[tuple[int, ...], list[Tensor]] = {}
-        found: dict[str, list[Tensor]] = {}
+        maps_by_ids: dict[tuple[int, ...], list[Tensor]] = {}
+        maps_by_task: dict[str, list[Tensor]] = {}
         for name, pyramid in pyramids.items():
             # Tasks see the same maps when these are the same tensors: comparing values would cost more than
             # decoding.
-            seen = tuple(id(level) for level in pyramid)
-            found[name] = done[seen] if seen in done else done.setdefault(seen, decoder(pyramid))
-        return found
+            tensor_ids = tuple(id(level) for level in pyramid)
+            maps_by_task[name] = (
+                maps_by_ids[tensor_ids]
+                if tensor_ids in maps_by_ids
+                else maps_by_ids.setdefault(tensor_ids, decoder(pyramid))
+            )
+        return maps_by_task
 
     def make_handed_down_map(
         self, name: str, outputs: Sequence[Tensor], maps: Sequence[Tensor], stop: bool
@@ -253,11 +262,11 @@ class PooledBranch(nn.Module):
         if self.subject:
             maps = [m[:, self.slots] for m in token.maps]
             known = token.known[:, self.slots]
-            seen = maps[0] if isinstance(embed, SideBySideVisits) else maps
+            visits = maps[0] if isinstance(embed, SideBySideVisits) else maps
             compared = self.pairs and not isinstance(embed, SideBySideVisits)
             # A comparison of visits needs both of a pair: one known visit alone is not enough.
-            there = known[:, 1:] & known[:, :-1] if compared else known
-            return embed(seen, known, day[:, self.slots]), there.any(1)
+            usable = known[:, 1:] & known[:, :-1] if compared else known
+            return embed(visits, known, day[:, self.slots]), usable.any(1)
         deepest = token.maps[-1].flatten(0, 1)
         pooled = pool_mean_max(deepest) if deepest.dim() > 2 else deepest
         return embed(pooled), token.known.flatten()

@@ -60,23 +60,25 @@ class VectorEncoders(nn.Module):
             {f"{t} {n}": GatedAttention(width) for t in self.pooled for n in slides}
         )
 
-    def forward(self, inputs: NetworkInputs, there: Mapping[str, Tensor], cut: TaskCut) -> VectorEncoding:
+    def forward(
+        self, inputs: NetworkInputs, source_known: Mapping[str, Tensor], cut: TaskCut
+    ) -> VectorEncoding:
         """Encode the inputs. `there` says for each input in which visits it is known, `[B, V]`."""
-        tokens, condition = self.encode_tables(inputs, there, cut)
+        tokens, condition = self.encode_tables(inputs, source_known, cut)
         side_outputs: SideOutputs = {task: {} for task in self.pooled}
         for name, encoder in self.slides.items():
-            known = inputs.bag_known[name] & there[name][..., None]
+            known = inputs.bag_known[name] & source_known[name][..., None]
             shape, flat = known.shape[:2], known.flatten(0, 1)
             patches = encoder(inputs.bags[name].flatten(0, 1), flat)
             for task, leaf in cut(patches, list(self.pooled)).items():
                 vector, weights = self.attention[f"{task} {name}"](leaf, flat)
-                tokens[task][name] = Token((vector.unflatten(0, shape),), there[name])
-                mine = weights.unflatten(0, shape) if self.pooled[task] else weights
-                side_outputs[task][f"patches.{name}"] = mine
+                tokens[task][name] = Token((vector.unflatten(0, shape),), source_known[name])
+                patch_weights = weights.unflatten(0, shape) if self.pooled[task] else weights
+                side_outputs[task][f"patches.{name}"] = patch_weights
         return VectorEncoding(tokens, condition, side_outputs)
 
     def encode_tables(
-        self, inputs: NetworkInputs, there: Mapping[str, Tensor], cut: TaskCut
+        self, inputs: NetworkInputs, source_known: Mapping[str, Tensor], cut: TaskCut
     ) -> tuple[TokensByTask, Condition | None]:
         """Encode the tables: their tokens, and what modulates maps, one row per visit slot `B·V`."""
         tokens: TokensByTask = {task: {} for task in self.pooled}
@@ -85,8 +87,8 @@ class VectorEncoders(nn.Module):
             shared = encoder(inputs.tables[name], inputs.table_known[name])
             leaves = cut(shared, [*self.pooled, *self.modulated])
             for task in self.pooled:
-                tokens[task][name] = Token((leaves[task],), there[name])
-            rows.append((leaves, there[name]))
+                tokens[task][name] = Token((leaves[task],), source_known[name])
+            rows.append((leaves, source_known[name]))
         return tokens, Condition.of(rows) if rows else None
 
     def roles(self) -> ParameterRoles:
@@ -137,13 +139,13 @@ class TableEncoder(nn.Module):
 
     def forward(self, values: Tensor, known: Tensor) -> Tensor:
         """Encode values and flags; the shapes are those of the class."""
-        flags, seen = known.to(values.dtype), torch.where(known, values, 0.0)
+        flags, known_values = known.to(values.dtype), torch.where(known, values, 0.0)
         if self.empty:
-            flags = seen = values.new_zeros((*values.shape[:-1], 1))
+            flags = known_values = values.new_zeros((*values.shape[:-1], 1))
         if self.groups is not None:
-            token: Tensor = self.layers(self.groups(seen, flags))
+            token: Tensor = self.layers(self.groups(known_values, flags))
         else:
-            token = self.layers(torch.cat([seen, flags], dim=-1))
+            token = self.layers(torch.cat([known_values, flags], dim=-1))
         return token
 
 

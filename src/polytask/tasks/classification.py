@@ -95,24 +95,24 @@ class Classification:
         p, truth = prediction["p"][known], np.asarray(value)[known].astype(np.int64)
         m = build_confusion_matrix(truth, p.argmax(1), self.outputs)
         each = range(self.outputs)
-        found = {"n": float(truth.size), "accuracy": compute_accuracy(m)}
-        found["balanced_accuracy"] = average_over_classes([compute_sensitivity(m, k) for k in each])
-        found["f1"] = average_over_classes([compute_f1(m, k) for k in each])
+        metrics = {"n": float(truth.size), "accuracy": compute_accuracy(m)}
+        metrics["balanced_accuracy"] = average_over_classes([compute_sensitivity(m, k) for k in each])
+        metrics["f1"] = average_over_classes([compute_f1(m, k) for k in each])
         if self.outputs == 2:
-            return found | {
+            return metrics | {
                 "auc": compute_auc(p[:, 1], truth == 1),
                 "sensitivity": compute_sensitivity(m, 1),
                 "specificity": compute_specificity(m, 1),
             }
         for k, c in enumerate(self.classes):
-            found[f"auc.{c}"] = compute_auc(p[:, k], truth == k)
-            found[f"sensitivity.{c}"], found[f"specificity.{c}"] = (
+            metrics[f"auc.{c}"] = compute_auc(p[:, k], truth == k)
+            metrics[f"sensitivity.{c}"], metrics[f"specificity.{c}"] = (
                 compute_sensitivity(m, k),
                 compute_specificity(m, k),
             )
         for name in ("auc", "sensitivity", "specificity"):
-            found[name] = average_over_classes([found[f"{name}.{c}"] for c in self.classes])
-        return found
+            metrics[name] = average_over_classes([metrics[f"{name}.{c}"] for c in self.classes])
+        return metrics
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Compute 2·AUC − 1; if a class does not occur, from the classes whose AUC is defined."""

@@ -193,7 +193,7 @@ def gather_other_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     # all_gather needs the same shape everywhere, so that rows are padded to the longest and cut again afterwards.
     padded = rows.new_zeros((max(counts), *rows.shape[1:]))
     padded[: len(rows)] = rows
-    found = [torch.empty_like(padded) for _ in range(world)]
-    dist.all_gather(found, padded)
-    kept = [f[:n] for f, n in zip(found, counts, strict=True)]
-    return torch.cat([rows[:0], *kept[:rank]]), torch.cat([rows[:0], *kept[rank + 1 :]])
+    rows_by_rank = [torch.empty_like(padded) for _ in range(world)]
+    dist.all_gather(rows_by_rank, padded)
+    unpadded = [f[:n] for f, n in zip(rows_by_rank, counts, strict=True)]
+    return torch.cat([rows[:0], *unpadded[:rank]]), torch.cat([rows[:0], *unpadded[rank + 1 :]])

@@ -84,15 +84,15 @@ class Dose:
             return {"n": 0.0, "mae": NAN}
         # Outside the region the truth may be NaN, which would reach every mean.
         truth, drawn = (np.where(inside, np.asarray(x, np.float64), 0.0) for x in (value, answer))
-        found = {"n": 1.0, "mae": float(np.abs(truth - drawn)[inside].mean())}
+        metrics = {"n": 1.0, "mae": float(np.abs(truth - drawn)[inside].mean())}
         each: dict[str, float] = {}
         for name, mask in (structures or {}).items():
             judged = np.asarray(mask, bool) & inside
             was, now = (compute_dvh_statistics(d, judged, spacing) for d in (truth, drawn))
             each |= {f"dvh.{name}.{s}": now[s] - was[s] for s in was}
         if each:
-            found["dvh"] = float(np.mean(np.abs(list(each.values()))))
-        return found | each
+            metrics["dvh"] = float(np.mean(np.abs(list(each.values()))))
+        return metrics | each
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Compute 1 − MAE / MAE of the training median."""

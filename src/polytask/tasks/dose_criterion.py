@@ -36,8 +36,8 @@ class DoseCriterion(nn.Module):
         self.scale, self.dvh, self.constant = scale, dvh, constant
 
     def _find_counted_images(self, target: Target) -> Tensor:
-        kept = target.known.bool().flatten(1).any(1)
-        return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
+        is_counted = target.known.bool().flatten(1).any(1)
+        return is_counted if target.region is None else is_counted & target.region.bool().flatten(1).any(1)
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
         """Count the images that have a known dose and at least one voxel in the region."""
@@ -46,27 +46,29 @@ class DoseCriterion(nn.Module):
     def forward(self, output: Any, target: Target, subjects: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Compute (sum, count) of the loss from `output [N, 1, *space]`, or from a list of them, finest first."""
         outputs = list_output_levels(output)
-        kept = self._find_counted_images(target)
-        if not bool(kept.any()):
+        is_counted = self._find_counted_images(target)
+        if not bool(is_counted.any()):
             return make_absent_loss(outputs)
-        value = target.value[kept]
+        value = target.value[is_counted]
         if target.region is None:
             region = torch.ones(value.shape, dtype=torch.bool, device=value.device)
         else:
-            region = target.region[kept].bool()
+            region = target.region[is_counted].bool()
         # Unknown voxels may be NaN: NaN · 0 is NaN, so they are replaced, not only multiplied by the region.
         value = torch.where(region, value, torch.zeros_like(value)).float() / self.scale
         with disable_autocast(outputs):
-            total = torch.zeros((), device=kept.device)
+            total = torch.zeros((), device=is_counted.device)
             for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):
                 space = level.shape[2:]
                 inside = shrink_to_grid(region, space).flatten(1)
-                error = (level[kept].float()[:, 0] - shrink_to_grid(value, space)).flatten(1).abs()
+                error = (level[is_counted].float()[:, 0] - shrink_to_grid(value, space)).flatten(1).abs()
                 total = total + weight * ((error * inside).sum(1) / inside.sum(1).clamp_min(1)).sum()
             if self.dvh > 0 and target.structures is not None:
-                drawn = outputs[0][kept].float()[:, 0]
-                total = total + self.dvh * self._histograms(drawn, value, region, target.structures[kept])
-            return total / self.constant, kept.sum().float()
+                drawn = outputs[0][is_counted].float()[:, 0]
+                total = total + self.dvh * self._histograms(
+                    drawn, value, region, target.structures[is_counted]
+                )
+            return total / self.constant, is_counted.sum().float()
 
     def _histograms(self, drawn: Tensor, value: Tensor, region: Tensor, structures: Tensor) -> Tensor:
         total = drawn.new_zeros(())

@@ -33,9 +33,11 @@ def compute_dvh_statistics(
     inside = np.asarray(dose, dtype=np.float64)[mask]
     if not inside.size:
         return {}
-    found = {"mean": float(inside.mean())} | {
+    statistics = {"mean": float(inside.mean())} | {
         f"D{x:g}": compute_percent_dose(inside, x) for x in DVH_PERCENTS
     }
     if len(spacing) == 3:
-        found[f"D{HOTTEST_VOLUME:g}cc"] = compute_volume_dose(inside, HOTTEST_VOLUME, float(np.prod(spacing)))
-    return found
+        statistics[f"D{HOTTEST_VOLUME:g}cc"] = compute_volume_dose(
+            inside, HOTTEST_VOLUME, float(np.prod(spacing))
+        )
+    return statistics

@@ -36,21 +36,21 @@ def compute_mask_metrics(
         region: where the masks count (None: everywhere). Volumes and Dice are those inside it; for the surfaces see
             `measure_surface_distances`. If no surface can be judged, surface Dice and HD95 are NaN.
     """
-    here, there = (m if region is None else m & region for m in (drawn, truth))
+    drawn_inside, truth_inside = (m if region is None else m & region for m in (drawn, truth))
     unit = float(np.prod(spacing)) / 10.0 ** len(spacing)
-    found, true = int(here.sum()), int(there.sum())
+    answer_voxels, truth_voxels = int(drawn_inside.sum()), int(truth_inside.sum())
     metrics = {
-        "dice": compute_dice_overlap(here, there),
-        "volume": true * unit,
-        "volume_error": (found - true) * unit,
-        "empty_truth": float(true == 0),
-        "empty_answer": float(found == 0),
+        "dice": compute_dice_overlap(drawn_inside, truth_inside),
+        "volume": truth_voxels * unit,
+        "volume_error": (answer_voxels - truth_voxels) * unit,
+        "empty_truth": float(truth_voxels == 0),
+        "empty_answer": float(answer_voxels == 0),
     }
     if not distances:
         return metrics
-    if not true and not found:
+    if not truth_voxels and not answer_voxels:
         return metrics | {"surface_dice": 1.0, "hd95": NAN}
-    if not true or not found:
+    if not truth_voxels or not answer_voxels:
         diagonal = float(np.linalg.norm(np.asarray(truth.shape) * np.asarray(spacing, np.float64)))
         return metrics | {"surface_dice": 0.0, "hd95": diagonal}
     forth, back = measure_surface_distances(drawn, truth, spacing, tolerance, region)
@@ -78,13 +78,13 @@ def measure_surface_distances(
     Distance maps are computed only in the box around both masks.
     """
     box = _find_padded_box(drawn | truth)
-    mine, true = drawn[box], truth[box]
-    inside = np.ones(true.shape, bool) if region is None else region[box]
-    surface, edge = _find_surface(mine, ~mine), _find_surface(true, ~true)
-    told = edge if region is None else edge & (~inside | _find_surface(true, ~true & inside))
-    back = _measure_distances(surface, spacing)[told & inside]
-    forth = _measure_distances(told, spacing)[surface & inside]
-    if region is not None and (cut := edge & ~told).any():
+    drawn_box, truth_box = drawn[box], truth[box]
+    inside = np.ones(truth_box.shape, bool) if region is None else region[box]
+    surface, edge = _find_surface(drawn_box, ~drawn_box), _find_surface(truth_box, ~truth_box)
+    known_edge = edge if region is None else edge & (~inside | _find_surface(truth_box, ~truth_box & inside))
+    back = _measure_distances(surface, spacing)[known_edge & inside]
+    forth = _measure_distances(known_edge, spacing)[surface & inside]
+    if region is not None and (cut := edge & ~known_edge).any():
         from_cut = _measure_distances(cut, spacing)[surface & inside]
         decided = (forth <= tolerance) | (from_cut > tolerance)
         forth = np.minimum(forth, from_cut)[decided]
@@ -94,11 +94,11 @@ def measure_surface_distances(
 def _find_padded_box(mask: Mask) -> tuple[slice, ...]:
     """Find the box around a mask, with one more voxel on each side where the image continues."""
     # With this voxel a surface at the side of the box is found by its neighbor outside, as in the whole image.
-    found = []
+    box = []
     for axis in range(mask.ndim):
         hit = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
-        found.append(slice(max(0, int(hit[0]) - 1), int(hit[-1]) + 2))
-    return tuple(found)
+        box.append(slice(max(0, int(hit[0]) - 1), int(hit[-1]) + 2))
+    return tuple(box)
 
 
 def _find_surface(mask: Mask, outside: Mask) -> Mask:

@@ -117,11 +117,11 @@ class Multilabel:
         `n` counts the items with at least one known label.
         """
         known = np.asarray(known, dtype=bool)
-        found: dict[str, float] = {"n": float(known.any(1).sum())}
+        metrics: dict[str, float] = {"n": float(known.any(1).sum())}
         for k, c in enumerate(self.labels):
             p, truth = prediction["p"][known[:, k], k], np.asarray(value)[known[:, k], k] > 0.5
             m = build_confusion_matrix(truth, p >= 0.5, 2)
-            found |= {
+            metrics |= {
                 f"n.{c}": float(truth.size),
                 f"auc.{c}": compute_auc(p, truth),
                 f"accuracy.{c}": compute_accuracy(m),
@@ -130,9 +130,9 @@ class Multilabel:
                 f"specificity.{c}": compute_specificity(m, 1),
             }
         for name in ("auc", "accuracy", "f1", "sensitivity", "specificity"):
-            each = [found[f"{name}.{c}"] for c in self.labels]
-            found[name] = average_over_classes([v for v in each if not np.isnan(v)])
-        return found
+            each = [metrics[f"{name}.{c}"] for c in self.labels]
+            metrics[name] = average_over_classes([v for v in each if not np.isnan(v)])
+        return metrics
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Compute 2·AUC − 1 from the mean AUC."""

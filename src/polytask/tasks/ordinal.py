@@ -101,15 +101,15 @@ class Ordinal:
         p, truth = np.asarray(prediction["p"], np.float64)[known], np.asarray(value)[known].astype(np.int64)
         answer = self.grade({"p": p})
         m = build_confusion_matrix(truth, answer, len(self.classes))
-        found = {
+        metrics = {
             "n": float(truth.size),
             "kappa": compute_quadratic_kappa(m),
             "accuracy": compute_accuracy(m),
         }
-        found["mae"] = float(np.abs(truth - answer).mean()) if truth.size else NAN
+        metrics["mae"] = float(np.abs(truth - answer).mean()) if truth.size else NAN
         for k, c in enumerate(self.classes[1:], start=1):
-            found[f"auc.{c}"] = compute_auc(p[:, k:].sum(1), truth >= k)
-        return found
+            metrics[f"auc.{c}"] = compute_auc(p[:, k:].sum(1), truth >= k)
+        return metrics
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Return the quadratic κ as skill."""

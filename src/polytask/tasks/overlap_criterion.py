@@ -26,8 +26,8 @@ def compute_dice_terms(overlap: Tensor, predicted: Tensor, truth: Tensor, expect
     `expected`) instead, where `expected` is the usual volume of the structure: the term is ½ for the constant predictor
     and 0 for an empty answer.
     """
-    there = 1 - 2 * overlap / (predicted + truth).clamp_min(1e-6)
-    return torch.where(truth > 0, there, predicted / (predicted + expected).clamp_min(1e-6))
+    overlap_terms = 1 - 2 * overlap / (predicted + truth).clamp_min(1e-6)
+    return torch.where(truth > 0, overlap_terms, predicted / (predicted + expected).clamp_min(1e-6))
 
 
 def compute_exclusive_terms(
@@ -95,8 +95,8 @@ class OverlapCriterion(nn.Module):
         self.fractions, self.exclusive, self.constant = list(fractions), exclusive, constant
 
     def _find_counted_images(self, target: Target) -> Tensor:
-        kept = target.known.bool().any(1)
-        return kept if target.region is None else kept & target.region.bool().flatten(1).any(1)
+        is_counted = target.known.bool().any(1)
+        return is_counted if target.region is None else is_counted & target.region.bool().flatten(1).any(1)
 
     def count(self, target: Target, subjects: Sequence[str]) -> Tensor:
         """Count the images that have a known structure and at least one voxel in the region."""
@@ -108,25 +108,25 @@ class OverlapCriterion(nn.Module):
         Targets are shrunk to the coarser levels by picking voxels.
         """
         outputs = list_output_levels(output)
-        kept = self._find_counted_images(target)
-        if not bool(kept.any()):
+        is_counted = self._find_counted_images(target)
+        if not bool(is_counted.any()):
             return make_absent_loss(outputs)
         terms_of = compute_exclusive_terms if self.exclusive else compute_overlapping_terms
-        value, known = target.value[kept], target.known[kept].bool()
+        value, known = target.value[is_counted], target.known[is_counted].bool()
         with disable_autocast(outputs):
-            fractions = torch.tensor(self.fractions, device=kept.device)
-            total = torch.zeros((), device=kept.device)
+            fractions = torch.tensor(self.fractions, device=is_counted.device)
+            total = torch.zeros((), device=is_counted.device)
             for weight, level in zip(compute_level_weights(len(outputs)), outputs, strict=True):
                 space = level.shape[2:]
                 if target.region is None:
-                    region = torch.ones((len(value), *space), dtype=torch.bool, device=kept.device)
+                    region = torch.ones((len(value), *space), dtype=torch.bool, device=is_counted.device)
                 else:
-                    region = shrink_to_grid(target.region[kept].bool(), space)
+                    region = shrink_to_grid(target.region[is_counted].bool(), space)
                 # Indexing copies, so the usual case of a batch with every image known keeps the array as it is.
-                judged = level if bool(kept.all()) else level[kept]
+                judged = level if bool(is_counted.all()) else level[is_counted]
                 terms = terms_of(judged.float(), shrink_to_grid(value, space), known, region, fractions)
                 total = total + weight * terms.sum()
-            return total / self.constant, kept.sum().float()
+            return total / self.constant, is_counted.sum().float()
 
     def update(self) -> None:
         """Do nothing: this loss has no state."""

@@ -19,14 +19,14 @@ RISK_GROUP_NAMES = {
 
 def find_risk_cutoffs(risk: npt.ArrayLike) -> tuple[float, ...]:
     """Find cut-offs that divide training risks `[N]` into thirds (halves below 30 subjects); none if all are equal."""
-    found = np.asarray(risk, np.float64)
-    found = found[np.isfinite(found)]
-    if not found.size or found.min() == found.max():
+    risks = np.asarray(risk, np.float64)
+    risks = risks[np.isfinite(risks)]
+    if not risks.size or risks.min() == risks.max():
         return ()
-    parts = 3 if found.size >= MIN_SUBJECTS_FOR_THIRDS else 2
-    edges = np.unique(np.quantile(found, np.linspace(0, 1, parts + 1)[1:-1]))
+    parts = 3 if risks.size >= MIN_SUBJECTS_FOR_THIRDS else 2
+    edges = np.unique(np.quantile(risks, np.linspace(0, 1, parts + 1)[1:-1]))
     # A cut-off at the largest risk would leave the group above it empty.
-    return tuple(float(e) for e in edges if e < found.max())
+    return tuple(float(e) for e in edges if e < risks.max())
 
 
 def assign_risk_groups(risk: npt.ArrayLike, cutoffs: Sequence[float]) -> npt.NDArray[np.int64]:

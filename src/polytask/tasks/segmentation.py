@@ -90,7 +90,7 @@ class Segmentation:
 
         `distances=False` leaves out the surfaces, which take most of the time.
         """
-        found: dict[str, float] = {}
+        structure_metrics: dict[str, float] = {}
         each: dict[str, list[float]] = {}
         inside = None if region is None or np.all(region) else np.asarray(region, bool)
         spacing = spacing if self.unit == "mm" else [1.0] * len(spacing)
@@ -103,12 +103,12 @@ class Segmentation:
             for metric, v in compute_mask_metrics(
                 drawn, truth, spacing, self.tolerance, distances, inside
             ).items():
-                found[f"{metric}.{name}"] = v
+                structure_metrics[f"{metric}.{name}"] = v
                 each.setdefault(metric, []).append(v)
         means = {m: [v for v in vs if not np.isnan(v)] for m, vs in each.items() if not m.startswith("empty")}
         metrics = {"n": float(bool(each)), "dice": NAN} | {
             **{m: float(np.mean(vs)) if vs else NAN for m, vs in means.items()},
-            **found,
+            **structure_metrics,
         }
         return metrics if self.unit == "mm" else convert_sizes_to_pixels(metrics, len(spacing))
 

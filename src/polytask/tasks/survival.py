@@ -120,8 +120,8 @@ class Survival:
     def columns(self, prediction: Arrays, row: int) -> dict[str, str | float]:
         """Make the cells of one row: `.risk`, and `.p.T365` for each horizon that has a probability."""
         p = np.asarray(prediction["p"])[row]
-        found: dict[str, str | float] = {".risk": float(prediction["risk"][row])}
-        return found | {
+        cells: dict[str, str | float] = {".risk": float(prediction["risk"][row])}
+        return cells | {
             f".p.T{t:g}": float(v) for t, v in zip(self.horizons, p, strict=True) if np.isfinite(v)
         }
 
@@ -133,14 +133,14 @@ class Survival:
         times, events = np.asarray(value, dtype=np.float64)[known].reshape(-1, 2).T
         risk = np.asarray(prediction["risk"], dtype=np.float64)[known]
         p = np.asarray(prediction["p"], dtype=np.float64)[known]
-        found = {"n": float(times.size), "events": float((events > 0).sum())}
-        found["c"] = compute_concordance(risk, times, events)
+        metrics = {"n": float(times.size), "events": float((events > 0).sum())}
+        metrics["c"] = compute_concordance(risk, times, events)
         for h, t in enumerate(self.horizons):
             # A Cox model orders subjects the same way at every horizon, and its risk exists even without a baseline.
             score = p[:, h] if self.loss == "hazard" else risk
-            found[f"auc.T{t:g}"] = compute_horizon_auc(score, times, events, t, self.censoring)
-            found[f"brier.T{t:g}"] = compute_horizon_brier(p[:, h], times, events, t, self.censoring)
-        return found
+            metrics[f"auc.T{t:g}"] = compute_horizon_auc(score, times, events, t, self.censoring)
+            metrics[f"brier.T{t:g}"] = compute_horizon_brier(p[:, h], times, events, t, self.censoring)
+        return metrics
 
     def skill(self, metrics: Mapping[str, float]) -> float:
         """Compute 2C − 1 from Harrell's C."""

@@ -23,9 +23,9 @@ def compute_concordance(risk: Floats, times: Floats, events: Floats) -> float:
     """
     if not np.isfinite(risk).all():
         return NAN
-    found = count_pairs(risk, times, events)
-    pairs = float(found.early.sum())
-    return float(found.early_right.sum()) / pairs if pairs else NAN
+    pair_counts = count_pairs(risk, times, events)
+    pairs = float(pair_counts.early.sum())
+    return float(pair_counts.early_right.sum()) / pairs if pairs else NAN
 
 
 def is_horizon_defined(censoring: Mapping[str, Sequence[float]], horizon: float) -> bool:

@@ -16,8 +16,8 @@ from polytask.tasks.task import Task
 def load_task_class(kind: str) -> type[Any]:
     """Import the class that a kind names in `task_class`: head, loss, decoding, metrics."""
     module, _, name = kinds.KINDS[kind].task_class.partition(":")
-    found: type[Any] = getattr(import_module(module), name)
-    return found
+    task_class: type[Any] = getattr(import_module(module), name)
+    return task_class
 
 
 KINDS: dict[str, type[Any]] = {name: load_task_class(name) for name in kinds.KINDS}
@@ -39,7 +39,7 @@ def _freeze_lists(value: Any) -> Any:
 
 def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
     """Make a task from its `kind` and fields, as they stand in `folds.K.tasks.NAME` of a plan."""
-    given = {k: _freeze_lists(v) for k, v in mapping.items() if k not in ("kind", "name")}
+    entries = {k: _freeze_lists(v) for k, v in mapping.items() if k not in ("kind", "name")}
     kind = KINDS.get(mapping.get("kind", ""))
     if kind is None:
         raise PolytaskError(
@@ -47,7 +47,7 @@ def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
             "correct it or plan again"
         )
     known = {f.name: f for f in fields(kind) if f.name != "name"}
-    for key in given:
+    for key in entries:
         if key not in known:
             hint = suggest_word(key, known, "expected one of")
             raise PolytaskError(
@@ -56,20 +56,20 @@ def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
     missing = [
         k
         for k, f in known.items()
-        if k not in given and f.default is MISSING and f.default_factory is MISSING
+        if k not in entries and f.default is MISSING and f.default_factory is MISSING
     ]
     if missing:
         raise PolytaskError(
             f"plan, task {name!r}: field {missing[0]!r} of a {mapping['kind']} is missing; plan again"
         )
-    task: Task = kind(name=name, **given)
+    task: Task = kind(name=name, **entries)
     of = kinds.KINDS[task.kind]
     for field, owner in of.fields.lengths.items():
-        values = given.get(field, ())
-        if values and owner in given and len(values) != len(given[owner]):
+        values = entries.get(field, ())
+        if values and owner in entries and len(values) != len(entries[owner]):
             raise PolytaskError(
-                f"plan, task {name!r}: {field!r} has {len(values)} numbers; expected {len(given[owner])}, one for each "
-                f"of {owner!r}; correct it or plan again"
+                f"plan, task {name!r}: {field!r} has {len(values)} numbers; expected {len(entries[owner])}, one for "
+                f"each of {owner!r}; correct it or plan again"
             )
     if task.outputs < 1:
         raise PolytaskError(f"plan, task {name!r}: nothing to predict; {of.nothing_message}")
@@ -78,6 +78,6 @@ def make_task(name: str, mapping: Mapping[str, Any]) -> Task:
 
 def dump_task_fields(task: Task) -> dict[str, Any]:
     """Return the mapping that `make_task` reads: `kind` and every field except the name."""
-    found: dict[str, Any] = asdict(task)  # type: ignore[call-overload]
-    found.pop("name")
-    return {"kind": task.kind, **found}
+    fields_by_name: dict[str, Any] = asdict(task)  # type: ignore[call-overload]
+    fields_by_name.pop("name")
+    return {"kind": task.kind, **fields_by_name}

@@ -102,10 +102,10 @@ class Balancer:
 
     def make_tensors(self) -> dict[str, Tensor]:
         """Make the tensors that a checkpoint keeps of the balancing."""
-        kept = {"weights": self.weights, "drift": np.array(self.drift)} | {
+        arrays = {"weights": self.weights, "drift": np.array(self.drift)} | {
             f"memory.{name}": v for name, v in self.memory.items()
         }
-        return {name: torch.from_numpy(np.array(values)) for name, values in kept.items()}
+        return {name: torch.from_numpy(np.array(values)) for name, values in arrays.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the balancing from what `make_tensors` returned."""
@@ -194,10 +194,10 @@ class BalancedBackward:
             values = means.cpu().double().numpy() * scale
         epoch = self.step // self.balancer.steps_per_epoch
         draw = np.random.default_rng(self._draw_seed)
-        seen = RuleInput(present, values, NO_GRAMIAN, epoch, draw)
+        batch = RuleInput(present, values, NO_GRAMIAN, epoch, draw)
         weights = np.maximum(self.balancer.weights[present], 0.0)  # a head must not climb its own loss
         if self.balancer.rule.reads != "gradients":
-            weights = self._weights(seen)
+            weights = self._weights(batch)
         heads = np.ones(len(tasks)) if self.reads_gradients else weights
         parts = {t: losses[t] * (w / len(names)) for t, w in zip(tasks, heads.tolist(), strict=True)}
         if self.site is None:
@@ -205,7 +205,7 @@ class BalancedBackward:
             if total.requires_grad:
                 total.backward()
         else:
-            weights = self._weigh_gathered(self.site, parts, seen, scale, weights)
+            weights = self._weigh_gathered(self.site, parts, batch, scale, weights)
         # NaN marks absent tasks: their old weight stays when the step counts.
         spread = np.full(len(names), np.nan)
         spread[present] = weights
@@ -218,8 +218,8 @@ class BalancedBackward:
         if not np.isfinite([*before.values(), *after.values()]).all():
             return
         present = np.array([self.balancer.tasks.index(t) for t in tasks], np.int64)
-        seen = RuleInput(present, np.array([before[t] for t in tasks]), NO_GRAMIAN)
-        self.memory = rule.learn(seen, np.array([after[t] for t in tasks]), self.memory)
+        batch = RuleInput(present, np.array([before[t] for t in tasks]), NO_GRAMIAN)
+        self.memory = rule.learn(batch, np.array([after[t] for t in tasks]), self.memory)
 
     def commit_step(self) -> GradientSummary | None:
         """Keep what the rule remembers, now that the step counts. Returns a summary of the gradients for the log."""
@@ -235,17 +235,17 @@ class BalancedBackward:
         summary = summarize_gradients(of.tasks, self.logged_batches, self.weights, self.cut_cosine)
         return summary | {"drift": of.drift} if of.settings.every > 1 else summary
 
-    def _weights(self, seen: RuleInput) -> Array:
+    def _weights(self, batch: RuleInput) -> Array:
         """Ask the rule for weights. They are 1 for a single task, and where a number is not finite: that step is
         skipped."""
-        finite = np.isfinite(seen.losses).all() and np.isfinite(seen.gramian).all()
+        finite = np.isfinite(batch.losses).all() and np.isfinite(batch.gramian).all()
         if len(self.balancer.tasks) == 1 or not finite:
-            return np.ones(len(seen.losses))
-        weights, self.memory = self.balancer.rule.weigh(seen, self.memory)
+            return np.ones(len(batch.losses))
+        weights, self.memory = self.balancer.rule.weigh(batch, self.memory)
         return weights
 
     def _weigh_gathered(
-        self, site: GradientSite, parts: Mapping[str, Tensor], seen: RuleInput, scale: Array, weights: Array
+        self, site: GradientSite, parts: Mapping[str, Tensor], batch: RuleInput, scale: Array, weights: Array
     ) -> Array:
         """Gather the gradients, weigh them, and pass them on to the trunk; returns the weights."""
         tasks, total = list(parts), len(self.balancer.tasks)
@@ -255,13 +255,15 @@ class BalancedBackward:
         inner = sum_gramian(self.world, site, gradients, tasks) * np.outer(scale, scale) * total**2
         if self.reads_gradients:
             # Every process has the same Gramian and the same draw, so that all find the same weights.
-            batch = RuleInput(seen.present, seen.losses, inner, seen.epoch, seen.draw)
-            weights = self._weights(batch)
+            batch_with_gramian = RuleInput(batch.present, batch.losses, inner, batch.epoch, batch.draw)
+            weights = self._weights(batch_with_gramian)
             first = not self.weights and self.balancer.logs_gradients(self.step, CUT_COMPARISON_PERIOD)
             if first and isinstance(site, FeatureSite) and not isinstance(rule, CombiningRule):
                 at_trunk = site.carry_to_trunk(gradients, self.balancer.trunk, tasks)
                 trunk = compute_gramian(at_trunk, tasks).cpu().double().numpy() * np.outer(scale, scale)
-                self.cut_cosine = compare_cuts(rule, self.memory, batch, weights, trunk, self._draw_seed)
+                self.cut_cosine = compare_cuts(
+                    rule, self.memory, batch_with_gramian, weights, trunk, self._draw_seed
+                )
         onward = weights if self.reads_gradients else np.ones(len(tasks))
         weight_by_task = dict(zip(tasks, onward.tolist(), strict=True))
         merging_rule = rule if self.reads_gradients else None
@@ -271,9 +273,9 @@ class BalancedBackward:
         if self.logs_gradients:
             # Unless the rule reads gradients now, the losses were weighted before the pass: the log shows
             # them unweighted.
-            mine = np.ones(len(tasks)) if self.reads_gradients else np.where(weights > 0, weights, np.nan)
+            divisors = np.ones(len(tasks)) if self.reads_gradients else np.where(weights > 0, weights, np.nan)
             gram, losses = np.full((total, total), np.nan), np.full(total, np.nan)
-            gram[np.ix_(seen.present, seen.present)] = inner / np.outer(mine, mine)
-            losses[seen.present] = seen.losses
+            gram[np.ix_(batch.present, batch.present)] = inner / np.outer(divisors, divisors)
+            losses[batch.present] = batch.losses
             self.logged_batches.append((gram, losses))
         return weights

@@ -53,11 +53,11 @@ class World:
         # it from a gradient of zeros: with None the optimizer leaves a parameter alone, with zeros it decays
         # it.
         flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        there = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
-        message = self.total(torch.cat([there, *[g.float().flatten() for g in flat]]))
-        there, sums = message[: len(parameters)], message[len(parameters) :]
+        has_gradient = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
+        message = self.total(torch.cat([has_gradient, *[g.float().flatten() for g in flat]]))
+        has_gradient, sums = message[: len(parameters)], message[len(parameters) :]
         for known, parameter, values in zip(
-            there.tolist(), parameters, sums.split([p.numel() for p in parameters]), strict=True
+            has_gradient.tolist(), parameters, sums.split([p.numel() for p in parameters]), strict=True
         ):
             parameter.grad = values.view_as(parameter).to(parameter.dtype) if known else None
 
@@ -67,11 +67,15 @@ def choose_device(name: str | None) -> torch.device:
     if name is None:
         return find_best_device()
     kind, colon, number = name.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if kind not in there or (colon and not number.isdigit()):
+    devices_by_kind = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in devices_by_kind or (colon and not number.isdigit()):
         raise PolytaskError(f"device {name!r} is not known; expected one of cpu, cuda, cuda:0, mps")
-    if int(number or 0) >= there[kind]:
-        has = ", ".join(k for k, n in there.items() if n)
+    if int(number or 0) >= devices_by_kind[kind]:
+        has = ", ".join(k for k, n in devices_by_kind.items() if n)
         raise PolytaskError(
             f"device {name!r}: this machine has no such device; it has {has}; choose another --device"
         )

@@ -110,10 +110,10 @@ def take_step(
     # The norm is wanted for the log even when nothing is clipped: an infinite limit changes no gradient.
     norm = clip_grad_norm_(parameters, clip if clip > 0 else float("inf"))
     # One transfer to the CPU for all numbers: each one alone would wait for the device.
-    *found, length = torch.cat([means, norm.reshape(1)]).tolist()
-    values = dict(zip(tasks, found, strict=True))
+    *loss_means, length = torch.cat([means, norm.reshape(1)]).tolist()
+    values = dict(zip(tasks, loss_means, strict=True))
     gradient_summary, skip_message = None, ""
-    if all(map(isfinite, [*found, length])):
+    if all(map(isfinite, [*loss_means, length])):
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         state.optimizer.step()
@@ -224,8 +224,8 @@ def flatten_target(
     if task.level == "visit":
         known = target.known.flatten(0, 1)
         # A padded visit must never count as known, whatever stands in its place.
-        seen = batch.visit_known.flatten()
-        return Target(target.value.flatten(0, 1), known & seen.view(-1, *[1] * (known.dim() - 1))), ids
+        not_padded = batch.visit_known.flatten()
+        return Target(target.value.flatten(0, 1), known & not_padded.view(-1, *[1] * (known.dim() - 1))), ids
     present = batch.visit_known.flatten()
     assert target.region is not None
     known, value, region = (

@@ -41,13 +41,13 @@ class Modulation(nn.Module):
 
     def forward(self, pyramid: Sequence[Tensor | None], tokens: Tensor, known: Tensor) -> list[Tensor | None]:
         """Modulate maps `[N, C, *space]` by tokens `[N, S, width]`, known `[N, S]`."""
-        seen = torch.where(known[..., None], tokens, 0.0).flatten(1)
-        parts = self.layer(seen).split([c for c in self.channels for _ in range(2)], 1)
-        found = list(pyramid)
+        known_tokens = torch.where(known[..., None], tokens, 0.0).flatten(1)
+        parts = self.layer(known_tokens).split([c for c in self.channels for _ in range(2)], 1)
+        maps_by_level = list(pyramid)
         for index, level in enumerate(self.levels):
-            maps = found[level]
+            maps = maps_by_level[level]
             assert maps is not None
             shape = (*maps.shape[:2], *[1] * (maps.dim() - 2))
             scale, shift = (p.reshape(shape).to(maps.dtype) for p in parts[2 * index : 2 * index + 2])
-            found[level] = torch.addcmul(maps + shift, maps, scale)
-        return found
+            maps_by_level[level] = torch.addcmul(maps + shift, maps, scale)
+        return maps_by_level

@@ -36,8 +36,8 @@ class SourceAttention(nn.Module):
     def forward(self, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Join the tokens as `SourceFusion` says; weights are float32, and 0 at unknown sources."""
         # `where`, not a product: an unknown source may hold NaN, and NaN · 0 is NaN.
-        seen = torch.where(known[..., None], tokens, 0.0)
-        even = functional.layer_norm(seen, seen.shape[-1:])
+        known_tokens = torch.where(known[..., None], tokens, 0.0)
+        even = functional.layer_norm(known_tokens, known_tokens.shape[-1:])
         values = torch.einsum("nsd,sde->nse", even, self.value) + self.value_bias
         weights = self._weights(even, known)
         fused = (weights.to(values.dtype)[..., None] * values).sum(1)
@@ -45,11 +45,11 @@ class SourceAttention(nn.Module):
 
     def _weights(self, tokens: Tensor, known: Tensor) -> Tensor:
         """Compute the weights `[N, S]` from tokens `[N, S, width]` and known `[N, S]`."""
-        there = known.float()
+        flags = known.float()
         if tokens.shape[1] == 1:
-            return there
+            return flags
         key, gate = (torch.einsum("nsd,sde->nse", tokens, self.score) + self.score_bias).chunk(2, -1)
         scores = ((key.tanh() * gate.sigmoid()).float() * self.query).sum(-1)
         # Not −∞: the softmax of a row without a known source would be NaN.
         lowest = torch.finfo(scores.dtype).min
-        return scores.masked_fill(~known, lowest).softmax(1) * there
+        return scores.masked_fill(~known, lowest).softmax(1) * flags

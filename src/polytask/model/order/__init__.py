@@ -72,11 +72,11 @@ def order_tasks(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -
 
 def find_upstream_tasks(task: str, after: Mapping[str, Sequence[str]]) -> set[str]:
     """Find all tasks whose answers a task reads, directly or through others."""
-    found: set[str] = set()
+    upstream: set[str] = set()
     left = list(after.get(task, ()))
     while left:
         name = left.pop()
-        if name not in found:
-            found.add(name)
+        if name not in upstream:
+            upstream.add(name)
             left += after.get(name, ())
-    return found
+    return upstream

@@ -71,21 +71,23 @@ class Chain:
 
     def list_whole_view_tasks(self, voxel: Sequence[str], image: str) -> list[str]:
         """List the voxel tasks on an image whose answers pooled tasks read: they run on the whole view too."""
-        mine = [t for t in voxel if self.spec.voxel_image[t] == image]
+        on_image = [t for t in voxel if self.spec.voxel_image[t] == image]
         pooled = [t for t in self.tasks if self.tasks[t].level != "voxel"]
-        asked = {up for t in pooled for up in find_upstream_tasks(t, self.spec.after) if up in mine}
-        if asked and self.spec.decoder == "attention":  # the shared decoder reads the mean of all their maps
-            return mine
-        return [t for t in mine if t in asked]
+        upstream = {up for t in pooled for up in find_upstream_tasks(t, self.spec.after) if up in on_image}
+        if (
+            upstream and self.spec.decoder == "attention"
+        ):  # the shared decoder reads the mean of all their maps
+            return on_image
+        return [t for t in on_image if t in upstream]
 
     def seconds(self) -> dict[str, nn.Module]:
         """Make the second networks of voxel tasks in a chain."""
-        found: dict[str, nn.Module] = {}
+        links: dict[str, nn.Module] = {}
         for task in self.tasks:
             for image, spec in self.spec.images.items():
                 if ups := self.mapped_tasks[task, image]:
-                    found[f"{task} {image}"] = ChannelLink(sum(map(self._count_upstream_planes, ups)), spec)
-        return found
+                    links[f"{task} {image}"] = ChannelLink(sum(map(self._count_upstream_planes, ups)), spec)
+        return links
 
     def gates(self) -> dict[str, nn.Module]:
         """Make a gate for each map that a pooled task reads."""

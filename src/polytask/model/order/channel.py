@@ -21,5 +21,5 @@ class ChannelLink(nn.Module):
     def forward(self, image: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
         """Encode an image `[N, planes, *space]` with maps `[N, K, *space]` → a pyramid, finest first."""
         joined = torch.cat([image, *[m.to(image.dtype) for m in maps]], 1)
-        found: list[Tensor] = self.encoder(joined)
-        return found
+        pyramid: list[Tensor] = self.encoder(joined)
+        return pyramid

@@ -31,14 +31,14 @@ class GateLink(nn.Module):
         For each of the K planes: the mean and the strongest answer of every channel inside, the share of the image that
         the region covers, and its strongest probability.
         """
-        found = [region.flatten(2).mean(2), region.flatten(2).amax(2)]
+        vectors = [region.flatten(2).mean(2), region.flatten(2).amax(2)]
         for level in maps[-self.depth :]:
             weight = MIN_GATE_WEIGHT + _shrink_region(region, level.shape[2:]).flatten(2).to(level.dtype)
             inside = level.flatten(2)
             mean = torch.einsum("nkx,ncx->nkc", weight / weight.sum(2, keepdim=True), inside)
             strongest = (weight[:, :, None] * inside[:, None]).amax(3)
-            found += [mean.flatten(1), strongest.flatten(1)]
-        token: Tensor = self.layer(torch.cat([f.to(found[0].dtype) for f in found], 1))
+            vectors += [mean.flatten(1), strongest.flatten(1)]
+        token: Tensor = self.layer(torch.cat([f.to(vectors[0].dtype) for f in vectors], 1))
         return token
 
 

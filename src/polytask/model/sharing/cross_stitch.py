@@ -98,9 +98,9 @@ class CrossStitch(nn.Module):
             readers = [t for t in tasks if level in self.needs[t]]
             leaves = [cut(maps[t], readers) for t in self.tasks] if readers else []
             for task in tasks:
-                seen = [leaf[task] for leaf in leaves if task in readers]
+                head_maps = [leaf[task] for leaf in leaves if task in readers]
                 pyramids[task].append(
-                    self._mix_maps(self.units.heads.at(level), task, seen) if seen else None
+                    self._mix_maps(self.units.heads.at(level), task, head_maps) if head_maps else None
                 )
             if level < len(self.channels) - 1:
                 own = list(maps.values())

@@ -43,8 +43,8 @@ class LowRankExchange(nn.Module):
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Exchange the maps of all tasks: task → `[N, C, *space]`, before and after."""
-        given = {t: give(maps[t]) for t, give in self.give.items()}
-        others = {t: [g for other, g in given.items() if other != t] for t in given}
+        messages = {t: give(maps[t]) for t, give in self.give.items()}
+        others = {t: [g for other, g in messages.items() if other != t] for t in messages}
         return {t: maps[t] + take(sum(others[t][1:], others[t][0])) for t, take in self.take.items()}
 
 

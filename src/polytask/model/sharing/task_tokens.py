@@ -46,8 +46,8 @@ class TokenModulation(nn.Module):
 
     def forward(self, x: Tensor, token: Tensor) -> Tensor:
         """Modulate a map `[N, C, *space]` by a token `[N, C]` → `[N, C, *space]`."""
-        told = self.layer(self.norm(token)).to(x.dtype).unflatten(1, (2, -1, *[1] * (x.dim() - 2)))
-        scaled: Tensor = x + told[:, 0] * x + told[:, 1]
+        scale_and_shift = self.layer(self.norm(token)).to(x.dtype).unflatten(1, (2, -1, *[1] * (x.dim() - 2)))
+        scaled: Tensor = x + scale_and_shift[:, 0] * x + scale_and_shift[:, 1]
         return scaled
 
 
@@ -88,10 +88,10 @@ class TaskTokens(nn.Module):
             leaves = cut(shared, readers) if readers else {}
             for task in tasks:
                 pyramids[task].append(leaves.get(task))
-        places, told = self._run_transformer(deepest)
+        places, task_tokens = self._run_transformer(deepest)
         leaves = cut(places, tasks)
         for task in tasks:
-            pyramids[task].append(self.readings[task](leaves[task], cut(told[task], [task])[task]))
+            pyramids[task].append(self.readings[task](leaves[task], cut(task_tokens[task], [task])[task]))
         return pyramids
 
     def roles(self) -> ParameterRoles:
@@ -108,8 +108,8 @@ class TaskTokens(nn.Module):
     def _run_transformer(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the blocks on the deepest map `[N, C, *space]`; returns the new map and each task's token `[N, C]`."""
         space, count = x.shape[2:], len(self.tasks)
-        mine = torch.stack([self.tokens[f"@{t}"] for t in self.tasks]).to(x.dtype)
-        tokens = torch.cat([mine.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], 1)
+        task_tokens = torch.stack([self.tokens[f"@{t}"] for t in self.tasks]).to(x.dtype)
+        tokens = torch.cat([task_tokens.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], 1)
         code = encode_positions(space, x.shape[1], x)
         # A token of a task has no position: its code is zero.
         place = torch.cat([code.new_zeros((count, code.shape[1])), code])

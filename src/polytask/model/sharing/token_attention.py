@@ -57,8 +57,8 @@ class TokenAttention(nn.Module):
         asking, read = self.norm(tokens), self.norm(others)
         parts = (self.query(asking + place), self.key(read + places), self.value(read))
         query, key, value = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
-        found = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        answer: Tensor = self.out(found)
+        attention_output = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        answer: Tensor = self.out(attention_output)
         return answer
 
 

@@ -27,13 +27,13 @@ def correlate_shifts(a: Tensor, b: Tensor, radius: int) -> Tensor:
     """
     padded = nn.functional.pad(b, [radius] * (2 * (a.dim() - 2)))
     size = (2 * radius + 1,) * (a.dim() - 2)
-    found = []
+    correlations = []
     for start in product(*map(range, size)):
         window = padded
         for axis, (s, n) in enumerate(zip(start, a.shape[2:], strict=True), 2):
             window = window.narrow(axis, s, n)
-        found.append((a * window).flatten(2).mean(-1))
-    shifts: Tensor = torch.stack(found, -1).unflatten(-1, size)
+        correlations.append((a * window).flatten(2).mean(-1))
+    shifts: Tensor = torch.stack(correlations, -1).unflatten(-1, size)
     return shifts
 
 
@@ -63,12 +63,12 @@ class VisitCorrelation(nn.Module):
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """Join the visits as `TimeFusion` says."""
         both, gap = pair_visits(known, day)
-        found = []
+        vectors = []
         for level, reduce in zip(maps, self.reduce, strict=True):
             a, b = (
                 standardize_channels(reduce(mask_unknown(both, visits).flatten(0, 1)))
                 for visits in (level[:, :-1], level[:, 1:])
             )
-            found.append(correlate_shifts(a, b, SHIFT_RADIUS).flatten(1))
-        fused: Tensor = self.pairs(torch.cat(found, 1).unflatten(0, both.shape), both, gap)
+            vectors.append(correlate_shifts(a, b, SHIFT_RADIUS).flatten(1))
+        fused: Tensor = self.pairs(torch.cat(vectors, 1).unflatten(0, both.shape), both, gap)
         return fused

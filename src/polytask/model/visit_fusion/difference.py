@@ -32,10 +32,10 @@ class VisitDifference(nn.Module):
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """Join the visits as `TimeFusion` says."""
         both, gap = pair_visits(known, day)
-        found: list[Tensor] = []
+        vectors: list[Tensor] = []
         for level, block in zip(maps, self.blocks, strict=True):
             change = mask_unknown(both, level[:, :-1] - level[:, 1:]).flatten(0, 1)
             flat = change.flatten(2)
-            found += [pool_mean_max(block(change)), flat.mean(-1), flat.abs().mean(-1)]
-        fused: Tensor = self.pairs(torch.cat(found, 1).unflatten(0, both.shape), both, gap)
+            vectors += [pool_mean_max(block(change)), flat.mean(-1), flat.abs().mean(-1)]
+        fused: Tensor = self.pairs(torch.cat(vectors, 1).unflatten(0, both.shape), both, gap)
         return fused

@@ -46,8 +46,8 @@ class VisitAttention(nn.Module):
     def forward(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
         """Join the visits as `TimeFusion` says; V may differ from the number of slots that the fusion was built for."""
         vectors = self._embed_visits(maps, known, day)
-        found = self._attend(vectors, self._split_heads(self.value(vectors)), known)
-        fused: Tensor = self.out(found.flatten(1))
+        attention_output = self._attend(vectors, self._split_heads(self.value(vectors)), known)
+        fused: Tensor = self.out(attention_output.flatten(1))
         return fused
 
     def weights(self, maps: Sequence[Tensor], known: Tensor, day: Tensor) -> Tensor:
@@ -80,5 +80,5 @@ class VisitAttention(nn.Module):
         # With every key masked the softmax would be NaN: a subject without visits attends to all, and is set
         # to 0 below.
         mask = (known | ~some)[:, None, None]
-        found = nn.functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-        return mask_unknown(some, found[:, None])[:, 0]
+        attention_output = nn.functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        return mask_unknown(some, attention_output[:, None])[:, 0]

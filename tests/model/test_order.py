@@ -150,7 +150,7 @@ def test_thinned_heads_disagree_where_channels_do() -> None:
     ("after", "words"),
     [
         ({"grade": ["type"], "type": ["grade"]}, "cycle: (grade → type → grade|type → grade → type)"),
-        ({"grade": ["nothing"]}, "'nothing' is not there"),
+        ({"grade": ["nothing"]}, "'nothing' is not known"),
         ({"mask": ["grade"]}, "can only follow voxel"),
         ({"grade": ["response"]}, "later visits"),
     ],
@@ -166,10 +166,10 @@ def test_impossible_orders_are_refused(after: dict[str, list[str]], words: str) 
         ({"after": {"grade": ["mask"]}, "link": {"grade": "embedding"}}, "choose gate or channel"),
         ({"after": {"mask": ["dose"]}, "link": {"mask": "gate"}}, "choose channel"),
         ({"after": {"grade": ["mask"]}, "uncertainty": "doubt"}, "none, entropy, variance"),
-        ({"after": {"response": ["os"]}}, "'os' is not there"),
+        ({"after": {"response": ["os"]}}, "'os' is not known"),
         (
             {"after": {"mask": ["dose"]}, "uncertainty": "entropy"},
-            "'dose' is a dose; choose variance or none",
+            "'dose' predicts a dose; choose variance or none",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Rules that read how the tasks' gradients lie to each other: functions of their Gramian `[K, K]` → weights `[K]`.
+"""Rules that read the lengths of the tasks' gradients and the angles between them: Gramian `[K, K]` → weights `[K]`.
 
 Σ w = K, or a length that the method sets itself; equal gradients give that gradient back. These rules remember nothing.
 """

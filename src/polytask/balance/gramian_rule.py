@@ -13,7 +13,7 @@ from polytask.balance.rule import EMPTY_MEMORY, Array, RuleInput, RuleMemory
 
 @dataclass(frozen=True)
 class GramianRule:
-    """Weights from how the gradients lie to each other. A task whose gradient is 0 is left out, with weight 1."""
+    """Weights computed from the Gramian of the gradients. A task whose gradient is 0 is left out, with weight 1."""
 
     formula: Callable[[Array, np.random.Generator], Array]
     reads: ClassVar[str] = "gradients"

@@ -11,7 +11,7 @@ from polytask.balance.adam import start_adam, step_adam
 from polytask.balance.rule import Array, RuleInput, RuleMemory
 
 MAX_SCALE_EXPONENT = 20.0
-"""Limit of a learned exponent: a loss that stays at 0 would drive it on for ever."""
+"""Limit of a learned exponent: with a loss that stays at 0 it would grow without end."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,6 @@ class SmoothTchebycheff:
             return 1 / batch.positive, add_batch_losses(memory, batch)
         reference = np.where(
             np.isfinite(reference), reference, batch.positive
-        )  # a task that came late: its own loss
+        )  # a task first known after the warm-up: its own loss
         progress = np.log(batch.positive / np.maximum(reference, MIN_POSITIVE_LOSS))
         return len(progress) * softmax(progress / self.mu) / batch.positive, memory

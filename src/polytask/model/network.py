@@ -35,7 +35,7 @@ Pyramid = list[Tensor | None]
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """What a network computes for a batch: the outputs by task (see `Network.forward`), and what comes beside them."""
+    """What a network computes for a batch: the outputs by task (see `Network.forward`) and the side outputs."""
 
     outputs: dict[str, TaskOutput]
     side_outputs: SideOutputs
@@ -91,7 +91,7 @@ class Network(nn.Module):
     def compute_with_side_outputs(
         self, inputs: NetworkInputs, cut: TaskCut = no_cut, elsewhere: Collection[str] = ()
     ) -> NetworkOutput:
-        """Compute the outputs by task as `forward` does, and what the network gives beside them.
+        """Compute the outputs by task as `forward` does, and the side outputs (`SideOutputs`).
 
         Voxel tasks of images in `elsewhere` are left to `voxel_outputs`, except those whose answer a pooled task reads.
         """

@@ -132,7 +132,8 @@ def count_visit_pairs(fusion: str, visits: int) -> int:
     """Count the pairs of consecutive visits; an error where there are none to compare."""
     if visits < 2:
         raise PolytaskError(
-            f"time fusion {fusion!r} compares visits, the task reads {visits}: name two `visits`, or choose concat"
+            f"model.visit_fusion: {fusion!r} compares visits, but the task reads {visits}; name two `visits` in "
+            "cohort.yaml, or choose concat"
         )
     return visits - 1
 

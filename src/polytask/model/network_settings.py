@@ -1,4 +1,4 @@
-"""The settings of one network, as plain data: a point in the space of models."""
+"""The settings of one network, as plain data."""
 
 from __future__ import annotations
 

@@ -141,9 +141,11 @@ def _measure_memory(network: Network, inputs: CompleteInputs, setting: CostSetti
     bytes_by_storage: dict[int, int] = {}
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
 
-    alive: list[Tensor] = []  # so that no storage's place is taken by a later one
+    alive: list[Tensor] = []  # kept until the end, so that no address is used twice
 
-    def pack(x: Tensor) -> None:  # handing x itself back would tie a node to its own output: never freed
+    def pack(
+        x: Tensor,
+    ) -> None:  # keeps a detached copy: x itself would refer to its own graph node and never be freed
         bytes_by_storage[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
         alive.append(x.detach())
 

@@ -38,7 +38,7 @@ class VoxelHeads(nn.Module):
     """
 
     masks: Tensor
-    """The channels that each thinned head sees `[heads, C]`, scaled; there when `thinned`."""
+    """The channels that each thinned head sees `[heads, C]`, scaled; exists only when `thinned`."""
 
     def __init__(self, task: Task, dims: int, channels: Sequence[int], thinned: bool = False):
         super().__init__()

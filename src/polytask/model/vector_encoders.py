@@ -21,8 +21,8 @@ MIN_HIDDEN_UNITS, MAX_HIDDEN_UNITS = 8, 32
 TokensByTask = dict[str, dict[str, Token]]
 """Task → source → token."""
 SideOutputs = dict[str, dict[str, Tensor]]
-"""Task → what the network gives beside its output: `source.NAME` `[N]`, the weight of a source, and `patches.NAME`, the
-attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
+"""Task → what the network returns in addition to its output: `source.NAME` `[N]`, the weight of a source, and
+`patches.NAME`, the attention on each patch of a bag, `[B·V, P]` of a visit task and `[B, V, P]` of a subject task."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class Balancer:
         rule = make_rule(balance.rule, balance.options, [settings.weights.get(t, 1.0) for t in tasks])
         if isinstance(rule, CombiningRule) and balance.every > 1:
             raise PolytaskError(
-                f"training.balance.every: {balance.rule!r} has no weights that could stand between two looks; set 1"
+                f"training.balance.every: {balance.rule!r} merges gradients element by element and has no weights for "
+                "the steps between two readings; set 1"
             )
         roles = network.roles()
         of_role: dict[str, list[Parameter]] = {}
@@ -95,9 +96,9 @@ class Balancer:
         due = not self.per_task or step % self.settings.every == 0
         return len(self.tasks) > 1 and self.rule.reads == "gradients" and due
 
-    def logs_gradients(self, step: int, of: int = 1) -> bool:
-        """Whether the gradients of this step are logged. With `of`, only one of so many logged steps counts."""
-        every = self.settings.log_every * of
+    def logs_gradients(self, step: int, period: int = 1) -> bool:
+        """Whether the gradients of this step are logged. A `period` of 10 asks whether it is a tenth logged step."""
+        every = self.settings.log_every * period
         return len(self.tasks) > 1 and every > 0 and step % every == 0
 
     def make_tensors(self) -> dict[str, Tensor]:
@@ -116,7 +117,7 @@ class Balancer:
 
 
 CUT_COMPARISON_PERIOD = 10
-"""One of so many logged steps also takes the gradients at the parameters, to say how far the two cuts differ."""
+"""In every tenth logged step the gradients are also taken at the parameters, to measure how far the two cuts differ."""
 NO_GRAMIAN = np.zeros((0, 0))
 
 
@@ -184,7 +185,7 @@ class BalancedBackward:
         if not tasks:
             return
         if isinstance(self.site, FeatureSite) and not self.reads_gradients and not self.site.leaves.leaves:
-            self.site = None  # nothing is shared in front of a cut: there is nothing to look at
+            self.site = None  # nothing is shared in front of a cut: there are no gradients to log
         names = self.balancer.tasks
         present = np.array([names.index(t) for t in tasks], np.int64)
         scale = np.array([ratio[t] for t in tasks])
@@ -223,17 +224,17 @@ class BalancedBackward:
 
     def commit_step(self) -> GradientSummary | None:
         """Keep what the rule remembers, now that the step counts. Returns a summary of the gradients for the log."""
-        of = self.balancer
-        of.memory = self.memory
+        balancer = self.balancer
+        balancer.memory = self.memory
         for weights in self.weights:
-            new = np.where(np.isfinite(weights), weights, of.weights)
-            if self.reads_gradients and of.settings.every > 1 and self.step:
-                of.drift = float(np.abs(new - of.weights).mean())
-            of.weights = new
+            new = np.where(np.isfinite(weights), weights, balancer.weights)
+            if self.reads_gradients and balancer.settings.every > 1 and self.step:
+                balancer.drift = float(np.abs(new - balancer.weights).mean())
+            balancer.weights = new
         if not self.logged_batches:
             return None
-        summary = summarize_gradients(of.tasks, self.logged_batches, self.weights, self.cut_cosine)
-        return summary | {"drift": of.drift} if of.settings.every > 1 else summary
+        summary = summarize_gradients(balancer.tasks, self.logged_batches, self.weights, self.cut_cosine)
+        return summary | {"drift": balancer.drift} if balancer.settings.every > 1 else summary
 
     def _weights(self, batch: RuleInput) -> Array:
         """Ask the rule for weights. They are 1 for a single task, and where a number is not finite: that step is

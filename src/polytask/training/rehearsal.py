@@ -1,4 +1,4 @@
-"""Prepares everything that a training begins with, but makes no run: for measuring. Nothing is written."""
+"""Loads all that training needs before its first step, to measure it. Makes no run and writes nothing."""
 
 from __future__ import annotations
 
@@ -36,9 +36,18 @@ class Rehearsal:
 
     def loader(self, workers: int | None = None) -> Loader:
         """Open the loader of training batches; `workers` comes from the plan by default. The caller closes it."""
-        c = self.context
+        context = self.context
         names = dict.fromkeys([*self.state.network.tasks, *self.state.structures.values()])
-        return Loader(c.store, c.cohort, c.plan, c.fold, "train", c.seed, tasks=names, workers=workers)
+        return Loader(
+            context.store,
+            context.cohort,
+            context.plan,
+            context.fold,
+            "train",
+            context.seed,
+            tasks=names,
+            workers=workers,
+        )
 
     def batches(self, count: int) -> list[Batch]:
         """Read the first `count` training batches."""

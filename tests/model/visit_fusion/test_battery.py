@@ -50,7 +50,9 @@ def test_too_few_visits_are_refused_in_one_line(name: str) -> None:
     known = torch.ones(2, visits, dtype=torch.bool)
     fusion_of(name, 2, visits)(maps_of(2, 2, visits), known, days_of(2, visits))
     if visits > 1:
-        with pytest.raises(PolytaskError, match=rf"^time fusion '{name}' .* reads 1: name two `visits`.*$"):
+        with pytest.raises(
+            PolytaskError, match=rf"^model.visit_fusion: '{name}' .* reads 1; name two `visits`.*$"
+        ):
             fusion_of(name, 2, visits - 1)
 
 

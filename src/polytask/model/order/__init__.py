@@ -50,7 +50,9 @@ def order_tasks(tasks: Mapping[str, Task], after: Mapping[str, Sequence[str]]) -
     for task, upstream in after.items():
         for name in (task, *upstream):
             if name not in tasks:
-                raise PolytaskError(f"model.after: task {name!r} is not there; it has {', '.join(tasks)}")
+                raise PolytaskError(
+                    f"model.after: task {name!r} is not known; expected one of {', '.join(tasks)}"
+                )
         for name in upstream:
             if tasks[task].level == "voxel" and tasks[name].level != "voxel":
                 raise PolytaskError(

@@ -38,13 +38,14 @@ class Chain:
             image, other = spec.voxel_image.get(task), spec.voxel_image.get(up)
             if image and other != image:
                 raise PolytaskError(
-                    f"model.after: {task!r} lives on image {image!r} and {up!r} on {other!r}; voxel tasks can only "
+                    f"model.after: {task!r} is drawn on image {image!r} and {up!r} on {other!r}; voxel tasks can only "
                     "follow each other on one image"
                 )
         for _, up in self.links:
             if spec.uncertainty == "entropy" and find_task_form(tasks[up]) == "field":
                 raise PolytaskError(
-                    f"model.uncertainty: entropy is of probabilities, and {up!r} is a dose; choose variance or none"
+                    f"model.uncertainty: entropy needs probabilities, and {up!r} predicts a dose; choose variance "
+                    "or none"
                 )
         self.upstream = frozenset(up for (_, up), link in self.links.items() if link != "embedding")
         """Voxel tasks whose map another task reads."""

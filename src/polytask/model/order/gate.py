@@ -1,7 +1,4 @@
-"""The upstream mask as a soft gate.
-
-The features of a region, and how much of the region there is, become a token.
-"""
+"""The upstream mask as a soft gate: the features inside a region and the size of the region become a token."""
 
 from __future__ import annotations
 

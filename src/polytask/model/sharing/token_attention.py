@@ -39,7 +39,7 @@ def encode_positions(space: Sequence[int], channels: int, like: Tensor) -> Tenso
 class TokenAttention(nn.Module):
     """What tokens read from other tokens, by multi-head attention. It is added to them, and small at first.
 
-    Positions enter queries and keys, not what is read. Keys have no bias, since softmax would not feel it.
+    Position codes are added to queries and keys, not to values. Keys have no bias: it would cancel in the softmax.
     """
 
     def __init__(self, channels: int, inner: int):
@@ -81,7 +81,7 @@ class FeedForward(nn.Module):
 class CrossTaskAttention(nn.Module):
     """Token attention at the deepest level: a task's positions attend to each other, then to those of the other tasks.
 
-    Every task has attention layers of its own. With one task there is nobody else, and only the first part is built.
+    Every task has attention layers of its own. With one task there are no others, and only the first part is built.
     """
 
     def __init__(self, channels: int, tasks: Sequence[str], inner: int, hidden: int):

@@ -61,14 +61,16 @@ def take_balanced_step(
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             return compute_mean_squares(network(inputs, cut))  # type: ignore[arg-type]
 
-    turn = BalancedBackward.of(balance, number, WORLD)
-    losses = forward(turn.cut())
-    turn.backward(losses, dict.fromkeys(losses, 1.0))
-    if turn.learns_after_step:
+    passes = BalancedBackward.of(balance, number, WORLD)
+    losses = forward(passes.cut())
+    passes.backward(losses, dict.fromkeys(losses, 1.0))
+    if passes.learns_after_step:
         with torch.no_grad():
-            again = forward(turn.cut())
-        turn.after({t: v.item() for t, v in losses.items()}, {t: v.item() for t, v in again.items()})
-    turn.commit_step()
+            again = forward(passes.cut())
+        passes.learn_from_step(
+            {t: v.item() for t, v in losses.items()}, {t: v.item() for t, v in again.items()}
+        )
+    passes.commit_step()
     network.zero_grad(set_to_none=True)
 
 

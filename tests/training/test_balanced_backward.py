@@ -43,21 +43,21 @@ def test_gramians_of_features_add_up_and_gradients_of_parameters_do() -> None:
 
 def test_a_rule_is_not_asked_about_losses_that_are_not_finite() -> None:
     balancer = state_of(settings=settings_of("dwa")).balancer
-    turn = BalancedBackward.of(balancer, 0, ALONE)
+    passes = BalancedBackward.of(balancer, 0, ALONE)
     losses = {"grade": torch.tensor(float("nan"), requires_grad=True), "type": torch.tensor(0.5)}
-    turn.backward(losses, {"grade": 1.0, "type": 1.0})
-    assert [w.tolist() for w in turn.weights] == [[1.0, 1.0]]
-    assert turn.memory is balancer.memory
+    passes.backward(losses, {"grade": 1.0, "type": 1.0})
+    assert [w.tolist() for w in passes.weights] == [[1.0, 1.0]]
+    assert passes.memory is balancer.memory
 
 
 def test_a_rule_is_asked_where_several_tasks_have_finite_losses() -> None:
     balancer = state_of(settings=settings_of("famo")).balancer
-    turn = BalancedBackward.of(balancer, 0, ALONE)
-    turn.backward({"grade": torch.tensor(1.0), "type": torch.tensor(0.25)}, {"grade": 1.0, "type": 1.0})
-    np.testing.assert_allclose(turn.weights, [[0.4, 1.6]], err_msg="equal shares ÷ losses, summing to 2")
+    passes = BalancedBackward.of(balancer, 0, ALONE)
+    passes.backward({"grade": torch.tensor(1.0), "type": torch.tensor(0.25)}, {"grade": 1.0, "type": 1.0})
+    np.testing.assert_allclose(passes.weights, [[0.4, 1.6]], err_msg="equal shares ÷ losses, summing to 2")
 
 
-def make_turn(rule: str = "equal", step: int = 0, log_every: int = 0, **balance: Any) -> BalancedBackward:
+def make_passes(rule: str = "equal", step: int = 0, log_every: int = 0, **balance: Any) -> BalancedBackward:
     settings = settings_of(balance=BalancePlan(rule=rule, log_every=log_every, **balance))
     return BalancedBackward.of(state_of(settings=settings).balancer, step, ALONE)
 
@@ -67,37 +67,37 @@ def make_losses(grade: float = 1.0, kind: float = 0.25) -> dict[str, torch.Tenso
 
 
 def test_losses_are_weighed_and_averaged_over_all_tasks_of_the_network() -> None:
-    turn, losses = make_turn("famo"), make_losses()
-    turn.backward(losses, {"grade": 1.0, "type": 1.0})
-    np.testing.assert_allclose(turn.weights, [[0.4, 1.6]])
+    passes, losses = make_passes("famo"), make_losses()
+    passes.backward(losses, {"grade": 1.0, "type": 1.0})
+    np.testing.assert_allclose(passes.weights, [[0.4, 1.6]])
     assert [float(x.grad) for x in losses.values() if x.grad is not None] == pytest.approx([0.2, 0.8])
-    turn, losses = make_turn(), make_losses()
-    turn.backward({"grade": losses["grade"]}, {"grade": 1.0})
+    passes, losses = make_passes(), make_losses()
+    passes.backward({"grade": losses["grade"]}, {"grade": 1.0})
     assert [None if x.grad is None else float(x.grad) for x in losses.values()] == [0.5, None]
 
 
 def test_a_batch_without_a_task_does_not_weigh_it() -> None:
-    turn, losses = make_turn("famo"), make_losses()
-    turn.backward(losses, {"grade": 2.0, "type": 0.0})
+    passes, losses = make_passes("famo"), make_losses()
+    passes.backward(losses, {"grade": 2.0, "type": 0.0})
     assert losses["type"].grad is None
-    assert np.isnan(turn.weights[0][1])
-    turn.backward(losses, {"grade": 0.0, "type": 0.0})
-    assert len(turn.weights) == 1
+    assert np.isnan(passes.weights[0][1])
+    passes.backward(losses, {"grade": 0.0, "type": 0.0})
+    assert len(passes.weights) == 1
 
 
 def test_a_rule_sees_the_mean_of_the_batch() -> None:
     """Half of the step's visits are in this batch: its own mean is twice its share of the step's."""
-    turn = make_turn("famo")
-    turn.backward(make_losses(0.5, 0.25), {"grade": 2.0, "type": 1.0})
-    np.testing.assert_allclose(turn.weights, [[0.4, 1.6]])
+    passes = make_passes("famo")
+    passes.backward(make_losses(0.5, 0.25), {"grade": 2.0, "type": 1.0})
+    np.testing.assert_allclose(passes.weights, [[0.4, 1.6]])
 
 
 def test_weights_are_remembered_when_a_step_counts_and_not_before() -> None:
-    turn = make_turn("famo")
-    of = turn.balancer
-    turn.backward(make_losses(), {"grade": 1.0, "type": 1.0})
+    passes = make_passes("famo")
+    of = passes.balancer
+    passes.backward(make_losses(), {"grade": 1.0, "type": 1.0})
     assert of.weights.tolist() == [1.0, 1.0]
-    assert turn.commit_step() is None
+    assert passes.commit_step() is None
     np.testing.assert_allclose(of.weights, [0.4, 1.6])
     half = BalancedBackward.of(of, 1, ALONE)
     half.weights.append(np.array([np.nan, 3.0]))
@@ -106,16 +106,16 @@ def test_weights_are_remembered_when_a_step_counts_and_not_before() -> None:
 
 
 def test_drift_is_how_far_weights_moved_between_two_looks() -> None:
-    turn = make_turn("mgda", step=4, every=2, cut="parameters")
-    turn.weights.append(np.array([1.5, 0.75]))
-    assert turn.reads_gradients
-    turn.commit_step()
-    assert turn.balancer.drift == pytest.approx((0.5 + 0.25) / 2)
-    first = make_turn("mgda", step=0, every=2, cut="parameters")
+    passes = make_passes("mgda", step=4, every=2, cut="parameters")
+    passes.weights.append(np.array([1.5, 0.75]))
+    assert passes.reads_gradients
+    passes.commit_step()
+    assert passes.balancer.drift == pytest.approx((0.5 + 0.25) / 2)
+    first = make_passes("mgda", step=0, every=2, cut="parameters")
     first.weights.append(np.array([1.5, 0.75]))
     first.commit_step()
     assert first.balancer.drift == 0.0
-    between = make_turn("mgda", step=3, every=2, cut="parameters")
+    between = make_passes("mgda", step=3, every=2, cut="parameters")
     between.weights.append(np.array([1.5, 0.75]))
     assert not between.reads_gradients
     between.commit_step()
@@ -125,35 +125,35 @@ def test_drift_is_how_far_weights_moved_between_two_looks() -> None:
 def test_a_look_is_told_with_its_drift_where_there_is_one() -> None:
     seen = (np.array([[4.0, 0.0], [0.0, 9.0]]), np.array([1.0, 0.5]))
     for every, there in ((1, False), (2, True)):
-        turn = make_turn("mgda", log_every=1, every=every, cut="parameters")
-        turn.weights.append(np.ones(2))
-        turn.logged_batches.append(seen)
-        look = turn.commit_step()
+        passes = make_passes("mgda", log_every=1, every=every, cut="parameters")
+        passes.weights.append(np.ones(2))
+        passes.logged_batches.append(seen)
+        look = passes.commit_step()
         assert look is not None
         assert look["norms"] == {"grade": 2.0, "type": 3.0}
         assert ("drift" in look) == there
 
 
 def test_a_step_without_a_reader_takes_no_place() -> None:
-    turn = make_turn()
-    turn.cut()
-    assert turn.site is None
-    assert (turn.reads_gradients, turn.logs_gradients, turn.learns_after_step) == (False, False, False)
-    looking = make_turn(log_every=2)
+    passes = make_passes()
+    passes.cut()
+    assert passes.site is None
+    assert (passes.reads_gradients, passes.logs_gradients, passes.learns_after_step) == (False, False, False)
+    looking = make_passes(log_every=2)
     looking.cut()
     assert isinstance(looking.site, FeatureSite)
-    assert isinstance(make_turn("mgda", cut="parameters").balancer.make_gradient_site(), ParameterSite)
-    assert make_turn("famo").learns_after_step
+    assert isinstance(make_passes("mgda", cut="parameters").balancer.make_gradient_site(), ParameterSite)
+    assert make_passes("famo").learns_after_step
 
 
 def test_a_second_look_that_is_not_finite_teaches_nothing() -> None:
-    turn = make_turn("famo")
-    before = turn.memory
-    turn.after({"grade": 1.0, "type": 1.0}, {"grade": float("nan"), "type": 0.5})
-    turn.after({"grade": float("inf"), "type": 1.0}, {"grade": 1.0, "type": 0.5})
-    assert turn.memory is before
-    turn.after({"grade": 1.0, "type": 1.0}, {"grade": 0.25, "type": 0.5})
-    assert turn.memory is not before
+    passes = make_passes("famo")
+    before = passes.memory
+    passes.learn_from_step({"grade": 1.0, "type": 1.0}, {"grade": float("nan"), "type": 0.5})
+    passes.learn_from_step({"grade": float("inf"), "type": 1.0}, {"grade": 1.0, "type": 0.5})
+    assert passes.memory is before
+    passes.learn_from_step({"grade": 1.0, "type": 1.0}, {"grade": 0.25, "type": 0.5})
+    assert passes.memory is not before
 
 
 ALL = [[True, True]] * 3

@@ -220,10 +220,10 @@ def test_a_network_without_features_in_common_is_not_looked_at(work: Path) -> No
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_second_look_that_is_not_finite_teaches_nothing(work: Path, value: float) -> None:
     found = load_rehearsal(work, changes=settings("famo"))
-    turn = BalancedBackward.of(found.state.balancer, 0, ALONE)
+    passes = BalancedBackward.of(found.state.balancer, 0, ALONE)
     before = dict.fromkeys(found.state.network.tasks, 1.0)
-    turn.after(before, before | {"grade": value})
-    assert turn.memory is found.state.balancer.memory
+    passes.learn_from_step(before, before | {"grade": value})
+    assert passes.memory is found.state.balancer.memory
 
 
 @pytest.mark.parametrize("rule", RULES)

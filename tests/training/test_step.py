@@ -32,7 +32,9 @@ def test_the_second_look_sees_the_same_mean_losses_where_the_weights_stand_still
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[tuple[Mapping[str, float], Mapping[str, float]]] = []
-    monkeypatch.setattr(BalancedBackward, "after", lambda self, before, after: seen.append((before, after)))
+    monkeypatch.setattr(
+        BalancedBackward, "learn_from_step", lambda self, before, after: seen.append((before, after))
+    )
     state = state_of(settings=settings_of("famo"))
     batches = [batch_of({"grade": ALL, "type": FEW}), batch_of({"grade": FEW, "type": ALL}, seed=1)]
     take_step(state, batches, ALONE, 0.0, "float32", 0.0)
@@ -43,7 +45,9 @@ def test_the_second_look_sees_the_same_mean_losses_where_the_weights_stand_still
 
 def test_the_second_look_is_under_the_same_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Mapping[str, float], Mapping[str, float]]] = []
-    monkeypatch.setattr(BalancedBackward, "after", lambda self, before, after: seen.append((before, after)))
+    monkeypatch.setattr(
+        BalancedBackward, "learn_from_step", lambda self, before, after: seen.append((before, after))
+    )
     state = state_of(settings=settings_of("famo"), dropout=0.5)
     torch.manual_seed(7)
     take_step(state, [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0)

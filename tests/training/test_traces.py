@@ -1,4 +1,4 @@
-"""Through how many files of the package one training step and one batch go: the way that a newcomer has to follow.
+"""How many files of the package a newcomer has to follow for one training step (from `take_step` on) and one batch.
 
 A change that needs another file raises the bound here, where the reader sees it.
 """

@@ -212,7 +212,7 @@ class BalancedBackward:
         spread[present] = weights
         self.weights.append(spread)
 
-    def after(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+    def learn_from_step(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
         """Give the losses of the step's samples before and after it to a rule that learns from the difference."""
         rule, tasks = self.balancer.rule, list(before)
         assert isinstance(rule, LearningRule)

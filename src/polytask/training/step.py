@@ -119,7 +119,7 @@ def take_step(
         state.optimizer.step()
         state.in_a_row = 0
         if passes.learns_after_step:
-            passes.after(
+            passes.learn_from_step(
                 {n: values[n] for n in present},
                 _recompute_losses(state, batches, targets, present, world, precision),
             )

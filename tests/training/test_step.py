@@ -138,7 +138,7 @@ def test_a_rate_moves_the_weights_and_a_gradient_is_clipped() -> None:
 def test_parts_of_a_step_are_told_in_order() -> None:
     told: list[str] = []
     take_step(state_of(), [batch_of({"grade": ALL, "type": ALL})], ALONE, 0.0, "float32", 0.0, told.append)
-    assert told == ["targets", "forward", "loss grade", "loss type", "backward", "optimizer"]
+    assert told == ["targets", "forward", "loss grade", "loss type", "backward", "optimiser"]
 
 
 def test_half_precision_is_used_where_the_plan_says_so() -> None:

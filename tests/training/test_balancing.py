@@ -109,8 +109,8 @@ def test_a_new_balancer_weighs_alike_and_knows_whose_parameters_are_whose() -> N
     assert make_balancer(cut="parameters").per_task
 
 
-def test_a_rule_without_weights_cannot_stand_between_two_looks() -> None:
-    with pytest.raises(PolytaskError, match="no weights that could stand between"):
+def test_a_rule_without_weights_needs_a_reading_in_every_step() -> None:
+    with pytest.raises(PolytaskError, match="no weights for the steps between two readings"):
         make_balancer("graddrop", every=2)
     make_balancer("graddrop", every=1)
 

@@ -108,20 +108,16 @@ class Network(nn.Module):
                 patches = inputs.patch[name].flatten(0, 1)[present]
                 repeated = None if condition is None else condition.repeat(patches.shape[1])
                 outputs |= self.voxel_outputs(name, patches.flatten(0, 1), repeated, cut)
-            whole_view_tasks = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
-            if name in inputs.whole and self.pooled + whole_view_tasks:
+            whole_view = self.chain.list_whole_view_tasks(self.voxel, name) if in_patch else voxel
+            if name in inputs.whole and self.pooled + whole_view:
                 view = inputs.whole[name].flatten(0, 1)[present]
-                answers, pyramids, maps = self._run_view(
-                    name, view, whole_view_tasks, self.pooled, condition, cut
-                )
+                answers, pyramids, maps = self._run_view(name, view, whole_view, self.pooled, condition, cut)
                 outputs |= {} if in_patch else answers
                 image_tokens = self._make_image_tokens(name, pyramids, maps, present, source_known[name])
                 tokens = {t: own | image_tokens.get(t, {}) for t, own in tokens.items()}
         side_outputs: SideOutputs = {}
         # Upstream tasks come first in this order, so that their outputs exist already.
-        for task in self.order:
-            if task not in self.pooled:
-                continue
+        for task in [t for t in self.order if t in self.pooled]:
             handed_down = {
                 upstream_source(up): self._embed_answer(task, up, outputs[up], tokens[up], inputs.visit_known)
                 for up in self.chain.embedded_tasks[task]
@@ -214,11 +210,9 @@ class Network(nn.Module):
                 if task in voxel:
                     answers |= self.voxels({task: pyramids[task]})
             if task in answers and task in self.chain.upstream:
-                task_outputs, decoded = answers[task]
-                maps[task] = self.voxels.make_handed_down_map(
-                    task, task_outputs, decoded, self.spec.stop_gradient
-                )
-        outputs: dict[str, TaskOutput] = {task: task_outputs for task, (task_outputs, _) in answers.items()}
+                levels, decoded = answers[task]
+                maps[task] = self.voxels.make_handed_down_map(task, levels, decoded, self.spec.stop_gradient)
+        outputs: dict[str, TaskOutput] = {task: levels for task, (levels, _) in answers.items()}
         return outputs, {t: pyramids[t] for t in pooled}, maps
 
     def _make_image_tokens(

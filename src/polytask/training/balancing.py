@@ -23,6 +23,10 @@ from polytask.training.distributed import World
 from polytask.training.gathered_gradients import compare_cuts, merge_task_gradients, sum_gramian
 from polytask.training.gradient_log import GradientSummary, summarize_gradients
 
+CUT_COMPARISON_PERIOD = 10
+"""Every tenth logged step also takes the gradients at the parameters, to measure how far the two cuts differ."""
+NO_GRAMIAN = np.zeros((0, 0))
+
 
 @dataclass
 class Balancer:
@@ -64,12 +68,12 @@ class Balancer:
                 "the steps between two readings; set 1"
             )
         roles = network.roles()
-        of_role: dict[str, list[Parameter]] = {}
+        by_role: dict[str, list[Parameter]] = {}
         for name, parameter in network.named_parameters():
             if parameter.requires_grad:
-                of_role.setdefault(roles[name], []).append(parameter)
+                by_role.setdefault(roles[name], []).append(parameter)
         interacts = any(getattr(block, "interacts", False) for _, block in network.blocks.items())
-        trunk, joint = of_role.get(TRUNK, []), of_role.get(JOINT, [])
+        trunk, joint = by_role.get(TRUNK, []), by_role.get(JOINT, [])
         return cls(
             rule=rule,
             settings=balance,
@@ -78,7 +82,7 @@ class Balancer:
             weights=np.ones(len(tasks)),
             trunk=trunk,
             joint=joint,
-            own={t: of_role.get(private_role(t), []) for t in tasks},
+            own={t: by_role.get(private_role(t), []) for t in tasks},
             per_task=balance.cut == "parameters" or interacts or bool(joint),
             seed=seed,
             steps_per_epoch=settings.steps_per_epoch,
@@ -114,11 +118,6 @@ class Balancer:
         # Checkpoints of earlier versions have no drift.
         self.drift = float(tensors["drift"]) if "drift" in tensors else 0.0
         self.memory = {name: tensors[f"memory.{name}"].numpy() for name in self.memory}
-
-
-CUT_COMPARISON_PERIOD = 10
-"""In every tenth logged step the gradients are also taken at the parameters, to measure how far the two cuts differ."""
-NO_GRAMIAN = np.zeros((0, 0))
 
 
 @dataclass

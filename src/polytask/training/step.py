@@ -1,4 +1,7 @@
-"""One optimizer step: what every task lost, and what the step did."""
+"""One optimizer step, from batches to new weights.
+
+The order: flat targets and counts, forward passes, losses, weighted backward passes, clipping, optimizer.
+"""
 
 from __future__ import annotations
 
@@ -67,10 +70,9 @@ def take_step(
 ) -> StepResult:
     """Accumulate over `batches`, balance the tasks, clip, update.
 
-    Counts come first: the mean of a task divides by its count over all
-    processes and micro-batches. A task whose count is zero is absent: no loss, no gradient, no change of state. The
-    step is Σ weight · loss / T over the tasks that are present; the balancing rule gives the weights, for each
-    micro-batch by itself.
+    Counts come first: the mean of a task divides by its count over all processes and micro-batches. A task whose count
+    is zero is absent: no loss, no gradient, no change of state. The step is Σ weight · loss / T over the tasks that are
+    present; the balancing rule gives the weights, for each micro-batch by itself.
     """
     network, tasks = state.network, state.network.tasks
     passes = BalancedBackward.of(state.balancer, state.step, world)
@@ -84,23 +86,26 @@ def take_step(
         for batch in batches
     ]
     # All processes must know the total counts before the first backward pass: each loss is divided by them.
-    rows, together = _count_known_targets(state, batches, targets, world)
-    by_batch = [dict(zip(tasks, row, strict=True)) for row in rows.tolist()]
-    of_step = {name: sum(row[name] for row in by_batch) for name in tasks}
-    present = {n: count for n, count in zip(tasks, rows.sum(0), strict=True) if of_step[n] > 0}
-    losses = {name: rows.new_zeros(()) for name in tasks}
+    counts, together = _count_known_targets(state, batches, targets, world)
+    counts_by_batch = [dict(zip(tasks, row, strict=True)) for row in counts.tolist()]
+    step_count = {name: sum(row[name] for row in counts_by_batch) for name in tasks}
+    present = {n: count for n, count in zip(tasks, counts.sum(0), strict=True) if step_count[n] > 0}
+    losses = {name: counts.new_zeros(()) for name in tasks}
     lap("targets")
-    for batch, target, own in zip(batches, targets, by_batch, strict=True):
+    for batch, batch_targets, batch_count in zip(batches, targets, counts_by_batch, strict=True):
         with make_autocast(precision, world.device):
             outputs = network(batch, passes.cut())
         lap("forward")
-        parts = {}
+        scaled_losses = {}
         for name, count in present.items():
-            loss, _ = state.criteria[name](outputs[name], *target[name])
+            loss, _ = state.criteria[name](outputs[name], *batch_targets[name])
             losses[name] = losses[name] + loss.detach() / count
-            parts[name] = loss / count
+            scaled_losses[name] = loss / count
             lap(f"loss {name}")
-        passes.backward(parts, {n: of_step[n] / own[n] if own[n] > 0 else 0.0 for n in parts})
+        passes.backward(
+            scaled_losses,
+            {n: step_count[n] / batch_count[n] if batch_count[n] > 0 else 0.0 for n in scaled_losses},
+        )
         lap("backward")
     means = torch.stack([losses[n] for n in tasks])
     parameters = [p for p in network.parameters() if p.requires_grad]
@@ -127,8 +132,7 @@ def take_step(
     else:
         skip_message = _record_skipped_step(state, values, batches)
     for name in tasks:
-        # After a skipped step too: the scores that a risk-set buffer holds back must not wait for the next
-        # step.
+        # After a skipped step too: scores that a risk-set buffer has not taken in yet must not wait for the next step.
         state.criteria[name].update()
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1

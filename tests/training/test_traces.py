@@ -18,7 +18,7 @@ PACKAGE = Path(polytask.__file__).parent
 TASKS = ("lesion", "grade", "os")
 """A voxel task, a visit task and a subject task."""
 FILES_OF_A_STEP = 32
-FILES_OF_A_BATCH = 31
+FILES_OF_A_BATCH = 15
 
 
 def trace_files(call: Callable[[], object]) -> set[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.images.volume import Array
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, NormalizationPlan, Plan
-from polytask.prepare.normalization import append_channel_flags, normalize_planes
+from polytask.prepare.normalization import append_channel_flags, map_channel_planes, normalize_planes
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.slide_bags import PreparedBag
 from polytask.prepare.slot_assignment import assign_visit_slots
@@ -127,8 +127,12 @@ def normalize_full_image(
         image and whole view, each `[planes (+ flags), *space]`; the view is None unless the plan has field `both`.
     """
 
+    planes_by_channel = map_channel_planes(plan)
+
     def read(array: npt.NDArray[np.generic]) -> Floats:
-        planes = normalize_planes(array, prepared.statistics, prepared.channel_known, plan, rules)
+        planes = normalize_planes(
+            array, prepared.statistics, prepared.channel_known, planes_by_channel, rules
+        )
         return append_channel_flags(planes, prepared.channel_known, plan)
 
     return read(prepared.image), None if prepared.whole is None else read(prepared.whole)

@@ -159,7 +159,11 @@ class Loader:
             # The traceback would keep the dead workers' iterator alive.
             cause = error.with_traceback(None)
             self.close()
-            subjects = ", ".join(dict.fromkeys(s.subject for _, s in self._batches.members(place)))
+            subjects = ", ".join(
+                dict.fromkeys(
+                    self._batches.table.subjects[n] for _, n in self._batches.list_batch_samples(place)
+                )
+            )
             raise DataWorkerError(
                 f"a data worker died while subjects {subjects} or the next ones were read "
                 f"({_get_first_error_line(cause)}); "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +15,9 @@ from polytask.plan.plan_schema import ImagePlan
 from polytask.prepare.geometry_draw import GeometryDraw
 from polytask.prepare.intensity_draw import IntensityDraw, apply_intensity
 from polytask.prepare.mirrored_channels import order_mirrored_planes
-from polytask.prepare.normalization import (
-    append_channel_flags,
-    count_input_planes,
-    map_channel_planes,
-    normalize_planes,
-)
+from polytask.prepare.normalization import append_channel_flags, normalize_planes
 from polytask.prepare.prepared_image import PreparedImage
-from polytask.prepare.sample_targets import make_empty_target, swap_mirrored_entries, swap_mirrored_labels
-from polytask.prepare.schema import BatchSchema
+from polytask.prepare.schema import BatchSchema, VoxelTaskShape
 from polytask.prepare.seeded_generators import make_generator, make_torch_generator
 from polytask.prepare.store import StoredCase
 from polytask.prepare.window import ViewWindow, make_view_window
@@ -69,7 +64,7 @@ def make_whole_views(
     spacing = plan.view_spacing if both and plan.view_spacing is not None else plan.spacing
     tasks = [] if both else [n for n, t in schema.voxel.items() if t.image == name]
     targets |= {n: make_empty_target(schema.voxel[n], (schema.slots,), plan.view) for n in tasks}
-    views = torch.zeros((schema.slots, count_input_planes(plan), *plan.view))
+    views = torch.zeros((schema.slots, schema.input_planes[name], *plan.view))
     for one in seen:
         array = one.prepared.whole if both else one.prepared.image
         assert array is not None
@@ -89,7 +84,7 @@ def make_patch_views(
     tasks = [n for n, t in schema.voxel.items() if t.image == name]
     lead = (schema.slots, plan.patches)
     targets |= {n: make_empty_target(schema.voxel[n], lead, plan.patch) for n in tasks}
-    views = torch.zeros((*lead, count_input_planes(plan), *plan.patch))
+    views = torch.zeros((*lead, schema.input_planes[name], *plan.patch))
     for one in seen:
         for number in range(plan.patches):
             key = (*one.key, "patch", number)
@@ -110,10 +105,12 @@ def _render_view(
     if one.order:
         planes = order_mirrored_planes(plan, one.order)[: len(statistics)]
         block, statistics = block[planes], tuple(statistics[plane] for plane in planes)
-    values = normalize_planes(block, statistics, one.known, plan, schema.fold.normalization[one.name])
+    planes_by_channel = schema.channel_planes[one.name]
+    rules = schema.fold.normalization[one.name]
+    values = normalize_planes(block, statistics, one.known, planes_by_channel, rules)
     image = lens.linear(torch.from_numpy(values))
     if one.intensity is not None:
-        places = map_channel_planes(plan).values()
+        places = planes_by_channel.values()
         channel_of = [
             channel for channel, place in enumerate(places) for _ in range(place.stop - place.start)
         ]
@@ -151,6 +148,42 @@ def _fill_target(
         target.region[place] = lens.nearest(inside)[0].logical_and_(lens.inside)
     else:
         target.region[place] = lens.inside
+
+
+def make_empty_target(task: VoxelTaskShape, lead: Sequence[int], size: Sequence[int]) -> Target:
+    """Make a voxel target in which nothing is known yet; it is filled in later.
+
+    Args:
+        lead: leading axes, `[V]` or `[V, P]`.
+        size: space axes of the view.
+    """
+    shape = tuple(size) if task.exclusive or task.dose else (task.structures, *size)
+    return Target(
+        value=torch.zeros((*lead, *shape), dtype=torch.float32 if task.dose else torch.uint8),
+        known=torch.zeros((lead[0], task.structures), dtype=torch.bool),
+        region=torch.zeros((*lead, *size), dtype=torch.bool),
+    )
+
+
+def swap_mirrored_labels(value: Tensor, task: VoxelTaskShape) -> Tensor:
+    """Swap the labels of mirrored structures in a uint8 `[1 or K, *space]` that was flipped left to right."""
+    if not task.swaps:
+        return value
+    if task.exclusive:
+        # One look-up for all swaps: two replacements in a row would undo each other.
+        table = torch.arange(256, dtype=torch.uint8)
+        for a, b in task.swaps:
+            table[a + 1], table[b + 1] = b + 1, a + 1
+        return table[value.int()]
+    return value[list(swap_mirrored_entries(range(task.structures), task))]
+
+
+def swap_mirrored_entries(entries: Sequence[Any], task: VoxelTaskShape) -> list[Any]:
+    """Return entries, one per structure, in the order that they have after a left-right flip."""
+    order = list(entries)
+    for a, b in task.swaps:
+        order[a], order[b] = order[b], order[a]
+    return order
 
 
 def find_left_right_axis(grid: Grid) -> int:

@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from polytask.documents.bounds import check_all_texts, check_nesting, convert_float, convert_int
 from polytask.documents.document_errors import DocumentError, MalformedError, shorten_message
-from polytask.documents.text_reader import MAX_DOCUMENT_BYTES, read_text
+from polytask.documents.text_reader import (
+    MAX_DOCUMENT_BYTES,
+    check_all_texts,
+    check_nesting,
+    convert_float,
+    convert_int,
+    read_text,
+)
 
 _LARGE_NUMBER = re.compile(r"[0-9]{65}|[0-9.][eE]\+?[0-9]{3}")
 """Matches somewhere in every text with a number that is too long or too large (sometimes also in a hash). Only then is

@@ -13,9 +13,14 @@ from typing import Any
 
 import yaml
 
-from polytask.documents.bounds import MAX_NESTING, MAX_NUMBER_CHARACTERS, check_text_characters
 from polytask.documents.document_errors import DocumentError, MalformedError, shorten_message
-from polytask.documents.text_reader import MAX_DOCUMENT_BYTES, read_text
+from polytask.documents.text_reader import (
+    MAX_DOCUMENT_BYTES,
+    MAX_NESTING,
+    MAX_NUMBER_CHARACTERS,
+    check_text_characters,
+    read_text,
+)
 
 MAX_REPEATED_VALUES = 100_000
 """Most values that a document may repeat by their name (`*name`): a thousand bytes could otherwise mean billions."""

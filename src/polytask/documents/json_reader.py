@@ -46,10 +46,10 @@ def read_json_object(
     missing: str = "mend the path",
 ) -> dict[str, Any]:
     """Read a JSON file whose outermost value must be an object (keys and values). For the rest see `read_json`."""
-    found = read_json(path, expected, remedy, limit, missing)
-    if not isinstance(found, dict):
+    content = read_json(path, expected, remedy, limit, missing)
+    if not isinstance(content, dict):
         raise DocumentError(str(path), "holds no keys and values", expected, remedy)
-    return found
+    return content
 
 
 def find_json_object(path: Path) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def _split_json_lines(text: str) -> Iterator[str]:
 def _parse_object_line(line: str) -> dict[str, Any] | None:
     """Parse one line of a log; None where it is too long or no JSON object."""
     try:
-        found = _parse_json_text(line) if len(line) <= MAX_LINE_CHARACTERS else None
+        value = _parse_json_text(line) if len(line) <= MAX_LINE_CHARACTERS else None
     except MalformedError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _parse_json_text(text: str) -> Any:
@@ -132,12 +132,12 @@ def _parse_json_text(text: str) -> Any:
 
 def _build_json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of keys and values; refuse a key that comes twice, of which `json` would keep the last."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise MalformedError(f"{shorten_message(twice)!r} is written twice")
-    return found
+    return mapping
 
 
 def _refuse_constant(word: str) -> NoReturn:

@@ -46,14 +46,14 @@ def read_text(
 
     try:
         # A named pipe or a device would block, or never end.
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise fail(f"is {name_special_file(path) or 'a folder'}")
         with path.open("rb") as file:
             # Memory is taken for as much as is asked for: for the file, not for the limit.
             # One byte more shows that the file is larger than allowed, or that it has grown.
-            data = file.read(min(found.st_size, limit) + 1)
-            if len(data) > found.st_size:  # it has grown, or does not say its size
+            data = file.read(min(status.st_size, limit) + 1)
+            if len(data) > status.st_size:  # it has grown, or does not say its size
                 data += file.read(max(0, limit + 1 - len(data)))
     except (FileNotFoundError, NotADirectoryError):
         raise fail("no such file", gone=True) from None

@@ -63,8 +63,8 @@ def parse_yaml(
         mark = error.problem_mark or error.context_mark
         line, problem = (mark.line + 1 if mark else 0), shorten_message(error.problem or error.context)
     except yaml.reader.ReaderError as error:
-        found = error.character
-        code = found if isinstance(found, int) else ord(str(found)[:1] or "\0")
+        character = error.character
+        code = character if isinstance(character, int) else ord(str(character)[:1] or "\0")
         line, problem = 0, f"the character U+{code:04X} is not allowed"
     except yaml.YAMLError as error:
         line, problem = 0, shorten_message(error)

@@ -37,12 +37,12 @@ def read_bag(path: Path | str) -> Bag:
     path = Path(path)
     reader = find_bag_reader(path)
     try:
-        found = reader(path)
+        arrays = reader(path)
     except OSError as error:
         raise PolytaskError(
             f"{path}: cannot be read ({error.strerror or error}); expected {EXPECTED_BAG_CONTENT}; write the file again"
         ) from None
-    return _build_bag(path, found)
+    return _build_bag(path, arrays)
 
 
 def find_bag_reader(path: Path) -> Callable[[Path], dict[str, Array]]:
@@ -59,11 +59,11 @@ def find_bag_reader(path: Path) -> Callable[[Path], dict[str, Array]]:
     return reader
 
 
-def _build_bag(path: Path, found: dict[str, Array]) -> Bag:
+def _build_bag(path: Path, arrays: dict[str, Array]) -> Bag:
     """Check the arrays of a file (`features`, optionally `coords`) and make a `Bag` of them."""
-    features, coords = found.get("features"), found.get("coords")
+    features, coords = arrays.get("features"), arrays.get("coords")
     if features is None:
-        names = ", ".join(found) or "nothing"
+        names = ", ".join(arrays) or "nothing"
         raise PolytaskError(f"{path}: holds {names}; expected {EXPECTED_BAG_CONTENT}; write the file again")
     # Some feature extractors store a leading batch axis of length one.
     if features.ndim == 3 and features.shape[0] == 1:
@@ -104,7 +104,7 @@ def _check_coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32
 
 def _read_npz(path: Path) -> dict[str, Array]:
     """Read the arrays of an .npz file. The header of each array is checked before the array itself is read."""
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in ("features", "coords"):
@@ -122,7 +122,7 @@ def _read_npz(path: Path) -> dict[str, Array]:
                         path, math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").compress_size
                     )
                     with archive.open(f"{name}.npy") as stream:
-                        found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+                        arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
     except (PolytaskError, OSError):
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
@@ -130,7 +130,7 @@ def _read_npz(path: Path) -> dict[str, Array]:
         raise PolytaskError(
             f"{path}: cannot be read as npz ({said}); expected {EXPECTED_BAG_CONTENT}; write it with numpy.savez"
         ) from None
-    return found
+    return arrays
 
 
 def _read_hdf5(path: Path) -> dict[str, Array]:
@@ -141,7 +141,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
         raise PolytaskError(
             f"{path}: HDF5 is read by h5py, which is not here; expected the extra; pip install 'polytask[slides]'"
         ) from None
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     try:
         with h5py.File(path, "r") as file:
             for name in ("features", "coords"):
@@ -156,7 +156,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
                 _check_stored_size(
                     path, math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
                 )
-                found[name] = data[...]
+                arrays[name] = data[...]
     except PolytaskError:
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
@@ -164,7 +164,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
         raise PolytaskError(
             f"{path}: cannot be read as HDF5 ({said}); expected {EXPECTED_BAG_CONTENT}; write it again"
         ) from None
-    return found
+    return arrays
 
 
 def _check_stored_size(path: Path, size: int, stored: int) -> None:

@@ -141,8 +141,8 @@ def _read_metaimage_affine(fields: dict[str, str], count: int) -> np.typing.NDAr
     """Read the LPS affine; the file lists the direction of one axis after the other, so rows here are axes."""
 
     def numbers(*names: str, default: list[float]) -> list[float]:
-        found = next((fields[n] for n in names if n in fields), None)
-        values = default if found is None else [float(w) for w in found.split()]
+        text = next((fields[n] for n in names if n in fields), None)
+        values = default if text is None else [float(w) for w in text.split()]
         if len(values) != len(default):
             raise ValueError(f"{names[0]} has {len(values)} numbers; expected {len(default)}")
         return values

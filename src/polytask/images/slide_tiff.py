@@ -201,9 +201,9 @@ def _find_tile_size(page: Any) -> tuple[int, int]:
 
 def _read_tiff_mpp(page: Any) -> float | None:
     """Read the µm of a pixel from the scanner's description, else from the resolution tags; None if not plausible."""
-    if found := MPP_PATTERN.search(page.description or ""):
+    if match := MPP_PATTERN.search(page.description or ""):
         try:
-            return keep_plausible_mpp(float(found[1]))
+            return keep_plausible_mpp(float(match[1]))
         except ValueError:
             return None
     tag, unit = page.tags.get("XResolution"), page.tags.get("ResolutionUnit")

@@ -58,5 +58,9 @@ def _choose_slide_reader(path: Path) -> Slide:
         )
     if not path.name.lower().endswith(TIFF_SLIDE_ENDINGS):
         return open_with_openslide(path, None)
-    found = open_tiff_slide(path)
-    return open_with_openslide(path, found) if isinstance(found, PolytaskError) else found
+    slide_or_error = open_tiff_slide(path)
+    return (
+        open_with_openslide(path, slide_or_error)
+        if isinstance(slide_or_error, PolytaskError)
+        else slide_or_error
+    )

@@ -197,7 +197,7 @@ def _is_spacing(value: object) -> bool:
 
 def _find_tiff_type(dtype: Any) -> np.dtype[np.generic]:
     """Return the type of the array in memory: native byte order, one-bit pixels as uint8, half floats as float32."""
-    found = np.dtype(dtype)
-    if found.kind == "b":
+    file_type = np.dtype(dtype)
+    if file_type.kind == "b":
         return np.dtype(np.uint8)
-    return np.dtype(np.float32) if found.char == "e" else found.newbyteorder("=")
+    return np.dtype(np.float32) if file_type.char == "e" else file_type.newbyteorder("=")

@@ -62,8 +62,8 @@ def find_tiff_spacing(tiff: Any, pages: int) -> list[float] | None:
 
 def _read_ome_spacing(text: str, pages: int) -> list[float] | None:
     """Read `PhysicalSizeX`, `Y` and `Z` of OME's description; in µm where no unit is named."""
-    found = _OME_PIXELS_PATTERN.search(text)
-    said = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', found[0])) if found else {}
+    pixels = _OME_PIXELS_PATTERN.search(text)
+    said = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', pixels[0])) if pixels else {}
     edges = []
     for axis in "ZYX" if pages > 1 else "YX":
         unit = MILLIMETERS_BY_UNIT_NAME.get(said.get(f"PhysicalSize{axis}Unit", "µm").strip())
@@ -130,10 +130,10 @@ def _read_resolution(page: Any, name: str) -> float | None:
 def _parse_positive_number(value: Any) -> float | None:
     """Convert a value to a finite number above 0; None for anything else."""
     try:
-        found = float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
-    return found if 0 < found < float("inf") else None
+    return number if 0 < number < float("inf") else None
 
 
 def _keep_plausible_edges(edges: list[float] | None) -> list[float] | None:

@@ -95,11 +95,11 @@ def read_torch_file(path: Path) -> dict[str, Array]:
     """Read the tensors of a `.pt` file: name → array. A file that holds just one tensor gives it as `features`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = _interpret_pickle(archive, _read_pickle(archive))
-            found = {"features": found} if isinstance(found, StoredTensor) else found
-            if not isinstance(found, dict):
+            content = _interpret_pickle(archive, _read_pickle(archive))
+            content = {"features": content} if isinstance(content, StoredTensor) else content
+            if not isinstance(content, dict):
                 raise _UnexpectedContent("holds neither a tensor nor names with tensors")
-            named = {str(k): v for k, v in found.items() if isinstance(v, StoredTensor)}
+            named = {str(k): v for k, v in content.items() if isinstance(v, StoredTensor)}
             return {name: _read_tensor(path, archive, tensor) for name, tensor in named.items()}
     except _UnexpectedContent as odd:
         said = str(odd)

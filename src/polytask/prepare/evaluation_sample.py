@@ -81,16 +81,16 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
     whole: dict[str, list[Floats | None]] = {}
     channel_known: dict[str, Flags] = {}
     for name, image in plan.shared.images.items():
-        found = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
+        prepared = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
         views = [
             (None, None) if p is None else normalize_full_image(p, image, fold.normalization[name])
-            for p in found
+            for p in prepared
         ]
         images[name] = [v[0] for v in views]
         if image.field == "both":
             whole[name] = [v[1] for v in views]
         missing = (False,) * len(image.channels)
-        channel_known[name] = np.array([missing if p is None else p.channel_known for p in found], bool)
+        channel_known[name] = np.array([missing if p is None else p.channel_known for p in prepared], bool)
     tables = {n: encode_table_rows(cohort, n, slots.cases, columns) for n, columns in fold.tables.items()}
     bags = {
         n: [None if c is None else store.case(c.key).bag(n) for c in slots.cases] for n in plan.shared.slides
@@ -106,9 +106,9 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
         channel_known=channel_known,
         tables={n: t[0] for n, t in tables.items()},
         table_known={n: t[1] for n, t in tables.items()},
-        bags={n: [None if b is None else b.patches for b in found] for n, found in bags.items()},
-        bag_known={n: _mark_known_patches(found) for n, found in bags.items()},
-        coords={n: [None if b is None else b.coords for b in found] for n, found in bags.items()},
+        bags={n: [None if b is None else b.patches for b in slides] for n, slides in bags.items()},
+        bag_known={n: _mark_known_patches(slides) for n, slides in bags.items()},
+        coords={n: [None if b is None else b.coords for b in slides] for n, slides in bags.items()},
     )
 
 

@@ -216,7 +216,7 @@ def _draw_structure_points(
             places = np.sort(
                 make_generator("points", where, k).choice(places, MAX_POINTS_PER_STRUCTURE, replace=False)
             )
-        found = np.stack(np.unravel_index(places, space), axis=1)
-        rows.append(np.concatenate([np.full((len(found), 1), k), found], axis=1))
+        positions = np.stack(np.unravel_index(places, space), axis=1)
+        rows.append(np.concatenate([np.full((len(positions), 1), k), positions], axis=1))
     empty = np.zeros((0, 1 + len(space)), np.int64)
     return np.concatenate([empty, *rows]).astype(np.int32)

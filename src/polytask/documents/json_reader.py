@@ -48,7 +48,7 @@ def read_json_object(
     """Read a JSON file whose outermost value must be an object (keys and values). For the rest see `read_json`."""
     content = read_json(path, expected, remedy, limit, missing)
     if not isinstance(content, dict):
-        raise DocumentError(str(path), "holds no keys and values", expected, remedy)
+        raise DocumentError(str(path), "does not hold keys and values", expected, remedy)
     return content
 
 
@@ -142,4 +142,4 @@ def _build_json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(word: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python's `json` reads although JSON does not have them."""
-    raise MalformedError(f"{word} is no number of JSON; null stands for what is not known")
+    raise MalformedError(f"{word} is not a number in JSON; write null for an unknown value")

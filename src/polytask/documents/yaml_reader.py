@@ -141,7 +141,7 @@ class _DocumentBuilder:
         """Open a list or mapping, after the checks of its tag, place and depth."""
         mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", CORE_TAG_PREFIX + ("map" if mapping else "seq")):
-            raise MalformedError(f"{shorten_message(event.tag)} is no plain data", line)
+            raise MalformedError(f"{shorten_message(event.tag)} is not plain data", line)
         if self._open and self._expects_key():
             raise MalformedError("a list or mapping as a key", line)
         if len(self._open) >= MAX_NESTING:
@@ -165,11 +165,14 @@ class _DocumentBuilder:
     def _repeat_named(self, name: str, line: int) -> None:
         """Put a copy of a named value here, within the limits of repeated values and depth."""
         if name not in self._named:
-            raise MalformedError(f"*{shorten_message(name)} is not named before, or contains itself", line)
+            raise MalformedError(
+                f"*{shorten_message(name)} refers to a name that is not defined before, or to its own content",
+                line,
+            )
         value, nodes, height = self._named[name]
         self._repeated += nodes
         if self._repeated > MAX_REPEATED_VALUES:
-            raise MalformedError(f"names repeat more than {MAX_REPEATED_VALUES:,} values", line)
+            raise MalformedError(f"`*name` repeats more than {MAX_REPEATED_VALUES:,} values", line)
         if len(self._open) + height > MAX_NESTING:
             raise MalformedError(f"nested more than {MAX_NESTING} levels deep", line)
         # A copy, so that a change of one place in a plan never changes another.
@@ -219,7 +222,7 @@ class _DocumentBuilder:
         if kind in ("str", "timestamp", "value", "merge"):
             return word
         if kind not in ("null", "bool", "int", "float"):
-            raise MalformedError(f"{shorten_message(tag)} is no plain data", line)
+            raise MalformedError(f"{shorten_message(tag)} is not plain data", line)
         if len(word) > MAX_NUMBER_CHARACTERS:
             raise MalformedError(f"a number of {len(word):,} characters", line)
         if kind == "null":
@@ -228,7 +231,7 @@ class _DocumentBuilder:
         try:
             value = getattr(loader, f"construct_yaml_{kind}")(node)
         except (ValueError, KeyError, IndexError, OverflowError):
-            raise MalformedError(f"{shorten_message(word)!r} is no {kind}", line) from None
+            raise MalformedError(f"{shorten_message(word)!r} is not a valid {kind}", line) from None
         if isinstance(value, float) and value in (float("inf"), float("-inf")) and "inf" not in word.lower():
             raise MalformedError(f"{shorten_message(word)} is too large a number", line)
         return value
@@ -242,5 +245,5 @@ def _list_merged_mappings(value: Any, line: int) -> list[dict[Any, Any]]:
     """Return the mappings under a key `<<`: one, or a list of them; anything else is refused."""
     others = value if isinstance(value, list) else [value]
     if not all(isinstance(other, dict) for other in others):
-        raise MalformedError(f"{MERGE_KEY} takes mappings", line)
+        raise MalformedError(f"{MERGE_KEY} must stand before a mapping or a list of mappings", line)
     return others

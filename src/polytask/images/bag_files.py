@@ -53,8 +53,7 @@ def find_bag_reader(path: Path) -> Callable[[Path], dict[str, Array]]:
     if reader is None:
         raise PolytaskError(
             f"{path}: unknown kind of bag; expected one of {', '.join(BAG_READERS)}; for a whole slide leave "
-            "`features` "
-            "out of the header"
+            "`features` out of the header"
         )
     return reader
 
@@ -74,7 +73,7 @@ def _build_bag(path: Path, arrays: dict[str, Array]) -> Bag:
             "one row per patch"
         )
     if not features.shape[0] or not features.shape[1]:
-        raise PolytaskError(f"{path}: a bag of zero patches; expected at least one; empty the cell")
+        raise PolytaskError(f"{path}: holds no patch; expected at least one; leave the cell empty")
     if features.dtype != np.float16:
         features = features.astype(np.float32, copy=False)
     if not np.isfinite(features).all():
@@ -91,13 +90,15 @@ def _check_coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32
     top = np.iinfo(np.int32).max
     if coords.ndim != 2 or coords.shape[0] != count or coords.shape[1] < 2 or coords.dtype.kind not in "fiu":
         raise PolytaskError(
-            f"{path}: `coords` is {list(coords.shape)} for {count} patches; expected [{count}, 2]; mend or leave it out"
+            f"{path}: `coords` is {list(coords.shape)} for {count} patches; expected [{count}, 2]; "
+            "correct it or leave it out"
         )
     pairs = coords[:, :2]
     # A number beyond int32 would wrap around silently in the conversion below.
     if not np.isfinite(pairs).all() or float(np.abs(pairs).max()) > top:
         raise PolytaskError(
-            f"{path}: `coords` are no pixels of a slide; expected x and y; mend or leave it out"
+            f"{path}: `coords` holds numbers that are not positions on a slide; expected x and y in pixels; "
+            "correct it or leave it out"
         )
     return np.rint(pairs).astype(np.int32)
 
@@ -139,7 +140,8 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
         import h5py
     except ImportError:
         raise PolytaskError(
-            f"{path}: HDF5 is read by h5py, which is not here; expected the extra; pip install 'polytask[slides]'"
+            f"{path}: HDF5 files need h5py, which is not installed; expected the extra `slides`; "
+            "pip install 'polytask[slides]'"
         ) from None
     arrays: dict[str, Array] = {}
     try:
@@ -151,7 +153,8 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
                 data = file[name]
                 if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
                     continue
-                if data.shape is None or data.dtype.kind not in "fiu":  # a set without a shape holds nothing
+                # A data set without a shape holds nothing.
+                if data.shape is None or data.dtype.kind not in "fiu":
                     continue
                 _check_stored_size(
                     path, math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
@@ -168,11 +171,12 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
 
 
 def _check_stored_size(path: Path, size: int, stored: int) -> None:
-    """Refuse an array of `size` bytes if that is over the memory limit, or more than `stored` bytes can unpack to."""
+    """Refuse an array of `size` bytes that is over the memory limit, or more than `stored` bytes can be unpacked to."""
     check_byte_count(path, size)
     if size > stored * MAX_DEFLATE_RATIO:
         raise PolytaskError(
-            f"{path}: claims {size} bytes of numbers, but {stored} are stored; expected the whole file; copy it again"
+            f"{path}: header claims {size} bytes of numbers, but the file stores only {stored}; "
+            "expected the whole file; copy it again"
         )
 
 

@@ -17,7 +17,7 @@ from polytask.images.voxel_block import VoxelBlock, convert_to_file_order, load_
 
 _SILENT_LOGGER = logging.Logger(
     "polytask.nifti", level=logging.CRITICAL
-)  # nibabel would tell stderr what it mended
+)  # nibabel would report on stderr what it repaired
 _MILLIMETERS_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -143,7 +143,7 @@ def _read_forms(header: Any, unit: Affine) -> NiftiPlacements | None:
     """Read both placements (sform and qform) in mm; None where the header's quaternion cannot be read."""
     try:
         qform = unit @ header.get_qform()
-    except (ValueError, ArithmeticError):  # of no use to anybody: the file is placed by its sform
+    except (ValueError, ArithmeticError):  # an unreadable qform; the sform alone places the file
         return None
     sform = unit @ header.get_sform()
     if not (np.isfinite(sform).all() and np.isfinite(qform).all()):

@@ -15,7 +15,7 @@ MAX_BYTES_VARIABLE = "POLYTASK_MAX_IMAGE_BYTES"
 DEFAULT_MAX_IMAGE_BYTES = 4 * 1024**3
 MAX_AXIS_LENGTH = 65_535
 MAX_IMAGE_CHANNELS = 4_096
-MAX_DEFLATE_RATIO = 1_040  # deflate cannot shrink by more than 1032; a claim beyond it is a lie
+MAX_DEFLATE_RATIO = 1_040  # deflate cannot shrink by more than 1032; a larger claim is false
 
 
 def find_byte_limit(limit: int | None = None) -> int:

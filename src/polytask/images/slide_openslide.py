@@ -60,7 +60,7 @@ def open_with_openslide(path: Path, tiff_error: PolytaskError | None) -> OpenSli
                 f"{str(tiff_error).rpartition('; ')[0]}; other encodings need {OPENSLIDE_INSTALL}"
             ) from None
         raise PolytaskError(
-            f"{path}: a scanner's format; expected the extra that reads it; {OPENSLIDE_INSTALL}"
+            f"{path}: this scanner format needs openslide; expected the extra `slides`; {OPENSLIDE_INSTALL}"
         ) from None
     try:
         return OpenSlideSlide(path, openslide.OpenSlide(str(path)))

@@ -176,19 +176,20 @@ def _check_slide_page(path: Path, page: Any) -> None:
             "interleaved; export it as RGB"
         )
     if page.photometric == 3:
-        raise PolytaskError(f"{path}: has a palette; expected colors as they are; export it as RGB")
+        raise PolytaskError(f"{path}: its colors come from a palette; expected gray or RGB; export it as RGB")
     tall, wide = _find_tile_size(page)
     if tall * wide * page.samplesperpixel > MAX_TILE_BYTES:
         raise PolytaskError(
-            f"{path}: its pixels lie in pieces of {wide}×{tall}; expected tiles of at most {MAX_TILE_BYTES >> 20} MiB; "
+            f"{path}: its pixels are stored in pieces of {wide}×{tall}; "
+            f"expected tiles of at most {MAX_TILE_BYTES >> 20} MiB; "
             "export it as a tiled pyramid"
         )
     tiles = -(-page.imagelength // tall) * -(-page.imagewidth // wide)
     ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if len(page.dataoffsets) != tiles or max(ends, default=0) > path.stat().st_size:
         raise PolytaskError(
-            f"{path}: truncated: {page.imagewidth}×{page.imagelength} pixels need {tiles} tiles, and not all lie in "
-            "the file; copy it again"
+            f"{path}: truncated: {page.imagewidth}×{page.imagelength} pixels need {tiles} tiles, but the file ends "
+            "before the last one; copy it again"
         )
 
 

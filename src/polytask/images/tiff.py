@@ -154,7 +154,7 @@ def _read_with_pillow(path: Path, pages: int) -> Array:
 
 
 def _find_tiff_affine(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, bool]:
-    """Find the affine by what the writer left. Returns (affine, dims, whether the affine counts mm)."""
+    """Find the affine from the notes or tags of the file. Returns (affine, dims, whether the affine counts mm)."""
     shaped = tiff.shaped_metadata
     if shaped and AFFINE_KEY in shaped[0]:
         affine, physical = read_grid_notes(shaped[0])
@@ -175,7 +175,7 @@ def _read_sidecar_spacing(path: Path) -> list[float] | None:
     stem = path.name[: path.name.rindex(".")]
     for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
         file = path.with_name(f"{name}.json")
-        if not file.is_file() or file.stat().st_size > 1 << 16:  # somebody else's
+        if not file.is_file() or file.stat().st_size > 1 << 16:  # not the small file that nnU-Net writes
             continue
         spacing = read_json_object(file, "`spacing` of the image", "mend or remove it").get("spacing")
         if spacing is None:
@@ -183,8 +183,7 @@ def _read_sidecar_spacing(path: Path) -> list[float] | None:
         if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_spacing, spacing)):
             raise PolytaskError(
                 f"{file}: spacing is {shorten_message(spacing)}; expected two or three numbers above 0 (pages, "
-                "rows, columns); "
-                "mend or remove it"
+                "rows, columns); correct or remove it"
             )
         return [1.0, *map(float, spacing)][-3:]
     return None

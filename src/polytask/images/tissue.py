@@ -61,8 +61,8 @@ def find_tissue(slide: Slide, cell: float) -> Mask:
     rows, columns = -(-size.height // pool), -(-size.width // pool)
     if rows * columns > MAX_TISSUE_CELLS:
         raise PolytaskError(
-            f"{slide.path}: {size.width}×{size.height} pixels in patches so small make {rows * columns} cells; "
-            f"expected at most {MAX_TISSUE_CELLS}; take a larger `patch`, `mpp` or `downsample`"
+            f"{slide.path}: {size.width}×{size.height} pixels in patches this small make {rows * columns} "
+            f"tissue cells; expected at most {MAX_TISSUE_CELLS}; take a larger `patch`, `mpp` or `downsample`"
         )
     saturation = np.zeros((rows, columns), np.uint8)
     step = max(1, TISSUE_BLOCK_PIXELS // pool)

@@ -108,7 +108,8 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
             except Exception as error:
                 line = f"subject {subject}: reading failed with {type(error).__name__}: {error}"
                 return BatchFailure(
-                    f"{line}; if its files are right, run `polytask prepare` again", traceback.format_exc()
+                    f"{line}; if the files of this subject are correct, run `polytask prepare` again",
+                    traceback.format_exc(),
                 )
         return join_batches(parts)
 

@@ -88,7 +88,7 @@ class Loader:
         self.samples: list[Sample] = cohort.samples(chosen)
         if not self.samples:
             raise PolytaskError(
-                f"fold {fold}: no sample in part {part!r}; look at splits.json, make other folds"
+                f"fold {fold}: no sample in part {part!r}; check splits.json, or make other folds"
             )
         if steps is None:
             planned = training.steps_per_epoch * training.accumulation
@@ -167,7 +167,7 @@ class Loader:
             raise DataWorkerError(
                 f"a data worker died while subjects {subjects} or the next ones were read "
                 f"({_get_first_error_line(cause)}); "
-                "most often memory ran out: --workers 0 needs least"
+                "the most common cause is too little memory; --workers 0 needs the least"
             ) from cause
         if isinstance(item, BatchFailure):
             self.close()

@@ -63,7 +63,7 @@ def prepare_image(
     there = {name: v for name in plan.channels if (v := volumes.get(name)) is not None}
     if not there:
         raise PolytaskError(
-            f"{where}: no channel of {', '.join(plan.channels)} is there; at least one is needed"
+            f"{where}: has no channel of {', '.join(plan.channels)}; expected at least one; name a file in the table"
         )
     first = next(iter(there.values()))
     aligned = {
@@ -77,7 +77,9 @@ def prepare_image(
     planes = _stack_channels([v.array for v in turned.values()], _choose_stored_type(turned))
     grid = next(iter(turned.values())).grid
     if planes.dtype.kind == "f" and not np.isfinite(planes).all():
-        raise PolytaskError(f"{where}: voxels are NaN or infinite; numbers are expected: mend the file")
+        raise PolytaskError(
+            f"{where}: some voxels are NaN or infinite; expected finite numbers; correct the file"
+        )
     own = None if box is None else transfer_box(box, own_grid, grid)
     keep = find_kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
     kept = crop_volume(Volume(planes, grid), *keep)

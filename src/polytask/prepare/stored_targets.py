@@ -18,7 +18,7 @@ from polytask.prepare.target_frame import TargetFrame as TargetFrame
 
 TIE_MARGIN = 1e-4
 """A structure that fills half a voxel wins over the background, as it does for overlapping masks. So the share of the
-background is lowered by this much."""
+background is lowered by this amount."""
 MAX_POINTS_PER_STRUCTURE = 2000
 """Most voxels that are stored of a structure; training patches are centered on them."""
 
@@ -184,8 +184,8 @@ def _read_structure_masks(
         volume = frame.read(paths[0])
         if volume.array.shape[0] != count:
             raise PolytaskError(
-                f"{frame.where}: {paths[0].name} has {volume.array.shape[0]} masks, the header {count} structures; "
-                "write them in the header's order as a 4-D file, or as one column each"
+                f"{frame.where}: {paths[0].name} has {volume.array.shape[0]} masks, but the header has {count} "
+                "structures; write them in the header's order as a 4-D file, or as one column each"
             )
         for k in range(count):
             out[k] = _resample_structure_mask(volume.array[k] != 0, volume.grid, frame)

@@ -30,9 +30,9 @@ MAX_LINE_CHARACTERS = 1 << 20
 def read_json(
     path: Path,
     expected: str = "a JSON file",
-    remedy: str = "mend or replace it",
+    remedy: str = "correct or replace it",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> Any:
     """Read the content of a JSON file. See `read_text` for the arguments, and `parse_json` for what is refused."""
     return parse_json(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
@@ -41,9 +41,9 @@ def read_json(
 def read_json_object(
     path: Path,
     expected: str = "a JSON file",
-    remedy: str = "mend or replace it",
+    remedy: str = "correct or replace it",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> dict[str, Any]:
     """Read a JSON file whose outermost value must be an object (keys and values). For the rest see `read_json`."""
     content = read_json(path, expected, remedy, limit, missing)
@@ -60,7 +60,7 @@ def find_json_object(path: Path) -> dict[str, Any]:
         return {}
 
 
-def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "mend or replace it") -> Any:
+def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "correct or replace it") -> Any:
     """Parse JSON text to plain data.
 
     Refused, in one line with its place: text that is not JSON, a key written twice, NaN and Infinity, numbers of more

@@ -27,7 +27,7 @@ def read_text(
     expected: str = "a text file",
     remedy: str = "restore it",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> str:
     """Read the text of a file, without the byte order mark that some editors put at the beginning.
 

@@ -32,16 +32,16 @@ MERGE_KEY = "<<"
 def read_yaml(
     path: Path,
     expected: str = "a YAML file",
-    remedy: str = "mend that line",
+    remedy: str = "correct that line",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> Any:
     """Read the content of a YAML file. See `read_text` for the arguments, and `parse_yaml` for what is refused."""
     return parse_yaml(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
 
 
 def parse_yaml(
-    text: str, place: str, expected: str = "YAML", remedy: str = "mend that line", as_text: bool = False
+    text: str, place: str, expected: str = "YAML", remedy: str = "correct that line", as_text: bool = False
 ) -> Any:
     """Parse YAML text to plain data; None for an empty text. A date stays the text that was written.
 

@@ -48,7 +48,7 @@ def read_bag(path: Path | str) -> Bag:
 def find_bag_reader(path: Path) -> Callable[[Path], dict[str, Array]]:
     """Return the function that reads this file, chosen by its ending. Raises when the file is missing or unknown."""
     if not path.is_file():
-        raise PolytaskError(f"{path}: no such file; expected a bag of features; mend the path")
+        raise PolytaskError(f"{path}: no such file; expected a bag of features; correct the path")
     reader = next((r for e, r in BAG_READERS.items() if path.name.lower().endswith(e)), None)
     if reader is None:
         raise PolytaskError(
@@ -127,9 +127,9 @@ def _read_npz(path: Path) -> dict[str, Array]:
     except (PolytaskError, OSError):
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise PolytaskError(
-            f"{path}: cannot be read as npz ({said}); expected {EXPECTED_BAG_CONTENT}; write it with numpy.savez"
+            f"{path}: cannot be read as npz ({reason}); expected {EXPECTED_BAG_CONTENT}; write it with numpy.savez"
         ) from None
     return arrays
 
@@ -163,9 +163,9 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
     except PolytaskError:
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise PolytaskError(
-            f"{path}: cannot be read as HDF5 ({said}); expected {EXPECTED_BAG_CONTENT}; write it again"
+            f"{path}: cannot be read as HDF5 ({reason}); expected {EXPECTED_BAG_CONTENT}; write it again"
         ) from None
     return arrays
 

@@ -170,5 +170,7 @@ def _convert_dicom_errors(path: Path) -> Iterator[None]:
     except PolytaskError:
         raise
     except Exception as error:  # pydicom converts values on access, so a damaged file can raise anything
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise PolytaskError(f"{path}: damaged or unsupported DICOM ({said}); export the file again") from None
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PolytaskError(
+            f"{path}: damaged or unsupported DICOM ({reason}); export the file again"
+        ) from None

@@ -115,7 +115,7 @@ def _find_format(path: Path) -> ImageFormat:
         with path.open("rb") as file:
             ending = ".dcm" if file.read(132)[128:] == b"DICM" else None
     if ending != DICOM_FOLDER and not path.exists():
-        raise PolytaskError(f"{path}: no such file; expected an image; mend the path")
+        raise PolytaskError(f"{path}: no such file; expected an image; correct the path")
     if ending is None:
         known = ", ".join(e for e in FORMATS if e != DICOM_FOLDER)
         raise PolytaskError(
@@ -134,7 +134,7 @@ def _convert_read_errors(path: Path) -> Iterator[None]:
     except ValueError as error:
         if "null byte" not in str(error):
             raise
-        raise PolytaskError(f"{str(path)!r}: no file can have this name; mend the path") from None
+        raise PolytaskError(f"{str(path)!r}: no file can have this name; correct the path") from None
     except MemoryError:
         raise PolytaskError(
             f"{path}: does not fit into memory; expected a smaller image; free memory"

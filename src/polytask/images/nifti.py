@@ -68,8 +68,8 @@ def _read_nifti_block(path: Path) -> VoxelBlock:
         with np.errstate(all="ignore"):
             return _parse_nifti_header(path, _read_nifti_header(path))
     except (HeaderDataError, WrapStructError, OverflowError, ValueError, KeyError, TypeError) as error:
-        said = " ".join(str(error).split())
-        raise PolytaskError(f"{path}: not a valid NIfTI header ({said}); export the file again") from None
+        reason = " ".join(str(error).split())
+        raise PolytaskError(f"{path}: not a valid NIfTI header ({reason}); export the file again") from None
 
 
 def _read_nifti_header(path: Path) -> Any:
@@ -113,9 +113,9 @@ def _parse_nifti_header(path: Path, header: Any) -> VoxelBlock:
             f"{path}: voxels are {dtype.name}; expected whole numbers, float32 or float64; convert it"
         )
     if sum(n != 1 for n in extra) > (0 if interleaved else 1):
-        said = "×".join(str(n) for n in shape)
+        shape_text = "×".join(str(n) for n in shape)
         raise PolytaskError(
-            f"{path}: has the shape {said}; expected one axis beyond space at most; split the file"
+            f"{path}: has the shape {shape_text}; expected one axis beyond space at most; split the file"
         )
     slope, inter = header.get_slope_inter()
     # A factor that changes nothing is dropped, so that whole numbers stay whole numbers.

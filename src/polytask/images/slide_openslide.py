@@ -67,9 +67,9 @@ def open_with_openslide(path: Path, tiff_error: PolytaskError | None) -> OpenSli
     except openslide.OpenSlideError as error:
         if tiff_error is not None:
             raise tiff_error from None
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise PolytaskError(
-            f"{path}: openslide cannot read it ({said}); expected a whole slide; export the file again"
+            f"{path}: openslide cannot read it ({reason}); expected a whole slide; export the file again"
         ) from None
 
 

@@ -98,9 +98,9 @@ class TiffSlide:
                 data = self._tiff.filehandle.read(min(count, MAX_TILE_BYTES))
                 array, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
         except Exception as error:  # a damaged tile leads a codec to any error at all
-            said = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise PolytaskError(
-                f"{self.path}: a tile cannot be read ({said}); export the slide again"
+                f"{self.path}: a tile cannot be read ({reason}); export the slide again"
             ) from None
         pixels: SlidePixels = np.asarray(array)[0, : shape[1], : shape[2]]
         pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
@@ -138,9 +138,9 @@ def open_tiff_slide(path: Path) -> TiffSlide | PolytaskError:
     except Exception as error:  # a damaged TIFF leads its parser to any error at all
         if tiff is not None:
             tiff.close()
-        said = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise PolytaskError(
-            f"{path}: cannot be read as a slide in TIFF ({said}); export the file again"
+            f"{path}: cannot be read as a slide in TIFF ({reason}); export the file again"
         ) from None
 
 

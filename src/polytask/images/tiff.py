@@ -97,8 +97,8 @@ def _open_tiff_file(path: Path, limit: int | None) -> Iterator[tuple[Any, int, i
     except PolytaskError:
         raise
     except Exception as error:  # a damaged TIFF leads its parser to any error at all
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise PolytaskError(f"{path}: cannot be read as TIFF ({said}); export the file again") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PolytaskError(f"{path}: cannot be read as TIFF ({reason}); export the file again") from None
 
 
 def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
@@ -112,14 +112,18 @@ def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, i
         YCBCR_PHOTOMETRIC,
         JPEG_COMPRESSION,
     ):
-        said = getattr(page.photometric, "name", page.photometric)
+        colors = getattr(page.photometric, "name", page.photometric)
         raise PolytaskError(
-            f"{path}: its colors are {said}; expected gray, RGB or a palette; export it as RGB"
+            f"{path}: its colors are {colors}; expected gray, RGB or a palette; export it as RGB"
         )
     shape = dict(zip(series.axes, series.shape, strict=True))
     channels = shape.get("S", 1) * shape.get("C", 1)
-    rest = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]
-    if len(rest) > 1 or min(shape.get("S", 1), shape.get("C", 1)) > 1 or series.dtype.kind not in "biuf":
+    other_lengths = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]
+    if (
+        len(other_lengths) > 1
+        or min(shape.get("S", 1), shape.get("C", 1)) > 1
+        or series.dtype.kind not in "biuf"
+    ):
         raise PolytaskError(
             f"{path}: has the axes {series.axes} {series.shape} {series.dtype}; expected rows, columns, pages and one "
             "channel axis of plain numbers; split the file"
@@ -130,7 +134,7 @@ def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, i
         raise PolytaskError(f"{path}: truncated: header claims {size} bytes of pixels; copy the file again")
     # Extra samples of the types 1 and 2 are alpha; others are channels like any.
     alpha = sum(int(e) in (1, 2) for e in page.extrasamples) if "S" in shape else 0
-    return (rest[0] if rest else 1), max(1, channels - alpha)
+    return (other_lengths[0] if other_lengths else 1), max(1, channels - alpha)
 
 
 def _arrange_tiff_axes(array: Array, axes: str, pages: int) -> Array:
@@ -177,7 +181,7 @@ def _read_sidecar_spacing(path: Path) -> list[float] | None:
         file = path.with_name(f"{name}.json")
         if not file.is_file() or file.stat().st_size > 1 << 16:  # not the small file that nnU-Net writes
             continue
-        spacing = read_json_object(file, "`spacing` of the image", "mend or remove it").get("spacing")
+        spacing = read_json_object(file, "`spacing` of the image", "correct or remove it").get("spacing")
         if spacing is None:
             continue
         if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_spacing, spacing)):

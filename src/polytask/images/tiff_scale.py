@@ -62,12 +62,12 @@ def find_tiff_spacing(tiff: Any, pages: int) -> list[float] | None:
 
 def _read_ome_spacing(text: str, pages: int) -> list[float] | None:
     """Read `PhysicalSizeX`, `Y` and `Z` of OME's description; in µm where no unit is named."""
-    pixels = _OME_PIXELS_PATTERN.search(text)
-    said = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', pixels[0])) if pixels else {}
+    match = _OME_PIXELS_PATTERN.search(text)
+    attributes = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', match[0])) if match else {}
     edges = []
     for axis in "ZYX" if pages > 1 else "YX":
-        unit = MILLIMETERS_BY_UNIT_NAME.get(said.get(f"PhysicalSize{axis}Unit", "µm").strip())
-        value = _parse_positive_number(said.get(f"PhysicalSize{axis}"))
+        unit = MILLIMETERS_BY_UNIT_NAME.get(attributes.get(f"PhysicalSize{axis}Unit", "µm").strip())
+        value = _parse_positive_number(attributes.get(f"PhysicalSize{axis}"))
         if unit is None or value is None:
             return None
         edges.append(value * unit)

@@ -102,15 +102,15 @@ def read_torch_file(path: Path) -> dict[str, Array]:
             named = {str(k): v for k, v in content.items() if isinstance(v, StoredTensor)}
             return {name: _read_tensor(path, archive, tensor) for name, tensor in named.items()}
     except _UnexpectedContent as odd:
-        said = str(odd)
+        problem = str(odd)
     except zipfile.BadZipFile:
-        said = "was not written by torch.save of torch 1.6 or later"
+        problem = "was not written by torch.save of torch 1.6 or later"
     except (PolytaskError, OSError):
         raise
     except Exception:  # a damaged file leads its parser to any error at all
-        said = "is damaged"
+        problem = "is damaged"
     raise PolytaskError(
-        f"{path}: {said}; expected a tensor, or a dict with the tensor `features`; save it again with "
+        f"{path}: {problem}; expected a tensor, or a dict with the tensor `features`; save it again with "
         "torch.save({'features': x, 'coords': xy}, path)"
     )
 

@@ -141,12 +141,12 @@ def load_block(block: VoxelBlock, dims: int, limit: int | None = None) -> Volume
     with block.data.open("rb") as file:
         if block.deflated:
             file.seek(max(block.skip, 0))
-            got = inflate_into(block.source, file, block.offset, memoryview(view))
+            byte_count = inflate_into(block.source, file, block.offset, memoryview(view))
         else:
             file.seek(block.data.stat().st_size - block.size if block.skip < 0 else block.skip + block.offset)
-            got = file.readinto(view)
-    if got < block.size:
-        raise _make_truncation_error(block, f"the stream ends after {got} bytes")
+            byte_count = file.readinto(view)
+    if byte_count < block.size:
+        raise _make_truncation_error(block, f"the stream ends after {byte_count} bytes")
     if not flat.dtype.isnative:
         flat = flat.byteswap(inplace=True).view(flat.dtype.newbyteorder("="))
     # Files store the first axis fastest: Fortran order gives the array without copying it.
@@ -195,8 +195,8 @@ def _scale_values(array: Any, slope: float, inter: float) -> Array:
 
 def _make_truncation_error(block: VoxelBlock, actual: str) -> PolytaskError:
     """Make the error for a file with fewer voxels than its header claims; `actual` says what was there instead."""
-    said = "×".join(str(n) for n in (*block.shape, block.channels))
+    shape_text = "×".join(str(n) for n in (*block.shape, block.channels))
     return PolytaskError(
-        f"{block.source}: truncated: header claims {said} {block.dtype.name} = {block.size} bytes, but {actual}; "
+        f"{block.source}: truncated: header claims {shape_text} {block.dtype.name} = {block.size} bytes, but {actual}; "
         "copy the file again"
     )

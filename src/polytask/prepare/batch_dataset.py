@@ -89,8 +89,8 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
         epoch, step = place
         first = step * self.batch
         row = self._list_epoch_samples(epoch)
-        mine = range(first + self.rank, min(first + self.batch, len(row)), self.world)
-        return [(at, row[at]) for at in mine]
+        places = range(first + self.rank, min(first + self.batch, len(row)), self.world)
+        return [(at, row[at]) for at in places]
 
     def __getitem__(self, place: BatchPosition) -> Batch | BatchFailure:
         """Read, augment and join the samples of one batch. An error is returned as a `BatchFailure` instead of raised.
@@ -152,8 +152,8 @@ def shuffle_samples(subjects: Sequence[Sequence[int]], seed: int, start: int, co
         if index == 0 or place == start:
             permutation = make_generator(seed, "order", turn).permutation(len(subjects))
         # The subject's own number shifts the turn, so that not all subjects show their first visit together.
-        mine = subjects[int(permutation[index])]
-        row.append(mine[(turn + int(permutation[index])) % len(mine)])
+        own_samples = subjects[int(permutation[index])]
+        row.append(own_samples[(turn + int(permutation[index])) % len(own_samples)])
     return row
 
 

@@ -46,8 +46,8 @@ def normalize_planes(
         rules: channel → one rule per plane, from the fold.
     """
     out = np.zeros(image.shape, np.float32)
-    for (channel, place), there in zip(planes_by_channel.items(), known, strict=True):
-        if not there:
+    for (channel, place), is_known in zip(planes_by_channel.items(), known, strict=True):
+        if not is_known:
             continue
         for plane, rule in zip(range(place.start, place.stop), rules[channel], strict=True):
             _normalize_one_plane(image[plane], rule, statistics[plane], out[plane])

@@ -199,7 +199,7 @@ def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
                     total.update(hashlib.file_digest(stream, "sha256").digest())
             except OSError as error:
                 raise PolytaskError(
-                    f"{where}: {part} cannot be read ({error.strerror}); mend the path in the table"
+                    f"{where}: {part} cannot be read ({error.strerror}); correct the path in the table"
                 ) from None
         hashes[str(path)] = total.hexdigest()
     return hashes

@@ -40,14 +40,14 @@ def read_sample(store: Store, row: SampleRow, schema: BatchSchema, draw: SampleD
     channel_known: dict[str, Tensor] = {}
     voxel_targets: dict[str, Target] = {}
     for name, plan in schema.images.items():
-        seen = _draw_images(store, row, name, plan, schema, draw)
+        drawn_images = _draw_images(store, row, name, plan, schema, draw)
         channel_known[name] = torch.zeros((schema.slots, len(plan.channels)), dtype=torch.bool)
-        for one in seen:
-            channel_known[name][one.slot] = torch.tensor(one.known)
+        for image in drawn_images:
+            channel_known[name][image.slot] = torch.tensor(image.known)
         if name in schema.whole:
-            whole[name] = make_whole_views(seen, name, schema, voxel_targets)
+            whole[name] = make_whole_views(drawn_images, name, schema, voxel_targets)
         if name in schema.patch:
-            patch[name] = make_patch_views(seen, name, schema, voxel_targets)
+            patch[name] = make_patch_views(drawn_images, name, schema, voxel_targets)
     targets = row.targets | {n: _add_batch_axis(target) for n, target in voxel_targets.items()}
     bags = {n: _draw_sample_bags(store, row, n, schema, draw) for n in schema.slides}
     return Batch(
@@ -87,7 +87,7 @@ def _draw_images(
 ) -> list[DrawnImage]:
     """Find the images of one input that are there, and draw what is random about them."""
     strength = schema.plan.shared.augmentation
-    seen = []
+    drawn_images = []
     for slot, case_key in enumerate(row.keys):
         stored = None if case_key is None else store.case(case_key)
         prepared = None if stored is None else stored.prepared(name)
@@ -100,25 +100,25 @@ def _draw_images(
             random = make_generator(*key, "intensity")
             intensity = draw_intensity(random, strength, len(plan.channels))
             known = drop_channels(random, known, plan.channel_dropout)
-        seen.append(
+        drawn_images.append(
             DrawnImage(name, slot, stored, prepared, known, make_identity_draw(plan.dims), intensity, key)
         )
-    if not draw.augment or not seen:
-        return seen
+    if not draw.augment or not drawn_images:
+        return drawn_images
     # One geometry for all visits: the largest image sets how far, in mm, it may shift and where its lattice ends.
-    sizes = [np.asarray(one.prepared.grid.shape) * np.asarray(plan.spacing) for one in seen]
+    sizes = [np.asarray(image.prepared.grid.shape) * np.asarray(plan.spacing) for image in drawn_images]
     random = make_generator(*draw.key, "geometry", plan.dims)
     geometry = draw_geometry(random, strength, np.max(sizes, axis=0).tolist(), plan.spacing)
     order = schema.channel_orders.get(name, ())
-    return [_apply_subject_geometry(one, geometry, order) for one in seen]
+    return [_apply_subject_geometry(image, geometry, order) for image in drawn_images]
 
 
-def _apply_subject_geometry(one: DrawnImage, geometry: GeometryDraw, order: tuple[int, ...]) -> DrawnImage:
+def _apply_subject_geometry(image: DrawnImage, geometry: GeometryDraw, order: tuple[int, ...]) -> DrawnImage:
     """Give an image the subject's geometry; where it flips left and right, paired channels change places."""
-    if not order or not geometry.flips[find_left_right_axis(one.prepared.grid)]:
-        return replace(one, geometry=geometry)
-    known = tuple(one.known[channel] for channel in order)
-    return replace(one, geometry=geometry, known=known, order=order)
+    if not order or not geometry.flips[find_left_right_axis(image.prepared.grid)]:
+        return replace(image, geometry=geometry)
+    known = tuple(image.known[channel] for channel in order)
+    return replace(image, geometry=geometry, known=known, order=order)
 
 
 def join_batches(batches: list[Batch]) -> Batch:

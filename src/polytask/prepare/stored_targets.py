@@ -129,7 +129,7 @@ def _check_mask_labels(task: header.MaskSpec, source: Array, where: str) -> None
     if odd:
         raise PolytaskError(
             f"{where}: label {odd[0]} is not in the header (it has {', '.join(map(str, sorted(allowed)))}); "
-            "add it to `labels`, or mend the mask"
+            "add it to `labels`, or correct the mask"
         )
 
 

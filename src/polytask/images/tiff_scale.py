@@ -35,7 +35,7 @@ PRINT_RESOLUTIONS = (
     1200,
     2400,
 )
-"""Dots per inch that programs write by default, although nobody measured anything."""
+"""Dots per inch that programs write by default, without any measurement."""
 MAX_PRINT_RESOLUTION = 9600
 """Dots per inch of the finest printers and film scanners. Whole numbers above it come from microscopes."""
 PRINT_TOLERANCE = 0.005
@@ -119,7 +119,7 @@ def _read_tag_spacing(page: Any, unit: float | None = None) -> list[float] | Non
 
 
 def _read_resolution(page: Any, name: str) -> float | None:
-    """Read a resolution tag as a number above 0; None where it is missing or odd."""
+    """Read a resolution tag as a number above 0; None where it is missing or no such number."""
     tag = page.tags.get(name)
     value = tag.value if tag is not None else None
     if isinstance(value, tuple) and len(value) == 2:
@@ -137,6 +137,6 @@ def _parse_positive_number(value: Any) -> float | None:
 
 
 def _keep_plausible_edges(edges: list[float] | None) -> list[float] | None:
-    """Return the edges when a pixel of a medical picture can have them, else None."""
+    """Return the edges if they are plausible for a pixel of a medical picture, else None."""
     low, high = PLAUSIBLE_PIXEL_SIZES
     return edges if edges is not None and all(low <= e <= high for e in edges[1:]) else None

@@ -119,7 +119,7 @@ def test_the_scale_of_a_ct_by_its_range() -> None:
         == ""
     )
     assert "scaled" in describe_odd_ct_scale(-2.1, 3)
-    assert "there is no CT" in describe_odd_ct_scale(0, 0)
+    assert "the image is empty" in describe_odd_ct_scale(0, 0)
 
 
 def test_sform_and_qform_that_disagree(world: World) -> None:

@@ -119,7 +119,7 @@ def test_a_slide_without_tissue(folder: Path) -> None:
 
 def test_bags_that_do_not_fit(folder: Path) -> None:
     write(folder / "s01.h5", np.zeros((0, WIDTH), np.float32))
-    assert "a bag of zero patches" in only(folder, "unreadable")
+    assert "holds no patch" in only(folder, "unreadable")
     write(folder / "s01.h5", np.ones((4, WIDTH + 2), np.float32))
     assert "7 features a patch, but the header says 5" in only(folder, "wrong-width")
 

@@ -23,8 +23,8 @@ REFUSED = [
     ("[" * 100_000, "nested too deeply"),
     ('{"a":' * 80 + "1" + "}" * 80, "nested more than 64 levels deep"),
     ('{"a": 1, "b": 2, "a": 3}', "'a' is written twice"),
-    ("[NaN]", "NaN is no number of JSON"),
-    ("[-Infinity]", "-Infinity is no number of JSON"),
+    ("[NaN]", "NaN is not a number in JSON"),
+    ("[-Infinity]", "-Infinity is not a number in JSON"),
     ("[1e999]", "1e999 is too large a number"),
     ("[-1.5E+400]", "is too large a number"),
     (f"[{'1' * 5_000}]", "a number of 5,000 digits"),
@@ -76,7 +76,7 @@ def test_files(tmp_path: Path) -> None:
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json_object(path) == find_json_object(path) == {"a": 1}
     path.write_text("[1]")
-    with pytest.raises(DocumentError, match="holds no keys and values"):
+    with pytest.raises(DocumentError, match="does not hold keys and values"):
         read_json_object(path)
     assert find_json_object(path) == {}
 

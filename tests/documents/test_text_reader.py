@@ -26,7 +26,7 @@ def test_text_without_its_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("gone", "gone: no such file; expected a text file; mend the path"),
+        ("gone", "gone: no such file; expected a text file; correct the path"),
         ("good/below", "no such file"),
         ("folder", "folder: is a folder"),
         ("pipe", "pipe: is a named pipe"),

@@ -103,10 +103,10 @@ def refused(path: Path, words: str) -> None:
 def test_a_pickle_that_runs_code_is_refused_and_not_run(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     torch.save({"features": torch.zeros(2, 3), "other": Harmful(trace)}, tmp_path / "bag.pt")
-    refused(tmp_path / "bag.pt", "nothing was run")
+    refused(tmp_path / "bag.pt", "no code was run")
     bare = tmp_path / "bare.pt"
     bare.write_bytes(pickle.dumps(Harmful(trace)))
-    refused(bare, r"no file of torch\.save")
+    refused(bare, r"not written by torch\.save")
     np.savez(tmp_path / "bag.npz", features=np.array([Harmful(trace)], object))
     refused(tmp_path / "bag.npz", "cannot be read as npz")
     assert not trace.exists()
@@ -119,17 +119,17 @@ def test_bags_that_cannot_be(tmp_path: Path, ending: str) -> None:
     odd = FEATURES.copy()
     odd[3, 2] = np.nan
     cases: list[tuple[Any, Any, str]] = [
-        (FEATURES[:0], None, "a bag of zero patches"),
+        (FEATURES[:0], None, "holds no patch"),
         (FEATURES[0], None, "expected numbers \\[patches, width\\]"),
         (odd, None, "NaN or Inf"),
         (FEATURES, COORDS[:3], "`coords` is \\[3, 2\\] for 7 patches"),
-        (FEATURES, COORDS * 2.0**40, "no pixels of a slide"),
+        (FEATURES, COORDS * 2.0**40, "not positions on a slide"),
     ]
     for number, (features, coords, words) in enumerate(cases):
         refused(write(tmp_path / f"{number}{ending}", features, coords), words)
     broken = tmp_path / f"broken{ending}"
     broken.write_bytes(b"\x00" * 100)
-    refused(broken, "cannot be read|no file of")
+    refused(broken, "cannot be read|not written by")
 
 
 def test_names_and_endings(tmp_path: Path) -> None:

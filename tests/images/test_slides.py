@@ -205,11 +205,17 @@ def test_bad_slides_are_one_line(tmp_path: Path, small: Path) -> None:
 
 
 def test_what_the_resolution_does_not_allow_is_said(tmp_path: Path, small: Path) -> None:
-    with open_slide(small) as slide, pytest.raises(PolytaskError, match=r"coarser than the 0\.2 asked for"):
+    with (
+        open_slide(small) as slide,
+        pytest.raises(PolytaskError, match=r"coarser than the 0\.2 of the header"),
+    ):
         find_tissue_patches(slide, PatchSpec(64, 0.2, None, 0.5))
     silent = tmp_path / "silent.tif"
     tifffile.imwrite(silent, np.zeros((64, 64, 3), np.uint8), tile=(32, 32), photometric="rgb", metadata=None)
-    with open_slide(silent) as slide, pytest.raises(PolytaskError, match="name the `downsample`"):
+    with (
+        open_slide(silent) as slide,
+        pytest.raises(PolytaskError, match="give the slide input a `downsample`"),
+    ):
         find_tissue_patches(slide, CUT)
 
 

@@ -58,8 +58,8 @@ def test_ct_is_clipped_and_scaled_by_the_foreground() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
-        (0, 4095, "none below 0, are no Hounsfield units: stored numbers without their offset;"),
-        (0, 1, "are no Hounsfield units: the CT was scaled;"),
+        (0, 4095, "none below 0, are not Hounsfield units: stored numbers without their offset;"),
+        (0, 1, "are not Hounsfield units: the CT was scaled;"),
         (-500, 1000, "Hounsfield units: clipped"),
     ],
 )

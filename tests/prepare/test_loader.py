@@ -150,7 +150,7 @@ def test_another_geometry_is_refused(world: World) -> None:
 def test_what_goes_wrong_names_the_subject(
     world: World, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(store, cohort, sample, schema, draw):
+    def broken(store, row, schema, draw):
         raise ZeroDivisionError("no such voxel")
 
     monkeypatch.setattr(batches_module, "read_sample", broken)

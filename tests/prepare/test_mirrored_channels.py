@@ -18,6 +18,7 @@ from polytask.prepare.batch import Batch
 from polytask.prepare.evaluation_sample import full_sample
 from polytask.prepare.mirrored_channels import order_mirrored_channels, order_mirrored_planes
 from polytask.prepare.sample_reader import SampleDraw, read_sample
+from polytask.prepare.sample_table import SampleTable
 from polytask.prepare.schema import make_batch_schema
 from polytask.prepare.store import Store
 from polytask.prepare.store_builder import fill_store
@@ -62,9 +63,8 @@ def add_channels(table: Path) -> None:
 def sample(world: World, subject: str, number: int) -> Batch:
     cohort, plan, store = world
     schema = make_batch_schema(cohort, plan, plan.folds[0])
-    return read_sample(
-        store, cohort, cohort.samples([subject])[0], schema, SampleDraw(("run", number, subject), True)
-    )
+    row = SampleTable(cohort, cohort.samples([subject]), schema)[0]
+    return read_sample(store, row, schema, SampleDraw(("run", number, subject), True))
 
 
 def test_channels_follow_their_side_as_masks_do(world: World) -> None:

@@ -126,7 +126,7 @@ def test_without_a_box_nothing_is_cut() -> None:
 def test_nan_is_refused_with_its_place() -> None:
     bad = ramp(np.float32)
     bad.array[0, 1, 1, 1] = np.nan
-    with pytest.raises(PolytaskError, match="subject 7, scan: voxels are NaN"):
+    with pytest.raises(PolytaskError, match="subject 7, scan: some voxels are NaN"):
         prepare_image({"ct": bad}, image_plan(), where="subject 7, scan")
 
 

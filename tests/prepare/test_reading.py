@@ -4,7 +4,12 @@ import pytest
 from polytask.cohort.cohort import Case, Cohort, Sample
 from polytask.plan.plan_schema import ColumnPlan, NormalizationPlan
 from polytask.prepare.evaluation_sample import full_sample
-from polytask.prepare.normalization import append_channel_flags, count_input_planes, normalize_planes
+from polytask.prepare.normalization import (
+    append_channel_flags,
+    count_input_planes,
+    map_channel_planes,
+    normalize_planes,
+)
 from polytask.prepare.plane_statistics import compute_plane_statistics
 from polytask.prepare.slot_assignment import assign_visit_slots
 from polytask.prepare.table_encoding import count_table_features, encode_table_cells
@@ -18,7 +23,9 @@ RULES = {
 
 def test_rules() -> None:
     image = np.array([[[-5, 0, 1], [3, 2, 2]], [[0, 2, 4], [0, 0, 6]]], np.int16)
-    seen = normalize_planes(image, compute_plane_statistics(image), (True, True), image_plan(), RULES)
+    seen = normalize_planes(
+        image, compute_plane_statistics(image), (True, True), map_channel_planes(image_plan()), RULES
+    )
     assert np.allclose(seen[0], [[-0.75, -0.25, 0], [0.25, 0.25, 0.25]])
     inside = seen[1][image[1] != 0]
     assert inside.mean() == pytest.approx(0, abs=1e-6)
@@ -28,8 +35,8 @@ def test_rules() -> None:
 def test_a_block_is_normalized_like_the_whole() -> None:
     image = np.random.default_rng(0).normal(3, 2, (2, 8, 8, 8)).astype(np.float32)
     statistics = compute_plane_statistics(image)
-    whole = normalize_planes(image, statistics, (True, True), image_plan(), RULES)
-    block = normalize_planes(image[:, 2:5], statistics, (True, True), image_plan(), RULES)
+    whole = normalize_planes(image, statistics, (True, True), map_channel_planes(image_plan()), RULES)
+    block = normalize_planes(image[:, 2:5], statistics, (True, True), map_channel_planes(image_plan()), RULES)
     assert np.array_equal(whole[:, 2:5], block)
 
 
@@ -37,7 +44,9 @@ def test_a_missing_channel_is_zero_and_says_so() -> None:
     image = np.ones((2, 3, 3, 3), np.float32)
     plan = image_plan()
     seen = append_channel_flags(
-        normalize_planes(image, compute_plane_statistics(image), (True, False), plan, RULES),
+        normalize_planes(
+            image, compute_plane_statistics(image), (True, False), map_channel_planes(plan), RULES
+        ),
         (True, False),
         plan,
     )
@@ -49,7 +58,9 @@ def test_a_missing_channel_is_zero_and_says_so() -> None:
 def test_a_flat_image_is_zero_not_nan() -> None:
     image = np.full((1, 4, 4), 7.0, np.float32)
     plan = image_plan(channels={"fl": "MR"}, channel_flags=False)
-    assert not normalize_planes(image, compute_plane_statistics(image), (True,), plan, RULES).any()
+    assert not normalize_planes(
+        image, compute_plane_statistics(image), (True,), map_channel_planes(plan), RULES
+    ).any()
     assert count_input_planes(image_plan(channels={"photo": "RGB"}, channel_flags=True)) == 4
 
 

@@ -6,6 +6,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.plan.plan_schema import AugmentationPlan, Plan
 from polytask.prepare.batch import Batch
 from polytask.prepare.sample_reader import SampleDraw, join_batches, read_sample
+from polytask.prepare.sample_table import SampleTable
 from polytask.prepare.schema import make_batch_schema
 from polytask.prepare.store import Store
 from tests.prepare.worlds import BOTH, filled, image_plan, make_plan
@@ -33,7 +34,7 @@ def sample(
         plan = make_plan(cohort, image_plan(**{**field, **image}), strength or plan.shared.augmentation)
     schema = make_batch_schema(cohort, plan, plan.folds[0])
     draw = SampleDraw(("run", key, subject), key is not None)
-    return read_sample(store, cohort, cohort.samples([subject])[0], schema, draw)
+    return read_sample(store, SampleTable(cohort, cohort.samples([subject]), schema)[0], schema, draw)
 
 
 def strength(**changes: object) -> AugmentationPlan:

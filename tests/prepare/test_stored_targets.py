@@ -96,7 +96,7 @@ def test_structures_of_their_own_files(tmp_path: Path) -> None:
 def test_a_file_with_too_few_structures_is_refused(tmp_path: Path) -> None:
     task = SegmentationSpec(kind="segmentation", image="scan", structures=["x", "y", "z"])
     path = saved(tmp_path / "x.nii.gz", np.stack([labels(), labels()]))
-    with pytest.raises(PolytaskError, match="has 2 masks, the header 3 structures"):
+    with pytest.raises(PolytaskError, match="has 2 masks, but the header has 3 structures"):
         prepare_segmentation(task, [path], [True] * 3, None, frame())
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from polytask.cohort.cohort import Case, Cohort
 from polytask.cohort.header import (
+    Column,
     MaskSpec,
     PooledSpec,
     VoxelSpec,
@@ -135,16 +137,43 @@ def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str)
     spec = cohort.header.tables[table].columns[column]
     rows = cohort.subjects[cases[0].subject] if spec.level == "subject" else cases[:1]
     if spec.type == "number":
-        return _read_first_known(
-            cohort, rows, column, lambda cell: cell_readers.read_number(cell, spec.bounds)
-        )
+        return _read_first_known(cohort, rows, column, _make_number_parser(spec))
+    return _read_first_known(cohort, rows, column, _make_category_parser(spec))
+
+
+def list_column_values(
+    cohort: Cohort, cases: Sequence[Case], table: str, column: str
+) -> list[float | str | None]:
+    """Read a column of a table input for many cases: for each the value that `column_value` gives.
+
+    A word that stands in several cells is parsed once, so that large tables are read quickly.
+    """
+    spec = cohort.header.tables[table].columns[column]
+    if spec.type == "number":
+        return [*_read_for_each_case(cohort, cases, column, spec.level, cache(_make_number_parser(spec)))]
+    return [*_read_for_each_case(cohort, cases, column, spec.level, cache(_make_category_parser(spec)))]
+
+
+def _read_for_each_case(
+    cohort: Cohort, cases: Sequence[Case], column: str, level: str, parse: Callable[[str], T | None]
+) -> list[T | None]:
+    """Read the cell of each case's own row, or for the level `subject` the first filled one of the subject's rows."""
+    if level == "subject":
+        return [_read_first_known(cohort, cohort.subjects[case.subject], column, parse) for case in cases]
+    return [_parse_known_cell(cohort, case, column, parse) for case in cases]
+
+
+def _make_number_parser(spec: Column) -> Callable[[str], float]:
+    """Make the function that reads the text of a numeric column's cell."""
+    return lambda cell: cell_readers.read_number(cell, spec.bounds)
+
+
+def _make_category_parser(spec: Column) -> Callable[[str], str]:
+    """Make the function that turns the text of a category's cell into the category as the header spells it."""
     values = spec.values
-    return _read_first_known(
-        cohort,
-        rows,
-        column,
-        lambda cell: cell if values is None else values[cell_readers.find_word_index(cell, values)],
-    )
+    if values is None:
+        return lambda cell: cell
+    return lambda cell: values[cell_readers.find_word_index(cell, values)]
 
 
 def _find_cell_path(cohort: Cohort, case: Case, column: str) -> Path | None:

@@ -52,14 +52,14 @@ def convert_content_errors(place: object, expected: str, remedy: str) -> Iterato
     except PolytaskError:
         raise
     except KeyError as error:
-        said = f"{error} is missing"
+        message = f"{error} is missing"
         raise DocumentError(
-            str(place), f"not {expected} ({shorten_message(said)})", expected, remedy
+            str(place), f"not {expected} ({shorten_message(message)})", expected, remedy
         ) from None
     except (ValueError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
-        said = str(error) or type(error).__name__
+        message = str(error) or type(error).__name__
         raise DocumentError(
-            str(place), f"not {expected} ({shorten_message(said)})", expected, remedy
+            str(place), f"not {expected} ({shorten_message(message)})", expected, remedy
         ) from None
 
 

@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from polytask.documents.bounds import check_all_texts, check_nesting, convert_float, convert_int
 from polytask.documents.document_errors import DocumentError, MalformedError, shorten_message
-from polytask.documents.text_reader import MAX_DOCUMENT_BYTES, read_text
+from polytask.documents.text_reader import (
+    MAX_DOCUMENT_BYTES,
+    check_all_texts,
+    check_nesting,
+    convert_float,
+    convert_int,
+    read_text,
+)
 
 _LARGE_NUMBER = re.compile(r"[0-9]{65}|[0-9.][eE]\+?[0-9]{3}")
 """Matches somewhere in every text with a number that is too long or too large (sometimes also in a hash). Only then is
@@ -24,9 +30,9 @@ MAX_LINE_CHARACTERS = 1 << 20
 def read_json(
     path: Path,
     expected: str = "a JSON file",
-    remedy: str = "mend or replace it",
+    remedy: str = "correct or replace it",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> Any:
     """Read the content of a JSON file. See `read_text` for the arguments, and `parse_json` for what is refused."""
     return parse_json(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
@@ -35,15 +41,15 @@ def read_json(
 def read_json_object(
     path: Path,
     expected: str = "a JSON file",
-    remedy: str = "mend or replace it",
+    remedy: str = "correct or replace it",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> dict[str, Any]:
     """Read a JSON file whose outermost value must be an object (keys and values). For the rest see `read_json`."""
-    found = read_json(path, expected, remedy, limit, missing)
-    if not isinstance(found, dict):
-        raise DocumentError(str(path), "holds no keys and values", expected, remedy)
-    return found
+    content = read_json(path, expected, remedy, limit, missing)
+    if not isinstance(content, dict):
+        raise DocumentError(str(path), "does not hold keys and values", expected, remedy)
+    return content
 
 
 def find_json_object(path: Path) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def find_json_object(path: Path) -> dict[str, Any]:
         return {}
 
 
-def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "mend or replace it") -> Any:
+def parse_json(text: str, place: str, expected: str = "JSON", remedy: str = "correct or replace it") -> Any:
     """Parse JSON text to plain data.
 
     Refused, in one line with its place: text that is not JSON, a key written twice, NaN and Infinity, numbers of more
@@ -97,10 +103,10 @@ def _split_json_lines(text: str) -> Iterator[str]:
 def _parse_object_line(line: str) -> dict[str, Any] | None:
     """Parse one line of a log; None where it is too long or no JSON object."""
     try:
-        found = _parse_json_text(line) if len(line) <= MAX_LINE_CHARACTERS else None
+        value = _parse_json_text(line) if len(line) <= MAX_LINE_CHARACTERS else None
     except MalformedError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _parse_json_text(text: str) -> Any:
@@ -126,14 +132,14 @@ def _parse_json_text(text: str) -> Any:
 
 def _build_json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of keys and values; refuse a key that comes twice, of which `json` would keep the last."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise MalformedError(f"{shorten_message(twice)!r} is written twice")
-    return found
+    return mapping
 
 
 def _refuse_constant(word: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python's `json` reads although JSON does not have them."""
-    raise MalformedError(f"{word} is no number of JSON; null stands for what is not known")
+    raise MalformedError(f"{word} is not a number in JSON; write null for an unknown value")

@@ -13,9 +13,14 @@ from typing import Any
 
 import yaml
 
-from polytask.documents.bounds import MAX_NESTING, MAX_NUMBER_CHARACTERS, check_text_characters
 from polytask.documents.document_errors import DocumentError, MalformedError, shorten_message
-from polytask.documents.text_reader import MAX_DOCUMENT_BYTES, read_text
+from polytask.documents.text_reader import (
+    MAX_DOCUMENT_BYTES,
+    MAX_NESTING,
+    MAX_NUMBER_CHARACTERS,
+    check_text_characters,
+    read_text,
+)
 
 MAX_REPEATED_VALUES = 100_000
 """Most values that a document may repeat by their name (`*name`): a thousand bytes could otherwise mean billions."""
@@ -27,16 +32,16 @@ MERGE_KEY = "<<"
 def read_yaml(
     path: Path,
     expected: str = "a YAML file",
-    remedy: str = "mend that line",
+    remedy: str = "correct that line",
     limit: int = MAX_DOCUMENT_BYTES,
-    missing: str = "mend the path",
+    missing: str = "correct the path",
 ) -> Any:
     """Read the content of a YAML file. See `read_text` for the arguments, and `parse_yaml` for what is refused."""
     return parse_yaml(read_text(path, expected, remedy, limit, missing), str(path), expected, remedy)
 
 
 def parse_yaml(
-    text: str, place: str, expected: str = "YAML", remedy: str = "mend that line", as_text: bool = False
+    text: str, place: str, expected: str = "YAML", remedy: str = "correct that line", as_text: bool = False
 ) -> Any:
     """Parse YAML text to plain data; None for an empty text. A date stays the text that was written.
 
@@ -58,8 +63,8 @@ def parse_yaml(
         mark = error.problem_mark or error.context_mark
         line, problem = (mark.line + 1 if mark else 0), shorten_message(error.problem or error.context)
     except yaml.reader.ReaderError as error:
-        found = error.character
-        code = found if isinstance(found, int) else ord(str(found)[:1] or "\0")
+        character = error.character
+        code = character if isinstance(character, int) else ord(str(character)[:1] or "\0")
         line, problem = 0, f"the character U+{code:04X} is not allowed"
     except yaml.YAMLError as error:
         line, problem = 0, shorten_message(error)
@@ -136,7 +141,7 @@ class _DocumentBuilder:
         """Open a list or mapping, after the checks of its tag, place and depth."""
         mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", CORE_TAG_PREFIX + ("map" if mapping else "seq")):
-            raise MalformedError(f"{shorten_message(event.tag)} is no plain data", line)
+            raise MalformedError(f"{shorten_message(event.tag)} is not plain data", line)
         if self._open and self._expects_key():
             raise MalformedError("a list or mapping as a key", line)
         if len(self._open) >= MAX_NESTING:
@@ -160,11 +165,14 @@ class _DocumentBuilder:
     def _repeat_named(self, name: str, line: int) -> None:
         """Put a copy of a named value here, within the limits of repeated values and depth."""
         if name not in self._named:
-            raise MalformedError(f"*{shorten_message(name)} is not named before, or contains itself", line)
+            raise MalformedError(
+                f"*{shorten_message(name)} refers to a name that is not defined before, or to its own content",
+                line,
+            )
         value, nodes, height = self._named[name]
         self._repeated += nodes
         if self._repeated > MAX_REPEATED_VALUES:
-            raise MalformedError(f"names repeat more than {MAX_REPEATED_VALUES:,} values", line)
+            raise MalformedError(f"`*name` repeats more than {MAX_REPEATED_VALUES:,} values", line)
         if len(self._open) + height > MAX_NESTING:
             raise MalformedError(f"nested more than {MAX_NESTING} levels deep", line)
         # A copy, so that a change of one place in a plan never changes another.
@@ -214,7 +222,7 @@ class _DocumentBuilder:
         if kind in ("str", "timestamp", "value", "merge"):
             return word
         if kind not in ("null", "bool", "int", "float"):
-            raise MalformedError(f"{shorten_message(tag)} is no plain data", line)
+            raise MalformedError(f"{shorten_message(tag)} is not plain data", line)
         if len(word) > MAX_NUMBER_CHARACTERS:
             raise MalformedError(f"a number of {len(word):,} characters", line)
         if kind == "null":
@@ -223,7 +231,7 @@ class _DocumentBuilder:
         try:
             value = getattr(loader, f"construct_yaml_{kind}")(node)
         except (ValueError, KeyError, IndexError, OverflowError):
-            raise MalformedError(f"{shorten_message(word)!r} is no {kind}", line) from None
+            raise MalformedError(f"{shorten_message(word)!r} is not a valid {kind}", line) from None
         if isinstance(value, float) and value in (float("inf"), float("-inf")) and "inf" not in word.lower():
             raise MalformedError(f"{shorten_message(word)} is too large a number", line)
         return value
@@ -237,5 +245,5 @@ def _list_merged_mappings(value: Any, line: int) -> list[dict[Any, Any]]:
     """Return the mappings under a key `<<`: one, or a list of them; anything else is refused."""
     others = value if isinstance(value, list) else [value]
     if not all(isinstance(other, dict) for other in others):
-        raise MalformedError(f"{MERGE_KEY} takes mappings", line)
+        raise MalformedError(f"{MERGE_KEY} must stand before a mapping or a list of mappings", line)
     return others

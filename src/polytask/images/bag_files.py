@@ -37,33 +37,32 @@ def read_bag(path: Path | str) -> Bag:
     path = Path(path)
     reader = find_bag_reader(path)
     try:
-        found = reader(path)
+        arrays = reader(path)
     except OSError as error:
         raise PolytaskError(
             f"{path}: cannot be read ({error.strerror or error}); expected {EXPECTED_BAG_CONTENT}; write the file again"
         ) from None
-    return _build_bag(path, found)
+    return _build_bag(path, arrays)
 
 
 def find_bag_reader(path: Path) -> Callable[[Path], dict[str, Array]]:
     """Return the function that reads this file, chosen by its ending. Raises when the file is missing or unknown."""
     if not path.is_file():
-        raise PolytaskError(f"{path}: no such file; expected a bag of features; mend the path")
+        raise PolytaskError(f"{path}: no such file; expected a bag of features; correct the path")
     reader = next((r for e, r in BAG_READERS.items() if path.name.lower().endswith(e)), None)
     if reader is None:
         raise PolytaskError(
             f"{path}: unknown kind of bag; expected one of {', '.join(BAG_READERS)}; for a whole slide leave "
-            "`features` "
-            "out of the header"
+            "`features` out of the header"
         )
     return reader
 
 
-def _build_bag(path: Path, found: dict[str, Array]) -> Bag:
+def _build_bag(path: Path, arrays: dict[str, Array]) -> Bag:
     """Check the arrays of a file (`features`, optionally `coords`) and make a `Bag` of them."""
-    features, coords = found.get("features"), found.get("coords")
+    features, coords = arrays.get("features"), arrays.get("coords")
     if features is None:
-        names = ", ".join(found) or "nothing"
+        names = ", ".join(arrays) or "nothing"
         raise PolytaskError(f"{path}: holds {names}; expected {EXPECTED_BAG_CONTENT}; write the file again")
     # Some feature extractors store a leading batch axis of length one.
     if features.ndim == 3 and features.shape[0] == 1:
@@ -74,7 +73,7 @@ def _build_bag(path: Path, found: dict[str, Array]) -> Bag:
             "one row per patch"
         )
     if not features.shape[0] or not features.shape[1]:
-        raise PolytaskError(f"{path}: a bag of zero patches; expected at least one; empty the cell")
+        raise PolytaskError(f"{path}: holds no patch; expected at least one; leave the cell empty")
     if features.dtype != np.float16:
         features = features.astype(np.float32, copy=False)
     if not np.isfinite(features).all():
@@ -91,20 +90,22 @@ def _check_coords(path: Path, coords: Array, count: int) -> npt.NDArray[np.int32
     top = np.iinfo(np.int32).max
     if coords.ndim != 2 or coords.shape[0] != count or coords.shape[1] < 2 or coords.dtype.kind not in "fiu":
         raise PolytaskError(
-            f"{path}: `coords` is {list(coords.shape)} for {count} patches; expected [{count}, 2]; mend or leave it out"
+            f"{path}: `coords` is {list(coords.shape)} for {count} patches; expected [{count}, 2]; "
+            "correct it or leave it out"
         )
     pairs = coords[:, :2]
     # A number beyond int32 would wrap around silently in the conversion below.
     if not np.isfinite(pairs).all() or float(np.abs(pairs).max()) > top:
         raise PolytaskError(
-            f"{path}: `coords` are no pixels of a slide; expected x and y; mend or leave it out"
+            f"{path}: `coords` holds numbers that are not positions on a slide; expected x and y in pixels; "
+            "correct it or leave it out"
         )
     return np.rint(pairs).astype(np.int32)
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
     """Read the arrays of an .npz file. The header of each array is checked before the array itself is read."""
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in ("features", "coords"):
@@ -122,15 +123,15 @@ def _read_npz(path: Path) -> dict[str, Array]:
                         path, math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").compress_size
                     )
                     with archive.open(f"{name}.npy") as stream:
-                        found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+                        arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
     except (PolytaskError, OSError):
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise PolytaskError(
-            f"{path}: cannot be read as npz ({said}); expected {EXPECTED_BAG_CONTENT}; write it with numpy.savez"
+            f"{path}: cannot be read as npz ({reason}); expected {EXPECTED_BAG_CONTENT}; write it with numpy.savez"
         ) from None
-    return found
+    return arrays
 
 
 def _read_hdf5(path: Path) -> dict[str, Array]:
@@ -139,9 +140,10 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
         import h5py
     except ImportError:
         raise PolytaskError(
-            f"{path}: HDF5 is read by h5py, which is not here; expected the extra; pip install 'polytask[slides]'"
+            f"{path}: HDF5 files need h5py, which is not installed; expected the extra `slides`; "
+            "pip install 'polytask[slides]'"
         ) from None
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     try:
         with h5py.File(path, "r") as file:
             for name in ("features", "coords"):
@@ -151,28 +153,30 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
                 data = file[name]
                 if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
                     continue
-                if data.shape is None or data.dtype.kind not in "fiu":  # a set without a shape holds nothing
+                # A data set without a shape holds nothing.
+                if data.shape is None or data.dtype.kind not in "fiu":
                     continue
                 _check_stored_size(
                     path, math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
                 )
-                found[name] = data[...]
+                arrays[name] = data[...]
     except PolytaskError:
         raise
     except Exception as error:  # a damaged file leads its parser to any error at all
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise PolytaskError(
-            f"{path}: cannot be read as HDF5 ({said}); expected {EXPECTED_BAG_CONTENT}; write it again"
+            f"{path}: cannot be read as HDF5 ({reason}); expected {EXPECTED_BAG_CONTENT}; write it again"
         ) from None
-    return found
+    return arrays
 
 
 def _check_stored_size(path: Path, size: int, stored: int) -> None:
-    """Refuse an array of `size` bytes if that is over the memory limit, or more than `stored` bytes can unpack to."""
+    """Refuse an array of `size` bytes that is over the memory limit, or more than `stored` bytes can be unpacked to."""
     check_byte_count(path, size)
     if size > stored * MAX_DEFLATE_RATIO:
         raise PolytaskError(
-            f"{path}: claims {size} bytes of numbers, but {stored} are stored; expected the whole file; copy it again"
+            f"{path}: header claims {size} bytes of numbers, but the file stores only {stored}; "
+            "expected the whole file; copy it again"
         )
 
 

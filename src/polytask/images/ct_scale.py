@@ -19,13 +19,13 @@ def describe_odd_ct_scale(low: float, high: float) -> str:
         low, high: the range in which 99 % of the voxels lie (not all of them: single odd voxels must not decide).
     """
     if high <= low:
-        return f"nearly all voxels are {low:.4g}: there is no CT"
+        return f"nearly all voxels are {low:.4g}: the image is empty"
     span = f"values from {low:.4g} to {high:.4g}"
     # The width is checked before the sign: values scaled to standard deviations go below 0 too.
     if high - low <= SCALED_CT_WIDTH:
-        return f"{span} are no Hounsfield units: the CT was scaled"
+        return f"{span} are not Hounsfield units: the CT was scaled"
     if low < BELOW_WATER_HU:
         return ""
     if high <= 255:
-        return f"{span}, none below 0, are no Hounsfield units: a picture of a CT window"
-    return f"{span}, none below 0, are no Hounsfield units: stored numbers without their offset"
+        return f"{span}, none below 0, are not Hounsfield units: a picture of a CT window"
+    return f"{span}, none below 0, are not Hounsfield units: stored numbers without their offset"

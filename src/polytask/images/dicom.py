@@ -77,13 +77,13 @@ def read_series_headers(path: Path) -> dict[Path, Any]:
             raise PolytaskError(f"{path}: is {kind}; expected an image")
         return {path: header}
     files = sorted(f for f in Path(folder).iterdir() if f.is_file() and not f.name.startswith("."))
-    found = {file: header for file in files if (header := _read_dicom_header(file)) is not None}
-    found = {f: h for f, h in found.items() if str(h.get("SOPClassUID")) not in _NOT_IMAGE_CLASSES}
-    if not found:
+    headers = {file: header for file in files if (header := _read_dicom_header(file)) is not None}
+    headers = {f: h for f, h in headers.items() if str(h.get("SOPClassUID")) not in _NOT_IMAGE_CLASSES}
+    if not headers:
         raise PolytaskError(
             f"{path}: holds no DICOM image; expected the files of one series; name the folder that holds them"
         )
-    series = Counter(str(h.SeriesInstanceUID) for h in found.values())
+    series = Counter(str(h.SeriesInstanceUID) for h in headers.values())
     if wanted and wanted not in series:
         raise PolytaskError(
             f"{path}: no such series; the folder holds {_format_series_list(series)}; name one of them"
@@ -93,7 +93,7 @@ def read_series_headers(path: Path) -> dict[Path, Any]:
             f"{path}: holds {len(series)} series: {_format_series_list(series)}; expected one; "
             f"write {path}#SeriesInstanceUID, or move each series to its own folder"
         )
-    return {f: h for f, h in found.items() if not wanted or str(h.SeriesInstanceUID) == wanted}
+    return {f: h for f, h in headers.items() if not wanted or str(h.SeriesInstanceUID) == wanted}
 
 
 def _format_series_list(series: Counter[str]) -> str:
@@ -170,5 +170,7 @@ def _convert_dicom_errors(path: Path) -> Iterator[None]:
     except PolytaskError:
         raise
     except Exception as error:  # pydicom converts values on access, so a damaged file can raise anything
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise PolytaskError(f"{path}: damaged or unsupported DICOM ({said}); export the file again") from None
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PolytaskError(
+            f"{path}: damaged or unsupported DICOM ({reason}); export the file again"
+        ) from None

@@ -87,8 +87,8 @@ def _read_enhanced_frame(file: Path, number: int, shared: Any, group: Any) -> Di
     """Read one frame of an enhanced file. What its own group does not say is taken from the shared group."""
 
     def item(name: str) -> Any:
-        found = group.get(name) or shared.get(name)
-        return found[0] if found else {}
+        items = group.get(name) or shared.get(name)
+        return items[0] if items else {}
 
     pixel = _read_header_floats(item("PixelMeasuresSequence"), "PixelSpacing", 2)
     values = item("PixelValueTransformationSequence")

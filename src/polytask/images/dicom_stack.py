@@ -76,10 +76,10 @@ def build_dicom_stack(path: Path, headers: dict[Path, Any], limit: int | None = 
     """
     first = next(iter(headers.values()))
     for name in ("Rows", "Columns", "PhotometricInterpretation", "BitsStored", "PixelRepresentation"):
-        found = {str(h.get(name)) for h in headers.values()}
-        if len(found) > 1:
+        values = {str(h.get(name)) for h in headers.values()}
+        if len(values) > 1:
             raise PolytaskError(
-                f"{path}: slices differ in {name} ({', '.join(sorted(found))}); expected one; split the series"
+                f"{path}: slices differ in {name} ({', '.join(sorted(values))}); expected one; split the series"
             )
     _refuse_mixed_series(path, headers.values())
     _check_claimed_sizes(path, headers, limit)

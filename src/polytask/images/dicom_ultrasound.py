@@ -17,7 +17,7 @@ def find_ultrasound_spacing(header: Any) -> list[float] | None:
 
     None without a calibration, or where regions have different ones.
     """
-    found = []
+    spacings = []
     for region in header.get("SequenceOfUltrasoundRegions") or ():
         if region.get("RegionSpatialFormat") != TISSUE_REGION_FORMAT:
             continue
@@ -26,11 +26,13 @@ def find_ultrasound_spacing(header: Any) -> list[float] | None:
             return None
         deltas = (region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX"))
         # Deltas are in cm. Only the size counts: the sign says in which direction the axis runs.
-        found.append([10 * abs(float(delta or 0)) for delta in deltas])
-    if not found or any(not 0 < edge <= MAX_ULTRASOUND_PIXEL for edges in found for edge in edges):
+        spacings.append([10 * abs(float(delta or 0)) for delta in deltas])
+    if not spacings or any(not 0 < edge <= MAX_ULTRASOUND_PIXEL for edges in spacings for edge in edges):
         return None
-    first = found[0]
+    first = spacings[0]
     same = all(
-        abs(a - b) <= SAME_SCALE_TOLERANCE * b for edges in found for a, b in zip(edges, first, strict=True)
+        abs(a - b) <= SAME_SCALE_TOLERANCE * b
+        for edges in spacings
+        for a, b in zip(edges, first, strict=True)
     )
     return first if same else None

@@ -25,7 +25,7 @@ def check_affine(path: Path, affine: Affine) -> Affine:
     if not fine:
         raise PolytaskError(
             f"{path}: the affine is not finite or has no inverse; expected three independent voxel axes; "
-            "mend the header's orientation and spacing"
+            "correct the header's orientation and spacing"
         )
     return affine
 

@@ -48,8 +48,8 @@ def make_file_name(*parts: str, detail: str = "", ending: str = "", hashed: bool
     ):
         stem = _percent_encode(stem[0]) + stem[1:]
     if hashed or len(stem) + len(ending) > MAX_NAME_BYTES:
-        said = json.dumps([parts, detail, ending]).encode("ascii")
-        mark = "~" + hashlib.sha256(said).hexdigest()[:NAME_HASH_DIGITS]
+        all_parts = json.dumps([parts, detail, ending]).encode("ascii")
+        mark = "~" + hashlib.sha256(all_parts).hexdigest()[:NAME_HASH_DIGITS]
         # The cut may fall inside a %XX code; what is left of that code is dropped.
         head = stem[: MAX_NAME_BYTES - len(ending) - len(mark)]
         stem = re.sub(r"%.?$", "", head) + mark

@@ -101,27 +101,27 @@ def read_image_file(path: str | Path, dims: int = 3, limit: int | None = None) -
 def write_image_file(path: str | Path, volume: Volume) -> None:
     """Write a volume in the format that the ending names, whole or not at all."""
     path = Path(path)
-    found = FORMATS.get(find_image_ending(path) or "")
-    if found is None or found.write is None:
+    image_format = FORMATS.get(find_image_ending(path) or "")
+    if image_format is None or image_format.write is None:
         known = ", ".join(e for e, f in FORMATS.items() if f.write)
         raise PolytaskError(f"{path}: this ending cannot be written; expected one of {known}; rename it")
-    found.write(path, volume)
+    image_format.write(path, volume)
 
 
 def _find_format(path: Path) -> ImageFormat:
     """Find the format of a path by its ending. A file without a known ending may still be DICOM by its content."""
-    found = find_image_ending(path)
-    if found is None and path.exists():
+    ending = find_image_ending(path)
+    if ending is None and path.exists():
         with path.open("rb") as file:
-            found = ".dcm" if file.read(132)[128:] == b"DICM" else None
-    if found != DICOM_FOLDER and not path.exists():
-        raise PolytaskError(f"{path}: no such file; expected an image; mend the path")
-    if found is None:
+            ending = ".dcm" if file.read(132)[128:] == b"DICM" else None
+    if ending != DICOM_FOLDER and not path.exists():
+        raise PolytaskError(f"{path}: no such file; expected an image; correct the path")
+    if ending is None:
         known = ", ".join(e for e in FORMATS if e != DICOM_FOLDER)
         raise PolytaskError(
             f"{path}: unknown image format; expected one of {known} or a DICOM folder; convert it"
         )
-    return FORMATS[found]
+    return FORMATS[ending]
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _convert_read_errors(path: Path) -> Iterator[None]:
     except ValueError as error:
         if "null byte" not in str(error):
             raise
-        raise PolytaskError(f"{str(path)!r}: no file can have this name; mend the path") from None
+        raise PolytaskError(f"{str(path)!r}: no file can have this name; correct the path") from None
     except MemoryError:
         raise PolytaskError(
             f"{path}: does not fit into memory; expected a smaller image; free memory"

@@ -79,8 +79,10 @@ def _read_metaimage_block(path: Path) -> VoxelBlock:
         with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
             return _parse_metaimage_fields(path, fields, end)
     except (KeyError, ValueError, IndexError, OverflowError) as error:
-        said = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise PolytaskError(f"{path}: not a valid MetaImage header ({said}); export the file again") from None
+        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise PolytaskError(
+            f"{path}: not a valid MetaImage header ({reason}); export the file again"
+        ) from None
 
 
 def _read_metaimage_fields(path: Path) -> tuple[dict[str, str], int]:
@@ -141,8 +143,8 @@ def _read_metaimage_affine(fields: dict[str, str], count: int) -> np.typing.NDAr
     """Read the LPS affine; the file lists the direction of one axis after the other, so rows here are axes."""
 
     def numbers(*names: str, default: list[float]) -> list[float]:
-        found = next((fields[n] for n in names if n in fields), None)
-        values = default if found is None else [float(w) for w in found.split()]
+        text = next((fields[n] for n in names if n in fields), None)
+        values = default if text is None else [float(w) for w in text.split()]
         if len(values) != len(default):
             raise ValueError(f"{names[0]} has {len(values)} numbers; expected {len(default)}")
         return values

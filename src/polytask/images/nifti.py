@@ -17,7 +17,7 @@ from polytask.images.voxel_block import VoxelBlock, convert_to_file_order, load_
 
 _SILENT_LOGGER = logging.Logger(
     "polytask.nifti", level=logging.CRITICAL
-)  # nibabel would tell stderr what it mended
+)  # nibabel would report on stderr what it repaired
 _MILLIMETERS_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -68,8 +68,8 @@ def _read_nifti_block(path: Path) -> VoxelBlock:
         with np.errstate(all="ignore"):
             return _parse_nifti_header(path, _read_nifti_header(path))
     except (HeaderDataError, WrapStructError, OverflowError, ValueError, KeyError, TypeError) as error:
-        said = " ".join(str(error).split())
-        raise PolytaskError(f"{path}: not a valid NIfTI header ({said}); export the file again") from None
+        reason = " ".join(str(error).split())
+        raise PolytaskError(f"{path}: not a valid NIfTI header ({reason}); export the file again") from None
 
 
 def _read_nifti_header(path: Path) -> Any:
@@ -113,9 +113,9 @@ def _parse_nifti_header(path: Path, header: Any) -> VoxelBlock:
             f"{path}: voxels are {dtype.name}; expected whole numbers, float32 or float64; convert it"
         )
     if sum(n != 1 for n in extra) > (0 if interleaved else 1):
-        said = "×".join(str(n) for n in shape)
+        shape_text = "×".join(str(n) for n in shape)
         raise PolytaskError(
-            f"{path}: has the shape {said}; expected one axis beyond space at most; split the file"
+            f"{path}: has the shape {shape_text}; expected one axis beyond space at most; split the file"
         )
     slope, inter = header.get_slope_inter()
     # A factor that changes nothing is dropped, so that whole numbers stay whole numbers.
@@ -143,7 +143,7 @@ def _read_forms(header: Any, unit: Affine) -> NiftiPlacements | None:
     """Read both placements (sform and qform) in mm; None where the header's quaternion cannot be read."""
     try:
         qform = unit @ header.get_qform()
-    except (ValueError, ArithmeticError):  # of no use to anybody: the file is placed by its sform
+    except (ValueError, ArithmeticError):  # an unreadable qform; the sform alone places the file
         return None
     sform = unit @ header.get_sform()
     if not (np.isfinite(sform).all() and np.isfinite(qform).all()):

@@ -90,8 +90,8 @@ def _read_nrrd_block(path: Path) -> VoxelBlock:
         with np.errstate(all="ignore"):  # numbers of a damaged header; the affine is checked later
             return _parse_nrrd_fields(path, fields, end)
     except (KeyError, ValueError, IndexError, OverflowError) as error:
-        said = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise PolytaskError(f"{path}: not a valid NRRD header ({said}); export the file again") from None
+        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise PolytaskError(f"{path}: not a valid NRRD header ({reason}); export the file again") from None
 
 
 def _read_nrrd_fields(path: Path) -> tuple[dict[str, str], int]:

@@ -51,5 +51,5 @@ def _check_plane_number(path: Path, planes: int, plane: int) -> None:
     if plane >= planes:
         raise PolytaskError(
             f"{path}: the file holds {planes} plane{'s' * (planes != 1)}, counted from 0; expected one of them; "
-            "mend the number behind #"
+            "correct the number behind #"
         )

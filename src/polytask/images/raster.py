@@ -157,9 +157,9 @@ def _open_raster(path: Path, limit: int | None) -> Iterator[Any]:
     except PolytaskError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
-        said = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise PolytaskError(
-            f"{path}: cannot be read as {formats[0]} ({said}); export the file again"
+            f"{path}: cannot be read as {formats[0]} ({reason}); export the file again"
         ) from None
 
 

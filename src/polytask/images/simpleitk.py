@@ -27,5 +27,5 @@ def read_with_simpleitk(path: Path, encoding: str) -> Array:
         # SimpleITK's arrays have the slowest axis first.
         return np.asarray(sitk.GetArrayFromImage(image)).T
     except RuntimeError as error:
-        said = str(error).strip().splitlines()[-1].strip()
-        raise PolytaskError(f"{path}: SimpleITK cannot read it ({said}); export the file again") from None
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise PolytaskError(f"{path}: SimpleITK cannot read it ({reason}); export the file again") from None

@@ -15,7 +15,7 @@ MAX_BYTES_VARIABLE = "POLYTASK_MAX_IMAGE_BYTES"
 DEFAULT_MAX_IMAGE_BYTES = 4 * 1024**3
 MAX_AXIS_LENGTH = 65_535
 MAX_IMAGE_CHANNELS = 4_096
-MAX_DEFLATE_RATIO = 1_040  # deflate cannot shrink by more than 1032; a claim beyond it is a lie
+MAX_DEFLATE_RATIO = 1_040  # deflate cannot shrink by more than 1032; a larger claim is false
 
 
 def find_byte_limit(limit: int | None = None) -> int:
@@ -27,7 +27,7 @@ def find_byte_limit(limit: int | None = None) -> int:
         return DEFAULT_MAX_IMAGE_BYTES
     if not text.isdigit() or int(text) == 0:
         raise PolytaskError(
-            f"{MAX_BYTES_VARIABLE}={text!r}: expected a whole number of bytes above 0; mend or unset it"
+            f"{MAX_BYTES_VARIABLE}={text!r}: expected a whole number of bytes above 0; correct or unset it"
         )
     return int(text)
 
@@ -36,20 +36,21 @@ def check_array_size(
     path: Path, shape: Sequence[int], dtype: np.dtype[np.generic], limit: int | None = None
 ) -> int:
     """Return the bytes of an array of this shape (channels included) and type; PolytaskError when it is too large."""
-    said = "×".join(str(n) for n in shape)
+    shape_text = "×".join(str(n) for n in shape)
     if any(n < 1 for n in shape):
         raise PolytaskError(
-            f"{path}: header claims the shape {said}; expected every axis ≥ 1; the file is damaged"
+            f"{path}: header claims the shape {shape_text}; expected every axis ≥ 1; the file is damaged"
         )
     if any(n > MAX_AXIS_LENGTH for n in shape):
         raise PolytaskError(
-            f"{path}: header claims the shape {said}; expected every axis ≤ {MAX_AXIS_LENGTH}; check the file"
+            f"{path}: header claims the shape {shape_text}; expected every axis ≤ {MAX_AXIS_LENGTH}; check the file"
         )
     # Python's whole numbers do not overflow, so a huge claim cannot wrap around to a small size.
     size, cap = math.prod(shape) * dtype.itemsize, find_byte_limit(limit)
     if size > cap:
         raise PolytaskError(
-            f"{path}: header claims {said} {dtype.name} = {size / 1e9:.1f} GB; expected at most {cap / 1e9:.1f} GB; "
+            f"{path}: header claims {shape_text} {dtype.name} = {size / 1e9:.1f} GB; "
+            f"expected at most {cap / 1e9:.1f} GB; "
             f"check the file, or raise {MAX_BYTES_VARIABLE}"
         )
     return size

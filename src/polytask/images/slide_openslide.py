@@ -60,16 +60,16 @@ def open_with_openslide(path: Path, tiff_error: PolytaskError | None) -> OpenSli
                 f"{str(tiff_error).rpartition('; ')[0]}; other encodings need {OPENSLIDE_INSTALL}"
             ) from None
         raise PolytaskError(
-            f"{path}: a scanner's format; expected the extra that reads it; {OPENSLIDE_INSTALL}"
+            f"{path}: this scanner format needs openslide; expected the extra `slides`; {OPENSLIDE_INSTALL}"
         ) from None
     try:
         return OpenSlideSlide(path, openslide.OpenSlide(str(path)))
     except openslide.OpenSlideError as error:
         if tiff_error is not None:
             raise tiff_error from None
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise PolytaskError(
-            f"{path}: openslide cannot read it ({said}); expected a whole slide; export the file again"
+            f"{path}: openslide cannot read it ({reason}); expected a whole slide; export the file again"
         ) from None
 
 

@@ -46,14 +46,14 @@ def find_patch_downsample(slide: Slide, cut: PatchSpec) -> float:
         return cut.downsample
     if slide.mpp is None:
         raise PolytaskError(
-            f"{slide.path}: does not say how many µm a pixel has; expected it for `mpp`; name the `downsample` of "
-            "the slide input instead"
+            f"{slide.path}: does not say how many µm a pixel has, which `mpp` needs; expected a slide with a scale; "
+            "give the slide input a `downsample` instead"
         )
     assert cut.mpp is not None
     scale = cut.mpp / slide.mpp
     if scale < MIN_PATCH_SCALE:
         raise PolytaskError(
-            f"{slide.path}: has {slide.mpp:.3g} µm a pixel, coarser than the {cut.mpp:g} asked for; expected `mpp` "
+            f"{slide.path}: has {slide.mpp:.3g} µm a pixel, coarser than the {cut.mpp:g} of the header; expected `mpp` "
             f"of {slide.mpp:.3g} or more; change the slide input, or leave this slide out"
         )
     return scale

@@ -98,9 +98,9 @@ class TiffSlide:
                 data = self._tiff.filehandle.read(min(count, MAX_TILE_BYTES))
                 array, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
         except Exception as error:  # a damaged tile leads a codec to any error at all
-            said = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise PolytaskError(
-                f"{self.path}: a tile cannot be read ({said}); export the slide again"
+                f"{self.path}: a tile cannot be read ({reason}); export the slide again"
             ) from None
         pixels: SlidePixels = np.asarray(array)[0, : shape[1], : shape[2]]
         pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
@@ -138,9 +138,9 @@ def open_tiff_slide(path: Path) -> TiffSlide | PolytaskError:
     except Exception as error:  # a damaged TIFF leads its parser to any error at all
         if tiff is not None:
             tiff.close()
-        said = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise PolytaskError(
-            f"{path}: cannot be read as a slide in TIFF ({said}); export the file again"
+            f"{path}: cannot be read as a slide in TIFF ({reason}); export the file again"
         ) from None
 
 
@@ -176,19 +176,20 @@ def _check_slide_page(path: Path, page: Any) -> None:
             "interleaved; export it as RGB"
         )
     if page.photometric == 3:
-        raise PolytaskError(f"{path}: has a palette; expected colors as they are; export it as RGB")
+        raise PolytaskError(f"{path}: its colors come from a palette; expected gray or RGB; export it as RGB")
     tall, wide = _find_tile_size(page)
     if tall * wide * page.samplesperpixel > MAX_TILE_BYTES:
         raise PolytaskError(
-            f"{path}: its pixels lie in pieces of {wide}×{tall}; expected tiles of at most {MAX_TILE_BYTES >> 20} MiB; "
+            f"{path}: its pixels are stored in pieces of {wide}×{tall}; "
+            f"expected tiles of at most {MAX_TILE_BYTES >> 20} MiB; "
             "export it as a tiled pyramid"
         )
     tiles = -(-page.imagelength // tall) * -(-page.imagewidth // wide)
     ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if len(page.dataoffsets) != tiles or max(ends, default=0) > path.stat().st_size:
         raise PolytaskError(
-            f"{path}: truncated: {page.imagewidth}×{page.imagelength} pixels need {tiles} tiles, and not all lie in "
-            "the file; copy it again"
+            f"{path}: truncated: {page.imagewidth}×{page.imagelength} pixels need {tiles} tiles, but the file ends "
+            "before the last one; copy it again"
         )
 
 
@@ -201,9 +202,9 @@ def _find_tile_size(page: Any) -> tuple[int, int]:
 
 def _read_tiff_mpp(page: Any) -> float | None:
     """Read the µm of a pixel from the scanner's description, else from the resolution tags; None if not plausible."""
-    if found := MPP_PATTERN.search(page.description or ""):
+    if match := MPP_PATTERN.search(page.description or ""):
         try:
-            return keep_plausible_mpp(float(found[1]))
+            return keep_plausible_mpp(float(match[1]))
         except ValueError:
             return None
     tag, unit = page.tags.get("XResolution"), page.tags.get("ResolutionUnit")

@@ -50,7 +50,7 @@ def open_slide(path: Path | str) -> Iterator[Slide]:
 def _choose_slide_reader(path: Path) -> Slide:
     """Open a slide with a library that can read it: openslide, but for TIFF endings tifffile is tried first."""
     if not path.is_file():
-        raise PolytaskError(f"{path}: no such file; expected a whole slide; mend the path")
+        raise PolytaskError(f"{path}: no such file; expected a whole slide; correct the path")
     if not is_slide(path):
         raise PolytaskError(
             f"{path}: unknown kind of slide; expected one of {', '.join(SLIDE_ENDINGS)}; for precomputed features say "
@@ -58,5 +58,9 @@ def _choose_slide_reader(path: Path) -> Slide:
         )
     if not path.name.lower().endswith(TIFF_SLIDE_ENDINGS):
         return open_with_openslide(path, None)
-    found = open_tiff_slide(path)
-    return open_with_openslide(path, found) if isinstance(found, PolytaskError) else found
+    slide_or_error = open_tiff_slide(path)
+    return (
+        open_with_openslide(path, slide_or_error)
+        if isinstance(slide_or_error, PolytaskError)
+        else slide_or_error
+    )

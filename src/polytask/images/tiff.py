@@ -97,8 +97,8 @@ def _open_tiff_file(path: Path, limit: int | None) -> Iterator[tuple[Any, int, i
     except PolytaskError:
         raise
     except Exception as error:  # a damaged TIFF leads its parser to any error at all
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise PolytaskError(f"{path}: cannot be read as TIFF ({said}); export the file again") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PolytaskError(f"{path}: cannot be read as TIFF ({reason}); export the file again") from None
 
 
 def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, int]:
@@ -112,14 +112,18 @@ def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, i
         YCBCR_PHOTOMETRIC,
         JPEG_COMPRESSION,
     ):
-        said = getattr(page.photometric, "name", page.photometric)
+        colors = getattr(page.photometric, "name", page.photometric)
         raise PolytaskError(
-            f"{path}: its colors are {said}; expected gray, RGB or a palette; export it as RGB"
+            f"{path}: its colors are {colors}; expected gray, RGB or a palette; export it as RGB"
         )
     shape = dict(zip(series.axes, series.shape, strict=True))
     channels = shape.get("S", 1) * shape.get("C", 1)
-    rest = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]
-    if len(rest) > 1 or min(shape.get("S", 1), shape.get("C", 1)) > 1 or series.dtype.kind not in "biuf":
+    other_lengths = [n for axis, n in shape.items() if axis not in "SCYX" and n > 1]
+    if (
+        len(other_lengths) > 1
+        or min(shape.get("S", 1), shape.get("C", 1)) > 1
+        or series.dtype.kind not in "biuf"
+    ):
         raise PolytaskError(
             f"{path}: has the axes {series.axes} {series.shape} {series.dtype}; expected rows, columns, pages and one "
             "channel axis of plain numbers; split the file"
@@ -130,7 +134,7 @@ def _check_tiff_series(path: Path, tiff: Any, limit: int | None) -> tuple[int, i
         raise PolytaskError(f"{path}: truncated: header claims {size} bytes of pixels; copy the file again")
     # Extra samples of the types 1 and 2 are alpha; others are channels like any.
     alpha = sum(int(e) in (1, 2) for e in page.extrasamples) if "S" in shape else 0
-    return (rest[0] if rest else 1), max(1, channels - alpha)
+    return (other_lengths[0] if other_lengths else 1), max(1, channels - alpha)
 
 
 def _arrange_tiff_axes(array: Array, axes: str, pages: int) -> Array:
@@ -154,7 +158,7 @@ def _read_with_pillow(path: Path, pages: int) -> Array:
 
 
 def _find_tiff_affine(path: Path, tiff: Any, pages: int, dims: int) -> tuple[Affine, int, bool]:
-    """Find the affine by what the writer left. Returns (affine, dims, whether the affine counts mm)."""
+    """Find the affine from the notes or tags of the file. Returns (affine, dims, whether the affine counts mm)."""
     shaped = tiff.shaped_metadata
     if shaped and AFFINE_KEY in shaped[0]:
         affine, physical = read_grid_notes(shaped[0])
@@ -175,16 +179,15 @@ def _read_sidecar_spacing(path: Path) -> list[float] | None:
     stem = path.name[: path.name.rindex(".")]
     for name in (stem, stem[:-5] if stem[-5:-4] == "_" and stem[-4:].isdigit() else stem):
         file = path.with_name(f"{name}.json")
-        if not file.is_file() or file.stat().st_size > 1 << 16:  # somebody else's
+        if not file.is_file() or file.stat().st_size > 1 << 16:  # not the small file that nnU-Net writes
             continue
-        spacing = read_json_object(file, "`spacing` of the image", "mend or remove it").get("spacing")
+        spacing = read_json_object(file, "`spacing` of the image", "correct or remove it").get("spacing")
         if spacing is None:
             continue
         if not isinstance(spacing, list) or len(spacing) not in (2, 3) or not all(map(_is_spacing, spacing)):
             raise PolytaskError(
                 f"{file}: spacing is {shorten_message(spacing)}; expected two or three numbers above 0 (pages, "
-                "rows, columns); "
-                "mend or remove it"
+                "rows, columns); correct or remove it"
             )
         return [1.0, *map(float, spacing)][-3:]
     return None
@@ -197,7 +200,7 @@ def _is_spacing(value: object) -> bool:
 
 def _find_tiff_type(dtype: Any) -> np.dtype[np.generic]:
     """Return the type of the array in memory: native byte order, one-bit pixels as uint8, half floats as float32."""
-    found = np.dtype(dtype)
-    if found.kind == "b":
+    file_type = np.dtype(dtype)
+    if file_type.kind == "b":
         return np.dtype(np.uint8)
-    return np.dtype(np.float32) if found.char == "e" else found.newbyteorder("=")
+    return np.dtype(np.float32) if file_type.char == "e" else file_type.newbyteorder("=")

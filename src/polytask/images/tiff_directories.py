@@ -65,21 +65,21 @@ def check_tiff_directories(path: Path, max_pages: int = MAX_AXIS_LENGTH) -> None
         max_pages: pages the file may have.
     """
     size, named = path.stat().st_size, 0
-    seen: set[int] = set()
+    offsets: set[int] = set()
     with path.open("rb") as file:
         for offset, entries in walk_tiff_directories(file):
-            if offset in seen:
-                raise make_tiff_error(path, f"after page {len(seen)} an earlier page follows again")
-            seen.add(offset)
-            if len(seen) > max_pages:
+            if offset in offsets:
+                raise make_tiff_error(path, f"after page {len(offsets)} an earlier page follows again")
+            offsets.add(offset)
+            if len(offsets) > max_pages:
                 raise make_tiff_error(path, f"has more than {max_pages} pages")
             if len(entries) > MAX_DIRECTORY_ENTRIES:
-                raise make_tiff_error(path, f"page {len(seen)} has {len(entries)} tags")
+                raise make_tiff_error(path, f"page {len(offsets)} has {len(entries)} tags")
             for tag, kind, count in entries:
                 # One entry counts as the whole file at most: a single absurd count is left to the library to report.
                 named += min(count * VALUE_BYTES.get(kind, 1), size)
                 if tag == SUB_DIRECTORIES_TAG and count > MAX_SUB_DIRECTORIES:
-                    raise make_tiff_error(path, f"page {len(seen)} has {count} pages inside")
+                    raise make_tiff_error(path, f"page {len(offsets)} has {count} pages inside")
             if named > 2 * size + SPARE_VALUE_BYTES:
                 raise make_tiff_error(path, "its pages describe more than the file holds")
 

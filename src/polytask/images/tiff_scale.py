@@ -35,7 +35,7 @@ PRINT_RESOLUTIONS = (
     1200,
     2400,
 )
-"""Dots per inch that programs write by default, although nobody measured anything."""
+"""Dots per inch that programs write by default, without any measurement."""
 MAX_PRINT_RESOLUTION = 9600
 """Dots per inch of the finest printers and film scanners. Whole numbers above it come from microscopes."""
 PRINT_TOLERANCE = 0.005
@@ -62,12 +62,12 @@ def find_tiff_spacing(tiff: Any, pages: int) -> list[float] | None:
 
 def _read_ome_spacing(text: str, pages: int) -> list[float] | None:
     """Read `PhysicalSizeX`, `Y` and `Z` of OME's description; in µm where no unit is named."""
-    found = _OME_PIXELS_PATTERN.search(text)
-    said = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', found[0])) if found else {}
+    match = _OME_PIXELS_PATTERN.search(text)
+    attributes = dict(re.findall(r'(PhysicalSize[XYZ](?:Unit)?)\s*=\s*"([^"]*)"', match[0])) if match else {}
     edges = []
     for axis in "ZYX" if pages > 1 else "YX":
-        unit = MILLIMETERS_BY_UNIT_NAME.get(said.get(f"PhysicalSize{axis}Unit", "µm").strip())
-        value = _parse_positive_number(said.get(f"PhysicalSize{axis}"))
+        unit = MILLIMETERS_BY_UNIT_NAME.get(attributes.get(f"PhysicalSize{axis}Unit", "µm").strip())
+        value = _parse_positive_number(attributes.get(f"PhysicalSize{axis}"))
         if unit is None or value is None:
             return None
         edges.append(value * unit)
@@ -119,7 +119,7 @@ def _read_tag_spacing(page: Any, unit: float | None = None) -> list[float] | Non
 
 
 def _read_resolution(page: Any, name: str) -> float | None:
-    """Read a resolution tag as a number above 0; None where it is missing or odd."""
+    """Read a resolution tag as a number above 0; None where it is missing or no such number."""
     tag = page.tags.get(name)
     value = tag.value if tag is not None else None
     if isinstance(value, tuple) and len(value) == 2:
@@ -130,13 +130,13 @@ def _read_resolution(page: Any, name: str) -> float | None:
 def _parse_positive_number(value: Any) -> float | None:
     """Convert a value to a finite number above 0; None for anything else."""
     try:
-        found = float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
-    return found if 0 < found < float("inf") else None
+    return number if 0 < number < float("inf") else None
 
 
 def _keep_plausible_edges(edges: list[float] | None) -> list[float] | None:
-    """Return the edges when a pixel of a medical picture can have them, else None."""
+    """Return the edges if they are plausible for a pixel of a medical picture, else None."""
     low, high = PLAUSIBLE_PIXEL_SIZES
     return edges if edges is not None and all(low <= e <= high for e in edges[1:]) else None

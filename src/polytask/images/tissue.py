@@ -61,10 +61,10 @@ def find_tissue(slide: Slide, cell: float) -> Mask:
     rows, columns = -(-size.height // pool), -(-size.width // pool)
     if rows * columns > MAX_TISSUE_CELLS:
         raise PolytaskError(
-            f"{slide.path}: {size.width}×{size.height} pixels in patches so small make {rows * columns} cells; "
-            f"expected at most {MAX_TISSUE_CELLS}; take a larger `patch`, `mpp` or `downsample`"
+            f"{slide.path}: {size.width}×{size.height} pixels in patches this small make {rows * columns} "
+            f"tissue cells; expected at most {MAX_TISSUE_CELLS}; take a larger `patch`, `mpp` or `downsample`"
         )
-    found = np.zeros((rows, columns), np.uint8)
+    saturation = np.zeros((rows, columns), np.uint8)
     step = max(1, TISSUE_BLOCK_PIXELS // pool)
     for top, left in _list_block_corners(rows, columns, step):
         # At the far borders a block reaches beyond the slide; `read` fills it with white, which is no tissue.
@@ -73,9 +73,9 @@ def find_tissue(slide: Slide, cell: float) -> Mask:
         if pool > 1:
             mean = pixels.reshape(tall, pool, wide, pool, 3).mean(axis=(1, 3), dtype=np.float32)
             pixels = np.rint(mean).astype(np.uint8)
-        found[top : top + tall, left : left + wide] = compute_saturation(pixels)
+        saturation[top : top + tall, left : left + wide] = compute_saturation(pixels)
     return Mask(
-        found > min(max(find_otsu_threshold(found), MIN_TISSUE_THRESHOLD), MAX_TISSUE_THRESHOLD),
+        saturation > min(max(find_otsu_threshold(saturation), MIN_TISSUE_THRESHOLD), MAX_TISSUE_THRESHOLD),
         pool * size.downsample,
     )
 

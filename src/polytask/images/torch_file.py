@@ -95,22 +95,22 @@ def read_torch_file(path: Path) -> dict[str, Array]:
     """Read the tensors of a `.pt` file: name → array. A file that holds just one tensor gives it as `features`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = _interpret_pickle(archive, _read_pickle(archive))
-            found = {"features": found} if isinstance(found, StoredTensor) else found
-            if not isinstance(found, dict):
+            content = _interpret_pickle(archive, _read_pickle(archive))
+            content = {"features": content} if isinstance(content, StoredTensor) else content
+            if not isinstance(content, dict):
                 raise _UnexpectedContent("holds neither a tensor nor names with tensors")
-            named = {str(k): v for k, v in found.items() if isinstance(v, StoredTensor)}
+            named = {str(k): v for k, v in content.items() if isinstance(v, StoredTensor)}
             return {name: _read_tensor(path, archive, tensor) for name, tensor in named.items()}
     except _UnexpectedContent as odd:
-        said = str(odd)
+        problem = str(odd)
     except zipfile.BadZipFile:
-        said = "is no file of torch.save from 1.6 on"
+        problem = "was not written by torch.save of torch 1.6 or later"
     except (PolytaskError, OSError):
         raise
     except Exception:  # a damaged file leads its parser to any error at all
-        said = "is damaged"
+        problem = "is damaged"
     raise PolytaskError(
-        f"{path}: {said}; expected a tensor, or a dict with the tensor `features`; save it again with "
+        f"{path}: {problem}; expected a tensor, or a dict with the tensor `features`; save it again with "
         "torch.save({'features': x, 'coords': xy}, path)"
     )
 
@@ -119,7 +119,7 @@ def _read_pickle(archive: zipfile.ZipFile) -> bytes:
     """Read the pickle of the archive as bytes, after a check of its size."""
     names = [n for n in archive.namelist() if n.endswith("/data.pkl") and n.count("/") == 1]
     if len(names) != 1:
-        raise _UnexpectedContent("is no file of torch.save from 1.6 on")
+        raise _UnexpectedContent("was not written by torch.save of torch 1.6 or later")
     if archive.getinfo(names[0]).file_size > MAX_PICKLE_BYTES:
         raise _UnexpectedContent("holds more than a few tensors")
     return archive.read(names[0])
@@ -140,7 +140,7 @@ def _interpret_pickle(archive: zipfile.ZipFile, program: bytes) -> Any:
             return machine.stack.pop()
         known = machine.push_value(opcode.name, argument) or machine.use_memory(opcode.name, argument)
         if not known and not machine.build(opcode.name):
-            raise _UnexpectedContent(f"holds more than tensors ({opcode.name.lower()}); nothing was run")
+            raise _UnexpectedContent(f"holds more than tensors ({opcode.name.lower()}); no code was run")
     raise _UnexpectedContent("is damaged")
 
 
@@ -158,7 +158,7 @@ class _PickleMachine:
         self.memo: dict[Any, Any] = {}
 
     def push_value(self, name: str, argument: Any) -> bool:
-        """Push what an opcode stands for by itself: a word, a number, an empty container or one of our names."""
+        """Push what an opcode stands for by itself: a word, a number, an empty container or a known name."""
         match name:
             case "PROTO" | "FRAME":
                 pass
@@ -175,7 +175,7 @@ class _PickleMachine:
                 self.stack.append(GlobalName(argument))
             case "GLOBAL":
                 raise _UnexpectedContent(
-                    f"names {str(argument).replace(' ', '.')}, which no bag needs; nothing was run"
+                    f"names {str(argument).replace(' ', '.')}, which a file of features does not need; no code was run"
                 )
             case _:
                 return False
@@ -252,7 +252,7 @@ def _resolve_storage(root: str, named: Any) -> TensorStorage:
 def _resolve_call(function: Any, arguments: Any) -> Any:
     """Say what a call of a known function would return, without calling it; any other call is refused."""
     if not isinstance(function, GlobalName) or not isinstance(arguments, PickledTuple):
-        raise _UnexpectedContent("calls something that makes no tensor; nothing was run")
+        raise _UnexpectedContent("calls something that makes no tensor; no code was run")
     if function.name == ORDERED_DICT:
         return {}
     if function.name == REBUILD_PARAMETER:
@@ -266,7 +266,7 @@ def _resolve_call(function: Any, arguments: Any) -> Any:
             raise _UnexpectedContent("is damaged")
         sizes, steps = tuple(map(int, shape.items)), tuple(map(int, strides.items))
         return StoredTensor(storage.member, storage.dtype, storage.numbers, int(offset), sizes, steps)
-    raise _UnexpectedContent("calls something that makes no tensor; nothing was run")
+    raise _UnexpectedContent("calls something that makes no tensor; no code was run")
 
 
 def _read_tensor(path: Path, archive: zipfile.ZipFile, tensor: StoredTensor) -> Array:

@@ -125,24 +125,28 @@ def load_block(block: VoxelBlock, dims: int, limit: int | None = None) -> Volume
     """Read the voxels `[C, *space]`. The array may be a view in the file's own memory order."""
     describe_block(block, dims, limit)
     if block.foreign:
-        found = read_with_simpleitk(block.source, block.foreign)
+        voxels = read_with_simpleitk(block.source, block.foreign)
         array = (
-            found if block.interleaved else found[None] if block.channels == 1 else np.moveaxis(found, -1, 0)
+            voxels
+            if block.interleaved
+            else voxels[None]
+            if block.channels == 1
+            else np.moveaxis(voxels, -1, 0)
         )
         if array.shape != (block.channels, *block.shape):
-            raise _make_truncation_error(block, f"SimpleITK finds {'×'.join(map(str, found.shape))}")
+            raise _make_truncation_error(block, f"SimpleITK finds {'×'.join(map(str, voxels.shape))}")
         return make_volume(block.source, array, block.affine, dims, block.physical, block.forms)
     flat = np.empty(block.size // block.dtype.itemsize, block.dtype)
     view: Any = flat.view(np.uint8)
     with block.data.open("rb") as file:
         if block.deflated:
             file.seek(max(block.skip, 0))
-            got = inflate_into(block.source, file, block.offset, memoryview(view))
+            byte_count = inflate_into(block.source, file, block.offset, memoryview(view))
         else:
             file.seek(block.data.stat().st_size - block.size if block.skip < 0 else block.skip + block.offset)
-            got = file.readinto(view)
-    if got < block.size:
-        raise _make_truncation_error(block, f"the stream ends after {got} bytes")
+            byte_count = file.readinto(view)
+    if byte_count < block.size:
+        raise _make_truncation_error(block, f"the stream ends after {byte_count} bytes")
     if not flat.dtype.isnative:
         flat = flat.byteswap(inplace=True).view(flat.dtype.newbyteorder("="))
     # Files store the first axis fastest: Fortran order gives the array without copying it.
@@ -189,10 +193,10 @@ def _scale_values(array: Any, slope: float, inter: float) -> Array:
     return out
 
 
-def _make_truncation_error(block: VoxelBlock, found: str) -> PolytaskError:
-    """Make the error for a file with fewer voxels than its header claims; `found` says what was there instead."""
-    said = "×".join(str(n) for n in (*block.shape, block.channels))
+def _make_truncation_error(block: VoxelBlock, actual: str) -> PolytaskError:
+    """Make the error for a file with fewer voxels than its header claims; `actual` says what was there instead."""
+    shape_text = "×".join(str(n) for n in (*block.shape, block.channels))
     return PolytaskError(
-        f"{block.source}: truncated: header claims {said} {block.dtype.name} = {block.size} bytes, but {found}; "
+        f"{block.source}: truncated: header claims {shape_text} {block.dtype.name} = {block.size} bytes, but {actual}; "
         "copy the file again"
     )

@@ -1,25 +1,32 @@
-"""Read one batch, given its position in the run. The result does not depend on the process that asks for it."""
+"""Decide which samples make which batch, from (seed, epoch) alone, and read one batch, given its position in the run.
+
+The result does not depend on the process that asks for it, nor on the number of workers and processes.
+"""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch.utils.data import Dataset
 
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.errors import PolytaskError
 from polytask.prepare.batch import Batch
-from polytask.prepare.sample_order import make_epoch_order
 from polytask.prepare.sample_reader import SampleDraw, join_batches, read_sample
-from polytask.prepare.sample_targets import is_known_in_sample
+from polytask.prepare.sample_table import SampleTable
+from polytask.prepare.sample_targets import is_voxel_task_known
 from polytask.prepare.schema import BatchSchema
+from polytask.prepare.seeded_generators import make_generator
 from polytask.prepare.slot_assignment import assign_visit_slots
 from polytask.prepare.store import Store
 
 BatchPosition = tuple[int, int]
 """Position of a batch in a run: (epoch, number of the batch in that epoch)."""
+KnownSamples = Mapping[str, frozenset[int]]
+"""Task → the samples in which it is known, as indices."""
 
 
 @dataclass(frozen=True)
@@ -62,26 +69,28 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
         rank: int,
         world: int,
     ):
-        self.store, self.cohort, self.samples, self.schema = store, cohort, list(samples), schema
+        self.store, self.schema = store, schema
+        # The cohort itself is not kept: its rows are parsed here once, and workers get arrays.
+        self.table = SampleTable(cohort, samples, schema)
         self.seed, self.batch, self.steps = seed, batch, steps
         self.shuffle, self.augment, self.rank, self.world = shuffle, augment, rank, world
         places: dict[str, list[int]] = {}
-        for index, sample in enumerate(self.samples):
+        for index, sample in enumerate(samples):
             places.setdefault(sample.subject, []).append(index)
         self._subjects = [tuple(v) for v in places.values()]
         # Only a shuffled order can promise that rare tasks appear often enough.
         every = schema.plan.shared.training.require_every if shuffle else {}
         self._every = {t: n for t, n in every.items() if t in schema.voxel or t in schema.pooled}
-        self._known = {task: self._known_samples(task) for task in self._every}
+        self._known = {task: self._find_known_samples(cohort, samples, task) for task in self._every}
         self._row: tuple[int, list[int]] = (-1, [])
 
-    def members(self, place: BatchPosition) -> list[tuple[int, Sample]]:
-        """List this process's samples of one batch, each with its place in the epoch."""
+    def list_batch_samples(self, place: BatchPosition) -> list[tuple[int, int]]:
+        """List this process's samples of one batch: (place in the epoch, index of the sample)."""
         epoch, step = place
         first = step * self.batch
         row = self._list_epoch_samples(epoch)
-        mine = range(first + self.rank, min(first + self.batch, len(row)), self.world)
-        return [(at, self.samples[row[at]]) for at in mine]
+        places = range(first + self.rank, min(first + self.batch, len(row)), self.world)
+        return [(at, row[at]) for at in places]
 
     def __getitem__(self, place: BatchPosition) -> Batch | BatchFailure:
         """Read, augment and join the samples of one batch. An error is returned as a `BatchFailure` instead of raised.
@@ -89,23 +98,25 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
         Not every exception can be copied from a worker process to this one; plain text always can.
         """
         parts = []
-        for at, sample in self.members(place):
-            draw = SampleDraw((self.seed, place[0], at, sample.subject), self.augment)
+        for at, index in self.list_batch_samples(place):
+            subject = self.table.subjects[index]
+            draw = SampleDraw((self.seed, place[0], at, subject), self.augment)
             try:
-                parts.append(read_sample(self.store, self.cohort, sample, self.schema, draw))
+                parts.append(read_sample(self.store, self.table[index], self.schema, draw))
             except PolytaskError as error:
-                return BatchFailure(f"subject {sample.subject}: {error}", traceback.format_exc())
+                return BatchFailure(f"subject {subject}: {error}", traceback.format_exc())
             except Exception as error:
-                line = f"subject {sample.subject}: reading failed with {type(error).__name__}: {error}"
+                line = f"subject {subject}: reading failed with {type(error).__name__}: {error}"
                 return BatchFailure(
-                    f"{line}; if its files are right, run `polytask prepare` again", traceback.format_exc()
+                    f"{line}; if the files of this subject are correct, run `polytask prepare` again",
+                    traceback.format_exc(),
                 )
         return join_batches(parts)
 
     def _list_epoch_samples(self, epoch: int) -> Sequence[int]:
         """Return the samples of an epoch as indices, in order; the order of the last epoch is kept."""
         if not self.shuffle:
-            return range(len(self.samples))
+            return range(len(self.table.subjects))
         if self._row[0] != epoch:
             accumulation = self.schema.plan.shared.training.accumulation
             # Rare tasks are promised per optimizer step, and several batches may add up to one step.
@@ -115,11 +126,90 @@ class BatchDataset(Dataset[Batch | BatchFailure]):
             self._row = (epoch, row)
         return self._row[1]
 
-    def _known_samples(self, task: str) -> frozenset[int]:
+    def _find_known_samples(self, cohort: Cohort, samples: Sequence[Sample], task: str) -> frozenset[int]:
         """Find the samples, as indices, in which a task is known."""
-        found = set()
-        for index, sample in enumerate(self.samples):
-            cases = assign_visit_slots(self.cohort, sample, self.schema.plan.shared.max_visits).cases
-            if is_known_in_sample(self.cohort, task, cases):
-                found.add(index)
-        return frozenset(found)
+        if task in self.schema.pooled:
+            return frozenset(np.flatnonzero(self.table.list_known(task)).tolist())
+        most = self.schema.plan.shared.max_visits
+        cases = (assign_visit_slots(cohort, sample, most).cases for sample in samples)
+        return frozenset(index for index, row in enumerate(cases) if is_voxel_task_known(cohort, task, row))
+
+
+def shuffle_samples(subjects: Sequence[Sequence[int]], seed: int, start: int, count: int) -> list[int]:
+    """Return the samples at the places `start … start + count` of an endless random sequence.
+
+    The sequence is one permutation of the subjects after another, so every subject comes once before any comes twice,
+    across the borders of batches and epochs (the last batch is filled from the next permutation). A subject with
+    several samples (its visits, when no task looks across visits) shows another one each time.
+
+    Args:
+        subjects: the samples of each subject, as indices.
+        seed: of the run.
+    """
+    row = []
+    for place in range(start, start + count):
+        turn, index = divmod(place, len(subjects))
+        if index == 0 or place == start:
+            permutation = make_generator(seed, "order", turn).permutation(len(subjects))
+        # The subject's own number shifts the turn, so that not all subjects show their first visit together.
+        own_samples = subjects[int(permutation[index])]
+        row.append(own_samples[(turn + int(permutation[index])) % len(own_samples)])
+    return row
+
+
+def insert_rare_tasks(
+    row: list[int], batch: int, max_gaps: Mapping[str, int], known: KnownSamples, draw: Callable[[int], float]
+) -> list[int]:
+    """Replace samples so that each rare task is known at least once in any `max_gaps[task]` steps in a row.
+
+    A task is due in the first step of an epoch, and when that many steps have passed without it. A sample in which it
+    is known then replaces one that no other due task needs, or one of which it serves the due tasks as well. Where
+    neither exists (more rare tasks than places), the task stays due.
+
+    Args:
+        row: the samples of an epoch, `batch` for each step.
+        max_gaps: task → steps.
+        known: task → samples in which it is known.
+        draw: number of the draw → uniform in [0, 1).
+
+    Returns:
+        a new list; `row` stays as it is.
+    """
+    row, last, draws = list(row), {task: -steps for task, steps in max_gaps.items()}, 0
+    for step in range(len(row) // batch):
+        places = range(step * batch, (step + 1) * batch)
+        due = [t for t, steps in max_gaps.items() if step - last[t] >= steps and known[t]]
+        for task in due:
+            missing = [t for t in due if not any(row[p] in known[t] for p in places)]
+            if task not in missing:
+                continue
+            needs = {p: [t for t in due if [q for q in places if row[q] in known[t]] == [p]] for p in places}
+            for place in sorted(places, key=lambda p: len(needs[p])):
+                fitting = known[task].intersection(*(known[t] for t in needs[place]))
+                if fitting:
+                    most = max(sum(s in known[t] for t in missing) for s in fitting)
+                    # Sorted, because a set has no defined order and every process must choose the same sample.
+                    best = sorted(s for s in fitting if sum(s in known[t] for t in missing) == most)
+                    row[place] = best[int(draw(draws) * len(best))]
+                    draws += 1
+                    break
+        for task in max_gaps:
+            if any(row[p] in known[task] for p in places):
+                last[task] = step
+    return row
+
+
+def make_epoch_order(
+    subjects: Sequence[Sequence[int]],
+    seed: int,
+    epoch: int,
+    steps: int,
+    batch: int,
+    every: Mapping[str, int],
+    known: KnownSamples,
+) -> list[int]:
+    """Return the samples of one epoch, `batch` for each of its steps, with rare tasks placed often enough."""
+    row = shuffle_samples(subjects, seed, epoch * steps * batch, steps * batch)
+    return insert_rare_tasks(
+        row, batch, every, known, lambda n: float(make_generator(seed, "rare", epoch, n).random())
+    )

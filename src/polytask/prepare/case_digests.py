@@ -47,7 +47,7 @@ def digest_case(cohort: Cohort, case: Case) -> dict[str, str]:
 
 def digest_volumes(volumes: Mapping[str, Volume]) -> dict[str, str]:
     """Digest the voxels of each column: column → digest. An image whose voxels are all equal is left out."""
-    return {name: found for name, volume in volumes.items() if (found := digest_voxels(volume)) is not None}
+    return {name: digest for name, volume in volumes.items() if (digest := digest_voxels(volume)) is not None}
 
 
 def digest_slide(path: Path, features: bool, hashes: Mapping[str, str]) -> str:
@@ -61,8 +61,8 @@ def digest_slide(path: Path, features: bool, hashes: Mapping[str, str]) -> str:
     """
     if features:
         return digest_array(read_bag(path).features)
-    found = [hashes[str(p)] for p in list_slide_files(path)]
-    return hashlib.sha256("".join(found).encode()).hexdigest()
+    file_hashes = [hashes[str(p)] for p in list_slide_files(path)]
+    return hashlib.sha256("".join(file_hashes).encode()).hexdigest()
 
 
 def list_slide_files(path: Path) -> list[Path]:
@@ -78,11 +78,11 @@ def digest_row(cells: Mapping[str, str]) -> str:
 
 def read_row_cells(cohort: Cohort, case: Case) -> dict[str, str]:
     """Read the known cells of a case's table inputs as text: column → cell. Numbers are rounded to nine digits."""
-    found: dict[str, str] = {}
+    cells: dict[str, str] = {}
     for name, table in cohort.header.tables.items():
         for column in table.columns:
             value = column_value(cohort, (case,), name, column)
             if value is not None:
                 # "1", "1.0" and "1e0" are one number and must give one digest.
-                found[column] = value if isinstance(value, str) else f"{value:.9g}"
-    return found
+                cells[column] = value if isinstance(value, str) else f"{value:.9g}"
+    return cells

@@ -78,7 +78,7 @@ def parse_box_cell(cell: str, path: Path, grid: Grid, where: str) -> VoxelBox | 
         return clip_box(numbers[::2], numbers[1::2], grid.shape)
     if not path.is_file():
         raise PolytaskError(
-            f"{where}: the box {cell!r} is neither {2 * grid.dims} whole numbers nor a mask file; mend the cell"
+            f"{where}: the box {cell!r} is neither {2 * grid.dims} whole numbers nor a mask file; correct the cell"
         )
     from polytask.images.formats import read_image_file
 

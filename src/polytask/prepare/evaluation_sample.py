@@ -12,7 +12,7 @@ import numpy.typing as npt
 from polytask.cohort.cohort import Cohort, Sample
 from polytask.images.volume import Array
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, NormalizationPlan, Plan
-from polytask.prepare.normalization import append_channel_flags, normalize_planes
+from polytask.prepare.normalization import append_channel_flags, map_channel_planes, normalize_planes
 from polytask.prepare.prepared_image import PreparedImage
 from polytask.prepare.slide_bags import PreparedBag
 from polytask.prepare.slot_assignment import assign_visit_slots
@@ -81,16 +81,16 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
     whole: dict[str, list[Floats | None]] = {}
     channel_known: dict[str, Flags] = {}
     for name, image in plan.shared.images.items():
-        found = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
+        prepared = [None if c is None else store.case(c.key).prepared(name) for c in slots.cases]
         views = [
             (None, None) if p is None else normalize_full_image(p, image, fold.normalization[name])
-            for p in found
+            for p in prepared
         ]
         images[name] = [v[0] for v in views]
         if image.field == "both":
             whole[name] = [v[1] for v in views]
         missing = (False,) * len(image.channels)
-        channel_known[name] = np.array([missing if p is None else p.channel_known for p in found], bool)
+        channel_known[name] = np.array([missing if p is None else p.channel_known for p in prepared], bool)
     tables = {n: encode_table_rows(cohort, n, slots.cases, columns) for n, columns in fold.tables.items()}
     bags = {
         n: [None if c is None else store.case(c.key).bag(n) for c in slots.cases] for n in plan.shared.slides
@@ -106,9 +106,9 @@ def full_sample(store: CaseSource, cohort: Cohort, sample: Sample, plan: Plan, f
         channel_known=channel_known,
         tables={n: t[0] for n, t in tables.items()},
         table_known={n: t[1] for n, t in tables.items()},
-        bags={n: [None if b is None else b.patches for b in found] for n, found in bags.items()},
-        bag_known={n: _mark_known_patches(found) for n, found in bags.items()},
-        coords={n: [None if b is None else b.coords for b in found] for n, found in bags.items()},
+        bags={n: [None if b is None else b.patches for b in slides] for n, slides in bags.items()},
+        bag_known={n: _mark_known_patches(slides) for n, slides in bags.items()},
+        coords={n: [None if b is None else b.coords for b in slides] for n, slides in bags.items()},
     )
 
 
@@ -127,8 +127,12 @@ def normalize_full_image(
         image and whole view, each `[planes (+ flags), *space]`; the view is None unless the plan has field `both`.
     """
 
+    planes_by_channel = map_channel_planes(plan)
+
     def read(array: npt.NDArray[np.generic]) -> Floats:
-        planes = normalize_planes(array, prepared.statistics, prepared.channel_known, plan, rules)
+        planes = normalize_planes(
+            array, prepared.statistics, prepared.channel_known, planes_by_channel, rules
+        )
         return append_channel_flags(planes, prepared.channel_known, plan)
 
     return read(prepared.image), None if prepared.whole is None else read(prepared.whole)

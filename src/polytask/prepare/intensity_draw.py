@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from polytask.plan.plan_schema import AugmentationPlan
-from polytask.prepare.lattice_interpolation import interpolate_lattice
+from polytask.prepare.geometry_draw import interpolate_lattice
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Loader:
         self.samples: list[Sample] = cohort.samples(chosen)
         if not self.samples:
             raise PolytaskError(
-                f"fold {fold}: no sample in part {part!r}; look at splits.json, make other folds"
+                f"fold {fold}: no sample in part {part!r}; check splits.json, or make other folds"
             )
         if steps is None:
             planned = training.steps_per_epoch * training.accumulation
@@ -159,11 +159,15 @@ class Loader:
             # The traceback would keep the dead workers' iterator alive.
             cause = error.with_traceback(None)
             self.close()
-            subjects = ", ".join(dict.fromkeys(s.subject for _, s in self._batches.members(place)))
+            subjects = ", ".join(
+                dict.fromkeys(
+                    self._batches.table.subjects[n] for _, n in self._batches.list_batch_samples(place)
+                )
+            )
             raise DataWorkerError(
                 f"a data worker died while subjects {subjects} or the next ones were read "
                 f"({_get_first_error_line(cause)}); "
-                "most often memory ran out: --workers 0 needs least"
+                "the most common cause is too little memory; --workers 0 needs the least"
             ) from cause
         if isinstance(item, BatchFailure):
             self.close()

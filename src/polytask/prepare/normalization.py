@@ -33,7 +33,7 @@ def normalize_planes(
     image: Array,
     statistics: Sequence[PlaneStatistics],
     known: Sequence[bool],
-    plan: ImagePlan,
+    planes_by_channel: Mapping[str, slice],
     rules: Mapping[str, Sequence[NormalizationPlan]],
 ) -> npt.NDArray[np.float32]:
     """Normalize planes `[C, *space]` (or a block of them) to float32 by the fold's rules; a missing channel is 0.
@@ -42,12 +42,12 @@ def normalize_planes(
         image: as stored, any numeric type.
         statistics: of the whole stored planes, also for a block; used by the rule `image`.
         known: for each channel, whether it is there.
-        plan: names the channels.
+        planes_by_channel: from `map_channel_planes`.
         rules: channel → one rule per plane, from the fold.
     """
     out = np.zeros(image.shape, np.float32)
-    for (channel, place), there in zip(map_channel_planes(plan).items(), known, strict=True):
-        if not there:
+    for (channel, place), is_known in zip(planes_by_channel.items(), known, strict=True):
+        if not is_known:
             continue
         for plane, rule in zip(range(place.start, place.stop), rules[channel], strict=True):
             _normalize_one_plane(image[plane], rule, statistics[plane], out[plane])

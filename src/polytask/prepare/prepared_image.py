@@ -60,37 +60,39 @@ def prepare_image(
         align: the header's; `resample` brings all channels to the first one's grid, `strict` wants equal sizes.
         where: names the case in errors.
     """
-    there = {name: v for name in plan.channels if (v := volumes.get(name)) is not None}
-    if not there:
+    present = {name: v for name in plan.channels if (v := volumes.get(name)) is not None}
+    if not present:
         raise PolytaskError(
-            f"{where}: no channel of {', '.join(plan.channels)} is there; at least one is needed"
+            f"{where}: has no channel of {', '.join(plan.channels)}; expected at least one; name a file in the table"
         )
-    first = next(iter(there.values()))
+    first = next(iter(present.values()))
     aligned = {
         name: _align_to_first_grid(v, first.grid, align, f"{where}, channel {name}")
-        for name, v in there.items()
+        for name, v in present.items()
     }
     # When the plan counts pixels, spacings in mm that only some files have must not matter.
     own_grid = first.grid.with_unit(plan.unit == "mm")
-    told = {name: Volume(v.array, own_grid) for name, v in aligned.items()}
-    turned = {name: orient_to_ras(v) if plan.orientation == "RAS" else v for name, v in told.items()}
+    in_unit = {name: Volume(v.array, own_grid) for name, v in aligned.items()}
+    turned = {name: orient_to_ras(v) if plan.orientation == "RAS" else v for name, v in in_unit.items()}
     planes = _stack_channels([v.array for v in turned.values()], _choose_stored_type(turned))
     grid = next(iter(turned.values())).grid
     if planes.dtype.kind == "f" and not np.isfinite(planes).all():
-        raise PolytaskError(f"{where}: voxels are NaN or infinite; numbers are expected: mend the file")
+        raise PolytaskError(
+            f"{where}: some voxels are NaN or infinite; expected finite numbers; correct the file"
+        )
     own = None if box is None else transfer_box(box, own_grid, grid)
     keep = find_kept_box(planes, [plan.channels[n] for n in turned], grid, plan.crop, own)
     kept = crop_volume(Volume(planes, grid), *keep)
     target = make_spaced_grid(kept.grid, plan.spacing)
     check_target_size(target, len(planes), where)
-    image = _insert_missing_channels(_resample_planes(kept, target), plan, there)
+    image = _insert_missing_channels(_resample_planes(kept, target), plan, present)
     whole, whole_grid = None, None
     if plan.field == "both":
         assert plan.view_spacing is not None
         whole_grid = make_spaced_grid(kept.grid, plan.view_spacing)
         check_target_size(whole_grid, len(planes), where)
-        whole = _insert_missing_channels(_resample_planes(kept, whole_grid), plan, there)
-    known = tuple(name in there for name in plan.channels)
+        whole = _insert_missing_channels(_resample_planes(kept, whole_grid), plan, present)
+    known = tuple(name in present for name in plan.channels)
     return PreparedImage(
         image, whole, target, whole_grid, first.grid, keep, known, compute_plane_statistics(image)
     )

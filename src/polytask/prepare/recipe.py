@@ -71,12 +71,12 @@ class Recipe:
     @property
     def files(self) -> list[Path]:
         """All source files, sorted, each once."""
-        found = {p for s in self.images.values() for p in (*s.paths.values(), s.box_path) if p is not None}
+        files = {p for s in self.images.values() for p in (*s.paths.values(), s.box_path) if p is not None}
         for source in self.targets.values():
-            found |= {p for p in (*source.paths, source.region) if p is not None}
-        found |= {part for path in self.slides.values() for part in (path, path.with_suffix(""))
+            files |= {p for p in (*source.paths, source.region) if p is not None}
+        files |= {part for path in self.slides.values() for part in (path, path.with_suffix(""))
                   if part == path or (path.suffix.lower() == ".mrxs" and part.is_dir())}  # fmt: skip
-        return sorted(found)
+        return sorted(files)
 
     def digest(self, hashes: dict[str, str]) -> str:
         """Compute the digest of geometry, flags and the content of the source files.
@@ -199,7 +199,7 @@ def hash_files(files: Sequence[Path], where: str) -> dict[str, str]:
                     total.update(hashlib.file_digest(stream, "sha256").digest())
             except OSError as error:
                 raise PolytaskError(
-                    f"{where}: {part} cannot be read ({error.strerror}); mend the path in the table"
+                    f"{where}: {part} cannot be read ({error.strerror}); correct the path in the table"
                 ) from None
         hashes[str(path)] = total.hexdigest()
     return hashes

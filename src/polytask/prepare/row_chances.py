@@ -39,13 +39,13 @@ def tells_people_apart(chance: float, some: int, others: int) -> bool:
 
 def _read_row_numbers(cohort: Cohort, case: Case) -> Mapping[str, float]:
     """Read the known numbers of a case's tables: column → value."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, table in cohort.header.tables.items():
         for column, spec in table.columns.items():
             value = column_value(cohort, (case,), name, column) if spec.type == "number" else None
             if isinstance(value, int | float):
-                found[column] = float(value)
-    return found
+                numbers[column] = float(value)
+    return numbers
 
 
 def _count_distinct_levels(values: set[float]) -> float:

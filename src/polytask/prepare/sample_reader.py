@@ -8,18 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.cohort.cohort import Cohort, Sample
 from polytask.plan.plan_schema import ImagePlan
 from polytask.prepare.bag_tensors import draw_bag_patches, join_padded
 from polytask.prepare.batch import Batch
 from polytask.prepare.geometry_draw import GeometryDraw, draw_geometry, make_identity_draw
 from polytask.prepare.intensity_draw import draw_intensity, drop_channels
-from polytask.prepare.sample_targets import make_pooled_target
+from polytask.prepare.sample_table import SampleRow
 from polytask.prepare.schema import BatchSchema
 from polytask.prepare.seeded_generators import make_generator
-from polytask.prepare.slot_assignment import VisitSlots, assign_visit_slots
 from polytask.prepare.store import Store
-from polytask.prepare.table_encoding import encode_table_rows
 from polytask.prepare.views import DrawnImage, find_left_right_axis, make_patch_views, make_whole_views
 from polytask.tasks.target import Target
 
@@ -32,54 +29,51 @@ class SampleDraw:
     augment: bool
 
 
-def read_sample(store: Store, cohort: Cohort, sample: Sample, schema: BatchSchema, draw: SampleDraw) -> Batch:
+def read_sample(store: Store, row: SampleRow, schema: BatchSchema, draw: SampleDraw) -> Batch:
     """Read a sample as a batch of one.
 
     Geometry is drawn once for the subject and used for all visits, views, masks, doses and regions. Intensity is drawn
     once per image, patch positions once per visit.
     """
-    slots = assign_visit_slots(cohort, sample, schema.plan.shared.max_visits)
     whole: dict[str, Tensor] = {}
     patch: dict[str, Tensor] = {}
     channel_known: dict[str, Tensor] = {}
-    targets = {n: make_pooled_target(cohort, n, slots.cases) for n in schema.pooled}
+    voxel_targets: dict[str, Target] = {}
     for name, plan in schema.images.items():
-        seen = _draw_images(store, slots, name, plan, schema, draw)
+        drawn_images = _draw_images(store, row, name, plan, schema, draw)
         channel_known[name] = torch.zeros((schema.slots, len(plan.channels)), dtype=torch.bool)
-        for one in seen:
-            channel_known[name][one.slot] = torch.tensor(one.known)
+        for image in drawn_images:
+            channel_known[name][image.slot] = torch.tensor(image.known)
         if name in schema.whole:
-            whole[name] = make_whole_views(seen, name, schema, targets)
+            whole[name] = make_whole_views(drawn_images, name, schema, voxel_targets)
         if name in schema.patch:
-            patch[name] = make_patch_views(seen, name, schema, targets)
-    tables = {
-        n: encode_table_rows(cohort, n, slots.cases, columns) for n, columns in schema.fold.tables.items()
-    }
-    bags = {n: _draw_sample_bags(store, slots, n, schema, draw) for n in schema.slides}
+            patch[name] = make_patch_views(drawn_images, name, schema, voxel_targets)
+    targets = row.targets | {n: _add_batch_axis(target) for n, target in voxel_targets.items()}
+    bags = {n: _draw_sample_bags(store, row, n, schema, draw) for n in schema.slides}
     return Batch(
-        subjects=(sample.subject,),
-        visits=(slots.visits,),
-        visit_known=torch.tensor([[c is not None for c in slots.cases]]),
-        day=torch.tensor([slots.day]),
+        subjects=(row.subject,),
+        visits=(row.visits,),
+        visit_known=torch.tensor([[key is not None for key in row.keys]]),
+        day=row.day,
         whole={n: t[None] for n, t in whole.items()},
         patch={n: t[None] for n, t in patch.items()},
         channel_known={n: t[None] for n, t in channel_known.items()},
-        tables={n: torch.from_numpy(t[0])[None] for n, t in tables.items()},
-        table_known={n: torch.from_numpy(t[1])[None] for n, t in tables.items()},
-        targets={n: _add_batch_axis(targets[n]) for n in cohort.header.tasks if n in targets},
+        tables={n: values for n, (values, _) in row.tables.items()},
+        table_known={n: known for n, (_, known) in row.tables.items()},
+        targets={n: targets[n] for n in schema.tasks if n in targets},
         bags={n: b[0][None] for n, b in bags.items()},
         bag_known={n: b[1][None] for n, b in bags.items()},
     )
 
 
 def _draw_sample_bags(
-    store: Store, slots: VisitSlots, name: str, schema: BatchSchema, draw: SampleDraw
+    store: Store, row: SampleRow, name: str, schema: BatchSchema, draw: SampleDraw
 ) -> tuple[Tensor, Tensor]:
     """Draw the patches of one slide input for this step: patches `[V, P, …]` and which are known `[V, P]`."""
-    found = [None if case is None else store.case(case.key).bag(name) for case in slots.cases]
+    slides = [None if key is None else store.case(key).bag(name) for key in row.keys]
     shared = schema.plan.shared
     strength = shared.augmentation if draw.augment else None
-    return draw_bag_patches(found, shared.slides[name], strength, (*draw.key, name))
+    return draw_bag_patches(slides, shared.slides[name], strength, (*draw.key, name))
 
 
 def _add_batch_axis(target: Target) -> Target:
@@ -89,13 +83,13 @@ def _add_batch_axis(target: Target) -> Target:
 
 
 def _draw_images(
-    store: Store, slots: VisitSlots, name: str, plan: ImagePlan, schema: BatchSchema, draw: SampleDraw
+    store: Store, row: SampleRow, name: str, plan: ImagePlan, schema: BatchSchema, draw: SampleDraw
 ) -> list[DrawnImage]:
     """Find the images of one input that are there, and draw what is random about them."""
     strength = schema.plan.shared.augmentation
-    seen = []
-    for slot, case in enumerate(slots.cases):
-        stored = None if case is None else store.case(case.key)
+    drawn_images = []
+    for slot, case_key in enumerate(row.keys):
+        stored = None if case_key is None else store.case(case_key)
         prepared = None if stored is None else stored.prepared(name)
         if stored is None or prepared is None:
             continue
@@ -106,25 +100,25 @@ def _draw_images(
             random = make_generator(*key, "intensity")
             intensity = draw_intensity(random, strength, len(plan.channels))
             known = drop_channels(random, known, plan.channel_dropout)
-        seen.append(
+        drawn_images.append(
             DrawnImage(name, slot, stored, prepared, known, make_identity_draw(plan.dims), intensity, key)
         )
-    if not draw.augment or not seen:
-        return seen
+    if not draw.augment or not drawn_images:
+        return drawn_images
     # One geometry for all visits: the largest image sets how far, in mm, it may shift and where its lattice ends.
-    sizes = [np.asarray(one.prepared.grid.shape) * np.asarray(plan.spacing) for one in seen]
+    sizes = [np.asarray(image.prepared.grid.shape) * np.asarray(plan.spacing) for image in drawn_images]
     random = make_generator(*draw.key, "geometry", plan.dims)
     geometry = draw_geometry(random, strength, np.max(sizes, axis=0).tolist(), plan.spacing)
     order = schema.channel_orders.get(name, ())
-    return [_apply_subject_geometry(one, geometry, order) for one in seen]
+    return [_apply_subject_geometry(image, geometry, order) for image in drawn_images]
 
 
-def _apply_subject_geometry(one: DrawnImage, geometry: GeometryDraw, order: tuple[int, ...]) -> DrawnImage:
+def _apply_subject_geometry(image: DrawnImage, geometry: GeometryDraw, order: tuple[int, ...]) -> DrawnImage:
     """Give an image the subject's geometry; where it flips left and right, paired channels change places."""
-    if not order or not geometry.flips[find_left_right_axis(one.prepared.grid)]:
-        return replace(one, geometry=geometry)
-    known = tuple(one.known[channel] for channel in order)
-    return replace(one, geometry=geometry, known=known, order=order)
+    if not order or not geometry.flips[find_left_right_axis(image.prepared.grid)]:
+        return replace(image, geometry=geometry)
+    known = tuple(image.known[channel] for channel in order)
+    return replace(image, geometry=geometry, known=known, order=order)
 
 
 def join_batches(batches: list[Batch]) -> Batch:

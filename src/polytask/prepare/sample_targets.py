@@ -1,78 +1,57 @@
-"""Make the targets of a sample: values from the table, and empty voxel targets that are filled from the store."""
+"""Make the targets of samples from the answers in the table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from polytask.cohort import header
 from polytask.cohort.cell_values import pooled_value, voxel_source
 from polytask.cohort.cohort import Case, Cohort
 from polytask.kinds import find_pooled_kind
-from polytask.prepare.schema import VoxelTaskShape
 from polytask.tasks.target import Target
 
 
-def make_pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Target:
-    """Make the target of a visit task `[V, …]` or of a subject task `[…]`; 0 where unknown."""
+def make_pooled_arrays(
+    cohort: Cohort, name: str, samples: Sequence[Sequence[Case | None]]
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+    """Read the answers of N samples: value and known of a visit task `[N, V, …]` or of a subject task `[N, …]`.
+
+    Args:
+        samples: the V cases of each sample, None where padded; at least one of them is a case.
+    """
     task = cohort.header.tasks[name]
     assert isinstance(task, header.PooledSpec)
+    make_arrays = find_pooled_kind(task.kind).make_arrays
     if task.level == "subject":
-        first = next(c for c in cases if c is not None)
-        return _make_target_tensors(task, [pooled_value(cohort, (first,), name)], single=True)
-    return _make_target_tensors(
-        task, [None if c is None else pooled_value(cohort, (c,), name) for c in cases], single=False
+        # The answer is read from all rows of the subject, so any of its cases will do.
+        firsts = [next(case for case in cases if case is not None) for cases in samples]
+        return make_arrays(task, [pooled_value(cohort, (case,), name) for case in firsts])
+    visits = [case for cases in samples for case in cases]
+    value, known = make_arrays(
+        task, [None if case is None else pooled_value(cohort, (case,), name) for case in visits]
     )
+    lead = (len(samples), len(visits) // max(1, len(samples)))
+    return value.reshape(*lead, *value.shape[1:]), known.reshape(*lead, *known.shape[1:])
+
+
+def make_pooled_target(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> Target:
+    """Make the target of a visit task `[V, …]` or of a subject task `[…]` of one sample; 0 where unknown."""
+    value, known = make_pooled_arrays(cohort, name, [cases])
+    return Target(torch.from_numpy(value)[0], torch.from_numpy(known)[0])
 
 
 def is_known_in_sample(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
     """Whether a task of any level is known in at least one visit of the sample."""
     if isinstance(cohort.header.tasks[name], header.VoxelSpec):
-        sources = [voxel_source(cohort, c, name) for c in cases if c is not None]
-        return any(s is not None and any(s.known) for s in sources)
+        return is_voxel_task_known(cohort, name, cases)
     return bool(make_pooled_target(cohort, name, cases).known.any())
 
 
-def _make_target_tensors(task: header.PooledSpec, values: Sequence[Any], single: bool) -> Target:
-    """Convert the values of a task's visits to tensors; `single` drops the axis of visits."""
-    value, known = map(torch.from_numpy, find_pooled_kind(task.kind).make_arrays(task, values))
-    return Target(value[0], known[0]) if single else Target(value, known)
-
-
-def make_empty_target(task: VoxelTaskShape, lead: Sequence[int], size: Sequence[int]) -> Target:
-    """Make a voxel target in which nothing is known yet; it is filled in later.
-
-    Args:
-        lead: leading axes, `[V]` or `[V, P]`.
-        size: space axes of the view.
-    """
-    shape = tuple(size) if task.exclusive or task.dose else (task.structures, *size)
-    return Target(
-        value=torch.zeros((*lead, *shape), dtype=torch.float32 if task.dose else torch.uint8),
-        known=torch.zeros((lead[0], task.structures), dtype=torch.bool),
-        region=torch.zeros((*lead, *size), dtype=torch.bool),
-    )
-
-
-def swap_mirrored_labels(value: Tensor, task: VoxelTaskShape) -> Tensor:
-    """Swap the labels of mirrored structures in a uint8 `[1 or K, *space]` that was flipped left to right."""
-    if not task.swaps:
-        return value
-    if task.exclusive:
-        # One look-up for all swaps: two replacements in a row would undo each other.
-        table = torch.arange(256, dtype=torch.uint8)
-        for a, b in task.swaps:
-            table[a + 1], table[b + 1] = b + 1, a + 1
-        return table[value.int()]
-    return value[list(swap_mirrored_entries(range(task.structures), task))]
-
-
-def swap_mirrored_entries(entries: Sequence[Any], task: VoxelTaskShape) -> list[Any]:
-    """Return entries, one per structure, in the order that they have after a left-right flip."""
-    order = list(entries)
-    for a, b in task.swaps:
-        order[a], order[b] = order[b], order[a]
-    return order
+def is_voxel_task_known(cohort: Cohort, name: str, cases: Sequence[Case | None]) -> bool:
+    """Whether a voxel task has a known structure or dose in at least one visit of the sample."""
+    sources = [voxel_source(cohort, case, name) for case in cases if case is not None]
+    return any(source is not None and any(source.known) for source in sources)

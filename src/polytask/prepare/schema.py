@@ -10,6 +10,7 @@ from polytask.cohort.cohort import Cohort
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import FoldPlan, ImagePlan, Plan
 from polytask.prepare.mirrored_channels import order_mirrored_channels
+from polytask.prepare.normalization import count_input_planes, map_channel_planes
 from polytask.prepare.slot_assignment import count_visit_slots
 
 
@@ -45,6 +46,9 @@ class BatchSchema:
         pooled: names of the other tasks.
         channel_orders: image input → its channels after a left-right flip, where some of them are mirror images.
         slots: visits of each sample.
+        tasks: names of all tasks that are asked for, in the order of the header.
+        channel_planes: image input → channel → its planes of the array.
+        input_planes: image input → planes that the encoder reads, with the flags of the channels.
         plan, fold: the source of all numbers.
     """
 
@@ -56,6 +60,9 @@ class BatchSchema:
     pooled: tuple[str, ...]
     channel_orders: dict[str, tuple[int, ...]]
     slots: int
+    tasks: tuple[str, ...]
+    channel_planes: dict[str, dict[str, slice]]
+    input_planes: dict[str, int]
     plan: Plan
     fold: FoldPlan
 
@@ -96,6 +103,9 @@ def make_batch_schema(
             if (order := order_mirrored_channels(cohort.header.images[n], i))
         },
         slots=count_visit_slots(cohort.header, plan.shared.max_visits),
+        tasks=tuple(n for n in cohort.header.tasks if n in names),
+        channel_planes={n: map_channel_planes(i) for n, i in images.items()},
+        input_planes={n: count_input_planes(i) for n, i in images.items()},
         plan=plan,
         fold=fold,
     )

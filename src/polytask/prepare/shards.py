@@ -99,10 +99,10 @@ def sweep_shard_parts(store: Path) -> None:
 
 def divide_into_shards(cases: Iterable[tuple[str, BareCase]]) -> dict[str, dict[str, BareCase]]:
     """Sort cases into shards: name of the shard → key → case."""
-    found: dict[str, dict[str, BareCase]] = {}
+    shards: dict[str, dict[str, BareCase]] = {}
     for key, case in cases:
-        found.setdefault(choose_shard_name(key), {})[key] = case
-    return dict(sorted(found.items()))
+        shards.setdefault(choose_shard_name(key), {})[key] = case
+    return dict(sorted(shards.items()))
 
 
 @lru_cache(maxsize=512)

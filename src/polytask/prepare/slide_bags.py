@@ -97,12 +97,13 @@ def prepare_unread_bag(path: Path, plan: SlidePlan, where: str) -> UnreadBag:
         return _read_feature_bag(path, plan.features, plan.most, where)
     cut = make_patch_spec(plan)
     with open_slide(path) as slide:
-        found, extent = find_tissue_patches(slide, cut), find_patch_extent(slide, cut)
-    if not len(found):
+        coords, extent = find_tissue_patches(slide, cut), find_patch_extent(slide, cut)
+    if not len(coords):
         raise PolytaskError(
-            f"{where}: {path}: no patch with enough tissue; expected one at least; look at the slide, or empty the cell"
+            f"{where}: {path}: no patch with enough tissue; expected at least one; "
+            "check the slide, or leave its cell empty"
         )
-    kept = found[choose_even_indices(len(found), plan.most)]
+    kept = coords[choose_even_indices(len(coords), plan.most)]
 
     # The slide is opened again here, because its patches are read later, when the bag is written.
     def rows() -> Iterator[Array]:
@@ -111,7 +112,7 @@ def prepare_unread_bag(path: Path, plan: SlidePlan, where: str) -> UnreadBag:
                 yield pixels.transpose(2, 0, 1)
 
     shape = (len(kept), 3, cut.patch, cut.patch)
-    return UnreadBag(StreamedArray(shape, np.dtype(np.uint8), rows), kept, extent, len(found))
+    return UnreadBag(StreamedArray(shape, np.dtype(np.uint8), rows), kept, extent, len(coords))
 
 
 def make_patch_spec(plan: SlidePlan) -> PatchSpec:
@@ -126,8 +127,8 @@ def _read_feature_bag(path: Path, width: int, most: int, where: str) -> UnreadBa
     count = len(bag.features)
     if bag.features.shape[1] != width:
         raise PolytaskError(
-            f"{where}: {path}: {bag.features.shape[1]} features a patch; expected the {width} of the plan; compute "
-            "them with the network of the other bags"
+            f"{where}: {path}: {bag.features.shape[1]} features a patch; expected {width} as in the plan; compute "
+            "them with the same network as those of the other slides"
         )
     kept = choose_even_indices(count, most)
     coords = np.full((count, 2), -1, np.int32) if bag.coords is None else bag.coords

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,9 @@ from polytask.prepare.slide_bags import PreparedBag
 
 STORE_VERSION = 1
 """Version of the stored form. It goes up when that form changes, so that older stores are made again."""
+
+MAX_KEPT_METAS = 2048
+"""How many cases' `meta.json` a process keeps in memory, a few kilobytes each; the ones used last are kept."""
 
 
 def name_array_file(kind: str, name: str) -> str:
@@ -89,25 +92,17 @@ class StoredCase:
         """The content of the case's `meta.json`.
 
         Its keys are `images`, `targets`, `slides`, `sources` (sha256), `recipe` (digest of what the case was made
-        from), `subject` and `content` (see `case_digests`). Stores of older versions lack the last two.
+        from), `subject` and `content` (see `case_digests`). Stores of older versions lack the last two. It is shared by
+        all who ask for this case, so nobody may change it.
         """
-        if not (self.folder / "meta.json").exists():
+        path = self.folder / "meta.json"
+        try:
+            written = path.stat()
+        except OSError:
             bare = read_bare_case(self.folder.parent, self.folder.name)
-            if bare is not None:
-                return bare.meta
-        again = "run `polytask prepare` again"
-        path, what, remedy = (
-            self.folder / "meta.json",
-            "a case of the store",
-            f"delete the folder and {again}",
-        )
-        found = read_json_object(path, what, remedy, missing=again)
-        if not (
-            _all_have_keys(found.get("images"), STORED_IMAGE_KEYS)
-            and _all_have_keys(found.get("targets"), STORED_TARGET_KEYS)
-        ):
-            raise PolytaskError(f"{path}: not {what}; {remedy}")
-        return found
+            # Without any file, reading says what is missing.
+            return _read_case_meta(path) if bare is None else bare.meta
+        return _read_kept_meta(path, written.st_mtime_ns, written.st_ino, written.st_size)
 
     @property
     def image(self) -> Arrays:
@@ -171,10 +166,34 @@ class StoredCase:
         )
 
 
-def _all_have_keys(found: object, keys: set[str]) -> bool:
+@lru_cache(maxsize=MAX_KEPT_METAS)
+def _read_kept_meta(path: Path, modified_ns: int, inode: int, size: int) -> dict[str, Any]:
+    """Read the `meta.json` of a case and keep it for the next time that the case is asked for.
+
+    Args:
+        modified_ns, inode, size: of the file. They are part of the cache's key, so that a case that was prepared again
+            is read again.
+    """
+    return _read_case_meta(path)
+
+
+def _read_case_meta(path: Path) -> dict[str, Any]:
+    """Read the `meta.json` of a case, and check that images and targets have all their keys."""
+    again = "run `polytask prepare` again"
+    expected, remedy = "a case of the store", f"delete the folder and {again}"
+    meta = read_json_object(path, expected, remedy, missing=again)
+    if not (
+        _all_have_keys(meta.get("images"), STORED_IMAGE_KEYS)
+        and _all_have_keys(meta.get("targets"), STORED_TARGET_KEYS)
+    ):
+        raise PolytaskError(f"{path}: not {expected}; {remedy}")
+    return meta
+
+
+def _all_have_keys(section: object, keys: set[str]) -> bool:
     """Whether a section of `meta.json` is a mapping in which every entry has these keys."""
-    return isinstance(found, dict) and all(
-        isinstance(part, dict) and keys <= set(part) for part in found.values()
+    return isinstance(section, dict) and all(
+        isinstance(part, dict) and keys <= set(part) for part in section.values()
     )
 
 

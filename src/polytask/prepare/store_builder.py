@@ -81,7 +81,8 @@ def fill_store(
     store: Store, cohort: Cohort, plan: Plan, jobs: int = 2, progress: Progress | None = None
 ) -> PreparationResult:
     """Store the cases that are not there yet, then write the index. See `prepare`; the caller must hold the lock."""
-    recipes = list(make_recipes(cohort, cohort.cases, plan))  # odd cells are named before anything is made
+    # Unreadable cells are reported before anything is made.
+    recipes = list(make_recipes(cohort, cohort.cases, plan))
     _prepare_store_folder(store.folder)
     # Without its index the store counts as unfinished: nobody reads it while cases change.
     (store.folder / "store.json").unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from polytask.prepare.target_frame import TargetFrame as TargetFrame
 
 TIE_MARGIN = 1e-4
 """A structure that fills half a voxel wins over the background, as it does for overlapping masks. So the share of the
-background is lowered by this much."""
+background is lowered by this amount."""
 MAX_POINTS_PER_STRUCTURE = 2000
 """Most voxels that are stored of a structure; training patches are centered on them."""
 
@@ -129,7 +129,7 @@ def _check_mask_labels(task: header.MaskSpec, source: Array, where: str) -> None
     if odd:
         raise PolytaskError(
             f"{where}: label {odd[0]} is not in the header (it has {', '.join(map(str, sorted(allowed)))}); "
-            "add it to `labels`, or mend the mask"
+            "add it to `labels`, or correct the mask"
         )
 
 
@@ -184,8 +184,8 @@ def _read_structure_masks(
         volume = frame.read(paths[0])
         if volume.array.shape[0] != count:
             raise PolytaskError(
-                f"{frame.where}: {paths[0].name} has {volume.array.shape[0]} masks, the header {count} structures; "
-                "write them in the header's order as a 4-D file, or as one column each"
+                f"{frame.where}: {paths[0].name} has {volume.array.shape[0]} masks, but the header has {count} "
+                "structures; write them in the header's order as a 4-D file, or as one column each"
             )
         for k in range(count):
             out[k] = _resample_structure_mask(volume.array[k] != 0, volume.grid, frame)
@@ -216,7 +216,7 @@ def _draw_structure_points(
             places = np.sort(
                 make_generator("points", where, k).choice(places, MAX_POINTS_PER_STRUCTURE, replace=False)
             )
-        found = np.stack(np.unravel_index(places, space), axis=1)
-        rows.append(np.concatenate([np.full((len(found), 1), k), found], axis=1))
+        positions = np.stack(np.unravel_index(places, space), axis=1)
+        rows.append(np.concatenate([np.full((len(positions), 1), k), positions], axis=1))
     empty = np.zeros((0, 1 + len(space)), np.int64)
     return np.concatenate([empty, *rows]).astype(np.int32)

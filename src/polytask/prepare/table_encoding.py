@@ -17,9 +17,18 @@ ColumnCell = float | str | None
 def count_group_features(columns: Mapping[str, ColumnPlan]) -> tuple[int, ...]:
     """Count the features of each group of one table input, in order: one per number, one per value of a category."""
     return tuple(
-        sum(len(c.values) if c.type == "category" else 1 for c in group.values())
-        for group in _group_columns(columns)
+        sum(count_column_features(column) for column in group.values()) for group in _group_columns(columns)
     )
+
+
+def count_column_features(column: ColumnPlan) -> int:
+    """Count the features of one column: one of a number, one for each value of a category."""
+    return len(column.values) if column.type == "category" else 1
+
+
+def list_encoded_columns(columns: Mapping[str, ColumnPlan]) -> list[tuple[str, ColumnPlan]]:
+    """List the columns in the order of their features, group by group."""
+    return [entry for group in _group_columns(columns) for entry in group.items()]
 
 
 def count_table_features(columns: Mapping[str, ColumnPlan]) -> int:
@@ -37,18 +46,16 @@ def encode_table_cells(
     """
     values: list[float] = []
     known: list[bool] = []
-    for group in _group_columns(columns):
-        for name, column in group.items():
-            cell = cells.get(name)
-            if column.type == "number":
-                # A column that is constant in the training part has sd 0; it is only shifted.
-                there = cell is not None
-                values.append((float(cell) - column.mean) / (column.sd or 1.0) if cell is not None else 0.0)
-                known.append(there)
-            else:
-                there = cell is not None and str(cell) in column.values
-                values += [float(there and str(cell) == value) for value in column.values]
-                known += [there] * len(column.values)
+    for name, column in list_encoded_columns(columns):
+        cell = cells.get(name)
+        if column.type == "number":
+            # A column that is constant in the training part has sd 0; it is only shifted.
+            values.append((float(cell) - column.mean) / (column.sd or 1.0) if cell is not None else 0.0)
+            known.append(cell is not None)
+        else:
+            is_known = cell is not None and str(cell) in column.values
+            values += [float(is_known and str(cell) == value) for value in column.values]
+            known += [is_known] * len(column.values)
     return np.array(values, np.float32), np.array(known, bool)
 
 
@@ -70,7 +77,7 @@ def encode_table_rows(
 
 def _group_columns(columns: Mapping[str, ColumnPlan]) -> list[Mapping[str, ColumnPlan]]:
     """Collect the columns of each group, groups in the order of their first column: an edited plan may mix them."""
-    found: dict[str | None, dict[str, ColumnPlan]] = {}
+    groups: dict[str | None, dict[str, ColumnPlan]] = {}
     for name, column in columns.items():
-        found.setdefault(column.group, {})[name] = column
-    return list(found.values())
+        groups.setdefault(column.group, {})[name] = column
+    return list(groups.values())

@@ -48,7 +48,8 @@ class TargetFrame:
             volume = Volume(volume.array, own)
             turned = orient_to_ras(volume) if self.oriented else volume
             volume = crop_volume(turned, *self.image.box)
-        elif own is not source:  # both say where they lie in mm; the stored image counts pixels
+        elif own is not source:
+            # Image and target both have positions in mm, but the stored image counts pixels.
             affine = own.affine @ np.linalg.solve(source.affine, volume.grid.affine)
             volume = Volume(volume.array, Grid(volume.grid.shape, affine, physical=False))
         return (

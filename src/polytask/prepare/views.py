@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +15,9 @@ from polytask.plan.plan_schema import ImagePlan
 from polytask.prepare.geometry_draw import GeometryDraw
 from polytask.prepare.intensity_draw import IntensityDraw, apply_intensity
 from polytask.prepare.mirrored_channels import order_mirrored_planes
-from polytask.prepare.normalization import (
-    append_channel_flags,
-    count_input_planes,
-    map_channel_planes,
-    normalize_planes,
-)
+from polytask.prepare.normalization import append_channel_flags, normalize_planes
 from polytask.prepare.prepared_image import PreparedImage
-from polytask.prepare.sample_targets import make_empty_target, swap_mirrored_entries, swap_mirrored_labels
-from polytask.prepare.schema import BatchSchema
+from polytask.prepare.schema import BatchSchema, VoxelTaskShape
 from polytask.prepare.seeded_generators import make_generator, make_torch_generator
 from polytask.prepare.store import StoredCase
 from polytask.prepare.window import ViewWindow, make_view_window
@@ -57,7 +52,7 @@ class DrawnImage:
 
 
 def make_whole_views(
-    seen: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
+    images: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
 ) -> Tensor:
     """Make the whole views `[V, C, *view]` of an input.
 
@@ -69,19 +64,19 @@ def make_whole_views(
     spacing = plan.view_spacing if both and plan.view_spacing is not None else plan.spacing
     tasks = [] if both else [n for n, t in schema.voxel.items() if t.image == name]
     targets |= {n: make_empty_target(schema.voxel[n], (schema.slots,), plan.view) for n in tasks}
-    views = torch.zeros((schema.slots, count_input_planes(plan), *plan.view))
-    for one in seen:
-        array = one.prepared.whole if both else one.prepared.image
+    views = torch.zeros((schema.slots, schema.input_planes[name], *plan.view))
+    for image in images:
+        array = image.prepared.whole if both else image.prepared.image
         assert array is not None
-        lens = make_view_window(one.geometry, array.shape[1:], spacing, plan.view, None)
-        views[one.slot] = _render_view(one, array, lens, schema, (*one.key, "whole"))
+        window = make_view_window(image.geometry, array.shape[1:], spacing, plan.view, None)
+        views[image.slot] = _render_view(image, array, window, schema, (*image.key, "whole"))
         for task in tasks:
-            _fill_target(targets[task], one, lens, task, schema, ())
+            _fill_target(targets[task], image, window, task, schema, ())
     return views
 
 
 def make_patch_views(
-    seen: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
+    images: Sequence[DrawnImage], name: str, schema: BatchSchema, targets: dict[str, Target]
 ) -> Tensor:
     """Make the patches `[V, P, C, *patch]` of an input, and add its voxel targets to `targets`."""
     plan = schema.images[name]
@@ -89,68 +84,113 @@ def make_patch_views(
     tasks = [n for n, t in schema.voxel.items() if t.image == name]
     lead = (schema.slots, plan.patches)
     targets |= {n: make_empty_target(schema.voxel[n], lead, plan.patch) for n in tasks}
-    views = torch.zeros((*lead, count_input_planes(plan), *plan.patch))
-    for one in seen:
+    views = torch.zeros((*lead, schema.input_planes[name], *plan.patch))
+    for image in images:
         for number in range(plan.patches):
-            key = (*one.key, "patch", number)
-            center = _draw_patch_center(one, tasks, plan, make_generator(*key, "centre"))
-            lens = make_view_window(one.geometry, one.prepared.grid.shape, plan.spacing, plan.patch, center)
-            views[one.slot, number] = _render_view(one, one.prepared.image, lens, schema, key)
+            key = (*image.key, "patch", number)
+            center = _draw_patch_center(image, tasks, plan, make_generator(*key, "centre"))
+            window = make_view_window(
+                image.geometry, image.prepared.grid.shape, plan.spacing, plan.patch, center
+            )
+            views[image.slot, number] = _render_view(image, image.prepared.image, window, schema, key)
             for task in tasks:
-                _fill_target(targets[task], one, lens, task, schema, (number,))
+                _fill_target(targets[task], image, window, task, schema, (number,))
     return views
 
 
 def _render_view(
-    one: DrawnImage, array: Array, lens: ViewWindow, schema: BatchSchema, key: tuple[object, ...]
+    drawn: DrawnImage, array: Array, window: ViewWindow, schema: BatchSchema, key: tuple[object, ...]
 ) -> Tensor:
     """Render one view `[planes (+ flags), *size]`; only the block of the array under the window is read."""
-    plan = schema.images[one.name]
-    block, statistics = array[(slice(None), *lens.block)], one.prepared.statistics
-    if one.order:
-        planes = order_mirrored_planes(plan, one.order)[: len(statistics)]
+    plan = schema.images[drawn.name]
+    block, statistics = array[(slice(None), *window.block)], drawn.prepared.statistics
+    if drawn.order:
+        planes = order_mirrored_planes(plan, drawn.order)[: len(statistics)]
         block, statistics = block[planes], tuple(statistics[plane] for plane in planes)
-    values = normalize_planes(block, statistics, one.known, plan, schema.fold.normalization[one.name])
-    image = lens.linear(torch.from_numpy(values))
-    if one.intensity is not None:
-        places = map_channel_planes(plan).values()
+    planes_by_channel = schema.channel_planes[drawn.name]
+    rules = schema.fold.normalization[drawn.name]
+    values = normalize_planes(block, statistics, drawn.known, planes_by_channel, rules)
+    image = window.linear(torch.from_numpy(values))
+    if drawn.intensity is not None:
+        places = planes_by_channel.values()
         channel_of = [
             channel for channel, place in enumerate(places) for _ in range(place.stop - place.start)
         ]
-        image = apply_intensity(image, one.intensity, channel_of, make_torch_generator(*key, "noise"))
+        image = apply_intensity(image, drawn.intensity, channel_of, make_torch_generator(*key, "noise"))
         # Brightness and noise would make a missing channel look as if it were there.
-        for known, place in zip(one.known, places, strict=True):
+        for known, place in zip(drawn.known, places, strict=True):
             if not known:
                 image[place] = 0
-    return torch.from_numpy(append_channel_flags(image.numpy(), one.known, plan))
+    return torch.from_numpy(append_channel_flags(image.numpy(), drawn.known, plan))
 
 
 def _fill_target(
-    target: Target, one: DrawnImage, lens: ViewWindow, name: str, schema: BatchSchema, part: tuple[int, ...]
+    target: Target,
+    drawn: DrawnImage,
+    window: ViewWindow,
+    name: str,
+    schema: BatchSchema,
+    part: tuple[int, ...],
 ) -> None:
     """Write value, known and region of one voxel task into the place of the visit (and of the patch)."""
-    known = one.case.known(name)
+    known = drawn.case.known(name)
     if not any(known):
         return
-    task, place = schema.voxel[name], (one.slot, *part)
-    stored = one.case.voxel[name]
-    flat = stored.ndim == len(lens.block)
+    task, place = schema.voxel[name], (drawn.slot, *part)
+    stored = drawn.case.voxel[name]
+    flat = stored.ndim == len(window.block)
     planes = stored[None] if flat else stored
-    block = torch.from_numpy(np.array(planes[(slice(None), *lens.block)]))
-    value = lens.linear(block) if task.dose else lens.nearest(block)
-    mirror = one.geometry.flips[find_left_right_axis(one.prepared.grid)]
+    block = torch.from_numpy(np.array(planes[(slice(None), *window.block)]))
+    value = window.linear(block) if task.dose else window.nearest(block)
+    mirror = drawn.geometry.flips[find_left_right_axis(drawn.prepared.grid)]
     if mirror and not task.dose:
         value = swap_mirrored_labels(value, task)
     assert target.region is not None
     target.value[place] = value[0] if flat else value
-    target.known[one.slot] = torch.tensor(swap_mirrored_entries(known, task) if mirror else known)
-    regions = one.case.region
+    target.known[drawn.slot] = torch.tensor(swap_mirrored_entries(known, task) if mirror else known)
+    regions = drawn.case.region
     if name in regions:
-        inside = torch.from_numpy(np.array(regions[name][lens.block]))[None]
+        inside = torch.from_numpy(np.array(regions[name][window.block]))[None]
         # Nothing is known in the padding around an image, so it never belongs to the region.
-        target.region[place] = lens.nearest(inside)[0].logical_and_(lens.inside)
+        target.region[place] = window.nearest(inside)[0].logical_and_(window.inside)
     else:
-        target.region[place] = lens.inside
+        target.region[place] = window.inside
+
+
+def make_empty_target(task: VoxelTaskShape, lead: Sequence[int], size: Sequence[int]) -> Target:
+    """Make a voxel target in which nothing is known yet; it is filled in later.
+
+    Args:
+        lead: leading axes, `[V]` or `[V, P]`.
+        size: space axes of the view.
+    """
+    shape = tuple(size) if task.exclusive or task.dose else (task.structures, *size)
+    return Target(
+        value=torch.zeros((*lead, *shape), dtype=torch.float32 if task.dose else torch.uint8),
+        known=torch.zeros((lead[0], task.structures), dtype=torch.bool),
+        region=torch.zeros((*lead, *size), dtype=torch.bool),
+    )
+
+
+def swap_mirrored_labels(value: Tensor, task: VoxelTaskShape) -> Tensor:
+    """Swap the labels of mirrored structures in a uint8 `[1 or K, *space]` that was flipped left to right."""
+    if not task.swaps:
+        return value
+    if task.exclusive:
+        # One look-up for all swaps: two replacements in a row would undo each other.
+        table = torch.arange(256, dtype=torch.uint8)
+        for a, b in task.swaps:
+            table[a + 1], table[b + 1] = b + 1, a + 1
+        return table[value.int()]
+    return value[list(swap_mirrored_entries(range(task.structures), task))]
+
+
+def swap_mirrored_entries(entries: Sequence[Any], task: VoxelTaskShape) -> list[Any]:
+    """Return entries, one per structure, in the order that they have after a left-right flip."""
+    order = list(entries)
+    for a, b in task.swaps:
+        order[a], order[b] = order[b], order[a]
+    return order
 
 
 def find_left_right_axis(grid: Grid) -> int:
@@ -159,7 +199,7 @@ def find_left_right_axis(grid: Grid) -> int:
 
 
 def _draw_patch_center(
-    one: DrawnImage, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator
+    drawn: DrawnImage, tasks: Sequence[str], plan: ImagePlan, random: np.random.Generator
 ) -> tuple[int, ...]:
     """Draw the center of a patch, in stored voxels.
 
@@ -169,13 +209,13 @@ def _draw_patch_center(
     assert plan.patch is not None
     chance, anywhere = random.random(), random.random(len(plan.patch))
     if chance < plan.foreground:
-        points = [p for name in tasks if len(p := one.case.points[name] if one.case.known(name) else ())]
+        points = [p for name in tasks if len(p := drawn.case.points[name] if drawn.case.known(name) else ())]
         if points:
             mine = np.asarray(points[int(random.integers(len(points)))])
             structures = np.unique(mine[:, 0])
             mine = mine[mine[:, 0] == structures[int(random.integers(len(structures)))], 1:]
             return tuple(int(v) for v in mine[int(random.integers(len(mine)))])
-    shape = one.prepared.grid.shape
+    shape = drawn.prepared.grid.shape
     return tuple(
         int(a * max(1, n - s + 1)) + s // 2 for a, n, s in zip(anywhere, shape, plan.patch, strict=True)
     )

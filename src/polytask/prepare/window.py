@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from polytask.array_types import Floats
-from polytask.prepare.geometry_draw import GeometryDraw
-from polytask.prepare.lattice_interpolation import interpolate_lattice
+from polytask.prepare.geometry_draw import GeometryDraw, interpolate_lattice
 
 WindowBlock = tuple[slice, ...]
 MAX_EXACT_FLOAT32 = 2**24

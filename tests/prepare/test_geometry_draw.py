@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from polytask.prepare.lattice_interpolation import interpolate_lattice
+from polytask.prepare.geometry_draw import interpolate_lattice
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polytask.prepare.sample_order import insert_rare_tasks, make_epoch_order, shuffle_samples
+from polytask.prepare.batch_dataset import insert_rare_tasks, make_epoch_order, shuffle_samples
 
 
 def test_every_subject_once_before_any_twice() -> None:

@@ -117,8 +117,8 @@ class Header(StrictModel):
 
     @model_validator(mode="after")
     def _rules(self) -> Header:
-        if found := list(_list_header_violations(self)):
-            raise PydanticCustomError("rules", "the parts do not fit together", {"found": found})
+        if violations := list(_list_header_violations(self)):
+            raise PydanticCustomError("rules", "the parts do not fit together", {"violations": violations})
         return self
 
 

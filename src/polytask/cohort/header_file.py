@@ -131,7 +131,9 @@ def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
     # Our own validators put "message: remedy" into the error text; "rules" carries several of them at once.
     if kind == "rules":
         return [
-            (f"{place}: {m}", r) for place, text in context["found"] for m, _, r in [text.partition(": ")]
+            (f"{place}: {m}", r)
+            for place, text in context["violations"]
+            for m, _, r in [text.partition(": ")]
         ]
     if kind in ("rule", "quote"):
         message, _, remedy = error["msg"].partition(": ")

@@ -59,16 +59,16 @@ def read_nnunet_splits(path: str | Path, cohort: Cohort, seed: int = 0) -> Split
                     f"{path}: fold {number} has no list {side!r}; expected case ids; replace the file"
                 )
             sides.append({_find_fold_subject(path, number, word, known, brought) for word in words})
-        if both := sorted(sides[0] & sides[1]):
+        if on_both_sides := sorted(sides[0] & sides[1]):
             raise PolytaskError(
-                f"{path}: fold {number} has cases of subject {both[0]} in train and in val; a subject never sits on "
-                "both sides; move them to one"
+                f"{path}: fold {number} has cases of subject {on_both_sides[0]} in train and in val; a subject never "
+                "sits on both sides; move them to one"
             )
         train, tune = divide_training({s: brought[s] for s in sides[0]}, wanted, f"{seed}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(sorted(sides[1]))))
-    found = Splits(tuple(folds), "nnunet", seed)
-    require_complete_folds(cohort, found, brought)
-    return found
+    splits = Splits(tuple(folds), "nnunet", seed)
+    require_complete_folds(cohort, splits, brought)
+    return splits
 
 
 def write_nnunet_splits(splits: Splits, cohort: Cohort, path: str | Path) -> None:

@@ -79,8 +79,8 @@ class _SizeLimitedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        found = self._inner.read(len(buffer))
-        self._size += len(found)
+        block = self._inner.read(len(buffer))
+        self._size += len(block)
         check_table_size(self._path, self._size)
-        buffer[: len(found)] = found
-        return len(found)
+        buffer[: len(block)] = block
+        return len(block)

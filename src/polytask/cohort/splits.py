@@ -72,19 +72,19 @@ class Splits:
             )
             if content["scheme"] not in SPLIT_SCHEMES:
                 raise ValueError("no scheme of folds")
-            found = cls(folds, content["scheme"], int(content["seed"]))
+            splits = cls(folds, content["scheme"], int(content["seed"]))
         except (KeyError, TypeError, ValueError):
             form = "expected {scheme, seed, folds: [{train, tune, held_out}, …]}; make it again with `polytask plan`"
             raise PolytaskError(f"{path}: not a splits.json; {form}") from None
         # People edit this file by hand; a subject in train and held_out would leak its answers into training.
-        for number, fold in enumerate(found.folds):
-            both = _list_repeated_words([*fold.train, *fold.tune, *fold.held_out])
-            if both:
+        for number, fold in enumerate(splits.folds):
+            repeated = _list_repeated_words([*fold.train, *fold.tune, *fold.held_out])
+            if repeated:
                 raise PolytaskError(
-                    f"{path}: fold {number} names subject {both[0]} twice; "
+                    f"{path}: fold {number} names subject {repeated[0]} twice; "
                     "a subject never sits on both sides; remove one"
                 )
-        return found
+        return splits
 
 
 def _parse_subject_list(names: Any) -> tuple[str, ...]:
@@ -110,11 +110,11 @@ def make_splits(
     subjects = cohort.list_split_subjects("train")
     brought = list_strata(cohort, subjects)
     if by == "site":
-        found = _split_by_site(cohort, brought, seed)
+        splits = _split_by_site(cohort, brought, seed)
     else:
-        found = _split_by_subject(cohort, brought, folds, seed)
-    require_complete_folds(cohort, found, brought)
-    return found
+        splits = _split_by_subject(cohort, brought, folds, seed)
+    require_complete_folds(cohort, splits, brought)
+    return splits
 
 
 def divide_training(
@@ -151,9 +151,9 @@ def require_complete_folds(
     if subject_strata is None:
         subject_strata = list_strata(cohort, cohort.list_split_subjects("train"))
     for number, fold in enumerate(splits.folds):
-        there = frozenset().union(*(subject_strata[s] for s in fold.train))
+        present = frozenset().union(*(subject_strata[s] for s in fold.train))
         for stratum, need in list_needed_strata(cohort.header):
-            if stratum not in there:
+            if stratum not in present:
                 count = sum(stratum in own for own in subject_strata.values())
                 have = f"{count} of {len(subject_strata)} subjects have it"
                 raise PolytaskError(
@@ -183,13 +183,13 @@ def _split_by_subject(
     best: tuple[int, Splits] | None = None
     for attempt in range(_count_split_tries(count)):
         held = stratify_subjects(subject_strata, sizes, f"{seed}/{attempt}")
-        found = Splits(_make_folds(held, subject_strata, wanted, f"{seed}/{attempt}"), "subject", seed)
+        splits = Splits(_make_folds(held, subject_strata, wanted, f"{seed}/{attempt}"), "subject", seed)
         lacking = sum(
-            len(wanted - frozenset().union(*(subject_strata[s] for s in f.train))) for f in found.folds
+            len(wanted - frozenset().union(*(subject_strata[s] for s in f.train))) for f in splits.folds
         )
         # "<" keeps the first of equally good tries, so that a larger MAX_SPLIT_TRIES never changes good folds.
         if best is None or lacking < best[0]:
-            best = lacking, found
+            best = lacking, splits
         if not lacking or (attempt == 0 and _has_lone_stratum(subject_strata, wanted)):
             break
     assert best is not None
@@ -222,8 +222,8 @@ def _make_folds(
     folds = []
     for number, out in enumerate(held_out_groups):
         without = set(out)
-        rest = {s: own for s, own in subject_strata.items() if s not in without}
-        train, tune = divide_training(rest, needed_strata, f"{salt}/{number}")
+        training = {s: own for s, own in subject_strata.items() if s not in without}
+        train, tune = divide_training(training, needed_strata, f"{salt}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(out)))
     return tuple(folds)
 

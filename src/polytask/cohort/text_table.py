@@ -40,14 +40,14 @@ class TextTable:
 
 def find_cases_table(folder: Path) -> Path:
     """Find the table of a cohort folder: `cases.csv` or `cases.tsv`, exactly one of them."""
-    found = [folder / name for name in ("cases.csv", "cases.tsv") if (folder / name).is_file()]
-    if len(found) == 2:
+    tables = [folder / name for name in ("cases.csv", "cases.tsv") if (folder / name).is_file()]
+    if len(tables) == 2:
         raise PolytaskError(f"{folder}: cases.csv and cases.tsv; expected one table; remove the other")
-    if not found:
+    if not tables:
         raise PolytaskError(
             f"{folder}: no cases.csv (or cases.tsv); expected a row per subject and visit; add it"
         )
-    return found[0]
+    return tables[0]
 
 
 def read_text_table(

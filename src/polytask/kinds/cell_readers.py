@@ -98,10 +98,10 @@ def read_zero_or_one(cell: str, meaning: str) -> int:
 
 def read_structure_names(cell: str, known: list[str]) -> frozenset[str]:
     """Read structure names joined by `;`; every one must be among the `known` names."""
-    found = [name.strip() for name in cell.split(";") if name.strip()]
-    for name in found:
+    names = [name.strip() for name in cell.split(";") if name.strip()]
+    for name in names:
         if name not in known:
             raise UnreadableCell(
                 "unknown-structure", f"{name!r} is no structure of the task", suggest_word(name, known)
             )
-    return frozenset(found)
+    return frozenset(names)

@@ -122,11 +122,11 @@ def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool)
 
     `only_neighbor` is for ordered classes: a grade may only be merged with the grade next to it.
     """
-    found = []
+    needs = []
     for word in list_answers(task):
         remedy = f"bring more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
-        found.append(TrainNeed(word, stem, f"class {word!r}", remedy))
-    return found
+        needs.append(TrainNeed(word, stem, f"class {word!r}", remedy))
+    return needs
 
 
 def suggest_merge(task: ClassSpec, name: str, word: str, only_neighbor: bool) -> str:

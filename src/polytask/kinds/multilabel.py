@@ -98,8 +98,8 @@ class MultilabelKind:
         return MultilabelSpec.model_validate({"kind": self.name, "labels": list(words), "level": level})
 
     def read_answer(self, task: MultilabelSpec, stem: str, read: CellReader) -> LabelAnswers | None:
-        found = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
-        return None if all(v is None for v in found) else found
+        bits = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
+        return None if all(v is None for v in bits) else bits
 
     def list_strata(
         self, task: MultilabelSpec, answers: Mapping[str, Sequence[LabelAnswers]]

@@ -144,17 +144,17 @@ class SurvivalKind:
         happened = times[events > 0]
         if not happened.size:
             raise MissingInTrain("no event is observed")
-        seen = f"{happened.size} events among {times.size} known training times"
+        event_count = f"{happened.size} events among {times.size} known training times"
         censoring = estimate_censoring(times, events)
         horizons = [float(h) for h in task.horizons]
         if horizons:
             why["horizons"] = "as in the header"
         elif horizons := list_defined_horizons(task.unit, times, events, censoring):
-            why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({seen})"
+            why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({event_count})"
         else:
             quartiles = np.quantile(happened, (0.25, 0.5, 0.75))
             horizons = sorted({round_number(float(q), 3) for q in quartiles if q > 0})
-            why["horizons"] = f"quartiles of the event times ({seen})"
+            why["horizons"] = f"quartiles of the event times ({event_count})"
         free = evaluate_survival(censoring, np.array(horizons))
         if lost := [h for h, g in zip(horizons, free, strict=True) if g < MIN_UNCENSORED_SHARE]:
             why.extend("horizons", f"; at {join_numbers(lost)} too few remain: not defined there")
@@ -173,8 +173,9 @@ class SurvivalKind:
         )
         beyond = [h for h in horizons if end < h <= longest]
         why["bins"] = (
-            f"{len(bins)} intervals with about as many events each, up to the last event at {end:g}{unit} ({seen}); "
-            "used by `hazard`" + (f", which gives no probability at {join_numbers(beyond)}" if beyond else "")
+            f"{len(bins)} intervals with about as many events each, up to the last event at {end:g}{unit} "
+            f"({event_count}); used by `hazard`"
+            + (f", which gives no probability at {join_numbers(beyond)}" if beyond else "")
         )
         why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
         why["buffer"] = (

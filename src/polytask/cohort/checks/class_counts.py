@@ -28,10 +28,10 @@ def check_class_counts(evidence: Evidence) -> Iterator[Problem]:
         )
         return
     try:
-        found = list_strata(cohort, subjects)
+        strata = list_strata(cohort, subjects)
     except PolytaskError:
         return  # an odd cell, named by the check of cells
-    counts = Counter(stratum for own in found.values() for stratum in own)
+    counts = Counter(stratum for own in strata.values() for stratum in own)
     for stratum, need in list_needed_strata(cohort.header):
         count = counts[stratum]
         code = "rare-class" if stratum.word else "nothing-known"
@@ -106,7 +106,7 @@ def check_rare_structures(evidence: Evidence) -> Iterator[Problem]:
             u for u in evidence.file_cells if u.owner == name and u.role == "mask" and u.key in evidence.looks
         ]
         test = {c.subject for c in evidence.cohort.cases if c.test}
-        seen: dict[str, set[str]] = {structure: set() for structure in task.names}
+        subjects_by_structure: dict[str, set[str]] = {structure: set() for structure in task.names}
         for use in uses:
             values = evidence.looks[use.key].values
             for index, structure in enumerate(task.names):
@@ -115,8 +115,8 @@ def check_rare_structures(evidence: Evidence) -> Iterator[Problem]:
                 plane = values[0] if task.labels or use.part or len(values) <= index else values[index]
                 inside = plane & set(task.values[structure]) if task.labels else plane - {0}
                 if inside:
-                    seen[structure].add(use.subject)
-        for structure, subjects in seen.items() if uses else []:
+                    subjects_by_structure[structure].add(use.subject)
+        for structure, subjects in subjects_by_structure.items() if uses else []:
             if len(subjects) < evidence.folds:
                 count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
                 message = f"task {name!r}: structure {structure!r} in {count} outside the test part"

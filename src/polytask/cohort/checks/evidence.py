@@ -147,13 +147,13 @@ def gather_evidence(
         }
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
-                found = future.result()
-                if isinstance(found, ImageFacts):
-                    looks[waiting[future]] = found
-                elif isinstance(found, SlideFacts):
-                    slides[waiting[future]] = found
+                facts = future.result()
+                if isinstance(facts, ImageFacts):
+                    looks[waiting[future]] = facts
+                elif isinstance(facts, SlideFacts):
+                    slides[waiting[future]] = facts
                 else:
-                    failures[waiting[future]] = found
+                    failures[waiting[future]] = facts
                 if progress:
                     progress(done, len(keys))
         # Ctrl-C too: else leaving the pool would wait until all files that are queued have been read.

@@ -48,25 +48,27 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
     for name, task in evidence.header.tasks.items():
         columns |= KINDS[task.kind].list_measured_columns(task, task.column or name)
     for column, parse in columns.items():
-        found: list[tuple[int, float]] = []
+        numbers: list[tuple[int, float]] = []
         for k, case in enumerate(evidence.cohort.cases):
             if (cell := case.cells.get(column)) is not None:
                 with suppress(cell_readers.UnreadableCell):  # named by the check of cells
-                    found.append((k, parse(cell)))
-        for k, value, middle in _find_far_numbers(found, column in molecular):
+                    numbers.append((k, parse(cell)))
+        for k, value, middle in _find_far_numbers(numbers, column in molecular):
             case = evidence.cohort.cases[k]
             yield evidence.problem(
                 "warning",
                 "far-number",
-                f"{column}: {value:g} is far from all others (median {middle:.4g}, {len(found)} cells)",
+                f"{column}: {value:g} is far from all others (median {middle:.4g}, {len(numbers)} cells)",
                 "a code for unknown? Add it to `unknown`; else mend it",
                 *(case.row, case.subject, column),
             )
 
 
-def _find_far_numbers(found: list[tuple[int, float]], codes_only: bool) -> Iterator[tuple[int, float, float]]:
+def _find_far_numbers(
+    numbers: list[tuple[int, float]], codes_only: bool
+) -> Iterator[tuple[int, float, float]]:
     """List the cells that are far from the others, as (index of the case, value, median of the column)."""
-    values = np.array([value for _, value in found])
+    values = np.array([value for _, value in numbers])
     if len(values) < MIN_FILLED_CELLS or len(np.unique(values)) < MIN_FILLED_CELLS:
         return
     distance = _measure_robust_distance(values)
@@ -78,7 +80,7 @@ def _find_far_numbers(found: list[tuple[int, float]], codes_only: bool) -> Itera
     if values.min() >= 0:
         far &= _measure_robust_distance(np.log1p(values)) > MAX_LOG_DEVIATION
     for k in np.flatnonzero(far):
-        yield found[k][0], float(values[k]), float(np.median(values))
+        yield numbers[k][0], float(values[k]), float(np.median(values))
 
 
 def _measure_robust_distance(values: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:

@@ -49,9 +49,9 @@ class MaskStructure:
 def group_known_structures(evidence: Evidence) -> Iterator[list[MaskStructure]]:
     """List, for each structure of a task, the masks in which it has a voxel."""
     structures: dict[tuple[str, str], list[MaskStructure]] = defaultdict(list)
-    for seen in find_mask_structures(evidence):
-        if seen.voxels:
-            structures[seen.task, seen.structure].append(seen)
+    for mask in find_mask_structures(evidence):
+        if mask.voxels:
+            structures[mask.task, mask.structure].append(mask)
     yield from structures.values()
 
 

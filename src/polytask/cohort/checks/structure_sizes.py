@@ -32,27 +32,27 @@ MAD_TO_SD = 1.4826
 
 def check_structure_sizes(evidence: Evidence) -> Iterator[Problem]:
     """Find structures whose size is far outside the sizes of the same structure in the cohort."""
-    for found in group_known_structures(evidence):
-        if len(found) < MIN_MASKS_FOR_SIZE:
+    for masks in group_known_structures(evidence):
+        if len(masks) < MIN_MASKS_FOR_SIZE:
             continue
         # mm³ and voxels do not compare: if one file lacks a scale, all sizes are shares of their image.
-        physical = all(seen.physical for seen in found)
-        sizes = np.array([seen.size if physical else seen.share for seen in found])
-        for seen, size, odd in zip(found, sizes, find_odd_sizes(sizes), strict=True):
+        physical = all(mask.physical for mask in masks)
+        sizes = np.array([mask.size if physical else mask.share for mask in masks])
+        for mask, size, odd in zip(masks, sizes, find_odd_sizes(sizes), strict=True):
             if odd:
-                dims = len(evidence.looks[seen.use.key].grid.shape)
-                mine, usual = (
+                dims = len(evidence.looks[mask.use.key].grid.shape)
+                own_size, median_size = (
                     _format_size_with_unit(v, physical, dims) for v in (float(size), float(np.median(sizes)))
                 )
                 yield Problem(
                     "warning",
                     "odd-size",
-                    f"{seen.display_name} has {mine}, the median of {len(found)} masks is {usual}",
+                    f"{mask.display_name} has {own_size}, the median of {len(masks)} masks is {median_size}",
                     "look at the mask (another structure, a stray click, all of the image?) and at its voxel size",
-                    seen.use.cell,
-                    seen.use.row,
-                    seen.use.subject,
-                    seen.column,
+                    mask.use.cell,
+                    mask.use.row,
+                    mask.use.subject,
+                    mask.column,
                 )
 
 

@@ -60,7 +60,7 @@ def parse_label_entries(labels: dict[str, Any], where: Path) -> tuple[dict[str, 
     """
     if all(str(key).isdigit() for key in labels) and all(isinstance(v, str) for v in labels.values()):
         labels = {str(name): int(value) for value, name in labels.items()}
-    found: dict[str, int | list[int]] = {}
+    entries: dict[str, int | list[int]] = {}
     ignore = None
     for name, value in labels.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -72,9 +72,9 @@ def parse_label_entries(labels: dict[str, Any], where: Path) -> tuple[dict[str, 
         if name == "ignore" and whole:
             ignore = int(value)
         elif value != 0 and value != [0]:
-            found[str(name)] = int(value) if whole else [int(v) for v in value]
-    if not found:
+            entries[str(name)] = int(value) if whole else [int(v) for v in value]
+    if not entries:
         raise PolytaskError(
             f"{where}: no label beside background; expected one or more; add them to `labels`"
         )
-    return found, ignore
+    return entries, ignore

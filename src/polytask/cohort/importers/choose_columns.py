@@ -24,7 +24,7 @@ def expand_column_patterns(
         PolytaskError: a name is no column, or a pattern fits no column.
     """
     known = set(columns)
-    found: dict[str, None] = {}
+    chosen: dict[str, None] = {}
     for word in wanted:
         if word == ALL_OTHER_COLUMNS:
             continue
@@ -35,8 +35,8 @@ def expand_column_patterns(
             raise PolytaskError(
                 f"{where}: no {what} {word!r} for {flag}; {suggest_word(word, list(columns)[:200])}"
             )
-        found |= dict.fromkeys(fitting)
-    return list(found)
+        chosen |= dict.fromkeys(fitting)
+    return list(chosen)
 
 
 def read_column_list(path: Path) -> list[str]:

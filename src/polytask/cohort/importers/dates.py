@@ -45,12 +45,12 @@ def count_days(sheet: ForeignSheet, start: str, ends: Sequence[str]) -> list[lis
 
 def _is_day_first(sheet: ForeignSheet, columns: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether the day stands first in dates with slashes: a number above 12 can only be a day."""
-    found = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHED_DATE.fullmatch(c))]
-    day, month = any(a > 12 for a, _, _ in found), any(b > 12 for _, b, _ in found)
-    if found and day == month:
+    slashed = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHED_DATE.fullmatch(c))]
+    day, month = any(a > 12 for a, _, _ in slashed), any(b > 12 for _, b, _ in slashed)
+    if slashed and day == month:
         what = "some have the day first and some the month" if day else "the day or the month may stand first"
         raise PolytaskError(
-            f"{sheet.path}: dates like {found[0][2]!r} in {', '.join(map(repr, columns))}: {what}; expected one "
+            f"{sheet.path}: dates like {slashed[0][2]!r} in {', '.join(map(repr, columns))}: {what}; expected one "
             "order; write them as YYYY-MM-DD"
         )
     return day

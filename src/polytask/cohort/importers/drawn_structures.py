@@ -18,13 +18,13 @@ MIN_FLAGGED_SHARE = 0.5
 
 
 def read_drawn_structures(
-    sheet: ForeignSheet, source: FileSource, task: MaskSpec, found: ImportedTasks
+    sheet: ForeignSheet, source: FileSource, task: MaskSpec, imported: ImportedTasks
 ) -> list[str | None]:
     """Read the drawn structures of a mask for each row of the sheet.
 
     Args:
         source: a column of names, or a pattern (`has_*`) of one flag for each structure.
-        found: the flags are added to its used columns.
+        imported: the flags are added to its used columns.
 
     Returns:
         per row, the names of the drawn structures joined by `;`; "" = the table says nothing, None = none is drawn.
@@ -57,7 +57,7 @@ def read_drawn_structures(
                 "expected a flag for each structure; name the structures as the columns do"
             )
         flags[name] = near[0]
-    found.used |= set(flags.values())
+    imported.used |= set(flags.values())
     return [
         ";".join(name for name, column in flags.items() if parse_flag_word(row.get(column, "")) == "1")
         or None
@@ -77,7 +77,7 @@ def write_drawn_structures(rows: Iterable[DraftCells], name: str, cells: Iterabl
             row[f"{name}_known"] = cell
 
 
-def propose_drawn_flags(sheet: ForeignSheet, tasks: Mapping[str, Task], found: ImportedTasks) -> None:
+def propose_drawn_flags(sheet: ForeignSheet, tasks: Mapping[str, Task], imported: ImportedTasks) -> None:
     """Leave out flags that are named after a mask's structures, with a note on how to use them.
 
     Such a flag (`has_Larynx` = 0) mostly means that nobody drew the structure. It is no question to a model.
@@ -86,12 +86,12 @@ def propose_drawn_flags(sheet: ForeignSheet, tasks: Mapping[str, Task], found: I
         structures = (
             {s.lower() for s in task.names} if isinstance(task, MaskSpec) and task.structures else set()
         )
-        free = [c for c in sheet.columns if c not in found.used]
+        free = [c for c in sheet.columns if c not in imported.used]
         for start, flags in group_flag_columns(sheet, free, least=1).items():
             about = [c for c in flags if strip_flag_prefix(c).lower() in structures]
             if structures and len(about) >= MIN_FLAGGED_SHARE * len(structures):
                 pattern = flags[0][: len(flags[0]) - len(strip_flag_prefix(flags[0]))] + "*"
-                found.leave_out(
+                imported.leave_out(
                     about,
                     f"flags of the structures of {name!r}; if 0 means not drawn (unknown), say "
                     f"--known '{name}={pattern}'",

@@ -53,18 +53,18 @@ class ForeignColumn:
     def _spelled(self) -> tuple[tuple[str, ...], list[str]]:
         """Compute (texts, words) together, since both need the first spelling of each number."""
         first: dict[float, str] = {}
-        found, numeric = [], self.numeric
+        texts, numeric = [], self.numeric
         for cell, value in zip(self.cells, self.numbers, strict=True):
             if value is None:
-                found.append(cell)
+                texts.append(cell)
                 continue
             if value not in first:
                 # A float does not hold every integer beyond 9e15; 1e15 stays clear of that, so that no id changes.
                 whole = numeric and value.is_integer() and abs(value) < 1e15
                 first[value] = f"{value:.0f}" if whole else cell
-            found.append(first[value])
-        words = [first[value] for value in sorted(first)] if numeric else sorted({*found} - {""})
-        return tuple(found), words
+            texts.append(first[value])
+        words = [first[value] for value in sorted(first)] if numeric else sorted({*texts} - {""})
+        return tuple(texts), words
 
 
 def parse_foreign_column(cells: Sequence[str]) -> ForeignColumn:

@@ -48,21 +48,21 @@ def locate_row_files(
             )
         # Paths of missing files stay in the cells: `polytask check` reports them, so that none goes unnoticed.
         return paths
-    found = [root / fill_path_pattern(source.source, row, sheet) for row in sheet.rows]
-    there = [path if find_source_file(path).exists() else None for path in found]
-    count = sum(path is not None for path in there)
+    candidates = [root / fill_path_pattern(source.source, row, sheet) for row in sheet.rows]
+    existing = [path if find_source_file(path).exists() else None for path in candidates]
+    count = sum(path is not None for path in existing)
     if not count:
-        why = explain_missing_files(found, root) or source.source
+        why = explain_missing_files(candidates, root) or source.source
         raise PolytaskError(
             f"{source.name}={source.source}: no such file for any row, e.g. {why}; "
             "expected paths relative to the table; mend the pattern"
         )
-    if count < len(found):
-        missing = [path for path, here in zip(found, there, strict=True) if here is None]
+    if count < len(candidates):
+        missing = [path for path, here in zip(candidates, existing, strict=True) if here is None]
         why = explain_missing_files(missing, root)
-        rows = f"{len(missing)} of {len(found)} rows have no file"
+        rows = f"{len(missing)} of {len(candidates)} rows have no file"
         notes.append(f"{source.name!r}: {rows} {source.source!r}: {why}")
-    return there
+    return existing
 
 
 def format_row_count(count: int) -> str:
@@ -83,13 +83,13 @@ def require_existing_files(
         raise PolytaskError(
             f"{sheet.path}: column {source.source!r} is empty; expected files; fill or --skip it"
         )
-    there = [path for path in filled if find_source_file(path).exists()]
-    if not there:
+    existing = [path for path in filled if find_source_file(path).exists()]
+    if not existing:
         raise PolytaskError(
             f"{sheet.path}: none of the {len(filled)} files of {source.source!r} is there: "
             f"{explain_missing_files(filled, root)}; expected paths relative to the table; mend them, or copy the files"
         )
-    return there
+    return existing
 
 
 def explain_missing_files(missing: list[Path], root: Path) -> str:
@@ -132,9 +132,9 @@ def fill_path_pattern(pattern: str, row: dict[str, str], sheet: ForeignSheet) ->
 
 def list_file_columns(sheet: ForeignSheet) -> list[str]:
     """List the columns whose filled cells all end like an image file."""
-    found = []
+    file_columns = []
     for column in sheet.columns:
         cells = [c for c in sheet.parse(column).cells if c]
         if cells and all((e := find_image_ending(c)) is not None and e != "/" for c in cells):
-            found.append(column)
-    return found
+            file_columns.append(column)
+    return file_columns

@@ -85,10 +85,12 @@ def import_nnunet(
         )
     draft = CohortDraft(str(content.get("name") or folder.resolve().name))
     scans = _list_nnunet_cases(folder, content, draft.notes)
-    said = content.get("numTraining")
+    stated_count = content.get("numTraining")
     count = sum(not s.test for s in scans)
-    if isinstance(said, int) and said != count:
-        draft.notes.append(f"dataset.json says numTraining {said}, but there are {count} training cases")
+    if isinstance(stated_count, int) and stated_count != count:
+        draft.notes.append(
+            f"dataset.json says numTraining {stated_count}, but there are {count} training cases"
+        )
     names = [str(channels[key]) for key in sorted(channels, key=_parse_channel_number)]
     first = next(path for scan in scans for path in scan.images.values())
     dims, planes = probe_image_shape(first)
@@ -132,35 +134,35 @@ def import_nnunet(
 def _list_nnunet_cases(folder: Path, content: dict[str, Any], notes: list[str]) -> list[NnunetCase]:
     """List all cases: training cases first, then test cases, each sorted by name."""
     ending = str(content.get("file_ending") or ".nii.gz")
-    found: dict[tuple[bool, str], NnunetCase] = {}
-    odd: list[str] = []
+    cases: dict[tuple[bool, str], NnunetCase] = {}
+    strays: list[str] = []
     for images, masks, test in (("imagesTr", "labelsTr", False), ("imagesTs", "labelsTs", True)):
         pattern = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(ending))
         for path in sorted((folder / images).glob(f"*{ending}")) if (folder / images).is_dir() else []:
             match = pattern.fullmatch(path.name)
             if match is None:
-                odd.append(f"{images}/{path.name}")
+                strays.append(f"{images}/{path.name}")
                 continue
             mask = folder / masks / f"{match['case']}{ending}"
-            scan = found.setdefault(
+            scan = cases.setdefault(
                 (test, match["case"]), NnunetCase(match["case"], {}, mask if mask.is_file() else None, test)
             )
             scan.images[int(match["channel"])] = path
     for case, files in (content["dataset"] if isinstance(content.get("dataset"), dict) else {}).items():
-        given = [folder / name for name in files["images"]]
+        channel_files = [folder / name for name in files["images"]]
         label = folder / files["label"] if files.get("label") else None
-        found[False, case] = NnunetCase(case, dict(enumerate(given)), label, False)
-    if odd:
-        notes.append(f"files without the ending _0000{ending} are left out: {list_examples(odd)}")
-    if both := sorted({c for t, c in found if t} & {c for t, c in found if not t}):
+        cases[False, case] = NnunetCase(case, dict(enumerate(channel_files)), label, False)
+    if strays:
+        notes.append(f"files without the ending _0000{ending} are left out: {list_examples(strays)}")
+    if both := sorted({c for t, c in cases if t} & {c for t, c in cases if not t}):
         raise PolytaskError(
             f"{folder}: case {both[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
         )
-    if not any(not test for test, _ in found):
+    if not any(not test for test, _ in cases):
         raise PolytaskError(
             f"{folder}: no image in imagesTr; expected names like case_0000{ending}; mend `file_ending` or the folder"
         )
-    scans = [found[key] for key in sorted(found)]
+    scans = [cases[key] for key in sorted(cases)]
     known = {scan.mask.name for scan in scans if scan.mask is not None}
     files = sorted((folder / "labelsTr").glob(f"*{ending}")) if (folder / "labelsTr").is_dir() else []
     if lonely := [p.name for p in files if p.name not in known]:
@@ -178,12 +180,12 @@ def _read_target_table(
     Its first column is the case. A column `subject` says which cases belong to the same subject.
     """
     places = [Path(path)] if path is not None else [folder / "targets.tsv", folder / "targets.csv"]
-    found = next((p for p in places if p.is_file()), None)
-    if found is None:
+    table = next((p for p in places if p.is_file()), None)
+    if table is None:
         if path is not None:
             raise PolytaskError(f"{path}: no such file; expected the table of targets; mend --targets")
         return None
-    return read_sheet(found, columns, unknown, case=True, form=form)
+    return read_sheet(table, columns, unknown, case=True, form=form)
 
 
 def _parse_channel_number(key: str) -> int:

@@ -109,7 +109,7 @@ def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) ->
     Raises:
         PolytaskError: a stated column is missing, or no column names the subject.
     """
-    found: dict[str, str] = {}
+    identity_columns: dict[str, str] = {}
     for what in IDENTITY_FIELDS:
         column = stated.get(what) or find_identity_column(what, table.columns[1:] if case else table.columns)
         if what == "subject" and case:
@@ -118,24 +118,25 @@ def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) ->
             raise PolytaskError(
                 f"{table.path}: no column {column!r}; expected the {what}; {suggest_word(column, table.columns[:20])}"
             )
-        if column is not None and column not in found.values():
-            found[what] = column
+        if column is not None and column not in identity_columns.values():
+            identity_columns[what] = column
     # A column `fold` is the split only if all of its words are train, val or test; numbers are folds.
-    folds = [c for c in table.columns if c.lower() == "fold" and "split" not in found]
+    folds = [c for c in table.columns if c.lower() == "fold" and "split" not in identity_columns]
     if folds and {row.cells.get(folds[0], "").lower() for row in table.rows} <= {*SPLIT_WORDS, ""}:
-        found["split"] = folds[0]
-    if "subject" not in found:
+        identity_columns["split"] = folds[0]
+    if "subject" not in identity_columns:
         lower = {c.lower(): c for c in reversed(table.columns)}
         pictures = next(
-            (lower[n] for n in IMAGE_ID_NAMES if n in lower and lower[n] not in found.values()), None
+            (lower[n] for n in IMAGE_ID_NAMES if n in lower and lower[n] not in identity_columns.values()),
+            None,
         )
         if pictures is None:
             raise PolytaskError(
                 f"{table.path}: no column names the subject; expected `subject` or `patient_id`; "
                 f"say --subject COLUMN{_propose_subject_columns(table)}"
             )
-        found = {"subject": pictures, **found}
-    column = found["subject"]
+        identity_columns = {"subject": pictures, **identity_columns}
+    column = identity_columns["subject"]
     cells = [row.cells.get(column, "") for row in table.rows]
     files = any(cells) and all(not cell or find_image_ending(cell) not in (None, "/") for cell in cells)
     if files and len({_strip_folders_and_ending(cell) for cell in cells}) < len(set(cells)):
@@ -143,7 +144,7 @@ def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) ->
             f"{table.path}: files of column {column!r} in different folders have one name; expected a name for each "
             "subject; say --subject COLUMN, or add such a column"
         )
-    return SheetIdentity(found, column if files else "")
+    return SheetIdentity(identity_columns, column if files else "")
 
 
 def _separate_identity(
@@ -164,8 +165,14 @@ def _separate_identity(
 def _propose_subject_columns(table: TextTable) -> str:
     """Suggest columns that could name the subject: filled in every row and different in every row."""
     count = len(table.rows)
-    found = [c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count]
-    return f", e.g. {list_examples(found, 3)} (different in every row)" if found and count else ""
+    unique_columns = [
+        c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count
+    ]
+    return (
+        f", e.g. {list_examples(unique_columns, 3)} (different in every row)"
+        if unique_columns and count
+        else ""
+    )
 
 
 def _strip_folders_and_ending(cell: str) -> str:

@@ -81,27 +81,27 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
         )
     note_split(draft, sheet)
     inputs = expand_column_patterns(sheet.columns, chosen.inputs, sheet.path, "--input")
-    left = expand_column_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
-    found = ImportedTasks(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
-    known = _read_drawn_columns(draft, sheet, chosen.known, found)
+    skipped = expand_column_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
+    imported = ImportedTasks(used={*inputs, *skipped}, units=chosen.units, accepted=chosen.accepted)
+    known = _read_drawn_columns(draft, sheet, chosen.known, imported)
     # From certain to guessed: stated tasks, survival pairs, columns that describe a person, then one task per column.
     # Each step marks its columns as used, so that no column becomes two things.
-    add_stated_tasks(sheet, chosen.tasks, found)
-    add_survival_pairs(sheet, found)
-    leave_out_reserved(sheet, found)
+    add_stated_tasks(sheet, chosen.tasks, imported)
+    add_survival_pairs(sheet, imported)
+    leave_out_reserved(sheet, imported)
     if ALL_OTHER_COLUMNS in chosen.inputs:
-        inputs += [c for c in sheet.columns if c not in found.used]
-        found.used |= set(inputs)
-    set_aside_non_targets(sheet, sheet.columns, found, inputs=not chosen.tasks)
-    add_inferred_tasks(sheet, [c for c in sheet.columns if c not in found.used], found)
-    if taken := sorted(set(found.tasks) & {*draft.tasks, *draft.inputs}):
+        inputs += [c for c in sheet.columns if c not in imported.used]
+        imported.used |= set(inputs)
+    set_aside_non_targets(sheet, sheet.columns, imported, inputs=not chosen.tasks)
+    add_inferred_tasks(sheet, [c for c in sheet.columns if c not in imported.used], imported)
+    if taken := sorted(set(imported.tasks) & {*draft.tasks, *draft.inputs}):
         raise PolytaskError(
             f"{sheet.path}: column {taken[0]!r} has the name of the images or masks; rename the column"
         )
-    draft.tasks |= found.tasks
-    draft.column_notes += found.notes
-    draft.notes += report_lost_cells(found.losses, chosen.accepted, str(sheet.path))
-    cells = found.cells | add_table_inputs(draft, sheet, [*inputs, *found.inputs])
+    draft.tasks |= imported.tasks
+    draft.column_notes += imported.notes
+    draft.notes += report_lost_cells(imported.losses, chosen.accepted, str(sheet.path))
+    cells = imported.cells | add_table_inputs(draft, sheet, [*inputs, *imported.inputs])
     draft.visits = sheet.visits
     for name, drawn in known.items():
         write_drawn_structures(draft.rows, name, [drawn[by_case[c]] if c in by_case else "" for c in cases])
@@ -119,7 +119,7 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
 
 
 def _read_drawn_columns(
-    draft: CohortDraft, sheet: ForeignSheet, stated: Sequence[FileSource], found: ImportedTasks
+    draft: CohortDraft, sheet: ForeignSheet, stated: Sequence[FileSource], imported: ImportedTasks
 ) -> dict[str, list[str | None]]:
     """Map each mask to its drawn structures per row of the sheet; a column `MASK_known` need not be stated."""
     masks = {name: task for name, task in draft.tasks.items() if isinstance(task, MaskSpec)}
@@ -131,8 +131,8 @@ def _read_drawn_columns(
             raise PolytaskError(
                 f"--known {source.name}: no mask is called so; expected one; {suggest_word(source.name, list(masks))}"
             )
-        known[source.name] = read_drawn_structures(sheet, source, masks[source.name], found)
-        found.used.add(source.source)
+        known[source.name] = read_drawn_structures(sheet, source, masks[source.name], imported)
+        imported.used.add(source.source)
         line = f"task {source.name!r}: which structures are drawn, from {source.source!r}"
         draft.column_notes.append(ColumnNote("task", "known", line))
     return known
@@ -140,17 +140,17 @@ def _read_drawn_columns(
 
 def read_row_identity(row: dict[str, str], sheet: ForeignSheet) -> dict[str, str]:
     """Return subject, visit, day, site and split of a row, as our own tables write them."""
-    found = {k: row[k] for k in ("subject", "visit", "day", "site") if row.get(k)}
-    if "day" in found and parse_cell_number(found["day"]) is None:
-        raise PolytaskError(f"{sheet.path}: day {found['day']!r} is not a number; expected days; mend it")
+    identity = {k: row[k] for k in ("subject", "visit", "day", "site") if row.get(k)}
+    if "day" in identity and parse_cell_number(identity["day"]) is None:
+        raise PolytaskError(f"{sheet.path}: day {identity['day']!r} is not a number; expected days; mend it")
     if word := row.get("split", ""):
         if word.lower() not in SPLIT_WORDS:
             raise PolytaskError(
                 f"{sheet.path}, column {sheet.identity['split']}: {word!r} is neither train nor test; "
                 "expected train, validation or test; rename the word or the column"
             )
-        found["split"] = SPLIT_WORDS[word.lower()]
-    return found
+        identity["split"] = SPLIT_WORDS[word.lower()]
+    return identity
 
 
 def note_split(draft: CohortDraft, sheet: ForeignSheet) -> None:

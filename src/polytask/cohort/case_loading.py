@@ -88,7 +88,7 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
         if not subject:
             problems.append(
                 _make_row_error(
-                    table, "no-subject", "the subject is empty", "name it, or remove the row", row
+                    table, "no-subject", "the subject is empty", "fill in the subject, or remove the row", row
                 )
             )
             continue
@@ -99,7 +99,7 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
                 (
                     "odd-cell",
                     f"day {known['day']!r} is not a number",
-                    "write days as a number, or leave it empty",
+                    "write the day as a number, or leave the cell empty",
                 )
             )
         if known.get("split", "train") not in ("train", "test"):
@@ -107,7 +107,7 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
                 (
                     "odd-split",
                     f"split {known['split']!r} is neither train nor test",
-                    "write train, test or nothing",
+                    "write train or test, or leave the cell empty",
                 )
             )
         problems += [_make_row_error(table, code, m, r, row, subject) for code, m, r in odd]
@@ -118,7 +118,7 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
     if not cases and not problems:
         problems.append(
             _make_row_error(
-                table, "no-case", "no row below the column names", "add a row per subject and visit"
+                table, "no-case", "no row below the column names", "add a row for each subject and visit"
             )
         )
     problems += _find_duplicate_cases(table, cases)
@@ -141,7 +141,7 @@ def _find_visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, st
     if cell in visits:
         return cell, []
     if not cell:
-        return cell, [("unknown-visit", "the visit is empty", f"name one of {', '.join(visits)}")]
+        return cell, [("unknown-visit", "the visit is empty", f"write one of {', '.join(visits)}")]
     return cell, [("unknown-visit", f"visit {cell!r} is not in the header", suggest_word(cell, visits))]
 
 
@@ -155,7 +155,7 @@ def _find_duplicate_cases(table: TextTable, cases: list[Case]) -> Iterator[Probl
             yield Problem(
                 "error",
                 "duplicate-case",
-                f"{what} stands already in row {before}",
+                f"{what} is already in row {before}",
                 "keep one of the two rows",
                 file=table.path.name,
                 row=case.row,
@@ -175,7 +175,7 @@ def _find_disagreements(table: TextTable, cases: list[Case], splits: dict[int, s
                     "error",
                     "disagreement",
                     f"{column} {word!r}, but {before!r} in row {row}",
-                    f"a subject has one {column}: make its rows agree",
+                    f"write the same {column} in all rows of the subject",
                     file=table.path.name,
                     row=case.row,
                     subject=case.subject,

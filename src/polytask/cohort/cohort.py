@@ -143,9 +143,8 @@ class Cohort:
         # Sorted cases and cells make the hash independent of the order of rows and columns.
         total = hashlib.sha256(make_canonical_text(self.header).encode())
         mark = "["
-        for c in sorted(
-            self.cases, key=lambda c: (c.subject, c.visit)
-        ):  # row by row: the text of all is large
+        # Row by row, because the text of all rows together is large.
+        for c in sorted(self.cases, key=lambda c: (c.subject, c.visit)):
             row = [c.subject, c.visit, c.day, c.site, c.test, sorted(c.cells.items())]
             total.update((mark + json.dumps(row, ensure_ascii=False, separators=(",", ":"))).encode())
             mark = ","

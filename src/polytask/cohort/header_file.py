@@ -59,7 +59,7 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
 
     try:
         text = read_text(
-            path, "the header of a cohort", "mend its permissions, or save it as UTF-8", MAX_HEADER_BYTES
+            path, "the header of a cohort", "correct its permissions, or save it as UTF-8", MAX_HEADER_BYTES
         )
         content = parse_yaml(text, str(path))
     except DocumentError as error:
@@ -70,7 +70,9 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
         return fail("header", f"{line}: {error.problem}" if line else error.problem, error.remedy)
     if not isinstance(content, dict):
         return fail(
-            "header", "expected keys and values (polytask, name, inputs, tasks)", "see the guide `A cohort`"
+            "header",
+            "expected keys and values (polytask, name, inputs, tasks)",
+            "see the guide docs/your-cohort.md",
         )
     try:
         return Header.model_validate(content), []
@@ -166,14 +168,14 @@ def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
     if kind == "string_pattern_mismatch":
         return [
             (
-                f"{where}: the name {error['input']!r} is not made of letters, digits, - and _",
+                f"{where}: the name {error['input']!r} has characters other than letters, digits, - and _",
                 "choose another name",
             )
         ]
     return [
         (
             f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}",
-            f"given was {str(error['input'])[:60]!r}; mend it",
+            f"correct the value {str(error['input'])[:60]!r}",
         )
     ]
 

@@ -47,7 +47,7 @@ def read_nnunet_splits(path: str | Path, cohort: Cohort, seed: int = 0) -> Split
     wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
     if not isinstance(content, list) or not content:
         raise PolytaskError(
-            f"{path}: expected a list of {{train, val}}, one per fold; replace it by nnU-Net's file"
+            f"{path}: expected a list of {{train, val}}, one per fold; replace it with the file that nnU-Net wrote"
         )
     folds = []
     for number, entry in enumerate(content):
@@ -61,8 +61,8 @@ def read_nnunet_splits(path: str | Path, cohort: Cohort, seed: int = 0) -> Split
             sides.append({_find_fold_subject(path, number, word, known, brought) for word in words})
         if on_both_sides := sorted(sides[0] & sides[1]):
             raise PolytaskError(
-                f"{path}: fold {number} has cases of subject {on_both_sides[0]} in train and in val; a subject never "
-                "sits on both sides; move them to one"
+                f"{path}: fold {number} has cases of subject {on_both_sides[0]} in train and in val; all cases of a "
+                "subject must be on one side; move them to one list"
             )
         train, tune = divide_training({s: brought[s] for s in sides[0]}, wanted, f"{seed}/{number}")
         folds.append(Fold(tuple(train), tuple(tune), tuple(sorted(sides[1]))))
@@ -87,14 +87,16 @@ def write_nnunet_splits(splits: Splits, cohort: Cohort, path: str | Path) -> Non
 def _find_fold_subject(
     path: Path, fold: int, word: str, known: dict[str, str], brought: Collection[str]
 ) -> str:
-    """Find the subject of an entry; raise if the cohort lacks the case or the subject is in the test part."""
+    """Find the subject of an entry; raise if the case is not in the cohort or the subject is in the test part."""
     if word not in known:
         raise PolytaskError(
-            f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {suggest_word(word, list(known)[:500])}"
+            f"{path}: fold {fold} names case {word!r}, which is not in the cohort; "
+            f"{suggest_word(word, list(known)[:500])}"
         )
     subject = known[word]
     if subject not in brought:
         raise PolytaskError(
-            f"{path}: fold {fold} names case {word!r} of test subject {subject}; test subjects enter no fold; remove it"
+            f"{path}: fold {fold} names case {word!r} of test subject {subject}; test subjects must not be in a "
+            "fold; remove the case"
         )
     return subject

@@ -78,9 +78,8 @@ def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
     # id() tells apart problems that are equal in all fields; `problems` are alive here, so ids are not reused.
     order = {id(p): k for k, repeats in enumerate(by_column) for p in repeats}
     for repeats in _collect_by_key((p for column in by_column for p in column), key):
-        most = (
-            MAX_SINGLE_PROBLEMS if any(p.row > 1 for p in repeats) else MAX_SINGLE_COLUMNS
-        )  # row 1 has the names of the columns
+        # Row 1 has the names of the columns, so that a problem there is about a column.
+        most = MAX_SINGLE_PROBLEMS if any(p.row > 1 for p in repeats) else MAX_SINGLE_COLUMNS
         parts = [repeats] if len(repeats) > most else [[p] for p in repeats]
         groups += [(order[id(part[0])], ProblemGroup(tuple(part))) for part in parts]
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]

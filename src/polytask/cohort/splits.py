@@ -71,7 +71,7 @@ class Splits:
                 for fold in content["folds"]
             )
             if content["scheme"] not in SPLIT_SCHEMES:
-                raise ValueError("no scheme of folds")
+                raise ValueError("not a scheme of folds")
             splits = cls(folds, content["scheme"], int(content["seed"]))
         except (KeyError, TypeError, ValueError):
             form = "expected {scheme, seed, folds: [{train, tune, held_out}, …]}; make it again with `polytask plan`"
@@ -82,7 +82,7 @@ class Splits:
             if repeated:
                 raise PolytaskError(
                     f"{path}: fold {number} names subject {repeated[0]} twice; "
-                    "a subject never sits on both sides; remove one"
+                    "a subject must be in one part only; remove it from the others"
                 )
         return splits
 
@@ -90,7 +90,7 @@ class Splits:
 def _parse_subject_list(names: Any) -> tuple[str, ...]:
     """Check that the JSON value of a part is a list of names, and return them as text."""
     if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
-        raise ValueError("no list of subjects")
+        raise ValueError("not a list of subjects")
     return tuple(str(name) for name in names)
 
 
@@ -129,7 +129,8 @@ def divide_training(
     """
     if len(subject_strata) < 2:
         raise PolytaskError(
-            f"a fold has {len(subject_strata)} training subjects; expected 2 or more; bring more, or use fewer folds"
+            f"a fold has {len(subject_strata)} training subjects; expected 2 or more; add "
+            "subjects, or use fewer folds"
         )
     tune = max(1, round(TUNE_SHARE * len(subject_strata)))
     # Strata that no training subject has cannot be kept: they must not cause further tries.
@@ -157,8 +158,8 @@ def require_complete_folds(
                 count = sum(stratum in own for own in subject_strata.values())
                 have = f"{count} of {len(subject_strata)} subjects have it"
                 raise PolytaskError(
-                    f"fold {number}: its train part has no {need.what} of task {stratum.task!r} ({have}); "
-                    f"every train part needs one; {need.remedy}{_suggest_split_remedy(splits.scheme, count)}"
+                    f"fold {number}: its train part has no subject with {need.what} in task {stratum.task!r} "
+                    f"({have}); every train part needs one; {need.remedy}{_suggest_split_remedy(splits.scheme, count)}"
                 )
 
 
@@ -175,7 +176,7 @@ def _split_by_subject(
         least = max(folds, 3)
         raise PolytaskError(
             f"{cohort.table}: {count} subjects outside the test part for {folds} folds; expected 2 or more folds and "
-            f"at least {least} subjects; choose other folds or bring more subjects"
+            f"at least {least} subjects; choose another number of folds, or add subjects"
         )
     # Fold sizes differ by one subject at most: the first `count % folds` folds get one more.
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
@@ -200,13 +201,13 @@ def _split_by_site(cohort: Cohort, subject_strata: Mapping[str, frozenset[Stratu
     sites = {subject: cohort.subjects[subject][0].site for subject in subject_strata}
     if nowhere := [s for s, site in sites.items() if not site]:
         raise PolytaskError(
-            f"{cohort.table}, subject {nowhere[0]}: no site; leaving one site out needs one for each subject "
+            f"{cohort.table}, subject {nowhere[0]}: no site; folds by site need the site of every subject "
             f"({len(nowhere)} have none); fill the column `site`"
         )
     names = sorted(set(sites.values()))
     if len(names) < 2:
         raise PolytaskError(
-            f"{cohort.table}: {len(names)} site; leaving one site out needs 2 or more; split by subject"
+            f"{cohort.table}: {len(names)} site; folds by site need 2 or more; split by subject"
         )
     held = [sorted(s for s, site in sites.items() if site == name) for name in names]
     wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
@@ -244,7 +245,7 @@ def _suggest_split_remedy(scheme: SplitScheme, count: int) -> str:
     if scheme == "site" and count > 1:
         return ", or split by subject"
     if scheme == "nnunet" and count > 1:
-        return ", or leave the lists of nnU-Net and let Polytask split"
+        return ", or let Polytask make the folds instead of nnU-Net"
     return ""
 
 

@@ -38,9 +38,8 @@ def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], 
     drawn = {subject: draw_hash_number(salt, subject) for subject in strata}
     order = sorted(strata, key=lambda s: (drawn[s], s))
     words = sorted(frozenset().union(*strata.values()), key=str)
-    number = {
-        stratum: k for k, stratum in enumerate(words)
-    }  # a stratum by its place, in the order of their texts
+    # Strata are numbered in the order of their texts; numbers are quicker than the strata themselves.
+    number = {stratum: k for k, stratum in enumerate(words)}
     own = {subject: sorted(number[stratum] for stratum in of) for subject, of in strata.items()}
     holders: list[list[str]] = [[] for _ in words]
     for subject in order:
@@ -80,7 +79,7 @@ def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], 
             share[stratum][best] = wish[stratum][best] / total[stratum]
             left[stratum] -= 1
 
-    # The rarest stratum is on top; an entry whose number of subjects is out of date is passed over.
+    # The rarest stratum is on top; an entry whose number of subjects is out of date is skipped.
     tie = [draw_hash_number(salt, stratum) for stratum in words]
     heap = [(count, tie[stratum], stratum) for stratum, count in enumerate(total)]
     heapify(heap)

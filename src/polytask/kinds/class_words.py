@@ -64,14 +64,14 @@ class ClassSpec(WordSpec):
         for word, target in self.merge.items():
             if not any(is_same_word(target, known) for known in list_answers(self)):
                 raise make_header_error(
-                    "merge makes {word!r} a {target!r}, which is no class that is left: use one of {known}",
+                    "merge reads {word!r} as {target!r}, which is not a remaining class: use one of {known}",
                     word=word,
                     target=target,
                     known=", ".join(list_answers(self)),
                 )
         if twice := find_repeated_words(list_replaced_words(self)):
             raise make_header_error(
-                "{word!r} stands twice in `merge` and `unknown`: name it once", word=twice[0]
+                "{word!r} occurs twice in `merge` and `unknown`: name it once", word=twice[0]
             )
         return self
 
@@ -124,7 +124,7 @@ def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool)
     """
     needs = []
     for word in list_answers(task):
-        remedy = f"bring more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
+        remedy = f"add more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
         needs.append(TrainNeed(word, stem, f"class {word!r}", remedy))
     return needs
 
@@ -133,7 +133,7 @@ def suggest_merge(task: ClassSpec, name: str, word: str, only_neighbor: bool) ->
     """Say what to write into the header so that a rare class is no longer a class of its own."""
     classes = list_answers(task)
     if len(classes) < 3:
-        return f"remove the task {name!r}: no other class would be left"
+        return f"remove the task {name!r}: only one class would remain"
     # The words go through a YAML writer, because names such as "no" or "1.0" need quotes in the header.
     place = classes.index(word)
     other = classes[place - 1] if place else classes[1]

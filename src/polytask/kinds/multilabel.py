@@ -88,7 +88,7 @@ class MultilabelKind:
                 f"{label}={bit}",
                 f"{stem}.{label}",
                 f"label {label!r} {state}",
-                f"bring more such subjects, or remove {label!r} from the header",
+                f"add more such subjects, or remove {label!r} from the header",
             )
             for label in task.labels
             for bit, state in (("1", "present"), ("0", "absent"))

@@ -45,7 +45,9 @@ def join_first_names(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + rest
 
 
-CONSTANT_LOSS_REASON = "loss of answering these alone: the loss starts about 1"
+CONSTANT_LOSS_REASON = (
+    "loss of an answer that is the same for every case: the loss is divided by it and so starts near 1"
+)
 """The reason of `constant` for kinds whose constant answer is a mean or the class frequencies."""
 
 

@@ -108,9 +108,7 @@ class SurvivalKind:
 
     def list_needs(self, task: SurvivalSpec, name: str, stem: str) -> list[TrainNeed]:
         return [
-            TrainNeed(
-                "event", f"{stem}_event", "an observed event", "bring more follow-up, or remove the task"
-            )
+            TrainNeed("event", f"{stem}_event", "an observed event", "add more follow-up, or remove the task")
         ]
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> SurvivalSpec:
@@ -157,7 +155,10 @@ class SurvivalKind:
             why["horizons"] = f"quartiles of the event times ({event_count})"
         free = evaluate_survival(censoring, np.array(horizons))
         if lost := [h for h, g in zip(horizons, free, strict=True) if g < MIN_UNCENSORED_SHARE]:
-            why.extend("horizons", f"; at {join_numbers(lost)} too few remain: not defined there")
+            why.extend(
+                "horizons",
+                f"; at {join_numbers(lost)} too few subjects are uncensored: metrics are not defined there",
+            )
         unit, longest = f" {task.unit}" if task.unit else "", float(times.max())
         if late := [h for h in horizons if h > longest]:
             nobody = f"nobody was followed for longer than {longest:g}{unit}"
@@ -179,13 +180,14 @@ class SurvivalKind:
         )
         why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
         why["buffer"] = (
-            f"subjects whose last scores stay in the risk set, so that a batch of {RISK_SET_CAPACITY} is stood in for"
+            f"number of subjects whose latest scores are kept for the risk sets, to come close to batches of "
+            f"{RISK_SET_CAPACITY}"
         )
         why["censoring"] = (
             f"Kaplan–Meier of the censoring ({times.size - happened.size} of {times.size} training times)"
         )
         why["baseline"] = "filled after training, from the trained scores"
-        why["constant"] = "loss per event of equal scores: the loss starts about 1"
+        why["constant"] = "loss per event of equal scores: the loss is divided by it and so starts near 1"
         return {
             "kind": self.name,
             "level": task.level,

@@ -18,19 +18,17 @@ def check_class_counts(evidence: Evidence) -> Iterator[Problem]:
     """Find classes, events and labels with too few subjects outside the test part."""
     cohort = evidence.cohort
     if not cohort.header.tasks:
-        yield evidence.problem(
-            "error", "no-task", "the header asks nothing", "add a task", file="cohort.yaml"
-        )
+        yield evidence.problem("error", "no-task", "the header has no task", "add a task", file="cohort.yaml")
     subjects = cohort.list_split_subjects("train")
     if not subjects:
         yield evidence.problem(
-            "error", "no-train", "every subject is in the test part", "leave some subjects to train"
+            "error", "no-train", "every subject is in the test part", "move some subjects to the train part"
         )
         return
     try:
         strata = list_strata(cohort, subjects)
     except PolytaskError:
-        return  # an odd cell, named by the check of cells
+        return  # a cell cannot be read; the check of cells reports it
     counts = Counter(stratum for own in strata.values() for stratum in own)
     for stratum, need in list_needed_strata(cohort.header):
         count = counts[stratum]
@@ -120,9 +118,7 @@ def check_rare_structures(evidence: Evidence) -> Iterator[Problem]:
             if len(subjects) < evidence.folds:
                 count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
                 message = f"task {name!r}: structure {structure!r} in {count} outside the test part"
-                remedy = (
-                    f"fewer than the {evidence.folds} folds: bring more of it, or remove it from the header"
-                )
+                remedy = f"fewer than the {evidence.folds} folds: add subjects with it, or remove it from the header"
                 yield evidence.problem(
                     "warning", "rare-structure", message, remedy, column=task.column or name
                 )

@@ -56,7 +56,7 @@ class Evidence:
     """All data that a check may use.
 
     Args:
-        uses: every cell that names a file; empty when files are not read.
+        file_cells: every cell that names a file; empty when files are not read.
         looks: key of a cell → facts of its file; files that cannot be read are missing here.
         slides: the same for slides.
         failures: key of a cell → why its file could not be read; "" = there is no such file.
@@ -156,7 +156,7 @@ def gather_evidence(
                     failures[waiting[future]] = facts
                 if progress:
                     progress(done, len(keys))
-        # Ctrl-C too: else leaving the pool would wait until all files that are queued have been read.
+        # Also for Ctrl-C: otherwise leaving the pool would wait until all queued files have been read.
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

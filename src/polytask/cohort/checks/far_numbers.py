@@ -14,20 +14,21 @@ from polytask.kinds import KINDS, cell_readers
 from polytask.kinds.kind import CellParser
 
 MIN_FILLED_CELLS = 10
-"""Fewer filled cells (or fewer different numbers) than this are no distribution."""
+"""A column with fewer filled cells, or fewer different numbers, is not searched: they show no usual range."""
 MAX_NUMBER_DEVIATION = 25.0
-"""A number is far beyond this many robust standard deviations from the median."""
+"""A number is far if it lies more than this many robust standard deviations from the median."""
 MAX_CODE_DEVIATION = 8.0
 """The same limit for a number that many tables write for unknown, such as 999."""
 LONE_NUMBER_RATIO = 10.0
-"""A far number is this many times as far as the rest: laboratory and molecular values have long tails without gaps."""
+"""A far number must also be this many times as far from the median as the rest, because laboratory and molecular
+values have long tails without gaps."""
 OUTLIER_NUMBER_SHARE = 0.02
 """Share of the numbers (at least two) that may be outliers; all others are "the rest"."""
 MAX_LOG_DEVIATION = 8.0
 """A column without negative numbers must also lie this many deviations away in log(1 + x): times have long tails."""
 MAX_CLINICAL_COLUMNS = 200
-"""A table with more number columns than this is only searched for codes of unknown: of many genes, one is far by
-chance."""
+"""A table with more number columns than this is only searched for codes of unknown: among many genes, some number is
+far from the others by chance."""
 UNKNOWN_NUMBER_CODES = (-9.0, -99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)
 IQR_TO_SD = 1.4826 / 2
 """Interquartile range × this = standard deviation, for normally distributed numbers."""
@@ -51,7 +52,7 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
         numbers: list[tuple[int, float]] = []
         for k, case in enumerate(evidence.cohort.cases):
             if (cell := case.cells.get(column)) is not None:
-                with suppress(cell_readers.UnreadableCell):  # named by the check of cells
+                with suppress(cell_readers.UnreadableCell):  # the check of cells reports it
                     numbers.append((k, parse(cell)))
         for k, value, middle in _find_far_numbers(numbers, column in molecular):
             case = evidence.cohort.cases[k]
@@ -59,7 +60,7 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
                 "warning",
                 "far-number",
                 f"{column}: {value:g} is far from all others (median {middle:.4g}, {len(numbers)} cells)",
-                "a code for unknown? Add it to `unknown`; else mend it",
+                "if it is a code for unknown, add it to `unknown`; otherwise correct it",
                 *(case.row, case.subject, column),
             )
 

@@ -25,9 +25,9 @@ def check_file_contents(evidence: Evidence) -> Iterator[Problem]:
                 "error",
                 "not-finite",
                 f"{use.column}: NaN or Inf among the voxels",
-                "replace them by the background value, or say where it counts in `_region`"
+                "replace them with the background value, or mark where the dose counts in `_region`"
                 if use.role == "dose"
-                else "replace them by the background value",
+                else "replace them with the background value",
             )
         if use.role == "image":
             modality = header.images[use.owner].channels[use.part]
@@ -40,7 +40,7 @@ def check_file_contents(evidence: Evidence) -> Iterator[Problem]:
                     f"{use.column}: {look.channels} channels in one file, expected {expected}",
                     "write it as RGB, or declare gray pictures as `other`"
                     if expected == 3
-                    else "write one file per channel, or say `RGB` in the header for a color image",
+                    else "write one file per channel, or declare a color image as `RGB` in the header",
                 )
             if look.constant and look.finite and not is_mask:
                 yield evidence.of(
@@ -48,7 +48,7 @@ def check_file_contents(evidence: Evidence) -> Iterator[Problem]:
                     "warning",
                     "constant-image",
                     f"{use.column}: all voxels are equal",
-                    "look at the file; empty the cell if the image is not to be had",
+                    "look at the file; empty the cell if there is no usable image",
                 )
         elif use.role == "region" and look.values and all(v <= {0} for v in look.values):
             yield evidence.of(
@@ -67,7 +67,7 @@ def _report_unreadable_file(evidence: Evidence, use: FileCell, failure: str) -> 
             "error",
             "missing-file",
             f"{use.column}: no such file",
-            "mend the path (it is relative to the table), or empty the cell if the file is not to be had",
+            "correct the path (it is relative to the table), or empty the cell if there is no such file",
         )
     message, _, remedy = failure.rpartition("; ")
     return evidence.of(
@@ -97,7 +97,7 @@ def check_duplicate_files(evidence: Evidence) -> Iterator[Problem]:
                 "same-file",
                 f"{use.column}: the same content as {before.cell} of subject "
                 f"{before.subject!r} (row {before.row})",
-                "give both rows one subject, or remove one",
+                "give both rows the same subject, or remove one of them",
             )
         elif before.visit != use.visit:
             yield evidence.of(
@@ -105,5 +105,5 @@ def check_duplicate_files(evidence: Evidence) -> Iterator[Problem]:
                 "warning",
                 "same-visit-file",
                 f"{use.column}: the same content as at visit {before.visit!r} (row {before.row})",
-                "mend one of the two paths",
+                "correct one of the two paths",
             )

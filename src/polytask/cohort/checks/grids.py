@@ -47,15 +47,15 @@ def _compare_file_grids(
             "error",
             "wrong-shape",
             f"{use.column}: size {_format_grid_shape(grid)}, but {first.column} has {_format_grid_shape(other)}",
-            f"bring it to the grid of {first.cell}, {way_out}",
+            f"resample it to the grid of {first.cell}, {way_out}",
         )
     elif dims == 3 and not _is_same_place(grid, other):
         yield evidence.of(
             use,
             "error",
             "wrong-place",
-            f"{use.column}: same size as {first.column}, but its file header places it "
-            "elsewhere in the world",
+            f"{use.column}: same size as {first.column}, but its file header gives it "
+            "another position in space",
             f"write it again with the affine of {first.cell}, {way_out}",
         )
 
@@ -98,8 +98,8 @@ def check_mask_labels(evidence: Evidence) -> Iterator[Problem]:
                 use,
                 "error",
                 "wrong-label",
-                f"{use.column}: the value {look.odd:g} is no label",
-                "write masks with integer values, resampled with the nearest neighbour",
+                f"{use.column}: the value {look.odd:g} is not a label",
+                "write masks with integer values, and resample them with nearest neighbor",
             )
         elif task.labels is not None:
             known = {0, *(v for values in task.values.values() for v in values)}
@@ -111,7 +111,7 @@ def check_mask_labels(evidence: Evidence) -> Iterator[Problem]:
                     "error",
                     "wrong-label",
                     f"{use.column}: the mask has the label {names}, which the header does not know",
-                    "add it to `labels` (or as `ignore`) in cohort.yaml, or mend the mask",
+                    "add it to `labels` (or as `ignore`) in cohort.yaml, or correct the mask",
                 )
         elif many := [v for v in look.values if len(v - {0}) > 1]:
             names = ", ".join(str(v) for v in sorted(many[0])[:5])

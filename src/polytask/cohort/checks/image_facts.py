@@ -23,7 +23,7 @@ class ImageFacts:
 
     Args:
         extents: per array channel, which values occur, how often and where (only masks and regions).
-        odd: a value of a mask that is no integer; None when there is none.
+        odd: a value of a mask that is not an integer; None when there is none.
         finite: whether no voxel is NaN or infinite.
         constant: whether all voxels are equal (only images and doses).
         digest: hash of the voxels and their shape (only images and doses).

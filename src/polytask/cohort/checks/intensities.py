@@ -27,7 +27,7 @@ def check_ct_intensities(evidence: Evidence) -> Iterator[Problem]:
                 "warning",
                 "ct-scale",
                 f"{use.column}: {scale}",
-                "give all CT in Hounsfield units (crops, windows and clipping go by them), or declare it as `other`",
+                "give all CT in Hounsfield units (crops, windows and clipping rely on them), or declare it as `other`",
             )
         if low < LOWEST_CT_VALUE or high > HIGHEST_CT_VALUE:
             yield evidence.of(
@@ -36,5 +36,5 @@ def check_ct_intensities(evidence: Evidence) -> Iterator[Problem]:
                 "ct-range",
                 f"{use.column}: voxels from {low:g} to {high:g}, but a CT lies between {LOWEST_CT_VALUE:g} and "
                 f"{HIGHEST_CT_VALUE:g}",
-                "look at the file: metal, a padding value, or damaged voxels? Clip it if they mean nothing",
+                "look at the file: metal, a padding value, or damaged voxels? Clip the values if they mean nothing",
             )

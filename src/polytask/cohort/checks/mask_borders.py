@@ -20,7 +20,10 @@ MAX_FOREGROUND_SHARE = 0.5
 
 
 def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
-    """Find masks without a voxel where the table does not say what was drawn: there is no tumor, or it is not drawn."""
+    """Find masks without a voxel where the table does not say what was drawn.
+
+    There may be no tumor, or nobody drew it: only a person can tell.
+    """
     whole: dict[tuple[int, str], list[MaskStructure]] = defaultdict(list)
     for mask in find_mask_structures(evidence):
         if mask.declared:
@@ -34,8 +37,8 @@ def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
                 evidence,
                 mask,
                 "empty-structure",
-                f"{mask.column} is empty: not there, or not drawn?",
-                "it counts as absent; " + _suggest_mask_remedy(mask),
+                f"{mask.column} is empty: is the structure absent, or was it not drawn?",
+                "now it counts as absent; " + _suggest_mask_remedy(mask),
             )
     for parts in whole.values():
         if not any(mask.voxels for mask in parts):
@@ -44,9 +47,9 @@ def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
                 evidence,
                 parts[0],
                 "empty-mask",
-                f"{parts[0].column}: the mask is empty: no {what}, or not drawn?",
-                "it counts as absent; empty the cell where nobody looked, or say so by "
-                f"`{parts[0].column}_known` where somebody did",
+                f"{parts[0].column}: the mask is empty: is there no {what}, or was it not drawn?",
+                "now it counts as absent; empty the cell if nobody looked, or name what somebody looked for in "
+                f"`{parts[0].column}_known`",
             )
 
 
@@ -62,8 +65,8 @@ def check_mask_borders(evidence: Evidence) -> Iterator[Problem]:
                     evidence,
                     mask,
                     "inverted-mask",
-                    f"{mask.display_name} holds every corner and {mask.share:.0%} of the image",
-                    "are inside and outside exchanged? Look at the mask",
+                    f"{mask.display_name} fills every corner and {mask.share:.0%} of the image",
+                    "look at the mask: are inside and outside exchanged?",
                 )
             elif mask.faces - usual:
                 yield _make_mask_warning(
@@ -71,7 +74,7 @@ def check_mask_borders(evidence: Evidence) -> Iterator[Problem]:
                     mask,
                     "mask-at-border",
                     f"{mask.display_name} touches the border of the image",
-                    "is it cut off there? Its size and shape are then those of a part; crop less tightly",
+                    "is it cut off there? Then its size and shape are wrong: crop the image less tightly",
                 )
 
 
@@ -88,8 +91,8 @@ def _find_usual_faces(masks: list[MaskStructure]) -> frozenset[BorderFace]:
 def _suggest_mask_remedy(mask: MaskStructure) -> str:
     """Say how a person can state that an empty mask means absent or unknown."""
     if mask.use.part:
-        return "write `absent` where somebody looked, or empty the cell"
-    return f"name what was drawn in `{mask.use.column}_known`"
+        return "write `absent` if somebody looked for it, or empty the cell if nobody did"
+    return f"name the structures that were drawn in `{mask.use.column}_known`"
 
 
 def _make_mask_warning(

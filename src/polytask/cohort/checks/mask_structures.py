@@ -62,11 +62,10 @@ def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:
     of grids and labels report them.
     """
     cases = {case.row: case for case in evidence.cohort.cases}
+    # Reversed, so that the first channel of an image is written last and wins.
     images = {
         (use.row, use.image): evidence.looks[use.key].grid
-        for use in reversed(
-            evidence.file_cells
-        )  # reversed: the first channel of an image is written last and wins
+        for use in reversed(evidence.file_cells)
         if use.role == "image" and use.key in evidence.looks
     }
     for use in evidence.file_cells:

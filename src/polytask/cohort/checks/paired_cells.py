@@ -45,7 +45,7 @@ def _check_mask_cells(evidence: Evidence, stem: str, task: VoxelSpec) -> Iterato
         if stem in case.cells and single:
             message, remedy = (
                 f"{stem} and {single[0]} are both filled",
-                "keep the 4-D file or the structures' files",
+                "keep either the 4-D file or the files of the single structures",
             )
             yield evidence.problem("error", "two-masks", message, remedy, *place)
         if f"{stem}_known" in case.cells and not files and not single:

@@ -25,7 +25,7 @@ def check_nifti_forms(evidence: Evidence) -> Iterator[Problem]:
                 "warning",
                 "two-places",
                 f"{use.column}: sform and qform place it up to {one.gap(other):.3g} mm apart; the sform is used",
-                "find out which one is right and write it as both; predictions get both as they are here",
+                "find out which one is right and write it as both; predictions copy both unchanged",
             )
 
 
@@ -37,7 +37,7 @@ def check_pixel_scales(evidence: Evidence) -> Iterator[Problem]:
         if use.role != "image" or use.key not in evidence.looks:
             continue
         if evidence.header.images[use.owner].align == "strict" and (use.owner, use.row) in first:
-            continue  # it lies on the row's first channel, whatever its own file says
+            continue  # it is read on the grid of the first channel, whatever its own file says
         first.add((use.owner, use.row))
         inputs.setdefault(use.owner, []).append(use)
     for name, uses in inputs.items():
@@ -48,5 +48,5 @@ def check_pixel_scales(evidence: Evidence) -> Iterator[Problem]:
                 "warning",
                 "no-scale",
                 f"{use.column}: the file does not say how large a pixel is, but others of {name} do",
-                "bring the pixel size of all or of none: with some without, lengths and areas are told in pixels",
+                "write the pixel size into all files or none; while some lack it, lengths and areas are in pixels",
             )

@@ -25,14 +25,14 @@ def check_slides(evidence: Evidence) -> Iterator[Problem]:
                 "error",
                 "no-tissue",
                 f"{use.column}: no patch with enough tissue",
-                "look at the slide; take smaller patches (`patch`, `mpp`), or empty the cell",
+                "look at the slide; use smaller patches (`patch`, `mpp`), or empty the cell",
             )
         if width is not None and look.width != width:
             yield evidence.of(
                 use,
                 "error",
                 "wrong-width",
-                f"{use.column}: {look.width} features a patch, but the header says {width}",
+                f"{use.column}: {look.width} features per patch, but the header says {width}",
                 "compute all bags with one network, and write its width as `features`",
             )
         before = first.setdefault((use.owner, look.digest), use)
@@ -42,5 +42,5 @@ def check_slides(evidence: Evidence) -> Iterator[Problem]:
                 "error",
                 "same-file",
                 f"{use.column}: the same content as {before.cell} of subject {before.subject!r} (row {before.row})",
-                "give both rows one subject, or remove one",
+                "give both rows the same subject, or remove one of them",
             )

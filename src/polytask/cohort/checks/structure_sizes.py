@@ -12,9 +12,9 @@ from polytask.cohort.checks.mask_structures import group_known_structures
 from polytask.errors import Problem
 
 MIN_MASKS_FOR_SIZE = 10
-"""Fewer masks of a structure than this are no distribution of its size."""
+"""A structure with fewer masks is not checked: they show no usual size."""
 MAX_SIZE_DEVIATION = 5.0
-"""A size is odd beyond this many robust standard deviations of the logarithm from the median."""
+"""A size is odd if its logarithm lies more than this many robust standard deviations from the median."""
 MAX_LONE_SIZE_DEVIATION = 3.5
 """The same limit for a size that lies alone. It is lower: tumors vary so much that even a single stray voxel can lie
 within five deviations."""
@@ -48,7 +48,7 @@ def check_structure_sizes(evidence: Evidence) -> Iterator[Problem]:
                     "warning",
                     "odd-size",
                     f"{mask.display_name} has {own_size}, the median of {len(masks)} masks is {median_size}",
-                    "look at the mask (another structure, a stray click, all of the image?) and at its voxel size",
+                    "look at the mask (another structure, a stray click, the whole image?) and at its voxel size",
                     mask.use.cell,
                     mask.use.row,
                     mask.use.subject,

@@ -22,7 +22,7 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
                     "error",
                     "visit-order",
                     f"day {case.day:g} of {case.visit!r} lies before day {before.day:g} of {before.visit!r}",
-                    "mend the days, or the order of `visits`",
+                    "correct the days, or the order of `visits`",
                     row=case.row,
                     subject=subject,
                     column="day",
@@ -47,7 +47,7 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
                 "warning",
                 "after-origin",
                 f"task {name!r} counts from {origin!r} but reads {', '.join(late)}: "
-                "whoever has that visit lived to see it",
+                "only subjects who survived until then have that visit",
                 f"add `visits: [{origin}]`",
                 file="cohort.yaml",
                 column=name,

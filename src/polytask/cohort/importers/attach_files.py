@@ -37,8 +37,10 @@ def attach_files(
     imported.used |= {word for word in stated.columns if "{" not in word}
     image, dims = _add_image_inputs(draft, sheet, root, stated)
     if not image and stated.columns:
-        remedy = "state --image scan.CHANNEL=COLUMN"
-        raise PolytaskError(f"{sheet.path}: masks or doses without an image; expected one; {remedy}")
+        remedy = "add --image scan.CHANNEL=COLUMN"
+        raise PolytaskError(
+            f"{sheet.path}: masks or doses, but no image; expected the image on which they lie; {remedy}"
+        )
     for source in stated.masks:
         name, paths = make_clean_name(source.name), locate_row_files(sheet, source, root, draft.notes)
         task, text = _make_mask_task(
@@ -55,7 +57,7 @@ def attach_files(
         name = _find_owner_task(draft, source, "--region", VoxelSpec)
         region = FileSource(f"{name}_region", source.source)
         _set_column_paths(draft, region.name, locate_row_files(sheet, region, root, draft.notes))
-        _add_task_note(draft, "region", f"task {name!r}: counts where {source.source!r} says")
+        _add_task_note(draft, "region", f"task {name!r}: counts only inside the region of {source.source!r}")
     for source in stated.known:
         name = _find_owner_task(draft, source, "--known", MaskSpec)
         mask = draft.tasks[name]
@@ -94,7 +96,7 @@ def _add_image_inputs(
         if planes != len(group.names):
             raise PolytaskError(
                 f"--contours {group.input}={group.source}: the file holds {planes} planes, but {len(group.names)} "
-                "names are given; expected a name for each plane, in order; mend the names"
+                "names are given; expected a name for each plane, in order; correct the names"
             )
         dims.setdefault(group.input, own)
         for plane, name in enumerate(group.names):
@@ -115,7 +117,7 @@ def _add_image_inputs(
     for owner, modalities in channels.items():
         if wrong := [m for m in modalities.values() if m not in known]:
             raise PolytaskError(
-                f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; "
+                f"--image {owner}: unknown modality {wrong[0]!r}; expected how the image was acquired; "
                 f"use {', '.join(known[:-1])} or {known[-1]}"
             )
         pairs = mirrored.get(owner, [])
@@ -139,12 +141,12 @@ def _make_mask_task(
         planes = probe_image_shape(existing[0])[1]
         if planes > 1:
             raise PolytaskError(
-                f"--mask {name}: {existing[0].name} holds {planes} masks; expected the name of each, in order; state "
+                f"--mask {name}: {existing[0].name} holds {planes} masks; expected the name of each, in order; add "
                 f"--structures {name}=NAME,NAME"
             )
         values = find_mask_labels(existing, dims)
         if not values:
-            remedy = f"state --labels {name}=NAME:VALUE"
+            remedy = f"add --labels {name}=NAME:VALUE"
             raise PolytaskError(f"--mask {name}: the masks are all empty; expected labels; {remedy}")
         labels = {name: values[0]} if len(values) == 1 else {f"{name}_{v}": v for v in values}
         how = f"found in the first masks; --labels {name}=NAME:VALUE names them"
@@ -178,7 +180,7 @@ def _make_dose_task(
     overlapping = [k for k, t in drawn.items() if t.structures]
     dvh = make_clean_name(stated.dvh[name]) if name in stated.dvh else ""
     if dvh and dvh not in masks:
-        raise PolytaskError(f"--dvh {name}={dvh}: no mask is called so; {suggest_word(dvh, masks)}")
+        raise PolytaskError(f"--dvh {name}={dvh}: no mask has this name; {suggest_word(dvh, masks)}")
     how = "stated" if dvh else "the only mask with structures"
     if not dvh and len(overlapping) == 1:
         dvh = overlapping[0]
@@ -195,9 +197,7 @@ def _find_owner_task(draft: CohortDraft, source: FileSource, flag: str, form: ty
     fitting = [k for k, task in draft.tasks.items() if isinstance(task, form)]
     if name not in fitting:
         what = "mask" if form is MaskSpec else "mask or dose"
-        raise PolytaskError(
-            f"{flag} {name}: no {what} is called so; expected one; use one of {list_examples(fitting)}"
-        )
+        raise PolytaskError(f"{flag} {name}: no {what} has this name; use one of {list_examples(fitting)}")
     return name
 
 
@@ -212,7 +212,7 @@ def _set_column_paths(draft: CohortDraft, column: str, paths: Sequence[Path | No
 
 
 def note_rows_without_image(draft: CohortDraft) -> None:
-    """Note which rows have no image of any channel. With a single channel this has been noted already."""
+    """Note which rows have no image of any channel. With a single channel there is a note about them already."""
     columns = [f"{n}.{c}" for n, i in draft.inputs.items() if isinstance(i, ImageInput) for c in i.channels]
     bare = [row["subject"] for row in draft.rows if not any(c in row for c in columns)]
     if bare and len(columns) > 1:

@@ -21,7 +21,7 @@ def expand_column_patterns(
     The word `*` alone is skipped: what it means depends on the columns that are still free, which the caller knows.
 
     Raises:
-        PolytaskError: a name is no column, or a pattern fits no column.
+        PolytaskError: a name is not a column, or a pattern fits no column.
     """
     known = set(columns)
     chosen: dict[str, None] = {}

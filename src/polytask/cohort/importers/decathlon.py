@@ -59,8 +59,8 @@ def import_decathlon(
 
     Cases of `training` and `validation` are for training, those of `test` are the test part. `validation`, or a number
     `fold` in the entries, becomes `splits_final.json`. Other keys of an entry are targets, inferred like the columns of
-    a table; a `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn:
-    a list of names, or names joined by `;`.
+    a table; a `label` that is not a file is one of them, too. `known` (`mask=KEY`) says which structures of a mask are
+    drawn: a list of names, or names joined by `;`.
     """
     file = Path(file)
     content = read_json(file)
@@ -70,7 +70,7 @@ def import_decathlon(
         or not content["training"]
     ):
         raise PolytaskError(
-            f"{file}: expected a list `training` of {{image, label}}; replace it by a Decathlon file"
+            f"{file}: expected a list `training` of {{image, label}}; replace it with a Decathlon file"
         )
     draft = CohortDraft(str(content.get("name") or file.stem))
     words = {*EMPTY_CELL_WORDS, *unknown}
@@ -84,7 +84,8 @@ def import_decathlon(
     if len(set(ids)) < len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
         raise PolytaskError(
-            f"{file}: two cases are called {twice!r}; expected one per image; add a key `subject` to tell them"
+            f"{file}: two cases are called {twice!r}; expected different names; add a key `subject` to tell them "
+            "apart"
         )
     names = (content.get("modality") or content.get("channel_names") or {"0": "image"}).values()
     dims, planes = probe_image_shape(items[0].images[0])
@@ -124,7 +125,8 @@ def import_decathlon(
         add_targets(draft, sheet, ids, chosen)
     elif tasks or inputs or known:
         raise PolytaskError(
-            f"{file}: no entry has a key beside image and label; --task, --input and --known need one; leave them"
+            f"{file}: no entry has a key besides image and label, but --task, --input and --known need one; leave "
+            "these options out"
         )
     draft.splits = _list_given_folds(items)
     if draft.splits:
@@ -147,7 +149,7 @@ def _parse_decathlon_case(
     listed = given if isinstance(given, list) else [given]
     if not listed or not all(isinstance(p, str) and p for p in listed):
         raise PolytaskError(
-            f"{file}: an entry of `{part}` has no `image`; expected {{image, label}}; mend {str(entry)[:80]}"
+            f"{file}: an entry of `{part}` has no `image`; expected {{image, label}}; correct {str(entry)[:80]}"
         )
     images = [file.parent / str(p) for p in listed]
     label = entry.get("label")
@@ -207,7 +209,7 @@ def _list_given_folds(items: list[DecathlonCase]) -> list[dict[str, list[str]]] 
 def _format_json_cell(value: Any) -> str:
     if value is None:
         return ""
-    # bool before str(): "True" is no label, while 1 and 0 are read as yes and no.
+    # bool before str(): "True" is not a label, while 1 and 0 are read as yes and no.
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

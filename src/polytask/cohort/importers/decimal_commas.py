@@ -61,7 +61,7 @@ def read_decimal_commas(table: TextTable, stated: str, separator: str) -> tuple[
     """
     if stated not in ("", *DECIMAL_SIGNS):
         raise PolytaskError(
-            f"--decimal {stated!r}: expected comma or point; name the sign before the decimals"
+            f"--decimal {stated!r}: expected comma or point; give the sign before the decimals"
         )
     if stated == "point" or (separator == "," and not stated):
         return table, ""
@@ -153,7 +153,7 @@ def _rewrite_number_columns(table: TextTable, columns: Iterable[str]) -> TextTab
 
 
 def _write_with_point(cell: str) -> str:
-    """Rewrite `1.234,5` as `1234.5`; a cell that is no such number stays as it is."""
+    """Rewrite `1.234,5` as `1234.5`; a cell that is not such a number stays as it is."""
     match = _COMMA_NUMBER.fullmatch(cell) or _THOUSANDS_NUMBER.fullmatch(cell)
     if match is None:
         return cell
@@ -165,8 +165,8 @@ def _write_with_point(cell: str) -> str:
 def _describe_doubt(table: TextTable, cells: Mapping[str, str]) -> str:
     column, cell = next(iter(cells.items()))
     return (
-        f"{table.path}: {cell!r} in column {column!r} may be a number with three decimals or a thousand; expected one "
-        "meaning; say --decimal comma, or --decimal point"
+        f"{table.path}: {cell!r} in column {column!r} has three decimals or means thousands; expected one "
+        "meaning; add --decimal comma or --decimal point"
     )
 
 
@@ -174,6 +174,6 @@ def _describe_conflict(table: TextTable, commas: Mapping[str, str], points: Mapp
     (comma_column, comma), (point_column, point) = next(iter(commas.items())), next(iter(points.items()))
     return (
         f"{table.path}: numbers with a comma ({comma!r} in column {comma_column!r}) and with a point ({point!r} in "
-        f"column {point_column!r}); expected one decimal sign; say --decimal comma (a point stands between thousands), "
-        "or --decimal point (cells with a comma are no numbers)"
+        f"column {point_column!r}); expected one decimal sign; add --decimal comma (a point stands between thousands), "
+        "or --decimal point (cells with a comma are not numbers)"
     )

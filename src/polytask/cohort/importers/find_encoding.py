@@ -28,7 +28,7 @@ def check_encoding(name: str) -> str:
     """Return the encoding that a person stated, or raise if Python does not know it as a text encoding."""
     try:
         codec = codecs.lookup(name)
-        # Codecs such as base64 and zlib are known to lookup() but are no encodings of text.
+        # Codecs such as base64 and zlib are known to lookup() but are not encodings of text.
         if "a".encode(name).decode(name) != "a":
             raise LookupError
     except (LookupError, UnicodeError, ValueError):
@@ -95,8 +95,8 @@ def _require_western_words(path: Path, data: bytes) -> str:
             shown = data[error.start : error.end]
     line = data.count(b"\n", 0, data.index(shown)) + 1
     raise PolytaskError(
-        f"{path}: the text is neither UTF-8 throughout nor words of Latin-1 ({ascii(shown[:20])[2:-1]} in line {line})"
-        "; expected a known encoding; say --encoding NAME (cp1250, cp1251, mac-roman, gb18030, …), or save it as UTF-8"
+        f"{path}: the text is neither UTF-8 nor Latin-1 ({ascii(shown[:20])[2:-1]} in line {line})"
+        "; expected a known encoding; add --encoding NAME (cp1250, cp1251, mac-roman, gb18030, …), or save it as UTF-8"
     )
 
 

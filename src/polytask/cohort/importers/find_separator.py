@@ -24,7 +24,7 @@ def check_separator(word: str) -> str:
     separator = _SEPARATORS_BY_WORD.get(word.lower(), word)
     if separator not in SEPARATOR_LABELS:
         raise PolytaskError(
-            f"--separator {word!r}: expected comma, semicolon, tab or bar; name what parts the cells"
+            f"--separator {word!r}: expected comma, semicolon, tab or bar; give what separates the cells"
         )
     return separator
 
@@ -43,7 +43,7 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
         with open_table(path, encoding) as file:
             lines = list(islice(file, SEPARATOR_SAMPLE_LINES))
     except (OSError, UnicodeError):
-        return stated or by_name, 0  # the reader says why
+        return stated or by_name, 0  # the reader of the table reports the error
     directive = _SEPARATOR_DIRECTIVE.fullmatch(lines[0]) if lines else None
     if directive is not None and directive[1] in SEPARATOR_LABELS:
         return stated or directive[1], 1
@@ -56,6 +56,6 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
         return next(iter(widths)), 0
     choices = " or ".join(f"{SEPARATOR_LABELS[mark]} ({width} columns)" for mark, width in widths.items())
     raise PolytaskError(
-        f"{path}: cells may be parted by {choices}; expected one separator; say --separator comma, semicolon, "
+        f"{path}: cells may be separated by {choices}; expected one separator; add --separator comma, semicolon, "
         "tab or bar"
     )

@@ -45,7 +45,7 @@ class FollowUpColumns:
     Args:
         death, last: columns of the time of death and of the last follow-up; dates if `start` is a column.
         status: column that says who is dead; "" = whoever has a time of death.
-        start: column of the date from which days are counted; "" = `death` and `last` are no dates.
+        start: column of the date from which days are counted; "" = `death` and `last` are not dates.
     """
 
     death: str
@@ -116,16 +116,15 @@ def read_follow_up(
             "expected e.g. "
             "Dead and Alive; rewrite the column, or name words that mean unknown with --unknown"
         )
-    loss = LostCells(name, "a time that is a number from 0 on, and no time of death of the living")
+    loss = LostCells(name, "a time that is 0 or more, and a time of death only for the dead")
     imported.losses.append(loss)
     times, events = [], []
     dead = alive = untimed = 0
     columns = [sheet.parse(c).cells for c in (follow_up.death, follow_up.last)]
     for k, row in enumerate(sheet.rows):
         bit = mapped[0].get(statuses[k]) if follow_up.status else None
-        if (
-            bit is None
-        ):  # nobody says: a time of death tells it, a last follow-up only where there is no status at all
+        # An empty status: a time of death means dead. Alive follows only if the table has no status column at all.
+        if bit is None:
             bit = "1" if columns[0][k] else "" if follow_up.status else "0"
         value, cell = (deaths[k], columns[0][k]) if bit == "1" else (lasts[k], columns[1][k])
         # Said to be alive but with a time of death: one of the two is wrong, so that the row counts as lost.

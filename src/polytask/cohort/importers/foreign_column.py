@@ -21,7 +21,7 @@ class ForeignColumn:
 
     @cached_property
     def numbers(self) -> tuple[float | None, ...]:
-        """The number in each cell; None where the cell is no number."""
+        """The number in each cell; None where the cell is not a number."""
         return tuple(parse_cell_number(cell) for cell in self.cells)
 
     @cached_property
@@ -31,7 +31,7 @@ class ForeignColumn:
 
     @cached_property
     def odd(self) -> list[str]:
-        """Filled cells that are no number, in the order of the rows."""
+        """Filled cells that are not numbers, in the order of the rows."""
         return [cell for cell, value in zip(self.cells, self.numbers, strict=True) if cell and value is None]
 
     @property

@@ -176,14 +176,8 @@ def map_event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], st
         )
         if bit is None:
             return None
-        named = said in (
-            "censored",
-            "alive",
-            "dead",
-            "deceased",
-            "died",
-            "death",
-        )  # says itself what it means
+        # Such a word keeps its meaning even in a column of censoring.
+        named = said in ("censored", "alive", "dead", "deceased", "died", "death")
         bits[word] = str(1 - int(bit)) if turned and not named else bit
     ones, zeros = ([w for w in words if bits[w] == bit] for bit in ("1", "0"))
     return (

@@ -53,7 +53,7 @@ def parse_stated_tasks(options: Sequence[str]) -> list[StatedTask]:
         if not match:
             raise PolytaskError(
                 f"--task {option}: expected NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], "
-                "e.g. grade=ordinal:G1,G2,G3; mend it"
+                "e.g. grade=ordinal:G1,G2,G3; correct it"
             )
         name, kind, words, column, level = (part or "" for part in match.groups())
         if kind not in POOLED_KINDS:
@@ -62,7 +62,7 @@ def parse_stated_tasks(options: Sequence[str]) -> list[StatedTask]:
         if find_answer_form(kind) == "time" and len(listed) not in (0, 2, 3, 4):
             raise PolytaskError(
                 f"--task {option}: expected columns TIME,EVENT, or DEATH,LAST,STATUS, or the dates "
-                "START,DEATH,LAST,STATUS; mend it"
+                "START,DEATH,LAST,STATUS; correct it"
             )
         tasks.append(StatedTask(name.strip(), kind, listed, column.strip(), level))
     return tasks
@@ -75,7 +75,7 @@ def parse_sources(flag: str, options: Sequence[str]) -> list[FileSource]:
         name, equals, source = option.partition("=")
         if not (name.strip() and equals and source.strip()):
             raise PolytaskError(
-                f"{flag} {option}: expected NAME=COLUMN or NAME=PATTERN with {{columns}}; mend it"
+                f"{flag} {option}: expected NAME=COLUMN or NAME=PATTERN with {{columns}}; correct it"
             )
         sources.append(FileSource(name.strip(), source.strip()))
     return sources
@@ -106,7 +106,8 @@ def parse_contours(options: Sequence[str]) -> list[StackedChannels]:
         listed = tuple(make_clean_name(n) for n in names.split(",") if n.strip())
         if not (name.strip() and equals and source.strip() and colon and listed):
             raise PolytaskError(
-                f"--contours {option}: expected INPUT=COLUMN:NAME,NAME (a name for each plane of the 4-D file); mend it"
+                f"--contours {option}: expected INPUT=COLUMN:NAME,NAME (a name for each plane of the 4-D file); "
+                "correct it"
             )
         stacks.append(StackedChannels(make_clean_name(name), source.strip(), listed))
     return stacks
@@ -118,7 +119,7 @@ def parse_task_words(flag: str, options: Sequence[str]) -> dict[str, str]:
     for option in options:
         task, equals, word = option.partition("=")
         if not (task.strip() and equals and word.strip()):
-            raise PolytaskError(f"{flag} {option}: expected TASK=WORD; mend it")
+            raise PolytaskError(f"{flag} {option}: expected TASK=WORD; correct it")
         word_by_task[make_clean_name(task)] = word.strip()
     return word_by_task
 
@@ -134,7 +135,7 @@ def parse_labels(options: Sequence[str]) -> dict[str, dict[str, int]]:
             or not pairs
             or not all(name.strip() and value.strip().isdigit() for name, _, value in pairs)
         ):
-            raise PolytaskError(f"--labels {option}: expected TASK=NAME:VALUE,NAME:VALUE; mend it")
+            raise PolytaskError(f"--labels {option}: expected TASK=NAME:VALUE,NAME:VALUE; correct it")
         labels_by_task[make_clean_name(task)] = {name.strip(): int(value) for name, _, value in pairs}
     return labels_by_task
 
@@ -146,6 +147,6 @@ def parse_lists(flag: str, options: Sequence[str]) -> dict[str, list[str]]:
         task, _, name_list = option.partition("=")
         names = [n.strip() for n in name_list.split(",") if n.strip()]
         if not task or not names:
-            raise PolytaskError(f"{flag} {option}: expected TASK=NAME,NAME; mend it")
+            raise PolytaskError(f"{flag} {option}: expected TASK=NAME,NAME; correct it")
         names_by_task[make_clean_name(task)] = names
     return names_by_task

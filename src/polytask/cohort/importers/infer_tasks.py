@@ -101,13 +101,13 @@ def leave_out_reserved(sheet: ForeignSheet, imported: ImportedTasks) -> None:
     """Leave out columns whose name has a fixed meaning in our own tables."""
     for column in sheet.columns:
         if column in RESERVED_COLUMNS and column not in imported.used:
-            imported.leave_out([column], "the name has a meaning of its own; rename the column to read it")
+            imported.leave_out([column], "the name has a fixed meaning; rename the column to use it")
 
 
 def set_aside_non_targets(
     sheet: ForeignSheet, columns: Sequence[str], imported: ImportedTasks, inputs: bool
 ) -> None:
-    """Set aside columns that are not a question: a likely site is proposed, a person's age or sex becomes an input.
+    """Set aside columns that are not tasks: a likely site is proposed, a person's age or sex becomes an input.
 
     Args:
         inputs: whether columns that describe a person become inputs.
@@ -118,7 +118,7 @@ def set_aside_non_targets(
         words = sheet.parse(column).words
         if "site" not in sheet.identity and looks_like_site(column) and 2 <= len(words) <= MAX_SITE_WORDS:
             imported.used.add(column)
-            remedy = f"left out, --site {_quote_if_spaced(column)} takes it"
+            remedy = f"left out; --site {_quote_if_spaced(column)} uses it as the site"
             line = f"column {column!r} looks like a site ({list_examples(words, 3)}): {remedy}"
             imported.notes.append(ColumnNote("proposal", "like a site", line))
         elif inputs and DEMOGRAPHIC_NAME.match(column) and make_input_column(sheet, column)[0] is not None:
@@ -182,7 +182,9 @@ def add_pooled_task(
             sheet, column, loss, KINDS[kind].list_parsers(task, name)[name]
         )
     elif foreign := [w for w in parsed.words if not any(is_same_word(w, known) for known in words)]:
-        extra = f"; not among the words, see `polytask check`: {list_examples(map(repr, foreign))}"
+        extra = (
+            f"; words that the task does not have, see `polytask check`: {list_examples(map(repr, foreign))}"
+        )
     unit_text = f" in {unit}" if unit else ""
     line = f"{kind}{text}{unit_text} from column {column!r}, level {level} ({why}){extra}"
     add_imported_task(imported, name, task, [column], line)
@@ -191,7 +193,7 @@ def add_pooled_task(
 def read_number_cells(
     sheet: ForeignSheet, column: str, loss: LostCells, parse: CellParser | None = None
 ) -> list[str]:
-    """Return the cells of a column of numbers; cells that are no number become empty and are counted as lost.
+    """Return the cells of a column of numbers; cells that are not numbers become empty and are counted as lost.
 
     A bound such as `>1700` stays: `polytask check` asks a person what it means.
 
@@ -214,7 +216,7 @@ def _accepts_cell(parse: CellParser, cell: str) -> bool:
     try:
         parse(cell)
     except UnreadableCell as odd:
-        return odd.code == "absurd-number"  # `check` names it
+        return odd.code == "absurd-number"  # `polytask check` reports it
     return True
 
 

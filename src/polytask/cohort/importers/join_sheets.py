@@ -53,7 +53,7 @@ def join_sheets(sheets: Sequence[ForeignSheet], skipped: Sequence[str] = ()) -> 
                 )
         if repeated:
             notes.append(
-                f"{sheet.path.name}: {repeated} rows say what another row of the subject says, left out"
+                f"{sheet.path.name}: {repeated} rows repeat another row of the same subject and are left out"
             )
     identity = {k: v for sheet in reversed(sheets) for k, v in sheet.identity.items()}
     columns = tuple(dict.fromkeys(c for sheet in sheets for c in sheet.columns))
@@ -65,26 +65,26 @@ def _refuse_difference(sheet: ForeignSheet, key: tuple[str, str], columns: Seque
     if columns:
         where = f"subject {key[0]!r}" + (f" at visit {key[1]!r}" if key[1] else "")
         raise PolytaskError(
-            f"{sheet.path}: {where} has two rows that differ in {list_examples(columns, 4)}; expected one; say "
-            "--visit COLUMN, --skip the columns, or remove one"
+            f"{sheet.path}: {where} has two rows that differ in {list_examples(columns, 4)}; expected one row; "
+            "name the visits with --visit COLUMN, leave the columns out with --skip, or remove one row"
         )
 
 
 def _compare_subjects(whole: ForeignSheet, other: ForeignSheet) -> list[str]:
-    """Make notes about subjects that only one of two tables has; raises if they have none in common."""
+    """Make notes about subjects that only one of two tables has; raises if no subject is in both."""
     first, second = ({row["subject"]: None for row in sheet.rows} for sheet in (whole, other))
     only_first = [s for s in first if s not in second]
     only_second = [s for s in second if s not in first]
     if first and second and len(only_second) == len(second):
         raise PolytaskError(
             f"{other.path}: none of its subjects is in {whole.path.name}: {explain_missing_ids(only_second, first)}; "
-            "expected the same names, leading zeros too; mend them, or say --subject COLUMN"
+            "expected the same names, also leading zeros; correct them, or name the column with --subject COLUMN"
         )
     notes = []
     if only_second:
         one = len(only_second) == 1
         left = f"{'has' if one else 'have'} no visit, left out"
-        left = left if _lacks_visits(whole, other) else "added without the rest"
+        left = left if _lacks_visits(whole, other) else "added without the other columns"
         what = f"{'is' if one else 'are'} not in {whole.path.name} and {left}"
         notes.append(_describe_subject_count(other.path, only_second, what, first))
     if only_first:
@@ -112,6 +112,6 @@ def _merge_row(target: dict[str, str], row: dict[str, str], path: Path) -> None:
         if cell and before and cell != before:
             raise PolytaskError(
                 f"{path}: column {column!r} of subject {row['subject']!r} is {cell!r}, but {before!r} "
-                "in another table; expected them to agree; rename or remove one"
+                "in another table; expected the same; rename or remove one of the columns"
             )
         target[column] = before or cell

@@ -44,7 +44,7 @@ def locate_row_files(
         if gone:
             why = explain_missing_files(gone, root)
             notes.append(
-                f"{source.name!r}: {len(gone)} files of column {source.source!r} are not there: {why}"
+                f"{source.name!r}: {len(gone)} files of column {source.source!r} do not exist: {why}"
             )
         # Paths of missing files stay in the cells: `polytask check` reports them, so that none goes unnoticed.
         return paths
@@ -55,7 +55,7 @@ def locate_row_files(
         why = explain_missing_files(candidates, root) or source.source
         raise PolytaskError(
             f"{source.name}={source.source}: no such file for any row, e.g. {why}; "
-            "expected paths relative to the table; mend the pattern"
+            "expected paths relative to the table; correct the pattern"
         )
     if count < len(candidates):
         missing = [path for path, here in zip(candidates, existing, strict=True) if here is None]
@@ -81,13 +81,14 @@ def require_existing_files(
     filled = [path for path in paths if path is not None]
     if not filled:
         raise PolytaskError(
-            f"{sheet.path}: column {source.source!r} is empty; expected files; fill or --skip it"
+            f"{sheet.path}: column {source.source!r} is empty; expected files; fill it, or leave it out with --skip"
         )
     existing = [path for path in filled if find_source_file(path).exists()]
     if not existing:
         raise PolytaskError(
-            f"{sheet.path}: none of the {len(filled)} files of {source.source!r} is there: "
-            f"{explain_missing_files(filled, root)}; expected paths relative to the table; mend them, or copy the files"
+            f"{sheet.path}: none of the {len(filled)} files of {source.source!r} exists: "
+            f"{explain_missing_files(filled, root)}; expected paths relative to the table; correct them, or "
+            "copy the files"
         )
     return existing
 
@@ -125,7 +126,7 @@ def fill_path_pattern(pattern: str, row: dict[str, str], sheet: ForeignSheet) ->
             parts.append(format(known[name], form or ""))
     except ValueError as error:
         raise PolytaskError(
-            f"pattern {pattern!r}: {error}; expected e.g. images/{{subject:0>3}}.nii.gz; mend it"
+            f"pattern {pattern!r}: {error}; expected e.g. images/{{subject:0>3}}.nii.gz; correct it"
         ) from None
     return "".join(parts)
 

@@ -76,12 +76,12 @@ def import_nnunet(
     content = read_json(folder / "dataset.json")
     if not isinstance(content, dict):
         raise PolytaskError(
-            f"{folder / 'dataset.json'}: expected keys and values; replace it by nnU-Net's file"
+            f"{folder / 'dataset.json'}: expected keys and values; replace it with nnU-Net's file"
         )
     channels = content.get("channel_names", content.get("modality"))
     if not isinstance(channels, dict) or not isinstance(content.get("labels"), dict):
         raise PolytaskError(
-            f"{folder / 'dataset.json'}: expected `channel_names` and `labels`; add them as nnU-Net asks"
+            f"{folder / 'dataset.json'}: expected `channel_names` and `labels`; add them in the form of nnU-Net"
         )
     draft = CohortDraft(str(content.get("name") or folder.resolve().name))
     scans = _list_nnunet_cases(folder, content, draft.notes)
@@ -160,7 +160,8 @@ def _list_nnunet_cases(folder: Path, content: dict[str, Any], notes: list[str]) 
         )
     if not any(not test for test, _ in cases):
         raise PolytaskError(
-            f"{folder}: no image in imagesTr; expected names like case_0000{ending}; mend `file_ending` or the folder"
+            f"{folder}: no image in imagesTr; expected names like case_0000{ending}; correct "
+            "`file_ending` or the folder"
         )
     scans = [cases[key] for key in sorted(cases)]
     known = {scan.mask.name for scan in scans if scan.mask is not None}
@@ -183,7 +184,7 @@ def _read_target_table(
     table = next((p for p in places if p.is_file()), None)
     if table is None:
         if path is not None:
-            raise PolytaskError(f"{path}: no such file; expected the table of targets; mend --targets")
+            raise PolytaskError(f"{path}: no such file; expected the table of targets; correct --targets")
         return None
     return read_sheet(table, columns, unknown, case=True, form=form)
 
@@ -192,6 +193,6 @@ def _parse_channel_number(key: str) -> int:
     """Parse the number of a channel; as text, "10" would sort before "2"."""
     if not str(key).isdigit():
         raise PolytaskError(
-            f"dataset.json: channel {key!r} is no number; expected 0, 1, …; mend `channel_names`"
+            f"dataset.json: channel {key!r} is not a number; expected 0, 1, …; correct `channel_names`"
         )
     return int(key)

@@ -171,7 +171,7 @@ def _require_existing_tables(paths: Sequence[Path]) -> None:
     gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
     if len(gone) > 1:
         raise PolytaskError(
-            f"{len(gone)} of {len(paths)} tables are not there: {list_examples(gone, 3)}; expected files; mend "
+            f"{len(gone)} of {len(paths)} tables do not exist: {list_examples(gone, 3)}; expected files; correct "
             "the paths"
         )
 

@@ -28,7 +28,10 @@ def find_mask_labels(paths: Iterable[Path], dims: int) -> list[int]:
     for path in paths:
         values = np.unique(read_image_file(path, dims).array).astype(np.float64)
         if not np.array_equal(values, np.rint(values)):
-            raise PolytaskError(f"{path}: values of a mask are no integers; expected labels; write it again")
+            raise PolytaskError(
+                f"{path}: the mask has values that are not integers; expected labels; write it again with "
+                "integers"
+            )
         labels |= {int(v) for v in values if v > 0}
         looked += bool((values > 0).any())
         if looked >= SAMPLED_MASKS:

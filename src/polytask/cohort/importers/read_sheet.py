@@ -59,7 +59,7 @@ def read_sheet(
     notes: list[str] = []
     if path.suffix.lower() in _UNREADABLE_ENDINGS:
         raise PolytaskError(
-            f"{path}: {path.suffix} is not read; expected .csv, .tsv or .xlsx; save it as one"
+            f"{path}: {path.suffix} files cannot be read; expected .csv, .tsv or .xlsx; save it as one of these"
         )
     if is_workbook(path):
         table, _ = read_decimal_commas(read_workbook(path, notes), form.decimal, ",")
@@ -67,7 +67,7 @@ def read_sheet(
         table = read_foreign_table(path, form, notes)
     if not table.rows:
         raise PolytaskError(
-            f"{table.path}: no row below the column names; expected one per subject; add them"
+            f"{table.path}: no row below the column names; expected one for each subject; add them"
         )
     if table.problems:
         problem = table.problems[0]
@@ -133,7 +133,7 @@ def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) ->
         if pictures is None:
             raise PolytaskError(
                 f"{table.path}: no column names the subject; expected `subject` or `patient_id`; "
-                f"say --subject COLUMN{_propose_subject_columns(table)}"
+                f"name it with --subject COLUMN{_propose_subject_columns(table)}"
             )
         identity_columns = {"subject": pictures, **identity_columns}
     column = identity_columns["subject"]
@@ -141,8 +141,8 @@ def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) ->
     files = any(cells) and all(not cell or find_image_ending(cell) not in (None, "/") for cell in cells)
     if files and len({_strip_folders_and_ending(cell) for cell in cells}) < len(set(cells)):
         raise PolytaskError(
-            f"{table.path}: files of column {column!r} in different folders have one name; expected a name for each "
-            "subject; say --subject COLUMN, or add such a column"
+            f"{table.path}: files of column {column!r} in different folders have the same name; expected a name for "
+            "each subject; name another column with --subject COLUMN, or add one"
         )
     return SheetIdentity(identity_columns, column if files else "")
 

@@ -29,7 +29,7 @@ def add_survival_pairs(sheet: ForeignSheet, imported: ImportedTasks) -> None:
     """Add a survival task for every pair of time and event columns that is found by name.
 
     Columns that look like survival but cannot be paired are left out, with a note on how to state them: a regression
-    of censored times, or an event without its time, would be a wrong question.
+    of censored times, or an event without its time, would be a wrong task.
     """
     _find_death_or_follow_up(sheet, imported)
     free = [c for c in sheet.columns if c not in imported.used]
@@ -41,14 +41,14 @@ def add_survival_pairs(sheet: ForeignSheet, imported: ImportedTasks) -> None:
         free_of = [c for c in columns if c not in imported.used]
         if free_of:
             imported.leave_out(
-                free_of, f"the same follow-up as task {make_clean_name(name)!r}, or what it tells"
+                free_of, f"the same follow-up as task {make_clean_name(name)!r}, or part of it"
             )
     unclear = [c for c in (*paired.times, *paired.events) if c not in imported.used]
     if paired.times and paired.events:
         imported.leave_out(
             unclear,
-            "times and events of survival, but which belong together? "
-            f"say --task NAME=survival:{paired.times[0]},{paired.events[0]}",
+            "times and events of survival, but it is not clear which belong together: "
+            f"add --task NAME=survival:{paired.times[0]},{paired.events[0]}",
         )
 
 
@@ -66,10 +66,10 @@ def add_survival_task(
     if mapped is None:
         raise PolytaskError(
             f"{sheet.path}, column {event}: {list_examples(map(repr, events.words))} do not say whether the event was "
-            "observed; expected 1 and 0, dead and alive, yes and no; rewrite the column"
+            "observed; expected e.g. 1 and 0, dead and alive, or yes and no; rewrite the column"
         )
     bits, how = mapped
-    loss = LostCells(name, f"a time that is a number from 0 on, and {EVENT_MEANING}")
+    loss = LostCells(name, f"a time that is 0 or more, and an event that is {EVENT_MEANING}")
     imported.losses.append(loss)
     kept_times, kept_events, half = [], [], 0
     for row, cell, value, text in zip(sheet.rows, times.cells, times.numbers, events.texts, strict=True):
@@ -85,12 +85,13 @@ def add_survival_task(
     if half > MAX_LOST_SHARE * (half + known) and "0" not in kept_events and name not in imported.accepted:
         raise PolytaskError(
             f"{sheet.path}: {half} rows have only one of {time!r} and {event!r}, and no row that has both is censored; "
-            f"does empty mean censored? write 0 and the time there, or say --accept-loss {name} if it is unknown"
+            f"does empty mean censored? if so, write 0 and the time there; if it means unknown, "
+            f"add --accept-loss {name}"
         )
     imported.cells[f"{name}_time"], imported.cells[f"{name}_event"] = kept_times, kept_events
     unit = imported.units.get(name) or guess_time_unit(time)
     lost = f"; {half} rows with only one of the two are unknown" if half else ""
-    assumed = f"in {unit}" if unit else f"in days (assumed; --unit {name}=months says otherwise)"
+    assumed = f"in {unit}" if unit else f"in days (assumed; change it with --unit {name}=months)"
     line = f"survival, time {time!r} {assumed}, event {event!r}: {how}"
     _add_checked_survival(sheet, name, unit, pair, imported, level, line, lost)
 
@@ -102,7 +103,7 @@ def add_death_or_follow_up(
     times, events, named, line = read_follow_up(sheet, name, follow_up, imported)
     imported.cells[f"{name}_time"], imported.cells[f"{name}_event"] = times, events
     unit = imported.units.get(name) or named
-    assumed = "" if unit else f"; in days (assumed; --unit {name}=months says otherwise)"
+    assumed = "" if unit else f"; in days (assumed; change it with --unit {name}=months)"
     _add_checked_survival(sheet, name, unit, follow_up.columns, imported, level, line, assumed)
 
 
@@ -122,7 +123,8 @@ def _find_death_or_follow_up(sheet: ForeignSheet, imported: ImportedTasks) -> No
         option = f"--task '{OVERALL_SURVIVAL_TASK}=survival:START,{','.join(follow_up.columns)}'"
         imported.leave_out(
             [*follow_up.columns, *same],
-            f"dates of survival, but counted from which? say {option} with the column of it",
+            f"dates of survival, but it is not clear from which date time counts: add {option}, where START is "
+            "the column of that date",
         )
     else:
         add_death_or_follow_up(sheet, OVERALL_SURVIVAL_TASK, follow_up, imported, "")

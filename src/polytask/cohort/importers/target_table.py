@@ -68,7 +68,8 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
     if not matched:
         raise PolytaskError(
             f"{sheet.path}: no case has an image (table: {explain_missing_ids(by_case, cases)}; images: "
-            f"{list_examples(cases, 3)}); expected the names before _0000, leading zeros too; mend the first column"
+            f"{list_examples(cases, 3)}); expected the names before _0000, also leading zeros; correct the first "
+            "column"
         )
     draft.notes += sheet.notes
     if spare := [c for c in by_case if c not in set(cases)]:
@@ -129,7 +130,7 @@ def _read_drawn_columns(
     for source in [*stated, *(FileSource(name, f"{name}_known") for name in free)]:
         if source.name not in masks:
             raise PolytaskError(
-                f"--known {source.name}: no mask is called so; expected one; {suggest_word(source.name, list(masks))}"
+                f"--known {source.name}: no mask has this name; {suggest_word(source.name, list(masks))}"
             )
         known[source.name] = read_drawn_structures(sheet, source, masks[source.name], imported)
         imported.used.add(source.source)
@@ -142,7 +143,9 @@ def read_row_identity(row: dict[str, str], sheet: ForeignSheet) -> dict[str, str
     """Return subject, visit, day, site and split of a row, as our own tables write them."""
     identity = {k: row[k] for k in ("subject", "visit", "day", "site") if row.get(k)}
     if "day" in identity and parse_cell_number(identity["day"]) is None:
-        raise PolytaskError(f"{sheet.path}: day {identity['day']!r} is not a number; expected days; mend it")
+        raise PolytaskError(
+            f"{sheet.path}: day {identity['day']!r} is not a number; expected days; correct it"
+        )
     if word := row.get("split", ""):
         if word.lower() not in SPLIT_WORDS:
             raise PolytaskError(
@@ -159,7 +162,7 @@ def note_split(draft: CohortDraft, sheet: ForeignSheet) -> None:
     if counts:
         parts = [f"{word!r} ({n} rows) = {SPLIT_WORDS.get(word.lower(), word)}" for word, n in counts.items()]
         again = any(SPLIT_WORDS.get(w.lower()) == "train" and w.lower() not in _TRAIN_WORDS for w in counts)
-        why = "; folds for tuning and testing are drawn from all that is train" if again else ""
+        why = "; Polytask draws new folds from all rows that are train" if again else ""
         draft.notes.append(f"split, from column {sheet.identity['split']!r}: {', '.join(parts)}{why}")
 
 
@@ -194,7 +197,7 @@ def add_table_inputs(draft: CohortDraft, sheet: ForeignSheet, inputs: Sequence[s
             cells[name] = read_number_cells(sheet, name, loss)
             bounds = [cell for cell in sheet.parse(name).odd if is_bound_cell(cell)]
             if loss.lost:
-                lost = f"; {loss.lost} cells are no numbers and unknown ({'; '.join(loss.examples)})"
+                lost = f"; {loss.lost} cells are not numbers and become unknown ({'; '.join(loss.examples)})"
             if bounds:
                 lost += f"; {len(bounds)} cells are bounds ({list_examples(bounds, 3)}), see `polytask check`"
         became = "proposal" if lost else "input"

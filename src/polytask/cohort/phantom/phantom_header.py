@@ -29,9 +29,9 @@ def select_phantom_tasks(tasks: Iterable[str] | None, visits: int) -> tuple[str,
                 f"--tasks: no task is called {task!r}; {suggest_word(task, PHANTOM_TASKS, 'choose from')}"
             )
         if task not in possible:
-            raise PolytaskError("--tasks: response is the change between visits; ask for --visits 2 or more")
+            raise PolytaskError("--tasks: response is the change between visits; set --visits to 2 or more")
     if not wanted:
-        raise PolytaskError(f"--tasks: no task is left; choose from {', '.join(possible)}")
+        raise PolytaskError(f"--tasks: no task is chosen; choose from {', '.join(possible)}")
     return tuple(t for t in possible if t in wanted)
 
 

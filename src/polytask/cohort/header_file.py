@@ -161,8 +161,8 @@ def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
             )
         ]
     if kind == "literal_error":
-        given = error["input"]
-        return [(f"{where}: {given!r} is not {context['expected']}", f"write {context['expected']}")]
+        value = error["input"]
+        return [(f"{where}: {value!r} is not {context['expected']}", f"write {context['expected']}")]
     if kind.startswith("int_"):
         return [(f"{where}: {error['input']!r} is not an integer", "write an integer, or a list of them")]
     if kind == "string_pattern_mismatch":
@@ -182,12 +182,12 @@ def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
 
 def _format_key_path(loc: tuple[int | str, ...]) -> str:
     """Format a pydantic error path as `tasks.os.horizons`: kinds, union branches and key marks are left out."""
-    kept = [
+    parts = [
         str(p)
         for i, p in enumerate(loc)
         if not (i == 2 and p in _SPECS_BY_KIND) and p not in ("[key]", "list[int]", "int")
     ]
-    return ".".join(kept) or "the header"
+    return ".".join(parts) or "the header"
 
 
 def _find_model_at(loc: tuple[int | str, ...]) -> type[StrictModel]:

@@ -54,8 +54,10 @@ def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], 
     # wish[stratum][part]: subjects of the stratum that the part still needs (may become negative).
     # share: the same as a share of the stratum, so that rare strata weigh as much as common ones.
     def place(subject: str, rarest: int | None) -> None:
-        mine = own[subject]
-        others = [sum(parts) for parts in zip(*(share[m] for m in mine), strict=True)] or [0] * len(room)
+        own_strata = own[subject]
+        others = [sum(parts) for parts in zip(*(share[m] for m in own_strata), strict=True)] or [0] * len(
+            room
+        )
         # Rounding makes values equal that differ only by the order of floating-point sums; the hash breaks the tie.
         appeals = {
             part: (
@@ -74,7 +76,7 @@ def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], 
             else max(equal, key=lambda part: draw_hash_number(salt, subject, part))
         )
         placed[subject], room[best] = best, room[best] - 1
-        for stratum in mine:
+        for stratum in own_strata:
             wish[stratum][best] -= 1
             share[stratum][best] = wish[stratum][best] / total[stratum]
             left[stratum] -= 1

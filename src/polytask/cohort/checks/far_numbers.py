@@ -56,7 +56,7 @@ def check_far_numbers(evidence: Evidence) -> Iterator[Problem]:
                     numbers.append((k, parse(cell)))
         for k, value, middle in _find_far_numbers(numbers, column in molecular):
             case = evidence.cohort.cases[k]
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "warning",
                 "far-number",
                 f"{column}: {value:g} is far from all others (median {middle:.4g}, {len(numbers)} cells)",

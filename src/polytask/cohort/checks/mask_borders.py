@@ -31,7 +31,7 @@ def check_empty_masks(evidence: Evidence) -> Iterator[Problem]:
         task = evidence.header.tasks[mask.task]
         # A label map is judged as a whole: it is normal that it lacks some of its labels.
         if isinstance(task, MaskSpec) and task.labels is not None:
-            whole[mask.use.row, mask.task].append(mask)
+            whole[mask.file_cell.row, mask.task].append(mask)
         elif not mask.voxels:
             yield _make_mask_warning(
                 evidence,
@@ -90,13 +90,15 @@ def _find_usual_faces(masks: list[MaskStructure]) -> frozenset[BorderFace]:
 
 def _suggest_mask_remedy(mask: MaskStructure) -> str:
     """Say how a person can state that an empty mask means absent or unknown."""
-    if mask.use.part:
+    if mask.file_cell.part:
         return "write `absent` if somebody looked for it, or empty the cell if nobody did"
-    return f"name the structures that were drawn in `{mask.use.column}_known`"
+    return f"name the structures that were drawn in `{mask.file_cell.column}_known`"
 
 
 def _make_mask_warning(
     evidence: Evidence, mask: MaskStructure, code: str, message: str, remedy: str
 ) -> Problem:
-    use = mask.use
-    return Problem("warning", code, message, remedy, use.cell, use.row, use.subject, mask.column)
+    file_cell = mask.file_cell
+    return Problem(
+        "warning", code, message, remedy, file_cell.cell, file_cell.row, file_cell.subject, mask.column
+    )

@@ -23,7 +23,7 @@ def check_cell_values(evidence: Evidence) -> Iterator[Problem]:
                 parse(cell)
             except cell_readers.UnreadableCell as odd:
                 place = (case.row, case.subject, column)
-                yield evidence.problem("error", odd.code, f"{column}: {odd.message}", odd.remedy, *place)
+                yield evidence.make_problem("error", odd.code, f"{column}: {odd.message}", odd.remedy, *place)
 
 
 def list_cell_parsers(header: Header) -> dict[str, CellParser]:

@@ -40,7 +40,7 @@ def check_structure_sizes(evidence: Evidence) -> Iterator[Problem]:
         sizes = np.array([mask.size if physical else mask.share for mask in masks])
         for mask, size, odd in zip(masks, sizes, find_odd_sizes(sizes), strict=True):
             if odd:
-                dims = len(evidence.looks[mask.use.key].grid.shape)
+                dims = len(evidence.image_facts[mask.file_cell.key].grid.shape)
                 own_size, median_size = (
                     _format_size_with_unit(v, physical, dims) for v in (float(size), float(np.median(sizes)))
                 )
@@ -49,9 +49,9 @@ def check_structure_sizes(evidence: Evidence) -> Iterator[Problem]:
                     "odd-size",
                     f"{mask.display_name} has {own_size}, the median of {len(masks)} masks is {median_size}",
                     "look at the mask (another structure, a stray click, the whole image?) and at its voxel size",
-                    mask.use.cell,
-                    mask.use.row,
-                    mask.use.subject,
+                    mask.file_cell.cell,
+                    mask.file_cell.row,
+                    mask.file_cell.subject,
                     mask.column,
                 )
 

@@ -36,4 +36,4 @@ def check_subject_agreement(evidence: Evidence) -> Iterator[Problem]:
                     message = f"{column} is {word!r}, but {first!r} in row {filled[0].row}"
                     remedy = "the column has level `subject`: make the rows agree, or write `level: visit`"
                     place = (case.row, case.subject, column)
-                    yield evidence.problem("error", "disagreement", message, remedy, *place)
+                    yield evidence.make_problem("error", "disagreement", message, remedy, *place)

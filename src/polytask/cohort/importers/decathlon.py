@@ -145,8 +145,8 @@ def _parse_decathlon_case(
         lists: keys whose value may be a list of names; they are joined by `;`.
     """
     entry = {"image": entry} if isinstance(entry, str | list) else entry
-    given = entry.get("image") if isinstance(entry, dict) else None
-    listed = given if isinstance(given, list) else [given]
+    image = entry.get("image") if isinstance(entry, dict) else None
+    listed = image if isinstance(image, list) else [image]
     if not listed or not all(isinstance(p, str) and p for p in listed):
         raise PolytaskError(
             f"{file}: an entry of `{part}` has no `image`; expected {{image, label}}; correct {str(entry)[:80]}"
@@ -174,14 +174,14 @@ def _parse_decathlon_case(
     )
 
 
-def _add_masks(draft: CohortDraft, content: dict[str, Any], given: list[Path], dims: int, file: Path) -> None:
+def _add_masks(draft: CohortDraft, content: dict[str, Any], masks: list[Path], dims: int, file: Path) -> None:
     """Add the segmentation task, with the labels of the file or else those found in the first masks."""
-    if not given:
+    if not masks:
         return
     if isinstance(content.get("labels"), dict):
         labels, ignore = parse_label_entries(content["labels"], file)
     else:
-        labels, ignore = {f"label_{v}": v for v in find_mask_labels(given, dims)}, None
+        labels, ignore = {f"label_{v}": v for v in find_mask_labels(masks, dims)}, None
         draft.notes.append(f"`labels` is missing: the first masks hold {list_examples(labels.values())}")
     draft.tasks[DECATHLON_MASK] = SegmentationSpec.model_validate(
         {"kind": "segmentation", "image": DECATHLON_INPUT, "labels": labels, "ignore": ignore}

@@ -167,17 +167,17 @@ def map_event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], st
             w: "1" if parse_cell_number(p) == 2 else "0" for w, p in plain.items()
         }, "2 = observed, 1 = censored"
     bits = {}
-    for word, said in plain.items():
-        value = parse_cell_number(said)
+    for word, text in plain.items():
+        value = parse_cell_number(text)
         bit = (
-            ("1" if said in EVENT_YES_WORDS else "0" if said in EVENT_NO_WORDS else None)
+            ("1" if text in EVENT_YES_WORDS else "0" if text in EVENT_NO_WORDS else None)
             if value is None
             else {1.0: "1", 0.0: "0"}.get(value)
         )
         if bit is None:
             return None
         # Such a word keeps its meaning even in a column of censoring.
-        named = said in ("censored", "alive", "dead", "deceased", "died", "death")
+        named = text in ("censored", "alive", "dead", "deceased", "died", "death")
         bits[word] = str(1 - int(bit)) if turned and not named else bit
     ones, zeros = ([w for w in words if bits[w] == bit] for bit in ("1", "0"))
     return (

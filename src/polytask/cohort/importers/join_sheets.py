@@ -31,7 +31,7 @@ def join_sheets(sheets: Sequence[ForeignSheet], skipped: Sequence[str] = ()) -> 
     for sheet in [whole, *(s for s in sheets if s is not whole)]:
         if sheet is not whole:
             notes += _compare_subjects(whole, sheet)
-        seen: dict[tuple[str, str], dict[str, str]] = {}
+        row_by_key: dict[tuple[str, str], dict[str, str]] = {}
         repeated = 0
         read = [c for c in sheet.columns if not any(fnmatchcase(c, word) for word in skipped)]
         visits: dict[str, list[tuple[str, str]]] = {}
@@ -39,11 +39,13 @@ def join_sheets(sheets: Sequence[ForeignSheet], skipped: Sequence[str] = ()) -> 
             visits.setdefault(subject, []).append((subject, visit))
         for row in sheet.rows:
             key = (row["subject"], row.get("visit", ""))
-            if key in seen:
-                _refuse_difference(sheet, key, [c for c in read if row.get(c, "") != seen[key].get(c, "")])
+            if key in row_by_key:
+                _refuse_difference(
+                    sheet, key, [c for c in read if row.get(c, "") != row_by_key[key].get(c, "")]
+                )
                 repeated += 1
                 continue
-            seen[key] = row
+            row_by_key[key] = row
             targets = [key]
             if "visit" not in sheet.identity and "visit" in whole.identity:
                 targets = visits.get(key[0], [])
@@ -83,9 +85,9 @@ def _compare_subjects(whole: ForeignSheet, other: ForeignSheet) -> list[str]:
     notes = []
     if only_second:
         one = len(only_second) == 1
-        left = f"{'has' if one else 'have'} no visit, left out"
-        left = left if _lacks_visits(whole, other) else "added without the other columns"
-        what = f"{'is' if one else 'are'} not in {whole.path.name} and {left}"
+        outcome = f"{'has' if one else 'have'} no visit, left out"
+        outcome = outcome if _lacks_visits(whole, other) else "added without the other columns"
+        what = f"{'is' if one else 'are'} not in {whole.path.name} and {outcome}"
         notes.append(_describe_subject_count(other.path, only_second, what, first))
     if only_first:
         what = f"{'has' if len(only_first) == 1 else 'have'} no row in {other.path.name} (unknown)"
@@ -97,10 +99,12 @@ def _lacks_visits(whole: ForeignSheet, other: ForeignSheet) -> bool:
     return "visit" in whole.identity and "visit" not in other.identity
 
 
-def _describe_subject_count(path: Path, subjects: Sequence[str], what: str, there: Iterable[str]) -> str:
+def _describe_subject_count(
+    path: Path, subjects: Sequence[str], what: str, other_subjects: Iterable[str]
+) -> str:
     """Make a note with the number of subjects, what is true of them, and the ids that were probably meant."""
     count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
-    return f"{path.name}: {count} {what}: {explain_missing_ids(subjects, there)}"
+    return f"{path.name}: {count} {what}: {explain_missing_ids(subjects, other_subjects)}"
 
 
 def _merge_row(target: dict[str, str], row: dict[str, str], path: Path) -> None:

@@ -154,9 +154,9 @@ def _list_nnunet_cases(folder: Path, content: dict[str, Any], notes: list[str]) 
         cases[False, case] = NnunetCase(case, dict(enumerate(channel_files)), label, False)
     if strays:
         notes.append(f"files without the ending _0000{ending} are left out: {list_examples(strays)}")
-    if both := sorted({c for t, c in cases if t} & {c for t, c in cases if not t}):
+    if on_both_sides := sorted({c for t, c in cases if t} & {c for t, c in cases if not t}):
         raise PolytaskError(
-            f"{folder}: case {both[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
+            f"{folder}: case {on_both_sides[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
         )
     if not any(not test for test, _ in cases):
         raise PolytaskError(

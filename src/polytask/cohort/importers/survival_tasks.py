@@ -38,10 +38,10 @@ def add_survival_pairs(sheet: ForeignSheet, imported: ImportedTasks) -> None:
     for name, pair in paired.pairs.items():
         add_survival_task(sheet, make_clean_name(name), pair, imported, "")
     for name, columns in paired.doubles.items():
-        free_of = [c for c in columns if c not in imported.used]
-        if free_of:
+        doubles = [c for c in columns if c not in imported.used]
+        if doubles:
             imported.leave_out(
-                free_of, f"the same follow-up as task {make_clean_name(name)!r}, or part of it"
+                doubles, f"the same follow-up as task {make_clean_name(name)!r}, or part of it"
             )
     unclear = [c for c in (*paired.times, *paired.events) if c not in imported.used]
     if paired.times and paired.events:

@@ -46,15 +46,15 @@ def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> TextTabl
     stated = check_separator(form.separator) if form.separator else ""
     comma, skipped = find_separator(path, encoding, stated)
     table, example = read_decimal_commas(read_text_table(path, comma, encoding, skipped), form.decimal, comma)
-    said = []
+    remarks = []
     if encoding == WESTERN and word:
-        said.append(f"read as Latin-1 (Windows-1252; {word!r}; change it with --encoding)")
+        remarks.append(f"read as Latin-1 (Windows-1252; {word!r}; change it with --encoding)")
     elif encoding != UTF8:
-        said.append(f"read as {encoding.upper()}")
+        remarks.append(f"read as {encoding.upper()}")
     if comma != choose_separator(path):
-        said.append(f"separated by {SEPARATOR_LABELS[comma]}")
+        remarks.append(f"separated by {SEPARATOR_LABELS[comma]}")
     if example:
-        said.append(f"decimal comma ({example})")
-    if said:
-        notes.append(f"{path.name}: {', '.join(said)}")
+        remarks.append(f"decimal comma ({example})")
+    if remarks:
+        notes.append(f"{path.name}: {', '.join(remarks)}")
     return table

@@ -57,21 +57,8 @@ def mark_similar_keys(cases: Sequence[Case]) -> list[Case]:
 def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Problem]]:
     """Turn every row into a case. Returns (cases, problems); site and split hold for all rows of a subject."""
     problems: list[Problem] = []
-    for column in [c for c in ("subject",) if c not in table.columns]:
-        problems.append(
-            _make_row_error(
-                table, "missing-column", f"no column {column!r}", suggest_word(column, list(table.columns))
-            )
-        )
-    if problems:
-        return [], problems
-    several = len(header.visits or []) > 1
-    if several and "visit" not in table.columns:
-        return [], [
-            _make_row_error(
-                table, "missing-column", "no column 'visit', but the header names visits", "add the column"
-            )
-        ]
+    if missing := _find_missing_column(header, table):
+        return [], [missing]
     unknown = {"", *header.unknown}
     places = {column: place for place, column in enumerate(table.columns)}
     everything = ColumnLayout(places, unknown)
@@ -92,25 +79,10 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
                 )
             )
             continue
-        visit, odd = _find_visit(header, known.get("visit", ""))
+        visit, faults = _find_visit(header, known.get("visit", ""))
+        faults += _list_day_and_split_faults(known)
         day = parse_cell_number(known["day"]) if "day" in known else None
-        if "day" in known and day is None:
-            odd.append(
-                (
-                    "odd-cell",
-                    f"day {known['day']!r} is not a number",
-                    "write the day as a number, or leave the cell empty",
-                )
-            )
-        if known.get("split", "train") not in ("train", "test"):
-            odd.append(
-                (
-                    "odd-split",
-                    f"split {known['split']!r} is neither train nor test",
-                    "write train or test, or leave the cell empty",
-                )
-            )
-        problems += [_make_row_error(table, code, m, r, row, subject) for code, m, r in odd]
+        problems += [_make_row_error(table, code, m, r, row, subject) for code, m, r in faults]
         cells = words.view_with_columns(without_identity)
         cases.append(
             Case(subject, visit, day, known.get("site", ""), known.get("split") == "test", row.line, cells)
@@ -124,6 +96,29 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
     problems += _find_duplicate_cases(table, cases)
     problems += _find_disagreements(table, cases, splits)
     return mark_similar_keys(_share_site_and_split(cases)), problems
+
+
+def _find_missing_column(header: Header, table: TextTable) -> Problem | None:
+    """Make the problem of a table without the column `subject`, or without `visit` where there are several visits."""
+    if "subject" not in table.columns:
+        remedy = suggest_word("subject", list(table.columns))
+        return _make_row_error(table, "missing-column", "no column 'subject'", remedy)
+    if len(header.visits or []) > 1 and "visit" not in table.columns:
+        message = "no column 'visit', but the header names visits"
+        return _make_row_error(table, "missing-column", message, "add the column")
+    return None
+
+
+def _list_day_and_split_faults(known: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """List (code, message, remedy) of a day that is not a number and a split that is neither train nor test."""
+    faults = []
+    if "day" in known and parse_cell_number(known["day"]) is None:
+        message = f"day {known['day']!r} is not a number"
+        faults.append(("odd-cell", message, "write the day as a number, or leave the cell empty"))
+    if known.get("split", "train") not in ("train", "test"):
+        message = f"split {known['split']!r} is neither train nor test"
+        faults.append(("odd-split", message, "write train or test, or leave the cell empty"))
+    return faults
 
 
 def _find_visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, str]]]:

@@ -124,20 +124,9 @@ class Header(StrictModel):
 
 def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
     """List the broken rules between parts of a header, each as (key path, "what is wrong: what to do")."""
-    for kind, names in (("inputs", list(header.inputs)), ("tasks", list(header.tasks))):
-        for name in names:
-            if name in RESERVED_COLUMNS:
-                yield f"{kind}.{name}", f"{name!r} is a column with a fixed meaning: choose another name"
-    if header.visits and (twice := find_repeated_words(header.visits)):
-        yield "visits", f"visit {twice[0]!r} is named twice: name it once"
+    yield from _list_name_violations(header)
+    yield from _list_input_violations(header)
     taken = header.input_columns
-    for name, table in header.tables.items():
-        for column in table.columns:
-            if column in header.slides:
-                yield f"inputs.{name}", f"column {column!r} is also a slide input: rename one of the two"
-    for column, owner in taken.items():
-        if column in RESERVED_COLUMNS:
-            yield f"inputs.{owner}", f"column {column!r} has a fixed meaning: rename the column"
     # A column that is both input and target would let the model read the answer.
     for name, task in header.tasks.items():
         for column in (*list_task_columns(name, task), *list_optional_columns(name, task)):
@@ -153,6 +142,27 @@ def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
                     f"{word!r} is both a class and a word of `unknown`: remove it from one of them",
                 )
         yield from ((f"tasks.{name}.{key}", message) for key, message in _list_task_violations(header, task))
+
+
+def _list_name_violations(header: Header) -> Iterator[tuple[str, str]]:
+    """List inputs and tasks with a reserved name, and a visit that is named twice."""
+    for kind, names in (("inputs", list(header.inputs)), ("tasks", list(header.tasks))):
+        for name in names:
+            if name in RESERVED_COLUMNS:
+                yield f"{kind}.{name}", f"{name!r} is a column with a fixed meaning: choose another name"
+    if header.visits and (twice := find_repeated_words(header.visits)):
+        yield "visits", f"visit {twice[0]!r} is named twice: name it once"
+
+
+def _list_input_violations(header: Header) -> Iterator[tuple[str, str]]:
+    """List columns of inputs whose name is taken by a slide input or has a fixed meaning."""
+    for name, table in header.tables.items():
+        for column in table.columns:
+            if column in header.slides:
+                yield f"inputs.{name}", f"column {column!r} is also a slide input: rename one of the two"
+    for column, owner in header.input_columns.items():
+        if column in RESERVED_COLUMNS:
+            yield f"inputs.{owner}", f"column {column!r} has a fixed meaning: rename the column"
 
 
 def _list_task_violations(header: Header, task: Task) -> Iterator[tuple[str, str]]:

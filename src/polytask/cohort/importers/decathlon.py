@@ -63,30 +63,11 @@ def import_decathlon(
     drawn: a list of names, or names joined by `;`.
     """
     file = Path(file)
-    content = read_json(file)
-    if (
-        not isinstance(content, dict)
-        or not isinstance(content.get("training"), list)
-        or not content["training"]
-    ):
-        raise PolytaskError(
-            f"{file}: expected a list `training` of {{image, label}}; replace it with a Decathlon file"
-        )
+    content = _read_decathlon_file(file)
     draft = CohortDraft(str(content.get("name") or file.stem))
     words = {*EMPTY_CELL_WORDS, *unknown}
     lists = {source.source for source in parse_sources("--known", known)} | {f"{DECATHLON_MASK}_known"}
-    items = [
-        _parse_decathlon_case(file, part, entry, words, lists)
-        for part in ("training", "validation", "test")
-        for entry in content.get(part) or []
-    ]
-    ids = [item.case for item in items]
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise PolytaskError(
-            f"{file}: two cases are called {twice!r}; expected different names; add a key `subject` to tell them "
-            "apart"
-        )
+    items = _parse_decathlon_cases(file, content, words, lists)
     names = (content.get("modality") or content.get("channel_names") or {"0": "image"}).values()
     dims, planes = probe_image_shape(items[0].images[0])
     most = max(len(item.images) for item in items)
@@ -99,16 +80,7 @@ def import_decathlon(
     _add_masks(draft, content, [item.mask for item in items if item.mask is not None], dims, file)
     for item in items:
         row: DraftCells = {"subject": item.case, "split": "test" if item.part == "test" else "train"}
-        if split:
-            row |= {
-                f"{DECATHLON_INPUT}.{name}": make_plane_path(item.images[0], n) for n, name in numbers.items()
-            }
-        else:
-            row |= {
-                f"{DECATHLON_INPUT}.{name}": item.images[n]
-                for n, name in numbers.items()
-                if n < len(item.images)
-            }
+        row |= _make_channel_cells(item, numbers, split)
         draft.rows.append(row | ({DECATHLON_MASK: item.mask} if item.mask is not None else {}))
     columns = tuple(dict.fromkeys(k for item in items for k in item.cells))
     if columns:
@@ -122,7 +94,7 @@ def import_decathlon(
             accept_loss,
             parse_sources("--known", known),
         )
-        add_targets(draft, sheet, ids, chosen)
+        add_targets(draft, sheet, [item.case for item in items], chosen)
     elif tasks or inputs or known:
         raise PolytaskError(
             f"{file}: no entry has a key besides image and label, but --task, --input and --known need one; leave "
@@ -132,6 +104,46 @@ def import_decathlon(
     if draft.splits:
         draft.notes.append(f"splits_final.json: {len(draft.splits)} fold(s) from `validation` or `fold`")
     return draft.write(Path(out) if out is not None else choose_cohort_folder(file), overwrite)
+
+
+def _read_decathlon_file(file: Path) -> dict[str, Any]:
+    """Read the file, or raise if it has no list of training cases."""
+    content = read_json(file)
+    if isinstance(content, dict) and isinstance(content.get("training"), list) and content["training"]:
+        return content
+    raise PolytaskError(
+        f"{file}: expected a list `training` of {{image, label}}; replace it with a Decathlon file"
+    )
+
+
+def _parse_decathlon_cases(
+    file: Path, content: dict[str, Any], unknown: set[str], lists: set[str]
+) -> list[DecathlonCase]:
+    """Parse the cases of all three parts of the file; raises if two have the same name."""
+    items = [
+        _parse_decathlon_case(file, part, entry, unknown, lists)
+        for part in ("training", "validation", "test")
+        for entry in content.get(part) or []
+    ]
+    ids = [item.case for item in items]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise PolytaskError(
+            f"{file}: two cases are called {twice!r}; expected different names; add a key `subject` to tell them "
+            "apart"
+        )
+    return items
+
+
+def _make_channel_cells(item: DecathlonCase, numbers: dict[int, str], split: bool) -> DraftCells:
+    """Make the cells of the image channels; with `split` each one names a plane of the only file."""
+    if split:
+        return {
+            f"{DECATHLON_INPUT}.{name}": make_plane_path(item.images[0], n) for n, name in numbers.items()
+        }
+    return {
+        f"{DECATHLON_INPUT}.{name}": item.images[n] for n, name in numbers.items() if n < len(item.images)
+    }
 
 
 def _parse_decathlon_case(

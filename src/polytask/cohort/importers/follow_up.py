@@ -108,21 +108,14 @@ def read_follow_up(
     )
     deaths, lasts = counted
     statuses = sheet.parse(follow_up.status).texts if follow_up.status else ("",) * len(sheet.rows)
-    words = sheet.parse(follow_up.status).words if follow_up.status else []
-    mapped = map_event_words(follow_up.status, words) if words else ({}, "")
-    if mapped is None:
-        raise PolytaskError(
-            f"{sheet.path}, column {follow_up.status}: {list_examples(map(repr, words))} do not say who is dead; "
-            "expected e.g. "
-            "Dead and Alive; rewrite the column, or name words that mean unknown with --unknown"
-        )
+    death_bits = _read_status_words(sheet, follow_up.status) if follow_up.status else {}
     loss = LostCells(name, "a time that is 0 or more, and a time of death only for the dead")
     imported.losses.append(loss)
     times, events = [], []
     dead = alive = untimed = 0
     columns = [sheet.parse(c).cells for c in (follow_up.death, follow_up.last)]
     for k, row in enumerate(sheet.rows):
-        bit = mapped[0].get(statuses[k]) if follow_up.status else None
+        bit = death_bits.get(statuses[k])
         # An empty status: a time of death means dead. Alive follows only if the table has no status column at all.
         if bit is None:
             bit = "1" if columns[0][k] else "" if follow_up.status else "0"
@@ -137,7 +130,7 @@ def read_follow_up(
         if bit and (cell or lives):
             shown = ", ".join(f"{c} {row[c]!r}" for c in follow_up.columns if row.get(c))
             loss.count_cell(row["subject"], shown, lost=not good)
-    who = " and ".join(repr(w) for w in words if mapped[0][w] == "1")
+    who = " and ".join(repr(word) for word, bit in death_bits.items() if bit == "1")
     where = f"where {follow_up.status!r} is {who}" if follow_up.status else "where it is filled"
     unknown = len(sheet.rows) - dead - alive - loss.lost
     parts = [
@@ -148,6 +141,18 @@ def read_follow_up(
     of_them = f" ({untimed} of them dead, without a time)" if untimed else ""
     parts += [f"{unknown} rows with neither are unknown{of_them}"] if unknown else []
     return times, events, "days" if follow_up.start else guess_time_unit(follow_up.death), ", ".join(parts)
+
+
+def _read_status_words(sheet: ForeignSheet, status: str) -> dict[str, str]:
+    """Map each word of the status column to "1" (dead) or "0" (alive), or raise if a word does not say it."""
+    words = sheet.parse(status).words
+    mapped = map_event_words(status, words) if words else ({}, "")
+    if mapped is None:
+        raise PolytaskError(
+            f"{sheet.path}, column {status}: {list_examples(map(repr, words))} do not say who is dead; expected e.g. "
+            "Dead and Alive; rewrite the column, or name words that mean unknown with --unknown"
+        )
+    return mapped[0]
 
 
 def _is_death_status(sheet: ForeignSheet, column: str) -> bool:

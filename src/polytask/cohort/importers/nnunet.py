@@ -73,16 +73,7 @@ def import_nnunet(
         form: encoding, separator and decimal sign of `targets`, where they cannot be found automatically.
     """
     folder = Path(folder)
-    content = read_json(folder / "dataset.json")
-    if not isinstance(content, dict):
-        raise PolytaskError(
-            f"{folder / 'dataset.json'}: expected keys and values; replace it with nnU-Net's file"
-        )
-    channels = content.get("channel_names", content.get("modality"))
-    if not isinstance(channels, dict) or not isinstance(content.get("labels"), dict):
-        raise PolytaskError(
-            f"{folder / 'dataset.json'}: expected `channel_names` and `labels`; add them in the form of nnU-Net"
-        )
+    content, channels = _read_dataset_file(folder / "dataset.json")
     draft = CohortDraft(str(content.get("name") or folder.resolve().name))
     scans = _list_nnunet_cases(folder, content, draft.notes)
     stated_count = content.get("numTraining")
@@ -129,6 +120,17 @@ def import_nnunet(
         draft.splits = read_json(folder / SPLITS)
         draft.notes.append(f"{SPLITS} is copied: its `val` becomes held_out")
     return draft.write(Path(out) if out is not None else choose_cohort_folder(folder), overwrite)
+
+
+def _read_dataset_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read `dataset.json`. Returns (its content, channel number → channel name)."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise PolytaskError(f"{path}: expected keys and values; replace it with nnU-Net's file")
+    channels = content.get("channel_names", content.get("modality"))
+    if not isinstance(channels, dict) or not isinstance(content.get("labels"), dict):
+        raise PolytaskError(f"{path}: expected `channel_names` and `labels`; add them in the form of nnU-Net")
+    return content, channels
 
 
 def _list_nnunet_cases(folder: Path, content: dict[str, Any], notes: list[str]) -> list[NnunetCase]:

@@ -101,16 +101,8 @@ def import_table(
     paths = [Path(f) for f in files]
     if not paths:
         raise PolytaskError("import table: no file; expected one or more tables; name them")
-    lists = [Path(f) for f in input_files]
-    tables = [p for p in lists if p.suffix.lower() != ".txt"]
-    _require_existing_tables([*paths, *tables])
-    partly = len(paths) + len(tables) > 1
-    sheets = [
-        read_sheet(p, dict(columns or {}), unknown, partly=partly, form=form) for p in [*paths, *tables]
-    ]
-    sheet = join_sheets(sheets, skip)
-    wanted = [*inputs, *(c for s in sheets[len(paths) :] for c in s.columns)]
-    wanted += [c for p in lists if p not in tables for c in read_column_list(p)]
+    sheet, input_columns = _read_joined_tables(paths, input_files, dict(columns or {}), unknown, skip, form)
+    wanted = [*inputs, *input_columns]
     chosen = expand_column_patterns(sheet.columns, wanted, sheet.path, "--input")
     skipped = expand_column_patterns(sheet.columns, skip, sheet.path, "--skip")
     stated = parse_file_options(
@@ -164,6 +156,25 @@ def import_table(
         )
     share_test_split(draft)
     return draft.write(Path(out) if out is not None else choose_cohort_folder(paths[0]), overwrite)
+
+
+def _read_joined_tables(
+    paths: Sequence[Path],
+    input_files: Sequence[str | Path],
+    columns: dict[str, str],
+    unknown: Sequence[str],
+    skip: Sequence[str],
+    form: TextForm,
+) -> tuple[ForeignSheet, list[str]]:
+    """Read all tables and join them. Returns (joined sheet, columns or patterns that the `input_files` add)."""
+    lists = [Path(f) for f in input_files]
+    tables = [p for p in lists if p.suffix.lower() != ".txt"]
+    _require_existing_tables([*paths, *tables])
+    partly = len(paths) + len(tables) > 1
+    sheets = [read_sheet(p, columns, unknown, partly=partly, form=form) for p in [*paths, *tables]]
+    sheet = join_sheets(sheets, skip)
+    added = [c for s in sheets[len(paths) :] for c in s.columns]
+    return sheet, added + [c for p in lists if p not in tables for c in read_column_list(p)]
 
 
 def _require_existing_tables(paths: Sequence[Path]) -> None:

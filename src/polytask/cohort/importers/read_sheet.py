@@ -57,21 +57,7 @@ def read_sheet(
         form: how the text of the table is written, where a person stated it.
     """
     notes: list[str] = []
-    if path.suffix.lower() in _UNREADABLE_ENDINGS:
-        raise PolytaskError(
-            f"{path}: {path.suffix} files cannot be read; expected .csv, .tsv or .xlsx; save it as one of these"
-        )
-    if is_workbook(path):
-        table, _ = read_decimal_commas(read_workbook(path, notes), form.decimal, ",")
-    else:
-        table = read_foreign_table(path, form, notes)
-    if not table.rows:
-        raise PolytaskError(
-            f"{table.path}: no row below the column names; expected one for each subject; add them"
-        )
-    if table.problems:
-        problem = table.problems[0]
-        raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
+    table = _read_filled_table(path, form, notes)
     if partly:
         stated = {what: column for what, column in stated.items() if column in table.columns}
     identity = find_sheet_identity(table, stated, case)
@@ -101,6 +87,26 @@ def read_sheet(
     used -= {identity.pictures} - {""}
     columns = tuple(c for c in table.columns if c not in used)
     return ForeignSheet(table.path, columns, tuple(kept), identity.columns, tuple(notes))
+
+
+def _read_filled_table(path: Path, form: TextForm, notes: list[str]) -> TextTable:
+    """Read a text file or workbook as a table, or raise if it has no rows or a row that does not fit the columns."""
+    if path.suffix.lower() in _UNREADABLE_ENDINGS:
+        raise PolytaskError(
+            f"{path}: {path.suffix} files cannot be read; expected .csv, .tsv or .xlsx; save it as one of these"
+        )
+    if is_workbook(path):
+        table, _ = read_decimal_commas(read_workbook(path, notes), form.decimal, ",")
+    else:
+        table = read_foreign_table(path, form, notes)
+    if not table.rows:
+        raise PolytaskError(
+            f"{table.path}: no row below the column names; expected one for each subject; add them"
+        )
+    if table.problems:
+        problem = table.problems[0]
+        raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
+    return table
 
 
 def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) -> SheetIdentity:

@@ -59,27 +59,7 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
     Args:
         cases: the case of each row of the draft, in order.
     """
-    by_case = {row["case"]: i for i, row in enumerate(sheet.rows)}
-    if len(by_case) < len(sheet.rows):
-        first = {row["case"]: i for i, row in reversed(list(enumerate(sheet.rows)))}
-        twice = next(row["case"] for i, row in enumerate(sheet.rows) if first[row["case"]] < i)
-        raise PolytaskError(f"{sheet.path}: case {twice!r} has two rows; expected one; remove one")
-    matched = [case for case in cases if case in by_case]
-    if not matched:
-        raise PolytaskError(
-            f"{sheet.path}: no case has an image (table: {explain_missing_ids(by_case, cases)}; images: "
-            f"{list_examples(cases, 3)}); expected the names before _0000, also leading zeros; correct the first "
-            "column"
-        )
-    draft.notes += sheet.notes
-    if spare := [c for c in by_case if c not in set(cases)]:
-        draft.notes.append(
-            f"{sheet.path.name}: {len(spare)} rows have no image and are left out: {explain_missing_ids(spare, cases)}"
-        )
-    if blank := [c for c in cases if c not in by_case]:
-        draft.notes.append(
-            f"{len(blank)} cases have no row in {sheet.path.name} (unknown): {explain_missing_ids(blank, by_case)}"
-        )
+    by_case = _match_rows_to_cases(draft, sheet, cases)
     note_split(draft, sheet)
     inputs = expand_column_patterns(sheet.columns, chosen.inputs, sheet.path, "--input")
     skipped = expand_column_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
@@ -117,6 +97,35 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
             f"{len(lost)} images have no row that names their visit and are left out: {list_examples(lost)}"
         )
     share_test_split(draft)
+
+
+def _match_rows_to_cases(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str]) -> dict[str, int]:
+    """Map each case of the sheet to its row; notes say which cases are only in the sheet or only in the draft.
+
+    Raises:
+        PolytaskError: a case has two rows, or no case of the sheet is in the draft.
+    """
+    by_case = {row["case"]: i for i, row in enumerate(sheet.rows)}
+    if len(by_case) < len(sheet.rows):
+        first = {row["case"]: i for i, row in reversed(list(enumerate(sheet.rows)))}
+        twice = next(row["case"] for i, row in enumerate(sheet.rows) if first[row["case"]] < i)
+        raise PolytaskError(f"{sheet.path}: case {twice!r} has two rows; expected one; remove one")
+    if not any(case in by_case for case in cases):
+        raise PolytaskError(
+            f"{sheet.path}: no case has an image (table: {explain_missing_ids(by_case, cases)}; images: "
+            f"{list_examples(cases, 3)}); expected the names before _0000, also leading zeros; correct the first "
+            "column"
+        )
+    draft.notes += sheet.notes
+    if spare := [c for c in by_case if c not in set(cases)]:
+        draft.notes.append(
+            f"{sheet.path.name}: {len(spare)} rows have no image and are left out: {explain_missing_ids(spare, cases)}"
+        )
+    if blank := [c for c in cases if c not in by_case]:
+        draft.notes.append(
+            f"{len(blank)} cases have no row in {sheet.path.name} (unknown): {explain_missing_ids(blank, by_case)}"
+        )
+    return by_case
 
 
 def _read_drawn_columns(

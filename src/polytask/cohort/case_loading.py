@@ -146,11 +146,11 @@ def _find_duplicate_cases(table: TextTable, cases: list[Case]) -> Iterator[Probl
     for case in cases:
         before = first.setdefault((case.subject, case.visit), case.row)
         if before != case.row:
-            what = f"subject {case.subject!r}" + (f" at visit {case.visit!r}" if case.visit else "")
+            case_name = f"subject {case.subject!r}" + (f" at visit {case.visit!r}" if case.visit else "")
             yield Problem(
                 "error",
                 "duplicate-case",
-                f"{what} is already in row {before}",
+                f"{case_name} is already in row {before}",
                 "keep one of the two rows",
                 file=table.path.name,
                 row=case.row,
@@ -161,10 +161,10 @@ def _find_duplicate_cases(table: TextTable, cases: list[Case]) -> Iterator[Probl
 def _find_disagreements(table: TextTable, cases: list[Case], splits: dict[int, str]) -> Iterator[Problem]:
     """List rows whose site or split differs from that of an earlier filled row of the same subject."""
     for column in ("site", "split"):
-        seen: dict[str, tuple[str, int]] = {}
+        first_words: dict[str, tuple[str, int]] = {}
         for case in cases:
             word = case.site if column == "site" else splits[case.row]
-            before, row = seen.setdefault(case.subject, (word, case.row)) if word else ("", 0)
+            before, row = first_words.setdefault(case.subject, (word, case.row)) if word else ("", 0)
             if word and word != before:
                 yield Problem(
                     "error",

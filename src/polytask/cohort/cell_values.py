@@ -81,8 +81,8 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     listed = _parse_known_cell(
         cohort, case, f"{stem}_known", lambda cell: cell_readers.read_structure_names(cell, spec.names)
     )
-    asked = spec.names if written is None else written.used
-    known = tuple((listed is None or name in listed) and name in asked for name in spec.names)
+    needed = spec.names if written is None else written.used
+    known = tuple((listed is None or name in listed) and name in needed for name in spec.names)
     if whole is not None:
         return VoxelSource((whole,), known, (False,) * len(known), region) if any(known) else None
     words = [case.cells.get(f"{stem}.{name}") for name in spec.names] if spec.structures else []

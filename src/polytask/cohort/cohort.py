@@ -164,9 +164,9 @@ def load_cohort(folder: Path) -> tuple[Cohort | None, TextTable | None, list[Pro
     try:
         table = read_text_table(find_cases_table(folder))
     except PolytaskError as error:
-        where, _, rest = str(error).partition(": ")
-        message, _, remedy = rest.rpartition("; ")
-        return None, None, [Problem("error", "table", message or rest, remedy, file=where)]
+        place, _, explanation = str(error).partition(": ")
+        message, _, remedy = explanation.rpartition("; ")
+        return None, None, [Problem("error", "table", message or explanation, remedy, file=place)]
     cases, case_problems = load_cases(header, table)
     return (
         Cohort(header, folder, table.path, table.columns, tuple(cases)),

@@ -108,12 +108,12 @@ def make_splits(
         PolytaskError: there are too few subjects, or a train part would lack a class or an event.
     """
     subjects = cohort.list_split_subjects("train")
-    brought = list_strata(cohort, subjects)
+    subject_strata = list_strata(cohort, subjects)
     if by == "site":
-        splits = _split_by_site(cohort, brought, seed)
+        splits = _split_by_site(cohort, subject_strata, seed)
     else:
-        splits = _split_by_subject(cohort, brought, folds, seed)
-    require_complete_folds(cohort, splits, brought)
+        splits = _split_by_subject(cohort, subject_strata, folds, seed)
+    require_complete_folds(cohort, splits, subject_strata)
     return splits
 
 
@@ -134,13 +134,13 @@ def divide_training(
         )
     tune = max(1, round(TUNE_SHARE * len(subject_strata)))
     # Strata that no training subject has cannot be kept: they must not cause further tries.
-    here = needed_strata & frozenset().union(*subject_strata.values())
+    present_strata = needed_strata & frozenset().union(*subject_strata.values())
     parts: list[list[str]] = []
     for attempt in range(_count_split_tries(len(subject_strata))):
         parts = stratify_subjects(
             subject_strata, [len(subject_strata) - tune, tune], f"{salt}/tune/{attempt}"
         )
-        if here <= frozenset().union(*(subject_strata[s] for s in parts[0])):
+        if present_strata <= frozenset().union(*(subject_strata[s] for s in parts[0])):
             break
     return parts[0], parts[1]
 
@@ -180,18 +180,21 @@ def _split_by_subject(
         )
     # Fold sizes differ by one subject at most: the first `count % folds` folds get one more.
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
-    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
+    needed_strata = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
     best: tuple[int, Splits] | None = None
     for attempt in range(_count_split_tries(count)):
-        held = stratify_subjects(subject_strata, sizes, f"{seed}/{attempt}")
-        splits = Splits(_make_folds(held, subject_strata, wanted, f"{seed}/{attempt}"), "subject", seed)
+        held_out_groups = stratify_subjects(subject_strata, sizes, f"{seed}/{attempt}")
+        splits = Splits(
+            _make_folds(held_out_groups, subject_strata, needed_strata, f"{seed}/{attempt}"), "subject", seed
+        )
         lacking = sum(
-            len(wanted - frozenset().union(*(subject_strata[s] for s in f.train))) for f in splits.folds
+            len(needed_strata - frozenset().union(*(subject_strata[s] for s in f.train)))
+            for f in splits.folds
         )
         # "<" keeps the first of equally good tries, so that a larger MAX_SPLIT_TRIES never changes good folds.
         if best is None or lacking < best[0]:
             best = lacking, splits
-        if not lacking or (attempt == 0 and _has_lone_stratum(subject_strata, wanted)):
+        if not lacking or (attempt == 0 and _has_lone_stratum(subject_strata, needed_strata)):
             break
     assert best is not None
     return best[1]
@@ -199,19 +202,19 @@ def _split_by_subject(
 
 def _split_by_site(cohort: Cohort, subject_strata: Mapping[str, frozenset[Stratum]], seed: int) -> Splits:
     sites = {subject: cohort.subjects[subject][0].site for subject in subject_strata}
-    if nowhere := [s for s, site in sites.items() if not site]:
+    if subjects_without_site := [s for s, site in sites.items() if not site]:
         raise PolytaskError(
-            f"{cohort.table}, subject {nowhere[0]}: no site; folds by site need the site of every subject "
-            f"({len(nowhere)} have none); fill the column `site`"
+            f"{cohort.table}, subject {subjects_without_site[0]}: no site; folds by site need the site of every "
+            f"subject ({len(subjects_without_site)} have none); fill the column `site`"
         )
     names = sorted(set(sites.values()))
     if len(names) < 2:
         raise PolytaskError(
             f"{cohort.table}: {len(names)} site; folds by site need 2 or more; split by subject"
         )
-    held = [sorted(s for s, site in sites.items() if site == name) for name in names]
-    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
-    return Splits(_make_folds(held, subject_strata, wanted, str(seed)), "site", seed)
+    held_out_groups = [sorted(s for s, site in sites.items() if site == name) for name in names]
+    needed_strata = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
+    return Splits(_make_folds(held_out_groups, subject_strata, needed_strata, str(seed)), "site", seed)
 
 
 def _make_folds(
@@ -221,11 +224,11 @@ def _make_folds(
     salt: str,
 ) -> tuple[Fold, ...]:
     folds = []
-    for number, out in enumerate(held_out_groups):
-        without = set(out)
-        training = {s: own for s, own in subject_strata.items() if s not in without}
+    for number, held_out in enumerate(held_out_groups):
+        excluded = set(held_out)
+        training = {s: own for s, own in subject_strata.items() if s not in excluded}
         train, tune = divide_training(training, needed_strata, f"{salt}/{number}")
-        folds.append(Fold(tuple(train), tuple(tune), tuple(out)))
+        folds.append(Fold(tuple(train), tuple(tune), tuple(held_out)))
     return tuple(folds)
 
 

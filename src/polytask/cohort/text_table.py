@@ -80,8 +80,10 @@ def read_text_table(
             f"{path}: cannot be read ({error.strerror}); expected a table; correct the path"
         ) from None
     except UnicodeError:
-        what = "UTF-8" if encoding == "utf-8-sig" else encoding
-        raise PolytaskError(f"{path}: not {what} text; expected a {what} table; save it as UTF-8") from None
+        encoding_name = "UTF-8" if encoding == "utf-8-sig" else encoding
+        raise PolytaskError(
+            f"{path}: not {encoding_name} text; expected a {encoding_name} table; save it as UTF-8"
+        ) from None
     except csv.Error as error:
         raise PolytaskError(
             f"{path}, row {reader.line_num}: {error}; expected a closing quote for every opening one; correct the row"

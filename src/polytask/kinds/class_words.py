@@ -49,15 +49,15 @@ class ClassSpec(WordSpec):
     def _leave_out(cls, words: list[str], info: ValidationInfo) -> list[str]:
         """Drop the classes that `merge` or `unknown` names; at least two must remain."""
         # pydantic validates fields in the order of the class: `merge` and `unknown` stand before `classes` and `order`.
-        gone = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
-        left = [word for word in words if not any(is_same_word(word, other) for other in gone)]
-        if len(left) < 2:
+        replaced = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
+        remaining = [word for word in words if not any(is_same_word(word, other) for other in replaced)]
+        if len(remaining) < 2:
             raise make_header_error(
                 "`merge` and `unknown` leave {n} class{s}: keep two or more, or remove the task",
-                n=len(left),
-                s="" if len(left) == 1 else "es",
+                n=len(remaining),
+                s="" if len(remaining) == 1 else "es",
             )
-        return left
+        return remaining
 
     @model_validator(mode="after")
     def _check_merge(self) -> ClassSpec:

@@ -164,5 +164,5 @@ def compute_expected_hazard_loss(
     left = np.concatenate([[0.0], right[:-1]])
     h = clamp_label_shares(hazards)
     free = np.concatenate([[1.0], np.cumprod(1 - h)[:-1]])
-    seen = evaluate_survival(censoring, (left + right) / 2)
-    return max(float((free * seen * compute_binary_entropy(h)).sum()), MIN_CONSTANT_LOSS)
+    uncensored = evaluate_survival(censoring, (left + right) / 2)
+    return max(float((free * uncensored * compute_binary_entropy(h)).sum()), MIN_CONSTANT_LOSS)

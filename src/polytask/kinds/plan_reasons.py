@@ -41,8 +41,8 @@ def format_share_percent(share: float) -> str:
 
 def join_first_names(names: Sequence[str], most: int = 4) -> str:
     """Join the first names, and say how many more there are."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 CONSTANT_LOSS_REASON = (

@@ -79,7 +79,7 @@ class SegmentationSpec(MaskSpec):
         return self
 
     def _check_labels(self) -> None:
-        seen: dict[tuple[int, ...], str] = {}
+        name_by_values: dict[tuple[int, ...], str] = {}
         for name, values in self.values.items():
             key = tuple(sorted(values))
             if not values or min(values) < 1 or len(set(values)) < len(values):
@@ -93,16 +93,16 @@ class SegmentationSpec(MaskSpec):
                 raise make_header_error(
                     "label {name!r} is above {most}: use smaller values", name=name, most=MAX_LABEL_VALUE
                 )
-            if key in seen:
+            if key in name_by_values:
                 raise make_header_error(
                     "labels {a!r} and {b!r} have the same value {value}: give each its own",
-                    a=seen[key],
+                    a=name_by_values[key],
                     b=name,
                     value=", ".join(map(str, key)),
                 )
             if self.ignore in values:
                 raise make_header_error("label {name!r} has the value of `ignore`: use another", name=name)
-            seen[key] = name
+            name_by_values[key] = name
 
 
 class SegmentationFields(TaskFields):

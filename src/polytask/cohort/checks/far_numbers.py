@@ -74,10 +74,10 @@ def _find_far_numbers(
         return
     distance = _measure_robust_distance(values)
     # "The rest" ends at the largest distance after the few greatest are removed; two typos must not hide each other.
-    rest = np.sort(distance)[-1 - max(2, int(OUTLIER_NUMBER_SHARE * len(values)))]
+    rest_distance = np.sort(distance)[-1 - max(2, int(OUTLIER_NUMBER_SHARE * len(values)))]
     far = np.isin(values, UNKNOWN_NUMBER_CODES) & (distance > MAX_CODE_DEVIATION)
     if not codes_only:
-        far |= (distance > MAX_NUMBER_DEVIATION) & (distance > LONE_NUMBER_RATIO * rest)
+        far |= (distance > MAX_NUMBER_DEVIATION) & (distance > LONE_NUMBER_RATIO * rest_distance)
     if values.min() >= 0:
         far &= _measure_robust_distance(np.log1p(values)) > MAX_LOG_DEVIATION
     for k in np.flatnonzero(far):

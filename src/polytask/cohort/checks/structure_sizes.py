@@ -62,8 +62,8 @@ def find_odd_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     logs = np.log(sizes)
     away = np.abs(logs - np.median(logs))
     spread = max(MIN_LOG_SIZE_SPREAD, MAD_TO_SD * float(np.median(away)))
-    rest = np.sort(away)[-1 - max(2, int(OUTLIER_SIZE_SHARE * len(sizes)))]
-    alone = (away > MAX_LONE_SIZE_DEVIATION * spread) & (away > LONE_SIZE_RATIO * rest)
+    rest_distance = np.sort(away)[-1 - max(2, int(OUTLIER_SIZE_SHARE * len(sizes)))]
+    alone = (away > MAX_LONE_SIZE_DEVIATION * spread) & (away > LONE_SIZE_RATIO * rest_distance)
     odd: npt.NDArray[np.bool_] = ((away > MAX_SIZE_DEVIATION * spread) | alone) & (
         away > np.log(MIN_SIZE_FACTOR)
     )

@@ -158,8 +158,8 @@ def _write_with_point(cell: str) -> str:
     if match is None:
         return cell
     whole = match["whole"] if match["mark"] is None else re.sub(r"\D", "", match["whole"])
-    rest = match.groupdict().get("rest")
-    return f"{match['sign']}{whole}{f'.{rest}' if rest else ''}"
+    decimals = match.groupdict().get("rest")
+    return f"{match['sign']}{whole}{f'.{decimals}' if decimals else ''}"
 
 
 def _describe_doubt(table: TextTable, cells: Mapping[str, str]) -> str:

@@ -87,11 +87,11 @@ def _compare_subjects(whole: ForeignSheet, other: ForeignSheet) -> list[str]:
         one = len(only_second) == 1
         outcome = f"{'has' if one else 'have'} no visit, left out"
         outcome = outcome if _lacks_visits(whole, other) else "added without the other columns"
-        what = f"{'is' if one else 'are'} not in {whole.path.name} and {outcome}"
-        notes.append(_describe_subject_count(other.path, only_second, what, first))
+        remark = f"{'is' if one else 'are'} not in {whole.path.name} and {outcome}"
+        notes.append(_describe_subject_count(other.path, only_second, remark, first))
     if only_first:
-        what = f"{'has' if len(only_first) == 1 else 'have'} no row in {other.path.name} (unknown)"
-        notes.append(_describe_subject_count(whole.path, only_first, what, second))
+        remark = f"{'has' if len(only_first) == 1 else 'have'} no row in {other.path.name} (unknown)"
+        notes.append(_describe_subject_count(whole.path, only_first, remark, second))
     return notes
 
 
@@ -100,11 +100,11 @@ def _lacks_visits(whole: ForeignSheet, other: ForeignSheet) -> bool:
 
 
 def _describe_subject_count(
-    path: Path, subjects: Sequence[str], what: str, other_subjects: Iterable[str]
+    path: Path, subjects: Sequence[str], remark: str, other_subjects: Iterable[str]
 ) -> str:
     """Make a note with the number of subjects, what is true of them, and the ids that were probably meant."""
     count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
-    return f"{path.name}: {count} {what}: {explain_missing_ids(subjects, other_subjects)}"
+    return f"{path.name}: {count} {remark}: {explain_missing_ids(subjects, other_subjects)}"
 
 
 def _merge_row(target: dict[str, str], row: dict[str, str], path: Path) -> None:

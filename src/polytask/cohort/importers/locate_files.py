@@ -36,15 +36,15 @@ def locate_row_files(
         cells = sheet.cells(source.source)
         paths = [root / cell if cell else None for cell in cells]
         empty = [row["subject"] for row, cell in zip(sheet.rows, cells, strict=True) if not cell]
-        gone = [path for path in paths if path is not None and not find_source_file(path).exists()]
+        missing_files = [path for path in paths if path is not None and not find_source_file(path).exists()]
         if empty:
             notes.append(
                 f"{source.name!r}: {format_row_count(len(empty))} no file, the cell is empty: {list_examples(empty, 3)}"
             )
-        if gone:
-            why = explain_missing_files(gone, root)
+        if missing_files:
+            why = explain_missing_files(missing_files, root)
             notes.append(
-                f"{source.name!r}: {len(gone)} files of column {source.source!r} do not exist: {why}"
+                f"{source.name!r}: {len(missing_files)} files of column {source.source!r} do not exist: {why}"
             )
         # Paths of missing files stay in the cells: `polytask check` reports them, so that none goes unnoticed.
         return paths

@@ -179,10 +179,10 @@ def _read_joined_tables(
 
 def _require_existing_tables(paths: Sequence[Path]) -> None:
     """Raise once for all tables that do not exist, if there are several; a single one is reported when it is read."""
-    gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
-    if len(gone) > 1:
+    missing = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
+    if len(missing) > 1:
         raise PolytaskError(
-            f"{len(gone)} of {len(paths)} tables do not exist: {list_examples(gone, 3)}; expected files; correct "
+            f"{len(missing)} of {len(paths)} tables do not exist: {list_examples(missing, 3)}; expected files; correct "
             "the paths"
         )
 

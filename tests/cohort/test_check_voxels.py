@@ -30,7 +30,7 @@ def test_an_empty_mask_is_asked_about_unless_the_table_says_what_was_drawn(world
     save(world.folder / MASK, labels())
     problem = world.only("empty-mask")
     assert problem.level == "warning"
-    assert "not drawn?" in problem.message
+    assert "was it not drawn?" in problem.message
     assert (problem.file, problem.row, problem.subject) == (MASK, 4, "002")
     world.row("002")["tumour_known"] = "tumour;node"
     assert world.problems() == []

@@ -67,7 +67,7 @@ def test_site_and_split_hold_for_all_rows_of_a_subject(world: World) -> None:
     [
         (lambda w: w.row("002").update(visit="week12"), ["row 4", "'week12'", "week6"]),
         (lambda w: w.row("002").update(visit=""), ["row 4", "visit is empty"]),
-        (lambda w: w.row("002", "week6").update(visit="baseline"), ["row 5", "stands already in row 4"]),
+        (lambda w: w.row("002", "week6").update(visit="baseline"), ["row 5", "is already in row 4"]),
         (lambda w: w.row("002").update(split="valid"), ["row 4", "neither train nor test"]),
         (lambda w: w.row("002").update(split="test"), ["row 5", "'train'", "'test' in row 4"]),
         (lambda w: w.row("002").update(site="Z"), ["row 5", "site"]),

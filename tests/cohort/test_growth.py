@@ -63,7 +63,7 @@ def test_repeated_words_as_before() -> None:
 def test_columns_of_one_name_are_found_without_comparing_each_with_each() -> None:
     _check_column_names(Path("cases.csv"), counted(1500), ",")
     assert Counted.comparisons <= 10 * 1500
-    with pytest.raises(PolytaskError, match="column 'word 3' stands there twice"):
+    with pytest.raises(PolytaskError, match="column 'word 3' occurs twice"):
         _check_column_names(Path("cases.csv"), [*counted(10), "word 3"], ",")
 
 

@@ -423,7 +423,7 @@ def test_a_table_without_images_reads_the_rest(tmp_path: Path) -> None:
         ({"images": ["scan.ct=nowhere"]}, "no column 'nowhere'"),
         ({"images": ["scan.ct=images/{PatientID}.nii.gz"]}, "no such file for any row"),
         ({"images": ["scan.ct=images/{PatientID.__class__}.nii.gz"]}, "no column"),
-        ({"images": ["scan.ct=images/{.nii.gz"]}, "mend it"),
+        ({"images": ["scan.ct=images/{.nii.gz"]}, "correct it"),
         ({"images": ["scan.ct:MRI=ct_path"]}, "unknown modality 'MRI'"),
         ({"labels": ["tumour=a"]}, "NAME:VALUE"),
         ({"inputs": ["agee"]}, "no column 'agee'"),
@@ -514,5 +514,5 @@ def test_a_public_lung_cohort(tmp_path: Path) -> None:
     assert max(events) - min(events) <= 2, "events are spread over the folds"
     sites = [Counter(cohort.subjects[s][0].site for s in f.held_out)["l2"] for f in found.folds]
     assert max(sites) - min(sites) <= 3
-    with pytest.raises(PolytaskError, match="class '3' of task 'Nstage'"):
+    with pytest.raises(PolytaskError, match="class '3' in task 'Nstage'"):
         make_splits(cohort, by="site")  # one of the two sites never coded N3

@@ -89,9 +89,9 @@ def test_rows_of_a_subject_agree_after_merging(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "word"),
     [
-        ({"merge": {"5": "6"}}, "no class that is left"),
-        ({"merge": {"5": "4", "4": "3"}}, "no class that is left"),
-        ({"merge": {"5": "4"}, "unknown": ["5.0"]}, "stands twice"),
+        ({"merge": {"5": "6"}}, "not a remaining class"),
+        ({"merge": {"5": "4", "4": "3"}}, "not a remaining class"),
+        ({"merge": {"5": "4"}, "unknown": ["5.0"]}, "occurs twice"),
         ({"unknown": ["1", "2", "3", "4"]}, "leave 1 class:"),
     ],
 )

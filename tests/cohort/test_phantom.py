@@ -209,7 +209,7 @@ def test_folder_in_the_way(tmp_path: Path) -> None:
         == contents(make_phantom(tmp_path / "q", 3, 24, seed=1, dims=2)).keys()
     )
     (root / "truth.csv").unlink()
-    with pytest.raises(PolytaskError, match="no phantom"):
+    with pytest.raises(PolytaskError, match="not a phantom"):
         make_phantom(root, 3, 24, dims=2, force=True)
 
 

@@ -74,8 +74,8 @@ def test_the_header_round_trips(sound: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"mpp": 1.0, "downsample": 4}, "both say how fine a patch is"),
-        ({"features": 512, "patch": 128}, "is cut already"),
+        ({"mpp": 1.0, "downsample": 4}, "both set the resolution of a patch"),
+        ({"features": 512, "patch": 128}, "is not cut into patches"),
         ({"patch": 5000}, "less than or equal to 1024"),
         ({"patches": 5}, "unknown key 'patches'; did you mean 'patch'"),
         ({"kind": "slides"}, "unknown kind 'slides'; did you mean 'slide'"),
@@ -95,7 +95,7 @@ def test_a_column_cannot_be_slide_and_number(tmp_path: Path) -> None:
         yaml.safe_dump({**HEADER, "inputs": {**HEADER["inputs"], "clinic": table}})
     )
     _, lines = load_header(tmp_path / "cohort.yaml")
-    assert [p.message for p in lines] == ["inputs.clinic: column 'biopsy' is also the slide input"]
+    assert [p.message for p in lines] == ["inputs.clinic: column 'biopsy' is also a slide input"]
 
 
 def only(folder: Path, code: str) -> str:
@@ -121,7 +121,7 @@ def test_bags_that_do_not_fit(folder: Path) -> None:
     write(folder / "s01.h5", np.zeros((0, WIDTH), np.float32))
     assert "holds no patch" in only(folder, "unreadable")
     write(folder / "s01.h5", np.ones((4, WIDTH + 2), np.float32))
-    assert "7 features a patch, but the header says 5" in only(folder, "wrong-width")
+    assert "7 features per patch, but the header says 5" in only(folder, "wrong-width")
 
 
 def test_bags_and_slides_are_told_apart(folder: Path) -> None:

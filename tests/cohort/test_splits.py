@@ -174,7 +174,7 @@ def test_a_site_that_alone_has_a_class(world: World) -> None:
     move_sites(world)
     for row in world.rows:
         row["pcr"] = row["pcr"] and ("yes" if row["site"] == "B" else "no")
-    with pytest.raises(PolytaskError, match=r"class '(yes|no)' of task 'pcr'.*or split by subject"):
+    with pytest.raises(PolytaskError, match=r"class '(yes|no)' in task 'pcr'.*or split by subject"):
         make_splits(Cohort.read(world.write()), by="site")
 
 
@@ -237,7 +237,7 @@ def test_nnunet_calls_a_case_by_its_image(world: World) -> None:
 @pytest.mark.parametrize(
     ("lists", "word"),
     [
-        ([{"train": [*SUBJECTS[:8]], "val": ["099"]}], "'099', which the cohort lacks"),
+        ([{"train": [*SUBJECTS[:8]], "val": ["099"]}], "'099', which is not in the cohort"),
         ([{"train": [*SUBJECTS[:8]], "val": ["012"]}], "test subject 012"),
         (
             [{"train": [*SUBJECTS[:8], "009@week6"], "val": ["009@baseline"]}],
@@ -245,7 +245,7 @@ def test_nnunet_calls_a_case_by_its_image(world: World) -> None:
         ),
         ([{"train": [*SUBJECTS[:8]]}], "no list 'val'"),
         ({"train": []}, "expected a list"),
-        ([{"train": ["001", "004", "007", "010"], "val": ["002"]}], "class '2' of task 'grade'"),
+        ([{"train": ["001", "004", "007", "010"], "val": ["002"]}], "class '2' in task 'grade'"),
     ],
 )
 def test_nnunet_lists_that_do_not_fit(world: World, tmp_path: Path, lists: object, word: str) -> None:
@@ -260,7 +260,7 @@ def test_complete_folds_pass_and_others_do_not(world: World) -> None:
     require_complete_folds(cohort, found)
     for row in world.rows:
         row["dose"] = ""
-    with pytest.raises(PolytaskError, match="a known value of task 'dose'"):
+    with pytest.raises(PolytaskError, match="a known value in task 'dose'"):
         require_complete_folds(Cohort.read(world.write()), found)
 
 

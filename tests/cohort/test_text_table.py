@@ -39,11 +39,11 @@ def test_a_row_of_another_length_is_a_problem(tmp_path: Path) -> None:
     ("content", "word"),
     [
         ("", "empty"),
-        ("a,a\n1,2\n", "'a' stands there twice"),
+        ("a,a\n1,2\n", "'a' occurs twice"),
         ("subject;visit\n1;2\n", "semicolons"),
         ("subject\tvisit\n1\t2\n", "tabs"),
         (b"subject\n\xff\n", "UTF-8"),
-        ('a,b\n"1,2\n', "quoted cells"),
+        ('a,b\n"1,2\n', "closing quote"),
     ],
 )
 def test_files_that_are_no_table(tmp_path: Path, content: str | bytes, word: str) -> None:
@@ -64,5 +64,5 @@ def test_exactly_one_table(tmp_path: Path) -> None:
     written(tmp_path, "a\n", "cases.tsv")
     assert find_cases_table(tmp_path).name == "cases.tsv"
     written(tmp_path, "a\n", "cases.csv")
-    with pytest.raises(PolytaskError, match="remove the other"):
+    with pytest.raises(PolytaskError, match="remove one of them"):
         find_cases_table(tmp_path)

@@ -99,7 +99,7 @@ SPOILED_COHORTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "text file": (text_file, (IMAGE, "not a gzip file", "export it again")),
     "two series": (two_series, ("files/dcm", "1.2.3 (8 files)", "1.2.4", "#SeriesInstanceUID")),
     "event yes": (event_yes, ("cases.csv", "row 4", "02", "os_event", "'yes'", "0 = censored")),
-    "class with one case": (class_with_one_case, ("'grade'", "'high'", "1", "bring more")),
+    "class with one case": (class_with_one_case, ("'grade'", "'high'", "1", "add more")),
 }
 """What → (how, the words that a person needs)."""
 FOUND_ONLY_BY_PREPARE = ("label 7",)

@@ -83,7 +83,7 @@ def test_no_task_may_be_called_as_the_column(clinics: Path, tmp_path: Path) -> N
     cohort.mkdir()
     (cohort / "cohort.yaml").write_text(header)
     (cohort / "cases.csv").write_bytes((clinics / "cohort/cases.csv").read_bytes())
-    assert "'inputs_missing' is a column with a meaning of its own" in polytask("check", cohort).out
+    assert "'inputs_missing' is a column with a fixed meaning" in polytask("check", cohort).out
 
 
 def test_an_earlier_prediction_is_replaced_only_when_asked(clinics: Path, tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def test_two_classes_must_be_left() -> None:
 
 def test_a_merge_leads_to_a_class_that_is_left_and_each_word_is_named_once() -> None:
     assert make_classes("1", "b", "c", merge={"c": "1.0"}).classes == ["1", "b"]
-    with pytest.raises(ValidationError, match="no class that is left"):
+    with pytest.raises(ValidationError, match="not a remaining class"):
         make_classes("a", "b", "c", merge={"x": "c"}, unknown=["c"])
-    with pytest.raises(ValidationError, match="stands twice in `merge` and `unknown`"):
+    with pytest.raises(ValidationError, match="occurs twice in `merge` and `unknown`"):
         make_classes("a", "b", "c", merge={"c": "a"}, unknown=["c"])
     with pytest.raises(ValidationError, match="is named twice"):
         make_classes("2", "b", "2.0")
@@ -62,7 +62,7 @@ def test_titles_may_name_replaced_words_and_no_others() -> None:
         make_classes("a", "b", "c", merge={"c": "b"}, titles={"c": "Gamma", "a": "Alpha"}).titles["c"]
         == "Gamma"
     )
-    with pytest.raises(ValidationError, match="which is no class or label"):
+    with pytest.raises(ValidationError, match="which is not a class or label"):
         make_classes("a", "b", titles={"z": "Zed"})
 
 
@@ -84,13 +84,13 @@ def test_a_rare_class_may_be_merged_with_the_one_before_it() -> None:
     assert "`merge: {c: b}` (or another class)" in suggest_merge(three, "t", "c", False)
     assert "`merge: {b: a}` or `unknown: [b]` in task 't'" in suggest_merge(three, "t", "b", True)
     assert "`merge: {a: b}`" in suggest_merge(three, "t", "a", True)
-    assert suggest_merge(two, "t", "a", True) == "remove the task 't': no other class would be left"
+    assert suggest_merge(two, "t", "a", True) == "remove the task 't': only one class would remain"
 
 
 def test_every_class_is_needed_in_train() -> None:
     needs = list_class_needs(make_classes("a", "b", "c"), "t", "column", only_neighbor=True)
     assert [(n.word, n.column) for n in needs] == [("a", "column"), ("b", "column"), ("c", "column")]
-    assert all(n.remedy.startswith("bring more such subjects, or write `merge") for n in needs)
+    assert all(n.remedy.startswith("add more such subjects, or write `merge") for n in needs)
 
 
 def test_subjects_are_stratified_by_their_classes() -> None:

@@ -19,7 +19,7 @@ SPEC = KIND.make_spec([], "visit", "lesions")
 def test_a_count_is_a_whole_number_that_is_not_negative() -> None:
     assert [read_count(cell) for cell in ("0", "3", "12.0")] == [0.0, 3.0, 12.0]
     for cell in ("-1", "2.5", "-0.5"):
-        with pytest.raises(UnreadableCell, match="is no count"):
+        with pytest.raises(UnreadableCell, match="is not a count"):
             read_count(cell)
 
 

@@ -73,6 +73,6 @@ def test_structures_are_those_of_a_segmentation_of_the_same_image() -> None:
 
     assert find(None) == []
     assert find("organs") == []
-    assert "no segmentation task" in find("other")[0]
-    assert "no segmentation task" in find("organ")[0]
+    assert "not a segmentation task" in find("other")[0]
+    assert "not a segmentation task" in find("organ")[0]
     assert "drawn on another image" in find("organs", image="mr")[0]

@@ -67,8 +67,8 @@ def test_single_labels_exclude_each_other_and_lists_overlap() -> None:
         ({"labels": {"a": 1}, "ignore": 1}, "has the value of `ignore`"),
         ({"structures": ["a"], "ignore": 1}, "`ignore` is a value of a label map"),
         ({"structures": ["a", "b"], "mirror": [["a", "c"]]}, "mirror names 'c'"),
-        ({"structures": ["a", "b"], "mirror": [["a", "a"]]}, "stands twice in `mirror`"),
-        ({"structures": ["a"], "titles": {"b": "B"}}, "which is no structure"),
+        ({"structures": ["a", "b"], "mirror": [["a", "a"]]}, "occurs twice in `mirror`"),
+        ({"structures": ["a"], "titles": {"b": "B"}}, "which is not a structure"),
     ],
 )
 def test_odd_masks_are_refused(says: dict[str, Any], told: str) -> None:

@@ -53,7 +53,7 @@ def test_horizons_are_years_within_the_follow_up_or_quartiles_of_the_events() ->
 def test_horizons_that_cannot_be_judged_are_told() -> None:
     values = [(1.0, 1.0), *[(2.0, 0.0)] * 18, (9.0, 1.0)]
     _, why = decide(values, horizons=[1, 3, 20], unit="")
-    assert "; at 3, 20 too few remain: not defined there" in why["horizons"]
+    assert "; at 3, 20 too few subjects are uncensored: metrics are not defined there" in why["horizons"]
     assert "; at 20 no probability: nobody was followed for longer than 9" in why["horizons"]
     _, why = decide([(1.0, 1.0), *[(2.0, 0.0)] * 9, (9.0, 1.0)], horizons=[3, 9])
     assert "too few" in why["horizons"]

@@ -24,8 +24,8 @@ def test_titles_of_known_words_are_fine() -> None:
 
 
 def test_a_title_of_no_word_is_refused() -> None:
-    assert "which is no class" in find_refusal({"z": "Zed"}, ["a", "b"])
-    assert "which is no class" in find_refusal({"z": "Zed"}, [])
+    assert "which is not a class" in find_refusal({"z": "Zed"}, ["a", "b"])
+    assert "which is not a class" in find_refusal({"z": "Zed"}, [])
 
 
 def test_two_words_with_one_title_are_refused() -> None:

@@ -163,7 +163,7 @@ def test_horizons_of_the_header_are_kept_and_judged() -> None:
     assert fold.tasks["os"]["horizons"] == [100, 690, 900]
     assert fold.tasks["os"]["bins"][-1] == 600, "the last event"
     why = fold.why["tasks.os.horizons"]
-    assert "at 900 too few remain" in why
+    assert "at 900 too few subjects are uncensored" in why
     assert "at 900 no probability: nobody was followed for longer than 700 days" in why
     assert "up to the last event at 600 days" in fold.why["tasks.os.bins"]
     assert "gives no probability at 690" in fold.why["tasks.os.bins"]

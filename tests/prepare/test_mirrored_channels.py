@@ -151,9 +151,9 @@ def test_the_order_counts_planes_of_color_and_flags() -> None:
 @pytest.mark.parametrize(
     ("mirror", "said"),
     [
-        ([["ct", "side_r"]], "'ct', which is no channel of modality mask"),
-        ([["side_l", "x"]], "'x', which is no channel"),
-        ([["side_l", "side_l"]], "stands twice"),
+        ([["ct", "side_r"]], "'ct', which is not a channel of modality mask"),
+        ([["side_l", "x"]], "'x', which is not a channel"),
+        ([["side_l", "side_l"]], "occurs twice"),
     ],
 )
 def test_only_masks_are_mirrored(mirror: list[list[str]], said: str) -> None:

@@ -93,5 +93,8 @@ def test_a_string_in_a_kept_column_is_one_line_with_its_place(tmp_path: Path) ->
     with pytest.raises(PolytaskError) as raised:
         encode_table_rows(cohort, "mol", cohort.cases, FOLD)
     line = str(raised.value)
-    assert "new.csv, row 3, subject y, column kept: 'high' is not a number; write a number with a dot" in line
+    assert (
+        "new.csv, row 3, subject y, column kept: 'high' is not a number; write a number with a decimal point"
+        in line
+    )
     assert "\n" not in line

@@ -57,21 +57,8 @@ def mark_similar_keys(cases: Sequence[Case]) -> list[Case]:
 def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Problem]]:
     """Turn every row into a case. Returns (cases, problems); site and split hold for all rows of a subject."""
     problems: list[Problem] = []
-    for column in [c for c in ("subject",) if c not in table.columns]:
-        problems.append(
-            _make_row_error(
-                table, "missing-column", f"no column {column!r}", suggest_word(column, list(table.columns))
-            )
-        )
-    if problems:
-        return [], problems
-    several = len(header.visits or []) > 1
-    if several and "visit" not in table.columns:
-        return [], [
-            _make_row_error(
-                table, "missing-column", "no column 'visit', but the header names visits", "add the column"
-            )
-        ]
+    if missing := _find_missing_column(header, table):
+        return [], [missing]
     unknown = {"", *header.unknown}
     places = {column: place for place, column in enumerate(table.columns)}
     everything = ColumnLayout(places, unknown)
@@ -88,29 +75,14 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
         if not subject:
             problems.append(
                 _make_row_error(
-                    table, "no-subject", "the subject is empty", "name it, or remove the row", row
+                    table, "no-subject", "the subject is empty", "fill in the subject, or remove the row", row
                 )
             )
             continue
-        visit, odd = _find_visit(header, known.get("visit", ""))
+        visit, faults = _find_visit(header, known.get("visit", ""))
+        faults += _list_day_and_split_faults(known)
         day = parse_cell_number(known["day"]) if "day" in known else None
-        if "day" in known and day is None:
-            odd.append(
-                (
-                    "odd-cell",
-                    f"day {known['day']!r} is not a number",
-                    "write days as a number, or leave it empty",
-                )
-            )
-        if known.get("split", "train") not in ("train", "test"):
-            odd.append(
-                (
-                    "odd-split",
-                    f"split {known['split']!r} is neither train nor test",
-                    "write train, test or nothing",
-                )
-            )
-        problems += [_make_row_error(table, code, m, r, row, subject) for code, m, r in odd]
+        problems += [_make_row_error(table, code, m, r, row, subject) for code, m, r in faults]
         cells = words.view_with_columns(without_identity)
         cases.append(
             Case(subject, visit, day, known.get("site", ""), known.get("split") == "test", row.line, cells)
@@ -118,12 +90,35 @@ def load_cases(header: Header, table: TextTable) -> tuple[list[Case], list[Probl
     if not cases and not problems:
         problems.append(
             _make_row_error(
-                table, "no-case", "no row below the column names", "add a row per subject and visit"
+                table, "no-case", "no row below the column names", "add a row for each subject and visit"
             )
         )
     problems += _find_duplicate_cases(table, cases)
     problems += _find_disagreements(table, cases, splits)
     return mark_similar_keys(_share_site_and_split(cases)), problems
+
+
+def _find_missing_column(header: Header, table: TextTable) -> Problem | None:
+    """Make the problem of a table without the column `subject`, or without `visit` where there are several visits."""
+    if "subject" not in table.columns:
+        remedy = suggest_word("subject", list(table.columns))
+        return _make_row_error(table, "missing-column", "no column 'subject'", remedy)
+    if len(header.visits or []) > 1 and "visit" not in table.columns:
+        message = "no column 'visit', but the header names visits"
+        return _make_row_error(table, "missing-column", message, "add the column")
+    return None
+
+
+def _list_day_and_split_faults(known: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """List (code, message, remedy) of a day that is not a number and a split that is neither train nor test."""
+    faults = []
+    if "day" in known and parse_cell_number(known["day"]) is None:
+        message = f"day {known['day']!r} is not a number"
+        faults.append(("odd-cell", message, "write the day as a number, or leave the cell empty"))
+    if known.get("split", "train") not in ("train", "test"):
+        message = f"split {known['split']!r} is neither train nor test"
+        faults.append(("odd-split", message, "write train or test, or leave the cell empty"))
+    return faults
 
 
 def _find_visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, str]]]:
@@ -141,7 +136,7 @@ def _find_visit(header: Header, cell: str) -> tuple[str, list[tuple[str, str, st
     if cell in visits:
         return cell, []
     if not cell:
-        return cell, [("unknown-visit", "the visit is empty", f"name one of {', '.join(visits)}")]
+        return cell, [("unknown-visit", "the visit is empty", f"write one of {', '.join(visits)}")]
     return cell, [("unknown-visit", f"visit {cell!r} is not in the header", suggest_word(cell, visits))]
 
 
@@ -151,11 +146,11 @@ def _find_duplicate_cases(table: TextTable, cases: list[Case]) -> Iterator[Probl
     for case in cases:
         before = first.setdefault((case.subject, case.visit), case.row)
         if before != case.row:
-            what = f"subject {case.subject!r}" + (f" at visit {case.visit!r}" if case.visit else "")
+            case_name = f"subject {case.subject!r}" + (f" at visit {case.visit!r}" if case.visit else "")
             yield Problem(
                 "error",
                 "duplicate-case",
-                f"{what} stands already in row {before}",
+                f"{case_name} is already in row {before}",
                 "keep one of the two rows",
                 file=table.path.name,
                 row=case.row,
@@ -166,16 +161,16 @@ def _find_duplicate_cases(table: TextTable, cases: list[Case]) -> Iterator[Probl
 def _find_disagreements(table: TextTable, cases: list[Case], splits: dict[int, str]) -> Iterator[Problem]:
     """List rows whose site or split differs from that of an earlier filled row of the same subject."""
     for column in ("site", "split"):
-        seen: dict[str, tuple[str, int]] = {}
+        first_words: dict[str, tuple[str, int]] = {}
         for case in cases:
             word = case.site if column == "site" else splits[case.row]
-            before, row = seen.setdefault(case.subject, (word, case.row)) if word else ("", 0)
+            before, row = first_words.setdefault(case.subject, (word, case.row)) if word else ("", 0)
             if word and word != before:
                 yield Problem(
                     "error",
                     "disagreement",
                     f"{column} {word!r}, but {before!r} in row {row}",
-                    f"a subject has one {column}: make its rows agree",
+                    f"write the same {column} in all rows of the subject",
                     file=table.path.name,
                     row=case.row,
                     subject=case.subject,

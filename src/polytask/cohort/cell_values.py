@@ -83,20 +83,25 @@ def voxel_source(cohort: Cohort, case: Case, task: str) -> VoxelSource | None:
     listed = _parse_known_cell(
         cohort, case, f"{stem}_known", lambda cell: cell_readers.read_structure_names(cell, spec.names)
     )
-    asked = spec.names if written is None else written.used
-    known = tuple((listed is None or name in listed) and name in asked for name in spec.names)
+    needed = spec.names if written is None else written.used
+    known = tuple((listed is None or name in listed) and name in needed for name in spec.names)
     if whole is not None:
         return VoxelSource((whole,), known, (False,) * len(known), region) if any(known) else None
     words = [case.cells.get(f"{stem}.{name}") for name in spec.names] if spec.structures else []
     # An empty cell of a structure's own column means unknown, so that this structure must not count in the loss.
-    told = tuple(k and w is not None for k, w in zip(known, words, strict=False))
-    if not any(told):
+    structure_known = tuple(k and w is not None for k, w in zip(known, words, strict=False))
+    if not any(structure_known):
         return None
     paths = tuple(
-        cohort.path(w) if k and w and w != ABSENT else None for k, w in zip(told, words, strict=True)
+        cohort.path(w) if k and w and w != ABSENT else None
+        for k, w in zip(structure_known, words, strict=True)
     )
     return VoxelSource(
-        paths, told, tuple(k and w == ABSENT for k, w in zip(told, words, strict=True)), region, True
+        paths,
+        structure_known,
+        tuple(k and w == ABSENT for k, w in zip(structure_known, words, strict=True)),
+        region,
+        True,
     )
 
 
@@ -125,8 +130,8 @@ def pooled_value(cohort: Cohort, cases: Sequence[Case], task: str) -> AnswerValu
 
     try:
         return find_pooled_kind(spec.kind).read_answer(spec, spec.column or task, read)
-    except IncompleteAnswer as lack:
-        raise PolytaskError(f"{cohort.table}, subject {rows[0].subject}: {lack}") from None
+    except IncompleteAnswer as error:
+        raise PolytaskError(f"{cohort.table}, subject {rows[0].subject}: {error}") from None
 
 
 def column_value(cohort: Cohort, cases: Sequence[Case], table: str, column: str) -> float | str | None:

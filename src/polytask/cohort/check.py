@@ -75,6 +75,6 @@ def check_cohort(
         evidence = gather_evidence(cohort, table, folds, jobs or min(8, os.cpu_count() or 1), progress)
     else:
         evidence = Evidence(cohort, table, folds=folds)
-    found = [*problems, *(p for look in CHECKS.values() for p in look(evidence))]
+    all_problems = [*problems, *(p for run_check in CHECKS.values() for p in run_check(evidence))]
     # The sort is stable: within errors and within warnings the order of CHECKS stays.
-    return sorted(found, key=lambda p: p.level != "error")
+    return sorted(all_problems, key=lambda p: p.level != "error")

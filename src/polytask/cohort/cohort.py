@@ -90,11 +90,11 @@ class Cohort:
         """Read a table with a header that does not lie beside it, as in prediction on new cases."""
         table = read_text_table(Path(path))
         cases, problems = load_cases(header, table)
-        found = [p for p in (*table.problems, *problems) if p.level == "error"]
-        if found:
-            first = found[0]
+        errors = [p for p in (*table.problems, *problems) if p.level == "error"]
+        if errors:
+            first = errors[0]
             where = f"{table.path}{f', row {first.row}' if first.row else ''}"
-            more = f" (and {len(found) - 1} more: see `polytask check`)" if len(found) > 1 else ""
+            more = f" (and {len(errors) - 1} more: see `polytask check`)" if len(errors) > 1 else ""
             raise PolytaskError(f"{where}: {first.message}; {first.remedy}{more}")
         return cls(header, table.path.parent, table.path, table.columns, tuple(cases))
 
@@ -103,12 +103,12 @@ class Cohort:
         """Map each subject to its cases, in the order of the header's visits; subjects in the table's order."""
         # A visit that the header does not name sorts last instead of raising: it is an error of the table already.
         order = {visit: i for i, visit in enumerate(self.header.visits or [""])}
-        found: dict[str, list[Case]] = {}
+        cases_by_subject: dict[str, list[Case]] = {}
         for case in self.cases:
-            found.setdefault(case.subject, []).append(case)
+            cases_by_subject.setdefault(case.subject, []).append(case)
         return {
             s: tuple(sorted(cases, key=lambda c: order.get(c.visit, len(order))))
-            for s, cases in found.items()
+            for s, cases in cases_by_subject.items()
         }
 
     @cached_property
@@ -143,9 +143,8 @@ class Cohort:
         # Sorted cases and cells make the hash independent of the order of rows and columns.
         total = hashlib.sha256(make_canonical_text(self.header).encode())
         mark = "["
-        for c in sorted(
-            self.cases, key=lambda c: (c.subject, c.visit)
-        ):  # row by row: the text of all is large
+        # Row by row, because the text of all rows together is large.
+        for c in sorted(self.cases, key=lambda c: (c.subject, c.visit)):
             row = [c.subject, c.visit, c.day, c.site, c.test, sorted(c.cells.items())]
             total.update((mark + json.dumps(row, ensure_ascii=False, separators=(",", ":"))).encode())
             mark = ","
@@ -165,8 +164,12 @@ def load_cohort(folder: Path) -> tuple[Cohort | None, TextTable | None, list[Pro
     try:
         table = read_text_table(find_cases_table(folder))
     except PolytaskError as error:
-        where, _, rest = str(error).partition(": ")
-        message, _, remedy = rest.rpartition("; ")
-        return None, None, [Problem("error", "table", message or rest, remedy, file=where)]
-    cases, found = load_cases(header, table)
-    return Cohort(header, folder, table.path, table.columns, tuple(cases)), table, [*table.problems, *found]
+        place, _, explanation = str(error).partition(": ")
+        message, _, remedy = explanation.rpartition("; ")
+        return None, None, [Problem("error", "table", message or explanation, remedy, file=place)]
+    cases, case_problems = load_cases(header, table)
+    return (
+        Cohort(header, folder, table.path, table.columns, tuple(cases)),
+        table,
+        [*table.problems, *case_problems],
+    )

@@ -13,7 +13,7 @@ _PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def escape_cell(cell: str) -> str:
-    """Escape one cell for CSV: text that starts with = + - @ and is no number gets an apostrophe in front.
+    """Escape one cell for CSV: text that starts with = + - @ and is not a number gets an apostrophe in front.
 
     Text that already starts with apostrophes gets one more, so that `restore_cell` always gives back the original.
 

@@ -117,46 +117,62 @@ class Header(StrictModel):
 
     @model_validator(mode="after")
     def _rules(self) -> Header:
-        if found := list(_list_header_violations(self)):
-            raise PydanticCustomError("rules", "the parts do not fit together", {"found": found})
+        if violations := list(_list_header_violations(self)):
+            raise PydanticCustomError("rules", "the parts do not fit together", {"violations": violations})
         return self
 
 
 def _list_header_violations(header: Header) -> Iterator[tuple[str, str]]:
     """List the broken rules between parts of a header, each as (key path, "what is wrong: what to do")."""
-    for kind, names in (("inputs", list(header.inputs)), ("tasks", list(header.tasks))):
-        for name in names:
-            if name in RESERVED_COLUMNS:
-                yield f"{kind}.{name}", f"{name!r} is a column with a meaning of its own: choose another name"
-    if header.visits and (twice := find_repeated_words(header.visits)):
-        yield "visits", f"visit {twice[0]!r} is named twice: name it once"
+    yield from _list_name_violations(header)
+    yield from _list_input_violations(header)
     taken = header.input_columns
-    for name, table in header.tables.items():
-        for column in table.columns:
-            if column in header.slides:
-                yield f"inputs.{name}", f"column {column!r} is also the slide input: rename one of the two"
-    for column, owner in taken.items():
-        if column in RESERVED_COLUMNS:
-            yield f"inputs.{owner}", f"column {column!r} has a meaning of its own: rename the column"
     # A column that is both input and target would let the model read the answer.
     for name, task in header.tasks.items():
         for column in (*list_task_columns(name, task), *list_optional_columns(name, task)):
             if column in taken:
                 yield (
                     f"tasks.{name}",
-                    f"column {column!r} is input (of {taken[column]!r}) and target: remove one of the two",
+                    f"column {column!r} is both input (of {taken[column]!r}) and target: remove it from one of them",
                 )
         for word in list_answers(task):
             if word in header.unknown:
-                yield f"tasks.{name}", f"{word!r} is a class and a word of `unknown`: remove one of the two"
+                yield (
+                    f"tasks.{name}",
+                    f"{word!r} is both a class and a word of `unknown`: remove it from one of them",
+                )
         yield from ((f"tasks.{name}.{key}", message) for key, message in _list_task_violations(header, task))
+
+
+def _list_name_violations(header: Header) -> Iterator[tuple[str, str]]:
+    """List inputs and tasks with a reserved name, and a visit that is named twice."""
+    for kind, names in (("inputs", list(header.inputs)), ("tasks", list(header.tasks))):
+        for name in names:
+            if name in RESERVED_COLUMNS:
+                yield f"{kind}.{name}", f"{name!r} is a column with a fixed meaning: choose another name"
+    if header.visits and (twice := find_repeated_words(header.visits)):
+        yield "visits", f"visit {twice[0]!r} is named twice: name it once"
+
+
+def _list_input_violations(header: Header) -> Iterator[tuple[str, str]]:
+    """List columns of inputs whose name is taken by a slide input or has a fixed meaning."""
+    for name, table in header.tables.items():
+        for column in table.columns:
+            if column in header.slides:
+                yield f"inputs.{name}", f"column {column!r} is also a slide input: rename one of the two"
+    for column, owner in header.input_columns.items():
+        if column in RESERVED_COLUMNS:
+            yield f"inputs.{owner}", f"column {column!r} has a fixed meaning: rename the column"
 
 
 def _list_task_violations(header: Header, task: Task) -> Iterator[tuple[str, str]]:
     """List the broken rules between one task and the rest of the header, each as (key of the task, message)."""
     visits = header.visits or []
     if isinstance(task, VoxelSpec) and task.image not in header.images:
-        yield "image", f"{task.image!r} is no image input: {suggest_word(task.image, list(header.images))}"
+        yield (
+            "image",
+            f"{task.image!r} is not an image input: {suggest_word(task.image, list(header.images))}",
+        )
     for visit in (task.visits or []) if isinstance(task, PooledSpec) else []:
         if visit not in visits:
             yield "visits", f"visit {visit!r} is not in the header's `visits`: {suggest_word(visit, visits)}"

@@ -59,7 +59,7 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
 
     try:
         text = read_text(
-            path, "the header of a cohort", "mend its permissions, or save it as UTF-8", MAX_HEADER_BYTES
+            path, "the header of a cohort", "correct its permissions, or save it as UTF-8", MAX_HEADER_BYTES
         )
         content = parse_yaml(text, str(path))
     except DocumentError as error:
@@ -70,7 +70,9 @@ def load_header(path: Path) -> tuple[Header | None, list[Problem]]:
         return fail("header", f"{line}: {error.problem}" if line else error.problem, error.remedy)
     if not isinstance(content, dict):
         return fail(
-            "header", "expected keys and values (polytask, name, inputs, tasks)", "see the guide `A cohort`"
+            "header",
+            "expected keys and values (polytask, name, inputs, tasks)",
+            "see the guide docs/your-cohort.md",
         )
     try:
         return Header.model_validate(content), []
@@ -131,7 +133,9 @@ def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
     # Our own validators put "message: remedy" into the error text; "rules" carries several of them at once.
     if kind == "rules":
         return [
-            (f"{place}: {m}", r) for place, text in context["found"] for m, _, r in [text.partition(": ")]
+            (f"{place}: {m}", r)
+            for place, text in context["violations"]
+            for m, _, r in [text.partition(": ")]
         ]
     if kind in ("rule", "quote"):
         message, _, remedy = error["msg"].partition(": ")
@@ -157,33 +161,33 @@ def explain_schema_error(error: ErrorDetails) -> list[tuple[str, str]]:
             )
         ]
     if kind == "literal_error":
-        given = error["input"]
-        return [(f"{where}: {given!r} is not {context['expected']}", f"write {context['expected']}")]
+        value = error["input"]
+        return [(f"{where}: {value!r} is not {context['expected']}", f"write {context['expected']}")]
     if kind.startswith("int_"):
         return [(f"{where}: {error['input']!r} is not an integer", "write an integer, or a list of them")]
     if kind == "string_pattern_mismatch":
         return [
             (
-                f"{where}: the name {error['input']!r} is not made of letters, digits, - and _",
+                f"{where}: the name {error['input']!r} has characters other than letters, digits, - and _",
                 "choose another name",
             )
         ]
     return [
         (
             f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}",
-            f"given was {str(error['input'])[:60]!r}; mend it",
+            f"correct the value {str(error['input'])[:60]!r}",
         )
     ]
 
 
 def _format_key_path(loc: tuple[int | str, ...]) -> str:
     """Format a pydantic error path as `tasks.os.horizons`: kinds, union branches and key marks are left out."""
-    kept = [
+    parts = [
         str(p)
         for i, p in enumerate(loc)
         if not (i == 2 and p in _SPECS_BY_KIND) and p not in ("[key]", "list[int]", "int")
     ]
-    return ".".join(kept) or "the header"
+    return ".".join(parts) or "the header"
 
 
 def _find_model_at(loc: tuple[int | str, ...]) -> type[StrictModel]:

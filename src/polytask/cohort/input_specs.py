@@ -31,13 +31,11 @@ class ImageInput(StrictModel):
         if odd := [name for name in paired if self.channels.get(name) != "mask"]:
             raise PydanticCustomError(
                 "rule",
-                "mirror names {name}, which is no channel of modality mask: name channels that are masks",
+                "mirror names {name}, which is not a channel of modality mask: name only channels that are masks",
                 {"name": repr(odd[0])},
             )
         if len(set(paired)) < len(paired):
-            raise PydanticCustomError(
-                "rule", "a channel stands twice in `mirror`: each one has one mirror image"
-            )
+            raise PydanticCustomError("rule", "a channel occurs twice in `mirror`: name each channel once")
         return self
 
     @property
@@ -70,16 +68,20 @@ class Column(StrictModel):
         if self.values is not None:
             if self.type == "number":
                 raise PydanticCustomError(
-                    "rule", "a number has no `values`: remove them, or say `type: category`"
+                    "rule", "a number has no `values`: remove them, or write `type: category`"
                 )
             if twice := find_repeated_words(self.values):
                 raise PydanticCustomError(
                     "rule", "value {word} is named twice: name it once", {"word": repr(twice[0])}
                 )
         if self.bounds and self.type == "category":
-            raise PydanticCustomError("rule", "a category has no `bounds`: name its words in `values`")
+            raise PydanticCustomError(
+                "rule", "a category has no `bounds`: remove the key, or write `type: number`"
+            )
         if self.titles and self.type == "number":
-            raise PydanticCustomError("rule", "a number has no values to give `titles`: use `title`")
+            raise PydanticCustomError(
+                "rule", "`titles` are for the values of a category: use `title` for a number"
+            )
         check_titles(self.titles, self.values, "value")
         return self
 
@@ -94,8 +96,8 @@ class TableInput(StrictModel):
 class SlideInput(StrictModel):
     """A whole slide, read as a bag of patches, or with `features` a bag of numbers that another network computed.
 
-    One column, named as the input. A patch has `patch` pixels an edge at `mpp` µm (or `downsample` pixels of the
-    file) each; when neither is said, at 1 µm.
+    It has one column, with the name of the input. A patch is `patch` pixels wide and high. The edge of a pixel is `mpp`
+    µm or `downsample` pixels of the file; the default is 1 µm.
     """
 
     kind: Literal["slide"]
@@ -114,14 +116,15 @@ class SlideInput(StrictModel):
     def _rules(self) -> SlideInput:
         if self.mpp is not None and self.downsample is not None:
             raise PydanticCustomError(
-                "rule", "`mpp` and `downsample` both say how fine a patch is: name one of them"
+                "rule", "`mpp` and `downsample` both set the resolution of a patch: remove one of them"
             )
-        usual = type(self).model_fields  # a header written out in full names what is not used
+        # A header that is written out in full states keys that are not used, with their default values.
+        defaults = type(self).model_fields
         if self.features is not None and any(
-            getattr(self, key) != usual[key].default for key in ("patch", "mpp", "downsample")
+            getattr(self, key) != defaults[key].default for key in ("patch", "mpp", "downsample")
         ):
             raise PydanticCustomError(
-                "rule", "a bag of features is cut already: remove `patch`, `mpp` and `downsample`"
+                "rule", "a bag of features is not cut into patches: remove `patch`, `mpp` and `downsample`"
             )
         return self
 

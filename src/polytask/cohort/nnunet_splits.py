@@ -43,11 +43,11 @@ def read_nnunet_splits(path: str | Path, cohort: Cohort, seed: int = 0) -> Split
     }
     # Subjects come last: where a case name of one subject is the name of another subject, the subject is meant.
     known |= {s: s for s in cohort.subjects}
-    brought = list_strata(cohort, cohort.list_split_subjects("train"))
-    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
+    subject_strata = list_strata(cohort, cohort.list_split_subjects("train"))
+    needed_strata = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
     if not isinstance(content, list) or not content:
         raise PolytaskError(
-            f"{path}: expected a list of {{train, val}}, one per fold; replace it by nnU-Net's file"
+            f"{path}: expected a list of {{train, val}}, one per fold; replace it with the file that nnU-Net wrote"
         )
     folds = []
     for number, entry in enumerate(content):
@@ -58,17 +58,19 @@ def read_nnunet_splits(path: str | Path, cohort: Cohort, seed: int = 0) -> Split
                 raise PolytaskError(
                     f"{path}: fold {number} has no list {side!r}; expected case ids; replace the file"
                 )
-            sides.append({_find_fold_subject(path, number, word, known, brought) for word in words})
-        if both := sorted(sides[0] & sides[1]):
+            sides.append({_find_fold_subject(path, number, word, known, subject_strata) for word in words})
+        if on_both_sides := sorted(sides[0] & sides[1]):
             raise PolytaskError(
-                f"{path}: fold {number} has cases of subject {both[0]} in train and in val; a subject never sits on "
-                "both sides; move them to one"
+                f"{path}: fold {number} has cases of subject {on_both_sides[0]} in train and in val; all cases of a "
+                "subject must be on one side; move them to one list"
             )
-        train, tune = divide_training({s: brought[s] for s in sides[0]}, wanted, f"{seed}/{number}")
+        train, tune = divide_training(
+            {s: subject_strata[s] for s in sides[0]}, needed_strata, f"{seed}/{number}"
+        )
         folds.append(Fold(tuple(train), tuple(tune), tuple(sorted(sides[1]))))
-    found = Splits(tuple(folds), "nnunet", seed)
-    require_complete_folds(cohort, found, brought)
-    return found
+    splits = Splits(tuple(folds), "nnunet", seed)
+    require_complete_folds(cohort, splits, subject_strata)
+    return splits
 
 
 def write_nnunet_splits(splits: Splits, cohort: Cohort, path: str | Path) -> None:
@@ -85,16 +87,18 @@ def write_nnunet_splits(splits: Splits, cohort: Cohort, path: str | Path) -> Non
 
 
 def _find_fold_subject(
-    path: Path, fold: int, word: str, known: dict[str, str], brought: Collection[str]
+    path: Path, fold: int, word: str, known: dict[str, str], train_subjects: Collection[str]
 ) -> str:
-    """Find the subject of an entry; raise if the cohort lacks the case or the subject is in the test part."""
+    """Find the subject of an entry; raise if the case is not in the cohort or the subject is in the test part."""
     if word not in known:
         raise PolytaskError(
-            f"{path}: fold {fold} names case {word!r}, which the cohort lacks; {suggest_word(word, list(known)[:500])}"
+            f"{path}: fold {fold} names case {word!r}, which is not in the cohort; "
+            f"{suggest_word(word, list(known)[:500])}"
         )
     subject = known[word]
-    if subject not in brought:
+    if subject not in train_subjects:
         raise PolytaskError(
-            f"{path}: fold {fold} names case {word!r} of test subject {subject}; test subjects enter no fold; remove it"
+            f"{path}: fold {fold} names case {word!r} of test subject {subject}; test subjects must not be in a "
+            "fold; remove the case"
         )
     return subject

@@ -27,7 +27,7 @@ def open_table(path: Path, encoding: str = "utf-8-sig") -> Iterator[IO[str]]:
     """Open a table as text. A file whose name ends in `.gz` is decompressed while it is read.
 
     Raises:
-        PolytaskError: the file is larger than the limit (on disk or decompressed), or is no complete gzip file.
+        PolytaskError: the file is larger than the limit (on disk or decompressed), or is not a complete gzip file.
     """
     with open_table_bytes(path) as file:
         yield io.TextIOWrapper(file, encoding=encoding, newline="")
@@ -38,7 +38,7 @@ def open_table_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a table as bytes. A file whose name ends in `.gz` is decompressed while it is read.
 
     Raises:
-        PolytaskError: the file is larger than the limit (on disk or decompressed), or is no complete gzip file.
+        PolytaskError: the file is larger than the limit (on disk or decompressed), or is not a complete gzip file.
     """
     _require_plain_file(path)
     check_table_size(path, path.stat().st_size)
@@ -51,21 +51,21 @@ def open_table_bytes(path: Path) -> Iterator[IO[bytes]]:
             yield io.BufferedReader(_SizeLimitedStream(path, packed))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PolytaskError(
-            f"{path}: not a whole gzip file ({error}); expected a compressed table; copy it again"
+            f"{path}: not a complete gzip file ({error}); expected a compressed table; copy it again"
         ) from None
 
 
 def _require_plain_file(path: Path) -> None:
     """Raise for a named pipe or a device: reading one can block or never end."""
     if kind := name_special_file(path):
-        raise PolytaskError(f"{path}: is {kind}; expected a table; save what it sends to a file first")
+        raise PolytaskError(f"{path}: is {kind}; expected a table; save its output to a file first")
 
 
 def check_table_size(path: Path, size: int) -> None:
     """Raise if a table has more bytes than `MAX_TABLE_BYTES`."""
     if size > MAX_TABLE_BYTES:
         raise PolytaskError(
-            f"{path}: larger than {MAX_TABLE_BYTES >> 30} GB; expected a table of cells; name the right file"
+            f"{path}: larger than {MAX_TABLE_BYTES >> 30} GB; expected a table; check that it is the right file"
         )
 
 
@@ -79,8 +79,8 @@ class _SizeLimitedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        found = self._inner.read(len(buffer))
-        self._size += len(found)
+        block = self._inner.read(len(buffer))
+        self._size += len(block)
         check_table_size(self._path, self._size)
-        buffer[: len(found)] = found
-        return len(found)
+        buffer[: len(block)] = block
+        return len(block)

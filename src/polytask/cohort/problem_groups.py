@@ -47,14 +47,14 @@ class ProblemGroup:
         where = f"{file}: " if file else ""
         same = len({p.message for p in self.problems}) == 1
         if same:
-            told = first.message + (f" ({'; '.join(places)}; …)" if all(places) else "")
+            text = first.message + (f" ({'; '.join(places)}; …)" if all(places) else "")
         else:
-            told = "; ".join(
+            text = "; ".join(
                 f"{p}: {q.message}" if p else q.message for p, q in zip(places, shown, strict=True)
             )
-            told += "; …"
+            text += "; …"
         count = f"{self.count:,} times: "
-        return f"{first.level}: {where}{count}{told} → {first.remedy} [{first.code}]"
+        return f"{first.level}: {where}{count}{text} → {first.remedy} [{first.code}]"
 
 
 def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
@@ -65,7 +65,7 @@ def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
     there are many such columns; then all of them form one group.
     """
     by_column = _collect_by_key(problems, lambda p: (p.level, p.code, p.column, _make_problem_pattern(p)))
-    often = [found[0] for found in by_column if len(found) > MAX_SINGLE_PROBLEMS]
+    often = [repeats[0] for repeats in by_column if len(repeats) > MAX_SINGLE_PROBLEMS]
     columns = Counter((p.level, p.code, _make_problem_pattern(p)) for p in often)
     alone = {(p.level, p.code, _make_problem_pattern(p), p.column) for p in often}
 
@@ -76,12 +76,11 @@ def group_problems(problems: Iterable[Problem]) -> list[ProblemGroup]:
 
     groups: list[tuple[int, ProblemGroup]] = []
     # id() tells apart problems that are equal in all fields; `problems` are alive here, so ids are not reused.
-    order = {id(p): k for k, found in enumerate(by_column) for p in found}
-    for found in _collect_by_key((p for column in by_column for p in column), key):
-        most = (
-            MAX_SINGLE_PROBLEMS if any(p.row > 1 for p in found) else MAX_SINGLE_COLUMNS
-        )  # row 1 has the names of the columns
-        parts = [found] if len(found) > most else [[p] for p in found]
+    order = {id(p): k for k, repeats in enumerate(by_column) for p in repeats}
+    for repeats in _collect_by_key((p for column in by_column for p in column), key):
+        # Row 1 has the names of the columns, so that a problem there is about a column.
+        most = MAX_SINGLE_PROBLEMS if any(p.row > 1 for p in repeats) else MAX_SINGLE_COLUMNS
+        parts = [repeats] if len(repeats) > most else [[p] for p in repeats]
         groups += [(order[id(part[0])], ProblemGroup(tuple(part))) for part in parts]
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 
@@ -90,10 +89,10 @@ def _collect_by_key(
     problems: Iterable[Problem], key: Callable[[Problem], tuple[str, ...]]
 ) -> list[list[Problem]]:
     """Collect problems of the same key into lists, in the order in which the keys first occur."""
-    found: dict[tuple[str, ...], list[Problem]] = {}
+    problems_by_key: dict[tuple[str, ...], list[Problem]] = {}
     for problem in problems:
-        found.setdefault(key(problem), []).append(problem)
-    return list(found.values())
+        problems_by_key.setdefault(key(problem), []).append(problem)
+    return list(problems_by_key.values())
 
 
 def _make_problem_pattern(problem: Problem) -> str:

@@ -71,26 +71,26 @@ class Splits:
                 for fold in content["folds"]
             )
             if content["scheme"] not in SPLIT_SCHEMES:
-                raise ValueError("no scheme of folds")
-            found = cls(folds, content["scheme"], int(content["seed"]))
+                raise ValueError("not a scheme of folds")
+            splits = cls(folds, content["scheme"], int(content["seed"]))
         except (KeyError, TypeError, ValueError):
             form = "expected {scheme, seed, folds: [{train, tune, held_out}, …]}; make it again with `polytask plan`"
             raise PolytaskError(f"{path}: not a splits.json; {form}") from None
         # People edit this file by hand; a subject in train and held_out would leak its answers into training.
-        for number, fold in enumerate(found.folds):
-            both = _list_repeated_words([*fold.train, *fold.tune, *fold.held_out])
-            if both:
+        for number, fold in enumerate(splits.folds):
+            repeated = _list_repeated_words([*fold.train, *fold.tune, *fold.held_out])
+            if repeated:
                 raise PolytaskError(
-                    f"{path}: fold {number} names subject {both[0]} twice; "
-                    "a subject never sits on both sides; remove one"
+                    f"{path}: fold {number} names subject {repeated[0]} twice; "
+                    "a subject must be in one part only; remove it from the others"
                 )
-        return found
+        return splits
 
 
 def _parse_subject_list(names: Any) -> tuple[str, ...]:
     """Check that the JSON value of a part is a list of names, and return them as text."""
     if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
-        raise ValueError("no list of subjects")
+        raise ValueError("not a list of subjects")
     return tuple(str(name) for name in names)
 
 
@@ -108,13 +108,13 @@ def make_splits(
         PolytaskError: there are too few subjects, or a train part would lack a class or an event.
     """
     subjects = cohort.list_split_subjects("train")
-    brought = list_strata(cohort, subjects)
+    subject_strata = list_strata(cohort, subjects)
     if by == "site":
-        found = _split_by_site(cohort, brought, seed)
+        splits = _split_by_site(cohort, subject_strata, seed)
     else:
-        found = _split_by_subject(cohort, brought, folds, seed)
-    require_complete_folds(cohort, found, brought)
-    return found
+        splits = _split_by_subject(cohort, subject_strata, folds, seed)
+    require_complete_folds(cohort, splits, subject_strata)
+    return splits
 
 
 def divide_training(
@@ -129,17 +129,18 @@ def divide_training(
     """
     if len(subject_strata) < 2:
         raise PolytaskError(
-            f"a fold has {len(subject_strata)} training subjects; expected 2 or more; bring more, or use fewer folds"
+            f"a fold has {len(subject_strata)} training subjects; expected 2 or more; add "
+            "subjects, or use fewer folds"
         )
     tune = max(1, round(TUNE_SHARE * len(subject_strata)))
     # Strata that no training subject has cannot be kept: they must not cause further tries.
-    here = needed_strata & frozenset().union(*subject_strata.values())
+    present_strata = needed_strata & frozenset().union(*subject_strata.values())
     parts: list[list[str]] = []
     for attempt in range(_count_split_tries(len(subject_strata))):
         parts = stratify_subjects(
             subject_strata, [len(subject_strata) - tune, tune], f"{salt}/tune/{attempt}"
         )
-        if here <= frozenset().union(*(subject_strata[s] for s in parts[0])):
+        if present_strata <= frozenset().union(*(subject_strata[s] for s in parts[0])):
             break
     return parts[0], parts[1]
 
@@ -151,14 +152,14 @@ def require_complete_folds(
     if subject_strata is None:
         subject_strata = list_strata(cohort, cohort.list_split_subjects("train"))
     for number, fold in enumerate(splits.folds):
-        there = frozenset().union(*(subject_strata[s] for s in fold.train))
+        present = frozenset().union(*(subject_strata[s] for s in fold.train))
         for stratum, need in list_needed_strata(cohort.header):
-            if stratum not in there:
+            if stratum not in present:
                 count = sum(stratum in own for own in subject_strata.values())
                 have = f"{count} of {len(subject_strata)} subjects have it"
                 raise PolytaskError(
-                    f"fold {number}: its train part has no {need.what} of task {stratum.task!r} ({have}); "
-                    f"every train part needs one; {need.remedy}{_suggest_split_remedy(splits.scheme, count)}"
+                    f"fold {number}: its train part has no subject with {need.what} in task {stratum.task!r} "
+                    f"({have}); every train part needs one; {need.remedy}{_suggest_split_remedy(splits.scheme, count)}"
                 )
 
 
@@ -175,22 +176,25 @@ def _split_by_subject(
         least = max(folds, 3)
         raise PolytaskError(
             f"{cohort.table}: {count} subjects outside the test part for {folds} folds; expected 2 or more folds and "
-            f"at least {least} subjects; choose other folds or bring more subjects"
+            f"at least {least} subjects; choose another number of folds, or add subjects"
         )
     # Fold sizes differ by one subject at most: the first `count % folds` folds get one more.
     sizes = [count // folds + (i < count % folds) for i in range(folds)]
-    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
+    needed_strata = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
     best: tuple[int, Splits] | None = None
     for attempt in range(_count_split_tries(count)):
-        held = stratify_subjects(subject_strata, sizes, f"{seed}/{attempt}")
-        found = Splits(_make_folds(held, subject_strata, wanted, f"{seed}/{attempt}"), "subject", seed)
+        held_out_groups = stratify_subjects(subject_strata, sizes, f"{seed}/{attempt}")
+        splits = Splits(
+            _make_folds(held_out_groups, subject_strata, needed_strata, f"{seed}/{attempt}"), "subject", seed
+        )
         lacking = sum(
-            len(wanted - frozenset().union(*(subject_strata[s] for s in f.train))) for f in found.folds
+            len(needed_strata - frozenset().union(*(subject_strata[s] for s in f.train)))
+            for f in splits.folds
         )
         # "<" keeps the first of equally good tries, so that a larger MAX_SPLIT_TRIES never changes good folds.
         if best is None or lacking < best[0]:
-            best = lacking, found
-        if not lacking or (attempt == 0 and _has_lone_stratum(subject_strata, wanted)):
+            best = lacking, splits
+        if not lacking or (attempt == 0 and _has_lone_stratum(subject_strata, needed_strata)):
             break
     assert best is not None
     return best[1]
@@ -198,19 +202,19 @@ def _split_by_subject(
 
 def _split_by_site(cohort: Cohort, subject_strata: Mapping[str, frozenset[Stratum]], seed: int) -> Splits:
     sites = {subject: cohort.subjects[subject][0].site for subject in subject_strata}
-    if nowhere := [s for s, site in sites.items() if not site]:
+    if subjects_without_site := [s for s, site in sites.items() if not site]:
         raise PolytaskError(
-            f"{cohort.table}, subject {nowhere[0]}: no site; leaving one site out needs one for each subject "
-            f"({len(nowhere)} have none); fill the column `site`"
+            f"{cohort.table}, subject {subjects_without_site[0]}: no site; folds by site need the site of every "
+            f"subject ({len(subjects_without_site)} have none); fill the column `site`"
         )
     names = sorted(set(sites.values()))
     if len(names) < 2:
         raise PolytaskError(
-            f"{cohort.table}: {len(names)} site; leaving one site out needs 2 or more; split by subject"
+            f"{cohort.table}: {len(names)} site; folds by site need 2 or more; split by subject"
         )
-    held = [sorted(s for s, site in sites.items() if site == name) for name in names]
-    wanted = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
-    return Splits(_make_folds(held, subject_strata, wanted, str(seed)), "site", seed)
+    held_out_groups = [sorted(s for s, site in sites.items() if site == name) for name in names]
+    needed_strata = frozenset(stratum for stratum, _ in list_needed_strata(cohort.header))
+    return Splits(_make_folds(held_out_groups, subject_strata, needed_strata, str(seed)), "site", seed)
 
 
 def _make_folds(
@@ -220,11 +224,11 @@ def _make_folds(
     salt: str,
 ) -> tuple[Fold, ...]:
     folds = []
-    for number, out in enumerate(held_out_groups):
-        without = set(out)
-        rest = {s: own for s, own in subject_strata.items() if s not in without}
-        train, tune = divide_training(rest, needed_strata, f"{salt}/{number}")
-        folds.append(Fold(tuple(train), tuple(tune), tuple(out)))
+    for number, held_out in enumerate(held_out_groups):
+        excluded = set(held_out)
+        training = {s: own for s, own in subject_strata.items() if s not in excluded}
+        train, tune = divide_training(training, needed_strata, f"{salt}/{number}")
+        folds.append(Fold(tuple(train), tuple(tune), tuple(held_out)))
     return tuple(folds)
 
 
@@ -244,7 +248,7 @@ def _suggest_split_remedy(scheme: SplitScheme, count: int) -> str:
     if scheme == "site" and count > 1:
         return ", or split by subject"
     if scheme == "nnunet" and count > 1:
-        return ", or leave the lists of nnU-Net and let Polytask split"
+        return ", or let Polytask make the folds instead of nnU-Net"
     return ""
 
 

@@ -38,19 +38,19 @@ class Stratum:
 def list_strata(cohort: Cohort, subjects: Iterable[str]) -> dict[str, frozenset[Stratum]]:
     """Map each subject to its strata, from header and table alone: no mask or dose is opened, a filled cell counts."""
     chosen = list(subjects)
-    found: dict[str, set[Stratum]] = {s: set() for s in chosen}
+    strata: dict[str, set[Stratum]] = {s: set() for s in chosen}
     for subject in chosen:
         if site := cohort.subjects[subject][0].site:
-            found[subject].add(Stratum("site", site))
+            strata[subject].add(Stratum("site", site))
     for name, task in cohort.header.tasks.items():
         if isinstance(task, VoxelSpec):
             for subject in chosen:
-                found[subject] |= _list_known_structures(cohort, cohort.subjects[subject], name, task)
+                strata[subject] |= _list_known_structures(cohort, cohort.subjects[subject], name, task)
         elif isinstance(task, PooledSpec):
             answers = {s: values for s in chosen if (values := _list_known_answers(cohort, s, name, task))}
             for subject, words in find_pooled_kind(task.kind).list_strata(task, answers).items():
-                found[subject] |= {Stratum(name, word) for word in words}
-    return {subject: frozenset(own) for subject, own in found.items()}
+                strata[subject] |= {Stratum(name, word) for word in words}
+    return {subject: frozenset(own) for subject, own in strata.items()}
 
 
 def list_needed_strata(header: Header) -> Iterator[tuple[Stratum, TrainNeed]]:
@@ -73,14 +73,14 @@ def _list_known_structures(cohort: Cohort, cases: Iterable[Case], name: str, tas
 
     A structure that the table calls absent is known but has no voxel to learn from, so it is not a stratum.
     """
-    found = set()
+    strata = set()
     for case in cases:
         source = voxel_source(cohort, case, name)
         if source is not None:
-            found.add(Stratum(name))
+            strata.add(Stratum(name))
             for structure, known in zip(
                 find_voxel_kind(task.kind).list_parts(task), source.known, strict=False
             ):
                 if known and case.cells.get(f"{task.column or name}.{structure}") != ABSENT:
-                    found.add(Stratum(name, structure))
-    return found
+                    strata.add(Stratum(name, structure))
+    return strata

@@ -38,33 +38,65 @@ def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], 
     drawn = {subject: draw_hash_number(salt, subject) for subject in strata}
     order = sorted(strata, key=lambda s: (drawn[s], s))
     words = sorted(frozenset().union(*strata.values()), key=str)
-    number = {
-        stratum: k for k, stratum in enumerate(words)
-    }  # a stratum by its place, in the order of their texts
+    # Strata are numbered in the order of their texts; numbers are quicker than the strata themselves.
+    number = {stratum: k for k, stratum in enumerate(words)}
     own = {subject: sorted(number[stratum] for stratum in of) for subject, of in strata.items()}
     holders: list[list[str]] = [[] for _ in words]
     for subject in order:
         for stratum in own[subject]:
             holders[stratum].append(subject)
-    total = [len(subjects) for subjects in holders]
-    wish = [[n * size / len(order) for size in sizes] for n in total]
-    share = [[w / n for w in wishes] for wishes, n in zip(wish, total, strict=True)]
-    room, left = list(sizes), list(total)
-    placed: dict[str, int] = {}
+    division = _PartDivision(own, [len(subjects) for subjects in holders], sizes, salt)
+    # The rarest stratum is on top; an entry whose number of subjects is out of date is skipped.
+    tie = [draw_hash_number(salt, stratum) for stratum in words]
+    heap = [(count, tie[stratum], stratum) for stratum, count in enumerate(division.left)]
+    heapify(heap)
+    while heap:
+        count, _, stratum = heappop(heap)
+        if count != division.left[stratum] or not count:
+            continue
+        touched: set[int] = set()
+        for subject in holders[stratum]:
+            if subject not in division.part_by_subject:
+                division.place_subject(subject, stratum)
+                touched.update(own[subject])
+        for other in touched:
+            heappush(heap, (division.left[other], tie[other], other))
+    for subject in order:
+        if subject not in division.part_by_subject:
+            division.place_subject(subject, None)
+    return division.list_parts()
 
-    # wish[stratum][part]: subjects of the stratum that the part still needs (may become negative).
-    # share: the same as a share of the stratum, so that rare strata weigh as much as common ones.
-    def place(subject: str, rarest: int | None) -> None:
-        mine = own[subject]
-        others = [sum(parts) for parts in zip(*(share[m] for m in mine), strict=True)] or [0] * len(room)
+
+class _PartDivision:
+    """The parts while subjects are placed in them one by one, and what each part still needs.
+
+    Strata are numbers here. `wish[stratum][part]` is how many subjects of the stratum the part still needs (it may
+    become negative). `share` is the same as a share of the stratum, so that rare strata weigh as much as common ones.
+    `room[part]` counts the free places, `left[stratum]` the subjects that are not placed yet.
+    """
+
+    def __init__(
+        self, own: Mapping[str, Sequence[int]], total: Sequence[int], sizes: Sequence[int], salt: str
+    ) -> None:
+        self.own, self.total, self.sizes, self.salt = own, total, sizes, salt
+        self.wish = [[n * size / len(own) for size in sizes] for n in total]
+        self.share = [[w / n for w in wishes] for wishes, n in zip(self.wish, total, strict=True)]
+        self.room, self.left = list(sizes), list(total)
+        self.part_by_subject: dict[str, int] = {}
+
+    def place_subject(self, subject: str, rarest: int | None) -> None:
+        """Place a subject in the part that most needs it: first for its rarest stratum, then for all its strata."""
+        own_strata = self.own[subject]
+        needs = [sum(parts) for parts in zip(*(self.share[m] for m in own_strata), strict=True)]
+        needs = needs or [0] * len(self.room)
         # Rounding makes values equal that differ only by the order of floating-point sums; the hash breaks the tie.
         appeals = {
             part: (
-                round(wish[rarest][part], 9) if rarest is not None else 0.0,
-                round(others[part], 9),
-                free / sizes[part],
+                round(self.wish[rarest][part], 9) if rarest is not None else 0.0,
+                round(needs[part], 9),
+                free / self.sizes[part],
             )
-            for part, free in enumerate(room)
+            for part, free in enumerate(self.room)
             if free
         }
         most = max(appeals.values())
@@ -72,33 +104,18 @@ def stratify_subjects(strata: Mapping[str, frozenset[M]], sizes: Sequence[int], 
         best = (
             equal[0]
             if len(equal) == 1
-            else max(equal, key=lambda part: draw_hash_number(salt, subject, part))
+            else max(equal, key=lambda part: draw_hash_number(self.salt, subject, part))
         )
-        placed[subject], room[best] = best, room[best] - 1
-        for stratum in mine:
-            wish[stratum][best] -= 1
-            share[stratum][best] = wish[stratum][best] / total[stratum]
-            left[stratum] -= 1
+        self.part_by_subject[subject] = best
+        self.room[best] -= 1
+        for stratum in own_strata:
+            self.wish[stratum][best] -= 1
+            self.share[stratum][best] = self.wish[stratum][best] / self.total[stratum]
+            self.left[stratum] -= 1
 
-    # The rarest stratum is on top; an entry whose number of subjects is out of date is passed over.
-    tie = [draw_hash_number(salt, stratum) for stratum in words]
-    heap = [(count, tie[stratum], stratum) for stratum, count in enumerate(total)]
-    heapify(heap)
-    while heap:
-        count, _, stratum = heappop(heap)
-        if count != left[stratum] or not count:
-            continue
-        touched: set[int] = set()
-        for subject in holders[stratum]:
-            if subject not in placed:
-                place(subject, stratum)
-                touched.update(own[subject])
-        for other in touched:
-            heappush(heap, (left[other], tie[other], other))
-    for subject in order:
-        if subject not in placed:
-            place(subject, None)
-    parts: list[list[str]] = [[] for _ in sizes]
-    for subject in sorted(placed):
-        parts[placed[subject]].append(subject)
-    return parts
+    def list_parts(self) -> list[list[str]]:
+        """List the subjects of each part, sorted."""
+        parts: list[list[str]] = [[] for _ in self.sizes]
+        for subject in sorted(self.part_by_subject):
+            parts[self.part_by_subject[subject]].append(subject)
+        return parts

@@ -40,14 +40,16 @@ class TextTable:
 
 def find_cases_table(folder: Path) -> Path:
     """Find the table of a cohort folder: `cases.csv` or `cases.tsv`, exactly one of them."""
-    found = [folder / name for name in ("cases.csv", "cases.tsv") if (folder / name).is_file()]
-    if len(found) == 2:
-        raise PolytaskError(f"{folder}: cases.csv and cases.tsv; expected one table; remove the other")
-    if not found:
+    tables = [folder / name for name in ("cases.csv", "cases.tsv") if (folder / name).is_file()]
+    if len(tables) == 2:
         raise PolytaskError(
-            f"{folder}: no cases.csv (or cases.tsv); expected a row per subject and visit; add it"
+            f"{folder}: has both cases.csv and cases.tsv; expected one table; remove one of them"
         )
-    return found[0]
+    if not tables:
+        raise PolytaskError(
+            f"{folder}: no cases.csv (or cases.tsv); expected a table with a row for each subject and visit; add it"
+        )
+    return tables[0]
 
 
 def read_text_table(
@@ -75,14 +77,16 @@ def read_text_table(
             lines = [(number, cells) for number, cells in filled if any(cells)]
     except OSError as error:
         raise PolytaskError(
-            f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
+            f"{path}: cannot be read ({error.strerror}); expected a table; correct the path"
         ) from None
     except UnicodeError:
-        what = "UTF-8" if encoding == "utf-8-sig" else encoding
-        raise PolytaskError(f"{path}: not {what} text; expected a {what} table; save it as UTF-8") from None
+        encoding_name = "UTF-8" if encoding == "utf-8-sig" else encoding
+        raise PolytaskError(
+            f"{path}: not {encoding_name} text; expected a {encoding_name} table; save it as UTF-8"
+        ) from None
     except csv.Error as error:
         raise PolytaskError(
-            f"{path}, row {reader.line_num}: {error}; expected quoted cells to end; mend the row"
+            f"{path}, row {reader.line_num}: {error}; expected a closing quote for every opening one; correct the row"
         ) from None
     return make_text_table(path, lines, separator)
 
@@ -95,7 +99,7 @@ def make_text_table(path: Path, lines: TableLines, separator: str = ",") -> Text
         separator: the character between cells, for the messages.
     """
     if not lines:
-        raise PolytaskError(f"{path}: empty; expected a first line of column names; fill it")
+        raise PolytaskError(f"{path}: the table is empty; expected column names in its first line; add them")
     lines = _drop_empty_columns(lines)
     columns = list(lines[0][1])
     _check_column_names(path, columns, separator)
@@ -104,10 +108,10 @@ def make_text_table(path: Path, lines: TableLines, separator: str = ",") -> Text
     for line, cells in lines[1:]:
         if len(cells) != len(columns):
             message = f"{len(cells)} cells, expected {len(columns)}"
-            remedy = "mend the row (a cell with a comma needs quotes)"
+            remedy = "correct the row (a cell with a comma needs quotes)"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
         elif any("\0" in cell for cell in cells):
-            message, remedy = "a cell with a NUL, expected text", "save the table as UTF-8 text"
+            message, remedy = "a cell has a NUL character, expected text", "save the table as UTF-8 text"
             problems.append(Problem("error", "odd-row", message, remedy, file=path.name, row=line))
         # A bad row stays in the table too: the other checks can still read the cells that it has.
         rows.append(TextRow(line, RowCells(places, tuple(cells))))
@@ -152,11 +156,11 @@ def _check_column_names(path: Path, columns: list[str], separator: str) -> None:
     if twice := sorted(column for column, count in Counter(columns).items() if count > 1):
         names = ", ".join(repr(c) for c in twice)
         raise PolytaskError(
-            f"{path}, row 1: column {names} stands there twice; expected different names; rename one"
+            f"{path}, row 1: column {names} occurs twice; expected different names; rename one"
         )
     other = [c for c in _SEPARATOR_NAMES if c != separator and c in columns[0]]
     if len(columns) == 1 and other:
         need = "tabs (.tsv)" if separator == "\t" else "commas (.csv)"
         raise PolytaskError(
-            f"{path}: columns are parted by {_SEPARATOR_NAMES[other[0]]}; expected {need}; save it so"
+            f"{path}: columns are separated by {_SEPARATOR_NAMES[other[0]]}; expected {need}; save it with them"
         )

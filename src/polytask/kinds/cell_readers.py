@@ -8,7 +8,7 @@ from polytask.errors import list_words, suggest_word
 from polytask.kinds.header_words import is_same_word, parse_cell_number
 
 MAX_CELL_NUMBER = 1e18
-"""Larger numbers are no measurements; and the squares of numbers a little larger than this overflow in 32 bits."""
+"""Larger numbers cannot be measurements, and the square of a number a little larger overflows in 32 bits."""
 _BOUND_PREFIX = re.compile(r"(<=|>=|[<>≤≥])\s*(?=\S)")
 EVENT_MEANING = "1 = event observed, 0 = censored"
 PRESENT_MEANING = "1 = present, 0 = absent, empty = unknown"
@@ -59,15 +59,13 @@ def read_decimal(cell: str) -> float:
         and (bound := _BOUND_PREFIX.match(cell))
         and parse_cell_number(cell[bound.end() :]) is not None
     ):
-        remedy = (
-            "say `bounds: true` of it in cohort.yaml to read the bound as the value, or leave the cell empty"
-        )
+        remedy = "write `bounds: true` for it in cohort.yaml to read the bound as the value, or leave the cell empty"
         raise UnreadableCell("bound", f"{cell!r} is a bound, not a number", remedy)
     if value is not None and abs(value) > MAX_CELL_NUMBER:
-        remedy = "mend it, leave it empty, or add the word to `unknown`"
+        remedy = "correct it, leave it empty, or add the word to `unknown`"
         raise UnreadableCell("absurd-number", f"{cell} is too large for a measured number", remedy)
     if value is None:
-        remedy = "write a number with a dot, leave it empty, or add the word to `unknown`"
+        remedy = "write a number with a decimal point, leave it empty, or add the word to `unknown`"
         raise UnreadableCell("odd-cell", f"{cell!r} is not a number", remedy)
     return value
 
@@ -79,7 +77,7 @@ def read_time(cell: str) -> float:
         raise UnreadableCell(
             "negative-time",
             f"the time {cell} is negative",
-            "count from the origin, or leave time and event empty",
+            "count the time from the origin, or leave time and event empty",
         )
     return value
 
@@ -98,10 +96,10 @@ def read_zero_or_one(cell: str, meaning: str) -> int:
 
 def read_structure_names(cell: str, known: list[str]) -> frozenset[str]:
     """Read structure names joined by `;`; every one must be among the `known` names."""
-    found = [name.strip() for name in cell.split(";") if name.strip()]
-    for name in found:
+    names = [name.strip() for name in cell.split(";") if name.strip()]
+    for name in names:
         if name not in known:
             raise UnreadableCell(
-                "unknown-structure", f"{name!r} is no structure of the task", suggest_word(name, known)
+                "unknown-structure", f"{name!r} is not a structure of the task", suggest_word(name, known)
             )
-    return frozenset(found)
+    return frozenset(names)

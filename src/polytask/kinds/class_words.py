@@ -49,29 +49,29 @@ class ClassSpec(WordSpec):
     def _leave_out(cls, words: list[str], info: ValidationInfo) -> list[str]:
         """Drop the classes that `merge` or `unknown` names; at least two must remain."""
         # pydantic validates fields in the order of the class: `merge` and `unknown` stand before `classes` and `order`.
-        gone = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
-        left = [word for word in words if not any(is_same_word(word, other) for other in gone)]
-        if len(left) < 2:
+        replaced = [*info.data.get("merge", {}), *info.data.get("unknown", [])]
+        remaining = [word for word in words if not any(is_same_word(word, other) for other in replaced)]
+        if len(remaining) < 2:
             raise make_header_error(
                 "`merge` and `unknown` leave {n} class{s}: keep two or more, or remove the task",
-                n=len(left),
-                s="" if len(left) == 1 else "es",
+                n=len(remaining),
+                s="" if len(remaining) == 1 else "es",
             )
-        return left
+        return remaining
 
     @model_validator(mode="after")
     def _check_merge(self) -> ClassSpec:
         for word, target in self.merge.items():
             if not any(is_same_word(target, known) for known in list_answers(self)):
                 raise make_header_error(
-                    "merge makes {word!r} a {target!r}, which is no class that is left: use one of {known}",
+                    "merge reads {word!r} as {target!r}, which is not a remaining class: use one of {known}",
                     word=word,
                     target=target,
                     known=", ".join(list_answers(self)),
                 )
         if twice := find_repeated_words(list_replaced_words(self)):
             raise make_header_error(
-                "{word!r} stands twice in `merge` and `unknown`: name it once", word=twice[0]
+                "{word!r} occurs twice in `merge` and `unknown`: name it once", word=twice[0]
             )
         return self
 
@@ -122,18 +122,18 @@ def list_class_needs(task: ClassSpec, name: str, stem: str, only_neighbor: bool)
 
     `only_neighbor` is for ordered classes: a grade may only be merged with the grade next to it.
     """
-    found = []
+    needs = []
     for word in list_answers(task):
-        remedy = f"bring more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
-        found.append(TrainNeed(word, stem, f"class {word!r}", remedy))
-    return found
+        remedy = f"add more such subjects, or {suggest_merge(task, name, word, only_neighbor)}"
+        needs.append(TrainNeed(word, stem, f"class {word!r}", remedy))
+    return needs
 
 
 def suggest_merge(task: ClassSpec, name: str, word: str, only_neighbor: bool) -> str:
     """Say what to write into the header so that a rare class is no longer a class of its own."""
     classes = list_answers(task)
     if len(classes) < 3:
-        return f"remove the task {name!r}: no other class would be left"
+        return f"remove the task {name!r}: only one class would remain"
     # The words go through a YAML writer, because names such as "no" or "1.0" need quotes in the header.
     place = classes.index(word)
     other = classes[place - 1] if place else classes[1]

@@ -23,7 +23,7 @@ def clamp_class_shares(frequencies: Sequence[float]) -> Floats:
     """Turn class frequencies or counts `[C]` into shares that sum to 1, none (much) below `MIN_CLASS_SHARE`."""
     f = np.maximum(np.asarray(frequencies, dtype=np.float64), 0.0)
     f = np.full(f.shape, 1.0 / max(1, f.size)) if f.sum() <= 0 else f / f.sum()
-    # Dividing by the new sum may bring the smallest share slightly below the limit again; that does no harm.
+    # Dividing by the new sum may bring the smallest share slightly below the limit again, which is harmless.
     f = np.maximum(f, MIN_CLASS_SHARE)
     return np.asarray(f / f.sum(), dtype=np.float64)
 
@@ -164,5 +164,5 @@ def compute_expected_hazard_loss(
     left = np.concatenate([[0.0], right[:-1]])
     h = clamp_label_shares(hazards)
     free = np.concatenate([[1.0], np.cumprod(1 - h)[:-1]])
-    seen = evaluate_survival(censoring, (left + right) / 2)
-    return max(float((free * seen * compute_binary_entropy(h)).sum()), MIN_CONSTANT_LOSS)
+    uncensored = evaluate_survival(censoring, (left + right) / 2)
+    return max(float((free * uncensored * compute_binary_entropy(h)).sum()), MIN_CONSTANT_LOSS)

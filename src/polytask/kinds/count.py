@@ -49,7 +49,7 @@ def read_count(cell: str) -> float:
     value = read_decimal(cell)
     if value < 0 or value != int(value):
         raise UnreadableCell(
-            "odd-cell", f"{cell!r} is no count", "write a whole number, 0 or more, or leave the cell empty"
+            "odd-cell", f"{cell!r} is not a count", "write a whole number, 0 or more, or leave the cell empty"
         )
     return value
 

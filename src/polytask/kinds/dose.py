@@ -91,7 +91,7 @@ class DoseKind:
         if task.structures not in masks:
             yield (
                 "structures",
-                f"{task.structures!r} is no segmentation task: {suggest_word(task.structures, list(masks))}",
+                f"{task.structures!r} is not a segmentation task: {suggest_word(task.structures, list(masks))}",
             )
         elif masks[task.structures].image != task.image:
             yield (
@@ -119,15 +119,19 @@ class DoseKind:
         scale = round_number(train.doses.quantile(DOSE_SCALE_QUANTILE), 4)
         # Where more than 99 % of the voxels have no dose the quantile is 0, and nothing could be divided by it.
         scale = scale if scale > 0 else 1.0
-        counted = f"of {train.doses.cases} training doses where they count"
+        counted = f"of {train.doses.cases} training doses, in the voxels that count"
         why["."] = "unit and structures as in the header; primary metric: mae"
-        why["scale"] = f"{100 * DOSE_SCALE_QUANTILE:g}th percentile {counted}: the network sees it as 1"
-        why["median"] = f"median {counted}: a fresh head answers it everywhere"
+        why["scale"] = (
+            f"{100 * DOSE_SCALE_QUANTILE:g}th percentile {counted}: doses are divided by it, so that it becomes 1"
+        )
+        why["median"] = f"median {counted}: an untrained head answers it everywhere"
         why["deviation"] = (
             f"mean absolute error of that constant answer; skill is measured against it (n {train.doses.cases})"
         )
-        why["dvh"] = "off: set it to 0.1 or more to weigh dose-volume histograms of the structures too"
-        why["constant"] = "loss of the constant answer: the loss starts about 1"
+        why["dvh"] = (
+            "off: set it to 0.1 or more to add the dose-volume histograms of the structures to the loss"
+        )
+        why["constant"] = "loss of the constant answer: the loss is divided by it and so starts near 1"
         return {
             "kind": self.name,
             "level": "voxel",

@@ -71,10 +71,10 @@ def parse_cell_number(cell: str) -> float | None:
 def find_repeated_words(words: list[str]) -> list[str]:
     """Find the words that repeat an earlier word of the list, as text or as a number."""
     seen: set[float | str] = set()
-    found = []
+    repeated = []
     for word in words:
-        said = find_word_meaning(word)
-        if said in seen:
-            found.append(word)
-        seen.add(said)
-    return found
+        meaning = find_word_meaning(word)
+        if meaning in seen:
+            repeated.append(word)
+        seen.add(meaning)
+    return repeated

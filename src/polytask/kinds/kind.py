@@ -28,9 +28,9 @@ of an event, masks, a number per voxel. Rooms that read or show answers go by th
 known form needs no change there."""
 SkillRule = Literal["rank", "error", "primary", "own"]
 """How the skill (0 by chance, 1 perfect) and its interval follow from the metrics. `rank`: the primary metric uses only
-the order of scores and is ½ by chance, so twice it less 1. `error`: 1 − MAE / MAE of a constant, where the primary
-metric is undefined or is that MAE. `primary`: the primary metric itself. `own`: only the class in `tasks/` knows, and
-the intervals of all its metrics come from leaving subjects out."""
+the order of scores and is ½ by chance, so the skill is 2 × metric − 1. `error`: 1 − MAE / MAE of a constant, where the
+primary metric is undefined or is that MAE. `primary`: the primary metric itself. `own`: only the class in `tasks/`
+knows, and the intervals of all its metrics come from leaving subjects out."""
 VoxelNoun = Literal["mask", "dose"]
 """What a file with the values of a voxel task is called in messages, and its role in the checks of files."""
 CellParser = Callable[[str], Any]
@@ -213,7 +213,7 @@ class VoxelKind(Kind, Protocol):
     """The fields of the header on which a stored target depends."""
 
     def list_part_columns(self, task: Any, stem: str) -> dict[str, str]:
-        """Map each column that names the mask of one structure to that structure; none where there are no such."""
+        """Map each column that names the mask of one structure to that structure; empty if there are none."""
 
     def list_parts(self, task: Any) -> list[str]:
         """List the names of the structures; none when there is one number per voxel."""

@@ -88,7 +88,7 @@ class MultilabelKind:
                 f"{label}={bit}",
                 f"{stem}.{label}",
                 f"label {label!r} {state}",
-                f"bring more such subjects, or remove {label!r} from the header",
+                f"add more such subjects, or remove {label!r} from the header",
             )
             for label in task.labels
             for bit, state in (("1", "present"), ("0", "absent"))
@@ -98,8 +98,8 @@ class MultilabelKind:
         return MultilabelSpec.model_validate({"kind": self.name, "labels": list(words), "level": level})
 
     def read_answer(self, task: MultilabelSpec, stem: str, read: CellReader) -> LabelAnswers | None:
-        found = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
-        return None if all(v is None for v in found) else found
+        bits = tuple(read(column, parse) for column, parse in self.list_parsers(task, stem).items())
+        return None if all(v is None for v in bits) else bits
 
     def list_strata(
         self, task: MultilabelSpec, answers: Mapping[str, Sequence[LabelAnswers]]

@@ -41,11 +41,13 @@ def format_share_percent(share: float) -> str:
 
 def join_first_names(names: Sequence[str], most: int = 4) -> str:
     """Join the first names, and say how many more there are."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
-CONSTANT_LOSS_REASON = "loss of answering these alone: the loss starts about 1"
+CONSTANT_LOSS_REASON = (
+    "loss of an answer that is the same for every case: the loss is divided by it and so starts near 1"
+)
 """The reason of `constant` for kinds whose constant answer is a mean or the class frequencies."""
 
 

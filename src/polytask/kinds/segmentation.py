@@ -52,7 +52,7 @@ class SegmentationSpec(MaskSpec):
     def _check_names(self) -> SegmentationSpec:
         if (self.labels is None) == (self.structures is None):
             raise make_header_error(
-                "expected either `labels` (one label map) or `structures` (masks of their own): name one of them"
+                "expected either `labels` (one label map) or `structures` (a mask for each): write one of them"
             )
         if twice := find_repeated_words(self.names):
             raise make_header_error("structure {word!r} is named twice: name it once", word=twice[0])
@@ -64,22 +64,22 @@ class SegmentationSpec(MaskSpec):
         check_titles(self.titles, self.names, "structure")
         if self.ignore is not None and self.structures is not None:
             raise make_header_error(
-                "`ignore` is a value of a label map: for `structures` say where they count in `_region`"
+                "`ignore` is a value of a label map: for `structures` mark where they count with a `_region` mask"
             )
         paired = [name for pair in self.mirror for name in pair]
         for name in paired:
             if name not in self.names:
                 raise make_header_error(
-                    "mirror names {name!r}, which is no structure: use one of {names}",
+                    "mirror names {name!r}, which is not a structure: use one of {names}",
                     name=name,
                     names=", ".join(self.names),
                 )
         if len(set(paired)) < len(paired):
-            raise make_header_error("a structure stands twice in `mirror`: each one has one mirror image")
+            raise make_header_error("a structure occurs twice in `mirror`: name each structure once")
         return self
 
     def _check_labels(self) -> None:
-        seen: dict[tuple[int, ...], str] = {}
+        name_by_values: dict[tuple[int, ...], str] = {}
         for name, values in self.values.items():
             key = tuple(sorted(values))
             if not values or min(values) < 1 or len(set(values)) < len(values):
@@ -93,16 +93,16 @@ class SegmentationSpec(MaskSpec):
                 raise make_header_error(
                     "label {name!r} is above {most}: use smaller values", name=name, most=MAX_LABEL_VALUE
                 )
-            if key in seen:
+            if key in name_by_values:
                 raise make_header_error(
                     "labels {a!r} and {b!r} have the same value {value}: give each its own",
-                    a=seen[key],
+                    a=name_by_values[key],
                     b=name,
                     value=", ".join(map(str, key)),
                 )
             if self.ignore in values:
                 raise make_header_error("label {name!r} has the value of `ignore`: use another", name=name)
-            seen[key] = name
+            name_by_values[key] = name
 
 
 class SegmentationFields(TaskFields):
@@ -157,7 +157,7 @@ class SegmentationKind:
 
     def list_needs(self, task: SegmentationSpec, name: str, stem: str) -> list[TrainNeed]:
         return [
-            TrainNeed(s, stem, f"structure {s!r} known", f"bring more masks, or remove {s!r} from the header")
+            TrainNeed(s, stem, f"structure {s!r} known", f"add more masks, or remove {s!r} from the header")
             for s in task.names
         ]
 
@@ -173,9 +173,7 @@ class SegmentationKind:
                 raise MissingInTrain(f"structure {structure!r} is never known")
             if not any(r.counts[structure] for r in known) and not train.occurs(structure):
                 place = f"{train.table}: structure {structure!r} occurs in no mask"
-                raise PolytaskError(
-                    f"{place}; expected its voxels in one at least; check its value in cohort.yaml"
-                )
+                raise PolytaskError(f"{place}; expected it in at least one; check its value in cohort.yaml")
             # The mean of shares, not the share of all voxels: every case counts alike. Structures are counted in the
             # whole image but the total only inside the crop box, so that a share could exceed 1.
             share = float(np.mean([min(1.0, r.counts[structure] / r.totals[train.crop]) for r in known]))
@@ -191,12 +189,13 @@ class SegmentationKind:
         why["."] = "structures as in the header; primary metric: dice"
         why["fractions"] = f"share of the voxels that count: {'; '.join(words)}"
         why["tolerance"] = (
-            f"{SURFACE_TOLERANCE:g} {train.unit}, or a voxel's longest edge ({spacing:g} {train.unit}) where that "
-            "is more"
+            f"{SURFACE_TOLERANCE:g} {train.unit}, or the longest edge of a voxel ({spacing:g} {train.unit}) if "
+            "that is larger"
         )
-        why["unit"] = "of distances and tolerance: the unit of its image"
+        why["unit"] = "unit of distances and tolerance, as in the image"
         why["constant"] = (
-            "Dice loss and cross-entropy of answering these shares everywhere: the loss starts about 1"
+            "Dice loss and cross-entropy of answering these shares everywhere: the loss is divided by it and so "
+            "starts near 1"
         )
         return {
             "kind": self.name,

@@ -53,9 +53,9 @@ def estimate_censoring(times: Sequence[float] | Floats, events: Sequence[float] 
     ordered, happened, lost = np.sort(t), np.sort(t[e]), np.sort(t[~e])
     at_risk = t.size - np.searchsorted(ordered, at, side="left")
     died = np.searchsorted(happened, at, side="right") - np.searchsorted(happened, at, side="left")
-    gone = np.searchsorted(lost, at, side="right") - np.searchsorted(lost, at, side="left")
+    censored = np.searchsorted(lost, at, side="right") - np.searchsorted(lost, at, side="left")
     # Those with an event at the same time are no longer at risk of being censored.
-    survival = np.cumprod(1 - gone / np.maximum(at_risk - died, 1))
+    survival = np.cumprod(1 - censored / np.maximum(at_risk - died, 1))
     return {"times": tuple(at.tolist()), "survival": tuple(survival.tolist())}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from polytask.array_types import Floats
 from polytask.errors import suggest_word
 from polytask.kinds.cell_readers import EVENT_MEANING, read_time, read_zero_or_one
 from polytask.kinds.constant_losses import (
@@ -33,7 +34,7 @@ from polytask.kinds.kind import (
     TrainNeed,
 )
 from polytask.kinds.plan_reasons import PlanReasons, join_numbers, round_number
-from polytask.kinds.step_curves import estimate_censoring, evaluate_survival
+from polytask.kinds.step_curves import TimeCurve, estimate_censoring, evaluate_survival
 from polytask.kinds.task_spec import EventTimeSpec, TaskSpec
 
 RISK_SET_CAPACITY = 256
@@ -108,9 +109,7 @@ class SurvivalKind:
 
     def list_needs(self, task: SurvivalSpec, name: str, stem: str) -> list[TrainNeed]:
         return [
-            TrainNeed(
-                "event", f"{stem}_event", "an observed event", "bring more follow-up, or remove the task"
-            )
+            TrainNeed("event", f"{stem}_event", "an observed event", "add more follow-up, or remove the task")
         ]
 
     def make_spec(self, words: Sequence[str], level: str, unit: str) -> SurvivalSpec:
@@ -144,24 +143,10 @@ class SurvivalKind:
         happened = times[events > 0]
         if not happened.size:
             raise MissingInTrain("no event is observed")
-        seen = f"{happened.size} events among {times.size} known training times"
+        event_count = f"{happened.size} events among {times.size} known training times"
         censoring = estimate_censoring(times, events)
-        horizons = [float(h) for h in task.horizons]
-        if horizons:
-            why["horizons"] = "as in the header"
-        elif horizons := list_defined_horizons(task.unit, times, events, censoring):
-            why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({seen})"
-        else:
-            quartiles = np.quantile(happened, (0.25, 0.5, 0.75))
-            horizons = sorted({round_number(float(q), 3) for q in quartiles if q > 0})
-            why["horizons"] = f"quartiles of the event times ({seen})"
-        free = evaluate_survival(censoring, np.array(horizons))
-        if lost := [h for h, g in zip(horizons, free, strict=True) if g < MIN_UNCENSORED_SHARE]:
-            why.extend("horizons", f"; at {join_numbers(lost)} too few remain: not defined there")
+        horizons = _choose_horizons(task, times, events, censoring, event_count, why)
         unit, longest = f" {task.unit}" if task.unit else "", float(times.max())
-        if late := [h for h in horizons if h > longest]:
-            nobody = f"nobody was followed for longer than {longest:g}{unit}"
-            why.extend("horizons", f"; at {join_numbers(late)} no probability: {nobody}")
         count = min(MAX_HAZARD_BINS, max(MIN_HAZARD_BINS, happened.size // EVENTS_PER_HAZARD_BIN))
         *inner, end = choose_hazard_bins(times.tolist(), events.tolist(), count)
         # The last edge is not rounded: it is the last event, and rounded down the event would lie outside.
@@ -173,18 +158,20 @@ class SurvivalKind:
         )
         beyond = [h for h in horizons if end < h <= longest]
         why["bins"] = (
-            f"{len(bins)} intervals with about as many events each, up to the last event at {end:g}{unit} ({seen}); "
-            "used by `hazard`" + (f", which gives no probability at {join_numbers(beyond)}" if beyond else "")
+            f"{len(bins)} intervals with about as many events each, up to the last event at {end:g}{unit} "
+            f"({event_count}); used by `hazard`"
+            + (f", which gives no probability at {join_numbers(beyond)}" if beyond else "")
         )
         why["hazards"] = "share of those at risk with the event in each interval of `bins`; used by `hazard`"
         why["buffer"] = (
-            f"subjects whose last scores stay in the risk set, so that a batch of {RISK_SET_CAPACITY} is stood in for"
+            f"number of subjects whose latest scores are kept for the risk sets, to come close to batches of "
+            f"{RISK_SET_CAPACITY}"
         )
         why["censoring"] = (
             f"Kaplan–Meier of the censoring ({times.size - happened.size} of {times.size} training times)"
         )
         why["baseline"] = "filled after training, from the trained scores"
-        why["constant"] = "loss per event of equal scores: the loss starts about 1"
+        why["constant"] = "loss per event of equal scores: the loss is divided by it and so starts near 1"
         return {
             "kind": self.name,
             "level": task.level,
@@ -206,3 +193,41 @@ class SurvivalKind:
             # The Cox constant needs the training times, which are not among the fields.
             return None
         return compute_expected_hazard_loss(fields["bins"], fields["hazards"], fields["censoring"])
+
+
+def _choose_horizons(
+    task: SurvivalSpec,
+    times: Floats,
+    events: Floats,
+    censoring: TimeCurve,
+    event_count: str,
+    why: PlanReasons,
+) -> list[float]:
+    """Choose the times at which survival is judged: of the header, else 1, 2 and 5 years, else quartiles of the events.
+
+    The reason also names the horizons at which metrics or probabilities are not defined.
+
+    Args:
+        times, events: the known training answers, each `[N]`.
+        event_count: the number of events and times, as text for the reason.
+    """
+    horizons = [float(h) for h in task.horizons]
+    if horizons:
+        why["horizons"] = "as in the header"
+    elif horizons := list_defined_horizons(task.unit, times, events, censoring):
+        why["horizons"] = f"1, 2 and 5 years where they lie within the follow-up ({event_count})"
+    else:
+        quartiles = np.quantile(times[events > 0], (0.25, 0.5, 0.75))
+        horizons = sorted({round_number(float(q), 3) for q in quartiles if q > 0})
+        why["horizons"] = f"quartiles of the event times ({event_count})"
+    free = evaluate_survival(censoring, np.array(horizons))
+    if lost := [h for h, g in zip(horizons, free, strict=True) if g < MIN_UNCENSORED_SHARE]:
+        why.extend(
+            "horizons",
+            f"; at {join_numbers(lost)} too few subjects are uncensored: metrics are not defined there",
+        )
+    unit, longest = f" {task.unit}" if task.unit else "", float(times.max())
+    if late := [h for h in horizons if h > longest]:
+        nobody = f"nobody was followed for longer than {longest:g}{unit}"
+        why.extend("horizons", f"; at {join_numbers(late)} no probability: {nobody}")
+    return horizons

@@ -79,8 +79,8 @@ class MaskSpec(VoxelSpec):
     @property
     def values(self) -> dict[str, tuple[int, ...]]:
         """Structure → its values in the label map; empty for `structures`."""
-        found = self.labels or {}
-        return {name: (v,) if isinstance(v, int) else tuple(v) for name, v in found.items()}
+        labels = self.labels or {}
+        return {name: (v,) if isinstance(v, int) else tuple(v) for name, v in labels.items()}
 
 
 class PooledSpec(TaskSpec):

@@ -24,7 +24,7 @@ def check_titles(titles: Mapping[str, str], words: Sequence[str] | None, what: s
         for word in titles:
             if word not in words:
                 _raise_title_error(
-                    f"titles names {word!r}, which is no {what}: {suggest_word(word, list(words))}"
+                    f"titles names {word!r}, which is not a {what}: {suggest_word(word, list(words))}"
                 )
     # A word without a title is shown as itself, and may then equal the title of another word.
     shown: dict[str, str] = {}

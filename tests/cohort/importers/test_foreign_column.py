@@ -112,7 +112,10 @@ def test_sites_people_and_flags_are_no_single_tasks(tmp_path: Path) -> None:
     assert pooled_value(cohort, cohort.subjects["3"], "has") == (1, 1, None)
     assert list(cohort.header.tables["clinic"].columns) == ["Age (years)", "sex"]
     text = "\n".join(done.notes)
-    assert "column 'SourceDataset' looks like a site (A, B): left out, --site SourceDataset takes it" in text
+    assert (
+        "column 'SourceDataset' looks like a site (A, B): left out; --site SourceDataset uses it as the site"
+        in text
+    )
     assert "'has_scar': left out (the same in every row)" in text
     done = import_table(
         [path], tmp_path / "b", columns={"site": "SourceDataset"}, tasks=["age=regression@Age (years)"]
@@ -152,7 +155,7 @@ def test_rows_without_an_image_are_named_with_the_reason(tmp_path: Path) -> None
     done = import_table([sheet(tmp_path, "v.csv", "patient,grade,ct", rows)])
     text = "\n".join(done.notes)
     assert "1 row has no file, the cell is empty: a" in text
-    assert "1 files of column 'ct' are not there: img/12.nii.gz" in text
+    assert "1 files of column 'ct' do not exist: img/12.nii.gz" in text
 
 
 def test_targets_that_nearly_fit_the_images(tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_a_column_that_our_tables_keep_is_left_out(tmp_path: Path) -> None:
     lines = [f"{n},{n % 5},{n}.5,{n},{n % 2}" for n in range(20)]
     done = import_table([sheet(tmp_path, "t.csv", "id,fold,x,os_time,os_event", lines)])
     assert list(Cohort.read(done.folder).header.tables["clinic"].columns) == ["x"]
-    assert any("'fold': left out (the name has a meaning of its own" in note for note in done.notes)
+    assert any("'fold': left out (the name has a fixed meaning" in note for note in done.notes)
 
 
 def test_a_table_without_a_target_proposes_one(tmp_path: Path) -> None:

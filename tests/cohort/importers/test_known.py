@@ -43,7 +43,7 @@ def test_flags_of_what_is_drawn_beside_nnunet(tmp_path: Path) -> None:
     folder = nnunet(tmp_path, targets="\n".join(["case\thas_tumour\thas_node\tsize", *lines]) + "\n")
     known = known_of(import_nnunet(folder, tmp_path / "out", known=["mask=has_*"]).folder)
     assert [known[case] for case in CASES[:4]] == [(True, True), None, (True, False), None]
-    with pytest.raises(PolytaskError, match="--known masks: no mask is called so"):
+    with pytest.raises(PolytaskError, match="--known masks: no mask has this name"):
         import_nnunet(folder, tmp_path / "b", known=["masks=has_*"])
 
 
@@ -57,5 +57,5 @@ def test_decathlon_entries_list_what_is_drawn(tmp_path: Path) -> None:
     assert [known[f"c{n}"] for n in range(3)] == [(True, False), (True, True), (False, True)]
     content["training"][0]["drawn"] = ["liver"]
     file.write_text(json.dumps(content))
-    with pytest.raises(PolytaskError, match="'liver' is no structure of 'mask'"):
+    with pytest.raises(PolytaskError, match="'liver' is not a structure of 'mask'"):
         import_decathlon(file, tmp_path / "b", known=["mask=drawn"])

@@ -65,7 +65,7 @@ def test_dose_with_its_unit_region_structures_and_what_is_drawn(tmp_path: Path) 
 def test_flags_of_structures_are_proposed_not_asked(tmp_path: Path) -> None:
     done = import_table([planning(tmp_path)], structures=[f"structures={','.join(NAMES)}"])
     assert list(Cohort.read(done.folder).header.tasks) == ["structures", "dose"]
-    assert any("say --known 'structures=has_*'" in note for note in done.notes)
+    assert any("add --known 'structures=has_*'" in note for note in done.notes)
     assert any("without a unit (--unit dose=Gy states it)" in note for note in done.notes)
 
 
@@ -124,7 +124,7 @@ def test_columns_called_known_and_region_belong_to_their_mask(tmp_path: Path) ->
     assert [f.known for f in found if f] == [(True, True), (True, False)]
     assert all(f is not None and f.region is not None for f in found)
     (tmp_path / "t.csv").write_text("\n".join(lines).replace(",core,", ",cor,"))
-    with pytest.raises(PolytaskError, match="'cor' is no structure of 'tumour_mask'"):
+    with pytest.raises(PolytaskError, match="'cor' is not a structure of 'tumour_mask'"):
         import_table([tmp_path / "t.csv"], tmp_path / "b", labels=["tumour_mask=core:1,edge:2"])
 
 
@@ -142,13 +142,15 @@ def test_a_column_of_images_names_the_subjects(tmp_path: Path) -> None:
     done = import_table([tmp_path / "u.csv"], images=["scan.mr=img/{image}.nii.gz"])
     assert next(iter(Cohort.read(done.folder).subjects)) == "ISIC_0"
     (tmp_path / "v.csv").write_text("image,MEL\na/1.png,0\nb/1.png,1\n")
-    with pytest.raises(PolytaskError, match="different folders have one name"):
+    with pytest.raises(PolytaskError, match="different folders have the same name"):
         import_table([tmp_path / "v.csv"])
 
 
 def test_a_table_without_subjects_names_columns_that_could_be(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("code,x\n" + "".join(f"c{n},{n % 2}\n" for n in range(6)))
-    with pytest.raises(PolytaskError, match=r"say --subject COLUMN, e\.g\. code \(different in every row\)"):
+    with pytest.raises(
+        PolytaskError, match=r"name it with --subject COLUMN, e\.g\. code \(different in every row\)"
+    ):
         import_table([tmp_path / "t.csv"])
 
 
@@ -162,7 +164,7 @@ def test_gzipped_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     whole = (tmp_path / "t.tsv.gz").read_bytes()
     for name, content in (("a.csv.gz", b"id,x\n"), ("b.csv.gz", whole[:40])):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(PolytaskError, match="not a whole gzip file"):
+        with pytest.raises(PolytaskError, match="not a complete gzip file"):
             read_text_table(tmp_path / name)
     monkeypatch.setattr("polytask.cohort.open_table.MAX_TABLE_BYTES", 10_000)
     with gzip.open(tmp_path / "bomb.csv.gz", "wb") as packed:
@@ -179,7 +181,7 @@ def test_excel_without_its_reader_says_how_to_get_it(tmp_path: Path, monkeypatch
 
 def test_other_spreadsheets_are_named(tmp_path: Path) -> None:
     (tmp_path / "t.xls").write_bytes(b"\xd0\xcf")
-    with pytest.raises(PolytaskError, match=r"\.xls is not read; expected \.csv, \.tsv or \.xlsx"):
+    with pytest.raises(PolytaskError, match=r"\.xls files cannot be read; expected \.csv, \.tsv or \.xlsx"):
         import_table([tmp_path / "t.xls"])
 
 
@@ -267,11 +269,11 @@ def test_files_that_are_not_there_are_counted_with_three_examples(tmp_path: Path
     (tmp_path / "t.csv").write_text(f"patient,ct,lesion_mask,grade\n{rows}")
     folder = r"\(there is no such folder\)"
     three = rf"img/0.nii.gz {folder}, img/1.nii.gz {folder}, img/2.nii.gz {folder} and 9 more"
-    with pytest.raises(PolytaskError, match=f"none of the 12 files of 'ct' is there: {three}"):
+    with pytest.raises(PolytaskError, match=f"none of the 12 files of 'ct' exists: {three}"):
         import_table([tmp_path / "t.csv"])
     for n in range(12):
         save(tmp_path / f"img/{n}.nii.gz", scan(n))
-    with pytest.raises(PolytaskError, match=r"none of the 12 files of 'lesion_mask' is there: m/0\.nii\.gz"):
+    with pytest.raises(PolytaskError, match=r"none of the 12 files of 'lesion_mask' exists: m/0\.nii\.gz"):
         import_table([tmp_path / "t.csv"])
 
 
@@ -279,6 +281,6 @@ def test_tables_that_are_not_there_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("patient,x\n1,2\n")
     names = [tmp_path / f"{n}.csv" for n in "tabcd"]
     with pytest.raises(
-        PolytaskError, match=r"^4 of 5 tables are not there: .*a\.csv, .*b\.csv, .*c\.csv and 1 more"
+        PolytaskError, match=r"^4 of 5 tables do not exist: .*a\.csv, .*b\.csv, .*c\.csv and 1 more"
     ):
         import_table(names)

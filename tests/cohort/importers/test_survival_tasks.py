@@ -103,13 +103,13 @@ def test_unclear_halves_are_no_tasks(tmp_path: Path) -> None:
     path = table(tmp_path, "patient,os_months,pfs_months,event,arm,x", lines)
     done = import_table([path], tasks=["arm=classification"])
     assert list(Cohort.read(done.folder).header.tasks) == ["arm"]
-    assert any("say --task NAME=survival:os_months,event" in note for note in done.notes)
+    assert any("add --task NAME=survival:os_months,event" in note for note in done.notes)
 
 
 def test_an_assumed_unit_is_said_and_a_stated_one_taken(tmp_path: Path) -> None:
     path = table(tmp_path, "patient,time,event,x", [f"p{n},{n},{n % 2},{n}" for n in range(1, 30)])
     done = import_table([path])
-    assert any("in days (assumed; --unit survival=months" in note for note in done.notes)
+    assert any("in days (assumed; change it with --unit survival=months" in note for note in done.notes)
     done = import_table([path], units=["survival=weeks"], overwrite=True)
     assert Cohort.read(done.folder).header.tasks["survival"].unit == "weeks"  # type: ignore[union-attr]
     assert not any("assumed" in note for note in done.notes)
@@ -216,7 +216,7 @@ def test_dates_become_days(tmp_path: Path, form: str) -> None:
 def test_dates_that_may_be_read_in_two_ways_are_refused(tmp_path: Path) -> None:
     head = "patient,Date of Diagnosis,Date of Death,Date of last follow-up,status,size"
     lines = [f"p{n},1/2/2019,{'3/4/2020' if n % 2 else ''},5/6/2021,{n % 2},{n}" for n in range(30)]
-    with pytest.raises(PolytaskError, match=r"'1/2/2019'.*the day or the month may stand first.*YYYY-MM-DD"):
+    with pytest.raises(PolytaskError, match=r"'1/2/2019'.*the day or the month may come first.*YYYY-MM-DD"):
         import_table([table(tmp_path, head, lines)])
 
 
@@ -247,9 +247,10 @@ def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
     lines = [f"p{n},{n}1,{n % 2},{n},{way}" for n in range(30) for way in ("drug", "surgery")]
     path = table(tmp_path, head, lines)
     with pytest.raises(
-        PolytaskError, match=r"'p0' has two rows that differ in treatment; .*--skip the columns"
+        PolytaskError,
+        match=r"'p0' has two rows that differ in treatment; .*leave the columns out with --skip",
     ):
         import_table([path])
     done = import_table([path], skip=["treat*"])
     assert len(Cohort.read(done.folder).subjects) == 30
-    assert any("30 rows say what another row of the subject says" in note for note in done.notes)
+    assert any("30 rows repeat another row of the same subject" in note for note in done.notes)

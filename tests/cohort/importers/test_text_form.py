@@ -65,7 +65,7 @@ def test_our_own_tables_stay_strict(tmp_path: Path) -> None:
     with pytest.raises(PolytaskError, match="not UTF-8 text"):
         read_text_table(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text(text(";", "."))
-    with pytest.raises(PolytaskError, match="parted by semicolons"):
+    with pytest.raises(PolytaskError, match="separated by semicolons"):
         read_text_table(tmp_path / "b.csv")
 
 
@@ -83,7 +83,7 @@ def test_our_own_tables_stay_strict(tmp_path: Path) -> None:
 )
 def test_a_doubtful_encoding_is_asked(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.csv").write_bytes(content)
-    with pytest.raises(PolytaskError, match="neither UTF-8 throughout nor words of Latin-1") as error:
+    with pytest.raises(PolytaskError, match="neither UTF-8 nor Latin-1") as error:
         read_foreign_table(tmp_path / "a.csv", TextForm(), [])
     assert "--encoding" in str(error.value)
     assert "\n" not in str(error.value)
@@ -114,7 +114,9 @@ def test_options_settle_what_is_doubtful(tmp_path: Path) -> None:
 
 def test_two_separators_that_fit_are_asked(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Name, Vorname;Alter\nA, B;3\nC, D;4\n")
-    with pytest.raises(PolytaskError, match=r"parted by ',' \(2 columns\) or ';' \(2 columns\).*--separator"):
+    with pytest.raises(
+        PolytaskError, match=r"separated by ',' \(2 columns\) or ';' \(2 columns\).*--separator"
+    ):
         read_foreign_table(tmp_path / "a.csv", TextForm(), [])
     table = read_foreign_table(tmp_path / "a.csv", TextForm(separator=";"), [])
     assert table.columns == ("Name, Vorname", "Alter")
@@ -158,8 +160,8 @@ def test_numbers_with_a_comma_become_numbers_with_a_point() -> None:
             r"'12,5' in column 'a'.*'0\.5' in column 'b'.*--decimal comma",
         ),
         ([["12,5", "1.234"]], ";", r"with a point \('1\.234' in column 'a'\)"),
-        ([["1.234", "987"]], ";", "three decimals or a thousand; .*--decimal point"),
-        ([["1,234", "987"]], "\t", "three decimals or a thousand"),
+        ([["1.234", "987"]], ";", "three decimals or means thousands; .*--decimal point"),
+        ([["1,234", "987"]], "\t", "three decimals or means thousands"),
     ],
 )
 def test_doubtful_numbers_are_asked(columns: list[list[str]], comma: str, said: str) -> None:

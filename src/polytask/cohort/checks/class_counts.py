@@ -18,20 +18,20 @@ def check_class_counts(evidence: Evidence) -> Iterator[Problem]:
     """Find classes, events and labels with too few subjects outside the test part."""
     cohort = evidence.cohort
     if not cohort.header.tasks:
-        yield evidence.problem(
-            "error", "no-task", "the header asks nothing", "add a task", file="cohort.yaml"
+        yield evidence.make_problem(
+            "error", "no-task", "the header has no task", "add a task", file="cohort.yaml"
         )
     subjects = cohort.list_split_subjects("train")
     if not subjects:
-        yield evidence.problem(
-            "error", "no-train", "every subject is in the test part", "leave some subjects to train"
+        yield evidence.make_problem(
+            "error", "no-train", "every subject is in the test part", "move some subjects to the train part"
         )
         return
     try:
-        found = list_strata(cohort, subjects)
+        strata = list_strata(cohort, subjects)
     except PolytaskError:
-        return  # an odd cell, named by the check of cells
-    counts = Counter(stratum for own in found.values() for stratum in own)
+        return  # a cell cannot be read; the check of cells reports it
+    counts = Counter(stratum for own in strata.values() for stratum in own)
     for stratum, need in list_needed_strata(cohort.header):
         count = counts[stratum]
         code = "rare-class" if stratum.word else "nothing-known"
@@ -42,7 +42,7 @@ def check_class_counts(evidence: Evidence) -> Iterator[Problem]:
         # Fewer than 2 is an error: the fold that holds out the only subject has none left to train on.
         if count < max(2, evidence.folds):
             least = "expected 2 or more" if count < 2 else f"fewer than the {evidence.folds} folds"
-            yield evidence.problem(level, code, f"{message}, {least}", need.remedy, column=need.column)
+            yield evidence.make_problem(level, code, f"{message}, {least}", need.remedy, column=need.column)
 
 
 def check_constant_columns(evidence: Evidence) -> Iterator[Problem]:
@@ -58,7 +58,7 @@ def check_constant_columns(evidence: Evidence) -> Iterator[Problem]:
             c.cells[column] for c in evidence.cohort.cases if column in c.cells and not c.test
         )
         if first is None and not target:
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "warning",
                 "empty-column",
                 f"{column}: no cell is filled outside the test part",
@@ -66,7 +66,7 @@ def check_constant_columns(evidence: Evidence) -> Iterator[Problem]:
                 column=column,
             )
         elif several and constant:
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "error" if target else "warning",
                 "constant-column",
                 f"{column}: every known cell is {first!r}",
@@ -102,27 +102,31 @@ def check_rare_structures(evidence: Evidence) -> Iterator[Problem]:
     for name, task in evidence.header.tasks.items():
         if not isinstance(task, MaskSpec):
             continue
-        uses = [
-            u for u in evidence.file_cells if u.owner == name and u.role == "mask" and u.key in evidence.looks
+        file_cells = [
+            u
+            for u in evidence.file_cells
+            if u.owner == name and u.role == "mask" and u.key in evidence.image_facts
         ]
         test = {c.subject for c in evidence.cohort.cases if c.test}
-        seen: dict[str, set[str]] = {structure: set() for structure in task.names}
-        for use in uses:
-            values = evidence.looks[use.key].values
+        subjects_by_structure: dict[str, set[str]] = {structure: set() for structure in task.names}
+        for file_cell in file_cells:
+            values = evidence.image_facts[file_cell.key].values
             for index, structure in enumerate(task.names):
-                if use.subject in test or not values or (use.part and use.part != structure):
+                if (
+                    file_cell.subject in test
+                    or not values
+                    or (file_cell.part and file_cell.part != structure)
+                ):
                     continue
-                plane = values[0] if task.labels or use.part or len(values) <= index else values[index]
+                plane = values[0] if task.labels or file_cell.part or len(values) <= index else values[index]
                 inside = plane & set(task.values[structure]) if task.labels else plane - {0}
                 if inside:
-                    seen[structure].add(use.subject)
-        for structure, subjects in seen.items() if uses else []:
+                    subjects_by_structure[structure].add(file_cell.subject)
+        for structure, subjects in subjects_by_structure.items() if file_cells else []:
             if len(subjects) < evidence.folds:
                 count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
                 message = f"task {name!r}: structure {structure!r} in {count} outside the test part"
-                remedy = (
-                    f"fewer than the {evidence.folds} folds: bring more of it, or remove it from the header"
-                )
-                yield evidence.problem(
+                remedy = f"fewer than the {evidence.folds} folds: add subjects with it, or remove it from the header"
+                yield evidence.make_problem(
                     "warning", "rare-structure", message, remedy, column=task.column or name
                 )

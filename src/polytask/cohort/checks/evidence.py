@@ -56,9 +56,9 @@ class Evidence:
     """All data that a check may use.
 
     Args:
-        uses: every cell that names a file; empty when files are not read.
-        looks: key of a cell → facts of its file; files that cannot be read are missing here.
-        slides: the same for slides.
+        file_cells: every cell that names a file; empty when files are not read.
+        image_facts: key of a cell → facts of its file; files that cannot be read are missing here.
+        slide_facts: the same for slides.
         failures: key of a cell → why its file could not be read; "" = there is no such file.
         folds: number of folds into which the cohort will be split.
     """
@@ -66,17 +66,17 @@ class Evidence:
     cohort: Cohort
     table: TextTable
     file_cells: tuple[FileCell, ...] = ()
-    looks: dict[ReadingKey, ImageFacts] = field(default_factory=dict)
+    image_facts: dict[ReadingKey, ImageFacts] = field(default_factory=dict)
     failures: dict[ReadingKey, str] = field(default_factory=dict)
     folds: int = 5
-    slides: dict[ReadingKey, SlideFacts] = field(default_factory=dict)
+    slide_facts: dict[ReadingKey, SlideFacts] = field(default_factory=dict)
 
     @property
     def header(self) -> Header:
         """The typed header of the cohort."""
         return self.cohort.header
 
-    def problem(
+    def make_problem(
         self, level: Literal["error", "warning"], code: str, message: str, remedy: str,
         row: int = 0, subject: str = "", column: str = "", file: str = "",
     ) -> Problem:  # fmt: skip
@@ -84,11 +84,12 @@ class Evidence:
         name = file or self.table.path.name
         return Problem(level, code, message, remedy, file=name, row=row, subject=subject, column=column)
 
-    def of(
-        self, use: FileCell, level: Literal["error", "warning"], code: str, message: str, remedy: str
+    def make_file_problem(
+        self, file_cell: FileCell, level: Literal["error", "warning"], code: str, message: str, remedy: str
     ) -> Problem:
         """Make a problem of the file that a cell names."""
-        return Problem(level, code, message, remedy, use.cell, use.row, use.subject, use.column)
+        place = (file_cell.cell, file_cell.row, file_cell.subject, file_cell.column)
+        return Problem(level, code, message, remedy, *place)
 
 
 def list_file_cells(cohort: Cohort) -> Iterator[FileCell]:
@@ -130,12 +131,12 @@ def gather_evidence(
         folds: number of folds into which the cohort will be split.
         progress: called with (files done, files in total), first with (0, total) and then after each file.
     """
-    uses = tuple(list_file_cells(cohort))
-    looks: dict[ReadingKey, ImageFacts] = {}
-    slides: dict[ReadingKey, SlideFacts] = {}
+    file_cells = tuple(list_file_cells(cohort))
+    image_facts: dict[ReadingKey, ImageFacts] = {}
+    slide_facts: dict[ReadingKey, SlideFacts] = {}
     failures: dict[ReadingKey, str] = {}
     specs = list(cohort.header.slides.values())
-    keys = list(dict.fromkeys(use.key for use in uses))
+    keys = list(dict.fromkeys(file_cell.key for file_cell in file_cells))
     if progress:
         progress(0, len(keys))
     with ThreadPoolExecutor(jobs) as pool:
@@ -147,17 +148,17 @@ def gather_evidence(
         }
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
-                found = future.result()
-                if isinstance(found, ImageFacts):
-                    looks[waiting[future]] = found
-                elif isinstance(found, SlideFacts):
-                    slides[waiting[future]] = found
+                facts = future.result()
+                if isinstance(facts, ImageFacts):
+                    image_facts[waiting[future]] = facts
+                elif isinstance(facts, SlideFacts):
+                    slide_facts[waiting[future]] = facts
                 else:
-                    failures[waiting[future]] = found
+                    failures[waiting[future]] = facts
                 if progress:
                     progress(done, len(keys))
-        # Ctrl-C too: else leaving the pool would wait until all files that are queued have been read.
+        # Also for Ctrl-C: otherwise leaving the pool would wait until all queued files have been read.
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return Evidence(cohort, table, uses, looks, failures, folds, slides)
+    return Evidence(cohort, table, file_cells, image_facts, failures, folds, slide_facts)

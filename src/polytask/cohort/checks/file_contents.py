@@ -12,69 +12,69 @@ from polytask.errors import Problem
 def check_file_contents(evidence: Evidence) -> Iterator[Problem]:
     """Find files that are missing, cannot be read, or hold values that no image may hold."""
     header = evidence.header
-    for use in evidence.file_cells:
-        if (failure := evidence.failures.get(use.key)) is not None:
-            yield _report_unreadable_file(evidence, use, failure)
+    for file_cell in evidence.file_cells:
+        if (failure := evidence.failures.get(file_cell.key)) is not None:
+            yield _report_unreadable_file(evidence, file_cell, failure)
             continue
-        if use.role == "slide":
+        if file_cell.role == "slide":
             continue
-        look = evidence.looks[use.key]
-        if not look.finite:
-            yield evidence.of(
-                use,
+        facts = evidence.image_facts[file_cell.key]
+        if not facts.finite:
+            yield evidence.make_file_problem(
+                file_cell,
                 "error",
                 "not-finite",
-                f"{use.column}: NaN or Inf among the voxels",
-                "replace them by the background value, or say where it counts in `_region`"
-                if use.role == "dose"
-                else "replace them by the background value",
+                f"{file_cell.column}: NaN or Inf among the voxels",
+                "replace them with the background value, or mark where the dose counts in `_region`"
+                if file_cell.role == "dose"
+                else "replace them with the background value",
             )
-        if use.role == "image":
-            modality = header.images[use.owner].channels[use.part]
+        if file_cell.role == "image":
+            modality = header.images[file_cell.owner].channels[file_cell.part]
             expected, is_mask = count_modality_planes(modality), modality == "mask"
-            if look.channels != expected:
-                yield evidence.of(
-                    use,
+            if facts.channels != expected:
+                yield evidence.make_file_problem(
+                    file_cell,
                     "error",
                     "wrong-channels",
-                    f"{use.column}: {look.channels} channels in one file, expected {expected}",
+                    f"{file_cell.column}: {facts.channels} channels in one file, expected {expected}",
                     "write it as RGB, or declare gray pictures as `other`"
                     if expected == 3
-                    else "write one file per channel, or say `RGB` in the header for a color image",
+                    else "write one file per channel, or declare a color image as `RGB` in the header",
                 )
-            if look.constant and look.finite and not is_mask:
-                yield evidence.of(
-                    use,
+            if facts.constant and facts.finite and not is_mask:
+                yield evidence.make_file_problem(
+                    file_cell,
                     "warning",
                     "constant-image",
-                    f"{use.column}: all voxels are equal",
-                    "look at the file; empty the cell if the image is not to be had",
+                    f"{file_cell.column}: all voxels are equal",
+                    "look at the file; empty the cell if there is no usable image",
                 )
-        elif use.role == "region" and look.values and all(v <= {0} for v in look.values):
-            yield evidence.of(
-                use,
+        elif file_cell.role == "region" and facts.values and all(v <= {0} for v in facts.values):
+            yield evidence.make_file_problem(
+                file_cell,
                 "warning",
                 "empty-region",
-                f"{use.column}: the region is empty, so the target counts nowhere",
+                f"{file_cell.column}: the region is empty, so the target counts nowhere",
                 "empty the cell if it counts everywhere",
             )
 
 
-def _report_unreadable_file(evidence: Evidence, use: FileCell, failure: str) -> Problem:
+def _report_unreadable_file(evidence: Evidence, file_cell: FileCell, failure: str) -> Problem:
     if not failure:
-        return evidence.of(
-            use,
+        return evidence.make_file_problem(
+            file_cell,
             "error",
             "missing-file",
-            f"{use.column}: no such file",
-            "mend the path (it is relative to the table), or empty the cell if the file is not to be had",
+            f"{file_cell.column}: no such file",
+            "correct the path (it is relative to the table), or empty the cell if there is no such file",
         )
     message, _, remedy = failure.rpartition("; ")
-    return evidence.of(
-        use,
+    return evidence.make_file_problem(
+        file_cell,
         "error",
         "unreadable",
-        f"{use.column}: {message or failure}",
+        f"{file_cell.column}: {message or failure}",
         remedy if message else "write the file again, or empty the cell",
     )
 
@@ -82,28 +82,31 @@ def _report_unreadable_file(evidence: Evidence, use: FileCell, failure: str) -> 
 def check_duplicate_files(evidence: Evidence) -> Iterator[Problem]:
     """Find the same image or dose (by content) and the same mask file (by path) under two subjects or visits."""
     first: dict[tuple[str, str], FileCell] = {}
-    for use in evidence.file_cells:
-        look = evidence.looks.get(use.key)
-        if look is None or use.role == "region" or look.constant:
+    for file_cell in evidence.file_cells:
+        facts = evidence.image_facts.get(file_cell.key)
+        if facts is None or file_cell.role == "region" or facts.constant:
             continue
         # Two masks may be equal by chance (both empty, both one box), so that only their paths are compared.
-        drawn = use.role == "image" and evidence.header.images[use.owner].channels[use.part] == "mask"
-        content = str(use.path.resolve()) if drawn or not look.digest else look.digest
-        before = first.setdefault((use.role, content), use)
-        if before.subject != use.subject:
-            yield evidence.of(
-                use,
+        drawn = (
+            file_cell.role == "image"
+            and evidence.header.images[file_cell.owner].channels[file_cell.part] == "mask"
+        )
+        content = str(file_cell.path.resolve()) if drawn or not facts.digest else facts.digest
+        before = first.setdefault((file_cell.role, content), file_cell)
+        if before.subject != file_cell.subject:
+            yield evidence.make_file_problem(
+                file_cell,
                 "error",
                 "same-file",
-                f"{use.column}: the same content as {before.cell} of subject "
+                f"{file_cell.column}: the same content as {before.cell} of subject "
                 f"{before.subject!r} (row {before.row})",
-                "give both rows one subject, or remove one",
+                "give both rows the same subject, or remove one of them",
             )
-        elif before.visit != use.visit:
-            yield evidence.of(
-                use,
+        elif before.visit != file_cell.visit:
+            yield evidence.make_file_problem(
+                file_cell,
                 "warning",
                 "same-visit-file",
-                f"{use.column}: the same content as at visit {before.visit!r} (row {before.row})",
-                "mend one of the two paths",
+                f"{file_cell.column}: the same content as at visit {before.visit!r} (row {before.row})",
+                "correct one of the two paths",
             )

@@ -36,7 +36,7 @@ def check_header_columns(evidence: Evidence) -> Iterator[Problem]:
             remedy = "add the column (empty cells are unknown), or remove it from cohort.yaml"
             close = suggest_word(column, spare) if missing <= MAX_COMPARED_COLUMNS else ""
             remedy = close if close.startswith("did you") else remedy
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "error",
                 "missing-column",
                 f"no column {column!r}, which {owner!r} reads",
@@ -48,7 +48,7 @@ def check_header_columns(evidence: Evidence) -> Iterator[Problem]:
         names = ", ".join(repr(c) for c in spare[:8]) + (
             f" and {len(spare) - 8} more" if len(spare) > 8 else ""
         )
-        yield evidence.problem(
+        yield evidence.make_problem(
             "warning",
             "unlisted-column",
             f"columns not in the header are ignored: {names}",

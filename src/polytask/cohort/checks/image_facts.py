@@ -23,7 +23,7 @@ class ImageFacts:
 
     Args:
         extents: per array channel, which values occur, how often and where (only masks and regions).
-        odd: a value of a mask that is no integer; None when there is none.
+        odd: a value of a mask that is not an integer; None when there is none.
         finite: whether no voxel is NaN or infinite.
         constant: whether all voxels are equal (only images and doses).
         digest: hash of the voxels and their shape (only images and doses).
@@ -67,13 +67,13 @@ def inspect_image(path: Path, role: FileRole, dims: int) -> ImageFacts | str:
 
 
 def _inspect_mask(volume: Volume) -> ImageFacts:
-    found = ImageFacts(volume.grid, volume.array.shape[0])
+    facts = ImageFacts(volume.grid, volume.array.shape[0])
     try:
-        return replace(found, extents=tuple(measure_extent(plane) for plane in volume.array))
+        return replace(facts, extents=tuple(measure_extent(plane) for plane in volume.array))
     except NonIntegerMaskError as error:
         if isfinite(error.value):
-            return replace(found, odd=error.value)
-        return replace(found, finite=False)
+            return replace(facts, odd=error.value)
+        return replace(facts, finite=False)
 
 
 def _inspect_voxels(volume: Volume) -> ImageFacts:

@@ -14,27 +14,33 @@ def check_ct_intensities(evidence: Evidence) -> Iterator[Problem]:
 
     Images that are constant or not finite are left out: the check of files reports them.
     """
-    for use in evidence.file_cells:
-        look = evidence.looks.get(use.key)
-        if look is None or look.span is None or use.role != "image" or look.constant or not look.finite:
+    for file_cell in evidence.file_cells:
+        facts = evidence.image_facts.get(file_cell.key)
+        if (
+            facts is None
+            or facts.span is None
+            or file_cell.role != "image"
+            or facts.constant
+            or not facts.finite
+        ):
             continue
-        if evidence.header.images[use.owner].channels[use.part] != "CT" or look.channels != 1:
+        if evidence.header.images[file_cell.owner].channels[file_cell.part] != "CT" or facts.channels != 1:
             continue
-        low, high = look.span.low, look.span.high
-        if scale := describe_odd_ct_scale(*look.span.inner):
-            yield evidence.of(
-                use,
+        low, high = facts.span.low, facts.span.high
+        if scale := describe_odd_ct_scale(*facts.span.inner):
+            yield evidence.make_file_problem(
+                file_cell,
                 "warning",
                 "ct-scale",
-                f"{use.column}: {scale}",
-                "give all CT in Hounsfield units (crops, windows and clipping go by them), or declare it as `other`",
+                f"{file_cell.column}: {scale}",
+                "give all CT in Hounsfield units (crops, windows and clipping rely on them), or declare it as `other`",
             )
         if low < LOWEST_CT_VALUE or high > HIGHEST_CT_VALUE:
-            yield evidence.of(
-                use,
+            yield evidence.make_file_problem(
+                file_cell,
                 "warning",
                 "ct-range",
-                f"{use.column}: voxels from {low:g} to {high:g}, but a CT lies between {LOWEST_CT_VALUE:g} and "
+                f"{file_cell.column}: voxels from {low:g} to {high:g}, but a CT lies between {LOWEST_CT_VALUE:g} and "
                 f"{HIGHEST_CT_VALUE:g}",
-                "look at the file: metal, a padding value, or damaged voxels? Clip it if they mean nothing",
+                "look at the file: metal, a padding value, or damaged voxels? Clip the values if they mean nothing",
             )

@@ -19,7 +19,7 @@ MAX_COUNTED_RANGE = 1 << 16
 
 
 class NonIntegerMaskError(Exception):
-    """Raised for a mask with a value that is no whole number; NaN and infinity are no whole numbers."""
+    """Raised for a mask with a value that is not a whole number; NaN and infinity are not whole numbers."""
 
     def __init__(self, value: float) -> None:
         super().__init__(f"{value:g}")
@@ -58,7 +58,7 @@ def measure_extent(plane: Array) -> MaskExtent:
     """Count the values of a mask `[*space]` in its stored dtype, a few slices at a time.
 
     Raises:
-        NonIntegerMaskError: a value is no whole number.
+        NonIntegerMaskError: a value is not a whole number.
     """
     counts: Counter[int] = Counter()
     for slab in cut_slabs(plane):
@@ -78,7 +78,7 @@ def _iterate_border_faces(plane: Array) -> Iterator[tuple[BorderFace, Array]]:
 
 
 def _count_values(part: Array) -> dict[int, int]:
-    """Map each value of an array to how often it occurs; raises for values that are no whole numbers."""
+    """Map each value of an array to how often it occurs; raises for values that are not whole numbers."""
     flat = part.reshape(-1)
     if flat.dtype.kind == "f":
         whole = np.rint(flat)

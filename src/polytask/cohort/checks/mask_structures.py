@@ -18,7 +18,7 @@ class MaskStructure:
     """One structure in one mask file.
 
     Args:
-        use: the cell that names the mask.
+        file_cell: the cell that names the mask.
         column: the column of the mask, with the structure where one file holds several structures as planes.
         declared: whether a `_known` cell of the table names the structure.
         voxels: number of its voxels. share: part of the image that it fills.
@@ -27,7 +27,7 @@ class MaskStructure:
         corners: whether it fills every corner of the image.
     """
 
-    use: FileCell
+    file_cell: FileCell
     task: str
     structure: str
     column: str
@@ -49,9 +49,9 @@ class MaskStructure:
 def group_known_structures(evidence: Evidence) -> Iterator[list[MaskStructure]]:
     """List, for each structure of a task, the masks in which it has a voxel."""
     structures: dict[tuple[str, str], list[MaskStructure]] = defaultdict(list)
-    for seen in find_mask_structures(evidence):
-        if seen.voxels:
-            structures[seen.task, seen.structure].append(seen)
+    for mask in find_mask_structures(evidence):
+        if mask.voxels:
+            structures[mask.task, mask.structure].append(mask)
     yield from structures.values()
 
 
@@ -62,40 +62,41 @@ def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:
     of grids and labels report them.
     """
     cases = {case.row: case for case in evidence.cohort.cases}
+    # Reversed, so that the first channel of an image is written last and wins.
     images = {
-        (use.row, use.image): evidence.looks[use.key].grid
-        for use in reversed(
-            evidence.file_cells
-        )  # reversed: the first channel of an image is written last and wins
-        if use.role == "image" and use.key in evidence.looks
+        (file_cell.row, file_cell.image): evidence.image_facts[file_cell.key].grid
+        for file_cell in reversed(evidence.file_cells)
+        if file_cell.role == "image" and file_cell.key in evidence.image_facts
     }
-    for use in evidence.file_cells:
-        task, look = evidence.header.tasks.get(use.owner), evidence.looks.get(use.key)
-        if look is None or use.role != "mask" or not isinstance(task, MaskSpec):
+    for file_cell in evidence.file_cells:
+        task, facts = evidence.header.tasks.get(file_cell.owner), evidence.image_facts.get(file_cell.key)
+        if facts is None or file_cell.role != "mask" or not isinstance(task, MaskSpec):
             continue
-        if not _has_expected_labels(look, task, use):
+        if not _has_expected_labels(facts, task, file_cell):
             continue
-        stem = task.column or use.owner
-        known = cases[use.row].cells.get(f"{stem}_known")
+        stem = task.column or file_cell.owner
+        known = cases[file_cell.row].cells.get(f"{stem}_known")
         named = None if known is None else {name.strip() for name in known.split(";")}
-        image = images.get((use.row, use.image), look.grid)
-        strict = evidence.header.images[use.image].align == "strict"
-        if strict and image.shape != look.grid.shape:
+        image = images.get((file_cell.row, file_cell.image), facts.grid)
+        strict = evidence.header.images[file_cell.image].align == "strict"
+        if strict and image.shape != facts.grid.shape:
             continue
         # In a strict cohort the mask lies on the grid of its image, whatever voxel size its own file states.
-        grid = image if strict else look.grid
-        single = task.labels is not None or bool(use.part)
+        grid = image if strict else facts.grid
+        single = task.labels is not None or bool(file_cell.part)
         for index, structure in enumerate(task.names):
-            if (named is not None and structure not in named) or (use.part and use.part != structure):
+            if (named is not None and structure not in named) or (
+                file_cell.part and file_cell.part != structure
+            ):
                 continue
-            extent = look.extents[0 if single else index]
+            extent = facts.extents[0 if single else index]
             values = frozenset(task.values[structure]) if task.labels else extent.values - {0}
-            voxels, total = extent.count_label_voxels(values), prod(look.grid.shape)
+            voxels, total = extent.count_label_voxels(values), prod(facts.grid.shape)
             yield MaskStructure(
-                use,
-                use.owner,
+                file_cell,
+                file_cell.owner,
                 structure,
-                use.column if single else f"{use.column}.{structure}",
+                file_cell.column if single else f"{file_cell.column}.{structure}",
                 named is not None,
                 voxels,
                 voxels / total,
@@ -106,11 +107,11 @@ def find_mask_structures(evidence: Evidence) -> Iterator[MaskStructure]:
             )
 
 
-def _has_expected_labels(look: ImageFacts, task: MaskSpec, use: FileCell) -> bool:
+def _has_expected_labels(facts: ImageFacts, task: MaskSpec, file_cell: FileCell) -> bool:
     """Whether a mask has the planes and label values that the header expects."""
     if task.labels is not None:
         known = {0, *(v for values in task.values.values() for v in values)}
         known |= set() if task.ignore is None else {task.ignore}
-        return len(look.extents) == 1 and look.extents[0].values <= known
-    planes = 1 if use.part else len(task.names)
-    return len(look.extents) == planes and all(len(extent.values - {0}) < 2 for extent in look.extents)
+        return len(facts.extents) == 1 and facts.extents[0].values <= known
+    planes = 1 if file_cell.part else len(task.names)
+    return len(facts.extents) == planes and all(len(extent.values - {0}) < 2 for extent in facts.extents)

@@ -23,18 +23,18 @@ def check_cell_values(evidence: Evidence) -> Iterator[Problem]:
                 parse(cell)
             except cell_readers.UnreadableCell as odd:
                 place = (case.row, case.subject, column)
-                yield evidence.problem("error", odd.code, f"{column}: {odd.message}", odd.remedy, *place)
+                yield evidence.make_problem("error", odd.code, f"{column}: {odd.message}", odd.remedy, *place)
 
 
 def list_cell_parsers(header: Header) -> dict[str, CellParser]:
     """Map each column to the function that parses its cells; columns that name files are left out."""
-    found: dict[str, CellParser] = {}
+    parsers: dict[str, CellParser] = {}
     for table in header.tables.values():
         for column, spec in table.columns.items():
             if spec.type == "number":
-                found[column] = partial(cell_readers.read_number, bounds=spec.bounds)
+                parsers[column] = partial(cell_readers.read_number, bounds=spec.bounds)
             elif spec.values is not None:
-                found[column] = partial(cell_readers.find_word_index, words=spec.values)
+                parsers[column] = partial(cell_readers.find_word_index, words=spec.values)
     for name, task in header.tasks.items():
-        found |= KINDS[task.kind].list_parsers(task, task.column or name)
-    return found
+        parsers |= KINDS[task.kind].list_parsers(task, task.column or name)
+    return parsers

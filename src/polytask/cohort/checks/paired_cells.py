@@ -31,7 +31,7 @@ def _check_time_and_event(evidence: Evidence, stem: str, by_subject: bool) -> It
             message = f"{stem}_{has} is filled, {stem}_{lacks} is empty"
             remedy = "fill both (event 0 = censored) or neither"
             place = (row, group[0].subject, f"{stem}_{lacks}")
-            yield evidence.problem("error", "time-or-event", message, remedy, *place)
+            yield evidence.make_problem("error", "time-or-event", message, remedy, *place)
 
 
 def _check_mask_cells(evidence: Evidence, stem: str, task: VoxelSpec) -> Iterator[Problem]:
@@ -45,17 +45,17 @@ def _check_mask_cells(evidence: Evidence, stem: str, task: VoxelSpec) -> Iterato
         if stem in case.cells and single:
             message, remedy = (
                 f"{stem} and {single[0]} are both filled",
-                "keep the 4-D file or the structures' files",
+                "keep either the 4-D file or the files of the single structures",
             )
-            yield evidence.problem("error", "two-masks", message, remedy, *place)
+            yield evidence.make_problem("error", "two-masks", message, remedy, *place)
         if f"{stem}_known" in case.cells and not files and not single:
             message, remedy = (
                 f"{stem}_known is filled, but there is no mask",
                 f"fill {stem}, or empty {stem}_known",
             )
-            yield evidence.problem("warning", "known-without-mask", message, remedy, *place)
+            yield evidence.make_problem("warning", "known-without-mask", message, remedy, *place)
         if files and not any(c in case.cells for c in channels):
             message = f"{files[0]} is filled, but {task.image!r} has no image in this row"
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "warning", "mask-without-image", message, "fill the image, or empty the cell", *place
             )

@@ -14,33 +14,34 @@ def check_slides(evidence: Evidence) -> Iterator[Problem]:
     Files that are missing or unreadable are reported by the check of files.
     """
     first: dict[tuple[str, str], FileCell] = {}
-    for use in evidence.file_cells:
-        look = evidence.slides.get(use.key)
-        if look is None:
+    for file_cell in evidence.file_cells:
+        facts = evidence.slide_facts.get(file_cell.key)
+        if facts is None:
             continue
-        width = evidence.header.slides[use.owner].features
-        if width is None and not look.patches:
-            yield evidence.of(
-                use,
+        width = evidence.header.slides[file_cell.owner].features
+        if width is None and not facts.patches:
+            yield evidence.make_file_problem(
+                file_cell,
                 "error",
                 "no-tissue",
-                f"{use.column}: no patch with enough tissue",
-                "look at the slide; take smaller patches (`patch`, `mpp`), or empty the cell",
+                f"{file_cell.column}: no patch with enough tissue",
+                "look at the slide; use smaller patches (`patch`, `mpp`), or empty the cell",
             )
-        if width is not None and look.width != width:
-            yield evidence.of(
-                use,
+        if width is not None and facts.width != width:
+            yield evidence.make_file_problem(
+                file_cell,
                 "error",
                 "wrong-width",
-                f"{use.column}: {look.width} features a patch, but the header says {width}",
+                f"{file_cell.column}: {facts.width} features per patch, but the header says {width}",
                 "compute all bags with one network, and write its width as `features`",
             )
-        before = first.setdefault((use.owner, look.digest), use)
-        if before.subject != use.subject:
-            yield evidence.of(
-                use,
+        before = first.setdefault((file_cell.owner, facts.digest), file_cell)
+        if before.subject != file_cell.subject:
+            yield evidence.make_file_problem(
+                file_cell,
                 "error",
                 "same-file",
-                f"{use.column}: the same content as {before.cell} of subject {before.subject!r} (row {before.row})",
-                "give both rows one subject, or remove one",
+                f"{file_cell.column}: the same content as {before.cell} of subject "
+                f"{before.subject!r} (row {before.row})",
+                "give both rows the same subject, or remove one of them",
             )

@@ -60,9 +60,9 @@ def inspect_slide(path: Path, spec: SlideInput) -> SlideFacts | str:
 def _hash_slide_ends(path: Path) -> str:
     """Hash the size of a file and the bytes at both of its ends."""
     size = path.stat().st_size
-    found = hashlib.blake2b(str(size).encode(), digest_size=16)
+    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
     with path.open("rb") as file:
-        found.update(file.read(SLIDE_DIGEST_BYTES))
+        digest.update(file.read(SLIDE_DIGEST_BYTES))
         file.seek(max(0, size - SLIDE_DIGEST_BYTES))
-        found.update(file.read(SLIDE_DIGEST_BYTES))
-    return found.hexdigest()
+        digest.update(file.read(SLIDE_DIGEST_BYTES))
+    return digest.hexdigest()

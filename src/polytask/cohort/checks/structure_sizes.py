@@ -12,9 +12,9 @@ from polytask.cohort.checks.mask_structures import group_known_structures
 from polytask.errors import Problem
 
 MIN_MASKS_FOR_SIZE = 10
-"""Fewer masks of a structure than this are no distribution of its size."""
+"""A structure with fewer masks is not checked: they show no usual size."""
 MAX_SIZE_DEVIATION = 5.0
-"""A size is odd beyond this many robust standard deviations of the logarithm from the median."""
+"""A size is odd if its logarithm lies more than this many robust standard deviations from the median."""
 MAX_LONE_SIZE_DEVIATION = 3.5
 """The same limit for a size that lies alone. It is lower: tumors vary so much that even a single stray voxel can lie
 within five deviations."""
@@ -32,27 +32,27 @@ MAD_TO_SD = 1.4826
 
 def check_structure_sizes(evidence: Evidence) -> Iterator[Problem]:
     """Find structures whose size is far outside the sizes of the same structure in the cohort."""
-    for found in group_known_structures(evidence):
-        if len(found) < MIN_MASKS_FOR_SIZE:
+    for masks in group_known_structures(evidence):
+        if len(masks) < MIN_MASKS_FOR_SIZE:
             continue
         # mm³ and voxels do not compare: if one file lacks a scale, all sizes are shares of their image.
-        physical = all(seen.physical for seen in found)
-        sizes = np.array([seen.size if physical else seen.share for seen in found])
-        for seen, size, odd in zip(found, sizes, find_odd_sizes(sizes), strict=True):
+        physical = all(mask.physical for mask in masks)
+        sizes = np.array([mask.size if physical else mask.share for mask in masks])
+        for mask, size, odd in zip(masks, sizes, find_odd_sizes(sizes), strict=True):
             if odd:
-                dims = len(evidence.looks[seen.use.key].grid.shape)
-                mine, usual = (
+                dims = len(evidence.image_facts[mask.file_cell.key].grid.shape)
+                own_size, median_size = (
                     _format_size_with_unit(v, physical, dims) for v in (float(size), float(np.median(sizes)))
                 )
                 yield Problem(
                     "warning",
                     "odd-size",
-                    f"{seen.display_name} has {mine}, the median of {len(found)} masks is {usual}",
-                    "look at the mask (another structure, a stray click, all of the image?) and at its voxel size",
-                    seen.use.cell,
-                    seen.use.row,
-                    seen.use.subject,
-                    seen.column,
+                    f"{mask.display_name} has {own_size}, the median of {len(masks)} masks is {median_size}",
+                    "look at the mask (another structure, a stray click, the whole image?) and at its voxel size",
+                    mask.file_cell.cell,
+                    mask.file_cell.row,
+                    mask.file_cell.subject,
+                    mask.column,
                 )
 
 
@@ -62,8 +62,8 @@ def find_odd_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     logs = np.log(sizes)
     away = np.abs(logs - np.median(logs))
     spread = max(MIN_LOG_SIZE_SPREAD, MAD_TO_SD * float(np.median(away)))
-    rest = np.sort(away)[-1 - max(2, int(OUTLIER_SIZE_SHARE * len(sizes)))]
-    alone = (away > MAX_LONE_SIZE_DEVIATION * spread) & (away > LONE_SIZE_RATIO * rest)
+    rest_distance = np.sort(away)[-1 - max(2, int(OUTLIER_SIZE_SHARE * len(sizes)))]
+    alone = (away > MAX_LONE_SIZE_DEVIATION * spread) & (away > LONE_SIZE_RATIO * rest_distance)
     odd: npt.NDArray[np.bool_] = ((away > MAX_SIZE_DEVIATION * spread) | alone) & (
         away > np.log(MIN_SIZE_FACTOR)
     )

@@ -34,6 +34,6 @@ def check_subject_agreement(evidence: Evidence) -> Iterator[Problem]:
                 word, first = case.cells[column], filled[0].cells[column]
                 if not is_same_word(read_class(task_of, word), read_class(task_of, first)):
                     message = f"{column} is {word!r}, but {first!r} in row {filled[0].row}"
-                    remedy = "it belongs to the subject: make the rows agree, or say `level: visit`"
+                    remedy = "the column has level `subject`: make the rows agree, or write `level: visit`"
                     place = (case.row, case.subject, column)
-                    yield evidence.problem("error", "disagreement", message, remedy, *place)
+                    yield evidence.make_problem("error", "disagreement", message, remedy, *place)

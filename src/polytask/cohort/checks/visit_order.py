@@ -18,11 +18,11 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
         timed = [c for c in cases if c.day is not None and c.visit in visits]
         for before, case in pairwise(timed):
             if case.day is not None and before.day is not None and case.day < before.day:
-                yield evidence.problem(
+                yield evidence.make_problem(
                     "error",
                     "visit-order",
                     f"day {case.day:g} of {case.visit!r} lies before day {before.day:g} of {before.visit!r}",
-                    "mend the days, or the order of `visits`",
+                    "correct the days, or the order of `visits`",
                     row=case.row,
                     subject=subject,
                     column="day",
@@ -31,7 +31,7 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
         if not isinstance(task, EventTimeSpec) or len(visits) < 2 or task.level == "visit":
             continue
         if task.origin is None:
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "warning",
                 "no-origin",
                 f"task {name!r} does not say from which visit its time counts",
@@ -43,11 +43,11 @@ def check_visit_order(evidence: Evidence) -> Iterator[Problem]:
         # Whoever came to a later visit had survived until then: reading it gives away part of the answer.
         late = [v for v in task.visits or visits if visits.index(v) > visits.index(origin)]
         if late:
-            yield evidence.problem(
+            yield evidence.make_problem(
                 "warning",
                 "after-origin",
                 f"task {name!r} counts from {origin!r} but reads {', '.join(late)}: "
-                "whoever has that visit lived to see it",
+                "only subjects who survived until then have that visit",
                 f"add `visits: [{origin}]`",
                 file="cohort.yaml",
                 column=name,

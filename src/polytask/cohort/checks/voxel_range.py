@@ -38,9 +38,8 @@ class VoxelRange:
 def measure_voxel_range(array: Array) -> VoxelRange:
     """Measure an array `[C, *space]` in one pass."""
     digest = hashlib.blake2b(f"{array.dtype} {array.shape}".encode(), digest_size=16)
-    step = (
-        max(1, array.size // SAMPLED_VOXELS) | 1
-    )  # odd: an even step could hit the same columns of every row
+    # Made odd: an even step could hit the same columns of every row.
+    step = max(1, array.size // SAMPLED_VOXELS) | 1
     finite, low, high = True, np.inf, -np.inf
     sample: list[npt.NDArray[np.float32]] = []
     for plane in array:

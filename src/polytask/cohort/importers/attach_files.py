@@ -24,7 +24,7 @@ from polytask.images.plane_paths import make_plane_path
 
 
 def attach_files(
-    draft: CohortDraft, sheet: ForeignSheet, root: Path, found: ImportedTasks, stated: FileOptions
+    draft: CohortDraft, sheet: ForeignSheet, root: Path, imported: ImportedTasks, stated: FileOptions
 ) -> None:
     """Put paths of files into the rows of a draft, and their inputs and tasks into its header.
 
@@ -33,12 +33,14 @@ def attach_files(
         stated: options about files; columns of files that nobody stated are added to it.
     """
     # Order matters: a mask needs the image on which it lies, a dose the masks of its DVH, a region its task.
-    guess_file_columns(sheet, found, stated)
-    found.used |= {word for word in stated.columns if "{" not in word}
+    guess_file_columns(sheet, imported, stated)
+    imported.used |= {word for word in stated.columns if "{" not in word}
     image, dims = _add_image_inputs(draft, sheet, root, stated)
     if not image and stated.columns:
-        remedy = "state --image scan.CHANNEL=COLUMN"
-        raise PolytaskError(f"{sheet.path}: masks or doses without an image; expected one; {remedy}")
+        remedy = "add --image scan.CHANNEL=COLUMN"
+        raise PolytaskError(
+            f"{sheet.path}: masks or doses, but no image; expected the image on which they lie; {remedy}"
+        )
     for source in stated.masks:
         name, paths = make_clean_name(source.name), locate_row_files(sheet, source, root, draft.notes)
         task, text = _make_mask_task(
@@ -55,12 +57,12 @@ def attach_files(
         name = _find_owner_task(draft, source, "--region", VoxelSpec)
         region = FileSource(f"{name}_region", source.source)
         _set_column_paths(draft, region.name, locate_row_files(sheet, region, root, draft.notes))
-        _add_task_note(draft, "region", f"task {name!r}: counts where {source.source!r} says")
+        _add_task_note(draft, "region", f"task {name!r}: counts only inside the region of {source.source!r}")
     for source in stated.known:
         name = _find_owner_task(draft, source, "--known", MaskSpec)
         mask = draft.tasks[name]
         assert isinstance(mask, MaskSpec)
-        write_drawn_structures(draft.rows, name, read_drawn_structures(sheet, source, mask, found))
+        write_drawn_structures(draft.rows, name, read_drawn_structures(sheet, source, mask, imported))
         _add_task_note(draft, "known", f"task {name!r}: which structures are drawn, from {source.source!r}")
 
 
@@ -71,18 +73,19 @@ def _add_image_inputs(
     channels: dict[str, dict[str, str]] = {}
     dims: dict[str, int] = {}
     for source in stated.images:
-        place, _, said = source.name.partition(":")
+        place, _, stated_modality = source.name.partition(":")
         owner, _, channel = place.rpartition(".")
         owner, channel = make_clean_name(owner or "scan"), make_clean_name(channel)
         paths = locate_row_files(sheet, source, root, draft.notes)
         dims[owner], planes = probe_image_shape(require_existing_files(sheet, source, paths, root)[0])
         # Only the first file is opened: opening all files of a large cohort takes long, and `check` does it later.
         guess = "RGB" if planes in (3, 4) and dims[owner] == 2 else guess_modality(channel)
-        channels.setdefault(owner, {})[channel] = said or guess
+        channels.setdefault(owner, {})[channel] = stated_modality or guess
         _add_task_note(
             draft,
             "image",
-            f"image {owner!r}, channel {channel!r}: {said or guess}, {dims[owner]}D, files of {source.source!r}",
+            f"image {owner!r}, channel {channel!r}: {channels[owner][channel]}, {dims[owner]}D, files of "
+            f"{source.source!r}",
         )
         _set_column_paths(draft, f"{owner}.{channel}", paths)
     mirrored: dict[str, list[tuple[str, str]]] = {}
@@ -93,7 +96,7 @@ def _add_image_inputs(
         if planes != len(group.names):
             raise PolytaskError(
                 f"--contours {group.input}={group.source}: the file holds {planes} planes, but {len(group.names)} "
-                "names are given; expected a name for each plane, in order; mend the names"
+                "names are given; expected a name for each plane, in order; correct the names"
             )
         dims.setdefault(group.input, own)
         for plane, name in enumerate(group.names):
@@ -111,21 +114,21 @@ def _add_image_inputs(
         )
         _add_task_note(draft, "image", f"image {group.input!r}, {text}")
     known = get_args(Modality)
-    for owner, given in channels.items():
-        if wrong := [m for m in given.values() if m not in known]:
+    for owner, modalities in channels.items():
+        if wrong := [m for m in modalities.values() if m not in known]:
             raise PolytaskError(
-                f"--image {owner}: unknown modality {wrong[0]!r}; expected how it was taken; "
+                f"--image {owner}: unknown modality {wrong[0]!r}; expected how the image was acquired; "
                 f"use {', '.join(known[:-1])} or {known[-1]}"
             )
         pairs = mirrored.get(owner, [])
-        content = {"kind": "image", "dims": dims[owner], "channels": given, "mirror": pairs}
+        content = {"kind": "image", "dims": dims[owner], "channels": modalities, "mirror": pairs}
         draft.inputs[owner] = ImageInput.model_validate(content)
     owner = next(iter(channels), "")
     return owner, dims.get(owner, 3)
 
 
 def _make_mask_task(
-    name: str, image: str, dims: int, there: Sequence[Path], stated: FileOptions
+    name: str, image: str, dims: int, existing: Sequence[Path], stated: FileOptions
 ) -> tuple[SegmentationSpec, str]:
     """Make the segmentation task of a mask, with labels or structures as stated or as found in the first masks.
 
@@ -135,15 +138,15 @@ def _make_mask_task(
     labels, structures = stated.labels.get(name), stated.structures.get(name)
     how = "stated"
     if structures is None and labels is None:
-        planes = probe_image_shape(there[0])[1]
+        planes = probe_image_shape(existing[0])[1]
         if planes > 1:
             raise PolytaskError(
-                f"--mask {name}: {there[0].name} holds {planes} masks; expected the name of each, in order; state "
+                f"--mask {name}: {existing[0].name} holds {planes} masks; expected the name of each, in order; add "
                 f"--structures {name}=NAME,NAME"
             )
-        values = find_mask_labels(there, dims)
+        values = find_mask_labels(existing, dims)
         if not values:
-            remedy = f"state --labels {name}=NAME:VALUE"
+            remedy = f"add --labels {name}=NAME:VALUE"
             raise PolytaskError(f"--mask {name}: the masks are all empty; expected labels; {remedy}")
         labels = {name: values[0]} if len(values) == 1 else {f"{name}_{v}": v for v in values}
         how = f"found in the first masks; --labels {name}=NAME:VALUE names them"
@@ -161,8 +164,8 @@ def _make_mask_task(
 
 def _describe_side_pairs(pairs: Sequence[tuple[str, str]]) -> str:
     """Describe for a note which structures are mirror images of each other; "" if there are none."""
-    told = list_examples([f"{a}/{b}" for a, b in pairs])
-    return f"; {told} change places when an image is flipped" if pairs else ""
+    examples = list_examples([f"{a}/{b}" for a, b in pairs])
+    return f"; {examples} change places when an image is flipped" if pairs else ""
 
 
 def _make_dose_task(
@@ -177,7 +180,7 @@ def _make_dose_task(
     overlapping = [k for k, t in drawn.items() if t.structures]
     dvh = make_clean_name(stated.dvh[name]) if name in stated.dvh else ""
     if dvh and dvh not in masks:
-        raise PolytaskError(f"--dvh {name}={dvh}: no mask is called so; {suggest_word(dvh, masks)}")
+        raise PolytaskError(f"--dvh {name}={dvh}: no mask has this name; {suggest_word(dvh, masks)}")
     how = "stated" if dvh else "the only mask with structures"
     if not dvh and len(overlapping) == 1:
         dvh = overlapping[0]
@@ -194,9 +197,7 @@ def _find_owner_task(draft: CohortDraft, source: FileSource, flag: str, form: ty
     fitting = [k for k, task in draft.tasks.items() if isinstance(task, form)]
     if name not in fitting:
         what = "mask" if form is MaskSpec else "mask or dose"
-        raise PolytaskError(
-            f"{flag} {name}: no {what} is called so; expected one; use one of {list_examples(fitting)}"
-        )
+        raise PolytaskError(f"{flag} {name}: no {what} has this name; use one of {list_examples(fitting)}")
     return name
 
 
@@ -211,7 +212,7 @@ def _set_column_paths(draft: CohortDraft, column: str, paths: Sequence[Path | No
 
 
 def note_rows_without_image(draft: CohortDraft) -> None:
-    """Note which rows have no image of any channel. With a single channel this has been noted already."""
+    """Note which rows have no image of any channel. With a single channel there is a note about them already."""
     columns = [f"{n}.{c}" for n, i in draft.inputs.items() if isinstance(i, ImageInput) for c in i.channels]
     bare = [row["subject"] for row in draft.rows if not any(c in row for c in columns)]
     if bare and len(columns) > 1:

@@ -40,7 +40,8 @@ def make_image_input(
         )
     if files > len(names):
         raise PolytaskError(
-            f"{where}: {files} files per case, but {len(names)} channels; expected one each; mend the names"
+            f"{where}: {files} files per case, but {len(names)} channels; expected one file for each channel; correct "
+            "the names"
         )
     taken: dict[str, str] = {}
     numbers: dict[int, str] = {}
@@ -60,21 +61,22 @@ def parse_label_entries(labels: dict[str, Any], where: Path) -> tuple[dict[str, 
     """
     if all(str(key).isdigit() for key in labels) and all(isinstance(v, str) for v in labels.values()):
         labels = {str(name): int(value) for value, name in labels.items()}
-    found: dict[str, int | list[int]] = {}
+    entries: dict[str, int | list[int]] = {}
     ignore = None
     for name, value in labels.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         region = isinstance(value, list) and value and all(isinstance(v, int) for v in value)
         if not (whole or region):
             raise PolytaskError(
-                f"{where}: label {name!r} has the value {value!r}; expected an integer or a list; mend it"
+                f"{where}: label {name!r} has the value {value!r}; expected an integer or a list of integers; "
+                "correct it"
             )
         if name == "ignore" and whole:
             ignore = int(value)
         elif value != 0 and value != [0]:
-            found[str(name)] = int(value) if whole else [int(v) for v in value]
-    if not found:
+            entries[str(name)] = int(value) if whole else [int(v) for v in value]
+    if not entries:
         raise PolytaskError(
-            f"{where}: no label beside background; expected one or more; add them to `labels`"
+            f"{where}: no label besides the background; expected one or more; add them to `labels`"
         )
-    return found, ignore
+    return entries, ignore

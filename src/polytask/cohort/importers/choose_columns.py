@@ -21,10 +21,10 @@ def expand_column_patterns(
     The word `*` alone is skipped: what it means depends on the columns that are still free, which the caller knows.
 
     Raises:
-        PolytaskError: a name is no column, or a pattern fits no column.
+        PolytaskError: a name is not a column, or a pattern fits no column.
     """
     known = set(columns)
-    found: dict[str, None] = {}
+    chosen: dict[str, None] = {}
     for word in wanted:
         if word == ALL_OTHER_COLUMNS:
             continue
@@ -35,8 +35,8 @@ def expand_column_patterns(
             raise PolytaskError(
                 f"{where}: no {what} {word!r} for {flag}; {suggest_word(word, list(columns)[:200])}"
             )
-        found |= dict.fromkeys(fitting)
-    return list(found)
+        chosen |= dict.fromkeys(fitting)
+    return list(chosen)
 
 
 def read_column_list(path: Path) -> list[str]:

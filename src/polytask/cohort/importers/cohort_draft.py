@@ -65,7 +65,7 @@ class CohortDraft:
         except ValidationError as error:
             message, remedy = explain_schema_error(error.errors()[0])[0]
             raise PolytaskError(
-                f"import: {message}; {remedy} (by the options of `polytask import`)"
+                f"import: {message}; {remedy} (with the options of `polytask import`)"
             ) from None
 
     def write(self, folder: Path, overwrite: bool) -> ImportedCohort:
@@ -80,14 +80,16 @@ class CohortDraft:
         ]
         if (folder / HEADER_FILE).exists() and not overwrite:
             raise PolytaskError(
-                f"{folder}: holds a cohort already; expected a new folder; choose another -o, or --overwrite"
+                f"{folder}: already holds a cohort; expected a new folder; choose another -o, or add --overwrite"
             )
         parts: dict[str, Callable[[Path], None]] = {
             "cases.csv": lambda path: write_cases_table(path, columns, rows)
         }
         if self.splits is not None:
             parts[SPLITS] = self._write_splits
-        parts[HEADER_FILE] = lambda path: write_header(header, path)  # last: without it a folder is no cohort
+        parts[HEADER_FILE] = lambda path: write_header(
+            header, path
+        )  # last: without it a folder is not a cohort
         _write_draft_parts(folder, parts)
         if overwrite:
             for stale in {"cases.tsv", SPLITS} - set(parts):

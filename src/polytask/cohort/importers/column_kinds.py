@@ -17,7 +17,7 @@ MAX_CATEGORY_WORDS = 20
 """A column with more different words than this is free text."""
 _COMMA_DECIMAL = re.compile(r"[+-]?\d+,\d+")
 MAX_ODD_SHARE = 0.5
-"""A column was meant to hold numbers if a smaller share of its filled cells than this are no numbers."""
+"""A column was meant to hold numbers if a smaller share of its filled cells than this are not numbers."""
 
 
 def infer_target_kind(sheet: ForeignSheet, column: str) -> tuple[str, str]:
@@ -36,7 +36,7 @@ def infer_target_kind(sheet: ForeignSheet, column: str) -> tuple[str, str]:
     elif len(words) > MAX_CATEGORY_WORDS or parsed.known < 2 * len(words):
         return "", _describe_word_column(parsed)
     if order_grade_words(column, words):
-        return "ordinal", f"{len(words)} steps of a column called {column!r}"
+        return "ordinal", f"{len(words)} ordered values of a column called {column!r}"
     return "classification", f"{len(words)} different values"
 
 

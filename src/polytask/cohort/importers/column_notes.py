@@ -35,9 +35,9 @@ def shorten_column_notes(notes: Sequence[ColumnNote]) -> list[str]:
     if len(notes) <= MAX_COLUMN_NOTES:
         return [note.line for note in notes]
     ordered = sorted(notes, key=lambda note: _NOTE_ORDER.index(note.became))
-    rest = ordered[MAX_COLUMN_NOTES - 1 :]
+    hidden = ordered[MAX_COLUMN_NOTES - 1 :]
     counts: Counter[str] = Counter()
-    for note in rest:
+    for note in hidden:
         counts[f"{_NOTE_PLURALS.get(note.became, note.became)} ({_drop_details(note.why)})"] += note.columns
     total = sum(counts.values())
     parts = [f"{n} {what}" for what, n in counts.most_common(6)]

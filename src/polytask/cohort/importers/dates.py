@@ -27,7 +27,7 @@ def count_days(sheet: ForeignSheet, start: str, ends: Sequence[str]) -> list[lis
     """Count the days from the date in column `start` to the dates in the columns `ends`.
 
     Returns:
-        for each column of `ends` one number per row; None where one of the two cells is no date.
+        for each column of `ends` one number per row; None where one of the two cells is not a date.
 
     Raises:
         PolytaskError: dates with slashes may have the day or the month first, and no date settles it.
@@ -45,19 +45,19 @@ def count_days(sheet: ForeignSheet, start: str, ends: Sequence[str]) -> list[lis
 
 def _is_day_first(sheet: ForeignSheet, columns: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether the day stands first in dates with slashes: a number above 12 can only be a day."""
-    found = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHED_DATE.fullmatch(c))]
-    day, month = any(a > 12 for a, _, _ in found), any(b > 12 for _, b, _ in found)
-    if found and day == month:
-        what = "some have the day first and some the month" if day else "the day or the month may stand first"
+    slashed = [(int(m[1]), int(m[2]), m[0]) for c in cells if (m := _SLASHED_DATE.fullmatch(c))]
+    day, month = any(a > 12 for a, _, _ in slashed), any(b > 12 for _, b, _ in slashed)
+    if slashed and day == month:
+        what = "some have the day first and some the month" if day else "the day or the month may come first"
         raise PolytaskError(
-            f"{sheet.path}: dates like {found[0][2]!r} in {', '.join(map(repr, columns))}: {what}; expected one "
+            f"{sheet.path}: dates like {slashed[0][2]!r} in {', '.join(map(repr, columns))}: {what}; expected one "
             "order; write them as YYYY-MM-DD"
         )
     return day
 
 
 def _parse_date(cell: str, day_first: bool) -> date | None:
-    """Parse the date in a cell; None where it is no date."""
+    """Parse the date in a cell; None where it is not a date."""
     if match := _YEAR_FIRST_DATE.fullmatch(cell):
         year, month, day = match.groups()
     elif match := _DOTTED_DATE.fullmatch(cell):

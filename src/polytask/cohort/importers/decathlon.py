@@ -59,33 +59,15 @@ def import_decathlon(
 
     Cases of `training` and `validation` are for training, those of `test` are the test part. `validation`, or a number
     `fold` in the entries, becomes `splits_final.json`. Other keys of an entry are targets, inferred like the columns of
-    a table; a `label` that is no file is one of them. `known` (`mask=KEY`) says which structures of a mask are drawn:
-    a list of names, or names joined by `;`.
+    a table; a `label` that is not a file is one of them, too. `known` (`mask=KEY`) says which structures of a mask are
+    drawn: a list of names, or names joined by `;`.
     """
     file = Path(file)
-    content = read_json(file)
-    if (
-        not isinstance(content, dict)
-        or not isinstance(content.get("training"), list)
-        or not content["training"]
-    ):
-        raise PolytaskError(
-            f"{file}: expected a list `training` of {{image, label}}; replace it by a Decathlon file"
-        )
+    content = _read_decathlon_file(file)
     draft = CohortDraft(str(content.get("name") or file.stem))
     words = {*EMPTY_CELL_WORDS, *unknown}
     lists = {source.source for source in parse_sources("--known", known)} | {f"{DECATHLON_MASK}_known"}
-    items = [
-        _parse_decathlon_case(file, part, entry, words, lists)
-        for part in ("training", "validation", "test")
-        for entry in content.get(part) or []
-    ]
-    ids = [item.case for item in items]
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise PolytaskError(
-            f"{file}: two cases are called {twice!r}; expected one per image; add a key `subject` to tell them"
-        )
+    items = _parse_decathlon_cases(file, content, words, lists)
     names = (content.get("modality") or content.get("channel_names") or {"0": "image"}).values()
     dims, planes = probe_image_shape(items[0].images[0])
     most = max(len(item.images) for item in items)
@@ -98,16 +80,7 @@ def import_decathlon(
     _add_masks(draft, content, [item.mask for item in items if item.mask is not None], dims, file)
     for item in items:
         row: DraftCells = {"subject": item.case, "split": "test" if item.part == "test" else "train"}
-        if split:
-            row |= {
-                f"{DECATHLON_INPUT}.{name}": make_plane_path(item.images[0], n) for n, name in numbers.items()
-            }
-        else:
-            row |= {
-                f"{DECATHLON_INPUT}.{name}": item.images[n]
-                for n, name in numbers.items()
-                if n < len(item.images)
-            }
+        row |= _make_channel_cells(item, numbers, split)
         draft.rows.append(row | ({DECATHLON_MASK: item.mask} if item.mask is not None else {}))
     columns = tuple(dict.fromkeys(k for item in items for k in item.cells))
     if columns:
@@ -121,15 +94,56 @@ def import_decathlon(
             accept_loss,
             parse_sources("--known", known),
         )
-        add_targets(draft, sheet, ids, chosen)
+        add_targets(draft, sheet, [item.case for item in items], chosen)
     elif tasks or inputs or known:
         raise PolytaskError(
-            f"{file}: no entry has a key beside image and label; --task, --input and --known need one; leave them"
+            f"{file}: no entry has a key besides image and label, but --task, --input and --known need one; leave "
+            "these options out"
         )
     draft.splits = _list_given_folds(items)
     if draft.splits:
         draft.notes.append(f"splits_final.json: {len(draft.splits)} fold(s) from `validation` or `fold`")
     return draft.write(Path(out) if out is not None else choose_cohort_folder(file), overwrite)
+
+
+def _read_decathlon_file(file: Path) -> dict[str, Any]:
+    """Read the file, or raise if it has no list of training cases."""
+    content = read_json(file)
+    if isinstance(content, dict) and isinstance(content.get("training"), list) and content["training"]:
+        return content
+    raise PolytaskError(
+        f"{file}: expected a list `training` of {{image, label}}; replace it with a Decathlon file"
+    )
+
+
+def _parse_decathlon_cases(
+    file: Path, content: dict[str, Any], unknown: set[str], lists: set[str]
+) -> list[DecathlonCase]:
+    """Parse the cases of all three parts of the file; raises if two have the same name."""
+    items = [
+        _parse_decathlon_case(file, part, entry, unknown, lists)
+        for part in ("training", "validation", "test")
+        for entry in content.get(part) or []
+    ]
+    ids = [item.case for item in items]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise PolytaskError(
+            f"{file}: two cases are called {twice!r}; expected different names; add a key `subject` to tell them "
+            "apart"
+        )
+    return items
+
+
+def _make_channel_cells(item: DecathlonCase, numbers: dict[int, str], split: bool) -> DraftCells:
+    """Make the cells of the image channels; with `split` each one names a plane of the only file."""
+    if split:
+        return {
+            f"{DECATHLON_INPUT}.{name}": make_plane_path(item.images[0], n) for n, name in numbers.items()
+        }
+    return {
+        f"{DECATHLON_INPUT}.{name}": item.images[n] for n, name in numbers.items() if n < len(item.images)
+    }
 
 
 def _parse_decathlon_case(
@@ -143,11 +157,11 @@ def _parse_decathlon_case(
         lists: keys whose value may be a list of names; they are joined by `;`.
     """
     entry = {"image": entry} if isinstance(entry, str | list) else entry
-    given = entry.get("image") if isinstance(entry, dict) else None
-    listed = given if isinstance(given, list) else [given]
+    image = entry.get("image") if isinstance(entry, dict) else None
+    listed = image if isinstance(image, list) else [image]
     if not listed or not all(isinstance(p, str) and p for p in listed):
         raise PolytaskError(
-            f"{file}: an entry of `{part}` has no `image`; expected {{image, label}}; mend {str(entry)[:80]}"
+            f"{file}: an entry of `{part}` has no `image`; expected {{image, label}}; correct {str(entry)[:80]}"
         )
     images = [file.parent / str(p) for p in listed]
     label = entry.get("label")
@@ -172,14 +186,14 @@ def _parse_decathlon_case(
     )
 
 
-def _add_masks(draft: CohortDraft, content: dict[str, Any], given: list[Path], dims: int, file: Path) -> None:
+def _add_masks(draft: CohortDraft, content: dict[str, Any], masks: list[Path], dims: int, file: Path) -> None:
     """Add the segmentation task, with the labels of the file or else those found in the first masks."""
-    if not given:
+    if not masks:
         return
     if isinstance(content.get("labels"), dict):
         labels, ignore = parse_label_entries(content["labels"], file)
     else:
-        labels, ignore = {f"label_{v}": v for v in find_mask_labels(given, dims)}, None
+        labels, ignore = {f"label_{v}": v for v in find_mask_labels(masks, dims)}, None
         draft.notes.append(f"`labels` is missing: the first masks hold {list_examples(labels.values())}")
     draft.tasks[DECATHLON_MASK] = SegmentationSpec.model_validate(
         {"kind": "segmentation", "image": DECATHLON_INPUT, "labels": labels, "ignore": ignore}
@@ -207,7 +221,7 @@ def _list_given_folds(items: list[DecathlonCase]) -> list[dict[str, list[str]]] 
 def _format_json_cell(value: Any) -> str:
     if value is None:
         return ""
-    # bool before str(): "True" is no label, while 1 and 0 are read as yes and no.
+    # bool before str(): "True" is not a label, while 1 and 0 are read as yes and no.
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

@@ -61,23 +61,23 @@ def read_decimal_commas(table: TextTable, stated: str, separator: str) -> tuple[
     """
     if stated not in ("", *DECIMAL_SIGNS):
         raise PolytaskError(
-            f"--decimal {stated!r}: expected comma or point; name the sign before the decimals"
+            f"--decimal {stated!r}: expected comma or point; give the sign before the decimals"
         )
     if stated == "point" or (separator == "," and not stated):
         return table, ""
     cells = {c: [str(row.cells.get(c, "")) for row in table.rows] for c in table.columns if c}
-    found = _gather_decimal_evidence(cells)
-    chosen = {**found.commas, **found.grouped}
-    against = found.points or found.english
+    evidence = _gather_decimal_evidence(cells)
+    chosen = {**evidence.commas, **evidence.grouped}
+    against = evidence.points or evidence.english
     if not stated:
-        if chosen and (found.commas or not found.english) and (against or found.thousands):
-            raise PolytaskError(_describe_conflict(table, chosen, against or found.thousands))
-        doubtful = found.thousands if separator == ";" else {} if found.commas else found.grouped
+        if chosen and (evidence.commas or not evidence.english) and (against or evidence.thousands):
+            raise PolytaskError(_describe_conflict(table, chosen, against or evidence.thousands))
+        doubtful = evidence.thousands if separator == ";" else {} if evidence.commas else evidence.grouped
         if doubtful and not against:
             raise PolytaskError(_describe_doubt(table, doubtful))
         if against:
             return table, ""
-    columns = {**chosen, **found.thousands} if stated else chosen
+    columns = {**chosen, **evidence.thousands} if stated else chosen
     if not columns:
         return table, ""
     example = next(iter(chosen.items()), next(iter(columns.items())))
@@ -86,28 +86,28 @@ def read_decimal_commas(table: TextTable, stated: str, separator: str) -> tuple[
 
 def _gather_decimal_evidence(cells: Mapping[str, list[str]]) -> DecimalEvidence:
     """Collect example cells of each way to write numbers from the columns of numbers."""
-    found = DecimalEvidence()
+    evidence = DecimalEvidence()
     for column, words in cells.items():
-        if found.points and not any("," in word for word in words):
+        if evidence.points and not any("," in word for word in words):
             continue  # decimal points are known from another column, and this one has no comma
-        seen = _read_number_column(words)
-        if not seen:
+        examples = _read_number_column(words)
+        if not examples:
             continue
-        for kind, kept in (("english", found.english), ("points", found.points)):
-            if kind in seen:
-                kept[column] = seen[kind]
-        if "commas" in seen:
-            found.commas[column] = seen["commas"]
-        elif "grouped" in seen:
-            found.grouped[column] = seen["grouped"]
-        if "thousands" in seen and "points" not in seen and "confirmed" not in seen:
-            found.thousands[column] = seen["thousands"]
-    return found
+        for kind, example_by_column in (("english", evidence.english), ("points", evidence.points)):
+            if kind in examples:
+                example_by_column[column] = examples[kind]
+        if "commas" in examples:
+            evidence.commas[column] = examples["commas"]
+        elif "grouped" in examples:
+            evidence.grouped[column] = examples["grouped"]
+        if "thousands" in examples and "points" not in examples and "confirmed" not in examples:
+            evidence.thousands[column] = examples["thousands"]
+    return evidence
 
 
 def _read_number_column(words: Iterable[str]) -> dict[str, str]:
     """Map each way to write numbers to its first cell; empty for columns that are mostly text or hold lists."""
-    seen: dict[str, str] = {}
+    examples: dict[str, str] = {}
     numeric = known = 0
     for word in words:
         known += bool(word)
@@ -122,7 +122,7 @@ def _read_number_column(words: Iterable[str]) -> dict[str, str]:
             elif match := _COMMA_NUMBER.fullmatch(word):
                 kind = "commas"
                 if match["mark"] == ".":
-                    seen.setdefault("confirmed", word)
+                    examples.setdefault("confirmed", word)
         elif "." in word:
             kind = (
                 "thousands"
@@ -135,8 +135,8 @@ def _read_number_column(words: Iterable[str]) -> dict[str, str]:
             kind = "whole"
         if kind:
             numeric += 1
-            seen.setdefault(kind, word)
-    return seen if numeric > MIN_NUMBER_SHARE * known else {}
+            examples.setdefault(kind, word)
+    return examples if numeric > MIN_NUMBER_SHARE * known else {}
 
 
 def _rewrite_number_columns(table: TextTable, columns: Iterable[str]) -> TextTable:
@@ -153,27 +153,27 @@ def _rewrite_number_columns(table: TextTable, columns: Iterable[str]) -> TextTab
 
 
 def _write_with_point(cell: str) -> str:
-    """Rewrite `1.234,5` as `1234.5`; a cell that is no such number stays as it is."""
+    """Rewrite `1.234,5` as `1234.5`; a cell that is not such a number stays as it is."""
     match = _COMMA_NUMBER.fullmatch(cell) or _THOUSANDS_NUMBER.fullmatch(cell)
     if match is None:
         return cell
     whole = match["whole"] if match["mark"] is None else re.sub(r"\D", "", match["whole"])
-    rest = match.groupdict().get("rest")
-    return f"{match['sign']}{whole}{f'.{rest}' if rest else ''}"
+    decimals = match.groupdict().get("rest")
+    return f"{match['sign']}{whole}{f'.{decimals}' if decimals else ''}"
 
 
 def _describe_doubt(table: TextTable, cells: Mapping[str, str]) -> str:
     column, cell = next(iter(cells.items()))
     return (
-        f"{table.path}: {cell!r} in column {column!r} may be a number with three decimals or a thousand; expected one "
-        "meaning; say --decimal comma, or --decimal point"
+        f"{table.path}: {cell!r} in column {column!r} has three decimals or means thousands; expected one "
+        "meaning; add --decimal comma or --decimal point"
     )
 
 
 def _describe_conflict(table: TextTable, commas: Mapping[str, str], points: Mapping[str, str]) -> str:
-    (one, comma), (other, point) = next(iter(commas.items())), next(iter(points.items()))
+    (comma_column, comma), (point_column, point) = next(iter(commas.items())), next(iter(points.items()))
     return (
-        f"{table.path}: numbers with a comma ({comma!r} in column {one!r}) and with a point ({point!r} in column "
-        f"{other!r}); expected one decimal sign; say --decimal comma (a point stands between thousands), or --decimal "
-        "point (cells with a comma are no numbers)"
+        f"{table.path}: numbers with a comma ({comma!r} in column {comma_column!r}) and with a point ({point!r} in "
+        f"column {point_column!r}); expected one decimal sign; add --decimal comma (a point stands between thousands), "
+        "or --decimal point (cells with a comma are not numbers)"
     )

@@ -18,19 +18,19 @@ MIN_FLAGGED_SHARE = 0.5
 
 
 def read_drawn_structures(
-    sheet: ForeignSheet, source: FileSource, task: MaskSpec, found: ImportedTasks
+    sheet: ForeignSheet, source: FileSource, task: MaskSpec, imported: ImportedTasks
 ) -> list[str | None]:
     """Read the drawn structures of a mask for each row of the sheet.
 
     Args:
         source: a column of names, or a pattern (`has_*`) of one flag for each structure.
-        found: the flags are added to its used columns.
+        imported: the flags are added to its used columns.
 
     Returns:
         per row, the names of the drawn structures joined by `;`; "" = the table says nothing, None = none is drawn.
 
     Raises:
-        PolytaskError: a name is no structure, or a structure has no flag.
+        PolytaskError: a name is not a structure, or a structure has no flag.
     """
     if "*" not in source.source:
         if source.source not in sheet.columns:
@@ -43,7 +43,7 @@ def read_drawn_structures(
             for name in filter(None, (part.strip() for part in cell.split(";"))):
                 if name not in task.names:
                     raise PolytaskError(
-                        f"{sheet.path}, column {source.source}: {name!r} is no structure of {source.name!r}; "
+                        f"{sheet.path}, column {source.source}: {name!r} is not a structure of {source.name!r}; "
                         f"{suggest_word(name, task.names)}"
                     )
         return list(cells)
@@ -54,10 +54,10 @@ def read_drawn_structures(
         if not near:
             raise PolytaskError(
                 f"{sheet.path}: no column {column!r} for structure {name!r} of --known {source.name}={source.source}; "
-                "expected a flag for each structure; name the structures as the columns do"
+                "expected a flag for each structure; name the structures like the columns"
             )
         flags[name] = near[0]
-    found.used |= set(flags.values())
+    imported.used |= set(flags.values())
     return [
         ";".join(name for name, column in flags.items() if parse_flag_word(row.get(column, "")) == "1")
         or None
@@ -77,23 +77,23 @@ def write_drawn_structures(rows: Iterable[DraftCells], name: str, cells: Iterabl
             row[f"{name}_known"] = cell
 
 
-def propose_drawn_flags(sheet: ForeignSheet, tasks: Mapping[str, Task], found: ImportedTasks) -> None:
+def propose_drawn_flags(sheet: ForeignSheet, tasks: Mapping[str, Task], imported: ImportedTasks) -> None:
     """Leave out flags that are named after a mask's structures, with a note on how to use them.
 
-    Such a flag (`has_Larynx` = 0) mostly means that nobody drew the structure. It is no question to a model.
+    Such a flag (`has_Larynx` = 0) mostly means that nobody drew the structure. It is not a task for a model.
     """
     for name, task in tasks.items():
         structures = (
             {s.lower() for s in task.names} if isinstance(task, MaskSpec) and task.structures else set()
         )
-        free = [c for c in sheet.columns if c not in found.used]
+        free = [c for c in sheet.columns if c not in imported.used]
         for start, flags in group_flag_columns(sheet, free, least=1).items():
             about = [c for c in flags if strip_flag_prefix(c).lower() in structures]
             if structures and len(about) >= MIN_FLAGGED_SHARE * len(structures):
                 pattern = flags[0][: len(flags[0]) - len(strip_flag_prefix(flags[0]))] + "*"
-                found.leave_out(
+                imported.leave_out(
                     about,
-                    f"flags of the structures of {name!r}; if 0 means not drawn (unknown), say "
+                    f"flags of the structures of {name!r}; if 0 means not drawn (unknown), add "
                     f"--known '{name}={pattern}'",
                     f"{start} flags of structures",
                 )

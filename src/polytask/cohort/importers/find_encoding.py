@@ -27,8 +27,8 @@ _ACCENTED_LETTER = re.compile("[À-ÖØ-öø-ÿ]")
 def check_encoding(name: str) -> str:
     """Return the encoding that a person stated, or raise if Python does not know it as a text encoding."""
     try:
-        found = codecs.lookup(name)
-        # Codecs such as base64 and zlib are known to lookup() but are no encodings of text.
+        codec = codecs.lookup(name)
+        # Codecs such as base64 and zlib are known to lookup() but are not encodings of text.
         if "a".encode(name).decode(name) != "a":
             raise LookupError
     except (LookupError, UnicodeError, ValueError):
@@ -36,7 +36,7 @@ def check_encoding(name: str) -> str:
             f"--encoding {name}: no such encoding; expected e.g. utf-8, latin-1, cp1250, cp1251, mac-roman, gb18030; "
             "use one of them"
         ) from None
-    return UTF8 if found.name == "utf-8" else found.name
+    return UTF8 if codec.name == "utf-8" else codec.name
 
 
 def find_encoding(path: Path) -> tuple[str, str]:
@@ -53,8 +53,8 @@ def find_encoding(path: Path) -> tuple[str, str]:
         for mark, name in _BYTE_ORDER_MARKS.items():
             if head.startswith(mark):
                 return name, ""
-        if found := _find_unmarked_utf16(head):
-            return found, ""
+        if encoding := _find_unmarked_utf16(head):
+            return encoding, ""
         # The whole file is decoded: the first non-ASCII letter may stand in the last row. The decoder is
         # incremental, since the end of a block can cut a letter of several bytes in two.
         decoder = codecs.getincrementaldecoder("utf-8")()
@@ -95,8 +95,8 @@ def _require_western_words(path: Path, data: bytes) -> str:
             shown = data[error.start : error.end]
     line = data.count(b"\n", 0, data.index(shown)) + 1
     raise PolytaskError(
-        f"{path}: the text is neither UTF-8 throughout nor words of Latin-1 ({ascii(shown[:20])[2:-1]} in line {line})"
-        "; expected a known encoding; say --encoding NAME (cp1250, cp1251, mac-roman, gb18030, …), or save it as UTF-8"
+        f"{path}: the text is neither UTF-8 nor Latin-1 ({ascii(shown[:20])[2:-1]} in line {line})"
+        "; expected a known encoding; add --encoding NAME (cp1250, cp1251, mac-roman, gb18030, …), or save it as UTF-8"
     )
 
 

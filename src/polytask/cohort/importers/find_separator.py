@@ -21,12 +21,12 @@ _SEPARATOR_DIRECTIVE = re.compile(r"sep=(.)\r?\n?")
 
 def check_separator(word: str) -> str:
     """Return the separator that a person stated, as a character or in words, or raise if it is none."""
-    found = _SEPARATORS_BY_WORD.get(word.lower(), word)
-    if found not in SEPARATOR_LABELS:
+    separator = _SEPARATORS_BY_WORD.get(word.lower(), word)
+    if separator not in SEPARATOR_LABELS:
         raise PolytaskError(
-            f"--separator {word!r}: expected comma, semicolon, tab or bar; name what parts the cells"
+            f"--separator {word!r}: expected comma, semicolon, tab or bar; give what separates the cells"
         )
-    return found
+    return separator
 
 
 def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, int]:
@@ -43,7 +43,7 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
         with open_table(path, encoding) as file:
             lines = list(islice(file, SEPARATOR_SAMPLE_LINES))
     except (OSError, UnicodeError):
-        return stated or by_name, 0  # the reader says why
+        return stated or by_name, 0  # the reader of the table reports the error
     directive = _SEPARATOR_DIRECTIVE.fullmatch(lines[0]) if lines else None
     if directive is not None and directive[1] in SEPARATOR_LABELS:
         return stated or directive[1], 1
@@ -54,7 +54,8 @@ def find_separator(path: Path, encoding: str, stated: str = "") -> tuple[str, in
         return by_name, 0
     if len(widths) == 1:
         return next(iter(widths)), 0
-    told = " or ".join(f"{SEPARATOR_LABELS[mark]} ({width} columns)" for mark, width in widths.items())
+    choices = " or ".join(f"{SEPARATOR_LABELS[mark]} ({width} columns)" for mark, width in widths.items())
     raise PolytaskError(
-        f"{path}: cells may be parted by {told}; expected one separator; say --separator comma, semicolon, tab or bar"
+        f"{path}: cells may be separated by {choices}; expected one separator; add --separator comma, semicolon, "
+        "tab or bar"
     )

@@ -19,12 +19,12 @@ def group_flag_columns(
     sheet: ForeignSheet, columns: Sequence[str], least: int = MIN_GROUPED_FLAGS
 ) -> dict[str, list[str]]:
     """Map each common start of names to its columns of yes and no: `has` → has_effusion, has_edema, has_nodule."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for column in columns:
         match = _FLAG_PREFIX.match(column)
         if match and is_flag_column(sheet, column):
-            found.setdefault(match[1], []).append(column)
-    return {start: flags for start, flags in found.items() if len(flags) >= least}
+            groups.setdefault(match[1], []).append(column)
+    return {start: flags for start, flags in groups.items() if len(flags) >= least}
 
 
 def is_flag_column(sheet: ForeignSheet, column: str) -> bool:

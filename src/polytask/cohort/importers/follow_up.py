@@ -45,7 +45,7 @@ class FollowUpColumns:
     Args:
         death, last: columns of the time of death and of the last follow-up; dates if `start` is a column.
         status: column that says who is dead; "" = whoever has a time of death.
-        start: column of the date from which days are counted; "" = `death` and `last` are no dates.
+        start: column of the date from which days are counted; "" = `death` and `last` are not dates.
     """
 
     death: str
@@ -82,13 +82,13 @@ def find_follow_up_columns(sheet: ForeignSheet, columns: Sequence[str]) -> Follo
     return None
 
 
-def has_follow_up_dates(sheet: ForeignSheet, found: FollowUpColumns) -> bool:
+def has_follow_up_dates(sheet: ForeignSheet, follow_up: FollowUpColumns) -> bool:
     """Whether death and last follow-up are dates, so that days must be counted from a start column."""
-    return has_dates(sheet.parse(found.death).cells)
+    return has_dates(sheet.parse(follow_up.death).cells)
 
 
 def read_follow_up(
-    sheet: ForeignSheet, name: str, two: FollowUpColumns, found: ImportedTasks
+    sheet: ForeignSheet, name: str, follow_up: FollowUpColumns, imported: ImportedTasks
 ) -> tuple[list[str], list[str], str, str]:
     """Read times and events: the time of death for the dead, else that of the last follow-up.
 
@@ -100,52 +100,59 @@ def read_follow_up(
     Raises:
         PolytaskError: the words of the status do not say who is dead, or dates can be read in two ways.
     """
-    ends = [two.death, two.last]
+    ends = [follow_up.death, follow_up.last]
     counted: Sequence[Sequence[float | None]] = (
-        count_days(sheet, two.start, ends) if two.start else [sheet.parse(c).numbers for c in ends]
+        count_days(sheet, follow_up.start, ends)
+        if follow_up.start
+        else [sheet.parse(c).numbers for c in ends]
     )
     deaths, lasts = counted
-    said = sheet.parse(two.status).texts if two.status else ("",) * len(sheet.rows)
-    words = sheet.parse(two.status).words if two.status else []
-    mapped = map_event_words(two.status, words) if words else ({}, "")
-    if mapped is None:
-        raise PolytaskError(
-            f"{sheet.path}, column {two.status}: {list_examples(map(repr, words))} do not say who is dead; "
-            "expected e.g. "
-            "Dead and Alive; rewrite the column, or name words that mean unknown with --unknown"
-        )
-    loss = LostCells(name, "a time that is a number from 0 on, and no time of death of the living")
-    found.losses.append(loss)
+    statuses = sheet.parse(follow_up.status).texts if follow_up.status else ("",) * len(sheet.rows)
+    death_bits = _read_status_words(sheet, follow_up.status) if follow_up.status else {}
+    loss = LostCells(name, "a time that is 0 or more, and a time of death only for the dead")
+    imported.losses.append(loss)
     times, events = [], []
     dead = alive = untimed = 0
-    columns = [sheet.parse(c).cells for c in (two.death, two.last)]
+    columns = [sheet.parse(c).cells for c in (follow_up.death, follow_up.last)]
     for k, row in enumerate(sheet.rows):
-        bit = mapped[0].get(said[k]) if two.status else None
-        if (
-            bit is None
-        ):  # nobody says: a time of death tells it, a last follow-up only where there is no status at all
-            bit = "1" if columns[0][k] else "" if two.status else "0"
+        bit = death_bits.get(statuses[k])
+        # An empty status: a time of death means dead. Alive follows only if the table has no status column at all.
+        if bit is None:
+            bit = "1" if columns[0][k] else "" if follow_up.status else "0"
         value, cell = (deaths[k], columns[0][k]) if bit == "1" else (lasts[k], columns[1][k])
         # Said to be alive but with a time of death: one of the two is wrong, so that the row counts as lost.
-        lives = bit == "0" and two.status and columns[0][k]
+        lives = bit == "0" and follow_up.status and columns[0][k]
         good = bool(bit and cell) and value is not None and value >= 0 and not lives
         times.append(f"{value:.10g}" if good else "")
         events.append(bit if good else "")
         dead, alive = dead + (good and bit == "1"), alive + (good and bit == "0")
         untimed += bit == "1" and not cell
         if bit and (cell or lives):
-            shown = ", ".join(f"{c} {row[c]!r}" for c in two.columns if row.get(c))
+            shown = ", ".join(f"{c} {row[c]!r}" for c in follow_up.columns if row.get(c))
             loss.count_cell(row["subject"], shown, lost=not good)
-    who = " and ".join(repr(w) for w in words if mapped[0][w] == "1")
-    where = f"where {two.status!r} is {who}" if two.status else "where it is filled"
+    who = " and ".join(repr(word) for word, bit in death_bits.items() if bit == "1")
+    where = f"where {follow_up.status!r} is {who}" if follow_up.status else "where it is filled"
     unknown = len(sheet.rows) - dead - alive - loss.lost
     parts = [
-        f"survival, time {two.death!r} {where} ({dead} rows, observed), else {two.last!r} ({alive} rows, censored)"
+        f"survival, time {follow_up.death!r} {where} ({dead} rows, observed), else {follow_up.last!r} "
+        f"({alive} rows, censored)"
     ]
-    parts += [f"days counted from {two.start!r}"] if two.start else []
+    parts += [f"days counted from {follow_up.start!r}"] if follow_up.start else []
     of_them = f" ({untimed} of them dead, without a time)" if untimed else ""
     parts += [f"{unknown} rows with neither are unknown{of_them}"] if unknown else []
-    return times, events, "days" if two.start else guess_time_unit(two.death), ", ".join(parts)
+    return times, events, "days" if follow_up.start else guess_time_unit(follow_up.death), ", ".join(parts)
+
+
+def _read_status_words(sheet: ForeignSheet, status: str) -> dict[str, str]:
+    """Map each word of the status column to "1" (dead) or "0" (alive), or raise if a word does not say it."""
+    words = sheet.parse(status).words
+    mapped = map_event_words(status, words) if words else ({}, "")
+    if mapped is None:
+        raise PolytaskError(
+            f"{sheet.path}, column {status}: {list_examples(map(repr, words))} do not say who is dead; expected e.g. "
+            "Dead and Alive; rewrite the column, or name words that mean unknown with --unknown"
+        )
+    return mapped[0]
 
 
 def _is_death_status(sheet: ForeignSheet, column: str) -> bool:
@@ -159,10 +166,10 @@ def _list_matching_columns(columns: Sequence[str], form: re.Pattern[str]) -> lis
 
     One part of a dotted name is enough: `demographic.days_to_death` and `days_to_death.demographic` both fit.
     """
-    found = []
+    matches = []
     for column in columns:
         parts = [column, *column.split(".")]
         plain = [" ".join(re.split(r"[^a-z0-9]+", p.lower())).strip() for p in parts]
         if any(form.fullmatch(p) for p in plain):
-            found.append(column)
-    return sorted(found, key=lambda c: "follow" not in c.lower())
+            matches.append(column)
+    return sorted(matches, key=lambda c: "follow" not in c.lower())

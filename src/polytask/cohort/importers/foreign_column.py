@@ -21,7 +21,7 @@ class ForeignColumn:
 
     @cached_property
     def numbers(self) -> tuple[float | None, ...]:
-        """The number in each cell; None where the cell is no number."""
+        """The number in each cell; None where the cell is not a number."""
         return tuple(parse_cell_number(cell) for cell in self.cells)
 
     @cached_property
@@ -31,7 +31,7 @@ class ForeignColumn:
 
     @cached_property
     def odd(self) -> list[str]:
-        """Filled cells that are no number, in the order of the rows."""
+        """Filled cells that are not numbers, in the order of the rows."""
         return [cell for cell, value in zip(self.cells, self.numbers, strict=True) if cell and value is None]
 
     @property
@@ -53,18 +53,18 @@ class ForeignColumn:
     def _spelled(self) -> tuple[tuple[str, ...], list[str]]:
         """Compute (texts, words) together, since both need the first spelling of each number."""
         first: dict[float, str] = {}
-        found, numeric = [], self.numeric
+        texts, numeric = [], self.numeric
         for cell, value in zip(self.cells, self.numbers, strict=True):
             if value is None:
-                found.append(cell)
+                texts.append(cell)
                 continue
             if value not in first:
                 # A float does not hold every integer beyond 9e15; 1e15 stays clear of that, so that no id changes.
                 whole = numeric and value.is_integer() and abs(value) < 1e15
                 first[value] = f"{value:.0f}" if whole else cell
-            found.append(first[value])
-        words = [first[value] for value in sorted(first)] if numeric else sorted({*found} - {""})
-        return tuple(found), words
+            texts.append(first[value])
+        words = [first[value] for value in sorted(first)] if numeric else sorted({*texts} - {""})
+        return tuple(texts), words
 
 
 def parse_foreign_column(cells: Sequence[str]) -> ForeignColumn:

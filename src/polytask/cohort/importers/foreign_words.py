@@ -84,8 +84,8 @@ _ROMAN_NUMERALS = {"0": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5}
 def make_clean_name(name: str) -> str:
     """Turn any text into a valid name: letters, digits, `-` and `_`, not starting with `-`."""
     # The header allows no name that starts with "-", and reserved names have a meaning of their own.
-    found = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_").lstrip("-") or "x"
-    return f"{found}_" if found in RESERVED_COLUMNS else found
+    clean = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_").lstrip("-") or "x"
+    return f"{clean}_" if clean in RESERVED_COLUMNS else clean
 
 
 def guess_modality(name: str) -> Modality:
@@ -137,10 +137,10 @@ def order_grade_words(name: str, words: Sequence[str]) -> list[str] | None:
             else None
         )
         roman = _ROMAN_NUMERALS.get(re.sub(r"^(stage|grade)\s*", "", word, flags=re.I).upper())
-        found = value if value is not None else roman
-        if found is None:
+        step = value if value is not None else roman
+        if step is None:
             return None
-        steps[word] = float(found)
+        steps[word] = float(step)
     return sorted(steps, key=lambda w: steps[w]) if len(set(steps.values())) == len(steps) > 1 else None
 
 
@@ -166,28 +166,22 @@ def map_event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], st
         return {
             w: "1" if parse_cell_number(p) == 2 else "0" for w, p in plain.items()
         }, "2 = observed, 1 = censored"
-    found = {}
-    for word, said in plain.items():
-        value = parse_cell_number(said)
+    bits = {}
+    for word, text in plain.items():
+        value = parse_cell_number(text)
         bit = (
-            ("1" if said in EVENT_YES_WORDS else "0" if said in EVENT_NO_WORDS else None)
+            ("1" if text in EVENT_YES_WORDS else "0" if text in EVENT_NO_WORDS else None)
             if value is None
             else {1.0: "1", 0.0: "0"}.get(value)
         )
         if bit is None:
             return None
-        named = said in (
-            "censored",
-            "alive",
-            "dead",
-            "deceased",
-            "died",
-            "death",
-        )  # says itself what it means
-        found[word] = str(1 - int(bit)) if turned and not named else bit
-    ones, zeros = ([w for w in words if found[w] == bit] for bit in ("1", "0"))
+        # Such a word keeps its meaning even in a column of censoring.
+        named = text in ("censored", "alive", "dead", "deceased", "died", "death")
+        bits[word] = str(1 - int(bit)) if turned and not named else bit
+    ones, zeros = ([w for w in words if bits[w] == bit] for bit in ("1", "0"))
     return (
-        found,
+        bits,
         f"{' '.join(map(repr, ones)) or 'nothing'} = observed, {' '.join(map(repr, zeros)) or 'nothing'} = censored",
     )
 
@@ -195,8 +189,8 @@ def map_event_words(name: str, words: Sequence[str]) -> tuple[dict[str, str], st
 def guess_time_unit(name: str) -> str:
     """Find the unit in the name of a time column: `days`, `weeks`, `months` or `years`; "" if it names none."""
     lower = name.lower()
-    if found := next((f"{unit}s" for unit in ("month", "week", "year", "day") if unit in lower), ""):
-        return found
+    if unit_in_name := next((f"{unit}s" for unit in ("month", "week", "year", "day") if unit in lower), ""):
+        return unit_in_name
     words = re.split(r"[^a-z]+", lower)
     return next(
         (unit for unit, form in _TIME_UNIT_FORMS.items() if any(re.fullmatch(form, w) for w in words)), ""

@@ -16,13 +16,13 @@ _DOSE_NAME = re.compile(r"(^|[^a-z])(rt)?dose([^a-z]|$)", re.I)
 _REGION_NAME = re.compile(r"^(?P<task>.+?)_region$", re.I)
 
 
-def guess_file_columns(sheet: ForeignSheet, found: ImportedTasks, stated: FileOptions) -> None:
+def guess_file_columns(sheet: ForeignSheet, imported: ImportedTasks, stated: FileOptions) -> None:
     """Add the columns of files that nobody stated to the stated ones, so that each column is read exactly once.
 
     `X_region` is the region in which mask or dose `X` counts; a mask that is named after a dose is the region of that
     dose. `X_known` (names joined by `;`) lists which structures of mask `X` are drawn.
     """
-    taken = stated.columns | found.used
+    taken = stated.columns | imported.used
     free = [c for c in list_file_columns(sheet) if c not in taken]
     regions = {c: match["task"] for c in free if (match := _REGION_NAME.match(c))}
     masks = [c for c in free if c not in regions and _MASK_NAME.search(c)]
@@ -49,5 +49,5 @@ def guess_file_columns(sheet: ForeignSheet, found: ImportedTasks, stated: FileOp
             stated.regions.append(FileSource(owner, column))
     for source in stated.masks:
         for column in (f"{source.source}_known", f"{source.name}_known"):
-            if column in sheet.columns and column not in stated.columns | found.used:
+            if column in sheet.columns and column not in stated.columns | imported.used:
                 stated.known.append(FileSource(source.name, column))

@@ -9,15 +9,15 @@ MAX_LISTED_IDS = 3
 """A line names at most this many ids and counts the others."""
 
 
-def explain_missing_ids(missing: Iterable[str], there: Iterable[str]) -> str:
+def explain_missing_ids(missing: Iterable[str], existing: Iterable[str]) -> str:
     """List the first few missing ids, each with the id that was probably meant: `12 (there is '0012')`.
 
     Args:
         missing: ids that were looked for.
-        there: ids that exist.
+        existing: ids that exist.
     """
     near: dict[str, str] = {}
-    for name in there:
+    for name in existing:
         near.setdefault(_simplify_id(name), name)
     listed = list(dict.fromkeys(missing))
     shown = [

@@ -45,7 +45,7 @@ def parse_stated_tasks(options: Sequence[str]) -> list[StatedTask]:
     The words of survival are columns: TIME,EVENT; or DEATH,LAST,STATUS (time of death, time of the last follow-up,
     and who is dead); or START,DEATH,LAST,STATUS, where the first three are dates.
     """
-    found = []
+    tasks = []
     for option in options:
         match = re.fullmatch(
             r"([^=]+)=([a-z]+)(?::([^@]*?))?(?:@(.*?))?(?:/(visit|subject))?", option.strip()
@@ -53,7 +53,7 @@ def parse_stated_tasks(options: Sequence[str]) -> list[StatedTask]:
         if not match:
             raise PolytaskError(
                 f"--task {option}: expected NAME=KIND[:WORD,WORD][@COLUMN][/LEVEL], "
-                "e.g. grade=ordinal:G1,G2,G3; mend it"
+                "e.g. grade=ordinal:G1,G2,G3; correct it"
             )
         name, kind, words, column, level = (part or "" for part in match.groups())
         if kind not in POOLED_KINDS:
@@ -62,23 +62,23 @@ def parse_stated_tasks(options: Sequence[str]) -> list[StatedTask]:
         if find_answer_form(kind) == "time" and len(listed) not in (0, 2, 3, 4):
             raise PolytaskError(
                 f"--task {option}: expected columns TIME,EVENT, or DEATH,LAST,STATUS, or the dates "
-                "START,DEATH,LAST,STATUS; mend it"
+                "START,DEATH,LAST,STATUS; correct it"
             )
-        found.append(StatedTask(name.strip(), kind, listed, column.strip(), level))
-    return found
+        tasks.append(StatedTask(name.strip(), kind, listed, column.strip(), level))
+    return tasks
 
 
 def parse_sources(flag: str, options: Sequence[str]) -> list[FileSource]:
     """Parse options of the form `NAME=COLUMN` or `NAME=PATTERN`; `flag` is named in errors."""
-    found = []
+    sources = []
     for option in options:
         name, equals, source = option.partition("=")
         if not (name.strip() and equals and source.strip()):
             raise PolytaskError(
-                f"{flag} {option}: expected NAME=COLUMN or NAME=PATTERN with {{columns}}; mend it"
+                f"{flag} {option}: expected NAME=COLUMN or NAME=PATTERN with {{columns}}; correct it"
             )
-        found.append(FileSource(name.strip(), source.strip()))
-    return found
+        sources.append(FileSource(name.strip(), source.strip()))
+    return sources
 
 
 @dataclass(frozen=True)
@@ -98,54 +98,55 @@ class StackedChannels:
 
 def parse_contours(options: Sequence[str]) -> list[StackedChannels]:
     """Parse options `--contours INPUT=COLUMN:NAME,NAME…` or `INPUT=PATTERN:NAME,NAME…`."""
-    found = []
+    stacks = []
     for option in options:
-        name, equals, rest = option.partition("=")
+        name, equals, file_and_names = option.partition("=")
         # From the right: a pattern such as `{subject:0>3}` has a colon of its own.
-        source, colon, names = rest.rpartition(":")
+        source, colon, names = file_and_names.rpartition(":")
         listed = tuple(make_clean_name(n) for n in names.split(",") if n.strip())
         if not (name.strip() and equals and source.strip() and colon and listed):
             raise PolytaskError(
-                f"--contours {option}: expected INPUT=COLUMN:NAME,NAME (a name for each plane of the 4-D file); mend it"
+                f"--contours {option}: expected INPUT=COLUMN:NAME,NAME (a name for each plane of the 4-D file); "
+                "correct it"
             )
-        found.append(StackedChannels(make_clean_name(name), source.strip(), listed))
-    return found
+        stacks.append(StackedChannels(make_clean_name(name), source.strip(), listed))
+    return stacks
 
 
 def parse_task_words(flag: str, options: Sequence[str]) -> dict[str, str]:
     """Parse options of the form `TASK=WORD` into task → word; `flag` is named in errors."""
-    found = {}
+    word_by_task = {}
     for option in options:
         task, equals, word = option.partition("=")
         if not (task.strip() and equals and word.strip()):
-            raise PolytaskError(f"{flag} {option}: expected TASK=WORD; mend it")
-        found[make_clean_name(task)] = word.strip()
-    return found
+            raise PolytaskError(f"{flag} {option}: expected TASK=WORD; correct it")
+        word_by_task[make_clean_name(task)] = word.strip()
+    return word_by_task
 
 
 def parse_labels(options: Sequence[str]) -> dict[str, dict[str, int]]:
     """Parse options `--labels TASK=NAME:VALUE,NAME:VALUE` into task → name → value."""
-    found: dict[str, dict[str, int]] = {}
+    labels_by_task: dict[str, dict[str, int]] = {}
     for option in options:
-        task, _, rest = option.partition("=")
-        pairs = [p.rpartition(":") for p in rest.split(",") if p.strip()]
+        task, _, label_list = option.partition("=")
+        pairs = [p.rpartition(":") for p in label_list.split(",") if p.strip()]
         if (
             not task
             or not pairs
             or not all(name.strip() and value.strip().isdigit() for name, _, value in pairs)
         ):
-            raise PolytaskError(f"--labels {option}: expected TASK=NAME:VALUE,NAME:VALUE; mend it")
-        found[make_clean_name(task)] = {name.strip(): int(value) for name, _, value in pairs}
-    return found
+            raise PolytaskError(f"--labels {option}: expected TASK=NAME:VALUE,NAME:VALUE; correct it")
+        labels_by_task[make_clean_name(task)] = {name.strip(): int(value) for name, _, value in pairs}
+    return labels_by_task
 
 
 def parse_lists(flag: str, options: Sequence[str]) -> dict[str, list[str]]:
     """Parse options of the form `TASK=NAME,NAME` into task → names; `flag` is named in errors."""
-    found: dict[str, list[str]] = {}
+    names_by_task: dict[str, list[str]] = {}
     for option in options:
-        task, _, rest = option.partition("=")
-        names = [n.strip() for n in rest.split(",") if n.strip()]
+        task, _, name_list = option.partition("=")
+        names = [n.strip() for n in name_list.split(",") if n.strip()]
         if not task or not names:
-            raise PolytaskError(f"{flag} {option}: expected TASK=NAME,NAME; mend it")
-        found[make_clean_name(task)] = names
-    return found
+            raise PolytaskError(f"{flag} {option}: expected TASK=NAME,NAME; correct it")
+        names_by_task[make_clean_name(task)] = names
+    return names_by_task

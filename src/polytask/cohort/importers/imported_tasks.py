@@ -53,13 +53,15 @@ class ImportedTasks:
         )
 
 
-def add_imported_task(found: ImportedTasks, name: str, task: Task, columns: Iterable[str], line: str) -> None:
+def add_imported_task(
+    imported: ImportedTasks, name: str, task: Task, columns: Iterable[str], line: str
+) -> None:
     """Add a task that was read from `columns`, with a line that says how it was read."""
-    if name in found.tasks:
+    if name in imported.tasks:
         raise PolytaskError(
             f"import: two tasks are called {name!r}; expected different names; rename one with --task NAME=…@COLUMN"
         )
     columns = list(columns)
-    found.tasks[name] = task
-    found.used |= set(columns)
-    found.notes.append(ColumnNote("task", task.kind, f"task {name!r}: {line}", len(columns)))
+    imported.tasks[name] = task
+    imported.used |= set(columns)
+    imported.notes.append(ColumnNote("task", task.kind, f"task {name!r}: {line}", len(columns)))

@@ -31,7 +31,7 @@ def join_sheets(sheets: Sequence[ForeignSheet], skipped: Sequence[str] = ()) -> 
     for sheet in [whole, *(s for s in sheets if s is not whole)]:
         if sheet is not whole:
             notes += _compare_subjects(whole, sheet)
-        seen: dict[tuple[str, str], dict[str, str]] = {}
+        row_by_key: dict[tuple[str, str], dict[str, str]] = {}
         repeated = 0
         read = [c for c in sheet.columns if not any(fnmatchcase(c, word) for word in skipped)]
         visits: dict[str, list[tuple[str, str]]] = {}
@@ -39,11 +39,13 @@ def join_sheets(sheets: Sequence[ForeignSheet], skipped: Sequence[str] = ()) -> 
             visits.setdefault(subject, []).append((subject, visit))
         for row in sheet.rows:
             key = (row["subject"], row.get("visit", ""))
-            if key in seen:
-                _refuse_difference(sheet, key, [c for c in read if row.get(c, "") != seen[key].get(c, "")])
+            if key in row_by_key:
+                _refuse_difference(
+                    sheet, key, [c for c in read if row.get(c, "") != row_by_key[key].get(c, "")]
+                )
                 repeated += 1
                 continue
-            seen[key] = row
+            row_by_key[key] = row
             targets = [key]
             if "visit" not in sheet.identity and "visit" in whole.identity:
                 targets = visits.get(key[0], [])
@@ -53,7 +55,7 @@ def join_sheets(sheets: Sequence[ForeignSheet], skipped: Sequence[str] = ()) -> 
                 )
         if repeated:
             notes.append(
-                f"{sheet.path.name}: {repeated} rows say what another row of the subject says, left out"
+                f"{sheet.path.name}: {repeated} rows repeat another row of the same subject and are left out"
             )
     identity = {k: v for sheet in reversed(sheets) for k, v in sheet.identity.items()}
     columns = tuple(dict.fromkeys(c for sheet in sheets for c in sheet.columns))
@@ -65,31 +67,31 @@ def _refuse_difference(sheet: ForeignSheet, key: tuple[str, str], columns: Seque
     if columns:
         where = f"subject {key[0]!r}" + (f" at visit {key[1]!r}" if key[1] else "")
         raise PolytaskError(
-            f"{sheet.path}: {where} has two rows that differ in {list_examples(columns, 4)}; expected one; say "
-            "--visit COLUMN, --skip the columns, or remove one"
+            f"{sheet.path}: {where} has two rows that differ in {list_examples(columns, 4)}; expected one row; "
+            "name the visits with --visit COLUMN, leave the columns out with --skip, or remove one row"
         )
 
 
 def _compare_subjects(whole: ForeignSheet, other: ForeignSheet) -> list[str]:
-    """Make notes about subjects that only one of two tables has; raises if they have none in common."""
+    """Make notes about subjects that only one of two tables has; raises if no subject is in both."""
     first, second = ({row["subject"]: None for row in sheet.rows} for sheet in (whole, other))
     only_first = [s for s in first if s not in second]
     only_second = [s for s in second if s not in first]
     if first and second and len(only_second) == len(second):
         raise PolytaskError(
             f"{other.path}: none of its subjects is in {whole.path.name}: {explain_missing_ids(only_second, first)}; "
-            "expected the same names, leading zeros too; mend them, or say --subject COLUMN"
+            "expected the same names, also leading zeros; correct them, or name the column with --subject COLUMN"
         )
     notes = []
     if only_second:
         one = len(only_second) == 1
-        left = f"{'has' if one else 'have'} no visit, left out"
-        left = left if _lacks_visits(whole, other) else "added without the rest"
-        what = f"{'is' if one else 'are'} not in {whole.path.name} and {left}"
-        notes.append(_describe_subject_count(other.path, only_second, what, first))
+        outcome = f"{'has' if one else 'have'} no visit, left out"
+        outcome = outcome if _lacks_visits(whole, other) else "added without the other columns"
+        remark = f"{'is' if one else 'are'} not in {whole.path.name} and {outcome}"
+        notes.append(_describe_subject_count(other.path, only_second, remark, first))
     if only_first:
-        what = f"{'has' if len(only_first) == 1 else 'have'} no row in {other.path.name} (unknown)"
-        notes.append(_describe_subject_count(whole.path, only_first, what, second))
+        remark = f"{'has' if len(only_first) == 1 else 'have'} no row in {other.path.name} (unknown)"
+        notes.append(_describe_subject_count(whole.path, only_first, remark, second))
     return notes
 
 
@@ -97,10 +99,12 @@ def _lacks_visits(whole: ForeignSheet, other: ForeignSheet) -> bool:
     return "visit" in whole.identity and "visit" not in other.identity
 
 
-def _describe_subject_count(path: Path, subjects: Sequence[str], what: str, there: Iterable[str]) -> str:
+def _describe_subject_count(
+    path: Path, subjects: Sequence[str], remark: str, other_subjects: Iterable[str]
+) -> str:
     """Make a note with the number of subjects, what is true of them, and the ids that were probably meant."""
     count = f"{len(subjects)} subject{'s' * (len(subjects) != 1)}"
-    return f"{path.name}: {count} {what}: {explain_missing_ids(subjects, there)}"
+    return f"{path.name}: {count} {remark}: {explain_missing_ids(subjects, other_subjects)}"
 
 
 def _merge_row(target: dict[str, str], row: dict[str, str], path: Path) -> None:
@@ -112,6 +116,6 @@ def _merge_row(target: dict[str, str], row: dict[str, str], path: Path) -> None:
         if cell and before and cell != before:
             raise PolytaskError(
                 f"{path}: column {column!r} of subject {row['subject']!r} is {cell!r}, but {before!r} "
-                "in another table; expected them to agree; rename or remove one"
+                "in another table; expected the same; rename or remove one of the columns"
             )
         target[column] = before or cell

@@ -36,33 +36,33 @@ def locate_row_files(
         cells = sheet.cells(source.source)
         paths = [root / cell if cell else None for cell in cells]
         empty = [row["subject"] for row, cell in zip(sheet.rows, cells, strict=True) if not cell]
-        gone = [path for path in paths if path is not None and not find_source_file(path).exists()]
+        missing_files = [path for path in paths if path is not None and not find_source_file(path).exists()]
         if empty:
             notes.append(
                 f"{source.name!r}: {format_row_count(len(empty))} no file, the cell is empty: {list_examples(empty, 3)}"
             )
-        if gone:
-            why = explain_missing_files(gone, root)
+        if missing_files:
+            why = explain_missing_files(missing_files, root)
             notes.append(
-                f"{source.name!r}: {len(gone)} files of column {source.source!r} are not there: {why}"
+                f"{source.name!r}: {len(missing_files)} files of column {source.source!r} do not exist: {why}"
             )
         # Paths of missing files stay in the cells: `polytask check` reports them, so that none goes unnoticed.
         return paths
-    found = [root / fill_path_pattern(source.source, row, sheet) for row in sheet.rows]
-    there = [path if find_source_file(path).exists() else None for path in found]
-    count = sum(path is not None for path in there)
+    candidates = [root / fill_path_pattern(source.source, row, sheet) for row in sheet.rows]
+    existing = [path if find_source_file(path).exists() else None for path in candidates]
+    count = sum(path is not None for path in existing)
     if not count:
-        why = explain_missing_files(found, root) or source.source
+        why = explain_missing_files(candidates, root) or source.source
         raise PolytaskError(
             f"{source.name}={source.source}: no such file for any row, e.g. {why}; "
-            "expected paths relative to the table; mend the pattern"
+            "expected paths relative to the table; correct the pattern"
         )
-    if count < len(found):
-        missing = [path for path, here in zip(found, there, strict=True) if here is None]
+    if count < len(candidates):
+        missing = [path for path, here in zip(candidates, existing, strict=True) if here is None]
         why = explain_missing_files(missing, root)
-        rows = f"{len(missing)} of {len(found)} rows have no file"
+        rows = f"{len(missing)} of {len(candidates)} rows have no file"
         notes.append(f"{source.name!r}: {rows} {source.source!r}: {why}")
-    return there
+    return existing
 
 
 def format_row_count(count: int) -> str:
@@ -81,15 +81,16 @@ def require_existing_files(
     filled = [path for path in paths if path is not None]
     if not filled:
         raise PolytaskError(
-            f"{sheet.path}: column {source.source!r} is empty; expected files; fill or --skip it"
+            f"{sheet.path}: column {source.source!r} is empty; expected files; fill it, or leave it out with --skip"
         )
-    there = [path for path in filled if find_source_file(path).exists()]
-    if not there:
+    existing = [path for path in filled if find_source_file(path).exists()]
+    if not existing:
         raise PolytaskError(
-            f"{sheet.path}: none of the {len(filled)} files of {source.source!r} is there: "
-            f"{explain_missing_files(filled, root)}; expected paths relative to the table; mend them, or copy the files"
+            f"{sheet.path}: none of the {len(filled)} files of {source.source!r} exists: "
+            f"{explain_missing_files(filled, root)}; expected paths relative to the table; correct them, or "
+            "copy the files"
         )
-    return there
+    return existing
 
 
 def explain_missing_files(missing: list[Path], root: Path) -> str:
@@ -125,16 +126,16 @@ def fill_path_pattern(pattern: str, row: dict[str, str], sheet: ForeignSheet) ->
             parts.append(format(known[name], form or ""))
     except ValueError as error:
         raise PolytaskError(
-            f"pattern {pattern!r}: {error}; expected e.g. images/{{subject:0>3}}.nii.gz; mend it"
+            f"pattern {pattern!r}: {error}; expected e.g. images/{{subject:0>3}}.nii.gz; correct it"
         ) from None
     return "".join(parts)
 
 
 def list_file_columns(sheet: ForeignSheet) -> list[str]:
     """List the columns whose filled cells all end like an image file."""
-    found = []
+    file_columns = []
     for column in sheet.columns:
         cells = [c for c in sheet.parse(column).cells if c]
         if cells and all((e := find_image_ending(c)) is not None and e != "/" for c in cells):
-            found.append(column)
-    return found
+            file_columns.append(column)
+    return file_columns

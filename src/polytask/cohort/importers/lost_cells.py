@@ -55,8 +55,8 @@ def report_lost_cells(losses: Iterable[LostCells], accepted: Collection[str], wh
         if loss.lost > MAX_LOST_SHARE * loss.filled and loss.task not in accepted:
             raise PolytaskError(
                 f"{where}: task {loss.task!r} would lose {loss.lost} of {loss.filled} rows ({shown}); expected "
-                f"{loss.expected}; mend the cells, name words that mean empty with --unknown, --skip the columns, or "
-                f"say --accept-loss {loss.task}"
+                f"{loss.expected}; correct the cells, name words that mean unknown with --unknown, leave the columns "
+                f"out with --skip, or accept the loss with --accept-loss {loss.task}"
             )
         notes.append(
             f"task {loss.task!r}: {loss.lost} of {loss.filled} rows cannot be read and are unknown ({shown})"

@@ -73,22 +73,15 @@ def import_nnunet(
         form: encoding, separator and decimal sign of `targets`, where they cannot be found automatically.
     """
     folder = Path(folder)
-    content = read_json(folder / "dataset.json")
-    if not isinstance(content, dict):
-        raise PolytaskError(
-            f"{folder / 'dataset.json'}: expected keys and values; replace it by nnU-Net's file"
-        )
-    channels = content.get("channel_names", content.get("modality"))
-    if not isinstance(channels, dict) or not isinstance(content.get("labels"), dict):
-        raise PolytaskError(
-            f"{folder / 'dataset.json'}: expected `channel_names` and `labels`; add them as nnU-Net asks"
-        )
+    content, channels = _read_dataset_file(folder / "dataset.json")
     draft = CohortDraft(str(content.get("name") or folder.resolve().name))
     scans = _list_nnunet_cases(folder, content, draft.notes)
-    said = content.get("numTraining")
+    stated_count = content.get("numTraining")
     count = sum(not s.test for s in scans)
-    if isinstance(said, int) and said != count:
-        draft.notes.append(f"dataset.json says numTraining {said}, but there are {count} training cases")
+    if isinstance(stated_count, int) and stated_count != count:
+        draft.notes.append(
+            f"dataset.json says numTraining {stated_count}, but there are {count} training cases"
+        )
     names = [str(channels[key]) for key in sorted(channels, key=_parse_channel_number)]
     first = next(path for scan in scans for path in scan.images.values())
     dims, planes = probe_image_shape(first)
@@ -129,38 +122,50 @@ def import_nnunet(
     return draft.write(Path(out) if out is not None else choose_cohort_folder(folder), overwrite)
 
 
+def _read_dataset_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read `dataset.json`. Returns (its content, channel number → channel name)."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise PolytaskError(f"{path}: expected keys and values; replace it with nnU-Net's file")
+    channels = content.get("channel_names", content.get("modality"))
+    if not isinstance(channels, dict) or not isinstance(content.get("labels"), dict):
+        raise PolytaskError(f"{path}: expected `channel_names` and `labels`; add them in the form of nnU-Net")
+    return content, channels
+
+
 def _list_nnunet_cases(folder: Path, content: dict[str, Any], notes: list[str]) -> list[NnunetCase]:
     """List all cases: training cases first, then test cases, each sorted by name."""
     ending = str(content.get("file_ending") or ".nii.gz")
-    found: dict[tuple[bool, str], NnunetCase] = {}
-    odd: list[str] = []
+    cases: dict[tuple[bool, str], NnunetCase] = {}
+    strays: list[str] = []
     for images, masks, test in (("imagesTr", "labelsTr", False), ("imagesTs", "labelsTs", True)):
         pattern = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(ending))
         for path in sorted((folder / images).glob(f"*{ending}")) if (folder / images).is_dir() else []:
             match = pattern.fullmatch(path.name)
             if match is None:
-                odd.append(f"{images}/{path.name}")
+                strays.append(f"{images}/{path.name}")
                 continue
             mask = folder / masks / f"{match['case']}{ending}"
-            scan = found.setdefault(
+            scan = cases.setdefault(
                 (test, match["case"]), NnunetCase(match["case"], {}, mask if mask.is_file() else None, test)
             )
             scan.images[int(match["channel"])] = path
     for case, files in (content["dataset"] if isinstance(content.get("dataset"), dict) else {}).items():
-        given = [folder / name for name in files["images"]]
+        channel_files = [folder / name for name in files["images"]]
         label = folder / files["label"] if files.get("label") else None
-        found[False, case] = NnunetCase(case, dict(enumerate(given)), label, False)
-    if odd:
-        notes.append(f"files without the ending _0000{ending} are left out: {list_examples(odd)}")
-    if both := sorted({c for t, c in found if t} & {c for t, c in found if not t}):
+        cases[False, case] = NnunetCase(case, dict(enumerate(channel_files)), label, False)
+    if strays:
+        notes.append(f"files without the ending _0000{ending} are left out: {list_examples(strays)}")
+    if on_both_sides := sorted({c for t, c in cases if t} & {c for t, c in cases if not t}):
         raise PolytaskError(
-            f"{folder}: case {both[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
+            f"{folder}: case {on_both_sides[0]} is in imagesTr and in imagesTs; expected different cases; rename one"
         )
-    if not any(not test for test, _ in found):
+    if not any(not test for test, _ in cases):
         raise PolytaskError(
-            f"{folder}: no image in imagesTr; expected names like case_0000{ending}; mend `file_ending` or the folder"
+            f"{folder}: no image in imagesTr; expected names like case_0000{ending}; correct "
+            "`file_ending` or the folder"
         )
-    scans = [found[key] for key in sorted(found)]
+    scans = [cases[key] for key in sorted(cases)]
     known = {scan.mask.name for scan in scans if scan.mask is not None}
     files = sorted((folder / "labelsTr").glob(f"*{ending}")) if (folder / "labelsTr").is_dir() else []
     if lonely := [p.name for p in files if p.name not in known]:
@@ -178,18 +183,18 @@ def _read_target_table(
     Its first column is the case. A column `subject` says which cases belong to the same subject.
     """
     places = [Path(path)] if path is not None else [folder / "targets.tsv", folder / "targets.csv"]
-    found = next((p for p in places if p.is_file()), None)
-    if found is None:
+    table = next((p for p in places if p.is_file()), None)
+    if table is None:
         if path is not None:
-            raise PolytaskError(f"{path}: no such file; expected the table of targets; mend --targets")
+            raise PolytaskError(f"{path}: no such file; expected the table of targets; correct --targets")
         return None
-    return read_sheet(found, columns, unknown, case=True, form=form)
+    return read_sheet(table, columns, unknown, case=True, form=form)
 
 
 def _parse_channel_number(key: str) -> int:
     """Parse the number of a channel; as text, "10" would sort before "2"."""
     if not str(key).isdigit():
         raise PolytaskError(
-            f"dataset.json: channel {key!r} is no number; expected 0, 1, …; mend `channel_names`"
+            f"dataset.json: channel {key!r} is not a number; expected 0, 1, …; correct `channel_names`"
         )
     return int(key)

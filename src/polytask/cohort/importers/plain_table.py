@@ -101,18 +101,10 @@ def import_table(
     paths = [Path(f) for f in files]
     if not paths:
         raise PolytaskError("import table: no file; expected one or more tables; name them")
-    lists = [Path(f) for f in input_files]
-    tables = [p for p in lists if p.suffix.lower() != ".txt"]
-    _require_existing_tables([*paths, *tables])
-    partly = len(paths) + len(tables) > 1
-    sheets = [
-        read_sheet(p, dict(columns or {}), unknown, partly=partly, form=form) for p in [*paths, *tables]
-    ]
-    sheet = join_sheets(sheets, skip)
-    wanted = [*inputs, *(c for s in sheets[len(paths) :] for c in s.columns)]
-    wanted += [c for p in lists if p not in tables for c in read_column_list(p)]
+    sheet, input_columns = _read_joined_tables(paths, input_files, dict(columns or {}), unknown, skip, form)
+    wanted = [*inputs, *input_columns]
     chosen = expand_column_patterns(sheet.columns, wanted, sheet.path, "--input")
-    left = expand_column_patterns(sheet.columns, skip, sheet.path, "--skip")
+    skipped = expand_column_patterns(sheet.columns, skip, sheet.path, "--skip")
     stated = parse_file_options(
         {
             **{"image": images, "contours": contours, "mask": masks, "dose": doses, "region": regions},
@@ -122,39 +114,39 @@ def import_table(
     draft = CohortDraft(name or paths[0].name.partition(".")[0], visits=sheet.visits, notes=list(sheet.notes))
     draft.rows = [{"subject": row["subject"], **read_row_identity(row, sheet)} for row in sheet.rows]
     note_split(draft, sheet)
-    found = ImportedTasks(used={*left, *chosen}, units=stated.units, accepted=accept_loss)
+    imported = ImportedTasks(used={*skipped, *chosen}, units=stated.units, accepted=accept_loss)
     # From certain to guessed; each step marks its columns as used, so that no column becomes two things.
-    attach_files(draft, sheet, paths[0].parent, found, stated)
+    attach_files(draft, sheet, paths[0].parent, imported, stated)
     note_rows_without_image(draft)
-    asked = parse_stated_tasks(tasks)
-    add_stated_tasks(sheet, asked, found)
-    add_survival_pairs(sheet, found)
-    propose_drawn_flags(sheet, draft.tasks, found)
-    leave_out_reserved(sheet, found)
+    stated_tasks = parse_stated_tasks(tasks)
+    add_stated_tasks(sheet, stated_tasks, imported)
+    add_survival_pairs(sheet, imported)
+    propose_drawn_flags(sheet, draft.tasks, imported)
+    leave_out_reserved(sheet, imported)
     every = ALL_OTHER_COLUMNS in inputs or (not wanted and not draft.inputs)
     if ALL_OTHER_COLUMNS not in inputs:
-        set_aside_non_targets(sheet, sheet.columns, found, inputs=not asked or every)
-    rest = [c for c in sheet.columns if c not in found.used]
+        set_aside_non_targets(sheet, sheet.columns, imported, inputs=not stated_tasks or every)
+    unread = [c for c in sheet.columns if c not in imported.used]
     if every:
-        free = {*rest, *found.inputs}
-        chosen, rest = [*chosen, *(c for c in sheet.columns if c in free)], []
-        if not found.tasks and not draft.tasks:
+        free = {*unread, *imported.inputs}
+        chosen, unread = [*chosen, *(c for c in sheet.columns if c in free)], []
+        if not imported.tasks and not draft.tasks:
             raise PolytaskError(
                 f"{paths[0]}: no target; expected one or more; state them with --task NAME=KIND[@COLUMN]"
-                f"{_propose_task_option(sheet, chosen, found)}"
+                f"{_propose_task_option(sheet, chosen, imported)}"
             )
     else:
-        chosen += found.inputs
-    if asked:
-        if rest:
-            found.notes.append(_note_unasked_columns(rest))
+        chosen += imported.inputs
+    if stated_tasks:
+        if unread:
+            imported.notes.append(_note_unasked_columns(unread))
     else:
-        _refuse_many_targets(sheet, rest)
-        add_inferred_tasks(sheet, rest, found)
-    draft.tasks |= found.tasks
-    draft.column_notes += found.notes
-    draft.notes += report_lost_cells(found.losses, accept_loss, str(sheet.path))
-    cells = found.cells | add_table_inputs(draft, sheet, chosen)
+        _refuse_many_targets(sheet, unread)
+        add_inferred_tasks(sheet, unread, imported)
+    draft.tasks |= imported.tasks
+    draft.column_notes += imported.notes
+    draft.notes += report_lost_cells(imported.losses, accept_loss, str(sheet.path))
+    cells = imported.cells | add_table_inputs(draft, sheet, chosen)
     for index, row in enumerate(draft.rows):
         row.update((c, column[index]) for c, column in cells.items() if column[index])
     if not draft.inputs:
@@ -166,19 +158,38 @@ def import_table(
     return draft.write(Path(out) if out is not None else choose_cohort_folder(paths[0]), overwrite)
 
 
+def _read_joined_tables(
+    paths: Sequence[Path],
+    input_files: Sequence[str | Path],
+    columns: dict[str, str],
+    unknown: Sequence[str],
+    skip: Sequence[str],
+    form: TextForm,
+) -> tuple[ForeignSheet, list[str]]:
+    """Read all tables and join them. Returns (joined sheet, columns or patterns that the `input_files` add)."""
+    lists = [Path(f) for f in input_files]
+    tables = [p for p in lists if p.suffix.lower() != ".txt"]
+    _require_existing_tables([*paths, *tables])
+    partly = len(paths) + len(tables) > 1
+    sheets = [read_sheet(p, columns, unknown, partly=partly, form=form) for p in [*paths, *tables]]
+    sheet = join_sheets(sheets, skip)
+    added = [c for s in sheets[len(paths) :] for c in s.columns]
+    return sheet, added + [c for p in lists if p not in tables for c in read_column_list(p)]
+
+
 def _require_existing_tables(paths: Sequence[Path]) -> None:
     """Raise once for all tables that do not exist, if there are several; a single one is reported when it is read."""
-    gone = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
-    if len(gone) > 1:
+    missing = [path for path in paths if not path.with_name(path.name.partition("#")[0]).exists()]
+    if len(missing) > 1:
         raise PolytaskError(
-            f"{len(gone)} of {len(paths)} tables are not there: {list_examples(gone, 3)}; expected files; mend "
+            f"{len(missing)} of {len(paths)} tables do not exist: {list_examples(missing, 3)}; expected files; correct "
             "the paths"
         )
 
 
-def _propose_task_option(sheet: ForeignSheet, columns: Sequence[str], found: ImportedTasks) -> str:
+def _propose_task_option(sheet: ForeignSheet, columns: Sequence[str], imported: ImportedTasks) -> str:
     """Propose a `--task` option: survival that was unclear, or an example from a column of words."""
-    unclear = next((note.line for note in found.notes if "=survival:" in note.line), "")
+    unclear = next((note.line for note in imported.notes if "=survival:" in note.line), "")
     if unclear:
         return f"; {unclear}"
     free = [c for c in columns if not DEMOGRAPHIC_NAME.match(c) and not sheet.parse(c).numeric] or columns
@@ -193,17 +204,20 @@ def _show_left_out(draft: CohortDraft) -> str:
     return f"; {'; '.join(lines[:3])}" if lines else ""
 
 
-def _note_unasked_columns(rest: Sequence[str]) -> ColumnNote:
+def _note_unasked_columns(columns: Sequence[str]) -> ColumnNote:
     """Make a note about the columns that nobody asked for when tasks were stated."""
-    line = f"{len(rest)} columns are left out: {list_examples(rest, 10)} (--input COLUMN or --input '*' reads them)"
-    return ColumnNote("left out", "not asked for", line, len(rest))
+    line = (
+        f"{len(columns)} columns are left out: {list_examples(columns, 10)} "
+        "(--input COLUMN or --input '*' reads them)"
+    )
+    return ColumnNote("left out", "not asked for", line, len(columns))
 
 
-def _refuse_many_targets(sheet: ForeignSheet, rest: Sequence[str]) -> None:
+def _refuse_many_targets(sheet: ForeignSheet, columns: Sequence[str]) -> None:
     """Raise if there are too many columns to make a task of each."""
-    if len(rest) > MAX_INFERRED_TASKS:
+    if len(columns) > MAX_INFERRED_TASKS:
         raise PolytaskError(
-            f"{sheet.path}: {len(rest)} columns could be targets ({list_examples(rest, 5)}); expected at most "
+            f"{sheet.path}: {len(columns)} columns could be targets ({list_examples(columns, 5)}); expected at most "
             f"{MAX_INFERRED_TASKS} unless "
             "you say which; state them with --task, --input (also 'original_*') or --skip"
         )

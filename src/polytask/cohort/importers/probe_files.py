@@ -23,14 +23,17 @@ def probe_image_shape(path: Path) -> tuple[Literal[2, 3], int]:
 
 def find_mask_labels(paths: Iterable[Path], dims: int) -> list[int]:
     """List the values above 0 in the first few masks that are not empty."""
-    found: set[int] = set()
+    labels: set[int] = set()
     looked = 0
     for path in paths:
         values = np.unique(read_image_file(path, dims).array).astype(np.float64)
         if not np.array_equal(values, np.rint(values)):
-            raise PolytaskError(f"{path}: values of a mask are no integers; expected labels; write it again")
-        found |= {int(v) for v in values if v > 0}
+            raise PolytaskError(
+                f"{path}: the mask has values that are not integers; expected labels; write it again with "
+                "integers"
+            )
+        labels |= {int(v) for v in values if v > 0}
         looked += bool((values > 0).any())
         if looked >= SAMPLED_MASKS:
             break
-    return sorted(found)
+    return sorted(labels)

@@ -57,35 +57,21 @@ def read_sheet(
         form: how the text of the table is written, where a person stated it.
     """
     notes: list[str] = []
-    if path.suffix.lower() in _UNREADABLE_ENDINGS:
-        raise PolytaskError(
-            f"{path}: {path.suffix} is not read; expected .csv, .tsv or .xlsx; save it as one"
-        )
-    if is_workbook(path):
-        table, _ = read_decimal_commas(read_workbook(path, notes), form.decimal, ",")
-    else:
-        table = read_foreign_table(path, form, notes)
-    if not table.rows:
-        raise PolytaskError(
-            f"{table.path}: no row below the column names; expected one per subject; add them"
-        )
-    if table.problems:
-        problem = table.problems[0]
-        raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
+    table = _read_filled_table(path, form, notes)
     if partly:
-        stated = {what: column for what, column in stated.items() if column in table.columns}
+        stated = {field: column for field, column in stated.items() if column in table.columns}
     identity = find_sheet_identity(table, stated, case)
     words = {*EMPTY_CELL_WORDS, *unknown}
     rows = [
         _separate_identity(row.cells, identity, words, table.columns[0] if case else "") for row in table.rows
     ]
     named = [row for row in rows if row["subject"]]
-    kept = [row for row in named if row.get("visit") or "visit" not in identity.columns]
+    complete_rows = [row for row in named if row.get("visit") or "visit" not in identity.columns]
     notes += [
-        f"{table.path.name}: {what} = column {column!r}"
+        f"{table.path.name}: {field} = column {column!r}"
         + (", the name of each file" if column == identity.pictures else "")
-        for what, column in identity.columns.items()
-        if what != column
+        for field, column in identity.columns.items()
+        if field != column
     ]
     emptied = Counter(cell for row in table.rows for cell in row.cells.values() if cell in words)
     if emptied:
@@ -93,14 +79,36 @@ def read_sheet(
         notes.append(f"{table.path.name}: read as unknown: {counts}")
     if len(named) < len(rows):
         notes.append(f"{table.path.name}: {len(rows) - len(named)} rows without a subject are left out")
-    if len(kept) < len(named):
-        notes.append(f"{table.path.name}: {len(named) - len(kept)} rows without a visit are left out")
+    if len(complete_rows) < len(named):
+        notes.append(
+            f"{table.path.name}: {len(named) - len(complete_rows)} rows without a visit are left out"
+        )
     if "" in table.columns and not (case and table.columns[0] == ""):
         notes.append(f"{table.path.name}: a column without a name is left out")
     used = {"", *identity.columns.values(), *(table.columns[:1] if case else ())}
     used -= {identity.pictures} - {""}
     columns = tuple(c for c in table.columns if c not in used)
-    return ForeignSheet(table.path, columns, tuple(kept), identity.columns, tuple(notes))
+    return ForeignSheet(table.path, columns, tuple(complete_rows), identity.columns, tuple(notes))
+
+
+def _read_filled_table(path: Path, form: TextForm, notes: list[str]) -> TextTable:
+    """Read a text file or workbook as a table, or raise if it has no rows or a row that does not fit the columns."""
+    if path.suffix.lower() in _UNREADABLE_ENDINGS:
+        raise PolytaskError(
+            f"{path}: {path.suffix} files cannot be read; expected .csv, .tsv or .xlsx; save it as one of these"
+        )
+    if is_workbook(path):
+        table, _ = read_decimal_commas(read_workbook(path, notes), form.decimal, ",")
+    else:
+        table = read_foreign_table(path, form, notes)
+    if not table.rows:
+        raise PolytaskError(
+            f"{table.path}: no row below the column names; expected one for each subject; add them"
+        )
+    if table.problems:
+        problem = table.problems[0]
+        raise PolytaskError(f"{path}, row {problem.row}: {problem.message}; {problem.remedy}")
+    return table
 
 
 def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) -> SheetIdentity:
@@ -109,41 +117,44 @@ def find_sheet_identity(table: TextTable, stated: dict[str, str], case: bool) ->
     Raises:
         PolytaskError: a stated column is missing, or no column names the subject.
     """
-    found: dict[str, str] = {}
-    for what in IDENTITY_FIELDS:
-        column = stated.get(what) or find_identity_column(what, table.columns[1:] if case else table.columns)
-        if what == "subject" and case:
-            column = stated.get(what) or ("subject" if "subject" in table.columns[1:] else table.columns[0])
+    identity_columns: dict[str, str] = {}
+    for field in IDENTITY_FIELDS:
+        column = stated.get(field) or find_identity_column(
+            field, table.columns[1:] if case else table.columns
+        )
+        if field == "subject" and case:
+            column = stated.get(field) or ("subject" if "subject" in table.columns[1:] else table.columns[0])
         if column is not None and column not in table.columns:
             raise PolytaskError(
-                f"{table.path}: no column {column!r}; expected the {what}; {suggest_word(column, table.columns[:20])}"
+                f"{table.path}: no column {column!r}; expected the {field}; {suggest_word(column, table.columns[:20])}"
             )
-        if column is not None and column not in found.values():
-            found[what] = column
+        if column is not None and column not in identity_columns.values():
+            identity_columns[field] = column
     # A column `fold` is the split only if all of its words are train, val or test; numbers are folds.
-    folds = [c for c in table.columns if c.lower() == "fold" and "split" not in found]
+    folds = [c for c in table.columns if c.lower() == "fold" and "split" not in identity_columns]
     if folds and {row.cells.get(folds[0], "").lower() for row in table.rows} <= {*SPLIT_WORDS, ""}:
-        found["split"] = folds[0]
-    if "subject" not in found:
+        identity_columns["split"] = folds[0]
+    if "subject" not in identity_columns:
         lower = {c.lower(): c for c in reversed(table.columns)}
         pictures = next(
-            (lower[n] for n in IMAGE_ID_NAMES if n in lower and lower[n] not in found.values()), None
+            (lower[n] for n in IMAGE_ID_NAMES if n in lower and lower[n] not in identity_columns.values()),
+            None,
         )
         if pictures is None:
             raise PolytaskError(
                 f"{table.path}: no column names the subject; expected `subject` or `patient_id`; "
-                f"say --subject COLUMN{_propose_subject_columns(table)}"
+                f"name it with --subject COLUMN{_propose_subject_columns(table)}"
             )
-        found = {"subject": pictures, **found}
-    column = found["subject"]
+        identity_columns = {"subject": pictures, **identity_columns}
+    column = identity_columns["subject"]
     cells = [row.cells.get(column, "") for row in table.rows]
     files = any(cells) and all(not cell or find_image_ending(cell) not in (None, "/") for cell in cells)
     if files and len({_strip_folders_and_ending(cell) for cell in cells}) < len(set(cells)):
         raise PolytaskError(
-            f"{table.path}: files of column {column!r} in different folders have one name; expected a name for each "
-            "subject; say --subject COLUMN, or add such a column"
+            f"{table.path}: files of column {column!r} in different folders have the same name; expected a name for "
+            "each subject; name another column with --subject COLUMN, or add one"
         )
-    return SheetIdentity(found, column if files else "")
+    return SheetIdentity(identity_columns, column if files else "")
 
 
 def _separate_identity(
@@ -151,21 +162,29 @@ def _separate_identity(
 ) -> dict[str, str]:
     """Return the cells of a row with unknown ones empty and its identity under the names of our own tables."""
     known = {column: "" if cell in unknown else cell for column, cell in cells.items()}
-    own = {what: known.get(column, "") for what, column in identity.columns.items()}
+    identity_cells = {field: known.get(column, "") for field, column in identity.columns.items()}
     if identity.pictures:
-        own["subject"] = _strip_folders_and_ending(own["subject"])
-    kept = {c: v for c, v in known.items() if c not in identity.columns.values() or c == identity.pictures}
+        identity_cells["subject"] = _strip_folders_and_ending(identity_cells["subject"])
+    other_cells = {
+        c: v for c, v in known.items() if c not in identity.columns.values() or c == identity.pictures
+    }
     if case:
-        own["case"] = cells[case]
-        kept.pop(case, None)
-    return {**kept, **own}
+        identity_cells["case"] = cells[case]
+        other_cells.pop(case, None)
+    return {**other_cells, **identity_cells}
 
 
 def _propose_subject_columns(table: TextTable) -> str:
     """Suggest columns that could name the subject: filled in every row and different in every row."""
     count = len(table.rows)
-    found = [c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count]
-    return f", e.g. {list_examples(found, 3)} (different in every row)" if found and count else ""
+    unique_columns = [
+        c for c in table.columns if len({row.cells.get(c, "") for row in table.rows} - {""}) == count
+    ]
+    return (
+        f", e.g. {list_examples(unique_columns, 3)} (different in every row)"
+        if unique_columns and count
+        else ""
+    )
 
 
 def _strip_folders_and_ending(cell: str) -> str:

@@ -74,63 +74,63 @@ def pair_survival_columns(numbers: Sequence[str], bits: Sequence[str]) -> Surviv
     """
     times = _find_time_columns(numbers, bits)
     events = _find_event_columns([c for c in bits if c not in times], times)
-    found = SurvivalPairs()
+    survival_pairs = SurvivalPairs()
     for time, stem in times.items():
         core = _simplify_stem(stem)
         fitting = [event for event, own in events.items() if own == core]
         if not core or not fitting:
             continue
-        name = next((n for n in found.pairs if _simplify_stem(n) == core), None)
+        name = next((n for n in survival_pairs.pairs if _simplify_stem(n) == core), None)
         if name is None:
-            found.pairs[stem] = (time, fitting[0])
-            found.doubles[stem] = fitting[1:]
+            survival_pairs.pairs[stem] = (time, fitting[0])
+            survival_pairs.doubles[stem] = fitting[1:]
         else:
-            found.doubles[name].append(time)
-    used = {c for pair in found.pairs.values() for c in pair} | {
-        c for cs in found.doubles.values() for c in cs
+            survival_pairs.doubles[name].append(time)
+    used = {c for pair in survival_pairs.pairs.values() for c in pair} | {
+        c for cs in survival_pairs.doubles.values() for c in cs
     }
-    found.times = [
+    survival_pairs.times = [
         t for t, stem in times.items() if t not in used and _simplify_stem(stem) in _FOLLOW_UP_STEMS
     ]
     lone = [e for e in events if e not in used and _simplify_stem(e) in _PLAIN_EVENT_NAMES]
-    found.events = sorted(lone, key=lambda e: _PLAIN_EVENT_NAMES.index(_simplify_stem(e)))
+    survival_pairs.events = sorted(lone, key=lambda e: _PLAIN_EVENT_NAMES.index(_simplify_stem(e)))
     # Only with a single time left: with two, any pairing would be a guess, and a wrong one goes unnoticed.
-    if len(found.times) == 1 and found.events:
-        stem = times[found.times[0]]
+    if len(survival_pairs.times) == 1 and survival_pairs.events:
+        stem = times[survival_pairs.times[0]]
         name = "survival" if _simplify_stem(stem) in _GENERAL_STEMS else stem
-        if name not in found.pairs:
-            found.pairs[name] = (found.times[0], found.events[0])
-            found.doubles[name] = found.events[1:]
-            found.times, found.events = [], []
-    return found
+        if name not in survival_pairs.pairs:
+            survival_pairs.pairs[name] = (survival_pairs.times[0], survival_pairs.events[0])
+            survival_pairs.doubles[name] = survival_pairs.events[1:]
+            survival_pairs.times, survival_pairs.events = [], []
+    return survival_pairs
 
 
 def _find_time_columns(numbers: Sequence[str], bits: Sequence[str]) -> dict[str, str]:
     """Map each column that is named like a time to the stem of its name."""
-    found: dict[str, str] = {}
+    stems: dict[str, str] = {}
     for column in numbers:
         if match := _TIME_NAME.match(column) or _TIME_FIRST_NAME.match(column):
             inner = _TIME_FIRST_NAME.match(match["stem"])  # "Time to Death (days)"
-            found[column] = inner["stem"] if inner else match["stem"]
+            stems[column] = inner["stem"] if inner else match["stem"]
         elif _simplify_stem(column) in _OUTCOME_ABBREVIATIONS and column not in bits:
-            found[column] = column
+            stems[column] = column
         elif column.lower() == "t" and any(b.lower() == "e" for b in bits):
-            found[column] = ""
-    return found
+            stems[column] = ""
+    return stems
 
 
 def _find_event_columns(bits: Sequence[str], times: dict[str, str]) -> dict[str, str]:
     """Map each column that is named like an event to the simplified stem of its name."""
-    found: dict[str, str] = {}
+    stems: dict[str, str] = {}
     cores = {_simplify_stem(stem) for stem in times.values()}
     for column in bits:
         if match := _EVENT_NAME.match(column):
-            found[column] = _simplify_stem(match["stem"])
+            stems[column] = _simplify_stem(match["stem"])
         elif _simplify_stem(column) in _OUTCOME_ABBREVIATIONS & cores:
-            found[column] = _simplify_stem(column)
+            stems[column] = _simplify_stem(column)
         elif column.lower() == "e" and any(t.lower() == "t" for t in times):
-            found[column] = ""
-    return found
+            stems[column] = ""
+    return stems
 
 
 def _simplify_stem(stem: str) -> str:

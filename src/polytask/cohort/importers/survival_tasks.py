@@ -25,35 +25,35 @@ OVERALL_SURVIVAL_TASK = "os"
 OVERALL_SURVIVAL_NAMES = {OVERALL_SURVIVAL_TASK, "overall_survival", "overallsurvival", "survival"}
 
 
-def add_survival_pairs(sheet: ForeignSheet, found: ImportedTasks) -> None:
+def add_survival_pairs(sheet: ForeignSheet, imported: ImportedTasks) -> None:
     """Add a survival task for every pair of time and event columns that is found by name.
 
     Columns that look like survival but cannot be paired are left out, with a note on how to state them: a regression
-    of censored times, or an event without its time, would be a wrong question.
+    of censored times, or an event without its time, would be a wrong task.
     """
-    _find_death_or_follow_up(sheet, found)
-    free = [c for c in sheet.columns if c not in found.used]
+    _find_death_or_follow_up(sheet, imported)
+    free = [c for c in sheet.columns if c not in imported.used]
     times = [c for c in free if _holds_times(sheet, c)]
     paired = pair_survival_columns(times, [c for c in free if _holds_events(sheet, c)])
     for name, pair in paired.pairs.items():
-        add_survival_task(sheet, make_clean_name(name), pair, found, "")
+        add_survival_task(sheet, make_clean_name(name), pair, imported, "")
     for name, columns in paired.doubles.items():
-        free_of = [c for c in columns if c not in found.used]
-        if free_of:
-            found.leave_out(
-                free_of, f"the same follow-up as task {make_clean_name(name)!r}, or what it tells"
+        doubles = [c for c in columns if c not in imported.used]
+        if doubles:
+            imported.leave_out(
+                doubles, f"the same follow-up as task {make_clean_name(name)!r}, or part of it"
             )
-    unclear = [c for c in (*paired.times, *paired.events) if c not in found.used]
+    unclear = [c for c in (*paired.times, *paired.events) if c not in imported.used]
     if paired.times and paired.events:
-        found.leave_out(
+        imported.leave_out(
             unclear,
-            "times and events of survival, but which belong together? "
-            f"say --task NAME=survival:{paired.times[0]},{paired.events[0]}",
+            "times and events of survival, but it is not clear which belong together: "
+            f"add --task NAME=survival:{paired.times[0]},{paired.events[0]}",
         )
 
 
 def add_survival_task(
-    sheet: ForeignSheet, name: str, pair: tuple[str, str], found: ImportedTasks, level: str
+    sheet: ForeignSheet, name: str, pair: tuple[str, str], imported: ImportedTasks, level: str
 ) -> None:
     """Add a survival task from a time column and an event column.
 
@@ -66,11 +66,11 @@ def add_survival_task(
     if mapped is None:
         raise PolytaskError(
             f"{sheet.path}, column {event}: {list_examples(map(repr, events.words))} do not say whether the event was "
-            "observed; expected 1 and 0, dead and alive, yes and no; rewrite the column"
+            "observed; expected e.g. 1 and 0, dead and alive, or yes and no; rewrite the column"
         )
     bits, how = mapped
-    loss = LostCells(name, f"a time that is a number from 0 on, and {EVENT_MEANING}")
-    found.losses.append(loss)
+    loss = LostCells(name, f"a time that is 0 or more, and an event that is {EVENT_MEANING}")
+    imported.losses.append(loss)
     kept_times, kept_events, half = [], [], 0
     for row, cell, value, text in zip(sheet.rows, times.cells, times.numbers, events.texts, strict=True):
         good = value is not None and value >= 0 and text in bits
@@ -82,50 +82,52 @@ def add_survival_task(
     known = sum(1 for bit in kept_events if bit)
     # Many tables fill the event only for those who had it. Read as unknown, only events would be left, and a model
     # trained on them would learn far too short survival: better to ask.
-    if half > MAX_LOST_SHARE * (half + known) and "0" not in kept_events and name not in found.accepted:
+    if half > MAX_LOST_SHARE * (half + known) and "0" not in kept_events and name not in imported.accepted:
         raise PolytaskError(
             f"{sheet.path}: {half} rows have only one of {time!r} and {event!r}, and no row that has both is censored; "
-            f"does empty mean censored? write 0 and the time there, or say --accept-loss {name} if it is unknown"
+            f"does empty mean censored? if so, write 0 and the time there; if it means unknown, "
+            f"add --accept-loss {name}"
         )
-    found.cells[f"{name}_time"], found.cells[f"{name}_event"] = kept_times, kept_events
-    unit = found.units.get(name) or guess_time_unit(time)
+    imported.cells[f"{name}_time"], imported.cells[f"{name}_event"] = kept_times, kept_events
+    unit = imported.units.get(name) or guess_time_unit(time)
     lost = f"; {half} rows with only one of the two are unknown" if half else ""
-    assumed = f"in {unit}" if unit else f"in days (assumed; --unit {name}=months says otherwise)"
+    assumed = f"in {unit}" if unit else f"in days (assumed; change it with --unit {name}=months)"
     line = f"survival, time {time!r} {assumed}, event {event!r}: {how}"
-    _add_checked_survival(sheet, name, unit, pair, found, level, line, lost)
+    _add_checked_survival(sheet, name, unit, pair, imported, level, line, lost)
 
 
 def add_death_or_follow_up(
-    sheet: ForeignSheet, name: str, two: FollowUpColumns, found: ImportedTasks, level: str
+    sheet: ForeignSheet, name: str, follow_up: FollowUpColumns, imported: ImportedTasks, level: str
 ) -> None:
     """Add a survival task whose time is that of death for the dead, else that of the last follow-up."""
-    times, events, named, line = read_follow_up(sheet, name, two, found)
-    found.cells[f"{name}_time"], found.cells[f"{name}_event"] = times, events
-    unit = found.units.get(name) or named
-    assumed = "" if unit else f"; in days (assumed; --unit {name}=months says otherwise)"
-    _add_checked_survival(sheet, name, unit, two.columns, found, level, line, assumed)
+    times, events, named, line = read_follow_up(sheet, name, follow_up, imported)
+    imported.cells[f"{name}_time"], imported.cells[f"{name}_event"] = times, events
+    unit = imported.units.get(name) or named
+    assumed = "" if unit else f"; in days (assumed; change it with --unit {name}=months)"
+    _add_checked_survival(sheet, name, unit, follow_up.columns, imported, level, line, assumed)
 
 
-def _find_death_or_follow_up(sheet: ForeignSheet, found: ImportedTasks) -> None:
+def _find_death_or_follow_up(sheet: ForeignSheet, imported: ImportedTasks) -> None:
     """Look for a time of death beside one of the last follow-up, as TCGA has them, and add the task or a note."""
-    two = find_follow_up_columns(sheet, [c for c in sheet.columns if c not in found.used])
-    if two is None:
+    follow_up = find_follow_up_columns(sheet, [c for c in sheet.columns if c not in imported.used])
+    if follow_up is None:
         return
-    names = [c for c in sheet.columns if c not in {*found.used, *two.columns}]
+    names = [c for c in sheet.columns if c not in {*imported.used, *follow_up.columns}]
     times = [c for c in names if _holds_times(sheet, c)]
     whole = pair_survival_columns(times, [c for c in names if _holds_events(sheet, c)]).pairs
     own = next((name for name in whole if make_clean_name(name).lower() in OVERALL_SURVIVAL_NAMES), "")
     if own:
-        found.leave_out(two.columns, f"the same follow-up as task {make_clean_name(own)!r}")
-    elif has_follow_up_dates(sheet, two) and not two.start:
+        imported.leave_out(follow_up.columns, f"the same follow-up as task {make_clean_name(own)!r}")
+    elif has_follow_up_dates(sheet, follow_up) and not follow_up.start:
         same = [c for c in names if guess_time_unit(c) and _holds_times(sheet, c) and "death" in c.lower()]
-        asked = f"--task '{OVERALL_SURVIVAL_TASK}=survival:START,{','.join(two.columns)}'"
-        found.leave_out(
-            [*two.columns, *same],
-            f"dates of survival, but counted from which? say {asked} with the column of it",
+        option = f"--task '{OVERALL_SURVIVAL_TASK}=survival:START,{','.join(follow_up.columns)}'"
+        imported.leave_out(
+            [*follow_up.columns, *same],
+            f"dates of survival, but it is not clear from which date time counts: add {option}, where START is "
+            "the column of that date",
         )
     else:
-        add_death_or_follow_up(sheet, OVERALL_SURVIVAL_TASK, two, found, "")
+        add_death_or_follow_up(sheet, OVERALL_SURVIVAL_TASK, follow_up, imported, "")
 
 
 def _add_checked_survival(
@@ -133,7 +135,7 @@ def _add_checked_survival(
     name: str,
     unit: str,
     columns: Sequence[str],
-    found: ImportedTasks,
+    imported: ImportedTasks,
     level: str,
     line: str,
     lost: str,
@@ -144,7 +146,7 @@ def _add_checked_survival(
     first = {"origin": visits[0], "visits": visits[:1]} if len(visits) > 1 else {}
     content = {"kind": "survival", "level": level or "subject", "unit": unit or "days", **first}
     since = f", counted from visit {visits[0]!r}" if first else ""
-    add_imported_task(found, name, SurvivalSpec.model_validate(content), columns, f"{line}{since}{lost}")
+    add_imported_task(imported, name, SurvivalSpec.model_validate(content), columns, f"{line}{since}{lost}")
 
 
 def _holds_times(sheet: ForeignSheet, column: str) -> bool:

@@ -59,49 +59,30 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
     Args:
         cases: the case of each row of the draft, in order.
     """
-    by_case = {row["case"]: i for i, row in enumerate(sheet.rows)}
-    if len(by_case) < len(sheet.rows):
-        first = {row["case"]: i for i, row in reversed(list(enumerate(sheet.rows)))}
-        twice = next(row["case"] for i, row in enumerate(sheet.rows) if first[row["case"]] < i)
-        raise PolytaskError(f"{sheet.path}: case {twice!r} has two rows; expected one; remove one")
-    matched = [case for case in cases if case in by_case]
-    if not matched:
-        raise PolytaskError(
-            f"{sheet.path}: no case has an image (table: {explain_missing_ids(by_case, cases)}; images: "
-            f"{list_examples(cases, 3)}); expected the names before _0000, leading zeros too; mend the first column"
-        )
-    draft.notes += sheet.notes
-    if spare := [c for c in by_case if c not in set(cases)]:
-        draft.notes.append(
-            f"{sheet.path.name}: {len(spare)} rows have no image and are left out: {explain_missing_ids(spare, cases)}"
-        )
-    if blank := [c for c in cases if c not in by_case]:
-        draft.notes.append(
-            f"{len(blank)} cases have no row in {sheet.path.name} (unknown): {explain_missing_ids(blank, by_case)}"
-        )
+    by_case = _match_rows_to_cases(draft, sheet, cases)
     note_split(draft, sheet)
     inputs = expand_column_patterns(sheet.columns, chosen.inputs, sheet.path, "--input")
-    left = expand_column_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
-    found = ImportedTasks(used={*inputs, *left}, units=chosen.units, accepted=chosen.accepted)
-    known = _read_drawn_columns(draft, sheet, chosen.known, found)
+    skipped = expand_column_patterns(sheet.columns, chosen.skip, sheet.path, "--skip")
+    imported = ImportedTasks(used={*inputs, *skipped}, units=chosen.units, accepted=chosen.accepted)
+    known = _read_drawn_columns(draft, sheet, chosen.known, imported)
     # From certain to guessed: stated tasks, survival pairs, columns that describe a person, then one task per column.
     # Each step marks its columns as used, so that no column becomes two things.
-    add_stated_tasks(sheet, chosen.tasks, found)
-    add_survival_pairs(sheet, found)
-    leave_out_reserved(sheet, found)
+    add_stated_tasks(sheet, chosen.tasks, imported)
+    add_survival_pairs(sheet, imported)
+    leave_out_reserved(sheet, imported)
     if ALL_OTHER_COLUMNS in chosen.inputs:
-        inputs += [c for c in sheet.columns if c not in found.used]
-        found.used |= set(inputs)
-    set_aside_non_targets(sheet, sheet.columns, found, inputs=not chosen.tasks)
-    add_inferred_tasks(sheet, [c for c in sheet.columns if c not in found.used], found)
-    if taken := sorted(set(found.tasks) & {*draft.tasks, *draft.inputs}):
+        inputs += [c for c in sheet.columns if c not in imported.used]
+        imported.used |= set(inputs)
+    set_aside_non_targets(sheet, sheet.columns, imported, inputs=not chosen.tasks)
+    add_inferred_tasks(sheet, [c for c in sheet.columns if c not in imported.used], imported)
+    if taken := sorted(set(imported.tasks) & {*draft.tasks, *draft.inputs}):
         raise PolytaskError(
             f"{sheet.path}: column {taken[0]!r} has the name of the images or masks; rename the column"
         )
-    draft.tasks |= found.tasks
-    draft.column_notes += found.notes
-    draft.notes += report_lost_cells(found.losses, chosen.accepted, str(sheet.path))
-    cells = found.cells | add_table_inputs(draft, sheet, [*inputs, *found.inputs])
+    draft.tasks |= imported.tasks
+    draft.column_notes += imported.notes
+    draft.notes += report_lost_cells(imported.losses, chosen.accepted, str(sheet.path))
+    cells = imported.cells | add_table_inputs(draft, sheet, [*inputs, *imported.inputs])
     draft.visits = sheet.visits
     for name, drawn in known.items():
         write_drawn_structures(draft.rows, name, [drawn[by_case[c]] if c in by_case else "" for c in cases])
@@ -118,8 +99,37 @@ def add_targets(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str], c
     share_test_split(draft)
 
 
+def _match_rows_to_cases(draft: CohortDraft, sheet: ForeignSheet, cases: Sequence[str]) -> dict[str, int]:
+    """Map each case of the sheet to its row; notes say which cases are only in the sheet or only in the draft.
+
+    Raises:
+        PolytaskError: a case has two rows, or no case of the sheet is in the draft.
+    """
+    by_case = {row["case"]: i for i, row in enumerate(sheet.rows)}
+    if len(by_case) < len(sheet.rows):
+        first = {row["case"]: i for i, row in reversed(list(enumerate(sheet.rows)))}
+        twice = next(row["case"] for i, row in enumerate(sheet.rows) if first[row["case"]] < i)
+        raise PolytaskError(f"{sheet.path}: case {twice!r} has two rows; expected one; remove one")
+    if not any(case in by_case for case in cases):
+        raise PolytaskError(
+            f"{sheet.path}: no case has an image (table: {explain_missing_ids(by_case, cases)}; images: "
+            f"{list_examples(cases, 3)}); expected the names before _0000, also leading zeros; correct the first "
+            "column"
+        )
+    draft.notes += sheet.notes
+    if spare := [c for c in by_case if c not in set(cases)]:
+        draft.notes.append(
+            f"{sheet.path.name}: {len(spare)} rows have no image and are left out: {explain_missing_ids(spare, cases)}"
+        )
+    if blank := [c for c in cases if c not in by_case]:
+        draft.notes.append(
+            f"{len(blank)} cases have no row in {sheet.path.name} (unknown): {explain_missing_ids(blank, by_case)}"
+        )
+    return by_case
+
+
 def _read_drawn_columns(
-    draft: CohortDraft, sheet: ForeignSheet, stated: Sequence[FileSource], found: ImportedTasks
+    draft: CohortDraft, sheet: ForeignSheet, stated: Sequence[FileSource], imported: ImportedTasks
 ) -> dict[str, list[str | None]]:
     """Map each mask to its drawn structures per row of the sheet; a column `MASK_known` need not be stated."""
     masks = {name: task for name, task in draft.tasks.items() if isinstance(task, MaskSpec)}
@@ -129,10 +139,10 @@ def _read_drawn_columns(
     for source in [*stated, *(FileSource(name, f"{name}_known") for name in free)]:
         if source.name not in masks:
             raise PolytaskError(
-                f"--known {source.name}: no mask is called so; expected one; {suggest_word(source.name, list(masks))}"
+                f"--known {source.name}: no mask has this name; {suggest_word(source.name, list(masks))}"
             )
-        known[source.name] = read_drawn_structures(sheet, source, masks[source.name], found)
-        found.used.add(source.source)
+        known[source.name] = read_drawn_structures(sheet, source, masks[source.name], imported)
+        imported.used.add(source.source)
         line = f"task {source.name!r}: which structures are drawn, from {source.source!r}"
         draft.column_notes.append(ColumnNote("task", "known", line))
     return known
@@ -140,17 +150,19 @@ def _read_drawn_columns(
 
 def read_row_identity(row: dict[str, str], sheet: ForeignSheet) -> dict[str, str]:
     """Return subject, visit, day, site and split of a row, as our own tables write them."""
-    found = {k: row[k] for k in ("subject", "visit", "day", "site") if row.get(k)}
-    if "day" in found and parse_cell_number(found["day"]) is None:
-        raise PolytaskError(f"{sheet.path}: day {found['day']!r} is not a number; expected days; mend it")
+    identity = {k: row[k] for k in ("subject", "visit", "day", "site") if row.get(k)}
+    if "day" in identity and parse_cell_number(identity["day"]) is None:
+        raise PolytaskError(
+            f"{sheet.path}: day {identity['day']!r} is not a number; expected days; correct it"
+        )
     if word := row.get("split", ""):
         if word.lower() not in SPLIT_WORDS:
             raise PolytaskError(
                 f"{sheet.path}, column {sheet.identity['split']}: {word!r} is neither train nor test; "
                 "expected train, validation or test; rename the word or the column"
             )
-        found["split"] = SPLIT_WORDS[word.lower()]
-    return found
+        identity["split"] = SPLIT_WORDS[word.lower()]
+    return identity
 
 
 def note_split(draft: CohortDraft, sheet: ForeignSheet) -> None:
@@ -159,7 +171,7 @@ def note_split(draft: CohortDraft, sheet: ForeignSheet) -> None:
     if counts:
         parts = [f"{word!r} ({n} rows) = {SPLIT_WORDS.get(word.lower(), word)}" for word, n in counts.items()]
         again = any(SPLIT_WORDS.get(w.lower()) == "train" and w.lower() not in _TRAIN_WORDS for w in counts)
-        why = "; folds for tuning and testing are drawn from all that is train" if again else ""
+        why = "; Polytask draws new folds from all rows that are train" if again else ""
         draft.notes.append(f"split, from column {sheet.identity['split']!r}: {', '.join(parts)}{why}")
 
 
@@ -194,7 +206,7 @@ def add_table_inputs(draft: CohortDraft, sheet: ForeignSheet, inputs: Sequence[s
             cells[name] = read_number_cells(sheet, name, loss)
             bounds = [cell for cell in sheet.parse(name).odd if is_bound_cell(cell)]
             if loss.lost:
-                lost = f"; {loss.lost} cells are no numbers and unknown ({'; '.join(loss.examples)})"
+                lost = f"; {loss.lost} cells are not numbers and become unknown ({'; '.join(loss.examples)})"
             if bounds:
                 lost += f"; {len(bounds)} cells are bounds ({list_examples(bounds, 3)}), see `polytask check`"
         became = "proposal" if lost else "input"

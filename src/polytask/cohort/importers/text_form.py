@@ -34,27 +34,27 @@ def read_foreign_table(path: Path, form: TextForm, notes: list[str]) -> TextTabl
         notes: gains a line if the file is not UTF-8 with commas (tabs for `.tsv`) and decimal points.
 
     Raises:
-        PolytaskError: the file is no table, or can be read in two ways; the message names the option that settles it.
+        PolytaskError: the file is not a table, or can be read in two ways; the message names the option that decides.
     """
     try:
         encoding, word = (check_encoding(form.encoding), "") if form.encoding else find_encoding(path)
     except OSError as error:
         raise PolytaskError(
-            f"{path}: cannot be read ({error.strerror}); expected a table; mend the path"
+            f"{path}: cannot be read ({error.strerror}); expected a table; correct the path"
         ) from None
     # The order is forced: finding the separator needs decoded text, reading decimals needs the separator.
     stated = check_separator(form.separator) if form.separator else ""
     comma, skipped = find_separator(path, encoding, stated)
     table, example = read_decimal_commas(read_text_table(path, comma, encoding, skipped), form.decimal, comma)
-    said = []
+    remarks = []
     if encoding == WESTERN and word:
-        said.append(f"read as Latin-1 (Windows-1252; {word!r}, --encoding says otherwise)")
+        remarks.append(f"read as Latin-1 (Windows-1252; {word!r}; change it with --encoding)")
     elif encoding != UTF8:
-        said.append(f"read as {encoding.upper()}")
+        remarks.append(f"read as {encoding.upper()}")
     if comma != choose_separator(path):
-        said.append(f"separated by {SEPARATOR_LABELS[comma]}")
+        remarks.append(f"separated by {SEPARATOR_LABELS[comma]}")
     if example:
-        said.append(f"decimal comma ({example})")
-    if said:
-        notes.append(f"{path.name}: {', '.join(said)}")
+        remarks.append(f"decimal comma ({example})")
+    if remarks:
+        notes.append(f"{path.name}: {', '.join(remarks)}")
     return table

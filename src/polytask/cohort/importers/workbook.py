@@ -23,7 +23,7 @@ def read_workbook(path: Path, notes: list[str]) -> TextTable:
     """Read the first sheet of a workbook, or the one named after `#`: `patients.xlsx#Sheet2`.
 
     Raises:
-        PolytaskError: openpyxl is not installed, the file is no workbook, or there is no such sheet.
+        PolytaskError: openpyxl is not installed, the file is not a workbook, or there is no such sheet.
     """
     name, _, wanted = path.name.partition("#")
     file = path.with_name(name)
@@ -41,7 +41,7 @@ def read_workbook(path: Path, notes: list[str]) -> TextTable:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
     except OSError as error:
         raise PolytaskError(
-            f"{file}: cannot be read ({error.strerror}); expected a workbook; mend the path"
+            f"{file}: cannot be read ({error.strerror}); expected a workbook; correct the path"
         ) from None
     except PolytaskError:
         raise

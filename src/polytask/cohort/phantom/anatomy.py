@@ -47,13 +47,13 @@ class Anatomy:
     @property
     def layers(self) -> list[tuple[str, Ellipsoid]]:
         """(tissue, ellipsoid) in the order of painting; later shapes cover earlier ones."""
-        found = [("wall", self.body), ("fluid" if self.inner else "cavity", self.organs["cavity"])]
-        found += [("cavity", self.inner)] if self.inner else []
-        found += [("kidney", self.organs[k]) for k in ("kidney_l", "kidney_r") if k in self.organs]
-        found += [("stone", self.stone)] if self.stone else []
-        found += [("bladder", self.organs["bladder"]), ("lesion", self.lesion)]
-        found += [("core", self.core)] if self.core else []
-        return found + [("node", node) for node in self.nodes]
+        layers = [("wall", self.body), ("fluid" if self.inner else "cavity", self.organs["cavity"])]
+        layers += [("cavity", self.inner)] if self.inner else []
+        layers += [("kidney", self.organs[k]) for k in ("kidney_l", "kidney_r") if k in self.organs]
+        layers += [("stone", self.stone)] if self.stone else []
+        layers += [("bladder", self.organs["bladder"]), ("lesion", self.lesion)]
+        layers += [("core", self.core)] if self.core else []
+        return layers + [("node", node) for node in self.nodes]
 
 
 def build_anatomy(subject: PhantomSubject, visit: int, visits: int, seed: int) -> Anatomy:

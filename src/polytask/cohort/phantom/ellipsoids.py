@@ -107,9 +107,9 @@ def measure_signed_distance(
     # At the center k0 and k1 are 0 and the formula would be 0/0; the true distance there is −min(radii).
     center = k1 < 1e-6
     k1[center] = 1
-    found = k0 * (k0 - 1) / k1
-    found[center] = -min(radii)
-    return tuple(box), found
+    distance = k0 * (k0 - 1) / k1
+    distance[center] = -min(radii)
+    return tuple(box), distance
 
 
 def fill_ellipsoids(voxel_lattice: Lattice, shapes: Sequence[Ellipsoid]) -> Mask:

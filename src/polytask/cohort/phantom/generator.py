@@ -130,7 +130,7 @@ def _check_phantom_folder(folder: Path, force: bool) -> None:
         )
     if inside & set(PHANTOM_PARTS) and not {"truth.csv", "cohort.yaml"} <= inside:
         raise PolytaskError(
-            f"{folder}: holds a cohort that is no phantom; nothing is replaced; choose another name"
+            f"{folder}: holds a cohort that is not a phantom; nothing was replaced; choose another name"
         )
 
 

@@ -29,9 +29,9 @@ def select_phantom_tasks(tasks: Iterable[str] | None, visits: int) -> tuple[str,
                 f"--tasks: no task is called {task!r}; {suggest_word(task, PHANTOM_TASKS, 'choose from')}"
             )
         if task not in possible:
-            raise PolytaskError("--tasks: response is the change between visits; ask for --visits 2 or more")
+            raise PolytaskError("--tasks: response is the change between visits; set --visits to 2 or more")
     if not wanted:
-        raise PolytaskError(f"--tasks: no task is left; choose from {', '.join(possible)}")
+        raise PolytaskError(f"--tasks: no task is chosen; choose from {', '.join(possible)}")
     return tuple(t for t in possible if t in wanted)
 
 
@@ -45,10 +45,10 @@ def make_phantom_header(
 ) -> dict[str, Any]:
     """Make the content of `cohort.yaml` as plain dicts and lists."""
     first, second = list_channel_names(dims)
-    found: dict[str, Any] = {"polytask": 1, "name": "phantom"}
+    header: dict[str, Any] = {"polytask": 1, "name": "phantom"}
     if visits > 1:
-        found["visits"] = list_visit_names(visits)
-    found["inputs"] = {
+        header["visits"] = list_visit_names(visits)
+    header["inputs"] = {
         "scan": {"kind": "image", "dims": dims, "channels": {first: first.upper(), second: second.upper()}},
         "clinic": {
             "kind": "table",
@@ -60,19 +60,19 @@ def make_phantom_header(
         },
     }
     if slides:
-        found["inputs"]["biopsy"] = {"kind": "slide", "patch": 64, "mpp": 1.0}
+        header["inputs"]["biopsy"] = {"kind": "slide", "patch": 64, "mpp": 1.0}
     declared = _declare_tasks(visits)
     if "organs" not in tasks:
         del declared["dose"]["structures"]
-    found["tasks"] = {name: declared[name] for name in tasks}
-    return found
+    header["tasks"] = {name: declared[name] for name in tasks}
+    return header
 
 
 def list_phantom_columns(dims: int, visits: int, tasks: tuple[str, ...], slides: bool = False) -> list[str]:
     """List the columns of `cases.csv` in their order."""
-    found = ["subject", *(["visit", "day"] if visits > 1 else []), "site", "split"]
-    found += [f"scan.{name}" for name in list_channel_names(dims)] + ["age", "sex", "marker"]
-    found += ["biopsy"] if slides else []
+    columns = ["subject", *(["visit", "day"] if visits > 1 else []), "site", "split"]
+    columns += [f"scan.{name}" for name in list_channel_names(dims)] + ["age", "sex", "marker"]
+    columns += ["biopsy"] if slides else []
     own = {
         "lesion": ["lesion", "lesion_known"],
         "organs": ["organs", "organs_known"]
@@ -83,7 +83,7 @@ def list_phantom_columns(dims: int, visits: int, tasks: tuple[str, ...], slides:
         "os": ["os_time", "os_event"],
     }
     own["organs"] = [*own["organs"], "organs_region"]
-    return found + [column for task in tasks for column in own.get(task, [task])]
+    return columns + [column for task in tasks for column in own.get(task, [task])]
 
 
 def _declare_tasks(visits: int) -> dict[str, dict[str, Any]]:

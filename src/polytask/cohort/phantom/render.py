@@ -63,7 +63,7 @@ def render_channels(
     anatomy: Anatomy, voxel_lattice: Lattice, scanner: Scanner, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Render CT and MR, each `[*space]`: int16 in 3D, uint8 in 2D (there an X-ray takes the place of the CT)."""
-    found = []
+    images = []
     for which, (scale, offset, noise) in enumerate((scanner.ct, scanner.mr)):
         image = np.full(voxel_lattice.grid.shape, TISSUE_INTENSITIES["air"][which], np.float32)
         for tissue, shape in anatomy.layers:
@@ -72,19 +72,19 @@ def render_channels(
         image += np.float32(offset)
         image += np.float32(noise) * rng.standard_normal(image.shape, np.float32)
         # MR shows magnitudes: noise must not make them negative.
-        found.append(np.abs(image) if which else image)
+        images.append(np.abs(image) if which else image)
     if voxel_lattice.grid.dims == 3:
-        ct, mr = (np.rint(image).astype(np.int16) for image in found)
+        ct, mr = (np.rint(image).astype(np.int16) for image in images)
         return ct, mr
-    window = np.interp(found[0], [-1200, -250, 450, 1200], [0, 50, 210, 255])
-    return _round_to_bytes(window), _round_to_bytes(found[1] / 11)
+    window = np.interp(images[0], [-1200, -250, 450, 1200], [0, 50, 210, 255])
+    return _round_to_bytes(window), _round_to_bytes(images[1] / 11)
 
 
 def render_lesion_labels(anatomy: Anatomy, voxel_lattice: Lattice) -> ByteArray:
     """Render the label map, uint8 `[*space]`: 1 = lesion with its core, 2 = node."""
-    found = fill_ellipsoids(voxel_lattice, [anatomy.lesion]).astype(np.uint8)
-    found[fill_ellipsoids(voxel_lattice, anatomy.nodes)] = 2
-    return found
+    labels = fill_ellipsoids(voxel_lattice, [anatomy.lesion]).astype(np.uint8)
+    labels[fill_ellipsoids(voxel_lattice, anatomy.nodes)] = 2
+    return labels
 
 
 def render_organ_masks(anatomy: Anatomy, voxel_lattice: Lattice) -> dict[str, ByteArray]:
@@ -103,11 +103,11 @@ def render_organ_masks(anatomy: Anatomy, voxel_lattice: Lattice) -> dict[str, By
 def render_dose(anatomy: Anatomy, voxel_lattice: Lattice) -> Floats:
     """Render the dose in Gy, float32 `[*space]`: full in the lesion, less further away, spared in the bladder."""
     _, away = measure_signed_distance(voxel_lattice, anatomy.lesion)
-    found = np.float32(PRESCRIBED_DOSE) * np.exp(-np.maximum(away, 0) / np.float32(0.15))
+    dose = np.float32(PRESCRIBED_DOSE) * np.exp(-np.maximum(away, 0) / np.float32(0.15))
     _, away = measure_signed_distance(voxel_lattice, anatomy.organs["bladder"])
-    found *= 1 - np.float32(0.85) * np.exp(-((np.maximum(away, 0) / np.float32(0.07)) ** 2))
-    found *= fill_ellipsoids(voxel_lattice, [anatomy.body])
-    return np.asarray(found, np.float32)
+    dose *= 1 - np.float32(0.85) * np.exp(-((np.maximum(away, 0) / np.float32(0.07)) ** 2))
+    dose *= fill_ellipsoids(voxel_lattice, [anatomy.body])
+    return np.asarray(dose, np.float32)
 
 
 def _round_to_bytes(image: npt.NDArray[np.floating]) -> ByteArray:

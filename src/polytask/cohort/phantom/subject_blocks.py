@@ -81,13 +81,13 @@ def draw_hidden_cells(rng: np.random.Generator) -> dict[str, BlockValues]:
 
     `skips` means that the visit did not take place.
     """
-    found: dict[str, BlockValues] = {}
+    hidden: dict[str, BlockValues] = {}
     for name in (*HIDDEN_VISIT_CELLS, *HIDDEN_SUBJECT_CELLS):
         few = int(rng.integers(2, 4))
-        found[name] = _deal_values(rng, [SUBJECTS_PER_BLOCK - few, few]) == 1
+        hidden[name] = _deal_values(rng, [SUBJECTS_PER_BLOCK - few, few]) == 1
     for name, few in {**RARELY_HIDDEN, "skips": 1}.items():
-        found[name] = _deal_values(rng, [SUBJECTS_PER_BLOCK - few, few]) == 1
-    return found
+        hidden[name] = _deal_values(rng, [SUBJECTS_PER_BLOCK - few, few]) == 1
+    return hidden
 
 
 def is_balanced_block(true: dict[str, BlockValues], unseen: dict[str, BlockValues], sites: int) -> bool:

@@ -48,9 +48,11 @@ def write_phantom_visit(
         if task in spec.tasks:
             write(writer, anatomy)
     truth = make_label_cells(subject, visit, spec.visits)
-    gone = {cell for cell in (*HIDDEN_VISIT_CELLS, "age", "sex") if writer.hidden(cell)}
-    gone |= {cell for cell in HIDDEN_SUBJECT_CELLS if cell in subject.unknown[0]}
-    shown = {k: v for k, v in truth.items() if k.removesuffix("_time").removesuffix("_event") not in gone}
+    hidden_cells = {cell for cell in (*HIDDEN_VISIT_CELLS, "age", "sex") if writer.hidden(cell)}
+    hidden_cells |= {cell for cell in HIDDEN_SUBJECT_CELLS if cell in subject.unknown[0]}
+    shown = {
+        k: v for k, v in truth.items() if k.removesuffix("_time").removesuffix("_event") not in hidden_cells
+    }
     return {**writer.shared_cells, **writer.row, **shown}, {
         **writer.shared_cells,
         **writer.truth,

@@ -61,8 +61,8 @@ def load_registry(name: str) -> Mapping[str, Any]:
             f"no registry is called {name!r}: {suggest_word(name, REGISTRIES, 'choose from')}"
         )
     place = REGISTRIES[name]
-    found: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
-    return found
+    members: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
+    return members
 
 
 def list_members(name: str) -> dict[str, str]:

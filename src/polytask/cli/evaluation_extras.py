@@ -14,12 +14,12 @@ RATE_LABELS = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv"
 """Key of a rate in `evaluation.json` → how a table names it."""
 
 
-def make_extra_tables(found: Evaluation) -> list[Table]:
+def make_extra_tables(evaluation: Evaluation) -> list[Table]:
     """Make the tables that stand below the metrics: answers of others, simple models, operating points."""
-    given = [make_answers_table(name, content) for name, content in found.answers.items()]
-    there = [make_baselines_table(found.baselines)] if found.baselines else []
-    points = [make_operating_points_table(found.operating_points)] if found.operating_points else []
-    return [*given, *there, *points]
+    answers = [make_answers_table(name, content) for name, content in evaluation.answers.items()]
+    baselines = [make_baselines_table(evaluation.baselines)] if evaluation.baselines else []
+    points = [make_operating_points_table(evaluation.operating_points)] if evaluation.operating_points else []
+    return [*answers, *baselines, *points]
 
 
 def make_answers_table(name: str, content: Mapping[str, Any]) -> Table:
@@ -64,8 +64,8 @@ def make_operating_points_table(points: Mapping[str, Sequence[Mapping[str, Any]]
     """Make a table of sensitivity, specificity, PPV and NPV at each operating point, beside the plain answer's."""
     shown = _start_table("operating points, chosen on tune", ["task", "share"])
     _add_number_columns(shown, ["at the threshold", "n", "plain answer", "n"])
-    for task, found in points.items():
-        for point in found:
+    for task, task_points in points.items():
+        for point in task_points:
             name = f"{task}.{point['label']}" if point["label"] else task
             for k, (share, words) in enumerate(RATE_LABELS.items()):
                 shown.add_row(
@@ -78,13 +78,13 @@ def make_operating_points_table(points: Mapping[str, Sequence[Mapping[str, Any]]
     return shown
 
 
-def describe_extra_results(found: Evaluation) -> list[str]:
+def describe_extra_results(evaluation: Evaluation) -> list[str]:
     """Write the sentences that stand below the tables.
 
     They say how groups by risk differ, which rows of a table of answers were left out, how simple models were fitted.
     """
-    texts = [f"{task}: {describe_risk_groups(compared)}" for task, compared in found.groups.items()]
-    for name, content in found.answers.items():
+    texts = [f"{task}: {describe_risk_groups(compared)}" for task, compared in evaluation.groups.items()]
+    for name, content in evaluation.answers.items():
         for task, n in content["elsewhere"].items():
             if n:
                 judged = content["cases"][task]
@@ -95,15 +95,15 @@ def describe_extra_results(found: Evaluation) -> list[str]:
                 )
         if content["ignored"]:
             texts.append(f"{name}: columns without a task of this model: {', '.join(content['ignored'])}")
-    for task, points in found.operating_points.items():
+    for task, points in evaluation.operating_points.items():
         for p in points:
             name = f"{task}.{p['label']}" if p["label"] else task
             texts.append(
                 f"{name}: threshold {p['threshold']:.3f} holds {p['aim']} {p['target']:g} on tune (n {p['n']}, "
                 f"{p['positives']} positive); predictions.csv has its calls in column {task}.{p['name']}"
             )
-    if found.baselines:
-        volumes = any(name != "table" for models in found.baselines.values() for name in models)
+    if evaluation.baselines:
+        volumes = any(name != "table" for models in evaluation.baselines.values() for name in models)
         texts.append(
             "Simple models: ridge regression on the train part alone, its strength chosen there. Difference: network − "
             "simple model, on the same cases."

@@ -55,13 +55,13 @@ def predict(
         raise PolytaskError(
             "predict needs a run or model and an input: polytask predict RUN|MODEL INPUT -o OUT"
         )
-    *models, given = sources
+    *models, source = sources
     predictor = Predictor.load(*models, device=device)
     with make_transient_bar() as bar:
         line = bar.add_task("predict", total=None)
-        found = predict_cases(
+        summary = predict_cases(
             predictor,
-            given,
+            source,
             out,
             tta=tta,
             probabilities=probabilities,
@@ -76,22 +76,22 @@ def predict(
     done = {
         "out": str(out),
         "table": str(out / "predictions.csv"),
-        "cases": found.cases,
+        "cases": summary.cases,
         "members": len(predictor.members),
-        "inputs_missing": found.inputs_missing,
-        "notes": list(found.notes),
-        "not_finite": list(found.not_finite),
+        "inputs_missing": summary.inputs_missing,
+        "notes": list(summary.notes),
+        "not_finite": list(summary.not_finite),
     }
-    said = describe_decisions(predictor.decisions)
+    decisions = describe_decisions(predictor.decisions)
     if as_json:
         print_json(done)
     else:
-        cases = f"{found.cases} case{'s' * (found.cases != 1)}"
-        for text in said:
+        cases = f"{summary.cases} case{'s' * (summary.cases != 1)}"
+        for text in decisions:
             typer.echo(text)
         typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")
-        for note in found.notes:
+        for note in summary.notes:
             typer.echo(note)
-        for what in found.not_finite:
+        for what in summary.not_finite:
             typer.echo(f"{what} is not a finite number: left empty", err=True)
-    raise typer.Exit(1 if found.not_finite else 0)
+    raise typer.Exit(1 if summary.not_finite else 0)

@@ -24,16 +24,16 @@ class SummaryRow:
 
 def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     """List the decisions that a reader looks for first."""
-    found = [
+    rows = [
         row
         for name, image in plan.shared.images.items()
         for row in _list_image_rows(name, image, plan.shared.why)
     ]
     for name, slide in plan.shared.slides.items():
-        found += _list_slide_rows(name, slide, plan.shared.why)
+        rows += _list_slide_rows(name, slide, plan.shared.why)
     training, why = plan.shared.training, plan.shared.why
     steps = training.epochs * training.steps_per_epoch
-    found += [
+    rows += [
         SummaryRow("batch", f"{training.batch} samples", why["training.batch"]),
         SummaryRow(
             "steps",
@@ -46,16 +46,16 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     ]
     rare = ", ".join(f"{name} every {n} steps" for name, n in training.require_every.items())
     if rare:
-        found.append(
+        rows.append(
             SummaryRow(
                 "rare tasks", rare, next(why[f"training.require_every.{n}"] for n in training.require_every)
             )
         )
     flips = [str(axis) for axis, on in enumerate(plan.shared.augmentation.flip) if on]
-    found.append(
+    rows.append(
         SummaryRow("flips", f"axis {', '.join(flips)}" if flips else "none", why["augmentation.flip"])
     )
-    return found
+    return rows
 
 
 def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[SummaryRow]:
@@ -98,12 +98,12 @@ def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
     if not plan.folds:
         return []
     fold = plan.folds[min(plan.folds)]
-    found = []
+    rows = []
     for name, fields in fold.tasks.items():
         kind = KINDS[fields["kind"]]
         words = fold.why.get(f"tasks.{name}.{kind.summary_field}", "")
-        found.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
-    return found
+        rows.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
+    return rows
 
 
 def describe_folds(plan: Plan, splits: Splits | None = None) -> str:

@@ -159,7 +159,7 @@ def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str
     Impossible links are left out: a task that reads itself or a task that already reads it, a task that reads one which
     sees more visits, and a task without class probabilities where an embedding would have to read them.
     """
-    found: dict[str, list[str]] = {}
+    chain: dict[str, list[str]] = {}
     for word, others in after.items():
         for task in (t for t in header.tasks if matches_kind_or_level(word, t, header)):
             for up in header.tasks:
@@ -169,9 +169,9 @@ def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str
                     up, header
                 ) <= _list_readable_visits(task, header)
                 answer = header.tasks[up].level == "voxel" or bool(list_answers(header.tasks[up]))
-                if answer and not later and task not in found.get(up, []):
-                    found.setdefault(task, []).append(up)
-    return found
+                if answer and not later and task not in chain.get(up, []):
+                    chain.setdefault(task, []).append(up)
+    return chain
 
 
 def _list_readable_visits(task: str, header: Header) -> set[str]:

@@ -120,10 +120,10 @@ def _find_column_axis(name: str, spec: ImageInput, fingerprint: Fingerprint) -> 
     None for volumes, whose depth may be any axis, and for files that do not have the orientation of a picture (rows
     toward the back, columns toward the left).
     """
-    found = {record.orientation for record in fingerprint.images(name)}
-    if spec.dims == 3 or len(found) != 1:
+    orientations = {record.orientation for record in fingerprint.images(name)}
+    if spec.dims == 3 or len(orientations) != 1:
         return None
-    return {"PL": 1, "LP": 0}.get(found.pop())
+    return {"PL": 1, "LP": 0}.get(orientations.pop())
 
 
 def _find_left_right_axis(name: str, fingerprint: Fingerprint) -> int | None:

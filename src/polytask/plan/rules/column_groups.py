@@ -54,5 +54,5 @@ def _find_group_pattern(columns: Sequence[str]) -> str | None:
 
 def _extract_group_name(pattern: str, column: str) -> str | None:
     """Extract the group from the name of a column; None for a name that has only one part."""
-    found = re.search(GROUP_NAME_PATTERNS[pattern], column)
-    return found.group() if found and found.group() != column else None
+    match = re.search(GROUP_NAME_PATTERNS[pattern], column)
+    return match.group() if match and match.group() != column else None

@@ -60,10 +60,10 @@ def choose_field(
     """Choose the field of one image input.
 
     Args:
-        g: its geometry, with the sizes of all cases.
+        geometry: geometry of the input, with the sizes of all cases.
         planes: number of input planes.
-        voxel: number of decoders, one for each voxel task on this image unless they share one.
-        pooled: number of visit and subject tasks.
+        decoders: number of decoders, one for each voxel task on this image unless they share one.
+        pooled_tasks: number of visit and subject tasks.
         budget: what one visit of one subject may cost.
         why: takes the reasons.
     """
@@ -107,10 +107,10 @@ def choose_field(
     why["field"] = (
         f"visit and subject tasks need the whole, voxel tasks full resolution, and {cost} ({limit})"
     )
-    rest, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
-    patch, _ = find_largest_patch(geometry.find_median_size(), geometry.spacing, rest, decoders, net)
+    patch_budget, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
+    patch, _ = find_largest_patch(geometry.find_median_size(), geometry.spacing, patch_budget, decoders, net)
     halved, _ = find_largest_patch(
-        geometry.find_median_size(), geometry.spacing, rest.share(0.5), decoders, net
+        geometry.find_median_size(), geometry.spacing, patch_budget.share(0.5), decoders, net
     )
     if min(halved) >= min(SMALLEST_VIEW_EDGE[t.dims], *patch):
         patch, patches = halved, 2

@@ -78,8 +78,8 @@ def _plan_orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Pla
     if spec.dims == 2:
         why["orientation"] = "2D images stay as they are in their files"
         return "none"
-    found = Counter(r.orientation for r in records)
-    listed = ", ".join(f"{code} {n}" for code, n in found.most_common(4))
+    orientations = Counter(r.orientation for r in records)
+    listed = ", ".join(f"{code} {n}" for code, n in orientations.most_common(4))
     why["orientation"] = (
         f"axes are turned to right, front, top by flips and transposes only; in the files: {listed}"
     )
@@ -96,8 +96,8 @@ def _plan_length_unit(
         return "mm"
     some = "no file says"
     if len(bare) < len(records):
-        told = ", ".join(names[place] for place in bare[:MAX_NAMED_CASES] if place < len(names))
-        more = f" ({told}{', …' if len(bare) > MAX_NAMED_CASES else ''})" if told else ""
+        examples = ", ".join(names[place] for place in bare[:MAX_NAMED_CASES] if place < len(names))
+        more = f" ({examples}{', …' if len(bare) > MAX_NAMED_CASES else ''})" if examples else ""
         some = f"{len(bare)} of {len(records)} files{more} do not say"
     others = "; the scale of the others is not used" if len(bare) < len(records) else ""
     why["unit"] = f"{some} how large a pixel is: lengths are counted in pixels, never told in mm{others}"

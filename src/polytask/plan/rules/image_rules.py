@@ -63,12 +63,12 @@ def plan_images(
                 f"{basis.cohort.table}: input {name} has no image outside the test part; fill its columns or remove "
                 "the input from cohort.yaml"
             )
-        plans[name], seen = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
-        visits, t = basis.max_visits, seen.topology
-        flops += PASSES_PER_STEP * visits * seen.flops(decoders[name])
+        plans[name], field = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
+        visits, t = basis.max_visits, field.topology
+        flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
         for size, count, heads in (
-            (seen.view, 1, 0 if seen.patch else decoders[name]),
-            (seen.patch, seen.patches, decoders[name]),
+            (field.view, 1, 0 if field.patch else decoders[name]),
+            (field.patch, field.patches, decoders[name]),
         ):
             if size:
                 kept = count_activation_bytes(t, size, heads, basis.machine.precision)
@@ -128,12 +128,12 @@ def _plan_image(
         else "no channel is dropped: " + ("the input has a single one" if flags else "none is ever missing")
     )
     subjects = [case.subject for case in basis.fingerprint.cases.values() if name in case.images]
-    geo = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
+    geometry = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
     # Each flag is a plane of its own that says whether its channel is present.
     planes = spec.planes + (len(spec.channels) if flags else 0)
-    seen = choose_field(geo, planes, decoders, len(basis.pooled), _compute_view_budget(basis), why)
-    t = seen.topology
-    deepest = [n // s for n, s in zip(seen.patch or seen.view or (), t.total, strict=True)]
+    field = choose_field(geometry, planes, decoders, len(basis.pooled), _compute_view_budget(basis), why)
+    t = field.topology
+    deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (
         f"{t.widths[0]} channels at full resolution, doubled a stage to at most {max(t.widths)}: "
         f"{'a CPU' if basis.machine.device == 'cpu' else basis.machine.device} with {basis.machine.budget / GIB:.3g} "
@@ -147,26 +147,26 @@ def _plan_image(
     )
     why["foreground"] = (
         f"{FOREGROUND_SHARE:.0%} of patches are centered on a known structure, so that small ones are seen"
-        if seen.patch
+        if field.patch
         else "not used: there are no patches"
     )
     plan = ImagePlan(
         dims=spec.dims,
         channels=dict(spec.channels),
-        orientation="RAS" if geo.orientation == "RAS" else "none",
-        crop=geo.crop,
-        unit=geo.unit,
-        spacing=seen.spacing,
-        field=seen.field,
-        view=seen.view,
-        view_spacing=seen.view_spacing,
-        patch=seen.patch,
-        patches=seen.patches,
+        orientation="RAS" if geometry.orientation == "RAS" else "none",
+        crop=geometry.crop,
+        unit=geometry.unit,
+        spacing=field.spacing,
+        field=field.field,
+        view=field.view,
+        view_spacing=field.view_spacing,
+        patch=field.patch,
+        patches=field.patches,
         widths=t.widths,
         blocks=t.blocks,
         strides=t.strides,
-        foreground=FOREGROUND_SHARE if seen.patch else 0.0,
+        foreground=FOREGROUND_SHARE if field.patch else 0.0,
         channel_flags=flags,
         channel_dropout=dropout,
     )
-    return plan, seen
+    return plan, field

@@ -33,8 +33,8 @@ def _plan_channel(
     basis: FoldFacts, name: str, channel: str, modality: Modality, why: PlanReasons
 ) -> list[NormalizationPlan]:
     images = [r.images[name] for r in basis.records if name in r.images]
-    there = [image.planes[channel] for image in images if channel in image.planes]
-    if not there:
+    channel_planes = [image.planes[channel] for image in images if channel in image.planes]
+    if not channel_planes:
         why[channel] = "no training image has this channel; where it is missing it is 0"
         return [NormalizationPlan(rule="image")] * count_modality_planes(modality)
     if modality == "mask":
@@ -43,7 +43,7 @@ def _plan_channel(
     if modality in ("CT", "PET", "RGB"):
         rules, words = [], ""
         for plane in range(count_modality_planes(modality)):
-            rule, words = _fit_fixed_scale([planes[plane] for planes in there], modality)
+            rule, words = _fit_fixed_scale([planes[plane] for planes in channel_planes], modality)
             rules.append(rule)
         why[channel] = words
         return rules
@@ -54,7 +54,7 @@ def _plan_channel(
     why[channel] = (
         f"{modality} has no absolute scale: mean and deviation of the image itself"
         + (", of its non-zero voxels" if nonzero else "")
-        + f" ({format_share_percent(share)} of the median training image's voxels are 0, {len(there)} images)"
+        + f" ({format_share_percent(share)} of the median training image's voxels are 0, {len(channel_planes)} images)"
     )
     return [NormalizationPlan(rule="image", nonzero=nonzero)] * count_modality_planes(modality)
 
@@ -82,6 +82,6 @@ def _fit_fixed_scale(planes: list[PlaneRecord], modality: Modality) -> tuple[Nor
     foreign = describe_odd_ct_scale(
         everywhere.quantile(CLIP_QUANTILES[0]), everywhere.quantile(CLIP_QUANTILES[1])
     )
-    begun = f"{foreign};" if foreign else "Hounsfield units:"
-    words = f"{begun} clipped to the {percentiles} {low:g}–{high:g}; {scaled}"
+    beginning = f"{foreign};" if foreign else "Hounsfield units:"
+    words = f"{beginning} clipped to the {percentiles} {low:g}–{high:g}; {scaled}"
     return NormalizationPlan(rule="fixed", lower=low, upper=high, mean=mean, sd=sd), words

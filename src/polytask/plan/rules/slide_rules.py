@@ -105,11 +105,11 @@ def _plan_pixel_patches(
     fit = min(seconds * machine.speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
     patches = min(max(least, min(largest, int(fit))), max(counts))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
-    found = f"{len(records)} slides of up to {max(r.size for r in records)[0]} pixels across, " + (
+    measured = f"{len(records)} slides of up to {max(r.size for r in records)[0]} pixels across, " + (
         f"{' and '.join(mpps[:3])} µm a pixel" if mpps else "which do not say how many µm a pixel has"
     )
     why["features"] = "none: the header names whole slides, so patches are encoded here"
-    why["patch"] = f"pixels of an edge, as the header says; {found}"
+    why["patch"] = f"pixels of an edge, as the header says; {measured}"
     why["mpp"] = (
         f"µm of a patch's pixel{'' if spec.mpp else ' (the header names none: nuclei are still seen at 1 µm)'}"
         if spec.resolution

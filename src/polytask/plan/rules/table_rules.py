@@ -43,14 +43,14 @@ def _plan_table(
         reasons.append(f"{len(order)} groups {how}: {named}")
     if reasons:
         why["."] = "; ".join(reasons)
-    found = {
+    plans = {
         column: _plan_column(basis, table, column, columns[column], groups[column], why)
         for column in sorted(notes, key=lambda c: order.index(groups[c]))
     }
     # Only now: the note of the screening goes behind the reason that `_plan_column` gave.
     for column, note in notes.items():
         why.extend(column, note)
-    return found
+    return plans
 
 
 def _plan_column(

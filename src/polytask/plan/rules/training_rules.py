@@ -74,11 +74,11 @@ def plan_training(
     why["accumulation"] = "the batch fits in one go"
     if machine.gain:
         # The measured factor differs a little from run to run; written out, it would change the bytes of the plan.
-        found = (
+        speedup = (
             f"{'at least' if machine.gain >= MIN_BF16_GAIN else 'less than'} {MIN_BF16_GAIN:g} times as quick in "
             "bf16"
         )
-        why["precision"] = f"a probe's training step was {found} as in float32 on this {machine.device}"
+        why["precision"] = f"a probe's training step was {speedup} as in float32 on this {machine.device}"
     else:
         why["precision"] = f"{machine.precision}: no probe was run on this {machine.device}"
     why["threads"] = f"the machine has {machine}; part of the plan, because sums depend on it"
@@ -134,19 +134,19 @@ def _plan_rare_tasks(basis: SharedFacts, batch: int, why: PlanReasons) -> dict[s
     """Plan the rare tasks: task that most steps would lack → number of steps within which it must come once."""
     # A share of 0 is left out: nothing can be drawn of a task that is never known.
     shares = {name: basis.measure_known_share(name) for name in basis.cohort.header.tasks}
-    found = {n: ceil(1 / (s * batch)) for n, s in shares.items() if 0 < s * batch < RARE_TASK_LIMIT}
-    for name, steps in found.items():
+    steps_by_task = {n: ceil(1 / (s * batch)) for n, s in shares.items() if 0 < s * batch < RARE_TASK_LIMIT}
+    for name, steps in steps_by_task.items():
         why[f"require_every.{name}"] = (
             f"known in {format_share_percent(shares[name])} of samples, so by chance once in {steps} steps of "
             f"{batch}; made certain"
         )
-    if not found:
+    if not steps_by_task:
         rarest = min(shares, key=lambda n: shares[n], default=None)
         words = f"; the rarest, {rarest}, in {format_share_percent(shares[rarest])}" if rarest else ""
         why["require_every"] = (
             f"no task is rare: each is known in enough samples for every second step{words}"
         )
-    return found
+    return steps_by_task
 
 
 def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:

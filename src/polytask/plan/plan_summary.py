@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any
 
@@ -55,7 +55,8 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     rows.append(
         SummaryRow("flips", f"axis {', '.join(flips)}" if flips else "none", why["augmentation.flip"])
     )
-    return rows
+    # Many reasons begin with the value, which stands beside them here: "whole: the largest case ...".
+    return [replace(row, why=row.why.removeprefix(f"{row.value}: ")) for row in rows]
 
 
 def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[SummaryRow]:

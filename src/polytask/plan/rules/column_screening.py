@@ -79,20 +79,20 @@ def screen_columns(basis: FoldFacts, table: str, columns: Sequence[str]) -> Colu
         f"known for less than {format_share_percent(MIN_FILLED_SHARE)} of the training subjects": int(
             (~filled).sum()
         ),
-        "never vary": int((filled & ~varies).sum()),
-        f"repeat one before them (|r| above {MAX_COLUMN_CORRELATION:g})": int(alike.sum()),
-        f"go less with {join_first_names(list(strengths))} in train (rank tests; Cox's score test for survival)"
+        "that never vary": int((filled & ~varies).sum()),
+        f"that repeat an earlier column (|r| above {MAX_COLUMN_CORRELATION:g})": int(alike.sum()),
+        f"less associated with {join_first_names(list(strengths))} in train (rank tests; Cox's score test for survival)"
         if strengths
-        else "stand behind these (no task to judge them by)": left.size - len(chosen),
+        else "later in the table (no task has enough known answers to rank them)": left.size - len(chosen),
     }
     parts = ", ".join(f"{count} {what}" for what, count in lost.items() if count)
     kept = {columns[left[i]]: word for i, word in zip(chosen, words, strict=True)}
     return ColumnScreening(
         kept,
         frozenset(columns) - frozenset(kept),
-        f"{len(chosen)} of {len(columns)} numeric columns are used, as there are more than {limit} "
+        f"{len(chosen)} of {len(columns)} numeric columns are used; the limit is {limit} "
         f"({COLUMNS_PER_SUBJECT} for each of {len(basis.train)} training subjects, at least "
-        f"{MIN_SCREENED_COLUMNS}, at most {MAX_SCREENED_COLUMNS}): {parts}",
+        f"{MIN_SCREENED_COLUMNS}, at most {MAX_SCREENED_COLUMNS}). Left out: {parts}",
     )
 
 
@@ -183,5 +183,7 @@ def _choose_best_columns(strengths: dict[str, Floats], count: int, limit: int) -
     task = np.lexsort((-table, places), axis=0)[0]
     place, strength = places[task, range(count)], table[task, range(count)]
     chosen = sorted(int(i) for i in np.lexsort((-strength, place))[:limit])
-    words = [f"; number {place[i] + 1} for {names[task[i]]} (|z| {strength[i]:.2f})" for i in chosen]
+    words = [
+        f"; rank {place[i] + 1} by association with {names[task[i]]} (|z| {strength[i]:.2f})" for i in chosen
+    ]
     return chosen, words

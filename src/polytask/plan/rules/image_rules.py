@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polytask.cohort.header import ImageInput
 from polytask.errors import PolytaskError
-from polytask.kinds.plan_reasons import PlanReasons, format_sizes, join_first_names
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes, join_first_names
 from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS, Machine
 from polytask.plan.plan_schema import ImagePlan
@@ -90,11 +90,11 @@ def _compute_view_budget(basis: SharedFacts) -> ViewBudget:
     views = batch * basis.max_visits * inputs
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     words = (
-        f"{seconds:g} s for a step of {batch} samples"
+        f"a step of {batch} samples"
         + (f" × {basis.max_visits} visits" if basis.max_visits > 1 else "")
         + (f" × {inputs} images" if inputs > 1 else "")
-        + f" at about {machine.speed / 1e9:.3g} GFLOP/s of {machine} in {machine.precision}, and "
-        f"{machine.budget / GIB:.3g} GiB for activations"
+        + f" may take {seconds:g} s (1/{PASSES_PER_STEP} of it for forward passes) at about {machine.speed / 1e9:.3g} "
+        f"GFLOP/s on {machine} in {machine.precision}, and {machine.budget / GIB:.3g} GiB of memory"
     )
     flops = seconds * machine.speed / PASSES_PER_STEP / views
     return ViewBudget(flops, machine.budget / views, machine.device, machine.precision, words)
@@ -114,18 +114,19 @@ def _plan_image(
     why["dims"] = why["channels"] = "as the header says"
     if lacking:
         each = [f"{c} in {sum(c not in r.planes for r in records)}" for c in lacking]
-        why["channel_flags"] = f"on: of {len(records)} images a channel is missing ({join_first_names(each)})"
+        why["channel_flags"] = f"on: of {len(records)} images, some lack a channel ({join_first_names(each)})"
     elif flags:
         why["channel_flags"] = f"on: {cases - len(records)} of {cases} cases have no image of this input"
     else:
         why["channel_flags"] = (
-            f"off: all {len(records)} images have every channel; a missing one is refused later"
+            f"off: all {len(records)} images have every channel; a new case that lacks one is refused"
         )
     dropout = CHANNEL_DROPOUT_RATE if flags and len(spec.channels) > 1 else 0.0
     why["channel_dropout"] = (
-        "channels are dropped at random so that the network learns to do without"
+        f"in training, channels are hidden at random (chance {format_share_percent(dropout)}), so that the network "
+        "learns to do without them"
         if dropout
-        else "no channel is dropped: " + ("the input has a single one" if flags else "none is ever missing")
+        else "off: " + ("the input has a single channel" if flags else "no image lacks a channel")
     )
     subjects = [case.subject for case in basis.fingerprint.cases.values() if name in case.images]
     geometry = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
@@ -135,18 +136,23 @@ def _plan_image(
     t = field.topology
     deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (
-        f"{t.widths[0]} channels at full resolution, doubled a stage to at most {max(t.widths)}: "
+        f"{t.widths[0]} channels in the first stage, doubled in each further one up to {max(t.widths)}: chosen for "
         f"{'a CPU' if basis.machine.device == 'cpu' else basis.machine.device} with {basis.machine.budget / GIB:.3g} "
         "GiB for a step"
     )
-    why["blocks"] = "one residual block a stage on a CPU, two below the first on a GPU"
+    why["blocks"] = (
+        "on a CPU one residual block per stage"
+        if basis.machine.device == "cpu"
+        else "on a GPU one residual block in the first stage, two in each further one"
+    )
     why["strides"] = (
-        f"every axis is halved while {TARGET_BOTTLENECK_EDGE} positions stay ({format_sizes(deepest)} at the "
-        "deepest stage), an axis more than "
-        "twice as coarse as the finest one later; once less where padding would cost over a fifth of an edge"
+        f"each stage halves every axis while at least {TARGET_BOTTLENECK_EDGE} positions remain "
+        f"({format_sizes(deepest)} in the deepest stage); an axis at least twice as coarse as the finest one is halved "
+        "later, and an axis that padding would lengthen by over 20 % less often"
     )
     why["foreground"] = (
-        f"{FOREGROUND_SHARE:.0%} of patches are centered on a known structure, so that small ones are seen"
+        f"{format_share_percent(FOREGROUND_SHARE)} of the training patches are centered on a known structure, so that "
+        "small structures are seen"
         if field.patch
         else "not used: there are no patches"
     )

@@ -35,12 +35,12 @@ def describe_source_subsets(basis: FoldFacts) -> str:
         ] += 1
     counts = sorted(subset_counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))
     words = ", ".join(f"{' + '.join(subset) or 'none'} {count}" for subset, count in counts)
-    text = f"seen in train: {words} of {len(samples)} samples"
+    text = f"inputs of the {len(samples)} training samples: {words}"
     if len(header.inputs) == 1:
-        return f"{text}; there is one input"
+        return f"{text}; there is only one input"
     if len([subset for subset in subset_counts if subset]) == 2 ** len(header.inputs) - 1:
-        return f"{text}; that is every subset"
-    return f"{text}; every other subset is predicted by masking (source_dropout shows them in training)"
+        return f"{text}; every combination of inputs occurs"
+    return f"{text}; other combinations are learned only from inputs hidden at random (source_dropout)"
 
 
 def _is_any_cell_filled(cases: Sequence[Case], columns: Sequence[str]) -> bool:

@@ -80,7 +80,7 @@ def test_what_carries_the_answer_to_any_one_task_is_kept(task: str) -> None:
         row["gene450"] = f"{SAY[task](row) * (1 + 0.05 * rng.normal()):.5f}"
     found = screen_columns(basis_of(world(columns, cells)), "mol", columns)
     assert len(found.kept) == 200
-    assert f"number 1 for {task} " in found.kept["gene450"]
+    assert f"rank 1 by association with {task} " in found.kept["gene450"]
 
 
 def test_a_subject_task_is_held_against_the_visits_it_reads() -> None:
@@ -96,8 +96,8 @@ def test_a_subject_task_is_held_against_the_visits_it_reads() -> None:
                  for v, r in (("one", one), ("two", two))]  # fmt: skip
     head = header(inputs=molecular(columns), tasks=tasks, visits=["one", "two"])
     found = screen_columns(basis_of(cohort_of(head, rows)), "mol", columns)
-    assert "number 1 for response (|z| 4." in found.kept["gene7"]
-    assert "number 1 for" not in found.kept.get("gene8", "")
+    assert "rank 1 by association with response (|z| 4." in found.kept["gene7"]
+    assert "rank 1 by" not in found.kept.get("gene8", "")
 
 
 def test_without_pooled_tasks_nothing_judges() -> None:
@@ -111,9 +111,9 @@ def test_without_pooled_tasks_nothing_judges() -> None:
 
 
 def fold_text(plan: Plan) -> str:
-    return render_plan(plan.model_copy(update={"cohort": "x", "digest": "x"}), Path(".")).split("# Per fold")[
-        1
-    ]
+    return render_plan(plan.model_copy(update={"cohort": "x", "digest": "x"}), Path(".")).split(
+        "# For each fold"
+    )[1]
 
 
 def test_held_out_subjects_change_no_byte_of_a_screened_fold() -> None:

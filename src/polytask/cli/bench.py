@@ -1,4 +1,4 @@
-"""`polytask bench`: where the time of a step goes, and what each sharing costs, on this machine."""
+"""`polytask bench`: measures where the time of a step goes, and what each sharing block costs, on this machine."""
 
 from __future__ import annotations
 

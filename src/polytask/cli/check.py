@@ -21,9 +21,9 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Print each problem on its own line.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone.
+    """List every problem of a cohort, with file, row and remedy. The exit code is 1 if there are errors, else 0.
 
-    More than three problems of one kind are one line with their number and three examples; --all prints each.
+    More than three problems of one kind become one line with their number and three examples; --all prints each.
     """
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar

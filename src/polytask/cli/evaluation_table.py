@@ -1,4 +1,4 @@
-"""What `evaluate` prints of an evaluation: a table of metrics, and sentences a reader should know besides."""
+"""Prints an evaluation: a table of metrics, and remarks that a reader needs to understand them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from polytask.evaluation.evaluation_result import Estimate, Evaluation
 
 INTERVAL_METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
-"""How the intervals of the table are computed, as the first remark says it."""
+"""How the intervals of the table are computed, in the words of the first remark."""
 
 
 def make_metrics_table(evaluation: Evaluation, every: bool = False, site: str | None = None) -> Table:

@@ -36,7 +36,9 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Predict even if image values are not like those in training.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Predict new cases with one model, or with an ensemble of runs (folds, seeds).

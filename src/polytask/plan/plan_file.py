@@ -25,13 +25,13 @@ MAX_INLINE_LENGTH = 96
 """A mapping of single values is written in one line up to this length."""
 PLAN_COMMENT = """\
 # The plan: every number, decided from the data and the machine. Edit what you like, or plan with --set; unknown names
-# and impossible sizes are refused with a hint. The reason of each value stands under `why` by its dotted path.
+# and impossible sizes are refused with a hint. `why` has the reason of each value; its key is the path of the value.
 """
 SHARED_PART_COMMENT = """
-# For all folds; from image headers, sizes and the machine.
+# For all folds: decided from image headers, sizes and the machine.
 """
 FOLDS_PART_COMMENT = """
-# Per fold; intensities, table columns and targets of its training subjects only.
+# For each fold: decided from intensities, table columns and answers of its training subjects only.
 """
 
 __all__ = ["ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
@@ -47,14 +47,14 @@ def read_plan(work: Path | str) -> Plan:
     path = Path(work)
     path = path if path.suffix in (".yaml", ".yml") else path / PLAN_FILE
     try:
-        content = read_yaml(path, "a plan", "mend the line or plan again")
+        content = read_yaml(path, "a plan", "correct the line or plan again")
     except DocumentError as error:
         if not error.missing:
             raise
         if (path.parent / "cohort.yaml").is_file():
             raise PolytaskError(
-                f"{path.parent}: is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` first, "
-                "then name WORK"
+                f"{path.parent}: this is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` "
+                "first, then name WORK"
             ) from None
         raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
     return parse_plan(content, str(path))
@@ -112,9 +112,8 @@ def ensure_fold(plan: Plan, number: int, folder: Path) -> None:
     """Refuse a fold number that the plan in a run's folder does not contain."""
     if number not in plan.folds:
         raise PolytaskError(
-            f"{folder}: the run is of fold {number}, and its {PLAN_FILE} has {', '.join(map(str, plan.folds))}; "
-            "restore "
-            "run.yaml and plan.yaml, or train again"
+            f"{folder}: the run is of fold {number}, but its {PLAN_FILE} has only {', '.join(map(str, plan.folds))}; "
+            "restore run.yaml and plan.yaml, or train again"
         )
 
 

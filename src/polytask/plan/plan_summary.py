@@ -90,8 +90,8 @@ def _list_slide_rows(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterat
     yield SummaryRow(
         f"{name}: patch", what, why.get(f"slides.{name}.{'features' if slide.features else 'mpp'}", "")
     )
-    seen = f"{slide.patches} a step, {slide.most} at most"
-    yield SummaryRow(f"{name}: patches", seen, why.get(f"slides.{name}.patches", ""))
+    counts = f"{slide.patches} per step, {slide.most} stored at most"
+    yield SummaryRow(f"{name}: patches", counts, why.get(f"slides.{name}.patches", ""))
 
 
 def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:

@@ -103,8 +103,8 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     after = build_task_chain(preset.after, header)
     if preset.after and not after:
         raise PolytaskError(
-            f"--preset {name}: no task of the cohort can follow another in it (it is {preset.line}); choose another of "
-            "`polytask list presets`"
+            f"--preset {name}: the cohort has no tasks that can form its chain (it is {preset.line}); choose another "
+            "of `polytask list presets`"
         )
     values: dict[str, Any] = {"model.preset": name, **{f"model.{k}": v for k, v in preset.model.items()}}
     values |= {f"model.after.{task}": others for task, others in after.items()}
@@ -132,11 +132,11 @@ def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
     kinds = {t.kind for t in header.tasks.values()}
     visits = len(header.visits or [""])
     if visits < needs.visits:
-        yield f"it compares {needs.visits} visits and the cohort has {visits}: name `visits` in cohort.yaml"
+        yield f"it needs {needs.visits} visits and the cohort has {visits}: list `visits` in cohort.yaml"
     if len(header.tasks) < needs.tasks:
-        yield f"it joins {needs.tasks} tasks and the cohort has {len(header.tasks)}"
+        yield f"it needs {needs.tasks} tasks and the cohort has {len(header.tasks)}"
     if len(header.inputs) < needs.inputs:
-        yield f"it joins {needs.inputs} inputs and the cohort has {len(header.inputs)}"
+        yield f"it needs {needs.inputs} inputs and the cohort has {len(header.inputs)}"
     for kind in needs.kinds:
         if kind not in kinds:
             yield f"it needs a {kind} task and the cohort has none"

@@ -100,7 +100,7 @@ def _choose_splits(
         if odd:
             what = "is a test subject" if odd[0] in cohort.subjects else "is not in the cohort"
             raise PolytaskError(
-                f"{splits_file}: fold {number}: subject {odd[0]} {what}; remove it or make other splits"
+                f"{splits_file}: fold {number}: subject {odd[0]} {what}; remove it or use other splits"
             )
     require_complete_folds(cohort, chosen)
     return chosen

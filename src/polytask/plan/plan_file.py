@@ -12,14 +12,10 @@ import yaml
 
 from polytask.atomic_files import write_file_atomically
 from polytask.cohort.cohort import Cohort
-from polytask.documents.document_errors import DocumentError
-from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
-from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_schema import PLAN_FILE, Plan
 from polytask.plan.plan_settings import set_value, set_values
-from polytask.plan.validate import parse_plan
 
-PLAN_FILE = "plan.yaml"
 YAML_LINE_WIDTH = 110
 MAX_INLINE_LENGTH = 96
 """A mapping of single values is written in one line up to this length."""
@@ -34,30 +30,12 @@ FOLDS_PART_COMMENT = """
 # For each fold: decided from intensities, table columns and answers of its training subjects only.
 """
 
-__all__ = ["ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
+__all__ = ["PLAN_FILE", "ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
 
 
 def read_plan(work: Path | str) -> Plan:
-    """Read the plan of a work folder (or the `plan.yaml` itself).
-
-    Raises:
-        PolytaskError: the file is missing or is no YAML, or it has an unknown name, a value of the wrong type, or sizes
-            that the network cannot take.
-    """
-    path = Path(work)
-    path = path if path.suffix in (".yaml", ".yml") else path / PLAN_FILE
-    try:
-        content = read_yaml(path, "a plan", "correct the line or plan again")
-    except DocumentError as error:
-        if not error.missing:
-            raise
-        if (path.parent / "cohort.yaml").is_file():
-            raise PolytaskError(
-                f"{path.parent}: this is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` "
-                "first, then name WORK"
-            ) from None
-        raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
-    return parse_plan(content, str(path))
+    """Read the plan of a work folder (or the `plan.yaml` itself): another name for `Plan.read`."""
+    return Plan.read(work)
 
 
 def write_plan(plan: Plan, work: Path | str) -> Path:

@@ -13,7 +13,6 @@ from polytask.plan.old_names import translate_old_path, warn_of_old_name
 from polytask.plan.plan_schema import Plan
 from polytask.plan.rules.topology import pad_to_strides
 from polytask.plan.rules.view_sizes import compute_covering_size
-from polytask.plan.validate import parse_plan
 
 UNSETTABLE_KEYS = ("polytask", "cohort", "digest", "seed")
 TASK_KEYED_SECTIONS = (
@@ -51,7 +50,7 @@ def set_values(plan: Plan, texts: Sequence[str]) -> Plan:
             _set_at_path(content, path, _parse_setting_value(word, text), text)
             done.append(path)
     _update_dependent_values(content, done)
-    return parse_plan(content, f"--set {' '.join(texts)}" if texts else "plan")
+    return Plan.parse(content, f"--set {' '.join(texts)}" if texts else "plan")
 
 
 def _convert_tuples(value: Any) -> Any:

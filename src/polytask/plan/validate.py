@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
-from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
 
+if TYPE_CHECKING:
+    from polytask.plan.plan_schema import ImagePlan, Plan
 
-def parse_plan(content: Any, where: str) -> Plan:
+
+def parse_plan(schema: type[Plan], content: Any, where: str) -> Plan:
     """Check the content of a YAML file and turn it into a plan.
 
     Args:
+        schema: the class `Plan`. It is an argument because its module imports this one.
         content: what the YAML reader returned.
         where: the file or the option, for the error message.
 
@@ -30,13 +33,13 @@ def parse_plan(content: Any, where: str) -> Plan:
     if not isinstance(content, Mapping):
         raise PolytaskError(f"{where}: not a plan; expected `shared` and `folds`; run `polytask plan` again")
     try:
-        plan = Plan.model_validate(translate_old_keys(content, where))
+        plan = schema.model_validate(translate_old_keys(content, where))
         for number, fold in plan.folds.items():
             for name, fields in fold.tasks.items():
                 fold.tasks[name] = parse_task_fields(fields, f"folds.{number}.tasks.{name}")
     except ValidationError as error:
         raise PolytaskError(
-            f"{where}: {_describe_first_error(error, Plan)}; correct it or plan again"
+            f"{where}: {_describe_first_error(error, schema)}; correct it or plan again"
         ) from None
     except PolytaskError as error:
         raise PolytaskError(f"{where}: {error}; correct it or plan again") from None

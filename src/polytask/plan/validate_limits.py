@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import isfinite, prod
+from typing import TYPE_CHECKING
 
-from polytask.plan.plan_schema import FoldPlan, Plan
+if TYPE_CHECKING:
+    from polytask.plan.plan_schema import FoldPlan, Plan
 
 MAX_VIEW_VOXELS = 2**27
 """Largest number of voxels of a view or a patch: 512 along each of three axes."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from polytask.plan.plan_schema import SlidePlan
+if TYPE_CHECKING:
+    from polytask.plan.plan_schema import SlidePlan
 
 
 def list_slide_breaches(slide: SlidePlan) -> Iterator[tuple[str, str]]:

@@ -2,19 +2,20 @@
 
     python recipes/covid_cohort.py SOURCE OUT
 
-SOURCE holds `images/` and `labels.csv`; images are pointed at, not copied. What is written, and what is not:
+SOURCE holds `images/` and `labels.csv`; images are named by their path, not copied. What is written, and what is not:
 
 - One frontal image for a patient and day, at most four days, in the order of `offset`; lateral views, further images
-  of a day and later days are left out. So are images without an offset beside images with one (they have no place);
-  where no image has one, the first stands alone.
-- Patients 339 and 340 are 285 and 287 again. A file with the bytes of an earlier one is left out. So are the twelve
-  images without a patient: whoever they are may be in another fold.
+  of a day and later days are left out. So are a patient's images without an offset, if other images have one (their
+  order is unknown); if no image has one, only the first is used.
+- Patients 339 and 340 are the same persons as 285 and 287. A file with the bytes of an earlier one is left out. So are
+  the twelve images without a patient: the same person could be in another fold.
 - `finding` belongs to the visit: covid, bacterial, other (fungal, other viruses, lipoid) and none. A pneumonia or ARDS
   without a cause is unknown. `severity` is the mean of two raters' Brixia scores, 0 to 18.
-- `icu` and `died` belong to the subject and read all visits: tubes and bedside views are in sight, so they describe a
-  course and do not forecast it. The projection gives them away and is no input. `site` is where it was published.
+- `icu` and `died` belong to the subject and read all visits. Tubes and bedside views can be seen in the images, so
+  these tasks describe the course and do not predict it. The projection reveals their answers and is not an input.
+  `site` is where the image was published.
 
-A plan at 320 × 320 takes hours on a CPU; at 128 × 128 a step was four times as quick. For that, give `polytask plan`
+A training at 320 × 320 takes hours on a CPU; at 128 × 128 a step was four times as fast. For that, give `polytask plan`
 
     --set images.chest.spacing=[2.5,2.5] --set images.chest.widths=[16,32,64,128,256]
     --set images.chest.blocks=[1,1,1,1,1] --set images.chest.strides=[[1,1],[2,2],[2,2],[2,2],[2,2]]
@@ -82,9 +83,9 @@ def main(source: Path, out: Path) -> None:
                 patients.setdefault(patient, []).append(row | {"file": str(file.resolve())})
             seen.add(content)
     rows = [
-        case(patient, f"v{number}", row)
-        for patient, found in patients.items()
-        for number, row in enumerate(days(found)[:VISITS], 1)
+        make_case_row(patient, f"v{number}", row)
+        for patient, images in patients.items()
+        for number, row in enumerate(select_daily_images(images)[:VISITS], 1)
     ]
     out.mkdir(parents=True, exist_ok=True)
     names = ", ".join(f"v{number}" for number in range(1, VISITS + 1))
@@ -92,16 +93,16 @@ def main(source: Path, out: Path) -> None:
     write_cases_table(out / "cases.csv", [*rows[0]], rows)
 
 
-def days(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """A patient's first image of each day, in order; without any day, the first."""
+def select_daily_images(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Select a patient's first image of each day, in order; if no day is known, the first image."""
     first: dict[float, dict[str, str]] = {}
     for row in sorted((r for r in rows if r["offset"]), key=lambda r: float(r["offset"])):
         first.setdefault(float(row["offset"]), row)
     return list(first.values()) or rows[:1]
 
 
-def case(patient: str, visit: str, row: dict[str, str]) -> dict[str, str]:
-    """One X-ray."""
+def make_case_row(patient: str, visit: str, row: dict[str, str]) -> dict[str, str]:
+    """Make the row of one X-ray."""
     raters = [float(row[f"brixia_{r}_Global"]) for r in "SJ" if row[f"brixia_{r}_Global"]]
     return {
         "subject": patient,

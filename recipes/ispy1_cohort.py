@@ -3,10 +3,10 @@
     python recipes/ispy1_cohort.py SOURCE OUT
 
 SOURCE holds `patients.csv`. The longest diameter (mm) is a column of the visit, age and receptors belong to the
-subject. All four visits lie before surgery, where response and residual burden are found, so both may read them all.
-They are targets only, and one says half of the other: burden class 0 is complete response. Relapse-free survival is
-counted from the start of treatment and reads the first visit alone. The days of the visits are not in the source. A
-later visit without a measurement is not written.
+subject. All four visits lie before surgery, at which response and residual burden are measured, so both tasks may read
+all visits. Both are targets only, and they depend on each other: burden class 0 is complete response. Relapse-free
+survival is counted from the start of treatment and reads the first visit alone. The days of the visits are not in the
+source. A later visit without a measurement is not written.
 """
 
 from __future__ import annotations
@@ -52,25 +52,25 @@ def main(source: Path, out: Path) -> None:
         for row in csv.DictReader(stream):
             subject = {
                 "age": row["age"],
-                "er": SIGN[code(row["ERpos"])],
-                "pgr": SIGN[code(row["PgRpos"])],
-                "her2": SIGN[code(row["Her2MostPos"])],
-                "pcr": ANSWER[code(row["PCR"])],
-                "rcb": code(row["RCBClass"]),
+                "er": SIGN[drop_decimals(row["ERpos"])],
+                "pgr": SIGN[drop_decimals(row["PgRpos"])],
+                "her2": SIGN[drop_decimals(row["Her2MostPos"])],
+                "pcr": ANSWER[drop_decimals(row["PCR"])],
+                "rcb": drop_decimals(row["RCBClass"]),
                 "rfs_time": row["RFS"],
-                "rfs_event": code(row["rfs_ind"]),
+                "rfs_event": drop_decimals(row["rfs_ind"]),
             }
             for visit, column in VISITS.items():
                 if row[column] or visit == "baseline":
-                    seen = {"subject": row["SUBJECTID"], "visit": visit, "mri_ld": row[column]}
-                    rows.append(seen | (subject if visit == "baseline" else {}))
+                    visit_cells = {"subject": row["SUBJECTID"], "visit": visit, "mri_ld": row[column]}
+                    rows.append(visit_cells | (subject if visit == "baseline" else {}))
     out.mkdir(parents=True, exist_ok=True)
     (out / "cohort.yaml").write_text(HEADER, encoding="utf-8")
     write_cases_table(out / "cases.csv", [*rows[0]], rows)
 
 
-def code(cell: str) -> str:
-    """A code such as "1.0" without its decimals."""
+def drop_decimals(cell: str) -> str:
+    """Drop the decimals of a code such as "1.0"."""
     return cell.removesuffix(".0")
 
 

@@ -3,10 +3,10 @@
     python recipes/lgg_cohort.py SOURCE OUT
 
 SOURCE holds a folder per patient with `flair`, `mask` and, where they were acquired, `pre` and `post`; `labels.csv`;
-`molecular.csv.gz` (1,590 numbers a patient: expression, copy number, mutation). Images are pointed at, not copied.
-A sequence that was not acquired and a patient without molecules are empty cells. `oncotree_code` gives the grade away
-and is not written. Survival is the current follow-up; four patients have only an older one without a time: unknown.
-`site` is the hospital in the TCGA barcode.
+`molecular.csv.gz` (1,590 numbers a patient: expression, copy number, mutation). Images are named by their path, not
+copied. A sequence that was not acquired and a patient without molecules are empty cells. `oncotree_code` reveals the
+grade and is not written. Survival is the current follow-up; four patients have only an older one without a time, so
+theirs is unknown. `site` is the hospital in the TCGA barcode.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def main(source: Path, out: Path) -> None:
     with gzip.open(source / "molecular.csv.gz", "rt", encoding="utf-8", newline="") as stream:
         molecules = {row.pop("case_id"): row for row in csv.DictReader(stream)}
     with (source / "labels.csv").open(encoding="utf-8", newline="") as stream:
-        rows = [case(source, row) | molecules.get(row["case_id"], {}) for row in csv.DictReader(stream)]
+        rows = [
+            make_case_row(source, row) | molecules.get(row["case_id"], {}) for row in csv.DictReader(stream)
+        ]
     names = list(next(iter(molecules.values())))
     lines = "".join(f"      {name}: {{type: number, level: subject}}\n" for name in names)
     out.mkdir(parents=True, exist_ok=True)
@@ -55,8 +57,8 @@ def main(source: Path, out: Path) -> None:
     write_cases_table(out / "cases.csv", list(dict.fromkeys(c for row in rows for c in row)), rows)
 
 
-def case(source: Path, row: dict[str, str]) -> dict[str, str]:
-    """One patient without the molecules."""
+def make_case_row(source: Path, row: dict[str, str]) -> dict[str, str]:
+    """Make the row of one patient, without the molecular columns."""
     folder = source / row["Patient"]
     files = {name: folder / f"{name}.nii.gz" for name in ("pre", "flair", "post", "mask")}
     paths = {name: str(file.resolve()) if file.is_file() else "" for name, file in files.items()}
@@ -67,17 +69,17 @@ def case(source: Path, row: dict[str, str]) -> dict[str, str]:
         "scan.flair": paths["flair"],
         "scan.post": paths["post"],
         "age": row["age_at_initial_pathologic"],
-        "gender": word(GENDER, row["gender"]),
+        "gender": translate_code(GENDER, row["gender"]),
         "tumour": paths["mask"],
-        "grade": word(GRADE, row["neoplasm_histologic_grade"]),
-        "histology": word(HISTOLOGY, row["histological_type"]),
+        "grade": translate_code(GRADE, row["neoplasm_histologic_grade"]),
+        "histology": translate_code(HISTOLOGY, row["histological_type"]),
         "os_time": row["survival_months"],
         "os_event": row["event"].removesuffix(".0"),
     }
 
 
-def word(words: dict[str, str], code: str) -> str:
-    """The word of a code such as "2.0"; empty stays empty."""
+def translate_code(words: dict[str, str], code: str) -> str:
+    """Translate a code such as "2.0" to its word; empty stays empty."""
     return words[code.removesuffix(".0")] if code else ""
 
 

@@ -2,11 +2,11 @@
 
     python recipes/nsclc_cohort.py SOURCE OUT [--radiomics]
 
-SOURCE holds `images/`, `masks/`, `labels.csv` and `radiomics.csv`; images and masks are pointed at, not copied.
-Five empty masks are left out (the tumour is there, its contour is not: unknown, not absent). The site is written as
-`site` and is no input: it predicts survival and how histology was coded, so look at the metrics per site.
-`--radiomics` adds the 53 features as a table. They were measured inside the reference contour, so a model that reads
-them sees something of the mask it is asked for and needs a contour for every new case.
+SOURCE holds `images/`, `masks/`, `labels.csv` and `radiomics.csv`; images and masks are named by their paths, not
+copied. Five empty masks are left out (the tumor exists but has no contour, so the mask is unknown, not absent). The
+site is written as `site` and is not an input: survival and the coding of histology differ between sites, so look at
+the metrics per site. `--radiomics` adds the 53 features as a table. They were measured inside the reference contour,
+so a model that reads them knows something of the mask that it should predict, and needs a contour for every new case.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ inputs:
 
 def main(source: Path, out: Path, radiomics: bool = False) -> None:
     """Write OUT/{cohort.yaml,cases.csv}."""
-    features = {row.pop("PatientID"): row for row in table(source / "radiomics.csv")} if radiomics else {}
+    features = (
+        {row.pop("PatientID"): row for row in read_csv_rows(source / "radiomics.csv")} if radiomics else {}
+    )
     rows = []
-    for row in table(source / "labels.csv"):
+    for row in read_csv_rows(source / "labels.csv"):
         number = row["PatientID"]
         file = f"{int(number):03d}.nii.gz"
         rows.append(
@@ -65,8 +67,8 @@ def main(source: Path, out: Path, radiomics: bool = False) -> None:
     write_cases_table(out / "cases.csv", [*rows[0]], rows)
 
 
-def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
+def read_csv_rows(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 

@@ -3,7 +3,7 @@
     python recipes/nsclc_folder.py SOURCE OUT
 
 SOURCE holds `images/`, `masks/` and `labels.csv`. Images and masks are linked, not copied. Five empty masks are left
-out (the tumour is there, its contour is not: unknown, not absent). Stage T is ordinal; survival is in days.
+out (the tumor exists but has no contour, so the mask is unknown, not absent). Stage T is ordinal; survival is in days.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def main(source: Path, out: Path) -> None:
         for row in csv.DictReader(stream):
             case = f"lung_{int(row['PatientID']):03d}"
             name = f"{int(row['PatientID']):03d}.nii.gz"
-            link(source / "images" / name, out / "imagesTr" / f"{case}_0000.nii.gz")
+            replace_link(source / "images" / name, out / "imagesTr" / f"{case}_0000.nii.gz")
             if int(row["mask_voxels"]):
-                link(source / "masks" / name, out / "labelsTr" / f"{case}.nii.gz")
+                replace_link(source / "masks" / name, out / "labelsTr" / f"{case}.nii.gz")
             rows.append(
                 {
                     "case": case,
@@ -50,8 +50,8 @@ def main(source: Path, out: Path) -> None:
     (out / "dataset.json").write_text(json.dumps(dataset, indent=1), encoding="utf-8")
 
 
-def link(source: Path, target: Path) -> None:
-    """A symbolic link, made anew."""
+def replace_link(source: Path, target: Path) -> None:
+    """Make a symbolic link; an old one of that name is replaced."""
     target.unlink(missing_ok=True)
     os.symlink(source.resolve(), target)
 

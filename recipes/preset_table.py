@@ -1,10 +1,10 @@
-"""What each run learned, as a Markdown table: a row for each run and task.
+"""Print what each run learned as a Markdown table: a row for each run and task.
 
     python recipes/preset_table.py RUN...
 
-RUN is a trained run. The metric is the primary one of `evaluation.json` with its 95 % interval; the loss is the mean of
-the first and of the last tenth of the logged lines. A loss that was not finite, and a run without an evaluation, are
-said. `steps` are those of all networks of the run.
+RUN is a trained run. The metric is the primary one of `evaluation.json` with its 95 % interval; the loss is the mean
+of the first and of the last tenth of the logged lines. The table also shows losses that were not finite and runs
+without an evaluation. `steps` are those of all networks of the run.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from polytask.evaluation.evaluation_result import EVALUATION_FILE, Estimate, Eva
 HEAD = ["run", "task", "metric", "estimate", "n", "loss first → last", "steps"]
 
 
-def rows_of(run: Path) -> list[list[str]]:
-    """The table's rows of one run."""
+def make_table_rows(run: Path) -> list[list[str]]:
+    """Make the table's rows of one run."""
     try:
-        found = Evaluation.read(run / EVALUATION_FILE)
+        evaluation = Evaluation.read(run / EVALUATION_FILE)
     except PolytaskError as error:
         return [[run.name, "", "", str(error), "", "", ""]]
-    losses, steps = losses_of(run)
+    losses, steps = read_losses(run)
     rows = [
         [
             run.name,
             t,
-            str(found.tasks[t]["primary"]),
-            words(e),
+            str(evaluation.tasks[t]["primary"]),
+            format_estimate(e),
             str(e.n),
-            moved(losses.get(t, [])),
+            describe_loss_change(losses.get(t, [])),
             str(steps),
         ]
-        for t, e in ((t, found.primary(t)) for t in found.tasks)
+        for t, e in ((t, evaluation.primary(t)) for t in evaluation.tasks)
     ]
-    mean = found.mean_skill
-    return [*rows, [run.name, "all", "mean skill", words(mean), str(mean.n), "", str(steps)]]
+    mean = evaluation.mean_skill
+    return [*rows, [run.name, "all", "mean skill", format_estimate(mean), str(mean.n), "", str(steps)]]
 
 
-def losses_of(run: Path) -> tuple[dict[str, list[float]], int]:
-    """Task → its logged losses in order, and the steps of all networks together."""
+def read_losses(run: Path) -> tuple[dict[str, list[float]], int]:
+    """Read the log of a run: (task → its logged losses in order, number of steps of all networks together)."""
     losses: dict[str, list[float]] = {}
     steps: dict[str, int] = {}
     for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
@@ -55,8 +55,8 @@ def losses_of(run: Path) -> tuple[dict[str, list[float]], int]:
     return losses, sum(steps.values())
 
 
-def moved(losses: list[float]) -> str:
-    """First and last tenth, or that a loss was not finite."""
+def describe_loss_change(losses: list[float]) -> str:
+    """Describe a loss by the mean of its first and of its last tenth; say so if it was not finite."""
     if not losses:
         return "none"
     if not all(map(isfinite, losses)):
@@ -65,8 +65,8 @@ def moved(losses: list[float]) -> str:
     return f"{sum(losses[:part]) / part:.3f} → {sum(losses[-part:]) / part:.3f}"
 
 
-def words(e: Estimate) -> str:
-    """Estimate and interval."""
+def format_estimate(e: Estimate) -> str:
+    """Format an estimate with its interval."""
     if not isfinite(e.estimate):
         return "not defined"
     return f"{e.estimate:.3f}" + (f" ({e.low:.3f} to {e.high:.3f})" if isfinite(e.low) else "")
@@ -74,7 +74,7 @@ def words(e: Estimate) -> str:
 
 def main(runs: list[Path]) -> None:
     """Write the table to standard output."""
-    rows = [HEAD, ["---"] * len(HEAD), *(row for run in runs for row in rows_of(run))]
+    rows = [HEAD, ["---"] * len(HEAD), *(row for run in runs for row in make_table_rows(run))]
     sys.stdout.write("".join(f"| {' | '.join(row)} |\n" for row in rows))
 
 

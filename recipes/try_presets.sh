@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Each preset for some minutes on one prepared cohort, then a table on standard output:
+# Trains each preset for some minutes on one prepared cohort, then prints a table on standard output:
 #   recipes/try_presets.sh WORK MINUTES PRESET...
-# A preset that the cohort does not fit says why and is passed over; a run that is evaluated already is kept.
+# If the cohort does not fit a preset, the reason is printed and the preset skipped; evaluated runs are kept.
 set -euo pipefail
 work=$1 minutes=$2
 shift 2

@@ -74,12 +74,6 @@ ROOMS: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
 }
-KNOWN_CIRCLES = {
-    # `Plan.read` is the public way to a plan, and stands at the class for a person who has only that name. Reading
-    # checks and so makes plans; the class itself cannot move below its reader.
-    ("polytask.plan.plan_schema", "polytask.plan.plan_file"): "Plan.read",
-}
-"""(module, module it imports inside a function) that closes a circle → what for."""
 TORCH_FREE = {"cohort", "kinds", "documents", "images"}
 # Import name → distribution, where they differ; pydantic_core is pinned by pydantic, whose errors come from it.
 DISTRIBUTIONS = {
@@ -211,20 +205,8 @@ def module_edges() -> dict[str, set[str]]:
 
 
 def test_no_circles_between_modules() -> None:
-    """Also not through imports in functions, but for the edges of KNOWN_CIRCLES."""
-    edges = {
-        module: {target for target in targets if (module, target) not in KNOWN_CIRCLES}
-        for module, targets in module_edges().items()
-    }
-    assert circles(edges) == []
-    loaded = {m: {i.target for i in graph()[m] if i.loaded and i.target in graph()} for m in graph()}
-    assert circles(loaded) == [], "no exception where importing a module loads the other"
-
-
-def test_every_known_circle_is_still_one() -> None:
-    edges = module_edges()
-    for module, target in KNOWN_CIRCLES:
-        assert any({module, target} <= set(group) for group in circles(edges)), f"{module} → {target} is open"
+    """Also not through imports in functions."""
+    assert circles(module_edges()) == []
 
 
 def test_layer_rules_catch() -> None:

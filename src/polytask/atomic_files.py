@@ -1,7 +1,8 @@
 """Write files and folders whole or not at all. No other module renames anything.
 
-Each is made under another name in the same place, since a rename is atomic only within one file system, and gets its
-name when it is whole. What a killed process leaves is swept by `leftovers.py`, or replaced by the next writing.
+Each is written under another name in the same place, and gets its own name by a rename when it is whole. (A rename is
+atomic only within one file system.) What a killed process leaves is removed by `leftovers.py`, or replaced when it is
+written again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 
 @contextmanager
 def write_file_atomically(path: Path, part: Path | None = None) -> Iterator[Path]:
-    """Give the block a path to write to. After the block this file gets the name `path`, in the place of an old one.
+    """Give the block a path to write to. After the block this file gets the name `path`; an old file is replaced.
 
-    When the block raises, the unfinished file goes and `path` stays as it was.
+    When the block raises, the unfinished file is removed and `path` stays as it was.
 
     Args:
         part: the name until then, in the same folder; `.NAME.part` by default.
@@ -49,9 +50,9 @@ def write_text_atomically(path: Path, text: str, part: Path | None = None, *, du
 
 @contextmanager
 def create_folder_atomically(folder: Path, half: Path) -> Iterator[None]:
-    """Make the folder `half` for the block to fill. After the block it gets the name `folder`; an old one goes.
+    """Make the folder `half` for the block to fill. After the block it gets the name `folder`; an old one is removed.
 
-    A crash leaves the old folder, the new one, or none. When the block raises, `half` goes and `folder` stays.
+    A crash leaves the old folder, the new one, or none. When the block raises, `half` is removed and `folder` stays.
 
     Args:
         half: a path in the same place; what a killed process left there is removed first.
@@ -68,7 +69,7 @@ def create_folder_atomically(folder: Path, half: Path) -> Iterator[None]:
 
 
 def remove_folder_atomically(folder: Path, half: Path) -> None:
-    """Remove a folder. A kill in between leaves no half of it under its name, but the rest as `half`."""
+    """Remove a folder. What a kill in between leaves has the name `half`, never that of the folder."""
     shutil.rmtree(half, ignore_errors=True)
     os.replace(folder, half)
     shutil.rmtree(half)
@@ -77,10 +78,10 @@ def remove_folder_atomically(folder: Path, half: Path) -> None:
 def replace_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
     """Fill a new folder, then put it in the place of the old one.
 
-    A crash leaves the old folder or the new one, never a half: `find_existing_folder` finds whichever is there.
+    A crash leaves the old folder or the new one, never half of one; `find_existing_folder` finds the one that exists.
     """
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    # After a crash the old one may be all there is: it is not removed before the new one is whole.
+    # After a crash only the old folder may exist, so it is kept until the new one is whole.
     restore_folder(folder)
     try:
         new.mkdir(parents=True)
@@ -88,7 +89,7 @@ def replace_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> Non
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    # No system renames a folder onto a full one: the old folder steps aside first.
+    # No system renames a folder onto one with content, so the old folder is renamed first.
     if folder.exists():
         os.replace(folder, old)
     os.replace(new, folder)
@@ -106,8 +107,8 @@ def find_existing_folder(folder: Path) -> Path | None:
 def restore_folder(folder: Path) -> None:
     """Finish a replacement of a folder that was killed between the two renames of `replace_folder_atomically`.
 
-    The old folder comes back when the new one never got its name. Then the rest is removed: `NAME.new` is not whole,
-    and `NAME.old` is not needed once `NAME` is there.
+    If the new folder never got its name, the old one gets its name back. Then the rest is removed: `NAME.new` is not
+    whole, and `NAME.old` is not needed once `NAME` exists.
     """
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     if old.is_dir() and not folder.exists():
@@ -117,5 +118,5 @@ def restore_folder(folder: Path) -> None:
 
 
 def move_into_place(draft: Path, target: Path) -> None:
-    """Give a finished file or folder its final name, where nothing, a file or an empty folder may stand."""
+    """Give a finished file or folder its final name; a file or an empty folder of that name is replaced."""
     os.replace(draft, target)

@@ -39,7 +39,7 @@ def show_in_one_line(text: str) -> str:
 
 
 def suggest_word(word: str, words: Iterable[str], what: str = "use one of") -> str:
-    """Word the remedy for a wrong word: name the most similar allowed word, else list all of them.
+    """Make the remedy for a wrong word: name the most similar allowed word, else list all of them.
 
     Args:
         word: the wrong word.

@@ -1,4 +1,4 @@
-"""Remove what a killed process left half written. The next command that has the folder to itself does this."""
+"""Remove what a killed process left half written. The next command that holds the lock of the folder does this."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HALF_WRITTEN_PREFIX = ".half-"
 UNFINISHED_FILE = re.compile(r".+\.part|\..+\.[0-9a-f]{8}\.tmp")
 """Names of files that are still being written: by `atomic_files`, and by `write_atomically` of images."""
 FOREIGN_FOLDERS = {"tensorboard"}
-"""Folders inside Polytask's own in which other programs write; they are left alone."""
+"""Folders inside those of Polytask to which other programs write; they are not changed."""
 
 
 def sweep_leftovers(folder: Path, deep: bool = False) -> None:

@@ -90,7 +90,7 @@ def hold_lock(
 
 
 def is_lock_held(path: Path) -> bool:
-    """Whether any process holds the lock now. Nothing is changed, and nobody is blocked for long."""
+    """Whether any process holds the lock now. Nothing is changed, and no process is blocked for long."""
     for _ in range(HELD_CHECKS if path.exists() else 0):
         # Asking takes the lock for a moment, so two processes that ask at once could each take the other for a
         # holder. Only several failures in a row count.
@@ -163,11 +163,11 @@ def _take_lock(
         if say is not None:
             say(f"{place}: {who}; this command waits until it is done")
         while not _try_to_take_lock(lock, DEFAULT_LOCK_PATIENCE):
-            path.parent.mkdir(parents=True, exist_ok=True)  # its last holder may have tidied the folder away
+            path.parent.mkdir(parents=True, exist_ok=True)  # its last holder may have removed the folder
     except OSError as error:
         raise PolytaskError(
-            f"{path.parent}: cannot write here ({error.strerror or error}); expected a writable folder; mend that, or "
-            "choose another"
+            f"{path.parent}: cannot write here ({error.strerror or error}); expected a writable folder; make it "
+            "writable, or choose another"
         ) from None
     return lock
 
@@ -175,8 +175,9 @@ def _take_lock(
 def _release_lock(lock: BaseFileLock, path: Path) -> None:
     """Remove note and lock file, and release the lock.
 
-    The file is removed while the lock is still held: else another process could lock it just before it loses its name,
-    and a third one could lock a new file of that name. Windows cannot remove an open file, so there it comes last.
+    The file is removed while the lock is still held. Otherwise another process could lock it just before it is removed,
+    and a third one could lock a new file of that name at the same time. Windows cannot remove an open file, so there it
+    comes last.
     """
     with suppress(OSError):
         _get_note_path(path).unlink(missing_ok=True)

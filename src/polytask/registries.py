@@ -17,7 +17,7 @@ from polytask.errors import PolytaskError, suggest_word
 
 @dataclass(frozen=True)
 class Registry:
-    """The place of one registry (`attribute` of `module`), and in one line what its members decide."""
+    """Where one registry is defined (`attribute` of `module`), and one line about its members."""
 
     module: str
     attribute: str
@@ -25,33 +25,43 @@ class Registry:
 
 
 REGISTRIES: dict[str, Registry] = {
-    "tasks": Registry("polytask.tasks", "KINDS", "what is asked: `kind` of a task in cohort.yaml"),
-    "formats": Registry("polytask.images.formats", "FORMATS", "files that are read and written as images"),
-    "importers": Registry(
-        "polytask.cohort.importers", "IMPORTERS", "layouts `polytask import` turns into a cohort"
+    "tasks": Registry("polytask.tasks", "KINDS", "kinds of tasks: `kind` of a task in cohort.yaml"),
+    "formats": Registry(
+        "polytask.images.formats", "FORMATS", "image file formats, read and mostly also written"
     ),
-    "checks": Registry("polytask.cohort.check", "CHECKS", "what `polytask check` looks at"),
+    "importers": Registry(
+        "polytask.cohort.importers", "IMPORTERS", "layouts of data that `polytask import` can read"
+    ),
+    "checks": Registry("polytask.cohort.check", "CHECKS", "what `polytask check` checks"),
     "sharing": Registry(
         "polytask.model.sharing", "SHARINGS", "which features each task sees: `train --sharing`"
     ),
     "visit_fusion": Registry(
-        "polytask.model.visit_fusion", "VISIT_FUSIONS", "how visits become one: `train --visit-fusion`"
+        "polytask.model.visit_fusion",
+        "VISIT_FUSIONS",
+        "how the visits of a subject are combined: `train --visit-fusion`",
     ),
     "input_fusion": Registry(
-        "polytask.model.input_fusion", "INPUT_FUSIONS", "how inputs become one: `train --input-fusion`"
+        "polytask.model.input_fusion",
+        "INPUT_FUSIONS",
+        "how the inputs of a case are combined: `train --input-fusion`",
     ),
     "order": Registry(
-        "polytask.model.order", "LINKS", "how a task reads another's answer: `train --after`, `model.link`"
+        "polytask.model.order",
+        "LINKS",
+        "how a task reads the answer of another: `train --after`, `model.link`",
     ),
     "balance": Registry(
-        "polytask.balance", "RULES", "how losses or gradients become one step: `train --balance`"
+        "polytask.balance",
+        "RULES",
+        "how the losses or gradients of the tasks are combined: `train --balance`",
     ),
     "doctor": Registry("polytask.evaluation.doctor", "FINDINGS", "what `polytask doctor` looks for"),
     "presets": Registry("polytask.plan.presets", "PRESETS", "published systems: `train --preset`"),
 }
 
 OLD_NAMES = {"time": "visit_fusion", "sources": "input_fusion"}
-"""Former name of a registry → the present one; `polytask list` still reads it."""
+"""Former name of a registry → the present one; `polytask list` still accepts the former."""
 
 
 def load_registry(name: str) -> Mapping[str, Any]:
@@ -61,8 +71,8 @@ def load_registry(name: str) -> Mapping[str, Any]:
             f"no registry is called {name!r}: {suggest_word(name, REGISTRIES, 'choose from')}"
         )
     place = REGISTRIES[name]
-    found: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
-    return found
+    members: Mapping[str, Any] = getattr(import_module(place.module), place.attribute)
+    return members
 
 
 def list_members(name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Run work in threads and give the results as they come, with few pieces under way at any time."""
+"""Run work in threads and yield the results as they come, with few items in progress at any time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 ITEMS_PER_THREAD = 4
-"""Pieces under way for each thread: enough to keep it busy, few enough to go through all of them at every result."""
+"""Items in progress for each thread: enough to keep it busy, few enough to check all of them at every result."""
 
 
 def run_in_threads(
@@ -18,8 +18,8 @@ def run_in_threads(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield (item, result of the function) for each item, in the order in which they are done.
 
-    Items are taken one by one, and at most `ITEMS_PER_THREAD` per thread are under way. After the first failure, after
-    Ctrl-C, or when the caller stops asking, no further item is begun; the running ones are waited for.
+    Items are taken one by one, and at most `ITEMS_PER_THREAD` per thread are in progress. After the first failure,
+    after Ctrl-C, or when the caller stops iterating, no further item is started, and the running ones are waited for.
 
     Args:
         jobs: number of threads; at least one is used.
@@ -36,7 +36,7 @@ def run_in_threads(
     try:
         hand_out(ITEMS_PER_THREAD * jobs)
         while waiting:
-            # The short wait lets Ctrl-C through on systems where a waiting main thread hears no signal.
+            # The timeout is short because on some systems a waiting main thread does not notice Ctrl-C.
             ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in ready:
                 item = waiting.pop(future)

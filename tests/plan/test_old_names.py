@@ -57,7 +57,7 @@ def test_an_old_and_a_new_key_for_one_value_are_refused(phantom_plan: Plan, tmp_
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["shared"]["model"]["time"] = "mean"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    with pytest.raises(PolytaskError, match="leave time out"):
+    with pytest.raises(PolytaskError, match="the plan has both; remove time"):
         read_plan(tmp_path)
 
 

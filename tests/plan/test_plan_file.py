@@ -71,13 +71,13 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (
             "batch: ",
             "batch: four #",
-            r"shared\.training\.batch: 'four' does not do, input should be a valid integer",
+            r"shared\.training\.batch: 'four' is not valid, input should be a valid integer",
         ),
-        ("field: whole", "field: hole", r"shared\.images\.scan\.field: 'hole' does not do"),
+        ("field: whole", "field: hole", r"shared\.images\.scan\.field: 'hole' is not valid"),
         (
             "kind: survival",
             "kind: survivel",
-            r"folds\.0\.tasks\.os\.kind: 'survivel' is no kind of task, did you mean",
+            r"folds\.0\.tasks\.os\.kind: 'survivel' is not a kind of task, did you mean",
         ),
         ("tolerance:", "tolerence:", r"folds\.0\.tasks\.\w+\.\w+"),
         ("loss: cox", "loss: coks", r"folds\.0\.tasks\.os\.loss: 'coks'"),

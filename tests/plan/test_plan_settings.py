@@ -60,7 +60,7 @@ def test_values_inside_lists_and_free_names(phantom_plan: Plan) -> None:
 def test_a_chain_is_checked(phantom_plan: Plan) -> None:
     found = set_value(phantom_plan, "model.after.os=[grade]")
     assert found.shared.model.after == {"os": ["grade"]}
-    with pytest.raises(PolytaskError, match=r"'grad' is no task; did you mean 'grade'"):
+    with pytest.raises(PolytaskError, match=r"'grad' is not a task; did you mean 'grade'"):
         set_value(phantom_plan, "model.after.os=[grad]")
     with pytest.raises(PolytaskError, match="a cycle: os → grade → os"):
         set_values(phantom_plan, ["model.after.os=[grade]", "model.after.grade=[os]"])
@@ -74,26 +74,26 @@ def test_a_chain_is_checked(phantom_plan: Plan) -> None:
         ("folds.7.tasks.os.loss=cox", "'7' is not in folds"),
         ("folds.0.tasks.oss.loss=cox", "did you mean 'os'"),
         ("folds.0.tasks.os.los=cox", "did you mean 'loss'"),
-        ("folds.0.tasks.os.loss=coks", "'coks' does not do, input should be 'cox' or 'hazard'"),
-        ("training.epochs=four", "'four' does not do, input should be a valid integer"),
+        ("folds.0.tasks.os.loss=coks", "'coks' is not valid, input should be 'cox' or 'hazard'"),
+        ("training.epochs=four", "'four' is not valid, input should be a valid integer"),
         ("training.epochs=yes", "expected a number"),
         ("training.epochs=0", "shared.training.epochs: 0 is too small"),
         ("training.epochs", "expected name=value"),
         ("training=4", "is a section; name a value in it"),
         ("training.epochs.more=4", "is a single value"),
-        ("images.scan.strides.9.0=2", "is no index"),
+        ("images.scan.strides.9.0=2", "is not an index"),
         (
             "images.scan.view=[50,50,50]",
-            r"is not divisible by the total stride \[4, 4, 4\]; take \[48, 48, 48\]",
+            r"is not divisible by the total stride \[4, 4, 4\]; use \[48, 48, 48\]",
         ),
         ("images.scan.view=[8,8,8]", "leaves .* positions at the deepest stage, fewer than 3"),
         ("images.scan.view=[24,24]", "a 3D image needs 3"),
-        ("images.scan.patch=[24,24,24]", "field whole has none"),
+        ("images.scan.patch=[24,24,24]", "field whole does not use it"),
         ("images.scan.field=both", "field both needs it"),
-        ("images.scan.widths=[16,32]", "expected as many of each"),
-        ("images.scan.crop.rule=box", "crop.column: the rule box needs the name of a column"),
-        ("images.scan.channel_dropout=1", "no share below 1"),
-        ("folds.0.tasks.grade.frequencies=[0.5,0.5]", "expected one number for each of classes"),
+        ("images.scan.widths=[16,32]", "expected the same number in each"),
+        ("images.scan.crop.rule=box", "crop.column: the rule box needs the name of a table column"),
+        ("images.scan.channel_dropout=1", "must be a share from 0 to below 1"),
+        ("folds.0.tasks.grade.frequencies=[0.5,0.5]", "expected one number for each entry of classes"),
         ("digest=1", "cannot be set"),
         ("training.why=x", "cannot be set"),
         ("training.epochs=[1", "cannot be read"),

@@ -118,7 +118,7 @@ def texts(folder: Path, splits: Splits) -> tuple[str, list[str]]:
     def text(folds: dict[int, FoldPlan]) -> str:
         return render_plan(plan.model_copy(update={"folds": folds, "cohort": "x", "digest": "x"}), folder)
 
-    return text(plan.folds), [text({0: fold}).split("# Per fold")[1] for fold in plan.folds.values()]
+    return text(plan.folds), [text({0: fold}).split("# For each fold")[1] for fold in plan.folds.values()]
 
 
 def test_held_out_subjects_change_no_byte_of_their_fold(copy: Path, phantom_splits: Splits) -> None:
@@ -145,7 +145,7 @@ def test_held_out_voxels_alone_change_no_byte_of_the_shared_part_but_sizes(
     before, _ = texts(copy, phantom_splits)
     spoil(copy, set(phantom_splits.folds[0].held_out), cells=False)
     after, _ = texts(copy, phantom_splits)
-    shared = [text.split("# Per fold")[0] for text in (before, after)]
+    shared = [text.split("# For each fold")[0] for text in (before, after)]
     assert shared[0] == shared[1]
 
 

@@ -80,8 +80,8 @@ def test_chains_leave_out_what_cannot_be() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("rpnet", "it compares 2 visits and the cohort has 1: name `visits`"),
-        ("mmdls", "it joins 2 inputs and the cohort has 1"),
+        ("rpnet", "it needs 2 visits and the cohort has 1: list `visits`"),
+        ("mmdls", "it needs 2 inputs and the cohort has 1"),
         ("cascaded", "it needs a segmentation task"),
         ("rpnett", "did you mean 'rpnet'"),
     ],
@@ -94,7 +94,9 @@ def test_what_a_cohort_lacks_is_said(name: str, words: str, phantom_plan: Plan) 
 def test_a_preset_without_its_chain_is_refused(phantom_plan: Plan) -> None:
     """Two numbers: nobody's answer can be read as a class or a mask."""
     two = header(tasks={name: {"kind": "regression"} for name in ("size", "weight")})
-    with pytest.raises(PolytaskError, match="--preset hybrid: no task of the cohort can follow another"):
+    with pytest.raises(
+        PolytaskError, match="--preset hybrid: the cohort has no tasks that can form its chain"
+    ):
         apply_preset(phantom_plan, "hybrid", two)
 
 

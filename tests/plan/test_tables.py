@@ -53,13 +53,13 @@ def test_the_reason_accounts_for_every_column() -> None:
     assert len(kept) == 135  # 27 training subjects
     assert "135 of 400 numeric columns are used" in reason
     assert "40 known for less than 50 % of the training subjects" in reason
-    assert "30 never vary" in reason
-    assert "50 repeat one before them" in reason
-    assert f"{400 - 135 - 120} go less with grade, type, marks, size and 1 more in train" in reason
+    assert "30 that never vary" in reason
+    assert "50 that repeat an earlier column" in reason
+    assert f"{400 - 135 - 120} less associated with grade, type, marks, size and 1 more in train" in reason
     lost = [columns[i] for i in (*range(70), *range(300, 350))]
     assert not set(lost) & set(kept)
     assert not [c for c in lost if c in reason or f"tables.mol.{c}" in fold.why]
-    assert "number 1 for grade (|z| " in fold.why[f"tables.mol.{columns[200]}"]
+    assert "rank 1 by association with grade (|z| " in fold.why[f"tables.mol.{columns[200]}"]
 
 
 SAY: dict[str, Callable[[dict[str, str]], float]] = {
@@ -80,7 +80,7 @@ def test_what_carries_the_answer_to_any_one_task_is_kept(task: str) -> None:
         row["gene450"] = f"{SAY[task](row) * (1 + 0.05 * rng.normal()):.5f}"
     found = screen_columns(basis_of(world(columns, cells)), "mol", columns)
     assert len(found.kept) == 200
-    assert f"number 1 for {task} " in found.kept["gene450"]
+    assert f"rank 1 by association with {task} " in found.kept["gene450"]
 
 
 def test_a_subject_task_is_held_against_the_visits_it_reads() -> None:
@@ -96,8 +96,8 @@ def test_a_subject_task_is_held_against_the_visits_it_reads() -> None:
                  for v, r in (("one", one), ("two", two))]  # fmt: skip
     head = header(inputs=molecular(columns), tasks=tasks, visits=["one", "two"])
     found = screen_columns(basis_of(cohort_of(head, rows)), "mol", columns)
-    assert "number 1 for response (|z| 4." in found.kept["gene7"]
-    assert "number 1 for" not in found.kept.get("gene8", "")
+    assert "rank 1 by association with response (|z| 4." in found.kept["gene7"]
+    assert "rank 1 by" not in found.kept.get("gene8", "")
 
 
 def test_without_pooled_tasks_nothing_judges() -> None:
@@ -107,13 +107,13 @@ def test_without_pooled_tasks_nothing_judges() -> None:
     cohort = cohort_of(header(inputs=inputs, tasks=tasks), cells_of(15, columns))
     found = screen_columns(basis_of(cohort), "mol", columns)
     assert list(found.kept) == columns[:75]
-    assert "125 stand behind these (no task to judge them by)" in found.reason
+    assert "125 later in the table (no task has enough known answers to rank them)" in found.reason
 
 
 def fold_text(plan: Plan) -> str:
-    return render_plan(plan.model_copy(update={"cohort": "x", "digest": "x"}), Path(".")).split("# Per fold")[
-        1
-    ]
+    return render_plan(plan.model_copy(update={"cohort": "x", "digest": "x"}), Path(".")).split(
+        "# For each fold"
+    )[1]
 
 
 def test_held_out_subjects_change_no_byte_of_a_screened_fold() -> None:

@@ -20,8 +20,8 @@ from tests.plan.worlds import cohort_of, header
         (names(40, "g{}_rna") + names(30, "g{}.mut"), {"rna": 40, "mut": 30}, "last part"),
         (names(40, "rna_g{}") + names(30, "mut_g{}x"), {"rna": 40, "mut": 30}, "part before the last"),
         (names(40, "rna_g{}_5p") + names(30, "mut_g{0}_q{0}"), {"rna": 40, "mut": 30}, "first part"),
-        (names(70), {"1-64": 64, "65-70": 6}, "neighbours"),
-        ([*names(69, "g{}_rna"), "age_mut"], {"1-64": 64, "65-70": 6}, "neighbours"),
+        (names(70), {"1-64": 64, "65-70": 6}, "neighboring columns"),
+        ([*names(69, "g{}_rna"), "age_mut"], {"1-64": 64, "65-70": 6}, "neighboring columns"),
     ],
 )
 def test_groups_by_name(columns: list[str], groups: dict[str, int], how: str) -> None:
@@ -42,7 +42,7 @@ def test_groups_of_the_header_come_first() -> None:
     assert {n: c.group for n, c in fold.tables["mol"].items()} == {
         "a1": "a", "a2": "a", "b1": "b", "b2": "b", "c": None}  # fmt: skip
     assert list(fold.tables["mol"]) == ["a1", "a2", "b1", "b2", "c"]
-    assert fold.why["tables.mol"] == "3 groups as the header says: a 2, b 2, without 1"
+    assert fold.why["tables.mol"] == "3 groups of columns, as in the header: a 2, b 2, no group 1"
 
 
 def test_the_plan_says_which_subsets_of_sources_were_seen() -> None:
@@ -54,13 +54,15 @@ def test_the_plan_says_which_subsets_of_sources_were_seen() -> None:
     cohort = cohort_of(header(inputs=inputs, tasks={"grade": TASKS["grade"]}), rows)
     text = describe_source_subsets(basis_of(cohort, [f"s{i:02d}" for i in range(9)]))
     assert text == (
-        "seen in train: scan + mol 6, scan 2, none 1 of 9 samples; every other subset is predicted by masking "
-        "(source_dropout shows them in training)"
+        "inputs of the 9 training samples: scan + mol 6, scan 2, none 1; other combinations are learned only from "
+        "inputs hidden at random (source_dropout)"
     )
     rows[4] = {"grade": "G2", "age": "3"}
     whole = cohort_of(cohort.header, rows)
-    assert describe_source_subsets(basis_of(whole, ["s02", "s03", "s04"])).endswith("; that is every subset")
-    assert planned(cohort).folds[0].why["sources"].startswith("seen in train: scan + mol 6")
+    assert describe_source_subsets(basis_of(whole, ["s02", "s03", "s04"])).endswith(
+        "; every combination of inputs occurs"
+    )
+    assert ": scan + mol 6" in planned(cohort).folds[0].why["sources"]
 
 
 def test_a_subject_column_on_another_visit_counts_and_one_input_is_said() -> None:
@@ -74,7 +76,7 @@ def test_a_subject_column_on_another_visit_counts_and_one_input_is_said() -> Non
             inputs=molecular(["age"], level=level), tasks={"grade": TASKS["grade"]}, visits=["a", "b"]
         )
         text = describe_source_subsets(basis_of(cohort_of(head, rows)))
-        assert text == f"seen in train: {words} of 4 samples; there is one input"
+        assert text == f"inputs of the 4 training samples: {words}; there is only one input"
 
 
 def strings(folder: Path) -> Path:

@@ -99,6 +99,6 @@ def test_millimeters_of_some_files_are_not_mixed_with_pixels_of_others() -> None
     assert (found.unit, found.spacing) == ("px", (1.0, 1.0))
     assert found.sizes[:2] == ((64, 48), (32, 96))
     assert why.reasons["unit"] == (
-        "4 of 9 files (subject 1, subject 3, subject 5, …) do not say how large a pixel is: lengths are counted in "
-        "pixels, never told in mm; the scale of the others is not used"
+        "px: 4 of 9 files (subject 1, subject 3, subject 5, …) do not say how large a pixel is, so lengths count "
+        "pixels, not mm; the pixel sizes in the other files are not used"
     )

@@ -79,7 +79,7 @@ def test_page_says_what_the_run_is(whole: Reader, flat: ReportMaterial) -> None:
     for task in flat.tasks:
         assert task in whole.text
     assert "scan: spacing" in whole.text  # a decision of the plan, with its reason
-    assert "median over" in whole.text
+    assert "median of each axis over" in whole.text
 
 
 def test_every_kind_has_its_pictures(whole: Reader) -> None:

@@ -358,7 +358,7 @@ def test_wrong_words(work: Path) -> None:
         train(work, name="d", balance="graddrop", overrides=["training.balance.every=3"])
     with pytest.raises(PolytaskError, match="no setting 'speed'"):
         train(work, name="b", overrides=["training.balance.rule=famo", "training.balance.options={speed: 1}"])
-    with pytest.raises(PolytaskError, match="'fixed' goes by"):
+    with pytest.raises(PolytaskError, match="'fixed' needs"):
         train(work, balance="fixed")
     with pytest.raises(PolytaskError, match="does not apply to single"):
         train(work, balance="famo", sharing="single")

@@ -34,7 +34,7 @@ def test_single_networks_of_a_chain_are_one_and_wrong_names_are_refused(work: Pa
     weights = load_file(run.folder / "last" / "grade+os" / "model.safetensors")
     assert any("encoders.members.@os" in k for k in weights)
     assert any("embeddings" in k for k in weights)
-    with pytest.raises(PolytaskError, match="'grad' is no task"):
+    with pytest.raises(PolytaskError, match="'grad' is not a task"):
         train(work, name="b", overrides=["model.after.os=[grad]"])
 
 

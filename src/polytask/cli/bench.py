@@ -1,4 +1,4 @@
-"""`polytask bench`: where the time of a step goes, and what each sharing costs, on this machine."""
+"""`polytask bench`: measures where the time of a step goes, and what each sharing block costs, on this machine."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def steps(
     from polytask.training.timing import time_steps
 
     with Console(stderr=True).status("plan and store") as status:
-        found = time_steps(work, fold, count, change or (), device, status.update)
+        timing = time_steps(work, fold, count, change or (), device, status.update)
     if as_json:
-        print_json(found.as_dict())
+        print_json(timing.as_dict())
         return
-    print(format_timing_table(found))
+    print(format_timing_table(timing))
 
 
 @bench.command()
@@ -114,15 +114,17 @@ def models(
     from polytask.plan.precision_probe import probe_precision
     from polytask.training.distributed import choose_device
 
-    found = choose_device(device)
+    torch_device = choose_device(device)
     kinds = TASK_MIXES if mix == "both" else (mix,)
     settings = [
-        CostSetting(m, n, size, dims, device=str(found)) for m in kinds for n in _parse_task_counts(tasks)
+        CostSetting(m, n, size, dims, device=str(torch_device))
+        for m in kinds
+        for n in _parse_task_counts(tasks)
     ]
     chosen = list(SHARINGS) if sharing is None else _split_words(sharing)
     documents = []
     with Console(stderr=True).status("precision") as status:
-        precision = probe_precision(cast("Device", found.type))[0]
+        precision = probe_precision(cast("Device", torch_device.type))[0]
         for setting in (replace(s, precision=precision) for s in settings):
             words = cost_table.describe_task_mix(setting)
             costs = measure_sharing_costs(

@@ -21,23 +21,23 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Print each problem on its own line.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List every problem of a cohort, with file, row and remedy. Exit code 1 on errors, 0 with warnings alone.
+    """List every problem of a cohort, with file, row and remedy. The exit code is 1 if there are errors, else 0.
 
-    More than three problems of one kind are one line with their number and three examples; --all prints each.
+    More than three problems of one kind become one line with their number and three examples; --all prints each.
     """
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar
-    from polytask.cohort.check import check_cohort as find
+    from polytask.cohort.check import check_cohort
     from polytask.cohort.problem_groups import ProblemGroup, group_problems
 
     with make_transient_bar() as bar:
         line = bar.add_task("check", total=None)
-        found = find(
+        problems = check_cohort(
             folder, images, folds, jobs, lambda done, total: bar.update(line, completed=done, total=total)
         )
-    errors = sum(p.level == "error" for p in found)
-    warnings = len(found) - errors
-    groups = [ProblemGroup((p,)) for p in found] if every else group_problems(found)
+    errors = sum(p.level == "error" for p in problems)
+    warnings = len(problems) - errors
+    groups = [ProblemGroup((p,)) for p in problems] if every else group_problems(problems)
     if as_json:
         print_json({"errors": errors, "warnings": warnings, "problems": [g.as_dict() for g in groups]})
     else:

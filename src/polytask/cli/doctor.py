@@ -1,4 +1,4 @@
-"""`polytask doctor`: what is wrong with a training, in words."""
+"""`polytask doctor`: finds what is wrong with a training."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def evaluate(
     from polytask.cli.evaluation_table import list_evaluation_remarks, make_metrics_table
     from polytask.cli.progress_bar import make_transient_bar
     from polytask.errors import PolytaskError
-    from polytask.evaluation.evaluate_run import evaluate as judge
+    from polytask.evaluation.evaluate_run import evaluate as evaluate_run
     from polytask.evaluation.evaluated_part import locate_results
     from polytask.evaluation.external.evaluate_on import evaluate_on
     from polytask.report.external_report import write_external_report
@@ -116,12 +116,12 @@ def evaluate(
                 device=device,
                 answers=answers or (),
             )
-            found = elsewhere.evaluation
+            evaluation = elsewhere.evaluation
             # The bar would stand still at its end while the pictures of the page are drawn.
             progress(0, 1, "report")
             write_external_report(elsewhere)
         else:
-            found = judge(
+            evaluation = evaluate_run(
                 run,
                 part.value,
                 tta=tta,
@@ -134,28 +134,28 @@ def evaluate(
                 hidden=hidden,
             )
     if as_json:
-        print_json(found.as_dict())
+        print_json(evaluation.as_dict())
         return
     console = Console()
-    for verdict in found.verdicts:
+    for verdict in evaluation.verdicts:
         console.print(verdict, style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(make_metrics_table(found, every))
+    console.print(make_metrics_table(evaluation, every))
     if every:
-        for site in found.sites:
-            console.print(make_metrics_table(found, True, site))
-    for shown in make_extra_tables(found):
+        for site in evaluation.sites:
+            console.print(make_metrics_table(evaluation, True, site))
+    for shown in make_extra_tables(evaluation):
         console.print(shown)
-    for text in [*list_evaluation_remarks(found), *describe_extra_results(found)]:
+    for text in [*list_evaluation_remarks(evaluation), *describe_extra_results(evaluation)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if on is not None:
         print(f"{out}: evaluation.json, cases.csv, predictions.csv, report.html")
-        if found.external["draft"]:
+        if evaluation.external["draft"]:
             print(
-                f"next: correct {out}/{found.external['draft']}, then run the same command with --mapping and "
+                f"next: correct {out}/{evaluation.external['draft']}, then run the same command with --mapping and "
                 "another -o"
             )
         return
-    print(f"{locate_results(run, found.part)}: evaluation.json, cases.csv, predictions.csv")
+    print(f"{locate_results(run, evaluation.part)}: evaluation.json, cases.csv, predictions.csv")
     print(f"next: polytask report {run}")
 
 

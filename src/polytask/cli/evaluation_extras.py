@@ -1,4 +1,4 @@
-"""What `polytask evaluate` prints below the metrics: risk groups, operating points, simple models, others' answers."""
+"""Prints what stands below the metrics: risk groups, operating points, simple models, answers of others."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ RATE_LABELS = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv"
 """Key of a rate in `evaluation.json` → how a table names it."""
 
 
-def make_extra_tables(found: Evaluation) -> list[Table]:
+def make_extra_tables(evaluation: Evaluation) -> list[Table]:
     """Make the tables that stand below the metrics: answers of others, simple models, operating points."""
-    given = [make_answers_table(name, content) for name, content in found.answers.items()]
-    there = [make_baselines_table(found.baselines)] if found.baselines else []
-    points = [make_operating_points_table(found.operating_points)] if found.operating_points else []
-    return [*given, *there, *points]
+    answers = [make_answers_table(name, content) for name, content in evaluation.answers.items()]
+    baselines = [make_baselines_table(evaluation.baselines)] if evaluation.baselines else []
+    points = [make_operating_points_table(evaluation.operating_points)] if evaluation.operating_points else []
+    return [*answers, *baselines, *points]
 
 
 def make_answers_table(name: str, content: Mapping[str, Any]) -> Table:
-    """Make a table of our metrics beside those of somebody else's answers, on the same cases."""
+    """Make a table that compares our metrics with those of somebody else's answers, on the same cases."""
     shown = _start_table(f"ours against {name} (theirs), on the same cases", ["task", "metric"])
     _add_number_columns(shown, ["ours", "theirs", "difference", "95 % interval", "n"])
     for task, judged in content["tasks"].items():
@@ -42,7 +42,7 @@ def make_answers_table(name: str, content: Mapping[str, Any]) -> Table:
 
 
 def make_baselines_table(baselines: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Make a table of the network's primary metric beside that of each simple model, on the same cases."""
+    """Make a table that compares the network's primary metric with that of each simple model, on the same cases."""
     shown = _start_table(
         "simple models fitted on the train part: does the network add anything?", ["task", "simple model"]
     )
@@ -61,11 +61,11 @@ def make_baselines_table(baselines: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def make_operating_points_table(points: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
-    """Make a table of sensitivity, specificity, PPV and NPV at each operating point, beside the plain answer's."""
+    """Make a table of sensitivity, specificity, PPV and NPV at each operating point and of the plain answer."""
     shown = _start_table("operating points, chosen on tune", ["task", "share"])
     _add_number_columns(shown, ["at the threshold", "n", "plain answer", "n"])
-    for task, found in points.items():
-        for point in found:
+    for task, task_points in points.items():
+        for point in task_points:
             name = f"{task}.{point['label']}" if point["label"] else task
             for k, (share, words) in enumerate(RATE_LABELS.items()):
                 shown.add_row(
@@ -78,37 +78,37 @@ def make_operating_points_table(points: Mapping[str, Sequence[Mapping[str, Any]]
     return shown
 
 
-def describe_extra_results(found: Evaluation) -> list[str]:
+def describe_extra_results(evaluation: Evaluation) -> list[str]:
     """Write the sentences that stand below the tables.
 
-    They say how groups by risk differ, which rows of a table of answers were left out, how simple models were fitted.
+    They describe the risk groups, the answers of others that were left out, and how simple models were fitted.
     """
-    texts = [f"{task}: {describe_risk_groups(compared)}" for task, compared in found.groups.items()]
-    for name, content in found.answers.items():
+    texts = [f"{task}: {describe_risk_groups(compared)}" for task, compared in evaluation.groups.items()]
+    for name, content in evaluation.answers.items():
         for task, n in content["elsewhere"].items():
             if n:
                 judged = content["cases"][task]
                 texts.append(
-                    f"{name}, {task}: {judged} answers evaluated; {n} left out (cases of other parts, or without "
-                    "a known truth or an "
-                    "answer of ours, left out"
+                    f"{name}, {task}: {judged} answers evaluated, {n} left out (cases of other parts, or without a "
+                    "known truth or an answer of ours)"
                 )
         if content["ignored"]:
             texts.append(f"{name}: columns without a task of this model: {', '.join(content['ignored'])}")
-    for task, points in found.operating_points.items():
+    for task, points in evaluation.operating_points.items():
         for p in points:
             name = f"{task}.{p['label']}" if p["label"] else task
             texts.append(
-                f"{name}: threshold {p['threshold']:.3f} holds {p['aim']} {p['target']:g} on tune (n {p['n']}, "
-                f"{p['positives']} positive); predictions.csv has its calls in column {task}.{p['name']}"
+                f"{name}: threshold {p['threshold']:.3f} reaches {p['aim']} {p['target']:g} on tune (n {p['n']}, "
+                f"{p['positives']} positive); the answers at this threshold are in column {task}.{p['name']} of "
+                "predictions.csv"
             )
-    if found.baselines:
-        volumes = any(name != "table" for models in found.baselines.values() for name in models)
+    if evaluation.baselines:
+        volumes = any(name != "table" for models in evaluation.baselines.values() for name in models)
         texts.append(
             "Simple models: ridge regression on the train part alone, its strength chosen there. Difference: network − "
             "simple model, on the same cases."
             + (
-                " Those of a volume were fitted on the true masks and answer by the predicted ones."
+                " Models that read volumes were fitted on the true masks and predict from the predicted masks."
                 if volumes
                 else ""
             )
@@ -120,7 +120,7 @@ def describe_risk_groups(compared: Mapping[str, Any]) -> str:
     """Describe in one sentence how the groups by predicted risk differ: sizes, log-rank test, hazard ratio."""
     groups = ", ".join(f"{g} {c['n']} ({c['events']} events)" for g, c in compared["groups"].items())
     p, ratio = compared["log_rank"]["p"], compared["hazard_ratio"]
-    parts = [f"groups cut at the training risks: {groups}"]
+    parts = [f"risk groups, with the cut-offs of the training risks: {groups}"]
     if p is not None:
         parts.append(f"log-rank p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}")
     if ratio["estimate"] is not None:

@@ -1,4 +1,4 @@
-"""What `evaluate` prints of an evaluation: a table of metrics, and sentences a reader should know besides."""
+"""Prints an evaluation: a table of metrics, and remarks that a reader needs to understand them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from polytask.evaluation.evaluation_result import Estimate, Evaluation
 
 INTERVAL_METHODS = "95 %, over subjects; shares by Wilson, others see docs/evaluation.md"
-"""How the intervals of the table are computed, as the first remark says it."""
+"""How the intervals of the table are computed, in the words of the first remark."""
 
 
-def make_metrics_table(found: Evaluation, every: bool = False, site: str | None = None) -> Table:
+def make_metrics_table(evaluation: Evaluation, every: bool = False, site: str | None = None) -> Table:
     """Make a table of task, metric, estimate, interval and n; the primary metric of each task comes first.
 
     Args:
@@ -25,11 +25,11 @@ def make_metrics_table(found: Evaluation, every: bool = False, site: str | None 
     from rich.table import Table
     from rich.text import Text
 
-    metrics = found.metrics if site is None else found.sites[site]
+    metrics = evaluation.metrics if site is None else evaluation.sites[site]
     where = "" if site is None else f", site {site}"
-    part = f"at {found.external['cohort']}" if found.external else found.part.replace("_", " ")
+    part = f"at {evaluation.external['cohort']}" if evaluation.external else evaluation.part.replace("_", " ")
     shown = Table(
-        title=Text(f"{found.run}, {part}{where}: {len(found.subjects)} subjects"),
+        title=Text(f"{evaluation.run}, {part}{where}: {len(evaluation.subjects)} subjects"),
         box=SIMPLE,
         padding=(0, 1, 0, 0),
     )
@@ -37,7 +37,7 @@ def make_metrics_table(found: Evaluation, every: bool = False, site: str | None 
         shown.add_column(column)
     for column in ("estimate", "95 % interval", "n"):
         shown.add_column(column, justify="right")
-    for name, task in found.tasks.items():
+    for name, task in evaluation.tasks.items():
         first = str(task["primary"])
         plain = [m for m in metrics[name] if m != first and (every or "." not in m)]
         for k, metric in enumerate([first, *plain]):
@@ -48,7 +48,7 @@ def make_metrics_table(found: Evaluation, every: bool = False, site: str | None 
                 end_section=k == len(plain),
             )
     if site is None:
-        shown.add_row("all", Text("mean skill", style="bold"), *format_estimate_cells(found.mean_skill))
+        shown.add_row("all", Text("mean skill", style="bold"), *format_estimate_cells(evaluation.mean_skill))
     return shown
 
 
@@ -79,13 +79,13 @@ def format_metric_value(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
-def list_evaluation_remarks(found: Evaluation) -> list[str]:
+def list_evaluation_remarks(evaluation: Evaluation) -> list[str]:
     """List the sentences that stand below the table: how intervals are made, what was left out and why."""
     texts = [f"Skill: chance 0, perfect 1. Intervals: {INTERVAL_METHODS}. Research use only."]
-    for name in found.tasks:
-        if reason := found.primary(name).reason:
-            texts.append(f"{name}, {found.tasks[name]['primary']}: no interval, {reason}")
-    for name, count in found.counts.items():
+    for name in evaluation.tasks:
+        if reason := evaluation.primary(name).reason:
+            texts.append(f"{name}, {evaluation.tasks[name]['primary']}: no interval, {reason}")
+    for name, count in evaluation.counts.items():
         if count["unanswered"]:
             texts.append(f"{name}: {count['unanswered']} cases with a known truth have no prediction")
         for key, what in (
@@ -97,35 +97,35 @@ def list_evaluation_remarks(found: Evaluation) -> list[str]:
             some = {s: n for s, n in count.get(key, {}).items() if n}
             if some:
                 texts.append(f"{name}: {what} in " + ", ".join(f"{n} ({s})" for s, n in some.items()))
-    for name, effect in found.site_effects.items():
+    for name, effect in evaluation.site_effects.items():
         texts += [
             f"{name}: site {site} (n {at_site['n']}) does not count: {at_site['why']}"
             for site, at_site in effect["sites"].items()
             if at_site["why"]
         ]
-    texts += describe_hidden_inputs(found)
-    if found.test_touched:
-        times = "once" if found.test_touched == 1 else f"{found.test_touched} times"
+    texts += describe_hidden_inputs(evaluation)
+    if evaluation.test_touched:
+        times = "once" if evaluation.test_touched == 1 else f"{evaluation.test_touched} times"
         texts.append(f"The test part was evaluated {times} so far.")
-    return [*texts, *found.external.get("notes", ())]
+    return [*texts, *evaluation.external.get("notes", ())]
 
 
-def describe_hidden_inputs(found: Evaluation) -> list[str]:
+def describe_hidden_inputs(evaluation: Evaluation) -> list[str]:
     """Write one sentence for each combination of hidden inputs: how good the answers are without them."""
     from math import isfinite
 
     texts = []
-    for key, tasks in found.hidden.items():
+    for key, tasks in evaluation.hidden.items():
         parts = [
-            f"{name} {found.tasks[name]['primary']} {format_metric_value(e.estimate)} (n {e.n}; "
-            f"with {'them' if ';' in key else 'it'} {format_metric_value(found.primary(name).estimate)})"
+            f"{name} {evaluation.tasks[name]['primary']} {format_metric_value(e.estimate)} (n {e.n}; "
+            f"with {'them' if ';' in key else 'it'} {format_metric_value(evaluation.primary(name).estimate)})"
             for name, e in tasks.items()
             if isfinite(e.estimate)
         ]
         # No answer at all without this input, although the task has answers with it.
-        lost = [name for name, e in tasks.items() if not e.n and found.primary(name).n]
+        lost = [name for name, e in tasks.items() if not e.n and evaluation.primary(name).n]
         parts += [f"{name} cannot be predicted" for name in lost]
         texts.append(f"Without {key.replace(';', ' and ')}: {', '.join(parts) or 'not defined'}")
-    if found.needed:
-        texts.append(f"Nothing can be predicted without {'; without '.join(found.needed)}.")
+    if evaluation.needed:
+        texts.append(f"Nothing can be predicted without {'; without '.join(evaluation.needed)}.")
     return texts

@@ -19,12 +19,14 @@ def export(
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar
     from polytask.predict.bundle import DESCRIPTION_FILE
-    from polytask.predict.bundle import export as write
+    from polytask.predict.bundle import export as export_model
     from polytask.predict.seal import read_description
 
     with make_transient_bar() as bar:
         line = bar.add_task("export", total=None)
-        folder = write(runs, out, lambda done, total, what: bar.update(line, completed=done, total=total))
+        folder = export_model(
+            runs, out, lambda done, total, what: bar.update(line, completed=done, total=total)
+        )
     seen = read_description(folder / DESCRIPTION_FILE)[0]["seen"]
     files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
     if as_json:

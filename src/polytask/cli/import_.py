@@ -1,4 +1,4 @@
-"""`polytask import`: other people's layouts become a cohort; images stay where they are."""
+"""`polytask import`: describes data in another layout as a cohort; images stay where they are."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def table(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Describe one or several tables."""
+    """Import one or several tables (CSV, TSV, Excel) as one cohort."""
     from polytask.cohort.importers.plain_table import import_table
     from polytask.cohort.importers.text_form import TextForm
 

@@ -36,7 +36,7 @@ def phantom(
     from polytask.cohort.phantom.generator import make_phantom
     from polytask.cohort.phantom.phantom_header import select_phantom_tasks
 
-    kept = select_phantom_tasks(
+    chosen_tasks = select_phantom_tasks(
         None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()], visits
     )
     cases = 0
@@ -44,7 +44,7 @@ def phantom(
         *Progress.get_default_columns()[:-1], TimeRemainingColumn(), console=Console(stderr=True)
     ) as bar:
 
-        def told(done: int, total: int) -> None:
+        def show_progress(done: int, total: int) -> None:
             nonlocal cases
             if not cases:
                 bar.add_task(f"writing {folder}")
@@ -53,10 +53,14 @@ def phantom(
 
         size_of = cast(Literal[2, 3], dims)
         written = make_phantom(
-            folder, subjects, size, seed, size_of, visits, kept, sites, force, told, slides
+            folder, subjects, size, seed, size_of, visits, chosen_tasks, sites, force, show_progress, slides
         )
     if as_json:
-        print(json.dumps({"cohort": str(written), "subjects": subjects, "cases": cases, "tasks": list(kept)}))
+        print(
+            json.dumps(
+                {"cohort": str(written), "subjects": subjects, "cases": cases, "tasks": list(chosen_tasks)}
+            )
+        )
     else:
-        print(f"{written}: {subjects} subjects, {cases} cases, tasks {', '.join(kept)}")
+        print(f"{written}: {subjects} subjects, {cases} cases, tasks {', '.join(chosen_tasks)}")
         print(f"next: polytask check {folder}")

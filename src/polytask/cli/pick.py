@@ -26,12 +26,14 @@ def pick(
     one network per task.
     """
     from polytask.cli import print_json
-    from polytask.study.picked_model import export_picked_model as take
+    from polytask.study.picked_model import export_picked_model
 
-    found = take(study, out, arm, ensemble)
+    picked = export_picked_model(study, out, arm, ensemble)
     if as_json:
-        print_json({"arm": found.arm, "why": found.why, "runs": list(found.runs), "model": str(found.model)})
+        print_json(
+            {"arm": picked.arm, "why": picked.why, "runs": list(picked.runs), "model": str(picked.model)}
+        )
         return
-    typer.echo(f"{found.arm}: {found.why}" if arm else found.why)
-    typer.echo(f"{found.model}: {', '.join(found.runs)}")
-    typer.echo(f"next: polytask predict {found.model} NEW_CASES -o OUT")
+    typer.echo(f"{picked.arm}: {picked.why}" if arm else picked.why)
+    typer.echo(f"{picked.model}: {', '.join(picked.runs)}")
+    typer.echo(f"next: polytask predict {picked.model} NEW_CASES -o OUT")

@@ -36,7 +36,9 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Predict even if image values are not like those in training.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; default: the fastest available.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Predict new cases with one model, or with an ensemble of runs (folds, seeds).
@@ -55,13 +57,13 @@ def predict(
         raise PolytaskError(
             "predict needs a run or model and an input: polytask predict RUN|MODEL INPUT -o OUT"
         )
-    *models, given = sources
+    *models, source = sources
     predictor = Predictor.load(*models, device=device)
     with make_transient_bar() as bar:
         line = bar.add_task("predict", total=None)
-        found = predict_cases(
+        summary = predict_cases(
             predictor,
-            given,
+            source,
             out,
             tta=tta,
             probabilities=probabilities,
@@ -76,22 +78,22 @@ def predict(
     done = {
         "out": str(out),
         "table": str(out / "predictions.csv"),
-        "cases": found.cases,
+        "cases": summary.cases,
         "members": len(predictor.members),
-        "inputs_missing": found.inputs_missing,
-        "notes": list(found.notes),
-        "not_finite": list(found.not_finite),
+        "inputs_missing": summary.inputs_missing,
+        "notes": list(summary.notes),
+        "not_finite": list(summary.not_finite),
     }
-    said = describe_decisions(predictor.decisions)
+    decisions = describe_decisions(predictor.decisions)
     if as_json:
         print_json(done)
     else:
-        cases = f"{found.cases} case{'s' * (found.cases != 1)}"
-        for text in said:
+        cases = f"{summary.cases} case{'s' * (summary.cases != 1)}"
+        for text in decisions:
             typer.echo(text)
         typer.echo(f"{cases} → {done['table']} (research use only, not a medical device)")
-        for note in found.notes:
+        for note in summary.notes:
             typer.echo(note)
-        for what in found.not_finite:
+        for what in summary.not_finite:
             typer.echo(f"{what} is not a finite number: left empty", err=True)
-    raise typer.Exit(1 if found.not_finite else 0)
+    raise typer.Exit(1 if summary.not_finite else 0)

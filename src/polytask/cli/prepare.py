@@ -25,7 +25,7 @@ def prepare(
 
     from polytask.cli import print_json
     from polytask.cli.progress_bar import make_transient_bar
-    from polytask.prepare.store_builder import prepare as make
+    from polytask.prepare.store_builder import prepare as prepare_store
 
     bar = make_transient_bar(
         TextColumn("prepare"),
@@ -41,7 +41,7 @@ def prepare(
             bar.update(line, completed=done, total=total, description=key)
 
         try:
-            done = make(work, jobs or os.cpu_count() or 1, progress)
+            done = prepare_store(work, jobs or os.cpu_count() or 1, progress)
         except KeyboardInterrupt:
             typer.echo("interrupted; finished cases are kept. Go on with:", err=True)
             typer.echo(f"  polytask prepare {work}", err=True)

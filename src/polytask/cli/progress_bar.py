@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar that goes away on a terminal, nothing in a log."""
+"""Shows progress on standard error: on a terminal a bar that disappears at the end, in a log nothing."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def report(
     console.print(f"report: {path.resolve()}", markup=False, soft_wrap=True)
 
 
-def make_comparison_table(found: RunComparison) -> Table:
+def make_comparison_table(comparison: RunComparison) -> Table:
     """Make a table of the values of both runs and their paired difference, with interval and n."""
     from rich.box import SIMPLE
     from rich.table import Table
@@ -87,27 +87,31 @@ def make_comparison_table(found: RunComparison) -> Table:
         style = "bold" if cell.strong else ""
         return [Text(cell.value, style), Text(cell.interval, style), Text(cell.n.removeprefix("n "))]
 
-    part = found.part.replace("_", " ")
-    title = Text(f"{found.run} against {found.other}: {found.subjects} {part} subjects, paired")
+    part = comparison.part.replace("_", " ")
+    title = Text(
+        f"{comparison.run} against {comparison.other}: {comparison.subjects} {part} subjects, paired"
+    )
     shown = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
-    columns = ("task", "metric", found.run, found.other, "difference", "95 % interval", "n")
+    columns = ("task", "metric", comparison.run, comparison.other, "difference", "95 % interval", "n")
     for k, column in enumerate(columns):
         shown.add_column(Text(column), justify="left" if k < 2 else "right", no_wrap=True)
-    for name, task in found.tasks.items():
+    for name, task in comparison.tasks.items():
         values = [Text(format_number(v)) for v in task.values]
         metric = METRIC_TITLES.get(task.metric, task.metric)
         shown.add_row(
             Text(name), Text(metric), *values, *bold(build_estimate_cell(task.difference, difference=True))
         )
-    shown.add_row("mean skill", "", "", "", *bold(build_estimate_cell(found.mean_skill, difference=True)))
+    shown.add_row(
+        "mean skill", "", "", "", *bold(build_estimate_cell(comparison.mean_skill, difference=True))
+    )
     return shown
 
 
-def describe_run_costs(found: RunComparison) -> Iterator[str]:
+def describe_run_costs(comparison: RunComparison) -> Iterator[str]:
     """Yield one line for each of the two runs: its parameters, its steps and the time they took."""
     from polytask.report.run_facts import format_step_time, format_training_time
 
-    for name, cost in zip((found.run, found.other), found.costs, strict=True):
+    for name, cost in zip((comparison.run, comparison.other), comparison.costs, strict=True):
         parameters = f"{cost.parameters / 1e6:.1f} M parameters"
         yield (
             f"{name}: {parameters}, {cost.steps} steps of {format_step_time(cost.seconds_per_step)}, "

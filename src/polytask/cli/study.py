@@ -126,11 +126,11 @@ def study(
     if dry_run:
         from polytask.study.dry_run import forecast_study
 
-        found = forecast_study(source, wanted, out, jobs=jobs, say=_print_to_stderr)
+        forecast = forecast_study(source, wanted, out, jobs=jobs, say=_print_to_stderr)
         if as_json:
-            print_json(found.as_dict())
+            print_json(forecast.as_dict())
         else:
-            print(describe_forecast(found))
+            print(describe_forecast(forecast))
         return
     from polytask.cli.study_progress import Progress
     from polytask.study.study_runner import run_study
@@ -146,16 +146,17 @@ def study(
             watch=progress,
             say=progress.say,
         )
-    said = write_conclusions(ended.study)
+    conclusions = write_conclusions(ended.study)
     if as_json:
         print_json(
-            make_study_document(ended.study) | {"conclusions": None if said is None else said.as_dict()}
+            make_study_document(ended.study)
+            | {"conclusions": None if conclusions is None else conclusions.as_dict()}
         )
     else:
         print("\n".join(summarize_study(ended.study)))
-        if said is not None:
+        if conclusions is not None:
             print(f"report: {ended.study.folder / 'report.html'}\n")
-            print("".join(f"note: {note}\n" for note in said.notes) + said.sentence)
+            print("".join(f"note: {note}\n" for note in conclusions.notes) + conclusions.sentence)
     if ended.stopped:
         import signal
 
@@ -175,12 +176,12 @@ def write_conclusions(study: Study) -> Conclusions | None:
     from polytask.study.report.report_file import write_study_report
     from polytask.study.study_runner import lock_study
 
-    found = draw_conclusions(study)
+    conclusions = draw_conclusions(study)
     # Another command may still work on the same study: only the one that holds its lock may write the files.
     with lock_study(study.folder, _print_to_stderr):
-        found.write(study.folder)
-        write_study_report(found)
-    return found
+        conclusions.write(study.folder)
+        write_study_report(conclusions)
+    return conclusions
 
 
 def _split_names(text: str | None) -> tuple[str, ...] | None:
@@ -256,12 +257,12 @@ def summarize_study(study: Study) -> list[str]:
             lines.append(f"failed: {run.arm.name}, fold {run.fold}, seed {run.seed}: {run.error}")
             lines.append(f"  {run.spec.failed}")
     for arm in study.arms:
-        mine = list(study.of_arm(arm.name))
-        if all(run.state == "failed" for run in mine):
-            lines.append(f"arm {arm.name}: all {len(mine)} runs failed, so it cannot be compared")
+        arm_runs = list(study.of_arm(arm.name))
+        if all(run.state == "failed" for run in arm_runs):
+            lines.append(f"arm {arm.name}: all {len(arm_runs)} runs failed, so it cannot be compared")
             continue
         for fold in study.design.folds:
-            if all(run.state == "failed" for run in mine if run.fold == fold):
+            if all(run.state == "failed" for run in arm_runs if run.fold == fold):
                 lines.append(f"arm {arm.name}, fold {fold}: all seeds failed")
     if count["failed"]:
         lines.append(f"fix these errors, then run: polytask study {study.folder}")

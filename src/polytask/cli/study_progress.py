@@ -1,4 +1,4 @@
-"""Progress of a study on standard error: bars on a terminal, a line for each run that ends in a log."""
+"""Shows the progress of a study on standard error: bars on a terminal; in a log, a line for each run that ends."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Progress:
         self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __call__(self, now: MatrixSnapshot) -> None:
-        """Show what has changed since the last snapshot: runs that ended, and the bars of those at work."""
+        """Show what has changed since the last snapshot: runs that ended, and the bars of active runs."""
         states: dict[str, str] = {run.name: run.state for run in now.study.runs}
         before = self.states or dict.fromkeys(states, "")
         done = sum(state == "done" for state in states.values())
         active = {run.name: run for run in now.active}
-        text = f"{done} of {len(states)} done, {len(active)} at work"
+        text = f"{done} of {len(states)} done, {len(active)} running"
         if failed := sum(state == "failed" for state in states.values()):
             text += f", {failed} failed"
         text += f", {format_duration(now.left)} left" if isfinite(now.left) else ""

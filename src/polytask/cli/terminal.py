@@ -1,4 +1,4 @@
-"""What a terminal can show: letters it does not have, and bars that move."""
+"""Adapts output to what a terminal can show: replaces letters that it lacks, and moves bars only where it can."""
 
 from __future__ import annotations
 

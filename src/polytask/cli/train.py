@@ -97,9 +97,9 @@ def train(
     input_fusion = _choose_option("--input-fusion", input_fusion, "--sources", sources)
     folds = list(read_plan(work).folds) if fold == "all" else [_parse_fold_number(fold)]
     if resume and (fold == "all" or name):
-        raise PolytaskError("--resume already says which run: leave out --fold all and --name")
+        raise PolytaskError("--resume names the run to continue: leave out --fold all and --name")
     if extend and not resume:
-        raise PolytaskError("--extend makes a run longer: name the run with --resume")
+        raise PolytaskError("--extend makes a finished run longer: name the run with --resume")
     request = RunRequest(
         seed=seed,
         preset=preset,
@@ -146,7 +146,7 @@ def train(
 
 
 def _choose_option(option: str, value: str | None, former: str, old_value: str | None) -> str | None:
-    """The value of an option that had another name, which is still accepted."""
+    """Choose the value of an option that is still accepted under its former name."""
     from polytask.errors import PolytaskError
     from polytask.plan.old_names import warn_of_old_name
 

@@ -32,17 +32,17 @@ def make_fingerprint(
     cases = [case for case in cohort.cases if not case.test]
     known = previous.cases if previous is not None and previous.version == FINGERPRINT_VERSION else {}
 
-    found: dict[str, CaseRecord] = {}
+    records: dict[str, CaseRecord] = {}
 
     def measure(case: Case) -> None:
         digest = hash_case_files(cohort, case)
         old = known.get(case.key)
         same = old is not None and old.digest == digest
-        found[case.key] = old if old is not None and same else measure_case(cohort, case, digest)
+        records[case.key] = old if old is not None and same else measure_case(cohort, case, digest)
 
     def collect() -> Fingerprint:
         # Threads finish in any order; the order of the table keeps the written file the same from run to run.
-        return Fingerprint(cases={c.key: found[c.key] for c in cases if c.key in found})
+        return Fingerprint(cases={c.key: records[c.key] for c in cases if c.key in records})
 
     try:
         for done, (case, _) in enumerate(run_in_threads(measure, cases, jobs), start=1):

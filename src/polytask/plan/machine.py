@@ -75,14 +75,14 @@ class Machine:
 
 def detect_machine(memory: float | None = None) -> Machine:
     """Describe this machine; `memory` (GB) replaces the size that was found, on the GPU when there is one."""
-    found = _detect_machine_once()
+    detected = _detect_machine_once()
     if memory is None:
-        return found
+        return detected
     # GB of the option are powers of ten, as on the label of a device; GIB, in reasons, is a power of two.
     size = int(memory * 1e9)
-    host = min(found.memory, size) if found.device == "cuda" else size
-    device = size if found.device == "cuda" else found.device_memory
-    return Machine(found.cores, host, found.device, device, found.precision, found.gain)
+    host = min(detected.memory, size) if detected.device == "cuda" else size
+    device = size if detected.device == "cuda" else detected.device_memory
+    return Machine(detected.cores, host, detected.device, device, detected.precision, detected.gain)
 
 
 @cache

@@ -131,7 +131,7 @@ def _read_channels(
     Returns (channel → volume, grid). The volumes have the axis order of the store and lie on the grid of the first
     channel that exists; the grid is that of the first channel as its file has it, None when no channel exists.
     """
-    found: dict[str, Volume] = {}
+    volumes: dict[str, Volume] = {}
     first: Grid | None = None
     for channel, path in image_paths(cohort, case, name).items():
         if path is None:
@@ -151,5 +151,5 @@ def _read_channels(
                 f"{path}: size {volume.grid.shape}, but the first channel has {first.shape}; "
                 "run `polytask check` on the cohort"
             )
-        found[channel] = orient_to_ras(Volume(volume.array, first))
-    return found, first
+        volumes[channel] = orient_to_ras(Volume(volume.array, first))
+    return volumes, first

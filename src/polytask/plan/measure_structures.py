@@ -85,10 +85,10 @@ def measure_voxel_task(
 
 
 def _measure_dose(dose: VoxelArray, valid: Mask, boxes: Mapping[CropRule, VoxelBox]) -> VoxelRecord:
-    found = {
+    summaries = {
         rule: summarize_values(_cut_to_box(dose, box)[_cut_to_box(valid, box)]) for rule, box in boxes.items()
     }
-    values = {rule: summary for rule, summary in found.items() if summary is not None}
+    values = {rule: summary for rule, summary in summaries.items() if summary is not None}
     return VoxelRecord(counts={}, totals=_count_per_crop(valid, boxes), sizes={}, values=values)
 
 
@@ -148,8 +148,8 @@ def _measure_largest_component(mask: Mask, spacing: tuple[float, ...]) -> tuple[
     labels, count = ndimage.label(part[tuple(slice(None, None, s) for s in step)])
     if count > 1:
         largest = labels == 1 + int(np.argmax(np.bincount(labels.reshape(-1))[1:]))
-        found = find_bounding_box(largest)
-        assert found is not None, "a component has voxels"
-        edges = [(hi - lo) * s for lo, hi, s in zip(*found, step, strict=True)]
+        component_box = find_bounding_box(largest)
+        assert component_box is not None, "a component has voxels"
+        edges = [(hi - lo) * s for lo, hi, s in zip(*component_box, step, strict=True)]
     # Edges found on the thinned grid are multiples of the step and may exceed the box.
     return tuple(round_number(min(e, n) * s, 4) for e, n, s in zip(edges, part.shape, spacing, strict=True))

@@ -20,15 +20,15 @@ OLD_FOLD_KEYS = {"normalisation": "normalization"}
 
 
 def translate_old_keys(content: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the content of a plan with its old keys replaced, also in its reasons; say so once per key and process.
+    """Return the content of a plan with its old keys replaced, also in its reasons; log each old key once per process.
 
     Args:
-        content: the plan as it was read; what has not the form of a plan is returned as it is, for the checks that
-            follow.
+        content: the plan as it was read. Content that does not have the form of a plan is returned unchanged, for the
+            checks that follow.
         where: the file or the option, for the notice.
 
     Raises:
-        PolytaskError: an old and a new key stand for one value.
+        PolytaskError: a value has both its old and its new key.
     """
     translated = dict(content)
     if isinstance(shared := translated.get("shared"), Mapping):
@@ -54,7 +54,7 @@ def _rename_keys(
     for old in [key for key in new_names if key in section]:
         if new_names[old] in section:
             raise PolytaskError(
-                f"{prefix}{old} is the former name of {prefix}{new_names[old]}, and both are there; leave {old} out"
+                f"{prefix}{old} is the former name of {prefix}{new_names[old]}, and the plan has both; remove {old}"
             )
         warn_of_old_name(f"{prefix}{old}", f"{prefix}{new_names[old]}", where)
     return {new_names.get(key, key): value for key, value in section.items()}

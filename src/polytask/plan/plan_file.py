@@ -12,52 +12,30 @@ import yaml
 
 from polytask.atomic_files import write_file_atomically
 from polytask.cohort.cohort import Cohort
-from polytask.documents.document_errors import DocumentError
-from polytask.documents.yaml_reader import read_yaml
 from polytask.errors import PolytaskError
-from polytask.plan.plan_schema import Plan
+from polytask.plan.plan_schema import PLAN_FILE, Plan
 from polytask.plan.plan_settings import set_value, set_values
-from polytask.plan.validate import parse_plan
 
-PLAN_FILE = "plan.yaml"
 YAML_LINE_WIDTH = 110
 MAX_INLINE_LENGTH = 96
 """A mapping of single values is written in one line up to this length."""
 PLAN_COMMENT = """\
 # The plan: every number, decided from the data and the machine. Edit what you like, or plan with --set; unknown names
-# and impossible sizes are refused with a hint. The reason of each value stands under `why` by its dotted path.
+# and impossible sizes are refused with a hint. `why` has the reason of each value; its key is the path of the value.
 """
 SHARED_PART_COMMENT = """
-# For all folds; from image headers, sizes and the machine.
+# For all folds: decided from image headers, sizes and the machine.
 """
 FOLDS_PART_COMMENT = """
-# Per fold; intensities, table columns and targets of its training subjects only.
+# For each fold: decided from intensities, table columns and answers of its training subjects only.
 """
 
-__all__ = ["ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
+__all__ = ["PLAN_FILE", "ensure_cohort", "read_plan", "set_value", "set_values", "write_plan"]
 
 
 def read_plan(work: Path | str) -> Plan:
-    """Read the plan of a work folder (or the `plan.yaml` itself).
-
-    Raises:
-        PolytaskError: the file is missing or is no YAML, or it has an unknown name, a value of the wrong type, or sizes
-            that the network cannot take.
-    """
-    path = Path(work)
-    path = path if path.suffix in (".yaml", ".yml") else path / PLAN_FILE
-    try:
-        content = read_yaml(path, "a plan", "mend the line or plan again")
-    except DocumentError as error:
-        if not error.missing:
-            raise
-        if (path.parent / "cohort.yaml").is_file():
-            raise PolytaskError(
-                f"{path.parent}: is a cohort; expected a work folder; run `polytask plan {path.parent} -o WORK` first, "
-                "then name WORK"
-            ) from None
-        raise PolytaskError(f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first") from None
-    return parse_plan(content, str(path))
+    """Read the plan of a work folder (or the `plan.yaml` itself): another name for `Plan.read`."""
+    return Plan.read(work)
 
 
 def write_plan(plan: Plan, work: Path | str) -> Path:
@@ -112,9 +90,8 @@ def ensure_fold(plan: Plan, number: int, folder: Path) -> None:
     """Refuse a fold number that the plan in a run's folder does not contain."""
     if number not in plan.folds:
         raise PolytaskError(
-            f"{folder}: the run is of fold {number}, and its {PLAN_FILE} has {', '.join(map(str, plan.folds))}; "
-            "restore "
-            "run.yaml and plan.yaml, or train again"
+            f"{folder}: the run is of fold {number}, but its {PLAN_FILE} has only {', '.join(map(str, plan.folds))}; "
+            "restore run.yaml and plan.yaml, or train again"
         )
 
 

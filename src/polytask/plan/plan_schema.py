@@ -8,7 +8,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from polytask.cohort.header import Modality
+from polytask.documents.document_errors import DocumentError
+from polytask.documents.yaml_reader import read_yaml
+from polytask.errors import PolytaskError
+from polytask.plan.validate import parse_plan
 
+PLAN_FILE = "plan.yaml"
 FieldOfView = Literal["whole", "patch", "both"]
 
 
@@ -241,8 +246,31 @@ class Plan(PlanSection):
     folds: dict[int, FoldPlan] = Field(default_factory=dict)
 
     @classmethod
-    def read(cls, work: Path | str) -> Plan:
-        """Read the plan of a work folder and check every value."""
-        from polytask.plan.plan_file import read_plan
+    def parse(cls, content: Any, where: str) -> Plan:
+        """Check the content of a YAML file and turn it into a plan; `where` names the file in error messages."""
+        return parse_plan(cls, content, where)
 
-        return read_plan(work)
+    @classmethod
+    def read(cls, work: Path | str) -> Plan:
+        """Read the plan of a work folder (or the `plan.yaml` itself) and check every value.
+
+        Raises:
+            PolytaskError: the file is missing or is no YAML, or it has an unknown name, a value of the wrong type, or
+                sizes that the network cannot take.
+        """
+        path = Path(work)
+        path = path if path.suffix in (".yaml", ".yml") else path / PLAN_FILE
+        try:
+            content = read_yaml(path, "a plan", "correct the line or plan again")
+        except DocumentError as error:
+            if not error.missing:
+                raise
+            if (path.parent / "cohort.yaml").is_file():
+                raise PolytaskError(
+                    f"{path.parent}: this is a cohort; expected a work folder; run `polytask plan {path.parent} -o "
+                    "WORK` first, then name WORK"
+                ) from None
+            raise PolytaskError(
+                f"{path}: no plan; run `polytask plan COHORT -o {path.parent}` first"
+            ) from None
+        return cls.parse(content, str(path))

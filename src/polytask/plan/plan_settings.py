@@ -13,7 +13,6 @@ from polytask.plan.old_names import translate_old_path, warn_of_old_name
 from polytask.plan.plan_schema import Plan
 from polytask.plan.rules.topology import pad_to_strides
 from polytask.plan.rules.view_sizes import compute_covering_size
-from polytask.plan.validate import parse_plan
 
 UNSETTABLE_KEYS = ("polytask", "cohort", "digest", "seed")
 TASK_KEYED_SECTIONS = (
@@ -51,7 +50,7 @@ def set_values(plan: Plan, texts: Sequence[str]) -> Plan:
             _set_at_path(content, path, _parse_setting_value(word, text), text)
             done.append(path)
     _update_dependent_values(content, done)
-    return parse_plan(content, f"--set {' '.join(texts)}" if texts else "plan")
+    return Plan.parse(content, f"--set {' '.join(texts)}" if texts else "plan")
 
 
 def _convert_tuples(value: Any) -> Any:
@@ -110,7 +109,7 @@ def _set_at_path(content: dict[str, Any], words: SettingPath, value: Any, text: 
         )
     # In Python True is the number 1: without this check `epochs=true` would mean one epoch.
     if isinstance(value, bool) and isinstance(before, int | float) and not isinstance(before, bool):
-        raise PolytaskError(f"--set {text}: expected a number as {before!r}, not {value}")
+        raise PolytaskError(f"--set {text}: expected a number such as {before!r}, not {value}")
     node[last] = value
     root, depth = (content["shared"], 1) if keys[0] == "shared" else (content["folds"][keys[1]], 2)
     root["why"][".".join(map(str, keys[depth:]))] = f"set by hand (was {_format_old_value(before)})"
@@ -128,7 +127,7 @@ def _match_setting_key(
         if left[0].isdigit() and int(left[0]) < len(node):
             return int(left[0]), 1
         here = ".".join(map(str, keys))
-        raise PolytaskError(f"--set {text}: {left[0]!r} is no index; {here} has {len(node)} entries")
+        raise PolytaskError(f"--set {text}: {left[0]!r} is not an index; {here} has {len(node)} entries")
     names = {str(key): key for key in node if key != "why"}
     # The name of a column may contain dots, so the longest match is tried first.
     for count in range(len(left), 0, -1):
@@ -203,7 +202,9 @@ def _update_whole_view(image: dict[str, Any], why: dict[str, str], name: str, ke
         image["view"] = pad_to_strides(
             compute_covering_size(image["view"], before, [float(s) for s in after]), total
         )
-        why[f"images.{name}.view"] = "follows spacing, which was set by hand: covers the same width"
+        why[f"images.{name}.view"] = (
+            "follows spacing, which was set by hand, so that it covers the same length"
+        )
     except (TypeError, ValueError, ZeroDivisionError):
         # The spacing is no list of numbers above 0. The check of the whole plan refuses it with a better message.
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import Any
 
@@ -24,16 +24,16 @@ class SummaryRow:
 
 def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     """List the decisions that a reader looks for first."""
-    found = [
+    rows = [
         row
         for name, image in plan.shared.images.items()
         for row in _list_image_rows(name, image, plan.shared.why)
     ]
     for name, slide in plan.shared.slides.items():
-        found += _list_slide_rows(name, slide, plan.shared.why)
+        rows += _list_slide_rows(name, slide, plan.shared.why)
     training, why = plan.shared.training, plan.shared.why
     steps = training.epochs * training.steps_per_epoch
-    found += [
+    rows += [
         SummaryRow("batch", f"{training.batch} samples", why["training.batch"]),
         SummaryRow(
             "steps",
@@ -46,16 +46,17 @@ def list_summary_rows(plan: Plan) -> list[SummaryRow]:
     ]
     rare = ", ".join(f"{name} every {n} steps" for name, n in training.require_every.items())
     if rare:
-        found.append(
+        rows.append(
             SummaryRow(
                 "rare tasks", rare, next(why[f"training.require_every.{n}"] for n in training.require_every)
             )
         )
     flips = [str(axis) for axis, on in enumerate(plan.shared.augmentation.flip) if on]
-    found.append(
+    rows.append(
         SummaryRow("flips", f"axis {', '.join(flips)}" if flips else "none", why["augmentation.flip"])
     )
-    return found
+    # Many reasons begin with the value, which stands beside them here: "whole: the largest case ...".
+    return [replace(row, why=row.why.removeprefix(f"{row.value}: ")) for row in rows]
 
 
 def _list_image_rows(name: str, image: ImagePlan, why: dict[str, str]) -> Iterator[SummaryRow]:
@@ -89,8 +90,8 @@ def _list_slide_rows(name: str, slide: SlidePlan, why: dict[str, str]) -> Iterat
     yield SummaryRow(
         f"{name}: patch", what, why.get(f"slides.{name}.{'features' if slide.features else 'mpp'}", "")
     )
-    seen = f"{slide.patches} a step, {slide.most} at most"
-    yield SummaryRow(f"{name}: patches", seen, why.get(f"slides.{name}.patches", ""))
+    counts = f"{slide.patches} per step, {slide.most} stored at most"
+    yield SummaryRow(f"{name}: patches", counts, why.get(f"slides.{name}.patches", ""))
 
 
 def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
@@ -98,12 +99,12 @@ def list_task_rows(plan: Plan) -> list[tuple[str, str, str, str, str]]:
     if not plan.folds:
         return []
     fold = plan.folds[min(plan.folds)]
-    found = []
+    rows = []
     for name, fields in fold.tasks.items():
         kind = KINDS[fields["kind"]]
         words = fold.why.get(f"tasks.{name}.{kind.summary_field}", "")
-        found.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
-    return found
+        rows.append((name, str(fields["kind"]), str(fields["level"]), kind.primary, words))
+    return rows
 
 
 def describe_folds(plan: Plan, splits: Splits | None = None) -> str:

@@ -64,9 +64,9 @@ def _plan_shared_part(
     basis = SharedFacts(cohort, fingerprint, machine, median_low(sizes))
     why = PlanReasons()
     why["max_visits"] = (
-        "all visits of the header: a subject task joins them"
+        "all visits named in the header, because a subject task reads them together"
         if cohort.samples_are_subjects
-        else "one: no task joins visits, so every visit is a sample"
+        else "one: no task reads several visits together, so every visit is a sample of its own"
     )
     # The model comes first: its `decoder` says how many decoders the memory of an image must hold.
     model = plan_model(basis, why)

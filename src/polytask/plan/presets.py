@@ -103,8 +103,8 @@ def apply_preset(plan: Plan, name: str, header: Header) -> Plan:
     after = build_task_chain(preset.after, header)
     if preset.after and not after:
         raise PolytaskError(
-            f"--preset {name}: no task of the cohort can follow another in it (it is {preset.line}); choose another of "
-            "`polytask list presets`"
+            f"--preset {name}: the cohort has no tasks that can form its chain (it is {preset.line}); choose another "
+            "of `polytask list presets`"
         )
     values: dict[str, Any] = {"model.preset": name, **{f"model.{k}": v for k, v in preset.model.items()}}
     values |= {f"model.after.{task}": others for task, others in after.items()}
@@ -132,11 +132,11 @@ def list_unmet_needs(needs: PresetNeeds, header: Header) -> Iterator[str]:
     kinds = {t.kind for t in header.tasks.values()}
     visits = len(header.visits or [""])
     if visits < needs.visits:
-        yield f"it compares {needs.visits} visits and the cohort has {visits}: name `visits` in cohort.yaml"
+        yield f"it needs {needs.visits} visits and the cohort has {visits}: list `visits` in cohort.yaml"
     if len(header.tasks) < needs.tasks:
-        yield f"it joins {needs.tasks} tasks and the cohort has {len(header.tasks)}"
+        yield f"it needs {needs.tasks} tasks and the cohort has {len(header.tasks)}"
     if len(header.inputs) < needs.inputs:
-        yield f"it joins {needs.inputs} inputs and the cohort has {len(header.inputs)}"
+        yield f"it needs {needs.inputs} inputs and the cohort has {len(header.inputs)}"
     for kind in needs.kinds:
         if kind not in kinds:
             yield f"it needs a {kind} task and the cohort has none"
@@ -159,7 +159,7 @@ def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str
     Impossible links are left out: a task that reads itself or a task that already reads it, a task that reads one which
     sees more visits, and a task without class probabilities where an embedding would have to read them.
     """
-    found: dict[str, list[str]] = {}
+    chain: dict[str, list[str]] = {}
     for word, others in after.items():
         for task in (t for t in header.tasks if matches_kind_or_level(word, t, header)):
             for up in header.tasks:
@@ -169,9 +169,9 @@ def build_task_chain(after: Mapping[str, list[str]], header: Header) -> dict[str
                     up, header
                 ) <= _list_readable_visits(task, header)
                 answer = header.tasks[up].level == "voxel" or bool(list_answers(header.tasks[up]))
-                if answer and not later and task not in found.get(up, []):
-                    found.setdefault(task, []).append(up)
-    return found
+                if answer and not later and task not in chain.get(up, []):
+                    chain.setdefault(task, []).append(up)
+    return chain
 
 
 def _list_readable_visits(task: str, header: Header) -> set[str]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from polytask.errors import PolytaskError, suggest_word
 from polytask.kinds import KINDS
 from polytask.plan.old_names import translate_old_keys
-from polytask.plan.plan_schema import ImagePlan, Plan
 from polytask.plan.rules.topology import MIN_BOTTLENECK_EDGE
 from polytask.plan.validate_limits import list_limit_breaches
 from polytask.plan.validate_slides import list_slide_breaches
 
+if TYPE_CHECKING:
+    from polytask.plan.plan_schema import ImagePlan, Plan
 
-def parse_plan(content: Any, where: str) -> Plan:
+
+def parse_plan(schema: type[Plan], content: Any, where: str) -> Plan:
     """Check the content of a YAML file and turn it into a plan.
 
     Args:
+        schema: the class `Plan`. It is an argument because its module imports this one.
         content: what the YAML reader returned.
         where: the file or the option, for the error message.
 
@@ -30,13 +33,13 @@ def parse_plan(content: Any, where: str) -> Plan:
     if not isinstance(content, Mapping):
         raise PolytaskError(f"{where}: not a plan; expected `shared` and `folds`; run `polytask plan` again")
     try:
-        plan = Plan.model_validate(translate_old_keys(content, where))
+        plan = schema.model_validate(translate_old_keys(content, where))
         for number, fold in plan.folds.items():
             for name, fields in fold.tasks.items():
                 fold.tasks[name] = parse_task_fields(fields, f"folds.{number}.tasks.{name}")
     except ValidationError as error:
         raise PolytaskError(
-            f"{where}: {_describe_first_error(error, Plan)}; correct it or plan again"
+            f"{where}: {_describe_first_error(error, schema)}; correct it or plan again"
         ) from None
     except PolytaskError as error:
         raise PolytaskError(f"{where}: {error}; correct it or plan again") from None
@@ -49,7 +52,9 @@ def parse_task_fields(fields: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Check the fields of one task and give them their types; `place` is for the error message."""
     kind = str(fields.get("kind"))
     if kind not in KINDS:
-        raise PolytaskError(f"{place}.kind: {kind!r} is no kind of task, {suggest_word(kind, list(KINDS))}")
+        raise PolytaskError(
+            f"{place}.kind: {kind!r} is not a kind of task, {suggest_word(kind, list(KINDS))}"
+        )
     model = KINDS[kind].fields
     try:
         return model.model_validate(fields).model_dump()
@@ -68,7 +73,7 @@ def _describe_first_error(error: ValidationError, model: type[BaseModel]) -> str
         )
     if first["type"] == "missing":
         return f"{place} is missing"
-    return f"{place}: {first['input']!r} does not do, {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{place}: {first['input']!r} is not valid, {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def list_section_names(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
@@ -103,11 +108,14 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     least = {"epochs": 1, "steps_per_epoch": 1, "batch": 1, "accumulation": 1, "threads": 1, "tune_every": 1}
     for key, value in least.items():
         if getattr(training, key) < value:
-            yield f"shared.training.{key}", f"{getattr(training, key)} is too small; it is at least {value}"
+            yield (
+                f"shared.training.{key}",
+                f"{getattr(training, key)} is too small; it must be at least {value}",
+            )
     if training.rate <= 0:
-        yield "shared.training.rate", f"{training.rate:g} does not train; it is above 0"
+        yield "shared.training.rate", f"{training.rate:g} is too small; it must be above 0"
     if plan.shared.max_visits < 1:
-        yield "shared.max_visits", "a sample has at least 1 visit"
+        yield "shared.max_visits", "a sample must have at least 1 visit"
     yield from _list_task_name_breaches(plan)
     for number, fold in plan.folds.items():
         for name, fields in fold.tasks.items():
@@ -115,7 +123,7 @@ def list_plan_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
                 if len(fields[numbers]) != len(fields[entries]):
                     yield (
                         f"folds.{number}.tasks.{name}.{numbers}",
-                        f"expected one number for each of {entries}",
+                        f"expected one number for each entry of {entries}",
                     )
 
 
@@ -130,25 +138,28 @@ def _list_task_name_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     named += [("model.after", name) for task, others in after.items() for name in (task, *others)]
     for section, name in named:
         if tasks and name not in tasks:
-            yield f"shared.{section}", f"{name!r} is no task; {suggest_word(name, tasks)}"
+            yield f"shared.{section}", f"{name!r} is not a task; {suggest_word(name, tasks)}"
     for task, weight in training.weights.items():
         if not 0 <= weight < float("inf"):
-            yield f"shared.training.weights.{task}", f"{weight:g} is no weight; it is 0 or more"
+            yield f"shared.training.weights.{task}", f"{weight:g} is not a weight; it must be 0 or more"
     balance = training.balance
     if training.weights and balance.rule != "fixed":
         yield (
             "shared.training.balance.rule",
-            f"{balance.rule!r} does not read training.weights; take them away, or choose fixed",
+            f"{balance.rule!r} does not use training.weights; remove them, or choose fixed",
         )
     if balance.rule == "fixed" and not training.weights:
-        yield "shared.training.balance.rule", "'fixed' goes by training.weights; name some, or choose equal"
+        yield "shared.training.balance.rule", "'fixed' needs training.weights; set some, or choose equal"
     if balance.every < 1 or balance.log_every < 0:
-        yield "shared.training.balance", "every is at least 1 step, log_every at least 0"
+        yield "shared.training.balance", "every must be at least 1 step, and log_every at least 0"
     for task in after:
         if circle := _find_cycle(task, after):
             yield f"shared.model.after.{task}", f"a cycle: {' → '.join(circle)}; remove one link"
     if not 0 <= plan.shared.model.source_dropout < 1:
-        yield "shared.model.source_dropout", f"{plan.shared.model.source_dropout:g} is no share below 1"
+        yield (
+            "shared.model.source_dropout",
+            f"{plan.shared.model.source_dropout:g} must be a share from 0 to below 1",
+        )
 
 
 def _find_cycle(task: str, after: Mapping[str, list[str]]) -> list[str]:
@@ -174,13 +185,13 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
             yield key, f"{list(value)} must be above 0"
     if stages == 0 or len(image.blocks) != stages or len(image.strides) != stages:
         counts = f"{stages}, {len(image.blocks)} and {len(image.strides)}"
-        yield "widths", f"widths, blocks and strides have {counts} stages; expected as many of each"
+        yield "widths", f"widths, blocks and strides have {counts} stages; expected the same number in each"
         return
     if any(len(s) != dims or min(s) < 1 for s in image.strides) or max(image.strides[0]) > 1:
-        yield "strides", f"expected {dims} whole numbers above 0 a stage, all 1 in the first"
+        yield "strides", f"expected {dims} whole numbers above 0 for each stage, all 1 in the first"
         return
     if min(image.widths) < 1 or min(image.blocks) < 1:
-        yield "widths", "every stage has at least 1 channel and 1 block"
+        yield "widths", "every stage must have at least 1 channel and 1 block"
     wanted = {
         "whole": ("view", "view_spacing"),
         "patch": ("patch",),
@@ -189,13 +200,13 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
     for key in ("view", "view_spacing", "patch"):
         needed = key in wanted[image.field]
         if needed and getattr(image, key) is None:
-            yield key, f"field {image.field} needs it; give {dims} numbers"
+            yield key, f"field {image.field} needs it; expected {dims} numbers"
         if not needed and getattr(image, key) is not None:
-            yield key, f"field {image.field} has none; set it to null, or choose another field"
+            yield key, f"field {image.field} does not use it; set it to null, or choose another field"
     if image.field == "whole" and image.view_spacing is not None and image.view_spacing != image.spacing:
         yield (
             "view_spacing",
-            f"field whole sees the image at its spacing {list(image.spacing)}; set it to that",
+            f"with field whole it must be the spacing of the image, {list(image.spacing)}",
         )
     total = [prod(s[a] for s in image.strides) for a in range(dims)]
     for key in ("view", "patch"):
@@ -206,20 +217,20 @@ def _list_image_breaches(image: ImagePlan) -> Iterator[tuple[str, str]]:
             fit = [max(t, round(n / t) * t) for n, t in zip(size, total, strict=True)]
             yield (
                 key,
-                f"{list(size)} is not divisible by the total stride {total}; take {fit}, or change strides",
+                f"{list(size)} is not divisible by the total stride {total}; use {fit}, or change strides",
             )
         elif dims == 3 and min(n // t for n, t in zip(size, total, strict=True)) < MIN_BOTTLENECK_EDGE:
             deepest = [n // t for n, t in zip(size, total, strict=True)]
             few = f"{deepest} positions at the deepest stage, fewer than {MIN_BOTTLENECK_EDGE}"
             yield (
                 key,
-                f"{list(size)} leaves {few}; enlarge it, or take away a stage (widths, blocks, strides)",
+                f"{list(size)} leaves {few}; enlarge it, or remove a stage (widths, blocks, strides)",
             )
     if image.patches < 1:
-        yield "patches", "at least 1 a visit"
+        yield "patches", "expected at least 1 per visit"
     if not 0 <= image.foreground <= 1:
-        yield "foreground", f"{image.foreground:g} is no share; it is between 0 and 1"
+        yield "foreground", f"{image.foreground:g} is not a share; it must be between 0 and 1"
     if not 0 <= image.channel_dropout < 1:
-        yield "channel_dropout", f"{image.channel_dropout:g} is no share below 1"
+        yield "channel_dropout", f"{image.channel_dropout:g} must be a share from 0 to below 1"
     if image.crop.rule == "box" and not image.crop.column:
-        yield "crop.column", "the rule box needs the name of a column of the table"
+        yield "crop.column", "the rule box needs the name of a table column"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import isfinite, prod
+from typing import TYPE_CHECKING
 
-from polytask.plan.plan_schema import FoldPlan, Plan
+if TYPE_CHECKING:
+    from polytask.plan.plan_schema import FoldPlan, Plan
 
 MAX_VIEW_VOXELS = 2**27
 """Largest number of voxels of a view or a patch: 512 along each of three axes."""
@@ -34,7 +36,7 @@ def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
     for key, most in MAX_MODEL_VALUES.items():
         yield from _list_excess(f"shared.model.{key}", getattr(shared.model, key), most)
     if shared.model.embedding < 1 or shared.model.deep_supervision < 0:
-        yield "shared.model.embedding", "at least 1, and deep_supervision at least 0"
+        yield "shared.model.embedding", "must be at least 1, and deep_supervision at least 0"
     if len(shared.augmentation.flip) > 3:
         yield "shared.augmentation.flip", "an image has at most three axes"
     for name, image in shared.images.items():
@@ -50,11 +52,14 @@ def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
             ):
                 yield (
                     f"{place}.{key}",
-                    f"{list(edges)} is no size of a voxel; it is {VOXEL_EDGE_RANGE[0]:g} to "
+                    f"{list(edges)} is not a size of a voxel; expected {VOXEL_EDGE_RANGE[0]:g} to "
                     f"{VOXEL_EDGE_RANGE[1]:g} {image.unit}",
                 )
         if not isfinite(image.crop.margin) or not 0 <= image.crop.margin <= VOXEL_EDGE_RANGE[1]:
-            yield f"{place}.crop.margin", f"{image.crop.margin:g} is no margin in {image.unit}"
+            yield (
+                f"{place}.crop.margin",
+                f"{image.crop.margin:g} is not a margin; expected 0 to {VOXEL_EDGE_RANGE[1]:g} {image.unit}",
+            )
     for name, slide in shared.slides.items():
         yield from _list_encoder_breaches(f"shared.slides.{name}", slide.widths, (), ())
         for key, most in MAX_SLIDE_VALUES.items():
@@ -65,7 +70,7 @@ def list_limit_breaches(plan: Plan) -> Iterator[tuple[str, str]]:
         ):
             yield (
                 f"shared.slides.{name}.mpp",
-                f"no size of a pixel; it is {VOXEL_EDGE_RANGE[0]:g} to {VOXEL_EDGE_RANGE[1]:g}",
+                f"not a size of a pixel; expected {VOXEL_EDGE_RANGE[0]:g} to {VOXEL_EDGE_RANGE[1]:g}",
             )
     for number, fold in plan.folds.items():
         yield from _list_number_breaches(f"folds.{number}", fold)
@@ -98,16 +103,16 @@ def _list_number_breaches(place: str, fold: FoldPlan) -> Iterator[tuple[str, str
             if rule.sd and (rule.sd < MIN_INTENSITY_SD or abs(rule.mean) > MAX_MEAN_IN_SDS * rule.sd):
                 yield (
                     f"{place}.{key}",
-                    f"a deviation of {rule.sd:g} about {rule.mean:g} scales to no usable number",
+                    f"sd {rule.sd:g} is too small for mean {rule.mean:g}; correct one of them",
                 )
             if rule.sd < 0 or (rule.lower is not None and rule.upper is not None and rule.lower > rule.upper):
-                yield f"{place}.{key}", "a deviation is 0 or more, and `lower` is not above `upper`"
+                yield f"{place}.{key}", "sd must be 0 or more, and `lower` not above `upper`"
     for table, columns in fold.tables.items():
         for name, column in columns.items():
             if not _are_finite((column.mean, column.sd)) or column.sd < 0:
                 yield (
                     f"{place}.tables.{table}.{name}",
-                    "mean and deviation must be finite, the latter 0 or more",
+                    "mean and sd must be finite, and sd 0 or more",
                 )
 
 
@@ -117,4 +122,4 @@ def _are_finite(values: Iterable[float]) -> bool:
 
 def _list_excess(place: str, value: float, most: int, what: str = "") -> Iterator[tuple[str, str]]:
     if value > most:
-        yield place, f"{value:g} {what}".strip() + f" is too large; it is at most {most}"
+        yield place, f"{value:g} {what}".strip() + f" is too large; it must be at most {most}"

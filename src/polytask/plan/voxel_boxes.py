@@ -54,11 +54,11 @@ def find_mask_box(mask: Mask, margin: float = 0.0, spacing: Sequence[float] | No
 
 def find_nonzero_mask(array: npt.NDArray[np.generic]) -> Mask:
     """Mark the voxels `[*space]` of `array [planes, *space]` where any plane is not zero; NaN counts as zero."""
-    found = np.zeros(array.shape[1:], bool)
+    nonzero = np.zeros(array.shape[1:], bool)
     for plane in array:
         # NaN != 0 is true, so that only comparing the plane with itself removes NaN. Integers cannot hold NaN.
-        found |= (plane != 0) & (plane == plane) if plane.dtype.kind == "f" else plane != 0
-    return found
+        nonzero |= (plane != 0) & (plane == plane) if plane.dtype.kind == "f" else plane != 0
+    return nonzero
 
 
 def find_body_mask(array: npt.NDArray[np.generic], modalities: Sequence[Modality]) -> Mask:

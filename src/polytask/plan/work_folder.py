@@ -75,35 +75,35 @@ def plan_into(
     with hold_lock(work / PLAN_LOCK_FILE, "plans here"):
         sweep_leftovers(work)
         # On an interrupt the cases measured so far are written, so that the next call goes on from there.
-        found = make_fingerprint(
+        fingerprint = make_fingerprint(
             cohort, jobs, progress, Fingerprint.find(work), lambda part: part.write(work)
         )
-        found.write(work)
-        plan = make_plan(cohort, found, divided, seed, machine or detect_machine(memory))
+        fingerprint.write(work)
+        plan = make_plan(cohort, fingerprint, divided, seed, machine or detect_machine(memory))
         if settings:
             plan = set_values(plan, settings)
-        kept = _write_plan_and_splits(plan, divided, work)
-    return PlanningResult(plan, divided, work, kept)
+        kept_old = _write_plan_and_splits(plan, divided, work)
+    return PlanningResult(plan, divided, work, kept_old)
 
 
 def _choose_splits(
-    cohort: Cohort, folds: int, by: Literal["subject", "site"], given: Path | str | None, seed: int
+    cohort: Cohort, folds: int, by: Literal["subject", "site"], splits_file: Path | str | None, seed: int
 ) -> Splits:
-    if given is None:
+    if splits_file is None:
         return make_splits(cohort, folds, seed, by)
-    if isinstance(read_json(Path(given)), list):
-        return read_nnunet_splits(given, cohort, seed)
-    found = Splits.read(given)
+    if isinstance(read_json(Path(splits_file)), list):
+        return read_nnunet_splits(splits_file, cohort, seed)
+    chosen = Splits.read(splits_file)
     allowed = set(cohort.list_split_subjects("train"))
-    for number, fold in enumerate(found.folds):
+    for number, fold in enumerate(chosen.folds):
         odd = [s for s in (*fold.train, *fold.tune, *fold.held_out) if s not in allowed]
         if odd:
             what = "is a test subject" if odd[0] in cohort.subjects else "is not in the cohort"
             raise PolytaskError(
-                f"{given}: fold {number}: subject {odd[0]} {what}; remove it or make other splits"
+                f"{splits_file}: fold {number}: subject {odd[0]} {what}; remove it or use other splits"
             )
-    require_complete_folds(cohort, found)
-    return found
+    require_complete_folds(cohort, chosen)
+    return chosen
 
 
 def _ensure_writable_work(work: Path) -> None:
@@ -129,10 +129,10 @@ def _write_plan_and_splits(plan: Plan, divided: Splits, work: Path) -> bool:
     fresh = work / f"{HALF_WRITTEN_PREFIX}splits.json"
     with hold_back_plan(plan, work), write_file_atomically(work / "splits.json", fresh):
         divided.write(fresh)
-        kept = _keep_old_plan(plan, work)
+        kept_old = _keep_old_plan(plan, work)
         # The old plan goes before the new splits come: a kill in between must not pair the two.
         (work / PLAN_FILE).unlink(missing_ok=True)
-    return kept
+    return kept_old
 
 
 def _keep_old_plan(plan: Plan, work: Path) -> bool:

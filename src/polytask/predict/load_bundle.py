@@ -14,7 +14,7 @@ from torch import Tensor
 from polytask.cohort.header import Header
 from polytask.errors import PolytaskError
 from polytask.plan.plan_schema import Plan
-from polytask.plan.validate import parse_plan, parse_task_fields
+from polytask.plan.validate import parse_task_fields
 from polytask.predict.baseline_file import check_baselines
 from polytask.predict.bundle import DESCRIPTION_FILE, WEIGHTS_FILE
 from polytask.predict.consistency import find_disagreements, find_member_problem
@@ -46,7 +46,7 @@ def load_bundle(folder: Path) -> LoadedModel:
         line = " ".join(str(error).split())[:200]
         raise PolytaskError(f"{place}: not a model description ({line}); export it again") from None
     try:
-        plan = parse_plan(plan_content, f"{place}, plan")
+        plan = Plan.parse(plan_content, f"{place}, plan")
     except PolytaskError as error:
         raise PolytaskError(
             f"{str(error).removesuffix('; correct it or plan again')}; export it again"

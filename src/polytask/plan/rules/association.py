@@ -14,13 +14,13 @@ from polytask.array_types import Floats
 
 def rank_columns(values: Floats) -> Floats:
     """Rank the values in each column of `[N, P]`, starting at 1. Equal values share their mean rank; NaN stays NaN."""
-    found = np.full(values.shape, np.nan)
+    ranks = np.full(values.shape, np.nan)
     for index, column in enumerate(values.T):
         known = ~np.isnan(column)
         _, place, counts = np.unique(column[known], return_inverse=True, return_counts=True)
         # The last rank of a group of ties is the running count; half of the group's other members back is its middle.
-        found[known, index] = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return found
+        ranks[known, index] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
 
 
 def compute_rank_z(values: Floats, answer: Floats) -> Floats:
@@ -71,18 +71,18 @@ def find_repeated_columns(values: Floats, limit: float) -> npt.NDArray[np.bool_]
     known = ~np.isnan(values)
     x = _center_columns(values, known)
     x = x / np.maximum(np.sqrt((x**2).sum(0)), 1e-300)
-    found = np.zeros(x.shape[1], bool)
+    repeated = np.zeros(x.shape[1], bool)
     for start in range(0, x.shape[1], COLUMNS_PER_BLOCK):
         block = x[:, start : start + COLUMNS_PER_BLOCK]
         inside = np.abs(block.T @ block) > limit
-        found[start : start + COLUMNS_PER_BLOCK] = _find_correlated_columns(
-            x[:, :start][:, ~found[:start]], block, limit
+        repeated[start : start + COLUMNS_PER_BLOCK] = _find_correlated_columns(
+            x[:, :start][:, ~repeated[:start]], block, limit
         )
         # One after the other inside a block: a column is compared only with those already known to be no repeats.
         for column in range(1, block.shape[1]):
-            earlier = inside[column, :column] & ~found[start : start + column]
-            found[start + column] |= bool(earlier.any())
-    return found
+            earlier = inside[column, :column] & ~repeated[start : start + column]
+            repeated[start + column] |= bool(earlier.any())
+    return repeated
 
 
 COLUMNS_PER_BLOCK = 512
@@ -90,10 +90,10 @@ COLUMNS_PER_BLOCK = 512
 
 
 def _find_correlated_columns(kept: Floats, block: Floats, limit: float) -> npt.NDArray[np.bool_]:
-    found = np.zeros(block.shape[1], bool)
+    correlated = np.zeros(block.shape[1], bool)
     for start in range(0, kept.shape[1], COLUMNS_PER_BLOCK):
-        found |= (np.abs(kept[:, start : start + COLUMNS_PER_BLOCK].T @ block) > limit).any(0)
-    return found
+        correlated |= (np.abs(kept[:, start : start + COLUMNS_PER_BLOCK].T @ block) > limit).any(0)
+    return correlated
 
 
 def _center_columns(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:

@@ -43,22 +43,32 @@ def plan_augmentation(
     flip = _plan_flips(header, fingerprint, why)
     scale = 0.15
     unit = "px" if any(p.unit == "px" for p in images.values()) else "mm"
-    why["scale"] = "edges change by up to 15 %: only voxel tasks, whose masks change along"
+    why["scale"] = (
+        "lengths change by up to 15 %: there are only voxel tasks, and their masks are scaled with the image"
+    )
     if pooled:
         scale = POOLED_TASK_SCALE
-        why["scale"] = f"edges change by up to 5 %: {join_first_names(pooled)} may depend on size in {unit}"
+        why["scale"] = (
+            f"lengths change by up to 5 %, no more: {join_first_names(pooled)} may depend on size in {unit}"
+        )
     flat = all(p.dims == 2 for p in images.values())
     colored = any(m == "RGB" for p in images.values() for m in p.channels.values())
     upright = any(_is_upright(name, spec) for name, spec in header.images.items())
     rotate = 30.0 if flat and colored and not upright else 15.0
-    why["rotate"] = "degrees; pictures have no up" if rotate == 30 else "degrees; patients lie about alike"
-    why["translate"] = "shift by up to 5 % of the field of view, as patients lie"
-    why["elastic"] = "off: rotation and scale do most of it, and shape may be what is asked for"
+    why["rotate"] = (
+        "up to 30 degrees: pictures have no upright direction"
+        if rotate == 30
+        else "up to 15 degrees: patients lie in about the same position"
+    )
+    why["translate"] = (
+        "shifts by up to 5 % of the field of view: patients do not lie in exactly the same place"
+    )
+    why["elastic"] = "off: rotation and scaling do most of what it would do, and a task may ask for shape"
     why["probability"] = (
-        "every kind of change for half of the samples, so that the network also sees them as they are"
+        "each kind of change is applied to half of the samples, so that the network also sees unchanged images"
     )
     for name in ("noise", "blur", "brightness", "contrast", "gamma", "low_resolution"):
-        why[name] = "moderate, for normalized intensities; scanners and sites differ as much"
+        why[name] = "moderate strength, for normalized intensities: scanners and sites differ about as much"
     return AugmentationPlan(rotate=rotate, scale=scale, flip=flip)
 
 
@@ -71,8 +81,8 @@ def _plan_flips(header: Header, fingerprint: Fingerprint, why: PlanReasons) -> t
     sided = list(_list_sided_names(header))
     if sided:
         why["flip"] = (
-            f"off: {join_first_names(sided)} depend on the side; name the pairs in `mirror` and they are swapped "
-            "when flipping"
+            f"off: {join_first_names(sided)} depend on the side (left or right); structures and channels that "
+            "cohort.yaml pairs under `mirror` are swapped when an image is flipped"
         )
         return (False,) * dims
     allowed = [True] * dims
@@ -84,22 +94,27 @@ def _plan_flips(header: Header, fingerprint: Fingerprint, why: PlanReasons) -> t
             for other in range(spec.dims):
                 allowed[other] = allowed[other] and other == axis
             words.append(
-                f"{name} {'along its columns' if axis is not None else 'not'}: the probe is always at the top"
+                f"{name} {'along its columns only' if axis is not None else 'along no axis'}, because the probe is "
+                "always at the top"
             )
             continue
         if spec.dims == 2 and modalities <= {"RGB", "other"}:
-            words.append(f"{name} is a picture without sides: every axis")
+            words.append(f"{name} along every axis, because it is a picture without a left and a right side")
             continue
         # The store turns volumes to right, front, top, so axis 0 is left–right; 2D images stay as in their files.
         axis = 0 if spec.dims == 3 else _find_left_right_axis(name, fingerprint)
         for other in range(spec.dims):
             allowed[other] = allowed[other] and other == axis
-        words.append(f"{name} left–right" + (f" (axis {axis})" if axis is not None else " unknown: none"))
+        words.append(
+            f"{name} left–right (axis {axis})"
+            if axis is not None
+            else f"{name} along no axis, because its left–right axis is unknown"
+        )
     pairs = [f"{a}/{b}" for t in header.tasks.values() if isinstance(t, MaskSpec) for a, b in t.mirror]
     pairs += [f"{name}.{a}/{b}" for name, spec in header.images.items() for a, b in spec.mirror]
-    swapped = f"; {join_first_names(pairs)} are swapped along" if pairs else ""
+    swapped = f"; {join_first_names(pairs)} are swapped with it" if pairs else ""
     why["flip"] = (
-        f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never seen upside down or back to front"
+        f"{'; '.join(words) or 'no image'}{swapped}. Bodies are never flipped upside down or back to front"
     )
     return tuple(allowed)
 
@@ -120,10 +135,10 @@ def _find_column_axis(name: str, spec: ImageInput, fingerprint: Fingerprint) -> 
     None for volumes, whose depth may be any axis, and for files that do not have the orientation of a picture (rows
     toward the back, columns toward the left).
     """
-    found = {record.orientation for record in fingerprint.images(name)}
-    if spec.dims == 3 or len(found) != 1:
+    orientations = {record.orientation for record in fingerprint.images(name)}
+    if spec.dims == 3 or len(orientations) != 1:
         return None
-    return {"PL": 1, "LP": 0}.get(found.pop())
+    return {"PL": 1, "LP": 0}.get(orientations.pop())
 
 
 def _find_left_right_axis(name: str, fingerprint: Fingerprint) -> int | None:

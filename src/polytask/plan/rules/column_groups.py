@@ -27,7 +27,7 @@ def group_columns(columns: Mapping[str, Column], kept: Sequence[str]) -> tuple[d
     """
     groups = {column: columns[column].group for column in kept}
     free = [c for c, spec in columns.items() if spec.type == "number" and spec.group is None]
-    how = "as the header says" if any(groups.values()) else ""
+    how = "as in the header" if any(groups.values()) else ""
     if len(free) > MAX_UNGROUPED_COLUMNS:
         among = set(free)
         rest = [column for column in kept if column in among]
@@ -39,7 +39,7 @@ def group_columns(columns: Mapping[str, Column], kept: Sequence[str]) -> tuple[d
             for start in range(0, len(rest), MAX_UNGROUPED_COLUMNS):
                 chunk = rest[start : start + MAX_UNGROUPED_COLUMNS]
                 groups |= dict.fromkeys(chunk, f"{start + 1}-{start + len(chunk)}")
-            how = f"at most {MAX_UNGROUPED_COLUMNS} neighbours, as their names show no groups"
+            how = f"at most {MAX_UNGROUPED_COLUMNS} neighboring columns each, because their names show no groups"
     return groups, how
 
 
@@ -54,5 +54,5 @@ def _find_group_pattern(columns: Sequence[str]) -> str | None:
 
 def _extract_group_name(pattern: str, column: str) -> str | None:
     """Extract the group from the name of a column; None for a name that has only one part."""
-    found = re.search(GROUP_NAME_PATTERNS[pattern], column)
-    return found.group() if found and found.group() != column else None
+    match = re.search(GROUP_NAME_PATTERNS[pattern], column)
+    return match.group() if match and match.group() != column else None

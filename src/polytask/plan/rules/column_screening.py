@@ -79,29 +79,29 @@ def screen_columns(basis: FoldFacts, table: str, columns: Sequence[str]) -> Colu
         f"known for less than {format_share_percent(MIN_FILLED_SHARE)} of the training subjects": int(
             (~filled).sum()
         ),
-        "never vary": int((filled & ~varies).sum()),
-        f"repeat one before them (|r| above {MAX_COLUMN_CORRELATION:g})": int(alike.sum()),
-        f"go less with {join_first_names(list(strengths))} in train (rank tests; Cox's score test for survival)"
+        "that never vary": int((filled & ~varies).sum()),
+        f"that repeat an earlier column (|r| above {MAX_COLUMN_CORRELATION:g})": int(alike.sum()),
+        f"less associated with {join_first_names(list(strengths))} in train (rank tests; Cox's score test for survival)"
         if strengths
-        else "stand behind these (no task to judge them by)": left.size - len(chosen),
+        else "later in the table (no task has enough known answers to rank them)": left.size - len(chosen),
     }
     parts = ", ".join(f"{count} {what}" for what, count in lost.items() if count)
     kept = {columns[left[i]]: word for i, word in zip(chosen, words, strict=True)}
     return ColumnScreening(
         kept,
         frozenset(columns) - frozenset(kept),
-        f"{len(chosen)} of {len(columns)} numeric columns are used, as there are more than {limit} "
+        f"{len(chosen)} of {len(columns)} numeric columns are used; the limit is {limit} "
         f"({COLUMNS_PER_SUBJECT} for each of {len(basis.train)} training subjects, at least "
-        f"{MIN_SCREENED_COLUMNS}, at most {MAX_SCREENED_COLUMNS}): {parts}",
+        f"{MIN_SCREENED_COLUMNS}, at most {MAX_SCREENED_COLUMNS}). Left out: {parts}",
     )
 
 
 def _gather_case_cells(basis: FoldFacts, table: str, columns: Sequence[str]) -> Floats:
     """Gather the cells of the training cases `[cases, columns]`, NaN where unknown."""
-    found = np.empty((basis.rows.size, len(columns)))
+    cells = np.empty((basis.rows.size, len(columns)))
     for place, column in enumerate(columns):
-        found[:, place] = _read_case_column(basis, table, column)
-    return found
+        cells[:, place] = _read_case_column(basis, table, column)
+    return cells
 
 
 def _read_case_column(basis: FoldFacts, table: str, column: str) -> Floats:
@@ -117,8 +117,8 @@ def _compute_known_share(basis: FoldFacts, known: npt.NDArray[np.bool_]) -> Floa
     columns]`."""
     # The cases of a subject are neighbors, so the array can be split after each subject.
     counts = [len(basis.cohort.subjects[subject]) for subject in basis.train]
-    there = np.stack([part.any(0) for part in np.split(known, np.cumsum(counts)[:-1])])
-    return np.asarray(there.mean(0), np.float64)
+    known_by_subject = np.stack([part.any(0) for part in np.split(known, np.cumsum(counts)[:-1])])
+    return np.asarray(known_by_subject.mean(0), np.float64)
 
 
 def _measure_associations(basis: FoldFacts, values: Floats) -> Iterator[tuple[str, Floats]]:
@@ -130,35 +130,35 @@ def _measure_associations(basis: FoldFacts, values: Floats) -> Iterator[tuple[st
             continue
         units = [[row] for row in range(len(cases))]
         if spec.level == "subject":
-            seen: dict[str, list[int]] = {case.subject: [] for case in cases}
+            rows_by_subject: dict[str, list[int]] = {case.subject: [] for case in cases}
             for row, case in enumerate(cases):
                 if spec.visits is None or case.visit in spec.visits or not basis.cohort.header.visits:
-                    seen[case.subject].append(row)
-            units = [rows for rows in seen.values() if rows]
+                    rows_by_subject[case.subject].append(row)
+            units = [rows for rows in rows_by_subject.values() if rows]
         answers = [pooled_value(basis.cohort, (cases[rows[0]],), name) for rows in units]
-        there = [(rows, a) for rows, a in zip(units, answers, strict=True) if a is not None]
-        if len(there) < MIN_KNOWN_ANSWERS:
+        answered = [(rows, a) for rows, a in zip(units, answers, strict=True) if a is not None]
+        if len(answered) < MIN_KNOWN_ANSWERS:
             continue
-        matrix = np.stack([_average_known_cells(values[rows]) for rows, _ in there])
-        found = [a for _, a in there]
+        matrix = np.stack([_average_known_cells(values[rows]) for rows, _ in answered])
+        known_answers = [a for _, a in answered]
         form = find_answer_form(spec.kind)
         if form == "time":
-            pairs = np.array(found, np.float64)
+            pairs = np.array(known_answers, np.float64)
             yield name, compute_cox_z(matrix, pairs[:, 0], pairs[:, 1])
         elif form == "labels":
-            labels = np.array(cast("list[tuple[int | None, ...]]", found), np.float64)
-            told = [(~np.isnan(label), label) for label in labels.T]
+            labels = np.array(cast("list[tuple[int | None, ...]]", known_answers), np.float64)
+            known_labels = [(~np.isnan(label), label) for label in labels.T]
             # The strongest label counts: a column may be made for a single finding.
-            yield name, np.max([compute_rank_z(matrix[k], label[k]) for k, label in told], axis=0)
+            yield name, np.max([compute_rank_z(matrix[k], label[k]) for k, label in known_labels], axis=0)
         elif form == "class":
-            classes, ranked = np.array(found, np.float64), rank_columns(matrix)
-            each = [
+            classes, ranked = np.array(known_answers, np.float64), rank_columns(matrix)
+            z_by_class = [
                 compute_z_from_ranks(ranked, (classes == c).astype(np.float64)) for c in np.unique(classes)
             ]
-            yield name, np.max(each, axis=0)
+            yield name, np.max(z_by_class, axis=0)
         else:
             # A number, or the position of a grade in the order; ranks make both the same kind of test.
-            numbers = np.array(found, np.float64)
+            numbers = np.array(known_answers, np.float64)
             yield name, compute_rank_z(matrix, rank_columns(numbers[:, None])[:, 0])
 
 
@@ -183,5 +183,7 @@ def _choose_best_columns(strengths: dict[str, Floats], count: int, limit: int) -
     task = np.lexsort((-table, places), axis=0)[0]
     place, strength = places[task, range(count)], table[task, range(count)]
     chosen = sorted(int(i) for i in np.lexsort((-strength, place))[:limit])
-    words = [f"; number {place[i] + 1} for {names[task[i]]} (|z| {strength[i]:.2f})" for i in chosen]
+    words = [
+        f"; rank {place[i] + 1} by association with {names[task[i]]} (|z| {strength[i]:.2f})" for i in chosen
+    ]
     return chosen, words

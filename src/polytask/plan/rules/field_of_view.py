@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polytask.kinds.plan_reasons import PlanReasons, format_sizes
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes
 from polytask.plan.plan_schema import FieldOfView
 from polytask.plan.rules.image_geometry import ImageGeometry
 from polytask.plan.rules.network_cost import Topology
@@ -60,10 +60,10 @@ def choose_field(
     """Choose the field of one image input.
 
     Args:
-        g: its geometry, with the sizes of all cases.
+        geometry: geometry of the input, with the sizes of all cases.
         planes: number of input planes.
-        voxel: number of decoders, one for each voxel task on this image unless they share one.
-        pooled: number of visit and subject tasks.
+        decoders: number of decoders, one for each voxel task on this image unless they share one.
+        pooled_tasks: number of visit and subject tasks.
         budget: what one visit of one subject may cost.
         why: takes the reasons.
     """
@@ -74,43 +74,49 @@ def choose_field(
     full = geometry.find_largest_size()
     t = net(full, geometry.spacing)
     size = pad_to_strides(full, t.total)
-    cost = f"{format_sizes(full)} voxels cost {count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP a visit forward"
-    limit = f"at most {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g}: {budget.words}"
+    cost = (
+        f"the largest case, {format_sizes(full)} voxels, costs {count_view_flops(t, size, decoders) / 1e9:.3g} GFLOP "
+        "per visit and forward pass"
+    )
+    limit = (
+        f"limit {WHOLE_VIEW_TOLERANCE * budget.flops / 1e9:.3g} GFLOP, {WHOLE_VIEW_TOLERANCE:g} times the share of a "
+        f"visit: {budget.words}"
+    )
     if budget.share(WHOLE_VIEW_TOLERANCE).fits(t, size, decoders) or (
         is_within_smallest_view(full) and budget.has_memory_for(t, size, decoders)
     ):
         reason = (
-            f"; up to {format_sizes([SMALLEST_VIEW_EDGE[t.dims]] * t.dims)} it always is"
+            f"; up to {format_sizes([SMALLEST_VIEW_EDGE[t.dims]] * t.dims)} voxels only the memory counts"
             if is_within_smallest_view(full)
             else ""
         )
-        why["field"] = f"the largest case is seen whole: {cost} ({limit}{reason})"
-        why["view_spacing"] = "the spacing itself: the view is at full resolution"
+        why["field"] = f"whole: {cost} ({limit}{reason})"
+        why["view_spacing"] = "same as `spacing`: the view is at full resolution"
         return _choose_whole_view(full, geometry.spacing, size, t, why)
     if decoders == 0:
-        why["field"] = f"no voxel task needs full resolution, and {cost} ({limit})"
+        why["field"] = f"whole, but coarser: no voxel task needs full resolution, and {cost} ({limit})"
         spacing, size, t = find_finest_view(full, geometry.spacing, budget, net)
         words = (
-            f"the median is {format_sizes(geometry.spacing, geometry.unit)}; made coarser until the largest case "
-            "fits the budget"
+            f"coarser than the median {format_sizes(geometry.spacing, geometry.unit)}, so that the largest case fits "
+            "the limit of `field`"
         )
         why["spacing"] = why["view_spacing"] = f"{words}: {format_sizes(spacing, geometry.unit)}"
         return _choose_whole_view(
             compute_covering_size(full, geometry.spacing, spacing), spacing, size, t, why
         )
     if pooled_tasks == 0:
-        why["field"] = f"only voxel tasks read this image, and {cost} ({limit})"
-        why["view"] = why["view_spacing"] = "no whole view: no visit or subject task reads this image"
+        why["field"] = f"patch: only voxel tasks read this image, and {cost} ({limit})"
+        why["view"] = why["view_spacing"] = "not used: no visit or subject task reads this image"
         patch, t = find_largest_patch(geometry.find_median_size(), geometry.spacing, budget, decoders, net)
         _explain_patch(geometry, t, 1, why)
         return FieldChoice("patch", geometry.spacing, None, None, patch, 1, t)
     why["field"] = (
-        f"visit and subject tasks need the whole, voxel tasks full resolution, and {cost} ({limit})"
+        f"both: visit and subject tasks need the whole image, voxel tasks need full resolution, and {cost} ({limit})"
     )
-    rest, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
-    patch, _ = find_largest_patch(geometry.find_median_size(), geometry.spacing, rest, decoders, net)
+    patch_budget, patches = budget.share(1 - VIEW_BUDGET_SHARE), 1
+    patch, _ = find_largest_patch(geometry.find_median_size(), geometry.spacing, patch_budget, decoders, net)
     halved, _ = find_largest_patch(
-        geometry.find_median_size(), geometry.spacing, rest.share(0.5), decoders, net
+        geometry.find_median_size(), geometry.spacing, patch_budget.share(0.5), decoders, net
     )
     if min(halved) >= min(SMALLEST_VIEW_EDGE[t.dims], *patch):
         patch, patches = halved, 2
@@ -123,11 +129,12 @@ def choose_field(
         pad_to_strides(patch, t.total),
     )
     why["view"] = (
-        f"the largest case, {format_sizes(full)}, at the view's spacing, in multiples of {format_sizes(t.total)}"
+        f"the largest case, {format_sizes(full)} voxels at `spacing`, resampled to the coarser `view_spacing` and "
+        f"padded to multiples of the network's total stride {format_sizes(t.total)}"
     )
     why["view_spacing"] = (
-        f"made coarser than {format_sizes(geometry.spacing, geometry.unit)} until the encoder alone fits "
-        f"{VIEW_BUDGET_SHARE:.0%} of the budget"
+        f"coarser than {format_sizes(geometry.spacing, geometry.unit)}, so that the encoder needs at most "
+        f"{format_share_percent(VIEW_BUDGET_SHARE)} of the time and memory of a step for the view"
     )
     _explain_patch(geometry, t, patches, why)
     return FieldChoice("both", geometry.spacing, view, view_spacing, patch, patches, t)
@@ -137,9 +144,10 @@ def _choose_whole_view(
     full: Sequence[int], spacing: tuple[float, ...], size: tuple[int, ...], t: Topology, why: PlanReasons
 ) -> FieldChoice:
     why["view"] = (
-        f"the largest case, {format_sizes(full)}, padded to multiples of the total stride {format_sizes(t.total)}"
+        f"the largest case, {format_sizes(full)} voxels, padded to multiples of the network's total stride "
+        f"{format_sizes(t.total)}"
     )
-    why["patch"] = "no patches: the whole image is seen"
+    why["patch"] = "not used: the whole image is seen"
     why["patches"] = "not used: the whole image is seen"
     return FieldChoice("whole", spacing, size, spacing, None, 1, t)
 
@@ -148,10 +156,12 @@ def _explain_patch(
     geometry: ImageGeometry, chosen_topology: Topology, patches: int, why: PlanReasons
 ) -> None:
     why["patch"] = (
-        f"the largest box with equal edges in {geometry.unit}, within the median case "
-        f"{format_sizes(geometry.find_median_size())}, that fits the "
-        f"rest of the budget, in multiples of the total stride {format_sizes(chosen_topology.total)}"
+        f"the largest box with about equal edges in {geometry.unit} that lies within the median case "
+        f"({format_sizes(geometry.find_median_size())} voxels) and fits the time and memory for patches; in multiples "
+        f"of the network's total stride {format_sizes(chosen_topology.total)}"
     )
     why["patches"] = (
-        "two a visit fit the budget" if patches > 1 else "one a visit, as large as the budget allows"
+        "two per visit fit the time and memory of a step"
+        if patches > 1
+        else "one per visit, as large as time and memory allow"
     )

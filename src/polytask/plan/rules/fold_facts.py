@@ -68,8 +68,8 @@ class FoldFacts:
     def values(self, task: str) -> list[AnswerValue]:
         """List the known training answers of a visit or subject task."""
         level = self.cohort.header.tasks[task].level
-        found = (pooled_value(self.cohort, cases, task) for cases in self.items(level))
-        return [value for value in found if value is not None]
+        answers = (pooled_value(self.cohort, cases, task) for cases in self.items(level))
+        return [value for value in answers if value is not None]
 
     def missing(self, task: str, what: str) -> PolytaskError:
         """Make the error for something that the train part lacks and without which a task cannot be learned."""

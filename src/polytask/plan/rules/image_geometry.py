@@ -78,10 +78,10 @@ def _plan_orientation(spec: ImageInput, records: Sequence[ImageRecord], why: Pla
     if spec.dims == 2:
         why["orientation"] = "2D images stay as they are in their files"
         return "none"
-    found = Counter(r.orientation for r in records)
-    listed = ", ".join(f"{code} {n}" for code, n in found.most_common(4))
+    orientations = Counter(r.orientation for r in records)
+    listed = ", ".join(f"{code} {n}" for code, n in orientations.most_common(4))
     why["orientation"] = (
-        f"axes are turned to right, front, top by flips and transposes only; in the files: {listed}"
+        f"axes are flipped and swapped, not resampled, so that they point right, front and up; in the files: {listed}"
     )
     return "RAS"
 
@@ -92,15 +92,15 @@ def _plan_length_unit(
     """Choose the unit of lengths: `mm` if every file says how large a pixel is, else `px` for all."""
     bare = [place for place, record in enumerate(records) if not record.physical]
     if not bare:
-        why["unit"] = "every file says how large a pixel is"
+        why["unit"] = "mm: every file says how large a pixel is"
         return "mm"
     some = "no file says"
     if len(bare) < len(records):
-        told = ", ".join(names[place] for place in bare[:MAX_NAMED_CASES] if place < len(names))
-        more = f" ({told}{', …' if len(bare) > MAX_NAMED_CASES else ''})" if told else ""
+        examples = ", ".join(names[place] for place in bare[:MAX_NAMED_CASES] if place < len(names))
+        more = f" ({examples}{', …' if len(bare) > MAX_NAMED_CASES else ''})" if examples else ""
         some = f"{len(bare)} of {len(records)} files{more} do not say"
-    others = "; the scale of the others is not used" if len(bare) < len(records) else ""
-    why["unit"] = f"{some} how large a pixel is: lengths are counted in pixels, never told in mm{others}"
+    others = "; the pixel sizes in the other files are not used" if len(bare) < len(records) else ""
+    why["unit"] = f"px: {some} how large a pixel is, so lengths count pixels, not mm{others}"
     return "px"
 
 
@@ -112,21 +112,22 @@ def _convert_to_pixels(record: ImageRecord) -> ImageRecord:
 def _plan_crop(spec: ImageInput, records: Sequence[ImageRecord], unit: str, why: PlanReasons) -> CropPlan:
     """Choose the crop: the body for CT, non-zero voxels for other volumes, none when it would save too little."""
     if spec.dims == 2 or not records:
-        why["crop"] = "2D images are used whole"
+        why["crop"] = "none: 2D images are used whole"
         return CropPlan()
     modalities = set(spec.channels.values())
     rule: CropRule = "body" if "CT" in modalities else "nonzero"
     margin = BODY_CROP_MARGIN if rule == "body" else 0.0
     trial = CropPlan(rule=rule, margin=margin)
     saved = median(1 - prod(compute_cropped_size(r, trial)) / prod(r.shape) for r in records)
-    words = (
-        f"the {rule} box would take away {format_share_percent(max(saved, 0))} of the median case's voxels"
-    )
+    what = "the body" if rule == "body" else "the voxels that are not zero"
+    share = f"{format_share_percent(max(saved, 0))} of the voxels of the median case"
     if saved < MIN_CROP_SAVING:
-        why["crop"] = f"{words}, less than {format_share_percent(MIN_CROP_SAVING)}: nothing is cut"
+        why["crop"] = (
+            f"none: a crop to {what} would remove {share}, less than {format_share_percent(MIN_CROP_SAVING)}"
+        )
         return CropPlan()
-    why["crop"] = f"{words.replace('would take', 'takes')}" + (
-        f"; {margin:g} {unit} are left around" if margin else ""
+    why["crop"] = f"{rule}: a crop to {what} removes {share}" + (
+        f"; a margin of {margin:g} {unit} is kept around it" if margin else ""
     )
     return trial
 
@@ -161,6 +162,6 @@ def _plan_spacing(records: Sequence[ImageRecord], unit: str, why: PlanReasons) -
     low, high = all_of.min(axis=0), all_of.max(axis=0)
     spread = ", ".join(f"{a:.4g}" if a == b else f"{a:.4g}–{b:.4g}" for a, b in zip(low, high, strict=True))
     why["spacing"] = (
-        f"median over {len(records)} images (range {spread} {unit}){extra}: {format_sizes(spacing, unit)}"
+        f"median of each axis over {len(records)} images (range {spread} {unit}){extra}: {format_sizes(spacing, unit)}"
     )
     return spacing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polytask.cohort.header import ImageInput
 from polytask.errors import PolytaskError
-from polytask.kinds.plan_reasons import PlanReasons, format_sizes, join_first_names
+from polytask.kinds.plan_reasons import PlanReasons, format_share_percent, format_sizes, join_first_names
 from polytask.plan.fingerprint_records import ImageRecord
 from polytask.plan.machine import GIB, SMALLEST_BATCH_SECONDS, Machine
 from polytask.plan.plan_schema import ImagePlan
@@ -63,12 +63,12 @@ def plan_images(
                 f"{basis.cohort.table}: input {name} has no image outside the test part; fill its columns or remove "
                 "the input from cohort.yaml"
             )
-        plans[name], seen = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
-        visits, t = basis.max_visits, seen.topology
-        flops += PASSES_PER_STEP * visits * seen.flops(decoders[name])
+        plans[name], field = _plan_image(basis, name, spec, records, decoders[name], why.at(f"images.{name}"))
+        visits, t = basis.max_visits, field.topology
+        flops += PASSES_PER_STEP * visits * field.flops(decoders[name])
         for size, count, heads in (
-            (seen.view, 1, 0 if seen.patch else decoders[name]),
-            (seen.patch, seen.patches, decoders[name]),
+            (field.view, 1, 0 if field.patch else decoders[name]),
+            (field.patch, field.patches, decoders[name]),
         ):
             if size:
                 kept = count_activation_bytes(t, size, heads, basis.machine.precision)
@@ -90,11 +90,11 @@ def _compute_view_budget(basis: SharedFacts) -> ViewBudget:
     views = batch * basis.max_visits * inputs
     seconds = SMALLEST_BATCH_SECONDS[machine.device]
     words = (
-        f"{seconds:g} s for a step of {batch} samples"
+        f"a step of {batch} samples"
         + (f" × {basis.max_visits} visits" if basis.max_visits > 1 else "")
         + (f" × {inputs} images" if inputs > 1 else "")
-        + f" at about {machine.speed / 1e9:.3g} GFLOP/s of {machine} in {machine.precision}, and "
-        f"{machine.budget / GIB:.3g} GiB for activations"
+        + f" may take {seconds:g} s (1/{PASSES_PER_STEP} of it for forward passes) at about {machine.speed / 1e9:.3g} "
+        f"GFLOP/s on {machine} in {machine.precision}, and {machine.budget / GIB:.3g} GiB of memory"
     )
     flops = seconds * machine.speed / PASSES_PER_STEP / views
     return ViewBudget(flops, machine.budget / views, machine.device, machine.precision, words)
@@ -114,59 +114,65 @@ def _plan_image(
     why["dims"] = why["channels"] = "as the header says"
     if lacking:
         each = [f"{c} in {sum(c not in r.planes for r in records)}" for c in lacking]
-        why["channel_flags"] = f"on: of {len(records)} images a channel is missing ({join_first_names(each)})"
+        why["channel_flags"] = f"on: of {len(records)} images, some lack a channel ({join_first_names(each)})"
     elif flags:
         why["channel_flags"] = f"on: {cases - len(records)} of {cases} cases have no image of this input"
     else:
         why["channel_flags"] = (
-            f"off: all {len(records)} images have every channel; a missing one is refused later"
+            f"off: all {len(records)} images have every channel; a new case that lacks one is refused"
         )
     dropout = CHANNEL_DROPOUT_RATE if flags and len(spec.channels) > 1 else 0.0
     why["channel_dropout"] = (
-        "channels are dropped at random so that the network learns to do without"
+        f"in training, channels are hidden at random (chance {format_share_percent(dropout)}), so that the network "
+        "learns to do without them"
         if dropout
-        else "no channel is dropped: " + ("the input has a single one" if flags else "none is ever missing")
+        else "off: " + ("the input has a single channel" if flags else "no image lacks a channel")
     )
     subjects = [case.subject for case in basis.fingerprint.cases.values() if name in case.images]
-    geo = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
+    geometry = plan_geometry(spec, records, why, [f"subject {subject}" for subject in subjects])
     # Each flag is a plane of its own that says whether its channel is present.
     planes = spec.planes + (len(spec.channels) if flags else 0)
-    seen = choose_field(geo, planes, decoders, len(basis.pooled), _compute_view_budget(basis), why)
-    t = seen.topology
-    deepest = [n // s for n, s in zip(seen.patch or seen.view or (), t.total, strict=True)]
+    field = choose_field(geometry, planes, decoders, len(basis.pooled), _compute_view_budget(basis), why)
+    t = field.topology
+    deepest = [n // s for n, s in zip(field.patch or field.view or (), t.total, strict=True)]
     why["widths"] = (
-        f"{t.widths[0]} channels at full resolution, doubled a stage to at most {max(t.widths)}: "
+        f"{t.widths[0]} channels in the first stage, doubled in each further one up to {max(t.widths)}: chosen for "
         f"{'a CPU' if basis.machine.device == 'cpu' else basis.machine.device} with {basis.machine.budget / GIB:.3g} "
         "GiB for a step"
     )
-    why["blocks"] = "one residual block a stage on a CPU, two below the first on a GPU"
+    why["blocks"] = (
+        "on a CPU one residual block per stage"
+        if basis.machine.device == "cpu"
+        else "on a GPU one residual block in the first stage, two in each further one"
+    )
     why["strides"] = (
-        f"every axis is halved while {TARGET_BOTTLENECK_EDGE} positions stay ({format_sizes(deepest)} at the "
-        "deepest stage), an axis more than "
-        "twice as coarse as the finest one later; once less where padding would cost over a fifth of an edge"
+        f"each stage halves every axis while at least {TARGET_BOTTLENECK_EDGE} positions remain "
+        f"({format_sizes(deepest)} in the deepest stage); an axis at least twice as coarse as the finest one is halved "
+        "later, and an axis that padding would lengthen by over 20 % less often"
     )
     why["foreground"] = (
-        f"{FOREGROUND_SHARE:.0%} of patches are centered on a known structure, so that small ones are seen"
-        if seen.patch
+        f"{format_share_percent(FOREGROUND_SHARE)} of the training patches are centered on a known structure, so that "
+        "small structures are seen"
+        if field.patch
         else "not used: there are no patches"
     )
     plan = ImagePlan(
         dims=spec.dims,
         channels=dict(spec.channels),
-        orientation="RAS" if geo.orientation == "RAS" else "none",
-        crop=geo.crop,
-        unit=geo.unit,
-        spacing=seen.spacing,
-        field=seen.field,
-        view=seen.view,
-        view_spacing=seen.view_spacing,
-        patch=seen.patch,
-        patches=seen.patches,
+        orientation="RAS" if geometry.orientation == "RAS" else "none",
+        crop=geometry.crop,
+        unit=geometry.unit,
+        spacing=field.spacing,
+        field=field.field,
+        view=field.view,
+        view_spacing=field.view_spacing,
+        patch=field.patch,
+        patches=field.patches,
         widths=t.widths,
         blocks=t.blocks,
         strides=t.strides,
-        foreground=FOREGROUND_SHARE if seen.patch else 0.0,
+        foreground=FOREGROUND_SHARE if field.patch else 0.0,
         channel_flags=flags,
         channel_dropout=dropout,
     )
-    return plan, seen
+    return plan, field

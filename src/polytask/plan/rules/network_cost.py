@@ -41,11 +41,11 @@ class Topology:
 
     def maps(self, size: Sequence[int]) -> list[float]:
         """Count the positions of the map of each stage for an image of this size."""
-        voxels, found = float(prod(size)), []
+        voxels, positions = float(prod(size)), []
         for stride in self.strides:
             voxels /= prod(stride)
-            found.append(voxels)
-        return found
+            positions.append(voxels)
+        return positions
 
 
 def count_encoder_flops(topology: Topology, size: Sequence[int]) -> float:

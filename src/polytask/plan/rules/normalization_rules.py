@@ -33,17 +33,17 @@ def _plan_channel(
     basis: FoldFacts, name: str, channel: str, modality: Modality, why: PlanReasons
 ) -> list[NormalizationPlan]:
     images = [r.images[name] for r in basis.records if name in r.images]
-    there = [image.planes[channel] for image in images if channel in image.planes]
-    if not there:
-        why[channel] = "no training image has this channel; where it is missing it is 0"
+    channel_planes = [image.planes[channel] for image in images if channel in image.planes]
+    if not channel_planes:
+        why[channel] = "no training image has this channel; it is filled with 0"
         return [NormalizationPlan(rule="image")] * count_modality_planes(modality)
     if modality == "mask":
-        why[channel] = "a mask is read as it stands: 0 outside, 1 inside"
+        why[channel] = "a mask is read as it is: 0 outside, 1 inside"
         return [NormalizationPlan(rule="fixed", mean=0.0, sd=1.0, lower=0.0, upper=1.0)]
     if modality in ("CT", "PET", "RGB"):
         rules, words = [], ""
         for plane in range(count_modality_planes(modality)):
-            rule, words = _fit_fixed_scale([planes[plane] for planes in there], modality)
+            rule, words = _fit_fixed_scale([planes[plane] for planes in channel_planes], modality)
             rules.append(rule)
         why[channel] = words
         return rules
@@ -52,9 +52,9 @@ def _plan_channel(
     share = zeros[len(zeros) // 2]
     nonzero = share >= BACKGROUND_ZERO_SHARE
     why[channel] = (
-        f"{modality} has no absolute scale: mean and deviation of the image itself"
-        + (", of its non-zero voxels" if nonzero else "")
-        + f" ({format_share_percent(share)} of the median training image's voxels are 0, {len(there)} images)"
+        f"{modality} has no absolute scale: each image is scaled by its own mean and standard deviation"
+        + (", measured in its voxels that are not zero" if nonzero else "")
+        + f" (in the median of {len(channel_planes)} training images, {format_share_percent(share)} of voxels are 0)"
     )
     return [NormalizationPlan(rule="image", nonzero=nonzero)] * count_modality_planes(modality)
 
@@ -67,21 +67,23 @@ def _fit_fixed_scale(planes: list[PlaneRecord], modality: Modality) -> tuple[Nor
     pool = SummaryPool(structures if foreground else body)
     where = f"{'the known structures' if foreground else 'the body'} of {pool.cases} training images"
     mean, sd = round_number(pool.mean, 5), round_number(pool.sd, 5) if pool.sd > 0 else 1.0
-    scaled = f"mean {mean:g} and deviation {sd:g} over {where}"
+    scaled = f"scaled by mean {mean:g} and standard deviation {sd:g}, measured in {where}"
     if modality == "RGB":
         return NormalizationPlan(
             rule="fixed", mean=mean, sd=sd
         ), f"colors mean the same in every picture: {scaled}"
     low, high = (round_number(pool.quantile(q), 5) for q in CLIP_QUANTILES)
     if modality == "PET":
-        words = f"uptake: clipped at 0 and at its {100 * CLIP_QUANTILES[1]:g}th percentile {high:g}; {scaled}"
+        words = (
+            f"uptake: clipped to 0 and the {100 * CLIP_QUANTILES[1]:g}th percentile {high:g}, then {scaled}"
+        )
         return NormalizationPlan(rule="fixed", lower=0.0, upper=high, mean=mean, sd=sd), words
-    percentiles = f"{100 * CLIP_QUANTILES[0]:g}th–{100 * CLIP_QUANTILES[1]:g}th percentile"
+    percentiles = f"{100 * CLIP_QUANTILES[0]:g}th and {100 * CLIP_QUANTILES[1]:g}th percentile"
     # Whether the numbers are Hounsfield units shows in the whole body: structures alone may lack air and bone.
     everywhere = SummaryPool(body)
     foreign = describe_odd_ct_scale(
         everywhere.quantile(CLIP_QUANTILES[0]), everywhere.quantile(CLIP_QUANTILES[1])
     )
-    begun = f"{foreign};" if foreign else "Hounsfield units:"
-    words = f"{begun} clipped to the {percentiles} {low:g}–{high:g}; {scaled}"
+    beginning = f"{foreign};" if foreign else "Hounsfield units:"
+    words = f"{beginning} clipped to the {percentiles} ({low:g} and {high:g}), then {scaled}"
     return NormalizationPlan(rule="fixed", lower=low, upper=high, mean=mean, sd=sd), words

@@ -26,7 +26,7 @@ class ParsedColumns:
         # By identity: a case holds a dict of its cells, so it is no key of a dict itself.
         place = {id(case): k for k, case in enumerate(cohort.cases)}
         self._rows = {s: np.array([place[id(c)] for c in cases]) for s, cases in cohort.subjects.items()}
-        self._found: dict[str, Floats] = {}
+        self._values: dict[str, Floats] = {}
         self._odd: dict[str, set[int]] = {}
 
     def find_rows(self, subjects: Sequence[str]) -> CaseRows:
@@ -45,8 +45,8 @@ class ParsedColumns:
         if odd := self._odd.get(column):
             for row in [r for r in rows.tolist() if r in odd]:
                 # Raises with a message for people, unless the header reads the word as unknown.
-                found = column_value(self._cohort, (self._cohort.cases[row],), table, column)
-                values[row] = np.nan if found is None else float(found)
+                value = column_value(self._cohort, (self._cohort.cases[row],), table, column)
+                values[row] = np.nan if value is None else float(value)
         return values[rows]
 
     def read_subjects(self, table: str, column: str, subjects: Sequence[str]) -> Floats:
@@ -55,18 +55,18 @@ class ParsedColumns:
         # As many cases as subjects means one case each, since every subject has at least one.
         if rows.size == len(subjects):
             return self.read_cases(table, column, rows)
-        found = np.full(len(subjects), np.nan)
+        subject_values = np.full(len(subjects), np.nan)
         counts = np.array([len(self._rows[s]) for s in subjects])
         owner = np.repeat(np.arange(len(subjects)), counts)
         values = self.read_cases(table, column, rows)
         # Backwards, since a later assignment to the same subject wins: the first known cell is written last.
         known = np.flatnonzero(~np.isnan(values))[::-1]
-        found[owner[known]] = values[known]
-        return found
+        subject_values[owner[known]] = values[known]
+        return subject_values
 
     def _parse(self, column: str) -> Floats:
-        if column in self._found:
-            return self._found[column]
+        if column in self._values:
+            return self._values[column]
         values = np.full(len(self._cohort.cases), np.nan)
         for row, case in enumerate(self._cohort.cases):
             cell = case.cells.get(column)
@@ -75,5 +75,5 @@ class ParsedColumns:
                     values[row] = read_decimal(cell)
                 except UnreadableCell:
                     self._odd.setdefault(column, set()).add(row)
-        self._found[column] = values
+        self._values[column] = values
         return values

@@ -30,11 +30,11 @@ class SharedFacts:
     @cached_property
     def voxel_tasks_by_image(self) -> dict[str, list[str]]:
         """Image input → the voxel tasks that are drawn on it."""
-        found: dict[str, list[str]] = {name: [] for name in self.cohort.header.images}
+        tasks_by_image: dict[str, list[str]] = {name: [] for name in self.cohort.header.images}
         for name, task in self.cohort.header.tasks.items():
             if isinstance(task, VoxelSpec):
-                found[task.image].append(name)
-        return found
+                tasks_by_image[task.image].append(name)
+        return tasks_by_image
 
     @cached_property
     def pooled(self) -> list[str]:

@@ -74,11 +74,13 @@ def _plan_feature_bag(
     basis: SharedFacts, spec: SlideInput, records: list[SlideRecord], why: PlanReasons
 ) -> tuple[SlidePlan, StepCost]:
     counts = [r.patches for r in records]
-    why["features"] = "as the header says; a linear layer makes them as wide as the other tokens"
+    why["features"] = "as the header says; a linear layer brings them to the width of the other features"
     for key in ("patch", "mpp", "downsample", "tissue", "widths"):
-        why[key] = "not used: the bag was cut and encoded elsewhere"
+        why[key] = "not used: the patches of a bag of features were cut and encoded before"
     patches = min(MAX_DRAWN_FEATURES, max(counts))
-    why["patches"] = _explain_drawn_patches(counts, f"up to {MAX_DRAWN_FEATURES} rows cost next to nothing")
+    why["patches"] = _explain_drawn_patches(
+        counts, f"up to {MAX_DRAWN_FEATURES} rows of features cost very little"
+    )
     most = MAX_STORED_FEATURES
     why["most"] = _explain_stored_patches(counts, most)
     plan = SlidePlan(
@@ -105,29 +107,33 @@ def _plan_pixel_patches(
     fit = min(seconds * machine.speed / PASSES_PER_STEP / flops, machine.budget / 2 / kept) / bags
     patches = min(max(least, min(largest, int(fit))), max(counts))
     mpps = sorted({f"{r.mpp:.3g}" for r in records if r.mpp is not None})
-    found = f"{len(records)} slides of up to {max(r.size for r in records)[0]} pixels across, " + (
-        f"{' and '.join(mpps[:3])} µm a pixel" if mpps else "which do not say how many µm a pixel has"
+    measured = f"{len(records)} slides, up to {max(r.size for r in records)[0]} pixels wide, " + (
+        f"with {' and '.join(mpps[:3])} µm per pixel" if mpps else "which do not say how large a pixel is"
     )
-    why["features"] = "none: the header names whole slides, so patches are encoded here"
-    why["patch"] = f"pixels of an edge, as the header says; {found}"
+    why["features"] = "none: the header names whole slides, so the model encodes their patches itself"
+    why["patch"] = f"edge of a patch in pixels, as the header says; {measured}"
     why["mpp"] = (
-        f"µm of a patch's pixel{'' if spec.mpp else ' (the header names none: nuclei are still seen at 1 µm)'}"
+        "µm per pixel of a patch, "
+        + ("as the header says" if spec.mpp else "the default: cell nuclei can still be seen")
         if spec.resolution
-        else "not used: `downsample` counts in the slide's own pixels"
+        else "not used: the header gives `downsample`, in pixels of the slide"
     )
     why["downsample"] = (
-        "as the header says" if spec.downsample else "not used: it follows from `mpp` slide by slide"
+        "as the header says" if spec.downsample else "not used: it follows from `mpp` for each slide"
     )
-    why["tissue"] = "a patch is kept when half of it is tissue (Otsu's threshold on the saturation)"
+    why["tissue"] = (
+        f"a patch is used if at least {format_share_percent(MIN_TISSUE_SHARE)} of it is tissue (color saturation above "
+        "Otsu's threshold)"
+    )
     why["patches"] = _explain_drawn_patches(
         counts,
-        f"one costs {flops / 1e9:.2g} GFLOP forward, and {bags} bags share {seconds:g} s and "
-        f"{machine.budget / 2 / GIB:.3g} GiB of a step on {machine}; {least} to {largest}",
+        f"a patch costs {flops / 1e9:.2g} GFLOP in a forward pass, and the {bags} slides of a step share {seconds:g} s "
+        f"and {machine.budget / 2 / GIB:.3g} GiB on {machine}; at least {least}, at most {largest}",
     )
     most = MAX_STORED_PATCHES[kind]
     why["most"] = _explain_stored_patches(counts, most)
     why["widths"] = (
-        f"channels per stage, each halving the patch: {spec.patch // 2**stages} positions an edge are left"
+        f"channels of each stage; every stage halves the edge of a patch, {spec.patch // 2**stages} positions remain"
     )
     plan = SlidePlan(
         features=None, patch=spec.patch, mpp=spec.resolution, downsample=spec.downsample, tissue=MIN_TISSUE_SHARE,
@@ -140,13 +146,17 @@ def _plan_pixel_patches(
 def _explain_drawn_patches(counts: list[int], reason: str) -> str:
     middle = int(np.median(counts))
     return (
-        f"drawn anew in every step from {min(counts)} to {max(counts)} (median {middle}) of a slide; {reason}"
+        f"drawn at random from each slide in each step; slides have {min(counts)} to {max(counts)} patches (median "
+        f"{middle}); {reason}"
     )
 
 
 def _explain_stored_patches(counts: list[int], most: int) -> str:
     over = sum(c > most for c in counts)
-    return f"stored of a slide and looked at when predicting, evenly spread; {over} of {len(counts)} slides have more"
+    return (
+        f"largest number stored per slide, spread evenly over it, and read for a prediction; {over} of {len(counts)} "
+        "slides have more"
+    )
 
 
 def _plan_slide_scale(
@@ -155,7 +165,7 @@ def _plan_slide_scale(
     records = [r.slides[name] for r in basis.records if name in r.slides]
     planes = 3 if spec.features is None else 1
     if not records:
-        why[name] = "no training subject has this slide; where it is missing it is no bag at all"
+        why[name] = "no training subject has this slide, so there is nothing to scale"
         return [NormalizationPlan(rule="fixed")] * planes
     # Every slide has the same weight, however many patches it has. The total variance is E[x²] − (E[x])², and may come
     # out slightly below 0 by rounding.
@@ -163,11 +173,12 @@ def _plan_slide_scale(
     squares = np.array([r.variance for r in records]) + means**2
     mean = means.mean(axis=0)
     sd = np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0))
-    what = "colors of tissue patches" if spec.features is None else "all features"
+    what = "red, green and blue in tissue patches" if spec.features is None else "all features"
     share = len(records) / max(1, len(basis.records))
     words = ", ".join(f"{m:.4g} ± {s:.3g}" for m, s in zip(mean, sd, strict=True))
     why[name] = (
-        f"{what} of {len(records)} training slides ({format_share_percent(share)} of cases), each alike: {words}"
+        f"scaled by mean ± standard deviation of {what} of {len(records)} training slides "
+        f"({format_share_percent(share)} of the cases), every slide with the same weight: {words}"
     )
     return [
         NormalizationPlan(

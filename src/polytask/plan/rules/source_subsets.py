@@ -13,31 +13,34 @@ from polytask.plan.rules.fold_facts import FoldFacts
 def describe_source_subsets(basis: FoldFacts) -> str:
     """Describe how often each subset of the inputs occurs in train. A sample has an input if a cell of it is filled."""
     header = basis.cohort.header
-    own: dict[str, list[str]] = {name: [] for name in header.inputs}
+    columns_by_input: dict[str, list[str]] = {name: [] for name in header.inputs}
     for column, name in header.input_columns.items():
-        own[name].append(column)
-    lasting = _list_subject_columns(header)
-    held = {name: [c for c in columns if c in lasting] for name, columns in own.items()}
+        columns_by_input[name].append(column)
+    all_subject_columns = _list_subject_columns(header)
+    subject_columns = {
+        name: [c for c in columns if c in all_subject_columns] for name, columns in columns_by_input.items()
+    }
     # A subject-level column may be filled at a visit that is no part of the sample, so all rows of the subject count.
     samples = basis.cohort.samples(basis.train)
-    seen: Counter[tuple[str, ...]] = Counter()
+    subset_counts: Counter[tuple[str, ...]] = Counter()
     for sample in samples:
         subject = basis.cohort.subjects[sample.subject]
-        seen[
+        subset_counts[
             tuple(
                 name
                 for name in header.inputs
-                if _is_any_cell_filled(sample.cases, own[name]) or _is_any_cell_filled(subject, held[name])
+                if _is_any_cell_filled(sample.cases, columns_by_input[name])
+                or _is_any_cell_filled(subject, subject_columns[name])
             )
         ] += 1
-    counts = sorted(seen.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))
+    counts = sorted(subset_counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))
     words = ", ".join(f"{' + '.join(subset) or 'none'} {count}" for subset, count in counts)
-    text = f"seen in train: {words} of {len(samples)} samples"
+    text = f"inputs of the {len(samples)} training samples: {words}"
     if len(header.inputs) == 1:
-        return f"{text}; there is one input"
-    if len([subset for subset in seen if subset]) == 2 ** len(header.inputs) - 1:
-        return f"{text}; that is every subset"
-    return f"{text}; every other subset is predicted by masking (source_dropout shows them in training)"
+        return f"{text}; there is only one input"
+    if len([subset for subset in subset_counts if subset]) == 2 ** len(header.inputs) - 1:
+        return f"{text}; every combination of inputs occurs"
+    return f"{text}; other combinations are learned only from inputs hidden at random (source_dropout)"
 
 
 def _is_any_cell_filled(cases: Sequence[Case], columns: Sequence[str]) -> bool:
@@ -47,13 +50,13 @@ def _is_any_cell_filled(cases: Sequence[Case], columns: Sequence[str]) -> bool:
 
 def _list_subject_columns(header: Header) -> set[str]:
     """List the columns whose value holds for all visits of a subject, whatever row it stands in."""
-    found: set[str] = set()
+    columns: set[str] = set()
     for column, name in header.input_columns.items():
         source = header.inputs[name]
         level = source.columns[column].level if isinstance(source, TableInput) else _read_source_level(source)
         if level == "subject":
-            found.add(column)
-    return found
+            columns.add(column)
+    return columns
 
 
 def _read_source_level(source: object) -> str:

@@ -39,18 +39,18 @@ def _plan_table(
     order = list(dict.fromkeys(groups.values()))
     if len(order) > 1:
         sizes = Counter(groups.values())
-        named = join_first_names([f"{group or 'without'} {sizes[group]}" for group in order])
-        reasons.append(f"{len(order)} groups {how}: {named}")
+        named = join_first_names([f"{group or 'no group'} {sizes[group]}" for group in order])
+        reasons.append(f"{len(order)} groups of columns, {how}: {named}")
     if reasons:
         why["."] = "; ".join(reasons)
-    found = {
+    plans = {
         column: _plan_column(basis, table, column, columns[column], groups[column], why)
         for column in sorted(notes, key=lambda c: order.index(groups[c]))
     }
     # Only now: the note of the screening goes behind the reason that `_plan_column` gave.
     for column, note in notes.items():
         why.extend(column, note)
-    return found
+    return plans
 
 
 def _plan_column(
@@ -65,8 +65,8 @@ def _plan_column(
         why[column] = f"{filled}: the column says nothing in this fold"
         return ColumnPlan(type="number", group=group)
     mean, sd = round_number(float(numbers.mean()), 5), round_number(float(numbers.std()), 5)
-    why[column] = f"mean {mean:g} (stands for unknown cells) and deviation {sd:g}; {filled}" + (
-        "; all alike, so it is only centered" if sd == 0 else ""
+    why[column] = f"mean {mean:g} (also used for unknown cells) and standard deviation {sd:g}; {filled}" + (
+        "; all values are equal, so they are only centered" if sd == 0 else ""
     )
     return ColumnPlan(type="number", mean=mean, sd=sd or 1.0, group=group)
 
@@ -81,7 +81,7 @@ def _plan_category_column(
     seen = sorted({str(cell) for cell in known})
     values = list(spec.values) if spec.values is not None else seen
     why[column] = (
-        f"categories of the header, {len(seen)} of them seen in train; {filled}"
+        f"categories as in the header, {len(seen)} of them seen in train; {filled}"
         if spec.values is not None
         else f"categories seen in train ({join_first_names(seen) or 'none'}); {filled}"
     )

@@ -42,51 +42,69 @@ def plan_training(
     epochs = ceil(total / per_epoch)
     why["steps_per_epoch"] = f"one pass over {basis.train} training samples, {batch} at a time"
     why["epochs"] = (
-        f"{epochs * per_epoch} steps: {passes} passes, but at least {least} and at most {most} steps on a "
-        f"{kind.upper()}; about {_format_duration(step.seconds(batch, machine) * epochs * per_epoch)}"
+        f"{epochs * per_epoch} steps in all, about "
+        f"{_format_duration(step.seconds(batch, machine) * epochs * per_epoch)}: {passes} passes over the training "
+        f"samples, but at least {least} and at most {most} steps on a {kind.upper()}"
     )
     every = max(1, epochs // TUNE_EVALUATIONS)
     # At the smallest number of steps a training is too short to be stopped early.
     patience = EARLY_STOPPING_PATIENCE if total > least else 0
-    why["weights"] = "every task counts 1: losses are about 1 when untrained"
-    why["balance.rule"] = "equal: what every other rule has to beat; compare rules with `polytask study`"
-    why["balance.cut"] = "features: one backward pass through the trunk whatever the number of tasks"
-    why["balance.options"] = "none: each rule has its published settings"
-    why["balance.every"] = "1: a rule that reads gradients reads them in every step"
-    why["balance.log_every"] = (
-        "50: what the log shows of the tasks' gradients costs about a hundredth of the time"
+    why["weights"] = "every task has weight 1: each loss is scaled so that it is about 1 before training"
+    why["balance.rule"] = (
+        "equal: the losses are added with equal weights, the baseline for every other rule; compare rules with "
+        "`polytask study`"
     )
-    why["tune_every"] = f"about {TUNE_EVALUATIONS} evaluations on tune in all"
+    why["balance.cut"] = (
+        "features: gradients are taken at the shared features, which needs one backward pass through the shared "
+        "encoder whatever the number of tasks"
+    )
+    why["balance.options"] = "none: every rule uses its published settings"
+    why["balance.every"] = "1: a rule that uses the gradients of the tasks reads them in every step"
+    why["balance.log_every"] = (
+        "50: the log records the gradients of the tasks every 50 steps, which costs about 1 % of the time"
+    )
+    why["tune_every"] = (
+        f"epochs from one evaluation on the tune subjects to the next: about {TUNE_EVALUATIONS} in all"
+    )
     why["patience"] = (
-        f"{EARLY_STOPPING_PATIENCE} of about {TUNE_EVALUATIONS} evaluations without a better mean skill end the "
-        "training"
+        f"training ends after {EARLY_STOPPING_PATIENCE} evaluations in a row (of about {TUNE_EVALUATIONS}) without a "
+        "better mean skill"
         if patience
-        else "never stops early: the training is short, and the best checkpoint is kept anyway"
+        else "no early stopping: the training is short, and the best checkpoint is kept in any case"
     )
     why["optimizer"] = "AdamW: needs the least tuning when losses of several kinds are added"
-    why["rate"] = "usual for AdamW with small batches and group norm"
-    why["weight_decay"] = "usual for AdamW"
-    why["schedule"] = "cosine: ends at a rate of almost 0 without further numbers to choose"
+    why["rate"] = "a usual learning rate for AdamW with small batches and group normalization"
+    why["weight_decay"] = "a usual value for AdamW"
+    why["schedule"] = "cosine: the learning rate falls to almost 0 and needs no further settings"
     warmup = min(100, max(5, total // 20))
-    why["warmup"] = f"a twentieth of the steps, at most 100: AdamW's moments settle ({total} steps)"
-    why["clip"] = "keeps one odd batch from deciding a step"
-    why["ema"] = "off: the best checkpoint is chosen on tune"
-    why["accumulation"] = "the batch fits in one go"
+    why["warmup"] = (
+        f"the learning rate rises during the first {warmup} steps (a twentieth of {total}, at most 100), until AdamW's "
+        "averages of the gradients are reliable"
+    )
+    why["clip"] = (
+        "gradients with a norm above 1 are scaled down, so that a single unusual batch cannot decide a step"
+    )
+    why["ema"] = "off: no averaged weights; the best checkpoint on the tune subjects is used"
+    why["accumulation"] = "1: the batch fits into memory at once"
     if machine.gain:
         # The measured factor differs a little from run to run; written out, it would change the bytes of the plan.
-        found = (
-            f"{'at least' if machine.gain >= MIN_BF16_GAIN else 'less than'} {MIN_BF16_GAIN:g} times as quick in "
-            "bf16"
+        speedup = (
+            f"{'at least' if machine.gain >= MIN_BF16_GAIN else 'less than'} {MIN_BF16_GAIN:g} times as fast"
         )
-        why["precision"] = f"a probe's training step was {found} as in float32 on this {machine.device}"
+        why["precision"] = (
+            f"{machine.precision}: in a test of about one second on this {machine.device}, a training step was "
+            f"{speedup} in bf16 as in float32"
+        )
     else:
-        why["precision"] = f"{machine.precision}: no probe was run on this {machine.device}"
-    why["threads"] = f"the machine has {machine}; part of the plan, because sums depend on it"
+        why["precision"] = f"{machine.precision}: the speed of bf16 was not measured on this {machine.device}"
+    why["threads"] = (
+        f"the machine has {machine}; fixed in the plan, because the rounding of sums depends on the number of threads"
+    )
     workers = _plan_workers(machine.cores, kind)
-    why["workers"] = f"{machine.cores} cores: " + (
-        "the network uses them all, data are read between steps"
+    why["workers"] = (
+        f"none: the network uses all {machine.cores} cores, and data are read between the steps"
         if workers == 0
-        else "some are left for reading"
+        else f"{workers} processes read data on {machine.cores} cores while the network computes"
     )
     return TrainingPlan(
         batch=batch,
@@ -117,9 +135,9 @@ def _plan_batch(basis: SharedFacts, step: StepCost, images: dict[str, ImagePlan]
     ):
         batch += 1
     why["batch"] = (
-        f"{batch} samples cost about {step.seconds(batch, machine):.2g} s and "
-        f"{(batch * step.activations + step.model) / GIB:.2g} GiB a step on {machine}; at least {least}, more "
-        f"while a step takes at most {brisk:g} s, at most {most}"
+        f"a step of {batch} samples needs about {step.seconds(batch, machine):.2g} s and "
+        f"{(batch * step.activations + step.model) / GIB:.2g} GiB on {machine}; a batch has at least {least} samples, "
+        f"and up to {most} while a step takes at most {brisk:g} s and fits into memory"
     )
     return batch
 
@@ -134,19 +152,19 @@ def _plan_rare_tasks(basis: SharedFacts, batch: int, why: PlanReasons) -> dict[s
     """Plan the rare tasks: task that most steps would lack → number of steps within which it must come once."""
     # A share of 0 is left out: nothing can be drawn of a task that is never known.
     shares = {name: basis.measure_known_share(name) for name in basis.cohort.header.tasks}
-    found = {n: ceil(1 / (s * batch)) for n, s in shares.items() if 0 < s * batch < RARE_TASK_LIMIT}
-    for name, steps in found.items():
+    steps_by_task = {n: ceil(1 / (s * batch)) for n, s in shares.items() if 0 < s * batch < RARE_TASK_LIMIT}
+    for name, steps in steps_by_task.items():
         why[f"require_every.{name}"] = (
-            f"known in {format_share_percent(shares[name])} of samples, so by chance once in {steps} steps of "
-            f"{batch}; made certain"
+            f"known in {format_share_percent(shares[name])} of the samples, so at random once in about {steps} steps "
+            f"of {batch} samples; the sampler makes sure of it"
         )
-    if not found:
+    if not steps_by_task:
         rarest = min(shares, key=lambda n: shares[n], default=None)
-        words = f"; the rarest, {rarest}, in {format_share_percent(shares[rarest])}" if rarest else ""
+        words = f"; {rarest} is known in the fewest, {format_share_percent(shares[rarest])}" if rarest else ""
         why["require_every"] = (
-            f"no task is rare: each is known in enough samples for every second step{words}"
+            f"no task is rare: each is known in enough samples for every second step or more{words}"
         )
-    return found
+    return steps_by_task
 
 
 def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
@@ -154,38 +172,55 @@ def plan_model(basis: SharedFacts, why: PlanReasons) -> ModelPlan:
     why = why.at("model")
     header = basis.cohort.header
     several = len(header.inputs) > 1
-    why["preset"] = "none: the values below are where to start; `train --preset` takes a published system's"
-    why["sharing"] = "hard: one encoder for all tasks costs about one task; compare with others in a study"
-    why["form"] = "light: where a sharing block has a form as published too, that is 2 to 4 times slower"
-    why["visit_fusion"] = "visits are set side by side" + (" (there is one)" if basis.max_visits == 1 else "")
-    why["input_fusion"] = "inputs are set side by side" + ("" if several else " (there is one)")
+    why["preset"] = (
+        "none: the values below are the defaults; `train --preset NAME` uses those of a published system"
+    )
+    why["sharing"] = (
+        "hard: one encoder serves all tasks, so that they cost about as much as one task; compare it with other "
+        "sharing blocks in a study"
+    )
+    why["form"] = (
+        "light: the fast form of a sharing block; the published form (`paper`), where a block has both, takes 2 to 4 "
+        "times as long"
+    )
+    why["visit_fusion"] = "concat: the features of the visits are joined into one vector" + (
+        " (here there is one visit)" if basis.max_visits == 1 else ""
+    )
+    why["input_fusion"] = "concat: the features of the inputs are joined into one vector" + (
+        "" if several else " (here there is one input)"
+    )
     why["source_dropout"] = (
-        f"one of the {len(header.inputs)} inputs is hidden from a tenth of the samples, so that a case without it can "
-        "be answered"
+        f"one of the {len(header.inputs)} inputs is hidden in {format_share_percent(SOURCE_DROPOUT_RATE)} of the "
+        "training samples, so that the model learns to answer without it"
         if several
-        else "there is one input"
+        else "off: there is only one input"
     )
     voxel = [n for names in basis.voxel_tasks_by_image.values() for n in names]
     why["decoder"] = (
-        f"one per voxel task ({join_first_names(voxel)}); `shared` has the tasks of an image share one and saves time"
+        f"private: each voxel task ({join_first_names(voxel)}) has a decoder of its own; with `shared` the tasks of an "
+        "image use one decoder, which saves time"
         if len(voxel) > 1
-        else f"one for {voxel[0]}"
+        else f"private: one decoder, for {voxel[0]}, the only voxel task"
         if voxel
-        else "there is no voxel task"
+        else "not used: there is no voxel task"
     )
     why["after"] = (
-        "no chain: all tasks are answered side by side; `after.TASK=[OTHER]` lets one read another's answer"
+        "no chain: no task reads the answer of another; `--set model.after.TASK=[OTHER]` makes TASK read the answer of "
+        "OTHER"
     )
     why["link"] = (
-        "in a chain, classes are read as the mean of their vectors, weighted by their probabilities; a mask by pooled "
-        "tasks as a gate on the features, by voxel tasks as a channel of a second network"
+        "only for chains: of an answer in classes, the mean of one learned vector per class is read, weighted by the "
+        "predicted probabilities; a mask is read by visit and subject tasks as a weight on the features (`gate`), by "
+        "voxel tasks as an input channel of a second network (`channel`)"
     )
-    why["uncertainty"] = "none: a chain hands down the answer alone"
-    why["stop_gradient"] = "off: a chain is trained end to end"
-    why["dropout"] = "a tenth of a pooled head's inputs: cohorts are small"
-    why["embedding"] = "wide enough for a handful of answers"
+    why["uncertainty"] = "none: a chain passes on the answer without its uncertainty"
+    why["stop_gradient"] = "off: in a chain, the loss of the later task also trains the earlier one"
+    why["dropout"] = (
+        "10 % of the inputs of a visit or subject head are hidden in training, because cohorts are small"
+    )
+    why["embedding"] = "width of the hidden layer of a visit or subject head: enough for a few answers"
     why["deep_supervision"] = (
-        "two coarser decoder levels get a loss too: gradients reach the bottleneck early"
+        "two coarser decoder levels get a loss too, so that the deepest layers learn from the first steps on"
     )
     return ModelPlan(source_dropout=SOURCE_DROPOUT_RATE if several else 0.0)
 

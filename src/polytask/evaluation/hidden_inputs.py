@@ -60,14 +60,16 @@ def measure_hidden_inputs(
         done += answer.case is not None
         if progress:
             progress(min(done, total), total, f"without {' and '.join(key)}")
-    found = {INPUT_SEPARATOR.join(key): measure_primary_metrics(c, samples) for key, c in collectors.items()}
+    metrics = {
+        INPUT_SEPARATOR.join(key): measure_primary_metrics(c, samples) for key, c in collectors.items()
+    }
     # A combination without any answer is one that the model cannot do without.
-    lost = [
-        key for key, tasks in found.items() if not any(isfinite(e.estimate) or e.n for e in tasks.values())
+    unanswered = [
+        key for key, tasks in metrics.items() if not any(isfinite(e.estimate) or e.n for e in tasks.values())
     ]
     return HiddenInputResults(
-        {key: tasks for key, tasks in found.items() if key not in lost},
-        (*(INPUT_SEPARATOR.join(key) for key in needed), *lost),
+        {key: tasks for key, tasks in metrics.items() if key not in unanswered},
+        (*(INPUT_SEPARATOR.join(key) for key in needed), *unanswered),
     )
 
 

@@ -66,17 +66,17 @@ def combine_metrics(
         correlations: `[parts, parts]` of the estimates; by default from the influences of the subjects.
     """
     influence = np.sum([w * p.influence for w, p in zip(weights, parts, strict=True)], axis=0)
-    found = MeasuredMetric(
+    combined = MeasuredMetric(
         float(sum(w * p.estimate for w, p in zip(weights, parts, strict=True))),
         influence,
         np.any([p.there for p in parts], axis=0),
         parts[0].method,
     )
-    if not np.isfinite(found.estimate):
-        return found
+    if not np.isfinite(combined.estimate):
+        return combined
     shortage = next((p.shortage for p in parts if p.shortage), "")
     if shortage or not all(np.isfinite([p.low, p.high]).all() for p in parts):
-        return replace(found, shortage=shortage)
+        return replace(combined, shortage=shortage)
     low, high = combine_intervals(
         weights,
         [p.estimate for p in parts],
@@ -84,7 +84,7 @@ def combine_metrics(
         [p.high for p in parts],
         find_correlations([p.influence for p in parts]) if correlations is None else correlations,
     )
-    return replace(found, low=low, high=high)
+    return replace(combined, low=low, high=high)
 
 
 def average_metrics(parts: Sequence[MeasuredMetric], subjects: int) -> MeasuredMetric:

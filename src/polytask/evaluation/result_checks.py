@@ -26,9 +26,11 @@ def find_result_problems(
         yield "evaluation", "its tasks are not those of the run"
         return
     for name, task in tasks.items():
-        told, known = evaluation.tasks[name], describe_task(task)
+        described, known = evaluation.tasks[name], describe_task(task)
         for key in COMPARED_TASK_FIELDS:
-            if told[key] != known[key] and not (key == "names" and find_answer_form(task.kind) == "field"):
+            if described[key] != known[key] and not (
+                key == "names" and find_answer_form(task.kind) == "field"
+            ):
                 yield "evaluation", f"tasks.{name}.{key} is not that of the run"
     pooled = {n for n, t in tasks.items() if t.level != "voxel"}
     if set(answers.pooled) != pooled or set(answers.voxel) != set(tasks) - pooled:

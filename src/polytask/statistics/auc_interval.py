@@ -87,7 +87,7 @@ def find_auc_interval(
 def sum_by_rank(values: Floats, place: Indices, places: int) -> Floats:
     """Sum those columns of `values [resamples, items]` that stand at the same of `places` places."""
     order = np.argsort(place, kind="stable")
-    there, starts = np.unique(place[order], return_index=True)
-    found = np.zeros((len(values), places))
-    found[:, there] = np.add.reduceat(values[:, order], starts, axis=1)
-    return found
+    occupied, starts = np.unique(place[order], return_index=True)
+    sums = np.zeros((len(values), places))
+    sums[:, occupied] = np.add.reduceat(values[:, order], starts, axis=1)
+    return sums

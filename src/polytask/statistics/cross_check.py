@@ -35,5 +35,5 @@ class CrossCheck:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; what is not defined is null."""
-        found: dict[str, Any] = make_plain(asdict(self))
-        return found
+        plain_values: dict[str, Any] = make_plain(asdict(self))
+        return plain_values

@@ -92,8 +92,8 @@ class Effect:
         freedom; what is not defined is null."""
         low, high = self.interval()
         content = {k: v for k, v in vars(self).items() if k != "pivot"} | {"low": low, "high": high}
-        found: dict[str, Any] = make_plain(content)
-        return found
+        plain_values: dict[str, Any] = make_plain(content)
+        return plain_values
 
 
 def compare_arms(
@@ -120,23 +120,23 @@ def compare_arms(
     if arm == baseline:
         raise PolytaskError(f"arm {arm}: compared with itself; name another arm or another baseline")
     scale = points if higher else -points
-    kept, chosen, notes = select_complete_runs(folds, arm, baseline)
-    if not kept:
+    complete_folds, seeds, notes = select_complete_runs(folds, arm, baseline)
+    if not complete_folds:
         return Effect(NAN, NAN, NAN, NAN, None, NAN, NAN, NAN, NAN, {}, {}, (), 0, tuple(notes))
-    sides = [np.array([[f.runs[a, s].whole for s in chosen] for f in kept]) for a in (arm, baseline)]
+    sides = [np.array([[f.runs[a, s].whole for s in seeds] for f in complete_folds]) for a in (arm, baseline)]
     effects = scale * (sides[0] - sides[1])
-    cases = {f.fold: f.n for f in kept}
+    cases = {f.fold: f.n for f in complete_folds}
     weights = np.array(list(cases.values()), np.float64) / sum(cases.values())
-    rows = [scale * subtract_contributions(f, arm, baseline, chosen) for f in kept]
-    pairs = [scale**2 * estimate_pair_part(f, arm, baseline, chosen) for f in kept]
-    found = split_variance(rows, weights.tolist(), pairs)
-    estimate, error = float(weights @ effects.mean(1)), float(found.error)
+    rows = [scale * subtract_contributions(f, arm, baseline, seeds) for f in complete_folds]
+    pairs = [scale**2 * estimate_pair_part(f, arm, baseline, seeds) for f in complete_folds]
+    variance = split_variance(rows, weights.tolist(), pairs)
+    estimate, error = float(weights @ effects.mean(1)), float(variance.error)
     pivot, p = None, NAN
     carriers: tuple[str, ...] = ()
     size = max(np.abs(scale * s).max() for s in sides)
-    if len(chosen) == 1:
+    if len(seeds) == 1:
         notes.append(ONE_SEED_NOTE)
-    if sum(len(f.subjects) for f in kept) < FEW_SUBJECTS:
+    if sum(len(f.subjects) for f in complete_folds) < FEW_SUBJECTS:
         notes.append(ONE_TRAINING_SET_NOTE)
     if not np.isfinite(error):
         notes.append("no interval: without one of its subjects the metric is not defined in a fold")
@@ -151,11 +151,15 @@ def compare_arms(
         # the same p.
         means, sign = [row.mean(0) for row in rows], 1.0 if estimate >= 0 else -1.0
         drawn = studentize([sign * m for m in means], weights.tolist(), resamples)
-        luck, by_seeds, rest = (float(x) for x in (found.luck, found.by_seeds, found.retraining))
-        toward = make_pivot(drawn, found.by_subjects, luck, by_seeds, rest)
+        luck, by_seeds, retraining = (
+            float(x) for x in (variance.luck, variance.by_seeds, variance.retraining)
+        )
+        toward = make_pivot(drawn, variance.by_subjects, luck, by_seeds, retraining)
         pivot = toward if sign > 0 else Pivot(-toward.places[::-1])
         p = float(pivot.p(estimate / error))
-        carriers = find_carriers(means, [f.subjects for f in kept], weights, estimate, error, p, pivot)
+        carriers = find_carriers(
+            means, [f.subjects for f in complete_folds], weights, estimate, error, p, pivot
+        )
     return Effect(
         arm=float(points * weights @ sides[0].mean(1)),
         baseline=float(points * weights @ sides[1].mean(1)),
@@ -163,16 +167,18 @@ def compare_arms(
         error=error,
         pivot=pivot,
         p=p,
-        freedom=float(found.freedom()) if pivot else NAN,
-        subjects_part=float(found.subjects),
-        seeds_part=float(found.seeds),
-        folds={f.fold: float(e) for f, e in zip(kept, effects.mean(1), strict=True)},
+        freedom=float(variance.freedom()) if pivot else NAN,
+        subjects_part=float(variance.subjects),
+        seeds_part=float(variance.seeds),
+        folds={f.fold: float(e) for f, e in zip(complete_folds, effects.mean(1), strict=True)},
         cases=cases,
-        seeds=tuple(chosen),
-        subjects=sum(len(f.subjects) for f in kept),
+        seeds=tuple(seeds),
+        subjects=sum(len(f.subjects) for f in complete_folds),
         notes=tuple(notes),
         carriers=carriers,
-        too_few=find_study_shortage(rows, weights.tolist(), [f.rare for f in kept]) if pivot else "",
+        too_few=find_study_shortage(rows, weights.tolist(), [f.rare for f in complete_folds])
+        if pivot
+        else "",
     )
 
 
@@ -185,26 +191,27 @@ def select_complete_runs(
     largest share of its values is dropped: so most runs stay.
     """
     notes = []
-    kept = []
+    complete_folds = []
     for f in folds:
         if len(f.subjects) < 2:
             notes.append(f"fold {f.fold} is left out: fewer than two subjects with a known answer")
         else:
-            kept.append(f)
-    seeds = sorted({s for f in kept for a, s in f.runs if a in (arm, baseline)})
-    while kept and seeds:
+            complete_folds.append(f)
+    seeds = sorted({s for f in complete_folds for a, s in f.runs if a in (arm, baseline)})
+    while complete_folds and seeds:
         missing = np.array(
-            [[not all(has_metric(f, a, s) for a in (arm, baseline)) for s in seeds] for f in kept], np.float64
+            [[not all(has_metric(f, a, s) for a in (arm, baseline)) for s in seeds] for f in complete_folds],
+            np.float64,
         )
         if not missing.any():
-            return kept, seeds, notes
+            return complete_folds, seeds, notes
         by_fold, by_seed = missing.mean(1), missing.mean(0)
         if by_fold.max() == 1 or by_fold.max() > by_seed.max():
-            gone = kept.pop(int(by_fold.argmax())).fold
-            notes.append(f"fold {gone} is left out: {arm} or {baseline} has no metric there")
+            dropped_fold = complete_folds.pop(int(by_fold.argmax())).fold
+            notes.append(f"fold {dropped_fold} is left out: {arm} or {baseline} has no metric there")
         else:
-            lost = seeds.pop(int(by_seed.argmax()))
-            notes.append(f"seed {lost} is left out: {arm} or {baseline} has no metric in every fold")
+            dropped_seed = seeds.pop(int(by_seed.argmax()))
+            notes.append(f"seed {dropped_seed} is left out: {arm} or {baseline} has no metric in every fold")
     return [], [], [*notes, f"{arm} and {baseline} have no fold and seed in common"]
 
 

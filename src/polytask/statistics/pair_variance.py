@@ -32,14 +32,14 @@ def estimate_pair_covariance(drawn: Floats, counts: Floats) -> Floats:
     count = int(usable.sum())
     if count < MIN_DEFINED_SHARE * len(counts) or count < 4 * n:
         return nothing
-    kept, used = drawn[..., usable], counts[usable]
-    kept = kept - kept.mean(-1, keepdims=True)
-    found = (kept**2).sum((-2, -1)) / (count - 1)
+    effects, used = drawn[..., usable], counts[usable]
+    effects = effects - effects.mean(-1, keepdims=True)
+    total = (effects**2).sum((-2, -1)) / (count - 1)
     # The counts of a resample sum to n, so one column says nothing new and is left out.
     basis, _ = np.linalg.qr((used - used.mean(0))[:, :-1])
-    rest = kept - (kept @ basis) @ basis.T
-    pairs = rest @ rest.swapaxes(-1, -2) / (count - n)
+    residuals = effects - (effects @ basis) @ basis.T
+    pairs = residuals @ residuals.swapaxes(-1, -2) / (count - n)
     size = np.trace(pairs, axis1=-2, axis2=-1)
-    curved = size > 1e-9 * found
-    most = np.where(curved, np.minimum(1.0, found / np.where(curved, 3 * size, 1.0)), 0.0)
-    return np.asarray(most[..., None, None] * pairs, np.float64)
+    curved = size > 1e-9 * total
+    share = np.where(curved, np.minimum(1.0, total / np.where(curved, 3 * size, 1.0)), 0.0)
+    return np.asarray(share[..., None, None] * pairs, np.float64)

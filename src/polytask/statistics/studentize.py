@@ -31,8 +31,8 @@ def studentize(
     resamples = min(resamples, max(MIN_RESAMPLES, MAX_DRAWN_SUBJECTS // sum(len(x) for x in folds)))
     blocks = (draw_counts(len(x), resamples, (seed, k)) for k, x in enumerate(folds))
     # Sorted values: the answer must not depend on the order in which subjects come.
-    found: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]
-    return found
+    ratios: Floats = studentize_batch([np.sort(x)[None] for x in folds], weights, blocks)[0]
+    return ratios
 
 
 def studentize_batch(
@@ -52,8 +52,8 @@ def studentize_batch(
         n = x.shape[-1]
         centered = x - x.mean(-1, keepdims=True)
         moments = np.concatenate([centered, centered**2])
-        found = np.concatenate([moments @ block.T for block in blocks], axis=-1) / n
-        mean, square = found[: len(x)], found[len(x) :]
+        averages = np.concatenate([moments @ block.T for block in blocks], axis=-1) / n
+        mean, square = averages[: len(x)], averages[len(x) :]
         shift = shift + w * mean
         drawn = drawn + w**2 * np.maximum(0.0, square - mean**2) / max(1, n - 1)
         whole = whole + w**2 * (centered**2).mean(-1, keepdims=True) / max(1, n - 1)

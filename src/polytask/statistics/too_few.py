@@ -36,11 +36,11 @@ def find_study_shortage(
     if subjects < MIN_STUDY_SUBJECTS:
         return f"{subjects} subjects; a word takes {MIN_STUDY_SUBJECTS}"
     for name in dict.fromkeys(name for fold in rare for name in fold):
-        found = [fold.get(name, 0) for fold in rare]
-        least = MIN_RARE_PER_FOLD.get(name, MIN_OTHERS_PER_FOLD) * len(found)
-        if sum(found) < least:
-            each = f" in {len(found)} folds" if len(found) > 1 else ""
-            return f"{sum(found)} {name}{each}; a word takes {least}"
+        counts = [fold.get(name, 0) for fold in rare]
+        least = MIN_RARE_PER_FOLD.get(name, MIN_OTHERS_PER_FOLD) * len(counts)
+        if sum(counts) < least:
+            each = f" in {len(counts)} folds" if len(counts) > 1 else ""
+            return f"{sum(counts)} {name}{each}; a word takes {least}"
     moved = count_moved_subjects([row.mean(0) for row in rows], weights)
     if moved < MIN_MOVED_SUBJECTS:
         return (

@@ -36,27 +36,27 @@ def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
             if not (len(course.means) >= MIN_EPOCHS_TO_JUDGE and better and ends[task] >= UNLEARNED_LOSS):
                 continue
             ratios = _measure_gradient_ratios(chart, course, k)
-            seen = ratios[np.isfinite(ratios)]
-            few = int((seen < MAX_DEAD_GRADIENT_RATIO).sum())
+            known_ratios = ratios[np.isfinite(ratios)]
+            few = int((known_ratios < MAX_DEAD_GRADIENT_RATIO).sum())
             # A task alone in its network has no looks at gradients: its epochs are counted instead.
-            if len(seen) < (
+            if len(known_ratios) < (
                 MIN_GRADIENT_LOOKS if len(course.tasks) > 1 else MIN_EPOCHS_TO_JUDGE
-            ) or few < MIN_DEAD_SHARE * len(seen):
+            ) or few < MIN_DEAD_SHARE * len(known_ratios):
                 continue
             weight = find_known_median(course.weights[:, k]) if len(course.weights) else 1.0
             yield Finding(
                 "dead",
                 (task,),
                 f"{task} learns nothing: its loss ends at {ends[task]:.2f} (a constant answer has 1) while "
-                f"{better[0]} ends at {ends[better[0]]:.2f}; in {few} of {len(seen)} "
+                f"{better[0]} ends at {ends[better[0]]:.2f}; in {few} of {len(known_ratios)} "
                 f"{'looks' if len(course.tasks) > 1 else 'epochs'} its gradient is less than a thousandth of the "
                 f"others' (weight {weight:g})",
                 {
                     "loss": ends[task],
                     "gradient": find_known_median(ratios),
                     "weight": weight,
-                    "share": few / len(seen),
-                    "seen": len(seen),
+                    "share": few / len(known_ratios),
+                    "seen": len(known_ratios),
                 },
                 _suggest_dead_head_remedy(chart, task, weight),
             )

@@ -46,8 +46,8 @@ def _find_odd_start(chart: DoctorChart, course: TrainingCurves, k: int) -> Itera
     if not len(course.means) or not np.isfinite(course.means[0, k]):
         return
     task, epoch = course.tasks[k], float(course.means[0, k])
-    seen = course.losses[:, k][np.isfinite(course.losses[:, k])]
-    first = float(seen[0]) if len(seen) else epoch
+    known_losses = course.losses[:, k][np.isfinite(course.losses[:, k])]
+    first = float(known_losses[0]) if len(known_losses) else epoch
     # A run that starts from trained weights may well begin with a low loss.
     trained = chart.run.record.get("init") is not None
     if not (min(first, epoch) > MAX_START_LOSS or (max(first, epoch) < MIN_START_LOSS and not trained)):
@@ -68,8 +68,8 @@ def _find_runaway_losses(chart: DoctorChart, course: TrainingCurves) -> Iterator
     """Find losses that rose far above 1 after a start at about 1: the training diverged."""
     risen = {}
     for k, task in enumerate(course.tasks):
-        means, seen = course.means[:, k], course.losses[:, k]
-        first = next(iter(seen[np.isfinite(seen)]), NAN)
+        means, losses = course.means[:, k], course.losses[:, k]
+        first = next(iter(losses[np.isfinite(losses)]), NAN)
         top = float(np.nanmax(means)) if np.isfinite(means).any() else NAN
         if first <= MAX_START_LOSS < top:
             risen[task] = (float(first), top)

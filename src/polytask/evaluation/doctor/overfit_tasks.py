@@ -37,12 +37,12 @@ def find_overfit_tasks(chart: DoctorChart) -> Iterator[Finding]:
                 [chart.tasks[task].skill({n: read_log_number(v) for n, v in m.items()}) for _, m in own]
             )
             steps = np.array([float(s) for s, _ in own])
-            there = np.isfinite(skills)
-            if there.sum() < MIN_TUNE_EVALUATIONS:
+            defined = np.isfinite(skills)
+            if defined.sum() < MIN_TUNE_EVALUATIONS:
                 continue
             # Only the last evaluation is read: tune is the same in all of them.
             size = max(_count_tune_samples(m) for _, m in evaluations[-1:])
-            yield from _find_overfit_task(chart, course, k, skills[there], steps[there], size)
+            yield from _find_overfit_task(chart, course, k, skills[defined], steps[defined], size)
 
 
 def _find_overfit_task(
@@ -79,9 +79,9 @@ def _find_overfit_task(
 
 def _find_epoch_loss(course: TrainingCurves, k: int, step: float) -> float:
     """Find the mean loss of the epoch that ends at a step, or of the last one before it with a known loss."""
-    found = course.means[course.epoch_steps <= step, k]
-    found = found[np.isfinite(found)]
-    return float(found[-1]) if len(found) else NAN
+    losses = course.means[course.epoch_steps <= step, k]
+    losses = losses[np.isfinite(losses)]
+    return float(losses[-1]) if len(losses) else NAN
 
 
 def _count_tune_samples(metrics: object) -> float:

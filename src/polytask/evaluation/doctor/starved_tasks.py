@@ -34,10 +34,10 @@ MIN_STARVED_SHARE = 2 / 3
 def find_starved_tasks(chart: DoctorChart) -> Iterator[Finding]:
     """A task that hardly moves the shared features: its weighted loss or gradient is tiny beside the others'."""
     # A dead head is reported once: it would also count as starved.
-    gone = {f.tasks[0] for f in find_dead_heads(chart)}
+    dead_tasks = {f.tasks[0] for f in find_dead_heads(chart)}
     for course in chart.courses:
         for k, task in enumerate(course.tasks):
-            if task not in gone:
+            if task not in dead_tasks:
                 yield from _find_starved_task(chart, course, k)
 
 
@@ -89,8 +89,8 @@ def _find_starved_task(chart: DoctorChart, course: TrainingCurves, k: int) -> It
 
 def _format_gradient_norm(norms: Array) -> str:
     """Format the median gradient norm; a task without weight has none."""
-    found = find_known_median(norms)
-    return f"{found:.2g}" if np.isfinite(found) else "not taken"
+    median = find_known_median(norms)
+    return f"{median:.2g}" if np.isfinite(median) else "not taken"
 
 
 def _is_loss_lagging(course: TrainingCurves, k: int) -> bool:

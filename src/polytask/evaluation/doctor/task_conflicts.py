@@ -20,18 +20,22 @@ def find_conflicts(chart: DoctorChart) -> Iterator[Finding]:
     """Two tasks whose gradients at the cut point against each other in most looks."""
     for course in chart.courses:
         for (a, b), cosines in course.cosines.items():
-            seen = cosines[np.isfinite(cosines)]
-            if len(seen) < MIN_GRADIENT_LOOKS or float(np.median(seen)) > MAX_MEDIAN_COSINE:
+            known_cosines = cosines[np.isfinite(cosines)]
+            if len(known_cosines) < MIN_GRADIENT_LOOKS or float(np.median(known_cosines)) > MAX_MEDIAN_COSINE:
                 continue
-            few = int((seen < OPPOSED_COSINE).sum())
-            if few < MIN_OPPOSED_SHARE * len(seen):
+            few = int((known_cosines < OPPOSED_COSINE).sum())
+            if few < MIN_OPPOSED_SHARE * len(known_cosines):
                 continue
             yield Finding(
                 "conflict",
                 (a, b),
-                f"{a} and {b} pull against each other: in {few} of {len(seen)} looks the cosine of their gradients at "
-                f"the cut is below {OPPOSED_COSINE:g} (median {np.median(seen):.2f})",
-                {"share": few / len(seen), "looks": len(seen), "cosine": float(np.median(seen))},
+                f"{a} and {b} pull against each other: in {few} of {len(known_cosines)} looks the cosine of their "
+                f"gradients at the cut is below {OPPOSED_COSINE:g} (median {np.median(known_cosines):.2f})",
+                {
+                    "share": few / len(known_cosines),
+                    "looks": len(known_cosines),
+                    "cosine": float(np.median(known_cosines)),
+                },
                 _suggest_conflict_remedy(chart, a, b),
             )
 

@@ -113,16 +113,18 @@ def propose_counterparts(gap: WordGap) -> dict[str, str | None]:
         ((measure_likeness(t, o), -i, -j) for i, t in enumerate(theirs) for j, o in enumerate(ours)),
         reverse=True,
     )
-    found: dict[str, str | None] = dict.fromkeys(theirs)
+    counterparts: dict[str, str | None] = dict.fromkeys(theirs)
     taken: set[str] = set()
     for value, i, j in pairs:
         word, near = theirs[-i], ours[-j]
-        if value >= MIN_LIKENESS and found[word] is None and near not in taken:
-            found[word] = near
+        if value >= MIN_LIKENESS and counterparts[word] is None and near not in taken:
+            counterparts[word] = near
             taken.add(near)
     if not taken and (gap.section == "visits" or len(theirs) == 1) and len(theirs) == len(ours):
-        found |= zip(theirs, ours, strict=True) if gap.section in ("inputs", "channels", "visits") else ()
-    return found
+        counterparts |= (
+            zip(theirs, ours, strict=True) if gap.section in ("inputs", "channels", "visits") else ()
+        )
+    return counterparts
 
 
 def measure_likeness(a: str, b: str) -> float:
@@ -141,8 +143,8 @@ def measure_likeness(a: str, b: str) -> float:
 
 def _is_subsequence(letters: str, word: str) -> bool:
     # `in` on an iterator reads on from where it stopped, so the letters must come in this order.
-    rest = iter(word)
-    return all(letter in rest for letter in letters)
+    remaining = iter(word)
+    return all(letter in remaining for letter in letters)
 
 
 def find_unit_factor(theirs: str, ours: str) -> float | None:

@@ -59,7 +59,7 @@ def find_performance_drops(
         external: estimates at the other hospital. held_out: estimates of each member of the model, or empty.
         counts: what the external estimates rest on. gaps: what the cohort lacks. place: name of the cohort.
     """
-    found = []
+    drops = []
     for name, task in tasks.items():
         lacking = [w for g in gaps if g.section == "labels" and g.place == name for w in g.ours]
         first, higher = str(task["primary"]), bool(task["higher"])
@@ -79,8 +79,8 @@ def find_performance_drops(
             text = _describe_drop(name, metric, higher, here, there, change, len(held_out), place)
             if nobody and isfinite(change.estimate):
                 text += f" (not over the same classes: nobody at {place} is {' or '.join(nobody)})"
-            found.append(PerformanceDrop(name, metric, higher, here, there, change, text))
-    return found
+            drops.append(PerformanceDrop(name, metric, higher, here, there, change, text))
+    return drops
 
 
 def _is_metric_defined(metrics: Mapping[str, Estimate], name: str) -> bool:

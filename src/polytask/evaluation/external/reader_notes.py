@@ -35,23 +35,23 @@ def write_reader_notes(
 ) -> list[str]:
     """Write the sentences: first the drops, then who was left out, then what stayed unknown."""
     place = str(external["cohort"])
-    found = [str(d["sentence"]) for d in external["drop"]]
+    notes = [str(d["sentence"]) for d in external["drop"]]
     if model.why_not:
-        found.append(f"No drop from held-out: {model.why_not}.")
+        notes.append(f"No drop from held-out: {model.why_not}.")
     missing = [s for s in ("inputs", "channels", "columns") if s in external["lacking"]]
     if missing and external["drop"] and not model.why_not:
-        found.append(
+        notes.append(
             f"At held-out the model had {' and '.join(missing)} that {place} lacks: the drop is of both together."
         )
-    found += _describe_subjects(external, model, overlap, cohort)
-    found += [line for gap in gaps for line in _describe_gap(gap, place)]
+    notes += _describe_subjects(external, model, overlap, cohort)
+    notes += [line for gap in gaps for line in _describe_gap(gap, place)]
     if draft_path is not None:
-        found.append(
+        notes.append(
             f"Words differ: a draft of a mapping lies in {draft_path.name}. Nothing in it was used: correct it, "
             "and run "
             "again with --mapping and another -o."
         )
-    return found
+    return notes
 
 
 def _describe_subjects(

@@ -50,7 +50,7 @@ def assign_columns(
     Raises:
         PolytaskError: a column answers a task the model does not have, or says of a task what its kind does not answer.
     """
-    found: dict[str, TaskAnswerColumns] = {}
+    columns_by_task: dict[str, TaskAnswerColumns] = {}
     ignored: list[str] = []
     for column in columns:
         if column in (*JOIN_COLUMNS, *NON_ANSWER_COLUMNS):
@@ -60,15 +60,17 @@ def assign_columns(
             _refuse_foreign_task(path, column, tasks, header)
             ignored.append(column)
         elif not _is_non_answer(suffix, tasks[name]):
-            found[name] = _add_column(path, found.get(name, TaskAnswerColumns()), tasks[name], column, suffix)
+            columns_by_task[name] = _add_column(
+                path, columns_by_task.get(name, TaskAnswerColumns()), tasks[name], column, suffix
+            )
     if "subject" not in columns:
         raise PolytaskError(f"{path}: no column 'subject'; answers are joined by subject and visit; add it")
-    if not found:
+    if not columns_by_task:
         raise PolytaskError(
             f"{path}: no column answers a task of this model ({', '.join(tasks)}); expected columns as in "
             "predictions.csv (TASK, TASK.p.CLASS, TASK.risk)"
         )
-    return found, ignored
+    return columns_by_task, ignored
 
 
 def _split_task_name(column: str, tasks: Mapping[str, Task]) -> tuple[str | None, str]:

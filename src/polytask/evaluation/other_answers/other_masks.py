@@ -34,10 +34,10 @@ def measure_other_masks(
         if row is None:
             continue
         volume = read_other_volume(table, row, task, cohort, cases[who])
-        found = measure_voxel_case(cohort, cases[who], expect_voxel_task(task), volume)
-        if found is not None:
+        case_metrics = measure_voxel_case(cohort, cases[who], expect_voxel_task(task), volume)
+        if case_metrics is not None:
             ids.append(who)
-            metrics.append(found)
+            metrics.append(case_metrics)
     return CaseMetrics(tuple(ids), tuple(metrics))
 
 
@@ -77,7 +77,7 @@ def list_answer_paths(table: AnswerTable, row: TextRow, task: Task) -> tuple[Pat
     if columns.answer and row.cells[columns.answer]:
         return (_require_file(table, row, columns.answer),)
     structures = list(getattr(task, "structures", ()))
-    found: list[Path | None] = []
+    paths: list[Path | None] = []
     for name in structures:
         column = columns.parts.get(name, "")
         cell = row.cells[column] if column else ""
@@ -86,8 +86,8 @@ def list_answer_paths(table: AnswerTable, row: TextRow, task: Task) -> tuple[Pat
                 f"{table.where(row)}: no mask of {name!r} for {task.name}; expected a path in {task.name}.{name}, or "
                 f"the word {ABSENT!r}"
             )
-        found.append(None if cell == ABSENT else _require_file(table, row, column))
-    return tuple(found)
+        paths.append(None if cell == ABSENT else _require_file(table, row, column))
+    return tuple(paths)
 
 
 def require_answer_files(table: AnswerTable, task: Task) -> None:

@@ -44,4 +44,4 @@ def test_too_few_and_undefined() -> None:
     fragile = measure_by_jackknife(
         lambda i: {"m": 1.0 if 7 in i else float("nan")}, ["m"], np.arange(50), 50
     )["m"]
-    assert fragile.shortage == "undefined without a single subject"
+    assert fragile.shortage == "not defined when one of the subjects is left out"

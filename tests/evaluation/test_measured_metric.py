@@ -31,7 +31,11 @@ def test_a_skill_is_a_metric_on_another_scale() -> None:
 def test_a_metric_that_is_not_defined_concerns_nobody() -> None:
     found = build_undefined_metric(3)
     assert np.isnan([found.estimate, found.low, found.high]).all()
-    assert (found.influence.tolist(), found.there.tolist(), found.method) == ([0.0] * 3, [False] * 3, "other")
+    assert (found.influence.tolist(), found.there.tolist(), found.method) == (
+        [0.0] * 3,
+        [False] * 3,
+        "other",
+    )
     assert build_undefined_metric(2, "kappa").method == "kappa"
 
 

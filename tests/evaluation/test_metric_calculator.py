@@ -123,7 +123,7 @@ def test_a_curved_measure_is_judged_on_another_scale() -> None:
     assert found.low == pytest.approx(mean * np.exp(-half), rel=0.02)
     assert found.high == pytest.approx(mean * np.exp(half), rel=0.02)
     odd = of.judge_on_scale(1.0, influence, np.nan, 1.0, float)
-    assert (odd.estimate, odd.shortage) == (1.0, "nothing is wrong to tell it by")
+    assert (odd.estimate, odd.shortage) == (1.0, "no error to compute an interval from")
     less = few(59).judge_on_scale(
         mean, influence[:59], float(np.log(mean)), 1 / mean, lambda x: float(np.exp(x))
     )

@@ -126,7 +126,7 @@ def test_numbers_are_measured_as_by_scikit_learn() -> None:
 def test_perfect_numbers_have_no_interval_of_their_spread() -> None:
     found = measure(SIZE, items({"value": VALUE}, VALUE))
     assert (found["r2"].estimate, found["rmse"].estimate) == (1.0, 0.0)
-    assert found["r2"].shortage == "nothing is wrong to tell it by"
+    assert found["r2"].shortage == "no error to compute an interval from"
     assert np.isnan(found["pearson"].low)
     assert measure_r2(VALUE, GUESS, OF).estimate == pytest.approx(sk.r2_score(VALUE, GUESS))
 

@@ -41,8 +41,8 @@ def measure_hidden_inputs(
     tta: bool = False,
     progress: Progress | None = None,
 ) -> HiddenInputResults:
-    """Judge the subjects once for each combination of `choose_combinations`. There is nothing to do for a model with a
-    single input whose channels are always there."""
+    """Judge the subjects once for each combination of `choose_combinations`. Nothing is judged for a model with a
+    single input whose channels are always present."""
     chosen, needed = choose_combinations(predictor.model_inputs, cohort)
     samples = cohort.samples(subjects)
     collectors = {

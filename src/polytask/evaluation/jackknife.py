@@ -44,7 +44,8 @@ def measure_by_jackknife(
         has_case[known] = True
         values = np.array([count * estimate - (count - 1) * w.get(name, NAN) for w in without], np.float64)
         if not np.isfinite(estimate) or not values.size or not np.isfinite(values).all():
-            shortage = "undefined without a single subject" if np.isfinite(estimate) and values.size else ""
+            is_fragile = np.isfinite(estimate) and values.size > 0
+            shortage = "not defined when one of the subjects is left out" if is_fragile else ""
             measured[name] = MeasuredMetric(estimate, influence, has_case, "other", shortage=shortage)
             continue
         sizes = np.bincount(place, minlength=count)

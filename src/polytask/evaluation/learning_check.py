@@ -1,4 +1,4 @@
-"""Checks whether a run learned anything at all. Reported before any metric: those of a constant answer mean nothing.
+"""Checks whether a run learned anything at all. It is reported first: metrics of a constant answer mean nothing.
 
 There are two kinds of evidence. The training log: every loss is divided by the loss of the best constant answer, so a
 loss that ends near 1 is no better than a constant. And the answers: no mask anywhere, one class or number for
@@ -62,7 +62,8 @@ class LearningCheck:
             verdicts.append(f"Short training: {taken}.")
         for task, name in self.one_class.items():
             verdicts.append(
-                f"{task} answers {name} for every case: its probabilities rank the cases, but its class says nothing."
+                f"{task} answers {name} for every case: its probabilities rank the cases, but its class carries no "
+                "information."
             )
         return tuple(verdicts)
 
@@ -89,7 +90,7 @@ def check_learning(
             unlearned[task] = constant[task]
         # A loss of NaN (never logged) is not above the limit: such a task is not judged by its loss.
         elif loss >= UNLEARNED_LOSS and not ranks:
-            unlearned[task] = f"its loss is still {loss:.2f} of a constant answer's"
+            unlearned[task] = f"its loss is still {loss:.2f} times that of a constant answer"
         elif (
             task in constant
             and answers is not None
@@ -157,7 +158,7 @@ def _explain_constant_answer(task: Task, items: PooledAnswers) -> str:
     spread = float(np.std(truth)) if truth.size else 0.0
     if (
         find_answer_form(task.kind) == "time"
-    ):  # a risk has no unit, so its spread cannot be set beside that of the times
+    ):  # a risk has no unit, so its spread cannot be compared with that of the times
         return (
             "the same risk for everybody"
             if spread and np.ptp(items.prediction["risk"]) < CONSTANT_RISK_RANGE

@@ -51,7 +51,7 @@ class MeasuredMetric:
 
 
 def build_undefined_metric(subjects: int, method: IntervalMethod = "other") -> MeasuredMetric:
-    """Build the metric of a part that does not define it: NaN, without influences."""
+    """Build a metric that is not defined on a part: NaN, without influences."""
     return MeasuredMetric(NAN, np.zeros(subjects), np.zeros(subjects, bool), method)
 
 
@@ -60,7 +60,7 @@ def combine_metrics(
 ) -> MeasuredMetric:
     """Compute Σ weight · metric: a mean over classes, labels or tasks, or a difference of two runs.
 
-    It has no interval as soon as one of its parts has none, and then takes over the reason of that part.
+    It has no interval if one of its parts has none; the reason of that part is then kept.
 
     Args:
         correlations: `[parts, parts]` of the estimates; by default from the influences of the subjects.

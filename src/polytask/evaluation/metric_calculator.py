@@ -180,7 +180,7 @@ class MetricCalculator:
         by_subject = self.sum(influence)
         if not np.isfinite([estimate, stretched, slope]).all():
             undefined = build_undefined_metric(self.subjects, "spread")
-            return replace(undefined, estimate=estimate, shortage="nothing is wrong to tell it by")
+            return replace(undefined, estimate=estimate, shortage="no error to compute an interval from")
         known = np.unique(self.owner)
 
         def ends() -> tuple[float, float]:

@@ -31,7 +31,7 @@ def measure_classification(task: Any, items: PooledAnswers, calculator: MetricCa
     by_class = [_measure_yes_no(calculator, truth == k, answer == k) for k in each]
     areas = [calculator.area(p[:, k], truth == k) for k in each]
     metrics = {"accuracy": calculator.share(answer == truth)}
-    # A class without a case makes these means undefined: they must not become means over fewer classes in silence.
+    # A class without a case makes these means undefined: they must not silently become means over fewer classes.
     metrics["balanced_accuracy"] = average_metrics([f["sensitivity"] for f in by_class], calculator.subjects)
     metrics["f1"] = average_metrics([f["f1"] for f in by_class], calculator.subjects)
     if len(task.classes) == 2:

@@ -39,7 +39,7 @@ def parse_requested_points(text: str, aim: DecisionAim, tasks: Mapping[str, Task
     """Parse `TASK=0.9` (for a multilabel task all its labels) or `TASK.LABEL=0.9`.
 
     Raises:
-        PolytaskError: no share, no such task or label, or a task without a yes/no answer.
+        PolytaskError: the share is missing, the task or label does not exist, or the task has no yes/no answer.
     """
     # The last `=`: names of labels may hold one.
     question_name, equals, share = text.rpartition("=")
@@ -83,10 +83,10 @@ def parse_requested_points(text: str, aim: DecisionAim, tasks: Mapping[str, Task
 def choose_point_thresholds(
     requested: Sequence[RequestedPoint], tasks: Mapping[str, Task], tune: PartAnswers, decisions: Decisions
 ) -> Decisions:
-    """Choose thresholds on the answers to the tune part, and add them to the decisions that there are.
+    """Choose thresholds on the answers to the tune part, and add them to the existing decisions.
 
     Raises:
-        PolytaskError: a share that tune cannot hold, with the reason.
+        PolytaskError: a share that cannot be reached on tune, with the reason.
     """
     extended = decisions
     for request in requested:

@@ -18,12 +18,12 @@ def subtract_paired(
 ) -> MeasuredMetric:
     """Compute mine − other on the same items, with an interval that uses the pairing.
 
-    The interval is found like that of an effect of a study (`judge_mean`): for means (Dice, errors) from the difference
-    within every subject, for other metrics (AUC, κ, R², C) from the difference of each subject's influence on the
-    metric. So subjects that are hard for both runs do not widen it. Shares, and metrics that no subject influences
-    because everything is right, are judged from the two intervals and the correlation of the two over subjects
-    (`combine_metrics`), because two runs that were right on the same subjects, or on all, need not be equal. Below the
-    floor of either metric there is no interval.
+    The interval is computed like that of an effect of a study (`find_mean_interval`): for means (Dice, errors) from
+    the difference within every subject, for other metrics (AUC, κ, R², C) from the difference of each subject's
+    influence on the metric. So subjects that are hard for both runs do not widen it. Shares, and metrics that no
+    subject influences because everything is right, are judged from the two intervals and the correlation of the two
+    over subjects (`combine_metrics`), because two runs that were right on the same subjects, or on all, need not be
+    equal. Below the floor of either metric there is no interval.
     """
     correlations = correct_share_correlation(mine, other) if mine.method == "share" else None
     difference = combine_metrics([mine, other], [1.0, -1.0], correlations)

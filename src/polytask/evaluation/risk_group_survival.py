@@ -112,11 +112,11 @@ def compare_risk_groups(
     test = compute_log_rank(t, e, place)
     low, high = names[0], names[-1]
     if len(names) == 1:
-        return RiskGroupComparison((), counts, test, nothing, "no cut-offs: the training risks are all alike")
+        return RiskGroupComparison((), counts, test, nothing, "no cut-offs: the training risks are all equal")
     # A group without an event has a hazard of 0: Cox's slope then runs to infinity, so no ratio is given.
     empty = [g for g in (low, high) if not counts[g][1]]
     if empty:
-        why = "has no event" if counts[empty[0]][0] else "has nobody"
+        why = "has no event" if counts[empty[0]][0] else "has no subject"
         return RiskGroupComparison(
             tuple(cutoffs), counts, _drop_unreliable_p(test, e), nothing, f"the group of {empty[0]} {why}"
         )
@@ -130,7 +130,7 @@ def compare_risk_groups(
             counts,
             _drop_unreliable_p(test, e),
             nothing,
-            "the groups were never at risk together",
+            "the groups were never at risk at the same time",
         )
     # The lowest group is the baseline, so the last column is the highest group against it.
     slope, error = float(fit.coefficients[-1]), float(np.sqrt(fit.covariance[-1, -1]))

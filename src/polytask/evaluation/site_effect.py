@@ -101,7 +101,7 @@ def _measure_site_effect(statistic: PartStatistic, name: str, places: Mapping[st
     task = statistic.tasks[name]
     everybody = np.concatenate(list(places.values()))
     whole = statistic.task(name, everybody)
-    # A mean over classes is split into its classes: a site that lacks one class can still tell about the others.
+    # A mean over classes is split into its classes: a site that lacks one class still counts for the others.
     parts = [k for k in whole if k.startswith(f"{task.primary}.")] or [task.primary]
     groups = {site: _list_left_out_groups(rows) for site, rows in places.items()}
     known = _count_known_items(statistic, name)
@@ -113,7 +113,7 @@ def _measure_site_effect(statistic: PartStatistic, name: str, places: Mapping[st
         own = statistic.task(name, rows)
         values = np.array([own.get(p, NAN) for p in parts])
         without = _compute_parts_without(statistic, name, parts, groups[site])
-        # A part that one subject decides about says nothing of the site, and would make the jackknife jump.
+        # A part that is defined only thanks to one subject tells nothing about the site, and the jackknife would jump.
         is_stable = np.isfinite(values) & np.isfinite(without).all(0)
         site_parts[site], left_out_parts[site] = np.where(is_stable, values, NAN), without
         why = (
@@ -199,7 +199,7 @@ def _list_left_out_groups(rows: Indices) -> list[Indices]:
 def _explain_uncounted_site(statistic: PartStatistic, task: Task, rows: Indices, defined: bool) -> str:
     """Explain why the metric of a site does not count."""
     if defined:
-        return "hangs on a single subject"
+        return "depends on a single subject"
     index = statistic.items(task.name, rows)
     items = statistic.answers.pooled[task.name].take(index)
     if not items.known.any():

@@ -14,7 +14,7 @@ MAX_CARRIERS = 3
 CARRIER_ALPHA = 0.05
 """The p above which an effect is not shown."""
 NEARLY_ALL_SHARE = 0.9
-"""Share of an estimate that must go, where the effect was not shown in the first place."""
+"""Share of an estimate that the removal must take away, where the effect was not shown before."""
 
 
 def find_carriers(

@@ -25,8 +25,9 @@ ONE_SEED_NOTE = "one training each: no claim; add seeds"
 DETECTABLE_POWER = 0.8
 FEW_SUBJECTS = 150
 ONE_TRAINING_SET_NOTE = (
-    f"training sets are not drawn: of two different learners of equal risk, studies of fewer than {FEW_SUBJECTS} "
-    "subjects call one better more often than they say (of 60 subjects in about 8 of 100 studies in place of 5)"
+    "the training sets are not drawn anew, so their part of chance is missing from p and interval: of two different "
+    f"methods that are equally good, studies of fewer than {FEW_SUBJECTS} subjects call one better more often than in "
+    "5 of 100 studies (with 60 subjects in about 8 of 100)"
 )
 """Measured by `benchmarks/training_sets.py`: 8 to 9 % of studies of 60 subjects with ridge regressions of few features,
 7 to 8 % at 99, 6 to 7 % at 200, more with many features. The factor that is missing in a variance depends on the
@@ -113,7 +114,7 @@ def compare_arms(
 
     Args:
         folds: with the same subjects for all runs of a fold (`metric_values.make_fold_values`,
-            `primary.from_statistics`).
+            `study.conclusions.primary_metric.collect_fold_values`).
         higher: whether more of the metric is better; otherwise the sign is turned.
         points: points in one unit of the metric: 100 for Dice, AUC, κ, C and R²; 1 to keep a unit (a dose, years).
     """
@@ -185,7 +186,7 @@ def compare_arms(
 def select_complete_runs(
     folds: Sequence[FoldValues], arm: str, baseline: str
 ) -> tuple[list[FoldValues], list[int], list[str]]:
-    """Select the folds and seeds of which both arms have every value, and say what was left out for that.
+    """Select the folds and seeds for which both arms have every value, and list what was left out.
 
     While a value is missing (a run failed, a metric is not defined on a fold), the fold or the seed that lacks the
     largest share of its values is dropped: so most runs stay.

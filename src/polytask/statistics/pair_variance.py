@@ -21,7 +21,8 @@ def estimate_pair_covariance(drawn: Floats, counts: Floats) -> Floats:
     An AUC, a C-index or κ is a mean over pairs of subjects. Beside the variance of the subjects' own means, its
     variance has a part Q that belongs to the pairs. Each of those means comes from few pairs, so the jackknife's (and
     DeLong's) variance contains Q twice. Q is what remains of the metric on resamples after least squares on how often
-    each subject was drawn. It is believed up to a third of the bootstrap's variance. For a mean nothing remains: 0.
+    each subject was drawn. At most a third of the bootstrap's variance is accepted as Q. For a mean Q is 0,
+    because nothing remains.
 
     Args:
         drawn: effects on resamples `[…, seeds, resamples]`, NaN where not defined. counts: `[resamples, subjects]`.

@@ -15,9 +15,9 @@ LUCK_DRAWS = 2
 
 PIVOT_VALUES = 9_998
 """Enough values for the tails of many comparisons: at level 1 − 0.05/20 twelve lie beyond each end. The number is even:
-then no p equals 0.05/m, and a word and its interval cannot disagree by rounding."""
+then no p equals 0.05/m, and a verdict and its interval cannot disagree by rounding."""
 TRUSTED_TAIL_VALUES = 10
-"""So many of the outermost resamples on each side say together how far the tail reaches; single ones are luck."""
+"""Number of outermost resamples on each side that together tell how far the tail reaches; a single one varies."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from polytask.array_types import Floats
 from polytask.statistics.resample_counts import BOOTSTRAP_RESAMPLES, draw_counts
 
 MIN_RESAMPLES, MAX_DRAWN_SUBJECTS = 1_998, 10_000_000
-"""Largest number of subjects drawn in all, since means of thousands are hardly skewed, but in no fewer
-resamples than `MIN_RESAMPLES`."""
+"""Limits of the number of resamples: all of them together draw no more than `MAX_DRAWN_SUBJECTS` subjects, because a
+mean of thousands is hardly skewed, but there are never fewer than `MIN_RESAMPLES`."""
 
 
 def studentize(
@@ -38,7 +38,7 @@ def studentize(
 def studentize_batch(
     folds: Sequence[Floats], weights: Sequence[float], counts: Iterable[Iterable[Floats]]
 ) -> Floats:
-    """Do the same for a batch of studies at once, `[studies, resamples]`.
+    """Compute the values of `studentize` for a batch of studies at once, `[studies, resamples]`.
 
     The variance of a resample is pulled towards that of the sample by 1/n. Otherwise a resample with only one value
     (all subjects equal but a few) would lie infinitely far away.

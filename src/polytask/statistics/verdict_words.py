@@ -1,4 +1,4 @@
-"""What is said about a comparison: better, worse, no difference shown, or why nothing can be said."""
+"""The verdict on a comparison: better, worse, no difference shown, or why there is no verdict."""
 
 from __future__ import annotations
 

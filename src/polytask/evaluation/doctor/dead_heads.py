@@ -20,7 +20,7 @@ from polytask.evaluation.learning_check import UNLEARNED_LOSS
 
 MAX_DEAD_GRADIENT_RATIO = 1e-3
 """A gradient below this share of the others' counts as none. In healthy runs no look had less than 7e-3; a head with
-weight 0, or whose units are all off, has 0."""
+weight 0, or whose units are all 0, has 0."""
 MAX_LEARNED_LOSS = 0.9
 """Another task whose loss ends below this shows that the training as such works."""
 MIN_DEAD_SHARE = 2 / 3
@@ -49,8 +49,8 @@ def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
                 (task,),
                 f"{task} learns nothing: its loss ends at {ends[task]:.2f} (a constant answer has 1) while "
                 f"{better[0]} ends at {ends[better[0]]:.2f}; in {few} of {len(known_ratios)} "
-                f"{'looks' if len(course.tasks) > 1 else 'epochs'} its gradient is less than a thousandth of the "
-                f"others' (weight {weight:g})",
+                f"{'gradient records' if len(course.tasks) > 1 else 'epochs'} its gradient is less than a thousandth "
+                f"of the others' (weight {weight:g})",
                 {
                     "loss": ends[task],
                     "gradient": find_known_median(ratios),
@@ -80,8 +80,9 @@ def _suggest_dead_head_remedy(chart: DoctorChart, task: str, weight: float) -> s
             f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
         )
     if weight < MAX_DEAD_GRADIENT_RATIO:
-        return f"the rule {chart.settings.balance.rule} leaves it out: {chart.command} --balance equal, or uncertainty"
+        rule = chart.settings.balance.rule
+        return f"the rule {rule} gives it no weight: {chart.command} --balance equal, or uncertainty"
     return (
-        f"units that are off do not come back: {chart.command} --set training.rate={chart.lower_learning_rate:.2g}; if "
-        f"it learns nothing alone either ({chart.command} --tasks {task}), look at its labels with `polytask check`"
+        f"units that are always 0 do not recover: {chart.command} --set training.rate={chart.lower_learning_rate:.2g}; "
+        f"if it learns nothing alone either ({chart.command} --tasks {task}), look at its labels with `polytask check`"
     )

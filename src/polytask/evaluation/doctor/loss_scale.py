@@ -78,7 +78,7 @@ def _find_runaway_losses(chart: DoctorChart, course: TrainingCurves) -> Iterator
         yield Finding(
             "scale",
             tuple(risen),
-            f"the training ran away: the highest mean loss of an epoch against the first look: {words}",
+            f"the training diverged; first recorded loss and highest mean loss of an epoch: {words}",
             {t: top for t, (_, top) in risen.items()},
             f"smaller steps: {chart.command} --set training.rate={chart.lower_learning_rate:.2g} --set training.clip=1",
         )
@@ -112,17 +112,17 @@ def _find_heavy_task(chart: DoctorChart, course: TrainingCurves, k: int) -> Iter
         ratio, limit, what = (
             find_known_median(full),
             MAX_FULL_LOSS_RATIO,
-            "weight × loss, what is learned not counted,",
+            "weight × loss (a loss below 1 counts as 1)",
         )
     else:
         ratio, limit, what = find_known_median(pull), MAX_GRADIENT_RATIO, "weight × gradient at the cut"
     yield Finding(
         "scale",
         (task,),
-        f"{task} drowns the others: in {few} of {of} looks its {what} is over {limit:g} times theirs (median "
-        f"{ratio:.3g} times); its weight is {weight:.3g}",
+        f"{task} outweighs the others: in {few} of {of} gradient records its {what} is over {limit:g} times theirs "
+        f"(median {ratio:.3g} times); its weight is {weight:.3g}",
         {"share": few / of, "looks": of, "ratio": ratio, "weight": weight},
         f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
         if chart.weight(task) > 1
-        else f"let a rule find the scales: {chart.command} --balance uncertainty, or imtl_g",
+        else f"let a rule choose the weights: {chart.command} --balance uncertainty, or imtl_g",
     )

@@ -1,4 +1,4 @@
-"""Finds a task that has begun to learn its training samples by heart."""
+"""Finds a task that overfits: it has begun to memorize its training samples."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def _find_overfit_task(
     yield Finding(
         "overfit",
         (task,),
-        f"{task} is learned by heart: its skill on tune peaks at {peak:.2f} near step {step:.0f} and ends at {end:.2f} "
-        f"({size:.0f} tune samples; luck makes {luck:.2f}), while its training loss falls on from {then:.2f} to "
-        f"{now:.2f}",
+        f"{task} is overfitted: its skill on tune peaks at {peak:.2f} near step {step:.0f} and ends at {end:.2f} "
+        f"(chance explains a drop of {luck:.2f} with {size:.0f} tune samples), while its training loss goes on falling "
+        f"from {then:.2f} to {now:.2f}",
         {"peak": peak, "step": float(step), "end": end, "luck": luck, "loss_then": then, "loss_now": now},
         f"{chart.command} --set training.weight_decay={max(settings.weight_decay * 5, 0.05):.2g} --set "
         f"model.dropout={min(0.5, chart.dropout + 0.2):.2g}; or stop in time: --steps {step:.0f}, or --set "

@@ -70,9 +70,9 @@ def _find_starved_task(chart: DoctorChart, course: TrainingCurves, k: int) -> It
     yield Finding(
         "starved",
         (task,),
-        f"{task} hardly moves the shared features: in {few} of {of} looks {what} is under "
+        f"{task} hardly moves the shared features: in {few} of {of} gradient records {what} is under "
         f"1/{1 / MAX_STARVED_RATIO:.0f} of the "
-        f"others' (median {find_known_median(shown[counts]):.2g} of it); its weight is "
+        f"others' (median {find_known_median(shown[counts]):.2g} times theirs); its weight is "
         f"{find_known_median(course.weights[:, k]):.2g}, its "
         f"gradient {_format_gradient_norm(course.norms[:, k])}, the others' "
         f"{_format_gradient_norm(np.delete(course.norms, k, axis=1).ravel())}",
@@ -90,7 +90,7 @@ def _find_starved_task(chart: DoctorChart, course: TrainingCurves, k: int) -> It
 def _format_gradient_norm(norms: Array) -> str:
     """Format the median gradient norm; a task without weight has none."""
     median = find_known_median(norms)
-    return f"{median:.2g}" if np.isfinite(median) else "not taken"
+    return f"{median:.2g}" if np.isfinite(median) else "not recorded"
 
 
 def _is_loss_lagging(course: TrainingCurves, k: int) -> bool:
@@ -109,5 +109,5 @@ def _suggest_starved_task_remedy(chart: DoctorChart, task: str) -> str:
             f"its weight was set to {chart.weight(task):g}: {chart.command} --set training.weights.{task}=1"
         )
     if rule in ("equal", "fixed"):
-        return f"give every task the same pull: {chart.command} --balance imtl_g"
-    return f"the rule {rule} leaves it behind: {chart.command} --balance equal, or alone: --tasks {task}"
+        return f"give every task the same influence: {chart.command} --balance imtl_g"
+    return f"the rule {rule} gives it too little weight: {chart.command} --balance equal, or alone: --tasks {task}"

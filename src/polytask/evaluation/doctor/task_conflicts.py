@@ -29,8 +29,9 @@ def find_conflicts(chart: DoctorChart) -> Iterator[Finding]:
             yield Finding(
                 "conflict",
                 (a, b),
-                f"{a} and {b} pull against each other: in {few} of {len(known_cosines)} looks the cosine of their "
-                f"gradients at the cut is below {OPPOSED_COSINE:g} (median {np.median(known_cosines):.2f})",
+                f"{a} and {b} pull the shared features in opposite directions: in {few} of {len(known_cosines)} "
+                f"gradient records the cosine of their gradients at the cut is below {OPPOSED_COSINE:g} (median "
+                f"{np.median(known_cosines):.2f})",
                 {
                     "share": few / len(known_cosines),
                     "looks": len(known_cosines),
@@ -42,9 +43,9 @@ def find_conflicts(chart: DoctorChart) -> Iterator[Finding]:
 
 def _suggest_conflict_remedy(chart: DoctorChart, a: str, b: str) -> str:
     tasks = [t for t in chart.tasks if t != b]
-    apart = f"train {b} apart: --tasks {','.join(tasks)} and --tasks {b}"
+    apart = f"train {b} separately: --tasks {','.join(tasks)} and --tasks {b}"
     if not chart.reads_gradients:
         return f"a rule whose step goes against neither: {chart.command} --balance upgrad; or {apart}"
     if chart.run.record["sharing"] == "hard":
-        return f"features of their own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
-    return f"{chart.command} --sharing single shows what each gains alone; or {apart}"
+        return f"give each task features of its own beside the shared ones: {chart.command} --sharing mtan; or {apart}"
+    return f"{chart.command} --sharing single shows how each task does alone; or {apart}"

@@ -16,8 +16,8 @@ END_SHARE = 1 / 3
 def compute_ratio_to_others(values: Array, task: int, others: list[int]) -> Array:
     """Divide a task's value by the usual value at each look.
 
-    With one other task its value is the usual one; with more it is the median over them and the task itself, so that
-    one task that is far off makes no other task look odd. Other tasks with the value 0 are left out.
+    With one other task, the usual value is that task's value. With more it is the median over them and the task
+    itself, so that one task that is far off makes no other task look odd. Other tasks with the value 0 are left out.
 
     Args:
         values: `[L, T]`. task: column of the task. others: columns that it is compared with.

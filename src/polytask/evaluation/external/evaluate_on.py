@@ -111,7 +111,7 @@ def evaluate_on(
         who, why = next(iter(unreadable.items()))
         raise PolytaskError(
             f"{own.table}: the model cannot read any subject ({who}: {why}); map it under `inputs` or `channels`, or "
-            f"bring such images{_mention_draft(drafted)}"
+            f"add such images{_mention_draft(drafted)}"
         )
     ensure_inputs_readable(readable, predictor.plan)
     ensure_mask_files_exist(readable)
@@ -125,7 +125,7 @@ def evaluate_on(
     if not cohort.cases:
         raise PolytaskError(
             f"{own.table}: all {len(overlap.trained)} subjects were in the training of {source}; nobody is left to "
-            "judge; name a cohort of other people"
+            "judge; choose a cohort of other people"
         )
     subjects = tuple(cohort.subjects)
     _log_external_use(judged, own.header.name, len(subjects), folder)
@@ -202,8 +202,7 @@ def ensure_common_task(
             f"{other_cohort.table.parent}: no task in common: the cohort knows "
             f"{', '.join(other_cohort.header.tasks) or 'none'}, the "
             f"model answers {', '.join(model_tasks)}; where only words or units differ, map them under `tasks`, "
-            "`inputs`, "
-            f"`classes`, `labels` or `units`{_mention_draft(draft_path)}"
+            f"`inputs`, `classes`, `labels` or `units`{_mention_draft(draft_path)}"
         )
 
 

@@ -1,5 +1,5 @@
-"""Writes the draft of a mapping file: the nearest names for what has no counterpart. A person must check and pass
-it."""
+"""Writes the draft of a mapping file: the nearest names for words without a counterpart. A person must check it and
+give it to the next evaluation."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ GRAYS_PER_UNIT = {"cgy": 0.01, "gy": 1.0}
 GRAMS_PER_UNIT = {"mg": 0.001, "g": 1.0, "kg": 1000.0}
 UNIT_SCALES = (DAYS_PER_UNIT, MILLIMETERS_PER_UNIT, MILLILITERS_PER_UNIT, GRAYS_PER_UNIT, GRAMS_PER_UNIT)
 DRAFT_HEADER = """\
-# Draft. Left: words of the cohort. Right: words of the model, the nearest by name: right or wrong, nobody has checked.
-# Correct it, empty what has no counterpart (it stays unknown), and give it with --mapping.
+# Draft. Left: words of the cohort. Right: the most similar word of the model; nobody has checked whether it is right.
+# Correct it, delete the right side of words without a counterpart (they stay unknown), and give it with --mapping.
 """
 
 

@@ -118,8 +118,7 @@ def ensure_same_dims(name: str, model_input: ImageInput, their_name: str, their_
     if model_input.dims != their_input.dims:
         raise PolytaskError(
             f"image {their_name!r} of the cohort is {their_input.dims}D, but the model reads {name!r} in "
-            f"{model_input.dims}D; "
-            f"name a cohort with {model_input.dims}D images"
+            f"{model_input.dims}D; choose a cohort with {model_input.dims}D images"
         )
 
 

@@ -17,7 +17,7 @@ class TrainingOverlap:
     Args:
         trained: subjects with an image (or row of cells) of the training part.
         held_out: subjects with an image (or row of cells) of the held-out part.
-        alike: subjects with the same few cells as somebody in the training, which may be chance.
+        ambiguous_subjects: subjects with the same few cells as somebody in the training, which may be chance.
         unchecked: subjects without anything to recognize them by.
     """
 
@@ -43,7 +43,7 @@ def find_training_overlap(
     unchecked = [s for s, own_digests in digests.items() if not own_digests]
     alike: list[str] = []
     # Two strangers may have equal cells when the columns are coarse: such a match is reported, but nobody is left out
-    # for it.
+    # because of it.
     if seen.by == "cells":
         chances = compute_row_chances(cohort, cohort.cases)
         apart = {

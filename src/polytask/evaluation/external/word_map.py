@@ -27,7 +27,7 @@ WordTargets = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class WordMap:
-    """The content of a mapping file: what a person said about another cohort's words. A word mapped to None stays
+    """The content of a mapping file: what a person wrote about another cohort's words. A word mapped to None stays
     unknown.
 
     Args:

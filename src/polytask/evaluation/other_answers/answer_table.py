@@ -25,7 +25,7 @@ class AnswerTable:
         path: the file; paths in cells are relative to its folder.
         columns: task → its columns.
         rows: task → subject and visit (visit "" for a task about the subject) → the row that answers it.
-        ignored: columns that say nothing of a task.
+        ignored: columns that are about no task.
     """
 
     name: str

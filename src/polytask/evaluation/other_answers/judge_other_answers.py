@@ -93,7 +93,7 @@ class OtherAnswersResult:
 def read_other_answers(
     paths: Sequence[Path | str], tasks: Mapping[str, Task], cohort: Cohort
 ) -> list[OtherAnswers]:
-    """Read whole tables of answers, so that a bad cell is reported before anything long begins."""
+    """Read whole tables of answers, so that a bad cell is reported before any long work begins."""
     tables: dict[str, OtherAnswers] = {}
     for path in paths:
         table = read_answer_table(path, tasks, cohort)

@@ -91,7 +91,7 @@ def list_answer_paths(table: AnswerTable, row: TextRow, task: Task) -> tuple[Pat
 
 
 def require_answer_files(table: AnswerTable, task: Task) -> None:
-    """Refuse a table that names files which do not exist, before anything long begins."""
+    """Refuse a table that names files which do not exist, before any long work begins."""
     for row in table.rows[task.name].values():
         list_answer_paths(table, row, task)
 
@@ -100,7 +100,8 @@ def _require_file(table: AnswerTable, row: TextRow, column: str) -> Path:
     path = table.path.parent / row.cells[column]
     if not path.exists():
         raise PolytaskError(
-            f"{table.where(row)}, column {column}: no file {row.cells[column]!r} beside the table; mend the path"
+            f"{table.where(row)}, column {column}: there is no file {row.cells[column]!r} in the folder of the table; "
+            "mend the path"
         )
     return path
 
@@ -109,5 +110,7 @@ def _read_image_grid(cohort: Cohort, case: Case, image: str, where: str) -> Grid
     """Read the grid of the first channel that the case has: the grid on which answers are judged."""
     path = next((p for p in image_paths(cohort, case, image).values() if p is not None), None)
     if path is None:
-        raise PolytaskError(f"{where}: the cohort has no image {image!r} of this case, so a mask has no grid")
+        raise PolytaskError(
+            f"{where}: the cohort has no image {image!r} of this case, so the grid of a mask is not known"
+        )
     return probe_image_file(path, cohort.header.images[image].dims).grid

@@ -17,7 +17,7 @@ def test_of_a_mean_it_is_the_interval_of_the_mean() -> None:
     np.testing.assert_allclose(
         found.influence[known], (X[known] - X[known].mean()) / 59 * 59 / 60, atol=1e-12
     )
-    assert found.there.sum() == 60
+    assert found.has_case.sum() == 60
     assert found.influence[:10].tolist() == [0.0] * 10
 
 

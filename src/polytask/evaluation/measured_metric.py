@@ -23,7 +23,7 @@ class MeasuredMetric:
         estimate: its value; NaN when it is not defined.
         influence: `[subjects]`, the derivative of the estimate by the weight of each subject; they sum to 0, and the
             variance of the estimate is about the sum of their squares. 0 for subjects without a known case.
-        there: `[subjects]`, whether a subject has a known case.
+        has_case: `[subjects]`, whether a subject has a known case.
         method: how the interval was found; each method has its own floor.
         low, high: ends of the interval; NaN without one.
         shortage: why there is no interval.
@@ -31,7 +31,7 @@ class MeasuredMetric:
 
     estimate: float
     influence: Floats
-    there: Flags
+    has_case: Flags
     method: IntervalMethod
     low: float = NAN
     high: float = NAN
@@ -69,7 +69,7 @@ def combine_metrics(
     combined = MeasuredMetric(
         float(sum(w * p.estimate for w, p in zip(weights, parts, strict=True))),
         influence,
-        np.any([p.there for p in parts], axis=0),
+        np.any([p.has_case for p in parts], axis=0),
         parts[0].method,
     )
     if not np.isfinite(combined.estimate):

@@ -101,10 +101,10 @@ class MetricCalculator:
         if not total:
             return build_undefined_metric(self.subjects, method)
         estimate = float(sums.sum() / total)
-        there = counts > 0
+        has_case = counts > 0
         # The derivative of a ratio of sums by the weight of one subject.
         influence = (sums - estimate * counts) / total
-        return self._add_interval(method, estimate, influence, int(there.sum()), ends, there)
+        return self._add_interval(method, estimate, influence, int(has_case.sum()), ends, has_case)
 
     def area(
         self, scores: npt.ArrayLike, positive: npt.ArrayLike, weights: npt.ArrayLike | None = None
@@ -199,14 +199,14 @@ class MetricCalculator:
         influence: Floats,
         count: int,
         ends: FindInterval,
-        there: Flags | None = None,
+        has_case: Flags | None = None,
     ) -> MeasuredMetric:
-        if there is None:
-            there = np.bincount(self.owner, minlength=self.subjects) > 0
+        if has_case is None:
+            has_case = np.bincount(self.owner, minlength=self.subjects) > 0
         measured = MeasuredMetric(
             estimate,
             influence,
-            there,
+            has_case,
             method,
             shortage=explain_missing_interval(INTERVAL_FLOORS[method], count),
         )

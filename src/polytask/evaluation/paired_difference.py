@@ -29,14 +29,14 @@ def subtract_paired(
     difference = combine_metrics([mine, other], [1.0, -1.0], correlations)
     if not np.isfinite(difference.estimate) or difference.shortage:
         return difference
-    count = int(difference.there.sum())
+    count = int(difference.has_case.sum())
     shortage = explain_missing_interval(DIFFERENCE_FLOOR, count)
     if shortage:
         return replace(difference, low=NAN, high=NAN, shortage=shortage)
     if mine.method == "share" or not (mine.influence.any() and other.influence.any()):
         return difference
     # One pseudo-value a subject: their mean is the difference, because the influences sum to 0.
-    values = difference.estimate + count * difference.influence[difference.there]
+    values = difference.estimate + count * difference.influence[difference.has_case]
     judged = find_mean_interval(values, resamples=resamples, seed=seed)
     return replace(difference, low=judged.low, high=judged.high)
 
@@ -52,6 +52,6 @@ def correct_share_correlation(mine: MeasuredMetric, other: MeasuredMetric) -> Fl
     # Only a positive correlation narrows the interval of a difference, so only that is lessened.
     if correlations[0, 1] > 0 and spread > 0:
         correlations[0, 1] = correlations[1, 0] = max(
-            0.0, correlations[0, 1] - 1 / (2 * mine.there.sum() * spread)
+            0.0, correlations[0, 1] - 1 / (2 * mine.has_case.sum() * spread)
         )
     return correlations

@@ -23,12 +23,12 @@ class CaseMetricMatrix:
         self.names = [n for n in names if is_metric(n)]
         columns = [cases.column(n) for n in self.names]
         self.values = np.stack(columns, axis=1) if len(cases.ids) else np.zeros((0, len(self.names)))
-        self.there = np.isfinite(self.values)
-        self.filled = np.where(self.there, self.values, 0.0)
+        self.is_defined = np.isfinite(self.values)
+        self.filled = np.where(self.is_defined, self.values, 0.0)
 
     def __call__(self, index: Indices) -> dict[str, float]:
         """Average each metric over those of the cases in which it is defined."""
-        count = self.there[index].sum(0)
+        count = self.is_defined[index].sum(0)
         means = np.where(count > 0, self.filled[index].sum(0) / np.maximum(count, 1), NAN)
         return dict(zip(self.names, means.tolist(), strict=True))
 
@@ -36,7 +36,7 @@ class CaseMetricMatrix:
         """Count the cases in which a metric is defined; for the skill, those of the primary metric."""
         # The primary metric is always the first column.
         column = self.names.index(metric) if metric in self.names else 0
-        return int(self.there[index, column].sum())
+        return int(self.is_defined[index, column].sum())
 
 
 class PartStatistic:

@@ -19,12 +19,12 @@ from polytask.evaluation.doctor.training_curves import Array, TrainingCurves
 from polytask.evaluation.learning_check import UNLEARNED_LOSS
 
 MAX_DEAD_GRADIENT_RATIO = 1e-3
-"""A gradient below this share of the others' counts as none. In healthy runs no look had less than 7e-3; a head with
+"""A gradient below this share of the others' counts as none. In healthy runs no record had less than 7e-3; a head with
 weight 0, or whose units are all 0, has 0."""
 MAX_LEARNED_LOSS = 0.9
 """Another task whose loss ends below this shows that the training as such works."""
 MIN_DEAD_SHARE = 2 / 3
-"""Share of the looks that must have no gradient, for a finding."""
+"""Share of the gradient records that must show none, for a finding."""
 
 
 def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
             ratios = _measure_gradient_ratios(chart, course, k)
             known_ratios = ratios[np.isfinite(ratios)]
             few = int((known_ratios < MAX_DEAD_GRADIENT_RATIO).sum())
-            # A task alone in its network has no looks at gradients: its epochs are counted instead.
+            # A task alone in its network has no gradient records: its epochs are counted instead.
             if len(known_ratios) < (
                 MIN_GRADIENT_LOOKS if len(course.tasks) > 1 else MIN_EPOCHS_TO_JUDGE
             ) or few < MIN_DEAD_SHARE * len(known_ratios):
@@ -63,7 +63,7 @@ def find_dead_heads(chart: DoctorChart) -> Iterator[Finding]:
 
 
 def _measure_gradient_ratios(chart: DoctorChart, course: TrainingCurves, task: int) -> Array:
-    """Measure the gradient of a task relative to the others': at every look, or for a network with a single task its
+    """Measure the gradient of a task relative to the others': in every record, or for a network with a single task its
     whole gradient in every epoch, relative to the other networks."""
     if len(course.tasks) > 1:
         return compute_ratio_to_others(

@@ -102,7 +102,7 @@ class DoctorChart:
 
     @property
     def looks(self) -> int:
-        """Number of looks at the gradients, of the network with the fewest among those with several tasks."""
+        """Number of gradient records, of the network with the fewest among those with several tasks."""
         return min((len(c.look_steps) for c in self.courses if len(c.tasks) > 1), default=0)
 
     @property

@@ -25,10 +25,10 @@ MAX_FULL_LOSS_RATIO, MAX_WEIGHTED_LOSS_RATIO = 10.0, 3.0
 late does not look heavy; the second takes real losses, so that a rule that gives learned tasks more weight is no
 fault."""
 MAX_GRADIENT_RATIO = 100.0
-"""Limit of weight × gradient relative to the others', with three or more tasks of one level. Single healthy looks reach
-52, medians 17."""
+"""Limit of weight × gradient relative to the others', with three or more tasks of one level. Single healthy records
+reach 52, medians 17."""
 MIN_HEAVY_SHARE = 2 / 3
-"""Share of the looks that must be above the limits, for a finding."""
+"""Share of the gradient records that must be above the limits, for a finding."""
 
 
 def find_scale_problems(chart: DoctorChart) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def _find_runaway_losses(chart: DoctorChart, course: TrainingCurves) -> Iterator
 
 
 def _find_heavy_task(chart: DoctorChart, course: TrainingCurves, k: int) -> Iterator[Finding]:
-    """Find a task whose weighted loss or gradient is an order of magnitude above the others' in most looks."""
+    """Find a task whose weighted loss or gradient is an order of magnitude above the others' in most records."""
     task = course.tasks[k]
     others, alike = [j for j in range(len(course.tasks)) if j != k], list_comparable_tasks(chart, course, k)
     worth = compute_ratio_to_others(course.weights * course.losses, k, others)

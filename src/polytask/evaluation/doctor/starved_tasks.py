@@ -23,12 +23,12 @@ MAX_STARVED_RATIO, MAX_STARVED_LOSS_RATIO = 1 / 30, 1 / 10
 the second of their weighted loss, so that a rule that gives learned tasks more weight starves nobody. In healthy runs
 the median weight × gradient of tasks of one level was 1/15 to 17 times the usual one; a weight of 0.01 gives 1/100."""
 MAX_SOLVED_LOSS = 0.1
-"""A task whose loss is below this has short gradients because it is solved: that look does not count."""
+"""A task whose loss is below this has short gradients because it is solved: that record does not count."""
 MAX_LAGGING_SHARE = 0.5
 """A task whose loss fell at least this share of the others' fall is not starved, however short its gradient is. Norms
 at the features depend on where in a map a task looks (17 times between two voxel tasks of a healthy run)."""
 MIN_STARVED_SHARE = 2 / 3
-"""Share of the looks that must show it, for a finding."""
+"""Share of the gradient records that must show it, for a finding."""
 
 
 def find_starved_tasks(chart: DoctorChart) -> Iterator[Finding]:

@@ -10,14 +10,14 @@ from polytask.evaluation.doctor.doctor_chart import MIN_GRADIENT_LOOKS, DoctorCh
 from polytask.evaluation.doctor.finding import Finding
 
 OPPOSED_COSINE = -0.1
-"""Two gradients with a cosine below this are opposed. In healthy runs that is so in at most 45 % of the looks at a
+"""Two gradients with a cosine below this are opposed. In healthy runs that is so in at most 45 % of the records of a
 pair, with a median cosine of -0.07 or more; for two readers who draw one lesion differently it was 83 % and -0.34."""
 MIN_OPPOSED_SHARE, MAX_MEDIAN_COSINE = 0.6, -0.2
-"""Share of the looks that must be opposed, and the highest median cosine, for a finding."""
+"""Share of the gradient records that must be opposed, and the highest median cosine, for a finding."""
 
 
 def find_conflicts(chart: DoctorChart) -> Iterator[Finding]:
-    """Two tasks whose gradients at the cut point against each other in most looks."""
+    """Two tasks whose gradients at the cut point in opposite directions in most records."""
     for course in chart.courses:
         for (a, b), cosines in course.cosines.items():
             known_cosines = cosines[np.isfinite(cosines)]

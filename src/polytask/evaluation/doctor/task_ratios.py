@@ -1,4 +1,4 @@
-"""Compares a task with the others at every look at the gradients."""
+"""Compares a task with the others in every record of the gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END_SHARE = 1 / 3
 
 
 def compute_ratio_to_others(values: Array, task: int, others: list[int]) -> Array:
-    """Divide a task's value by the usual value at each look.
+    """Divide a task's value by the usual value in each gradient record.
 
     With one other task, the usual value is that task's value. With more it is the median over them and the task
     itself, so that one task that is far off makes no other task look odd. Other tasks with the value 0 are left out.

@@ -18,12 +18,12 @@ KeyName = TypeVar("KeyName")
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """How the training of one network with T tasks went: L looks at the gradients, E epochs.
+    """How the training of one network with T tasks went: L gradient records, E epochs.
 
     Args:
         name: name of the network, "" for a joint one. tasks: its tasks in order.
         entries: its lines of the log.
-        look_steps: steps at which the gradients were looked at, `[L]`.
+        look_steps: steps at which the gradients were recorded, `[L]`.
         losses, norms, weights: loss, gradient norm and weight of each task at these steps, `[L, T]`; NaN where a task
             was not in the batch.
         cosines: pair of tasks (in the order of `tasks`) → cosine of their gradients, `[L]`.
